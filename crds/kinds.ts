@@ -1,0 +1,126 @@
+/** The four kinds: names, schemas and printer columns, the single source of CRDs, types, lint and reference. */
+import { z } from "zod";
+import { apiKeySpec, apiKeyStatus } from "./types/api-key.ts";
+import { budgetSpec, budgetStatus } from "./types/budget.ts";
+import { llmProviderSpec, llmProviderStatus } from "./types/llm-provider.ts";
+import { routingPolicySpec, routingPolicyStatus } from "./types/routing-policy.ts";
+
+export const group = "sluice.dev";
+export const version = "v1alpha1";
+export const apiVersion = `${group}/${version}`;
+
+export interface PrinterColumn {
+  name: string;
+  type: "string" | "integer" | "date" | "boolean";
+  jsonPath: string;
+  description: string;
+  /** 0 is shown always, 1 only with `-o wide`. */
+  priority?: 0 | 1;
+}
+
+export interface KindDefinition {
+  kind: Kind;
+  plural: string;
+  singular: string;
+  shortNames: string[];
+  description: string;
+  spec: z.ZodType;
+  status: z.ZodType;
+  columns: PrinterColumn[];
+}
+
+export const kindNames = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"] as const;
+export type Kind = (typeof kindNames)[number];
+
+const conditionColumn = (type: string): PrinterColumn => ({
+  name: type,
+  type: "string",
+  jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
+  description: `Whether the object is ${type}.`,
+});
+const why: PrinterColumn = {
+  name: "Why",
+  type: "string",
+  jsonPath: `.status.conditions[?(@.status=="False")].message`,
+  description: "What stands in the way.",
+  priority: 1,
+};
+const age: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation." };
+
+export const kinds: Record<Kind, KindDefinition> = {
+  LLMProvider: {
+    kind: "LLMProvider",
+    plural: "llmproviders",
+    singular: "llmprovider",
+    shortNames: ["llmp"],
+    description: "One account at one provider of language models: where it is, how to authenticate, which models it has.",
+    spec: llmProviderSpec,
+    status: llmProviderStatus,
+    columns: [
+      { name: "Type", type: "string", jsonPath: ".spec.type", description: "Which protocol is spoken." },
+      { name: "Models", type: "integer", jsonPath: ".status.models", description: "How many models it serves." },
+      conditionColumn("Accepted"),
+      conditionColumn("Programmed"),
+      { name: "Endpoint", type: "string", jsonPath: ".status.endpoint", description: "Base URL in use.", priority: 1 },
+      why,
+      age,
+    ],
+  },
+  RoutingPolicy: {
+    kind: "RoutingPolicy",
+    plural: "routingpolicies",
+    singular: "routingpolicy",
+    shortNames: ["rp"],
+    description: "What is served, to whom, how requests are shaped, and which providers answer.",
+    spec: routingPolicySpec,
+    status: routingPolicyStatus,
+    columns: [
+      { name: "Path", type: "string", jsonPath: ".spec.match.pathPrefix", description: "Path prefix, where not /v1." },
+      { name: "Models", type: "string", jsonPath: ".spec.match.models", description: "Model names served." },
+      { name: "Strategy", type: "string", jsonPath: ".spec.routing.strategy", description: "How a target is chosen." },
+      conditionColumn("Accepted"),
+      conditionColumn("Programmed"),
+      why,
+      age,
+    ],
+  },
+  Budget: {
+    kind: "Budget",
+    plural: "budgets",
+    singular: "budget",
+    shortNames: ["bud"],
+    description: "How much may be spent, by whom, in which period.",
+    spec: budgetSpec,
+    status: budgetStatus,
+    columns: [
+      { name: "Amount", type: "string", jsonPath: ".spec.amount", description: "USD for each period." },
+      { name: "Period", type: "string", jsonPath: ".spec.period", description: "Period." },
+      { name: "Per", type: "string", jsonPath: ".spec.per", description: "One budget for each of these." },
+      { name: "Enforcement", type: "string", jsonPath: ".spec.enforcement", description: "Hard or Soft." },
+      conditionColumn("Accepted"),
+      conditionColumn("Programmed"),
+      why,
+      age,
+    ],
+  },
+  ApiKey: {
+    kind: "ApiKey",
+    plural: "apikeys",
+    singular: "apikey",
+    shortNames: ["ak"],
+    description: "One caller's key, and who the caller is. The clear key is only in the Secret that writeTo names.",
+    spec: apiKeySpec,
+    status: apiKeyStatus,
+    columns: [
+      { name: "User", type: "string", jsonPath: ".spec.user", description: "Who calls." },
+      { name: "Team", type: "string", jsonPath: ".spec.team", description: "The caller's team." },
+      { name: "Role", type: "string", jsonPath: ".spec.role", description: "The caller's role." },
+      { name: "Prefix", type: "string", jsonPath: ".status.keyPrefix", description: "The key's first characters." },
+      { name: "Expires", type: "string", jsonPath: ".status.expiresAt", description: "When the key expires." },
+      conditionColumn("Accepted"),
+      conditionColumn("Programmed"),
+      why,
+      age,
+    ],
+  },
+};

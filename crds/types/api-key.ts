@@ -1,0 +1,40 @@
+/** `ApiKey`: one caller's key, and who the caller is. The clear key is never part of the object. */
+import { z } from "zod";
+import { duration, modelName, objectName, statusBase, subject } from "./scalars.ts";
+
+export const apiKeySpec = z
+  .strictObject({
+    user: subject.describe("Who calls, such as an e-mail address or a service's name."),
+    team: subject.optional().describe("For access rules, budgets and reports."),
+    role: subject.default("developer").describe("Role of the caller, for access rules."),
+    tags: z.array(subject).max(32).optional().meta({ listType: "set" }).describe("Labels for access rules, routing rules and budgets."),
+    models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models that the key may call; absent: all that policies allow."),
+    writeTo: z
+      .strictObject({
+        name: objectName.describe("Name of the Secret in this namespace."),
+        key: z
+          .string()
+          .min(1)
+          .max(253)
+          .regex(/^[-._a-zA-Z0-9]+$/)
+          .default("apiKey")
+          .describe("Key within the Secret that holds the clear key."),
+      })
+      .describe("The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used."),
+    expiresAt: z.string().max(40).meta({ format: "date-time" }).optional().describe("The moment from which the key is refused."),
+    expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
+    revoked: z.boolean().default(false).describe("Refuse the key from now on."),
+  })
+  .meta({
+    cel: [{ rule: "!(has(self.expiresAt) && has(self.expiresAfter))", message: "set expiresAt or expiresAfter, not both" }],
+  })
+  .describe("What is wanted of the key.");
+export type ApiKeySpec = z.output<typeof apiKeySpec>;
+
+export const apiKeyStatus = z
+  .strictObject({
+    ...statusBase,
+    keyPrefix: z.string().max(32).optional().describe("The key's first characters, to recognise it by."),
+    expiresAt: z.string().max(40).optional().describe("When the key expires."),
+  })
+  .describe("What is the case.");

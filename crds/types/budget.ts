@@ -1,0 +1,38 @@
+/** `Budget`: how much may be spent, by whom, in which period. */
+import { z } from "zod";
+import { decimal, modelName, objectName, statusBase, subject } from "./scalars.ts";
+
+const subjects = z.array(subject).min(1).max(256).optional().meta({ listType: "set" });
+
+export const budgetSpec = z
+  .strictObject({
+    amount: decimal.describe("USD for each period."),
+    period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]).describe("Weeks begin on Monday. Total never resets."),
+    timeZone: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[A-Za-z0-9_+/-]+$/)
+      .default("UTC")
+      .describe("IANA time zone in which periods begin."),
+    scope: z
+      .strictObject({
+        users: subjects,
+        teams: subjects,
+        roles: subjects,
+        tags: subjects,
+        models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models as callers name them."),
+        providers: z.array(objectName).min(1).max(256).optional().meta({ listType: "set" }).describe("LLMProviders by name."),
+      })
+      .prefault({})
+      .describe("What counts; empty: every call made with keys of this namespace."),
+    per: z.enum(["User", "Team", "ApiKey", "Model"]).optional().describe("One such budget for each; absent: one for all."),
+    enforcement: z
+      .enum(["Hard", "Soft"])
+      .default("Hard")
+      .describe("Hard: calls that could exceed it are refused. Soft: it is counted and reported only."),
+  })
+  .describe("What is wanted of the budget.");
+export type BudgetSpec = z.output<typeof budgetSpec>;
+
+export const budgetStatus = z.strictObject({ ...statusBase }).describe("What is the case.");

@@ -1,0 +1,127 @@
+/** `LLMProvider`: one account at one provider of language models. */
+import { z } from "zod";
+import { providerTypes } from "./provider-types.generated.ts";
+import { allowedNamespaces, day, decimal, duration, modelName, secretKeyRef, statusBase } from "./scalars.ts";
+
+const price = z
+  .strictObject({
+    inputPerMillion: decimal.describe("USD for a million input tokens."),
+    cachedInputPerMillion: decimal.optional().describe("USD for a million input tokens read from the provider's cache."),
+    cacheWritePerMillion: decimal.optional().describe("USD for a million input tokens written to the provider's cache."),
+    outputPerMillion: decimal.describe("USD for a million output tokens, reasoning included. 0 for embeddings."),
+    reasoningPerMillion: decimal.optional().describe("USD for a million reasoning tokens, where they cost other than output."),
+  })
+  .describe("Overrides the price table for this model.");
+
+const model = z.strictObject({
+  name: modelName.describe("The name that routes use."),
+  upstream: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
+  sunset: day.optional().describe("The day on which the provider withdraws this model; answers then carry a Sunset header."),
+  price: price.optional(),
+  maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
+  contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),
+});
+
+export const llmProviderSpec = z
+  .strictObject({
+    type: z.enum(providerTypes).describe("Which provider's protocol is spoken."),
+    endpoint: z
+      .string()
+      .min(8)
+      .max(1024)
+      .optional()
+      .meta({
+        cel: [
+          {
+            rule: "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHost() != ''",
+            message: "endpoint must be an http or https URL, such as https://llm.example.com/v1",
+          },
+        ],
+      })
+      .describe("Base URL. Defaulted where the type has one."),
+    allowPrivateEndpoint: z
+      .boolean()
+      .default(false)
+      .describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
+    credentials: z
+      .strictObject({ secretRef: secretKeyRef })
+      .optional()
+      .describe("Where the provider's key is. Needed unless the type works without one."),
+    options: z
+      .record(z.string().max(63), z.string().max(512))
+      .optional()
+      .describe("Settings of the provider type, such as apiVersion for AzureOpenAI; docs/providers.md lists them."),
+    region: z.string().min(1).max(63).optional().describe("Where the provider processes data, for residency rules."),
+    models: z
+      .array(model)
+      .min(1)
+      .max(256)
+      .meta({ listType: "map", listMapKeys: ["name"] })
+      .describe("The models that routes may use."),
+    unsupportedParameters: z
+      .enum(["Drop", "Refuse"])
+      .default("Drop")
+      .describe("What happens to a parameter that this provider lacks and that does not change the meaning of the request."),
+    timeouts: z
+      .strictObject({
+        connect: duration.default("10s").describe("To establish a connection, TLS included."),
+        firstToken: duration.default("120s").describe("From sending the request to the first byte of the answer's body."),
+        idle: duration.default("60s").describe("Between two reads of a streamed answer."),
+        total: duration.default("30m").describe("For the whole answer."),
+      })
+      .prefault({}),
+    retry: z
+      .strictObject({
+        attempts: z.int().min(1).max(10).default(2).describe("Attempts at this provider, the first one included."),
+        initialDelay: duration.default("200ms"),
+        maxDelay: duration.default("5s"),
+        multiplier: z.int().min(1).max(10).default(2),
+        jitter: z
+          .string()
+          .max(6)
+          .regex(/^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/)
+          .default("0.2")
+          .describe("Share of each delay that is random, 0 to 1."),
+      })
+      .prefault({}),
+    circuitBreaker: z
+      .strictObject({
+        failureThreshold: z.int().min(1).max(1000).default(5).describe("Consecutive failures that open the breaker."),
+        successThreshold: z.int().min(1).max(100).default(2).describe("Successes in half-open state that close it."),
+        openFor: duration.default("30s").describe("Time without calls before trials are let through."),
+        halfOpenRequests: z.int().min(1).max(100).default(3).describe("Trials at once in half-open state."),
+      })
+      .prefault({}),
+    healthCheck: z
+      .strictObject({
+        path: z.string().min(1).max(256).regex(/^\/[!-~]*$/).describe("Path below the endpoint's base URL."),
+        interval: duration.default("30s"),
+        timeout: duration.default("10s"),
+        expectedStatus: z.int().min(100).max(599).default(200),
+      })
+      .optional()
+      .describe("Active probing; absent: health is judged by the traffic alone."),
+    quota: z
+      .strictObject({
+        requestsPerMinute: z.int().min(1).max(1_000_000_000).optional(),
+        tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional(),
+      })
+      .optional()
+      .describe("What the provider allows; traffic moves on before it refuses."),
+    allowedNamespaces: allowedNamespaces.prefault({}).describe("Which namespaces' policies may route to this provider."),
+  })
+  .describe("What is wanted of the provider.");
+export type LLMProviderSpec = z.output<typeof llmProviderSpec>;
+
+export const llmProviderStatus = z
+  .strictObject({
+    ...statusBase,
+    models: z.int().min(0).optional().describe("How many models the provider serves."),
+    endpoint: z.string().max(1024).optional().describe("The base URL in use, without credentials."),
+  })
+  .describe("What is the case.");

@@ -1,0 +1,172 @@
+/** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
+import { z } from "zod";
+import { allowedNamespaces, duration, modelName, namespaceName, objectName, statusBase, subject } from "./scalars.ts";
+
+const match = z
+  .strictObject({
+    models: z
+      .array(modelName)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("Model names that callers ask for. Absent: whatever is asked for under pathPrefix."),
+    pathPrefix: z
+      .string()
+      .min(2)
+      .max(128)
+      .regex(/^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/)
+      .optional()
+      .meta({
+        cel: [{ rule: "self != '/v1' && !self.startsWith('/v1/')", message: "pathPrefix must not lie under /v1, which serves every policy without a prefix" }],
+      })
+      .describe("Serve under this path, as an SDK's base URL and as a bare POST, instead of under /v1."),
+  })
+  .meta({ cel: [{ rule: "has(self.models) || has(self.pathPrefix)", message: "name at least one of models and pathPrefix" }] })
+  .describe("What this policy serves.");
+
+const access = z
+  .strictObject({
+    anonymous: z.boolean().default(false).describe("Serve callers without a key. Needs match.pathPrefix."),
+    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("Roles that may call; absent: all."),
+    teams: z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe("Teams that may call; absent: all."),
+    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("A key needs at least one of these tags; absent: none."),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "!self.anonymous || !(has(self.roles) || has(self.teams) || has(self.tags))",
+        message: "anonymous callers have no role, team or tag: remove roles, teams and tags, or set anonymous to false",
+      },
+    ],
+  })
+  .describe("Who may call.");
+
+const parameters = z
+  .looseObject({})
+  .describe("Request parameters as in the body of a call, such as temperature and max_tokens.")
+  .meta({
+    cel: [
+      {
+        rule: "!has(self.messages) && !has(self.stream) && !has(self.input) && !has(self.prompt)",
+        message: "messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens and the like",
+      },
+    ],
+  });
+
+const request = z
+  .strictObject({
+    defaults: parameters.optional().describe("Used where the caller gave none."),
+    overrides: parameters.optional().describe("Used whatever the caller gave."),
+    prompts: z
+      .array(
+        z.strictObject({
+          role: z.enum(["system", "developer", "user"]).default("system"),
+          position: z.enum(["Prepend", "Append"]).default("Prepend"),
+          content: z
+            .string()
+            .min(1)
+            .max(32_768)
+            .describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
+        }),
+      )
+      .max(16)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("Messages added to every chat request."),
+  })
+  .describe("How requests are shaped.");
+
+const providerRef = z.strictObject({
+  name: objectName,
+  namespace: namespaceName.optional().describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+});
+
+const target = z.strictObject({
+  name: objectName.optional().describe("Name for rules to refer to. Absent: the provider's name."),
+  provider: providerRef.describe("The LLMProvider."),
+  model: modelName.optional().describe("The provider's model. Absent: the one that the caller asked for."),
+  priority: z.int().min(1).max(1000).default(1).describe("Lower is tried first (strategy Priority)."),
+  weight: z.int().min(0).max(1_000_000).default(1).describe("Share of the traffic (strategy Weighted)."),
+});
+
+const when = z
+  .strictObject({
+    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key has one of these tags."),
+    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
+    teams: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
+    users: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
+    models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The model asked for."),
+    headers: z
+      .array(z.strictObject({ name: z.string().min(1).max(64).regex(/^[a-z0-9-]+$/), value: z.string().min(1).max(256) }))
+      .min(1)
+      .max(16)
+      .optional()
+      .meta({ listType: "map", listMapKeys: ["name"] })
+      .describe("Headers with exactly these values, all of them."),
+    batchSize: z.strictObject({ greaterThan: z.int().min(0).max(1_000_000) }).optional().describe("Number of inputs of an embeddings request."),
+    promptTokens: z
+      .strictObject({ greaterThan: z.int().min(0).max(100_000_000) })
+      .optional()
+      .describe("Estimated length of the prompt in tokens."),
+  })
+  .describe("Conditions, all of which must hold; a list holds when one of its entries does.");
+
+const routing = z
+  .strictObject({
+    strategy: z.enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"]).default("Priority"),
+    targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }),
+    fallbackOn: z
+      .array(z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]))
+      .max(8)
+      .default(["RateLimited", "Unavailable", "Timeout", "ServerError"])
+      .meta({ listType: "set" })
+      .describe("Failures that move a request to the next target, before the first byte reached the caller. Empty: never."),
+    slowAfter: duration.optional().describe("A first token later than this moves the request to the next target."),
+    affinity: z
+      .strictObject({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().min(1).max(64).regex(/^[a-z0-9-]+$/).optional() })
+      .meta({ cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }] })
+      .optional()
+      .describe("Keep a caller on one target while it is healthy."),
+    rules: z
+      .array(z.strictObject({ when, use: z.array(objectName).min(1).max(32).meta({ listType: "atomic" }).describe("Names of targets, in order.") }))
+      .max(32)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("The first rule that matches decides which targets are used."),
+  })
+  .describe("Which providers answer.");
+
+const logging = z
+  .strictObject({
+    statistics: z.boolean().default(true).describe("Write an access-log line for each call."),
+    payloads: z.boolean().default(false).describe("Write request and answer bodies to the log as well."),
+  })
+  .describe("What is logged.");
+
+export const routingPolicySpec = z
+  .strictObject({
+    match,
+    allowedNamespaces: allowedNamespaces
+      .prefault({})
+      .describe("Which namespaces' keys may use this policy. Other than Same takes effect only in namespaces that the installation lets share."),
+    access: access.prefault({}),
+    request: request.optional(),
+    routing,
+    logging: logging.prefault({}),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "!self.access.anonymous || has(self.match.pathPrefix)",
+        message: "an anonymous policy needs match.pathPrefix, so that it stays apart from what needs a key",
+      },
+    ],
+  })
+  .describe("What is wanted of the route.");
+export type RoutingPolicySpec = z.output<typeof routingPolicySpec>;
+
+export const routingPolicyStatus = z
+  .strictObject({ ...statusBase, targets: z.int().min(0).optional().describe("How many targets are usable.") })
+  .describe("What is the case.");
+

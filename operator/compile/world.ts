@@ -1,0 +1,58 @@
+/** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
+import type { Kind } from "../../crds/kinds.ts";
+import type { RenderedConfig, Settings } from "../../proxy/config/schema.ts";
+
+export interface ObjectMeta {
+  name: string;
+  namespace: string;
+  /** Empty in a folder. */
+  uid: string;
+  generation: number;
+  /** Epoch milliseconds; 0 in a folder, where order is by namespace and name. */
+  createdAtMs: number;
+  labels: Record<string, string>;
+}
+
+/** One object as it was read: its spec is not validated yet. */
+export interface WorldObject {
+  kind: Kind;
+  meta: ObjectMeta;
+  spec: unknown;
+  /** The status that it carries, as read; {} where there is none. */
+  status: unknown;
+}
+
+/** What is known of one value of a Secret. */
+export interface SecretFact {
+  /** keyedDigest(pepper, value), lower-case hex. */
+  digest: string;
+  /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
+  displayPrefix: string;
+  /** Set where the value can't be used: empty, or not UTF-8 text. */
+  unusable?: string;
+}
+
+export interface World {
+  objects: WorldObject[];
+  /** Namespace → its labels. */
+  namespaces: Record<string, Record<string, string>>;
+  /** `namespace/name` → key → fact. Only Secrets that objects refer to. */
+  secrets: Record<string, Record<string, SecretFact>>;
+}
+
+/** Settings of the installation that compile obeys. */
+export interface CompileSettings {
+  proxy: Settings;
+  /** Namespaces whose policies may be offered to other namespaces' keys; "*" for all. */
+  sharingNamespaces: "*" | string[];
+}
+
+export interface CompileInput {
+  world: World;
+  settings: CompileSettings;
+  /** What is published now, from which an object that became invalid keeps its last good form. */
+  previous: RenderedConfig | null;
+  nowMs: number;
+}
+
+export type ObjectRef = `${Kind}/${string}/${string}`;

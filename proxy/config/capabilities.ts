@@ -1,0 +1,55 @@
+/**
+ * What a provider type declares of itself. The compiler reads these declarations to refuse a route that can't
+ * work, `make generate` makes the providers' page and the CRD's list of types from them.
+ */
+
+/** What a caller can ask for, named by the wire format in which it arrives. */
+export const wireFormats = [
+  "openai.chat",
+  "openai.completions",
+  "openai.embeddings",
+  "openai.responses",
+  "anthropic.messages",
+] as const;
+export type WireFormat = (typeof wireFormats)[number];
+
+/** native: the provider has it in this shape. mapped: translated without loss. dropped: left out and reported, or refused, by `unsupportedParameters`. refused: changes meaning, so always refused. */
+export type Support = "native" | "mapped" | "dropped" | "refused";
+
+export interface OptionDeclaration {
+  required: boolean;
+  description: string;
+  /** Used where the object gives none. */
+  default?: string;
+  /** An anchored regular expression that the value must match. */
+  pattern?: string;
+}
+
+export interface CredentialField {
+  /** Key in the Secret when `secretRef.key` is absent. */
+  name: string;
+  required: boolean;
+  description: string;
+}
+
+export interface Capabilities {
+  /** The value of `spec.type`. */
+  type: string;
+  title: string;
+  /** Base URL used when `spec.endpoint` is absent; null where an endpoint must be given. `${region}`-like references to options are filled in. */
+  defaultEndpoint: string | null;
+  /** Wire formats in which bytes pass through untouched. */
+  passthrough: readonly WireFormat[];
+  /** Operations reached by translation. */
+  translated: readonly WireFormat[];
+  options: Readonly<Record<string, OptionDeclaration>>;
+  /** Empty: the type works without a credential. `secretRef.key` names the first field. */
+  credentials: readonly CredentialField[];
+  credentialsRequired: boolean;
+  /** Request parameters by name and how they fare; what is not listed is native for passthrough and dropped otherwise. */
+  parameters: Readonly<Record<string, Support>>;
+  /** Files, batches and fine-tuning are passed through. */
+  resources: boolean;
+  /** Key of this provider in the price table, or null where prices depend on the installation. */
+  pricesFrom: string | null;
+}

@@ -1,0 +1,198 @@
+/**
+ * The contract between operator and proxy: what is rendered, under which names, and what a proxy accepts.
+ *
+ * A rendered configuration is a set of small JSON documents, each in a ConfigMap key (or a file) of the same name:
+ *
+ *   manifest.json     revision, and the SHA-256 of every document that belongs to it
+ *   config.json       settings, providers, budgets
+ *   routes-N.json     routes, spread by id over a fixed number of shards
+ *   keys-NN.json      key records, spread by digest over a fixed number of shards
+ *
+ * and one Secret: `pepper` (the HMAC key of all digests) and `cred-…` (provider credentials under names made from
+ * their content, HMAC-SHA-256 with the pepper, so that a name tells nothing and a changed value gets a new name).
+ *
+ * Money is integer nano-USD; durations are integer milliseconds.
+ */
+import { z } from "zod";
+
+/** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
+export const schemaVersion = 1;
+export const acceptedSchemaVersions: readonly number[] = [1];
+
+export const routeShards = 8;
+export const keyShards = 32;
+
+const millis = z.int().min(0);
+const nanoUsd = z.int().min(0);
+/** `namespace/name` of the object that an entry was made from. */
+const id = z.string();
+
+export const price = z.object({
+  /** nano-USD for a million tokens. */
+  input: nanoUsd,
+  cachedInput: nanoUsd,
+  cacheWrite: nanoUsd,
+  output: nanoUsd,
+  reasoning: nanoUsd,
+  /** Above these many prompt tokens, these prices hold for the whole request. */
+  tiers: z.array(z.object({ aboveTokens: z.int().min(1), input: nanoUsd, cachedInput: nanoUsd, cacheWrite: nanoUsd, output: nanoUsd, reasoning: nanoUsd })).default([]),
+  source: z.enum(["override", "table"]),
+});
+export type Price = z.output<typeof price>;
+
+export const modelConfig = z.object({
+  upstream: z.string(),
+  sunset: z.string().nullable(),
+  price: price.nullable(),
+  maxOutputTokens: z.int().nullable(),
+  contextTokens: z.int().nullable(),
+});
+export type ModelConfig = z.output<typeof modelConfig>;
+
+export const providerConfig = z.object({
+  id,
+  type: z.string(),
+  /** Base URL without a trailing slash. */
+  endpoint: z.string(),
+  allowPrivateEndpoint: z.boolean(),
+  /** Credential field → name of the entry in the Secret. */
+  credentials: z.record(z.string(), z.string()),
+  options: z.record(z.string(), z.string()),
+  region: z.string().nullable(),
+  models: z.record(z.string(), modelConfig),
+  unsupportedParameters: z.enum(["Drop", "Refuse"]),
+  timeouts: z.object({ connectMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
+  retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
+  circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
+  healthCheck: z.object({ path: z.string(), intervalMs: millis, timeoutMs: millis, expectedStatus: z.int() }).nullable(),
+  quota: z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() }),
+});
+export type ProviderConfig = z.output<typeof providerConfig>;
+
+const names = z.array(z.string()).nullable();
+
+export const targetConfig = z.object({
+  /** What rules call it. */
+  name: z.string(),
+  provider: id,
+  /** The provider's model, or null for the one that the caller asked for. */
+  model: z.string().nullable(),
+  priority: z.int(),
+  weight: z.int(),
+});
+export type TargetConfig = z.output<typeof targetConfig>;
+
+export const ruleConfig = z.object({
+  when: z.object({
+    tags: names,
+    roles: names,
+    teams: names,
+    users: names,
+    models: names,
+    headers: z.array(z.object({ name: z.string(), value: z.string() })),
+    batchSizeAbove: z.int().nullable(),
+    promptTokensAbove: z.int().nullable(),
+  }),
+  use: z.array(z.string()),
+});
+export type RuleConfig = z.output<typeof ruleConfig>;
+
+export const failureClass = z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+export type FailureClass = z.output<typeof failureClass>;
+
+export const routeConfig = z.object({
+  id,
+  /** "" stands for /v1. */
+  pathPrefix: z.string(),
+  /** null: whatever is asked for under pathPrefix. */
+  models: z.array(z.string()).nullable(),
+  /** Namespaces whose keys may use it, or "*". */
+  consumers: z.union([z.literal("*"), z.array(z.string())]),
+  access: z.object({ anonymous: z.boolean(), roles: names, teams: names, tags: names }),
+  request: z.object({
+    defaults: z.record(z.string(), z.unknown()),
+    overrides: z.record(z.string(), z.unknown()),
+    prompts: z.array(z.object({ role: z.string(), position: z.enum(["Prepend", "Append"]), content: z.string() })),
+  }),
+  routing: z.object({
+    strategy: z.enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"]),
+    targets: z.array(targetConfig),
+    fallbackOn: z.array(failureClass),
+    slowAfterMs: millis.nullable(),
+    affinity: z.object({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().nullable() }).nullable(),
+    rules: z.array(ruleConfig),
+  }),
+  logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
+});
+export type RouteConfig = z.output<typeof routeConfig>;
+
+export const budgetConfig = z.object({
+  id,
+  amountNanoUsd: nanoUsd,
+  period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
+  timeZone: z.string(),
+  namespace: z.string(),
+  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names }),
+  per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
+  enforcement: z.enum(["Hard", "Soft"]),
+});
+export type BudgetConfig = z.output<typeof budgetConfig>;
+
+export const keyRecord = z.object({
+  /** HMAC-SHA-256 of the clear key with the pepper, lower-case hex. */
+  digest: z.string().length(64),
+  id,
+  user: z.string(),
+  team: z.string().nullable(),
+  role: z.string(),
+  tags: z.array(z.string()),
+  models: names,
+  expiresAtMs: z.int().nullable(),
+  revoked: z.boolean(),
+});
+export type KeyRecord = z.output<typeof keyRecord>;
+
+export const settings = z.object({
+  /** Largest request body in bytes; larger ones get 413. */
+  maxBodyBytes: z.int().min(1),
+});
+export type Settings = z.output<typeof settings>;
+
+/** The whole of it in memory: what `compile` makes and a snapshot is built from. */
+export interface RenderedConfig {
+  settings: Settings;
+  /** Sorted by id, as all lists here are, so that equal input gives equal bytes. */
+  providers: ProviderConfig[];
+  routes: RouteConfig[];
+  budgets: BudgetConfig[];
+  keys: KeyRecord[];
+}
+
+export const configDocument = z.object({
+  schemaVersion: z.int(),
+  settings,
+  providers: z.array(providerConfig),
+  budgets: z.array(budgetConfig),
+});
+export const routesDocument = z.object({ schemaVersion: z.int(), routes: z.array(routeConfig) });
+export const keysDocument = z.object({ schemaVersion: z.int(), keys: z.array(keyRecord) });
+
+export const manifestDocument = z.object({
+  schemaVersion: z.int(),
+  /** The first 12 hex digits of the SHA-256 over the rest of the manifest. */
+  revision: z.string(),
+  /** SHA-256 of the pepper, lower-case hex. */
+  pepperId: z.string(),
+  /** Document name → SHA-256 of its bytes, lower-case hex. */
+  documents: z.record(z.string(), z.string()),
+  /** Names of the credentials in use; a name is derived from its content. */
+  credentials: z.array(z.string()),
+});
+export type Manifest = z.output<typeof manifestDocument>;
+
+/** Everything that is published, as bytes under names. */
+export interface PublishedConfig {
+  manifest: Manifest;
+  /** manifest.json included. */
+  documents: Record<string, string>;
+}
