@@ -1,0 +1,48 @@
+/** What compile has to say of each object. Status, `lint` and `explain` are all made from it. */
+import type { Kind } from "../../crds/kinds.ts";
+import type { ObjectMeta } from "./world.ts";
+
+/** Closed list of what can be wrong with an object: the reason of a condition, and the rule that lint names. */
+export const problemReasons = [
+  "Invalid",
+  "UnknownField",
+  "SecretNotFound",
+  "SecretKeyNotFound",
+  "SecretUnusable",
+  "ProviderNotFound",
+  "ProviderNotReady",
+  "ModelNotFound",
+  "TargetNotFound",
+  "RefNotPermitted",
+  "SharingNotPermitted",
+  "Conflicted",
+  "Unsupported",
+  "UnreachableRule",
+  "DuplicateKey",
+] as const;
+export type ProblemReason = (typeof problemReasons)[number];
+
+export interface Problem {
+  reason: ProblemReason;
+  /** Says what is wrong and how to mend it; never holds a secret. */
+  message: string;
+  /** Path within the object, such as ["spec", "models", 0, "price"], so that lint finds the line. */
+  path: (string | number)[];
+  /** error: the condition turns False. warning: an Event and a line of lint, nothing more. */
+  severity: "error" | "warning";
+}
+
+export interface Verdict {
+  kind: Kind;
+  meta: ObjectMeta;
+  /** The object is valid by itself. */
+  accepted: Problem[];
+  /** What it refers to exists and is granted. */
+  resolvedRefs: Problem[];
+  /** current: this generation is in the config. lastGood: an earlier form of it is. partial: without what did not resolve. none: nothing. */
+  live: "current" | "partial" | "lastGood" | "none";
+  /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */
+  status: Record<string, unknown>;
+  /** Further conditions of the kind's own. */
+  conditions: { type: string; status: "True" | "False"; reason: string; message: string }[];
+}
