@@ -1,0 +1,78 @@
+/**
+ * Every way in which a call can fail, in one closed table: code → HTTP status, OpenAI `type`, and who can mend it.
+ * The message is public and says what to do; the cause is private and goes to the log only.
+ */
+export type Blame = "caller" | "policy" | "provider" | "gateway";
+
+interface Row {
+  status: number;
+  /** OpenAI's `error.type`. */
+  type: "invalid_request_error" | "authentication_error" | "permission_error" | "rate_limit_error" | "insufficient_quota" | "server_error";
+  blame: Blame;
+  /** Whether the official SDKs should try again (`x-should-retry`); null leaves it to the status. */
+  retry: boolean | null;
+}
+
+const invalid = { type: "invalid_request_error", blame: "caller", retry: null } as const;
+
+export const failures = {
+  empty_body: { status: 400, ...invalid },
+  invalid_json: { status: 400, ...invalid },
+  invalid_utf8: { status: 400, ...invalid },
+  missing_required_parameter: { status: 400, ...invalid },
+  invalid_value: { status: 400, ...invalid },
+  unsupported_parameter: { status: 400, ...invalid },
+  context_length_exceeded: { status: 400, ...invalid },
+  content_filter: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
+  upstream_rejected_request: { status: 400, type: "invalid_request_error", blame: "caller", retry: null },
+  missing_api_key: { status: 401, type: "authentication_error", blame: "caller", retry: null },
+  invalid_api_key: { status: 401, type: "authentication_error", blame: "caller", retry: null },
+  expired_api_key: { status: 401, type: "authentication_error", blame: "caller", retry: null },
+  revoked_api_key: { status: 401, type: "authentication_error", blame: "caller", retry: null },
+  model_not_allowed: { status: 403, type: "permission_error", blame: "policy", retry: null },
+  access_denied: { status: 403, type: "permission_error", blame: "policy", retry: null },
+  unknown_url: { status: 404, ...invalid },
+  model_not_found: { status: 404, ...invalid },
+  method_not_allowed: { status: 405, ...invalid },
+  request_timeout: { status: 408, ...invalid, retry: false },
+  request_too_large: { status: 413, ...invalid },
+  unsupported_media_type: { status: 415, ...invalid },
+  rate_limit_exceeded: { status: 429, type: "rate_limit_error", blame: "policy", retry: null },
+  budget_exceeded: { status: 429, type: "insufficient_quota", blame: "policy", retry: false },
+  upstream_rate_limited: { status: 429, type: "rate_limit_error", blame: "provider", retry: null },
+  client_closed_request: { status: 499, ...invalid, retry: false },
+  internal_error: { status: 500, type: "server_error", blame: "gateway", retry: null },
+  upstream_auth_error: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_unreachable: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_invalid_response: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_stream_truncated: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_error: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_model_not_found: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_unavailable: { status: 503, type: "server_error", blame: "provider", retry: false },
+  no_usable_target: { status: 503, type: "server_error", blame: "policy", retry: false },
+  draining: { status: 503, type: "server_error", blame: "gateway", retry: true },
+  not_ready: { status: 503, type: "server_error", blame: "gateway", retry: true },
+  upstream_timeout: { status: 504, type: "server_error", blame: "provider", retry: false },
+} as const satisfies Record<string, Row>;
+
+export type FailureCode = keyof typeof failures;
+
+export interface Failure {
+  code: FailureCode;
+  /** Public: what is wrong and what to do. */
+  message: string;
+  /** The request field at fault. */
+  param: string | null;
+  /** When trying again makes sense, in milliseconds from now. */
+  retryAfterMs: number | null;
+  /** Private: for the log. Never holds a body or a credential. */
+  cause: string | null;
+}
+
+export function failure(code: FailureCode, message: string, more: { param?: string; retryAfterMs?: number | null; cause?: string } = {}): Failure {
+  return { code, message, param: more.param ?? null, retryAfterMs: more.retryAfterMs ?? null, cause: more.cause ?? null };
+}
+
+export function statusOf(one: Failure): number {
+  return failures[one.code].status;
+}

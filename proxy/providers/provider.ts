@@ -1,0 +1,108 @@
+/** What a provider folder exports. The pipeline knows only this interface; nothing outside a folder names a provider. */
+import type { Capabilities, WireFormat } from "../config/capabilities.ts";
+import type { ModelConfig, ProviderConfig } from "../config/schema.ts";
+import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
+
+/** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
+export interface ProviderAccount {
+  readonly config: ProviderConfig;
+  /** `scheme://host:port` of the endpoint. */
+  readonly origin: string;
+  /** Path of the endpoint without a trailing slash, "" where there is none. */
+  readonly basePath: string;
+  /** Credential fields in clear; never logged. */
+  readonly credentials: Readonly<Record<string, string>>;
+}
+
+/** A provider's model. */
+export interface ProviderModel {
+  /** Name in routes. */
+  readonly name: string;
+  readonly config: ModelConfig;
+}
+
+/** A request to the upstream. Header names are lower-case. `content-type: application/json` is set unless given. */
+export interface Outgoing {
+  method: "POST" | "GET" | "DELETE";
+  /** Path and query, base path included. */
+  path: string;
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+}
+
+export interface CallOptions {
+  stream: boolean;
+  /** Milliseconds left for the whole answer. */
+  deadlineMs: number;
+}
+
+/** One translated call: what to send, and how to read what comes back. State of the call lives in its closures. */
+export interface ChatCall {
+  path: string;
+  headers?: Record<string, string>;
+  body: string;
+  /** Parameters that were left out because the provider lacks them. */
+  dropped: string[];
+  /** A whole answer (2xx). `headers` are lower-case. */
+  decodeReply(body: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): ChatReply | ProviderError;
+  decoder(): ChatStreamDecoder;
+}
+
+export interface ChatStreamDecoder {
+  /** Feed bytes as they come, split anywhere; the events that are now whole. After `end` or `error` nothing more. */
+  push(bytes: Uint8Array): StreamEvent[];
+  /** The upstream closed: `end` if the format's own marker was seen, else an error upstream_stream_truncated. */
+  end(): StreamEvent[];
+}
+
+export interface EmbeddingsCall {
+  path: string;
+  headers?: Record<string, string>;
+  body: string;
+  dropped: string[];
+  decodeReply(body: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): EmbeddingsReply | ProviderError;
+}
+
+/** An answer that is not 2xx. */
+export interface ErrorReply {
+  status: number;
+  /** Lower-case names. */
+  headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** At most 64 KiB of the body; parsed where it is JSON, else the text. */
+  body: unknown;
+  nowMs: number;
+}
+
+/** What authorising may use: the clock, and single-flight cached tokens. */
+export interface AuthEnvironment {
+  nowMs(): number;
+  /**
+   * A short-lived token under `key` (which must hold no secret: use a digest): from memory, or made by `make`, once for all callers
+   * who wait, and made again at 80 % of its life.
+   */
+  token(key: string, make: () => Promise<{ value: string; expiresAtMs: number }>): Promise<string>;
+  /** Forgets a token that the upstream refused. */
+  forget(key: string): void;
+  /** A small call outside the request's own: token endpoints. Checked against the same destination rules as any upstream. */
+  send(url: string, request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null }): Promise<{ status: number; body: string }>;
+}
+
+export interface Provider {
+  readonly capabilities: Capabilities;
+  /** Path (with base path) for bytes in `format` that pass through untouched; null where they can't. */
+  passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null;
+  /**
+   * Edits that a passthrough body needs at its top level: member → new value, or undefined to remove it.
+   * The model's rename and include_usage are the pipeline's own. Most have none.
+   */
+  passthroughEdits?(format: WireFormat, account: ProviderAccount, model: ProviderModel, body: Readonly<Record<string, unknown>>): Record<string, unknown> | Refusal;
+  /** Adds credentials. Called for each attempt, after the body is final. May be async only where a token must be fetched. */
+  authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing>;
+  readonly chat: ((request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions) => ChatCall | Refusal) | null;
+  readonly embeddings: ((request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel) => EmbeddingsCall | Refusal) | null;
+  decodeError(reply: ErrorReply): ProviderError;
+  /** Upstream refused the token that `authorize` added: forget it, and true if trying once more makes sense. */
+  renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;
+  /** Base path for files, batches and fine-tuning that pass through under `/v1/…`; absent: it has none. */
+  resourcePath?(path: string, account: ProviderAccount): string | null;
+}
