@@ -1,0 +1,124 @@
+/** HTTP status and common error bodies → ProviderError. Providers with words of their own look at those first. */
+import type { ChatStreamDecoder, ErrorReply } from "./provider.ts";
+import type { JsonObject, ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
+import type { FailureCode } from "../failure.ts";
+import { type SseFrame, SseDecoder, SseOverflowError } from "../wire/sse.ts";
+
+type Classified = { class: ProviderErrorClass; code: FailureCode };
+
+/** What a status means when nothing more is known. */
+export function classOfStatus(status: number): Classified {
+  if (status === 401 || status === 403 || status === 402) return { class: "Unauthorized", code: "upstream_auth_error" };
+  if (status === 404) return { class: "NotFound", code: "upstream_model_not_found" };
+  if (status === 408 || status === 504) return { class: "Timeout", code: "upstream_timeout" };
+  if (status === 429) return { class: "RateLimited", code: "upstream_rate_limited" };
+  if (status === 503 || status === 529) return { class: "Unavailable", code: "upstream_unavailable" };
+  if (status >= 500 || status < 400) return { class: "ServerError", code: "upstream_error" };
+  return { class: "BadRequest", code: "upstream_rejected_request" };
+}
+
+function headerText(reply: ErrorReply, name: string): string | null {
+  const value = reply.headers[name];
+  return typeof value === "string" ? value : (value?.[0] ?? null);
+}
+
+/** `retry-after-ms`, then `retry-after` in seconds or as an HTTP date; milliseconds, null where neither is usable. */
+export function retryAfterMs(reply: ErrorReply): number | null {
+  const millis = Number(headerText(reply, "retry-after-ms") ?? Number.NaN);
+  if (Number.isFinite(millis) && millis >= 0) return Math.round(millis);
+  const text = headerText(reply, "retry-after");
+  if (text === null || text.trim() === "") return null;
+  const seconds = Number(text);
+  if (Number.isFinite(seconds)) return seconds >= 0 ? Math.round(seconds * 1000) : null;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? null : Math.max(0, date - reply.nowMs);
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);
+
+/** A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a credential. */
+export function providerError(reply: ErrorReply, found: Partial<Classified> & { message?: string | null; param?: string | null; retryAfterMs?: number | null } = {}): ProviderError {
+  const fallback = classOfStatus(reply.status);
+  const kind = found.class ?? fallback.class;
+  const theirs = found.message && !unsafeClasses.has(kind) ? clean(found.message) : "";
+  return {
+    class: kind,
+    code: found.code ?? fallback.code,
+    message: theirs || ownWords(kind, reply.status),
+    param: found.param ?? null,
+    retryAfterMs: found.retryAfterMs ?? retryAfterMs(reply),
+    upstreamStatus: reply.status,
+  };
+}
+
+function clean(text: string): string {
+  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+  return line.length > 512 ? `${line.slice(0, 511)}…` : line;
+}
+
+function ownWords(kind: ProviderErrorClass, status: number): string {
+  switch (kind) {
+    case "Unauthorized":
+      return "The provider refused the gateway's credential. Ask the platform team to check it.";
+    case "RateLimited":
+      return "The provider's rate limit is reached. Try again later.";
+    case "NotFound":
+      return "The provider does not have this model. Ask the platform team to check the model's upstream name.";
+    case "BadRequest":
+      return `The provider refused the request with status ${status}.`;
+    case "Timeout":
+      return "The provider did not answer in time.";
+    default:
+      return `The provider failed with status ${status}. Try again later.`;
+  }
+}
+
+/** Builds an error event for what arrives in the middle of a stream. */
+export function streamFailure(code: FailureCode, message: string, kind: ProviderErrorClass = "ServerError"): StreamEvent {
+  return { kind: "error", error: { class: kind, code, message: clean(message), param: null, retryAfterMs: null, upstreamStatus: null } };
+}
+
+export type Emit = (event: StreamEvent) => void;
+
+/**
+ * The frame of every SSE stream decoder. `onFrame` emits events; once it emitted `end` or `error` the rest is
+ * ignored. An upstream that closes before that is a failure, unless `onClose` (for formats without a marker) emits `end`.
+ */
+export function sseChatDecoder(onFrame: (frame: SseFrame, emit: Emit) => void, onClose?: (emit: Emit) => void): ChatStreamDecoder {
+  const sse = new SseDecoder();
+  let over = false;
+  const collect = (run: (emit: Emit) => void): StreamEvent[] => {
+    const events: StreamEvent[] = [];
+    run((event) => {
+      if (over) return;
+      events.push(event);
+      over = event.kind === "end" || event.kind === "error";
+    });
+    return events;
+  };
+  return {
+    push: (bytes) =>
+      collect((emit) => {
+        if (over) return;
+        try {
+          for (const frame of sse.push(bytes)) {
+            if (over) return;
+            onFrame(frame, emit);
+          }
+        } catch (cause) {
+          if (!(cause instanceof SseOverflowError) && !(cause instanceof SyntaxError)) throw cause;
+          emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+        }
+      }),
+    end: () =>
+      collect((emit) => {
+        if (over) return;
+        onClose?.(emit);
+        emit(streamFailure("upstream_stream_truncated", "The provider's stream ended before the answer was complete.", "Unavailable"));
+      }),
+  };
+}

@@ -1,0 +1,19 @@
+/** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, `/v1` included where the server has it. */
+import { bearer, openAiPaths } from "../openai/index.ts";
+import { decodeOpenAiError } from "../openai/failure.ts";
+import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
+import type { Provider } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: (format, account) => {
+    const path = openAiPaths[format];
+    return path === undefined ? null : account.basePath + path;
+  },
+  authorize: bearer,
+  chat: passthroughChat,
+  embeddings: passthroughEmbeddings,
+  decodeError: decodeOpenAiError,
+  resourcePath: (path, account) => account.basePath + path,
+};

@@ -1,0 +1,18 @@
+import type { Capabilities } from "../../config/capabilities.ts";
+
+export const capabilities: Capabilities = {
+  type: "OpenAI",
+  title: "OpenAI",
+  defaultEndpoint: "https://api.openai.com/v1",
+  passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
+  translated: ["anthropic.messages"],
+  options: {
+    organization: { required: false, description: "Sent as OpenAI-Organization.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
+    project: { required: false, description: "Sent as OpenAI-Project.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
+  },
+  credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
+  credentialsRequired: true,
+  parameters: {},
+  resources: true,
+  pricesFrom: "openai",
+};

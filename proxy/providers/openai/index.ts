@@ -1,0 +1,40 @@
+/** OpenAI (https://platform.openai.com/docs/api-reference): the format that the gateway itself speaks, so bytes pass through. */
+import type { WireFormat } from "../../config/capabilities.ts";
+import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { decodeOpenAiError } from "./failure.ts";
+import { passthroughChat, passthroughEmbeddings } from "./request.ts";
+
+/** Paths below the base URL, which ends in `/v1` by convention of the SDKs. */
+export const openAiPaths: Partial<Record<WireFormat, string>> = {
+  "openai.chat": "/chat/completions",
+  "openai.completions": "/completions",
+  "openai.embeddings": "/embeddings",
+  "openai.responses": "/responses",
+};
+
+export function bearer(outgoing: Outgoing, account: ProviderAccount): Outgoing {
+  const key = account.credentials["apiKey"];
+  if (key !== undefined) outgoing.headers["authorization"] = `Bearer ${key}`;
+  return outgoing;
+}
+
+function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
+  const { organization, project } = account.config.options;
+  if (organization !== undefined) outgoing.headers["openai-organization"] = organization;
+  if (project !== undefined) outgoing.headers["openai-project"] = project;
+  return bearer(outgoing, account);
+}
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: (format, account) => {
+    const path = openAiPaths[format];
+    return path === undefined ? null : account.basePath + path;
+  },
+  authorize,
+  chat: passthroughChat,
+  embeddings: passthroughEmbeddings,
+  decodeError: decodeOpenAiError,
+  resourcePath: (path, account) => account.basePath + path,
+};

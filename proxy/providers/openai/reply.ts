@@ -1,0 +1,96 @@
+/** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
+import { Buffer } from "node:buffer";
+import type { ChatChoice, ChatReply, EmbeddingsReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+
+const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
+
+/** `usage` of chat, completions and embeddings; null where there is none. */
+export function usageOf(usage: unknown): Usage | null {
+  if (!isObject(usage)) return null;
+  const promptDetails = isObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};
+  const completionDetails = isObject(usage["completion_tokens_details"]) ? usage["completion_tokens_details"] : {};
+  return {
+    prompt: count(usage["prompt_tokens"]),
+    cachedPrompt: count(promptDetails["cached_tokens"]),
+    cacheWrite: 0,
+    completion: count(usage["completion_tokens"]),
+    reasoning: count(completionDetails["reasoning_tokens"]),
+    estimated: false,
+  };
+}
+
+const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
+
+/** A known reason as it is; an unknown one becomes `stop`, or `tool_calls` where tools were called. */
+export function finishReason(native: unknown, calledTools: boolean): FinishReason {
+  if (calledTools && native !== "length" && native !== "content_filter") return native === "function_call" ? "function_call" : "tool_calls";
+  if (native === "model_length") return "length";
+  return typeof native === "string" && finishReasons.has(native) ? (native as FinishReason) : "stop";
+}
+
+export function invalidReply(message = "The provider's answer could not be read."): ProviderError {
+  return { class: "ServerError", code: "upstream_invalid_response", message, param: null, retryAfterMs: null, upstreamStatus: 200 };
+}
+
+function toolCalls(value: unknown, choice: number): ToolCall[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isObject).map((call, at) => {
+    const fn = isObject(call["function"]) ? call["function"] : {};
+    return {
+      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${choice}_${at}`,
+      type: "function",
+      function: { name: String(fn["name"] ?? ""), arguments: typeof fn["arguments"] === "string" ? fn["arguments"] : JSON.stringify(fn["arguments"] ?? {}) },
+    };
+  });
+}
+
+function decodeChoice(raw: JsonObject, at: number): ChatChoice {
+  const message = isObject(raw["message"]) ? raw["message"] : {};
+  const calls = toolCalls(message["tool_calls"], at);
+  const reasoning = message["reasoning_content"] ?? message["reasoning"];
+  const { tool_calls: _calls, role: _role, content, ...rest } = message;
+  return {
+    index: typeof raw["index"] === "number" ? raw["index"] : at,
+    message: {
+      ...rest,
+      role: "assistant",
+      content: typeof content === "string" ? content : null,
+      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+      ...(typeof reasoning === "string" ? { reasoning_content: reasoning } : {}),
+    },
+    ...(raw["logprobs"] === undefined ? {} : { logprobs: raw["logprobs"] }),
+    finish_reason: finishReason(raw["finish_reason"], calls.length > 0),
+  };
+}
+
+export function decodeChatReply(body: unknown): ChatReply | ProviderError {
+  if (!isObject(body) || !Array.isArray(body["choices"])) return invalidReply();
+  const { id, created, model, choices, usage, object: _object, ...extra } = body;
+  return {
+    id: typeof id === "string" ? id : "",
+    created: count(created),
+    model: typeof model === "string" ? model : "",
+    choices: (choices as unknown[]).filter(isObject).map(decodeChoice),
+    usage: usageOf(usage),
+    extra,
+  };
+}
+
+function vectorOf(value: unknown): number[] | null {
+  if (Array.isArray(value)) return value as number[];
+  if (typeof value !== "string") return null;
+  const bytes = Buffer.from(value, "base64");
+  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, at) => bytes.readFloatLE(at * 4));
+}
+
+export function decodeEmbeddingsReply(body: unknown): EmbeddingsReply | ProviderError {
+  if (!isObject(body) || !Array.isArray(body["data"])) return invalidReply();
+  const vectors: number[][] = [];
+  for (const [at, entry] of (body["data"] as unknown[]).entries()) {
+    const vector = isObject(entry) ? vectorOf(entry["embedding"]) : null;
+    if (vector === null) return invalidReply();
+    vectors[isObject(entry) && typeof entry["index"] === "number" ? entry["index"] : at] = vector;
+  }
+  return { model: String(body["model"] ?? ""), vectors, usage: usageOf(body["usage"]) };
+}

@@ -1,0 +1,91 @@
+/**
+ * Server-sent events, as https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+ * has them: lines end with LF, CRLF or CR, `data` lines are joined by LF, lines that begin with a colon are comments.
+ * Works on bytes, so a character split between two reads survives.
+ */
+import { Buffer } from "node:buffer";
+
+export interface SseFrame {
+  /** "" where the frame has no `event:` line. */
+  event: string;
+  data: string;
+}
+
+/** An event grew past the limit: the upstream is broken or hostile. */
+export class SseOverflowError extends Error {
+  override readonly name = "SseOverflowError";
+}
+
+const LF = 10;
+const CR = 13;
+/** One event may hold this much. */
+export const maxEventBytes = 1_048_576;
+
+export class SseDecoder {
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #event = "";
+  #data: string | null = null;
+  #skipLf = false;
+  #first = true;
+
+  /** Frames that are whole now. Throws SseOverflowError. */
+  push(bytes: Uint8Array): SseFrame[] {
+    const frames: SseFrame[] = [];
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let start = 0;
+    if (this.#skipLf && chunk.length > 0) {
+      if (chunk[0] === LF) start = 1;
+      this.#skipLf = false;
+    }
+    for (let at = start; at < chunk.length; at++) {
+      const byte = chunk[at];
+      if (byte !== LF && byte !== CR) continue;
+      this.#line(this.#take(chunk.subarray(start, at)), frames);
+      if (byte === CR) {
+        if (at + 1 === chunk.length) this.#skipLf = true;
+        else if (chunk[at + 1] === LF) at++;
+      }
+      start = at + 1;
+    }
+    if (start < chunk.length) this.#hold(chunk.subarray(start));
+    return frames;
+  }
+
+  #hold(rest: Buffer): void {
+    this.#heldBytes += rest.length;
+    if (this.#heldBytes + (this.#data?.length ?? 0) > maxEventBytes) throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
+    this.#held.push(Buffer.from(rest));
+  }
+
+  #take(rest: Buffer): string {
+    if (this.#heldBytes === 0) return rest.toString("utf8");
+    this.#held.push(rest);
+    const line = Buffer.concat(this.#held).toString("utf8");
+    this.#held = [];
+    this.#heldBytes = 0;
+    return line;
+  }
+
+  #line(raw: string, frames: SseFrame[]): void {
+    const line = this.#first && raw.charCodeAt(0) === 0xfeff ? raw.slice(1) : raw;
+    this.#first = false;
+    if (line === "") {
+      if (this.#data !== null) frames.push({ event: this.#event, data: this.#data });
+      this.#event = "";
+      this.#data = null;
+      return;
+    }
+    const colon = line.indexOf(":");
+    if (colon === 0) return;
+    const field = colon < 0 ? line : line.slice(0, colon);
+    const value = colon < 0 ? "" : line.slice(line.charCodeAt(colon + 1) === 32 ? colon + 2 : colon + 1);
+    if (field === "data") this.#append(value);
+    else if (field === "event") this.#event = value;
+  }
+
+  #append(value: string): void {
+    this.#data = this.#data === null ? value : `${this.#data}\n${value}`;
+    if (this.#data.length > maxEventBytes) throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
+  }
+}
