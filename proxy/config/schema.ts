@@ -35,7 +35,9 @@ export const price = z.object({
   output: nanoUsd,
   reasoning: nanoUsd,
   /** Above these many prompt tokens, these prices hold for the whole request. */
-  tiers: z.array(z.object({ aboveTokens: z.int().min(1), input: nanoUsd, cachedInput: nanoUsd, cacheWrite: nanoUsd, output: nanoUsd, reasoning: nanoUsd })).default([]),
+  tiers: z
+    .array(z.object({ aboveTokens: z.int().min(1), input: nanoUsd, cachedInput: nanoUsd, cacheWrite: nanoUsd, output: nanoUsd, reasoning: nanoUsd }))
+    .default([]),
   source: z.enum(["override", "table"]),
 });
 export type Price = z.output<typeof price>;

@@ -102,7 +102,15 @@ export interface Usage {
 
 export interface ChatChoice {
   index: number;
-  message: { role: "assistant"; content: string | null; refusal?: string | null; tool_calls?: ToolCall[]; reasoning_content?: string; thinking_blocks?: JsonObject[]; [key: string]: unknown };
+  message: {
+    role: "assistant";
+    content: string | null;
+    refusal?: string | null;
+    tool_calls?: ToolCall[];
+    reasoning_content?: string;
+    thinking_blocks?: JsonObject[];
+    [key: string]: unknown;
+  };
   logprobs?: unknown;
   finish_reason: FinishReason;
   /** The provider's own word, where it differs. */

@@ -1,8 +1,9 @@
 /** HTTP status and common error bodies → ProviderError. Providers with words of their own look at those first. */
-import type { ChatStreamDecoder, ErrorReply } from "./provider.ts";
+
 import type { JsonObject, ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
-import { type SseFrame, SseDecoder, SseOverflowError } from "../wire/sse.ts";
+import { SseDecoder, type SseFrame, SseOverflowError } from "../wire/sse.ts";
+import type { ChatStreamDecoder, ErrorReply } from "./provider.ts";
 
 type Classified = { class: ProviderErrorClass; code: FailureCode };
 
@@ -41,7 +42,10 @@ export function isObject(value: unknown): value is JsonObject {
 const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);
 
 /** A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a credential. */
-export function providerError(reply: ErrorReply, found: Partial<Classified> & { message?: string | null; param?: string | null; retryAfterMs?: number | null } = {}): ProviderError {
+export function providerError(
+  reply: ErrorReply,
+  found: Partial<Classified> & { message?: string | null; param?: string | null; retryAfterMs?: number | null } = {},
+): ProviderError {
   const fallback = classOfStatus(reply.status);
   const kind = found.class ?? fallback.class;
   const theirs = found.message && !unsafeClasses.has(kind) ? clean(found.message) : "";

@@ -95,7 +95,12 @@ export interface Provider {
    * Edits that a passthrough body needs at its top level: member → new value, or undefined to remove it.
    * The model's rename and include_usage are the pipeline's own. Most have none.
    */
-  passthroughEdits?(format: WireFormat, account: ProviderAccount, model: ProviderModel, body: Readonly<Record<string, unknown>>): Record<string, unknown> | Refusal;
+  passthroughEdits?(
+    format: WireFormat,
+    account: ProviderAccount,
+    model: ProviderModel,
+    body: Readonly<Record<string, unknown>>,
+  ): Record<string, unknown> | Refusal;
   /** Adds credentials. Called for each attempt, after the body is final. May be async only where a token must be fetched. */
   authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing>;
   readonly chat: ((request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions) => ChatCall | Refusal) | null;

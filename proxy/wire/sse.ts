@@ -21,6 +21,15 @@ const CR = 13;
 /** One event may hold this much. */
 export const maxEventBytes = 1_048_576;
 
+/** Position of the next LF or CR at or after `from`, -1 where there is none. */
+function lineEnd(chunk: Buffer, from: number): number {
+  for (let at = from; at < chunk.length; at++) {
+    const byte = chunk[at];
+    if (byte === LF || byte === CR) return at;
+  }
+  return -1;
+}
+
 export class SseDecoder {
   #held: Buffer[] = [];
   #heldBytes = 0;
@@ -33,20 +42,13 @@ export class SseDecoder {
   push(bytes: Uint8Array): SseFrame[] {
     const frames: SseFrame[] = [];
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    let start = 0;
-    if (this.#skipLf && chunk.length > 0) {
-      if (chunk[0] === LF) start = 1;
-      this.#skipLf = false;
-    }
-    for (let at = start; at < chunk.length; at++) {
-      const byte = chunk[at];
-      if (byte !== LF && byte !== CR) continue;
+    let start = this.#skipLf && chunk[0] === LF ? 1 : 0;
+    if (chunk.length > 0) this.#skipLf = false;
+    for (let at = lineEnd(chunk, start); at >= 0; at = lineEnd(chunk, start)) {
       this.#line(this.#take(chunk.subarray(start, at)), frames);
-      if (byte === CR) {
-        if (at + 1 === chunk.length) this.#skipLf = true;
-        else if (chunk[at + 1] === LF) at++;
-      }
-      start = at + 1;
+      const crlf = chunk[at] === CR && chunk[at + 1] === LF;
+      this.#skipLf = chunk[at] === CR && at + 1 === chunk.length;
+      start = crlf ? at + 2 : at + 1;
     }
     if (start < chunk.length) this.#hold(chunk.subarray(start));
     return frames;
