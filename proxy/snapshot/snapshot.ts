@@ -1,0 +1,137 @@
+/** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
+import { Buffer } from "node:buffer";
+import { timingSafeEqual } from "node:crypto";
+import { keyedDigest } from "../config/encode.ts";
+import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
+import type { Provider, ProviderAccount, ProviderModel } from "../providers/provider.ts";
+
+export interface ProviderEntry {
+  readonly provider: Provider;
+  readonly account: ProviderAccount;
+  readonly models: ReadonlyMap<string, ProviderModel>;
+}
+
+/** One place that a route can send a request to. */
+export interface RouteTarget {
+  readonly config: TargetConfig;
+  readonly entry: ProviderEntry;
+  /** null: the model that the caller asked for. */
+  readonly model: ProviderModel | null;
+}
+
+export interface Route {
+  readonly config: RouteConfig;
+  readonly targets: readonly RouteTarget[];
+  readonly consumers: ReadonlySet<string> | "*";
+  readonly roles: ReadonlySet<string> | null;
+  readonly teams: ReadonlySet<string> | null;
+  readonly tags: ReadonlySet<string> | null;
+}
+
+/** Routes under one path prefix. */
+export interface PathEntry {
+  readonly prefix: string;
+  /** Model → routes that claim it; consumers of two of them don't overlap, the compiler sees to that. */
+  readonly byModel: ReadonlyMap<string, readonly Route[]>;
+  /** Routes that take any model. */
+  readonly catchAll: readonly Route[];
+  readonly routes: readonly Route[];
+  readonly anonymous: boolean;
+}
+
+export interface Snapshot {
+  readonly revision: string;
+  readonly settings: Settings;
+  readonly providers: ReadonlyMap<string, ProviderEntry>;
+  /** The prefix "" (that is, /v1) is always there. */
+  readonly paths: ReadonlyMap<string, PathEntry>;
+  /** Longest prefix first, "" left out. */
+  readonly prefixes: readonly string[];
+  readonly keyCount: number;
+  /** The record of a clear key, whatever its state; null where there is none. */
+  findKey(clear: string): KeyRecord | null;
+}
+
+const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
+
+function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, string>): ProviderAccount {
+  const url = new URL(config.endpoint);
+  const clear: Record<string, string> = {};
+  for (const [field, name] of Object.entries(config.credentials)) clear[field] = credentials.get(name) ?? "";
+  return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear };
+}
+
+function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Route {
+  const targets: RouteTarget[] = [];
+  for (const target of config.routing.targets) {
+    const entry = providers.get(target.provider);
+    const model = target.model === null ? null : entry?.models.get(target.model);
+    if (entry && model !== undefined) targets.push({ config: target, entry, model });
+  }
+  return {
+    config,
+    targets,
+    consumers: config.consumers === "*" ? "*" : new Set(config.consumers),
+    roles: setOrNull(config.access.roles),
+    teams: setOrNull(config.access.teams),
+    tags: setOrNull(config.access.tags),
+  };
+}
+
+function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
+  const byModel = new Map<string, Route[]>();
+  const catchAll: Route[] = [];
+  for (const route of routes) {
+    if (route.config.models === null) catchAll.push(route);
+    for (const model of route.config.models ?? []) {
+      const claims = byModel.get(model);
+      if (claims) claims.push(route);
+      else byModel.set(model, [route]);
+    }
+  }
+  return { prefix, byModel, catchAll, routes, anonymous: routes.some((route) => route.config.access.anonymous) };
+}
+
+function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: string) => KeyRecord | null {
+  const index = new Map<string, KeyRecord>();
+  for (const record of keys) index.set(record.digest, record);
+  return (clear) => {
+    const digest = keyedDigest(pepper, clear);
+    // The digest is keyed, so what the map's look-up takes tells nothing; the record is confirmed in constant time.
+    const record = index.get(digest);
+    if (record === undefined) return null;
+    return timingSafeEqual(Buffer.from(record.digest), Buffer.from(digest)) ? record : null;
+  };
+}
+
+/** Pure. Throws where the config names a provider type that this proxy does not have. */
+export function build(
+  config: RenderedConfig,
+  manifest: Manifest,
+  secrets: { pepper: Uint8Array; credentials: ReadonlyMap<string, string> },
+  registry: Readonly<Record<string, Provider>>,
+): Snapshot {
+  const providers = new Map<string, ProviderEntry>();
+  for (const one of config.providers) {
+    const provider = registry[one.type];
+    if (provider === undefined) throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
+    const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
+    providers.set(one.id, { provider, account: accountOf(one, secrets.credentials), models });
+  }
+  const byPrefix = new Map<string, Route[]>([["", []]]);
+  for (const one of config.routes) {
+    const route = routeOf(one, providers);
+    const routes = byPrefix.get(one.pathPrefix);
+    if (routes) routes.push(route);
+    else byPrefix.set(one.pathPrefix, [route]);
+  }
+  return {
+    revision: manifest.revision,
+    settings: config.settings,
+    providers,
+    paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
+    prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
+    keyCount: config.keys.length,
+    findKey: keyFinder(secrets.pepper, config.keys),
+  };
+}

@@ -1,0 +1,128 @@
+/** The client's side of one call: its body in, its answer out, and when it goes away. */
+import { Buffer, isUtf8 } from "node:buffer";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { type Failure, failure } from "../failure.ts";
+
+export class ClientConnection {
+  readonly requestId: string;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #onClose: (() => void) | null = null;
+  #closed = false;
+  /** Bytes of the answer's body handed to the socket. */
+  sentBytes = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse, requestId: string) {
+    this.#request = request;
+    this.#response = response;
+    this.requestId = requestId;
+    response.on("close", () => {
+      if (response.writableFinished) return;
+      this.#closed = true;
+      this.#onClose?.();
+    });
+    // A socket error shows as `close` as well; without a listener it would end the process.
+    response.on("error", () => undefined);
+  }
+
+  get method(): string {
+    return this.#request.method ?? "GET";
+  }
+
+  /** Path without the query, as it was sent: nothing is decoded or normalised. */
+  get path(): string {
+    const url = this.#request.url ?? "/";
+    const query = url.indexOf("?");
+    return query < 0 ? url : url.slice(0, query);
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.#request.headers;
+  }
+
+  header(name: string): string | null {
+    const value = this.#request.headers[name];
+    return typeof value === "string" ? value : (value?.[0] ?? null);
+  }
+
+  get remoteAddress(): string {
+    return this.#request.socket.remoteAddress ?? "";
+  }
+
+  /** The client went away before its answer was complete. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The answer's head has been sent, so that a failure can only be an event in the stream. */
+  get started(): boolean {
+    return this.#response.headersSent;
+  }
+
+  /** One listener at a time; null removes it. Called at once where the client is gone already. */
+  onClose(listener: (() => void) | null): void {
+    this.#onClose = listener;
+    if (listener && this.#closed) listener();
+  }
+
+  /** The whole body, at most `maxBytes`. What is too large is refused as soon as it is known. */
+  readBody(maxBytes: number): Promise<Buffer | Failure> {
+    const announced = Number(this.header("content-length") ?? 0);
+    if (announced > maxBytes) return Promise.resolve(tooLarge(maxBytes));
+    return new Promise((resolve) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const done = (result: Buffer | Failure): void => {
+        this.#request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onError);
+        resolve(result);
+      };
+      const onData = (chunk: Buffer): void => {
+        size += chunk.length;
+        if (size > maxBytes) {
+          this.#request.pause();
+          return done(tooLarge(maxBytes));
+        }
+        chunks.push(chunk);
+      };
+      const onEnd = (): void => {
+        const body = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks);
+        done(isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8."));
+      };
+      const onError = (): void => done(failure("client_closed_request", "The client went away while sending its request."));
+      this.#request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onError);
+    });
+  }
+
+  head(status: number, headers: Record<string, string | number>): void {
+    if (this.#closed || this.#response.headersSent) return;
+    this.#response.writeHead(status, headers);
+  }
+
+  /** false when the socket's buffer is full: wait for `onDrain`. */
+  write(bytes: Uint8Array | string): boolean {
+    if (this.#closed || bytes.length === 0) return true;
+    this.sentBytes += bytes.length;
+    return this.#response.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.once("drain", listener);
+  }
+
+  end(bytes?: Uint8Array | string): void {
+    if (this.#closed || this.#response.writableEnded) return;
+    if (bytes !== undefined) this.sentBytes += bytes.length;
+    this.#response.end(bytes);
+    // A body that was refused unread would keep the connection busy: close it behind the answer.
+    if (!this.#request.complete) this.#response.once("finish", () => this.#request.destroy());
+  }
+
+  /** Cuts the connection: the client reads too slowly, or a drain is over. */
+  destroy(): void {
+    this.#response.destroy();
+  }
+}
+
+function tooLarge(maxBytes: number): Failure {
+  return failure("request_too_large", `The request body is larger than ${maxBytes} bytes. Send a smaller one.`);
+}

@@ -1,0 +1,60 @@
+/**
+ * Which addresses a provider's endpoint may lead to. Names are resolved, every address is checked, and the connection
+ * goes to an address that was checked, so that a name that changes between check and use gains nothing.
+ */
+
+import { type LookupAddress, lookup } from "node:dns";
+import { BlockList, isIP } from "node:net";
+
+/** Never allowed: cloud metadata and other link-local, unspecified, multicast, broadcast. */
+const never = new BlockList();
+never.addSubnet("0.0.0.0", 8, "ipv4");
+never.addSubnet("169.254.0.0", 16, "ipv4");
+never.addSubnet("224.0.0.0", 4, "ipv4");
+never.addSubnet("240.0.0.0", 4, "ipv4");
+never.addAddress("::", "ipv6");
+never.addSubnet("fe80::", 10, "ipv6");
+never.addSubnet("ff00::", 8, "ipv6");
+never.addAddress("fd00:ec2::254", "ipv6");
+
+/** Allowed only with `allowPrivateEndpoint`: loopback, private networks, carrier-grade NAT, benchmarks. */
+const internal = new BlockList();
+internal.addSubnet("127.0.0.0", 8, "ipv4");
+internal.addSubnet("10.0.0.0", 8, "ipv4");
+internal.addSubnet("172.16.0.0", 12, "ipv4");
+internal.addSubnet("192.168.0.0", 16, "ipv4");
+internal.addSubnet("100.64.0.0", 10, "ipv4");
+internal.addSubnet("192.0.0.0", 24, "ipv4");
+internal.addSubnet("198.18.0.0", 15, "ipv4");
+internal.addAddress("::1", "ipv6");
+internal.addSubnet("fc00::", 7, "ipv6");
+internal.addSubnet("64:ff9b::", 96, "ipv6");
+
+/** BlockList reads IPv4-mapped IPv6 addresses against its IPv4 rules itself. */
+export function addressAllowed(address: string, allowPrivate: boolean): boolean {
+  const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+  if (never.check(address, family)) return false;
+  return allowPrivate || !internal.check(address, family);
+}
+
+export class DestinationRefusedError extends Error {
+  override readonly name = "DestinationRefusedError";
+  readonly code = "ESLUICEDESTINATION";
+}
+
+type LookupCallback = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
+
+/** A `lookup` for net.connect that fails unless every address is allowed. */
+export function guardedLookup(allowPrivate: boolean) {
+  return (hostname: string, options: { all?: boolean; family?: number | "IPv4" | "IPv6" }, callback: LookupCallback): void => {
+    lookup(hostname, { family: options.family === "IPv6" ? 6 : options.family === "IPv4" ? 4 : (options.family ?? 0), all: true }, (error, addresses) => {
+      if (error) return callback(error);
+      const refused = addresses.find((one) => !addressAllowed(one.address, allowPrivate));
+      if (refused) return callback(new DestinationRefusedError(`${hostname} resolves to an address that is not allowed`));
+      if (options.all) return callback(null, addresses);
+      const first = addresses[0];
+      if (first === undefined) return callback(new Error(`${hostname} has no address`));
+      callback(null, first.address, first.family);
+    });
+  };
+}

@@ -1,0 +1,150 @@
+/**
+ * Edits at the top level of a JSON object without writing the rest anew, so that what passes through stays byte for
+ * byte what the client sent: number formats, member order, unknown members.
+ */
+import { Buffer } from "node:buffer";
+
+export interface Member {
+  name: string;
+  /** Offset of the name's opening quote. */
+  start: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+export interface Outline {
+  /** Offset just behind the opening brace. */
+  open: number;
+  members: Member[];
+}
+
+export type OutlineProblem = "depth" | "duplicate" | "not_object";
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+const OPEN_BRACKET = 91;
+const CLOSE_BRACKET = 93;
+const COMMA = 44;
+const COLON = 58;
+
+/** Offset behind the closing quote of the string that opens at `at`. */
+function stringEnd(body: Buffer, at: number): number {
+  let close = body.indexOf(QUOTE, at + 1);
+  while (close > 0) {
+    let slashes = 0;
+    while (body[close - 1 - slashes] === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return close + 1;
+    close = body.indexOf(QUOTE, close + 1);
+  }
+  return body.length;
+}
+
+const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;
+
+function skipBlank(body: Buffer, from: number): number {
+  let at = from;
+  while (blank(body[at])) at++;
+  return at;
+}
+
+/** Offset behind the value that starts at `at`, or -1 where it nests deeper than `maxDepth`. */
+function valueEnd(body: Buffer, at: number, maxDepth: number): number {
+  const first = body[at];
+  if (first === QUOTE) return stringEnd(body, at);
+  return first === OPEN_BRACE || first === OPEN_BRACKET ? nestedEnd(body, at, maxDepth) : scalarEnd(body, at);
+}
+
+function scalarEnd(body: Buffer, from: number): number {
+  let at = from;
+  while (at < body.length && body[at] !== COMMA && body[at] !== CLOSE_BRACE && !blank(body[at])) at++;
+  return at;
+}
+
+function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
+  let depth = 0;
+  let at = from;
+  while (at < body.length) {
+    const byte = body[at];
+    if (byte === QUOTE) {
+      at = stringEnd(body, at);
+      continue;
+    }
+    if ((byte === OPEN_BRACE || byte === OPEN_BRACKET) && ++depth > maxDepth) return -1;
+    if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) return at + 1;
+    at++;
+  }
+  return at;
+}
+
+/**
+ * Where the members of a top-level object are. `body` must be valid JSON (parse it first). Refuses duplicate names,
+ * which two parsers may read differently, and nesting beyond `maxDepth`.
+ */
+export function outline(body: Buffer, maxDepth: number): Outline | OutlineProblem {
+  let at = skipBlank(body, 0);
+  if (body[at] !== OPEN_BRACE) return "not_object";
+  const open = ++at;
+  const members: Member[] = [];
+  const seen = new Set<string>();
+  for (;;) {
+    at = skipBlank(body, at);
+    if (body[at] === COMMA) at = skipBlank(body, at + 1);
+    if (body[at] !== QUOTE) return { open, members };
+    const start = at;
+    at = stringEnd(body, at);
+    const quoted = body.toString("utf8", start, at);
+    const name = quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+    if (seen.has(name)) return "duplicate";
+    seen.add(name);
+    at = skipBlank(body, at);
+    if (body[at] === COLON) at = skipBlank(body, at + 1);
+    const end = valueEnd(body, at, maxDepth - 1);
+    if (end < 0) return "depth";
+    members.push({ name, start, valueStart: at, valueEnd: end });
+    at = end;
+  }
+}
+
+/** Member name → new value; undefined removes it. What is not there yet is added in front. */
+export type Edits = Readonly<Record<string, unknown>>;
+
+/** A new buffer with the edits made; the same one where there are none. */
+export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
+  const names = Object.keys(edits);
+  if (names.length === 0) return body;
+  const kept = found.members.filter((member) => !(member.name in edits && edits[member.name] === undefined));
+  if (kept.length < found.members.length) return rewrite(body, kept, edits);
+  const pieces: Buffer[] = [];
+  let from = found.open;
+  pieces.push(body.subarray(0, found.open));
+  const present = new Set<string>();
+  const added: string[] = [];
+  for (const member of found.members) present.add(member.name);
+  for (const name of names) if (!present.has(name) && edits[name] !== undefined) added.push(`${JSON.stringify(name)}:${JSON.stringify(edits[name])}`);
+  if (added.length > 0) pieces.push(Buffer.from(found.members.length > 0 ? `${added.join(",")},` : added.join(",")));
+  for (const member of found.members) {
+    if (!(member.name in edits)) continue;
+    pieces.push(body.subarray(from, member.valueStart), Buffer.from(JSON.stringify(edits[member.name])));
+    from = member.valueEnd;
+  }
+  pieces.push(body.subarray(from));
+  return Buffer.concat(pieces);
+}
+
+/** Where members go away, the members are joined anew; their values are still the client's bytes. */
+function rewrite(body: Buffer, kept: readonly Member[], edits: Edits): Buffer {
+  const pieces: Buffer[] = [Buffer.from("{")];
+  const present = new Set<string>();
+  const add = (name: string, value: Buffer | string): void => {
+    pieces.push(Buffer.from(`${pieces.length > 1 ? "," : ""}${JSON.stringify(name)}:`), typeof value === "string" ? Buffer.from(value) : value);
+  };
+  for (const member of kept) {
+    present.add(member.name);
+    add(member.name, member.name in edits ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
+  }
+  for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) add(name, JSON.stringify(value));
+  pieces.push(Buffer.from("}"));
+  return Buffer.concat(pieces);
+}

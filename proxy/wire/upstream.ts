@@ -1,0 +1,160 @@
+/** Connections to upstreams. The only importer of undici; knows nothing of what is sent. */
+import type { Buffer } from "node:buffer";
+import { isIP } from "node:net";
+import { type Dispatcher, Pool } from "undici";
+import { addressAllowed, DestinationRefusedError, guardedLookup } from "./destination.ts";
+
+export interface UpstreamAddress {
+  /** `scheme://host:port` */
+  origin: string;
+  allowPrivate: boolean;
+  connectMs: number;
+}
+
+export interface UpstreamRequest {
+  method: "POST" | "GET" | "DELETE";
+  path: string;
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+}
+
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** connect: no connection (refused, DNS, TLS, too slow). reset: broke after connecting. aborted: by us. */
+export type UpstreamErrorKind = "connect" | "connectTimeout" | "reset" | "aborted" | "refused";
+
+export interface UpstreamHandler {
+  head(status: number, headers: ResponseHeaders): void;
+  /** false pauses reading until `resume`. */
+  data(chunk: Buffer): boolean;
+  end(): void;
+  error(kind: UpstreamErrorKind, cause: Error): void;
+}
+
+export interface UpstreamCall {
+  abort(): void;
+  resume(): void;
+}
+
+const connectCodes: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
+function kindOf(error: Error, started: boolean): UpstreamErrorKind {
+  if (error instanceof DestinationRefusedError) return "refused";
+  const code = String((error as { code?: unknown }).code ?? "");
+  if (code === "UND_ERR_CONNECT_TIMEOUT") return "connectTimeout";
+  if (code === "UND_ERR_ABORTED") return "aborted";
+  if (code === "ESLUICEDESTINATION") return "refused";
+  if (!started && (connectCodes.has(code) || code.startsWith("ERR_TLS") || code.startsWith("CERT_") || code.includes("CERT"))) return "connect";
+  return "reset";
+}
+
+const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined };
+
+/** Pools by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
+export class Upstreams {
+  readonly #pools = new Map<string, Pool>();
+
+  #pool(address: UpstreamAddress): Pool {
+    const key = `${address.origin}|${address.allowPrivate}|${address.connectMs}`;
+    let pool = this.#pools.get(key);
+    if (pool) return pool;
+    pool = new Pool(address.origin, {
+      connect: { timeout: address.connectMs, lookup: guardedLookup(address.allowPrivate) as never },
+      // The pipeline keeps time itself: first token, idle and total differ by provider.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: 30_000,
+      keepAliveMaxTimeout: 300_000,
+      pipelining: 1,
+      allowH2: false,
+    });
+    this.#pools.set(key, pool);
+    return pool;
+  }
+
+  /** Closes the pools of origins that no longer occur. Requests under way finish. */
+  keep(addresses: readonly UpstreamAddress[]): void {
+    const wanted = new Set(addresses.map((address) => `${address.origin}|${address.allowPrivate}|${address.connectMs}`));
+    for (const [key, pool] of this.#pools) {
+      if (wanted.has(key)) continue;
+      this.#pools.delete(key);
+      pool.close().catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool.destroy()));
+  }
+
+  send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
+    if (isIP(host) !== 0 && !addressAllowed(host, address.allowPrivate)) {
+      handler.error("refused", new DestinationRefusedError(`${host} is not allowed as a destination`));
+      return noCall;
+    }
+    const exchange = new Exchange(handler);
+    this.#pool(address).dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
+    return exchange;
+  }
+}
+
+class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
+  readonly #handler: UpstreamHandler;
+  #controller: Dispatcher.DispatchController | null = null;
+  #over = false;
+  #aborted = false;
+  #started = false;
+
+  constructor(handler: UpstreamHandler) {
+    this.#handler = handler;
+  }
+
+  abort(): void {
+    if (this.#over) return;
+    this.#aborted = true;
+    this.#over = true;
+    this.#controller?.abort(new Error("aborted by the gateway"));
+  }
+
+  resume(): void {
+    if (!this.#over) this.#controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(new Error("aborted by the gateway"));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+    if (status < 200 || this.#over) return;
+    this.#started = true;
+    this.#handler.head(status, headers);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#over) return;
+    if (!this.#handler.data(chunk)) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.error(kindOf(error, this.#started), error);
+  }
+}
