@@ -70,7 +70,8 @@ export const llmProviderSpec = z
     timeouts: z
       .strictObject({
         connect: duration.default("10s").describe("To establish a connection, TLS included."),
-        firstToken: duration.default("120s").describe("From sending the request to the first byte of the answer's body."),
+        response: duration.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
+        firstToken: duration.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
         idle: duration.default("60s").describe("Between two reads of a streamed answer."),
         total: duration.default("30m").describe("For the whole answer."),
       })

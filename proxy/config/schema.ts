@@ -63,7 +63,7 @@ export const providerConfig = z.object({
   region: z.string().nullable(),
   models: z.record(z.string(), modelConfig),
   unsupportedParameters: z.enum(["Drop", "Refuse"]),
-  timeouts: z.object({ connectMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
+  timeouts: z.object({ connectMs: millis, responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
   retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
   circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
   healthCheck: z.object({ path: z.string(), intervalMs: millis, timeoutMs: millis, expectedStatus: z.int() }).nullable(),

@@ -80,7 +80,8 @@ export class ClientConnection {
         size += chunk.length;
         if (size > maxBytes) {
           this.#request.pause();
-          return done(tooLarge(maxBytes));
+          done(tooLarge(maxBytes));
+          return;
         }
         chunks.push(chunk);
       };

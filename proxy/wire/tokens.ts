@@ -17,7 +17,7 @@ export class TokenCache {
     const held = this.#held.get(key);
     if (held && this.#nowMs() < held.renewAtMs) return Promise.resolve(held.value);
     const making = this.#making.get(key);
-    if (making) return making;
+    if (making !== undefined) return making;
     const began = this.#nowMs();
     const made = make()
       .then(({ value, expiresAtMs }) => {

@@ -1,0 +1,61 @@
+/** Stage: which operation a method and path mean, and under which prefix. Answers 404 and 405 before any work. */
+import type { WireFormat } from "../config/capabilities.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
+
+export type Operation = { kind: "generate"; format: WireFormat } | { kind: "models"; id: string | null } | { kind: "countTokens" };
+
+export interface Addressed {
+  path: PathEntry;
+  operation: Operation;
+  surface: "openai" | "anthropic";
+}
+
+/** Below the prefix (or /v1); what an SDK with that base URL asks for. */
+const posts: Readonly<Record<string, Operation>> = {
+  "/chat/completions": { kind: "generate", format: "openai.chat" },
+  "/completions": { kind: "generate", format: "openai.completions" },
+  "/embeddings": { kind: "generate", format: "openai.embeddings" },
+  "/responses": { kind: "generate", format: "openai.responses" },
+  "/messages": { kind: "generate", format: "anthropic.messages" },
+  "/messages/count_tokens": { kind: "countTokens" },
+};
+const bare: Operation = { kind: "generate", format: "openai.chat" };
+
+function split(path: string, snapshot: Snapshot): { entry: PathEntry; rest: string } | null {
+  for (const prefix of snapshot.prefixes) {
+    if (!path.startsWith(prefix)) continue;
+    const rest = path.slice(prefix.length);
+    const entry = snapshot.paths.get(prefix);
+    if (entry && (rest === "" || rest.startsWith("/"))) return { entry, rest: rest.startsWith("/v1/") ? rest.slice(3) : rest };
+  }
+  const entry = snapshot.paths.get("");
+  return entry && path.startsWith("/v1/") ? { entry, rest: path.slice(3) } : null;
+}
+
+function models(rest: string): Operation | null {
+  if (rest === "/models") return { kind: "models", id: null };
+  if (!rest.startsWith("/models/")) return null;
+  try {
+    return { kind: "models", id: decodeURIComponent(rest.slice("/models/".length)) };
+  } catch {
+    return null;
+  }
+}
+
+function operationOf(method: string, rest: string, underPrefix: boolean): Operation | "method" | null {
+  const post = posts[rest] ?? (underPrefix && (rest === "" || rest === "/") ? bare : null);
+  if (post) return method === "POST" ? post : "method";
+  const get = models(rest);
+  if (get) return method === "GET" || method === "HEAD" ? get : "method";
+  return null;
+}
+
+export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
+  const found = split(path, snapshot);
+  const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
+  if (!found || !operation) return failure("unknown_url", "Nothing is served at this path. Check the base URL: it ends in /v1, or in a policy's path prefix.");
+  if (operation === "method") return failure("method_not_allowed", `${method.slice(0, 16)} is not allowed here. Use POST for calls and GET for models.`);
+  const anthropic = operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
+  return { path: found.entry, operation, surface: anthropic ? "anthropic" : "openai" };
+}

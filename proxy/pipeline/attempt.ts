@@ -1,0 +1,245 @@
+/**
+ * One attempt at one target: send, keep the time limits, read the answer. Until something was written to the client
+ * the attempt can fail without a trace, so that another can follow.
+ */
+import { Buffer } from "node:buffer";
+import type { ProviderError, ProviderErrorClass, Usage } from "../dialects/canonical.ts";
+import type { FailureCode } from "../failure.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
+import type { Prepared } from "./prepare.ts";
+import type { StreamReader, StreamStep } from "./reader.ts";
+
+export interface AttemptLimits {
+  /** To the first byte of the answer's body. */
+  firstByteMs: number;
+  /** Between two reads of a stream. */
+  idleMs: number;
+  /** For the whole answer. */
+  totalMs: number;
+  /** A client that takes nothing for this long is cut off. */
+  stalledClientMs: number;
+  maxReplyBytes: number;
+  maxStreamBytes: number;
+}
+
+export type AttemptResult =
+  /** Nothing reached the client. */
+  | { kind: "failed"; error: ProviderError; status: number | null; headers: ResponseHeaders; errorBody: Buffer | null }
+  /** A whole answer, not yet written. */
+  | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
+  /** The stream ran to its end. */
+  | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
+  /** The stream broke after bytes had reached the client. */
+  | { kind: "broken"; error: ProviderError; usage: Usage | null; contentLength: number; firstByteMs: number }
+  /** The client went away. */
+  | { kind: "abandoned"; usage: Usage | null; contentLength: number; firstByteMs: number | null };
+
+const maxErrorBytes = 65_536;
+/** How long an upstream may take to close a stream whose end marker has been read. */
+const lingerMs = 5_000;
+
+export function attemptError(kind: ProviderErrorClass, code: FailureCode, message: string, upstreamStatus: number | null = null): ProviderError {
+  return { class: kind, code, message, param: null, retryAfterMs: null, upstreamStatus };
+}
+
+const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
+  connect: attemptError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
+  connectTimeout: attemptError("Timeout", "upstream_timeout", "No connection to the provider could be made in time. Try again later."),
+  reset: attemptError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
+  aborted: attemptError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
+  refused: attemptError(
+    "Unavailable",
+    "upstream_unreachable",
+    "The provider's endpoint leads to an address that is not allowed. Ask the platform team to check it.",
+  ),
+};
+
+const tooLong = attemptError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
+const tooLarge = attemptError("ServerError", "upstream_invalid_response", "The provider's answer is larger than the gateway accepts.");
+const truncated = attemptError("Unavailable", "upstream_stream_truncated", "The provider's stream ended before the answer was complete.");
+const notAStream = attemptError("ServerError", "upstream_invalid_response", "The provider did not answer with a stream.");
+
+type Phase = "head" | "error" | "whole" | "stream" | "over";
+
+/** Writes the head before the first byte of a stream. */
+export type StartStream = (headers: ResponseHeaders) => void;
+
+export class Attempt implements UpstreamHandler {
+  readonly #client: ClientConnection;
+  readonly #prepared: Prepared;
+  readonly #limits: AttemptLimits;
+  readonly #stream: boolean;
+  readonly #start: StartStream;
+  readonly #resolve: (result: AttemptResult) => void;
+  readonly #nowMs: () => number;
+  readonly #beganMs: number;
+  readonly #total: NodeJS.Timeout;
+  #wait: NodeJS.Timeout;
+  #call: UpstreamCall | null = null;
+  #phase: Phase = "head";
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #reader: StreamReader | null = null;
+  #wrote = false;
+  #firstByteMs: number | null = null;
+  readonly result: Promise<AttemptResult>;
+
+  constructor(client: ClientConnection, prepared: Prepared, limits: AttemptLimits, stream: boolean, start: StartStream, nowMs: () => number) {
+    this.#client = client;
+    this.#prepared = prepared;
+    this.#limits = limits;
+    this.#stream = stream;
+    this.#start = start;
+    this.#nowMs = nowMs;
+    this.#beganMs = nowMs();
+    let settle: (result: AttemptResult) => void = () => undefined;
+    this.result = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.#resolve = settle;
+    this.#total = setTimeout(() => this.#fail(tooLong), limits.totalMs);
+    this.#wait = setTimeout(() => this.#fail(tooLong), Math.min(limits.firstByteMs, limits.totalMs));
+  }
+
+  /** Begins: `send` starts the call with this attempt as its handler. */
+  begin(send: (handler: UpstreamHandler) => UpstreamCall): void {
+    this.#client.onClose(() => this.#abandon());
+    if (this.#phase === "over") return;
+    this.#call = send(this);
+    if ((this.#phase as Phase) === "over") this.#call.abort();
+  }
+
+  head(status: number, headers: ResponseHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    if (status < 200 || status >= 300) this.#phase = "error";
+    else if (!this.#stream) this.#phase = "whole";
+    else this.#openStream(headers);
+  }
+
+  #openStream(headers: ResponseHeaders): void {
+    const type = String(headers["content-type"] ?? "");
+    this.#reader = type.includes("event-stream") || type.includes("eventstream") ? this.#prepared.reader() : null;
+    if (this.#reader === null) this.#fail(notAStream);
+    else this.#phase = "stream";
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    this.#firstByteMs ??= this.#nowMs() - this.#beganMs;
+    if (this.#phase === "stream") return this.#pump(chunk);
+    if (this.#phase === "error") {
+      if (this.#bytes <= maxErrorBytes) this.#chunks.push(chunk);
+      return true;
+    }
+    if (this.#phase !== "whole") return true;
+    clearTimeout(this.#wait);
+    if (this.#bytes > this.#limits.maxReplyBytes) this.#fail(tooLarge);
+    else this.#chunks.push(chunk);
+    return true;
+  }
+
+  #pump(chunk: Buffer): boolean {
+    if (this.#bytes > this.#limits.maxStreamBytes) {
+      this.#fail(tooLarge);
+      return true;
+    }
+    // Set anew where the limit changes from first byte to idle; pushed back cheaply after that.
+    if (this.#wrote) this.#wait.refresh();
+    return this.#take(this.#reader?.push(chunk));
+  }
+
+  #take(step: StreamStep | undefined): boolean {
+    if (step === undefined) return true;
+    const more = step.out.length === 0 || this.#write(step.out);
+    if (step.error) this.#fail(step.error);
+    else if (step.ended) this.#finish();
+    return more || this.#waitForClient();
+  }
+
+  #write(out: Uint8Array | string): boolean {
+    if (!this.#wrote) {
+      this.#wrote = true;
+      this.#start(this.#headers);
+      clearTimeout(this.#wait);
+      this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+    }
+    return this.#client.write(out);
+  }
+
+  /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
+  #waitForClient(): boolean {
+    if (this.#phase === "over") return true;
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(() => {
+      this.#client.destroy();
+      this.#abandon();
+    }, this.#limits.stalledClientMs);
+    this.#client.onDrain(() => {
+      if (this.#phase === "over") return;
+      clearTimeout(this.#wait);
+      this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+      this.#call?.resume();
+    });
+    return false;
+  }
+
+  end(): void {
+    if (this.#phase === "stream") {
+      this.#take(this.#reader?.close());
+      if (this.#phase === "stream") this.#fail(truncated);
+      return;
+    }
+    if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
+    else if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
+  }
+
+  error(kind: UpstreamErrorKind, _cause: Error): void {
+    if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
+    else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
+  }
+
+  #body(): Buffer {
+    return this.#chunks.length === 1 ? (this.#chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks);
+  }
+
+  #finish(): void {
+    this.#settle({
+      kind: "streamed",
+      usage: this.#reader?.usage() ?? null,
+      contentLength: this.#reader?.contentLength() ?? 0,
+      firstByteMs: this.#firstByteMs ?? 0,
+    });
+  }
+
+  #fail(error: ProviderError, errorBody: Buffer | null = null): void {
+    const usage = this.#reader?.usage() ?? null;
+    const contentLength = this.#reader?.contentLength() ?? 0;
+    if (this.#wrote) this.#settle({ kind: "broken", error, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
+    else this.#settle({ kind: "failed", error, status: this.#status || null, headers: this.#headers, errorBody });
+  }
+
+  #abandon(): void {
+    this.#settle({
+      kind: "abandoned",
+      usage: this.#reader?.usage() ?? null,
+      contentLength: this.#reader?.contentLength() ?? 0,
+      firstByteMs: this.#firstByteMs,
+    });
+  }
+
+  #settle(result: AttemptResult): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    clearTimeout(this.#total);
+    clearTimeout(this.#wait);
+    this.#client.onClose(null);
+    // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
+    if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
+    else if (result.kind === "streamed") setTimeout(() => this.#call?.abort(), lingerMs).unref();
+    this.#resolve(result);
+  }
+}

@@ -1,0 +1,50 @@
+/** Stage: who calls. A key in `Authorization: Bearer`, `x-api-key` or `api-key`, whichever SDK is used. */
+import type { IncomingHttpHeaders } from "node:http";
+import type { KeyRecord } from "../config/schema.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+
+/** A caller that a key names. */
+export interface KeyIdentity {
+  anonymous: false;
+  key: KeyRecord;
+  namespace: string;
+}
+
+/** A caller without a usable key: fine for open routes; everywhere else `failure` is the answer. */
+export interface AnonymousIdentity {
+  anonymous: true;
+  failure: Failure;
+}
+
+export type Identity = KeyIdentity | AnonymousIdentity;
+
+/** Longer ones are no keys; they are refused without being digested. */
+const maxKeyLength = 512;
+
+function presented(headers: IncomingHttpHeaders): string | null {
+  const authorization = headers.authorization;
+  if (authorization !== undefined) {
+    return authorization.length > 7 && authorization.slice(0, 7).toLowerCase() === "bearer " ? authorization.slice(7).trim() : "";
+  }
+  const key = headers["x-api-key"] ?? headers["api-key"];
+  return typeof key === "string" ? key.trim() : null;
+}
+
+const anonymous = (reason: Failure): AnonymousIdentity => ({ anonymous: true, failure: reason });
+
+const missing = failure("missing_api_key", "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.");
+const invalid = failure("invalid_api_key", "The API key is not known here. Check it for typing errors, or ask for a new one.");
+const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
+const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
+
+export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
+  const clear = presented(headers);
+  if (clear === null) return anonymous(missing);
+  if (clear === "" || clear.length > maxKeyLength) return anonymous(invalid);
+  const key = snapshot.findKey(clear);
+  if (key === null) return anonymous(invalid);
+  if (key.revoked) return anonymous(revoked);
+  if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return anonymous(expired);
+  return { anonymous: false, key, namespace: key.id.slice(0, key.id.indexOf("/")) };
+}

@@ -1,0 +1,315 @@
+/** Stage: one request to one target after another, until one answers. One deadline holds for all attempts together. */
+import { Buffer } from "node:buffer";
+import type { FailureClass } from "../config/schema.ts";
+import type { ProviderError, Usage } from "../dialects/canonical.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
+import type { Permit, Routing } from "../routing/routing.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
+import { Attempt, type AttemptLimits, type AttemptResult, attemptError } from "./attempt.ts";
+import { isProviderError, type Prepared, prepare } from "./prepare.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { Shaped } from "./shape.ts";
+
+export interface AttemptRecord {
+  provider: string;
+  model: string;
+  /** "ok", or the class of the failure. */
+  outcome: string;
+  durationMs: number;
+}
+
+export interface DispatchOutcome {
+  /** null: answered, or the client went away. */
+  failure: Failure | null;
+  /** The stream broke after bytes had reached the client: `failure` is to be sent as an event. */
+  broken: boolean;
+  abandoned: boolean;
+  target: ResolvedTarget | null;
+  attempts: AttemptRecord[];
+  usage: Usage | null;
+  contentLength: number;
+  firstByteMs: number | null;
+  dropped: string[];
+  /** A whole answer's body, for the log where payloads are logged. */
+  body: Uint8Array | string | null;
+}
+
+export interface Dispatcher {
+  upstreams: Upstreams;
+  routing: Routing;
+  auth: AuthEnvironment;
+  nowMs(): number;
+  /** 0 to 1. */
+  random(): number;
+}
+
+export interface DispatchRequest {
+  client: ClientConnection;
+  shaped: Shaped;
+  route: Route;
+  /** In the order in which to try them. */
+  targets: readonly ResolvedTarget[];
+  /** Epoch milliseconds. */
+  deadlineMs: number;
+  forwarded: Record<string, string>;
+  promptTokens: number;
+  limits: { maxReplyBytes: number; maxStreamBytes: number; stalledClientMs: number };
+  /** Headers of a successful answer, made when the target is known. */
+  replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders): Record<string, string | number>;
+}
+
+const fallbackClasses: Readonly<Record<ProviderError["class"], FailureClass | null>> = {
+  RateLimited: "RateLimited",
+  Unavailable: "Unavailable",
+  Timeout: "Timeout",
+  ServerError: "ServerError",
+  Unauthorized: "Unauthorized",
+  NotFound: "Unavailable",
+  BadRequest: null,
+};
+
+/** Failures of which the same target may be asked again; the others are better asked elsewhere. */
+const retryable: ReadonlySet<ProviderError["class"]> = new Set(["Unavailable", "ServerError", "RateLimited"]);
+
+function toFailure(error: ProviderError): Failure {
+  return failure(error.code, error.message, { ...(error.param === null ? {} : { param: error.param }), retryAfterMs: error.retryAfterMs });
+}
+
+function parseLoosely(bytes: Buffer): unknown {
+  const text = bytes.toString("utf8");
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+interface Tried {
+  result: AttemptResult;
+  prepared: Prepared;
+  /** The failure, with the provider's own words read. */
+  error: ProviderError | null;
+}
+
+class Dispatch {
+  readonly #request: DispatchRequest;
+  readonly #with: Dispatcher;
+  readonly #outcome: DispatchOutcome;
+
+  constructor(request: DispatchRequest, dispatcher: Dispatcher) {
+    this.#request = request;
+    this.#with = dispatcher;
+    this.#outcome = {
+      failure: null,
+      broken: false,
+      abandoned: false,
+      target: null,
+      attempts: [],
+      usage: null,
+      contentLength: 0,
+      firstByteMs: null,
+      dropped: [],
+      body: null,
+    };
+  }
+
+  async run(): Promise<DispatchOutcome> {
+    let last: Failure | null = null;
+    for (const target of this.#request.targets) {
+      const permit = this.#with.routing.acquire(target, this.#request.promptTokens);
+      if (permit === null) continue;
+      const next = await this.#target(target, permit);
+      if (next.done) return this.#outcome;
+      last = next.failure;
+      if (!next.fallBack) break;
+    }
+    this.#outcome.failure = last ?? failure("no_usable_target", "No provider of this model can be called right now. Try again later.", { retryAfterMs: 1000 });
+    return this.#outcome;
+  }
+
+  /** All attempts at one target. */
+  async #target(target: ResolvedTarget, first: Permit): Promise<{ done: true } | { done: false; failure: Failure; fallBack: boolean }> {
+    const { retry } = target.entry.account.config;
+    let permit: Permit | null = first;
+    let renewed = false;
+    for (let attempt = 1; ; attempt++) {
+      const began = this.#with.nowMs();
+      const tried = await this.#attempt(target);
+      if ("code" in tried) {
+        permit.released();
+        return { done: false, failure: tried, fallBack: false };
+      }
+      const durationMs = this.#with.nowMs() - began;
+      this.#outcome.attempts.push({ provider: target.entry.account.config.id, model: target.model.name, outcome: tried.error?.class ?? "ok", durationMs });
+      if (tried.error === null) {
+        this.#answered(target, tried, permit, durationMs);
+        return { done: true };
+      }
+      if (!renewed && tried.error.class === "Unauthorized" && this.#renew(target, tried)) {
+        renewed = true;
+        continue;
+      }
+      const kind = fallbackClasses[tried.error.class];
+      if (kind === null) permit.released();
+      else permit.failed({ class: kind, retryAfterMs: tried.error.retryAfterMs });
+      if (tried.result.kind === "broken") return this.#brokenOff(target, tried, tried.error);
+      const delayMs = kind !== null && attempt < retry.attempts ? this.#retryDelay(target, tried.error, attempt) : null;
+      permit = delayMs !== null && (await this.#pause(delayMs)) ? this.#with.routing.acquire(target, this.#request.promptTokens) : null;
+      if (permit === null)
+        return { done: false, failure: toFailure(tried.error), fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind) };
+    }
+  }
+
+  #renew(target: ResolvedTarget, tried: Tried): boolean {
+    const result = tried.result;
+    if (result.kind !== "failed" || result.errorBody === null) return false;
+    return target.entry.provider.renew?.(target.entry.account, this.#errorReply(result, result.errorBody), this.#with.auth) ?? false;
+  }
+
+  #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): { done: true } {
+    this.#note(target, tried);
+    this.#outcome.broken = true;
+    this.#outcome.failure = toFailure(error);
+    return { done: true };
+  }
+
+  #note(target: ResolvedTarget, tried: Tried): void {
+    const { result, prepared } = tried;
+    this.#outcome.target = target;
+    this.#outcome.dropped = prepared.dropped;
+    if (result.kind === "failed" || result.kind === "whole") return;
+    this.#outcome.usage = result.usage;
+    this.#outcome.contentLength = result.contentLength;
+    this.#outcome.firstByteMs = result.firstByteMs;
+  }
+
+  #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): void {
+    this.#note(target, tried);
+    if (tried.result.kind === "abandoned") {
+      this.#outcome.abandoned = true;
+      permit.released();
+      return;
+    }
+    this.#outcome.firstByteMs ??= durationMs;
+    const usage = this.#outcome.usage;
+    permit.succeeded({ firstByteMs: this.#outcome.firstByteMs, durationMs, tokens: usage ? usage.prompt + usage.completion : 0 });
+  }
+
+  /** Milliseconds to wait before asking the same target again; null: don't. */
+  #retryDelay(target: ResolvedTarget, error: ProviderError, attempt: number): number | null {
+    const { retry } = target.entry.account.config;
+    const elsewhere = this.#request.targets.length > 1 && (error.class === "RateLimited" || error.class === "Timeout");
+    if (!retryable.has(error.class) || elsewhere || !this.#with.routing.mayRetry(target)) return null;
+    const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));
+    const jittered = backoff * (1 - retry.jitter * this.#with.random());
+    const delay = error.retryAfterMs === null ? jittered : Math.max(jittered, error.retryAfterMs);
+    const affordable = delay <= retry.maxDelayMs && this.#with.nowMs() + delay < this.#request.deadlineMs;
+    return affordable ? delay : null;
+  }
+
+  /** false where the client went away meanwhile. */
+  #pause(delayMs: number): Promise<boolean> {
+    const { client } = this.#request;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        client.onClose(null);
+        resolve(true);
+      }, delayMs);
+      client.onClose(() => {
+        clearTimeout(timer);
+        resolve(false);
+      });
+    });
+  }
+
+  async #attempt(target: ResolvedTarget): Promise<Tried | Failure> {
+    const nowMs = this.#with.nowMs();
+    const remainingMs = this.#request.deadlineMs - nowMs;
+    const { client, shaped } = this.#request;
+    const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: { ...this.#request.forwarded } });
+    if (!("outgoing" in prepared)) return prepared;
+    const outgoing = await this.#authorize(target, prepared.outgoing);
+    if (isProviderErrorResult(outgoing)) return { result: outgoing, prepared, error: outgoing.error };
+    const attempt = new Attempt(
+      client,
+      prepared,
+      this.#limitsOf(target, remainingMs),
+      shaped.received.stream,
+      (headers) => this.#startStream(target, prepared, headers),
+      this.#with.nowMs,
+    );
+    const { config, origin } = target.entry.account;
+    attempt.begin((handler) =>
+      this.#with.upstreams.send({ origin, allowPrivate: config.allowPrivateEndpoint, connectMs: config.timeouts.connectMs }, outgoing, handler),
+    );
+    return this.#judge(target, prepared, await attempt.result);
+  }
+
+  async #authorize(target: ResolvedTarget, outgoing: Outgoing): Promise<Outgoing | Extract<AttemptResult, { kind: "failed" }>> {
+    try {
+      const authorized = target.entry.provider.authorize(outgoing, target.entry.account, this.#with.auth);
+      return authorized instanceof Promise ? await authorized : authorized;
+    } catch {
+      const error = attemptError(
+        "Unauthorized",
+        "upstream_auth_error",
+        "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
+      );
+      return { kind: "failed", error, status: null, headers: {}, errorBody: null };
+    }
+  }
+
+  #limitsOf(target: ResolvedTarget, remainingMs: number): AttemptLimits {
+    const { timeouts } = target.entry.account.config;
+    const slowAfterMs = this.#request.route.config.routing.slowAfterMs;
+    const stream = this.#request.shaped.received.stream;
+    const firstByteMs = stream ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs) : timeouts.responseMs;
+    return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), ...this.#request.limits };
+  }
+
+  #startStream(target: ResolvedTarget, prepared: Prepared, headers: ResponseHeaders): void {
+    this.#request.client.head(200, {
+      ...this.#request.replyHeaders(target, prepared, headers),
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+    });
+  }
+
+  #errorReply(result: Extract<AttemptResult, { kind: "failed" }>, body: Buffer): ErrorReply {
+    return { status: result.status ?? 502, headers: result.headers, body: parseLoosely(body), nowMs: this.#with.nowMs() };
+  }
+
+  /** Reads a whole answer and sends it; puts the provider's words to a failure. */
+  #judge(target: ResolvedTarget, prepared: Prepared, result: AttemptResult): Tried {
+    if (result.kind === "failed") {
+      const error = result.errorBody === null ? result.error : target.entry.provider.decodeError(this.#errorReply(result, result.errorBody));
+      return { result, prepared, error };
+    }
+    if (result.kind === "broken") return { result, prepared, error: result.error };
+    if (result.kind !== "whole") return { result, prepared, error: null };
+    const whole = prepared.whole(result.bytes, result.headers);
+    if (isProviderError(whole)) return { result, prepared, error: whole };
+    this.#outcome.usage = whole.usage;
+    this.#outcome.body = whole.body;
+    const { client } = this.#request;
+    client.head(200, {
+      ...this.#request.replyHeaders(target, prepared, result.headers),
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(whole.body),
+    });
+    client.end(whole.body);
+    return { result, prepared, error: null };
+  }
+}
+
+function isProviderErrorResult(value: Outgoing | AttemptResult): value is Extract<AttemptResult, { kind: "failed" }> {
+  return "kind" in value;
+}
+
+export function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
+  return new Dispatch(request, dispatcher).run();
+}

@@ -1,0 +1,27 @@
+/** GET models: what this caller may use, by the same predicate that calls go through. */
+import { type Failure, failure } from "../failure.ts";
+import type { PathEntry } from "../snapshot/snapshot.ts";
+import type { Identity } from "./authenticate.ts";
+import { denied, modelNames, offeredTo } from "./route.ts";
+
+interface ModelEntry {
+  id: string;
+  object: "model";
+  created: number;
+  owned_by: string;
+}
+
+function callable(path: PathEntry, identity: Identity): ModelEntry[] {
+  const names = new Set<string>();
+  for (const route of path.routes) {
+    if (!offeredTo(route, identity)) continue;
+    for (const name of modelNames(route)) if (denied(route, name, identity) === null) names.add(name);
+  }
+  return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
+}
+
+export function listModels(path: PathEntry, identity: Identity, id: string | null): object | Failure {
+  const data = callable(path, identity);
+  if (id === null) return { object: "list", data };
+  return data.find((one) => one.id === id) ?? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" });
+}

@@ -1,0 +1,198 @@
+/** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
+import { Buffer } from "node:buffer";
+import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError, type Usage } from "../dialects/canonical.ts";
+import type { ReplyContext } from "../dialects/dialect.ts";
+import { embeddings } from "../dialects/openai-embeddings.ts";
+import { dialects } from "../dialects/registry.ts";
+import { type Failure, failure } from "../failure.ts";
+import { isObject } from "../providers/classify.ts";
+import type { Outgoing, ProviderModel } from "../providers/provider.ts";
+import { applyEdits } from "../wire/json-edit.ts";
+import type { ResponseHeaders } from "../wire/upstream.ts";
+import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { Shaped } from "./shape.ts";
+
+export interface WholeReply {
+  body: Uint8Array | string;
+  usage: Usage | null;
+}
+
+export interface Prepared {
+  outgoing: Outgoing;
+  /** Parameters that this provider lacks and that were left out. */
+  dropped: string[];
+  translated: boolean;
+  /** A whole 2xx answer, or why it is none. */
+  whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError;
+  /** null where the operation has no stream. */
+  reader(): StreamReader | null;
+}
+
+export interface PrepareContext {
+  requestId: string;
+  nowMs: number;
+  deadlineMs: number;
+  /** Headers that pass on to the upstream. */
+  forwarded: Record<string, string>;
+}
+
+export function isProviderError(value: object): value is ProviderError {
+  return "class" in value && "code" in value;
+}
+
+function unreadable(): ProviderError {
+  return {
+    class: "ServerError",
+    code: "upstream_invalid_response",
+    message: "The provider's answer could not be read.",
+    param: null,
+    retryAfterMs: null,
+    upstreamStatus: 200,
+  };
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8")) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Answers up to this size are parsed whole; of larger ones (embeddings) only the ends and the usage are looked at. */
+const parseWholeBytes = 65_536;
+const usageKey = Buffer.from('"usage"');
+
+/** The object behind the last `"usage":`, without decoding what comes before. */
+function tailUsage(bytes: Buffer): unknown {
+  const at = bytes.lastIndexOf(usageKey);
+  if (at < 0) return undefined;
+  const open = bytes.indexOf(0x7b, at);
+  for (let close = open < 0 ? -1 : bytes.indexOf(0x7d, open); close > 0 && close - open < 4096; close = bytes.indexOf(0x7d, close + 1)) {
+    const value = parsed(bytes.subarray(open, close + 1));
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function looksWhole(bytes: Buffer): boolean {
+  const text = bytes.toString("latin1", Math.max(0, bytes.length - 64)).trimEnd();
+  return bytes.toString("latin1", 0, 64).trimStart().startsWith("{") && text.endsWith("}");
+}
+
+function passthroughWhole(bytes: Buffer, usageOf: (body: JsonObject) => Usage | null): WholeReply | ProviderError {
+  if (bytes.length <= parseWholeBytes) {
+    const body = parsed(bytes);
+    return isObject(body) ? { body: bytes, usage: usageOf(body) } : unreadable();
+  }
+  if (!looksWhole(bytes)) return unreadable();
+  return { body: bytes, usage: usageOf({ usage: tailUsage(bytes) }) };
+}
+
+/** Asks for usage in the stream where the client did not; the observer takes it out again. */
+function streamOptions(json: JsonObject): { edit: JsonObject; hideUsage: boolean } {
+  const options = isObject(json["stream_options"]) ? json["stream_options"] : {};
+  if (options["include_usage"] === true) return { edit: {}, hideUsage: false };
+  return { edit: { stream_options: { ...options, include_usage: true } }, hideUsage: true };
+}
+
+function passthrough(shaped: Shaped, target: ResolvedTarget, path: string, context: PrepareContext): Prepared | Failure {
+  const { entry, model } = target;
+  const edits: JsonObject = { ...shaped.edits };
+  if (shaped.received.json["model"] !== model.config.upstream) edits["model"] = model.config.upstream;
+  else delete edits["model"];
+  let hideUsage = false;
+  if (shaped.received.stream && (shaped.format === "openai.chat" || shaped.format === "openai.completions")) {
+    const asked = streamOptions(shaped.received.json);
+    Object.assign(edits, asked.edit);
+    hideUsage = asked.hideUsage;
+  }
+  const own = entry.provider.passthroughEdits?.(shaped.format, entry.account, model, shaped.received.json) ?? {};
+  if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
+  Object.assign(edits, own);
+  const dialect = dialects[shaped.format as keyof typeof dialects];
+  const usageOf = dialect?.usageOf ?? embeddings.usageOf;
+  return {
+    outgoing: {
+      method: "POST",
+      path,
+      headers: { ...context.forwarded, "content-type": "application/json" },
+      body: applyEdits(shaped.received.bytes, shaped.received.outline, edits),
+    },
+    dropped: [],
+    translated: false,
+    whole: (bytes) => passthroughWhole(bytes, usageOf),
+    reader: () => (dialect ? passthroughReader(dialect.observer({ hideUsage })) : null),
+  };
+}
+
+function refused(one: { code: Failure["code"]; message: string; param: string | null }): Failure {
+  return failure(one.code, one.message, one.param === null ? {} : { param: one.param });
+}
+
+function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared | Failure {
+  const request = shaped.embeddings();
+  if (isRefusal(request)) return refused(request);
+  const encode = target.entry.provider.embeddings;
+  if (encode === null) return failure("unsupported_parameter", "The provider of this model has no embeddings.", { param: "model" });
+  const call = encode(request, target.entry.account, target.model);
+  if (isRefusal(call)) return refused(call);
+  return {
+    outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
+    dropped: call.dropped,
+    translated: true,
+    whole(bytes, headers) {
+      const body = parsed(bytes);
+      const reply: EmbeddingsReply | ProviderError = body === undefined ? unreadable() : call.decodeReply(body, headers);
+      if (isProviderError(reply)) return reply;
+      return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
+    },
+    reader: () => null,
+  };
+}
+
+function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, context: PrepareContext): ReplyContext {
+  const asked =
+    shaped.format === "openai.chat" || shaped.format === "openai.completions"
+      ? isObject(shaped.received.json["stream_options"]) && shaped.received.json["stream_options"]["include_usage"] === true
+      : true;
+  return { model: shaped.model ?? model.name, fallbackId: context.requestId, createdSeconds: Math.floor(context.nowMs / 1000), includeUsage: asked, request };
+}
+
+function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
+  const request = shaped.chat();
+  if (isRefusal(request)) return refused(request);
+  const dialect = dialects[shaped.format as keyof typeof dialects];
+  const encode = target.entry.provider.chat;
+  if (encode === null || dialect === undefined) return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
+  const call = encode(request, target.entry.account, target.model, { stream: shaped.received.stream, deadlineMs: context.deadlineMs });
+  if (isRefusal(call)) return refused(call);
+  const reply = contextOf(shaped, request, target.model, context);
+  return {
+    outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
+    dropped: call.dropped,
+    translated: true,
+    whole(bytes, headers) {
+      const body = parsed(bytes);
+      const decoded = body === undefined ? unreadable() : call.decodeReply(body, headers);
+      if (isProviderError(decoded)) return decoded;
+      return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
+    },
+    reader: () => translatingReader(call.decoder(), dialect.encoder(reply)),
+  };
+}
+
+export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
+  const { provider, account } = target.entry;
+  const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
+  if (path !== null) return passthrough(shaped, target, path, context);
+  const translated = shaped.format === "openai.embeddings" ? translateEmbeddings(shaped, target) : translateChat(shaped, target, context);
+  if ("outgoing" in translated && translated.dropped.length > 0 && account.config.unsupportedParameters === "Refuse") {
+    const [first] = translated.dropped;
+    return failure("unsupported_parameter", `The provider of this model does not know: ${translated.dropped.join(", ")}. Leave them out.`, {
+      param: first ?? "",
+    });
+  }
+  return translated;
+}

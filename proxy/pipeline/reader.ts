@@ -1,0 +1,72 @@
+/** How an upstream's answer becomes the client's: passed through and watched, or translated. */
+import type { Buffer } from "node:buffer";
+import type { ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
+import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
+import { streamFailure } from "../providers/classify.ts";
+import type { ChatStreamDecoder } from "../providers/provider.ts";
+
+export interface StreamStep {
+  /** For the client; may be empty. */
+  out: Uint8Array | string;
+  /** The format's own end has been reached. */
+  ended: boolean;
+  error: ProviderError | null;
+}
+
+export interface StreamReader {
+  push(bytes: Buffer): StreamStep;
+  /** The upstream closed. Neither `ended` nor `error` set is a truncated stream. */
+  close(): StreamStep;
+  usage(): Usage | null;
+  /** Characters of content seen so far, for an estimate. */
+  contentLength(): number;
+}
+
+function errorOf(event: StreamEvent): ProviderError | null {
+  return event.kind === "error" ? event.error : null;
+}
+
+export function passthroughReader(observer: StreamObserver): StreamReader {
+  const step = (out: Uint8Array): StreamStep => {
+    const error = observer.error;
+    return { out, ended: observer.ended, error: error ? errorOf(streamFailure("upstream_error", error.message)) : null };
+  };
+  return {
+    push: (bytes) => step(observer.push(bytes)),
+    close: () => step(observer.flush()),
+    usage: () => observer.usage,
+    contentLength: () => observer.contentLength,
+  };
+}
+
+export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStreamEncoder): StreamReader {
+  let usage: Usage | null = null;
+  let contentLength = 0;
+  /** Events that alone don't make an answer: held until one does, so that falling back stays possible. */
+  let held: StreamEvent[] | null = [];
+  const write = (event: StreamEvent): string => {
+    if (event.kind === "usage") usage = event.usage;
+    if (event.kind === "delta") contentLength += (event.delta.content?.length ?? 0) + (event.delta.reasoning_content?.length ?? 0);
+    if (held === null) return encoder.encode(event);
+    held.push(event);
+    if (event.kind === "start" || event.kind === "ping") return "";
+    const out = held.map((one) => encoder.encode(one)).join("");
+    held = null;
+    return out;
+  };
+  const run = (events: readonly StreamEvent[]): StreamStep => {
+    let out = "";
+    for (const event of events) {
+      if (event.kind === "error") return { out, ended: false, error: event.error };
+      out += write(event);
+      if (event.kind === "end") return { out, ended: true, error: null };
+    }
+    return { out, ended: false, error: null };
+  };
+  return {
+    push: (bytes) => run(decoder.push(bytes)),
+    close: () => run(decoder.end()),
+    usage: () => usage,
+    contentLength: () => contentLength,
+  };
+}

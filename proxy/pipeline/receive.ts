@@ -1,0 +1,64 @@
+/** Stage: the body, read once and parsed once. */
+import type { Buffer } from "node:buffer";
+import type { JsonObject } from "../dialects/canonical.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { type Outline, outline } from "../wire/json-edit.ts";
+
+export const maxJsonDepth = 64;
+
+export interface Received {
+  bytes: Buffer;
+  json: JsonObject;
+  outline: Outline;
+  /** The model asked for; null where the body names none. */
+  model: string | null;
+  stream: boolean;
+}
+
+function isJson(contentType: string | null): boolean {
+  // A missing type is taken for JSON: `curl -d` without -H is how people try a gateway out.
+  if (contentType === null) return true;
+  const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  return type === "application/json" || type.endsWith("+json") || type === "application/x-www-form-urlencoded";
+}
+
+const problems: Record<"depth" | "duplicate" | "not_object", string> = {
+  depth: `The request body nests deeper than ${maxJsonDepth} levels.`,
+  duplicate: "The request body has the same member twice. Send each member once.",
+  not_object: "The request body must be a JSON object.",
+};
+
+function parse(bytes: Buffer): Received | Failure {
+  const text = bytes.toString("utf8");
+  if (text.includes('"__proto__"')) return failure("invalid_json", "The request body has a member named __proto__, which is not accepted.");
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    return failure("invalid_json", `The request body is not valid JSON${position(cause)}.`);
+  }
+  const found = outline(bytes, maxJsonDepth);
+  if (typeof found === "string") return failure("invalid_json", problems[found]);
+  const body = json as JsonObject;
+  const model = body["model"] ?? null;
+  if (model !== null && (typeof model !== "string" || model === "")) return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
+  const stream = body["stream"] ?? false;
+  if (typeof stream !== "boolean") return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
+  return { bytes, json: body, outline: found, model, stream };
+}
+
+/** Where V8 says the mistake is; its message itself may quote the body, so it is not shown. */
+function position(cause: unknown): string {
+  const at = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
+  return at === undefined ? "" : ` at offset ${at}`;
+}
+
+export async function receive(client: ClientConnection, maxBodyBytes: number, needed: string): Promise<Received | Failure> {
+  if (!isJson(client.header("content-type"))) return failure("unsupported_media_type", "Send the request body as application/json.");
+  if (client.header("content-encoding") !== null) return failure("unsupported_media_type", "Send the request body without content-encoding.");
+  const body = await client.readBody(maxBodyBytes);
+  if ("code" in body) return body;
+  if (body.length === 0) return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
+  return parse(body);
+}

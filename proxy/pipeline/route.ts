@@ -1,0 +1,81 @@
+/** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
+import { type Failure, failure } from "../failure.ts";
+import type { ProviderModel } from "../providers/provider.ts";
+import type { PathEntry, ProviderEntry, Route, RouteTarget } from "../snapshot/snapshot.ts";
+import type { Identity } from "./authenticate.ts";
+
+export interface Routed {
+  route: Route;
+  /** The model name that the caller asked for, or that the route supplies; null where only the target knows. */
+  model: string | null;
+}
+
+/** A target with the model settled. */
+export interface ResolvedTarget {
+  config: RouteTarget["config"];
+  entry: ProviderEntry;
+  model: ProviderModel;
+}
+
+/** The route is meant for this caller at all: its namespace may use it, or it is open. */
+export function offeredTo(route: Route, identity: Identity): boolean {
+  if (identity.anonymous) return route.config.access.anonymous;
+  return route.config.access.anonymous || route.consumers === "*" || route.consumers.has(identity.namespace);
+}
+
+const unknownModel = (model: string): Failure =>
+  failure(
+    "model_not_found",
+    `The model ${JSON.stringify(model.slice(0, 128))} does not exist here or this key may not use it. GET /v1/models lists what it may use.`,
+    { param: "model" },
+  );
+
+const noModel = failure("missing_required_parameter", "The request names no model. Set `model`; GET /v1/models lists what this key may use.", {
+  param: "model",
+});
+
+/** `model` is what the body asks for, or null. */
+export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
+  const claimed = model === null ? [] : (path.byModel.get(model) ?? []);
+  const found = claimed.find((one) => offeredTo(one, identity)) ?? path.catchAll.find((one) => offeredTo(one, identity));
+  if (found) return { route: found, model };
+  if (model !== null) return unknownModel(model);
+  const offered = path.routes.filter((one) => offeredTo(one, identity));
+  const only = offered.length === 1 ? offered[0] : undefined;
+  const supplied = path.prefix !== "" && only?.config.models?.length === 1 ? only.config.models[0] : undefined;
+  return only && supplied !== undefined ? { route: only, model: supplied } : noModel;
+}
+
+/** Why this caller may not use the route for this model; null where it may. */
+export function denied(route: Route, model: string | null, identity: Identity): Failure | null {
+  if (identity.anonymous) return route.config.access.anonymous ? null : identity.failure;
+  const key = identity.key;
+  if (key.models !== null && (model === null || !key.models.includes(model))) {
+    return failure("model_not_allowed", "This API key is not allowed to use this model. GET /v1/models lists what it may use.", { param: "model" });
+  }
+  if (route.roles && !route.roles.has(key.role)) return failure("access_denied", "The role of this API key may not use this model.");
+  if (route.teams && !(key.team !== null && route.teams.has(key.team))) return failure("access_denied", "The team of this API key may not use this model.");
+  const tags = route.tags;
+  if (tags && !key.tags.some((tag) => tags.has(tag))) return failure("access_denied", "This API key lacks a tag that the model's policy asks for.");
+  return null;
+}
+
+/** Targets that have the model, in the order of the config. */
+export function resolveTargets(route: Route, model: string | null): ResolvedTarget[] {
+  const resolved: ResolvedTarget[] = [];
+  for (const target of route.targets) {
+    const found = target.model ?? (model === null ? onlyModel(target.entry) : target.entry.models.get(model));
+    if (found) resolved.push({ config: target.config, entry: target.entry, model: found });
+  }
+  return resolved;
+}
+
+function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
+  return entry.models.size === 1 ? entry.models.values().next().value : undefined;
+}
+
+/** Names under which a route's models are listed. */
+export function modelNames(route: Route): string[] {
+  if (route.config.models !== null) return route.config.models;
+  return route.targets.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
+}

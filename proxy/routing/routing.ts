@@ -1,0 +1,40 @@
+/** The choice of targets, behind one interface: which, in what order, and whether one may be called now. */
+import type { FailureClass } from "../config/schema.ts";
+import type { Identity } from "../pipeline/authenticate.ts";
+import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+
+/** What choosing may look at. */
+export interface PlanRequest {
+  route: Route;
+  targets: readonly ResolvedTarget[];
+  identity: Identity;
+  /** The model asked for. */
+  model: string | null;
+  header(name: string): string | null;
+  /** The caller's wish: name of a provider or target. */
+  preferred: string | null;
+  /** Number of inputs of an embeddings request, else 1. */
+  batchSize: number;
+  /** Estimated tokens of the prompt; computed on demand. */
+  promptTokens(): number;
+  /** Estimated most tokens of the answer. */
+  outputTokens(): number;
+}
+
+/** Permission to make one attempt; it must be given back by exactly one of its methods. */
+export interface Permit {
+  succeeded(result: { firstByteMs: number; durationMs: number; tokens: number }): void;
+  failed(failure: { class: FailureClass; retryAfterMs: number | null }): void;
+  /** Says nothing of the target's health: the client went away, or the request itself was at fault. */
+  released(): void;
+}
+
+export interface Routing {
+  /** Targets to try, best first. Empty only where the route has none. */
+  plan(request: PlanRequest): ResolvedTarget[];
+  /** null: not now (breaker open, quota used up). */
+  acquire(target: ResolvedTarget, tokens: number): Permit | null;
+  /** Whether one more attempt beyond the first keeps within the retry budget. */
+  mayRetry(target: ResolvedTarget): boolean;
+}
