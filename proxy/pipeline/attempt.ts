@@ -60,6 +60,9 @@ const tooLarge = attemptError("ServerError", "upstream_invalid_response", "The p
 const truncated = attemptError("Unavailable", "upstream_stream_truncated", "The provider's stream ended before the answer was complete.");
 const notAStream = attemptError("ServerError", "upstream_invalid_response", "The provider did not answer with a stream.");
 
+/** BadRequest, so that no other target is tried: there is no time left for one. */
+const goingDown = attemptError("BadRequest", "draining", "The gateway is being restarted. Try again.");
+
 type Phase = "head" | "error" | "whole" | "stream" | "over";
 
 /** Writes the head before the first byte of a stream. */
@@ -107,6 +110,7 @@ export class Attempt implements UpstreamHandler {
   /** Begins: `send` starts the call with this attempt as its handler. */
   begin(send: (handler: UpstreamHandler) => UpstreamCall): void {
     this.#client.onClose(() => this.#abandon());
+    this.#client.onInterrupt(() => this.#fail(goingDown));
     if (this.#phase === "over") return;
     this.#call = send(this);
     if ((this.#phase as Phase) === "over") this.#call.abort();
@@ -237,6 +241,7 @@ export class Attempt implements UpstreamHandler {
     clearTimeout(this.#total);
     clearTimeout(this.#wait);
     this.#client.onClose(null);
+    this.#client.onInterrupt(null);
     // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
     else if (result.kind === "streamed") setTimeout(() => this.#call?.abort(), lingerMs).unref();

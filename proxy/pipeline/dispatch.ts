@@ -94,6 +94,9 @@ interface Tried {
   error: ProviderError | null;
 }
 
+/** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
+type TargetEnd = { done: true } | { done: false; failure: Failure; fallBack: boolean };
+
 class Dispatch {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;
@@ -131,9 +134,8 @@ class Dispatch {
   }
 
   /** All attempts at one target. */
-  async #target(target: ResolvedTarget, first: Permit): Promise<{ done: true } | { done: false; failure: Failure; fallBack: boolean }> {
-    const { retry } = target.entry.account.config;
-    let permit: Permit | null = first;
+  async #target(target: ResolvedTarget, first: Permit): Promise<TargetEnd> {
+    let permit = first;
     let renewed = false;
     for (let attempt = 1; ; attempt++) {
       const began = this.#with.nowMs();
@@ -144,32 +146,35 @@ class Dispatch {
       }
       const durationMs = this.#with.nowMs() - began;
       this.#outcome.attempts.push({ provider: target.entry.account.config.id, model: target.model.name, outcome: tried.error?.class ?? "ok", durationMs });
-      if (tried.error === null) {
-        this.#answered(target, tried, permit, durationMs);
-        return { done: true };
-      }
-      if (!renewed && tried.error.class === "Unauthorized" && this.#renew(target, tried)) {
+      if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
+      if (!renewed && this.#renew(target, tried)) {
         renewed = true;
         continue;
       }
-      const kind = fallbackClasses[tried.error.class];
-      if (kind === null) permit.released();
-      else permit.failed({ class: kind, retryAfterMs: tried.error.retryAfterMs });
-      if (tried.result.kind === "broken") return this.#brokenOff(target, tried, tried.error);
-      const delayMs = kind !== null && attempt < retry.attempts ? this.#retryDelay(target, tried.error, attempt) : null;
-      permit = delayMs !== null && (await this.#pause(delayMs)) ? this.#with.routing.acquire(target, this.#request.promptTokens) : null;
-      if (permit === null)
-        return { done: false, failure: toFailure(tried.error), fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind) };
+      const next = await this.#afterFailure(target, tried, tried.error, permit, attempt);
+      if ("done" in next) return next;
+      permit = next;
     }
+  }
+
+  /** A permit for one more attempt at the same target, or how it ended there. */
+  async #afterFailure(target: ResolvedTarget, tried: Tried, error: ProviderError, permit: Permit, attempt: number): Promise<Permit | TargetEnd> {
+    const kind = fallbackClasses[error.class];
+    if (kind === null) permit.released();
+    else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs });
+    if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
+    const delayMs = kind === null ? null : this.#retryDelay(target, error, attempt);
+    const again = delayMs !== null && (await this.#pause(delayMs)) ? this.#with.routing.acquire(target, this.#request.promptTokens) : null;
+    return again ?? { done: false, failure: toFailure(error), fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind) };
   }
 
   #renew(target: ResolvedTarget, tried: Tried): boolean {
     const result = tried.result;
-    if (result.kind !== "failed" || result.errorBody === null) return false;
+    if (tried.error?.class !== "Unauthorized" || result.kind !== "failed" || result.errorBody === null) return false;
     return target.entry.provider.renew?.(target.entry.account, this.#errorReply(result, result.errorBody), this.#with.auth) ?? false;
   }
 
-  #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): { done: true } {
+  #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): TargetEnd {
     this.#note(target, tried);
     this.#outcome.broken = true;
     this.#outcome.failure = toFailure(error);
@@ -186,21 +191,23 @@ class Dispatch {
     this.#outcome.firstByteMs = result.firstByteMs;
   }
 
-  #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): void {
+  #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): TargetEnd {
     this.#note(target, tried);
     if (tried.result.kind === "abandoned") {
       this.#outcome.abandoned = true;
       permit.released();
-      return;
+      return { done: true };
     }
     this.#outcome.firstByteMs ??= durationMs;
     const usage = this.#outcome.usage;
     permit.succeeded({ firstByteMs: this.#outcome.firstByteMs, durationMs, tokens: usage ? usage.prompt + usage.completion : 0 });
+    return { done: true };
   }
 
   /** Milliseconds to wait before asking the same target again; null: don't. */
   #retryDelay(target: ResolvedTarget, error: ProviderError, attempt: number): number | null {
     const { retry } = target.entry.account.config;
+    if (attempt >= retry.attempts) return null;
     const elsewhere = this.#request.targets.length > 1 && (error.class === "RateLimited" || error.class === "Timeout");
     if (!retryable.has(error.class) || elsewhere || !this.#with.routing.mayRetry(target)) return null;
     const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));

@@ -111,7 +111,7 @@ function passthrough(shaped: Shaped, target: ResolvedTarget, path: string, conte
   const own = entry.provider.passthroughEdits?.(shaped.format, entry.account, model, shaped.received.json) ?? {};
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
   Object.assign(edits, own);
-  const dialect = dialects[shaped.format as keyof typeof dialects];
+  const dialect = dialects[shaped.format];
   const usageOf = dialect?.usageOf ?? embeddings.usageOf;
   return {
     outgoing: {
@@ -163,7 +163,7 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
 function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const request = shaped.chat();
   if (isRefusal(request)) return refused(request);
-  const dialect = dialects[shaped.format as keyof typeof dialects];
+  const dialect = dialects[shaped.format];
   const encode = target.entry.provider.chat;
   if (encode === null || dialect === undefined) return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
   const call = encode(request, target.entry.account, target.model, { stream: shaped.received.stream, deadlineMs: context.deadlineMs });

@@ -101,7 +101,7 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
     edits["messages"] = withPrompts(received.json["messages"] as ChatMessage[]);
   }
   const decodeChat = (): ChatRequest | Refusal => {
-    const dialect = dialects[format as keyof typeof dialects];
+    const dialect = dialects[format];
     if (dialect === undefined) return refusal(null, "This operation has no chat form.");
     const decoded = dialect.decode({ ...edited(received.json, format === "openai.chat" ? edits : {}), model: effective ?? "" });
     if (isRefusal(decoded) || format === "openai.chat") return decoded;

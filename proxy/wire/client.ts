@@ -7,12 +7,16 @@ export class ClientConnection {
   readonly requestId: string;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
+  #onInterrupt: (() => void) | null = null;
   #closed = false;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
-  constructor(request: IncomingMessage, response: ServerResponse, requestId: string) {
+  /** `closing`: the server is on its way out, so clients are told to connect anew. */
+  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, closing: () => boolean = () => false) {
+    this.#closing = closing;
     this.#request = request;
     this.#response = response;
     this.requestId = requestId;
@@ -65,6 +69,17 @@ export class ClientConnection {
     if (listener && this.#closed) listener();
   }
 
+  /** What to do when the gateway has to stop before the answer is complete; null removes it. */
+  onInterrupt(listener: (() => void) | null): void {
+    this.#onInterrupt = listener;
+  }
+
+  /** The grace period of a drain is over. */
+  interrupt(): void {
+    if (this.#onInterrupt) this.#onInterrupt();
+    else this.destroy();
+  }
+
   /** The whole body, at most `maxBytes`. What is too large is refused as soon as it is known. */
   readBody(maxBytes: number): Promise<Buffer | Failure> {
     const announced = Number(this.header("content-length") ?? 0);
@@ -96,6 +111,7 @@ export class ClientConnection {
 
   head(status: number, headers: Record<string, string | number>): void {
     if (this.#closed || this.#response.headersSent) return;
+    if (this.#closing()) headers["connection"] = "close";
     this.#response.writeHead(status, headers);
   }
 

@@ -1,6 +1,7 @@
 /** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, `/v1` included where the server has it. */
-import { bearer, openAiPaths } from "../openai/index.ts";
+
 import { decodeOpenAiError } from "../openai/failure.ts";
+import { bearer, openAiPaths } from "../openai/index.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";

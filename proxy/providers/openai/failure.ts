@@ -21,6 +21,11 @@ export function decodeOpenAiError(reply: ErrorReply): ProviderError {
   const param = text(error?.["param"]);
   if (code === "context_length_exceeded") return providerError(reply, { class: "BadRequest", code, message, param });
   if (code === "content_filter") return providerError(reply, { class: "BadRequest", code, message, param });
-  if (code === "insufficient_quota") return providerError(reply, { class: "RateLimited", code: "upstream_rate_limited", message: "The provider account's quota is used up. Ask the platform team to check its billing." });
+  if (code === "insufficient_quota")
+    return providerError(reply, {
+      class: "RateLimited",
+      code: "upstream_rate_limited",
+      message: "The provider account's quota is used up. Ask the platform team to check its billing.",
+    });
   return providerError(reply, { message, param });
 }

@@ -75,7 +75,11 @@ export function openAiChatDecoder(): ChatStreamDecoder {
     const raw = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
     if (!started && raw.length > 0) {
       started = true;
-      emit({ kind: "start", id: typeof body["id"] === "string" && body["id"] !== "" ? body["id"] : null, model: typeof body["model"] === "string" ? body["model"] : null });
+      emit({
+        kind: "start",
+        id: typeof body["id"] === "string" && body["id"] !== "" ? body["id"] : null,
+        model: typeof body["model"] === "string" ? body["model"] : null,
+      });
     }
     for (const one of raw) choice(one, emit);
     const usage = usageOf(body["usage"]);

@@ -1,0 +1,139 @@
+/** `sluice proxy`: composes the data plane and runs it until told to stop. */
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { Gateway } from "./pipeline/serve.ts";
+import type { AuthEnvironment } from "./providers/provider.ts";
+import { providers } from "./providers/registry.generated.ts";
+import { priorityRouting } from "./routing/priority.ts";
+import { statusServer, type TrafficState, trafficServer } from "./server.ts";
+import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
+import { type Current, current } from "./snapshot/current.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
+import { type ConfigSource, folderSource } from "./snapshot/source.ts";
+import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { sendSmall } from "./wire/small.ts";
+import { TokenCache } from "./wire/tokens.ts";
+import { Upstreams } from "./wire/upstream.ts";
+
+export interface ProxyOptions {
+  settings: ProxySettings;
+  source: ConfigSource;
+  log?: Logger;
+}
+
+export interface RunningProxy {
+  trafficUrl: string;
+  statusUrl: string;
+  current: Current;
+  /** Reads the config now instead of at the next sign of change. */
+  refresh(): Promise<void>;
+  /** Stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
+  close(): Promise<void>;
+}
+
+function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironment {
+  return {
+    nowMs: Date.now,
+    token: (key, make) => tokens.token(key, make),
+    forget: (key) => tokens.forget(key),
+    send: (url, request) => sendSmall(upstreams, url, request),
+  };
+}
+
+function gatewayOf(settings: ProxySettings, log: Logger, metrics: ReturnType<typeof createMetrics>, upstreams: Upstreams): Gateway {
+  return {
+    upstreams,
+    routing: priorityRouting,
+    auth: authEnvironment(new TokenCache(Date.now), upstreams),
+    nowMs: Date.now,
+    random: Math.random,
+    limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
+    record(call) {
+      metrics.record(call);
+      if (call.statistics) logCall(log, call);
+    },
+    unexpected: (cause, requestId) =>
+      log.error({ request_id: requestId, err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause) }, "unexpected failure"),
+  };
+}
+
+function addressesOf(snapshot: Snapshot) {
+  return [...snapshot.providers.values()].map(({ account }) => ({
+    origin: account.origin,
+    allowPrivate: account.config.allowPrivateEndpoint,
+    connectMs: account.config.timeouts.connectMs,
+  }));
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  await app.listen({ host, port });
+  const address = app.server.address() as AddressInfo;
+  const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
+}
+
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const { settings, source } = options;
+  const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
+  const metrics = createMetrics();
+  const upstreams = new Upstreams();
+  const state: TrafficState = { draining: false, active: new Set() };
+  const cell = current(source, providers, Date.now, {
+    swapped(snapshot) {
+      const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
+      upstreams.keep(addressesOf(snapshot));
+      metrics.swapped(snapshot.keyCount, routes, snapshot.revision);
+      log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
+    },
+    rejected(reason) {
+      metrics.rejected();
+      log.warn({ reason }, "config not taken; the last good one goes on serving");
+    },
+  });
+  await cell.refresh();
+  const traffic = trafficServer(gatewayOf(settings, log, metrics, upstreams), cell, metrics, state);
+  const status = statusServer(cell, metrics, state);
+  const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
+  const trafficUrl = await listen(traffic, settings.host, settings.port);
+  log.info({ traffic: trafficUrl, status: statusUrl }, "listening");
+  return {
+    trafficUrl,
+    statusUrl,
+    current: cell,
+    refresh: () => cell.refresh(),
+    close: () =>
+      drain(traffic, status, state, settings.drainMs, async () => {
+        cell.close();
+        await upstreams.close();
+      }),
+  };
+}
+
+/** Not ready first; then no new connections; then a deadline for what is under way, with a little left to say goodbye. */
+async function drain(traffic: FastifyInstance, status: FastifyInstance, state: TrafficState, drainMs: number, after: () => Promise<void>): Promise<void> {
+  state.draining = true;
+  const deadline = setTimeout(() => {
+    for (const client of state.active) client.interrupt();
+    setTimeout(() => traffic.server.closeAllConnections(), 1_000).unref();
+  }, drainMs);
+  traffic.server.closeIdleConnections();
+  await traffic.close();
+  clearTimeout(deadline);
+  await after();
+  await status.close();
+}
+
+export async function runProxy(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) {
+    process.stdout.write(`${proxyUsage}\n`);
+    return;
+  }
+  const settings = parseProxySettings(args, process.env);
+  const proxy = await startProxy({ settings, source: folderSource(settings.configDir, settings.pollMs) });
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  await proxy.close();
+}

@@ -1,0 +1,286 @@
+/**
+ * The data plane on one page. Every call goes through these stages in this order, and is recorded exactly once,
+ * whatever happened to it.
+ *
+ *   address       404 405          which operation, under which prefix
+ *   authenticate  401              who calls; refused before the body is read, unless something here is open
+ *   receive       400 413 415      the body, read and parsed once
+ *   route         404              which policy serves this model for this caller
+ *   authorise     401 403          whether the caller may
+ *   shape         400              defaults, overrides, prompts
+ *   dispatch      4xx 5xx          targets one after another, until one answers
+ *   respond                        failures in the client's own format, in the stream where it has begun
+ *   record                         metrics and log
+ */
+import { Buffer } from "node:buffer";
+import { estimatePromptTokens } from "../dialects/estimate.ts";
+import { embeddings } from "../dialects/openai-embeddings.ts";
+import { surfaces } from "../dialects/surfaces.ts";
+import { type Failure, failure, failures } from "../failure.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
+import { type Addressed, address } from "./address.ts";
+import { authenticate, type Identity } from "./authenticate.ts";
+import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
+import { listModels } from "./models.ts";
+import { type Received, receive } from "./receive.ts";
+import { denied, resolveTargets, route } from "./route.ts";
+import { requiredMember, type Shaped, shape } from "./shape.ts";
+
+export interface Gateway extends Dispatcher {
+  record(call: CallRecord): void;
+  unexpected(cause: unknown, requestId: string): void;
+  limits: { maxReplyBytes: number; maxStreamBytes: number; stalledClientMs: number };
+}
+
+export function isFailure(value: object): value is Failure {
+  return "code" in value && "retryAfterMs" in value;
+}
+
+/** A Retry-After that the SDKs obey: they wait at most 60 s. */
+const longestWaitMs = 60_000;
+/** The deadline where a route has no target to take one from. */
+const defaultTotalMs = 600_000;
+
+function newRecord(client: ClientConnection, nowMs: number): CallRecord {
+  return {
+    requestId: client.requestId,
+    startedMs: nowMs,
+    durationMs: 0,
+    method: client.method,
+    operation: "unknown",
+    route: "",
+    model: "",
+    provider: "",
+    upstreamModel: "",
+    key: "",
+    user: "",
+    team: "",
+    status: 200,
+    code: null,
+    cause: null,
+    stream: false,
+    broken: false,
+    abandoned: false,
+    firstByteMs: null,
+    usage: null,
+    attempts: [],
+    dropped: [],
+    statistics: true,
+    payloads: null,
+  };
+}
+
+class Call {
+  readonly #client: ClientConnection;
+  readonly #gateway: Gateway;
+  readonly #snapshot: Snapshot;
+  readonly record: CallRecord;
+  #surface: Addressed["surface"] = "openai";
+
+  constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
+    this.#client = client;
+    this.#gateway = gateway;
+    this.#snapshot = snapshot;
+    this.record = newRecord(client, gateway.nowMs());
+    if (client.path.endsWith("/messages")) this.#surface = "anthropic";
+  }
+
+  async serve(): Promise<void> {
+    try {
+      const failed = await this.#stages();
+      if (failed) this.#fail(failed);
+    } catch (cause) {
+      this.#gateway.unexpected(cause, this.#client.requestId);
+      this.#fail(failure("internal_error", "The gateway failed on this request. Report it with the request id."));
+    } finally {
+      this.record.durationMs = this.#gateway.nowMs() - this.record.startedMs;
+      this.#gateway.record(this.record);
+    }
+  }
+
+  async #stages(): Promise<Failure | null> {
+    const addressed = address(this.#client.method, this.#client.path, this.#snapshot);
+    if (isFailure(addressed)) return addressed;
+    this.#surface = addressed.surface;
+    const identity = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
+    this.#noteIdentity(identity, addressed);
+    if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
+    if (addressed.operation.kind === "models") return this.#models(addressed, identity, addressed.operation.id);
+    const format = addressed.operation.kind === "generate" ? addressed.operation.format : "anthropic.messages";
+    const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
+    if (isFailure(received)) return received;
+    const routed = route(addressed.path, received.model, identity);
+    if (isFailure(routed)) return routed;
+    this.record.route = routed.route.config.id;
+    this.record.stream = received.stream;
+    this.record.statistics = routed.route.config.logging.statistics;
+    const refused = denied(routed.route, routed.model, identity);
+    if (refused) return refused;
+    const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
+    if (isFailure(shaped)) return shaped;
+    if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
+    return this.#dispatch(shaped, routed.route, identity);
+  }
+
+  #noteIdentity(identity: Identity, addressed: Addressed): void {
+    this.record.operation = addressed.operation.kind === "generate" ? addressed.operation.format : addressed.operation.kind;
+    if (identity.anonymous) return;
+    this.record.key = identity.key.id;
+    this.record.user = identity.key.user;
+    this.record.team = identity.key.team ?? "";
+  }
+
+  #models(addressed: Addressed, identity: Identity, id: string | null): Failure | null {
+    const listed = listModels(addressed.path, identity, id);
+    if (isFailure(listed)) return listed;
+    this.#json(listed);
+    return null;
+  }
+
+  #countTokens(shaped: Shaped): Failure | null {
+    const request = shaped.chat();
+    if ("refused" in request) return failure(request.code as Failure["code"], String(request.message));
+    this.#json({ input_tokens: estimatePromptTokens(request) });
+    return null;
+  }
+
+  #json(body: object): void {
+    const text = JSON.stringify(body);
+    this.#client.head(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text), "x-request-id": this.#client.requestId });
+    this.#client.end(text);
+  }
+
+  async #dispatch(shaped: Shaped, target: Parameters<typeof resolveTargets>[0], identity: Identity): Promise<Failure | null> {
+    const resolved = resolveTargets(target, shaped.model);
+    const first = resolved[0];
+    if (first === undefined) {
+      const named = shaped.model === null || target.targets.length === 0;
+      return named
+        ? failure("no_usable_target", "The policy of this model has no usable provider. Ask the platform team to look at the policy's status.")
+        : failure("model_not_found", "No provider of this policy has the model. GET models lists what there is.", { param: "model" });
+    }
+    this.record.model =
+      shaped.model !== null && first.entry.models.has(shaped.model)
+        ? shaped.model
+        : (target.config.models?.find((name) => name === shaped.model) ?? first.model.name);
+    const promptTokens = Math.ceil(shaped.received.bytes.length / 4);
+    const planned = this.#gateway.routing.plan({
+      route: target,
+      targets: resolved,
+      identity,
+      model: shaped.model,
+      header: (name) => this.#client.header(name),
+      preferred: this.#client.header("x-prefer-provider"),
+      batchSize: shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1,
+      promptTokens: () => promptTokens,
+      outputTokens: () => outputTokens(shaped.received),
+    });
+    const outcome = await dispatch(
+      {
+        client: this.#client,
+        shaped,
+        route: target,
+        targets: planned,
+        deadlineMs: this.#deadlineMs(first.entry.account.config.timeouts.totalMs),
+        forwarded: forwardHeaders(this.#client.headers),
+        promptTokens,
+        limits: this.#gateway.limits,
+        replyHeaders: (chosen, prepared, upstream) => {
+          const headers: Record<string, string | number> = {};
+          if (!prepared.translated) replyHeaders(upstream, headers);
+          headers["x-request-id"] = this.#client.requestId;
+          headers["x-provider-used"] = chosen.config.name;
+          if (prepared.dropped.length > 0) headers["x-sluice-dropped-params"] = prepared.dropped.join(",");
+          const sunset = chosen.model.config.sunset;
+          if (sunset !== null) headers["sunset"] = new Date(`${sunset}T00:00:00Z`).toUTCString();
+          return headers;
+        },
+      },
+      this.#gateway,
+    );
+    this.#noteOutcome(outcome, shaped, target.config.logging.payloads);
+    if (outcome.broken && outcome.failure) {
+      this.#breakOff(outcome.failure);
+      return null;
+    }
+    if (outcome.failure === null && shaped.received.stream) this.#client.end();
+    return outcome.failure;
+  }
+
+  /** One deadline for all attempts, and never later than the client's own time-out (`x-stainless-timeout`, seconds). */
+  #deadlineMs(totalMs: number): number {
+    const theirs = Number(this.#client.header("x-stainless-timeout") ?? Number.NaN) * 1000;
+    const budget = Number.isFinite(theirs) && theirs > 0 ? Math.min(theirs, totalMs) : totalMs;
+    return this.#gateway.nowMs() + (budget || defaultTotalMs);
+  }
+
+  #noteOutcome(outcome: DispatchOutcome, shaped: Shaped, payloads: boolean): void {
+    const { record } = this;
+    record.attempts = outcome.attempts;
+    record.dropped = outcome.dropped;
+    record.usage = outcome.usage;
+    record.firstByteMs = outcome.firstByteMs;
+    record.abandoned = outcome.abandoned;
+    const last = outcome.attempts.at(-1);
+    record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
+    record.upstreamModel = outcome.target?.model.config.upstream ?? "";
+    if (outcome.abandoned) {
+      record.code = "client_closed_request";
+      record.status = failures.client_closed_request.status;
+    }
+    if (payloads) record.payloads = { request: excerpt(shaped.received.bytes), response: outcome.body === null ? "" : excerpt(outcome.body) };
+  }
+
+  /** The answer has begun: all that is left is an event in the client's format, and no end marker. */
+  #breakOff(failed: Failure): void {
+    this.record.broken = true;
+    this.record.code = failed.code;
+    this.#client.write(surfaces[this.#surface].streamError(failed, this.#client.requestId));
+    this.#client.end();
+  }
+
+  #fail(failed: Failure): void {
+    const row = failures[failed.code];
+    this.record.code = failed.code;
+    this.record.status = row.status;
+    this.record.cause = failed.cause;
+    if (this.#client.started) {
+      this.#breakOff(failed);
+      return;
+    }
+    const body = JSON.stringify(surfaces[this.#surface].errorBody(failed, this.#client.requestId));
+    this.#client.head(row.status, this.#failureHeaders(failed, Buffer.byteLength(body)));
+    this.#client.end(body);
+  }
+
+  #failureHeaders(failed: Failure, length: number): Record<string, string | number> {
+    const row = failures[failed.code];
+    const headers: Record<string, string | number> = { "content-type": "application/json", "content-length": length, "x-request-id": this.#client.requestId };
+    const wait = failed.retryAfterMs;
+    if (wait !== null) headers["retry-after"] = Math.max(1, Math.ceil(wait / 1000));
+    const retry = wait !== null && wait > longestWaitMs ? false : row.retry;
+    if (retry !== null) headers["x-should-retry"] = String(retry);
+    if (row.status === 401) headers["www-authenticate"] = "Bearer";
+    if (failed.code === "method_not_allowed") headers["allow"] = this.#client.path.includes("/models") ? "GET, HEAD" : "POST";
+    return headers;
+  }
+}
+
+function outputTokens(received: Received): number {
+  const limit = received.json["max_completion_tokens"] ?? received.json["max_tokens"];
+  return typeof limit === "number" ? limit : 0;
+}
+
+const excerptBytes = 16_384;
+
+function excerpt(body: Uint8Array | string): string {
+  const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, excerptBytes)).toString("utf8");
+  return text.slice(0, excerptBytes);
+}
+
+export function serve(client: ClientConnection, gateway: Gateway, snapshot: Snapshot): Promise<void> {
+  return new Call(client, gateway, snapshot).serve();
+}

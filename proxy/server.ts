@@ -1,0 +1,121 @@
+/** The two listeners: traffic, and status. fastify serves both; the traffic's replies are written straight to the socket. */
+import { randomUUID } from "node:crypto";
+import type { Socket } from "node:net";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { surfaces } from "./dialects/surfaces.ts";
+import { failure } from "./failure.ts";
+import { type Gateway, serve } from "./pipeline/serve.ts";
+import type { Current } from "./snapshot/current.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
+import { ClientConnection } from "./wire/client.ts";
+
+/** Longer than load balancers keep idle connections, so that they and not we close them. */
+const keepAliveMs = 75_000;
+const headersMs = 30_000;
+const maxHeaderBytes = 16_384;
+
+export interface TrafficState {
+  draining: boolean;
+  readonly active: Set<ClientConnection>;
+}
+
+const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
+
+function requestIdOf(request: FastifyRequest): string {
+  const given = request.headers["x-request-id"];
+  return typeof given === "string" && wellFormedId.test(given) ? given : randomUUID();
+}
+
+/** What is not even HTTP: answered in the envelope all the same, then the connection is closed. */
+function onClientError(error: { code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, code, message] =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? (["408 Request Timeout", "request_timeout", "The request took too long to arrive."] as const)
+      : error.code === "HPE_HEADER_OVERFLOW"
+        ? (["431 Request Header Fields Too Large", "invalid_value", "The request's headers are too large."] as const)
+        : (["400 Bad Request", "invalid_value", "The request is not valid HTTP."] as const);
+  const body = JSON.stringify(surfaces.openai.errorBody(failure(code, message), ""));
+  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+}
+
+export function trafficServer(gateway: Gateway, current: Current, metrics: Metrics, state: TrafficState): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    keepAliveTimeout: keepAliveMs,
+    // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
+    requestTimeout: 300_000,
+    http: { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes },
+    forceCloseConnections: false,
+    exposeHeadRoutes: false,
+    clientErrorHandler: onClientError as never,
+  });
+  app.removeAllContentTypeParsers();
+  // The body is read by its own stage, behind authentication.
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+
+  const handle = (request: FastifyRequest, reply: FastifyReply): void => {
+    reply.hijack();
+    const client = new ClientConnection(request.raw, reply.raw, requestIdOf(request), () => state.draining);
+    const snapshot = current.snapshot();
+    if (snapshot === null) {
+      refuse(client);
+      return;
+    }
+    state.active.add(client);
+    metrics.inFlight(1);
+    serve(client, gateway, snapshot)
+      .catch((cause: unknown) => gateway.unexpected(cause, client.requestId))
+      .finally(() => {
+        state.active.delete(client);
+        metrics.inFlight(-1);
+      });
+  };
+  app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"], url: "/*", handler: handle });
+  app.setNotFoundHandler(handle);
+  app.setErrorHandler((_error, request, reply) => handle(request, reply));
+  return app;
+}
+
+function refuse(client: ClientConnection): void {
+  const failed = failure("not_ready", "The gateway has no configuration yet. Try again in a moment.", { retryAfterMs: 1000 });
+  const body = JSON.stringify(surfaces.openai.errorBody(failed, client.requestId));
+  client.head(503, { "content-type": "application/json", "content-length": Buffer.byteLength(body), "retry-after": 1 });
+  client.end(body);
+}
+
+export function statusServer(current: Current, metrics: Metrics, state: TrafficState): FastifyInstance {
+  const app = fastify({ logger: false });
+  const ready = (): boolean => current.snapshot() !== null && !state.draining;
+  app.get("/livez", async () => "ok");
+  app.get("/readyz", async (_request, reply) => {
+    if (ready()) return "ok";
+    reply.code(503);
+    return state.draining ? "draining" : `no config yet: ${current.rejection()?.reason ?? "waiting"}`;
+  });
+  app.get("/metrics", async (_request, reply) => {
+    reply.header("content-type", metrics.registry.contentType);
+    return metrics.registry.metrics();
+  });
+  app.get("/status", async () => {
+    const snapshot = current.snapshot();
+    const rejection = current.rejection();
+    return {
+      revision: snapshot?.revision ?? null,
+      ready: ready(),
+      draining: state.draining,
+      rejected: rejection === null ? null : { reason: rejection.reason, since: new Date(rejection.atMs).toISOString() },
+      keys: snapshot?.keyCount ?? 0,
+      inFlight: state.active.size,
+      providers: [...(snapshot?.providers.values() ?? [])].map((entry) => ({
+        id: entry.account.config.id,
+        type: entry.account.config.type,
+        models: [...entry.models.keys()],
+      })),
+    };
+  });
+  return app;
+}

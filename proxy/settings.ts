@@ -1,0 +1,62 @@
+/** Settings of the proxy process: flags, then environment, then defaults; all of it parsed here, once. */
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { logLevels } from "./telemetry/log.ts";
+
+export const proxySettings = z.strictObject({
+  /** Folder that holds the rendered config. */
+  configDir: z.string().default("/etc/sluice/config"),
+  host: z.string().default("0.0.0.0"),
+  port: z.coerce.number().int().min(0).max(65_535).default(8080),
+  statusHost: z.string().default("0.0.0.0"),
+  statusPort: z.coerce.number().int().min(0).max(65_535).default(9090),
+  logLevel: z.enum(logLevels).default("info"),
+  /** How long calls under way may take after SIGTERM, in milliseconds. */
+  drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
+  /** How often the config folder is read even without a sign of change, in milliseconds. */
+  pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
+  maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
+  maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
+  /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
+  stalledClientMs: z.coerce.number().int().min(100).default(60_000),
+});
+export type ProxySettings = z.output<typeof proxySettings>;
+
+const flags = {
+  "config-dir": "configDir",
+  host: "host",
+  port: "port",
+  "status-host": "statusHost",
+  "status-port": "statusPort",
+  "log-level": "logLevel",
+  "drain-ms": "drainMs",
+  "poll-ms": "pollMs",
+} as const;
+
+export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
+
+  --config-dir DIR     folder with the rendered config (default /etc/sluice/config)
+  --host ADDRESS       listen on (default 0.0.0.0)
+  --port N             traffic (default 8080; 0 picks one)
+  --status-host ADDR   status listens on (default 0.0.0.0)
+  --status-port N      probes, metrics, status (default 9090)
+  --log-level LEVEL    ${logLevels.join(", ")} (default info)
+  --drain-ms N         time for calls under way after SIGTERM (default 25000)
+  --poll-ms N          how often the folder is read (default 2000)
+
+Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
+
+/** Throws an Error with a message for the person at the terminal. */
+export function parseProxySettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ProxySettings {
+  const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
+  const { values } = parseArgs({ args: [...args], options, allowPositionals: false });
+  const given: Record<string, unknown> = {};
+  for (const [flag, name] of Object.entries(flags)) {
+    const value = values[flag] ?? env[`SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`];
+    if (value !== undefined) given[name] = value;
+  }
+  const parsed = proxySettings.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Error(`${issue?.path.join(".") ?? "settings"}: ${issue?.message ?? "invalid"}`);
+}

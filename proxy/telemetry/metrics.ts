@@ -1,0 +1,127 @@
+/** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { failures } from "../failure.ts";
+import type { CallRecord } from "./record.ts";
+
+const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const tokenBuckets = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 100_000, 500_000];
+
+export interface Metrics {
+  registry: Registry;
+  record(call: CallRecord): void;
+  swapped(keys: number, routes: number, revision: string): void;
+  rejected(): void;
+  inFlight(change: 1 | -1): void;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const labelNames = ["route", "provider", "model"] as const;
+  const requests = new Counter({ name: "ai_gateway_requests_total", help: "Calls by outcome.", labelNames: [...labelNames, "operation", "status"], registers });
+  const errors = new Counter({
+    name: "ai_gateway_errors_total",
+    help: "Failed calls by code, and by who can mend them.",
+    labelNames: [...labelNames, "code", "blame"],
+    registers,
+  });
+  const unauthorized = new Counter({
+    name: "ai_gateway_unauthorized_attempts",
+    help: "Calls refused for want of a usable key or of permission.",
+    labelNames: ["reason"],
+    registers,
+  });
+  const tokens = new Counter({
+    name: "ai_gateway_tokens_total",
+    help: "Tokens by type: input, cached_input, output, reasoning.",
+    labelNames: ["provider", "model", "type"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "ai_request_duration",
+    help: "Seconds from the request to the last byte of its answer.",
+    labelNames: [...labelNames],
+    buckets: durationBuckets,
+    registers,
+  });
+  const firstToken = new Histogram({
+    name: "ai_time_to_first_token",
+    help: "Seconds from sending a request upstream to the first byte of the answer.",
+    labelNames: [...labelNames],
+    buckets: durationBuckets,
+    registers,
+  });
+  const tokenCount = new Histogram({
+    name: "ai_token_count",
+    help: "Tokens of one call, input and output together.",
+    labelNames: ["provider", "model"],
+    buckets: tokenBuckets,
+    registers,
+  });
+  const attempts = new Counter({
+    name: "ai_gateway_upstream_attempts_total",
+    help: "Attempts at providers by outcome.",
+    labelNames: ["provider", "model", "outcome"],
+    registers,
+  });
+  const failover = new Counter({
+    name: "ai_gateway_provider_failover_total",
+    help: "Calls that went on from one provider to another.",
+    labelNames: ["from", "to"],
+    registers,
+  });
+  const active = new Gauge({ name: "ai_gateway_requests_in_flight", help: "Calls being served now.", registers });
+  const info = new Gauge({ name: "ai_gateway_config_info", help: "1 for the live config revision.", labelNames: ["revision"], registers });
+  const rejects = new Counter({
+    name: "ai_gateway_config_rejected_total",
+    help: "Configs that were not taken because they were incomplete or invalid.",
+    registers,
+  });
+  const keys = new Gauge({ name: "ai_gateway_config_keys", help: "API keys in the live config.", registers });
+  const routes = new Gauge({ name: "ai_gateway_config_routes", help: "Routes in the live config.", registers });
+
+  const countTokens = (call: CallRecord): void => {
+    const usage = call.usage;
+    if (!usage) return;
+    const labels = { provider: call.provider, model: call.model };
+    tokens.inc({ ...labels, type: "input" }, usage.prompt - usage.cachedPrompt);
+    if (usage.cachedPrompt > 0) tokens.inc({ ...labels, type: "cached_input" }, usage.cachedPrompt);
+    tokens.inc({ ...labels, type: "output" }, usage.completion - usage.reasoning);
+    if (usage.reasoning > 0) tokens.inc({ ...labels, type: "reasoning" }, usage.reasoning);
+    tokenCount.observe(labels, usage.prompt + usage.completion);
+  };
+
+  const countAttempts = (call: CallRecord): void => {
+    let previous: string | null = null;
+    for (const attempt of call.attempts) {
+      attempts.inc({ provider: attempt.provider, model: attempt.model, outcome: attempt.outcome });
+      if (previous !== null && previous !== attempt.provider) failover.inc({ from: previous, to: attempt.provider });
+      previous = attempt.provider;
+    }
+  };
+
+  return {
+    registry,
+    record(call) {
+      const labels = { route: call.route, provider: call.provider, model: call.model };
+      requests.inc({ ...labels, operation: call.operation, status: String(call.status) });
+      duration.observe(labels, call.durationMs / 1000);
+      if (call.firstByteMs !== null) firstToken.observe(labels, call.firstByteMs / 1000);
+      if (call.code !== null) {
+        errors.inc({ ...labels, code: call.code, blame: failures[call.code].blame });
+        if (call.status === 401 || call.status === 403) unauthorized.inc({ reason: call.code });
+      }
+      countTokens(call);
+      countAttempts(call);
+    },
+    swapped(keyCount, routeCount, revision) {
+      keys.set(keyCount);
+      routes.set(routeCount);
+      info.reset();
+      info.set({ revision }, 1);
+    },
+    rejected: () => rejects.inc(),
+    inFlight: (change) => active.inc(change),
+  };
+}

@@ -1,0 +1,37 @@
+/** What is remembered of one call, from which metrics and the access log are written. No body, no key, no header. */
+import type { Usage } from "../dialects/canonical.ts";
+import type { FailureCode } from "../failure.ts";
+import type { AttemptRecord } from "../pipeline/dispatch.ts";
+
+export interface CallRecord {
+  requestId: string;
+  /** Epoch milliseconds. */
+  startedMs: number;
+  durationMs: number;
+  method: string;
+  operation: string;
+  /** `namespace/name` of the policy, "" before a route was found. */
+  route: string;
+  /** Model as the route knows it; "" where none was settled. Never the caller's free text. */
+  model: string;
+  /** `namespace/name` of the provider that answered. */
+  provider: string;
+  upstreamModel: string;
+  key: string;
+  user: string;
+  team: string;
+  status: number;
+  code: FailureCode | null;
+  /** Private words on a failure. */
+  cause: string | null;
+  stream: boolean;
+  /** The stream broke after its head was sent. */
+  broken: boolean;
+  abandoned: boolean;
+  firstByteMs: number | null;
+  usage: Usage | null;
+  attempts: AttemptRecord[];
+  dropped: string[];
+  statistics: boolean;
+  payloads: { request: string; response: string } | null;
+}

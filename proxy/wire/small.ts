@@ -1,0 +1,46 @@
+/** A small call of the gateway's own, such as to a token endpoint: bounded in time and size. */
+import { Buffer } from "node:buffer";
+import type { Upstreams } from "./upstream.ts";
+
+const timeoutMs = 15_000;
+const maxBytes = 262_144;
+
+export function sendSmall(
+  upstreams: Upstreams,
+  url: string,
+  request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null },
+  allowPrivate = true,
+): Promise<{ status: number; body: string }> {
+  const target = new URL(url);
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let status = 0;
+    const timer = setTimeout(() => fail(new Error("no answer in time")), timeoutMs);
+    const call = upstreams.send(
+      { origin: target.origin, allowPrivate, connectMs: timeoutMs },
+      { ...request, path: target.pathname + target.search },
+      {
+        head: (code) => {
+          status = code;
+        },
+        data(chunk) {
+          size += chunk.length;
+          if (size > maxBytes) fail(new Error("the answer is too large"));
+          else chunks.push(chunk);
+          return true;
+        },
+        end() {
+          clearTimeout(timer);
+          resolve({ status, body: Buffer.concat(chunks).toString("utf8") });
+        },
+        error: (_kind, cause) => fail(cause),
+      },
+    );
+    function fail(cause: Error): void {
+      clearTimeout(timer);
+      reject(cause);
+      queueMicrotask(() => call.abort());
+    }
+  });
+}
