@@ -1,0 +1,56 @@
+# Daily commands. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# Node 24 comes with the packages, so the machine's own version doesn't matter once they are installed.
+NODE := node_modules/.bin/node
+BIOME := node_modules/.bin/biome
+
+##@ Use
+.PHONY: run
+run: node_modules/.installed ## Start the gateway on examples/quickstart and print a request to try
+	@$(NODE) examples/quickstart/run.ts
+
+##@ Develop
+.PHONY: test
+test: node_modules/.installed tools ## Install what the tests need and run all of them
+	@$(NODE) --test --test-concurrency=2 --test-timeout=600000 'test/**/*.test.ts'
+
+.PHONY: check
+check: generate format lint types test ## Everything, then a clean tree
+
+.PHONY: generate
+generate: node_modules/.installed ## Write CRDs, reference and registries from their sources
+	@$(NODE) crds/generate.ts
+
+.PHONY: fresh
+fresh: node_modules/.installed ## Fail when a generated file is stale
+	@$(NODE) crds/generate.ts --check
+
+.PHONY: format
+format: node_modules/.installed ## Format the code
+	@$(BIOME) format --write
+
+.PHONY: lint
+lint: node_modules/.installed ## Lint and check the format
+	@$(BIOME) check --error-on-warnings
+
+.PHONY: types
+types: node_modules/.installed ## Type-check
+	@node_modules/.bin/tsc --noEmit -p .
+
+.PHONY: tools
+tools: node_modules/.installed ## Build or install the real parts that tests run against
+	@$(NODE) test/harness/install-tools.ts
+
+.PHONY: bench
+bench: node_modules/.installed ## Measure against nginx and a direct call
+	@$(NODE) test/bench/run.ts
+
+##@ Help
+.PHONY: help
+help: ## Show this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+node_modules/.installed: package.json package-lock.json
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

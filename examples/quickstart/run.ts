@@ -1,0 +1,35 @@
+/** `make run`: the gateway on this folder, with the simulated provider unless OPENAI_API_KEY is set. */
+import { fileURLToPath } from "node:url";
+import { runDev } from "../../operator/cli/dev.ts";
+import { startProviderServer } from "./provider-server.ts";
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const real = Boolean(process.env["OPENAI_API_KEY"]);
+const port = process.env["PORT"] ?? "8080";
+if (!real) await startProviderServer(8000);
+const key = process.env["SLUICE_EXAMPLE_KEY"] ?? "slc_example_key_for_this_machine_only";
+
+process.stdout.write(`
+Sluice serves examples/quickstart with ${real ? "OpenAI (OPENAI_API_KEY is set)" : "a simulated provider"}. Try, in another terminal:
+
+  curl http://127.0.0.1:${port}/v1/chat/completions \\
+    -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" \\
+    -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello!"}]}'
+
+An open path needs neither key nor model:
+
+  curl http://127.0.0.1:${port}/chat -d '{"messages": [{"role": "user", "content": "Hello!"}]}'
+
+Change a file under examples/quickstart/policies and save: it takes effect at once. Ctrl-C ends it.
+
+`);
+await runDev([
+  here("policies"),
+  here(real ? "openai" : "simulated"),
+  "--port",
+  port,
+  "--status-port",
+  process.env["STATUS_PORT"] ?? "9090",
+  "--host",
+  "127.0.0.1",
+]);
