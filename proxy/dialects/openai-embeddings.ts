@@ -1,48 +1,61 @@
-/** OpenAI's embeddings: https://platform.openai.com/docs/api-reference/embeddings */
+/** OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): one request, one answer, no stream. */
 import { Buffer } from "node:buffer";
-import { usageOf } from "../providers/openai/reply.ts";
 import { type EmbeddingsReply, type EmbeddingsRequest, type JsonObject, type Refusal, refusal, type Usage } from "./canonical.ts";
+import * as is from "./check.ts";
+import { decodeUsage } from "./openai-chat/usage.ts";
 
-const maxInputs = 2048;
+/** OpenAI's own limit of inputs in one request. */
+const maxInputs = 2_048;
 
-function inputFits(input: unknown): boolean {
-  if (typeof input === "string") return input !== "";
+const tokens = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
+
+function inputRefusal(input: unknown, param: string): Refusal | null {
+  const good = typeof input === "string" ? input !== "" : tokens(input) || listOf(input);
+  if (!good) return is.invalid(param, "a text, a list of texts, a list of tokens, or a list of those, and not empty");
+  return Array.isArray(input) && typeof input[0] !== "number" && input.length > maxInputs ? is.invalid(param, `a list of at most ${maxInputs} inputs`) : null;
+}
+
+/** All texts or all token lists. */
+function listOf(input: unknown): boolean {
   if (!Array.isArray(input) || input.length === 0) return false;
-  const tokens = (list: unknown): boolean => Array.isArray(list) && list.length > 0 && list.every((token) => Number.isInteger(token));
-  return input.every((one) => typeof one === "string" && one !== "") || tokens(input) || input.every(tokens);
+  return input.every((one) => typeof one === "string" && one !== "") || input.every(tokens);
 }
 
 function decode(body: JsonObject): EmbeddingsRequest | Refusal {
-  const input = body["input"];
-  if (!inputFits(input)) return refusal("input", "`input` must be a non-empty string, a list of such strings, or token numbers.", "invalid_value");
-  if (batchSize(body) > maxInputs) return refusal("input", `\`input\` has more than ${maxInputs} entries.`, "invalid_value");
-  return body as unknown as EmbeddingsRequest;
+  if ((body["input"] ?? null) === null) return refusal("input", "`input` is missing. Add it.", "missing_required_parameter");
+  const found =
+    is.required(body, "model", is.aString) ??
+    inputRefusal(body["input"], "input") ??
+    is.members(body, { encoding_format: is.oneOf("float", "base64"), dimensions: is.aWholeNumber, user: is.aString });
+  return found ?? (body as unknown as EmbeddingsRequest);
 }
 
-/** Number of inputs: 1 unless it is a list of texts or of token lists. */
+/** How many vectors are asked for; 1 where the input is not readable. */
 function batchSize(body: JsonObject): number {
   const input = body["input"];
-  return Array.isArray(input) && typeof input[0] !== "number" ? input.length : 1;
+  return Array.isArray(input) && input.length > 0 && typeof input[0] !== "number" ? input.length : 1;
 }
 
+/** Little-endian 32-bit floats, which the official SDKs ask for and decode by default. */
 function base64(vector: readonly number[]): string {
-  return Buffer.from(Float32Array.from(vector).buffer).toString("base64");
+  const bytes = Buffer.allocUnsafe(vector.length * 4);
+  for (const [at, value] of vector.entries()) bytes.writeFloatLE(value, at * 4);
+  return bytes.toString("base64");
 }
 
 function encodeReply(reply: EmbeddingsReply, context: { model: string; request: EmbeddingsRequest }): JsonObject {
-  const encode = context.request.encoding_format === "base64" ? base64 : (vector: number[]) => vector;
-  const tokens = reply.usage?.prompt ?? 0;
+  const packed = context.request.encoding_format === "base64";
+  const prompt = reply.usage?.prompt ?? 0;
   return {
     object: "list",
+    data: reply.vectors.map((vector, index) => ({ object: "embedding", index, embedding: packed ? base64(vector) : vector })),
     model: context.model,
-    data: reply.vectors.map((vector, index) => ({ object: "embedding", index, embedding: encode(vector) })),
-    usage: { prompt_tokens: tokens, total_tokens: tokens },
+    usage: { prompt_tokens: prompt, total_tokens: prompt },
   };
 }
 
-export const embeddings = {
-  decode,
-  encodeReply,
-  batchSize,
-  usageOf: (body: JsonObject): Usage | null => usageOf(body["usage"]),
-};
+function usageOf(body: JsonObject): Usage | null {
+  return decodeUsage(body["usage"]);
+}
+
+export const embeddings = { decode, encodeReply, usageOf, batchSize };

@@ -1,8 +1,8 @@
-/** Dialects by the wire format that they read and write. */
+/** The dialects that have a chat form, by wire format. */
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Dialect } from "./dialect.ts";
-import { dialect as openaiChat } from "./openai-chat/index.ts";
+import { dialect as openAiChat } from "./openai-chat/index.ts";
 
 export const dialects: Readonly<Partial<Record<WireFormat, Dialect>>> = {
-  "openai.chat": openaiChat,
+  "openai.chat": openAiChat,
 };

@@ -1,30 +1,41 @@
-/** How failures look to the SDKs: OpenAI's envelope, and Anthropic's. */
-import { failures } from "../failure.ts";
+/** How failures look to the official SDKs, before and after the first byte. */
+import { type Failure, failures, statusOf } from "../failure.ts";
+import type { JsonObject } from "./canonical.ts";
 import type { Surface } from "./dialect.ts";
 
-/** Anthropic's error types by status (https://docs.anthropic.com/en/api/errors). */
+function openAiError(failure: Failure): JsonObject {
+  return { error: { message: failure.message, type: failures[failure.code].type, param: failure.param, code: failure.code } };
+}
+
+/** `{"error": {…}}`; in a stream the SDK raises on any chunk with such a member (openai-node, core/streaming). */
+const openai: Surface = {
+  errorBody: openAiError,
+  streamError: (failure) => `data: ${JSON.stringify(openAiError(failure))}\n\n`,
+};
+
+/** https://platform.claude.com/docs/en/api/errors. Statuses that Anthropic doesn't use are the caller's below 500, else api_error. */
 const anthropicTypes: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
+  402: "billing_error",
   403: "permission_error",
   404: "not_found_error",
   413: "request_too_large",
   429: "rate_limit_error",
   503: "overloaded_error",
+  504: "timeout_error",
+  529: "overloaded_error",
 };
 
-const openai: Surface = {
-  errorBody: (failure) => ({ error: { message: failure.message, type: failures[failure.code].type, param: failure.param, code: failure.code } }),
-  streamError: (failure, requestId) => `data: ${JSON.stringify(openai.errorBody(failure, requestId))}\n\n`,
-};
+function anthropicError(failure: Failure, requestId: string): JsonObject {
+  const status = statusOf(failure);
+  const type = anthropicTypes[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
+  return { type: "error", error: { type, message: failure.message }, request_id: requestId };
+}
 
 const anthropic: Surface = {
-  errorBody: (failure, requestId) => ({
-    type: "error",
-    error: { type: anthropicTypes[failures[failure.code].status] ?? "api_error", message: failure.message, code: failure.code },
-    request_id: requestId,
-  }),
-  streamError: (failure, requestId) => `event: error\ndata: ${JSON.stringify(anthropic.errorBody(failure, requestId))}\n\n`,
+  errorBody: anthropicError,
+  streamError: (failure, requestId) => `event: error\ndata: ${JSON.stringify(anthropicError(failure, requestId))}\n\n`,
 };
 
-export const surfaces: Readonly<Record<"openai" | "anthropic", Surface>> = { openai, anthropic };
+export const surfaces: Record<"openai" | "anthropic", Surface> = { openai, anthropic };

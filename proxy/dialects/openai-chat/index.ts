@@ -1,16 +1,17 @@
-/** What OpenAI's SDKs speak: https://platform.openai.com/docs/api-reference/chat */
-import { usageOf } from "../../providers/openai/reply.ts";
+/** OpenAI's chat completions: the gateway's own shape, so decoding is checking. */
 import type { Dialect } from "../dialect.ts";
-import { decodeChat } from "./decode.ts";
-import { encodeReply, encoder } from "./encode.ts";
-import { OpenAiStreamObserver } from "./observe.ts";
+import { OpenAiObserver } from "./observer.ts";
+import { encodeReply } from "./reply.ts";
+import { decode } from "./request.ts";
+import { OpenAiChatEncoder } from "./stream.ts";
+import { decodeUsage } from "./usage.ts";
 
 export const dialect: Dialect = {
   format: "openai.chat",
   surface: "openai",
-  decode: decodeChat,
+  decode,
   encodeReply,
-  encoder,
-  observer: ({ hideUsage }) => new OpenAiStreamObserver(hideUsage, (body) => usageOf(body["usage"])),
-  usageOf: (body) => usageOf(body["usage"]),
+  encoder: (context) => new OpenAiChatEncoder(context),
+  observer: ({ hideUsage }) => new OpenAiObserver({ hideUsage, contentMarker: '"content":"' }),
+  usageOf: (body) => decodeUsage(body["usage"]),
 };

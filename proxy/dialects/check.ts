@@ -1,0 +1,59 @@
+/** Checks of a client's body: each returns null where it is good, else what to tell the caller. */
+import { isObject } from "../providers/classify.ts";
+import { type JsonObject, type Refusal, refusal } from "./canonical.ts";
+
+export type Check = (value: unknown, param: string) => Refusal | null;
+
+export function invalid(param: string, expected: string): Refusal {
+  return refusal(param, `\`${param}\` must be ${expected}.`, "invalid_value");
+}
+
+function check(expected: string, test: (value: unknown) => boolean): Check {
+  return (value, param) => (test(value) ? null : invalid(param, expected));
+}
+
+export const aString = check("a string", (value) => typeof value === "string");
+export const aNumber = check("a number", (value) => typeof value === "number");
+export const aBoolean = check("true or false", (value) => typeof value === "boolean");
+export const anObject = check("an object", isObject);
+export const aWholeNumber = check("a whole number above 0", (value) => Number.isSafeInteger(value) && (value as number) > 0);
+export const aCount = check("a whole number", (value) => Number.isSafeInteger(value) && (value as number) >= 0);
+export const anInteger = check("a whole number", (value) => Number.isSafeInteger(value));
+export const aStringOrStrings = check(
+  "a string or a list of strings",
+  (value) => typeof value === "string" || (Array.isArray(value) && value.every((one) => typeof one === "string")),
+);
+export const someNumbers = check("an object of numbers", (value) => isObject(value) && Object.values(value).every((one) => typeof one === "number"));
+
+export function oneOf(...words: string[]): Check {
+  return check(`one of ${words.join(", ")}`, (value) => typeof value === "string" && words.includes(value));
+}
+
+/** The first complaint, or null. */
+export function first<T>(values: Iterable<T>, complain: (value: T, at: number) => Refusal | null): Refusal | null {
+  let at = 0;
+  for (const value of values) {
+    const found = complain(value, at++);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** Members that are there and not null must pass. `prefix` ends in a dot where the object is not the body itself. */
+export function members(body: JsonObject, checks: Readonly<Record<string, Check>>, prefix = ""): Refusal | null {
+  return first(Object.entries(checks), ([name, complain]) => ((body[name] ?? null) === null ? null : complain(body[name], prefix + name)));
+}
+
+/** A member that must be there. */
+export function required(body: JsonObject, name: string, complain: Check, prefix = ""): Refusal | null {
+  if ((body[name] ?? null) === null) return refusal(prefix + name, `\`${prefix}${name}\` is missing. Add it.`, "missing_required_parameter");
+  return complain(body[name], prefix + name);
+}
+
+/** A list whose entries are objects that pass. */
+export function objects(complain: (one: JsonObject, param: string) => Refusal | null): Check {
+  return (value, param) => {
+    if (!Array.isArray(value)) return invalid(param, "a list");
+    return first(value as unknown[], (one, at) => (isObject(one) ? complain(one, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object")));
+  };
+}

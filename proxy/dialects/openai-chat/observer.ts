@@ -1,0 +1,133 @@
+/**
+ * OpenAI's chat stream passing through. The hot path of the gateway: only frames that hold `"usage"` with a value,
+ * `"error"` or `[DONE]` are decoded. Stream format: https://platform.openai.com/docs/api-reference/chat-streaming
+ */
+import { Buffer } from "node:buffer";
+import { isObject } from "../../providers/classify.ts";
+import { applyEdits, outline } from "../../wire/json-edit.ts";
+import type { JsonObject } from "../canonical.ts";
+import { FrameObserver, isOneLine, Needle, readFrame, type Verdict } from "../frames.ts";
+import { decodeUsage } from "./usage.ts";
+
+const COLON = 58;
+const QUOTE = 34;
+const COMMA = 44;
+const LETTER_D = 100;
+/** `data: [DONE]` and its blank line fit. */
+const doneBytes = 24;
+const doneFrame = /^data: ?\[DONE\]\s*$/;
+const nullUsage = Buffer.from(',"usage":null');
+/** What a frame counts for whose text is not in `content` (tool arguments, reasoning): about one token. */
+const otherFrameLength = 4;
+
+export interface OpenAiObserverOptions {
+  /** The gateway asked for usage and the client did not: take it out. */
+  hideUsage: boolean;
+  /** What stands before a frame's text: `"content":"` for chat, `"text":"` for completions. */
+  contentMarker: string;
+}
+
+export class OpenAiObserver extends FrameObserver {
+  readonly #hideUsage: boolean;
+  readonly #usage = new Needle('"usage"');
+  readonly #error = new Needle('"error"');
+  readonly #content: Needle;
+  #work: Buffer = nullUsage;
+
+  constructor(options: OpenAiObserverOptions) {
+    super();
+    this.#hideUsage = options.hideUsage;
+    this.#content = new Needle(options.contentMarker);
+  }
+
+  protected override begin(work: Buffer): void {
+    this.#work = work;
+    this.#usage.begin(work);
+    this.#error.begin(work);
+    this.#content.begin(work);
+  }
+
+  protected override frame(work: Buffer, start: number, end: number): Verdict {
+    const first = work[start];
+    if (!isOneLine(work, start, end) || (first !== LETTER_D && first !== COLON)) return this.#lines(work.subarray(start, end));
+    return first === COLON ? true : this.#data(start, end);
+  }
+
+  /** A frame of one `data` line. */
+  #data(start: number, end: number): Verdict {
+    if (end - start <= doneBytes && doneFrame.test(this.#work.toString("latin1", start, end))) {
+      this.ended = true;
+      return true;
+    }
+    this.#count(start, end);
+    const usage = this.#usage.within(start, end);
+    if (usage < 0 && this.#error.within(start, end) < 0) return true;
+    const plain = usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
+    return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
+  }
+
+  #isNull(behindKey: number): boolean {
+    return this.#work.toString("latin1", behindKey, behindKey + 5) === ":null";
+  }
+
+  /** Estimates the text's length from its JSON form: an escape counts for its bytes, several choices in a frame for one. */
+  #count(start: number, end: number): void {
+    const from = this.#content.within(start, end);
+    this.contentLength += from < 0 ? otherFrameLength : Math.max(0, this.#work.indexOf(QUOTE, from) - from);
+  }
+
+  /** `"usage":null` is only there because the gateway asked for usage. */
+  #withoutNull(start: number, end: number, behindKey: number): Verdict {
+    if (!this.#hideUsage) return true;
+    const from = behindKey - ',"usage"'.length;
+    if (this.#work[from] !== COMMA) return this.#decoded(this.#work.subarray(start, end));
+    return Buffer.concat([this.#work.subarray(start, from), this.#work.subarray(from + nullUsage.length, end)]);
+  }
+
+  /** A frame of several lines. `event:` and `id:` are taken out: the official SDK yields named frames wrapped, not as chunks. */
+  #lines(frame: Buffer): Verdict {
+    const read = readFrame(frame);
+    if (read.data !== null && read.event === "error") return this.#failed(read.data);
+    if (read.data?.trim() === "[DONE]") this.ended = true;
+    else if (read.data !== null && /"usage"|"error"/.test(read.data)) return this.#decoded(frame);
+    if (read.data !== null && !this.ended) this.contentLength += otherFrameLength;
+    if (!read.others) return true;
+    return read.stripped === "" ? false : Buffer.from(read.stripped);
+  }
+
+  #failed(data: string): false {
+    const body = this.json(data);
+    return body === undefined ? false : this.#fail(isObject(body) ? body : {});
+  }
+
+  #fail(body: JsonObject): false {
+    const error = isObject(body["error"]) ? body["error"] : body;
+    const message = error["message"] ?? body["error"];
+    const code = error["code"] ?? error["type"];
+    return this.fail(typeof message === "string" && message !== "" ? message : "The provider broke the answer off.", code == null ? null : String(code));
+  }
+
+  #decoded(frame: Buffer): Verdict {
+    const read = readFrame(frame);
+    const body = this.json(read.data ?? "");
+    if (body === undefined) return false;
+    const unchanged: Verdict = read.others ? Buffer.from(read.stripped) : true;
+    if (!isObject(body)) return unchanged;
+    if (body["error"] || body["object"] === "error") return this.#fail(body);
+    this.usage = decodeUsage(body["usage"]) ?? this.usage;
+    if (!this.#hideUsage || body["usage"] === undefined) return unchanged;
+    // Azure's first chunk has no choices either, but holds no usage: only a chunk with both is taken out whole.
+    const noChoices = !Array.isArray(body["choices"]) || body["choices"].length === 0;
+    if (noChoices && isObject(body["usage"])) return false;
+    return withoutUsage(read.data ?? "");
+  }
+}
+
+/** The other members keep their bytes. */
+function withoutUsage(data: string): Verdict {
+  const bytes = Buffer.from(data);
+  const found = outline(bytes, 256);
+  if (typeof found === "string") return true;
+  const lines = applyEdits(bytes, found, { usage: undefined }).toString("utf8").split("\n");
+  return Buffer.from(`${lines.map((line) => `data: ${line}\n`).join("")}\n`);
+}

@@ -1,0 +1,132 @@
+/**
+ * A chat completions body, checked as far as translating it needs (https://platform.openai.com/docs/api-reference/chat/create):
+ * what a translator reads has the type that it expects; all else passes as it is.
+ */
+import { isObject } from "../../providers/classify.ts";
+import type { ChatRequest, JsonObject, Refusal } from "../canonical.ts";
+import { refusal } from "../canonical.ts";
+import * as is from "../check.ts";
+
+const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool"]);
+
+const parts: Readonly<Record<string, (part: JsonObject, param: string) => Refusal | null>> = {
+  text: (part, param) => is.required(part, "text", is.aString, `${param}.`),
+  refusal: (part, param) => is.required(part, "refusal", is.aString, `${param}.`),
+  image_url: (part, param) =>
+    is.required(part, "image_url", is.anObject, `${param}.`) ?? is.required(part["image_url"] as JsonObject, "url", is.aString, `${param}.image_url.`),
+  input_audio: (part, param) =>
+    is.required(part, "input_audio", is.anObject, `${param}.`) ??
+    is.required(part["input_audio"] as JsonObject, "data", is.aString, `${param}.input_audio.`) ??
+    is.required(part["input_audio"] as JsonObject, "format", is.aString, `${param}.input_audio.`),
+  file: (part, param) =>
+    is.required(part, "file", is.anObject, `${param}.`) ??
+    is.members(part["file"] as JsonObject, { file_data: is.aString, file_id: is.aString, filename: is.aString }, `${param}.file.`),
+};
+
+const content: is.Check = (value, param) => {
+  if (typeof value === "string") return null;
+  if (!Array.isArray(value)) return is.invalid(param, "a string or a list of parts");
+  return is.objects((part, at) => {
+    const check = Object.hasOwn(parts, String(part["type"])) ? parts[String(part["type"])] : undefined;
+    return check === undefined ? is.invalid(`${at}.type`, `one of ${Object.keys(parts).join(", ")}`) : check(part, at);
+  })(value, param);
+};
+
+const named: is.Check = (value, param) => is.anObject(value, param) ?? is.required(value as JsonObject, "name", is.aString, `${param}.`);
+
+function toolCall(call: JsonObject, param: string): Refusal | null {
+  if (call["type"] !== undefined && call["type"] !== "function")
+    return refusal(`${param}.type`, "Only calls of function tools can be translated for the provider of this model.");
+  const fn = is.required(call, "id", is.aString, `${param}.`) ?? is.required(call, "function", named, `${param}.`);
+  return fn ?? is.required(call["function"] as JsonObject, "arguments", is.aString, `${param}.function.`);
+}
+
+function message(one: JsonObject, param: string): Refusal | null {
+  const role = one["role"];
+  if (role === "function" || (one["function_call"] ?? null) !== null)
+    return refusal(
+      role === "function" ? `${param}.role` : `${param}.function_call`,
+      "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.",
+    );
+  if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
+  const found = is.members(
+    one,
+    {
+      content,
+      name: is.aString,
+      tool_calls: is.objects(toolCall),
+      refusal: is.aString,
+      reasoning_content: is.aString,
+      thinking_blocks: is.objects(() => null),
+    },
+    `${param}.`,
+  );
+  if (found) return found;
+  if (role === "tool") return is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`);
+  return role === "assistant" ? null : is.required(one, "content", content, `${param}.`);
+}
+
+function tool(one: JsonObject, param: string): Refusal | null {
+  if (one["type"] !== "function") return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
+  const found = is.required(one, "function", named, `${param}.`);
+  const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
+  return found ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
+}
+
+const toolChoice: is.Check = (value, param) => {
+  if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
+  if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
+  if (value["type"] !== "function") return refusal(`${param}.type`, "Only a choice of one function can be translated for the provider of this model.");
+  return is.required(value, "function", named, `${param}.`);
+};
+
+const responseFormat: is.Check = (value, param) => {
+  if (!isObject(value)) return is.invalid(param, "an object");
+  const found = is.oneOf("text", "json_object", "json_schema")(value["type"], `${param}.type`);
+  if (found || value["type"] !== "json_schema") return found;
+  const schema = is.required(value, "json_schema", named, `${param}.`);
+  return (
+    schema ?? is.members(value["json_schema"] as JsonObject, { schema: is.anObject, strict: is.aBoolean, description: is.aString }, `${param}.json_schema.`)
+  );
+};
+
+/** Legacy and hosted features: without them the answer would mean something else. */
+const untranslatable: is.Check = (_value, param) =>
+  refusal(param, `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of another provider.`);
+const textOnly: is.Check = (value, param) => (Array.isArray(value) && value.every((one) => one === "text") ? null : untranslatable(value, param));
+
+/** Types of what translators read. */
+export const parameters: Readonly<Record<string, is.Check>> = {
+  stream: is.aBoolean,
+  stream_options: is.anObject,
+  max_tokens: is.aCount,
+  max_completion_tokens: is.aCount,
+  temperature: is.aNumber,
+  top_p: is.aNumber,
+  n: is.aWholeNumber,
+  stop: is.aStringOrStrings,
+  seed: is.anInteger,
+  presence_penalty: is.aNumber,
+  frequency_penalty: is.aNumber,
+  logit_bias: is.someNumbers,
+  logprobs: is.aBoolean,
+  top_logprobs: is.aCount,
+  tools: is.objects(tool),
+  tool_choice: toolChoice,
+  parallel_tool_calls: is.aBoolean,
+  response_format: responseFormat,
+  reasoning_effort: is.aString,
+  user: is.aString,
+  functions: untranslatable,
+  function_call: untranslatable,
+  audio: untranslatable,
+  web_search_options: untranslatable,
+  modalities: textOnly,
+};
+
+export function decode(body: JsonObject): ChatRequest | Refusal {
+  const found = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
+  if (found) return found;
+  if ((body["messages"] as unknown[]).length === 0) return is.invalid("messages", "a list with at least one message");
+  return is.members(body, parameters) ?? (body as unknown as ChatRequest);
+}

@@ -1,0 +1,72 @@
+/** Events → `chat.completion.chunk`s (https://platform.openai.com/docs/api-reference/chat-streaming). Frames have no `event:` line. */
+import type { ChatDelta, StreamEvent, Usage } from "../canonical.ts";
+import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { encodeUsage } from "./usage.ts";
+
+export class OpenAiChatEncoder implements ChatStreamEncoder {
+  readonly #context: ReplyContext;
+  readonly #tail: string;
+  readonly #opened = new Set<number>();
+  #head = "";
+  #usage: Usage | null = null;
+
+  constructor(context: ReplyContext) {
+    this.#context = context;
+    // With include_usage every chunk but the last has `usage: null`.
+    this.#tail = context.includeUsage ? ',"usage":null}\n\n' : "}\n\n";
+  }
+
+  encode(event: StreamEvent): string {
+    switch (event.kind) {
+      case "start":
+        this.#begin(event.id);
+        return "";
+      case "delta":
+        return this.#open(event.choice) + this.#delta(event.choice, event.delta, event.logprobs);
+      case "finish":
+        return this.#open(event.choice) + this.#choice(event.choice, "{}", null, event.reason, event.native);
+      case "usage":
+        this.#usage = event.usage;
+        return "";
+      case "ping":
+        return ": ping\n\n";
+      case "end":
+        return `${this.#usageChunk()}data: [DONE]\n\n`;
+      case "error":
+        return "";
+    }
+  }
+
+  /** The same id, time and model on every chunk. */
+  #begin(id: string | null): void {
+    const { fallbackId, createdSeconds, model } = this.#context;
+    const shared = JSON.stringify({ id: id ?? fallbackId, object: "chat.completion.chunk", created: createdSeconds, model });
+    this.#head = `data: ${shared.slice(0, -1)},"choices":[`;
+  }
+
+  /** The first chunk of each choice names the role. */
+  #open(choice: number): string {
+    if (this.#head === "") this.#begin(null);
+    if (this.#opened.has(choice)) return "";
+    this.#opened.add(choice);
+    return this.#choice(choice, '{"role":"assistant","content":"","refusal":null}', null, null);
+  }
+
+  #delta(choice: number, delta: ChatDelta, logprobs: unknown): string {
+    const { role: _role, ...rest } = delta;
+    const text = JSON.stringify(rest);
+    return text === "{}" && logprobs === undefined ? "" : this.#choice(choice, text, logprobs, null);
+  }
+
+  #choice(index: number, delta: string, logprobs: unknown, reason: string | null, native?: string): string {
+    const more = native === undefined ? "" : `,"native_finish_reason":${JSON.stringify(native)}`;
+    const finish = reason === null ? "null" : `"${reason}"`;
+    return `${this.#head}{"index":${index},"delta":${delta},"logprobs":${JSON.stringify(logprobs ?? null)},"finish_reason":${finish}${more}}]${this.#tail}`;
+  }
+
+  #usageChunk(): string {
+    if (this.#usage === null || !this.#context.includeUsage) return "";
+    if (this.#head === "") this.#begin(null);
+    return `${this.#head}],"usage":${JSON.stringify(encodeUsage(this.#usage))}}\n\n`;
+  }
+}

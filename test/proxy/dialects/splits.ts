@@ -1,0 +1,38 @@
+/** Feeds a stream to an observer cut at given places, and says what came of it. */
+import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import type { Usage } from "../../../proxy/dialects/canonical.ts";
+import type { StreamObserver } from "../../../proxy/dialects/dialect.ts";
+
+export interface Watched {
+  out: string;
+  ended: boolean;
+  error: { message: string; code: string | null } | null;
+  usage: Usage | null;
+  contentLength: number;
+}
+
+export function watch(observer: StreamObserver, text: string, cuts: readonly number[] = []): Watched {
+  const bytes = Buffer.from(text);
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+  const out: Uint8Array[] = [];
+  let from = 0;
+  for (const to of [...places, bytes.length]) {
+    // A copy, so that an observer which holds on to a read's memory is found out.
+    const read = Buffer.from(bytes.subarray(from, to));
+    const passed = Buffer.from(observer.push(read));
+    out.push(passed);
+    read.fill(0);
+    from = to;
+  }
+  out.push(observer.flush());
+  const { ended, error, usage, contentLength } = observer;
+  return { out: Buffer.concat(out).toString("utf8"), ended, error, usage, contentLength };
+}
+
+export const cuts = fc.array(fc.nat(), { maxLength: 40 });
+
+/** Every byte alone. */
+export function everyByte(text: string): number[] {
+  return Array.from({ length: Buffer.byteLength(text) }, (_, at) => at);
+}
