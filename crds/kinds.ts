@@ -1,5 +1,5 @@
 /** The four kinds: names, schemas and printer columns, the single source of CRDs, types, lint and reference. */
-import { z } from "zod";
+import type { z } from "zod";
 import { apiKeySpec, apiKeyStatus } from "./types/api-key.ts";
 import { budgetSpec, budgetStatus } from "./types/budget.ts";
 import { llmProviderSpec, llmProviderStatus } from "./types/llm-provider.ts";

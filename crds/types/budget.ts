@@ -27,10 +27,7 @@ export const budgetSpec = z
       .prefault({})
       .describe("What counts; empty: every call made with keys of this namespace."),
     per: z.enum(["User", "Team", "ApiKey", "Model"]).optional().describe("One such budget for each; absent: one for all."),
-    enforcement: z
-      .enum(["Hard", "Soft"])
-      .default("Hard")
-      .describe("Hard: calls that could exceed it are refused. Soft: it is counted and reported only."),
+    enforcement: z.enum(["Hard", "Soft"]).default("Hard").describe("Hard: calls that could exceed it are refused. Soft: it is counted and reported only."),
   })
   .describe("What is wanted of the budget.");
 export type BudgetSpec = z.output<typeof budgetSpec>;

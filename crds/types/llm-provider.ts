@@ -15,12 +15,7 @@ const price = z
 
 const model = z.strictObject({
   name: modelName.describe("The name that routes use."),
-  upstream: z
-    .string()
-    .min(1)
-    .max(512)
-    .optional()
-    .describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
+  upstream: z.string().min(1).max(512).optional().describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
   sunset: day.optional().describe("The day on which the provider withdraws this model; answers then carry a Sunset header."),
   price: price.optional(),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
@@ -38,20 +33,14 @@ export const llmProviderSpec = z
       .meta({
         cel: [
           {
-            rule: "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHost() != ''",
+            rule: "isURL(self) && (self.startsWith('https://') || self.startsWith('http://'))",
             message: "endpoint must be an http or https URL, such as https://llm.example.com/v1",
           },
         ],
       })
       .describe("Base URL. Defaulted where the type has one."),
-    allowPrivateEndpoint: z
-      .boolean()
-      .default(false)
-      .describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
-    credentials: z
-      .strictObject({ secretRef: secretKeyRef })
-      .optional()
-      .describe("Where the provider's key is. Needed unless the type works without one."),
+    allowPrivateEndpoint: z.boolean().default(false).describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
+    credentials: z.strictObject({ secretRef: secretKeyRef }).optional().describe("Where the provider's key is. Needed unless the type works without one."),
     options: z
       .record(z.string().max(63), z.string().max(512))
       .optional()
@@ -100,7 +89,12 @@ export const llmProviderSpec = z
       .prefault({}),
     healthCheck: z
       .strictObject({
-        path: z.string().min(1).max(256).regex(/^\/[!-~]*$/).describe("Path below the endpoint's base URL."),
+        path: z
+          .string()
+          .min(1)
+          .max(256)
+          .regex(/^\/[!-~]*$/)
+          .describe("Path below the endpoint's base URL."),
         interval: duration.default("30s"),
         timeout: duration.default("10s"),
         expectedStatus: z.int().min(100).max(599).default(200),

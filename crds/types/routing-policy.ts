@@ -63,11 +63,7 @@ const request = z
         z.strictObject({
           role: z.enum(["system", "developer", "user"]).default("system"),
           position: z.enum(["Prepend", "Append"]).default("Prepend"),
-          content: z
-            .string()
-            .min(1)
-            .max(32_768)
-            .describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
+          content: z.string().min(1).max(32_768).describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
         }),
       )
       .max(16)
@@ -98,13 +94,25 @@ const when = z
     users: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
     models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The model asked for."),
     headers: z
-      .array(z.strictObject({ name: z.string().min(1).max(64).regex(/^[a-z0-9-]+$/), value: z.string().min(1).max(256) }))
+      .array(
+        z.strictObject({
+          name: z
+            .string()
+            .min(1)
+            .max(64)
+            .regex(/^[a-z0-9-]+$/),
+          value: z.string().min(1).max(256),
+        }),
+      )
       .min(1)
       .max(16)
       .optional()
       .meta({ listType: "map", listMapKeys: ["name"] })
       .describe("Headers with exactly these values, all of them."),
-    batchSize: z.strictObject({ greaterThan: z.int().min(0).max(1_000_000) }).optional().describe("Number of inputs of an embeddings request."),
+    batchSize: z
+      .strictObject({ greaterThan: z.int().min(0).max(1_000_000) })
+      .optional()
+      .describe("Number of inputs of an embeddings request."),
     promptTokens: z
       .strictObject({ greaterThan: z.int().min(0).max(100_000_000) })
       .optional()
@@ -124,7 +132,15 @@ const routing = z
       .describe("Failures that move a request to the next target, before the first byte reached the caller. Empty: never."),
     slowAfter: duration.optional().describe("A first token later than this moves the request to the next target."),
     affinity: z
-      .strictObject({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().min(1).max(64).regex(/^[a-z0-9-]+$/).optional() })
+      .strictObject({
+        by: z.enum(["User", "ApiKey", "Header"]),
+        header: z
+          .string()
+          .min(1)
+          .max(64)
+          .regex(/^[a-z0-9-]+$/)
+          .optional(),
+      })
       .meta({ cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }] })
       .optional()
       .describe("Keep a caller on one target while it is healthy."),
@@ -169,4 +185,3 @@ export type RoutingPolicySpec = z.output<typeof routingPolicySpec>;
 export const routingPolicyStatus = z
   .strictObject({ ...statusBase, targets: z.int().min(0).optional().describe("How many targets are usable.") })
   .describe("What is the case.");
-

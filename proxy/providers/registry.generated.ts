@@ -4,6 +4,6 @@ import { provider as openai } from "./openai/index.ts";
 import { provider as openaiCompatible } from "./openai-compatible/index.ts";
 
 export const providers: Readonly<Record<string, Provider>> = {
-  [openai.capabilities.type]: openai,
-  [openaiCompatible.capabilities.type]: openaiCompatible,
+  OpenAI: openai,
+  OpenAICompatible: openaiCompatible,
 };
