@@ -1,0 +1,50 @@
+/** The tools that are built from their Go modules: what each is made of. */
+import { join } from "node:path";
+
+const modules = join(import.meta.dirname, "..", "tools");
+
+export interface GoTool {
+  /** Folder with the go.mod that pins it. */
+  folder: string;
+  package: string;
+  /** The module whose version is the tool's own. */
+  versionOf: string;
+  /** `-X` settings of the linker; `versions` gives a module's version in that go.mod, without its `v`. */
+  stamps(version: (module: string) => string): Record<string, string>;
+}
+
+export const goTools = {
+  "kube-apiserver": kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
+  kubectl: kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+  etcd: { folder: join(modules, "etcd"), package: "go.etcd.io/etcd/server/v3", versionOf: "go.etcd.io/etcd/server/v3", stamps: () => ({}) },
+  helm: { folder: join(modules, "helm"), package: "helm.sh/helm/v3/cmd/helm", versionOf: "helm.sh/helm/v3", stamps: helmStamps },
+} satisfies Record<string, GoTool>;
+
+export type ToolName = keyof typeof goTools;
+
+/** Built without these the API server calls itself v0.0.0-master, which clients that compare versions stumble over. */
+function kubernetes(main: string): GoTool {
+  return {
+    folder: join(modules, "kube-apiserver"),
+    package: main,
+    versionOf: "k8s.io/kubernetes",
+    stamps: (versionOf) => {
+      const version = versionOf("k8s.io/kubernetes");
+      const [major = "", minor = ""] = version.split(".");
+      const fields = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor, gitTreeState: "clean" };
+      const stamped = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
+      return Object.fromEntries(stamped.flatMap((path) => Object.entries(fields).map(([field, value]) => [`${path}.${field}`, value])));
+    },
+  };
+}
+
+/** `helm template` and `helm lint` judge a chart by this Kubernetes version, 1.20 if nobody says otherwise. */
+function helmStamps(versionOf: (module: string) => string): Record<string, string> {
+  const minor = versionOf("k8s.io/client-go").split(".")[1] ?? "";
+  const stamps: Record<string, string> = { "helm.sh/helm/v3/internal/version.version": `v${versionOf("helm.sh/helm/v3")}` };
+  for (const path of ["helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules"]) {
+    stamps[`${path}.k8sVersionMajor`] = "1";
+    stamps[`${path}.k8sVersionMinor`] = minor;
+  }
+  return stamps;
+}

@@ -1,0 +1,40 @@
+/** Installs every real part that the tests and benchmarks use, and says where each is: `make tools`. */
+import { join } from "node:path";
+import { inCi } from "./missing-tool.ts";
+import { ensureDebian, ensurePythonEnv, ensureTool, goTools, MissingTool, pinnedVersion, type ToolName } from "./tools.ts";
+
+const requirements = join(import.meta.dirname, "..", "tools", "requirements.txt");
+
+const parts: Record<string, () => Promise<string>> = {
+  ...Object.fromEntries(Object.keys(goTools).map((name) => [name, () => ensureTool(name as ToolName)])),
+  "redis-server": () => ensureDebian("redis-server", "redis-server"),
+  nginx: () => ensureDebian("nginx", "nginx"),
+  wrk: () => ensureDebian("wrk", "wrk"),
+  chromium: () => ensureDebian("chromium", "chromium"),
+  python: () => ensurePythonEnv(requirements),
+};
+
+/** With names, only those. */
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
+let missing = 0;
+for (const name of wanted) {
+  const ensure = parts[name];
+  if (!ensure) throw new Error(`unknown tool ${name}; known: ${Object.keys(parts).join(", ")}`);
+  const line = await installed(name, ensure);
+  process.stdout.write(`${line}\n`);
+}
+// Off CI a missing part costs its tests only, which skip loudly.
+if (missing > 0 && inCi()) process.exitCode = 1;
+
+async function installed(name: string, ensure: () => Promise<string>): Promise<string> {
+  const started = performance.now();
+  const label = name in goTools ? `${name} ${await pinnedVersion(name as ToolName)}` : name;
+  try {
+    const path = await ensure();
+    return `${label.padEnd(24)} ${`${((performance.now() - started) / 1000).toFixed(1)} s`.padStart(8)}  ${path}`;
+  } catch (error) {
+    if (!(error instanceof MissingTool)) throw error;
+    missing += 1;
+    return `${label.padEnd(24)}  MISSING  ${error.message}`;
+  }
+}

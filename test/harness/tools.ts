@@ -1,0 +1,82 @@
+/** The real parts that tests stand on: looked for first, then a cached build, then built. */
+import { createHash } from "node:crypto";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { cacheFolder, withLock } from "./cache-folder.ts";
+import { findBinary, lastLines, run } from "./command.ts";
+import { type GoTool, goTools, type ToolName } from "./go-tools.ts";
+import { MissingTool } from "./missing-tool.ts";
+
+export { ensureDebian } from "./debian.ts";
+export { goTools, type ToolName } from "./go-tools.ts";
+export { MissingTool, skipReason, toolOrSkip } from "./missing-tool.ts";
+export { ensurePythonEnv } from "./python-env.ts";
+
+/** Builds depend on nothing of the machine but Go itself: with cgo, a machine with a C compiler would build another thing. */
+const goEnv = { CGO_ENABLED: "0", GOFLAGS: "", GOWORK: "off" };
+
+const ensured = new Map<ToolName, Promise<string>>();
+
+/** Path of the binary. Throws MissingTool where it can neither be found nor built. */
+export function ensureTool(name: ToolName): Promise<string> {
+  const found = ensured.get(name) ?? locate(name);
+  ensured.set(name, found);
+  return found;
+}
+
+async function locate(name: ToolName): Promise<string> {
+  const assets = process.env["KUBEBUILDER_ASSETS"];
+  const given = assets ? await findBinary(name, [assets]) : undefined;
+  if (given) return given;
+
+  const tool: GoTool = goTools[name];
+  const ldflags = await linkerFlags(tool);
+  const target = join(await cacheFolder(), `${name}-${await cacheKey(name, tool, ldflags)}`, name);
+  const built = () => findBinary(name, [dirname(target)]);
+  return (await built()) ?? (await withLock(`${name}-build`, async () => (await built()) ?? (await build(name, tool, ldflags, target))));
+}
+
+async function linkerFlags(tool: GoTool): Promise<string> {
+  const versionOf = await pinnedVersions(tool);
+  const stamps = Object.entries(tool.stamps(versionOf)).map(([path, value]) => `-X ${path}=${value}`);
+  return ["-s", "-w", ...stamps].join(" ");
+}
+
+/** The version of a tool, as its go.mod pins it. */
+export async function pinnedVersion(name: ToolName): Promise<string> {
+  const versionOf = await pinnedVersions(goTools[name]);
+  return versionOf(goTools[name].versionOf);
+}
+
+async function pinnedVersions(tool: GoTool): Promise<(module: string) => string> {
+  const lines = (await readFile(join(tool.folder, "go.mod"), "utf8")).split("\n").map((line) => line.trim().split(" "));
+  return (module) => {
+    const version = lines.find(([path, value]) => path === module && value?.startsWith("v"))?.[1];
+    if (!version) throw new Error(`${tool.folder}/go.mod does not pin ${module}`);
+    return version.slice(1);
+  };
+}
+
+async function cacheKey(name: ToolName, tool: GoTool, ldflags: string): Promise<string> {
+  // Asked in the module's folder: its `go` line may have Go fetch a newer toolchain.
+  const go = await run("go", ["env", "GOVERSION", "GOOS", "GOARCH"], { cwd: tool.folder, env: { ...process.env, ...goEnv } });
+  if (go.code !== 0)
+    throw new MissingTool(name, `no usable Go toolchain (${lastLines(go.stderr, 3)}); install Go, or name a folder that has it in KUBEBUILDER_ASSETS`);
+  const hash = createHash("sha256");
+  for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(tool.folder, file)));
+  return hash.update([tool.package, ldflags, go.stdout].join("\n")).digest("hex").slice(0, 16);
+}
+
+async function build(name: ToolName, tool: GoTool, ldflags: string, target: string): Promise<string> {
+  process.stderr.write(`Building ${name} from its Go module into ${dirname(target)}; the first time takes minutes.\n`);
+  const partial = `${target}.${process.pid}.partial`;
+  await mkdir(dirname(target), { recursive: true });
+  const args = ["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", partial, tool.package];
+  const done = await run("go", args, { cwd: tool.folder, env: { ...process.env, ...goEnv } });
+  if (done.code !== 0) {
+    await rm(partial, { force: true });
+    throw new MissingTool(name, `go build ${tool.package} failed:\n${lastLines(done.stderr, 20)}`);
+  }
+  await rename(partial, target);
+  return target;
+}
