@@ -1,5 +1,8 @@
 /** RenderedConfig → documents and manifest. Canonical: keys sorted, no white space, so equal input gives equal bytes. */
 import { createHash, createHmac } from "node:crypto";
+
+export { credentialName } from "./names.ts";
+
 import { keyShards, type Manifest, type PublishedConfig, type RenderedConfig, routeShards, schemaVersion } from "./schema.ts";
 
 export function canonicalJson(value: unknown): string {
@@ -17,11 +20,6 @@ export function sha256Hex(bytes: string | Uint8Array): string {
 /** Digest of an API key or credential, by which it is named and found. */
 export function keyedDigest(pepper: Uint8Array, secret: string | Uint8Array): string {
   return createHmac("sha256", pepper).update(secret).digest("hex");
-}
-
-/** Name in the credentials Secret of a value with this keyed digest. */
-export function credentialName(digest: string): string {
-  return `cred-${digest.slice(0, 40)}`;
 }
 
 const keyShardOf = (digest: string): number => Number.parseInt(digest.slice(0, 4), 16) % keyShards;

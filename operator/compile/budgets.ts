@@ -1,0 +1,44 @@
+/** Budget → BudgetConfig. */
+import { decimalToNano } from "../../crds/quantity.ts";
+import type { BudgetConfig } from "../../proxy/config/schema.ts";
+import { type Parsed, problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+
+function knownTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const sorted = (names: string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
+
+export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig; accepted: Problem[] } {
+  const { spec, meta } = budget;
+  const accepted: Problem[] = [];
+  if (!knownTimeZone(spec.timeZone))
+    accepted.push(problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, ["spec", "timeZone"]));
+  // Until the proxy counts spend, a budget must not look as if it held.
+  accepted.push(problem("Unsupported", "this version of Sluice does not enforce budgets yet; calls are not limited by this object", ["spec"]));
+  const { scope } = spec;
+  const config: BudgetConfig = {
+    id: budget.id,
+    amountNanoUsd: decimalToNano(spec.amount),
+    period: spec.period,
+    timeZone: spec.timeZone,
+    namespace: meta.namespace,
+    scope: {
+      users: sorted(scope.users),
+      teams: sorted(scope.teams),
+      roles: sorted(scope.roles),
+      tags: sorted(scope.tags),
+      models: sorted(scope.models),
+      providers: sorted(scope.providers),
+    },
+    per: spec.per ?? null,
+    enforcement: spec.enforcement,
+  };
+  return { config, accepted };
+}

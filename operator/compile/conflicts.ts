@@ -1,0 +1,47 @@
+/**
+ * Two policies that claim the same model under the same path for the same callers: the older one serves it, and the
+ * younger one's status says so. Open policies meet everybody, whatever namespaces they name.
+ */
+import type { RouteConfig } from "../../proxy/config/schema.ts";
+import { problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+
+const overlaps = (a: RouteConfig, b: RouteConfig): boolean => {
+  if (a.access.anonymous || b.access.anonymous || a.consumers === "*" || b.consumers === "*") return true;
+  const names = b.consumers;
+  return a.consumers.some((name) => names.includes(name));
+};
+
+export interface Settled {
+  /** The route with what it may keep; null where nothing is left. */
+  config: RouteConfig | null;
+  problems: Problem[];
+}
+
+/** Routes by claim, so that a thousand policies don't cost a million comparisons. */
+export class Claims {
+  readonly #claims = new Map<string, RouteConfig[]>();
+
+  /** To be called oldest first. */
+  settle(route: RouteConfig): Settled {
+    const problems: Problem[] = [];
+    const kept: string[] = [];
+    const claimed = route.models ?? ["*"];
+    const lost = new Map<string, string[]>();
+    for (const model of claimed) {
+      const key = `${route.pathPrefix}\n${model === "*" ? "" : model}`;
+      const rivals = this.#claims.get(key) ?? [];
+      const winner = rivals.find((other) => overlaps(other, route));
+      if (winner === undefined) {
+        kept.push(model);
+        this.#claims.set(key, [...rivals, route]);
+      } else lost.set(winner.id, [...(lost.get(winner.id) ?? []), model]);
+    }
+    for (const [winner, models] of lost) {
+      const what = route.models === null ? `every model under ${route.pathPrefix}` : models.join(", ");
+      problems.push(problem("Conflicted", `RoutingPolicy ${winner} is older and already serves ${what} to the same callers`, ["spec", "match"]));
+    }
+    if (kept.length === 0) return { config: null, problems };
+    return { config: route.models === null ? route : { ...route, models: kept }, problems };
+  }
+}

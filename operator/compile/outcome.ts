@@ -1,0 +1,49 @@
+/** What compiling one object comes to, before it is turned into a verdict. */
+
+import type { Kind } from "../../crds/kinds.ts";
+import { parseSpec, type SpecOf } from "../../crds/parse.ts";
+import type { Problem, ProblemReason, Verdict } from "./verdict.ts";
+import type { ObjectMeta, WorldObject } from "./world.ts";
+
+/** An object whose spec is valid by itself. */
+export interface Parsed<K extends Kind> {
+  kind: K;
+  meta: ObjectMeta;
+  id: string;
+  spec: SpecOf[K];
+}
+
+export const idOf = (meta: ObjectMeta): string => `${meta.namespace}/${meta.name}`;
+
+export function problem(reason: ProblemReason, message: string, path: (string | number)[] = ["spec"], severity: Problem["severity"] = "error"): Problem {
+  return { reason, message, path, severity };
+}
+
+/** The oldest first; where ages are equal, by namespace and name. */
+export function byAge(a: { meta: ObjectMeta }, b: { meta: ObjectMeta }): number {
+  return a.meta.createdAtMs - b.meta.createdAtMs || (idOf(a.meta) < idOf(b.meta) ? -1 : 1);
+}
+
+export function newVerdict(kind: Kind, meta: ObjectMeta): Verdict {
+  return { kind, meta, accepted: [], resolvedRefs: [], live: "none", status: {}, conditions: [] };
+}
+
+export const isError = (one: Problem): boolean => one.severity === "error";
+
+/** Parses every object of a kind; what doesn't fit gets its verdict at once. */
+export function parseKind<K extends Kind>(kind: K, objects: readonly WorldObject[]): { parsed: { object: Parsed<K>; verdict: Verdict }[]; invalid: Verdict[] } {
+  const parsed: { object: Parsed<K>; verdict: Verdict }[] = [];
+  const invalid: Verdict[] = [];
+  for (const object of objects) {
+    if (object.kind !== kind) continue;
+    const verdict = newVerdict(kind, object.meta);
+    const result = parseSpec(kind, object.spec ?? {});
+    if (result.ok) parsed.push({ object: { kind, meta: object.meta, id: idOf(object.meta), spec: result.spec }, verdict });
+    else {
+      verdict.accepted = result.problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
+      invalid.push(verdict);
+    }
+  }
+  parsed.sort((a, b) => byAge(a.object, b.object));
+  return { parsed, invalid };
+}

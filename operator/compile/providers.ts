@@ -1,0 +1,171 @@
+/** LLMProvider → ProviderConfig. */
+import { decimalToNano, durationMs } from "../../crds/quantity.ts";
+import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
+import { credentialName } from "../../proxy/config/names.ts";
+import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
+import { type Parsed, problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+import type { World } from "./world.ts";
+
+type ModelSpec = LLMProviderSpec["models"][number];
+
+function priceOf(spec: ModelSpec["price"]): Price | null {
+  if (spec === undefined) return null;
+  const input = decimalToNano(spec.inputPerMillion);
+  const output = decimalToNano(spec.outputPerMillion);
+  const or = (text: string | undefined, fallback: number): number => (text === undefined ? fallback : decimalToNano(text));
+  return {
+    input,
+    cachedInput: or(spec.cachedInputPerMillion, input),
+    cacheWrite: or(spec.cacheWritePerMillion, input),
+    output,
+    reasoning: or(spec.reasoningPerMillion, output),
+    tiers: [],
+    source: "override",
+  };
+}
+
+function modelOf(spec: ModelSpec): ModelConfig {
+  return {
+    upstream: spec.upstream ?? spec.name,
+    sunset: spec.sunset ?? null,
+    price: priceOf(spec.price),
+    maxOutputTokens: spec.maxOutputTokens ?? null,
+    contextTokens: spec.contextTokens ?? null,
+  };
+}
+
+/** Options with defaults, checked against what the type declares. */
+function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: Problem[]): Record<string, string> {
+  const known = capabilities.options;
+  const options: Record<string, string> = {};
+  for (const [name, value] of Object.entries(spec.options ?? {})) {
+    const declared = known[name];
+    if (declared === undefined) {
+      const names = Object.keys(known).sort().join(", ") || "none";
+      problems.push(problem("UnknownField", `${capabilities.type} has no option ${name}; its options are: ${names}`, ["spec", "options", name]));
+    } else if (declared.pattern !== undefined && !new RegExp(declared.pattern).test(value)) {
+      problems.push(problem("Invalid", `spec.options.${name} must match ${declared.pattern}: ${declared.description}`, ["spec", "options", name]));
+    } else options[name] = value;
+  }
+  for (const [name, declared] of Object.entries(known)) {
+    if (options[name] !== undefined) continue;
+    if (declared.default !== undefined) options[name] = declared.default;
+    else if (declared.required && spec.options?.[name] === undefined)
+      problems.push(problem("Invalid", `${capabilities.type} needs spec.options.${name}: ${declared.description}`, ["spec", "options"]));
+  }
+  return options;
+}
+
+function endpointOf(spec: LLMProviderSpec, capabilities: Capabilities, options: Readonly<Record<string, string>>, problems: Problem[]): string {
+  const given = spec.endpoint ?? capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
+  if (given === undefined) {
+    problems.push(problem("Invalid", `${capabilities.type} has no default endpoint; set spec.endpoint to the server's base URL`, ["spec"]));
+    return "";
+  }
+  const url = URL.parse(given);
+  if (url === null || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
+    problems.push(
+      problem("Invalid", "spec.endpoint must be a URL without user, query and fragment; put credentials into spec.credentials", ["spec", "endpoint"]),
+    );
+  }
+  return given.replace(/\/+$/, "");
+}
+
+/** Credential field → name in the credentials Secret. */
+function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World, refs: Problem[]): Record<string, string> {
+  const ref = provider.spec.credentials?.secretRef;
+  if (ref === undefined) {
+    if (capabilities.credentialsRequired) refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef`, ["spec"]));
+    return {};
+  }
+  const path = ["spec", "credentials", "secretRef"];
+  const secret = world.secrets[`${provider.meta.namespace}/${ref.name}`];
+  if (secret === undefined) {
+    refs.push(problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path));
+    return {};
+  }
+  const first = capabilities.credentials[0];
+  const wanted =
+    ref.key === undefined
+      ? capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }))
+      : [{ field: first?.name ?? "apiKey", key: ref.key, required: true }];
+  const found: Record<string, string> = {};
+  for (const { field, key, required } of wanted) {
+    const fact = secret[key];
+    if (fact === undefined) {
+      if (required)
+        refs.push(
+          problem(
+            "SecretKeyNotFound",
+            `Secret ${ref.name} has no key ${key}; it needs ${wanted
+              .filter((one) => one.required)
+              .map((one) => one.key)
+              .join(", ")}`,
+            path,
+          ),
+        );
+    } else if (fact.unusable !== undefined) refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
+    else found[field] = credentialName(fact.digest);
+  }
+  if (Object.keys(found).length === 0 && refs.length === 0 && capabilities.credentialsRequired) {
+    refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has none of the keys ${wanted.map((one) => one.key).join(", ")}`, path));
+  }
+  return found;
+}
+
+export interface CompiledProvider {
+  config: ProviderConfig;
+  accepted: Problem[];
+  resolvedRefs: Problem[];
+}
+
+export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World): CompiledProvider {
+  const { spec } = provider;
+  const accepted: Problem[] = [];
+  const resolvedRefs: Problem[] = [];
+  const names = spec.models.map((model) => model.name);
+  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+  if (twice >= 0) accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
+  const options = optionsOf(spec, capabilities, accepted);
+  const endpoint = endpointOf(spec, capabilities, options, accepted);
+  const { timeouts, retry, circuitBreaker: breaker, healthCheck: health } = spec;
+  const config: ProviderConfig = {
+    id: provider.id,
+    type: spec.type,
+    endpoint,
+    allowPrivateEndpoint: spec.allowPrivateEndpoint,
+    credentials: credentialsOf(provider, capabilities, world, resolvedRefs),
+    options,
+    region: spec.region ?? null,
+    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model)])),
+    unsupportedParameters: spec.unsupportedParameters,
+    timeouts: {
+      connectMs: durationMs(timeouts.connect),
+      responseMs: durationMs(timeouts.response),
+      firstTokenMs: durationMs(timeouts.firstToken),
+      idleMs: durationMs(timeouts.idle),
+      totalMs: durationMs(timeouts.total),
+    },
+    retry: {
+      attempts: retry.attempts,
+      initialDelayMs: durationMs(retry.initialDelay),
+      maxDelayMs: durationMs(retry.maxDelay),
+      multiplier: retry.multiplier,
+      jitter: Number(retry.jitter),
+    },
+    circuitBreaker: {
+      failureThreshold: breaker.failureThreshold,
+      successThreshold: breaker.successThreshold,
+      openForMs: durationMs(breaker.openFor),
+      halfOpenRequests: breaker.halfOpenRequests,
+    },
+    healthCheck:
+      health === undefined
+        ? null
+        : { path: health.path, intervalMs: durationMs(health.interval), timeoutMs: durationMs(health.timeout), expectedStatus: health.expectedStatus },
+    quota: { requestsPerMinute: spec.quota?.requestsPerMinute ?? null, tokensPerMinute: spec.quota?.tokensPerMinute ?? null },
+  };
+  return { config, accepted, resolvedRefs };
+}

@@ -1,0 +1,177 @@
+/** RoutingPolicy → RouteConfig, given the providers that are live. */
+import { durationMs } from "../../crds/quantity.ts";
+import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
+import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import type { ProviderConfig, RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import { coverage, granted } from "./grants.ts";
+import { type Parsed, problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+import type { CompileSettings, World } from "./world.ts";
+
+/** What routes need to know of providers. */
+export interface ProviderView {
+  /** Providers in the config, in their current or last good form. */
+  live: ReadonlyMap<string, ProviderConfig>;
+  /** Grants by provider id; absent for one whose object is invalid, which then grants only its own namespace. */
+  grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
+  /** Every provider object that exists, valid or not. */
+  existing: ReadonlySet<string>;
+}
+
+export interface CompiledRoute {
+  config: RouteConfig;
+  accepted: Problem[];
+  resolvedRefs: Problem[];
+}
+
+type TargetSpec = RoutingPolicySpec["routing"]["targets"][number];
+
+const targetName = (target: TargetSpec): string => target.name ?? target.provider.name;
+
+/** Models that a request can ask a target for, or null where the target alone decides. */
+function requestedModels(spec: RoutingPolicySpec): string[] | null {
+  const forced = spec.request?.overrides?.["model"];
+  if (typeof forced === "string") return [forced];
+  if (spec.match.models !== undefined) return spec.match.models;
+  const fallback = spec.request?.defaults?.["model"];
+  return typeof fallback === "string" ? [fallback] : null;
+}
+
+function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string | null {
+  if (target.model !== undefined) return target.model in provider.models ? null : target.model;
+  const wanted = requestedModels(spec);
+  if (wanted === null) return Object.keys(provider.models).length === 1 || spec.match.pathPrefix !== undefined ? null : "";
+  const missing = wanted.filter((name) => !(name in provider.models));
+  return missing.length === 0 ? null : missing.join(", ");
+}
+
+function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, view: ProviderView, world: World): TargetConfig | Problem {
+  const target = policy.spec.routing.targets[at] as TargetSpec;
+  const namespace = target.provider.namespace ?? policy.meta.namespace;
+  const id = `${namespace}/${target.provider.name}`;
+  const path = ["spec", "routing", "targets", at, "provider"];
+  if (!view.existing.has(id)) return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
+  const grant = view.grants.get(id) ?? { from: "Same" as const };
+  if (!granted(grant, namespace, policy.meta.namespace, world.namespaces)) {
+    return problem(
+      "RefNotPermitted",
+      `LLMProvider ${id} does not allow namespace ${policy.meta.namespace}; its owner can grant that in spec.allowedNamespaces`,
+      path,
+    );
+  }
+  const provider = view.live.get(id);
+  if (provider === undefined) return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
+  const missing = missingModels(target, provider, policy.spec);
+  if (missing !== null) {
+    const have = Object.keys(provider.models).slice(0, 16).join(", ");
+    return problem("ModelNotFound", `LLMProvider ${id} has no model ${missing}; it has ${have}. Set the target's model, or add it there`, path.slice(0, -1));
+  }
+  return { name: targetName(target), provider: id, model: target.model ?? null, priority: target.priority, weight: target.weight };
+}
+
+function compileRules(spec: RoutingPolicySpec, accepted: Problem[]): RuleConfig[] {
+  const names = new Set(spec.routing.targets.map(targetName));
+  return (spec.routing.rules ?? []).map((rule, at) => {
+    const unknown = rule.use.filter((name) => !names.has(name));
+    if (unknown.length > 0)
+      accepted.push(
+        problem("TargetNotFound", `no target is named ${unknown.join(", ")}; targets are ${[...names].join(", ")}`, ["spec", "routing", "rules", at, "use"]),
+      );
+    const { when } = rule;
+    return {
+      when: {
+        tags: when.tags ?? null,
+        roles: when.roles ?? null,
+        teams: when.teams ?? null,
+        users: when.users ?? null,
+        models: when.models ?? null,
+        headers: when.headers ?? [],
+        batchSizeAbove: when.batchSize?.greaterThan ?? null,
+        promptTokensAbove: when.promptTokens?.greaterThan ?? null,
+      },
+      use: rule.use,
+    };
+  });
+}
+
+type When = RuleConfig["when"];
+
+/** Whatever matches `later` matches `earlier` as well. */
+function covers(earlier: When, later: When): boolean {
+  const lists = (["tags", "roles", "teams", "users", "models"] as const).every((name) => {
+    const wide = earlier[name];
+    const narrow = later[name];
+    return wide === null || (narrow !== null && narrow.every((one) => wide.includes(one)));
+  });
+  const numbers = (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => {
+    const wide = earlier[name];
+    const narrow = later[name];
+    return wide === null || (narrow !== null && narrow >= wide);
+  });
+  const headers = earlier.headers.every((one) => later.headers.some((other) => other.name === one.name && other.value === one.value));
+  return lists && numbers && headers;
+}
+
+function warnUnreachable(rules: readonly RuleConfig[], models: readonly string[] | null, accepted: Problem[]): void {
+  for (const [at, rule] of rules.entries()) {
+    const path = ["spec", "routing", "rules", at];
+    const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, rule.when));
+    if (before >= 0)
+      accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because rule ${before + 1} matches all that it does`, path, "warning"));
+    const wanted = rule.when.models;
+    if (models !== null && wanted !== null && !wanted.some((name) => models.includes(name))) {
+      accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because match.models has none of its models`, path, "warning"));
+    }
+  }
+}
+
+function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
+  const names = spec.routing.targets.map(targetName);
+  const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
+  if (twice >= 0)
+    accepted.push(problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, ["spec", "routing", "targets", twice]));
+}
+
+export function compileRoute(policy: Parsed<"RoutingPolicy">, view: ProviderView, world: World, settings: CompileSettings): CompiledRoute {
+  const { spec, meta } = policy;
+  const accepted: Problem[] = [];
+  const resolvedRefs: Problem[] = [];
+  if (spec.allowedNamespaces.from !== "Same" && settings.sharingNamespaces !== "*" && !settings.sharingNamespaces.includes(meta.namespace)) {
+    accepted.push(
+      problem(
+        "SharingNotPermitted",
+        `policies of namespace ${meta.namespace} may not be offered to other namespaces in this installation; set spec.allowedNamespaces.from to Same`,
+        ["spec", "allowedNamespaces"],
+      ),
+    );
+  }
+  checkNames(spec, accepted);
+  const targets: TargetConfig[] = [];
+  for (const at of spec.routing.targets.keys()) {
+    const target = resolveTarget(policy, at, view, world);
+    if ("reason" in target) resolvedRefs.push(target);
+    else targets.push(target);
+  }
+  const rules = compileRules(spec, accepted);
+  warnUnreachable(rules, spec.match.models ?? null, accepted);
+  const usable = new Set(targets.map((target) => target.name));
+  const { access, routing, request } = spec;
+  const config: RouteConfig = {
+    id: policy.id,
+    pathPrefix: spec.match.pathPrefix ?? "",
+    models: spec.match.models === undefined ? null : [...spec.match.models].sort(),
+    consumers: coverage(spec.allowedNamespaces, meta.namespace, world.namespaces),
+    access: { anonymous: access.anonymous, roles: access.roles ?? null, teams: access.teams ?? null, tags: access.tags ?? null },
+    request: { defaults: request?.defaults ?? {}, overrides: request?.overrides ?? {}, prompts: request?.prompts ?? [] },
+    routing: {
+      strategy: routing.strategy,
+      targets,
+      fallbackOn: routing.fallbackOn,
+      slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
+      affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
+      rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
+    },
+    logging: spec.logging,
+  };
+  return { config, accepted, resolvedRefs };
+}
