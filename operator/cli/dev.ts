@@ -1,0 +1,108 @@
+/** `sluice dev FOLDER…`: compile and proxy in one process, on a folder of the manifests that a cluster would get. */
+import { randomBytes } from "node:crypto";
+import { encode, sha256Hex } from "../../proxy/config/encode.ts";
+import type { ConfigFiles } from "../../proxy/config/parse.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import { type RunningProxy, startProxy } from "../../proxy/main.ts";
+import { parseProxySettings } from "../../proxy/settings.ts";
+import type { ConfigSource } from "../../proxy/snapshot/source.ts";
+import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
+import { watchFolders } from "../folder/watch.ts";
+
+export const devUsage = `sluice dev FOLDER…: serve a folder of manifests, without a cluster
+
+Reads LLMProvider, RoutingPolicy, Budget, ApiKey, Secret and Namespace objects from *.yaml, *.yml and *.json.
+\${NAME} and \${NAME:-fallback} in a Secret's stringData are filled in from the environment. A saved change takes
+effect at once; a mistake is printed with file and line, and the last good form goes on serving.
+
+  --port N          traffic (default 8080; 0 picks one)
+  --status-port N   probes, metrics, status (default 9090)
+  --host ADDRESS    listen on (default 127.0.0.1)
+  --log-level LEVEL (default info)`;
+
+export interface RunningDev {
+  proxy: RunningProxy;
+  close(): Promise<void>;
+}
+
+/** Credentials that a config names, from the values that the folder gave; values of earlier readings serve last good forms. */
+function filesOf(config: RenderedConfig, pepper: Uint8Array, values: ReadonlyMap<string, string>): { files: ConfigFiles; revision: string } {
+  const published = encode(config, sha256Hex(pepper));
+  const files: Record<string, string | Uint8Array> = { ...published.documents, pepper };
+  const byName = new Map([...values].map(([digest, value]) => [`cred-${digest.slice(0, 40)}`, value]));
+  for (const name of published.manifest.credentials) files[name] = byName.get(name) ?? "";
+  return { files, revision: published.manifest.revision };
+}
+
+class FolderConfig implements ConfigSource {
+  readonly #paths: readonly string[];
+  readonly #env: Readonly<Record<string, string | undefined>>;
+  readonly #print: (line: string) => void;
+  readonly #pepper = randomBytes(32);
+  readonly #values = new Map<string, string>();
+  #previous: RenderedConfig | null = null;
+  #files: ConfigFiles = {};
+  #revision = "";
+  #reported = "";
+
+  constructor(paths: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
+    this.#paths = paths;
+    this.#env = env;
+    this.#print = print;
+  }
+
+  /** Reads the folder anew and prints what is wrong with it, if that is news. */
+  async reload(): Promise<void> {
+    const { compiled, folder, findings } = await compileFolder(this.#paths, this.#env, this.#pepper, this.#previous, Date.now());
+    // A file that can't be read at all hides objects; without them the rest must not be taken for the whole.
+    const unreadable = folder.problems.length > 0 && this.#previous !== null;
+    for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
+    const report = findings.map(formatFinding).join("\n");
+    if (report !== this.#reported && report !== "") this.#print(report);
+    if (findings.some((one) => one.severity === "error") && report !== this.#reported) this.#print("the last good form of what is wrong goes on serving");
+    this.#reported = report;
+    if (unreadable) return;
+    this.#previous = compiled.config;
+    const { files, revision } = filesOf(compiled.config, this.#pepper, this.#values);
+    this.#files = files;
+    if (revision !== this.#revision) this.#print(`${this.#revision === "" ? "loaded" : "reloaded"}: revision ${revision}`);
+    this.#revision = revision;
+  }
+
+  current(): Promise<ConfigFiles> {
+    return Promise.resolve(this.#files);
+  }
+
+  watch(onChange: () => void): () => void {
+    return watchFolders(this.#paths, () => {
+      this.reload()
+        .catch((cause: unknown) => this.#print(cause instanceof Error ? cause.message : String(cause)))
+        .finally(onChange);
+    });
+  }
+}
+
+export async function startDev(args: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void): Promise<RunningDev> {
+  const flagsFrom = args.findIndex((arg) => arg.startsWith("--"));
+  const paths = flagsFrom < 0 ? args : args.slice(0, flagsFrom);
+  if (paths.length === 0) throw new Error("name at least one folder of manifests");
+  const settings = parseProxySettings(flagsFrom < 0 ? [] : args.slice(flagsFrom), { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
+  const source = new FolderConfig(paths, env, print);
+  await source.reload();
+  const proxy = await startProxy({ settings, source });
+  print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);
+  return { proxy, close: () => proxy.close() };
+}
+
+export async function runDev(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) {
+    process.stdout.write(`${devUsage}\n`);
+    return;
+  }
+  const dev = await startDev(args, process.env, (line) => process.stderr.write(`${line}\n`));
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  await dev.close();
+}

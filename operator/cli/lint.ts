@@ -1,0 +1,35 @@
+/** `sluice lint FOLDER…`: what an API server and the operator would say of the manifests, with file and line. */
+import { parseArgs } from "node:util";
+import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
+
+export const lintUsage = `sluice lint FOLDER…: check manifests offline
+
+Prints file:line:column, severity, the rule broken and how to mend it. Exits 1 when there is an error.
+
+  -o, --output FORMAT   text (default) or json`;
+
+/** Lint makes no key and publishes nothing, so any pepper will do. */
+export const offlinePepper = new Uint8Array(32);
+
+/** Variables that Secrets ask for may be missing where a pull request is checked: their names stand in for them. */
+export const offlineEnvironment = new Proxy<Record<string, string | undefined>>({}, { get: (_, name) => `\${${String(name)}}` });
+
+export async function runLint(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { output: { type: "string", short: "o", default: "text" }, help: { type: "boolean" } },
+  });
+  if (values.help === true || positionals.length === 0) {
+    process.stdout.write(`${lintUsage}\n`);
+    process.exitCode = values.help === true ? 0 : 2;
+    return;
+  }
+  const { findings, compiled } = await compileFolder(positionals, offlineEnvironment, offlinePepper, null, Date.now());
+  if (values.output === "json") process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+  else {
+    for (const one of findings) process.stdout.write(`${formatFinding(one)}\n`);
+    process.stdout.write(`${compiled.verdicts.length} objects, ${findings.length} findings\n`);
+  }
+  if (findings.some((one) => one.severity === "error")) process.exitCode = 1;
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env -S node --disable-warning=ExperimentalWarning
+/** The one binary: the first word chooses the command, and each command is a file of its own. */
+import { nearest } from "../../crds/parse.ts";
+
+type Command = { summary: string; run(args: readonly string[]): Promise<void> };
+
+/** Loaded when chosen, so that a proxy does not load the control plane. */
+const commands: Readonly<Record<string, Command>> = {
+  operator: { summary: "control plane: watch objects, compile, publish, report status", run: async (args) => (await import("../main.ts")).runOperator(args) },
+  proxy: { summary: "data plane: serve LLM calls from the published config", run: async (args) => (await import("../../proxy/main.ts")).runProxy(args) },
+  dev: { summary: "both in one process, on a folder of manifests", run: async (args) => (await import("./dev.ts")).runDev(args) },
+  lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
+  render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
+};
+
+function usage(): string {
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more.\n`;
+}
+
+async function main(): Promise<void> {
+  const [name = "--help", ...args] = process.argv.slice(2);
+  if (name === "--help" || name === "-h" || name === "help") {
+    process.stdout.write(usage());
+    return;
+  }
+  const command = commands[name];
+  if (command === undefined) {
+    const meant = nearest(name, Object.keys(commands));
+    process.stderr.write(`sluice: no command ${name}${meant === null ? "" : `; did you mean ${meant}?`}\n\n${usage()}`);
+    process.exitCode = 2;
+    return;
+  }
+  await command.run(args);
+}
+
+main().catch((cause: unknown) => {
+  process.stderr.write(`sluice: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+  process.exitCode = 1;
+});

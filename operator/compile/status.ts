@@ -1,0 +1,74 @@
+/** Verdict + what the proxies report → the object's status. Pure. Status is never kinder than the traffic. */
+import { isError } from "./outcome.ts";
+import type { Problem, Verdict } from "./verdict.ts";
+
+export interface Condition {
+  type: string;
+  status: "True" | "False" | "Unknown";
+  reason: string;
+  message: string;
+  /** RFC 3339. */
+  lastTransitionTime: string;
+  observedGeneration: number;
+}
+
+/** How far the revision in question has come. */
+export interface Programmed {
+  revision: string;
+  /** Proxies at this revision, of `total` that are ready. */
+  live: number;
+  total: number;
+}
+
+type Bare = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
+
+function fromProblems(type: string, problems: readonly Problem[], good: { reason: string; message: string }): Bare {
+  const errors = problems.filter(isError);
+  const first = errors[0];
+  if (first === undefined) return { type, status: "True", ...good };
+  const messages = errors.slice(0, 5).map((one) => one.message);
+  const more = errors.length > messages.length ? [`and ${errors.length - messages.length} more`] : [];
+  return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };
+}
+
+function programmed(verdict: Verdict, state: Programmed): Bare {
+  const type = "Programmed";
+  const where = `${state.live}/${state.total} proxies at ${state.revision}`;
+  if (verdict.live === "none")
+    return { type, status: "False", reason: "NotServed", message: "this object is not part of the served config; Accepted and ResolvedRefs say why" };
+  if (verdict.live === "lastGood")
+    return { type, status: "False", reason: "LastGood", message: `an earlier form of this object goes on serving until it is mended (${where})` };
+  if (state.total === 0) return { type, status: "False", reason: "NoProxies", message: "no proxy is ready" };
+  if (state.live < state.total) return { type, status: "False", reason: "Pending", message: where };
+  if (verdict.live === "partial")
+    return { type, status: "False", reason: "Partial", message: `served without what was not accepted or did not resolve (${where})` };
+  return { type, status: "True", reason: "Live", message: where };
+}
+
+/** A condition keeps the time of its last transition while its status stays. */
+function dated(bare: Bare, previous: readonly Condition[], generation: number, now: string): Condition {
+  const before = previous.find((one) => one.type === bare.type);
+  const lastTransitionTime = before?.status === bare.status ? before.lastTransitionTime : now;
+  return { ...bare, lastTransitionTime, observedGeneration: generation };
+}
+
+export function previousConditions(status: unknown): Condition[] {
+  const conditions = (status as { conditions?: unknown } | null)?.conditions;
+  return Array.isArray(conditions) ? (conditions as Condition[]) : [];
+}
+
+export function statusOf(verdict: Verdict, state: Programmed, previous: unknown, nowMs: number): Record<string, unknown> {
+  const now = new Date(nowMs).toISOString().replace(/\.\d{3}Z$/, "Z");
+  const before = previousConditions(previous);
+  const bare: Bare[] = [
+    fromProblems("Accepted", verdict.accepted, { reason: "Accepted", message: "the object is valid" }),
+    fromProblems("ResolvedRefs", verdict.resolvedRefs, { reason: "ResolvedRefs", message: "everything it refers to is there and granted" }),
+    programmed(verdict, state),
+    ...verdict.conditions,
+  ];
+  return {
+    observedGeneration: verdict.meta.generation,
+    ...verdict.status,
+    conditions: bare.map((one) => dated(one, before, verdict.meta.generation, now)),
+  };
+}

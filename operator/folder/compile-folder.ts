@@ -1,0 +1,55 @@
+/** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import type { RenderedConfig, Settings } from "../../proxy/config/schema.ts";
+import { type Compiled, compile } from "../compile/compile.ts";
+import type { Problem } from "../compile/verdict.ts";
+import { type FolderWorld, type Place, readFolder } from "./read.ts";
+
+export interface Finding extends Place {
+  severity: "error" | "warning";
+  reason: string;
+  message: string;
+  /** `Kind namespace/name`, "" where no object could be read. */
+  object: string;
+}
+
+export interface CompiledFolder {
+  compiled: Compiled;
+  folder: FolderWorld;
+  /** In the order of files and lines. */
+  findings: Finding[];
+}
+
+export const defaultProxySettings: Settings = { maxBodyBytes: 10_485_760 };
+
+function findingsOf(folder: FolderWorld, compiled: Compiled): Finding[] {
+  const findings: Finding[] = folder.problems.map((one) => ({ ...one, severity: "error", reason: "Unreadable", object: "" }));
+  for (const verdict of compiled.verdicts) {
+    const { kind, meta } = verdict;
+    const locate = folder.places.get(`${kind}/${meta.namespace}/${meta.name}`);
+    const add = (one: Problem): void => {
+      const place = locate?.(one.path) ?? { file: "", line: 0, column: 0 };
+      findings.push({ ...place, severity: one.severity, reason: one.reason, message: one.message, object: `${kind} ${meta.namespace}/${meta.name}` });
+    };
+    verdict.accepted.forEach(add);
+    verdict.resolvedRefs.forEach(add);
+  }
+  return findings.sort((a, b) => (a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1));
+}
+
+export async function compileFolder(
+  paths: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  pepper: Uint8Array,
+  previous: RenderedConfig | null,
+  nowMs: number,
+): Promise<CompiledFolder> {
+  const folder = await readFolder(paths, env, pepper);
+  const compiled = compile({ world: folder.world, settings: { proxy: defaultProxySettings, sharingNamespaces: "*" }, previous, nowMs }, capabilities);
+  return { compiled, folder, findings: findingsOf(folder, compiled) };
+}
+
+export function formatFinding(one: Finding): string {
+  const object = one.object === "" ? "" : ` (${one.object})`;
+  return `${one.file}:${one.line}:${one.column}: ${one.severity} ${one.reason}: ${one.message}${object}`;
+}

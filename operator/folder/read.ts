@@ -1,0 +1,169 @@
+/** The world from a folder of manifests: the same objects as in a cluster, Secrets too, with lines to point at. */
+import { Buffer } from "node:buffer";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type YAMLMap } from "yaml";
+import { apiVersion, type Kind, kindNames } from "../../crds/kinds.ts";
+import type { SecretFact, World, WorldObject } from "../compile/world.ts";
+import { secretFact } from "../secrets.ts";
+
+export interface Place {
+  file: string;
+  line: number;
+  column: number;
+}
+
+/** Something that kept a file or an object from being read at all. */
+export interface FolderProblem extends Place {
+  message: string;
+}
+
+/** Finds the place of a path within an object. */
+export type Locate = (path: readonly (string | number)[]) => Place;
+
+export interface FolderWorld {
+  world: World;
+  problems: FolderProblem[];
+  /** `Kind/namespace/name` → where it stands. */
+  places: Map<string, Locate>;
+  /** Digest → clear value, for publishing. Kept apart from the world so that nothing compiled can hold one. */
+  secretValues: Map<string, string>;
+}
+
+interface Reading extends FolderWorld {
+  env: Readonly<Record<string, string | undefined>>;
+  pepper: Uint8Array;
+}
+
+async function manifestFiles(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name) && !entry.parentPath.includes("node_modules"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function placeAt(file: string, lines: LineCounter, offset: number): Place {
+  const { line, col } = lines.linePos(offset);
+  return { file, line, column: col };
+}
+
+/** The deepest node on the path that is there: an unknown field is found by its key, a missing one by its parent. */
+function locator(file: string, lines: LineCounter, document: Document): Locate {
+  return (path) => {
+    let offset = document.contents?.range?.[0] ?? 0;
+    let node: unknown = document.contents;
+    for (const step of path) {
+      if (isMap(node)) {
+        const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && item.key.value === step);
+        if (pair === undefined) break;
+        offset = (pair.key as { range?: number[] }).range?.[0] ?? offset;
+        node = pair.value;
+      } else {
+        const items = (node as { items?: { range?: number[] }[] } | null)?.items;
+        const item = typeof step === "number" ? items?.[step] : undefined;
+        if (item === undefined) break;
+        offset = item.range?.[0] ?? offset;
+        node = item;
+      }
+    }
+    return placeAt(file, lines, offset);
+  };
+}
+
+interface RawObject {
+  apiVersion?: unknown;
+  kind?: unknown;
+  metadata?: { name?: unknown; namespace?: unknown; labels?: Record<string, string> };
+  spec?: unknown;
+  data?: Record<string, string>;
+  stringData?: Record<string, unknown>;
+}
+
+/** `${NAME}` and `${NAME:-fallback}` → value from the environment; the names that are missing. */
+function fillIn(text: string, env: Reading["env"]): { text: string; missing: string[] } {
+  const missing: string[] = [];
+  const filled = text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined) => {
+    const value = env[name] || fallback;
+    if (value === undefined) missing.push(name);
+    return value ?? "";
+  });
+  return { text: filled, missing };
+}
+
+function readSecret(raw: RawObject, id: string, locate: Locate, into: Reading): void {
+  const facts: Record<string, SecretFact> = {};
+  const add = (key: string, value: string): void => {
+    const fact = secretFact(into.pepper, value);
+    facts[key] = fact;
+    into.secretValues.set(fact.digest, value);
+  };
+  for (const [key, value] of Object.entries(raw.data ?? {})) add(key, Buffer.from(String(value), "base64").toString("utf8"));
+  for (const [key, value] of Object.entries(raw.stringData ?? {})) {
+    const { text, missing } = fillIn(String(value), into.env);
+    if (missing.length > 0) into.problems.push({ ...locate(["stringData", key]), message: `Secret ${id}: set ${missing.join(", ")} in the environment` });
+    else add(key, text);
+  }
+  into.world.secrets[id] = facts;
+}
+
+function readObject(raw: RawObject, locate: Locate, into: Reading): void {
+  const name = raw.metadata?.name;
+  if (typeof raw.kind !== "string" || typeof raw.apiVersion !== "string") {
+    into.problems.push({ ...locate([]), message: "this document has no apiVersion and kind" });
+    return;
+  }
+  const ours = raw.apiVersion.startsWith("sluice.dev/");
+  if (!ours && !(raw.apiVersion === "v1" && (raw.kind === "Secret" || raw.kind === "Namespace"))) return;
+  if (typeof name !== "string" || !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
+    into.problems.push({ ...locate(["metadata", "name"]), message: "metadata.name must be a lower-case DNS name" });
+    return;
+  }
+  const namespace = typeof raw.metadata?.namespace === "string" ? raw.metadata.namespace : "default";
+  if (raw.kind === "Namespace") into.world.namespaces[name] = raw.metadata?.labels ?? {};
+  else if (raw.kind === "Secret") readSecret(raw, `${namespace}/${name}`, locate, into);
+  else addObject(raw, namespace, name, locate, into);
+}
+
+function addObject(raw: RawObject, namespace: string, name: string, locate: Locate, into: Reading): void {
+  const kind = kindNames.find((known) => known === raw.kind) as Kind | undefined;
+  if (raw.apiVersion !== apiVersion || kind === undefined) {
+    const known = kindNames.join(", ");
+    into.problems.push({ ...locate(["kind"]), message: `${String(raw.apiVersion)} ${String(raw.kind)} is not known; ${apiVersion} has ${known}` });
+    return;
+  }
+  const key = `${kind}/${namespace}/${name}`;
+  if (into.places.has(key)) {
+    into.problems.push({ ...locate(["metadata", "name"]), message: `${kind} ${namespace}/${name} is written down twice` });
+    return;
+  }
+  into.places.set(key, locate);
+  into.world.namespaces[namespace] ??= {};
+  const meta: WorldObject["meta"] = { name, namespace, uid: "", generation: 1, createdAtMs: 0, labels: raw.metadata?.labels ?? {} };
+  into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
+}
+
+function readText(file: string, text: string, into: Reading): void {
+  const lines = new LineCounter();
+  for (const document of parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true })) {
+    if ("empty" in document || !("contents" in document)) continue;
+    for (const error of document.errors) into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
+    if (document.errors.length > 0) continue;
+    const raw: unknown = document.toJS({ maxAliasCount: 100 });
+    if (raw === null || raw === undefined) continue;
+    const locate = locator(file, lines, document as Document);
+    if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
+    else into.problems.push({ ...locate([]), message: "this document is no object" });
+  }
+}
+
+/** Reads files and folders in order. Throws only where a path can't be read. */
+export async function readFolder(paths: readonly string[], env: Reading["env"], pepper: Uint8Array): Promise<FolderWorld> {
+  const into: Reading = { world: { objects: [], namespaces: {}, secrets: {} }, problems: [], places: new Map(), secretValues: new Map(), env, pepper };
+  for (const path of paths) {
+    for (const file of await manifestFiles(path)) readText(file, await readFile(file, "utf8"), into);
+  }
+  const { world, problems, places, secretValues } = into;
+  return { world, problems, places, secretValues };
+}

@@ -1,0 +1,16 @@
+/** A Secret's value → what may be known of it outside. */
+import { keyedDigest } from "../proxy/config/encode.ts";
+import type { SecretFact } from "./compile/world.ts";
+
+/** Keys that Sluice makes begin so, and show this many characters. */
+const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
+const shownCharacters = 8;
+
+export function secretFact(pepper: Uint8Array, value: string): SecretFact {
+  const displayPrefix = ownKey.test(value) ? value.slice(0, shownCharacters) : "";
+  const fact = { digest: keyedDigest(pepper, value), displayPrefix };
+  if (value.trim() === "") return { ...fact, unusable: "the value is empty" };
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  if (/[\u0000-\u001f\u007f]/.test(value)) return { ...fact, unusable: "the value holds line ends or control characters; write it without a trailing newline" };
+  return value.includes("\ufffd") ? { ...fact, unusable: "the value is not UTF-8 text" } : fact;
+}
