@@ -47,6 +47,8 @@ export interface Dialect {
   readonly surface: "openai" | "anthropic";
   /** Client body → canonical; the body is an object already. */
   decode(body: JsonObject): ChatRequest | Refusal;
+  /** Top-level parameters of this body that the canonical shape has no place for and `decode` leaves out. Absent: it keeps all. */
+  dropped?(body: JsonObject): string[];
   encodeReply(reply: ChatReply, context: ReplyContext): JsonObject;
   encoder(context: ReplyContext): ChatStreamEncoder;
   /** For passthrough. `hideUsage`: the gateway asked for usage, the client did not. */

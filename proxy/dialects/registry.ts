@@ -1,8 +1,10 @@
 /** The dialects that have a chat form, by wire format. */
 import type { WireFormat } from "../config/capabilities.ts";
+import { dialect as anthropicMessages } from "./anthropic-messages/index.ts";
 import type { Dialect } from "./dialect.ts";
 import { dialect as openAiChat } from "./openai-chat/index.ts";
 
 export const dialects: Readonly<Partial<Record<WireFormat, Dialect>>> = {
   "openai.chat": openAiChat,
+  "anthropic.messages": anthropicMessages,
 };

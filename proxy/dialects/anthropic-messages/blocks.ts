@@ -1,0 +1,95 @@
+/** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
+import { isObject } from "../../providers/classify.ts";
+import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../canonical.ts";
+import * as is from "../check.ts";
+
+type PartResult = ContentPart | Refusal;
+
+function unsupported(param: string, what: string): Refusal {
+  return refusal(param, `${what} can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`);
+}
+
+function text(block: JsonObject, param: string): PartResult {
+  return is.required(block, "text", is.aString, `${param}.`) ?? { type: "text", text: block["text"] as string };
+}
+
+function image(block: JsonObject, param: string): PartResult {
+  const found = is.required(block, "source", is.anObject, `${param}.`);
+  if (found) return found;
+  const source = block["source"] as JsonObject;
+  const at = `${param}.source.`;
+  if (source["type"] === "url") return is.required(source, "url", is.aString, at) ?? { type: "image_url", image_url: { url: source["url"] as string } };
+  if (source["type"] !== "base64") return unsupported(`${at}type`, "An image of this kind");
+  return base64Refusal(source, at) ?? { type: "image_url", image_url: { url: dataUri(source) } };
+}
+
+function base64Refusal(source: JsonObject, at: string): Refusal | null {
+  return is.required(source, "media_type", is.aString, at) ?? is.required(source, "data", is.aString, at);
+}
+
+function dataUri(source: JsonObject): string {
+  return `data:${String(source["media_type"])};base64,${String(source["data"])}`;
+}
+
+function document(block: JsonObject, param: string): PartResult {
+  const found = is.required(block, "source", is.anObject, `${param}.`);
+  if (found) return found;
+  const source = block["source"] as JsonObject;
+  const at = `${param}.source.`;
+  const filename = typeof block["title"] === "string" ? block["title"] : "document";
+  if (source["type"] === "base64") return base64Refusal(source, at) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
+  if (source["type"] === "text") return is.required(source, "data", is.aString, at) ?? { type: "text", text: source["data"] as string };
+  return unsupported(`${at}type`, "A document of this kind");
+}
+
+const readers: Readonly<Record<string, (block: JsonObject, param: string) => PartResult>> = { text, image, document };
+
+/** A text, image or document block. */
+export function partOf(block: unknown, param: string): PartResult {
+  if (!isObject(block)) return is.invalid(param, "an object");
+  const type = block["type"];
+  if (typeof type !== "string") return is.invalid(`${param}.type`, "a string");
+  const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
+  return read === undefined ? unsupported(`${param}.type`, `A block of type ${type.slice(0, 64)}`) : read(block, param);
+}
+
+/** A text or a list of blocks, as parts. */
+export function partsOf(content: unknown, param: string): ContentPart[] | Refusal {
+  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
+  if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
+  const parts: ContentPart[] = [];
+  for (const [at, block] of (content as unknown[]).entries()) {
+    const part = partOf(block, `${param}[${at}]`);
+    if (isRefusal(part)) return part;
+    parts.push(part);
+  }
+  return parts;
+}
+
+/** One text stays a plain string, which more servers take than a list. */
+export function contentOf(parts: ContentPart[]): string | ContentPart[] {
+  const [only] = parts;
+  if (only === undefined) return "";
+  return parts.length === 1 && only.type === "text" ? only.text : parts;
+}
+
+/** Texts of a `system` prompt or a tool's result, which canonical messages hold as one string. */
+export function joined(parts: readonly ContentPart[], by: string): string {
+  return parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(by);
+}
+
+/** A tool's input as JSON text. */
+export function inputText(input: unknown): string {
+  return JSON.stringify(input ?? {});
+}
+
+/** The input of a tool from JSON text; text that is none is wrapped the way Anthropic's docs on fine-grained tool streaming say. */
+export function inputOf(text: string): JsonObject {
+  if (text.trim() === "") return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : { INVALID_JSON: text };
+  } catch {
+    return { INVALID_JSON: text };
+  }
+}

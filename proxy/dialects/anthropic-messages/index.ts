@@ -1,0 +1,18 @@
+/** Anthropic's Messages, as its official SDKs speak them. */
+import type { Dialect } from "../dialect.ts";
+import { AnthropicObserver } from "./observer.ts";
+import { encodeReply } from "./reply.ts";
+import { decode, dropped } from "./request.ts";
+import { AnthropicEncoder } from "./stream.ts";
+import { decodeUsage } from "./usage.ts";
+
+export const dialect: Dialect = {
+  format: "anthropic.messages",
+  surface: "anthropic",
+  decode,
+  dropped,
+  encodeReply,
+  encoder: (context) => new AnthropicEncoder(context),
+  observer: () => new AnthropicObserver(),
+  usageOf: (body) => decodeUsage(body["usage"]),
+};

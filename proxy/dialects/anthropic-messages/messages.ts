@@ -1,0 +1,129 @@
+/** Messages of the Messages API → canonical messages. */
+import { isObject } from "../../providers/classify.ts";
+import { type ChatMessage, type ContentPart, isRefusal, type JsonObject, type Refusal, type ToolCall } from "../canonical.ts";
+import * as is from "../check.ts";
+import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
+
+type Messages = ChatMessage[] | Refusal;
+
+/**
+ * A tool's result is a message of its own, and OpenAI's are text: images in it go to the user's message that follows.
+ * `is_error` has no OpenAI form; an error without text gets one, so that it isn't read as an empty success.
+ */
+function toolResult(block: JsonObject, param: string, moved: ContentPart[]): ChatMessage | Refusal {
+  const found = is.required(block, "tool_use_id", is.aString, `${param}.`);
+  if (found) return found;
+  const parts = partsOf(block["content"] ?? "", `${param}.content`);
+  if (isRefusal(parts)) return parts;
+  moved.push(...parts.filter((part) => part.type !== "text"));
+  const text = joined(parts, "\n");
+  return { role: "tool", tool_call_id: block["tool_use_id"] as string, content: text === "" && block["is_error"] === true ? "Error" : text };
+}
+
+/** Tool results come first, in their order; what else the turn holds follows as the user's words. */
+function userTurn(content: unknown, param: string): Messages {
+  if (typeof content === "string") return [{ role: "user", content }];
+  if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
+  const results: ChatMessage[] = [];
+  const parts: ContentPart[] = [];
+  for (const [at, block] of (content as unknown[]).entries()) {
+    const isResult = isObject(block) && block["type"] === "tool_result";
+    const read = isResult ? toolResult(block, `${param}[${at}]`, parts) : partOf(block, `${param}[${at}]`);
+    if (isRefusal(read)) return read;
+    if ("role" in read) results.push(read);
+    else parts.push(read);
+  }
+  if (parts.length === 0 && results.length > 0) return results;
+  return [...results, { role: "user", content: contentOf(parts) }];
+}
+
+interface AssistantTurn {
+  texts: string[];
+  calls: ToolCall[];
+  /** Signed, so that a provider of Anthropic's models gets them back as they are. */
+  thinking: JsonObject[];
+  /** Reasoning that some other provider gave: it bears no signature, and Anthropic would refuse it. */
+  unsigned: string[];
+}
+
+type ReadBlock = (block: JsonObject, param: string, turn: AssistantTurn) => Refusal | null;
+
+const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
+  text: (block, param, turn) => {
+    const found = is.required(block, "text", is.aString, `${param}.`);
+    if (!found) turn.texts.push(block["text"] as string);
+    return found;
+  },
+  tool_use: (block, param, turn) => {
+    const found = is.required(block, "id", is.aString, `${param}.`) ?? is.required(block, "name", is.aString, `${param}.`);
+    const name = String(block["name"]);
+    if (!found) turn.calls.push({ id: String(block["id"]), type: "function", function: { name, arguments: inputText(block["input"]) } });
+    return found;
+  },
+  thinking: (block, _param, turn) => {
+    if (typeof block["signature"] === "string" && block["signature"] !== "") turn.thinking.push(block);
+    else if (typeof block["thinking"] === "string") turn.unsigned.push(block["thinking"]);
+    return null;
+  },
+  redacted_thinking: (block, _param, turn) => {
+    turn.thinking.push(block);
+    return null;
+  },
+};
+
+function assistantTurn(content: unknown, param: string): Messages {
+  if (typeof content === "string") return [{ role: "assistant", content }];
+  const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [] };
+  const read = is.objects((block, at) => {
+    const type = String(block["type"]);
+    const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
+    if (own) return own(block, at, turn);
+    const part = partOf(block, at);
+    return isRefusal(part) ? part : is.invalid(`${at}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
+  });
+  const found = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
+  if (found) return found;
+  return [
+    {
+      role: "assistant",
+      content: turn.texts.length > 0 || turn.calls.length === 0 ? turn.texts.join("") : null,
+      ...(turn.calls.length > 0 ? { tool_calls: turn.calls } : {}),
+      ...(turn.thinking.length > 0 ? { thinking_blocks: turn.thinking } : {}),
+      ...(turn.unsigned.length > 0 ? { reasoning_content: turn.unsigned.join("") } : {}),
+    },
+  ];
+}
+
+function systemTurn(content: unknown, param: string): Messages {
+  const parts = partsOf(content, param);
+  if (isRefusal(parts)) return parts;
+  const other = parts.findIndex((part) => part.type !== "text");
+  if (other >= 0) return is.invalid(`${param}[${other}].type`, "text");
+  return parts.length === 0 ? [] : [{ role: "system", content: joined(parts, "\n\n") }];
+}
+
+const turns: Readonly<Record<string, (content: unknown, param: string) => Messages>> = { user: userTurn, assistant: assistantTurn, system: systemTurn };
+
+/** `system` and `messages` of a body. */
+export function decodeMessages(body: JsonObject): Messages {
+  const found = is.required(
+    body,
+    "messages",
+    is.objects(() => null),
+  );
+  if (found) return found;
+  const given = body["messages"] as JsonObject[];
+  if (given.length === 0) return is.invalid("messages", "a list with at least one message");
+  const system = systemTurn(body["system"] ?? "", "system");
+  if (isRefusal(system)) return system;
+  const messages = system;
+  for (const [at, one] of given.entries()) {
+    const role = String(one["role"]);
+    const turn = Object.hasOwn(turns, role) ? turns[role] : undefined;
+    if (turn === undefined) return is.invalid(`messages[${at}].role`, "user or assistant");
+    const read = turn(one["content"], `messages[${at}].content`);
+    if (isRefusal(read)) return read;
+    messages.push(...read);
+  }
+  return messages;
+}

@@ -1,0 +1,34 @@
+/** Anthropic's stream passing through: usage from `message_start` and `message_delta`, the end, and errors. */
+import { isObject } from "../../providers/classify.ts";
+import type { JsonObject } from "../canonical.ts";
+import { NamedFrameObserver } from "../named-frames.ts";
+import { decodeUsage, mergeUsage } from "./usage.ts";
+
+const names: ReadonlySet<string> = new Set(["message_start", "message_delta", "message_stop", "error"]);
+const contentNames: ReadonlySet<string> = new Set(["content_block_delta"]);
+
+export class AnthropicObserver extends NamedFrameObserver {
+  #raw: JsonObject = {};
+
+  constructor() {
+    super(names, contentNames, '"text":"');
+  }
+
+  protected override event(name: string, body: JsonObject): boolean {
+    if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : {});
+    if (name === "message_stop") this.ended = true;
+    else this.#count(name === "message_start" && isObject(body["message"]) ? body["message"]["usage"] : body["usage"]);
+    return true;
+  }
+
+  #count(usage: unknown): void {
+    if (!isObject(usage)) return;
+    this.#raw = mergeUsage(this.#raw, usage);
+    this.usage = decodeUsage(this.#raw);
+  }
+
+  #failed(error: JsonObject): false {
+    const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
+    return this.fail(message, typeof error["type"] === "string" ? error["type"] : null);
+  }
+}

@@ -1,0 +1,140 @@
+/** A Messages body → canonical (https://platform.claude.com/docs/en/api/messages/create). */
+import { isObject } from "../../providers/classify.ts";
+import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal, type ToolChoice } from "../canonical.ts";
+import * as is from "../check.ts";
+import { decodeMessages } from "./messages.ts";
+
+function tool(one: JsonObject, param: string): Refusal | null {
+  const type = one["type"] ?? "custom";
+  if (type !== "custom")
+    return refusal(
+      `${param}.type`,
+      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.",
+    );
+  return (
+    is.required(one, "name", is.aString, `${param}.`) ??
+    is.members(one, { description: is.aString, input_schema: is.anObject, strict: is.aBoolean }, `${param}.`)
+  );
+}
+
+function functionTool(one: JsonObject): FunctionTool {
+  const { name, description, input_schema: parameters, strict } = one as { name: string; description?: string; input_schema?: JsonObject; strict?: boolean };
+  return {
+    type: "function",
+    function: { name, ...(description == null ? {} : { description }), ...(parameters == null ? {} : { parameters }), ...(strict == null ? {} : { strict }) },
+  };
+}
+
+const toolChoices: Readonly<Record<string, (choice: JsonObject) => ToolChoice>> = {
+  auto: () => "auto",
+  any: () => "required",
+  none: () => "none",
+  tool: (choice) => ({ type: "function", function: { name: String(choice["name"]) } }),
+};
+
+const toolChoice: is.Check = (value, param) => {
+  if (!isObject(value)) return is.invalid(param, "an object");
+  const found = is.oneOf(...Object.keys(toolChoices))(value["type"], `${param}.type`);
+  return found ?? (value["type"] === "tool" ? is.required(value, "name", is.aString, `${param}.`) : null);
+};
+
+const outputConfig: is.Check = (value, param) => {
+  if (!isObject(value)) return is.invalid(param, "an object");
+  const found = is.members(value, { effort: is.aString, format: is.anObject }, `${param}.`);
+  const format = value["format"];
+  if (found || !isObject(format)) return found;
+  return is.oneOf("json_schema")(format["type"], `${param}.format.type`) ?? is.required(format, "schema", is.anObject, `${param}.format.`);
+};
+
+const thinking: is.Check = (value, param) => {
+  if (!isObject(value)) return is.invalid(param, "an object");
+  return is.oneOf("enabled", "disabled", "adaptive")(value["type"], `${param}.type`) ?? is.members(value, { budget_tokens: is.aCount }, `${param}.`);
+};
+
+const anthropicOnly: is.Check = (_value, param) =>
+  refusal(param, `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`);
+
+const checks: Readonly<Record<string, is.Check>> = {
+  max_tokens: is.aCount,
+  stream: is.aBoolean,
+  temperature: is.aNumber,
+  top_p: is.aNumber,
+  stop_sequences: is.aStringOrStrings,
+  metadata: is.anObject,
+  tools: is.objects(tool),
+  tool_choice: toolChoice,
+  thinking,
+  output_config: outputConfig,
+  container: anthropicOnly,
+  mcp_servers: anthropicOnly,
+  // Where a request may be processed is not the gateway's to give up.
+  inference_geo: anthropicOnly,
+};
+const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "messages", "system"]);
+
+/** The other way round from the budgets that a provider of Anthropic's models gives an effort. */
+function effortOf(body: JsonObject): string | null {
+  const mode = isObject(body["thinking"]) ? body["thinking"] : {};
+  const output = isObject(body["output_config"]) ? body["output_config"] : {};
+  if (mode["type"] === "disabled") return null;
+  if (typeof output["effort"] === "string") return output["effort"];
+  if (mode["type"] === "adaptive") return "high";
+  if (mode["type"] !== "enabled") return null;
+  const budget = Number(mode["budget_tokens"] ?? 0);
+  if (budget < 2_048) return "low";
+  return budget < 4_096 ? "medium" : "high";
+}
+
+type Optional = Partial<ChatRequest>;
+
+function toolParameters(body: JsonObject): Optional {
+  const tools = body["tools"] as JsonObject[] | null | undefined;
+  const choice = body["tool_choice"] as JsonObject | null | undefined;
+  const asked = choice == null ? undefined : toolChoices[String(choice["type"])]?.(choice);
+  return {
+    ...(tools == null || tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
+    ...(asked === undefined ? {} : { tool_choice: asked }),
+    ...(choice?.["disable_parallel_tool_use"] === true ? { parallel_tool_calls: false } : {}),
+  };
+}
+
+function outputParameters(body: JsonObject): Optional {
+  const format = isObject(body["output_config"]) && isObject(body["output_config"]["format"]) ? body["output_config"]["format"] : null;
+  const effort = effortOf(body);
+  return {
+    ...(format === null
+      ? {}
+      : { response_format: { type: "json_schema", json_schema: { name: "output", schema: format["schema"] as JsonObject, strict: true } } }),
+    ...(effort === null ? {} : { reasoning_effort: effort }),
+  };
+}
+
+/** Anthropic's name → OpenAI's, where the value stays. */
+const renamed: Readonly<Record<string, string>> = {
+  max_tokens: "max_completion_tokens",
+  temperature: "temperature",
+  top_p: "top_p",
+  stop_sequences: "stop",
+  stream: "stream",
+};
+
+function plainParameters(body: JsonObject): Optional {
+  const out: Optional = {};
+  for (const [from, to] of Object.entries(renamed)) if ((body[from] ?? null) !== null) out[to] = body[from];
+  const user = isObject(body["metadata"]) ? body["metadata"]["user_id"] : undefined;
+  if (typeof user === "string") out.user = user;
+  return out;
+}
+
+export function decode(body: JsonObject): ChatRequest | Refusal {
+  const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
+  if (found) return found;
+  const messages = decodeMessages(body);
+  if (isRefusal(messages)) return messages;
+  return { model: body["model"] as string, messages, ...plainParameters(body), ...toolParameters(body), ...outputParameters(body) };
+}
+
+/** `cache_control` within blocks is a hint on cost and not listed; `top_k` and the like are. */
+export function dropped(body: JsonObject): string[] {
+  return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null);
+}

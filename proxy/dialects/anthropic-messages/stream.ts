@@ -1,0 +1,86 @@
+/** Events → Anthropic's named events (https://platform.claude.com/docs/en/build-with-claude/streaming). */
+import { type Block, BlockQueue, type BlockWriter } from "../block-queue.ts";
+import type { JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { messageObject, stopReason } from "./reply.ts";
+import { encodeUsage } from "./usage.ts";
+
+function frame(event: JsonObject): string {
+  return `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
+}
+
+const starts: Readonly<Record<Block["kind"], (block: Block) => JsonObject>> = {
+  text: () => ({ type: "text", text: "" }),
+  refusal: () => ({ type: "text", text: "" }),
+  thinking: () => ({ type: "thinking", thinking: "", signature: "" }),
+  redacted: (block) => block.data ?? { type: "redacted_thinking", data: "" },
+  tool: (block) => ({ type: "tool_use", id: block.id || `toolu_${block.index}`, name: block.name, input: {} }),
+};
+
+const deltas: Readonly<Record<Block["kind"], (text: string) => JsonObject>> = {
+  text: (text) => ({ type: "text_delta", text }),
+  refusal: (text) => ({ type: "text_delta", text }),
+  thinking: (thinking) => ({ type: "thinking_delta", thinking }),
+  redacted: () => ({}),
+  tool: (partial_json) => ({ type: "input_json_delta", partial_json }),
+};
+
+const writer: BlockWriter = {
+  open: (block) => frame({ type: "content_block_start", index: block.index, content_block: starts[block.kind](block) }),
+  delta: (block, text) => frame({ type: "content_block_delta", index: block.index, delta: deltas[block.kind](text) }),
+  close(block) {
+    const signature =
+      block.signature === "" ? "" : frame({ type: "content_block_delta", index: block.index, delta: { type: "signature_delta", signature: block.signature } });
+    return signature + frame({ type: "content_block_stop", index: block.index });
+  },
+};
+
+export class AnthropicEncoder implements ChatStreamEncoder {
+  readonly #context: ReplyContext;
+  readonly #blocks = new BlockQueue(writer);
+  #started = false;
+  #refused = false;
+  #usage: Usage | null = null;
+  #finish: Extract<StreamEvent, { kind: "finish" }> | null = null;
+
+  constructor(context: ReplyContext) {
+    this.#context = context;
+  }
+
+  encode(event: StreamEvent): string {
+    switch (event.kind) {
+      case "start":
+        return this.#start(event.id);
+      case "delta":
+        if (event.choice !== 0) return "";
+        if (event.delta.refusal) this.#refused = true;
+        return this.#start(null) + this.#blocks.add(event.delta);
+      case "finish":
+        if (event.choice === 0) this.#finish = event;
+        return "";
+      case "usage":
+        this.#usage = event.usage;
+        return "";
+      case "ping":
+        return frame({ type: "ping" });
+      case "end":
+        return this.#start(null) + this.#blocks.end() + this.#stop();
+      case "error":
+        return "";
+    }
+  }
+
+  /** Usage is not known yet: `message_delta` corrects it. */
+  #start(id: string | null): string {
+    if (this.#started) return "";
+    this.#started = true;
+    return frame({ type: "message_start", message: messageObject(id ?? this.#context.fallbackId, this.#context, []) });
+  }
+
+  #stop(): string {
+    const reason = stopReason(this.#finish?.reason ?? "stop", this.#finish?.native, this.#refused);
+    return (
+      frame({ type: "message_delta", delta: { stop_reason: reason, stop_sequence: null }, usage: encodeUsage(this.#usage) }) + frame({ type: "message_stop" })
+    );
+  }
+}

@@ -1,0 +1,76 @@
+/** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
+import type { Buffer } from "node:buffer";
+import { isObject } from "../providers/classify.ts";
+import type { JsonObject } from "./canonical.ts";
+import { FrameObserver, Needle, readFrame, type Verdict } from "./frames.ts";
+
+const LF = 10;
+const QUOTE = 34;
+const LETTER_E = 101;
+const prefix = "event:";
+/** What a frame counts for whose text is not behind the marker: about one token. */
+const otherFrameLength = 4;
+
+export abstract class NamedFrameObserver extends FrameObserver {
+  readonly #names: ReadonlySet<string>;
+  readonly #content: Needle;
+  readonly #contentNames: ReadonlySet<string>;
+
+  /** `names`: events to decode. `contentNames`: events that carry output, whose text stands behind `contentMarker`. */
+  constructor(names: ReadonlySet<string>, contentNames: ReadonlySet<string>, contentMarker: string) {
+    super();
+    this.#names = names;
+    this.#contentNames = contentNames;
+    this.#content = new Needle(contentMarker);
+  }
+
+  /** An event that matters. false holds it back. */
+  protected abstract event(name: string, body: JsonObject): boolean;
+
+  protected override begin(work: Buffer): void {
+    this.#content.begin(work);
+  }
+
+  protected override frame(work: Buffer, start: number, end: number): Verdict {
+    const name = nameAt(work, start, end);
+    if (name === null) return this.#unnamed(work.subarray(start, end));
+    if (this.#contentNames.has(name)) this.#count(work, start, end);
+    return this.#names.has(name) ? this.#decode(name, readFrame(work.subarray(start, end)).data) : true;
+  }
+
+  #count(work: Buffer, start: number, end: number): void {
+    const from = this.#content.within(start, end);
+    this.contentLength += from < 0 ? otherFrameLength : Math.max(0, work.indexOf(QUOTE, from) - from);
+  }
+
+  /** Comments; and frames in which the name comes later, or only in the data. */
+  #unnamed(frame: Buffer): Verdict {
+    const read = readFrame(frame);
+    if (read.data === null) return true;
+    const name = read.event === "" ? typeIn(read.data) : read.event;
+    if (this.#contentNames.has(name)) this.contentLength += otherFrameLength;
+    return this.#names.has(name) ? this.#decode(name, read.data) : true;
+  }
+
+  #decode(name: string, data: string | null): boolean {
+    const body = this.json(data ?? "");
+    if (body === undefined) return false;
+    return this.event(name, isObject(body) ? body : {});
+  }
+}
+
+/** The name on a frame's first line, null where that is no `event:` line. */
+function nameAt(work: Buffer, start: number, end: number): string | null {
+  if (work[start] !== LETTER_E) return null;
+  const line = work.toString("latin1", start, Math.min(end, work.indexOf(LF, start)));
+  return line.startsWith(prefix) ? line.slice(prefix.length).trim() : null;
+}
+
+function typeIn(data: string): string {
+  try {
+    const body: unknown = JSON.parse(data);
+    return isObject(body) && typeof body["type"] === "string" ? body["type"] : "";
+  } catch {
+    return "";
+  }
+}
