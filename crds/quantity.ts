@@ -1,16 +1,28 @@
-/** Durations and money as written in manifests → integers. Their schemas have checked the form. */
+/** Durations and money as written in manifests → integers, by integer arithmetic: no float ever touches either. */
 
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `1m30s` → 90000. */
+const wholeDuration = /^([0-9]+(ms|s|m|h|d))+$/;
+const durationPart = /([0-9]+)(ms|s|m|h|d)/g;
+const wholeDecimal = /^([0-9]+)(?:\.([0-9]{1,9}))?$/;
+
+/** `1m30s` → 90000. The schema has checked the text, so anything that is no duration is a bug. */
 export function durationMs(text: string): number {
+  if (!wholeDuration.test(text)) throw new RangeError(`not a duration: ${JSON.stringify(text)}`);
   let total = 0;
-  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) total += Number(count) * (unitMs[unit ?? ""] ?? 0);
-  return total;
+  for (const [, count, unit] of text.matchAll(durationPart)) total += Number(count) * unitMs[unit as keyof typeof unitMs];
+  return exact(total, text);
 }
 
-/** Decimal with at most 9 digits behind the point → billionths, exactly: `2.50` USD → 2_500_000_000 nano-USD. */
+/** Billionths: `2.50` USD → 2_500_000_000 nano-USD. The schema has checked the text, so anything that is no decimal is a bug. */
 export function decimalToNano(text: string): number {
-  const [whole = "0", fraction = ""] = text.split(".");
-  return Number(BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9)));
+  const parts = wholeDecimal.exec(text);
+  if (parts === null) throw new RangeError(`not a decimal number: ${JSON.stringify(text)}`);
+  const [, whole, fraction = ""] = parts;
+  return exact(Number(whole) * 1_000_000_000 + Number(fraction.padEnd(9, "0")), text);
+}
+
+function exact(value: number, text: string): number {
+  if (!Number.isSafeInteger(value)) throw new RangeError(`out of range: ${JSON.stringify(text)}`);
+  return value;
 }

@@ -1,56 +1,113 @@
 /**
- * The CEL rules of the schemas, evaluated without an API server, so that `lint` refuses what `kubectl apply` refuses.
- * Each rule stands once, in the schema's metadata.
+ * What the API server checks of an object beyond what zod does, evaluated without one, so that `lint` refuses what
+ * `kubectl apply` refuses: the CEL rules, each of which stands once, in the schema's metadata; entries of a list that
+ * must differ; sizes of maps; and formats.
  */
 import { Environment } from "@marcbachmann/cel-js";
-import { z } from "zod";
+import type { Schema } from "./structural.ts";
 import type { CelRule } from "./types/scalars.ts";
 
+export type Path = (string | number)[];
+
 export interface Violation {
-  path: (string | number)[];
+  path: Path;
   message: string;
 }
 
-const environment = new Environment({ unlistedVariablesAreDyn: true }).registerFunction("isURL(dyn): bool", (text: unknown) => {
-  // Kubernetes' isURL takes absolute URIs and absolute paths.
-  return typeof text === "string" && (text.startsWith("/") || URL.canParse(text));
-});
+/** Kubernetes adds libraries to CEL (isURL, quantity and others): none is used, so none has to be imitated here. */
+const environment = new Environment({ unlistedVariablesAreDyn: true });
 
 const compiled = new Map<string, (context: { self: unknown }) => unknown>();
 
-function holds(rule: CelRule, self: unknown): boolean {
-  let evaluate = compiled.get(rule.rule);
-  if (!evaluate) compiled.set(rule.rule, (evaluate = environment.parse(rule.rule)));
-  return evaluate({ self }) === true;
+function compile(rule: string): (context: { self: unknown }) => unknown {
+  const known = compiled.get(rule);
+  if (known) return known;
+  const fresh = environment.parse(rule);
+  compiled.set(rule, fresh);
+  return fresh;
 }
 
-/** The type behind optional, default and prefault. */
-export function unwrap(type: z.ZodType): z.ZodType {
-  let inner: z.ZodType = type;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) inner = inner.unwrap() as z.ZodType;
-  return inner;
+/** CEL keeps integers and floats apart; every number of our schemas is an integer. */
+function toCel(value: unknown): unknown {
+  if (typeof value === "number" && Number.isInteger(value)) return BigInt(value);
+  if (Array.isArray(value)) return value.map(toCel);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toCel(member)]));
 }
 
-/** Rules attached to a type or to what it wraps. */
-export function rulesOf(type: z.ZodType): CelRule[] {
-  const inner = unwrap(type);
-  const own = inner === type ? [] : (z.globalRegistry.get(type)?.cel ?? []);
-  return [...(z.globalRegistry.get(inner)?.cel ?? []), ...own];
-}
-
-/** Every rule that `value`, which fits `type` otherwise, breaks. */
-export function violations(type: z.ZodType, value: unknown, path: (string | number)[] = []): Violation[] {
-  if (value === undefined || value === null) return [];
-  const broken = rulesOf(type).filter((rule) => !holds(rule, value));
-  const found: Violation[] = broken.map((rule) => ({ path, message: rule.message }));
-  const inner = unwrap(type);
-  if (inner instanceof z.ZodObject) {
-    for (const [name, member] of Object.entries(inner.shape as Record<string, z.ZodType>)) {
-      found.push(...violations(member, (value as Record<string, unknown>)[name], [...path, name]));
-    }
+/** A rule that can't be evaluated is broken, as it is for the API server. */
+function holds({ rule }: CelRule, self: unknown): boolean {
+  try {
+    return compile(rule)({ self }) === true;
+  } catch {
+    return false;
   }
-  if (inner instanceof z.ZodArray) {
-    for (const [at, item] of (value as unknown[]).entries()) found.push(...violations(inner.element as z.ZodType, item, [...path, at]));
+}
+
+function brokenRules(schema: Schema, value: unknown): string[] {
+  const rules = schema["x-kubernetes-validations"];
+  if (rules === undefined) return [];
+  const self = toCel(value);
+  return rules.filter((rule) => !holds(rule, self)).map((rule) => rule.message);
+}
+
+/** In a list of type set, the entry itself; in a map, the members that identify it. */
+function identity(schema: Schema, entry: unknown): string {
+  const keys = schema["x-kubernetes-list-map-keys"];
+  return JSON.stringify(keys === undefined ? entry : keys.map((key) => (entry as Record<string, unknown>)[key]));
+}
+
+function duplicates(schema: Schema, list: readonly unknown[], path: Path): Violation[] {
+  const listType = schema["x-kubernetes-list-type"];
+  if (listType !== "set" && listType !== "map") return [];
+  const seen = new Set<string>();
+  const found: Violation[] = [];
+  for (const [at, entry] of list.entries()) {
+    const id = identity(schema, entry);
+    if (seen.has(id)) found.push({ path: [...path, at], message: `is in the list twice: ${id.replace(/^\[(.*)\]$/, "$1")}; remove one` });
+    seen.add(id);
   }
   return found;
+}
+
+const isDay = (text: string): boolean => {
+  const at = Date.parse(`${text}T00:00:00Z`);
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text);
+};
+
+/** The formats of the schemas, by what is said of a text that doesn't have them. */
+const formats: Readonly<Record<string, { holds: (text: string) => boolean; message: string }>> = {
+  date: { holds: isDay, message: "must be a day that exists, such as 2027-02-28" },
+  "date-time": {
+    holds: (text) => isDay(text.slice(0, 10)) && !Number.isNaN(Date.parse(text)),
+    message: "must be a moment that exists, such as 2027-02-28T12:00:00Z",
+  },
+};
+
+function scalarViolations(schema: Schema, value: unknown): string[] {
+  const format = schema.type === "string" && schema.format ? formats[schema.format] : undefined;
+  return format === undefined || format.holds(String(value)) ? [] : [format.message];
+}
+
+function objectViolations(schema: Schema, value: Record<string, unknown>, path: Path): Violation[] {
+  const { maxProperties, properties = {}, additionalProperties } = schema;
+  const entries = Object.entries(value);
+  const found = entries.flatMap(([name, member]) => {
+    const below = properties[name] ?? additionalProperties;
+    return below === undefined ? [] : violations(below, member, [...path, name]);
+  });
+  if (maxProperties === undefined || entries.length <= maxProperties) return found;
+  return [{ path, message: `can have at most ${maxProperties} entries` }, ...found];
+}
+
+/** Everything that is wrong with `value`, which has its zod type and its defaults. */
+export function violations(schema: Schema, value: unknown, path: Path): Violation[] {
+  if (value === undefined) return [];
+  const own = [...scalarViolations(schema, value), ...brokenRules(schema, value)].map((message) => ({ path, message }));
+  if (schema.type === "object") return [...own, ...objectViolations(schema, value as Record<string, unknown>, path)];
+  if (schema.type !== "array") return own;
+  const list = value as unknown[];
+  const { items } = schema;
+  const below = items === undefined ? [] : list.flatMap((entry, at) => violations(items, entry, [...path, at]));
+  return [...own, ...duplicates(schema, list, path), ...below];
 }

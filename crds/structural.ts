@@ -1,93 +1,160 @@
 /**
- * zod → a Kubernetes structural schema. Fails loudly on what has no structural form (unions) and on anything
- * unbounded, because newer API servers refuse CRDs whose CEL rules could run over unbounded input.
+ * zod → a Kubernetes structural schema. Fails loudly on what has no structural form (unions, refinements, floats), on
+ * what would be accepted and ignored (objects that strip), and on anything unbounded, because newer API servers refuse
+ * CRDs whose CEL rules could run over unbounded input.
  * https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
+import { RE2JS } from "re2js";
 import { z } from "zod";
-import { rulesOf, unwrap } from "./rules.ts";
+import type { CelRule } from "./types/scalars.ts";
 
-export type Schema = { [key: string]: unknown };
+/** The part of a CRD's `openAPIV3Schema` that we use. */
+export interface Schema {
+  type: "object" | "array" | "string" | "integer" | "boolean";
+  description?: string;
+  format?: string;
+  enum?: string[];
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  items?: Schema;
+  maxProperties?: number;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  additionalProperties?: Schema;
+  default?: unknown;
+  "x-kubernetes-preserve-unknown-fields"?: true;
+  "x-kubernetes-list-type"?: "atomic" | "set" | "map";
+  "x-kubernetes-list-map-keys"?: string[];
+  "x-kubernetes-validations"?: CelRule[];
+}
 
 export class NotStructuralError extends Error {
   override readonly name = "NotStructuralError";
 }
 
-/** Most members that a free-form map may have. */
-const maxProperties = 64;
+/** Most members of a map whose schema names no other number. */
+const defaultMaxProperties = 64;
 
-function stringSchema(inner: z.ZodType, path: string): Schema {
-  const json = z.toJSONSchema(inner, { unrepresentable: "any", io: "input" }) as Schema;
-  if (json["maxLength"] === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
-  const { minLength, maxLength, pattern, allOf } = json as { minLength?: number; maxLength: number; pattern?: string; allOf?: { pattern?: string }[] };
-  const form = pattern ?? allOf?.find((one) => one.pattern !== undefined)?.pattern;
-  return { type: "string", ...(minLength === undefined ? {} : { minLength }), maxLength, ...(form === undefined ? {} : { pattern: form }) };
+/** zod's bounds of a safe integer, which every z.int() carries. */
+const unbounded = Number.MAX_SAFE_INTEGER;
+
+type Meta = Pick<z.GlobalMeta, "description" | "cel" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
+type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
+
+const isWrapper = (type: z.ZodType): type is Wrapper => type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
+
+/** The type itself and what it wraps, outermost first. */
+function layers(type: z.ZodType): z.ZodType[] {
+  return isWrapper(type) ? [type, ...layers(type.unwrap() as z.ZodType)] : [type];
 }
 
-function integerSchema(inner: z.ZodType, path: string): Schema {
-  const { minimum, maximum } = z.toJSONSchema(inner, { io: "input" }) as { minimum?: number; maximum?: number };
-  if (minimum === undefined || minimum < -1e15) throw new NotStructuralError(`${path}: an integer needs a minimum`);
-  return { type: "integer", format: "int64", minimum, ...(maximum === undefined || maximum > 1e15 ? {} : { maximum }) };
-}
+/** The outer layers' words win. */
+const metaOf = (chain: readonly z.ZodType[]): Meta => Object.assign({}, ...chain.toReversed().map((layer) => z.globalRegistry.get(layer) ?? {})) as Meta;
 
-function arraySchema(inner: z.ZodArray, path: string): Schema {
-  const json = z.toJSONSchema(inner, { unrepresentable: "any", io: "input" }) as { minItems?: number; maxItems?: number };
-  if (json.maxItems === undefined) throw new NotStructuralError(`${path}: a list needs a maximum length`);
+export function structural(type: z.ZodType, path: string): Schema {
+  const chain = layers(type);
+  const inner = chain.at(-1) ?? type;
+  const meta = metaOf(chain);
+  if (!meta.description) throw new NotStructuralError(`${path}: needs a description, which is what kubectl explain shows`);
+  if (inner.def.checks?.some((check) => check._zod.def.check === "custom")) throw new NotStructuralError(`${path}: state a refinement as a CEL rule`);
+  const { ["x-kubernetes-validations"]: made = [], ...shape } = shapeOf(inner, meta, path);
+  const rules = [...(meta.cel ?? []), ...made];
+  const defaulting = chain.find((layer) => layer instanceof z.ZodDefault || layer instanceof z.ZodPrefault);
   return {
-    type: "array",
-    ...(json.minItems === undefined ? {} : { minItems: json.minItems }),
-    maxItems: json.maxItems,
-    items: structural(inner.element as z.ZodType, `${path}[]`),
+    description: meta.description,
+    ...shape,
+    ...(meta.format === undefined ? {} : { format: meta.format }),
+    ...(defaulting === undefined ? {} : { default: defaulting.def.defaultValue }),
+    ...(rules.length === 0 ? {} : { "x-kubernetes-validations": rules }),
   };
 }
 
-function objectSchema(inner: z.ZodObject, path: string): Schema {
-  const members = Object.entries(inner.shape as Record<string, z.ZodType>);
-  const loose = inner.def.catchall instanceof z.ZodUnknown;
-  if (loose) return { type: "object", "x-kubernetes-preserve-unknown-fields": true };
-  const properties = Object.fromEntries(members.map(([name, member]) => [name, structural(member, `${path}.${name}`)]));
-  const required = members.filter(([, member]) => !member.safeParse(undefined).success).map(([name]) => name);
-  return { type: "object", properties, ...(required.length === 0 ? {} : { required }) };
-}
-
-function shapeOf(inner: z.ZodType, path: string): Schema {
+function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
   if (inner instanceof z.ZodString) return stringSchema(inner, path);
   if (inner instanceof z.ZodNumber) return integerSchema(inner, path);
   if (inner instanceof z.ZodBoolean) return { type: "boolean" };
-  if (inner instanceof z.ZodEnum) return { type: "string", enum: inner.options };
-  if (inner instanceof z.ZodArray) return arraySchema(inner, path);
-  if (inner instanceof z.ZodRecord) {
-    return { type: "object", maxProperties, additionalProperties: structural(inner.valueType as z.ZodType, `${path}.*`) };
-  }
+  if (inner instanceof z.ZodEnum) return { type: "string", enum: inner.options.map(String) };
+  if (inner instanceof z.ZodArray) return arraySchema(inner, meta, path);
+  if (inner instanceof z.ZodRecord) return mapSchema(inner, meta, path);
   if (inner instanceof z.ZodObject) return objectSchema(inner, path);
   throw new NotStructuralError(`${path}: ${inner.def.type} has no structural form; use optional siblings and a CEL rule`);
 }
 
-/** The nearest default: what the API server fills in. */
-function defaultOf(type: z.ZodType): { value: unknown } | null {
-  if (type instanceof z.ZodDefault || type instanceof z.ZodPrefault) return { value: type.def.defaultValue };
-  return type instanceof z.ZodOptional ? defaultOf(type.unwrap() as z.ZodType) : null;
+/** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
+const json = (type: z.ZodType): Record<string, unknown> => z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
+
+function stringSchema(inner: z.ZodString, path: string): Schema {
+  const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
+  if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
+  if (allOf !== undefined) throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
+  if (pattern !== undefined) assertRe2(pattern, path);
+  return { type: "string", ...(minLength === undefined ? {} : { minLength }), maxLength, ...(pattern === undefined ? {} : { pattern }) };
 }
 
-function metaOf(type: z.ZodType): { description?: string; format?: string; listType?: string; listMapKeys?: string[] } {
-  const chain: z.ZodType[] = [type];
-  for (let at = type; at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault; ) {
-    at = at.unwrap() as z.ZodType;
-    chain.push(at);
+/** The API server's regular expressions are RE2's: no look-around, no back-references. */
+function assertRe2(pattern: string, path: string): void {
+  try {
+    RE2JS.compile(pattern);
+  } catch (cause) {
+    throw new NotStructuralError(`${path}: the pattern ${pattern} is not one of RE2`, { cause });
   }
-  return Object.assign({}, ...chain.reverse().map((one) => z.globalRegistry.get(one) ?? {})) as ReturnType<typeof metaOf>;
 }
 
-export function structural(type: z.ZodType, path: string): Schema {
-  const meta = metaOf(type);
-  const fallback = defaultOf(type);
-  const rules = rulesOf(type);
+function integerSchema(inner: z.ZodNumber, path: string): Schema {
+  const { type, minimum = -unbounded, maximum = unbounded } = json(inner) as Partial<Schema>;
+  if (type !== "integer") throw new NotStructuralError(`${path}: floats differ between languages; use a decimal string`);
+  if (minimum === -unbounded) throw new NotStructuralError(`${path}: an integer needs a minimum`);
+  return { type: "integer", format: "int64", minimum, ...(maximum === unbounded ? {} : { maximum }) };
+}
+
+function arraySchema(inner: z.ZodArray, meta: Meta, path: string): Schema {
+  const { minItems, maxItems } = json(inner) as Partial<Schema>;
+  if (maxItems === undefined) throw new NotStructuralError(`${path}: a list needs a maximum length`);
+  if (meta.listType === undefined) throw new NotStructuralError(`${path}: a list needs a listType, by which server-side apply merges`);
   return {
-    ...(meta.description === undefined ? {} : { description: meta.description }),
-    ...shapeOf(unwrap(type), path),
-    ...(meta.format === undefined ? {} : { format: meta.format }),
-    ...(fallback === null ? {} : { default: fallback.value }),
-    ...(meta.listType === undefined ? {} : { "x-kubernetes-list-type": meta.listType }),
+    type: "array",
+    ...(minItems === undefined ? {} : { minItems }),
+    maxItems,
+    "x-kubernetes-list-type": meta.listType,
     ...(meta.listMapKeys === undefined ? {} : { "x-kubernetes-list-map-keys": meta.listMapKeys }),
-    ...(rules.length === 0 ? {} : { "x-kubernetes-validations": rules.map(({ rule, message }) => ({ rule, message })) }),
+    items: described(inner.element as z.ZodType, `${path}[]`),
   };
+}
+
+/** Schemas have no place for a key's bounds, so they become a rule. */
+function mapSchema(inner: z.ZodRecord, meta: Meta, path: string): Schema {
+  const { maxLength } = json(inner.keyType as z.ZodType) as Partial<Schema>;
+  if (maxLength === undefined) throw new NotStructuralError(`${path}: a map's keys need a maximum length`);
+  return {
+    type: "object",
+    maxProperties: meta.maxProperties ?? defaultMaxProperties,
+    additionalProperties: described(inner.valueType as z.ZodType, `${path}.*`),
+    "x-kubernetes-validations": [{ rule: `self.all(key, size(key) <= ${maxLength})`, message: `keys can have at most ${maxLength} characters` }],
+  };
+}
+
+function objectSchema(inner: z.ZodObject, path: string): Schema {
+  const loose = inner.def.catchall instanceof z.ZodUnknown;
+  if (!loose && !(inner.def.catchall instanceof z.ZodNever))
+    throw new NotStructuralError(`${path}: an object that strips unknown fields ignores what it accepts`);
+  const members = Object.entries(inner.shape as Record<string, z.ZodType>);
+  const required = members.filter(([, member]) => !isWrapper(member)).map(([name]) => name);
+  return {
+    type: "object",
+    ...(members.length === 0 ? {} : { properties: Object.fromEntries(members.map(([name, member]) => [name, structural(member, `${path}.${name}`)])) }),
+    ...(required.length === 0 ? {} : { required }),
+    ...(loose ? { "x-kubernetes-preserve-unknown-fields": true } : {}),
+  };
+}
+
+/** Entries of a list or map may go without a description: the list has one. */
+function described(type: z.ZodType, path: string): Schema {
+  if (metaOf(layers(type)).description) return structural(type, path);
+  const { description: _, ...schema } = structural(type.describe("entry"), path);
+  return schema;
 }

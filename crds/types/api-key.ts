@@ -1,6 +1,6 @@
 /** `ApiKey`: one caller's key, and who the caller is. The clear key is never part of the object. */
 import { z } from "zod";
-import { duration, modelName, objectName, statusBase, subject } from "./scalars.ts";
+import { duration, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
 
 export const apiKeySpec = z
   .strictObject({
@@ -12,16 +12,10 @@ export const apiKeySpec = z
     writeTo: z
       .strictObject({
         name: objectName.describe("Name of the Secret in this namespace."),
-        key: z
-          .string()
-          .min(1)
-          .max(253)
-          .regex(/^[-._a-zA-Z0-9]+$/)
-          .default("apiKey")
-          .describe("Key within the Secret that holds the clear key."),
+        key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
       .describe("The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used."),
-    expiresAt: z.string().max(40).meta({ format: "date-time" }).optional().describe("The moment from which the key is refused."),
+    expiresAt: moment.optional().describe("The moment from which the key is refused."),
     expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
     revoked: z.boolean().default(false).describe("Refuse the key from now on."),
   })

@@ -1,26 +1,20 @@
 /** `Budget`: how much may be spent, by whom, in which period. */
 import { z } from "zod";
-import { decimal, modelName, objectName, statusBase, subject } from "./scalars.ts";
+import { decimal, modelName, objectName, statusBase, subject, timeZone } from "./scalars.ts";
 
-const subjects = z.array(subject).min(1).max(256).optional().meta({ listType: "set" });
+const subjects = (what: string) => z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
 
 export const budgetSpec = z
   .strictObject({
     amount: decimal.describe("USD for each period."),
     period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]).describe("Weeks begin on Monday. Total never resets."),
-    timeZone: z
-      .string()
-      .min(1)
-      .max(64)
-      .regex(/^[A-Za-z0-9_+/-]+$/)
-      .default("UTC")
-      .describe("IANA time zone in which periods begin."),
+    timeZone: timeZone.default("UTC").describe("IANA time zone in which periods begin."),
     scope: z
       .strictObject({
-        users: subjects,
-        teams: subjects,
-        roles: subjects,
-        tags: subjects,
+        users: subjects("users"),
+        teams: subjects("teams"),
+        roles: subjects("roles"),
+        tags: subjects("tags"),
         models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models as callers name them."),
         providers: z.array(objectName).min(1).max(256).optional().meta({ listType: "set" }).describe("LLMProviders by name."),
       })

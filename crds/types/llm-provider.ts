@@ -1,7 +1,7 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
 import { providerTypes } from "./provider-types.generated.ts";
-import { allowedNamespaces, day, decimal, duration, modelName, secretKeyRef, statusBase } from "./scalars.ts";
+import { allowedNamespaces, day, decimal, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 
 const price = z
   .strictObject({
@@ -33,8 +33,8 @@ export const llmProviderSpec = z
       .meta({
         cel: [
           {
-            rule: "isURL(self) && (self.startsWith('https://') || self.startsWith('http://'))",
-            message: "endpoint must be an http or https URL, such as https://llm.example.com/v1",
+            rule: "self.matches('^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+])(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?$')",
+            message: "endpoint must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
           },
         ],
       })
@@ -58,53 +58,56 @@ export const llmProviderSpec = z
       .describe("What happens to a parameter that this provider lacks and that does not change the meaning of the request."),
     timeouts: z
       .strictObject({
-        connect: duration.default("10s").describe("To establish a connection, TLS included."),
-        response: duration.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
-        firstToken: duration.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
-        idle: duration.default("60s").describe("Between two reads of a streamed answer."),
-        total: duration.default("30m").describe("For the whole answer."),
+        connect: timer.default("10s").describe("To establish a connection, TLS included."),
+        response: timer.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
+        firstToken: timer.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
+        idle: timer.default("60s").describe("Between two reads of a streamed answer."),
+        total: timer.default("30m").describe("For the whole answer."),
       })
-      .prefault({}),
+      .prefault({})
+      .describe("How long each part of a call may take."),
     retry: z
       .strictObject({
         attempts: z.int().min(1).max(10).default(2).describe("Attempts at this provider, the first one included."),
-        initialDelay: duration.default("200ms"),
-        maxDelay: duration.default("5s"),
-        multiplier: z.int().min(1).max(10).default(2),
+        initialDelay: timer.default("200ms").describe("Wait before the second attempt."),
+        maxDelay: timer.default("5s").describe("Longest wait between two attempts."),
+        multiplier: z.int().min(1).max(10).default(2).describe("Each wait is the one before times this."),
         jitter: z
           .string()
           .max(6)
-          .regex(/^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/)
+          .regex(/^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/, 'must be a share in quotes from 0 to 1, such as "0.2"')
           .default("0.2")
           .describe("Share of each delay that is random, 0 to 1."),
       })
-      .prefault({}),
+      .prefault({})
+      .describe("Repeated attempts at this provider, before the first byte reached the caller."),
     circuitBreaker: z
       .strictObject({
         failureThreshold: z.int().min(1).max(1000).default(5).describe("Consecutive failures that open the breaker."),
         successThreshold: z.int().min(1).max(100).default(2).describe("Successes in half-open state that close it."),
-        openFor: duration.default("30s").describe("Time without calls before trials are let through."),
+        openFor: timer.default("30s").describe("Time without calls before trials are let through."),
         halfOpenRequests: z.int().min(1).max(100).default(3).describe("Trials at once in half-open state."),
       })
-      .prefault({}),
+      .prefault({})
+      .describe("Leaves a failing provider alone for a while."),
     healthCheck: z
       .strictObject({
         path: z
           .string()
           .min(1)
           .max(256)
-          .regex(/^\/[!-~]*$/)
+          .regex(/^\/[!-~]*$/, "must be a path that begins with /")
           .describe("Path below the endpoint's base URL."),
-        interval: duration.default("30s"),
-        timeout: duration.default("10s"),
-        expectedStatus: z.int().min(100).max(599).default(200),
+        interval: timer.default("30s").describe("Time from one probe to the next."),
+        timeout: timer.default("10s").describe("A probe that takes longer has failed."),
+        expectedStatus: z.int().min(100).max(599).default(200).describe("HTTP status of a healthy answer."),
       })
       .optional()
       .describe("Active probing; absent: health is judged by the traffic alone."),
     quota: z
       .strictObject({
-        requestsPerMinute: z.int().min(1).max(1_000_000_000).optional(),
-        tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional(),
+        requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),
+        tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens that it takes in a minute."),
       })
       .optional()
       .describe("What the provider allows; traffic moves on before it refuses."),

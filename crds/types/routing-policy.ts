@@ -1,6 +1,6 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
-import { allowedNamespaces, duration, modelName, namespaceName, objectName, statusBase, subject } from "./scalars.ts";
+import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
 const match = z
   .strictObject({
@@ -15,7 +15,7 @@ const match = z
       .string()
       .min(2)
       .max(128)
-      .regex(/^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/)
+      .regex(/^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/, "must be a path in lower case that doesn't end in /, such as /chat")
       .optional()
       .meta({
         cel: [{ rule: "self != '/v1' && !self.startsWith('/v1/')", message: "pathPrefix must not lie under /v1, which serves every policy without a prefix" }],
@@ -42,8 +42,16 @@ const access = z
   })
   .describe("Who may call.");
 
+const callers = "Belongs to the caller: refused here.";
+
+/** A CEL rule sees only fields that the schema declares, hence those that are refused. */
 const parameters = z
-  .looseObject({})
+  .looseObject({
+    messages: z.array(z.looseObject({})).max(1024).meta({ listType: "atomic" }).optional().describe(callers),
+    input: z.string().max(32_768).optional().describe(callers),
+    prompt: z.string().max(32_768).optional().describe(callers),
+    stream: z.boolean().optional().describe(callers),
+  })
   .describe("Request parameters as in the body of a call, such as temperature and max_tokens.")
   .meta({
     cel: [
@@ -61,8 +69,8 @@ const request = z
     prompts: z
       .array(
         z.strictObject({
-          role: z.enum(["system", "developer", "user"]).default("system"),
-          position: z.enum(["Prepend", "Append"]).default("Prepend"),
+          role: z.enum(["system", "developer", "user"]).default("system").describe("Role of the message."),
+          position: z.enum(["Prepend", "Append"]).default("Prepend").describe("Before or after the caller's messages."),
           content: z.string().min(1).max(32_768).describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
         }),
       )
@@ -74,7 +82,7 @@ const request = z
   .describe("How requests are shaped.");
 
 const providerRef = z.strictObject({
-  name: objectName,
+  name: objectName.describe("Name of the LLMProvider."),
   namespace: namespaceName.optional().describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
 });
 
@@ -89,19 +97,15 @@ const target = z.strictObject({
 const when = z
   .strictObject({
     tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key has one of these tags."),
-    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
-    teams: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
-    users: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }),
+    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key has one of these roles."),
+    teams: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key belongs to one of these teams."),
+    users: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key belongs to one of these users."),
     models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The model asked for."),
     headers: z
       .array(
         z.strictObject({
-          name: z
-            .string()
-            .min(1)
-            .max(64)
-            .regex(/^[a-z0-9-]+$/),
-          value: z.string().min(1).max(256),
+          name: headerName.describe("Name in lower case."),
+          value: z.string().min(1).max(256).describe("Value, exactly."),
         }),
       )
       .min(1)
@@ -110,11 +114,11 @@ const when = z
       .meta({ listType: "map", listMapKeys: ["name"] })
       .describe("Headers with exactly these values, all of them."),
     batchSize: z
-      .strictObject({ greaterThan: z.int().min(0).max(1_000_000) })
+      .strictObject({ greaterThan: z.int().min(0).max(1_000_000).describe("More than this many.") })
       .optional()
       .describe("Number of inputs of an embeddings request."),
     promptTokens: z
-      .strictObject({ greaterThan: z.int().min(0).max(100_000_000) })
+      .strictObject({ greaterThan: z.int().min(0).max(100_000_000).describe("More than this many.") })
       .optional()
       .describe("Estimated length of the prompt in tokens."),
   })
@@ -122,24 +126,22 @@ const when = z
 
 const routing = z
   .strictObject({
-    strategy: z.enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"]).default("Priority"),
-    targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }),
+    strategy: z
+      .enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"])
+      .default("Priority")
+      .describe("How a target is chosen among those that are healthy."),
+    targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }).describe("Where requests can go."),
     fallbackOn: z
       .array(z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]))
       .max(8)
       .default(["RateLimited", "Unavailable", "Timeout", "ServerError"])
       .meta({ listType: "set" })
       .describe("Failures that move a request to the next target, before the first byte reached the caller. Empty: never."),
-    slowAfter: duration.optional().describe("A first token later than this moves the request to the next target."),
+    slowAfter: timer.optional().describe("A first token later than this moves the request to the next target."),
     affinity: z
       .strictObject({
-        by: z.enum(["User", "ApiKey", "Header"]),
-        header: z
-          .string()
-          .min(1)
-          .max(64)
-          .regex(/^[a-z0-9-]+$/)
-          .optional(),
+        by: z.enum(["User", "ApiKey", "Header"]).describe("What tells callers apart."),
+        header: headerName.optional().describe("Header by whose value callers are told apart."),
       })
       .meta({ cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }] })
       .optional()

@@ -1,0 +1,102 @@
+/** What zod found wrong, in words that say how to mend it. Values are not repeated: one of them could be a secret. */
+import type { z } from "zod";
+import { nearest } from "./nearest.ts";
+import type { Path } from "./rules.ts";
+import type { Schema } from "./structural.ts";
+
+export interface SpecProblem {
+  /** Within the object, so it begins with "spec". */
+  path: Path;
+  message: string;
+  unknownField: boolean;
+}
+
+/** `spec.models[0].price`. */
+export const dotted = (path: Path): string =>
+  path.reduce<string>((text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? step : `${text}.${step}`), "");
+
+/** Names of the fields that the schema has at a path. */
+function fieldsAt(root: Schema, path: Path): string[] {
+  let at: Schema | undefined = root;
+  for (const step of path) at = typeof step === "number" ? at?.items : (at?.properties?.[step] ?? at?.additionalProperties);
+  return Object.keys(at?.properties ?? {});
+}
+
+export function unknownField(path: Path, known: readonly string[]): SpecProblem {
+  const meant = nearest(String(path.at(-1)), known);
+  const advice = meant === undefined ? "" : `; did you mean ${meant}?`;
+  return { path, message: `unknown field ${dotted(path)}${advice}`, unknownField: true };
+}
+
+function kindOfValue(value: unknown): string {
+  if (value === null) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "number") return Number.isInteger(value) ? "a number" : "a number with a fraction";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+const kindOfType: Readonly<Record<string, string>> = {
+  object: "an object",
+  record: "an object",
+  array: "a list",
+  string: "a string",
+  int: "a whole number",
+  number: "a whole number",
+  boolean: "true or false",
+};
+
+const units: Readonly<Record<string, string>> = { string: " characters", array: " entries" };
+
+function wrongType(expected: string, input: unknown): string {
+  if (input === undefined) return "is required";
+  const quote = expected === "string" && (typeof input === "number" || typeof input === "boolean") ? "; put it in quotes" : "";
+  return `must be ${kindOfType[expected] ?? expected}, but is ${kindOfValue(input)}${quote}`;
+}
+
+function wrongValue(values: readonly unknown[], input: unknown): string {
+  if (input === undefined) return "is required";
+  const names = values.map(String);
+  const meant = typeof input === "string" ? nearest(input, names) : undefined;
+  return `must be ${names.length === 1 ? "" : "one of "}${names.join(", ")}${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+}
+
+function tooSmall(origin: string, minimum: number | bigint): string {
+  if (minimum === 1 && origin in units) return "must not be empty";
+  return `must be at least ${minimum}${units[origin] ?? ""}${origin in units ? " long" : ""}`;
+}
+
+/** Given to zod for each issue; words that a schema brings along go before these. */
+export function wording(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return wrongType(issue.expected, issue.input);
+    case "invalid_value":
+      return wrongValue(issue.values, issue.input);
+    case "too_small":
+      return tooSmall(issue.origin, issue.minimum);
+    case "too_big":
+      return `must be at most ${issue.maximum}${units[issue.origin] ?? ""}${issue.origin in units ? " long" : ""}`;
+    case "invalid_format":
+      return `must match ${String((issue as { pattern?: string }).pattern)}`;
+    case "invalid_key":
+      return `has a key that is not allowed: ${(issue.issues ?? []).map((one) => one.message).join(", ")}`;
+    default:
+      return undefined;
+  }
+}
+
+/** One problem for each field: an empty string that also fails its pattern is told once. */
+export function explain(schema: Schema, issues: readonly z.core.$ZodIssue[]): SpecProblem[] {
+  const found = new Map<string, SpecProblem>();
+  const keep = (problem: SpecProblem): void => {
+    const place = dotted(problem.path);
+    if (!found.has(place)) found.set(place, problem);
+  };
+  for (const issue of issues) {
+    const within = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
+    const path = ["spec", ...within];
+    if (issue.code !== "unrecognized_keys") keep({ path, message: `${dotted(path)} ${issue.message}`, unknownField: false });
+    else for (const key of issue.keys) keep(unknownField([...path, key], fieldsAt(schema, within)));
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,27 @@
+/** The word that a misspelt one was meant to be. */
+
+/** Levenshtein distance: single letters inserted, removed or replaced. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(replaced, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}
+
+/** The nearest of `words`, case aside, or undefined where none is near: at most a third of the letters may differ. */
+export function nearest(word: string, words: readonly string[]): string | undefined {
+  if (word.length > 64) return undefined;
+  const limit = Math.max(1, Math.floor(word.length / 3));
+  let best: { word: string; distance: number } | undefined;
+  for (const candidate of words) {
+    const found = distance(word.toLowerCase(), candidate.toLowerCase());
+    if (found <= limit && (best === undefined || found < best.distance)) best = { word: candidate, distance: found };
+  }
+  return best?.word;
+}
