@@ -1,0 +1,76 @@
+/** Talking to the API server: a thin layer over client-node, in the few verbs that the operator needs. */
+import {
+  ApiException,
+  CoordinationV1Api,
+  CoreV1Api,
+  CustomObjectsApi,
+  DiscoveryV1Api,
+  EventsV1Api,
+  KubeConfig,
+  type KubernetesObject,
+  KubernetesObjectApi,
+  PatchStrategy,
+  setHeaderOptions,
+} from "@kubernetes/client-node";
+
+/** The one name under which the operator owns fields. */
+export const fieldManager = "sluice-operator";
+
+export interface Cluster {
+  config: KubeConfig;
+  core: CoreV1Api;
+  custom: CustomObjectsApi;
+  discovery: DiscoveryV1Api;
+  events: EventsV1Api;
+  coordination: CoordinationV1Api;
+  /** Server-side apply with force: for objects that are the operator's own. */
+  apply(object: KubernetesObject & Record<string, unknown>): Promise<void>;
+  /** Server-side apply of a custom object's status. */
+  applyStatus(plural: string, object: KubernetesObject & Record<string, unknown>): Promise<void>;
+}
+
+const asApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
+export const asMerge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
+
+export function loadConfig(kubeconfig: string | null): KubeConfig {
+  const config = new KubeConfig();
+  if (kubeconfig !== null) config.loadFromFile(kubeconfig);
+  else config.loadFromDefault();
+  return config;
+}
+
+export function connect(config: KubeConfig): Cluster {
+  const objects = KubernetesObjectApi.makeApiClient(config);
+  const custom = config.makeApiClient(CustomObjectsApi);
+  return {
+    config,
+    core: config.makeApiClient(CoreV1Api),
+    custom,
+    discovery: config.makeApiClient(DiscoveryV1Api),
+    events: config.makeApiClient(EventsV1Api),
+    coordination: config.makeApiClient(CoordinationV1Api),
+    async apply(object) {
+      await objects.patch(object as never, undefined, undefined, fieldManager, true, PatchStrategy.ServerSideApply);
+    },
+    async applyStatus(plural, object) {
+      const [group = "", version = ""] = (object.apiVersion ?? "").split("/");
+      const { namespace = "", name = "" } = object.metadata ?? {};
+      await custom.patchNamespacedCustomObjectStatus({ group, version, namespace, plural, name, body: object, fieldManager, force: true }, asApply);
+    },
+  };
+}
+
+/** HTTP status of a failed call; 0 where none came. */
+export function statusCode(cause: unknown): number {
+  return cause instanceof ApiException ? cause.code : 0;
+}
+
+/** The answer, or null where the object is not there. */
+export async function orNull<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (cause) {
+    if (statusCode(cause) === 404) return null;
+    throw cause;
+  }
+}

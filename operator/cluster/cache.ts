@@ -1,0 +1,67 @@
+/**
+ * Caches of objects, kept by list and watch. client-node's informers give up on most errors, so each is started anew
+ * with a growing pause; until its next list succeeds a cache goes on answering with what it knew.
+ */
+import { type KubernetesListObject, type KubernetesObject, makeInformer } from "@kubernetes/client-node";
+import type { Cluster } from "./api.ts";
+
+export interface ObjectCache<T extends KubernetesObject> {
+  /** The first list has succeeded. */
+  synced(): boolean;
+  list(): readonly T[];
+  stop(): Promise<void>;
+}
+
+const firstPauseMs = 500;
+const longestPauseMs = 30_000;
+
+export function objectCache<T extends KubernetesObject>(
+  cluster: Cluster,
+  path: string,
+  list: () => Promise<KubernetesListObject<T>>,
+  changed: () => void,
+  failed: (path: string, cause: unknown) => void,
+): ObjectCache<T> {
+  let synced = false;
+  let known: readonly T[] = [];
+  let pauseMs = firstPauseMs;
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+  const listAndNote = async (): Promise<KubernetesListObject<T>> => {
+    const answer = await list();
+    pauseMs = firstPauseMs;
+    synced = true;
+    // The informer tells of objects that it sees, not of an empty list.
+    queueMicrotask(refresh);
+    return answer;
+  };
+  const informer = makeInformer<T>(cluster.config, path, listAndNote);
+  function refresh(): void {
+    known = informer.list();
+    changed();
+  }
+  const again = (cause: unknown): void => {
+    if (stopped || timer) return;
+    failed(path, cause);
+    timer = setTimeout(() => {
+      timer = null;
+      start();
+    }, pauseMs);
+    pauseMs = Math.min(longestPauseMs, pauseMs * 2);
+  };
+  const start = (): void => {
+    informer.start().catch(again);
+  };
+  for (const verb of ["add", "update", "delete"] as const) informer.on(verb, refresh);
+  informer.on("error", again);
+  start();
+  return {
+    synced: () => synced,
+    list: () => known,
+    async stop() {
+      stopped = true;
+      if (timer) clearTimeout(timer);
+      await informer.stop();
+    },
+  };
+}

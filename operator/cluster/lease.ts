@@ -1,0 +1,104 @@
+/** Leader election by a Lease, as client-go does it: who holds it renews it; when it runs out, another takes it. */
+import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
+import { type Cluster, orNull, statusCode } from "./api.ts";
+
+export interface LeaseTimes {
+  /** For how long others wait after the last renewal. */
+  durationMs: number;
+  /** A leader that could not renew for this long gives up. */
+  renewDeadlineMs: number;
+  retryMs: number;
+}
+
+/** What is seen of a Lease, on the observer's own clock, so that clocks of two machines need not agree. */
+export interface Observed {
+  holder: string;
+  /** Changes with each renewal. */
+  version: string;
+  sinceMs: number;
+}
+
+/** Pure: whether `me` may take or renew the lease now. */
+export function mayHold(me: string, seen: Observed | null, nowMs: number, times: LeaseTimes): boolean {
+  return seen === null || seen.holder === me || seen.holder === "" || nowMs - seen.sinceMs >= times.durationMs;
+}
+
+export interface Election {
+  leading(): boolean;
+  /** Gives the lease back, so that another need not wait. */
+  stop(): Promise<void>;
+}
+
+export function elect(
+  cluster: Cluster,
+  options: { namespace: string; name: string; identity: string; times: LeaseTimes; nowMs(): number; changed(leading: boolean): void },
+): Election {
+  const { namespace, name, identity, times, nowMs } = options;
+  let leading = false;
+  let renewedMs = 0;
+  let seen: Observed | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+
+  const become = (now: boolean): void => {
+    if (leading === now) return;
+    leading = now;
+    options.changed(now);
+  };
+  const observe = (lease: V1Lease | null): void => {
+    const holder = lease?.spec?.holderIdentity ?? "";
+    const version = lease?.metadata?.resourceVersion ?? "";
+    if (lease === null) seen = null;
+    else if (seen?.version !== version) seen = { holder, version, sinceMs: nowMs() };
+  };
+  const write = async (lease: V1Lease | null, holder: string): Promise<void> => {
+    const fresh = lease?.spec?.holderIdentity !== holder;
+    const time = new V1MicroTime(nowMs());
+    const spec = {
+      ...lease?.spec,
+      holderIdentity: holder,
+      leaseDurationSeconds: Math.max(1, Math.ceil(times.durationMs / 1000)),
+      renewTime: time,
+      ...(fresh ? { acquireTime: time, leaseTransitions: (lease?.spec?.leaseTransitions ?? -1) + 1 } : {}),
+    };
+    if (lease === null) await cluster.coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
+    else await cluster.coordination.replaceNamespacedLease({ namespace, name, body: { metadata: lease.metadata ?? { name }, spec } });
+  };
+  const turn = async (): Promise<void> => {
+    const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
+    observe(lease);
+    if (!mayHold(identity, seen, nowMs(), times)) {
+      become(false);
+      return;
+    }
+    await write(lease, identity);
+    renewedMs = nowMs();
+    become(true);
+  };
+  const loop = async (): Promise<void> => {
+    try {
+      await turn();
+    } catch (cause) {
+      // Somebody else was quicker, or the API server is away: a leader lasts as long as its deadline.
+      if (statusCode(cause) === 409) become(false);
+      if (leading && nowMs() - renewedMs >= times.renewDeadlineMs) become(false);
+    }
+    if (!stopped) timer = setTimeout(() => void loop(), times.retryMs);
+  };
+  void loop();
+  return {
+    leading: () => leading && nowMs() - renewedMs < times.renewDeadlineMs,
+    async stop() {
+      stopped = true;
+      if (timer) clearTimeout(timer);
+      if (!leading) return;
+      become(false);
+      try {
+        const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
+        if (lease?.spec?.holderIdentity === identity) await write(lease, "");
+      } catch {
+        // It runs out by itself.
+      }
+    },
+  };
+}

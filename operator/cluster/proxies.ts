@@ -1,0 +1,61 @@
+/** The proxies: where their status ports are, which revision each serves, and how kubelet is told to hurry. */
+import type { V1EndpointSlice } from "@kubernetes/client-node";
+import type { OperatorSettings } from "../settings.ts";
+import { asMerge, type Cluster } from "./api.ts";
+
+const askTimeoutMs = 1_000;
+
+/** Pure: status URLs of the ready endpoints. */
+export function statusUrls(slices: readonly V1EndpointSlice[]): string[] {
+  const urls = new Set<string>();
+  for (const slice of slices) {
+    const port = slice.ports?.[0]?.port;
+    if (port === undefined) continue;
+    for (const endpoint of slice.endpoints ?? []) {
+      if (endpoint.conditions?.ready === false) continue;
+      for (const address of endpoint.addresses) urls.add(`http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`);
+    }
+  }
+  return [...urls].sort();
+}
+
+async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<string[]> {
+  if (settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls;
+  const slices = await cluster.discovery.listNamespacedEndpointSlice({
+    namespace: settings.namespace,
+    labelSelector: `kubernetes.io/service-name=${settings.proxyStatusService}`,
+  });
+  return statusUrls(slices.items);
+}
+
+/** The revision that a proxy serves; null where it does not answer or has none. */
+async function revisionAt(url: string): Promise<{ ready: boolean; revision: string | null } | null> {
+  try {
+    const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(askTimeoutMs) });
+    const body = (await response.json()) as { ready?: unknown; revision?: unknown };
+    return { ready: body.ready === true, revision: typeof body.revision === "string" ? body.revision : null };
+  } catch {
+    return null;
+  }
+}
+
+/** How many of the proxies that answer and are ready serve the revision. */
+export async function countLive(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<{ live: number; total: number }> {
+  const urls = await findUrls(cluster, settings);
+  const answers = await Promise.all(urls.map(revisionAt));
+  // A proxy outside the cluster that is down takes no traffic; one in the endpoints that does not answer still counts.
+  const outside = settings.proxyStatusUrls.length > 0;
+  const counted = answers.filter((answer) => (answer === null ? !outside : answer.ready || answer.revision !== null));
+  return { live: counted.filter((answer) => answer?.revision === revision).length, total: counted.length };
+}
+
+/** Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. */
+export async function nudge(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<void> {
+  const pods = await cluster.core.listNamespacedPod({ namespace: settings.namespace, labelSelector: settings.proxySelector });
+  const body = { metadata: { annotations: { "sluice.dev/revision": revision } } };
+  await Promise.all(
+    pods.items.map((pod) =>
+      cluster.core.patchNamespacedPod({ namespace: settings.namespace, name: pod.metadata?.name ?? "", body }, asMerge).catch(() => undefined),
+    ),
+  );
+}

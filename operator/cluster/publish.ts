@@ -1,0 +1,101 @@
+/**
+ * Writes what proxies read: the credentials Secret first, then the shards, and the manifest last, each only where it
+ * differs from what is there. What the live revision no longer names is removed once every proxy has moved on.
+ */
+import { Buffer } from "node:buffer";
+import { randomBytes } from "node:crypto";
+import { sha256Hex } from "../../proxy/config/encode.ts";
+import { parseDocuments } from "../../proxy/config/parse.ts";
+import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
+import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
+import { type Cluster, orNull } from "./api.ts";
+
+const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
+
+export class Publisher {
+  readonly #cluster: Cluster;
+  readonly #namespace: string;
+  readonly #prefix: string;
+  /** Data of each ConfigMap as last read or written. */
+  #maps = new Map<string, Record<string, string>>();
+  #secret: Record<string, string> = {};
+
+  constructor(cluster: Cluster, namespace: string, prefix: string) {
+    this.#cluster = cluster;
+    this.#namespace = namespace;
+    this.#prefix = prefix;
+  }
+
+  /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
+  async read(): Promise<void> {
+    const namespace = this.#namespace;
+    const names = configMapNames(this.#prefix);
+    const found = await Promise.all(names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))));
+    this.#maps = new Map(names.flatMap((name, at) => (found[at] ? [[name, found[at].data ?? {}] as const] : [])));
+    const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name: credentialsSecretName(this.#prefix) }));
+    this.#secret = { ...secret?.data };
+  }
+
+  /** What the published objects hold now, if it is whole. */
+  previous(): RenderedConfig | null {
+    const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
+    const parsed = parseDocuments(files);
+    return parsed.ok ? parsed.config : null;
+  }
+
+  /** The HMAC key of all digests: made once, kept in the credentials Secret. */
+  async pepper(): Promise<Uint8Array> {
+    const held = this.#secret["pepper"];
+    if (held !== undefined) return Buffer.from(held, "base64");
+    const pepper = randomBytes(32);
+    await this.#applySecret({ ...this.#secret, pepper: pepper.toString("base64") });
+    return pepper;
+  }
+
+  pepperId(pepper: Uint8Array): string {
+    return sha256Hex(pepper);
+  }
+
+  async #applySecret(data: Record<string, string>): Promise<void> {
+    const metadata = { name: credentialsSecretName(this.#prefix), namespace: this.#namespace, labels };
+    await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
+    this.#secret = data;
+  }
+
+  async #applyMap(name: string, data: Record<string, string>): Promise<void> {
+    await this.#cluster.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: this.#namespace, labels }, data });
+    this.#maps.set(name, data);
+  }
+
+  /** Number of objects written. `values`: digest → clear credential. */
+  async publish(published: PublishedConfig, values: ReadonlyMap<string, string>): Promise<number> {
+    let written = 0;
+    const wanted = { ...this.#secret };
+    for (const [digest, value] of values) {
+      const name = `cred-${digest.slice(0, 40)}`;
+      if (published.manifest.credentials.includes(name)) wanted[name] = Buffer.from(value).toString("base64");
+    }
+    if (Object.keys(wanted).some((name) => wanted[name] !== this.#secret[name])) {
+      await this.#applySecret(wanted);
+      written++;
+    }
+    for (const [name, data] of configMapsOf(this.#prefix, published)) {
+      const now = this.#maps.get(name);
+      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key])) continue;
+      await this.#applyMap(name, data);
+      written++;
+    }
+    return written;
+  }
+
+  /** Credentials and shards that the live revision does not name. To be called when every proxy is at it. */
+  async tidy(published: PublishedConfig): Promise<void> {
+    const needed = new Set(["pepper", ...published.manifest.credentials]);
+    const kept = Object.fromEntries(Object.entries(this.#secret).filter(([name]) => needed.has(name)));
+    if (Object.keys(kept).length < Object.keys(this.#secret).length) await this.#applySecret(kept);
+    const live = configMapsOf(this.#prefix, published);
+    for (const [name, data] of this.#maps) {
+      if (!live.has(name) && Object.keys(data).length > 0) await this.#applyMap(name, {});
+    }
+  }
+}

@@ -1,0 +1,66 @@
+/** Verdicts → status and Events. Written only where something changed. */
+import { isDeepStrictEqual } from "node:util";
+import { V1MicroTime } from "@kubernetes/client-node";
+import { apiVersion } from "../../crds/kinds.ts";
+import { type Condition, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
+import type { Verdict } from "../compile/verdict.ts";
+import type { WorldObject } from "../compile/world.ts";
+import { type Cluster, fieldManager, statusCode } from "./api.ts";
+import { pluralOf } from "./world.ts";
+
+export interface Transition {
+  condition: Condition;
+  /** false: normal. true: something is wrong. */
+  warning: boolean;
+}
+
+/** Pure: conditions whose status or reason is news, as far as anyone should hear of it. */
+export function transitions(before: readonly Condition[], after: readonly Condition[]): Transition[] {
+  return after.flatMap((condition) => {
+    const old = before.find((one) => one.type === condition.type);
+    const pending = condition.reason === "Pending" || (condition.type === "Expired" && condition.status === "False");
+    if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
+    const warning = (condition.status === "False") !== (condition.type === "Expired");
+    // A new object that is simply fine is told of once, by Programmed.
+    if (old === undefined && !warning && condition.type !== "Programmed") return [];
+    return [{ condition, warning }];
+  });
+}
+
+async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: Transition, nowMs: number): Promise<void> {
+  const { meta, kind } = verdict;
+  await cluster.events.createNamespacedEvent({
+    namespace: meta.namespace,
+    body: {
+      metadata: { generateName: `${meta.name.slice(0, 40)}.`, namespace: meta.namespace },
+      action: condition.type,
+      eventTime: new V1MicroTime(nowMs),
+      note: `${condition.type}=${condition.status}: ${condition.message}`.slice(0, 1024),
+      reason: condition.reason,
+      regarding: { apiVersion, kind, name: meta.name, namespace: meta.namespace, uid: meta.uid },
+      reportingController: "sluice.dev/operator",
+      reportingInstance: fieldManager,
+      type: warning ? "Warning" : "Normal",
+    },
+  });
+}
+
+/** The status that an object should carry; null where it carries it already. Pure. */
+export function newStatus(verdict: Verdict, object: WorldObject, state: Programmed, nowMs: number): Record<string, unknown> | null {
+  const status = statusOf(verdict, state, object.status, nowMs);
+  return isDeepStrictEqual(status, object.status) ? null : status;
+}
+
+/** true where the object was still there. */
+export async function report(cluster: Cluster, verdict: Verdict, object: WorldObject, status: Record<string, unknown>, nowMs: number): Promise<boolean> {
+  const { meta, kind } = verdict;
+  try {
+    await cluster.applyStatus(pluralOf(kind), { apiVersion, kind, metadata: { name: meta.name, namespace: meta.namespace }, status });
+  } catch (cause) {
+    if (statusCode(cause) === 404) return false;
+    throw cause;
+  }
+  const news = transitions(previousConditions(object.status), status["conditions"] as Condition[]);
+  await Promise.all(news.map((one) => tell(cluster, verdict, one, nowMs)));
+  return true;
+}

@@ -1,0 +1,67 @@
+/** All reads of the cluster, behind one object: caches of the four kinds and of Namespaces, Secrets by name. */
+import type { KubernetesListObject, V1Namespace } from "@kubernetes/client-node";
+import { group, kindNames, version } from "../../crds/kinds.ts";
+import type { World, WorldObject } from "../compile/world.ts";
+import type { OperatorSettings } from "../settings.ts";
+import { type Cluster, orNull } from "./api.ts";
+import { type ObjectCache, objectCache } from "./cache.ts";
+import { makeKey, missingKeys } from "./keys.ts";
+import { SecretReader } from "./secrets.ts";
+import { type CustomObject, pluralOf, secretRefs, worldObject, worldOf } from "./world.ts";
+
+export interface ClusterSource {
+  /** Every cache has been filled once; before that an empty world must not be published. */
+  synced(): boolean;
+  read(pepper: Uint8Array): Promise<{ world: World; values: Map<string, string>; objects: WorldObject[] }>;
+  invalidate(): void;
+  stop(): Promise<void>;
+}
+
+export function clusterSource(
+  cluster: Cluster,
+  settings: OperatorSettings,
+  changed: () => void,
+  failed: (path: string, cause: unknown) => void,
+): ClusterSource {
+  const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
+  const caches = kindNames.flatMap((kind) =>
+    places.map((namespace) => {
+      const plural = pluralOf(kind);
+      const path = namespace === null ? `/apis/${group}/${version}/${plural}` : `/apis/${group}/${version}/namespaces/${namespace}/${plural}`;
+      const list = (): Promise<KubernetesListObject<CustomObject>> =>
+        namespace === null
+          ? cluster.custom.listClusterCustomObject({ group, version, plural })
+          : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace });
+      return { kind, cache: objectCache<CustomObject>(cluster, path, list, changed, failed) };
+    }),
+  );
+  const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace(), changed, failed);
+  const secrets = new SecretReader(cluster, changed);
+  return {
+    synced: () => namespaces.synced() && caches.every(({ cache }) => cache.synced()),
+    async read(pepper) {
+      const objects = caches.flatMap(({ kind, cache }) => cache.list().map((object) => worldObject(kind, object)));
+      const refs = secretRefs(objects);
+      let known = await secrets.read(refs);
+      const missing = missingKeys(objects, known);
+      for (const one of missing) await makeMissing(cluster, one, settings.baseURL);
+      if (missing.length > 0) {
+        secrets.invalidate();
+        known = await secrets.read(refs);
+      }
+      return { ...worldOf(objects, namespaces.list(), known, pepper), objects };
+    },
+    invalidate: () => secrets.invalidate(),
+    async stop() {
+      secrets.stop();
+      await Promise.all([...caches.map(({ cache }) => cache.stop()), namespaces.stop()]);
+    },
+  };
+}
+
+/** Looks once more before it writes: what was read may be old. */
+async function makeMissing(cluster: Cluster, missing: ReturnType<typeof missingKeys>[number], baseURL: string): Promise<void> {
+  const { namespace } = missing.object.meta;
+  const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: missing.secret }));
+  if (there?.data?.[missing.key] === undefined) await makeKey(cluster, missing, there !== null, baseURL);
+}

@@ -1,0 +1,36 @@
+/**
+ * The form of an API key that Sluice makes: `slc_`, 43 characters of base62 (256 random bits), and 6 characters of
+ * checksum, so that a scanner can tell a real one and a typing error is told apart from an unknown key. Pure.
+ */
+import { createHash } from "node:crypto";
+
+const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const bodyLength = 43;
+const checksumLength = 6;
+
+function base62(bytes: Uint8Array, length: number): string {
+  let value = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  let text = "";
+  for (let at = 0; at < length; at++) {
+    text = digits[Number(value % 62n)] + text;
+    value /= 62n;
+  }
+  return text;
+}
+
+function checksum(body: string): string {
+  return base62(createHash("sha256").update(`slc_${body}`).digest().subarray(0, 8), checksumLength);
+}
+
+/** `random` must be 32 bytes from a cryptographic source. */
+export function mintKey(random: Uint8Array): string {
+  if (random.length !== 32) throw new RangeError("a key needs 32 random bytes");
+  const body = base62(random, bodyLength);
+  return `slc_${body}${checksum(body)}`;
+}
+
+/** Whether a text has the form of a key and its checksum is right. */
+export function wellFormedKey(text: string): boolean {
+  const body = /^slc_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/.exec(text);
+  return body !== null && checksum(body[1] ?? "") === body[2];
+}

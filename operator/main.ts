@@ -1,0 +1,204 @@
+/** `sluice operator`: composes the control plane and runs it until told to stop. */
+
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { KubeConfig } from "@kubernetes/client-node";
+import fastify, { type FastifyInstance } from "fastify";
+import { pino } from "pino";
+import { connect, loadConfig, statusCode } from "./cluster/api.ts";
+import { elect } from "./cluster/lease.ts";
+import { Publisher } from "./cluster/publish.ts";
+import { clusterSource } from "./cluster/source.ts";
+import { type OperatorMetrics, operatorMetrics } from "./metrics.ts";
+import { type Reconciler, reconcile } from "./reconcile.ts";
+import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings.ts";
+
+export interface RunningOperator {
+  statusUrl: string;
+  leading(): boolean;
+  stop(): Promise<void>;
+}
+
+/** How soon another look follows while proxies are on their way to a revision, and after a failure. */
+const followUpMs = 300;
+const firstRetryMs = 500;
+const longestRetryMs = 15_000;
+/** Changes that come together are compiled together. */
+const settleMs = 50;
+
+/** Runs passes one at a time: at once when something changed, again until proxies follow, and at every resync. */
+class Loop {
+  readonly #run: (resync: boolean) => Promise<boolean>;
+  readonly #resyncMs: number;
+  readonly #failed: (cause: unknown) => void;
+  #timer: NodeJS.Timeout | null = null;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #retryMs = firstRetryMs;
+  #lastResyncMs = 0;
+
+  constructor(run: (resync: boolean) => Promise<boolean>, resyncMs: number, failed: (cause: unknown) => void) {
+    this.#run = run;
+    this.#resyncMs = resyncMs;
+    this.#failed = failed;
+  }
+
+  trigger(afterMs = settleMs): void {
+    if (this.#stopped) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#running = this.#pass();
+    }, afterMs);
+  }
+
+  async #pass(): Promise<void> {
+    const resync = performance.now() - this.#lastResyncMs >= this.#resyncMs;
+    let next = this.#resyncMs;
+    try {
+      const settled = await this.#run(resync);
+      if (resync) this.#lastResyncMs = performance.now();
+      if (!settled) next = followUpMs;
+      this.#retryMs = firstRetryMs;
+    } catch (cause) {
+      this.#failed(cause);
+      next = this.#retryMs;
+      this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+      this.#lastResyncMs = 0;
+    }
+    this.#running = null;
+    const soon = this.#again;
+    this.#again = false;
+    this.trigger(soon ? settleMs : next);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#running;
+  }
+}
+
+function statusServer(metrics: OperatorMetrics, ready: () => boolean): FastifyInstance {
+  const app = fastify({ logger: false });
+  app.get("/livez", async () => "ok");
+  app.get("/readyz", async (_request, reply) => {
+    if (ready()) return "ok";
+    reply.code(503);
+    return "caches are not filled yet";
+  });
+  app.get("/metrics", async (_request, reply) => {
+    reply.header("content-type", metrics.registry.contentType);
+    return metrics.registry.metrics();
+  });
+  return app;
+}
+
+export async function startOperator(settings: OperatorSettings, config: KubeConfig): Promise<RunningOperator> {
+  const log = pino({
+    level: settings.logLevel,
+    base: { name: "sluice-operator" },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
+  const metrics = operatorMetrics();
+  const cluster = connect(config);
+  const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix);
+  let loop: Loop | null = null;
+  const source = clusterSource(
+    cluster,
+    settings,
+    () => loop?.trigger(),
+    (path, cause) => {
+      metrics.watchFailed();
+      log.warn({ path, status: statusCode(cause), err: message(cause) }, "list or watch failed; starting anew");
+    },
+  );
+  const election = elect(cluster, {
+    namespace: settings.namespace,
+    name: `${settings.publishPrefix}-operator`,
+    identity: `${hostname()}_${randomUUID()}`,
+    times: settings.lease,
+    nowMs: Date.now,
+    changed(leading) {
+      metrics.leading(leading);
+      log.info({ leading }, "leadership");
+      if (leading) {
+        fresh = true;
+        loop?.trigger(0);
+      }
+    },
+  });
+  let fresh = true;
+  let revision = "";
+  const context: Reconciler = {
+    cluster,
+    settings,
+    source,
+    publisher,
+    nowMs: Date.now,
+    leading: election.leading,
+    observe(pass) {
+      metrics.pass(pass);
+      if (pass.programmed.revision === revision) return;
+      revision = pass.programmed.revision;
+      log.info({ revision, written: pass.written, proxies: pass.programmed.total }, "published");
+    },
+  };
+  loop = new Loop(
+    async (resync) => {
+      if (!source.synced() || !election.leading()) return false;
+      if (resync || fresh) {
+        source.invalidate();
+        await publisher.read();
+        fresh = false;
+      }
+      return reconcile(context);
+    },
+    settings.resyncMs,
+    (cause) => {
+      metrics.failed();
+      fresh = true;
+      log.warn({ status: statusCode(cause), err: message(cause) }, "pass failed; trying again");
+    },
+  );
+  loop.trigger();
+  const status = statusServer(metrics, source.synced);
+  const statusUrl = await status.listen({ host: "0.0.0.0", port: settings.statusPort });
+  log.info({ status: statusUrl }, "operator running");
+  return {
+    statusUrl,
+    leading: election.leading,
+    async stop() {
+      await loop?.stop();
+      await election.stop();
+      await source.stop();
+      await status.close();
+    },
+  };
+}
+
+/** client-node puts the whole answer into its messages; the first line says enough, and an answer may quote an object. */
+function message(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0]?.slice(0, 300) ?? "";
+}
+
+export async function runOperator(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) {
+    process.stdout.write(`${operatorUsage}\n`);
+    return;
+  }
+  const { settings, kubeconfig } = await parseOperatorArguments(args);
+  const operator = await startOperator(settings, loadConfig(kubeconfig));
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  await operator.stop();
+  process.exit(0);
+}

@@ -1,0 +1,52 @@
+/** The operator's own metrics. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Compiled } from "./compile/compile.ts";
+import { isError } from "./compile/outcome.ts";
+import type { Programmed } from "./compile/status.ts";
+
+export interface OperatorMetrics {
+  registry: Registry;
+  pass(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
+  failed(): void;
+  watchFailed(): void;
+  leading(now: boolean): void;
+}
+
+export function operatorMetrics(): OperatorMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const passes = new Counter({ name: "sluice_operator_reconciles_total", help: "Passes by result.", labelNames: ["result"], registers });
+  const seconds = new Histogram({
+    name: "sluice_operator_compile_seconds",
+    help: "Time to compile everything.",
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers,
+  });
+  const writes = new Counter({ name: "sluice_operator_objects_published_total", help: "ConfigMaps and Secrets written.", registers });
+  const watches = new Counter({ name: "sluice_operator_watch_errors_total", help: "Lists and watches that failed and were started anew.", registers });
+  const objects = new Gauge({
+    name: "sluice_operator_objects",
+    help: "Objects by kind and whether they are accepted.",
+    labelNames: ["kind", "accepted"],
+    registers,
+  });
+  const proxies = new Gauge({ name: "sluice_operator_proxies", help: "Ready proxies, and those at the newest revision.", labelNames: ["state"], registers });
+  const leader = new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers });
+  return {
+    registry,
+    pass({ compileMs, written, compiled, programmed }) {
+      passes.inc({ result: "ok" });
+      seconds.observe(compileMs / 1000);
+      writes.inc(written);
+      objects.reset();
+      for (const verdict of compiled.verdicts)
+        objects.inc({ kind: verdict.kind, accepted: String(![...verdict.accepted, ...verdict.resolvedRefs].some(isError)) });
+      proxies.set({ state: "ready" }, programmed.total);
+      proxies.set({ state: "current" }, programmed.live);
+    },
+    failed: () => passes.inc({ result: "error" }),
+    watchFailed: () => watches.inc(),
+    leading: (now) => leader.set(now ? 1 : 0),
+  };
+}

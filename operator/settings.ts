@@ -1,0 +1,56 @@
+/** Settings of the operator: one file (a mounted ConfigMap), then flags; parsed here, once. */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { parse } from "yaml";
+import { z } from "zod";
+
+export const operatorSettings = z.strictObject({
+  /** Where the operator, the proxies and the published objects are. */
+  namespace: z.string().min(1),
+  /** Prefix of the published objects' names. */
+  publishPrefix: z.string().min(1).default("sluice"),
+  /** Headless Service whose endpoints are the proxies' status ports. */
+  proxyStatusService: z.string().default("sluice-proxy-status"),
+  /** Status URLs of proxies outside the cluster, asked instead of the Service's endpoints. */
+  proxyStatusUrls: z.array(z.url()).default([]),
+  /** Labels of the proxies' Pods, which are nudged after a publish. */
+  proxySelector: z.string().default("app.kubernetes.io/component=proxy"),
+  /** Namespaces whose objects count; empty for all. */
+  watchNamespaces: z.array(z.string()).default([]),
+  /** Namespaces whose policies may be offered to other namespaces' keys. */
+  sharingNamespaces: z.array(z.string()).default([]),
+  /** Written beside each key that the operator makes. */
+  baseURL: z.string().default(""),
+  maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
+  /** How often everything is compared anew, in milliseconds. */
+  resyncMs: z.int().min(500).default(15_000),
+  statusPort: z.int().min(0).max(65_535).default(8081),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  /** Lease times in milliseconds. */
+  lease: z.strictObject({ durationMs: z.int().default(15_000), renewDeadlineMs: z.int().default(10_000), retryMs: z.int().default(2_000) }).prefault({}),
+});
+export type OperatorSettings = z.output<typeof operatorSettings>;
+
+export const operatorUsage = `sluice operator: watch objects, compile, publish, report status
+
+  --settings FILE     settings as YAML (default /etc/sluice/operator.yaml)
+  --kubeconfig FILE   cluster to talk to (default: the Pod's own, else ~/.kube/config)
+  --status-port N     probes and metrics (default 8081; 0 picks one)`;
+
+export interface OperatorArguments {
+  settings: OperatorSettings;
+  kubeconfig: string | null;
+}
+
+export async function parseOperatorArguments(args: readonly string[]): Promise<OperatorArguments> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { settings: { type: "string", default: "/etc/sluice/operator.yaml" }, kubeconfig: { type: "string" }, "status-port": { type: "string" } },
+  });
+  const given = (parse(await readFile(values.settings, "utf8")) ?? {}) as Record<string, unknown>;
+  if (values["status-port"] !== undefined) given["statusPort"] = Number(values["status-port"]);
+  const parsed = operatorSettings.safeParse(given);
+  if (parsed.success) return { settings: parsed.data, kubeconfig: values.kubeconfig ?? null };
+  const issue = parsed.error.issues[0];
+  throw new Error(`${values.settings}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
+}
