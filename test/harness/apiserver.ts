@@ -129,7 +129,7 @@ function apiServerArgs(dir: string, port: number, etcdUrl: string): string[] {
 
 async function writeKeys(dir: string, adminToken: string): Promise<void> {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  await writeFile(join(dir, "service-accounts.key"), privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  await writeFile(join(dir, "service-accounts.key"), privateKey.export({ type: "sec1", format: "pem" }), { mode: 0o600 });
   await writeFile(join(dir, "tokens.csv"), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
 }
 

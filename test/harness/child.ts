@@ -38,6 +38,8 @@ export async function startChild(command: string, args: readonly string[], optio
   alive.add(child);
   child.once("exit", () => alive.delete(child));
   await once(child, "spawn");
+  // A test that fails before it stops its servers has to end all the same, and ends them as it exits.
+  child.unref();
   const running = () => child.exitCode === null && child.signalCode === null;
   return {
     pid: child.pid ?? 0,
@@ -50,6 +52,7 @@ export async function startChild(command: string, args: readonly string[], optio
 
 async function end(child: ChildProcess, signal: NodeJS.Signals, running: () => boolean): Promise<void> {
   if (!running()) return;
+  child.ref();
   const gone = once(child, "exit");
   child.kill(signal);
   const late = setTimeout(() => child.kill("SIGKILL"), graceMs);

@@ -42,9 +42,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
     await untilReady(child, () => answersPing(port, options.password), readyWithinMs);
     return child;
   };
-  let child = await launch();
+  let child = await launch().catch((error: unknown) => {
+    removeFolder(dir);
+    throw error;
+  });
   return {
-    url: `redis://${options.password ? `:${encodeURIComponent(options.password)}@` : ""}127.0.0.1:${port}`,
+    // With the user named: redis-cli takes an empty one at its word, and is refused.
+    url: `redis://${options.password ? `default:${encodeURIComponent(options.password)}@` : ""}127.0.0.1:${port}`,
     port,
     stop: async () => {
       await child.end("SIGTERM");
