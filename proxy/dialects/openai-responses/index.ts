@@ -1,0 +1,18 @@
+/** OpenAI's Responses, as far as a gateway without memory of earlier calls can translate them. */
+import type { Dialect } from "../dialect.ts";
+import { ResponsesObserver } from "./observer.ts";
+import { encodeReply } from "./reply.ts";
+import { decode, dropped } from "./request.ts";
+import { ResponsesEncoder } from "./stream.ts";
+import { decodeUsage } from "./usage.ts";
+
+export const dialect: Dialect = {
+  format: "openai.responses",
+  surface: "openai",
+  decode,
+  dropped,
+  encodeReply,
+  encoder: (context) => new ResponsesEncoder(context),
+  observer: () => new ResponsesObserver(),
+  usageOf: (body) => decodeUsage(body["usage"]),
+};

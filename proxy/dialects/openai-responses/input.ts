@@ -1,0 +1,126 @@
+/** `instructions` and `input` → canonical messages. What the assistant did in one turn is several items here and one message there. */
+import { isObject } from "../../providers/classify.ts";
+import { type ChatMessage, type ContentPart, isRefusal, type JsonObject, type Refusal } from "../canonical.ts";
+import * as is from "../check.ts";
+import { contentOf, openAiOnly, partsOf, textOf } from "./content.ts";
+import { unpackThinking } from "./thinking.ts";
+
+const roles = is.oneOf("user", "assistant", "system", "developer");
+
+class Conversation {
+  readonly messages: ChatMessage[] = [];
+  /** Images in tool results: they follow as the user's words, once all results of the turn are there. */
+  #moved: ContentPart[] = [];
+
+  #flush(): void {
+    if (this.#moved.length > 0) this.messages.push({ role: "user", content: this.#moved });
+    this.#moved = [];
+  }
+
+  #push(message: ChatMessage): void {
+    this.#flush();
+    this.messages.push(message);
+  }
+
+  /** The assistant's turn that is going on, or a new one. */
+  #turn(): ChatMessage {
+    const last = this.messages.at(-1);
+    if (last?.role === "assistant") return last;
+    const turn: ChatMessage = { role: "assistant", content: null };
+    this.#push(turn);
+    return turn;
+  }
+
+  message(item: JsonObject, param: string): Refusal | null {
+    const found = roles(item["role"], `${param}.role`);
+    if (found) return found;
+    const parts = partsOf(item["content"], `${param}.content`);
+    if (isRefusal(parts)) return parts;
+    const role = item["role"] as "user" | "assistant" | "system" | "developer";
+    if (role === "assistant") this.#said(parts);
+    else this.#push({ role, content: contentOf(parts) });
+    return null;
+  }
+
+  #said(parts: readonly ContentPart[]): void {
+    if (typeof this.messages.at(-1)?.content === "string") this.#push({ role: "assistant", content: null });
+    const turn = this.#turn();
+    turn.content = textOf(parts, "text");
+    const refused = textOf(parts, "refusal");
+    if (refused !== "") turn.refusal = refused;
+  }
+
+  functionCall(item: JsonObject, param: string): Refusal | null {
+    const found = is.first(["call_id", "name", "arguments"], (name) => is.required(item, name, is.aString, `${param}.`));
+    if (found) return found;
+    const { call_id: id, name, arguments: text } = item as { call_id: string; name: string; arguments: string };
+    const turn = this.#turn();
+    turn.tool_calls = [...(turn.tool_calls ?? []), { id, type: "function", function: { name, arguments: text } }];
+    return null;
+  }
+
+  functionCallOutput(item: JsonObject, param: string): Refusal | null {
+    const found = is.required(item, "call_id", is.aString, `${param}.`);
+    if (found) return found;
+    const parts = partsOf(item["output"], `${param}.output`);
+    if (isRefusal(parts)) return parts;
+    this.messages.push({ role: "tool", tool_call_id: item["call_id"] as string, content: textOf(parts, "text") });
+    this.#moved.push(...parts.filter((part) => part.type !== "text"));
+    return null;
+  }
+
+  /** Reasoning that OpenAI encrypted means nothing elsewhere and is left out. */
+  reasoning(item: JsonObject): Refusal | null {
+    const blocks = unpackThinking(item["encrypted_content"]);
+    const text = [item["summary"], item["content"]]
+      .flatMap((list) => (Array.isArray(list) ? list : []))
+      .filter(isObject)
+      .map((part) => (typeof part["text"] === "string" ? part["text"] : ""))
+      .join("\n");
+    if (blocks.length === 0 && text === "") return null;
+    const turn = this.#reasoningTurn();
+    if (blocks.length > 0) turn.thinking_blocks = [...(turn.thinking_blocks ?? []), ...blocks];
+    else turn.reasoning_content = (turn.reasoning_content ?? "") + text;
+    return null;
+  }
+
+  /** Reasoning comes before what it led to, so behind words or calls a new turn begins. */
+  #reasoningTurn(): ChatMessage {
+    const last = this.messages.at(-1);
+    if (last?.role === "assistant" && (last.tool_calls !== undefined || last.content !== null)) this.#push({ role: "assistant", content: null });
+    return this.#turn();
+  }
+
+  end(): ChatMessage[] {
+    this.#flush();
+    // Reasoning alone is no message that a provider takes.
+    return this.messages.filter((one) => one.role !== "assistant" || one.content !== null || one.tool_calls !== undefined);
+  }
+}
+
+type ReadItem = (conversation: Conversation, item: JsonObject, param: string) => Refusal | null;
+
+const items: Readonly<Record<string, ReadItem>> = {
+  message: (conversation, item, param) => conversation.message(item, param),
+  function_call: (conversation, item, param) => conversation.functionCall(item, param),
+  function_call_output: (conversation, item, param) => conversation.functionCallOutput(item, param),
+  reasoning: (conversation, item) => conversation.reasoning(item),
+};
+
+/** `instructions` and `input` of a body. */
+export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
+  const conversation = new Conversation();
+  const input = body["input"];
+  if (typeof body["instructions"] === "string" && body["instructions"] !== "") conversation.messages.push({ role: "system", content: body["instructions"] });
+  if (typeof input === "string") return [...conversation.messages, { role: "user", content: input }];
+  const found = is.required(body, "input", (value, param) =>
+    is.objects((item, at) => {
+      const type = typeof item["type"] === "string" ? item["type"] : "message";
+      const read = Object.hasOwn(items, type) ? items[type] : undefined;
+      return read === undefined ? openAiOnly(`${at}.type`) : read(conversation, item, at);
+    })(value, param),
+  );
+  if (found) return found;
+  const messages = conversation.end();
+  return messages.length === 0 ? is.invalid("input", "a text or a list with at least one message") : messages;
+}

@@ -1,0 +1,33 @@
+/** OpenAI's Responses stream passing through. `response.failed` is this format's own way of ending badly, so it is handed on. */
+import { isObject } from "../../providers/classify.ts";
+import type { JsonObject } from "../canonical.ts";
+import { NamedFrameObserver } from "../named-frames.ts";
+import { decodeUsage } from "./usage.ts";
+
+const terminal = ["response.completed", "response.incomplete", "response.failed"];
+const names: ReadonlySet<string> = new Set([...terminal, "error"]);
+const contentNames: ReadonlySet<string> = new Set([
+  "response.output_text.delta",
+  "response.refusal.delta",
+  "response.function_call_arguments.delta",
+  "response.reasoning_summary_text.delta",
+  "response.reasoning_text.delta",
+]);
+
+export class ResponsesObserver extends NamedFrameObserver {
+  constructor() {
+    super(names, contentNames, '"delta":"');
+  }
+
+  protected override event(name: string, body: JsonObject): boolean {
+    if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body);
+    this.usage = decodeUsage(isObject(body["response"]) ? body["response"]["usage"] : null) ?? this.usage;
+    this.ended = true;
+    return true;
+  }
+
+  #failed(error: JsonObject): false {
+    const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
+    return this.fail(message, error["code"] == null ? null : String(error["code"]));
+  }
+}

@@ -1,0 +1,138 @@
+/** A Responses body → canonical. The gateway keeps no state between calls, so what refers to earlier ones is refused. */
+import { isObject } from "../../providers/classify.ts";
+import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal, type ToolChoice } from "../canonical.ts";
+import * as is from "../check.ts";
+import { openAiOnly } from "./content.ts";
+import { decodeInput } from "./input.ts";
+
+const refuse: is.Check = (_value, param) => openAiOnly(param);
+const refuseTrue: is.Check = (value, param) => (value === false ? null : openAiOnly(param));
+
+function tool(one: JsonObject, param: string): Refusal | null {
+  if (one["type"] !== "function")
+    return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model. Leave it out, or choose a model of OpenAI.");
+  const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
+  return is.required(one, "name", is.aString, `${param}.`) ?? is.members(one, types, `${param}.`);
+}
+
+const toolChoice: is.Check = (value, param) => {
+  if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
+  if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
+  return value["type"] === "function" ? is.required(value, "name", is.aString, `${param}.`) : openAiOnly(`${param}.type`);
+};
+
+const text: is.Check = (value, param) => {
+  if (!isObject(value)) return is.invalid(param, "an object");
+  const found = is.members(value, { format: is.anObject, verbosity: is.aString }, `${param}.`);
+  const format = value["format"];
+  if (found || !isObject(format)) return found;
+  const at = `${param}.format.`;
+  const wrong = is.oneOf("text", "json_object", "json_schema")(format["type"], `${at}type`);
+  if (wrong || format["type"] !== "json_schema") return wrong;
+  return (
+    is.required(format, "name", is.aString, at) ??
+    is.required(format, "schema", is.anObject, at) ??
+    is.members(format, { strict: is.aBoolean, description: is.aString }, at)
+  );
+};
+
+const reasoning: is.Check = (value, param) => is.anObject(value, param) ?? is.members(value as JsonObject, { effort: is.aString }, `${param}.`);
+
+const checks: Readonly<Record<string, is.Check>> = {
+  instructions: is.aString,
+  stream: is.aBoolean,
+  max_output_tokens: is.aCount,
+  temperature: is.aNumber,
+  top_p: is.aNumber,
+  top_logprobs: is.aCount,
+  parallel_tool_calls: is.aBoolean,
+  user: is.aString,
+  tools: is.objects(tool),
+  tool_choice: toolChoice,
+  text,
+  reasoning,
+  include: is.aStringOrStrings,
+  previous_response_id: refuse,
+  conversation: refuse,
+  prompt: refuse,
+  background: refuseTrue,
+  store: refuseTrue,
+};
+
+/** Names that chat completions have too; whether a provider knows them is the provider's to say. */
+const samePlace = [
+  "stream",
+  "temperature",
+  "top_p",
+  "parallel_tool_calls",
+  "user",
+  "metadata",
+  "service_tier",
+  "safety_identifier",
+  "prompt_cache_key",
+] as const;
+/** Of no consequence for translation. */
+const harmless = ["model", "input", "stream_options", "max_tool_calls"];
+const known: ReadonlySet<string> = new Set([...Object.keys(checks), ...samePlace, ...harmless]);
+
+function functionTool(one: JsonObject): FunctionTool {
+  const { name, description, parameters, strict } = one as { name: string; description?: string; parameters?: JsonObject; strict?: boolean };
+  return {
+    type: "function",
+    function: { name, ...(description == null ? {} : { description }), ...(parameters == null ? {} : { parameters }), ...(strict == null ? {} : { strict }) },
+  };
+}
+
+type Optional = Partial<ChatRequest>;
+
+function toolParameters(body: JsonObject): Optional {
+  const tools = (body["tools"] ?? []) as JsonObject[];
+  const choice = body["tool_choice"] ?? null;
+  const asked = isObject(choice) ? { type: "function", function: { name: choice["name"] } } : choice;
+  return { ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }), ...(asked === null ? {} : { tool_choice: asked as ToolChoice }) };
+}
+
+function formatOf(format: unknown): Optional {
+  if (!isObject(format)) return {};
+  if (format["type"] === "json_object") return { response_format: { type: "json_object" } };
+  if (format["type"] !== "json_schema") return {};
+  const { type: _type, ...schema } = format;
+  return { response_format: { type: "json_schema", json_schema: schema as { name: string } } };
+}
+
+function textParameters(body: JsonObject): Optional {
+  const given = isObject(body["text"]) ? body["text"] : {};
+  const effort = isObject(body["reasoning"]) ? body["reasoning"]["effort"] : undefined;
+  return {
+    ...formatOf(given["format"]),
+    ...(typeof given["verbosity"] === "string" ? { verbosity: given["verbosity"] } : {}),
+    ...(typeof effort === "string" ? { reasoning_effort: effort } : {}),
+  };
+}
+
+function plainParameters(body: JsonObject): Optional {
+  const out: Optional = {};
+  for (const name of samePlace) if ((body[name] ?? null) !== null) out[name as string] = body[name];
+  if (typeof body["max_output_tokens"] === "number") out.max_completion_tokens = body["max_output_tokens"];
+  if (asksLogprobs(body)) Object.assign(out, { logprobs: true, ...(body["top_logprobs"] ? { top_logprobs: body["top_logprobs"] } : {}) });
+  return out;
+}
+
+function asksLogprobs(body: JsonObject): boolean {
+  const include = Array.isArray(body["include"]) ? body["include"] : [];
+  return Number(body["top_logprobs"] ?? 0) > 0 || include.includes("message.output_text.logprobs");
+}
+
+export function decode(body: JsonObject): ChatRequest | Refusal {
+  const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
+  if (found) return found;
+  if (body["stream"] === true && asksLogprobs(body))
+    return refusal("top_logprobs", "Log probabilities can't be translated in a stream. Leave them out, or ask without `stream`.");
+  const messages = decodeInput(body);
+  if (isRefusal(messages)) return messages;
+  return { model: body["model"] as string, messages, ...plainParameters(body), ...toolParameters(body), ...textParameters(body) };
+}
+
+export function dropped(body: JsonObject): string[] {
+  return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null && !(name === "truncation" && body[name] === "disabled"));
+}

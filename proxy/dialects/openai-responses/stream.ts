@@ -1,0 +1,147 @@
+/** Events → the Responses' own, named and numbered (https://platform.openai.com/docs/api-reference/responses-streaming). There is no `[DONE]`. */
+import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../block-queue.ts";
+import type { FinishReason, JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
+import { incompleteReason, type Outcome, responseObject } from "./reply.ts";
+
+const prefixes: Readonly<Record<BlockKind, string>> = { text: "msg", refusal: "msg", thinking: "rs", redacted: "rs", tool: "fc" };
+
+/** One content part: of a message, or of a reasoning's summary. */
+interface PartForm {
+  /** Where the part stands in its item. */
+  place: JsonObject;
+  /** Names of the events around the part, and on its text. */
+  part: string;
+  text: string;
+  make(text: string): JsonObject;
+  /** What the text is called when it is whole. */
+  field: string;
+}
+
+const parts: Readonly<Partial<Record<BlockKind, PartForm>>> = {
+  text: { place: { content_index: 0 }, part: "content_part", text: "output_text", make: outputText, field: "text" },
+  refusal: { place: { content_index: 0 }, part: "content_part", text: "refusal", make: (refusal) => ({ type: "refusal", refusal }), field: "refusal" },
+  thinking: {
+    place: { summary_index: 0 },
+    part: "reasoning_summary_part",
+    text: "reasoning_summary_text",
+    make: (text) => ({ type: "summary_text", text }),
+    field: "text",
+  },
+};
+
+/** Members that only events on a message's text have. */
+function logprobs(block: Block): JsonObject {
+  return block.kind === "text" ? { logprobs: [] } : {};
+}
+
+function signedBlocks(block: Block): JsonObject[] {
+  if (block.data !== null) return [block.data];
+  return block.signature === "" ? [] : [{ type: "thinking", thinking: block.text, signature: block.signature }];
+}
+
+export class ResponsesEncoder implements ChatStreamEncoder {
+  readonly #context: ReplyContext;
+  readonly #output: JsonObject[] = [];
+  readonly #blocks: BlockQueue;
+  #id = "";
+  #sequence = 0;
+  #reason: FinishReason = "stop";
+  #usage: Usage | null = null;
+
+  constructor(context: ReplyContext) {
+    this.#context = context;
+    const writer: BlockWriter = {
+      open: (block) => this.#open(block),
+      delta: (block, text) => this.#delta(block, text),
+      close: (block) => this.#close(block),
+    };
+    this.#blocks = new BlockQueue(writer);
+  }
+
+  encode(event: StreamEvent): string {
+    switch (event.kind) {
+      case "start":
+        return this.#start(event.id);
+      case "delta":
+        return event.choice === 0 ? this.#start(null) + this.#blocks.add(event.delta) : "";
+      case "finish":
+        if (event.choice === 0) this.#reason = event.reason;
+        return "";
+      case "usage":
+        this.#usage = event.usage;
+        return "";
+      case "ping":
+        return ": ping\n\n";
+      case "end":
+        return this.#start(null) + this.#blocks.end() + this.#end();
+      case "error":
+        return "";
+    }
+  }
+
+  #frame(type: string, fields: JsonObject): string {
+    return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence++, ...fields })}\n\n`;
+  }
+
+  #response(outcome: Outcome): JsonObject {
+    return { response: responseObject(this.#id, this.#context.createdSeconds, this.#context, outcome) };
+  }
+
+  #start(id: string | null): string {
+    if (this.#id !== "") return "";
+    this.#id = id || this.#context.fallbackId;
+    const begun = this.#response({ status: "in_progress", reason: null, output: [], usage: null });
+    return this.#frame("response.created", begun) + this.#frame("response.in_progress", begun);
+  }
+
+  #end(): string {
+    const reason = incompleteReason(this.#reason);
+    const status = reason === null ? "completed" : "incomplete";
+    return this.#frame(`response.${status}`, this.#response({ status, reason, output: this.#output, usage: this.#usage }));
+  }
+
+  #itemId(block: Block): string {
+    return `${prefixes[block.kind]}_${this.#id}_${block.index}`;
+  }
+
+  #item(block: Block, status: ItemStatus, text: string): JsonObject {
+    const id = this.#itemId(block);
+    if (block.kind === "tool") return callItem(id, status, block.id || `call_${block.index}`, block.name, text);
+    const done = status !== "in_progress";
+    if (block.kind === "thinking" || block.kind === "redacted") return reasoningItem(id, text, done ? signedBlocks(block) : []);
+    const form = parts[block.kind];
+    return messageItem(id, status, done && form ? [form.make(text)] : []);
+  }
+
+  #place(block: Block): JsonObject {
+    return { item_id: this.#itemId(block), output_index: block.index, ...parts[block.kind]?.place };
+  }
+
+  #open(block: Block): string {
+    const added = this.#frame("response.output_item.added", { output_index: block.index, item: this.#item(block, "in_progress", "") });
+    const form = parts[block.kind];
+    return form ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("") }) : added;
+  }
+
+  #delta(block: Block, delta: string): string {
+    const name = parts[block.kind]?.text ?? "function_call_arguments";
+    return this.#frame(`response.${name}.delta`, { ...this.#place(block), delta, ...logprobs(block) });
+  }
+
+  #close(block: Block): string {
+    const item = this.#item(block, incompleteReason(this.#reason) === null ? "completed" : "incomplete", block.text);
+    this.#output.push(item);
+    return this.#whole(block) + this.#frame("response.output_item.done", { output_index: block.index, item });
+  }
+
+  #whole(block: Block): string {
+    const place = this.#place(block);
+    if (block.kind === "tool") return this.#frame("response.function_call_arguments.done", { ...place, name: block.name, arguments: block.text });
+    const form = parts[block.kind];
+    if (form === undefined) return "";
+    const text = this.#frame(`response.${form.text}.done`, { ...place, [form.field]: block.text, ...logprobs(block) });
+    return text + this.#frame(`response.${form.part}.done`, { ...place, part: form.make(block.text) });
+  }
+}

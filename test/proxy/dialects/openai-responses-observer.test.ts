@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
+import { cuts, everyByte, watch } from "./splits.ts";
+
+const observer = () => dialect.observer({ hideUsage: false });
+const frame = (event: JsonObject) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
+const created = frame({ type: "response.created", sequence_number: 0, response: { id: "r", usage: null } });
+const text = (delta: string) => frame({ type: "response.output_text.delta", sequence_number: 1, delta });
+const wire = {
+  input_tokens: 9,
+  input_tokens_details: { cached_tokens: 5 },
+  output_tokens: 4,
+  output_tokens_details: { reasoning_tokens: 2 },
+  total_tokens: 13,
+};
+const end = (type: string) => frame({ type, sequence_number: 2, response: { id: "r", usage: wire } });
+const usage = { prompt: 9, cachedPrompt: 5, cacheWrite: 0, completion: 4, reasoning: 2, estimated: false };
+
+const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: unknown; error?: unknown }> = {
+  "a completed response": { in: created + text("Hé") + end("response.completed"), ended: true, usage },
+  "an incomplete response": { in: created + end("response.incomplete"), ended: true, usage },
+  "a failed response": { in: created + end("response.failed"), ended: true, usage },
+  "CRLF line ends stay": { in: (created + end("response.completed")).replaceAll("\n", "\r\n"), ended: true, usage },
+  "a stream that just stops has not ended": { in: created + text("event: response.completed") },
+  "an error event is held back": {
+    in: created + frame({ type: "error", code: "server_error", message: "It broke.", param: null, sequence_number: 1 }),
+    out: created,
+    error: { message: "It broke.", code: "server_error" },
+  },
+};
+
+describe("the observer of OpenAI's Responses stream", () => {
+  for (const [name, row] of Object.entries(rows)) {
+    for (const [way, at] of [
+      ["whole", []],
+      ["byte by byte", everyByte(row.in)],
+    ] as const) {
+      test(`${name} (${way})`, () => {
+        const seen = watch(observer(), row.in, at);
+        assert.equal(seen.out, row.out ?? row.in);
+        assert.deepEqual([seen.ended, seen.usage, seen.error], [row.ended ?? false, row.usage ?? null, row.error ?? null]);
+      });
+    }
+  }
+
+  test("any split of a stream gives the same bytes", () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: "grapheme", maxLength: 20 })), cuts, (texts, at) => {
+        const stream = created + texts.map(text).join("") + end("response.completed");
+        const seen = watch(observer(), stream, at);
+        assert.equal(seen.out, stream);
+        assert.deepEqual(seen, watch(observer(), stream));
+      }),
+    );
+  });
+
+  test("a read of whole frames is handed on as the very same buffer", () => {
+    const read = Buffer.from(created + text("a") + end("response.completed"));
+    assert.equal(observer().push(read), read);
+  });
+
+  test("the content's length is that of the deltas", () => {
+    assert.equal(watch(observer(), created + text("12345") + text("678")).contentLength, 8);
+  });
+});
