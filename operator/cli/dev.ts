@@ -6,6 +6,7 @@ import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type RunningProxy, startProxy } from "../../proxy/main.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import type { ConfigSource } from "../../proxy/snapshot/source.ts";
+import type { Logger } from "../../proxy/telemetry/log.ts";
 import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
 import { watchFolders } from "../folder/watch.ts";
 
@@ -82,14 +83,20 @@ class FolderConfig implements ConfigSource {
   }
 }
 
-export async function startDev(args: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void): Promise<RunningDev> {
+/** `log` replaces the process's own log. */
+export async function startDev(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  print: (line: string) => void,
+  log?: Logger,
+): Promise<RunningDev> {
   const flagsFrom = args.findIndex((arg) => arg.startsWith("--"));
   const paths = flagsFrom < 0 ? args : args.slice(0, flagsFrom);
   if (paths.length === 0) throw new Error("name at least one folder of manifests");
   const settings = parseProxySettings(flagsFrom < 0 ? [] : args.slice(flagsFrom), { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
   const source = new FolderConfig(paths, env, print);
   await source.reload();
-  const proxy = await startProxy({ settings, source });
+  const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);
   return { proxy, close: () => proxy.close() };
 }
