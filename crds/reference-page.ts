@@ -36,8 +36,14 @@ function bounds(schema: Schema): string {
   return parts.join("; ");
 }
 
+/** An object's default is that of its fields, which have rows of their own. */
+function defaultOf(schema: Schema): string | undefined {
+  if (schema.default === undefined) return undefined;
+  return schema.type === "object" ? "" : code(JSON.stringify(schema.default));
+}
+
 function row(path: string, schema: Schema, required: boolean): string {
-  const fallback = schema.default === undefined ? (required ? "required" : "") : code(JSON.stringify(schema.default));
+  const fallback = defaultOf(schema) ?? (required ? "required" : "");
   const rules = (schema["x-kubernetes-validations"] ?? []).map((rule) => `Rule: ${rule.message}.`);
   const anything = schema["x-kubernetes-preserve-unknown-fields"] ? ["Other fields are kept as they are."] : [];
   const text = [schema.description ?? "", ...anything, ...rules].join(" ");

@@ -64,12 +64,13 @@ export function structural(type: z.ZodType, path: string): Schema {
   if (inner.def.checks?.some((check) => check._zod.def.check === "custom")) throw new NotStructuralError(`${path}: state a refinement as a CEL rule`);
   const { ["x-kubernetes-validations"]: made = [], ...shape } = shapeOf(inner, meta, path);
   const rules = [...(meta.cel ?? []), ...made];
+  // With all within it filled in: the API server holds a default against the rules before it fills in others.
   const defaulting = chain.find((layer) => layer instanceof z.ZodDefault || layer instanceof z.ZodPrefault);
   return {
     description: meta.description,
     ...shape,
     ...(meta.format === undefined ? {} : { format: meta.format }),
-    ...(defaulting === undefined ? {} : { default: defaulting.def.defaultValue }),
+    ...(defaulting === undefined ? {} : { default: defaulting.parse(undefined) }),
     ...(rules.length === 0 ? {} : { "x-kubernetes-validations": rules }),
   };
 }

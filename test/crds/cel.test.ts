@@ -1,0 +1,230 @@
+/** The CRDs on a real API server: they are taken, and they refuse, default and show what the offline parse says. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parse } from "yaml";
+import { apiVersion, group, type Kind, kinds, version } from "../../crds/kinds.ts";
+import { parseSpec } from "../../crds/parse.ts";
+import { type Schema, structural } from "../../crds/structural.ts";
+import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
+import { run } from "../harness/command.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+import { type Answer, kubeClient } from "./kube.ts";
+import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
+
+const skip = await skipReason(
+  () => ensureTool("etcd"),
+  () => ensureTool("kube-apiserver"),
+  () => ensureTool("kubectl"),
+);
+
+const root = join(import.meta.dirname, "../..");
+const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+const objectPath = (kind: Kind, namespace = "default"): string => `/apis/${group}/${version}/namespaces/${namespace}/${kinds[kind].plural}`;
+
+interface Crd {
+  status?: { conditions?: { type: string; status: string; message: string }[] };
+}
+
+describe("the CRDs on an API server", { skip }, () => {
+  let server: ApiServer;
+  let kube: ReturnType<typeof kubeClient>;
+  let made = 0;
+
+  const create = (kind: Kind, spec: unknown, query = "?fieldValidation=Strict"): Promise<Answer> => {
+    made += 1;
+    return kube("POST", `${objectPath(kind)}${query}`, { apiVersion, kind, metadata: { name: `object-${made}` }, spec });
+  };
+  const messageOf = (answer: Answer): string => String(answer.body["message"]);
+
+  async function established(plural: string): Promise<Crd> {
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const crd = (await kube("GET", `${crdPath}/${plural}.${group}`)).body as Crd;
+      if (crd.status?.conditions?.some((one) => one.type === "Established" && one.status === "True")) return crd;
+      await sleep(100);
+    }
+    throw new Error(`${plural} is not established`);
+  }
+
+  before(async () => {
+    server = await startApiServer();
+    kube = kubeClient(server);
+    for (const { plural } of Object.values(kinds)) {
+      const answer = await kube("POST", `${crdPath}?fieldValidation=Strict`, parse(await readFile(join(root, `crds/${plural}.yaml`), "utf8")));
+      // Costs of the rules are judged here: one that could run too long is refused with the whole CRD.
+      assert.equal(answer.status, 201, messageOf(answer));
+      assert.deepEqual(answer.warnings, []);
+    }
+    for (const { plural } of Object.values(kinds)) await established(plural);
+    // A CRD is served shortly after it is established.
+    for (const kind of Object.keys(kinds) as Kind[]) {
+      for (let attempt = 0; attempt < 100 && (await kube("GET", objectPath(kind))).status !== 200; attempt++) await sleep(100);
+    }
+  });
+  after(() => server?.stop());
+
+  for (const { plural } of Object.values(kinds)) {
+    it(`are structural, and their names are free: ${plural}`, async () => {
+      const { conditions = [] } = (await established(plural)).status ?? {};
+      assert.deepEqual(
+        conditions
+          .map((one) => `${one.type}=${one.status}`)
+          .filter((one) => !one.startsWith("KubernetesAPIApprovalPolicyConformant"))
+          .sort(),
+        ["Established=True", "NamesAccepted=True"],
+      );
+    });
+  }
+
+  describe("refuse", () => {
+    for (const [name, { kind, spec, server: expected }] of Object.entries({ ...ruleRefusals, ...boundRefusals })) {
+      it(name, async () => {
+        const answer = await create(kind, spec);
+        assert.equal(answer.status, 422, messageOf(answer));
+        assert.match(messageOf(answer), expected);
+      });
+    }
+    for (const [name, { kind, spec, server: expected }] of Object.entries(unknownFields)) {
+      it(`${name}, under the strict validation that kubectl asks for`, async () => {
+        const answer = await create(kind, spec);
+        assert.equal(answer.status, 400, messageOf(answer));
+        assert.match(messageOf(answer), expected);
+      });
+    }
+  });
+
+  describe("take", () => {
+    for (const [name, { kind, spec }] of Object.entries(accepted)) {
+      it(`${name}, with the defaults that are filled in offline`, async () => {
+        const answer = await create(kind, spec);
+        assert.equal(answer.status, 201, messageOf(answer));
+        assert.deepEqual(answer.warnings, []);
+        const offline = parseSpec(kind, spec);
+        assert.ok(offline.ok);
+        assert.deepEqual(answer.body["spec"], offline.spec);
+        const again = parseSpec(kind, answer.body["spec"]);
+        assert.deepEqual(again, offline, "what the server stored means the same");
+      });
+    }
+  });
+
+  it("drop an unknown field where a client asks for no validation, and the rest stays valid", async () => {
+    const answer = await create("Budget", { amount: "1", period: "Daily", currency: "EUR" }, "?fieldValidation=Ignore");
+    assert.equal(answer.status, 201);
+    assert.ok(parseSpec("Budget", answer.body["spec"]).ok);
+  });
+
+  describe("show", () => {
+    const conditions = (programmed: string) =>
+      [
+        { type: "Accepted", status: "True", reason: "Accepted", message: "" },
+        { type: "Programmed", status: programmed, reason: "Pending", message: "1/3 proxies at 7f3a91c2" },
+      ].map((one) => ({ ...one, lastTransitionTime: "2026-11-21T00:00:00Z", observedGeneration: 1 }));
+
+    const tables: Record<Kind, { spec: string; status: Record<string, unknown>; cells: Record<string, unknown> }> = {
+      LLMProvider: {
+        spec: "a provider with everything",
+        status: { models: 2, endpoint: "https://api.openai.com/v1" },
+        cells: { Type: "OpenAI", Models: 2, Accepted: "True", Programmed: "False", Endpoint: "https://api.openai.com/v1", Why: "1/3 proxies at 7f3a91c2" },
+      },
+      RoutingPolicy: {
+        spec: "a policy with everything",
+        status: { targets: 2 },
+        cells: {
+          Path: "/team-a/chat",
+          Models: '["gpt-4","gpt-4o"]',
+          Strategy: "Priority",
+          Accepted: "True",
+          Programmed: "False",
+          Why: "1/3 proxies at 7f3a91c2",
+        },
+      },
+      Budget: {
+        spec: "a budget with everything",
+        status: {},
+        cells: {
+          Amount: "8999999.999999999",
+          Period: "Monthly",
+          Per: "User",
+          Enforcement: "Soft",
+          Accepted: "True",
+          Programmed: "False",
+          Why: "1/3 proxies at 7f3a91c2",
+        },
+      },
+      ApiKey: {
+        spec: "a key with everything",
+        status: { keyPrefix: "slc_7Qm2", expiresAt: "2027-02-18T00:00:00Z" },
+        cells: {
+          User: "alice@example.com",
+          Team: "a",
+          Role: "data-scientist",
+          Prefix: "slc_7Qm2",
+          Expires: "2027-02-18T00:00:00Z",
+          Accepted: "True",
+          Programmed: "False",
+          Why: "1/3 proxies at 7f3a91c2",
+        },
+      },
+    };
+
+    for (const [kind, { spec, status, cells }] of Object.entries(tables) as [Kind, (typeof tables)[Kind]][]) {
+      it(`${kinds[kind].plural} in columns, from a status that only the subresource sets`, async () => {
+        const name = `shown-${kinds[kind].singular}`;
+        const object = { apiVersion, kind, metadata: { name }, spec: accepted[spec]?.spec };
+        const created = await kube("POST", objectPath(kind), { ...object, status });
+        assert.equal(created.body["status"], undefined);
+        const patch = { status: { ...status, observedGeneration: 1, conditions: conditions("False") } };
+        const type = { "content-type": "application/merge-patch+json" };
+        const patched = await kube("PATCH", `${objectPath(kind)}/${name}/status?fieldValidation=Strict`, patch, type);
+        assert.equal(patched.status, 200, messageOf(patched));
+        const { body } = await kube("GET", `${objectPath(kind)}/${name}`, undefined, { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" });
+        const { columnDefinitions, rows } = body as { columnDefinitions: { name: string; description: string }[]; rows: { cells: unknown[] }[] };
+        const shown = Object.fromEntries(columnDefinitions.map((column, at) => [column.name, rows[0]?.cells[at]]));
+        assert.deepEqual({ ...shown, Name: undefined, Age: undefined }, { ...cells, Name: undefined, Age: undefined });
+        assert.ok(columnDefinitions.every((column) => column.description !== ""));
+      });
+    }
+  });
+
+  describe("in the hands of kubectl", () => {
+    const kubectl = async (...args: string[]): ReturnType<typeof run> =>
+      run(await ensureTool("kubectl"), args, { env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath }, cwd: root });
+
+    it("are applied from their folder as it is, without a warning", async () => {
+      const done = await kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/");
+      assert.equal(done.code, 0, done.stderr);
+      assert.equal(done.stderr, "");
+      assert.equal(done.stdout.trim().split("\n").length, 4);
+    });
+
+    it("are explained in the words of the schema", async () => {
+      const done = await kubectl("explain", "llmproviders.spec.timeouts.firstToken");
+      assert.equal(done.code, 0, done.stderr);
+      assert.match(done.stdout, /From sending a streamed request to the first byte of the answer's body/);
+    });
+
+    it("are listed together by their category", async () => {
+      const done = await kubectl("get", "sluice", "-o", "name");
+      assert.equal(done.code, 0, done.stderr);
+      for (const { singular } of Object.values(kinds)) assert.match(done.stdout, new RegExp(`^${singular}\\.${group}/shown-`, "m"));
+    });
+  });
+});
+
+it("every rule of the schemas has a spec that breaks it", () => {
+  const messages = (schema: Schema): string[] => [
+    ...(schema["x-kubernetes-validations"] ?? []).map((rule) => rule.message),
+    ...[schema.items, schema.additionalProperties, ...Object.values(schema.properties ?? {})].flatMap((below) => (below ? messages(below) : [])),
+  ];
+  const told = Object.values(ruleRefusals).flatMap(({ kind, spec }) => {
+    const parsed = parseSpec(kind, spec);
+    return parsed.ok ? [] : parsed.problems.map((one) => one.message);
+  });
+  const all = [...new Set(Object.values(kinds).flatMap((kind) => messages(structural(kind.spec, kind.kind))))];
+  // The lengths of a map's keys are zod's to judge offline, in words of its own.
+  const untold = all.filter((message) => !message.startsWith("keys can have") && !told.some((one) => one.includes(message)));
+  assert.deepEqual(untold, []);
+});

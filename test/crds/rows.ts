@@ -1,0 +1,328 @@
+/** Specs that must be refused, and specs that must be taken, by the API server and by the offline parse alike. */
+import type { Kind } from "../../crds/kinds.ts";
+
+type Spec = Record<string, unknown>;
+
+export interface Refusal {
+  kind: Kind;
+  spec: Spec;
+  /** What the API server says. */
+  server: RegExp;
+  /** What lint says. */
+  offline: RegExp;
+}
+
+const provider = (more: Spec): Spec => ({ type: "OpenAI", models: [{ name: "gpt-4o" }], ...more });
+const target = { provider: { name: "openai" } };
+const policy = (more: Spec): Spec => ({ match: { models: ["gpt-4o"] }, routing: { targets: [target] }, ...more });
+const routing = (more: Spec): Spec => policy({ routing: { targets: [target], ...more } });
+const budget = (more: Spec): Spec => ({ amount: "10.00", period: "Daily", ...more });
+const apiKey = (more: Spec): Spec => ({ user: "alice@example.com", writeTo: { name: "alice-llm-key" }, ...more });
+
+const same = (kind: Kind, spec: Spec, message: RegExp): Refusal => ({ kind, spec, server: message, offline: message });
+const apart = (kind: Kind, spec: Spec, server: RegExp, offline: RegExp): Refusal => ({ kind, spec, server, offline });
+
+const badUrl = /endpoint must be an http or https URL without user, query and fragment, such as https:\/\/llm\.example\.com\/v1/;
+const callers = /spec\.request\.(defaults|overrides): .*messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens/;
+const many = (length: number): string[] => Array.from({ length }, (_, at) => `m${at}`);
+
+/** Every rule of the schemas is in here: a test counts them. */
+export const ruleRefusals: Record<string, Refusal> = {
+  "an endpoint of another scheme": same("LLMProvider", provider({ endpoint: "ftp://llm.example.com" }), badUrl),
+  "an endpoint without a scheme": same("LLMProvider", provider({ endpoint: "llm.example.com/v1" }), badUrl),
+  "an endpoint without a host": same("LLMProvider", provider({ endpoint: "https:///v1" }), badUrl),
+  "an endpoint with a password in it": same("LLMProvider", provider({ endpoint: "https://user:pass@llm.example.com" }), badUrl),
+  "an endpoint with a query, which would be ignored": same("LLMProvider", provider({ endpoint: "https://llm.example.com/v1?version=2" }), badUrl),
+  "an endpoint with a space": same("LLMProvider", provider({ endpoint: "https://llm.example.com/my models" }), badUrl),
+  "an option's name that is too long": same("LLMProvider", provider({ options: { ["x".repeat(64)]: "y" } }), /spec\.options.*at most 63 characters/s),
+  "a grant by selector without a selector": same(
+    "LLMProvider",
+    provider({ allowedNamespaces: { from: "Selector" } }),
+    /spec\.allowedNamespaces: .*set selector exactly when from is Selector/,
+  ),
+  "a selector that would be ignored": same(
+    "RoutingPolicy",
+    policy({ allowedNamespaces: { from: "All", selector: { matchLabels: { tier: "gold" } } } }),
+    /spec\.allowedNamespaces: .*set selector exactly when from is Selector/,
+  ),
+  "a label's name that is too long": same(
+    "LLMProvider",
+    provider({ allowedNamespaces: { from: "Selector", selector: { matchLabels: { ["x".repeat(318)]: "y" } } } }),
+    /matchLabels.*at most 317 characters/s,
+  ),
+  "a policy that matches nothing": same("RoutingPolicy", policy({ match: {} }), /spec\.match: .*name at least one of models and pathPrefix/),
+  "a path that is reserved": same("RoutingPolicy", policy({ match: { pathPrefix: "/v1" } }), /spec\.match\.pathPrefix: .*must not lie under \/v1/),
+  "a path below the one that is reserved": same(
+    "RoutingPolicy",
+    policy({ match: { pathPrefix: "/v1/chat" } }),
+    /spec\.match\.pathPrefix: .*must not lie under \/v1/,
+  ),
+  "anonymous callers that need a role": same(
+    "RoutingPolicy",
+    policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, roles: ["developer"] } }),
+    /spec\.access: .*anonymous callers have no role, team or tag/,
+  ),
+  "anonymous callers that need a tag": same(
+    "RoutingPolicy",
+    policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, tags: ["internal"] } }),
+    /spec\.access: .*anonymous callers have no role, team or tag/,
+  ),
+  "anonymous callers beside those with keys": same(
+    "RoutingPolicy",
+    policy({ access: { anonymous: true } }),
+    /spec: .*an anonymous policy needs match\.pathPrefix/,
+  ),
+  "a default for messages": same("RoutingPolicy", policy({ request: { defaults: { messages: [{ role: "user", content: "hi" }] } } }), callers),
+  "an override of stream": same("RoutingPolicy", policy({ request: { overrides: { stream: true } } }), callers),
+  "an override of input": same("RoutingPolicy", policy({ request: { overrides: { input: "hi" } } }), callers),
+  "a default for prompt": same("RoutingPolicy", policy({ request: { defaults: { prompt: "hi" } } }), callers),
+  "affinity by a header that isn't named": same(
+    "RoutingPolicy",
+    routing({ affinity: { by: "Header" } }),
+    /spec\.routing\.affinity: .*set header exactly when by is Header/,
+  ),
+  "affinity by user with a header that would be ignored": same(
+    "RoutingPolicy",
+    routing({ affinity: { by: "User", header: "x-user" } }),
+    /spec\.routing\.affinity: .*set header exactly when by is Header/,
+  ),
+  "a key that expires twice": same(
+    "ApiKey",
+    apiKey({ expiresAt: "2027-02-28T12:00:00Z", expiresAfter: "90d" }),
+    /spec: .*set expiresAt or expiresAfter, not both/,
+  ),
+};
+
+export const boundRefusals: Record<string, Refusal> = {
+  "a provider without a type": apart("LLMProvider", { models: [{ name: "a" }] }, /spec\.type: Required value/, /spec\.type is required/),
+  "a type that doesn't exist": apart("LLMProvider", provider({ type: "OpenAi" }), /spec\.type: Unsupported value/, /did you mean OpenAI\?/),
+  "a provider without models": apart("LLMProvider", { type: "OpenAI", models: [] }, /should have at least 1 items/, /spec\.models must not be empty/),
+  "too many models": apart("LLMProvider", provider({ models: many(257).map((name) => ({ name })) }), /must have at most 256 items/, /at most 256 entries long/),
+  "a model twice": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a" }, { name: "a" }] }),
+    /spec\.models\[1\]: Duplicate value/,
+    /spec\.models\[1\]: is in the list twice/,
+  ),
+  "a model's name with a blank": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "gpt 4" }] }),
+    /spec\.models\[0\]\.name.*should match/,
+    /must be a model's name/,
+  ),
+  "a model's name that is too long": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "x".repeat(129) }] }),
+    /may not be more than 128/,
+    /at most 128 characters/,
+  ),
+  "a price as a number": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a", price: { inputPerMillion: 2.5, outputPerMillion: "10" } }] }),
+    /inputPerMillion.*must be of type string/,
+    /put it in quotes/,
+  ),
+  "a negative price": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a", price: { inputPerMillion: "-1", outputPerMillion: "10" } }] }),
+    /inputPerMillion.*should match/,
+    /must be a decimal number/,
+  ),
+  "a price that leaves the safe integers": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a", price: { inputPerMillion: "9000000", outputPerMillion: "10" } }] }),
+    /inputPerMillion.*should match/,
+    /below 9000000/,
+  ),
+  "a sunset on a day that doesn't exist": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a", sunset: "2027-02-30" }] }),
+    /sunset.*must be of type date/,
+    /must be a day that exists/,
+  ),
+  "a timeout without a unit": apart(
+    "LLMProvider",
+    provider({ timeouts: { total: "600" } }),
+    /spec\.timeouts\.total.*should match/,
+    /must be a duration above zero/,
+  ),
+  "a timeout of zero": apart("LLMProvider", provider({ timeouts: { total: "0s" } }), /spec\.timeouts\.total.*should match/, /must be a duration above zero/),
+  "a timeout beyond what a timer waits": apart("LLMProvider", provider({ timeouts: { total: "30d" } }), /spec\.timeouts\.total.*should match/, /below 100h/),
+  "too many attempts": apart("LLMProvider", provider({ retry: { attempts: 11 } }), /should be less than or equal to 10/, /must be at most 10/),
+  "half an attempt": apart("LLMProvider", provider({ retry: { attempts: 1.5 } }), /must be of type integer/, /must be a whole number/),
+  "a jitter above one": apart("LLMProvider", provider({ retry: { jitter: "1.1" } }), /spec\.retry\.jitter.*should match/, /must be a share/),
+  "a health check of a relative path": apart("LLMProvider", provider({ healthCheck: { path: "models" } }), /healthCheck\.path.*should match/, /begins with \//),
+  "too many options": apart(
+    "LLMProvider",
+    provider({ options: Object.fromEntries(many(65).map((name) => [name, "x"])) }),
+    /must have at most 64 items|must not have more than 64/,
+    /at most 64 entries/,
+  ),
+  "an option that is no text": apart("LLMProvider", provider({ options: { a: 1 } }), /spec\.options\.a.*must be of type string/, /must be a string/),
+  "a policy without targets": apart(
+    "RoutingPolicy",
+    policy({ routing: { targets: [] } }),
+    /should have at least 1 items/,
+    /spec\.routing\.targets must not be empty/,
+  ),
+  "a policy without routing": apart("RoutingPolicy", { match: { models: ["a"] } }, /spec\.routing: Required value/, /spec\.routing is required/),
+  "a model served twice": apart(
+    "RoutingPolicy",
+    policy({ match: { models: ["a", "a"] } }),
+    /spec\.match\.models\[1\]: Duplicate value/,
+    /is in the list twice/,
+  ),
+  "a path that ends in a slash": apart("RoutingPolicy", policy({ match: { pathPrefix: "/chat/" } }), /pathPrefix.*should match/, /doesn't end in \//),
+  "a reason to fall back that doesn't exist": apart(
+    "RoutingPolicy",
+    routing({ fallbackOn: ["RateLimit"] }),
+    /fallbackOn\[0\]: Unsupported value/,
+    /did you mean RateLimited\?/,
+  ),
+  "a header twice in a condition": apart(
+    "RoutingPolicy",
+    routing({ rules: [{ when: { headers: ["a", "b"].map((value) => ({ name: "x-tier", value })) }, use: ["openai"] }] }),
+    /headers\[1\]: Duplicate value/,
+    /is in the list twice/,
+  ),
+  "a prompt that is too long": apart(
+    "RoutingPolicy",
+    policy({ request: { prompts: [{ content: "x".repeat(32_769) }] } }),
+    /prompts\[0\]\.content: Too long/,
+    /at most 32768 characters/,
+  ),
+  "a budget as a number": apart("Budget", budget({ amount: 10 }), /spec\.amount.*must be of type string/, /put it in quotes/),
+  "a period that doesn't exist": apart("Budget", budget({ period: "Yearly" }), /spec\.period: Unsupported value/, /must be one of Hourly, Daily/),
+  "a budget without a period": apart("Budget", { amount: "10" }, /spec\.period: Required value/, /spec\.period is required/),
+  "a time zone that can't be one": apart("Budget", budget({ timeZone: "Asia/Tokyo; drop" }), /spec\.timeZone.*should match/, /IANA time zone/),
+  "a scope without an entry": apart("Budget", budget({ scope: { teams: [] } }), /should have at least 1 items/, /spec\.scope\.teams must not be empty/),
+  "a key without a user": apart("ApiKey", { writeTo: { name: "a" } }, /spec\.user: Required value/, /spec\.user is required/),
+  "a Secret's name in upper case": apart("ApiKey", apiKey({ writeTo: { name: "Alice" } }), /writeTo\.name.*should match/, /name of an object/),
+  "a moment without a zone": apart("ApiKey", apiKey({ expiresAt: "2027-02-28T12:00:00" }), /spec\.expiresAt/, /must be a moment/),
+  "a moment on a day that doesn't exist": apart(
+    "ApiKey",
+    apiKey({ expiresAt: "2027-02-30T12:00:00Z" }),
+    /expiresAt.*must be of type date-time/,
+    /must be a moment that exists/,
+  ),
+  "a tag twice": apart("ApiKey", apiKey({ tags: ["a", "a"] }), /spec\.tags\[1\]: Duplicate value/, /is in the list twice/),
+  "a flag as text": apart("ApiKey", apiKey({ revoked: "true" }), /spec\.revoked.*must be of type boolean/, /must be true or false/),
+  "nothing at all": apart("ApiKey", undefined as unknown as Spec, /spec: Required value/, /spec is required/),
+};
+
+export const unknownFields: Record<string, Refusal> = {
+  "a field that is misspelt": apart(
+    "LLMProvider",
+    provider({ endpont: "https://a.example" }),
+    /unknown field "spec\.endpont"/,
+    /unknown field spec\.endpont; did you mean endpoint\?/,
+  ),
+  "a field within a list": apart(
+    "LLMProvider",
+    provider({ models: [{ name: "a", maxTokens: 5 }] }),
+    /unknown field "spec\.models\[0\]\.maxTokens"/,
+    /unknown field spec\.models\[0\]\.maxTokens/,
+  ),
+  "a field of a later version": apart("RoutingPolicy", policy({ cache: { ttl: "1h" } }), /unknown field "spec\.cache"/, /unknown field spec\.cache/),
+  "a field within a target": apart(
+    "RoutingPolicy",
+    policy({ routing: { targets: [{ ...target, wieght: 1 }] } }),
+    /targets\[0\]\.wieght"/,
+    /did you mean weight\?/,
+  ),
+  "a field of a budget": apart("Budget", budget({ currency: "USD" }), /unknown field "spec\.currency"/, /unknown field spec\.currency/),
+  "a field of a key": apart("ApiKey", apiKey({ teem: "a" }), /unknown field "spec\.teem"/, /unknown field spec\.teem; did you mean team\?/),
+};
+
+/** The shortest of each kind, and the shapes of the API's sketch so far as there is behaviour behind them. */
+export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
+  "the shortest provider": { kind: "LLMProvider", spec: provider({}) },
+  "a provider with everything": {
+    kind: "LLMProvider",
+    spec: {
+      type: "OpenAI",
+      endpoint: "https://api.openai.com/v1",
+      credentials: { secretRef: { name: "openai", key: "apiKey" } },
+      region: "us-east",
+      models: [
+        {
+          name: "gpt-4o",
+          upstream: "gpt-4o-2024-08-06",
+          sunset: "2026-12-01",
+          price: { inputPerMillion: "2.50", cachedInputPerMillion: "1.25", outputPerMillion: "10.00" },
+          maxOutputTokens: 16_384,
+          contextTokens: 128_000,
+        },
+        { name: "meta-llama/Llama-3.1:8b@q4" },
+      ],
+      timeouts: { connect: "10s", firstToken: "30s", idle: "60s", total: "10m" },
+      retry: { attempts: 3, initialDelay: "1s", maxDelay: "10s", multiplier: 2, jitter: "0.1" },
+      circuitBreaker: { failureThreshold: 5, successThreshold: 2, openFor: "60s", halfOpenRequests: 3 },
+      healthCheck: { path: "/models", interval: "30s", timeout: "10s", expectedStatus: 200 },
+      quota: { requestsPerMinute: 100, tokensPerMinute: 200_000 },
+      options: { organization: "org-1" },
+      allowedNamespaces: { from: "Selector", selector: { matchLabels: { "kubernetes.io/metadata.name": "team-a" } } },
+    },
+  },
+  "an endpoint by address and port": { kind: "LLMProvider", spec: provider({ endpoint: "http://10.0.0.7:8000/v1", allowPrivateEndpoint: true }) },
+  "an endpoint by IPv6 address": { kind: "LLMProvider", spec: provider({ endpoint: "http://[fd00::7]:8000", allowPrivateEndpoint: true }) },
+  "durations as Go prints them": { kind: "LLMProvider", spec: provider({ timeouts: { total: "1h0m0s", connect: "500ms" } }) },
+  "the shortest policy": { kind: "RoutingPolicy", spec: policy({}) },
+  "a policy with everything": {
+    kind: "RoutingPolicy",
+    spec: {
+      match: { models: ["gpt-4", "gpt-4o"], pathPrefix: "/team-a/chat" },
+      access: { roles: ["developer", "data-scientist"], teams: ["a"], tags: ["internal"] },
+      allowedNamespaces: { from: "All" },
+      request: {
+        defaults: { temperature: 0.7, max_tokens: 1024, response_format: { type: "json_object" }, stop: ["\n"] },
+        overrides: { user: "fixed" },
+        prompts: [{ role: "system", position: "Prepend", content: "You are an excellent assistant of {{user}}. 日本語" }],
+      },
+      routing: {
+        strategy: "Priority",
+        targets: [
+          { provider: { name: "openai", namespace: "platform" }, model: "gpt-4o", priority: 1 },
+          { name: "on-premises", provider: { name: "granite", namespace: "platform" }, model: "granite-13b-chat-v2", priority: 3, weight: 0 },
+        ],
+        fallbackOn: ["RateLimited", "Unavailable", "Timeout"],
+        slowAfter: "3s",
+        affinity: { by: "Header", header: "x-session" },
+        rules: [
+          { when: { tags: ["batch-processing"], headers: [{ name: "x-tier", value: "gold" }] }, use: ["on-premises", "openai"] },
+          { when: { batchSize: { greaterThan: 100 }, promptTokens: { greaterThan: 0 } }, use: ["on-premises"] },
+        ],
+      },
+      logging: { statistics: false, payloads: true },
+    },
+  },
+  "an anonymous policy on a path": { kind: "RoutingPolicy", spec: policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true } }) },
+  "a policy that never falls back": { kind: "RoutingPolicy", spec: routing({ fallbackOn: [] }) },
+  "the shortest budget": { kind: "Budget", spec: budget({}) },
+  "a budget with everything": {
+    kind: "Budget",
+    spec: {
+      amount: "8999999.999999999",
+      period: "Monthly",
+      timeZone: "America/Argentina/Buenos_Aires",
+      scope: { users: ["alice@example.com"], teams: ["a"], roles: ["developer"], tags: ["internal"], models: ["gpt-4o"], providers: ["openai"] },
+      per: "User",
+      enforcement: "Soft",
+    },
+  },
+  "the shortest key": { kind: "ApiKey", spec: apiKey({}) },
+  "a key with everything": {
+    kind: "ApiKey",
+    spec: {
+      user: "alice@example.com",
+      team: "a",
+      role: "data-scientist",
+      tags: ["internal", "batch"],
+      models: ["gpt-4o"],
+      writeTo: { name: "alice-llm-key", key: "token" },
+      expiresAfter: "90d12h",
+      revoked: true,
+    },
+  },
+  "a key that expires at a moment elsewhere": { kind: "ApiKey", spec: apiKey({ expiresAt: "2027-02-28T12:00:00.5+09:00" }) },
+};
