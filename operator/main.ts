@@ -183,9 +183,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   };
 }
 
-/** client-node puts the whole answer into its messages; the first line says enough, and an answer may quote an object. */
+/** The API server's own words where it gave any, else the first line: client-node puts headers and all into its messages. */
 function message(cause: unknown): string {
-  return (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0]?.slice(0, 300) ?? "";
+  const body = (cause as { body?: unknown } | null)?.body;
+  const theirs = typeof body === "string" ? /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] : undefined;
+  return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
 }
 
 export async function runOperator(args: readonly string[]): Promise<void> {

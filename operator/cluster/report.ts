@@ -32,7 +32,7 @@ async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: 
   await cluster.events.createNamespacedEvent({
     namespace: meta.namespace,
     body: {
-      metadata: { generateName: `${meta.name.slice(0, 40)}.`, namespace: meta.namespace },
+      metadata: { generateName: `${meta.name.slice(0, 40).replace(/[.-]+$/, "")}-`, namespace: meta.namespace },
       action: condition.type,
       eventTime: new V1MicroTime(nowMs),
       note: `${condition.type}=${condition.status}: ${condition.message}`.slice(0, 1024),
@@ -61,6 +61,7 @@ export async function report(cluster: Cluster, verdict: Verdict, object: WorldOb
     throw cause;
   }
   const news = transitions(previousConditions(object.status), status["conditions"] as Condition[]);
-  await Promise.all(news.map((one) => tell(cluster, verdict, one, nowMs)));
+  // An Event is a courtesy: where it can't be written, the status stands all the same.
+  await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;
 }

@@ -171,7 +171,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
   const reply = contextOf(shaped, request, target.model, context);
   return {
     outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
-    dropped: call.dropped,
+    dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
       const body = parsed(bytes);
