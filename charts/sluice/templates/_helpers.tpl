@@ -1,0 +1,73 @@
+{{- define "sluice.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "sluice.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "sluice.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "sluice.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* Of objects without a namespace: two releases of one name must not meet. */}}
+{{- define "sluice.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "sluice.fullname" .) }}
+{{- end }}
+
+{{- define "sluice.configName" -}}
+{{- default (include "sluice.fullname" .) .Values.configName }}
+{{- end }}
+
+{{- define "sluice.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "sluice.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "sluice.labels" -}}
+{{ include "sluice.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "sluice.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- define "sluice.baseURL" -}}
+{{- $port := ternary "" (printf ":%v" .Values.service.port) (eq (int .Values.service.port) 80) -}}
+{{- default (printf "http://%s.%s.svc%s/v1" (include "sluice.fullname" .) .Release.Namespace $port) .Values.baseURL }}
+{{- end }}
+
+{{/* The objects that the operator publishes: the same list in RBAC and in the proxies' volume. operator/publish/layout.ts names them. */}}
+{{- define "sluice.configMaps" -}}
+{{- $prefix := include "sluice.configName" . -}}
+- {{ $prefix }}-config
+{{- range until 8 }}
+- {{ $prefix }}-routes-{{ . }}
+{{- end }}
+{{- range until 32 }}
+- {{ $prefix }}-keys-{{ printf "%02d" . }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 1000
+fsGroup: 1000
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "sluice.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
