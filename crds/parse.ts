@@ -1,7 +1,7 @@
 /** A manifest → typed spec with defaults, or everything that is wrong with it, in words that say how to mend it. Pure. */
 import { dotted, explain, type SpecProblem, unknownField, wording } from "./explain.ts";
 import { apiVersion, type Kind, kinds } from "./kinds.ts";
-import { violations } from "./rules.ts";
+import { violations, withoutNulls } from "./rules.ts";
 import { type Schema, structural } from "./structural.ts";
 import type { ApiKeySpec } from "./types/api-key.ts";
 import type { BudgetSpec } from "./types/budget.ts";
@@ -29,9 +29,10 @@ function schemaOf(kind: Kind): Schema {
 }
 
 export function parseSpec<K extends Kind>(kind: K, spec: unknown): ParsedSpec<K> {
-  const parsed = kinds[kind].spec.safeParse(spec, { error: wording });
-  if (!parsed.success) return { ok: false, problems: explain(schemaOf(kind), parsed.error.issues) };
-  const broken = violations(schemaOf(kind), parsed.data, ["spec"]);
+  const schema = schemaOf(kind);
+  const parsed = kinds[kind].spec.safeParse(withoutNulls(schema, spec), { error: wording });
+  if (!parsed.success) return { ok: false, problems: explain(schema, parsed.error.issues) };
+  const broken = violations(schema, parsed.data, ["spec"]);
   if (broken.length === 0) return { ok: true, spec: parsed.data as SpecOf[K] };
   return { ok: false, problems: broken.map(({ path, message }) => ({ path, message: `${dotted(path)}: ${message}`, unknownField: false })) };
 }

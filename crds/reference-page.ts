@@ -18,7 +18,8 @@ function scalarBounds(schema: Schema): string[] {
   const { enum: values, pattern, minimum, maximum, maxLength } = schema;
   return [
     ...(values ? [values.map(code).join(", ")] : []),
-    ...(pattern === undefined ? [] : [`matches ${code(pattern)}`]),
+    // What is longer says nothing to a reader; the description does.
+    ...(pattern === undefined || pattern.length > 120 ? [] : [`matches ${code(pattern)}`]),
     ...(minimum === undefined ? [] : [maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`]),
     ...(maxLength === undefined ? [] : [`at most ${maxLength} characters`]),
   ];

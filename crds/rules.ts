@@ -1,7 +1,7 @@
 /**
  * What the API server checks of an object beyond what zod does, evaluated without one, so that `lint` refuses what
  * `kubectl apply` refuses: the CEL rules, each of which stands once, in the schema's metadata; entries of a list that
- * must differ; sizes of maps; and formats.
+ * must differ; and sizes of maps. Like it, it takes a field that is null for absent.
  */
 import { Environment } from "@marcbachmann/cel-js";
 import type { Schema } from "./structural.ts";
@@ -70,30 +70,11 @@ function duplicates(schema: Schema, list: readonly unknown[], path: Path): Viola
   return found;
 }
 
-const isDay = (text: string): boolean => {
-  const at = Date.parse(`${text}T00:00:00Z`);
-  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(text);
-};
-
-/** The formats of the schemas, by what is said of a text that doesn't have them. */
-const formats: Readonly<Record<string, { holds: (text: string) => boolean; message: string }>> = {
-  date: { holds: isDay, message: "must be a day that exists, such as 2027-02-28" },
-  "date-time": {
-    holds: (text) => isDay(text.slice(0, 10)) && !Number.isNaN(Date.parse(text)),
-    message: "must be a moment that exists, such as 2027-02-28T12:00:00Z",
-  },
-};
-
-function scalarViolations(schema: Schema, value: unknown): string[] {
-  const format = schema.type === "string" && schema.format ? formats[schema.format] : undefined;
-  return format === undefined || format.holds(String(value)) ? [] : [format.message];
-}
-
 function objectViolations(schema: Schema, value: Record<string, unknown>, path: Path): Violation[] {
   const { maxProperties, properties = {}, additionalProperties } = schema;
   const entries = Object.entries(value);
   const found = entries.flatMap(([name, member]) => {
-    const below = properties[name] ?? additionalProperties;
+    const below = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     return below === undefined ? [] : violations(below, member, [...path, name]);
   });
   if (maxProperties === undefined || entries.length <= maxProperties) return found;
@@ -103,11 +84,24 @@ function objectViolations(schema: Schema, value: Record<string, unknown>, path: 
 /** Everything that is wrong with `value`, which has its zod type and its defaults. */
 export function violations(schema: Schema, value: unknown, path: Path): Violation[] {
   if (value === undefined) return [];
-  const own = [...scalarViolations(schema, value), ...brokenRules(schema, value)].map((message) => ({ path, message }));
+  const own = brokenRules(schema, value).map((message) => ({ path, message }));
   if (schema.type === "object") return [...own, ...objectViolations(schema, value as Record<string, unknown>, path)];
   if (schema.type !== "array") return own;
   const list = value as unknown[];
   const { items } = schema;
   const below = items === undefined ? [] : list.flatMap((entry, at) => violations(items, entry, [...path, at]));
   return [...own, ...duplicates(schema, list, path), ...below];
+}
+
+/** A copy without the fields that are null: the API server drops them before it fills in defaults. */
+export function withoutNulls(schema: Schema, value: unknown): unknown {
+  const { items, properties = {}, additionalProperties } = schema;
+  if (Array.isArray(value)) return items === undefined ? value : value.map((entry) => withoutNulls(items, entry));
+  if (value === null || typeof value !== "object") return value;
+  const members = Object.entries(value).flatMap(([name, member]): [string, unknown][] => {
+    const below = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+    if (below === undefined) return [[name, member]];
+    return member === null ? [] : [[name, withoutNulls(below, member)]];
+  });
+  return Object.fromEntries(members);
 }

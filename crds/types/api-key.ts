@@ -15,7 +15,7 @@ export const apiKeySpec = z
         key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
       .describe("The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used."),
-    expiresAt: moment.optional().describe("The moment from which the key is refused."),
+    expiresAt: moment.optional().describe("The moment from which the key is refused, such as 2027-02-28T12:00:00Z."),
     expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
     revoked: z.boolean().default(false).describe("Refuse the key from now on."),
   })

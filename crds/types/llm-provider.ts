@@ -16,7 +16,7 @@ const price = z
 const model = z.strictObject({
   name: modelName.describe("The name that routes use."),
   upstream: z.string().min(1).max(512).optional().describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
-  sunset: day.optional().describe("The day on which the provider withdraws this model; answers then carry a Sunset header."),
+  sunset: day.optional().describe("The day (YYYY-MM-DD, UTC) on which the provider withdraws this model; answers then carry a Sunset header."),
   price: price.optional(),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),

@@ -62,19 +62,17 @@ export const decimal = z
   .max(17)
   .regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number in quotes below 9000000, such as "2.50"');
 
-/** A calendar day, `YYYY-MM-DD`, in UTC. */
-export const day = z
-  .string()
-  .max(10)
-  .regex(/^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$/, "must be a day, such as 2027-02-28")
-  .meta({ format: "date" });
+/**
+ * A calendar day, `YYYY-MM-DD`, in UTC. The pattern knows the lengths of months. `format: date` is not used: with it
+ * the API server (1.36) takes a list for a string.
+ */
+export const day = z.string().max(10).regex(z.regexes.date, "must be a day that exists, such as 2027-02-28");
 
-/** A moment of RFC 3339. */
+/** A moment of RFC 3339, such as `2027-02-28T12:00:00Z`; without `format: date-time` for the same reason. */
 export const moment = z
   .string()
   .max(40)
-  .regex(/^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$/, "must be a moment, such as 2027-02-28T12:00:00Z")
-  .meta({ format: "date-time" });
+  .regex(z.regexes.datetime({ offset: true }), "must be a moment that exists, such as 2027-02-28T12:00:00Z");
 
 /** An IANA time zone; that it exists is for the operator to find out. */
 export const timeZone = z

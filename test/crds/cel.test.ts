@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
 import { apiVersion, group, type Kind, kinds, version } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
@@ -12,6 +13,7 @@ import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { type Answer, kubeClient } from "./kube.ts";
+import { mutations } from "./mutations.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
 const skip = await skipReason(
@@ -106,6 +108,23 @@ describe("the CRDs on an API server", { skip }, () => {
         assert.deepEqual(answer.body["spec"], offline.spec);
         const again = parseSpec(kind, answer.body["spec"]);
         assert.deepEqual(again, offline, "what the server stored means the same");
+      });
+    }
+  });
+
+  describe("agree with the offline parse on every small change, in verdict and in what is stored,", () => {
+    for (const [name, { kind, spec }] of Object.entries(accepted)) {
+      if (!name.endsWith("with everything")) continue;
+      it(`to ${name}`, async () => {
+        const disagreements: string[] = [];
+        for (const change of mutations(spec)) {
+          const answer = await create(kind, change.spec, "?fieldValidation=Strict&dryRun=All");
+          const offline = parseSpec(kind, change.spec);
+          const said = offline.ok ? "takes it" : offline.problems.map((one) => one.message).join("; ");
+          if ((answer.status === 201) !== offline.ok) disagreements.push(`${change.what}: server ${messageOf(answer)}, offline ${said}`);
+          else if (offline.ok && !isDeepStrictEqual(answer.body["spec"], offline.spec)) disagreements.push(`${change.what}: stored otherwise`);
+        }
+        assert.deepEqual(disagreements, []);
       });
     }
   });

@@ -37,6 +37,21 @@ describe("a spec is taken offline", () => {
     assert.equal(parsed.spec.unsupportedParameters, "Drop");
   });
 
+  it("with an empty field taken for absent, as the API server takes it", () => {
+    const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a", sunset: null }], endpoint: null, retry: null });
+    assert.deepEqual(parsed, parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }] }));
+  });
+
+  it("with what is empty within a free-form object kept", () => {
+    const parsed = parseSpec("RoutingPolicy", {
+      match: { models: ["a"] },
+      request: { defaults: { stop: null } },
+      routing: { targets: [{ provider: { name: "a" } }] },
+    });
+    assert.ok(parsed.ok);
+    assert.deepEqual(parsed.spec.request?.defaults, { stop: null });
+  });
+
   it("and parsing what was parsed changes nothing", () => {
     for (const { kind, spec } of Object.values(accepted)) {
       const once = parseSpec(kind, spec);
@@ -73,7 +88,8 @@ describe("what is said of a mistake", () => {
   });
 
   const values: [string, unknown, RegExp][] = [
-    ["empty", null, /spec\.models must be a list, but is empty/],
+    ["empty", null, /spec\.models is required/],
+    ["an empty entry", [null], /spec\.models\[0\] must be an object, but is empty/],
     ["text", "gpt-4o", /spec\.models must be a list, but is a string/],
     ["an object", { name: "a" }, /spec\.models must be a list, but is an object/],
     ["a list of text", ["gpt-4o"], /spec\.models\[0\] must be an object, but is a string/],
