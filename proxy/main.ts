@@ -110,16 +110,27 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
+/** How long a connection without a call may go on sending its request while we drain. */
+const strayMs = 500;
+const lookMs = 50;
+
 /** Not ready first; then no new connections; then a deadline for what is under way, with a little left to say goodbye. */
 async function drain(traffic: FastifyInstance, status: FastifyInstance, state: TrafficState, drainMs: number, after: () => Promise<void>): Promise<void> {
   state.draining = true;
   const deadline = setTimeout(() => {
     for (const client of state.active) client.interrupt();
-    setTimeout(() => traffic.server.closeAllConnections(), 1_000).unref();
   }, drainMs);
-  traffic.server.closeIdleConnections();
+  const began = performance.now();
+  let quietSince = began;
+  const look = setInterval(() => {
+    if (state.active.size > 0) quietSince = performance.now();
+    traffic.server.closeIdleConnections();
+    const now = performance.now();
+    if (now - quietSince >= strayMs || now - began >= drainMs + 1_000) traffic.server.closeAllConnections();
+  }, lookMs);
   await traffic.close();
   clearTimeout(deadline);
+  clearInterval(look);
   await after();
   await status.close();
 }
