@@ -5,18 +5,16 @@ import { asMerge, type Cluster } from "./api.ts";
 
 const askTimeoutMs = 1_000;
 
+function sliceUrls(slice: V1EndpointSlice): string[] {
+  const port = slice.ports?.[0]?.port;
+  if (port === undefined) return [];
+  const ready = (slice.endpoints ?? []).filter((endpoint) => endpoint.conditions?.ready !== false);
+  return ready.flatMap((endpoint) => endpoint.addresses.map((address) => `http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`));
+}
+
 /** Pure: status URLs of the ready endpoints. */
 export function statusUrls(slices: readonly V1EndpointSlice[]): string[] {
-  const urls = new Set<string>();
-  for (const slice of slices) {
-    const port = slice.ports?.[0]?.port;
-    if (port === undefined) continue;
-    for (const endpoint of slice.endpoints ?? []) {
-      if (endpoint.conditions?.ready === false) continue;
-      for (const address of endpoint.addresses) urls.add(`http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`);
-    }
-  }
-  return [...urls].sort();
+  return [...new Set(slices.flatMap(sliceUrls))].sort();
 }
 
 async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<string[]> {

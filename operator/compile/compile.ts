@@ -14,9 +14,9 @@ import type { BudgetConfig, KeyRecord, ProviderConfig, RenderedConfig, RouteConf
 import { compileBudget } from "./budgets.ts";
 import { Claims } from "./conflicts.ts";
 import { compileKey } from "./keys.ts";
-import { idOf, isError, parseKind, problem } from "./outcome.ts";
+import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
 import { compileProvider } from "./providers.ts";
-import { compileRoute, type ProviderView } from "./routes.ts";
+import { type CompiledRoute, compileRoute, type ProviderView } from "./routes.ts";
 import type { Verdict } from "./verdict.ts";
 import type { CompileInput } from "./world.ts";
 
@@ -81,25 +81,35 @@ function pruned(route: RouteConfig, view: ProviderView): RouteConfig {
   return { ...route, routing: { ...route.routing, targets } };
 }
 
+interface Candidate {
+  verdict: Verdict;
+  config: RouteConfig;
+}
+
+/** What a valid policy comes to: itself, what resolved of it, or its last good form. */
+function candidateOf(verdict: Verdict, compiled: CompiledRoute, last: RouteConfig | undefined, view: ProviderView): Candidate | null {
+  const broken = compiled.accepted.some(isError);
+  const empty = compiled.config.routing.targets.length === 0;
+  if ((broken || empty) && last !== undefined && routeUsable(last, view)) {
+    verdict.live = "lastGood";
+    return { verdict, config: pruned(last, view) };
+  }
+  if (broken) return null;
+  verdict.live = !compiled.resolvedRefs.some(isError) ? "current" : empty ? "none" : "partial";
+  return { verdict, config: compiled.config };
+}
+
 function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdict[]): RouteConfig[] {
   const previous = index(input.previous?.routes);
   const { parsed, invalid } = parseKind("RoutingPolicy", input.world.objects);
-  const candidates: { verdict: Verdict; config: RouteConfig }[] = [];
+  const candidates: Candidate[] = [];
   for (const { object, verdict } of parsed) {
     const compiled = compileRoute(object, view, input.world, input.settings);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
     verdict.status = { targets: compiled.config.routing.targets.length };
-    const last = previous.get(object.id);
-    const broken = compiled.accepted.some(isError);
-    const empty = compiled.config.routing.targets.length === 0;
-    if ((broken || empty) && last !== undefined && routeUsable(last, view)) {
-      verdict.live = "lastGood";
-      candidates.push({ verdict, config: pruned(last, view) });
-    } else if (!broken) {
-      verdict.live = compiled.resolvedRefs.some(isError) ? (empty ? "none" : "partial") : "current";
-      candidates.push({ verdict, config: compiled.config });
-    }
+    const candidate = candidateOf(verdict, compiled, previous.get(object.id), view);
+    if (candidate) candidates.push(candidate);
   }
   for (const verdict of invalid) {
     const last = previous.get(idOf(verdict.meta));
@@ -111,7 +121,7 @@ function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdic
   return settleConflicts(candidates);
 }
 
-function settleConflicts(candidates: { verdict: Verdict; config: RouteConfig }[]): RouteConfig[] {
+function settleConflicts(candidates: Candidate[]): RouteConfig[] {
   const claims = new Claims();
   const routes: RouteConfig[] = [];
   candidates.sort((a, b) => a.verdict.meta.createdAtMs - b.verdict.meta.createdAtMs || byId(a.config, b.config));
@@ -126,48 +136,59 @@ function settleConflicts(candidates: { verdict: Verdict; config: RouteConfig }[]
 
 const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
 
+/** Keys that are live so far, and who owns which digest: two objects can't share a key. */
+interface LiveKeys {
+  live: Map<string, KeyRecord>;
+  owners: Map<string, string>;
+}
+
+function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
+  const over = nowMs >= expiresAtMs;
+  const at = iso(expiresAtMs);
+  verdict.status["expiresAt"] = at;
+  verdict.conditions.push({
+    type: "Expired",
+    status: over ? "True" : "False",
+    reason: over ? "Expired" : "NotExpired",
+    message: `${over ? "expired" : "expires"} at ${at}`,
+  });
+}
+
+function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): void {
+  const compiled = compileKey(object, input.world);
+  verdict.accepted = compiled.accepted;
+  verdict.resolvedRefs = compiled.resolvedRefs;
+  if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
+  if (compiled.expiresAtMs !== null) noteExpiry(verdict, compiled.expiresAtMs, input.nowMs);
+  const { record } = compiled;
+  const owner = record === null ? undefined : keys.owners.get(record.digest);
+  if (owner !== undefined)
+    verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
+  if (record === null || [...verdict.accepted, ...verdict.resolvedRefs].some(isError)) return;
+  keys.owners.set(record.digest, object.id);
+  keys.live.set(object.id, record);
+  verdict.live = "current";
+}
+
 function compileKeys(input: CompileInput, verdicts: Verdict[]): KeyRecord[] {
   const previous = index(input.previous?.keys);
   const { parsed, invalid } = parseKind("ApiKey", input.world.objects);
-  const live = new Map<string, KeyRecord>();
-  const owners = new Map<string, string>();
-  for (const { object, verdict } of parsed) {
-    const compiled = compileKey(object, input.world);
-    verdict.accepted = compiled.accepted;
-    verdict.resolvedRefs = compiled.resolvedRefs;
-    if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
-    if (compiled.expiresAtMs !== null) {
-      verdict.status["expiresAt"] = iso(compiled.expiresAtMs);
-      const over = input.nowMs >= compiled.expiresAtMs;
-      verdict.conditions.push({
-        type: "Expired",
-        status: over ? "True" : "False",
-        reason: over ? "Expired" : "NotExpired",
-        message: `${over ? "expired" : "expires"} at ${iso(compiled.expiresAtMs)}`,
-      });
-    }
-    const owner = compiled.record === null ? undefined : owners.get(compiled.record.digest);
-    if (owner !== undefined)
-      verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
-    if (compiled.record === null || [...verdict.accepted, ...verdict.resolvedRefs].some(isError)) continue;
-    owners.set(compiled.record.digest, object.id);
-    live.set(object.id, compiled.record);
-    verdict.live = "current";
-  }
+  const keys: LiveKeys = { live: new Map(), owners: new Map() };
+  for (const { object, verdict } of parsed) addKey(object, verdict, input, keys);
   for (const verdict of [...parsed.map((one) => one.verdict), ...invalid]) {
     const last = previous.get(idOf(verdict.meta));
-    if (verdict.live === "none" && last !== undefined && !owners.has(last.digest)) {
-      owners.set(last.digest, last.id);
-      fallBack(verdict, previous, live);
+    if (verdict.live === "none" && last !== undefined && !keys.owners.has(last.digest)) {
+      keys.owners.set(last.digest, last.id);
+      fallBack(verdict, previous, keys.live);
     }
     verdicts.push(verdict);
   }
   // A revocation takes effect even where the rest of the object can't be used.
   for (const { object } of parsed) {
-    const record = live.get(object.id);
-    if (record && object.spec.revoked && !record.revoked) live.set(object.id, { ...record, revoked: true });
+    const record = keys.live.get(object.id);
+    if (record && object.spec.revoked && !record.revoked) keys.live.set(object.id, { ...record, revoked: true });
   }
-  return [...live.values()];
+  return [...keys.live.values()];
 }
 
 function compileBudgets(input: CompileInput, verdicts: Verdict[]): BudgetConfig[] {

@@ -36,24 +36,31 @@ function modelOf(spec: ModelSpec): ModelConfig {
   };
 }
 
+/** What is wrong with one option that an object gives; null where nothing is. */
+function optionProblem(name: string, value: string, capabilities: Capabilities): Problem | null {
+  const declared = capabilities.options[name];
+  const path = ["spec", "options", name];
+  if (declared === undefined) {
+    const names = Object.keys(capabilities.options).sort().join(", ") || "none";
+    return problem("UnknownField", `${capabilities.type} has no option ${name}; its options are: ${names}`, path);
+  }
+  if (declared.pattern === undefined || new RegExp(declared.pattern).test(value)) return null;
+  return problem("Invalid", `spec.options.${name} must match ${declared.pattern}: ${declared.description}`, path);
+}
+
 /** Options with defaults, checked against what the type declares. */
 function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: Problem[]): Record<string, string> {
-  const known = capabilities.options;
+  const given = spec.options ?? {};
   const options: Record<string, string> = {};
-  for (const [name, value] of Object.entries(spec.options ?? {})) {
-    const declared = known[name];
-    if (declared === undefined) {
-      const names = Object.keys(known).sort().join(", ") || "none";
-      problems.push(problem("UnknownField", `${capabilities.type} has no option ${name}; its options are: ${names}`, ["spec", "options", name]));
-    } else if (declared.pattern !== undefined && !new RegExp(declared.pattern).test(value)) {
-      problems.push(problem("Invalid", `spec.options.${name} must match ${declared.pattern}: ${declared.description}`, ["spec", "options", name]));
-    } else options[name] = value;
-  }
-  for (const [name, declared] of Object.entries(known)) {
-    if (options[name] !== undefined) continue;
-    if (declared.default !== undefined) options[name] = declared.default;
-    else if (declared.required && spec.options?.[name] === undefined)
+  for (const [name, declared] of Object.entries(capabilities.options)) {
+    const value = given[name] ?? declared.default;
+    if (value !== undefined) options[name] = value;
+    else if (declared.required)
       problems.push(problem("Invalid", `${capabilities.type} needs spec.options.${name}: ${declared.description}`, ["spec", "options"]));
+  }
+  for (const [name, value] of Object.entries(given)) {
+    const wrong = optionProblem(name, value, capabilities);
+    if (wrong) problems.push(wrong);
   }
   return options;
 }
@@ -73,6 +80,19 @@ function endpointOf(spec: LLMProviderSpec, capabilities: Capabilities, options: 
   return given.replace(/\/+$/, "");
 }
 
+interface WantedKey {
+  field: string;
+  /** Key within the Secret. */
+  key: string;
+  required: boolean;
+}
+
+/** `secretRef.key` stands for the type's first field; without it each field has the key of its own name. */
+function wantedKeys(key: string | undefined, capabilities: Capabilities): WantedKey[] {
+  if (key !== undefined) return [{ field: capabilities.credentials[0]?.name ?? "apiKey", key, required: true }];
+  return capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }));
+}
+
 /** Credential field → name in the credentials Secret. */
 function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World, refs: Problem[]): Record<string, string> {
   const ref = provider.spec.credentials?.secretRef;
@@ -86,28 +106,13 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
     refs.push(problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path));
     return {};
   }
-  const first = capabilities.credentials[0];
-  const wanted =
-    ref.key === undefined
-      ? capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }))
-      : [{ field: first?.name ?? "apiKey", key: ref.key, required: true }];
+  const wanted = wantedKeys(ref.key, capabilities);
   const found: Record<string, string> = {};
   for (const { field, key, required } of wanted) {
     const fact = secret[key];
-    if (fact === undefined) {
-      if (required)
-        refs.push(
-          problem(
-            "SecretKeyNotFound",
-            `Secret ${ref.name} has no key ${key}; it needs ${wanted
-              .filter((one) => one.required)
-              .map((one) => one.key)
-              .join(", ")}`,
-            path,
-          ),
-        );
-    } else if (fact.unusable !== undefined) refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
-    else found[field] = credentialName(fact.digest);
+    if (fact?.unusable !== undefined) refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
+    else if (fact !== undefined) found[field] = credentialName(fact.digest);
+    else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has no key ${key}`, path));
   }
   if (Object.keys(found).length === 0 && refs.length === 0 && capabilities.credentialsRequired) {
     refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has none of the keys ${wanted.map((one) => one.key).join(", ")}`, path));

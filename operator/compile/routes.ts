@@ -101,7 +101,7 @@ function covers(earlier: When, later: When): boolean {
   const lists = (["tags", "roles", "teams", "users", "models"] as const).every((name) => {
     const wide = earlier[name];
     const narrow = later[name];
-    return wide === null || (narrow !== null && narrow.every((one) => wide.includes(one)));
+    return wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
   });
   const numbers = (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => {
     const wide = earlier[name];

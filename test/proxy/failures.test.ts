@@ -18,7 +18,7 @@ describe("what a caller is told", () => {
     fetch(`${gateway.url}${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", ...headers },
-      body: body as BodyInit,
+      body,
     });
 
   before(async () => {
