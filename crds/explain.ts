@@ -24,7 +24,7 @@ function fieldsAt(root: Schema, path: Path): string[] {
 
 export function unknownField(path: Path, known: readonly string[]): SpecProblem {
   const meant = nearest(String(path.at(-1)), known);
-  const advice = meant === undefined ? "" : `; did you mean ${meant}?`;
+  const advice = meant === null ? "" : `; did you mean ${meant}?`;
   return { path, message: `unknown field ${dotted(path)}${advice}`, unknownField: true };
 }
 
@@ -56,8 +56,8 @@ function wrongType(expected: string, input: unknown): string {
 function wrongValue(values: readonly unknown[], input: unknown): string {
   if (input === undefined) return "is required";
   const names = values.map(String);
-  const meant = typeof input === "string" ? nearest(input, names) : undefined;
-  return `must be ${names.length === 1 ? "" : "one of "}${names.join(", ")}${meant === undefined ? "" : `; did you mean ${meant}?`}`;
+  const meant = typeof input === "string" ? nearest(input, names) : null;
+  return `must be ${names.length === 1 ? "" : "one of "}${names.join(", ")}${meant === null ? "" : `; did you mean ${meant}?`}`;
 }
 
 function tooSmall(origin: string, minimum: number | bigint): string {

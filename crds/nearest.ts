@@ -14,14 +14,14 @@ function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-/** The nearest of `words`, case aside, or undefined where none is near: a third of the letters may differ, and two that were swapped. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
-  if (word.length > 64) return undefined;
+/** The nearest of `words`, case aside, or null where none is near: a third of the letters may differ, and two that were swapped. */
+export function nearest(word: string, words: readonly string[]): string | null {
+  if (word.length > 64) return null;
   const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   let best: { word: string; distance: number } | undefined;
   for (const candidate of words) {
     const found = distance(word.toLowerCase(), candidate.toLowerCase());
     if (found <= limit && (best === undefined || found < best.distance)) best = { word: candidate, distance: found };
   }
-  return best?.word;
+  return best?.word ?? null;
 }

@@ -1,5 +1,6 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
+import { endpointRule } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, decimal, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 
@@ -30,14 +31,7 @@ export const llmProviderSpec = z
       .min(8)
       .max(1024)
       .optional()
-      .meta({
-        cel: [
-          {
-            rule: "self.matches('^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+])(:[0-9]{1,5})?(/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?$')",
-            message: "endpoint must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
-          },
-        ],
-      })
+      .meta({ cel: [endpointRule] })
       .describe("Base URL. Defaulted where the type has one."),
     allowPrivateEndpoint: z.boolean().default(false).describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
     credentials: z.strictObject({ secretRef: secretKeyRef }).optional().describe("Where the provider's key is. Needed unless the type works without one."),

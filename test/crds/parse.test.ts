@@ -103,6 +103,44 @@ describe("what is said of a mistake", () => {
   }
 });
 
+describe("an endpoint", () => {
+  const hosts = [
+    "a.example",
+    "A-1.b",
+    "localhost",
+    "10.0.0.7",
+    "1.2.3.999",
+    "1.2.3",
+    "0x7f.1",
+    "a.1",
+    "[::1]",
+    "[fd00::7]",
+    "[::ffff:1.2.3.4]",
+    "[:::]",
+    "a..b",
+    "-a",
+    "a_b",
+    "é.example",
+    "",
+    "u@h",
+  ];
+  const ports = ["", ":", ":0", ":80", ":65535", ":65536", ":99999", ":x"];
+  const paths = ["", "/", "/v1", "/v1/a%20b", "/%zz", "//", "/a b", "/v1?q", "/v1#f", "/../x", "/\u0000", "/v1\n"];
+
+  it("that is taken is one that URL parses, to the same host, without user, query and fragment", () => {
+    const all = ["http", "https", "HTTPS", "ftp", ""].flatMap((scheme) =>
+      hosts.flatMap((host) => ports.flatMap((port) => paths.map((path) => ({ host, endpoint: `${scheme}://${host}${port}${path}` })))),
+    );
+    const taken = all.filter(({ endpoint }) => parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }], endpoint }).ok);
+    assert.ok(taken.length > 100);
+    for (const { host, endpoint } of taken) {
+      const url = new URL(endpoint);
+      assert.equal(url.hostname, host.toLowerCase(), endpoint);
+      assert.equal(url.username + url.password + url.search + url.hash, "", endpoint);
+    }
+  });
+});
+
 describe("a whole object", () => {
   const whole = { apiVersion: "sluice.dev/v1alpha1", kind: "ApiKey", metadata: { name: "a" }, spec: { user: "a", writeTo: { name: "b" } } };
 
@@ -117,13 +155,13 @@ describe("a whole object", () => {
 });
 
 describe("the word that was meant", () => {
-  const rows: [string, string[], string | undefined][] = [
+  const rows: [string, string[], string | null][] = [
     ["endpont", ["endpoint", "region"], "endpoint"],
     ["EndPoint", ["endpoint", "region"], "endpoint"],
     ["modle", ["model", "models"], "model"],
-    ["foo", ["endpoint", "region"], undefined],
-    ["x".repeat(10_000), ["endpoint"], undefined],
-    ["", ["endpoint"], undefined],
+    ["foo", ["endpoint", "region"], null],
+    ["x".repeat(10_000), ["endpoint"], null],
+    ["", ["endpoint"], null],
   ];
   for (const [word, words, meant] of rows) {
     it(`of ${JSON.stringify(word.slice(0, 20))} is ${meant ?? "none"}`, () => assert.equal(nearest(word, words), meant));

@@ -33,6 +33,9 @@ export const ruleRefusals: Record<string, Refusal> = {
   "an endpoint without a host": same("LLMProvider", provider({ endpoint: "https:///v1" }), badUrl),
   "an endpoint with a password in it": same("LLMProvider", provider({ endpoint: "https://user:pass@llm.example.com" }), badUrl),
   "an endpoint with a query, which would be ignored": same("LLMProvider", provider({ endpoint: "https://llm.example.com/v1?version=2" }), badUrl),
+  "an endpoint at a port that doesn't exist": same("LLMProvider", provider({ endpoint: "https://llm.example.com:65536" }), badUrl),
+  "an endpoint at an IPv4 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://10.0.0.256" }), badUrl),
+  "an endpoint at an IPv6 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://[::1::2]" }), badUrl),
   "an endpoint with a space": same("LLMProvider", provider({ endpoint: "https://llm.example.com/my models" }), badUrl),
   "an option's name that is too long": same("LLMProvider", provider({ options: { ["x".repeat(64)]: "y" } }), /spec\.options.*at most 63 characters/s),
   "a grant by selector without a selector": same(

@@ -1,0 +1,19 @@
+/** The rule for a provider's endpoint, put together from the parts of a URL so that whoever parses it later can't fail. */
+import { z } from "zod";
+import type { CelRule } from "./scalars.ts";
+
+const bare = (pattern: RegExp): string => pattern.source.slice(1, -1);
+
+const label = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
+/** URL parsers take a host whose last label begins with a digit for an IPv4 address, so a name's begins with a letter. */
+const name = `(${label}[.])*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?`;
+const ipv4 = bare(z.regexes.ipv4).replaceAll("\\.", "[.]");
+const ipv6 = `[[]${bare(z.regexes.ipv6)}]`;
+const port = "([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const path = "(/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?";
+
+/** No user, for that would be a secret outside a Secret; no query and no fragment, for they would be ignored. */
+export const endpointRule: CelRule = {
+  rule: `self.matches('^https?://(${name}|${ipv4}|${ipv6})(:${port})?${path}$')`,
+  message: "endpoint must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
+};
