@@ -132,19 +132,42 @@ function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
     accepted.push(problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, ["spec", "routing", "targets", twice]));
 }
 
+/** The policy's own words in the contract's shape, given the targets that resolved. */
+function configOf(policy: Parsed<"RoutingPolicy">, targets: TargetConfig[], rules: RuleConfig[], world: World): RouteConfig {
+  const { match, access, routing, request, allowedNamespaces, logging } = policy.spec;
+  const usable = new Set(targets.map((target) => target.name));
+  return {
+    id: policy.id,
+    pathPrefix: match.pathPrefix ?? "",
+    models: match.models === undefined ? null : [...match.models].sort(),
+    consumers: coverage(allowedNamespaces, policy.meta.namespace, world.namespaces),
+    access: { anonymous: access.anonymous, roles: access.roles ?? null, teams: access.teams ?? null, tags: access.tags ?? null },
+    request: { defaults: {}, overrides: {}, prompts: [], ...request },
+    routing: {
+      strategy: routing.strategy,
+      targets,
+      fallbackOn: routing.fallbackOn,
+      slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
+      affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
+      rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
+    },
+    logging,
+  };
+}
+
+function checkSharing(policy: Parsed<"RoutingPolicy">, settings: CompileSettings, accepted: Problem[]): void {
+  const { namespace } = policy.meta;
+  const shared = policy.spec.allowedNamespaces.from !== "Same";
+  if (!shared || settings.sharingNamespaces === "*" || settings.sharingNamespaces.includes(namespace)) return;
+  const message = `policies of namespace ${namespace} may not be offered to other namespaces in this installation; set spec.allowedNamespaces.from to Same`;
+  accepted.push(problem("SharingNotPermitted", message, ["spec", "allowedNamespaces"]));
+}
+
 export function compileRoute(policy: Parsed<"RoutingPolicy">, view: ProviderView, world: World, settings: CompileSettings): CompiledRoute {
-  const { spec, meta } = policy;
+  const { spec } = policy;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
-  if (spec.allowedNamespaces.from !== "Same" && settings.sharingNamespaces !== "*" && !settings.sharingNamespaces.includes(meta.namespace)) {
-    accepted.push(
-      problem(
-        "SharingNotPermitted",
-        `policies of namespace ${meta.namespace} may not be offered to other namespaces in this installation; set spec.allowedNamespaces.from to Same`,
-        ["spec", "allowedNamespaces"],
-      ),
-    );
-  }
+  checkSharing(policy, settings, accepted);
   checkNames(spec, accepted);
   const targets: TargetConfig[] = [];
   for (const at of spec.routing.targets.keys()) {
@@ -154,24 +177,5 @@ export function compileRoute(policy: Parsed<"RoutingPolicy">, view: ProviderView
   }
   const rules = compileRules(spec, accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
-  const usable = new Set(targets.map((target) => target.name));
-  const { access, routing, request } = spec;
-  const config: RouteConfig = {
-    id: policy.id,
-    pathPrefix: spec.match.pathPrefix ?? "",
-    models: spec.match.models === undefined ? null : [...spec.match.models].sort(),
-    consumers: coverage(spec.allowedNamespaces, meta.namespace, world.namespaces),
-    access: { anonymous: access.anonymous, roles: access.roles ?? null, teams: access.teams ?? null, tags: access.tags ?? null },
-    request: { defaults: request?.defaults ?? {}, overrides: request?.overrides ?? {}, prompts: request?.prompts ?? [] },
-    routing: {
-      strategy: routing.strategy,
-      targets,
-      fallbackOn: routing.fallbackOn,
-      slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
-      affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
-      rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
-    },
-    logging: spec.logging,
-  };
-  return { config, accepted, resolvedRefs };
+  return { config: configOf(policy, targets, rules, world), accepted, resolvedRefs };
 }

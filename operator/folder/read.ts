@@ -49,24 +49,27 @@ function placeAt(file: string, lines: LineCounter, offset: number): Place {
   return { file, line, column: col };
 }
 
+/** One step down from a node: where the step stands, and what is there; null where it isn't. */
+function descend(node: unknown, step: string | number): { offset: number | undefined; node: unknown } | null {
+  if (isMap(node)) {
+    const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && item.key.value === step);
+    return pair ? { offset: (pair.key as { range?: number[] }).range?.[0], node: pair.value } : null;
+  }
+  const items = (node as { items?: { range?: number[] }[] } | null)?.items;
+  const item = typeof step === "number" ? items?.[step] : undefined;
+  return item ? { offset: item.range?.[0], node: item } : null;
+}
+
 /** The deepest node on the path that is there: an unknown field is found by its key, a missing one by its parent. */
 function locator(file: string, lines: LineCounter, document: Document): Locate {
   return (path) => {
     let offset = document.contents?.range?.[0] ?? 0;
     let node: unknown = document.contents;
     for (const step of path) {
-      if (isMap(node)) {
-        const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && item.key.value === step);
-        if (pair === undefined) break;
-        offset = (pair.key as { range?: number[] }).range?.[0] ?? offset;
-        node = pair.value;
-      } else {
-        const items = (node as { items?: { range?: number[] }[] } | null)?.items;
-        const item = typeof step === "number" ? items?.[step] : undefined;
-        if (item === undefined) break;
-        offset = item.range?.[0] ?? offset;
-        node = item;
-      }
+      const below = descend(node, step);
+      if (below === null) break;
+      offset = below.offset ?? offset;
+      node = below.node;
     }
     return placeAt(file, lines, offset);
   };
@@ -144,18 +147,19 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
 }
 
+function readDocument(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): void {
+  for (const error of document.errors) into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
+  const raw: unknown = document.errors.length > 0 ? null : document.toJS({ maxAliasCount: 100 });
+  if (raw === null || raw === undefined) return;
+  const locate = locator(file, lines, document as Document);
+  if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
+  else into.problems.push({ ...locate([]), message: "this document is no object" });
+}
+
 function readText(file: string, text: string, into: Reading): void {
   const lines = new LineCounter();
-  for (const document of parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true })) {
-    if ("empty" in document || !("contents" in document)) continue;
-    for (const error of document.errors) into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
-    if (document.errors.length > 0) continue;
-    const raw: unknown = document.toJS({ maxAliasCount: 100 });
-    if (raw === null || raw === undefined) continue;
-    const locate = locator(file, lines, document as Document);
-    if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
-    else into.problems.push({ ...locate([]), message: "this document is no object" });
-  }
+  const documents = parseAllDocuments(text, { lineCounter: lines, uniqueKeys: true });
+  if (!("empty" in documents)) for (const document of documents) readDocument(file, document, lines, into);
 }
 
 /** Reads files and folders in order. Throws only where a path can't be read. */
