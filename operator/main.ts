@@ -46,7 +46,7 @@ class Loop {
 
   trigger(afterMs = settleMs): void {
     if (this.#stopped) return;
-    if (this.#running) {
+    if (this.#running !== null) {
       this.#again = true;
       return;
     }

@@ -142,7 +142,7 @@ function configOf(policy: Parsed<"RoutingPolicy">, targets: TargetConfig[], rule
     models: match.models === undefined ? null : [...match.models].sort(),
     consumers: coverage(allowedNamespaces, policy.meta.namespace, world.namespaces),
     access: { anonymous: access.anonymous, roles: access.roles ?? null, teams: access.teams ?? null, tags: access.tags ?? null },
-    request: { defaults: {}, overrides: {}, prompts: [], ...request },
+    request: { defaults: request?.defaults ?? {}, overrides: request?.overrides ?? {}, prompts: request?.prompts ?? [] },
     routing: {
       strategy: routing.strategy,
       targets,
