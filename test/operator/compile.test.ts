@@ -1,0 +1,399 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { Kind } from "../../crds/kinds.ts";
+import { type Compiled, compile } from "../../operator/compile/compile.ts";
+import type { Verdict } from "../../operator/compile/verdict.ts";
+import type { CompileInput, CompileSettings, World, WorldObject } from "../../operator/compile/world.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { canonicalJson, encode } from "../../proxy/config/encode.ts";
+import { parseDocuments } from "../../proxy/config/parse.ts";
+import { keyShards, type RenderedConfig } from "../../proxy/config/schema.ts";
+
+const nowMs = Date.parse("2026-11-20T12:00:00Z");
+const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: ["platform"] };
+const digest = (seed: string): string => Buffer.from(seed.padEnd(32, "0")).toString("hex").slice(0, 64);
+
+function object(kind: Kind, id: string, spec: unknown, createdAtMs = 1): WorldObject {
+  const [namespace = "", name = ""] = id.split("/");
+  return { kind, meta: { name, namespace, uid: id, generation: 1, createdAtMs, labels: {} }, spec, status: {} };
+}
+
+const provider = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
+  object("LLMProvider", id, { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }], ...spec }, createdAtMs);
+const policy = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
+  object("RoutingPolicy", id, { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...spec }, createdAtMs);
+const apiKey = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
+  object("ApiKey", id, { user: "u", writeTo: { name: "s" }, ...spec }, createdAtMs);
+
+function world(objects: WorldObject[], more: Partial<World> = {}): World {
+  return {
+    objects,
+    namespaces: { a: {}, b: { tier: "gold" }, platform: {} },
+    secrets: { "a/s": { apiKey: { digest: digest("one"), displayPrefix: "slc_one0" } } },
+    ...more,
+  };
+}
+
+function run(input: World, previous: RenderedConfig | null = null, more: Partial<CompileInput> = {}): Compiled {
+  return compile({ world: input, settings, previous, nowMs, ...more }, capabilities);
+}
+
+function verdict(compiled: Compiled, kind: Kind, id: string): Verdict {
+  const found = compiled.verdicts.find((one) => one.kind === kind && `${one.meta.namespace}/${one.meta.name}` === id);
+  assert.ok(found, `${kind} ${id} has a verdict`);
+  return found;
+}
+
+const reasons = (one: Verdict): string[] => [...one.accepted, ...one.resolvedRefs].map((problem) => problem.reason);
+
+interface Row {
+  name: string;
+  objects: WorldObject[];
+  more?: Partial<World>;
+  of: [Kind, string];
+  reasons: string[];
+  live: Verdict["live"];
+  message?: RegExp;
+}
+
+const rows: Row[] = [
+  { name: "a provider and a policy that fit are live", objects: [provider("a/p"), policy("a/r")], of: ["RoutingPolicy", "a/r"], reasons: [], live: "current" },
+  {
+    name: "an unknown field is named, with what was meant",
+    objects: [provider("a/p", { modles: [] })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["UnknownField"],
+    live: "none",
+    message: /did you mean models/,
+  },
+  {
+    name: "a field of the wrong type is named",
+    objects: [provider("a/p", { models: "m" })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["Invalid"],
+    live: "none",
+    message: /spec\.models/,
+  },
+  {
+    name: "an endpoint that is no http URL is refused",
+    objects: [provider("a/p", { endpoint: "ftp://llm.example.com" })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["Invalid"],
+    live: "none",
+    message: /http or https/,
+  },
+  {
+    name: "a type without a default endpoint asks for one",
+    objects: [object("LLMProvider", "a/p", { type: "OpenAICompatible", models: [{ name: "m" }] })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["Invalid"],
+    live: "none",
+    message: /spec\.endpoint/,
+  },
+  {
+    name: "an option that the type does not have is refused, with those it has",
+    objects: [object("LLMProvider", "a/p", { type: "OpenAI", options: { projekt: "x" }, credentials: { secretRef: { name: "s" } }, models: [{ name: "m" }] })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["UnknownField"],
+    live: "none",
+    message: /organization, project/,
+  },
+  {
+    name: "a Secret that is not there is named",
+    objects: [provider("a/p", { credentials: { secretRef: { name: "nope" } } })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["SecretNotFound"],
+    live: "none",
+    message: /Secret nope/,
+  },
+  {
+    name: "a key that the Secret lacks is named",
+    objects: [provider("a/p", { credentials: { secretRef: { name: "s", key: "token" } } })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["SecretKeyNotFound"],
+    live: "none",
+    message: /no key token/,
+  },
+  {
+    name: "a type that needs a credential says so",
+    objects: [object("LLMProvider", "a/p", { type: "OpenAI", models: [{ name: "m" }] })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["SecretNotFound"],
+    live: "none",
+  },
+  {
+    name: "a provider that is not there is named",
+    objects: [policy("a/r")],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ProviderNotFound"],
+    live: "none",
+    message: /LLMProvider p is not in namespace a/,
+  },
+  {
+    name: "a model that the provider lacks is named, with those it has",
+    objects: [provider("a/p"), policy("a/r", { match: { models: ["other"] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ModelNotFound"],
+    live: "none",
+    message: /no model other; it has m/,
+  },
+  {
+    name: "one dangling target leaves the others serving",
+    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }, { provider: { name: "q" } }] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ProviderNotFound"],
+    live: "partial",
+  },
+  {
+    name: "a provider of another namespace needs that owner's grant",
+    objects: [provider("b/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["RefNotPermitted"],
+    live: "none",
+  },
+  {
+    name: "a grant to all is a grant",
+    objects: [provider("b/p", { allowedNamespaces: { from: "All" } }), policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "a grant by selector goes by the namespace's labels",
+    objects: [
+      provider("a/p", { allowedNamespaces: { from: "Selector", selector: { matchLabels: { tier: "gold" } } } }),
+      policy("b/r", { routing: { targets: [{ provider: { name: "p", namespace: "a" } }] } }),
+    ],
+    of: ["RoutingPolicy", "b/r"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "a tenant may not offer its policies to others",
+    objects: [provider("a/p"), policy("a/r", { allowedNamespaces: { from: "All" } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["SharingNotPermitted"],
+    live: "none",
+  },
+  {
+    name: "a namespace that may share does",
+    objects: [provider("platform/p"), policy("platform/r", { allowedNamespaces: { from: "All" } })],
+    of: ["RoutingPolicy", "platform/r"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "the younger of two policies for one model loses it, and learns to whom",
+    objects: [provider("a/p"), policy("a/old", {}, 1), policy("a/young", {}, 2)],
+    of: ["RoutingPolicy", "a/young"],
+    reasons: ["Conflicted"],
+    live: "none",
+    message: /a\/old is older/,
+  },
+  {
+    name: "the older one keeps it",
+    objects: [provider("a/p"), policy("a/old", {}, 1), policy("a/young", {}, 2)],
+    of: ["RoutingPolicy", "a/old"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "policies of two namespaces do not meet",
+    objects: [provider("a/p"), provider("b/p"), policy("a/r"), policy("b/r")],
+    of: ["RoutingPolicy", "b/r"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "a policy that loses one of its models keeps the other",
+    objects: [provider("a/p", { models: [{ name: "m" }, { name: "n" }] }), policy("a/old", {}, 1), policy("a/young", { match: { models: ["m", "n"] } }, 2)],
+    of: ["RoutingPolicy", "a/young"],
+    reasons: ["Conflicted"],
+    live: "partial",
+  },
+  {
+    name: "a rule that names no target is refused",
+    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { tags: ["x"] }, use: ["q"] }] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["TargetNotFound"],
+    live: "none",
+  },
+  {
+    name: "a rule behind one that matches all that it does is a warning",
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: {
+          targets: [{ provider: { name: "p" } }],
+          rules: [
+            { when: { tags: ["x", "y"] }, use: ["p"] },
+            { when: { tags: ["x"], roles: ["admin"] }, use: ["p"] },
+          ],
+        },
+      }),
+    ],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["UnreachableRule"],
+    live: "current",
+  },
+  { name: "a key is live by its digest", objects: [apiKey("a/k")], of: ["ApiKey", "a/k"], reasons: [], live: "current" },
+  { name: "a key whose Secret is not there yet is not", objects: [apiKey("b/k")], of: ["ApiKey", "b/k"], reasons: ["SecretNotFound"], live: "none" },
+  {
+    name: "the younger of two objects with one key is refused",
+    objects: [apiKey("a/k", {}, 1), apiKey("a/l", {}, 2)],
+    of: ["ApiKey", "a/l"],
+    reasons: ["DuplicateKey"],
+    live: "none",
+  },
+  {
+    name: "in a folder, time of life has nothing to count from",
+    objects: [apiKey("a/k", { expiresAfter: "90d" }, 0)],
+    of: ["ApiKey", "a/k"],
+    reasons: ["Invalid"],
+    live: "none",
+    message: /use spec\.expiresAt/,
+  },
+  {
+    name: "a budget says that it is not enforced",
+    objects: [object("Budget", "a/b", { amount: "10.00", period: "Daily" })],
+    of: ["Budget", "a/b"],
+    reasons: ["Unsupported"],
+    live: "none",
+  },
+];
+
+describe("compile", () => {
+  for (const row of rows) {
+    it(row.name, () => {
+      const found = verdict(run(world(row.objects, row.more)), ...row.of);
+      assert.deepEqual([reasons(found), found.live], [row.reasons, row.live]);
+      if (row.message) assert.match([...found.accepted, ...found.resolvedRefs].map((one) => one.message).join("\n"), row.message);
+    });
+  }
+
+  it("keeps the last good form of an object that became invalid, and of nothing that was deleted", () => {
+    const good = run(world([provider("a/p"), policy("a/r"), apiKey("a/k")])).config;
+    const broken = run(world([provider("a/p", { models: [] }), policy("a/r", { match: {} }), apiKey("a/k", { user: "" })]), good);
+    assert.equal(canonicalJson(broken.config), canonicalJson(good));
+    for (const one of broken.verdicts) assert.equal(one.live, "lastGood");
+    assert.deepEqual(run(world([]), good).config, { ...good, providers: [], routes: [], keys: [] });
+  });
+
+  it("keeps a provider whose Secret went missing, under the credential that it had", () => {
+    const objects = [provider("a/p", { credentials: { secretRef: { name: "s" } } })];
+    const good = run(world(objects)).config;
+    const after = run(world(objects, { secrets: {} }), good);
+    assert.deepEqual(after.config.providers, good.providers);
+    assert.deepEqual([verdict(after, "LLMProvider", "a/p").live, reasons(verdict(after, "LLMProvider", "a/p"))], ["lastGood", ["SecretNotFound"]]);
+  });
+
+  it("lets a revocation through even where the key's Secret is gone", () => {
+    const good = run(world([apiKey("a/k")])).config;
+    const after = run(world([apiKey("a/k", { revoked: true })], { secrets: {} }), good);
+    assert.deepEqual(
+      after.config.keys.map((record) => record.revoked),
+      [true],
+    );
+  });
+
+  it("renders a route without targets, so that callers are told, where no provider is left", () => {
+    const { config } = run(world([policy("a/r")]));
+    assert.deepEqual(
+      config.routes.map((route) => route.routing.targets),
+      [[]],
+    );
+  });
+
+  it("counts a key's life from its creation and says when it is over", () => {
+    const createdAtMs = Date.parse("2026-08-01T00:00:00Z");
+    const compiled = run(world([apiKey("a/k", { expiresAfter: "90d" }, createdAtMs)]));
+    const found = verdict(compiled, "ApiKey", "a/k");
+    assert.equal(found.status["expiresAt"], "2026-10-30T00:00:00Z");
+    assert.deepEqual(
+      found.conditions.map((one) => [one.type, one.status]),
+      [["Expired", "True"]],
+    );
+    assert.equal(compiled.config.keys[0]?.expiresAtMs, Date.parse("2026-10-30T00:00:00Z"));
+  });
+
+  it("turns prices into nano-USD for a million tokens, exactly", () => {
+    const { config } = run(
+      world([provider("a/p", { models: [{ name: "m", price: { inputPerMillion: "2.50", cachedInputPerMillion: "1.25", outputPerMillion: "10.00" } }] })]),
+    );
+    assert.deepEqual(config.providers[0]?.models["m"]?.price, {
+      input: 2_500_000_000,
+      cachedInput: 1_250_000_000,
+      cacheWrite: 2_500_000_000,
+      output: 10_000_000_000,
+      reasoning: 10_000_000_000,
+      tiers: [],
+      source: "override",
+    });
+  });
+
+  it("gives the same bytes in whatever order the objects come", () => {
+    const objects = [
+      provider("a/p"),
+      provider("b/p"),
+      policy("a/r", {}, 3),
+      policy("a/s", {}, 2),
+      policy("b/r"),
+      apiKey("a/k"),
+      apiKey("a/l", {}, 2),
+      provider("a/x", { models: 1 }),
+    ];
+    const expected = encode(run(world(objects)).config, "id");
+    fc.assert(
+      fc.property(fc.shuffledSubarray(objects, { minLength: objects.length }), (shuffled) => {
+        assert.deepEqual(encode(run(world(shuffled)).config, "id"), expected);
+      }),
+    );
+  });
+
+  it("never throws, whatever a spec holds", () => {
+    const anySpec = fc.oneof(
+      fc.jsonValue(),
+      fc.object({
+        key: fc.constantFrom("type", "models", "match", "routing", "targets", "provider", "user", "writeTo", "name", "request", "access", "amount"),
+        maxDepth: 4,
+      }),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom<Kind>("LLMProvider", "RoutingPolicy", "Budget", "ApiKey"), anySpec, (kind, spec) => {
+        run(world([object(kind, "a/x", spec)]));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("is read back as it was written", () => {
+    const { config } = run(world([provider("a/p"), policy("a/r"), apiKey("a/k")]));
+    const parsed = parseDocuments(encode(config, "id").documents);
+    assert.ok(parsed.ok);
+    assert.equal(canonicalJson(parsed.config), canonicalJson(config));
+  });
+
+  it("rewrites one shard of keys when one key of many changes, and keeps every document under 1 MiB at 50,000 keys", () => {
+    const keys = Array.from({ length: 50_000 }, (_, at) => ({
+      digest: Buffer.from(`${(at * 2_654_435_761) % 4_294_967_296}`.padStart(32, "7"))
+        .toString("hex")
+        .replace(/^.{4}/, (at % 65_536).toString(16).padStart(4, "0")),
+      id: `team-${at % 100}/key-${at}`,
+      user: `user-${at}@example.com`,
+      team: "team",
+      role: "developer",
+      tags: ["internal"],
+      models: null,
+      expiresAtMs: nowMs,
+      revoked: false,
+    }));
+    const config: RenderedConfig = { settings: settings.proxy, providers: [], routes: [], budgets: [], keys };
+    const before = encode(config, "id");
+    const after = encode({ ...config, keys: keys.map((one, at) => (at === 7 ? { ...one, revoked: true } : one)) }, "id");
+    const changed = Object.keys(before.documents).filter((name) => before.documents[name] !== after.documents[name]);
+    assert.deepEqual(changed.map((name) => name.replace(/\d+/, "N")).sort(), ["keys-N.json", "manifest.json"]);
+    assert.equal(Object.keys(before.documents).filter((name) => name.startsWith("keys-")).length, keyShards);
+    for (const document of Object.values(before.documents)) assert.ok(Buffer.byteLength(document) < 1_000_000);
+  });
+});

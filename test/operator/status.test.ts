@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Condition, type Programmed, statusOf } from "../../operator/compile/status.ts";
+import type { Problem, Verdict } from "../../operator/compile/verdict.ts";
+
+const nowMs = Date.parse("2026-11-20T12:00:00.123Z");
+const everywhere: Programmed = { revision: "7f3a91c2d004", live: 3, total: 3 };
+const problem = (reason: Problem["reason"], severity: Problem["severity"] = "error"): Problem => ({
+  reason,
+  message: `it is ${reason}`,
+  path: ["spec"],
+  severity,
+});
+
+function verdict(part: Partial<Verdict> = {}): Verdict {
+  const meta = { name: "n", namespace: "a", uid: "", generation: 4, createdAtMs: 1, labels: {} };
+  return { kind: "ApiKey", meta, accepted: [], resolvedRefs: [], live: "current", status: {}, conditions: [], ...part };
+}
+
+const conditions = (status: Record<string, unknown>): Condition[] => status["conditions"] as Condition[];
+
+describe("status is never kinder than the traffic", () => {
+  const rows: { name: string; of: Partial<Verdict>; state: Programmed; programmed: [string, string] }[] = [
+    { name: "live on every proxy", of: {}, state: everywhere, programmed: ["True", "Live"] },
+    { name: "on its way", of: {}, state: { ...everywhere, live: 2 }, programmed: ["False", "Pending"] },
+    { name: "no proxy is there", of: {}, state: { ...everywhere, live: 0, total: 0 }, programmed: ["False", "NoProxies"] },
+    { name: "an earlier form serves", of: { live: "lastGood", accepted: [problem("Invalid")] }, state: everywhere, programmed: ["False", "LastGood"] },
+    { name: "only a part serves", of: { live: "partial", resolvedRefs: [problem("ProviderNotFound")] }, state: everywhere, programmed: ["False", "Partial"] },
+    { name: "nothing serves", of: { live: "none", accepted: [problem("Conflicted")] }, state: everywhere, programmed: ["False", "NotServed"] },
+  ];
+  for (const { name, of, state, programmed } of rows) {
+    it(`when ${name}`, () => {
+      const found = conditions(statusOf(verdict(of), state, {}, nowMs)).find((one) => one.type === "Programmed");
+      assert.deepEqual([found?.status, found?.reason], programmed);
+    });
+  }
+
+  it("counts the proxies and names the revision", () => {
+    const found = conditions(statusOf(verdict(), { ...everywhere, live: 1 }, {}, nowMs)).find((one) => one.type === "Programmed");
+    assert.equal(found?.message, "1/3 proxies at 7f3a91c2d004");
+  });
+
+  it("takes a warning for no failure", () => {
+    const found = conditions(statusOf(verdict({ accepted: [problem("UnreachableRule", "warning")] }), everywhere, {}, nowMs))[0];
+    assert.deepEqual([found?.type, found?.status], ["Accepted", "True"]);
+  });
+
+  it("says which generation it speaks of, on every condition", () => {
+    const status = statusOf(verdict(), everywhere, {}, nowMs);
+    assert.equal(status["observedGeneration"], 4);
+    for (const one of conditions(status)) assert.equal(one.observedGeneration, 4);
+  });
+
+  it("keeps the time of a transition while the status stays, and sets it when it turns", () => {
+    const first = statusOf(verdict(), everywhere, {}, nowMs);
+    const later = nowMs + 60_000;
+    assert.deepEqual(statusOf(verdict(), everywhere, first, later), first);
+    const turned = statusOf(verdict({ accepted: [problem("Invalid")] }), everywhere, first, later);
+    assert.equal(conditions(turned)[0]?.lastTransitionTime, "2026-11-20T12:01:00Z");
+    assert.equal(conditions(turned)[1]?.lastTransitionTime, "2026-11-20T12:00:00Z");
+  });
+});
