@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { compileFolder, formatFinding } from "../../operator/folder/compile-folder.ts";
+import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { startUpstream } from "../harness/upstream.ts";
+
+const head = "apiVersion: sluice.dev/v1alpha1\n";
+const goodProvider = `${head}kind: LLMProvider\nmetadata: { name: p }\nspec:\n  type: OpenAICompatible\n  endpoint: http://llm.example.com/v1\n  models: [{ name: m }]\n`;
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "sluice-folder-"));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function findings(text: string, env: Record<string, string> = {}): Promise<string[]> {
+  const file = join(folder, "one.yaml");
+  await writeFile(file, text);
+  const { findings: found } = await compileFolder([folder], env, new Uint8Array(32), null, 0);
+  return found.map((one) => formatFinding({ ...one, file: "one.yaml" }));
+}
+
+describe("a folder of manifests", () => {
+  const rows: { name: string; text: string; expected: RegExp[] }[] = [
+    { name: "that is fine has no findings", text: goodProvider, expected: [] },
+    { name: "with a mistake in YAML is told of by line and column", text: `${goodProvider}  bad: [1, 2\n`, expected: [/^one\.yaml:\d+:\d+: error Unreadable/] },
+    {
+      name: "with an unknown field is told of where the field stands",
+      text: goodProvider.replace("models:", "modles: []\n  models:"),
+      expected: [/^one\.yaml:7:3: error UnknownField: unknown field spec\.modles; did you mean models\? \(LLMProvider default\/p\)$/],
+    },
+    {
+      name: "with a value that does not fit is told of where it stands",
+      text: goodProvider.replace("http://llm", "ftp://llm"),
+      expected: [/^one\.yaml:6:3: error Invalid: spec\.endpoint/],
+    },
+    {
+      name: "with an unknown kind learns which there are",
+      text: `${head}kind: LLMProvidr\nmetadata: { name: x }\n`,
+      expected: [/^one\.yaml:2:1: error Unreadable: .*LLMProvider, RoutingPolicy, Budget, ApiKey/],
+    },
+    {
+      name: "with an object twice is told where the second is",
+      text: `${goodProvider}---\n${goodProvider}`,
+      expected: [/^one\.yaml:11:\d+: error Unreadable: LLMProvider default\/p is written down twice/],
+    },
+    {
+      name: "with a variable that is not set is told which",
+      text: "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  apiKey: ${NOT_SET}\n",
+      expected: [/^one\.yaml:5:3: error Unreadable: Secret default\/s: set NOT_SET in the environment$/],
+    },
+    {
+      name: "with objects of other kinds leaves them alone",
+      text: `apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: x }\n---\n${goodProvider}`,
+      expected: [],
+    },
+  ];
+  for (const { name, text, expected } of rows) {
+    it(name, async () => {
+      const found = await findings(text);
+      assert.equal(found.length, expected.length, found.join("\n"));
+      for (const [at, pattern] of expected.entries()) assert.match(found[at] ?? "", pattern);
+    });
+  }
+
+  it("fills a Secret in from the environment, or from its fallback", async () => {
+    const file = join(folder, "one.yaml");
+    await writeFile(file, "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  a: ${A}\n  b: ${B:-fallback}\n");
+    const { folder: read } = await compileFolder([folder], { A: "from-env" }, new Uint8Array(32), null, 0);
+    assert.deepEqual([...read.secretValues.values()].sort(), ["fallback", "from-env"]);
+  });
+});
+
+function sluice(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["operator/cli/main.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (data) => {
+      out += data;
+    });
+    child.stderr.on("data", (data) => {
+      err += data;
+    });
+    child.on("close", (code) => resolve({ code, out, err }));
+  });
+}
+
+describe("the command line", () => {
+  it("lints a good folder with 0", async () => {
+    assert.deepEqual([(await sluice("lint", "examples/quickstart/policies", "examples/quickstart/simulated")).code], [0]);
+  });
+  it("lints a folder with a dangling reference with 1, by file and line", async () => {
+    const { code, out } = await sluice("lint", "examples/quickstart/policies");
+    assert.equal(code, 1);
+    assert.match(out, /chat\.yaml:\d+:\d+: error ProviderNotFound: /);
+  });
+  it("renders ConfigMaps that a proxy would read, and no secret", async () => {
+    const { code, out } = await sluice("render", "examples/quickstart/policies", "examples/quickstart/simulated");
+    assert.equal(code, 0);
+    assert.match(out, /name: sluice-config/);
+    assert.doesNotMatch(out, /slc_example_key/);
+  });
+  it("says what was probably meant", async () => {
+    const { code, err } = await sluice("lnit");
+    assert.equal(code, 2);
+    assert.match(err, /did you mean lint/);
+  });
+  for (const command of ["lint", "render", "dev", "proxy", "operator"]) {
+    it(`explains ${command}`, async () => {
+      const { code, out } = await sluice(command, "--help");
+      assert.deepEqual([code, out.startsWith(`sluice ${command}`)], [0, true]);
+    });
+  }
+});
+
+describe("dev", () => {
+  it("takes a saved change, prints a mistake with file and line, and goes on serving the last good form", async () => {
+    const upstream = await startUpstream();
+    const objects = [provider("up", upstream.url), secret("up-credentials", { apiKey: "sk-one" }), ...key("alice", "slc_alice_key_0001")];
+    const chat = policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } });
+    const gateway = await startGateway([...objects, chat]);
+    const call = async (): Promise<number> => {
+      const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: "Bearer slc_alice_key_0001", "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] }),
+      });
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    try {
+      assert.equal(await call(), 200);
+      await gateway.apply([...objects, policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" }, wieght: 1 }] } })]);
+      assert.ok(
+        gateway.printed.some((line) => /manifests\.yaml:\d+:\d+: error UnknownField: .*wieght; did you mean weight/.test(line)),
+        gateway.printed.join("\n"),
+      );
+      assert.equal(await call(), 200);
+      await writeFile(join(gateway.folder, "manifests.yaml"), "{ broken");
+      await eventually(() => gateway.printed.some((line) => /manifests\.yaml:1:\d+: error Unreadable/.test(line)));
+      assert.equal(await call(), 200);
+      await gateway.apply([provider("up", upstream.url), secret("up-credentials", { apiKey: "sk-two" }), ...key("alice", "slc_alice_key_0001"), chat]);
+      await eventually(async () => (await call()) === 200 && upstream.requests.at(-1)?.headers.authorization === "Bearer sk-two");
+    } finally {
+      await gateway.close();
+      await upstream.close();
+    }
+  });
+});
