@@ -104,25 +104,30 @@ export function sseChatDecoder(onFrame: (frame: SseFrame, emit: Emit) => void, o
     });
     return events;
   };
+  const read = (bytes: Uint8Array, emit: Emit): void => {
+    for (const frame of sse.push(bytes)) {
+      if (over) return;
+      onFrame(frame, emit);
+    }
+  };
   return {
-    push: (bytes) =>
-      collect((emit) => {
-        if (over) return;
+    push(bytes) {
+      if (over) return [];
+      return collect((emit) => {
         try {
-          for (const frame of sse.push(bytes)) {
-            if (over) return;
-            onFrame(frame, emit);
-          }
+          read(bytes, emit);
         } catch (cause) {
           if (!(cause instanceof SseOverflowError) && !(cause instanceof SyntaxError)) throw cause;
           emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
         }
-      }),
-    end: () =>
-      collect((emit) => {
-        if (over) return;
+      });
+    },
+    end() {
+      if (over) return [];
+      return collect((emit) => {
         onClose?.(emit);
         emit(streamFailure("upstream_stream_truncated", "The provider's stream ended before the answer was complete.", "Unavailable"));
-      }),
+      });
+    },
   };
 }

@@ -1,93 +1,118 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
-import type { ChatDelta, FinishReason, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
+import type { ChatDelta, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
+import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { finishReason, usageOf } from "./reply.ts";
 
-interface ChoiceState {
+const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** One choice of the answer, as far as it has come. */
+class Choice {
   /** Tool call id → index, for servers that leave the index out. */
-  tools: Map<string, number>;
-  finished: boolean;
-}
+  readonly #tools = new Map<string, number>();
+  finished = false;
 
-function toolDeltas(raw: unknown, state: ChoiceState): ToolCallDelta[] {
-  if (!Array.isArray(raw)) return [];
-  return raw.filter(isObject).map((call) => {
-    const id = typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : undefined;
-    const index = toolIndex(call["index"], id, state);
+  get calledTools(): boolean {
+    return this.#tools.size > 0;
+  }
+
+  delta(raw: JsonObject): ChatDelta {
+    const delta: ChatDelta = {};
+    const content = text(raw["content"]);
+    const refusal = text(raw["refusal"]);
+    const reasoning = text(raw["reasoning_content"] ?? raw["reasoning"]);
+    if (content !== undefined) delta.content = content;
+    if (refusal !== undefined) delta.refusal = refusal;
+    if (reasoning !== undefined) delta.reasoning_content = reasoning;
+    const calls = Array.isArray(raw["tool_calls"]) ? raw["tool_calls"].filter(isObject) : [];
+    if (calls.length > 0) delta.tool_calls = calls.map((call) => this.#tool(call));
+    return delta;
+  }
+
+  #tool(call: JsonObject): ToolCallDelta {
+    const id = filled(call["id"]);
     const fn = isObject(call["function"]) ? call["function"] : {};
-    const name = typeof fn["name"] === "string" && fn["name"] !== "" ? fn["name"] : undefined;
-    const args = typeof fn["arguments"] === "string" ? fn["arguments"] : undefined;
-    return {
-      index,
-      ...(id === undefined ? {} : { id, type: "function" as const }),
-      function: { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) },
-    };
-  });
+    const name = filled(fn["name"]);
+    const args = text(fn["arguments"]);
+    const delta: ToolCallDelta = { index: this.#index(call["index"], id), function: {} };
+    if (id !== undefined) Object.assign(delta, { id, type: "function" });
+    delta.function = { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) };
+    return delta;
+  }
+
+  #index(given: unknown, id: string | undefined): number {
+    const next = this.#tools.size;
+    const guessed = id === undefined ? Math.max(0, next - 1) : (this.#tools.get(id) ?? next);
+    const index = typeof given === "number" ? given : guessed;
+    if (id !== undefined) this.#tools.set(id, index);
+    else if (next === 0) this.#tools.set(`#${index}`, index);
+    return index;
+  }
 }
 
-function toolIndex(given: unknown, id: string | undefined, state: ChoiceState): number {
-  const known = id === undefined ? undefined : state.tools.get(id);
-  const index = typeof given === "number" ? given : (known ?? (id === undefined ? Math.max(0, state.tools.size - 1) : state.tools.size));
-  if (id !== undefined) state.tools.set(id, index);
-  else if (state.tools.size === 0) state.tools.set(`#${index}`, index);
-  return index;
-}
+class OpenAiStream {
+  readonly #choices = new Map<number, Choice>();
+  #started = false;
 
-function deltaOf(raw: JsonObject, state: ChoiceState): ChatDelta {
-  const delta: ChatDelta = {};
-  const reasoning = raw["reasoning_content"] ?? raw["reasoning"];
-  if (typeof raw["content"] === "string") delta.content = raw["content"];
-  if (typeof raw["refusal"] === "string") delta.refusal = raw["refusal"];
-  if (typeof reasoning === "string") delta.reasoning_content = reasoning;
-  const tools = toolDeltas(raw["tool_calls"], state);
-  if (tools.length > 0) delta.tool_calls = tools;
-  return delta;
+  frame(frame: SseFrame, emit: Emit): void {
+    if (frame.data === "[DONE]") emit({ kind: "end" });
+    else if (frame.data.trim() !== "") this.#body(JSON.parse(frame.data) as unknown, frame.event, emit);
+  }
+
+  #body(body: unknown, event: string, emit: Emit): void {
+    if (!isObject(body)) {
+      emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+      return;
+    }
+    if (body["error"] || event === "error" || body["object"] === "error") {
+      emit(streamFailure("upstream_error", errorText(body)));
+      return;
+    }
+    const choices = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
+    // Azure's first chunk has no choice and an empty id: it is not where the answer starts.
+    if (choices.length > 0) this.#start(body, emit);
+    for (const one of choices) this.#choice(one, emit);
+    const usage = usageOf(body["usage"]);
+    if (usage !== null) emit({ kind: "usage", usage });
+  }
+
+  #start(body: JsonObject, emit: Emit): void {
+    if (this.#started) return;
+    this.#started = true;
+    emit({ kind: "start", id: filled(body["id"]) ?? null, model: filled(body["model"]) ?? null });
+  }
+
+  #choice(raw: JsonObject, emit: Emit): void {
+    const index = typeof raw["index"] === "number" ? raw["index"] : 0;
+    const choice = this.#choices.get(index) ?? new Choice();
+    this.#choices.set(index, choice);
+    const delta = choice.delta(isObject(raw["delta"]) ? raw["delta"] : {});
+    const logprobs = raw["logprobs"] ?? undefined;
+    if (logprobs !== undefined) emit({ kind: "delta", choice: index, delta, logprobs });
+    else if (Object.keys(delta).length > 0) emit({ kind: "delta", choice: index, delta });
+    this.#finish(choice, index, filled(raw["finish_reason"]), emit);
+  }
+
+  #finish(choice: Choice, index: number, native: string | undefined, emit: Emit): void {
+    if (native === undefined || choice.finished) return;
+    choice.finished = true;
+    if (native === "error" || native === "cancelled") {
+      emit(streamFailure("upstream_error", "The provider broke the answer off."));
+      return;
+    }
+    const reason = finishReason(native, choice.calledTools);
+    emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }) });
+  }
 }
 
 export function openAiChatDecoder(): ChatStreamDecoder {
-  const choices = new Map<number, ChoiceState>();
-  let started = false;
-  const choiceState = (index: number): ChoiceState => {
-    let state = choices.get(index);
-    if (!state) choices.set(index, (state = { tools: new Map(), finished: false }));
-    return state;
-  };
-  const choice = (raw: JsonObject, emit: Emit): void => {
-    const index = typeof raw["index"] === "number" ? raw["index"] : 0;
-    const state = choiceState(index);
-    const delta = deltaOf(isObject(raw["delta"]) ? raw["delta"] : {}, state);
-    const logprobs = raw["logprobs"] ?? undefined;
-    if (Object.keys(delta).length > 0 || logprobs !== undefined) emit({ kind: "delta", choice: index, delta, ...(logprobs === undefined ? {} : { logprobs }) });
-    const native = raw["finish_reason"];
-    if (typeof native !== "string" || native === "" || state.finished) return;
-    state.finished = true;
-    if (native === "error" || native === "cancelled") return emit(streamFailure("upstream_error", "The provider broke the answer off."));
-    const reason: FinishReason = finishReason(native, state.tools.size > 0);
-    emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }) });
-  };
-  return sseChatDecoder((frame, emit) => {
-    if (frame.data === "[DONE]") return emit({ kind: "end" });
-    if (frame.data.trim() === "") return;
-    const body: unknown = JSON.parse(frame.data);
-    if (!isObject(body)) return emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
-    if (body["error"] || frame.event === "error" || body["object"] === "error") return emit(streamFailure("upstream_error", errorText(body)));
-    const raw = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
-    if (!started && raw.length > 0) {
-      started = true;
-      emit({
-        kind: "start",
-        id: typeof body["id"] === "string" && body["id"] !== "" ? body["id"] : null,
-        model: typeof body["model"] === "string" ? body["model"] : null,
-      });
-    }
-    for (const one of raw) choice(one, emit);
-    const usage = usageOf(body["usage"]);
-    if (usage !== null) emit({ kind: "usage", usage });
-  });
+  const stream = new OpenAiStream();
+  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
 }
 
 function errorText(body: JsonObject): string {
   const error = isObject(body["error"]) ? body["error"] : body;
-  return typeof error["message"] === "string" ? error["message"] : "The provider broke the answer off.";
+  return filled(error["message"]) ?? "The provider broke the answer off.";
 }
