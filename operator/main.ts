@@ -7,6 +7,8 @@ import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { connect, loadConfig, statusCode } from "./cluster/api.ts";
 import { elect } from "./cluster/lease.ts";
+import { LiveBook } from "./cluster/live-book.ts";
+import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { type OperatorMetrics, operatorMetrics } from "./metrics.ts";
@@ -20,7 +22,8 @@ export interface RunningOperator {
 }
 
 /** How soon another look follows while proxies are on their way to a revision, and after a failure. */
-const followUpMs = 300;
+const firstFollowUpMs = 200;
+const longestFollowUpMs = 3_000;
 const firstRetryMs = 500;
 const longestRetryMs = 15_000;
 /** Changes that come together are compiled together. */
@@ -32,10 +35,12 @@ class Loop {
   readonly #resyncMs: number;
   readonly #failed: (cause: unknown) => void;
   #timer: NodeJS.Timeout | null = null;
+  #dueMs = 0;
   #running: Promise<void> | null = null;
   #again = false;
   #stopped = false;
   #retryMs = firstRetryMs;
+  #followUpMs = firstFollowUpMs;
   #lastResyncMs = 0;
 
   constructor(run: (resync: boolean) => Promise<boolean>, resyncMs: number, failed: (cause: unknown) => void) {
@@ -44,13 +49,23 @@ class Loop {
     this.#failed = failed;
   }
 
-  trigger(afterMs = settleMs): void {
+  /** Something changed. */
+  trigger(): void {
+    this.#followUpMs = firstFollowUpMs;
+    this.#schedule(settleMs);
+  }
+
+  #schedule(afterMs: number): void {
     if (this.#stopped) return;
     if (this.#running !== null) {
       this.#again = true;
       return;
     }
+    const dueMs = performance.now() + afterMs;
+    // Never later than what was promised before, or a steady stream of changes would put it off for ever.
+    if (this.#timer && this.#dueMs <= dueMs) return;
     if (this.#timer) clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#running = this.#pass();
@@ -63,7 +78,11 @@ class Loop {
     try {
       const settled = await this.#run(resync);
       if (resync) this.#lastResyncMs = performance.now();
-      if (!settled) next = followUpMs;
+      if (settled) this.#followUpMs = firstFollowUpMs;
+      else {
+        next = this.#followUpMs;
+        this.#followUpMs = Math.min(longestFollowUpMs, this.#followUpMs * 2);
+      }
       this.#retryMs = firstRetryMs;
     } catch (cause) {
       this.#failed(cause);
@@ -74,7 +93,7 @@ class Loop {
     this.#running = null;
     const soon = this.#again;
     this.#again = false;
-    this.trigger(soon ? settleMs : next);
+    this.#schedule(soon ? settleMs : next);
   }
 
   async stop(): Promise<void> {
@@ -130,7 +149,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       log.info({ leading }, "leadership");
       if (leading) {
         fresh = true;
-        loop?.trigger(0);
+        loop?.trigger();
       }
     },
   });
@@ -141,6 +160,8 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     settings,
     source,
     publisher,
+    nudger: new Nudger(cluster, settings),
+    book: new LiveBook(),
     nowMs: Date.now,
     leading: election.leading,
     observe(pass) {

@@ -2,13 +2,15 @@
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
 import { encode } from "../proxy/config/encode.ts";
 import type { Cluster } from "./cluster/api.ts";
-import { countLive, nudge } from "./cluster/proxies.ts";
+import { eachOf } from "./cluster/each.ts";
+import type { LiveBook } from "./cluster/live-book.ts";
+import { countLive, type Nudger } from "./cluster/proxies.ts";
 import type { Publisher } from "./cluster/publish.ts";
 import { newStatus, report } from "./cluster/report.ts";
 import type { ClusterSource } from "./cluster/source.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import type { Programmed } from "./compile/status.ts";
-import type { WorldObject } from "./compile/world.ts";
+import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 import type { OperatorSettings } from "./settings.ts";
 
 export interface Reconciler {
@@ -16,6 +18,8 @@ export interface Reconciler {
   settings: OperatorSettings;
   source: ClusterSource;
   publisher: Publisher;
+  nudger: Nudger;
+  book: LiveBook;
   nowMs(): number;
   /** Still allowed to write. */
   leading(): boolean;
@@ -40,24 +44,28 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const compileMs = performance.now() - began;
   const published = encode(compiled.config, publisher.pepperId(pepper));
   if (!context.leading()) return false;
-  const written = await publisher.publish(published, values);
-  if (written > 0) await nudge(context.cluster, settings, published.manifest.revision);
+  const written = await publisher.publish(compiled.config, published, values);
   const counted = await countLive(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, ...counted };
   context.observe({ compileMs, written, compiled, programmed });
   await reportAll(context, compiled, objects, programmed);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
+  if (!everywhere && context.leading()) await context.nudger.nudge(programmed.revision);
   if (everywhere && context.leading()) await publisher.tidy(published);
   return everywhere;
 }
 
+const writesAtOnce = 8;
+const refOf = ({ kind, meta }: { kind: string; meta: ObjectMeta }): string => `${kind}/${meta.namespace}/${meta.name}`;
+
 async function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], programmed: Programmed): Promise<void> {
-  const byRef = new Map(objects.map((object) => [`${object.kind}/${object.meta.namespace}/${object.meta.name}`, object]));
-  for (const verdict of compiled.verdicts) {
-    const object = byRef.get(`${verdict.kind}/${verdict.meta.namespace}/${verdict.meta.name}`);
-    const status = object && newStatus(verdict, object, programmed, context.nowMs());
-    if (!object || !status) continue;
-    if (!context.leading()) return;
-    await report(context.cluster, verdict, object, status, context.nowMs());
-  }
+  const byRef = new Map(objects.map((object) => [refOf(object), object]));
+  const stateOf = context.book.statesOf(compiled, programmed, (verdict) => byRef.get(refOf(verdict))?.status);
+  const failures = await eachOf(compiled.verdicts, writesAtOnce, async (verdict) => {
+    const object = byRef.get(refOf(verdict));
+    const status = object && newStatus(verdict, object, stateOf(verdict), context.nowMs());
+    if (object && status && context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
+  });
+  // All had their turn; the pass is done again for those that failed.
+  if (failures.length > 0) throw failures[0];
 }

@@ -6,12 +6,13 @@ import {
   CustomObjectsApi,
   DiscoveryV1Api,
   EventsV1Api,
-  KubeConfig,
+  type KubeConfig,
   type KubernetesObject,
   KubernetesObjectApi,
   PatchStrategy,
   setHeaderOptions,
 } from "@kubernetes/client-node";
+import { PooledKubeConfig } from "./kube-config.ts";
 
 /** The one name under which the operator owns fields. */
 export const fieldManager = "sluice-operator";
@@ -33,7 +34,7 @@ const asApply = setHeaderOptions("Content-Type", PatchStrategy.ServerSideApply);
 export const asMerge = setHeaderOptions("Content-Type", PatchStrategy.MergePatch);
 
 export function loadConfig(kubeconfig: string | null): KubeConfig {
-  const config = new KubeConfig();
+  const config = new PooledKubeConfig();
   if (kubeconfig !== null) config.loadFromFile(kubeconfig);
   else config.loadFromDefault();
   return config;

@@ -23,7 +23,6 @@ export function objectCache<T extends KubernetesObject>(
   failed: (path: string, cause: unknown) => void,
 ): ObjectCache<T> {
   let synced = false;
-  let known: readonly T[] = [];
   let pauseMs = firstPauseMs;
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
@@ -32,14 +31,10 @@ export function objectCache<T extends KubernetesObject>(
     pauseMs = firstPauseMs;
     synced = true;
     // The informer tells of objects that it sees, not of an empty list.
-    queueMicrotask(refresh);
+    queueMicrotask(changed);
     return answer;
   };
   const informer = makeInformer<T>(cluster.config, path, listAndNote);
-  function refresh(): void {
-    known = informer.list();
-    changed();
-  }
   const again = (cause: unknown): void => {
     if (stopped || timer) return;
     failed(path, cause);
@@ -52,12 +47,12 @@ export function objectCache<T extends KubernetesObject>(
   const start = (): void => {
     informer.start().catch(again);
   };
-  for (const verb of ["add", "update", "delete"] as const) informer.on(verb, refresh);
+  for (const verb of ["add", "update", "delete"] as const) informer.on(verb, changed);
   informer.on("error", again);
   start();
   return {
     synced: () => synced,
-    list: () => known,
+    list: () => informer.list(),
     async stop() {
       stopped = true;
       if (timer) clearTimeout(timer);

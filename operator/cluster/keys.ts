@@ -1,10 +1,12 @@
 /** Makes the keys of ApiKeys whose Secret is not there yet. A key that is there is never touched. */
+import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import type { V1Secret } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { mintKey } from "../keys/mint.ts";
-import { type Cluster, statusCode } from "./api.ts";
+import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
 import type { SecretValues } from "./secrets.ts";
 
 /** An ApiKey whose key has to be made. */
@@ -14,36 +16,46 @@ export interface Missing {
   key: string;
 }
 
-/** Pure: which valid ApiKeys have no clear key. */
+/** Pure: which valid ApiKeys have no clear key. One that is revoked needs none. */
 export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>): Missing[] {
   const missing: Missing[] = [];
   for (const object of objects) {
     if (object.kind !== "ApiKey") continue;
     const parsed = parseSpec("ApiKey", object.spec ?? {});
-    if (!parsed.ok) continue;
+    if (!parsed.ok || parsed.spec.revoked) continue;
     const { name, key } = parsed.spec.writeTo;
     if (secrets.get(`${object.meta.namespace}/${name}`)?.[key] === undefined) missing.push({ object, secret: name, key });
   }
   return missing;
 }
 
-/** Creates the Secret, or adds the key to one that is there without it. Another writer's key wins. */
-export async function makeKey(cluster: Cluster, missing: Missing, exists: boolean, baseURL: string): Promise<void> {
+const base64 = (text: string): string => Buffer.from(text).toString("base64");
+
+/**
+ * Creates the Secret, or adds the key to `there`, which lacks it. Another writer's key wins: an addition holds only for the
+ * version that was seen, and a Secret that someone made meanwhile is looked at again in the next pass. Not by server-side
+ * apply, which would take away the keys of other ApiKeys in the same Secret.
+ */
+export async function makeKey(cluster: Cluster, missing: Missing, there: V1Secret | null, baseURL: string): Promise<void> {
   const { meta } = missing.object;
-  const stringData = { [missing.key]: mintKey(randomBytes(32)), ...(baseURL === "" ? {} : { baseURL }) };
+  const { namespace } = meta;
+  const data: Record<string, string> = { [missing.key]: base64(mintKey(randomBytes(32))) };
+  if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined) data["baseURL"] = base64(baseURL);
   const metadata = {
     name: missing.secret,
-    namespace: meta.namespace,
+    namespace,
     labels: { "app.kubernetes.io/managed-by": "sluice" },
-    // The Secret goes with the ApiKey that it was made for.
+    // A Secret that was made for the ApiKey goes with it; one that was there before stays.
     ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
   };
-  if (exists) {
-    await cluster.apply({ apiVersion: "v1", kind: "Secret", metadata: { name: missing.secret, namespace: meta.namespace }, stringData });
-    return;
-  }
+  const version = there?.metadata?.resourceVersion;
   try {
-    await cluster.core.createNamespacedSecret({ namespace: meta.namespace, body: { metadata, stringData, type: "Opaque" } });
+    if (there === null) await cluster.core.createNamespacedSecret({ namespace, body: { metadata, data, type: "Opaque" }, fieldManager });
+    else
+      await cluster.core.patchNamespacedSecret(
+        { namespace, name: missing.secret, body: { metadata: { resourceVersion: version }, data }, fieldManager },
+        asMerge,
+      );
   } catch (cause) {
     if (statusCode(cause) !== 409) throw cause;
   }

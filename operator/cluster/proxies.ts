@@ -47,8 +47,35 @@ export async function countLive(cluster: Cluster, settings: OperatorSettings, re
   return { live: counted.filter((answer) => answer?.revision === revision).length, total: counted.length };
 }
 
-/** Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. */
-export async function nudge(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<void> {
+const mostNudges = 6;
+
+/**
+ * Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. It learns of Pods and of
+ * ConfigMaps by separate watches, so the first nudge may reach it before the config does: some more follow, each of
+ * which must differ from the one before to be a change.
+ */
+export class Nudger {
+  readonly #cluster: Cluster;
+  readonly #settings: OperatorSettings;
+  #revision = "";
+  #count = 0;
+
+  constructor(cluster: Cluster, settings: OperatorSettings) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+  }
+
+  /** To be called as long as not every proxy is at the revision. */
+  async nudge(revision: string): Promise<void> {
+    if (revision !== this.#revision) this.#count = 0;
+    this.#revision = revision;
+    if (this.#count >= mostNudges) return;
+    this.#count++;
+    await nudgeAll(this.#cluster, this.#settings, this.#count === 1 ? revision : `${revision}.${this.#count}`);
+  }
+}
+
+async function nudgeAll(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<void> {
   const pods = await cluster.core.listNamespacedPod({ namespace: settings.namespace, labelSelector: settings.proxySelector });
   const body = { metadata: { annotations: { "sluice.dev/revision": revision } } };
   await Promise.all(

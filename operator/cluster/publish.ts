@@ -10,6 +10,7 @@ import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.
 import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
 import { type Cluster, orNull } from "./api.ts";
 
+const pepperBytes = 32;
 const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
 
 export class Publisher {
@@ -19,6 +20,9 @@ export class Publisher {
   /** Data of each ConfigMap as last read or written. */
   #maps = new Map<string, Record<string, string>>();
   #secret: Record<string, string> = {};
+  /** What this process last published: what a hand took away can be put back, and what was good stays known. */
+  #latest: RenderedConfig | null = null;
+  #latestSecret: Record<string, string> = {};
 
   constructor(cluster: Cluster, namespace: string, prefix: string) {
     this.#cluster = cluster;
@@ -36,18 +40,22 @@ export class Publisher {
     this.#secret = { ...secret?.data };
   }
 
-  /** What the published objects hold now, if it is whole. */
+  /** What is published, whole, and usable: a provider whose credential is lost can't be a last good form. */
   previous(): RenderedConfig | null {
     const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
     const parsed = parseDocuments(files);
-    return parsed.ok ? parsed.config : null;
+    const config = parsed.ok ? parsed.config : this.#latest;
+    if (config === null) return null;
+    const held = { ...this.#latestSecret, ...this.#secret };
+    return { ...config, providers: config.providers.filter((one) => Object.values(one.credentials).every((name) => name in held)) };
   }
 
   /** The HMAC key of all digests: made once, kept in the credentials Secret. */
   async pepper(): Promise<Uint8Array> {
-    const held = this.#secret["pepper"];
-    if (held !== undefined) return Buffer.from(held, "base64");
-    const pepper = randomBytes(32);
+    // The one in use wins over whatever a hand put there: with another, no key would be known any more.
+    const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#secret["pepper"] ?? "", "base64");
+    if (held.length === pepperBytes) return held;
+    const pepper = randomBytes(pepperBytes);
     await this.#applySecret({ ...this.#secret, pepper: pepper.toString("base64") });
     return pepper;
   }
@@ -60,6 +68,7 @@ export class Publisher {
     const metadata = { name: credentialsSecretName(this.#prefix), namespace: this.#namespace, labels };
     await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
     this.#secret = data;
+    this.#latestSecret = data;
   }
 
   async #applyMap(name: string, data: Record<string, string>): Promise<void> {
@@ -67,14 +76,28 @@ export class Publisher {
     this.#maps.set(name, data);
   }
 
-  /** Number of objects written. `values`: digest → clear credential. */
-  async publish(published: PublishedConfig, values: ReadonlyMap<string, string>): Promise<number> {
-    let written = 0;
+  /** Credentials to hold: all that are there, for proxies at older revisions, and all that the new one names. */
+  #wantedSecret(published: PublishedConfig, values: ReadonlyMap<string, string>): Record<string, string> {
     const wanted = { ...this.#secret };
+    const pepper = this.#latestSecret["pepper"];
+    if (pepper !== undefined) wanted["pepper"] = pepper;
+    for (const name of published.manifest.credentials) {
+      const kept = this.#latestSecret[name];
+      if (wanted[name] === undefined && kept !== undefined) wanted[name] = kept;
+    }
     for (const [digest, value] of values) {
       const name = `cred-${digest.slice(0, 40)}`;
       if (published.manifest.credentials.includes(name)) wanted[name] = Buffer.from(value).toString("base64");
     }
+    const lost = published.manifest.credentials.find((name) => wanted[name] === undefined);
+    if (lost !== undefined) throw new Error(`the value of ${lost} is not known, so a config that names it can't be published`);
+    return wanted;
+  }
+
+  /** Number of objects written. `values`: digest → clear credential. */
+  async publish(config: RenderedConfig, published: PublishedConfig, values: ReadonlyMap<string, string>): Promise<number> {
+    let written = 0;
+    const wanted = this.#wantedSecret(published, values);
     if (Object.keys(wanted).some((name) => wanted[name] !== this.#secret[name])) {
       await this.#applySecret(wanted);
       written++;
@@ -85,6 +108,8 @@ export class Publisher {
       await this.#applyMap(name, data);
       written++;
     }
+    this.#latest = config;
+    this.#latestSecret = wanted;
     return written;
   }
 

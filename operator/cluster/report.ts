@@ -27,6 +27,16 @@ export function transitions(before: readonly Condition[], after: readonly Condit
   });
 }
 
+/** Pure: warnings, told once for each form of the object. */
+export function warnings(verdict: Verdict, before: readonly Condition[]): Transition[] {
+  if (before.some((one) => one.observedGeneration === verdict.meta.generation)) return [];
+  const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((one) => one.severity === "warning");
+  return all.map(({ reason, message }) => ({
+    condition: { type: "Accepted", status: "True", reason, message, lastTransitionTime: "", observedGeneration: verdict.meta.generation },
+    warning: true,
+  }));
+}
+
 async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: Transition, nowMs: number): Promise<void> {
   const { meta, kind } = verdict;
   await cluster.events.createNamespacedEvent({
@@ -55,12 +65,14 @@ export function newStatus(verdict: Verdict, object: WorldObject, state: Programm
 export async function report(cluster: Cluster, verdict: Verdict, object: WorldObject, status: Record<string, unknown>, nowMs: number): Promise<boolean> {
   const { meta, kind } = verdict;
   try {
-    await cluster.applyStatus(pluralOf(kind), { apiVersion, kind, metadata: { name: meta.name, namespace: meta.namespace }, status });
+    // With the uid the status can't land on a namesake that was made since.
+    await cluster.applyStatus(pluralOf(kind), { apiVersion, kind, metadata: { name: meta.name, namespace: meta.namespace, uid: meta.uid }, status });
   } catch (cause) {
-    if (statusCode(cause) === 404) return false;
+    if (statusCode(cause) === 404 || statusCode(cause) === 409) return false;
     throw cause;
   }
-  const news = transitions(previousConditions(object.status), status["conditions"] as Condition[]);
+  const before = previousConditions(object.status);
+  const news = [...transitions(before, status["conditions"] as Condition[]), ...warnings(verdict, before)];
   // An Event is a courtesy: where it can't be written, the status stands all the same.
   await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;

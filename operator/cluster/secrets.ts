@@ -4,7 +4,8 @@
  */
 import { Buffer } from "node:buffer";
 import { type V1Secret, Watch } from "@kubernetes/client-node";
-import { type Cluster, orNull } from "./api.ts";
+import { type Cluster, orNull, statusCode } from "./api.ts";
+import { eachOf } from "./each.ts";
 
 /** Clear values by key. */
 export type SecretValues = Readonly<Record<string, string>>;
@@ -29,11 +30,13 @@ export class SecretReader {
   readonly #cluster: Cluster;
   readonly #changed: () => void;
   readonly #tracked = new Map<string, Tracked>();
+  readonly #failed: (path: string, cause: unknown) => void;
   #stopped = false;
 
-  constructor(cluster: Cluster, changed: () => void) {
+  constructor(cluster: Cluster, changed: () => void, failed: (path: string, cause: unknown) => void) {
     this.#cluster = cluster;
     this.#changed = changed;
+    this.#failed = failed;
   }
 
   /** Reads what is new or stale among `refs` (`namespace/name`), and forgets the rest. */
@@ -48,15 +51,16 @@ export class SecretReader {
       if (!this.#tracked.has(ref)) this.#tracked.set(ref, { values: undefined, watch: null, stale: true });
       if (this.#tracked.get(ref)?.stale) due.push(ref);
     }
-    for (let from = 0; from < due.length; from += readsAtOnce) await Promise.all(due.slice(from, from + readsAtOnce).map((ref) => this.#fetch(ref)));
+    const [failure] = await eachOf(due, readsAtOnce, (ref) => this.#fetch(ref));
+    if (failure !== undefined) throw failure;
     const known = new Map<string, SecretValues>();
     for (const [ref, { values }] of this.#tracked) if (values) known.set(ref, values);
     return known;
   }
 
-  /** Everything is read again the next time. */
-  invalidate(): void {
-    for (const tracked of this.#tracked.values()) tracked.stale = true;
+  /** One is, or all are, read again the next time. */
+  invalidate(only?: string): void {
+    for (const [ref, tracked] of this.#tracked) if (only === undefined || ref === only) tracked.stale = true;
   }
 
   async #fetch(ref: string): Promise<void> {
@@ -68,6 +72,12 @@ export class SecretReader {
       const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
       tracked.values = secret === null ? null : decode(secret);
     } catch (cause) {
+      // Not ours to read: for the object that refers to it, it isn't there. That is no reason to stop everything else.
+      if (statusCode(cause) === 403) {
+        this.#failed(`Secret ${ref}`, cause);
+        tracked.values = null;
+        return;
+      }
       tracked.stale = true;
       // What was read before stays good; what never was must not be taken for missing.
       if (tracked.values === undefined) throw cause;
@@ -87,7 +97,10 @@ export class SecretReader {
       tracked.stale = true;
       this.#changed();
     };
+    let ended = false;
     const over = (): void => {
+      if (ended) return;
+      ended = true;
       tracked.watch = null;
       if (this.#stopped || this.#tracked.get(ref) !== tracked) return;
       setTimeout(() => {
@@ -100,7 +113,8 @@ export class SecretReader {
     new Watch(this.#cluster.config)
       .watch(`/api/v1/namespaces/${namespace}/secrets`, { fieldSelector: `metadata.name=${name}` }, (phase) => phase !== "BOOKMARK" && seen(), over)
       .then((controller) => {
-        if (this.#stopped || this.#tracked.get(ref) !== tracked) controller.abort();
+        // A watch that failed at once has ended by now; its controller would pass for a living one.
+        if (ended || this.#stopped || this.#tracked.get(ref) !== tracked) controller.abort();
         else tracked.watch = controller;
       })
       .catch(over);

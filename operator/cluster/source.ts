@@ -5,6 +5,7 @@ import type { World, WorldObject } from "../compile/world.ts";
 import type { OperatorSettings } from "../settings.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { type ObjectCache, objectCache } from "./cache.ts";
+import { eachOf } from "./each.ts";
 import { makeKey, missingKeys } from "./keys.ts";
 import { SecretReader } from "./secrets.ts";
 import { type CustomObject, pluralOf, secretRefs, worldObject, worldOf } from "./world.ts";
@@ -16,6 +17,8 @@ export interface ClusterSource {
   invalidate(): void;
   stop(): Promise<void>;
 }
+
+const keysAtOnce = 8;
 
 export function clusterSource(
   cluster: Cluster,
@@ -36,17 +39,24 @@ export function clusterSource(
     }),
   );
   const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace(), changed, failed);
-  const secrets = new SecretReader(cluster, changed);
+  const secrets = new SecretReader(cluster, changed, failed);
   return {
     synced: () => namespaces.synced() && caches.every(({ cache }) => cache.synced()),
     async read(pepper) {
-      const objects = caches.flatMap(({ kind, cache }) => cache.list().map((object) => worldObject(kind, object)));
+      const objects = caches.flatMap(({ kind, cache }) =>
+        cache
+          .list()
+          .filter(present)
+          .map((object) => worldObject(kind, object)),
+      );
       const refs = secretRefs(objects);
       let known = await secrets.read(refs);
       const missing = missingKeys(objects, known);
-      for (const one of missing) await makeMissing(cluster, one, settings.baseURL);
+      // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
+      const failures = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
+      for (const cause of failures) failed("Secrets for keys", cause);
       if (missing.length > 0) {
-        secrets.invalidate();
+        for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
         known = await secrets.read(refs);
       }
       return { ...worldOf(objects, namespaces.list(), known, pepper), objects };
@@ -59,9 +69,12 @@ export function clusterSource(
   };
 }
 
+/** An object that only waits for finalizers counts no more. */
+const present = (object: CustomObject): boolean => object.metadata?.deletionTimestamp === undefined;
+
 /** Looks once more before it writes: what was read may be old. */
 async function makeMissing(cluster: Cluster, missing: ReturnType<typeof missingKeys>[number], baseURL: string): Promise<void> {
   const { namespace } = missing.object.meta;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: missing.secret }));
-  if (there?.data?.[missing.key] === undefined) await makeKey(cluster, missing, there !== null, baseURL);
+  if (there?.data?.[missing.key] === undefined) await makeKey(cluster, missing, there, baseURL);
 }

@@ -242,7 +242,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await cluster.apply(noSecretsIn("full"));
     // Policies take effect a moment after they are there.
     await until("Secrets are refused", async () =>
-      assert.match((await cluster.tryApply(secret("probe", "x").replace("team-a", "full"))).stderr, /no Secrets here/),
+      assert.match((await cluster.tryKubectl("create", "secret", "generic", "probe", "-n", "full", "--dry-run=server")).stderr, /no Secrets here/),
     );
     await cluster.apply(key("carol").replace("team-a", "full"));
     await untilCondition(cluster, "full", "apikey/carol", { type: "ResolvedRefs", status: "False", reason: "SecretNotFound" });
