@@ -55,6 +55,8 @@ export interface Cluster {
 
 export interface ClusterOptions {
   proxies?: number;
+  /** Made before the chart is installed. */
+  namespaces?: readonly string[];
   /** Lines of `--set` for helm. */
   set?: readonly string[];
   apiServer?: ApiServerOptions;
@@ -108,6 +110,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   };
 
   await namespace(systemNamespace, { "pod-security.kubernetes.io/enforce": "restricted" });
+  for (const name of options.namespaces ?? []) await namespace(name);
   const sets = (options.set ?? []).flatMap((one) => ["--set", one]);
   await helm("install", release, chart, "--namespace", systemNamespace, ...sets);
 

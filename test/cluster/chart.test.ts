@@ -1,0 +1,170 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parse, parseAllDocuments } from "yaml";
+import { configMapNames, credentialsSecretName } from "../../operator/publish/layout.ts";
+import { operatorSettings } from "../../operator/settings.ts";
+import { parseProxySettings } from "../../proxy/settings.ts";
+import { chart } from "../harness/cluster.ts";
+import { run } from "../harness/command.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+
+const skip = await skipReason(() => ensureTool("helm"));
+
+interface Rendered {
+  kind: string;
+  metadata: { name: string; namespace?: string; labels?: Record<string, string> };
+  // biome-ignore lint/suspicious/noExplicitAny: documents of many kinds, asserted field by field
+  [field: string]: any;
+}
+
+const helm = async (...args: string[]) => run(await ensureTool("helm"), args);
+
+async function render(...args: string[]): Promise<Rendered[]> {
+  const { code, stdout, stderr } = await helm("template", "sluice", chart, "--namespace", "llm", ...args);
+  assert.equal(code, 0, stderr);
+  return parseAllDocuments(stdout).flatMap((document) => {
+    assert.deepEqual(document.errors, []);
+    return (document.toJS() as Rendered | null) ?? [];
+  });
+}
+
+const find = (documents: readonly Rendered[], kind: string, name: string): Rendered => {
+  const found = documents.find((one) => one.kind === kind && one.metadata.name === name);
+  assert.ok(found, `${kind} ${name}`);
+  return found;
+};
+const set = (...values: string[]): string[] => values.flatMap((value) => ["--set", value]);
+
+describe("the chart", { skip }, () => {
+  it("is clean to helm lint", async () => {
+    const { code, stdout } = await helm("lint", "--strict", chart);
+    assert.equal(code, 0, stdout);
+    assert.doesNotMatch(stdout, /WARNING|ERROR/);
+  });
+
+  it("mounts exactly the objects that the operator publishes, whatever the release is called", async () => {
+    for (const [args, prefix] of [
+      [[], "sluice"],
+      [set("fullnameOverride=gate"), "gate"],
+      [set("configName=published"), "published"],
+    ] as const) {
+      const documents = await render(...args);
+      const deployment = documents.find((one) => one.kind === "Deployment" && one.metadata.labels?.["app.kubernetes.io/component"] === "proxy");
+      const sources = deployment?.["spec"].template.spec.volumes[0].projected.sources as { configMap?: { name: string }; secret?: { name: string } }[];
+      assert.deepEqual(sources.flatMap((one) => one.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
+      assert.deepEqual(
+        sources.flatMap((one) => one.secret?.name ?? []),
+        [credentialsSecretName(prefix)],
+      );
+      const rules = documents.find((one) => one.kind === "Role")?.["rules"] as { resourceNames?: string[] }[];
+      assert.deepEqual(rules[0]?.resourceNames?.toSorted(), configMapNames(prefix).sort());
+      assert.deepEqual(rules[1]?.resourceNames, [credentialsSecretName(prefix)]);
+      assert.deepEqual(rules[2]?.resourceNames, [`${prefix}-operator`]);
+    }
+  });
+
+  it("writes settings that the operator takes, and names Services and labels that are there", async () => {
+    const documents = await render(
+      ...set("operator.sharingNamespaces={platform}", "proxy.maxBodyBytes=20971520", "operator.watchNamespaces={a,b}", "service.port=8000"),
+    );
+    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    assert.deepEqual(
+      { ...settings },
+      {
+        namespace: "llm",
+        publishPrefix: "sluice",
+        proxyStatusService: "sluice-proxy-status",
+        proxyStatusUrls: [],
+        proxySelector: "app.kubernetes.io/component=proxy,app.kubernetes.io/instance=sluice",
+        watchNamespaces: ["a", "b"],
+        sharingNamespaces: ["platform"],
+        baseURL: "http://sluice.llm.svc:8000/v1",
+        maxBodyBytes: 20_971_520,
+        resyncMs: 15_000,
+        statusPort: 8081,
+        logLevel: "info",
+        lease: { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 },
+      },
+    );
+    find(documents, "Service", settings.proxyStatusService);
+    const labels = find(documents, "Deployment", "sluice-proxy")["spec"].template.metadata.labels;
+    for (const selector of settings.proxySelector.split(",")) {
+      const [label = "", value] = selector.split("=");
+      assert.equal(labels[label], value);
+    }
+  });
+
+  it("starts proxies with arguments that they take, on the ports of Services and probes", async () => {
+    const documents = await render();
+    const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
+    const [container] = spec.containers;
+    const settings = parseProxySettings(container.args.slice(1), {});
+    assert.equal(settings.drainMs, 45_000);
+    assert.equal(settings.configDir, container.volumeMounts[0].mountPath);
+    assert.deepEqual(container.ports, [
+      { name: "http", containerPort: settings.port },
+      { name: "status", containerPort: settings.statusPort },
+    ]);
+    assert.ok(spec.terminationGracePeriodSeconds * 1000 > settings.drainMs + container.lifecycle.preStop.sleep.seconds * 1000);
+    assert.deepEqual(find(documents, "Deployment", "sluice-proxy")["spec"].strategy.rollingUpdate, { maxUnavailable: 0, maxSurge: 1 });
+  });
+
+  it("puts every object into the release's namespace, and names the others so that two releases don't meet", async () => {
+    for (const one of await render()) {
+      if (one.kind === "CustomResourceDefinition") continue;
+      if (one.kind.startsWith("ClusterRole")) assert.match(one.metadata.name, /^llm:sluice-/);
+      else assert.equal(one.metadata.namespace, "llm", `${one.kind} ${one.metadata.name}`);
+    }
+  });
+
+  it("renders whatever can be switched on", async () => {
+    const documents = await render(
+      ...set("proxy.autoscaling.enabled=true", "networkPolicy.enabled=true", "networkPolicy.monitoringNamespaceLabels.team=ops", "serviceMonitor.enabled=true"),
+      ...set(
+        `image.digest=sha256:${"a".repeat(64)}`,
+        "imagePullSecrets[0].name=pull",
+        "proxy.nodeSelector.zone=a",
+        "operator.replicas=2",
+        "crds.install=false",
+      ),
+      "--api-versions=monitoring.coreos.com/v1",
+    );
+    const kinds = new Set(documents.map(({ kind }) => kind));
+    for (const kind of ["HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor", "PodDisruptionBudget"]) assert.ok(kinds.has(kind), kind);
+    assert.equal(kinds.has("CustomResourceDefinition"), false);
+    const proxy = find(documents, "Deployment", "sluice-proxy")["spec"];
+    assert.equal(proxy.replicas, undefined);
+    assert.equal(proxy.template.spec.containers[0].image, `sluice@sha256:${"a".repeat(64)}`);
+    assert.deepEqual(proxy.template.spec.nodeSelector, { zone: "a" });
+  });
+
+  it("with namespaces to watch gives no right to Secrets anywhere else", async () => {
+    const documents = await render(...set("operator.watchNamespaces={a,b}"));
+    const cluster = find(documents, "ClusterRole", "llm:sluice-operator");
+    assert.deepEqual(cluster["rules"], [{ apiGroups: [""], resources: ["namespaces"], verbs: ["list", "watch"] }]);
+    const roles = documents.filter((one) => one.kind === "Role" && one.metadata.name === "llm:sluice-operator");
+    assert.deepEqual(
+      roles.map(({ metadata }) => metadata.namespace),
+      ["a", "b"],
+    );
+  });
+
+  const nonsense: [what: string, values: string[], says: RegExp][] = [
+    ["a name that isn't a value", ["proxy.replica=3"], /\/proxy.*'replica' not allowed/],
+    ["a number of proxies that isn't one", ["proxy.replicas=many"], /\/proxy\/replicas.*got string, want integer/],
+    ["a log level that isn't one", ["proxy.logLevel=loud"], /\/proxy\/logLevel.*must be one of/],
+    ["a body limit above what proxies take", ["proxy.maxBodyBytes=99999999"], /\/proxy\/maxBodyBytes.*maximum/],
+    ["a namespace that can't be", ["operator.watchNamespaces={Team_A}"], /\/operator\/watchNamespaces\/0.*does not match pattern/],
+    ["a base URL that isn't one", ["baseURL=example.com"], /\/baseURL.*does not match pattern/],
+    ["a grace period that cuts streams", ["proxy.terminationGracePeriodSeconds=20"], /terminationGracePeriodSeconds must be at least/],
+    ["lease times with which two could lead", ["operator.lease.renewDeadlineMs=20000"], /retryMs must be less than renewDeadlineMs/],
+    ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
+  ];
+  for (const [what, values, says] of nonsense) {
+    it(`refuses ${what}, and says so`, async () => {
+      const { code, stderr } = await helm("template", "sluice", chart, ...set(...values));
+      assert.notEqual(code, 0);
+      assert.match(stderr, says);
+    });
+  }
+});
