@@ -127,7 +127,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   });
   const metrics = operatorMetrics();
   const cluster = connect(config);
-  const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix);
+  const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => election.leading());
   let loop: Loop | null = null;
   const source = clusterSource(
     cluster,
@@ -143,7 +143,8 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     name: `${settings.publishPrefix}-operator`,
     identity: `${hostname()}_${randomUUID()}`,
     times: settings.lease,
-    nowMs: Date.now,
+    // Never set back: a lease must not last longer because somebody mended the clock.
+    nowMs: () => performance.timeOrigin + performance.now(),
     changed(leading) {
       metrics.leading(leading);
       log.info({ leading }, "leadership");
@@ -175,7 +176,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     async (resync) => {
       if (!source.synced() || !election.leading()) return false;
       if (resync || fresh) {
-        source.invalidate();
+        source.resync();
         await publisher.read();
         fresh = false;
       }

@@ -71,8 +71,10 @@ export function elect(
       become(false);
       return;
     }
+    // From before the write: others may count from the moment it lands, however late we hear of it.
+    const beganMs = nowMs();
     await write(lease, identity);
-    renewedMs = nowMs();
+    renewedMs = beganMs;
     become(true);
   };
   const loop = async (): Promise<void> => {

@@ -17,6 +17,7 @@ export class Publisher {
   readonly #cluster: Cluster;
   readonly #namespace: string;
   readonly #prefix: string;
+  readonly #leading: () => boolean;
   /** Data of each ConfigMap as last read or written. */
   #maps = new Map<string, Record<string, string>>();
   #secret: Record<string, string> = {};
@@ -24,10 +25,11 @@ export class Publisher {
   #latest: RenderedConfig | null = null;
   #latestSecret: Record<string, string> = {};
 
-  constructor(cluster: Cluster, namespace: string, prefix: string) {
+  constructor(cluster: Cluster, namespace: string, prefix: string, leading: () => boolean) {
     this.#cluster = cluster;
     this.#namespace = namespace;
     this.#prefix = prefix;
+    this.#leading = leading;
   }
 
   /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
@@ -64,7 +66,13 @@ export class Publisher {
     return sha256Hex(pepper);
   }
 
+  /** Before each write, since a publish is many and a lease may end between two of them. */
+  #mustLead(): void {
+    if (!this.#leading()) throw new Error("no longer the leader");
+  }
+
   async #applySecret(data: Record<string, string>): Promise<void> {
+    this.#mustLead();
     const metadata = { name: credentialsSecretName(this.#prefix), namespace: this.#namespace, labels };
     await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
     this.#secret = data;
@@ -72,6 +80,7 @@ export class Publisher {
   }
 
   async #applyMap(name: string, data: Record<string, string>): Promise<void> {
+    this.#mustLead();
     await this.#cluster.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: this.#namespace, labels }, data });
     this.#maps.set(name, data);
   }

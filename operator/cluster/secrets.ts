@@ -1,6 +1,6 @@
 /**
- * The Secrets that objects refer to, read one by one by name: the operator never lists Secrets. Each is watched by
- * name while they are few, and read again at every resync besides.
+ * The Secrets that objects refer to, read one by one by name: the operator never lists Secrets. The first few hundred,
+ * providers' before keys', are watched by name; of the others a part is read again at every resync.
  */
 import { Buffer } from "node:buffer";
 import { type V1Secret, Watch } from "@kubernetes/client-node";
@@ -12,11 +12,15 @@ export type SecretValues = Readonly<Record<string, string>>;
 
 const mostWatches = 256;
 const readsAtOnce = 16;
+/** With 50,000 keys a resync must not be 50,000 requests. */
+const mostRereads = 1_000;
 const rewatchMs = 2_000;
 
 interface Tracked {
   /** null: not there. undefined: not read yet. */
   values: SecretValues | null | undefined;
+  /** Resource version of what was read, "" where it isn't there. */
+  version: string;
   watch: AbortController | null;
   /** Set when it has to be read anew. */
   stale: boolean;
@@ -26,11 +30,14 @@ function decode(secret: V1Secret): SecretValues {
   return Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]));
 }
 
+const versionOf = (secret: V1Secret | null): string => secret?.metadata?.resourceVersion ?? "";
+
 export class SecretReader {
   readonly #cluster: Cluster;
   readonly #changed: () => void;
   readonly #tracked = new Map<string, Tracked>();
   readonly #failed: (path: string, cause: unknown) => void;
+  #watches = 0;
   #stopped = false;
 
   constructor(cluster: Cluster, changed: () => void, failed: (path: string, cause: unknown) => void) {
@@ -48,7 +55,7 @@ export class SecretReader {
     }
     const due: string[] = [];
     for (const ref of refs) {
-      if (!this.#tracked.has(ref)) this.#tracked.set(ref, { values: undefined, watch: null, stale: true });
+      if (!this.#tracked.has(ref)) this.#tracked.set(ref, { values: undefined, version: "", watch: null, stale: true });
       if (this.#tracked.get(ref)?.stale) due.push(ref);
     }
     const [failure] = await eachOf(due, readsAtOnce, (ref) => this.#fetch(ref));
@@ -58,9 +65,23 @@ export class SecretReader {
     return known;
   }
 
-  /** One is, or all are, read again the next time. */
-  invalidate(only?: string): void {
-    for (const [ref, tracked] of this.#tracked) if (only === undefined || ref === only) tracked.stale = true;
+  /** It is read again the next time. */
+  invalidate(ref: string): void {
+    const tracked = this.#tracked.get(ref);
+    if (tracked) tracked.stale = true;
+  }
+
+  /** Those that nobody watches are read again, some at each call, in turn. */
+  resync(): void {
+    let left = mostRereads;
+    for (const [ref, tracked] of [...this.#tracked]) {
+      if (tracked.watch !== null) continue;
+      if (left-- <= 0) return;
+      tracked.stale = true;
+      // To the end of the line.
+      this.#tracked.delete(ref);
+      this.#tracked.set(ref, tracked);
+    }
   }
 
   async #fetch(ref: string): Promise<void> {
@@ -71,6 +92,7 @@ export class SecretReader {
     try {
       const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
       tracked.values = secret === null ? null : decode(secret);
+      tracked.version = versionOf(secret);
     } catch (cause) {
       // Not ours to read: for the object that refers to it, it isn't there. That is no reason to stop everything else.
       if (statusCode(cause) === 403) {
@@ -82,36 +104,45 @@ export class SecretReader {
       // What was read before stays good; what never was must not be taken for missing.
       if (tracked.values === undefined) throw cause;
     }
-    if (tracked.watch === null && this.#watching() < mostWatches) this.#watch(ref, namespace, name, tracked);
-  }
-
-  #watching(): number {
-    let count = 0;
-    for (const tracked of this.#tracked.values()) if (tracked.watch) count++;
-    return count;
+    if (tracked.watch === null && this.#watches < mostWatches) this.#watch(ref, namespace, name, tracked);
   }
 
   #watch(ref: string, namespace: string, name: string, tracked: Tracked): void {
     if (this.#stopped) return;
-    const seen = (): void => {
+    const seen = (version: string): void => {
+      // Every watch begins with what is there, which is no news.
+      if (version === tracked.version) return;
       tracked.stale = true;
       this.#changed();
     };
+    // What was deleted between two watches, neither of them tells.
+    const look = (): Promise<void> =>
+      orNull(this.#cluster.core.readNamespacedSecret({ namespace, name })).then(
+        (secret) => seen(versionOf(secret)),
+        () => undefined,
+      );
     let ended = false;
     const over = (): void => {
       if (ended) return;
       ended = true;
+      this.#watches--;
       tracked.watch = null;
       if (this.#stopped || this.#tracked.get(ref) !== tracked) return;
       setTimeout(() => {
         if (this.#tracked.get(ref) !== tracked || tracked.watch) return;
         this.#watch(ref, namespace, name, tracked);
-        seen();
+        void look();
       }, rewatchMs).unref();
     };
+    this.#watches++;
     tracked.watch = new AbortController();
     new Watch(this.#cluster.config)
-      .watch(`/api/v1/namespaces/${namespace}/secrets`, { fieldSelector: `metadata.name=${name}` }, (phase) => phase !== "BOOKMARK" && seen(), over)
+      .watch(
+        `/api/v1/namespaces/${namespace}/secrets`,
+        { fieldSelector: `metadata.name=${name}` },
+        (phase, object: V1Secret) => phase !== "BOOKMARK" && seen(phase === "DELETED" ? "" : versionOf(object)),
+        over,
+      )
       .then((controller) => {
         // A watch that failed at once has ended by now; its controller would pass for a living one.
         if (ended || this.#stopped || this.#tracked.get(ref) !== tracked) controller.abort();

@@ -14,7 +14,8 @@ export interface ClusterSource {
   /** Every cache has been filled once; before that an empty world must not be published. */
   synced(): boolean;
   read(pepper: Uint8Array): Promise<{ world: World; values: Map<string, string>; objects: WorldObject[] }>;
-  invalidate(): void;
+  /** Once in a while: what nobody watches is to be read again. */
+  resync(): void;
   stop(): Promise<void>;
 }
 
@@ -61,7 +62,7 @@ export function clusterSource(
       }
       return { ...worldOf(objects, namespaces.list(), known, pepper), objects };
     },
-    invalidate: () => secrets.invalidate(),
+    resync: () => secrets.resync(),
     async stop() {
       secrets.stop();
       await Promise.all([...caches.map(({ cache }) => cache.stop()), namespaces.stop()]);
