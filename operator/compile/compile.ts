@@ -76,7 +76,7 @@ function routeUsable(route: RouteConfig, view: ProviderView): boolean {
 function pruned(route: RouteConfig, view: ProviderView): RouteConfig {
   const targets = route.routing.targets.filter((target) => {
     const provider = view.live.get(target.provider);
-    return provider !== undefined && (target.model === null || target.model in provider.models);
+    return provider !== undefined && (target.model === null || Object.hasOwn(provider.models, target.model));
   });
   return { ...route, routing: { ...route.routing, targets } };
 }

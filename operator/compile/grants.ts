@@ -10,7 +10,7 @@ function selected(labels: Readonly<Record<string, string>>, grant: AllowedNamesp
 
 export function granted(grant: AllowedNamespaces, owner: string, user: string, namespaces: Readonly<Record<string, Record<string, string>>>): boolean {
   if (owner === user || grant.from === "All") return true;
-  return grant.from === "Selector" && selected(namespaces[user] ?? {}, grant);
+  return grant.from === "Selector" && selected(Object.hasOwn(namespaces, user) ? (namespaces[user] ?? {}) : {}, grant);
 }
 
 /** The namespaces that a grant covers, sorted, the owner's own included; "*" for all. */

@@ -1,7 +1,7 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/schema.ts";
-import { type Parsed, problem } from "./outcome.ts";
+import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -34,8 +34,9 @@ export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
   const resolvedRefs: Problem[] = [];
   const expiresAtMs = expiryOf(key, accepted);
   const path = ["spec", "writeTo"];
-  const fact = world.secrets[`${meta.namespace}/${spec.writeTo.name}`]?.[spec.writeTo.key];
-  if (world.secrets[`${meta.namespace}/${spec.writeTo.name}`] === undefined) {
+  const secret = own(world.secrets, `${meta.namespace}/${spec.writeTo.name}`);
+  const fact = secret && own(secret, spec.writeTo.key);
+  if (secret === undefined) {
     resolvedRefs.push(
       problem(
         "SecretNotFound",

@@ -28,6 +28,11 @@ export function newVerdict(kind: Kind, meta: ObjectMeta): Verdict {
   return { kind, meta, accepted: [], resolvedRefs: [], live: "none", status: {}, conditions: [] };
 }
 
+/** A member of a record whose keys users choose: what every object inherits is not in it. */
+export function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 export const isError = (one: Problem): boolean => one.severity === "error";
 
 /** Parses every object of a kind; what doesn't fit gets its verdict at once. */

@@ -4,7 +4,7 @@ import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
-import { type Parsed, problem } from "./outcome.ts";
+import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -38,7 +38,7 @@ function modelOf(spec: ModelSpec): ModelConfig {
 
 /** What is wrong with one option that an object gives; null where nothing is. */
 function optionProblem(name: string, value: string, capabilities: Capabilities): Problem | null {
-  const declared = capabilities.options[name];
+  const declared = own(capabilities.options, name);
   const path = ["spec", "options", name];
   if (declared === undefined) {
     const names = Object.keys(capabilities.options).sort().join(", ") || "none";
@@ -53,7 +53,7 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
   const given = spec.options ?? {};
   const options: Record<string, string> = {};
   for (const [name, declared] of Object.entries(capabilities.options)) {
-    const value = given[name] ?? declared.default;
+    const value = own(given, name) ?? declared.default;
     if (value !== undefined) options[name] = value;
     else if (declared.required)
       problems.push(problem("Invalid", `${capabilities.type} needs spec.options.${name}: ${declared.description}`, ["spec", "options"]));
@@ -101,7 +101,7 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
     return {};
   }
   const path = ["spec", "credentials", "secretRef"];
-  const secret = world.secrets[`${provider.meta.namespace}/${ref.name}`];
+  const secret = own(world.secrets, `${provider.meta.namespace}/${ref.name}`);
   if (secret === undefined) {
     refs.push(problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path));
     return {};
@@ -109,7 +109,7 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
   const wanted = wantedKeys(ref.key, capabilities);
   const found: Record<string, string> = {};
   for (const { field, key, required } of wanted) {
-    const fact = secret[key];
+    const fact = own(secret, key);
     if (fact?.unusable !== undefined) refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
     else if (fact !== undefined) found[field] = credentialName(fact.digest);
     else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has no key ${key}`, path));

@@ -38,10 +38,10 @@ function requestedModels(spec: RoutingPolicySpec): string[] | null {
 }
 
 function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string | null {
-  if (target.model !== undefined) return target.model in provider.models ? null : target.model;
+  if (target.model !== undefined) return Object.hasOwn(provider.models, target.model) ? null : target.model;
   const wanted = requestedModels(spec);
   if (wanted === null) return Object.keys(provider.models).length === 1 || spec.match.pathPrefix !== undefined ? null : "";
-  const missing = wanted.filter((name) => !(name in provider.models));
+  const missing = wanted.filter((name) => !Object.hasOwn(provider.models, name));
   return missing.length === 0 ? null : missing.join(", ");
 }
 

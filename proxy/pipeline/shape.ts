@@ -58,7 +58,7 @@ function promptMessages(route: Route, position: "Prepend" | "Append", variables:
 }
 
 function fillIn(template: string, variables: Readonly<Record<string, string>>): string {
-  return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) => variables[name] ?? whole);
+  return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) => (Object.hasOwn(variables, name) ? (variables[name] ?? "") : whole));
 }
 
 function variablesOf(identity: Identity, model: string | null, nowMs: number): Record<string, string> {

@@ -12,10 +12,20 @@ export interface ConfigSource {
 
 const belongs = (name: string): boolean => name === "pepper" || name.startsWith("cred-") || name.endsWith(".json");
 
+/** A file may go between listing and reading, and a link may lead nowhere: then it is not part of the config. */
+async function readIfThere(path: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw cause;
+  }
+}
+
 async function readFolder(folder: string): Promise<ConfigFiles> {
   const names = (await readdir(folder)).filter(belongs);
-  const contents = await Promise.all(names.map((name) => readFile(join(folder, name))));
-  return Object.fromEntries(names.map((name, at) => [name, contents[at] ?? ""]));
+  const files = await Promise.all(names.map(async (name) => [name, await readIfThere(join(folder, name))] as const));
+  return Object.fromEntries(files.filter((file): file is [string, Uint8Array] => file[1] !== null));
 }
 
 /**

@@ -114,7 +114,7 @@ export type Edits = Readonly<Record<string, unknown>>;
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const names = Object.keys(edits);
   if (names.length === 0) return body;
-  const kept = found.members.filter((member) => !(member.name in edits && edits[member.name] === undefined));
+  const kept = found.members.filter((member) => !(Object.hasOwn(edits, member.name) && edits[member.name] === undefined));
   if (kept.length < found.members.length) return rewrite(body, kept, edits);
   const pieces: Buffer[] = [];
   let from = found.open;
@@ -125,7 +125,7 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   for (const name of names) if (!present.has(name) && edits[name] !== undefined) added.push(`${JSON.stringify(name)}:${JSON.stringify(edits[name])}`);
   if (added.length > 0) pieces.push(Buffer.from(found.members.length > 0 ? `${added.join(",")},` : added.join(",")));
   for (const member of found.members) {
-    if (!(member.name in edits)) continue;
+    if (!Object.hasOwn(edits, member.name)) continue;
     pieces.push(body.subarray(from, member.valueStart), Buffer.from(JSON.stringify(edits[member.name])));
     from = member.valueEnd;
   }
@@ -142,7 +142,7 @@ function rewrite(body: Buffer, kept: readonly Member[], edits: Edits): Buffer {
   };
   for (const member of kept) {
     present.add(member.name);
-    add(member.name, member.name in edits ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
+    add(member.name, Object.hasOwn(edits, member.name) ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
   }
   for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) add(name, JSON.stringify(value));
   pieces.push(Buffer.from("}"));

@@ -116,6 +116,20 @@ const rows: Row[] = [
     message: /no key token/,
   },
   {
+    name: "a key named like something that every object has is just not there",
+    objects: [provider("a/p", { credentials: { secretRef: { name: "s", key: "constructor" } } })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["SecretKeyNotFound"],
+    live: "none",
+  },
+  {
+    name: "a model named like something that every object has is just not there",
+    objects: [provider("a/p"), policy("a/r", { match: { models: ["toString"] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ModelNotFound"],
+    live: "none",
+  },
+  {
     name: "a type that needs a credential says so",
     objects: [object("LLMProvider", "a/p", { type: "OpenAI", models: [{ name: "m" }] })],
     of: ["LLMProvider", "a/p"],

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { chatFrames, startUpstream } from "../harness/upstream.ts";
+
+const clear = "slc_alice_key_0001";
+
+async function begin(drainMs: number) {
+  const upstream = await startUpstream();
+  const gateway = await startGateway(
+    [
+      provider("up", upstream.url),
+      secret("up-credentials", { apiKey: "sk-upstream" }),
+      policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      ...key("alice", clear),
+    ],
+    ["--drain-ms", String(drainMs)],
+  );
+  const frames = chatFrames("gpt-4o", ["one", "two"], true);
+  let release: () => void = () => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  upstream.answer(async (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(frames.slice(0, 2).join(""));
+    await released;
+    response.end(frames.slice(2).join(""));
+  });
+  const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "Hi" }] }),
+  });
+  return { upstream, gateway, answer, release };
+}
+
+describe("a drain", () => {
+  it("turns unready at once and lets a running stream finish", async () => {
+    const { upstream, gateway, answer, release } = await begin(20_000);
+    const closing = gateway.close();
+    await eventually(async () => (await fetch(`${gateway.statusUrl}/readyz`)).status === 503);
+    release();
+    assert.match(await answer.text(), /"content":"two"[\s\S]*data: \[DONE\]\n\n$/);
+    await closing;
+    await upstream.close();
+  });
+
+  it("ends a stream that outlasts it with an error event, and without [DONE]", async () => {
+    const { upstream, gateway, answer, release } = await begin(50);
+    const closing = gateway.close();
+    const text = await answer.text();
+    assert.match(text, /"code":"draining"/);
+    assert.doesNotMatch(text, /\[DONE\]/);
+    await closing;
+    release();
+    await upstream.close();
+  });
+});

@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { pino } from "pino";
+import { compile } from "../../operator/compile/compile.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import { type RunningProxy, startProxy } from "../../proxy/main.ts";
+import { parseProxySettings } from "../../proxy/settings.ts";
+import { folderSource } from "../../proxy/snapshot/source.ts";
+import { eventually } from "../harness/gateway.ts";
+import { startUpstream } from "../harness/upstream.ts";
+
+const pepper = Buffer.alloc(32, 7);
+const credential = "sk-upstream";
+const clear = "slc_alice_key_0001";
+
+type Files = Record<string, string | Uint8Array>;
+
+/** What an operator would publish for one provider, one policy with `models`, and one key. */
+function published(endpoint: string, models: string[]): Files {
+  const meta = (name: string) => ({ name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} });
+  const { config } = compile(
+    {
+      world: {
+        objects: [
+          {
+            kind: "LLMProvider",
+            meta: meta("p"),
+            spec: {
+              type: "OpenAI",
+              endpoint: `${endpoint}/v1`,
+              allowPrivateEndpoint: true,
+              credentials: { secretRef: { name: "s" } },
+              models: [{ name: "m" }],
+            },
+            status: {},
+          },
+          { kind: "RoutingPolicy", meta: meta("r"), spec: { match: { models }, routing: { targets: [{ provider: { name: "p" }, model: "m" }] } }, status: {} },
+          { kind: "ApiKey", meta: meta("k"), spec: { user: "alice", writeTo: { name: "k" } }, status: {} },
+        ],
+        namespaces: { a: {} },
+        secrets: {
+          "a/s": { apiKey: { digest: keyedDigest(pepper, credential), displayPrefix: "" } },
+          "a/k": { apiKey: { digest: keyedDigest(pepper, clear), displayPrefix: "" } },
+        },
+      },
+      settings: { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] },
+      previous: null,
+      nowMs: 1,
+    },
+    capabilities,
+  );
+  return { ...encode(config, sha256Hex(pepper)).documents, pepper, [credentialName(keyedDigest(pepper, credential))]: credential };
+}
+
+/** A folder kept as kubelet keeps a volume: files are links through `..data`, which is renamed into place. */
+class Volume {
+  readonly folder: string;
+  #generation = 0;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  async write(files: Files): Promise<void> {
+    const generation = `..generation-${++this.#generation}`;
+    await mkdir(join(this.folder, generation));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(this.folder, generation, name), content);
+    await symlink(generation, join(this.folder, "..data_tmp"));
+    await rename(join(this.folder, "..data_tmp"), join(this.folder, "..data"));
+    for (const name of Object.keys(files)) await symlink(join("..data", name), join(this.folder, name)).catch(() => undefined);
+  }
+}
+
+async function start(context: TestContext, first: Files | null): Promise<{ volume: Volume; proxy: RunningProxy; endpoint: string }> {
+  const upstream = await startUpstream();
+  const volume = new Volume(await mkdtemp(join(tmpdir(), "sluice-volume-")));
+  if (first !== null) await volume.write(published(upstream.url, ["one"]));
+  const settings = parseProxySettings(["--port", "0", "--status-port", "0", "--host", "127.0.0.1", "--poll-ms", "50"], {});
+  const proxy = await startProxy({ settings, source: folderSource(volume.folder, settings.pollMs), log: pino({ level: "silent" }) });
+  context.after(async () => {
+    await proxy.close();
+    await upstream.close();
+    await rm(volume.folder, { recursive: true, force: true });
+  });
+  return { volume, proxy, endpoint: upstream.url };
+}
+
+async function models(proxy: RunningProxy): Promise<string[]> {
+  const answer = await fetch(`${proxy.trafficUrl}/v1/models`, { headers: { authorization: `Bearer ${clear}` } });
+  return ((await answer.json()) as { data: { id: string }[] }).data.map((one) => one.id);
+}
+
+const status = async (proxy: RunningProxy) =>
+  (await (await fetch(`${proxy.statusUrl}/status`)).json()) as { revision: string | null; rejected: { reason: string } | null };
+
+describe("a proxy on a mounted config", () => {
+  it("takes a new revision when the volume is swapped", async (context) => {
+    const { volume, proxy, endpoint } = await start(context, {});
+    assert.deepEqual(await models(proxy), ["one"]);
+    await volume.write(published(endpoint, ["one", "two"]));
+    await eventually(async () => (await models(proxy)).length === 2);
+  });
+
+  it("is not ready before there is a config, answers 503 in the envelope, and becomes ready by itself", async (context) => {
+    const { volume, proxy, endpoint } = await start(context, null);
+    assert.equal((await fetch(`${proxy.statusUrl}/readyz`)).status, 503);
+    assert.equal((await fetch(`${proxy.statusUrl}/livez`)).status, 200);
+    const answer = await fetch(`${proxy.trafficUrl}/v1/models`);
+    assert.deepEqual([answer.status, ((await answer.json()) as { error: { code: string } }).error.code], [503, "not_ready"]);
+    await volume.write(published(endpoint, ["one"]));
+    await eventually(async () => (await fetch(`${proxy.statusUrl}/readyz`)).status === 200);
+  });
+
+  const drop =
+    (prefix: string) =>
+    (files: Files): Files =>
+      Object.fromEntries(Object.entries(files).filter(([name]) => !name.startsWith(prefix)));
+  const edit =
+    (prefix: string, change: (text: string) => string) =>
+    (files: Files): Files =>
+      Object.fromEntries(Object.entries(files).map(([name, content]) => [name, name.startsWith(prefix) ? change(String(content)) : content]));
+  const rows: { name: string; spoil: (files: Files) => Files; reason: RegExp }[] = [
+    { name: "a shard is missing", spoil: drop("routes-"), reason: /routes-\d\.json is missing/ },
+    {
+      name: "a shard is of another revision",
+      spoil: edit("routes-", (text) => text.replace('"two"', '"three"')),
+      reason: /is not the one that revision \w+ names/,
+    },
+    { name: "a credential is missing", spoil: drop("cred-"), reason: /cred-\w+ is missing/ },
+    { name: "a credential is not what its name says", spoil: edit("cred-", () => "sk-other"), reason: /does not hold what its name says/ },
+    { name: "the pepper is another", spoil: (files) => ({ ...files, pepper: Buffer.alloc(32, 8) }), reason: /pepper is not the one/ },
+    { name: "the manifest is half written", spoil: edit("manifest.json", (text) => text.slice(0, 40)), reason: /manifest\.json is not JSON/ },
+    {
+      name: "the manifest is from the future",
+      spoil: edit("manifest.json", (text) => text.replace('"schemaVersion":1', '"schemaVersion":9')),
+      reason: /schema version 9; this proxy reads 1/,
+    },
+  ];
+  for (const { name, spoil, reason } of rows) {
+    it(`keeps the last good config when ${name}, says why, counts it, and takes the next good one`, async (context) => {
+      const { volume, proxy, endpoint } = await start(context, {});
+      const before = (await status(proxy)).revision;
+      const next = published(endpoint, ["one", "two"]);
+      await volume.write(spoil(next));
+      const rejected = await eventually(async () => (await status(proxy)).rejected);
+      assert.match(rejected.reason, reason);
+      assert.doesNotMatch(rejected.reason, /sk-/);
+      assert.deepEqual([(await status(proxy)).revision, await models(proxy)], [before, ["one"]]);
+      assert.match(await (await fetch(`${proxy.statusUrl}/metrics`)).text(), /ai_gateway_config_rejected_total [1-9]/);
+      await volume.write(next);
+      await eventually(async () => (await models(proxy)).length === 2);
+      assert.equal((await status(proxy)).rejected, null);
+    });
+  }
+});
