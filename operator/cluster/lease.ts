@@ -38,6 +38,7 @@ export function elect(
   let renewedMs = 0;
   let seen: Observed | null = null;
   let timer: NodeJS.Timeout | null = null;
+  let overdue: NodeJS.Timeout | null = null;
   let stopped = false;
 
   const become = (now: boolean): void => {
@@ -67,6 +68,7 @@ export function elect(
   const turn = async (): Promise<void> => {
     const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
     observe(lease);
+    if (stopped) return;
     if (!mayHold(identity, seen, nowMs(), times)) {
       become(false);
       return;
@@ -75,6 +77,10 @@ export function elect(
     const beganMs = nowMs();
     await write(lease, identity);
     renewedMs = beganMs;
+    if (overdue) clearTimeout(overdue);
+    // Told in time even while a call hangs.
+    overdue = setTimeout(() => become(false), Math.max(0, renewedMs + times.renewDeadlineMs - nowMs()));
+    overdue.unref();
     become(true);
   };
   const loop = async (): Promise<void> => {
@@ -83,7 +89,6 @@ export function elect(
     } catch (cause) {
       // Somebody else was quicker, or the API server is away: a leader lasts as long as its deadline.
       if (statusCode(cause) === 409) become(false);
-      if (leading && nowMs() - renewedMs >= times.renewDeadlineMs) become(false);
     }
     if (!stopped) timer = setTimeout(() => void loop(), times.retryMs);
   };
@@ -93,6 +98,7 @@ export function elect(
     async stop() {
       stopped = true;
       if (timer) clearTimeout(timer);
+      if (overdue) clearTimeout(overdue);
       if (!leading) return;
       become(false);
       try {

@@ -237,6 +237,22 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await onAllProxies((at) => until(`proxy ${at} refuses it`, () => assert.rejects(client(at, own).models.list(), OpenAI.APIError)));
   });
 
+  it("keys of several ApiKeys live in one Secret without disturbing one another or what else is in it", async () => {
+    await cluster.apply("apiVersion: v1\nkind: Secret\nmetadata: { name: shared, namespace: team-a }\nstringData: { baseURL: https://own.example }\n");
+    const names = ["one", "two", "three"];
+    const read = async () => JSON.parse(await cluster.kubectl("get", "secret", "shared", "-n", "team-a", "-o", "json"));
+    for (const name of names) {
+      await cluster.apply(key(name).replace(`${name}-key`, `shared, key: ${name}`));
+      await untilCondition(cluster, "team-a", `apikey/${name}`, { type: "Programmed", status: "True" });
+    }
+    const { data, metadata } = await read();
+    assert.deepEqual(Object.keys(data).sort(), ["baseURL", "one", "three", "two"]);
+    assert.equal(decode(data.baseURL), "https://own.example");
+    assert.equal(metadata.ownerReferences, undefined, "a Secret that was there before its ApiKey doesn't go with it");
+    for (const name of names) await until(`${name} calls`, async () => assert.ok((await client(0, decode(data[name])).models.list()).data.length > 0));
+    assert.deepEqual((await read()).data, data);
+  });
+
   it("a namespace in which no Secret may be made holds up nobody else", async () => {
     await cluster.namespace("full");
     await cluster.apply(noSecretsIn("full"));

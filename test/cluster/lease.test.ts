@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Cluster, connect, loadConfig } from "../../operator/cluster/api.ts";
+import { type Election, elect, mayHold } from "../../operator/cluster/lease.ts";
+import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+import { until } from "../harness/until.ts";
+
+const times = { durationMs: 3_000, renewDeadlineMs: 1_500, retryMs: 200 };
+
+describe("who may hold the lease", () => {
+  const cases: [what: string, seen: Parameters<typeof mayHold>[1], nowMs: number, may: boolean][] = [
+    ["anyone, while there is none", null, 0, true],
+    ["anyone, after it was given back", { holder: "", version: "1", sinceMs: 0 }, 1, true],
+    ["its holder", { holder: "me", version: "1", sinceMs: 0 }, 1, true],
+    ["nobody else, as long as it is renewed", { holder: "other", version: "1", sinceMs: 0 }, 2_999, false],
+    ["another, once it stood still for its duration", { holder: "other", version: "1", sinceMs: 0 }, 3_000, true],
+  ];
+  for (const [what, seen, nowMs, may] of cases) it(what, () => assert.equal(mayHold("me", seen, nowMs, times), may));
+});
+
+const skip = await skipReason(
+  () => ensureTool("etcd"),
+  () => ensureTool("kube-apiserver"),
+);
+
+describe("an election on a real API server", { skip }, () => {
+  let server: ApiServer;
+  const elections: Election[] = [];
+  before(async () => {
+    server = await startApiServer();
+  });
+  after(async () => {
+    for (const one of elections) await one.stop();
+    await server?.stop();
+  });
+
+  /** A participant whose calls, once it is cut off, hang. */
+  function participant(name: string, heard: boolean[]) {
+    const cluster = connect(loadConfig(server.adminKubeconfigPath));
+    let cut = false;
+    const real = cluster.coordination;
+    const coordination = new Proxy(real, {
+      get: (target, property) => {
+        const method = Reflect.get(target, property);
+        return typeof method === "function" ? (...args: unknown[]) => (cut ? new Promise(() => undefined) : Reflect.apply(method, target, args)) : method;
+      },
+    });
+    const election = elect({ ...cluster, coordination } as Cluster, {
+      namespace: "default",
+      name: "one",
+      identity: name,
+      times,
+      nowMs: () => performance.now(),
+      changed: (leading) => heard.push(leading),
+    });
+    elections.push(election);
+    return { election, cutOff: () => (cut = true) };
+  }
+
+  it("has one leader at a time, even when the first one is cut off and its calls hang", async () => {
+    const heard: boolean[] = [];
+    const first = participant("first", heard);
+    await until("the first leads", () => assert.equal(first.election.leading(), true));
+    const second = participant("second", []);
+    let both = 0;
+    const watching = setInterval(() => (both += first.election.leading() && second.election.leading() ? 1 : 0), 5);
+    first.cutOff();
+    const cutMs = performance.now();
+    await until("the first knows that it leads no more", () => assert.deepEqual(heard, [true, false]));
+    assert.ok(performance.now() - cutMs <= times.renewDeadlineMs + 250, "no later than the renew deadline");
+    await until("the second leads", () => assert.equal(second.election.leading(), true));
+    clearInterval(watching);
+    assert.equal(both, 0);
+  });
+
+  it("gives the lease back on a clean stop, so that the next one need not wait", async () => {
+    const third = participant("third", []);
+    const last = elections.at(-2);
+    await last?.stop();
+    const sinceMs = performance.now();
+    await until("the third leads", () => assert.equal(third.election.leading(), true));
+    assert.ok(performance.now() - sinceMs < times.durationMs, "sooner than the lease would run out");
+  });
+});

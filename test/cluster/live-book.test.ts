@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { LiveBook, stateIn } from "../../operator/cluster/live-book.ts";
+import type { Compiled } from "../../operator/compile/compile.ts";
+import type { Programmed } from "../../operator/compile/status.ts";
+import type { BudgetConfig } from "../../proxy/config/schema.ts";
+
+/** Two Budgets, told apart by their amounts; what they are doesn't matter here. */
+const compiled = (a: number, b: number): Compiled => {
+  const budget = (id: string, amountNanoUsd: number) => ({ id, amountNanoUsd }) as BudgetConfig;
+  const verdict = (name: string) => ({
+    kind: "Budget" as const,
+    meta: { name, namespace: "n", uid: name, generation: 1, createdAtMs: 0, labels: {} },
+    accepted: [],
+    resolvedRefs: [],
+    live: "current" as const,
+    status: {},
+    conditions: [],
+  });
+  return {
+    config: { settings: { maxBodyBytes: 1024 }, providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
+    verdicts: [verdict("a"), verdict("b")],
+  };
+};
+const at = (revision: string, live: number, total = 2): Programmed => ({ revision, live, total });
+const none = () => ({});
+const reported = (book: LiveBook, now: Compiled, state: Programmed, status: (name: string) => unknown = none) => {
+  const states = book.statesOf(now, state, (verdict) => status(verdict.meta.name));
+  return now.verdicts.map(states);
+};
+
+describe("what is reported as live", () => {
+  it("an object that a new revision leaves as it is stays live while proxies move on", () => {
+    const book = new LiveBook();
+    assert.deepEqual(reported(book, compiled(1, 1), at("r1", 2)), [at("r1", 2), at("r1", 2)]);
+    assert.deepEqual(reported(book, compiled(1, 2), at("r2", 0)), [at("r1", 2), at("r2", 0)]);
+    assert.deepEqual(reported(book, compiled(1, 2), at("r2", 2)), [at("r1", 2), at("r2", 2)]);
+  });
+
+  it("an object that changes before its first form was live everywhere is pending", () => {
+    const book = new LiveBook();
+    reported(book, compiled(1, 1), at("r1", 1));
+    assert.deepEqual(reported(book, compiled(1, 1), at("r1", 1)), [at("r1", 1), at("r1", 1)]);
+  });
+
+  it("an object that changes and changes back is looked at anew", () => {
+    const book = new LiveBook();
+    reported(book, compiled(1, 1), at("r1", 2));
+    reported(book, compiled(2, 1), at("r2", 0));
+    assert.deepEqual(reported(book, compiled(1, 1), at("r3", 1)), [at("r3", 1), at("r1", 2)]);
+  });
+
+  it("with no proxy at all nothing is live, and all of it is again when they are back", () => {
+    const book = new LiveBook();
+    reported(book, compiled(1, 1), at("r1", 2));
+    assert.deepEqual(reported(book, compiled(1, 1), at("r1", 0, 0)), [at("r1", 0, 0), at("r1", 0, 0)]);
+    assert.deepEqual(reported(book, compiled(1, 1), at("r1", 2)), [at("r1", 2), at("r1", 2)]);
+  });
+
+  it("after a restart what an earlier process told stands, once proxies are where they should be", () => {
+    const told = (generation: number) => ({
+      conditions: [
+        { type: "Programmed", status: "True", reason: "Live", message: "3/3 proxies at abc123", lastTransitionTime: "", observedGeneration: generation },
+      ],
+    });
+    assert.deepEqual(stateIn(told(1), 1), { live: 3, total: 3, revision: "abc123" });
+    assert.equal(stateIn(told(1), 2), null, "of another generation");
+    assert.equal(stateIn({}, 1), null);
+    const states = reported(new LiveBook(), compiled(1, 1), at("r9", 2), (name) => (name === "a" ? told(1) : {}));
+    assert.deepEqual(states, [at("abc123", 3, 3), at("r9", 2)]);
+  });
+});
