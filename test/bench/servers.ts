@@ -1,0 +1,124 @@
+/** What the bench measures, each started on loopback and pinned to a core: the upstream, nginx as a proxy, and Sluice. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { compile } from "../../operator/compile/compile.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import { type Child, startChild } from "../harness/child.ts";
+import { untilReady } from "../harness/until-ready.ts";
+
+export const clearKey = "slc_bench_key_000000001";
+
+/** About 1 KB, as a short chat completion is. */
+const answer = JSON.stringify({
+  id: "chatcmpl-bench",
+  object: "chat.completion",
+  created: 1,
+  model: "gpt-4o-2024-08-06",
+  choices: [
+    { index: 0, message: { role: "assistant", content: "lorem ipsum dolor sit amet ".repeat(24), refusal: null }, logprobs: null, finish_reason: "stop" },
+  ],
+  usage: { prompt_tokens: 20, completion_tokens: 150, total_tokens: 170 },
+  system_fingerprint: "fp_bench",
+});
+
+export interface Cores {
+  /** taskset lists; "" where there is only one core, so that nothing is pinned. */
+  tested: string;
+  load: string;
+}
+
+export function pinned(core: string, command: string, args: readonly string[]): [string, string[]] {
+  return core === "" ? [command, [...args]] : ["taskset", ["-c", core, command, ...args]];
+}
+
+function nginxConfig(dir: string, server: string): string {
+  return `daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
+events { worker_connections 4096; }
+http { access_log off; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+keepalive_requests 10000000; ${server} }`;
+}
+
+async function startNginx(nginx: string, dir: string, name: string, core: string, port: number, server: string): Promise<Child> {
+  const own = join(dir, name);
+  await mkdir(own, { recursive: true });
+  await writeFile(join(own, "nginx.conf"), nginxConfig(own, server));
+  const [command, args] = pinned(core, nginx, ["-p", own, "-c", join(own, "nginx.conf")]);
+  const child = await startChild(command, args, { name, logFile: join(own, "log") });
+  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0, 10_000);
+  return child;
+}
+
+export function startUpstream(nginx: string, dir: string, core: string, port: number): Promise<Child> {
+  const server = `server { listen 127.0.0.1:${port} backlog=1024; default_type application/json; location / { return 200 '${answer}'; } }`;
+  return startNginx(nginx, dir, "upstream", core, port, server);
+}
+
+export function startNginxProxy(nginx: string, dir: string, core: string, port: number, upstreamPort: number): Promise<Child> {
+  const server = `upstream up { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 10000000; }
+server { listen 127.0.0.1:${port} backlog=1024; location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; } }`;
+  return startNginx(nginx, dir, "nginx-proxy", core, port, server);
+}
+
+const pepper = Buffer.alloc(32, 9);
+
+/** A rendered config as an operator publishes it: one provider, one policy, 1,000 keys. */
+async function writeConfig(folder: string, upstreamPort: number): Promise<void> {
+  const meta = (name: string) => ({ name, namespace: "bench", uid: name, generation: 1, createdAtMs: 1, labels: {} });
+  const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
+  const credential = "sk-bench";
+  const fact = (clear: string) => ({ digest: keyedDigest(pepper, clear), displayPrefix: "" });
+  const { config } = compile(
+    {
+      world: {
+        objects: [
+          {
+            kind: "LLMProvider",
+            meta: meta("up"),
+            spec: {
+              type: "OpenAI",
+              endpoint: `http://127.0.0.1:${upstreamPort}/v1`,
+              allowPrivateEndpoint: true,
+              credentials: { secretRef: { name: "up" } },
+              models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }],
+            },
+            status: {},
+          },
+          {
+            kind: "RoutingPolicy",
+            meta: meta("chat"),
+            spec: { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } },
+            status: {},
+          },
+          ...keys.map(({ name }) => ({ kind: "ApiKey" as const, meta: meta(name), spec: { user: name, writeTo: { name } }, status: {} })),
+        ],
+        namespaces: { bench: {} },
+        secrets: { "bench/up": { apiKey: fact(credential) }, ...Object.fromEntries(keys.map(({ name, clear }) => [`bench/${name}`, { apiKey: fact(clear) }])) },
+      },
+      settings: { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] },
+      previous: null,
+      nowMs: 1,
+    },
+    capabilities,
+  );
+  await mkdir(folder, { recursive: true });
+  const files = { ...encode(config, sha256Hex(pepper)).documents, pepper, [credentialName(keyedDigest(pepper, credential))]: credential };
+  await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
+}
+
+export async function startSluice(
+  dir: string,
+  core: string,
+  port: number,
+  statusPort: number,
+  upstreamPort: number,
+  nodeArgs: readonly string[] = [],
+): Promise<Child> {
+  const folder = join(dir, "config");
+  await writeConfig(folder, upstreamPort);
+  const flags = ["--config-dir", folder, "--host", "127.0.0.1", "--status-host", "127.0.0.1", "--port", String(port), "--status-port", String(statusPort)];
+  const [command, args] = pinned(core, process.execPath, [...nodeArgs, "operator/cli/main.ts", "proxy", ...flags]);
+  const child = await startChild(command, args, { name: "sluice", logFile: join(dir, "sluice.log") });
+  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${statusPort}/readyz`)).ok, 20_000);
+  return child;
+}
