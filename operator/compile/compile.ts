@@ -10,11 +10,12 @@
  */
 import type { Kind } from "../../crds/kinds.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import type { BudgetConfig, KeyRecord, ProviderConfig, RenderedConfig, RouteConfig } from "../../proxy/config/schema.ts";
+import type { BudgetConfig, ProviderConfig, RenderedConfig, RouteConfig } from "../../proxy/config/schema.ts";
 import { compileBudget } from "./budgets.ts";
 import { Claims } from "./conflicts.ts";
-import { compileKey } from "./keys.ts";
-import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
+import { lastGoodRoute } from "./last-good.ts";
+import { compileKeys } from "./live-keys.ts";
+import { idOf, isError, parseKind, problem } from "./outcome.ts";
 import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute, type ProviderView } from "./routes.ts";
 import type { Verdict } from "./verdict.ts";
@@ -55,7 +56,6 @@ function compileProviders(
       const compiled = compileProvider(object, declared, input.world);
       verdict.accepted = compiled.accepted;
       verdict.resolvedRefs = compiled.resolvedRefs;
-      verdict.status = { models: object.spec.models.length, endpoint: compiled.config.endpoint };
       if (![...compiled.accepted, ...compiled.resolvedRefs].some(isError)) {
         live.set(object.id, compiled.config);
         verdict.live = "current";
@@ -63,22 +63,13 @@ function compileProviders(
     }
   }
   const all = [...parsed.map((one) => one.verdict), ...invalid];
-  for (const verdict of all) if (verdict.live === "none") fallBack(verdict, previous, live);
+  for (const verdict of all) {
+    if (verdict.live === "none") fallBack(verdict, previous, live);
+    const serving = live.get(idOf(verdict.meta));
+    verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
+  }
   verdicts.push(...all);
   return { live, grants, existing: new Set(all.map((verdict) => idOf(verdict.meta))) };
-}
-
-function routeUsable(route: RouteConfig, view: ProviderView): boolean {
-  return route.routing.targets.some((target) => view.live.has(target.provider));
-}
-
-/** A last good form may name providers that are gone since. */
-function pruned(route: RouteConfig, view: ProviderView): RouteConfig {
-  const targets = route.routing.targets.filter((target) => {
-    const provider = view.live.get(target.provider);
-    return provider !== undefined && (target.model === null || Object.hasOwn(provider.models, target.model));
-  });
-  return { ...route, routing: { ...route.routing, targets } };
 }
 
 interface Candidate {
@@ -87,38 +78,43 @@ interface Candidate {
 }
 
 /** What a valid policy comes to: itself, what resolved of it, or its last good form. */
-function candidateOf(verdict: Verdict, compiled: CompiledRoute, last: RouteConfig | undefined, view: ProviderView): Candidate | null {
+function candidateOf(verdict: Verdict, compiled: CompiledRoute, last: RouteConfig | null): Candidate | null {
   const broken = compiled.accepted.some(isError);
   const empty = compiled.config.routing.targets.length === 0;
-  if ((broken || empty) && last !== undefined && routeUsable(last, view)) {
-    verdict.live = "lastGood";
-    return { verdict, config: pruned(last, view) };
+  if (!broken && !empty) {
+    verdict.live = compiled.resolvedRefs.some(isError) ? "partial" : "current";
+    return { verdict, config: compiled.config };
   }
-  if (broken) return null;
-  verdict.live = !compiled.resolvedRefs.some(isError) ? "current" : empty ? "none" : "partial";
-  return { verdict, config: compiled.config };
+  const usable = last !== null && last.routing.targets.length > 0;
+  return broken || usable ? lastGoodCandidate(verdict, last) : { verdict, config: compiled.config };
+}
+
+/** Without a target left it serves nothing, but stays, so that callers learn more than that the model is unknown. */
+function lastGoodCandidate(verdict: Verdict, last: RouteConfig | null): Candidate | null {
+  if (last === null) return null;
+  if (last.routing.targets.length > 0) verdict.live = "lastGood";
+  return { verdict, config: last };
 }
 
 function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdict[]): RouteConfig[] {
   const previous = index(input.previous?.routes);
   const { parsed, invalid } = parseKind("RoutingPolicy", input.world.objects);
-  const candidates: Candidate[] = [];
+  const lastOf = (id: string): RouteConfig | null => {
+    const last = previous.get(id);
+    return last === undefined ? null : lastGoodRoute(last, view, input.world);
+  };
+  const candidates: (Candidate | null)[] = [];
   for (const { object, verdict } of parsed) {
-    const compiled = compileRoute(object, view, input.world, input.settings);
+    const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
-    verdict.status = { targets: compiled.config.routing.targets.length };
-    const candidate = candidateOf(verdict, compiled, previous.get(object.id), view);
-    if (candidate) candidates.push(candidate);
+    candidates.push(candidateOf(verdict, compiled, lastOf(object.id)));
   }
-  for (const verdict of invalid) {
-    const last = previous.get(idOf(verdict.meta));
-    if (last === undefined) continue;
-    verdict.live = "lastGood";
-    candidates.push({ verdict, config: pruned(last, view) });
-  }
-  verdicts.push(...parsed.map((one) => one.verdict), ...invalid);
-  return settleConflicts(candidates);
+  for (const verdict of invalid) candidates.push(lastGoodCandidate(verdict, lastOf(idOf(verdict.meta))));
+  const all = [...parsed.map((one) => one.verdict), ...invalid];
+  for (const verdict of all) verdict.status["targets"] = 0;
+  verdicts.push(...all);
+  return settleConflicts(candidates.filter((one) => one !== null));
 }
 
 function settleConflicts(candidates: Candidate[]): RouteConfig[] {
@@ -128,67 +124,13 @@ function settleConflicts(candidates: Candidate[]): RouteConfig[] {
   for (const { verdict, config } of candidates) {
     const settled = claims.settle(config);
     verdict.accepted.push(...settled.problems);
-    if (settled.config) routes.push(settled.config);
+    if (settled.config) {
+      routes.push(settled.config);
+      verdict.status["targets"] = settled.config.routing.targets.length;
+    }
     if (settled.problems.length > 0) verdict.live = settled.config === null ? "none" : verdict.live === "current" ? "partial" : verdict.live;
   }
   return routes;
-}
-
-const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
-
-/** Keys that are live so far, and who owns which digest: two objects can't share a key. */
-interface LiveKeys {
-  live: Map<string, KeyRecord>;
-  owners: Map<string, string>;
-}
-
-function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
-  const over = nowMs >= expiresAtMs;
-  const at = iso(expiresAtMs);
-  verdict.status["expiresAt"] = at;
-  verdict.conditions.push({
-    type: "Expired",
-    status: over ? "True" : "False",
-    reason: over ? "Expired" : "NotExpired",
-    message: `${over ? "expired" : "expires"} at ${at}`,
-  });
-}
-
-function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): void {
-  const compiled = compileKey(object, input.world);
-  verdict.accepted = compiled.accepted;
-  verdict.resolvedRefs = compiled.resolvedRefs;
-  if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
-  if (compiled.expiresAtMs !== null) noteExpiry(verdict, compiled.expiresAtMs, input.nowMs);
-  const { record } = compiled;
-  const owner = record === null ? undefined : keys.owners.get(record.digest);
-  if (owner !== undefined)
-    verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
-  if (record === null || [...verdict.accepted, ...verdict.resolvedRefs].some(isError)) return;
-  keys.owners.set(record.digest, object.id);
-  keys.live.set(object.id, record);
-  verdict.live = "current";
-}
-
-function compileKeys(input: CompileInput, verdicts: Verdict[]): KeyRecord[] {
-  const previous = index(input.previous?.keys);
-  const { parsed, invalid } = parseKind("ApiKey", input.world.objects);
-  const keys: LiveKeys = { live: new Map(), owners: new Map() };
-  for (const { object, verdict } of parsed) addKey(object, verdict, input, keys);
-  for (const verdict of [...parsed.map((one) => one.verdict), ...invalid]) {
-    const last = previous.get(idOf(verdict.meta));
-    if (verdict.live === "none" && last !== undefined && !keys.owners.has(last.digest)) {
-      keys.owners.set(last.digest, last.id);
-      fallBack(verdict, previous, keys.live);
-    }
-    verdicts.push(verdict);
-  }
-  // A revocation takes effect even where the rest of the object can't be used.
-  for (const { object } of parsed) {
-    const record = keys.live.get(object.id);
-    if (record && object.spec.revoked && !record.revoked) keys.live.set(object.id, { ...record, revoked: true });
-  }
-  return [...keys.live.values()];
 }
 
 function compileBudgets(input: CompileInput, verdicts: Verdict[]): BudgetConfig[] {

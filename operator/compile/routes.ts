@@ -12,7 +12,7 @@ import type { CompileSettings, World } from "./world.ts";
 export interface ProviderView {
   /** Providers in the config, in their current or last good form. */
   live: ReadonlyMap<string, ProviderConfig>;
-  /** Grants by provider id; absent for one whose object is invalid, which then grants only its own namespace. */
+  /** Grants by provider id; absent for one whose object is invalid: then those who used it before still may. */
   grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
   /** Every provider object that exists, valid or not. */
   existing: ReadonlySet<string>;
@@ -45,20 +45,25 @@ function missingModels(target: TargetSpec, provider: ProviderConfig, spec: Routi
   return missing.length === 0 ? null : missing.join(", ");
 }
 
-function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, view: ProviderView, world: World): TargetConfig | Problem {
+/** Why a namespace may not use a provider; null where it may. `last` is what the policy was when the provider was valid. */
+function refusal(id: string, owner: string, user: string, last: RouteConfig | undefined, view: ProviderView, world: World): Omit<Problem, "path"> | null {
+  const grant = view.grants.get(id);
+  if (grant === undefined) {
+    if (owner === user || last?.routing.targets.some((target) => target.provider === id)) return null;
+    return problem("ProviderNotReady", `LLMProvider ${id} is invalid, so whom it allows can't be told; its status says why`);
+  }
+  if (granted(grant, owner, user, world.namespaces)) return null;
+  return problem("RefNotPermitted", `LLMProvider ${id} does not allow namespace ${user}; its owner can grant that in spec.allowedNamespaces`);
+}
+
+function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, last: RouteConfig | undefined, view: ProviderView, world: World): TargetConfig | Problem {
   const target = policy.spec.routing.targets[at] as TargetSpec;
   const namespace = target.provider.namespace ?? policy.meta.namespace;
   const id = `${namespace}/${target.provider.name}`;
   const path = ["spec", "routing", "targets", at, "provider"];
   if (!view.existing.has(id)) return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
-  const grant = view.grants.get(id) ?? { from: "Same" as const };
-  if (!granted(grant, namespace, policy.meta.namespace, world.namespaces)) {
-    return problem(
-      "RefNotPermitted",
-      `LLMProvider ${id} does not allow namespace ${policy.meta.namespace}; its owner can grant that in spec.allowedNamespaces`,
-      path,
-    );
-  }
+  const refused = refusal(id, namespace, policy.meta.namespace, last, view, world);
+  if (refused) return { ...refused, path };
   const provider = view.live.get(id);
   if (provider === undefined) return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
   const missing = missingModels(target, provider, policy.spec);
@@ -163,7 +168,14 @@ function checkSharing(policy: Parsed<"RoutingPolicy">, settings: CompileSettings
   accepted.push(problem("SharingNotPermitted", message, ["spec", "allowedNamespaces"]));
 }
 
-export function compileRoute(policy: Parsed<"RoutingPolicy">, view: ProviderView, world: World, settings: CompileSettings): CompiledRoute {
+/** `last` is the policy's last good form, where it has one. */
+export function compileRoute(
+  policy: Parsed<"RoutingPolicy">,
+  last: RouteConfig | undefined,
+  view: ProviderView,
+  world: World,
+  settings: CompileSettings,
+): CompiledRoute {
   const { spec } = policy;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
@@ -171,7 +183,7 @@ export function compileRoute(policy: Parsed<"RoutingPolicy">, view: ProviderView
   checkNames(spec, accepted);
   const targets: TargetConfig[] = [];
   for (const at of spec.routing.targets.keys()) {
-    const target = resolveTarget(policy, at, view, world);
+    const target = resolveTarget(policy, at, last, view, world);
     if ("reason" in target) resolvedRefs.push(target);
     else targets.push(target);
   }

@@ -311,6 +311,69 @@ describe("compile", () => {
     );
   });
 
+  const foreign = (name: string): WorldObject => policy(name, { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } });
+  const open = provider("b/p", { allowedNamespaces: { from: "All" } });
+  const targetsOf = (compiled: Compiled): string[] => compiled.config.routes.flatMap((route) => route.routing.targets.map((target) => target.provider));
+
+  it("does not let a last good form outlive a grant that its owner took back", () => {
+    const good = run(world([open, foreign("a/r")])).config;
+    for (const after of [foreign("a/r"), { ...foreign("a/r"), spec: { match: {} } }]) {
+      const compiled = run(world([provider("b/p"), after]), good);
+      assert.deepEqual([targetsOf(compiled), verdict(compiled, "RoutingPolicy", "a/r").live], [[], "none"]);
+    }
+  });
+
+  it("leaves those who use a provider of another namespace alone when that provider becomes invalid", () => {
+    const own = provider("a/own");
+    const both = policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }, { provider: { name: "own" } }] } });
+    const good = run(world([open, own, both])).config;
+    const compiled = run(
+      world([provider("b/p", { modles: 1 }), own, both, { ...foreign("a/late"), meta: { ...foreign("a/late").meta, createdAtMs: 2 } }]),
+      good,
+    );
+    assert.equal(verdict(compiled, "RoutingPolicy", "a/r").live, "current");
+    assert.deepEqual(compiled.config.routes.find((route) => route.id === "a/r")?.routing.targets.length, 2);
+    assert.deepEqual(reasons(verdict(compiled, "RoutingPolicy", "a/late")), ["ProviderNotReady", "Conflicted"]);
+  });
+
+  it("does not call a last good form live that has no target left", () => {
+    const good = run(world([provider("a/p"), policy("a/r")])).config;
+    const rows: [string, WorldObject[]][] = [
+      ["its provider is gone and the policy invalid", [policy("a/r", { match: {} })]],
+      ["its provider is gone", [policy("a/r")]],
+      ["its provider lost the model", [provider("a/p", { models: [{ name: "z" }] }), policy("a/r")]],
+    ];
+    for (const [why, objects] of rows) {
+      const compiled = run(world(objects), good);
+      assert.deepEqual([targetsOf(compiled), compiled.config.routes.length], [[], 1], why);
+      assert.deepEqual([verdict(compiled, "RoutingPolicy", "a/r").live, verdict(compiled, "RoutingPolicy", "a/r").status], ["none", { targets: 0 }], why);
+    }
+  });
+
+  it("lets a revocation through even in a spec that is invalid otherwise", () => {
+    const good = run(world([apiKey("a/k")])).config;
+    const after = run(world([apiKey("a/k", { revoked: true, modles: [] })]), good);
+    assert.deepEqual([after.config.keys.map((record) => record.revoked), verdict(after, "ApiKey", "a/k").live], [[true], "lastGood"]);
+  });
+
+  it("lets a nearer expiry through where the key's Secret is gone, and never a later one", () => {
+    const good = run(world([apiKey("a/k", { expiresAt: "2027-01-01T00:00:00Z" })])).config;
+    for (const [wanted, held] of [
+      ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"],
+      ["2028-01-01T00:00:00Z", "2027-01-01T00:00:00Z"],
+    ]) {
+      const after = run(world([apiKey("a/k", { expiresAt: wanted })], { secrets: {} }), good);
+      assert.deepEqual([after.config.keys[0]?.expiresAtMs, verdict(after, "ApiKey", "a/k").status["expiresAt"]], [Date.parse(held ?? ""), held]);
+    }
+  });
+
+  it("reports the endpoint that is in use, not the one that is wished for", () => {
+    const good = run(world([provider("a/p")])).config;
+    const wished = provider("a/p", { endpoint: "http://other.example.com", credentials: { secretRef: { name: "nope" } } });
+    assert.deepEqual(verdict(run(world([wished]), good), "LLMProvider", "a/p").status, { models: 1, endpoint: "http://llm.example.com/v1" });
+    assert.deepEqual(verdict(run(world([wished])), "LLMProvider", "a/p").status, { models: 0 });
+  });
+
   it("renders a route without targets, so that callers are told, where no provider is left", () => {
     const { config } = run(world([policy("a/r")]));
     assert.deepEqual(

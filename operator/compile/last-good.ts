@@ -1,0 +1,33 @@
+/**
+ * Last good forms: what was published before stands in for an object that can't be compiled now. It never brings back
+ * what someone else has taken away since: a provider, a model, a grant.
+ */
+import type { ProviderConfig, RouteConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import { granted } from "./grants.ts";
+import { namespaceOf } from "./outcome.ts";
+import type { ProviderView } from "./routes.ts";
+import type { World } from "./world.ts";
+
+/** The model that a request asks this target for is there, or at least one of several that it can ask for. */
+function hasModel(target: TargetConfig, route: RouteConfig, provider: ProviderConfig): boolean {
+  if (target.model !== null) return Object.hasOwn(provider.models, target.model);
+  const forced = route.request.overrides["model"];
+  const wanted = typeof forced === "string" ? [forced] : route.models;
+  return wanted === null || wanted.some((name) => Object.hasOwn(provider.models, name));
+}
+
+/** A provider whose object is invalid now keeps the grants that were used when it was valid: they are in the last good form. */
+function stillGranted(target: TargetConfig, route: RouteConfig, view: ProviderView, world: World): boolean {
+  const grant = view.grants.get(target.provider);
+  return grant === undefined || granted(grant, namespaceOf(target.provider), namespaceOf(route.id), world.namespaces);
+}
+
+export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
+  const targets = route.routing.targets.filter((target) => {
+    const provider = view.live.get(target.provider);
+    return provider !== undefined && hasModel(target, route, provider) && stillGranted(target, route, view, world);
+  });
+  const usable = new Set(targets.map((target) => target.name));
+  const rules = route.routing.rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) }));
+  return { ...route, routing: { ...route.routing, targets, rules } };
+}

@@ -1,0 +1,74 @@
+/** Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be compiled. */
+import type { KeyRecord } from "../../proxy/config/schema.ts";
+import { type CompiledKey, compileKey } from "./keys.ts";
+import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
+import type { Verdict } from "./verdict.ts";
+import type { CompileInput, WorldObject } from "./world.ts";
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
+
+/** Keys that are live so far, and who owns which digest: two objects can't share a key. */
+interface LiveKeys {
+  live: Map<string, KeyRecord>;
+  owners: Map<string, string>;
+}
+
+function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
+  const over = nowMs >= expiresAtMs;
+  const at = iso(expiresAtMs);
+  verdict.status["expiresAt"] = at;
+  verdict.conditions.push({
+    type: "Expired",
+    status: over ? "True" : "False",
+    reason: over ? "Expired" : "NotExpired",
+    message: `${over ? "expired" : "expires"} at ${at}`,
+  });
+}
+
+function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): CompiledKey {
+  const compiled = compileKey(object, input.world);
+  verdict.accepted = compiled.accepted;
+  verdict.resolvedRefs = compiled.resolvedRefs;
+  const { record } = compiled;
+  const owner = record === null ? undefined : keys.owners.get(record.digest);
+  if (owner !== undefined)
+    verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
+  if (record === null || [...verdict.accepted, ...verdict.resolvedRefs].some(isError)) return compiled;
+  if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
+  keys.owners.set(record.digest, object.id);
+  keys.live.set(object.id, record);
+  verdict.live = "current";
+  return compiled;
+}
+
+/** A revocation is read even from a spec that is invalid otherwise: a slip of the pen must not keep a stolen key alive. */
+function isRevoked({ spec }: WorldObject): boolean {
+  return (spec as { revoked?: unknown } | null | undefined)?.revoked === true;
+}
+
+/** The last good form of a key, with what its owner has taken away since: a revocation, a nearer expiry. */
+function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null): KeyRecord {
+  const ends = [last.expiresAtMs, expiresAtMs].filter((end) => end !== null);
+  return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
+}
+
+export function compileKeys(input: CompileInput, verdicts: Verdict[]): KeyRecord[] {
+  const previous = new Map((input.previous?.keys ?? []).map((record) => [record.id, record]));
+  const { parsed, invalid } = parseKind("ApiKey", input.world.objects);
+  const revoked = new Set(input.world.objects.filter((object) => object.kind === "ApiKey" && isRevoked(object)).map((object) => idOf(object.meta)));
+  const keys: LiveKeys = { live: new Map(), owners: new Map() };
+  const expiry = new Map(parsed.map(({ object, verdict }) => [object.id, addKey(object, verdict, input, keys).expiresAtMs]));
+  for (const verdict of [...parsed.map((one) => one.verdict), ...invalid]) {
+    const id = idOf(verdict.meta);
+    const last = previous.get(id);
+    if (verdict.live === "none" && last !== undefined && !keys.owners.has(last.digest)) {
+      keys.owners.set(last.digest, id);
+      keys.live.set(id, tightened(last, revoked.has(id), expiry.get(id) ?? null));
+      verdict.live = "lastGood";
+    }
+    const end = keys.live.has(id) ? keys.live.get(id)?.expiresAtMs : expiry.get(id);
+    if (end !== undefined && end !== null) noteExpiry(verdict, end, input.nowMs);
+    verdicts.push(verdict);
+  }
+  return [...keys.live.values()];
+}
