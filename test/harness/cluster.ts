@@ -14,6 +14,7 @@ import { freePort } from "./free-port.ts";
 import { type KubeletPod, startKubeletPod } from "./kubelet.ts";
 import { ensureTool } from "./tools.ts";
 import { until } from "./until.ts";
+import { untilReady } from "./until-ready.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const node = join(root, "node_modules", ".bin", "node");
@@ -179,6 +180,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
       restart: async () => {
         await child.end("SIGTERM");
         child = await launch();
+        await untilReady(child, async () => (await fetch(`${statusUrl}/livez`)).ok, 15_000);
       },
     };
   }
