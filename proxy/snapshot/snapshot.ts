@@ -1,7 +1,7 @@
 /** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
-import { keyedDigest } from "../config/encode.ts";
+import { keyedDigester } from "../config/encode.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import type { Provider, ProviderAccount, ProviderModel } from "../providers/provider.ts";
 
@@ -95,8 +95,9 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
 function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: string) => KeyRecord | null {
   const index = new Map<string, KeyRecord>();
   for (const record of keys) index.set(record.digest, record);
+  const digestOf = keyedDigester(pepper);
   return (clear) => {
-    const digest = keyedDigest(pepper, clear);
+    const digest = digestOf(clear);
     // The digest is keyed, so what the map's look-up takes tells nothing; the record is confirmed in constant time.
     const record = index.get(digest);
     if (record === undefined) return null;

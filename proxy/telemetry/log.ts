@@ -6,8 +6,16 @@ export type { Logger } from "pino";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
+/** A line waits at most this long, in milliseconds. */
+const flushMs = 200;
+
 export function createLogger(level: string, name: string): Logger {
-  return pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } });
+  // Lines are gathered and written in one go: a write for each would cost more than all the rest of logging.
+  const out = pino.destination({ fd: 1, minLength: 4096, sync: false });
+  setInterval(() => out.flush(), flushMs).unref();
+  process.once("exit", () => out.flushSync());
+  const options = { level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
+  return pino(options, out);
 }
 
 /** At most 1 KiB, without characters that could pass for another line or steer a terminal. */

@@ -3,6 +3,9 @@ import { Buffer, isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { type Failure, failure } from "../failure.ts";
 
+/** Bodies up to this size are copied so that they leave together with their head. */
+const maxJoinedBytes = 16_384;
+
 export class ClientConnection {
   readonly requestId: string;
   readonly #request: IncomingMessage;
@@ -129,7 +132,9 @@ export class ClientConnection {
   end(bytes?: Uint8Array | string): void {
     if (this.#closed || this.#response.writableEnded) return;
     if (bytes !== undefined) this.sentBytes += bytes.length;
-    this.#response.end(bytes);
+    // node:http writes head and a short string in one piece, but head and a buffer in two.
+    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
+    else this.#response.end(bytes);
     // A body that was refused unread would keep the connection busy: close it behind the answer.
     if (!this.#request.complete) this.#response.once("finish", () => this.#request.destroy());
   }
