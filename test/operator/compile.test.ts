@@ -333,7 +333,7 @@ describe("compile", () => {
     );
     assert.equal(verdict(compiled, "RoutingPolicy", "a/r").live, "current");
     assert.deepEqual(compiled.config.routes.find((route) => route.id === "a/r")?.routing.targets.length, 2);
-    assert.deepEqual(reasons(verdict(compiled, "RoutingPolicy", "a/late")), ["ProviderNotReady", "Conflicted"]);
+    assert.deepEqual(reasons(verdict(compiled, "RoutingPolicy", "a/late")), ["Conflicted", "ProviderNotReady"]);
   });
 
   it("does not call a last good form live that has no target left", () => {
