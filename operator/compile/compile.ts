@@ -69,7 +69,7 @@ function compileProviders(
     verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
   }
   verdicts.push(...all);
-  return { live, grants, existing: new Set(all.map((verdict) => idOf(verdict.meta))) };
+  return { live, grants, capabilities, existing: new Set(all.map((verdict) => idOf(verdict.meta))) };
 }
 
 interface Candidate {
@@ -153,7 +153,7 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   const verdicts: Verdict[] = [];
   const view = compileProviders(input, capabilities, verdicts);
   const routes = compileRoutes(input, view, verdicts);
-  const keys = compileKeys(input, verdicts);
+  const keys = compileKeys(input, routes, verdicts);
   const budgets = compileBudgets(input, verdicts);
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
   return {

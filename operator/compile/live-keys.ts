@@ -1,5 +1,5 @@
 /** Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be compiled. */
-import type { KeyRecord } from "../../proxy/config/schema.ts";
+import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
 import { type CompiledKey, compileKey } from "./keys.ts";
 import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
 import type { Verdict } from "./verdict.ts";
@@ -52,12 +52,37 @@ function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null
   return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
 }
 
-export function compileKeys(input: CompileInput, verdicts: Verdict[]): KeyRecord[] {
+/** Namespace → models that its keys can ask for; null where a policy takes any. */
+function offers(routes: readonly RouteConfig[]): (namespace: string) => ReadonlySet<string> | null {
+  const known = new Map<string, ReadonlySet<string> | null>();
+  return (namespace) => {
+    const before = known.get(namespace);
+    if (before !== undefined) return before;
+    const offered = routes.filter((route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace));
+    const any = offered.some((route) => route.models === null);
+    const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
+    known.set(namespace, models);
+    return models;
+  };
+}
+
+function warnUnknownModels({ spec, meta }: Parsed<"ApiKey">, verdict: Verdict, offered: ReadonlySet<string> | null): void {
+  for (const [at, model] of (spec.models ?? []).entries()) {
+    if (offered === null || offered.has(model)) continue;
+    const message = `no RoutingPolicy serves ${model} to namespace ${meta.namespace}`;
+    verdict.accepted.push(problem("ModelNotFound", message, ["spec", "models", at], "warning"));
+  }
+}
+
+/** `routes` are those that are live: a key may name models that none of them serves. */
+export function compileKeys(input: CompileInput, routes: readonly RouteConfig[], verdicts: Verdict[]): KeyRecord[] {
   const previous = new Map((input.previous?.keys ?? []).map((record) => [record.id, record]));
   const { parsed, invalid } = parseKind("ApiKey", input.world.objects);
   const revoked = new Set(input.world.objects.filter((object) => object.kind === "ApiKey" && isRevoked(object)).map((object) => idOf(object.meta)));
   const keys: LiveKeys = { live: new Map(), owners: new Map() };
   const expiry = new Map(parsed.map(({ object, verdict }) => [object.id, addKey(object, verdict, input, keys).expiresAtMs]));
+  const offeredTo = offers(routes);
+  for (const { object, verdict } of parsed) warnUnknownModels(object, verdict, offeredTo(object.meta.namespace));
   for (const verdict of [...parsed.map((one) => one.verdict), ...invalid]) {
     const id = idOf(verdict.meta);
     const last = previous.get(id);

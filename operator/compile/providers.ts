@@ -87,10 +87,11 @@ interface WantedKey {
   required: boolean;
 }
 
-/** `secretRef.key` stands for the type's first field; without it each field has the key of its own name. */
+/** `secretRef.key` stands for the type's first field, and what else it needs has the key of its own name; without it each field has. */
 function wantedKeys(key: string | undefined, capabilities: Capabilities): WantedKey[] {
-  if (key !== undefined) return [{ field: capabilities.credentials[0]?.name ?? "apiKey", key, required: true }];
-  return capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }));
+  const [first, ...others] = capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }));
+  if (key === undefined) return first === undefined ? [] : [first, ...others];
+  return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((one) => one.required)];
 }
 
 /** Credential field → name in the credentials Secret. */

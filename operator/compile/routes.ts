@@ -2,9 +2,11 @@
 import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig, RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/schema.ts";
 import { coverage, granted } from "./grants.ts";
-import { type Parsed, problem } from "./outcome.ts";
+import { own, type Parsed, problem } from "./outcome.ts";
+import { compileRules, warnUnreachable } from "./rules.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings, World } from "./world.ts";
 
@@ -14,6 +16,7 @@ export interface ProviderView {
   live: ReadonlyMap<string, ProviderConfig>;
   /** Grants by provider id; absent for one whose object is invalid: then those who used it before still may. */
   grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
+  capabilities: Readonly<Record<string, Capabilities>>;
   /** Every provider object that exists, valid or not. */
   existing: ReadonlySet<string>;
 }
@@ -28,21 +31,32 @@ type TargetSpec = RoutingPolicySpec["routing"]["targets"][number];
 
 const targetName = (target: TargetSpec): string => target.name ?? target.provider.name;
 
-/** Models that a request can ask a target for, or null where the target alone decides. */
+/** Models that a request can ask a target for, or null where that is up to the caller. */
 function requestedModels(spec: RoutingPolicySpec): string[] | null {
   const forced = spec.request?.overrides?.["model"];
   if (typeof forced === "string") return [forced];
-  if (spec.match.models !== undefined) return spec.match.models;
   const fallback = spec.request?.defaults?.["model"];
-  return typeof fallback === "string" ? [fallback] : null;
+  // Under /v1 a request without a model finds no policy, so that a default has no say there.
+  const supplied = typeof fallback === "string" && spec.match.pathPrefix !== undefined ? [fallback] : [];
+  const wanted = [...new Set([...(spec.match.models ?? []), ...supplied])];
+  return wanted.length === 0 ? null : wanted;
 }
 
 function missingModels(target: TargetSpec, provider: ProviderConfig, spec: RoutingPolicySpec): string | null {
   if (target.model !== undefined) return Object.hasOwn(provider.models, target.model) ? null : target.model;
-  const wanted = requestedModels(spec);
-  if (wanted === null) return Object.keys(provider.models).length === 1 || spec.match.pathPrefix !== undefined ? null : "";
-  const missing = wanted.filter((name) => !Object.hasOwn(provider.models, name));
+  const missing = (requestedModels(spec) ?? []).filter((name) => !Object.hasOwn(provider.models, name));
   return missing.length === 0 ? null : missing.join(", ");
+}
+
+/** Why no call that this policy makes of a provider could ever be served; null where some can. */
+function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: ProviderView): string | null {
+  const declared = own(view.capabilities, provider.type);
+  if (declared === undefined || declared.passthrough.length + declared.translated.length === 0) return `type ${provider.type} serves no calls`;
+  const refused = Object.keys({ ...spec.request?.defaults, ...spec.request?.overrides }).filter((name) => {
+    const support = own(declared.parameters, name);
+    return support === "refused" || (support === "dropped" && provider.unsupportedParameters === "Refuse");
+  });
+  return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which spec.request sets`;
 }
 
 /** Why a namespace may not use a provider; null where it may. `last` is what the policy was when the provider was valid. */
@@ -71,63 +85,9 @@ function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, last: RouteC
     const have = Object.keys(provider.models).slice(0, 16).join(", ");
     return problem("ModelNotFound", `LLMProvider ${id} has no model ${missing}; it has ${have}. Set the target's model, or add it there`, path.slice(0, -1));
   }
+  const why = unservable(provider, policy.spec, view);
+  if (why !== null) return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, path.slice(0, -1));
   return { name: targetName(target), provider: id, model: target.model ?? null, priority: target.priority, weight: target.weight };
-}
-
-function compileRules(spec: RoutingPolicySpec, accepted: Problem[]): RuleConfig[] {
-  const names = new Set(spec.routing.targets.map(targetName));
-  return (spec.routing.rules ?? []).map((rule, at) => {
-    const unknown = rule.use.filter((name) => !names.has(name));
-    if (unknown.length > 0)
-      accepted.push(
-        problem("TargetNotFound", `no target is named ${unknown.join(", ")}; targets are ${[...names].join(", ")}`, ["spec", "routing", "rules", at, "use"]),
-      );
-    const { when } = rule;
-    return {
-      when: {
-        tags: when.tags ?? null,
-        roles: when.roles ?? null,
-        teams: when.teams ?? null,
-        users: when.users ?? null,
-        models: when.models ?? null,
-        headers: when.headers ?? [],
-        batchSizeAbove: when.batchSize?.greaterThan ?? null,
-        promptTokensAbove: when.promptTokens?.greaterThan ?? null,
-      },
-      use: rule.use,
-    };
-  });
-}
-
-type When = RuleConfig["when"];
-
-/** Whatever matches `later` matches `earlier` as well. */
-function covers(earlier: When, later: When): boolean {
-  const lists = (["tags", "roles", "teams", "users", "models"] as const).every((name) => {
-    const wide = earlier[name];
-    const narrow = later[name];
-    return wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
-  });
-  const numbers = (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => {
-    const wide = earlier[name];
-    const narrow = later[name];
-    return wide === null || (narrow !== null && narrow >= wide);
-  });
-  const headers = earlier.headers.every((one) => later.headers.some((other) => other.name === one.name && other.value === one.value));
-  return lists && numbers && headers;
-}
-
-function warnUnreachable(rules: readonly RuleConfig[], models: readonly string[] | null, accepted: Problem[]): void {
-  for (const [at, rule] of rules.entries()) {
-    const path = ["spec", "routing", "rules", at];
-    const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, rule.when));
-    if (before >= 0)
-      accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because rule ${before + 1} matches all that it does`, path, "warning"));
-    const wanted = rule.when.models;
-    if (models !== null && wanted !== null && !wanted.some((name) => models.includes(name))) {
-      accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because match.models has none of its models`, path, "warning"));
-    }
-  }
 }
 
 function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
@@ -135,6 +95,15 @@ function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
   if (twice >= 0)
     accepted.push(problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, ["spec", "routing", "targets", twice]));
+}
+
+/** A caller who names no model can be served by a target that names one, or has but one. */
+function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly TargetConfig[], view: ProviderView, accepted: Problem[]): void {
+  if (requestedModels(policy.spec) !== null) return;
+  const unclear = targets.filter((target) => target.model === null && Object.keys(view.live.get(target.provider)?.models ?? {}).length !== 1);
+  if (unclear.length === 0 || unclear.length < targets.length) return;
+  const message = "a call that names no model can't be served, for no target has just one; set request.defaults.model, or a target's model";
+  accepted.push(problem("ModelNotFound", message, ["spec", "routing", "targets"], "warning"));
 }
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
@@ -187,7 +156,8 @@ export function compileRoute(
     if ("reason" in target) resolvedRefs.push(target);
     else targets.push(target);
   }
-  const rules = compileRules(spec, accepted);
+  warnModelless(policy, targets, view, accepted);
+  const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
   return { config: configOf(policy, targets, rules, world), accepted, resolvedRefs };
 }

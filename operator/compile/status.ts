@@ -22,11 +22,16 @@ export interface Programmed {
 
 type Bare = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
 
+/** The API server refuses a condition whose message is longer than 32,768; five of these and a count fit. */
+function bounded(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
 function fromProblems(type: string, problems: readonly Problem[], good: { reason: string; message: string }): Bare {
   const errors = problems.filter(isError);
   const first = errors[0];
   if (first === undefined) return { type, status: "True", ...good };
-  const messages = errors.slice(0, 5).map((one) => one.message);
+  const messages = errors.slice(0, 5).map((one) => bounded(one.message, 6_000));
   const more = errors.length > messages.length ? [`and ${errors.length - messages.length} more`] : [];
   return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };
 }

@@ -251,6 +251,82 @@ const rows: Row[] = [
     reasons: ["UnreachableRule"],
     live: "current",
   },
+  {
+    name: "a rule behind one that takes every model of the policy is a warning",
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: {
+          targets: [{ provider: { name: "p" } }],
+          rules: [
+            { when: { models: ["m"] }, use: ["p"] },
+            { when: { users: ["u"] }, use: ["p"] },
+          ],
+        },
+      }),
+    ],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["UnreachableRule"],
+    live: "current",
+    message: /rule 2 never matches, because rule 1/,
+  },
+  {
+    name: "a rule for a model that the policy does not serve is a warning",
+    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { models: ["n"] }, use: ["p"] }] } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["UnreachableRule"],
+    live: "current",
+    message: /match\.models has none/,
+  },
+  {
+    name: "a narrower rule before a wider one is as it should be",
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: {
+          targets: [{ provider: { name: "p" } }],
+          rules: [
+            { when: { promptTokens: { greaterThan: 1000 } }, use: ["p"] },
+            { when: { promptTokens: { greaterThan: 100 } }, use: ["p"] },
+          ],
+        },
+      }),
+    ],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "a default model that the provider lacks is named",
+    objects: [provider("a/p"), policy("a/r", { match: { models: ["m"], pathPrefix: "/chat" }, request: { defaults: { model: "n" } } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ModelNotFound"],
+    live: "none",
+    message: /no model n; it has m/,
+  },
+  {
+    name: "an override of the model that the provider lacks is named",
+    objects: [provider("a/p"), policy("a/r", { request: { overrides: { model: "n" } } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ModelNotFound"],
+    live: "none",
+  },
+  {
+    name: "a path on which nobody supplies a model is a warning, for callers may name one",
+    objects: [provider("a/p", { models: [{ name: "m" }, { name: "n" }] }), policy("a/r", { match: { pathPrefix: "/chat" } })],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: ["ModelNotFound"],
+    live: "current",
+    message: /names no model/,
+  },
+  {
+    name: "a key for a model that no policy serves its namespace is a warning",
+    objects: [provider("b/p"), policy("b/r"), apiKey("a/k", { models: ["m"] })],
+    of: ["ApiKey", "a/k"],
+    reasons: ["ModelNotFound"],
+    live: "current",
+    message: /no RoutingPolicy serves m to namespace a/,
+  },
   { name: "a key is live by its digest", objects: [apiKey("a/k")], of: ["ApiKey", "a/k"], reasons: [], live: "current" },
   { name: "a key whose Secret is not there yet is not", objects: [apiKey("b/k")], of: ["ApiKey", "b/k"], reasons: ["SecretNotFound"], live: "none" },
   {
@@ -365,6 +441,36 @@ describe("compile", () => {
       const after = run(world([apiKey("a/k", { expiresAt: wanted })], { secrets: {} }), good);
       assert.deepEqual([after.config.keys[0]?.expiresAtMs, verdict(after, "ApiKey", "a/k").status["expiresAt"]], [Date.parse(held ?? ""), held]);
     }
+  });
+
+  const strange = (more: object) => ({ OpenAICompatible: { ...capabilities["OpenAICompatible"]!, ...more } });
+  const withType = (more: object, objects: WorldObject[], secrets: World["secrets"] = {}): Compiled =>
+    compile({ world: world(objects, { secrets }), settings, previous: null, nowMs }, strange(more));
+
+  it("refuses a route that its provider's type could never serve", () => {
+    const temperate = policy("a/r", { request: { overrides: { temperature: 0 } } });
+    const rows: [object, Record<string, unknown>, WorldObject][] = [
+      [{ passthrough: [], translated: [] }, {}, policy("a/r")],
+      [{ parameters: { temperature: "refused" } }, {}, temperate],
+      [{ parameters: { temperature: "dropped" } }, { unsupportedParameters: "Refuse" }, temperate],
+    ];
+    for (const [more, spec, route] of rows) {
+      const found = verdict(withType(more, [provider("a/p", spec), route]), "RoutingPolicy", "a/r");
+      assert.deepEqual([reasons(found), found.live], [["Unsupported"], "none"]);
+    }
+    const dropped = verdict(withType({ parameters: { temperature: "dropped" } }, [provider("a/p"), temperate]), "RoutingPolicy", "a/r");
+    assert.deepEqual([reasons(dropped), dropped.live], [[], "current"]);
+  });
+
+  it("asks for every field that a credential needs, though secretRef.key names the first", () => {
+    const field = (name: string, required: boolean) => ({ name, required, description: "" });
+    const credentials = [field("id", true), field("secret", true), field("session", false)];
+    const objects = [provider("a/p", { credentials: { secretRef: { name: "s", key: "mine" } } })];
+    const fact = (seed: string) => ({ digest: digest(seed), displayPrefix: "" });
+    const half = verdict(withType({ credentials }, objects, { "a/s": { mine: fact("1") } }), "LLMProvider", "a/p");
+    assert.deepEqual([reasons(half), half.resolvedRefs[0]?.message], [["SecretKeyNotFound"], "Secret s has no key secret"]);
+    const whole = withType({ credentials }, objects, { "a/s": { mine: fact("1"), secret: fact("2"), session: fact("3") } });
+    assert.deepEqual(Object.keys(whole.config.providers[0]?.credentials ?? {}), ["id", "secret"]);
   });
 
   it("reports the endpoint that is in use, not the one that is wished for", () => {

@@ -45,6 +45,12 @@ describe("status is never kinder than the traffic", () => {
     assert.deepEqual([found?.type, found?.status], ["Accepted", "True"]);
   });
 
+  it("keeps a message within what the API server takes", () => {
+    const long: Problem = { ...problem("ModelNotFound"), message: "m".repeat(20_000) };
+    const found = conditions(statusOf(verdict({ resolvedRefs: Array.from({ length: 9 }, () => long) }), everywhere, {}, nowMs))[1];
+    assert.ok(found && found.message.length < 32_768 && found.message.endsWith("and 4 more"));
+  });
+
   it("says which generation it speaks of, on every condition", () => {
     const status = statusOf(verdict(), everywhere, {}, nowMs);
     assert.equal(status["observedGeneration"], 4);

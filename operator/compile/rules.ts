@@ -1,0 +1,60 @@
+/** Rules of a policy: the first that matches decides, so one that stands behind a wider one never matches. */
+import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import type { RuleConfig } from "../../proxy/config/schema.ts";
+import { problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+
+export function compileRules(spec: RoutingPolicySpec, names: ReadonlySet<string>, accepted: Problem[]): RuleConfig[] {
+  return (spec.routing.rules ?? []).map((rule, at) => {
+    const unknown = rule.use.filter((name) => !names.has(name));
+    if (unknown.length > 0)
+      accepted.push(
+        problem("TargetNotFound", `no target is named ${unknown.join(", ")}; targets are ${[...names].join(", ")}`, ["spec", "routing", "rules", at, "use"]),
+      );
+    const { when } = rule;
+    return {
+      when: {
+        tags: when.tags ?? null,
+        roles: when.roles ?? null,
+        teams: when.teams ?? null,
+        users: when.users ?? null,
+        models: when.models ?? null,
+        headers: when.headers ?? [],
+        batchSizeAbove: when.batchSize?.greaterThan ?? null,
+        promptTokensAbove: when.promptTokens?.greaterThan ?? null,
+      },
+      use: rule.use,
+    };
+  });
+}
+
+type When = RuleConfig["when"];
+
+/** Whatever matches `later` matches `earlier` as well. `models`: all that can be asked for, null where that is anything. */
+function covers(earlier: When, later: When, models: readonly string[] | null): boolean {
+  const possible = later.models === null ? models : later.models.filter((name) => models === null || models.includes(name));
+  const within = (wide: readonly string[] | null, narrow: readonly string[] | null): boolean =>
+    wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
+  const above = (wide: number | null, narrow: number | null): boolean => wide === null || (narrow !== null && narrow >= wide);
+  return (
+    within(earlier.models, possible) &&
+    (["tags", "roles", "teams", "users"] as const).every((name) => within(earlier[name], later[name])) &&
+    (["batchSizeAbove", "promptTokensAbove"] as const).every((name) => above(earlier[name], later[name])) &&
+    earlier.headers.every((one) => later.headers.some((other) => other.name === one.name && other.value === one.value))
+  );
+}
+
+function whyUnreachable(rules: readonly RuleConfig[], at: number, models: readonly string[] | null): string | null {
+  const when = rules[at]?.when;
+  if (when === undefined) return null;
+  if (models !== null && when.models !== null && !when.models.some((name) => models.includes(name))) return "match.models has none of its models";
+  const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, when, models));
+  return before < 0 ? null : `rule ${before + 1} matches all that it does`;
+}
+
+export function warnUnreachable(rules: readonly RuleConfig[], models: readonly string[] | null, accepted: Problem[]): void {
+  for (const at of rules.keys()) {
+    const why = whyUnreachable(rules, at, models);
+    if (why !== null) accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because ${why}`, ["spec", "routing", "rules", at], "warning"));
+  }
+}
