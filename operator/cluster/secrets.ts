@@ -1,5 +1,5 @@
 /**
- * The Secrets that objects refer to, read one by one by name: the operator never lists Secrets. The first few hundred,
+ * The Secrets that objects refer to, read one by one by name: the operator never lists Secrets. The first few dozen,
  * providers' before keys', are watched by name; of the others a part is read again at every resync.
  */
 import { Buffer } from "node:buffer";
@@ -10,7 +10,8 @@ import { eachOf } from "./each.ts";
 /** Clear values by key. */
 export type SecretValues = Readonly<Record<string, string>>;
 
-const mostWatches = 256;
+/** Each is a connection of its own. */
+const mostWatches = 64;
 const readsAtOnce = 16;
 /** With 50,000 keys a resync must not be 50,000 requests. */
 const mostRereads = 1_000;
