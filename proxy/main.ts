@@ -4,14 +4,14 @@ import type { FastifyInstance } from "fastify";
 import type { Gateway } from "./pipeline/serve.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
-import { priorityRouting } from "./routing/priority.ts";
+import { createRouting, type OwnedRouting } from "./routing/create.ts";
 import { statusServer, type TrafficState, trafficServer } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { sendSmall } from "./wire/small.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
@@ -41,10 +41,10 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
   };
 }
 
-function gatewayOf(settings: ProxySettings, log: Logger, metrics: ReturnType<typeof createMetrics>, upstreams: Upstreams): Gateway {
+function gatewayOf(settings: ProxySettings, log: Logger, metrics: Metrics, upstreams: Upstreams, routing: OwnedRouting): Gateway {
   return {
     upstreams,
-    routing: priorityRouting,
+    routing,
     auth: authEnvironment(new TokenCache(Date.now), upstreams),
     nowMs: Date.now,
     random: Math.random,
@@ -76,14 +76,16 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
-  const metrics = createMetrics();
+  const routing = createRouting({ nowMs: Date.now, random: Math.random });
+  const metrics = createMetrics(routing.breakers);
   const upstreams = new Upstreams();
   const state: TrafficState = { draining: false, active: new Set() };
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
       upstreams.keep(addressesOf(snapshot));
-      metrics.swapped(snapshot.keyCount, routes, snapshot.revision);
+      routing.keep(new Set(snapshot.providers.keys()));
+      metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
     },
     rejected(reason) {
@@ -92,8 +94,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, metrics, upstreams), cell, metrics, state);
-  const status = statusServer(cell, metrics, state);
+  const traffic = trafficServer(gatewayOf(settings, log, metrics, upstreams, routing), cell, metrics, state);
+  const status = statusServer(cell, metrics, state, routing);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");

@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
 import { type Gateway, serve } from "./pipeline/serve.ts";
+import type { OwnedRouting } from "./routing/create.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
@@ -87,7 +88,7 @@ function refuse(client: ClientConnection): void {
   client.end(body);
 }
 
-export function statusServer(current: Current, metrics: Metrics, state: TrafficState): FastifyInstance {
+export function statusServer(current: Current, metrics: Metrics, state: TrafficState, routing: OwnedRouting): FastifyInstance {
   const app = fastify({ logger: false });
   const ready = (): boolean => current.snapshot() !== null && !state.draining;
   app.get("/livez", async () => "ok");
@@ -103,6 +104,8 @@ export function statusServer(current: Current, metrics: Metrics, state: TrafficS
   app.get("/status", async () => {
     const snapshot = current.snapshot();
     const rejection = current.rejection();
+    const breakers: Record<string, Record<string, string>> = {};
+    for (const { provider, model, state: reading } of routing.breakers()) breakers[provider] = { ...breakers[provider], [model]: reading };
     return {
       revision: snapshot?.revision ?? null,
       ready: ready(),
@@ -114,6 +117,7 @@ export function statusServer(current: Current, metrics: Metrics, state: TrafficS
         id: entry.account.config.id,
         type: entry.account.config.type,
         models: [...entry.models.keys()],
+        breakers: breakers[entry.account.config.id] ?? {},
       })),
     };
   });

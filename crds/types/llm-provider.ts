@@ -84,20 +84,6 @@ export const llmProviderSpec = z
       })
       .prefault({})
       .describe("Leaves a failing provider alone for a while."),
-    healthCheck: z
-      .strictObject({
-        path: z
-          .string()
-          .min(1)
-          .max(256)
-          .regex(/^\/[!-~]*$/, "must be a path that begins with /")
-          .describe("Path below the endpoint's base URL."),
-        interval: timer.default("30s").describe("Time from one probe to the next."),
-        timeout: timer.default("10s").describe("A probe that takes longer has failed."),
-        expectedStatus: z.int().min(100).max(599).default(200).describe("HTTP status of a healthy answer."),
-      })
-      .optional()
-      .describe("Active probing; absent: health is judged by the traffic alone."),
     quota: z
       .strictObject({
         requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),

@@ -1,6 +1,7 @@
 /** `sluice dev FOLDER…`: compile and proxy in one process, on a folder of the manifests that a cluster would get. */
 import { randomBytes } from "node:crypto";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
+import { credentialName } from "../../proxy/config/names.ts";
 import type { ConfigFiles } from "../../proxy/config/parse.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type RunningProxy, startProxy } from "../../proxy/main.ts";
@@ -30,7 +31,7 @@ export interface RunningDev {
 function filesOf(config: RenderedConfig, pepper: Uint8Array, values: ReadonlyMap<string, string>): { files: ConfigFiles; revision: string } {
   const published = encode(config, sha256Hex(pepper));
   const files: Record<string, string | Uint8Array> = { ...published.documents, pepper };
-  const byName = new Map([...values].map(([digest, value]) => [`cred-${digest.slice(0, 40)}`, value]));
+  const byName = new Map([...values].map(([digest, value]) => [credentialName(digest), value]));
   for (const name of published.manifest.credentials) files[name] = byName.get(name) ?? "";
   return { files, revision: published.manifest.revision };
 }
@@ -45,6 +46,7 @@ class FolderConfig implements ConfigSource {
   #files: ConfigFiles = {};
   #revision = "";
   #reported = "";
+  #reloading: Promise<void> = Promise.resolve();
 
   constructor(paths: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
     this.#paths = paths;
@@ -76,11 +78,25 @@ class FolderConfig implements ConfigSource {
 
   watch(onChange: () => void): () => void {
     return watchFolders(this.#paths, () => {
-      this.reload()
+      // One after the other, or the slower reading of an earlier save could come out on top.
+      this.#reloading = this.#reloading
+        .then(() => this.reload())
         .catch((cause: unknown) => this.#print(cause instanceof Error ? cause.message : String(cause)))
         .finally(onChange);
     });
   }
+}
+
+/** Every flag of the proxy takes a value, and may stand before, between and after the folders. */
+function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
+  const paths: string[] = [];
+  const flags: string[] = [];
+  for (const [at, arg] of args.entries()) {
+    const before = args[at - 1] ?? "";
+    const value = before.startsWith("--") && !before.includes("=");
+    (value || arg.startsWith("--") ? flags : paths).push(arg);
+  }
+  return { paths, flags };
 }
 
 /** `log` replaces the process's own log. */
@@ -90,10 +106,9 @@ export async function startDev(
   print: (line: string) => void,
   log?: Logger,
 ): Promise<RunningDev> {
-  const flagsFrom = args.findIndex((arg) => arg.startsWith("--"));
-  const paths = flagsFrom < 0 ? args : args.slice(0, flagsFrom);
+  const { paths, flags } = divide(args);
   if (paths.length === 0) throw new Error("name at least one folder of manifests");
-  const settings = parseProxySettings(flagsFrom < 0 ? [] : args.slice(flagsFrom), { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
+  const settings = parseProxySettings(flags, { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
   const source = new FolderConfig(paths, env, print);
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });

@@ -25,6 +25,11 @@ export async function runLint(args: readonly string[]): Promise<void> {
     process.exitCode = values.help === true ? 0 : 2;
     return;
   }
+  if (values.output !== "text" && values.output !== "json") {
+    process.stderr.write(`sluice lint: --output is text or json, not ${values.output}\n`);
+    process.exitCode = 2;
+    return;
+  }
   const { findings, compiled } = await compileFolder(positionals, offlineEnvironment, offlinePepper, null, Date.now());
   if (values.output === "json") process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
   else {

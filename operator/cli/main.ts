@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, Command>> = {
   proxy: { summary: "data plane: serve LLM calls from the published config", run: async (args) => (await import("../../proxy/main.ts")).runProxy(args) },
   dev: { summary: "both in one process, on a folder of manifests", run: async (args) => (await import("./dev.ts")).runDev(args) },
   lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
+  diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 
@@ -36,5 +37,6 @@ async function main(): Promise<void> {
 
 main().catch((cause: unknown) => {
   process.stderr.write(`sluice: ${cause instanceof Error ? cause.message : String(cause)}\n`);
-  process.exitCode = 1;
+  // Of the words on the command line, not of what was found: a check in CI must be able to tell.
+  process.exitCode = String((cause as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS") ? 2 : 1;
 });

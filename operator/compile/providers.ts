@@ -136,7 +136,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
   if (twice >= 0) accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
   const options = optionsOf(spec, capabilities, accepted);
   const endpoint = endpointOf(spec, capabilities, options, accepted);
-  const { timeouts, retry, circuitBreaker: breaker, healthCheck: health } = spec;
+  const { timeouts, retry, circuitBreaker: breaker } = spec;
   const config: ProviderConfig = {
     id: provider.id,
     type: spec.type,
@@ -167,10 +167,6 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
       openForMs: durationMs(breaker.openFor),
       halfOpenRequests: breaker.halfOpenRequests,
     },
-    healthCheck:
-      health === undefined
-        ? null
-        : { path: health.path, intervalMs: durationMs(health.interval), timeoutMs: durationMs(health.timeout), expectedStatus: health.expectedStatus },
     quota: { requestsPerMinute: spec.quota?.requestsPerMinute ?? null, tokensPerMinute: spec.quota?.tokensPerMinute ?? null },
   };
   return { config, accepted, resolvedRefs };

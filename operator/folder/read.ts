@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, type YAMLMap } from "yaml";
 import { apiVersion, type Kind, kindNames } from "../../crds/kinds.ts";
+import { parseObject } from "../../crds/parse.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 
@@ -75,7 +76,7 @@ function locator(file: string, lines: LineCounter, document: Document): Locate {
   };
 }
 
-interface RawObject {
+interface RawObject extends Readonly<Record<string, unknown>> {
   apiVersion?: unknown;
   kind?: unknown;
   metadata?: { name?: unknown; namespace?: unknown; labels?: Record<string, string> };
@@ -95,7 +96,19 @@ function fillIn(text: string, env: Reading["env"]): { text: string; missing: str
   return { text: filled, missing };
 }
 
+/** Notes where an object stands; false where it stands elsewhere already. */
+function declare(what: string, id: string, locate: Locate, into: Reading): boolean {
+  const key = `${what}/${id}`;
+  if (into.places.has(key)) {
+    into.problems.push({ ...locate(["metadata", "name"]), message: `${what} ${id} is written down twice` });
+    return false;
+  }
+  into.places.set(key, locate);
+  return true;
+}
+
 function readSecret(raw: RawObject, id: string, locate: Locate, into: Reading): void {
+  if (!declare("Secret", id, locate, into)) return;
   const facts: Record<string, SecretFact> = {};
   const add = (key: string, value: string): void => {
     const fact = secretFact(into.pepper, value);
@@ -123,7 +136,11 @@ function readObject(raw: RawObject, locate: Locate, into: Reading): void {
     into.problems.push({ ...locate(["metadata", "name"]), message: "metadata.name must be a lower-case DNS name" });
     return;
   }
-  const namespace = typeof raw.metadata?.namespace === "string" ? raw.metadata.namespace : "default";
+  const namespace = raw.metadata?.namespace ?? "default";
+  if (typeof namespace !== "string" || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(namespace)) {
+    into.problems.push({ ...locate(["metadata", "namespace"]), message: "metadata.namespace must be a lower-case DNS label, in quotes where it is a number" });
+    return;
+  }
   if (raw.kind === "Namespace") into.world.namespaces[name] = raw.metadata?.labels ?? {};
   else if (raw.kind === "Secret") readSecret(raw, `${namespace}/${name}`, locate, into);
   else addObject(raw, namespace, name, locate, into);
@@ -136,20 +153,31 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
     into.problems.push({ ...locate(["kind"]), message: `${String(raw.apiVersion)} ${String(raw.kind)} is not known; ${apiVersion} has ${known}` });
     return;
   }
-  const key = `${kind}/${namespace}/${name}`;
-  if (into.places.has(key)) {
-    into.problems.push({ ...locate(["metadata", "name"]), message: `${kind} ${namespace}/${name} is written down twice` });
-    return;
+  if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
+  // The spec is for compile to judge; here it is only what stands beside it.
+  const beside = parseObject(kind, { ...raw, spec: {} });
+  for (const one of beside.ok ? [] : beside.problems) {
+    if (one.path[0] !== "spec") into.problems.push({ ...locate(one.path), message: `${kind} ${namespace}/${name}: ${one.message}` });
   }
-  into.places.set(key, locate);
   into.world.namespaces[namespace] ??= {};
   const meta: WorldObject["meta"] = { name, namespace, uid: "", generation: 1, createdAtMs: 0, labels: raw.metadata?.labels ?? {} };
   into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
 }
 
+/** An alias without an anchor, or too many of them, shows only here. */
+function contentOf(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) as unknown;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    into.problems.push({ ...placeAt(file, lines, document.contents?.range?.[0] ?? 0), message });
+    return null;
+  }
+}
+
 function readDocument(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): void {
   for (const error of document.errors) into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
-  const raw: unknown = document.errors.length > 0 ? null : document.toJS({ maxAliasCount: 100 });
+  const raw = document.errors.length > 0 ? null : contentOf(file, document, lines, into);
   if (raw === null || raw === undefined) return;
   const locate = locator(file, lines, document as Document);
   if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
@@ -162,11 +190,21 @@ function readText(file: string, text: string, into: Reading): void {
   if (!("empty" in documents)) for (const document of documents) readDocument(file, document, lines, into);
 }
 
+/** An editor's temporary file may be gone, and its lock lead nowhere, by the time that it is read. */
+async function textOf(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw cause;
+  }
+}
+
 /** Reads files and folders in order. Throws only where a path can't be read. */
 export async function readFolder(paths: readonly string[], env: Reading["env"], pepper: Uint8Array): Promise<FolderWorld> {
   const into: Reading = { world: { objects: [], namespaces: {}, secrets: {} }, problems: [], places: new Map(), secretValues: new Map(), env, pepper };
   for (const path of paths) {
-    for (const file of await manifestFiles(path)) readText(file, await readFile(file, "utf8"), into);
+    for (const file of await manifestFiles(path)) readText(file, await textOf(file), into);
   }
   const { world, problems, places, secretValues } = into;
   return { world, problems, places, secretValues };

@@ -1,5 +1,12 @@
-/** Tells when something in a folder may have changed; saves that come in bursts count once. */
-import { watch } from "node:fs";
+/**
+ * Tells when something in a folder may have changed; saves that come in bursts count once.
+ *
+ * Not by `watch(…, { recursive: true })`: on Linux that follows files, and loses one for good when an editor saves by
+ * renaming a new file over it. A watcher of a directory hears of all that happens in it, so there is one for each,
+ * renewed after every burst, because directories come and go as well.
+ */
+import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 
 export interface Timers {
   set(run: () => void, ms: number): unknown;
@@ -9,17 +16,53 @@ export interface Timers {
 const realTimers: Timers = { set: (run, ms) => setTimeout(run, ms), clear: (timer) => clearTimeout(timer as NodeJS.Timeout) };
 const settleMs = 80;
 
+/** What may vanish while it is looked at is not there. */
+function ifThere<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR"].includes((cause as NodeJS.ErrnoException).code ?? "")) return null;
+    throw cause;
+  }
+}
+
+function foldersBelow(path: string): string[] {
+  if (ifThere(() => statSync(path).isDirectory()) !== true) return [];
+  const below = ifThere(() => readdirSync(path, { withFileTypes: true })) ?? [];
+  const folders = below.filter((entry) => entry.isDirectory() && entry.name !== "node_modules");
+  return [path, ...folders.flatMap((entry) => foldersBelow(join(path, entry.name)))];
+}
+
+/** Each folder with all that is in it, and of what surrounds a path only the path itself: it may be replaced whole. */
+function watchAll(paths: readonly string[], changed: () => void): FSWatcher[] {
+  const watchers: FSWatcher[] = [];
+  const add = (folder: string, concerns: (name: string | null) => boolean): void => {
+    const watcher = ifThere(() => watch(folder, (_, name) => concerns(name) && changed()));
+    watcher?.on("error", changed);
+    if (watcher) watchers.push(watcher);
+  };
+  for (const path of paths.map((one) => resolve(one))) {
+    add(dirname(path), (name) => name === null || name === basename(path));
+    for (const folder of foldersBelow(path)) add(folder, () => true);
+  }
+  return watchers;
+}
+
 export function watchFolders(paths: readonly string[], onChange: () => void, timers: Timers = realTimers): () => void {
   let pending: unknown = null;
+  const settled = (): void => {
+    pending = null;
+    const old = watchers;
+    // The new ones first, and both before anybody reads: no change falls in between.
+    watchers = watchAll(paths, changed);
+    for (const watcher of old) watcher.close();
+    onChange();
+  };
   const changed = (): void => {
     if (pending !== null) timers.clear(pending);
-    pending = timers.set(() => {
-      pending = null;
-      onChange();
-    }, settleMs);
+    pending = timers.set(settled, settleMs);
   };
-  const watchers = paths.map((path) => watch(path, { recursive: true }, changed));
-  for (const watcher of watchers) watcher.on("error", changed);
+  let watchers = watchAll(paths, changed);
   return () => {
     if (pending !== null) timers.clear(pending);
     for (const watcher of watchers) watcher.close();

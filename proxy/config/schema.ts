@@ -66,7 +66,6 @@ export const providerConfig = z.object({
   timeouts: z.object({ connectMs: millis, responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
   retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
   circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
-  healthCheck: z.object({ path: z.string(), intervalMs: millis, timeoutMs: millis, expectedStatus: z.int() }).nullable(),
   quota: z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() }),
 });
 export type ProviderConfig = z.output<typeof providerConfig>;

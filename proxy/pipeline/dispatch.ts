@@ -57,8 +57,8 @@ export interface DispatchRequest {
   forwarded: Record<string, string>;
   promptTokens: number;
   limits: { maxReplyBytes: number; maxStreamBytes: number; stalledClientMs: number };
-  /** Headers of a successful answer, made when the target is known. */
-  replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders): Record<string, string | number>;
+  /** Headers of a successful answer, made when the target is known. `attempts` counts this one. */
+  replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders, attempts: number): Record<string, string | number>;
 }
 
 const fallbackClasses: Readonly<Record<ProviderError["class"], FailureClass | null>> = {
@@ -129,8 +129,15 @@ class Dispatch {
       last = next.failure;
       if (!next.fallBack) break;
     }
-    this.#outcome.failure = last ?? failure("no_usable_target", "No provider of this model can be called right now. Try again later.", { retryAfterMs: 1000 });
+    this.#outcome.failure = last ?? this.#nobodyToAsk();
     return this.#outcome;
+  }
+
+  /** Every target is held back: by a rate limit, or because it has been failing. */
+  #nobodyToAsk(): Failure {
+    const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets);
+    if (rateLimited) return failure("upstream_rate_limited", "The rate limits of this model's providers are used up. Try again later.", { retryAfterMs: ms });
+    return failure("no_usable_target", "No provider of this model can be called right now. Try again later.", { retryAfterMs: ms });
   }
 
   /** All attempts at one target. */
@@ -279,7 +286,7 @@ class Dispatch {
 
   #startStream(target: ResolvedTarget, prepared: Prepared, headers: ResponseHeaders): void {
     this.#request.client.head(200, {
-      ...this.#request.replyHeaders(target, prepared, headers),
+      ...this.#request.replyHeaders(target, prepared, headers, this.#outcome.attempts.length + 1),
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",
       "x-accel-buffering": "no",
@@ -304,7 +311,7 @@ class Dispatch {
     this.#outcome.body = whole.body;
     const { client } = this.#request;
     client.head(200, {
-      ...this.#request.replyHeaders(target, prepared, result.headers),
+      ...this.#request.replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length + 1),
       "content-type": "application/json",
       "content-length": Buffer.byteLength(whole.body),
     });

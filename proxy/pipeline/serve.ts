@@ -18,6 +18,7 @@ import { embeddings } from "../dialects/openai-embeddings.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
@@ -66,6 +67,8 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     abandoned: false,
     firstByteMs: null,
     usage: null,
+    costNanoUsd: null,
+    region: "",
     attempts: [],
     dropped: [],
     statistics: true,
@@ -188,12 +191,13 @@ class Call {
         forwarded: forwardHeaders(this.#client.headers),
         promptTokens,
         limits: this.#gateway.limits,
-        replyHeaders: (chosen, prepared, upstream) => {
+        replyHeaders: (chosen, prepared, upstream, attempts) => {
           const headers: Record<string, string | number> = {};
           if (!prepared.translated) replyHeaders(upstream, headers);
           headers["x-request-id"] = this.#client.requestId;
           headers["x-provider-used"] = chosen.config.name;
           if (prepared.dropped.length > 0) headers["x-sluice-dropped-params"] = prepared.dropped.join(",");
+          if (this.#client.header("x-sluice-attempts") !== null) headers["x-sluice-attempts"] = attempts;
           const sunset = chosen.model.config.sunset;
           if (sunset !== null) headers["sunset"] = new Date(`${sunset}T00:00:00Z`).toUTCString();
           return headers;
@@ -227,6 +231,8 @@ class Call {
     const last = outcome.attempts.at(-1);
     record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
     record.upstreamModel = outcome.target?.model.config.upstream ?? "";
+    record.region = outcome.target?.entry.account.config.region ?? "";
+    if (outcome.usage && outcome.target) record.costNanoUsd = costNanoUsd(outcome.usage, outcome.target.model.config.price);
     if (outcome.abandoned) {
       record.code = "client_closed_request";
       record.status = failures.client_closed_request.status;

@@ -35,6 +35,8 @@ export interface Routing {
   plan(request: PlanRequest): ResolvedTarget[];
   /** null: not now (breaker open, quota used up). */
   acquire(target: ResolvedTarget, tokens: number): Permit | null;
+  /** How long until one of the targets may be called, in milliseconds, and whether a rate limit is what holds them all back. */
+  wait(targets: readonly ResolvedTarget[]): { ms: number; rateLimited: boolean };
   /** Whether one more attempt beyond the first keeps within the retry budget. */
   mayRetry(target: ResolvedTarget): boolean;
 }

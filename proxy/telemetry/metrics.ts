@@ -1,6 +1,8 @@
 /** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { failures } from "../failure.ts";
+import type { BreakerReading } from "../routing/create.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "./record.ts";
 
 const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -9,12 +11,14 @@ const tokenBuckets = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 1
 export interface Metrics {
   registry: Registry;
   record(call: CallRecord): void;
-  swapped(keys: number, routes: number, revision: string): void;
+  swapped(snapshot: Snapshot, routes: number): void;
   rejected(): void;
   inFlight(change: 1 | -1): void;
 }
 
-export function createMetrics(): Metrics {
+const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
+
+export function createMetrics(breakers: () => readonly BreakerReading[]): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -80,6 +84,29 @@ export function createMetrics(): Metrics {
   });
   const keys = new Gauge({ name: "ai_gateway_config_keys", help: "API keys in the live config.", registers });
   const routes = new Gauge({ name: "ai_gateway_config_routes", help: "Routes in the live config.", registers });
+  const cost = new Counter({ name: "ai_gateway_cost_total", help: "USD, from the models' prices.", labelNames: ["provider", "model"], registers });
+  const unpriced = new Counter({
+    name: "ai_gateway_unpriced_requests_total",
+    help: "Answered calls whose model has no price.",
+    labelNames: ["provider", "model"],
+    registers,
+  });
+  const sunset = new Gauge({
+    name: "ai_gateway_model_sunset_timestamp_seconds",
+    help: "When a provider withdraws a model.",
+    labelNames: ["provider", "model"],
+    registers,
+  });
+  new Gauge({
+    name: "ai_gateway_circuit_breaker_state",
+    help: "0 closed, 1 half-open, 2 open.",
+    labelNames: ["provider", "model"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { provider, model, state } of breakers()) this.set({ provider, model }, breakerValues[state]);
+    },
+  });
 
   const countTokens = (call: CallRecord): void => {
     const usage = call.usage;
@@ -90,6 +117,8 @@ export function createMetrics(): Metrics {
     tokens.inc({ ...labels, type: "output" }, usage.completion - usage.reasoning);
     if (usage.reasoning > 0) tokens.inc({ ...labels, type: "reasoning" }, usage.reasoning);
     tokenCount.observe(labels, usage.prompt + usage.completion);
+    if (call.costNanoUsd === null) unpriced.inc(labels);
+    else cost.inc(labels, call.costNanoUsd / 1_000_000_000);
   };
 
   const countAttempts = (call: CallRecord): void => {
@@ -115,11 +144,16 @@ export function createMetrics(): Metrics {
       countTokens(call);
       countAttempts(call);
     },
-    swapped(keyCount, routeCount, revision) {
-      keys.set(keyCount);
+    swapped(snapshot, routeCount) {
+      keys.set(snapshot.keyCount);
       routes.set(routeCount);
       info.reset();
-      info.set({ revision }, 1);
+      info.set({ revision: snapshot.revision }, 1);
+      sunset.reset();
+      for (const [provider, entry] of snapshot.providers) {
+        for (const [model, { config }] of entry.models)
+          if (config.sunset !== null) sunset.set({ provider, model }, Date.parse(`${config.sunset}T00:00:00Z`) / 1000);
+      }
     },
     rejected: () => rejects.inc(),
     inFlight: (change) => active.inc(change),

@@ -30,6 +30,10 @@ export interface CallRecord {
   abandoned: boolean;
   firstByteMs: number | null;
   usage: Usage | null;
+  /** null where the model has no price or nothing was used. */
+  costNanoUsd: number | null;
+  /** Where the provider processes data. */
+  region: string;
   attempts: AttemptRecord[];
   dropped: string[];
   statistics: boolean;

@@ -154,7 +154,6 @@ export const boundRefusals: Record<string, Refusal> = {
   "too many attempts": apart("LLMProvider", provider({ retry: { attempts: 11 } }), /should be less than or equal to 10/, /must be at most 10/),
   "half an attempt": apart("LLMProvider", provider({ retry: { attempts: 1.5 } }), /must be of type integer/, /must be a whole number/),
   "a jitter above one": apart("LLMProvider", provider({ retry: { jitter: "1.1" } }), /spec\.retry\.jitter.*should match/, /must be a share/),
-  "a health check of a relative path": apart("LLMProvider", provider({ healthCheck: { path: "models" } }), /healthCheck\.path.*should match/, /begins with \//),
   "too many options": apart(
     "LLMProvider",
     provider({ options: Object.fromEntries(many(65).map((name) => [name, "x"])) }),
@@ -261,7 +260,6 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       timeouts: { connect: "10s", firstToken: "30s", idle: "60s", total: "10m" },
       retry: { attempts: 3, initialDelay: "1s", maxDelay: "10s", multiplier: 2, jitter: "0.1" },
       circuitBreaker: { failureThreshold: 5, successThreshold: 2, openFor: "60s", halfOpenRequests: 3 },
-      healthCheck: { path: "/models", interval: "30s", timeout: "10s", expectedStatus: 200 },
       quota: { requestsPerMinute: 100, tokensPerMinute: 200_000 },
       options: { organization: "org-1" },
       allowedNamespaces: { from: "Selector", selector: { matchLabels: { "kubernetes.io/metadata.name": "team-a" } } },

@@ -7,6 +7,9 @@ import { type Answer, chatFrames, json, openai, startUpstream, type Upstream } f
 const clear = "slc_alice_key_0001";
 const good = { model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] };
 
+/** One model a row, because what a provider's answer teaches the gateway is kept by model. */
+const ownModels = Array.from({ length: 40 }, (_, at) => `own-${at}`);
+
 interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
 }
@@ -26,10 +29,11 @@ describe("what a caller is told", () => {
     gateway = await startGateway([
       provider("up", upstream.url, {
         timeouts: { firstToken: "300ms", response: "300ms", idle: "300ms" },
-        models: [{ name: "gpt-4o" }, { name: "retired", sunset: "2026-12-01" }],
+        models: [{ name: "gpt-4o" }, { name: "retired", sunset: "2026-12-01" }, ...ownModels.map((name) => ({ name }))],
+        circuitBreaker: { failureThreshold: 1000 },
       }),
       secret("up-credentials", { apiKey: "sk-upstream-secret" }),
-      policy("chat", { match: { models: ["gpt-4o", "retired"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      policy("chat", { match: { models: ["gpt-4o", "retired", ...ownModels] }, routing: { targets: [{ provider: { name: "up" } }] } }),
       provider("gone", "http://127.0.0.1:9", { models: [{ name: "unreachable" }] }),
       secret("gone-credentials", { apiKey: "sk-gone" }),
       policy("gone", { match: { models: ["unreachable"] }, routing: { targets: [{ provider: { name: "gone" } }] } }),
@@ -160,11 +164,12 @@ describe("what a caller is told", () => {
       code: "context_length_exceeded",
     },
   ];
-  for (const { name, answer: scripted, status, code, retryAfter, shouldRetry } of upstreams) {
+  for (const [at, { name, answer: scripted, status, code, retryAfter, shouldRetry }] of upstreams.entries()) {
     for (const stream of [false, true]) {
+      const model = ownModels[2 * at + (stream ? 1 : 0)];
       it(`of a provider that ${name}${stream ? ", when streaming" : ""}: ${status} ${code}`, async () => {
         upstream.answer(scripted);
-        const answer = await post(JSON.stringify({ ...good, stream }));
+        const answer = await post(JSON.stringify({ ...good, model, stream }));
         const text = await answer.text();
         const { error } = JSON.parse(text) as ErrorBody;
         assert.deepEqual([answer.status, error.code], [status, code]);

@@ -1,0 +1,65 @@
+/**
+ * Circuit breaker of one provider's model. Closed: everything passes. Open: nothing does, for a time. Half-open: a few
+ * trials at once decide. Time is an argument.
+ */
+import type { ProviderConfig } from "../config/schema.ts";
+
+export type BreakerState = "closed" | "half-open" | "open";
+export type BreakerLimits = ProviderConfig["circuitBreaker"];
+
+export class Breaker {
+  #failures = 0;
+  #successes = 0;
+  #trials = 0;
+  #openedMs: number | null = null;
+
+  state(limits: BreakerLimits, nowMs: number): BreakerState {
+    if (this.#openedMs === null) return "closed";
+    return nowMs - this.#openedMs >= limits.openForMs ? "half-open" : "open";
+  }
+
+  /** Whether a call may go out now; in half-open state it takes one of the trials. */
+  acquire(limits: BreakerLimits, nowMs: number): boolean {
+    const state = this.state(limits, nowMs);
+    if (state === "open") return false;
+    if (state === "closed") return true;
+    if (this.#trials >= limits.halfOpenRequests) return false;
+    this.#trials++;
+    return true;
+  }
+
+  /** Gives a trial back without a verdict. */
+  release(): void {
+    this.#trials = Math.max(0, this.#trials - 1);
+  }
+
+  success(limits: BreakerLimits): void {
+    this.release();
+    this.#failures = 0;
+    if (this.#openedMs === null) return;
+    this.#successes++;
+    if (this.#successes >= limits.successThreshold) this.#close();
+  }
+
+  failure(limits: BreakerLimits, nowMs: number): void {
+    const state = this.state(limits, nowMs);
+    this.release();
+    // A call that set out before the breaker opened says nothing new.
+    if (state === "open") return;
+    this.#failures++;
+    if (state === "half-open" || this.#failures >= limits.failureThreshold) this.#open(nowMs);
+  }
+
+  #open(nowMs: number): void {
+    this.#openedMs = nowMs;
+    this.#successes = 0;
+    this.#trials = 0;
+  }
+
+  #close(): void {
+    this.#openedMs = null;
+    this.#failures = 0;
+    this.#successes = 0;
+    this.#trials = 0;
+  }
+}

@@ -1,0 +1,132 @@
+/** Rules, strategy, affinity and the caller's wish make an order; health decides what of it may be called now. */
+import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { BreakerState } from "./breaker.ts";
+import { type ModelHealth, ProviderHealth } from "./health.ts";
+import type { Permit, PlanRequest, Routing } from "./routing.ts";
+import { eligible } from "./rules.ts";
+import { affine, byPriority, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
+
+/** What a caller is told to wait where nothing says how long: a breaker's trial or a quota's next slice is near. */
+const defaultWaitMs = 5_000;
+const longestWaitMs = 60_000;
+
+export interface BreakerReading {
+  provider: string;
+  model: string;
+  state: BreakerState;
+}
+
+export interface OwnedRouting extends Routing {
+  /** Forgets providers that are no longer configured. */
+  keep(providers: ReadonlySet<string>): void;
+  breakers(): BreakerReading[];
+}
+
+function subjectOf(request: PlanRequest): string | null {
+  const { affinity } = request.route.config.routing;
+  if (affinity === null) return null;
+  if (affinity.by === "Header") return request.header(affinity.header ?? "");
+  if (request.identity.anonymous) return null;
+  return affinity.by === "User" ? request.identity.key.user : request.identity.key.id;
+}
+
+export function createRouting(clock: { nowMs(): number; random(): number }): OwnedRouting {
+  const providers = new Map<string, ProviderHealth>();
+  const turns = new Map<string, number>();
+  const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
+
+  const healthOf = (target: ResolvedTarget): { provider: ProviderHealth; model: ModelHealth } => {
+    const { config } = target.entry.account;
+    let provider = providers.get(config.id);
+    if (!provider) providers.set(config.id, (provider = new ProviderHealth()));
+    configs.set(config.id, config);
+    return { provider, model: provider.model(target.model.name) };
+  };
+
+  const byStrategy = (request: PlanRequest, targets: readonly ResolvedTarget[]): ResolvedTarget[] => {
+    const { id, routing } = request.route.config;
+    const turn = turns.get(id) ?? 0;
+    switch (routing.strategy) {
+      case "RoundRobin":
+        turns.set(id, (turn + 1) % 1_000_000_007);
+        return roundRobin(targets, turn);
+      case "Weighted":
+        return weighted(targets, clock.random);
+      case "LeastLatency":
+        return leastLatency(targets, (target) => healthOf(target).model.medianMs(clock.nowMs()));
+      case "LeastCost":
+        return leastCost(targets, request.promptTokens(), request.outputTokens());
+      default:
+        return byPriority(targets);
+    }
+  };
+
+  const usable = (target: ResolvedTarget): boolean => {
+    const { model } = healthOf(target);
+    const nowMs = clock.nowMs();
+    return model.heldUntilMs <= nowMs && model.state(target.entry.account.config, nowMs) !== "open";
+  };
+
+  /** Targets whose context can't hold the prompt are left out, unless none could. */
+  const fitting = (request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] => {
+    const fits = targets.filter((target) => target.model.config.contextTokens === null || request.promptTokens() <= target.model.config.contextTokens);
+    return fits.length > 0 ? fits : targets;
+  };
+
+  const permit = (target: ResolvedTarget, tokens: number): Permit => {
+    const { provider, model } = healthOf(target);
+    const { config } = target.entry.account;
+    return {
+      succeeded(result) {
+        model.succeeded(config, result.firstByteMs, clock.nowMs());
+        provider.settle(tokens, result.tokens, clock.nowMs());
+      },
+      failed: (failure) => model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs()),
+      released: () => model.breaker.release(),
+    };
+  };
+
+  return {
+    plan(request) {
+      const chosen = eligible(request);
+      let order = chosen.ordered ? [...chosen.targets] : byStrategy(request, fitting(request, chosen.targets));
+      const subject = subjectOf(request);
+      if (subject !== null) order = affine(order, subject);
+      if (request.preferred !== null) order = prefer(order, request.preferred);
+      // What can't be called now comes last: it is still asked when nothing else is left and its time has come.
+      return [...order.filter(usable), ...order.filter((target) => !usable(target))];
+    },
+    acquire(target, tokens) {
+      const { provider, model } = healthOf(target);
+      const { config } = target.entry.account;
+      const nowMs = clock.nowMs();
+      if (model.heldUntilMs > nowMs || !provider.withinQuota(config.quota, tokens, nowMs)) return null;
+      if (!model.breaker.acquire(config.circuitBreaker, nowMs)) return null;
+      provider.took(tokens, nowMs);
+      return permit(target, tokens);
+    },
+    wait(targets) {
+      const nowMs = clock.nowMs();
+      const waits = targets.map((target) => {
+        const { model } = healthOf(target);
+        const held = model.heldUntilMs - nowMs;
+        return held > 0 ? { ms: held, rateLimited: true } : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs) === "closed" };
+      });
+      return { ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)), rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited) };
+    },
+    mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
+    keep(ids) {
+      for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);
+      for (const id of configs.keys()) if (!ids.has(id)) configs.delete(id);
+    },
+    breakers() {
+      const readings: BreakerReading[] = [];
+      for (const [provider, health] of providers) {
+        const config = configs.get(provider);
+        if (config === undefined) continue;
+        for (const [model, known] of health.models) readings.push({ provider, model, state: known.state(config, clock.nowMs()) });
+      }
+      return readings;
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** What this process knows of a provider and of each of its models: breaker, hold-back, latency, quota, retry budget. */
+import type { FailureClass, ProviderConfig } from "../config/schema.ts";
+import { Breaker, type BreakerState } from "./breaker.ts";
+import { LatencySamples, SlidingCount } from "./windows.ts";
+
+const latencyWindowMs = 300_000;
+const latencySamples = 100;
+const leastSamples = 5;
+const quotaWindowMs = 60_000;
+const retryWindowMs = 10_000;
+/** Retries may be this share of the requests, and this many a second at least (in tens of seconds). */
+const retryShare = 0.2;
+const leastRetries = 10;
+const firstHoldBackMs = 1_000;
+const longestHoldBackMs = 60_000;
+
+/** Failures that say the provider is ill; a refusal of our pace or key does not. */
+const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "ServerError"]);
+
+export class ModelHealth {
+  readonly breaker = new Breaker();
+  readonly latency = new LatencySamples(latencyWindowMs, latencySamples);
+  #heldUntilMs = 0;
+  #holdBackMs = firstHoldBackMs;
+
+  /** Epoch milliseconds until which the provider asked us to keep off. */
+  get heldUntilMs(): number {
+    return this.#heldUntilMs;
+  }
+
+  succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number): void {
+    this.breaker.success(config.circuitBreaker);
+    this.latency.add(firstByteMs, nowMs);
+    this.#holdBackMs = firstHoldBackMs;
+  }
+
+  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number): void {
+    if (breaking.has(kind)) this.breaker.failure(config.circuitBreaker, nowMs);
+    else this.breaker.release();
+    if (kind !== "RateLimited") return;
+    // Without a word from the provider the pause doubles, up to a minute.
+    this.#heldUntilMs = nowMs + (retryAfterMs ?? this.#holdBackMs);
+    this.#holdBackMs = Math.min(longestHoldBackMs, this.#holdBackMs * 2);
+  }
+
+  state(config: ProviderConfig, nowMs: number): BreakerState {
+    return this.breaker.state(config.circuitBreaker, nowMs);
+  }
+
+  medianMs(nowMs: number): number | null {
+    return this.latency.median(leastSamples, nowMs);
+  }
+}
+
+export class ProviderHealth {
+  readonly models = new Map<string, ModelHealth>();
+  readonly #requests = new SlidingCount(quotaWindowMs);
+  readonly #tokens = new SlidingCount(quotaWindowMs);
+  readonly #recent = new SlidingCount(retryWindowMs);
+  readonly #retries = new SlidingCount(retryWindowMs);
+
+  model(name: string): ModelHealth {
+    let health = this.models.get(name);
+    if (!health) this.models.set(name, (health = new ModelHealth()));
+    return health;
+  }
+
+  /** The declared quota has room for one more request of about `tokens`. */
+  withinQuota(quota: ProviderConfig["quota"], tokens: number, nowMs: number): boolean {
+    const requests = quota.requestsPerMinute === null || this.#requests.total(nowMs) + 1 <= quota.requestsPerMinute;
+    return requests && (quota.tokensPerMinute === null || this.#tokens.total(nowMs) + tokens <= quota.tokensPerMinute);
+  }
+
+  took(tokens: number, nowMs: number): void {
+    this.#requests.add(1, nowMs);
+    this.#tokens.add(tokens, nowMs);
+    this.#recent.add(1, nowMs);
+  }
+
+  /** Puts the real count in place of the estimate. */
+  settle(estimated: number, real: number, nowMs: number): void {
+    if (real > 0) this.#tokens.add(real - estimated, nowMs);
+  }
+
+  /** Takes one retry from the budget, if there is one left: so that retries can't multiply an outage. */
+  takeRetry(nowMs: number): boolean {
+    const allowed = Math.max(leastRetries, this.#recent.total(nowMs) * retryShare);
+    if (this.#retries.total(nowMs) + 1 > allowed) return false;
+    this.#retries.add(1, nowMs);
+    return true;
+  }
+}

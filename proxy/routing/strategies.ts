@@ -1,0 +1,63 @@
+/** Orders of targets, best first. What varies from call to call is an argument, so each is pure. */
+import type { Price } from "../config/schema.ts";
+import type { ResolvedTarget } from "../pipeline/route.ts";
+
+export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] => [...targets].sort((a, b) => a.config.priority - b.config.priority);
+
+/** `turn` grows by one with each call. */
+export function roundRobin(targets: readonly ResolvedTarget[], turn: number): ResolvedTarget[] {
+  const first = targets.length === 0 ? 0 : turn % targets.length;
+  return [...targets.slice(first), ...targets.slice(0, first)];
+}
+
+/** Drawn one after another by weight; a weight of 0 is used only when nothing else is left. `random` yields 0 to 1. */
+export function weighted(targets: readonly ResolvedTarget[], random: () => number): ResolvedTarget[] {
+  const rest = [...targets];
+  const order: ResolvedTarget[] = [];
+  while (rest.length > 0) {
+    const total = rest.reduce((sum, target) => sum + target.config.weight, 0);
+    let point = random() * total;
+    const at = total === 0 ? 0 : rest.findIndex((target) => (point -= target.config.weight) < 0);
+    order.push(...rest.splice(Math.max(0, at), 1));
+  }
+  return order;
+}
+
+/** `latency` in milliseconds; a target without enough samples comes first, so that it gets them. */
+export function leastLatency(targets: readonly ResolvedTarget[], latency: (target: ResolvedTarget) => number | null): ResolvedTarget[] {
+  return [...targets].sort((a, b) => (latency(a) ?? -1) - (latency(b) ?? -1));
+}
+
+/** nano-USD for a million times the request, which is fine for comparing; null where the price is not known. */
+function weightOf(price: Price | null, promptTokens: number, outputTokens: number): number | null {
+  return price === null ? null : price.input * promptTokens + price.output * outputTokens;
+}
+
+/** Cheapest first for these estimated tokens; unknown prices last. */
+export function leastCost(targets: readonly ResolvedTarget[], promptTokens: number, outputTokens: number): ResolvedTarget[] {
+  const cost = (target: ResolvedTarget): number => weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY;
+  return [...targets].sort((a, b) => {
+    const difference = cost(a) - cost(b);
+    return Number.isNaN(difference) ? 0 : difference;
+  });
+}
+
+/** 32-bit FNV-1a: spreads well enough to divide callers among a handful of targets. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash >>> 0;
+}
+
+/** Rendezvous hashing: a caller keeps its target while it is there, and only its callers move when one goes. */
+export function affine(targets: readonly ResolvedTarget[], subject: string): ResolvedTarget[] {
+  const score = (target: ResolvedTarget): number => fnv1a(`${target.config.name}\n${subject}\n${target.config.name}`);
+  return [...targets].sort((a, b) => score(b) - score(a));
+}
+
+/** Moves the caller's wish to the front, if it is among the targets. */
+export function prefer(targets: readonly ResolvedTarget[], wish: string): ResolvedTarget[] {
+  const wished = (target: ResolvedTarget): boolean =>
+    target.config.name === wish || target.entry.account.config.id === wish || target.entry.account.config.id.endsWith(`/${wish}`);
+  return [...targets.filter(wished), ...targets.filter((target) => !wished(target))];
+}

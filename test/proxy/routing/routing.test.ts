@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ProviderConfig, RouteConfig, RuleConfig } from "../../../proxy/config/schema.ts";
+import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
+import { Breaker } from "../../../proxy/routing/breaker.ts";
+import { createRouting } from "../../../proxy/routing/create.ts";
+import type { PlanRequest } from "../../../proxy/routing/routing.ts";
+import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
+
+const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
+
+interface TargetSpec {
+  priority?: number;
+  weight?: number;
+  quota?: Partial<ProviderConfig["quota"]>;
+  inputPrice?: number;
+  contextTokens?: number;
+}
+
+function target(name: string, spec: TargetSpec = {}): ResolvedTarget {
+  const price = spec.inputPrice === undefined ? null : { input: spec.inputPrice, output: 0 };
+  const config = { id: `a/${name}`, circuitBreaker: breaker, quota: { requestsPerMinute: null, tokensPerMinute: null, ...spec.quota } };
+  return {
+    config: { name, provider: `a/${name}`, model: null, priority: spec.priority ?? 1, weight: spec.weight ?? 1 },
+    entry: { account: { config } },
+    model: { name: "m", config: { price, contextTokens: spec.contextTokens ?? null } },
+  } as unknown as ResolvedTarget;
+}
+
+interface RequestSpec {
+  strategy?: RouteConfig["routing"]["strategy"];
+  rules?: { when: Partial<RuleConfig["when"]>; use: string[] }[];
+  affinity?: RouteConfig["routing"]["affinity"];
+  preferred?: string;
+  user?: string;
+  tags?: string[];
+  role?: string;
+  headers?: Record<string, string>;
+  batchSize?: number;
+  promptTokens?: number;
+}
+
+const anything: RuleConfig["when"] = {
+  tags: null,
+  roles: null,
+  teams: null,
+  users: null,
+  models: null,
+  headers: [],
+  batchSizeAbove: null,
+  promptTokensAbove: null,
+};
+
+function request(targets: ResolvedTarget[], spec: RequestSpec = {}): PlanRequest {
+  const rules = (spec.rules ?? []).map((rule) => ({ ...rule, when: { ...anything, ...rule.when } }));
+  return {
+    route: {
+      config: { id: "a/r", routing: { strategy: spec.strategy ?? "Priority", rules, affinity: spec.affinity ?? null } },
+    } as unknown as PlanRequest["route"],
+    targets,
+    identity: {
+      anonymous: false,
+      namespace: "a",
+      key: { id: "a/k", user: spec.user ?? "u", team: null, role: spec.role ?? "developer", tags: spec.tags ?? [] },
+    } as unknown as PlanRequest["identity"],
+    model: "m",
+    header: (name) => spec.headers?.[name] ?? null,
+    preferred: spec.preferred ?? null,
+    batchSize: spec.batchSize ?? 1,
+    promptTokens: () => spec.promptTokens ?? 10,
+    outputTokens: () => 10,
+  };
+}
+
+function routing(random: () => number = () => 0) {
+  const clock = { now: 1_000_000 };
+  return { clock, routing: createRouting({ nowMs: () => clock.now, random }) };
+}
+
+const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((one) => one.config.name);
+
+describe("the order of targets", () => {
+  const three = [
+    target("x", { priority: 2, weight: 0, inputPrice: 3 }),
+    target("y", { priority: 1, weight: 3, inputPrice: 1 }),
+    target("z", { priority: 3, weight: 1 }),
+  ];
+  const rows: { name: string; spec: RequestSpec; expected: string[] }[] = [
+    { name: "goes by priority", spec: {}, expected: ["y", "x", "z"] },
+    { name: "goes by cost, unknown prices last", spec: { strategy: "LeastCost" }, expected: ["y", "x", "z"] },
+    { name: "puts the caller's wish first", spec: { preferred: "z" }, expected: ["z", "y", "x"] },
+    { name: "ignores a wish that is no target", spec: { preferred: "nobody" }, expected: ["y", "x", "z"] },
+    {
+      name: "follows the first rule that matches, in the rule's order",
+      spec: {
+        tags: ["batch"],
+        rules: [
+          { when: { tags: ["batch"] }, use: ["z", "x"] },
+          { when: {}, use: ["y"] },
+        ],
+      },
+      expected: ["z", "x"],
+    },
+    {
+      name: "passes over a rule of which one condition fails",
+      spec: {
+        tags: ["batch"],
+        rules: [
+          { when: { tags: ["batch"], roles: ["admin"] }, use: ["z"] },
+          { when: { roles: ["developer"] }, use: ["x"] },
+        ],
+      },
+      expected: ["x"],
+    },
+    {
+      name: "goes by a header's value",
+      spec: { headers: { "x-tier": "gold" }, rules: [{ when: { headers: [{ name: "x-tier", value: "gold" }] }, use: ["z"] }] },
+      expected: ["z"],
+    },
+    { name: "goes by batch size", spec: { batchSize: 101, rules: [{ when: { batchSizeAbove: 100 }, use: ["x"] }] }, expected: ["x"] },
+    {
+      name: "does not count the limit itself as above it",
+      spec: { batchSize: 100, rules: [{ when: { batchSizeAbove: 100 }, use: ["x"] }] },
+      expected: ["y", "x", "z"],
+    },
+    { name: "goes by prompt length", spec: { promptTokens: 5000, rules: [{ when: { promptTokensAbove: 4000 }, use: ["z"] }] }, expected: ["z"] },
+  ];
+  for (const { name, spec, expected } of rows) {
+    it(name, () => assert.deepEqual(names(routing().routing.plan(request(three, spec))), expected));
+  }
+
+  it("goes round, one further with each call", () => {
+    const { routing: one } = routing();
+    const first = Array.from({ length: 4 }, () => names(one.plan(request(three, { strategy: "RoundRobin" })))[0]);
+    assert.deepEqual(first, ["x", "y", "z", "x"]);
+  });
+
+  it("follows weights: three in four, and never a weight of nothing first", () => {
+    let turn = 0;
+    const { routing: one } = routing(() => ((turn++ % 400) + 0.5) / 400);
+    const counts: Record<string, number> = {};
+    for (let at = 0; at < 400; at++) {
+      turn = at;
+      const [first = ""] = names(one.plan(request(three, { strategy: "Weighted" })));
+      counts[first] = (counts[first] ?? 0) + 1;
+    }
+    assert.deepEqual(counts, { y: 300, z: 100 });
+  });
+
+  it("prefers the quickest once it knows, and tries what it does not know", () => {
+    const { routing: one } = routing();
+    const sample = (of: ResolvedTarget, ms: number): void => {
+      for (let at = 0; at < 5; at++) one.acquire(of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
+    };
+    const [x, y, z] = three as [ResolvedTarget, ResolvedTarget, ResolvedTarget];
+    sample(x, 300);
+    sample(y, 100);
+    assert.equal(names(one.plan(request(three, { strategy: "LeastLatency" })))[0], "z");
+    sample(z, 200);
+    assert.deepEqual(names(one.plan(request(three, { strategy: "LeastLatency" }))), ["y", "z", "x"]);
+  });
+
+  it("keeps a caller on one target, and moves only the callers of one that goes", () => {
+    const { routing: one } = routing();
+    const affinity = { by: "User", header: null } as const;
+    const users = Array.from({ length: 200 }, (_, at) => `user-${at}`);
+    const homeOf = (targets: ResolvedTarget[]) => users.map((user) => names(one.plan(request(targets, { affinity, user })))[0]);
+    const before = homeOf(three);
+    assert.deepEqual(homeOf(three), before);
+    assert.equal(new Set(before).size, 3);
+    const after = homeOf(three.filter((each) => each.config.name !== "z"));
+    for (const [at, home] of before.entries()) if (home !== "z") assert.equal(after[at], home);
+  });
+
+  it("leaves out a target whose context can't hold the prompt, unless none could", () => {
+    const small = target("small", { contextTokens: 100 });
+    const large = target("large", { contextTokens: 1000, priority: 2 });
+    assert.deepEqual(names(routing().routing.plan(request([small, large], { promptTokens: 500 }))), ["large"]);
+    assert.deepEqual(names(routing().routing.plan(request([small], { promptTokens: 500 }))), ["small"]);
+  });
+
+  it("puts what can't be called now last", () => {
+    const { clock, routing: one } = routing();
+    const [x, y] = [target("x"), target("y", { priority: 2 })];
+    one.acquire(x, 1)?.failed({ class: "RateLimited", retryAfterMs: 5000 });
+    assert.deepEqual(names(one.plan(request([x, y]))), ["y", "x"]);
+    clock.now += 5000;
+    assert.deepEqual(names(one.plan(request([x, y]))), ["x", "y"]);
+  });
+});
+
+describe("permission to call", () => {
+  it("is refused while a provider asked us to keep off, and for longer each time that it does not say how long", () => {
+    const { clock, routing: one } = routing();
+    const x = target("x");
+    for (const pause of [1000, 2000, 4000]) {
+      one.acquire(x, 1)?.failed({ class: "RateLimited", retryAfterMs: null });
+      assert.equal(one.acquire(x, 1), null);
+      assert.deepEqual(one.wait([x]), { ms: pause, rateLimited: true });
+      clock.now += pause;
+    }
+    assert.ok(one.acquire(x, 1));
+  });
+
+  it("is refused when a declared quota of requests is used up, and given again as the minute passes", () => {
+    const { clock, routing: one } = routing();
+    const x = target("x", { quota: { requestsPerMinute: 3 } });
+    const taken = Array.from({ length: 5 }, () => one.acquire(x, 1) !== null);
+    assert.deepEqual(taken, [true, true, true, false, false]);
+    clock.now += 60_000;
+    assert.ok(one.acquire(x, 1));
+  });
+
+  it("counts the tokens that were really used against a quota of tokens", () => {
+    const { routing: one } = routing();
+    const x = target("x", { quota: { tokensPerMinute: 100 } });
+    one.acquire(x, 10)?.succeeded({ firstByteMs: 1, durationMs: 1, tokens: 95 });
+    assert.equal(one.acquire(x, 10), null);
+  });
+
+  it("opens a breaker on failures of the provider, and not on refusals of our pace or our request", () => {
+    const { routing: one } = routing();
+    const [ill, strict] = [target("ill"), target("strict")];
+    for (let at = 0; at < 2; at++) one.acquire(ill, 1)?.failed({ class: "ServerError", retryAfterMs: null });
+    for (let at = 0; at < 5; at++) one.acquire(strict, 1)?.failed({ class: "Unauthorized", retryAfterMs: null });
+    assert.equal(one.acquire(ill, 1), null);
+    assert.ok(one.acquire(strict, 1));
+    assert.deepEqual(
+      one.breakers().map((reading) => [reading.provider, reading.state]),
+      [
+        ["a/ill", "open"],
+        ["a/strict", "closed"],
+      ],
+    );
+  });
+
+  it("forgets a provider that is no longer configured", () => {
+    const { routing: one } = routing();
+    const ill = target("ill");
+    for (let at = 0; at < 2; at++) one.acquire(ill, 1)?.failed({ class: "Timeout", retryAfterMs: null });
+    one.keep(new Set());
+    assert.ok(one.acquire(ill, 1));
+  });
+
+  it("lets retries be a fifth of the requests, and ten in ten seconds at least", () => {
+    const { clock, routing: one } = routing();
+    const x = target("x");
+    const retries = (): number => Array.from({ length: 200 }, () => one.mayRetry(x)).filter(Boolean).length;
+    assert.equal(retries(), 10);
+    clock.now += 20_000;
+    for (let at = 0; at < 500; at++) one.acquire(x, 1);
+    assert.equal(retries(), 100);
+  });
+});
+
+describe("a circuit breaker", () => {
+  it("opens, tries, and closes again", () => {
+    const one = new Breaker();
+    one.failure(breaker, 0);
+    one.success(breaker);
+    one.failure(breaker, 0);
+    assert.equal(one.state(breaker, 0), "closed");
+    one.failure(breaker, 0);
+    assert.equal(one.state(breaker, 999), "open");
+    assert.equal(one.acquire(breaker, 999), false);
+    assert.equal(one.acquire(breaker, 1000), true);
+    assert.equal(one.acquire(breaker, 1000), false, "one trial at a time");
+    one.success(breaker);
+    assert.equal(one.state(breaker, 1000), "half-open");
+    assert.equal(one.acquire(breaker, 1000), true);
+    one.success(breaker);
+    assert.equal(one.state(breaker, 1000), "closed");
+  });
+
+  it("opens again when a trial fails, for as long as before", () => {
+    const one = new Breaker();
+    one.failure(breaker, 0);
+    one.failure(breaker, 0);
+    assert.equal(one.acquire(breaker, 1000), true);
+    one.failure(breaker, 1000);
+    assert.equal(one.state(breaker, 1999), "open");
+    assert.equal(one.state(breaker, 2000), "half-open");
+  });
+
+  it("gives a trial back that says nothing", () => {
+    const one = new Breaker();
+    one.failure(breaker, 0);
+    one.failure(breaker, 0);
+    assert.equal(one.acquire(breaker, 1000), true);
+    one.release();
+    assert.equal(one.acquire(breaker, 1000), true);
+  });
+});
+
+describe("windows", () => {
+  it("count what is in the window, and forget what has left it", () => {
+    const count = new SlidingCount(60_000);
+    count.add(5, 0);
+    count.add(5, 30_000);
+    assert.equal(count.total(54_999), 10);
+    assert.equal(count.total(60_000), 5);
+    assert.equal(count.total(1_000_000), 0);
+  });
+
+  it("yield a median only from enough fresh samples", () => {
+    const samples = new LatencySamples(1000, 4);
+    for (const ms of [900, 10, 30, 20]) samples.add(ms, 0);
+    assert.equal(samples.median(5, 0), null);
+    assert.equal(samples.median(3, 0), 30);
+    samples.add(5, 500);
+    assert.equal(samples.median(1, 1001), 5);
+  });
+});
