@@ -24,6 +24,31 @@ async function findings(text: string, env: Record<string, string> = {}): Promise
   return found.map((one) => formatFinding({ ...one, file: "one.yaml" }));
 }
 
+const slip = `${head}kind: LLMProvider\nmetadata: { name: p, namespace: 12 }\n`;
+const twiceSecret = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { a: b }\n";
+const slips: { name: string; text: string; expected: RegExp[] }[] = [
+  {
+    name: "with a namespace that is a number is told so, not put into default",
+    text: slip,
+    expected: [/^one\.yaml:3:\d+: error Unreadable: metadata\.namespace must be .* in quotes/],
+  },
+  {
+    name: "with a misspelt field beside spec is told what was meant",
+    text: goodProvider.replace("spec:", "labels: {}\nspec:"),
+    expected: [/^one\.yaml:4:1: error Unreadable: LLMProvider default\/p: unknown field labels/],
+  },
+  {
+    name: "with an alias that leads nowhere is told so",
+    text: `${head}kind: LLMProvider\nmetadata: { name: p }\nspec: *nowhere\n`,
+    expected: [/^one\.yaml:1:1: error Unreadable: Unresolved alias/],
+  },
+  {
+    name: "with a Secret twice is told where the second is",
+    text: `${twiceSecret}---\n${twiceSecret}`,
+    expected: [/^one\.yaml:8:\d+: error Unreadable: Secret default\/s is written down twice$/],
+  },
+];
+
 describe("a folder of manifests", () => {
   const rows: { name: string; text: string; expected: RegExp[] }[] = [
     { name: "that is fine has no findings", text: goodProvider, expected: [] },
@@ -59,7 +84,7 @@ describe("a folder of manifests", () => {
       expected: [],
     },
   ];
-  for (const { name, text, expected } of rows) {
+  for (const { name, text, expected } of [...rows, ...slips]) {
     it(name, async () => {
       const found = await findings(text);
       assert.equal(found.length, expected.length, found.join("\n"));
@@ -110,7 +135,7 @@ describe("the command line", () => {
     assert.equal(code, 2);
     assert.match(err, /did you mean lint/);
   });
-  for (const command of ["lint", "render", "dev", "proxy", "operator"]) {
+  for (const command of ["lint", "render", "diff", "dev", "proxy", "operator"]) {
     it(`explains ${command}`, async () => {
       const { code, out } = await sluice(command, "--help");
       assert.deepEqual([code, out.startsWith(`sluice ${command}`)], [0, true]);

@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { eventually } from "../harness/gateway.ts";
+
+let root: string;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "sluice-cli-"));
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+const main = ["operator/cli/main.ts"];
+
+function sluice(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [...main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (data) => {
+      out += data;
+    });
+    child.stderr.on("data", (data) => {
+      err += data;
+    });
+    child.on("close", (code) => resolve({ code, out, err }));
+  });
+}
+
+const planted = "sk-planted-secret-1";
+const secret = (value: string): string => `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { apiKey: ${value} }\n---\n`;
+const provider = `apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: p }
+spec:
+  type: OpenAICompatible
+  endpoint: http://llm.example.com/v1
+  credentials: { secretRef: { name: s } }
+  models: [{ name: m }]
+`;
+
+async function folder(name: string, text: string): Promise<string> {
+  const path = join(root, name);
+  await mkdir(path, { recursive: true });
+  await writeFile(join(path, "all.yaml"), text);
+  return path;
+}
+
+describe("sluice diff", () => {
+  it("says nothing and exits 0 where nothing changes", async () => {
+    const [one, two] = [await folder("same-a", secret(planted) + provider), await folder("same-b", `# moved\n${provider}---\n${secret(planted)}`)];
+    assert.deepEqual(await sluice("diff", one, two), { code: 0, out: "", err: "" });
+  });
+
+  it("names each object and field that changes, and no secret", async () => {
+    const one = await folder("change-a", secret(planted) + provider);
+    const key = "---\napiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: k }\nspec: { user: u, writeTo: { name: s } }\n";
+    const two = await folder("change-b", secret("sk-planted-secret-2") + provider.replace("llm.example.com", "other.example.com") + key);
+    const { code, out, err } = await sluice("diff", one, two);
+    assert.deepEqual([code, err], [1, ""]);
+    assert.deepEqual(out.trimEnd().split("\n"), [
+      "~ LLMProvider default/p",
+      "    credentials.apiKey: (secret) → (secret)",
+      '    endpoint: "http://llm.example.com/v1" → "http://other.example.com/v1"',
+      "+ ApiKey default/k",
+    ]);
+    assert.doesNotMatch((await sluice("diff", one, two, "-o", "json")).out, /sk-planted|cred-/);
+  });
+
+  it("exits 2 where the change has errors, and shows that the last good form would serve on", async () => {
+    const one = await folder("broken-a", secret(planted) + provider);
+    const two = await folder("broken-b", secret(planted) + provider.replace("models:", "modles:"));
+    const { code, out, err } = await sluice("diff", one, two);
+    assert.deepEqual([code, out], [2, ""]);
+    assert.match(err, /all\.yaml:\d+:3: error UnknownField: .*did you mean models/);
+  });
+
+  for (const args of [
+    ["diff"],
+    ["diff", "a"],
+    ["diff", "nowhere-a", "nowhere-b"],
+    ["diff", "a", "b", "-o", "xml"],
+    ["lint", "--colour"],
+    ["lint", ".", "-o", "xml"],
+  ]) {
+    it(`exits 2 on ${args.join(" ")}, for that is no difference and no finding`, async () => {
+      assert.equal((await sluice(...args)).code, 2);
+    });
+  }
+
+  it("is explained", async () => {
+    const { code, out } = await sluice("diff", "--help");
+    assert.deepEqual([code, out.startsWith("sluice diff")], [0, true]);
+  });
+});
+
+describe("sluice lint and render", () => {
+  it("lint gives its findings as JSON too", async () => {
+    const { code, out } = await sluice("lint", await folder("json", secret(planted) + provider.replace("ftp", "").replace("http://", "ftp://")), "-o", "json");
+    const [finding] = JSON.parse(out) as { line: number; severity: string; reason: string; object: string }[];
+    assert.equal(code, 1);
+    assert.deepEqual([finding?.severity, finding?.reason, finding?.object], ["error", "Invalid", "LLMProvider default/p"]);
+    assert.ok((finding?.line ?? 0) > 5);
+  });
+
+  it("render and lint print no secret, of however broken a folder", async () => {
+    const path = await folder(
+      "leak",
+      `${secret(planted)}${provider}\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: t }\nstringData: { apiKey: [${planted}\n`,
+    );
+    for (const command of ["lint", "render"]) {
+      const { out, err } = await sluice(command, path);
+      assert.doesNotMatch(out + err, new RegExp(planted), command);
+    }
+  });
+});
+
+describe("sluice dev", () => {
+  it("takes flags before the folder, and every save of an editor that renames", async () => {
+    const path = await folder("dev", secret(planted) + provider);
+    const child = spawn(process.execPath, [...main, "dev", "--port", "0", "--status-port=0", path], { stdio: ["ignore", "ignore", "pipe"] });
+    let err = "";
+    child.stderr.on("data", (data) => {
+      err += data;
+    });
+    const revisions = (): string[] => [...err.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
+    try {
+      await eventually(() => err.includes("serving on http://127.0.0.1:"));
+      for (const [at, host] of ["one", "two", "three"].entries()) {
+        await writeFile(join(path, ".all.yaml.tmp"), secret(planted) + provider.replace("llm.", `${host}.`));
+        await rename(join(path, ".all.yaml.tmp"), join(path, "all.yaml"));
+        await eventually(() => revisions().length === at + 2);
+      }
+      assert.equal(new Set(revisions()).size, 4);
+      assert.doesNotMatch(err, new RegExp(planted));
+    } finally {
+      child.kill("SIGTERM");
+    }
+    assert.equal(await new Promise((resolve) => child.on("close", resolve)), 0);
+  });
+});
