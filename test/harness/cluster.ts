@@ -4,7 +4,6 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { AppsV1Api, CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { type ApiServer, type ApiServerOptions, startApiServer } from "./apiserver.ts";
@@ -63,15 +62,6 @@ export interface ClusterOptions {
   apiServer?: ApiServerOptions;
 }
 
-/** EndpointSlices refuse loopback addresses, so the proxies' status is reached at the machine's own. It never leaves it. */
-function machineAddress(): string {
-  const own = Object.values(networkInterfaces())
-    .flat()
-    .find((one) => one?.family === "IPv4" && !one.internal && !one.address.startsWith("169.254."));
-  if (own === undefined) throw new Error("this machine has no IPv4 address but loopback, and EndpointSlices refuse that");
-  return own.address;
-}
-
 function succeeded(what: string, { code, stdout, stderr }: Finished): string {
   if (code !== 0) throw new Error(`${what} ended with ${code}: ${stderr}${stdout}`);
   return stdout;
@@ -112,7 +102,10 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
 
   await namespace(systemNamespace, { "pod-security.kubernetes.io/enforce": "restricted" });
   for (const name of options.namespaces ?? []) await namespace(name);
-  const sets = (options.set ?? []).flatMap((one) => ["--set", one]);
+  // EndpointSlices refuse loopback addresses, and nothing here talks to any other: the operator is told where the proxies are.
+  const statusPorts = await Promise.all(Array.from({ length: options.proxies ?? 2 }, () => freePort()));
+  const statusUrls = statusPorts.map((port, at) => `operator.proxyStatusUrls[${at}]=http://127.0.0.1:${port}`);
+  const sets = [...statusUrls, ...(options.set ?? [])].flatMap((one) => ["--set", one]);
   await helm("install", release, chart, "--namespace", systemNamespace, ...sets);
 
   const settings = (await core.readNamespacedConfigMap({ namespace: systemNamespace, name: `${release}-operator` })).data?.["settings.yaml"] ?? "";
@@ -131,8 +124,8 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
 
   const deployment = await admin.makeApiClient(AppsV1Api).readNamespacedDeployment({ namespace: systemNamespace, name: `${release}-proxy` });
   const proxies: ProxyProcess[] = [];
-  for (let at = 0; at < (options.proxies ?? 2); at++) {
-    const proxy = await startProxy(`${release}-proxy-${at}`);
+  for (const [at, statusPort] of statusPorts.entries()) {
+    const proxy = await startProxy(`${release}-proxy-${at}`, statusPort);
     proxies.push(proxy);
     stops.push(async () => {
       await proxy.pod.stop();
@@ -140,10 +133,9 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
     });
   }
 
-  async function startProxy(name: string): Promise<ProxyProcess> {
-    const [port, statusPort] = [await freePort(), await freePort()];
-    const address = machineAddress();
-    const statusUrl = `http://${address}:${statusPort}`;
+  async function startProxy(name: string, statusPort: number): Promise<ProxyProcess> {
+    const port = await freePort();
+    const statusUrl = `http://127.0.0.1:${statusPort}`;
     const folder = join(dir, "volumes", name);
     const launch = (): Promise<Child> => {
       const args = [
@@ -152,7 +144,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
         `--config-dir=${folder}`,
         "--host=127.0.0.1",
         `--port=${port}`,
-        `--status-host=${address}`,
+        "--status-host=127.0.0.1",
         `--status-port=${statusPort}`,
         "--drain-ms=2000",
       ];
@@ -165,7 +157,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
       template: deployment.spec?.template ?? {},
       volume: "config",
       folder,
-      endpoint: { service: `${release}-proxy-status`, address, port: statusPort },
+      endpoint: null,
       ready: async () => (await fetch(`${statusUrl}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok,
     });
     let child = await launch();
