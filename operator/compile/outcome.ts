@@ -47,6 +47,7 @@ export function parseKind<K extends Kind>(kind: K, objects: readonly WorldObject
     if (result.ok) parsed.push({ object: { kind, meta: object.meta, id: idOf(object.meta), spec: result.spec }, verdict });
     else {
       verdict.accepted = result.problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
+      verdict.refsUnknown = true;
       invalid.push(verdict);
     }
   }

@@ -31,16 +31,23 @@ function fromProblems(type: string, problems: readonly Problem[], good: { reason
   const errors = problems.filter(isError);
   const first = errors[0];
   if (first === undefined) return { type, status: "True", ...good };
-  const messages = errors.slice(0, 5).map((one) => bounded(one.message, 6_000));
-  const more = errors.length > messages.length ? [`and ${errors.length - messages.length} more`] : [];
+  const all = [...new Set(errors.map((one) => one.message))];
+  const messages = all.slice(0, 5).map((one) => bounded(one, 6_000));
+  const more = all.length > messages.length ? [`and ${all.length - messages.length} more`] : [];
   return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };
+}
+
+function resolvedRefs(verdict: Verdict): Bare {
+  const type = "ResolvedRefs";
+  if (verdict.refsUnknown) return { type, status: "Unknown", reason: "Invalid", message: "what it refers to is looked for once the object is valid" };
+  return fromProblems(type, verdict.resolvedRefs, { reason: type, message: "everything it refers to is there and granted" });
 }
 
 function programmed(verdict: Verdict, state: Programmed): Bare {
   const type = "Programmed";
   const where = `${state.live}/${state.total} proxies at ${state.revision}`;
   if (verdict.live === "none")
-    return { type, status: "False", reason: "NotServed", message: "this object is not part of the served config; Accepted and ResolvedRefs say why" };
+    return { type, status: "False", reason: "NotServed", message: "nothing is served by this object; Accepted and ResolvedRefs say why" };
   if (verdict.live === "lastGood")
     return { type, status: "False", reason: "LastGood", message: `an earlier form of this object goes on serving until it is mended (${where})` };
   if (state.total === 0) return { type, status: "False", reason: "NoProxies", message: "no proxy is ready" };
@@ -67,7 +74,7 @@ export function statusOf(verdict: Verdict, state: Programmed, previous: unknown,
   const before = previousConditions(previous);
   const bare: Bare[] = [
     fromProblems("Accepted", verdict.accepted, { reason: "Accepted", message: "the object is valid" }),
-    fromProblems("ResolvedRefs", verdict.resolvedRefs, { reason: "ResolvedRefs", message: "everything it refers to is there and granted" }),
+    resolvedRefs(verdict),
     programmed(verdict, state),
     ...verdict.conditions,
   ];

@@ -39,6 +39,8 @@ export interface Verdict {
   accepted: Problem[];
   /** What it refers to exists and is granted. */
   resolvedRefs: Problem[];
+  /** Set where the object could not be read, so that nobody looked for what it refers to. */
+  refsUnknown?: true;
   /** current: this generation is in the config. lastGood: an earlier form of it is. partial: without what did not resolve. none: nothing. */
   live: "current" | "partial" | "lastGood" | "none";
   /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */

@@ -47,8 +47,19 @@ describe("status is never kinder than the traffic", () => {
 
   it("keeps a message within what the API server takes", () => {
     const long: Problem = { ...problem("ModelNotFound"), message: "m".repeat(20_000) };
-    const found = conditions(statusOf(verdict({ resolvedRefs: Array.from({ length: 9 }, () => long) }), everywhere, {}, nowMs))[1];
+    const different = Array.from({ length: 9 }, (_, at) => ({ ...long, message: `${at}${long.message}` }));
+    const found = conditions(statusOf(verdict({ resolvedRefs: different }), everywhere, {}, nowMs))[1];
     assert.ok(found && found.message.length < 32_768 && found.message.endsWith("and 4 more"));
+  });
+
+  it("does not claim that references are there where nobody could look for them", () => {
+    const found = conditions(statusOf(verdict({ accepted: [problem("Invalid")], refsUnknown: true, live: "none" }), everywhere, {}, nowMs))[1];
+    assert.deepEqual([found?.type, found?.status], ["ResolvedRefs", "Unknown"]);
+  });
+
+  it("says the same thing once", () => {
+    const found = conditions(statusOf(verdict({ resolvedRefs: [problem("ProviderNotReady"), problem("ProviderNotReady")] }), everywhere, {}, nowMs))[1];
+    assert.equal(found?.message, "it is ProviderNotReady");
   });
 
   it("says which generation it speaks of, on every condition", () => {
