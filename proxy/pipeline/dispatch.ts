@@ -278,7 +278,8 @@ class Dispatch {
 
   #limitsOf(target: ResolvedTarget, remainingMs: number): AttemptLimits {
     const { timeouts } = target.entry.account.config;
-    const slowAfterMs = this.#request.route.config.routing.slowAfterMs;
+    // Nobody is left to move on to from the last target, so it may take its time.
+    const slowAfterMs = target === this.#request.targets.at(-1) ? null : this.#request.route.config.routing.slowAfterMs;
     const stream = this.#request.shaped.received.stream;
     const firstByteMs = stream ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs) : timeouts.responseMs;
     return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), ...this.#request.limits };

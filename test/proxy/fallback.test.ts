@@ -119,6 +119,31 @@ describe("with a second target", () => {
     assert.equal(second.requests.length, asked);
   });
 
+  it("moves a stream on whose first token is late, and waits for the last target", async () => {
+    const late: Answer = (_request, response) => {
+      setTimeout(() => {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.end(frames.join(""));
+      }, 60);
+    };
+    await gateway.apply(
+      manifests().map((one) =>
+        one.metadata.name === "for-gpt-4o"
+          ? policy("for-gpt-4o", {
+              match: { models: ["gpt-4o"] },
+              routing: { slowAfter: "20ms", targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }] },
+            })
+          : one,
+      ),
+    );
+    first.answer(late);
+    second.answer(late);
+    const reply = await post({ model: "gpt-4o", stream: true });
+    assert.match(await reply.text(), /data: \[DONE\]\n\n$/);
+    assert.equal(reply.headers.get("x-provider-used"), "second");
+    assert.equal(reply.headers.get("x-sluice-attempts"), "2");
+  });
+
   it("takes the caller's wish for a provider", async () => {
     const reply = await post({ model: "gpt-4o" }, { "x-prefer-provider": "second" });
     await reply.arrayBuffer();
