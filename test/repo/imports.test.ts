@@ -11,9 +11,9 @@ interface Import {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(file, "utf8");
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
-  return [...found].map(([, fixed, dynamic]) => {
-    const target = fixed ?? dynamic ?? "";
+  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;"]*?from\s+"([^"]+)"|(?:^|\n)\s*import\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
+  return [...found].map(([, fixed, bare, dynamic]) => {
+    const target = fixed ?? bare ?? dynamic ?? "";
     return { from: file, to: target.startsWith(".") ? normalize(join(dirname(file), target)) : target };
   });
 }
