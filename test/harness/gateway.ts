@@ -1,5 +1,5 @@
 /** The gateway as `sluice dev` runs it, on manifests that a test writes. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -104,7 +104,9 @@ export async function startGateway(manifests: readonly Manifest[], flags: readon
     printed,
     async apply(next) {
       const before = printed.length;
-      await writeFile(file, text(next));
+      // Renamed into place: a half-written file would be read, and reported, as a save of its own.
+      await writeFile(`${folder}.next`, text(next));
+      await rename(`${folder}.next`, file);
       await eventually(() => printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")));
       await dev.proxy.refresh();
     },
