@@ -1,0 +1,66 @@
+import type { Capabilities } from "../../config/capabilities.ts";
+
+export const capabilities: Capabilities = {
+  type: "Anthropic",
+  title: "Anthropic",
+  defaultEndpoint: "https://api.anthropic.com",
+  passthrough: ["anthropic.messages"],
+  translated: ["openai.chat", "openai.completions", "openai.responses"],
+  options: {
+    version: { required: false, description: "Sent as anthropic-version.", default: "2023-06-01", pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" },
+    beta: {
+      required: false,
+      description: "Sent as anthropic-beta, beside what a caller of the Messages API sends; several are separated by commas.",
+      pattern: "^[a-z0-9-]{1,64}(,[a-z0-9-]{1,64}){0,15}$",
+    },
+    structuredOutputs: {
+      required: false,
+      description: "Native: a JSON schema is sent as output_config.format, and strict tools as strict. Refuse: for models that have neither.",
+      default: "Native",
+      pattern: "^(Native|Refuse)$",
+    },
+    thinking: {
+      required: false,
+      description:
+        "What reasoning_effort becomes. Adaptive: output_config.effort with adaptive thinking (Claude 4.6 and later). Budget: thinking with a budget of tokens, for older models.",
+      default: "Adaptive",
+      pattern: "^(Adaptive|Budget)$",
+    },
+    sampling: {
+      required: false,
+      description:
+        "What becomes of temperature, top_p and top_k. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
+      default: "Pass",
+      pattern: "^(Pass|Drop)$",
+    },
+  },
+  credentials: [{ name: "apiKey", required: true, description: "API key, sent as x-api-key." }],
+  credentialsRequired: true,
+  parameters: {
+    temperature: "native",
+    top_p: "native",
+    n: "refused",
+    stop: "mapped",
+    seed: "dropped",
+    presence_penalty: "dropped",
+    frequency_penalty: "dropped",
+    logit_bias: "refused",
+    logprobs: "refused",
+    tools: "mapped",
+    tool_choice: "mapped",
+    parallel_tool_calls: "mapped",
+    "response_format.json_object": "refused",
+    "response_format.json_schema": "mapped",
+    reasoning_effort: "mapped",
+    user: "mapped",
+    image_data: "mapped",
+    image_url: "mapped",
+    input_audio: "refused",
+    max_tokens: "mapped",
+    metadata: "dropped",
+    store: "dropped",
+    service_tier: "dropped",
+  },
+  resources: false,
+  pricesFrom: "anthropic",
+};

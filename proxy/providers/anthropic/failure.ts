@@ -1,0 +1,66 @@
+/** Anthropic's errors, `{"type": "error", "error": {type, message}}` (https://platform.claude.com/docs/en/api/errors), answered or in a stream. */
+import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
+import type { FailureCode } from "../../failure.ts";
+import { isObject, providerError, streamFailure } from "../classify.ts";
+import type { ErrorReply } from "../provider.ts";
+
+interface Found {
+  type: string;
+  message: string;
+}
+
+type Kind = { class: ProviderErrorClass; code: FailureCode };
+
+/** `error.type` → what it means. invalid_request_error says little: it stands for other statuses too. */
+const kinds: Readonly<Record<string, Kind>> = {
+  authentication_error: { class: "Unauthorized", code: "upstream_auth_error" },
+  permission_error: { class: "Unauthorized", code: "upstream_auth_error" },
+  billing_error: { class: "Unauthorized", code: "upstream_auth_error" },
+  not_found_error: { class: "NotFound", code: "upstream_model_not_found" },
+  request_too_large: { class: "BadRequest", code: "request_too_large" },
+  rate_limit_error: { class: "RateLimited", code: "upstream_rate_limited" },
+  api_error: { class: "ServerError", code: "upstream_error" },
+  timeout_error: { class: "Timeout", code: "upstream_timeout" },
+  overloaded_error: { class: "Unavailable", code: "upstream_unavailable" },
+};
+
+/** The API has no type for these two and tells them apart by message only. */
+const tooLong = /prompt is too long|exceed context limit|exceeds? the (model's )?context window/i;
+const unpaid = /credit balance is too low/i;
+
+const billing = "The provider account's credit is used up. Ask the platform team to check its billing.";
+const unauthorized = "The provider refused the gateway's credential. Ask the platform team to check it.";
+
+function errorOf(body: unknown): Found {
+  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
+  const text = (value: unknown): string => (typeof value === "string" ? value : "");
+  return { type: text(error["type"]), message: text(error["message"]) };
+}
+
+function isBilling({ type, message }: Found): boolean {
+  return type === "billing_error" || (type === "invalid_request_error" && unpaid.test(message));
+}
+
+function kindOf(found: Found): Kind | null {
+  if (isBilling(found)) return kinds["billing_error"] ?? null;
+  if (found.type === "invalid_request_error" && tooLong.test(found.message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  return (Object.hasOwn(kinds, found.type) && kinds[found.type]) || null;
+}
+
+export function decodeError(reply: ErrorReply): ProviderError {
+  const found = errorOf(reply.body);
+  const tooLarge: Kind | null = reply.status === 413 ? (kinds["request_too_large"] ?? null) : null;
+  const error = providerError(reply, { ...(kindOf(found) ?? tooLarge), message: found.message });
+  return isBilling(found) || reply.status === 402 ? { ...error, message: billing } : error;
+}
+
+/** An `error` event, after the status was 200. */
+export function streamError(body: unknown): StreamEvent {
+  const found = errorOf(body);
+  const known = kindOf(found);
+  const kind: Kind =
+    known ??
+    (found.type === "invalid_request_error" ? { class: "BadRequest", code: "upstream_rejected_request" } : { class: "ServerError", code: "upstream_error" });
+  const own = isBilling(found) ? billing : unauthorized;
+  return streamFailure(kind.code, kind.class === "Unauthorized" ? own : found.message || "The provider broke the answer off.", kind.class);
+}

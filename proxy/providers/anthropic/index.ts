@@ -1,0 +1,46 @@
+/** Anthropic's Messages (https://platform.claude.com/docs/en/api/overview). A caller of the same API passes through. */
+import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { decodeError } from "./failure.ts";
+import { decodeReply } from "./reply.ts";
+import { encodeRequest } from "./request.ts";
+import { anthropicDecoder } from "./stream.ts";
+
+const defaultVersion = "2023-06-01";
+
+/** The SDKs' base URL has no `/v1`, unlike OpenAI's; an endpoint that ends in it is taken too. */
+function messagesPath(account: ProviderAccount): string {
+  return `${account.basePath.replace(/\/v1$/, "")}/v1/messages`;
+}
+
+/** What the account's settings and the caller ask for, each once. */
+function betas(...lists: (string | undefined)[]): string {
+  const names = lists.flatMap((list) => (list ?? "").split(",")).map((name) => name.trim());
+  return [...new Set(names)].filter((name) => name !== "").join(",");
+}
+
+function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
+  const { version, beta } = account.config.options;
+  const headers: Record<string, string> = { "anthropic-version": version ?? defaultVersion, ...outgoing.headers };
+  const asked = betas(beta, outgoing.headers["anthropic-beta"]);
+  if (asked !== "") headers["anthropic-beta"] = asked;
+  const key = account.credentials["apiKey"];
+  if (key) headers["x-api-key"] = key;
+  return { ...outgoing, headers };
+}
+
+function chat(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): ChatCall | Refusal {
+  const encoded = encodeRequest(request, account, model, options);
+  if (isRefusal(encoded)) return encoded;
+  return { path: messagesPath(account), body: JSON.stringify(encoded.body), dropped: encoded.dropped, decodeReply, decoder: anthropicDecoder };
+}
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: (format, account) => (format === "anthropic.messages" ? messagesPath(account) : null),
+  authorize,
+  chat,
+  embeddings: null,
+  decodeError,
+};

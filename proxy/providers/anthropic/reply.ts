@@ -1,0 +1,85 @@
+/** A Messages object → canonical (https://platform.claude.com/docs/en/api/messages/create). */
+import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
+import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import { invalidReply } from "../openai/reply.ts";
+import { isSigned } from "./blocks.ts";
+import { streamError } from "./failure.ts";
+
+export const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** `pause_turn` is a pause of tools that run at Anthropic's, which can't be asked for by translation. */
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  end_turn: "stop",
+  stop_sequence: "stop",
+  pause_turn: "stop",
+  max_tokens: "length",
+  model_context_window_exceeded: "length",
+  tool_use: "tool_calls",
+  refusal: "content_filter",
+};
+
+export function finishReason(native: unknown, calledTools: boolean): FinishReason {
+  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return known ?? (calledTools ? "tool_calls" : "stop");
+}
+
+/** The provider's own word, where it is another. */
+export function nativeReason(native: unknown, reason: FinishReason): string | null {
+  return typeof native === "string" && native !== reason ? native : null;
+}
+
+/** Why the model refused, where it says so. */
+export function refusalOf(details: unknown): string {
+  return isObject(details) ? text(details["explanation"]) : "";
+}
+
+function toolCall(block: JsonObject, at: number): ToolCall {
+  const args = JSON.stringify(isObject(block["input"]) ? block["input"] : {});
+  return { id: text(block["id"]) || `call_${at}`, type: "function", function: { name: text(block["name"]), arguments: args } };
+}
+
+function joined(blocks: readonly JsonObject[], type: string, member: string): string {
+  return blocks
+    .filter((block) => block["type"] === type)
+    .map((block) => text(block[member]))
+    .join("");
+}
+
+function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
+  const calls = blocks.filter((block) => block["type"] === "tool_use").map(toolCall);
+  const content = joined(blocks, "text", "text");
+  const reasoning = joined(blocks, "thinking", "thinking");
+  const signed = blocks.filter(isSigned);
+  const refused = refusalOf(body["stop_details"]);
+  const reason = finishReason(body["stop_reason"], calls.length > 0);
+  const native = nativeReason(body["stop_reason"], reason);
+  return {
+    index: 0,
+    message: {
+      role: "assistant",
+      content: content === "" ? null : content,
+      ...(refused === "" ? {} : { refusal: refused }),
+      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+      ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+      ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
+    },
+    finish_reason: reason,
+    ...(native === null ? {} : { native_finish_reason: native }),
+  };
+}
+
+export function decodeReply(body: unknown): ChatReply | ProviderError {
+  if (isObject(body) && body["type"] === "error") {
+    const event = streamError(body);
+    if (event.kind === "error") return event.error;
+  }
+  if (!isObject(body) || !Array.isArray(body["content"])) return invalidReply();
+  return {
+    id: text(body["id"]),
+    created: 0,
+    model: text(body["model"]),
+    choices: [choiceOf(body, (body["content"] as unknown[]).filter(isObject))],
+    usage: decodeUsage(body["usage"]),
+  };
+}

@@ -1,0 +1,142 @@
+/** Anthropic's stream → events (https://platform.claude.com/docs/en/build-with-claude/streaming). */
+import { decodeUsage, mergeUsage } from "../../dialects/anthropic-messages/usage.ts";
+import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import type { SseFrame } from "../../wire/sse.ts";
+import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
+import { isSigned } from "./blocks.ts";
+import { streamError } from "./failure.ts";
+import { finishReason, nativeReason, refusalOf, text } from "./reply.ts";
+
+/** A block that has begun and not ended. Blocks are told apart by their index and may interleave. */
+interface OpenBlock {
+  start: JsonObject;
+  /** Position among the tool calls, -1 for other blocks. */
+  tool: number;
+  thinking: string;
+  signature: string;
+  /** Some of the tool's input has come as JSON text. */
+  hasInput: boolean;
+}
+
+const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
+
+class AnthropicStream {
+  readonly #blocks = new Map<unknown, OpenBlock>();
+  #tools = 0;
+  #started = false;
+  #usage: JsonObject = {};
+  #stopReason: unknown = null;
+  #refusal = "";
+
+  readonly #handlers: Readonly<Record<string, (body: JsonObject, emit: Emit) => void>> = {
+    message_start: (body, emit) => this.#start(object(body["message"]), emit),
+    content_block_start: (body, emit) => this.#open(body["index"], object(body["content_block"]), emit),
+    content_block_delta: (body, emit) => this.#delta(this.#blocks.get(body["index"]), object(body["delta"]), emit),
+    content_block_stop: (body, emit) => this.#close(body["index"], emit),
+    message_delta: (body) => this.#message(object(body["delta"]), body["usage"]),
+    message_stop: (_body, emit) => this.#stop(emit),
+    ping: (_body, emit) => emit({ kind: "ping" }),
+    error: (body, emit) => emit(streamError(body)),
+  };
+
+  frame(frame: SseFrame, emit: Emit): void {
+    if (frame.data.trim() === "") return;
+    const body: unknown = JSON.parse(frame.data);
+    if (isObject(body)) this.#event(text(body["type"]) || frame.event, body, emit);
+    else emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+  }
+
+  /** Unknown events are ignored: the API's versioning allows for new ones. */
+  #event(type: string, body: JsonObject, emit: Emit): void {
+    if (Object.hasOwn(this.#handlers, type)) this.#handlers[type]?.(body, emit);
+  }
+
+  #start(message: JsonObject, emit: Emit): void {
+    this.#usage = mergeUsage(this.#usage, message["usage"]);
+    if (this.#started) return;
+    this.#started = true;
+    emit({ kind: "start", id: text(message["id"]) || null, model: text(message["model"]) || null });
+  }
+
+  #open(index: unknown, start: JsonObject, emit: Emit): void {
+    const isTool = start["type"] === "tool_use";
+    const block: OpenBlock = { start, tool: isTool ? this.#tools++ : -1, thinking: "", signature: "", hasInput: false };
+    this.#blocks.set(index, block);
+    if (isTool) {
+      const id = text(start["id"]) || `call_${block.tool}`;
+      send(emit, { tool_calls: [{ index: block.tool, id, type: "function", function: { name: text(start["name"]), arguments: "" } }] });
+    } else if (start["type"] === "redacted_thinking" && isSigned(start)) send(emit, { thinking_blocks: [start] });
+    // A block begins empty; compatible servers begin it with its first piece.
+    else this.#delta(block, { ...start, type: `${text(start["type"])}_delta` }, emit);
+  }
+
+  #delta(block: OpenBlock | undefined, delta: JsonObject, emit: Emit): void {
+    if (block === undefined) return;
+    switch (delta["type"]) {
+      case "text_delta":
+        if (text(delta["text"]) !== "") send(emit, { content: text(delta["text"]) });
+        break;
+      case "thinking_delta":
+        this.#think(block, delta, emit);
+        break;
+      case "signature_delta":
+        block.signature += text(delta["signature"]);
+        break;
+      case "input_json_delta":
+        this.#input(block, text(delta["partial_json"]), emit);
+        break;
+    }
+  }
+
+  #think(block: OpenBlock, delta: JsonObject, emit: Emit): void {
+    const thinking = text(delta["thinking"]);
+    block.thinking += thinking;
+    block.signature += text(delta["signature"]);
+    if (thinking !== "") send(emit, { reasoning_content: thinking });
+  }
+
+  #input(block: OpenBlock, json: string, emit: Emit): void {
+    // Blocks of tools that run at Anthropic's have input too.
+    if (block.tool < 0 || json === "") return;
+    block.hasInput = true;
+    send(emit, { tool_calls: [{ index: block.tool, function: { arguments: json } }] });
+  }
+
+  #close(index: unknown, emit: Emit): void {
+    const block = this.#blocks.get(index);
+    if (block === undefined) return;
+    this.#blocks.delete(index);
+    // A tool without arguments has no input delta, and callers parse what they get.
+    if (block.tool >= 0 && !block.hasInput) this.#input(block, JSON.stringify(object(block.start["input"])), emit);
+    const signed = { type: "thinking", thinking: block.thinking, signature: block.signature };
+    if (isSigned(signed)) send(emit, { thinking_blocks: [signed] });
+  }
+
+  /** Figures of usage are totals so far. */
+  #message(delta: JsonObject, usage: unknown): void {
+    this.#stopReason = delta["stop_reason"] ?? this.#stopReason;
+    this.#refusal = refusalOf(delta["stop_details"]) || this.#refusal;
+    this.#usage = mergeUsage(this.#usage, usage);
+  }
+
+  #stop(emit: Emit): void {
+    for (const index of [...this.#blocks.keys()]) this.#close(index, emit);
+    if (this.#refusal !== "") send(emit, { refusal: this.#refusal });
+    const reason = finishReason(this.#stopReason, this.#tools > 0);
+    const native = nativeReason(this.#stopReason, reason);
+    emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }) });
+    const usage = Object.keys(this.#usage).length > 0 ? decodeUsage(this.#usage) : null;
+    if (usage !== null) emit({ kind: "usage", usage });
+    emit({ kind: "end" });
+  }
+}
+
+function send(emit: Emit, delta: ChatDelta): void {
+  emit({ kind: "delta", choice: 0, delta });
+}
+
+export function anthropicDecoder(): ChatStreamDecoder {
+  const stream = new AnthropicStream();
+  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
+}

@@ -1,0 +1,201 @@
+/**
+ * Canonical messages → turns of blocks, the shape of a conversation in Anthropic's Messages
+ * (https://platform.claude.com/docs/en/api/messages/create) and in Bedrock's Converse
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html), which differ in how a block is written:
+ * system prompts stand apart, turns alternate and begin with the user, a tool's results open the user's turn.
+ */
+import { createHash } from "node:crypto";
+import type { ChatMessage, ContentPart, FilePart, ImagePart, JsonObject, Refusal } from "../../dialects/canonical.ts";
+import { isRefusal, refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+
+/** How a provider writes blocks. */
+export interface BlockForms {
+  text(text: string): JsonObject;
+  image(part: ImagePart, param: string): JsonObject | Refusal;
+  file(part: FilePart, param: string): JsonObject | Refusal;
+  toolUse(id: string, name: string, input: JsonObject): JsonObject;
+  /** `content` may be empty. */
+  toolResult(id: string, content: JsonObject[]): JsonObject;
+  /** A signed block of reasoning that the provider gave in an earlier answer; null where it isn't one of its own. */
+  thinking(block: JsonObject): JsonObject | null;
+}
+
+export interface Turn {
+  role: "user" | "assistant";
+  content: JsonObject[];
+}
+
+export interface Conversation {
+  /** Text blocks, in their order. */
+  system: JsonObject[];
+  turns: Turn[];
+  dropped: string[];
+}
+
+/** Opens a conversation that OpenAI lets begin with the assistant or with a system prompt alone. */
+const opening = "(start of the conversation)";
+
+const wellFormedId = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** An id as both providers take it; one from elsewhere that has other characters is replaced, always by the same. */
+export function toolId(id: string): string {
+  return wellFormedId.test(id) ? id : `call_${createHash("sha256").update(id).digest("base64url").slice(0, 32)}`;
+}
+
+/** Arguments of a tool call; "" stands for none. */
+function inputOf(text: string, param: string): JsonObject | Refusal {
+  if (text.trim() === "") return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch {}
+  return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");
+}
+
+const isBlank = (text: string): boolean => text.trim() === "";
+
+interface OpenTurn extends Turn {
+  /** They go before the rest of a user's turn. */
+  results: JsonObject[];
+}
+
+class Turns {
+  readonly #forms: BlockForms;
+  readonly #turns: OpenTurn[] = [];
+  /** The conversation's id → the id in use. */
+  readonly #ids = new Map<string, string>();
+  readonly #used = new Set<string>();
+  readonly #dropped = new Set<string>();
+  readonly system: JsonObject[] = [];
+
+  constructor(forms: BlockForms) {
+    this.#forms = forms;
+  }
+
+  message(message: ChatMessage, param: string, last: boolean): Refusal | null {
+    switch (message.role) {
+      case "system":
+      case "developer":
+        return this.#system(message, param);
+      case "user":
+        return this.#user(message, param);
+      case "assistant":
+        return this.#assistant(message, param, last);
+      case "tool":
+        return this.#result(message, param);
+      default:
+        return refusal(`${param}.role`, "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.");
+    }
+  }
+
+  close(): Conversation {
+    const turns = this.#turns.map(({ role, results, content }) => ({ role, content: [...results, ...content] }));
+    if (turns[0]?.role !== "user") turns.unshift({ role: "user", content: [this.#forms.text(opening)] });
+    return { system: this.system, turns, dropped: [...this.#dropped] };
+  }
+
+  #turn(role: Turn["role"]): OpenTurn {
+    const last = this.#turns.at(-1);
+    if (last?.role === role) return last;
+    const turn: OpenTurn = { role, results: [], content: [] };
+    this.#turns.push(turn);
+    return turn;
+  }
+
+  /** Adds blocks to the turn; a turn without any is a mistake to both providers. */
+  #add(role: Turn["role"], blocks: JsonObject[]): void {
+    if (blocks.length > 0) this.#turn(role).content.push(...blocks);
+  }
+
+  #system(message: ChatMessage, param: string): Refusal | null {
+    const blocks = this.#blocks(message.content, param, false);
+    if (isRefusal(blocks)) return blocks;
+    this.system.push(...blocks);
+    return null;
+  }
+
+  #user(message: ChatMessage, param: string): Refusal | null {
+    if (message.name) this.#dropped.add("messages.name");
+    const blocks = this.#blocks(message.content, param, true);
+    if (isRefusal(blocks)) return blocks;
+    this.#add("user", blocks);
+    return null;
+  }
+
+  #assistant(message: ChatMessage, param: string, last: boolean): Refusal | null {
+    // A conversation that ends here is continued: the providers refuse white space at the end of such a beginning.
+    const content = last && typeof message.content === "string" ? message.content.trimEnd() : message.content;
+    const blocks = this.#blocks(content, param, false);
+    if (isRefusal(blocks)) return blocks;
+    const refused = typeof message.refusal === "string" && !isBlank(message.refusal) ? [this.#forms.text(message.refusal)] : [];
+    const thinking = (message.thinking_blocks ?? []).map((block) => this.#forms.thinking(block)).filter((block) => block !== null);
+    const calls = this.#calls(message, param);
+    if (isRefusal(calls)) return calls;
+    // Signed reasoning alone is no answer, and neither provider takes a turn that ends with it.
+    if (blocks.length + refused.length + calls.length > 0) this.#add("assistant", [...thinking, ...blocks, ...refused, ...calls]);
+    return null;
+  }
+
+  #calls(message: ChatMessage, param: string): JsonObject[] | Refusal {
+    const blocks: JsonObject[] = [];
+    for (const [at, call] of (message.tool_calls ?? []).entries()) {
+      const input = inputOf(call.function.arguments, `${param}.tool_calls[${at}].function.arguments`);
+      if (isRefusal(input)) return input;
+      blocks.push(this.#forms.toolUse(this.#callId(call.id), call.function.name, input));
+    }
+    return blocks;
+  }
+
+  /** Ids must not occur twice; some servers number their calls anew in each answer. */
+  #callId(id: string): string {
+    let own = toolId(id);
+    for (let again = 2; this.#used.has(own); again++) own = toolId(`${id}#${again}`);
+    this.#used.add(own);
+    this.#ids.set(id, own);
+    return own;
+  }
+
+  #result(message: ChatMessage, param: string): Refusal | null {
+    const blocks = this.#blocks(message.content, param, true);
+    if (isRefusal(blocks)) return blocks;
+    const id = message.tool_call_id ?? "";
+    this.#turn("user").results.push(this.#forms.toolResult(this.#ids.get(id) ?? toolId(id), blocks));
+    return null;
+  }
+
+  #blocks(content: ChatMessage["content"], param: string, media: boolean): JsonObject[] | Refusal {
+    if (content === null || content === undefined) return [];
+    if (typeof content === "string") return isBlank(content) ? [] : [this.#forms.text(content)];
+    const blocks: JsonObject[] = [];
+    for (const [at, part] of content.entries()) {
+      const block = this.#part(part, `${param}.content[${at}]`, media);
+      if (block === null) continue;
+      if (isRefusal(block)) return block;
+      blocks.push(block);
+    }
+    return blocks;
+  }
+
+  #part(part: ContentPart, param: string, media: boolean): JsonObject | Refusal | null {
+    if (part.type === "text") return isBlank(part.text) ? null : this.#forms.text(part.text);
+    if (part.type === "refusal") return isBlank(part.refusal) ? null : this.#forms.text(part.refusal);
+    if (media && part.type === "image_url") return this.#image(part, param);
+    if (media && part.type === "file") return this.#forms.file(part, `${param}.file`);
+    return refusal(`${param}.type`, `A part of type ${String(part.type).slice(0, 64)} can't be translated here for the provider of this model. Leave it out.`);
+  }
+
+  #image(part: ImagePart, param: string): JsonObject | Refusal {
+    if ((part.image_url.detail ?? "auto") !== "auto") this.#dropped.add("image_url.detail");
+    return this.#forms.image(part, `${param}.image_url.url`);
+  }
+}
+
+export function turnsOf(messages: readonly ChatMessage[], forms: BlockForms): Conversation | Refusal {
+  const turns = new Turns(forms);
+  for (const [at, message] of messages.entries()) {
+    const refused = turns.message(message, `messages[${at}]`, at === messages.length - 1);
+    if (refused) return refused;
+  }
+  return turns.close();
+}

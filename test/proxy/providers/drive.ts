@@ -1,0 +1,93 @@
+/** A provider as the pipeline calls it, without a network. */
+import { Buffer } from "node:buffer";
+import {
+  type ChatReply,
+  type ChatRequest,
+  isRefusal,
+  type JsonObject,
+  type ProviderError,
+  type Refusal,
+  type StreamEvent,
+} from "../../../proxy/dialects/canonical.ts";
+import type { AuthEnvironment, ChatCall, ChatStreamDecoder, Provider, ProviderAccount, ProviderModel } from "../../../proxy/providers/provider.ts";
+
+export interface Setting {
+  endpoint?: string;
+  upstream?: string;
+  options?: Record<string, string>;
+  credentials?: Record<string, string>;
+  maxOutputTokens?: number;
+  stream?: boolean;
+}
+
+export function accountOf({ endpoint = "https://upstream.test", options = {}, credentials = {} }: Setting): ProviderAccount {
+  const url = new URL(endpoint);
+  return {
+    config: {
+      id: "default/under-test",
+      type: "UnderTest",
+      endpoint,
+      allowPrivateEndpoint: false,
+      credentials: {},
+      options,
+      region: null,
+      models: {},
+      unsupportedParameters: "Drop",
+      timeouts: { connectMs: 1, responseMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },
+      retry: { attempts: 1, initialDelayMs: 1, maxDelayMs: 1, multiplier: 1, jitter: 0 },
+      circuitBreaker: { failureThreshold: 1, successThreshold: 1, openForMs: 1, halfOpenRequests: 1 },
+      quota: { requestsPerMinute: null, tokensPerMinute: null },
+    },
+    origin: url.origin,
+    basePath: url.pathname.replace(/\/+$/, ""),
+    credentials,
+  };
+}
+
+export function modelOf({ upstream = "model-1", maxOutputTokens }: Setting): ProviderModel {
+  return { name: "m", config: { upstream, sunset: null, price: null, maxOutputTokens: maxOutputTokens ?? null, contextTokens: null } };
+}
+
+export const hello = { role: "user", content: "Hi" } as const;
+
+export function call(provider: Provider, request: Partial<ChatRequest>, setting: Setting = {}): ChatCall | Refusal {
+  const whole: ChatRequest = { model: "m", messages: [hello], ...request };
+  const made = provider.chat?.(whole, accountOf(setting), modelOf(setting), { stream: setting.stream ?? false, deadlineMs: 60_000 });
+  if (made === undefined) throw new Error("the provider has no chat");
+  return made;
+}
+
+export function accepted(provider: Provider, request: Partial<ChatRequest>, setting: Setting = {}): ChatCall & { json: JsonObject } {
+  const made = call(provider, request, setting);
+  if (isRefusal(made)) throw new Error(`refused: ${made.message}`);
+  return Object.assign(made, { json: JSON.parse(made.body) as JsonObject });
+}
+
+export function isReply(answer: ChatReply | ProviderError): answer is ChatReply {
+  return "choices" in answer;
+}
+
+/** All events of a stream that is cut at these places. */
+export function events(decoder: ChatStreamDecoder, bytes: Uint8Array, cuts: readonly number[] = []): StreamEvent[] {
+  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
+  const out: StreamEvent[] = [];
+  let from = 0;
+  for (const to of [...places, bytes.length]) {
+    // A copy that is wiped, so that a decoder which holds on to a read's memory is found out.
+    const read = Buffer.from(bytes.subarray(from, to));
+    out.push(...decoder.push(read));
+    read.fill(0);
+    from = to;
+  }
+  out.push(...decoder.end());
+  return out;
+}
+
+export const deltas = (all: readonly StreamEvent[]): JsonObject[] => all.flatMap((event) => (event.kind === "delta" ? [{ ...event.delta }] : []));
+
+export const environment = (nowMs: number): AuthEnvironment => ({
+  nowMs: () => nowMs,
+  token: () => Promise.reject(new Error("no token is needed")),
+  forget: () => undefined,
+  send: () => Promise.reject(new Error("nothing is sent")),
+});
