@@ -11,6 +11,7 @@ import type { ClusterSource } from "./cluster/source.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+import { priceTable } from "./prices/table.ts";
 import type { OperatorSettings } from "./settings.ts";
 
 export interface Reconciler {
@@ -38,6 +39,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       settings: { proxy: { maxBodyBytes: settings.maxBodyBytes }, sharingNamespaces: settings.sharingNamespaces },
       previous: publisher.previous(),
       nowMs: context.nowMs(),
+      prices: priceTable(new Date(context.nowMs())),
     },
     capabilities,
   );

@@ -8,6 +8,9 @@ import type { WorldObject } from "../compile/world.ts";
 import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
+/** Conditions that are True when something is wrong. */
+const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown"]);
+
 export interface Transition {
   condition: Condition;
   /** false: normal. true: something is wrong. */
@@ -20,7 +23,7 @@ export function transitions(before: readonly Condition[], after: readonly Condit
     const old = before.find((one) => one.type === condition.type);
     const pending = condition.reason === "Pending" || (condition.type === "Expired" && condition.status === "False");
     if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
-    const warning = (condition.status === "False") !== (condition.type === "Expired");
+    const warning = (condition.status === "False") !== abnormal.has(condition.type);
     // A new object that is simply fine is told of once, by Programmed.
     if (old === undefined && !warning && condition.type !== "Programmed") return [];
     return [{ condition, warning }];

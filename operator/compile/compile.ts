@@ -39,6 +39,14 @@ function fallBack<T extends { id: string }>(verdict: Verdict, previous: Readonly
   verdict.live = "lastGood";
 }
 
+/** An unknown price is never silently nothing: the status names the models that have none. */
+function unpriced(provider: ProviderConfig): Verdict["conditions"] {
+  const without = Object.keys(provider.models).filter((name) => provider.models[name]?.price === null);
+  if (without.length === 0) return [];
+  const names = `${without.slice(0, 16).join(", ")}${without.length > 16 ? ` and ${without.length - 16} more` : ""}`;
+  return [{ type: "PriceUnknown", status: "True", reason: "PriceUnknown", message: `no price is known for ${names}; set price in spec.models` }];
+}
+
 function compileProviders(
   input: CompileInput,
   capabilities: Readonly<Record<string, Capabilities>>,
@@ -53,7 +61,7 @@ function compileProviders(
     const declared = capabilities[object.spec.type];
     if (declared === undefined) verdict.accepted.push(problem("Unsupported", `this version has no provider type ${object.spec.type}`, ["spec", "type"]));
     else {
-      const compiled = compileProvider(object, declared, input.world);
+      const compiled = compileProvider(object, declared, input.world, input.prices);
       verdict.accepted = compiled.accepted;
       verdict.resolvedRefs = compiled.resolvedRefs;
       if (![...compiled.accepted, ...compiled.resolvedRefs].some(isError)) {
@@ -66,6 +74,7 @@ function compileProviders(
   for (const verdict of all) {
     if (verdict.live === "none") fallBack(verdict, previous, live);
     const serving = live.get(idOf(verdict.meta));
+    if (serving) verdict.conditions.push(...unpriced(serving));
     verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
   }
   verdicts.push(...all);

@@ -6,7 +6,7 @@ import { credentialName } from "../../proxy/config/names.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
-import type { World } from "./world.ts";
+import type { CompileInput, World } from "./world.ts";
 
 type ModelSpec = LLMProviderSpec["models"][number];
 
@@ -26,11 +26,13 @@ function priceOf(spec: ModelSpec["price"]): Price | null {
   };
 }
 
-function modelOf(spec: ModelSpec): ModelConfig {
+/** The object's own price, else the published one, else none. */
+function modelOf(spec: ModelSpec, published: (upstream: string) => Price | null): ModelConfig {
+  const upstream = spec.upstream ?? spec.name;
   return {
-    upstream: spec.upstream ?? spec.name,
+    upstream,
     sunset: spec.sunset ?? null,
-    price: priceOf(spec.price),
+    price: priceOf(spec.price) ?? published(upstream),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
   };
@@ -127,8 +129,10 @@ export interface CompiledProvider {
   resolvedRefs: Problem[];
 }
 
-export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World): CompiledProvider {
+export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World, prices: CompileInput["prices"]): CompiledProvider {
   const { spec } = provider;
+  const source = capabilities.pricesFrom;
+  const published = (upstream: string): Price | null => (source === null ? null : (prices?.(source, upstream) ?? null));
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const names = spec.models.map((model) => model.name);
@@ -145,7 +149,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     credentials: credentialsOf(provider, capabilities, world, resolvedRefs),
     options,
     region: spec.region ?? null,
-    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model)])),
+    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, published)])),
     unsupportedParameters: spec.unsupportedParameters,
     timeouts: {
       connectMs: durationMs(timeouts.connect),

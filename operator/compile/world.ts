@@ -1,6 +1,6 @@
 /** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
-import type { RenderedConfig, Settings } from "../../proxy/config/schema.ts";
+import type { Price, RenderedConfig, Settings } from "../../proxy/config/schema.ts";
 
 export interface ObjectMeta {
   name: string;
@@ -53,6 +53,8 @@ export interface CompileInput {
   /** What is published now, from which an object that became invalid keeps its last good form. */
   previous: RenderedConfig | null;
   nowMs: number;
+  /** Published price of a provider's model by its upstream name; absent: only prices that objects give. */
+  prices?: (provider: string, upstreamModel: string) => Price | null;
 }
 
 export type ObjectRef = `${Kind}/${string}/${string}`;

@@ -3,6 +3,7 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig, Settings } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
+import { priceTable } from "../prices/table.ts";
 import { type FolderWorld, type Place, readFolder } from "./read.ts";
 
 export interface Finding extends Place {
@@ -45,7 +46,10 @@ export async function compileFolder(
   nowMs: number,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
-  const compiled = compile({ world: folder.world, settings: { proxy: defaultProxySettings, sharingNamespaces: "*" }, previous, nowMs }, capabilities);
+  const compiled = compile(
+    { world: folder.world, settings: { proxy: defaultProxySettings, sharingNamespaces: "*" }, previous, nowMs, prices: priceTable(new Date(nowMs)) },
+    capabilities,
+  );
   return { compiled, folder, findings: findingsOf(folder, compiled) };
 }
 
