@@ -1,0 +1,20 @@
+/** Google's Gemini API in its own format (https://ai.google.dev/api); Vertex AI, which differs in paths and credentials, is another thing. */
+import type { Provider } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { geminiEmbeddings } from "./embeddings.ts";
+import { decodeGeminiError } from "./failure.ts";
+import { geminiChat } from "./request.ts";
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: () => null,
+  authorize(outgoing, account) {
+    // In a header and not in the query, which ends up in logs.
+    const key = account.credentials["apiKey"];
+    if (key !== undefined) outgoing.headers["x-goog-api-key"] = key;
+    return outgoing;
+  },
+  chat: (request, account, model, options) => geminiChat(request, account, model, options),
+  embeddings: geminiEmbeddings,
+  decodeError: decodeGeminiError,
+};

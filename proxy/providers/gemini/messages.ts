@@ -1,0 +1,156 @@
+/**
+ * Messages → `contents` and `systemInstruction` (https://ai.google.dev/api/generate-content). Gemini pairs a call with its
+ * result by position, wants all results of a turn in one content of their own, and calls them by the function's name,
+ * which OpenAI's tool messages don't have.
+ */
+import { type ChatMessage, isRefusal, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import { partsOf, textOf } from "./parts.ts";
+import { isShallow } from "./reply.ts";
+import { escapeSignature, withoutSignature } from "./signature.ts";
+
+export interface Contents {
+  systemInstruction: JsonObject | null;
+  contents: JsonObject[];
+}
+
+interface Content {
+  role: "user" | "model";
+  parts: JsonObject[];
+  /** Results of tools stand alone. */
+  results: boolean;
+}
+
+/** A call of the last assistant's turn, and its result when it came. */
+interface Pending {
+  id: string;
+  name: string;
+  response: JsonObject | null;
+}
+
+function parsedObject(text: string): JsonObject | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && isShallow(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+class Conversation {
+  readonly #system: string[] = [];
+  readonly #contents: Content[] = [];
+  readonly #dropped: Set<string>;
+  #pending: Pending[] = [];
+
+  constructor(dropped: Set<string>) {
+    this.#dropped = dropped;
+  }
+
+  add(message: ChatMessage, param: string): Refusal | null {
+    if (message.name !== undefined && message.role !== "tool") this.#dropped.add("messages.name");
+    if (message.role !== "tool") this.#flush();
+    switch (message.role) {
+      case "system":
+      case "developer":
+        return this.#instruct(message, param);
+      case "user":
+        return this.#user(message, param);
+      case "assistant":
+        return this.#assistant(message, param);
+      case "tool":
+        return this.#result(message, param);
+      default:
+        return refusal(`${param}.role`, "Gemini has no form for function messages. Use `tool_calls` and the role tool.");
+    }
+  }
+
+  #instruct(message: ChatMessage, param: string): Refusal | null {
+    const text = textOf(message.content, `${param}.content`);
+    if (typeof text !== "string") return text;
+    if (text !== "") this.#system.push(text);
+    return null;
+  }
+
+  #user(message: ChatMessage, param: string): Refusal | null {
+    const parts = partsOf(message.content, `${param}.content`, this.#dropped);
+    if (isRefusal(parts)) return parts;
+    this.#push("user", parts.length > 0 ? parts : [{ text: " " }]);
+    return null;
+  }
+
+  #assistant(message: ChatMessage, param: string): Refusal | null {
+    const parts = partsOf(message.content, `${param}.content`, this.#dropped);
+    if (isRefusal(parts)) return parts;
+    if (message.refusal) parts.push({ text: message.refusal });
+    for (const [at, call] of (message.tool_calls ?? []).entries()) {
+      const part = this.#call(call, `${param}.tool_calls[${at}]`);
+      if (isRefusal(part)) return part;
+      parts.push(part);
+    }
+    if (parts.length > 0) this.#push("model", parts);
+    return null;
+  }
+
+  #call(call: ToolCall, param: string): JsonObject | Refusal {
+    const text = call.function.arguments;
+    const args = text.trim() === "" ? {} : parsedObject(text);
+    if (args === null) return refusal(`${param}.function.arguments`, `\`${param}.function.arguments\` must be a JSON object.`, "invalid_value");
+    const { id, signature } = withoutSignature(call.id);
+    this.#pending.push({ id: call.id, name: call.function.name, response: null });
+    return { functionCall: { id, name: call.function.name, args }, ...(signature === null ? {} : { thoughtSignature: signature }) };
+  }
+
+  #result(message: ChatMessage, param: string): Refusal | null {
+    const text = textOf(message.content, `${param}.content`);
+    if (typeof text !== "string") return text;
+    const call = this.#pending.find((one) => one.response === null && one.id === message.tool_call_id);
+    if (call === undefined) {
+      return refusal(`${param}.tool_call_id`, `\`${param}.tool_call_id\` answers no call of the assistant's message before it.`, "invalid_value");
+    }
+    // A result that is no object has no form of its own; `output` is the key that the API's reference names for it.
+    call.response = parsedObject(text) ?? { output: text };
+    return null;
+  }
+
+  /** Results in the order of their calls, whatever the order in which they came. */
+  #flush(): void {
+    const answered = this.#pending.filter((one) => one.response !== null);
+    this.#pending = [];
+    if (answered.length === 0) return;
+    const parts = answered.map(({ id, name, response }) => ({ functionResponse: { id: withoutSignature(id).id, name, response } }));
+    this.#contents.push({ role: "user", parts, results: true });
+  }
+
+  #push(role: "user" | "model", parts: JsonObject[]): void {
+    const last = this.#contents.at(-1);
+    if (last?.role === role && !last.results) last.parts.push(...parts);
+    else this.#contents.push({ role, parts: [...parts], results: false });
+  }
+
+  finish(needsSignatures: boolean): Contents {
+    this.#flush();
+    if (this.#contents.length === 0) this.#push("user", [{ text: " " }]);
+    if (needsSignatures) for (const content of this.#contents) sign(content);
+    return {
+      systemInstruction: this.#system.length === 0 ? null : { parts: this.#system.map((text) => ({ text })) },
+      contents: this.#contents.map(({ role, parts }) => ({ role, parts })),
+    };
+  }
+}
+
+/** Of calls made together only the first bears a signature, and Gemini 3 refuses the turn when it is missing. */
+function sign(content: Content): void {
+  const first = content.parts.find((part) => part["functionCall"] !== undefined);
+  if (first !== undefined && first["thoughtSignature"] === undefined) first["thoughtSignature"] = escapeSignature;
+}
+
+/** `needsSignatures`: the model refuses function calls without one. */
+export function contentsOf(messages: readonly ChatMessage[], needsSignatures: boolean, dropped: Set<string>): Contents | Refusal {
+  const conversation = new Conversation(dropped);
+  for (const [at, message] of messages.entries()) {
+    const found = conversation.add(message, `messages[${at}]`);
+    if (found) return found;
+  }
+  return conversation.finish(needsSignatures);
+}

@@ -1,0 +1,63 @@
+/** Content parts → Gemini's `parts` (https://ai.google.dev/api/caching#Part). */
+import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+
+const dataUri = /^data:([^;,]+)((?:;[^;,]+)*);base64,(.*)$/s;
+
+/** Types that OpenAI's clients send and Gemini knows by another name. */
+const mimeTypes: Readonly<Record<string, string>> = { "image/jpg": "image/jpeg" };
+/** https://ai.google.dev/gemini-api/docs/audio */
+const audioTypes: Readonly<Record<string, string>> = { wav: "audio/wav", mp3: "audio/mp3" };
+
+function inline(url: string, param: string, words: string): JsonObject | Refusal {
+  const found = dataUri.exec(url);
+  const mimeType = found?.[1]?.toLowerCase();
+  if (found === null || mimeType === undefined) return refusal(param, words);
+  return { inlineData: { mimeType: mimeTypes[mimeType] ?? mimeType, data: found[3] ?? "" } };
+}
+
+type Read<T extends ContentPart> = (part: T, param: string, dropped: Set<string>) => JsonObject | Refusal;
+
+const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
+  text: (part) => ({ text: part.text }),
+  refusal: (part) => ({ text: part.refusal }),
+  image_url: (part, param, dropped) => {
+    if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") dropped.add("image_url.detail");
+    const words = "Gemini fetches no images from the web. Send the image as a data URI (`data:image/png;base64,…`).";
+    return inline(part.image_url.url, `${param}.image_url.url`, words);
+  },
+  input_audio: (part, param) => {
+    const { format, data } = part.input_audio;
+    const mimeType = Object.hasOwn(audioTypes, format) ? audioTypes[format] : undefined;
+    if (mimeType === undefined) return refusal(`${param}.input_audio.format`, "Gemini takes audio as wav or mp3.");
+    return { inlineData: { mimeType, data } };
+  },
+  file: (part, param) => {
+    const words = "Gemini has no access to OpenAI's files. Send the file itself as a data URI in `file_data`.";
+    return inline(part.file.file_data ?? "", `${param}.file`, words);
+  },
+};
+
+function readPart(part: ContentPart, param: string, dropped: Set<string>): JsonObject | Refusal {
+  const read = readers[part.type] as Read<ContentPart> | undefined;
+  return read ? read(part, param, dropped) : refusal(`${param}.type`, "Gemini has no form for this kind of content.");
+}
+
+/** Empty texts are left out: Gemini refuses them. */
+export function partsOf(content: string | ContentPart[] | null | undefined, param: string, dropped: Set<string>): JsonObject[] | Refusal {
+  if (typeof content === "string") return content === "" ? [] : [{ text: content }];
+  const parts: JsonObject[] = [];
+  for (const [at, one] of (content ?? []).entries()) {
+    const part = readPart(one, `${param}[${at}]`, dropped);
+    if (isRefusal(part)) return part;
+    if (part["text"] !== "") parts.push(part);
+  }
+  return parts;
+}
+
+/** For places that hold text only. */
+export function textOf(content: string | ContentPart[] | null | undefined, param: string): string | Refusal {
+  if (typeof content === "string") return content;
+  const other = (content ?? []).findIndex((part) => part.type !== "text");
+  if (other >= 0) return refusal(`${param}[${other}]`, "Gemini takes only text here.");
+  return (content ?? []).map((part) => (part.type === "text" ? part.text : "")).join("");
+}

@@ -1,0 +1,160 @@
+/** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
+import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import { callId, type NewId, withSignature } from "./signature.ts";
+
+export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
+const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
+export const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+
+/** Deeper JSON can be parsed but not written again: `JSON.stringify` runs out of stack at a few thousand levels. */
+export function isShallow(value: unknown, levels = 256): boolean {
+  if (value === null || typeof value !== "object") return true;
+  return levels > 0 && Object.values(value).every((one) => isShallow(one, levels - 1));
+}
+
+/** `promptTokenCount` includes what came from the cache; `candidatesTokenCount` leaves thoughts out. */
+export function usageOf(usage: unknown): Usage | null {
+  if (!isObject(usage)) return null;
+  const reasoning = count(usage["thoughtsTokenCount"]);
+  return {
+    prompt: count(usage["promptTokenCount"]) + count(usage["toolUsePromptTokenCount"]),
+    cachedPrompt: count(usage["cachedContentTokenCount"]),
+    cacheWrite: 0,
+    completion: count(usage["candidatesTokenCount"]) + reasoning,
+    reasoning,
+    estimated: false,
+  };
+}
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  STOP: "stop",
+  MAX_TOKENS: "length",
+  SAFETY: "content_filter",
+  RECITATION: "content_filter",
+  BLOCKLIST: "content_filter",
+  PROHIBITED_CONTENT: "content_filter",
+  SPII: "content_filter",
+  LANGUAGE: "content_filter",
+  IMAGE_SAFETY: "content_filter",
+  IMAGE_PROHIBITED_CONTENT: "content_filter",
+  IMAGE_RECITATION: "content_filter",
+};
+
+/** The model broke off: there is no answer to show. */
+const failedReasons: ReadonlySet<string> = new Set([
+  "MALFORMED_FUNCTION_CALL",
+  "UNEXPECTED_TOOL_CALL",
+  "TOO_MANY_TOOL_CALLS",
+  "MALFORMED_RESPONSE",
+  "MISSING_THOUGHT_SIGNATURE",
+]);
+
+/** Null where it is none of those that mean failure. */
+export function finishFailure(native: unknown): string | null {
+  return typeof native === "string" && failedReasons.has(native) ? `The model's answer could not be used (${native}). Try again.` : null;
+}
+
+export function finishReason(native: string, calledTools: boolean): FinishReason {
+  const known = Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return calledTools && (known ?? "stop") === "stop" ? "tool_calls" : (known ?? "stop");
+}
+
+/** The provider's own word where it says more than ours. */
+export function nativeWord<Name extends string>(native: string, reason: FinishReason, name: Name): { [N in Name]?: string } {
+  return native.toLowerCase() === reason ? {} : ({ [name]: native } as { [N in Name]?: string });
+}
+
+function failed(code: ProviderError["code"], message: string): ProviderError {
+  return { class: "ServerError", code, message, param: null, retryAfterMs: null, upstreamStatus: 200 };
+}
+
+/** Function calls come whole. */
+export function toolCall(call: JsonObject, signature: unknown, seen: Set<string>, newId: NewId): ToolCall {
+  const id = withSignature(callId(call["id"], seen, newId), signature);
+  return { id, type: "function", function: { name: text(call["name"]) ?? "", arguments: JSON.stringify(call["args"] ?? {}) } };
+}
+
+interface LogprobToken {
+  token: string;
+  logprob: number;
+  bytes: null;
+}
+
+function logprobToken(raw: unknown): LogprobToken {
+  const one = isObject(raw) ? raw : {};
+  return { token: text(one["token"]) ?? "", logprob: typeof one["logProbability"] === "number" ? one["logProbability"] : 0, bytes: null };
+}
+
+/** `logprobsResult` → OpenAI's `logprobs`: the chosen tokens and, step by step, what else was likely. */
+export function logprobsOf(result: unknown): JsonObject | undefined {
+  if (!isObject(result) || !Array.isArray(result["chosenCandidates"])) return undefined;
+  const steps = Array.isArray(result["topCandidates"]) ? (result["topCandidates"] as unknown[]) : [];
+  const content = (result["chosenCandidates"] as unknown[]).map((chosen, at) => {
+    const step = steps[at];
+    return { ...logprobToken(chosen), top_logprobs: objects(isObject(step) ? step["candidates"] : []).map(logprobToken) };
+  });
+  return { content, refusal: null };
+}
+
+export function partsOf(candidate: JsonObject): JsonObject[] {
+  return isObject(candidate["content"]) ? objects(candidate["content"]["parts"]) : [];
+}
+
+export function indexOf(candidate: JsonObject): number {
+  // The first has no index: the API leaves zeros out.
+  return Number.isSafeInteger(candidate["index"]) && (candidate["index"] as number) >= 0 ? (candidate["index"] as number) : 0;
+}
+
+function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, newId: NewId): ChatChoice {
+  const parts = partsOf(candidate);
+  const texts = (thought: boolean): string =>
+    parts
+      .filter((part) => (part["thought"] === true) === thought)
+      .map((part) => text(part["text"]) ?? "")
+      .join("");
+  const calls = parts.flatMap((part) => (isObject(part["functionCall"]) ? [toolCall(part["functionCall"], part["thoughtSignature"], seen, newId)] : []));
+  const native = text(candidate["finishReason"]) ?? "STOP";
+  const reason = finishReason(native, calls.length > 0);
+  const content = texts(false);
+  const reasoning = texts(true);
+  const logprobs = logprobsOf(candidate["logprobsResult"]);
+  return {
+    index: at,
+    message: {
+      role: "assistant",
+      content: content === "" && (calls.length > 0 || reason === "content_filter") ? null : content,
+      ...(calls.length > 0 ? { tool_calls: calls } : {}),
+      ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+    },
+    ...(logprobs === undefined ? {} : { logprobs }),
+    finish_reason: reason,
+    ...nativeWord(native, reason, "native_finish_reason"),
+  };
+}
+
+/** The prompt was refused: there are no candidates, only the reason. */
+export function blockReason(body: JsonObject): string | null {
+  return isObject(body["promptFeedback"]) ? text(body["promptFeedback"]["blockReason"]) : null;
+}
+
+function blocked(native: string): ChatChoice {
+  return { index: 0, message: { role: "assistant", content: null }, finish_reason: "content_filter", native_finish_reason: native };
+}
+
+export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | ProviderError {
+  if (!isObject(body) || !isShallow(body)) return failed("upstream_invalid_response", "The provider's answer could not be read.");
+  const candidates = objects(body["candidates"]);
+  const reason = blockReason(body);
+  if (candidates.length === 0 && reason === null) return failed("upstream_invalid_response", "The provider's answer has no content.");
+  const failure = candidates.map((one) => finishFailure(one["finishReason"])).find((found) => found !== null);
+  if (failure != null) return failed("upstream_error", failure);
+  const seen = new Set<string>();
+  return {
+    id: text(body["responseId"]) ?? "",
+    created: 0,
+    model: text(body["modelVersion"]) ?? "",
+    choices: candidates.length === 0 ? [blocked(reason ?? "")] : candidates.map((one, at) => decodeCandidate(one, at, seen, newId)),
+    usage: usageOf(body["usageMetadata"]),
+  };
+}

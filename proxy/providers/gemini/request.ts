@@ -1,0 +1,126 @@
+/** Canonical chat → generateContent (https://ai.google.dev/api/generate-content). */
+import { type ChatRequest, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { contentsOf } from "./messages.ts";
+import { decodeGeminiReply } from "./reply.ts";
+import { type NewId, randomCallId } from "./signature.ts";
+import { geminiChatDecoder } from "./stream.ts";
+import { type Thinking, thinkingConfig, thinkingOf } from "./thinking.ts";
+import { formatMembers, type SchemaForm, toolMembers } from "./tools.ts";
+
+/** OpenAI's name → generationConfig's, where the value stays. */
+const renamed = {
+  temperature: "temperature",
+  top_p: "topP",
+  n: "candidateCount",
+  seed: "seed",
+  presence_penalty: "presencePenalty",
+  frequency_penalty: "frequencyPenalty",
+} as const;
+
+const read: ReadonlySet<string> = new Set([
+  ...Object.keys(renamed),
+  "model",
+  "messages",
+  "stream",
+  "stream_options",
+  "max_tokens",
+  "max_completion_tokens",
+  "stop",
+  "logprobs",
+  "top_logprobs",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "response_format",
+  "reasoning_effort",
+  "modalities",
+]);
+
+const maxStops = 5;
+
+/** Nothing is lost where the value says what holds anyway. */
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === false || (isObject(value) && Object.keys(value).length === 0);
+}
+
+/** `models/x` and `tunedModels/x` are names too; the id stays one segment of the path. */
+export function modelPath(upstream: string): string {
+  const found = /^(models|tunedModels)\/(.+)$/s.exec(upstream);
+  return `${found?.[1] ?? "models"}/${encodeURIComponent(found?.[2] ?? upstream)}`;
+}
+
+function sampling(request: ChatRequest): JsonObject | Refusal {
+  const out: JsonObject = {};
+  for (const [from, to] of Object.entries(renamed)) if (request[from] != null) out[to] = request[from];
+  const limit = request.max_completion_tokens ?? request.max_tokens;
+  if (limit != null) out["maxOutputTokens"] = limit;
+  const stops = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
+  if (stops.length > maxStops) return refusal("stop", `Gemini takes at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
+  if (stops.length > 0) out["stopSequences"] = stops;
+  if (request.logprobs === true) {
+    out["responseLogprobs"] = true;
+    if (request.top_logprobs != null && request.top_logprobs > 0) out["logprobs"] = request.top_logprobs;
+  }
+  return out;
+}
+
+interface Target {
+  model: string;
+  thinking: Thinking;
+  schemas: SchemaForm;
+}
+
+function generationConfig(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
+  const config = sampling(request);
+  if (isRefusal(config)) return config;
+  const format = formatMembers(request, target.schemas);
+  if (isRefusal(format)) return format;
+  const effort = request.reasoning_effort;
+  const thinking = effort == null ? null : thinkingConfig(target.model, target.thinking, effort);
+  if (thinking !== null && isRefusal(thinking)) return thinking;
+  if (effort != null && thinking === null) dropped.add("reasoning_effort");
+  return { ...config, ...format, ...(thinking === null ? {} : { thinkingConfig: thinking }) };
+}
+
+export function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
+  for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
+  const conversation = contentsOf(request.messages, target.thinking === "Level", dropped);
+  if (isRefusal(conversation)) return conversation;
+  const tools = toolMembers(request, target.schemas, dropped);
+  if (isRefusal(tools)) return tools;
+  const config = generationConfig(request, target, dropped);
+  if (isRefusal(config)) return config;
+  return {
+    contents: conversation.contents,
+    ...(conversation.systemInstruction === null ? {} : { systemInstruction: conversation.systemInstruction }),
+    ...tools,
+    ...(Object.keys(config).length === 0 ? {} : { generationConfig: config }),
+  };
+}
+
+/** `newId` makes ids for tool calls. */
+export function geminiChat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+  newId: NewId = randomCallId,
+): ChatCall | Refusal {
+  const path = modelPath(model.config.upstream);
+  const name = model.config.upstream.replace(/^models\//, "");
+  const { schemas, thinking } = account.config.options;
+  const target: Target = { model: name, thinking: thinkingOf(name, thinking), schemas: schemas === "OpenApi" ? "OpenApi" : "JsonSchema" };
+  const dropped = new Set<string>();
+  const body = generateBody(request, target, dropped);
+  if (isRefusal(body)) return body;
+  return {
+    // Without alt=sse a stream is one JSON array.
+    path: `${account.basePath}/${path}:${options.stream ? "streamGenerateContent?alt=sse" : "generateContent"}`,
+    body: JSON.stringify(body),
+    dropped: [...dropped],
+    decodeReply: (reply) => decodeGeminiReply(reply, newId),
+    decoder: () => geminiChatDecoder(newId),
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * streamGenerateContent with alt=sse → events. Each frame is a partial answer; there is no end marker, usage is
+ * cumulative and on any frame, and STOP may come frames after the call that it belongs to. So finishes, usage and end
+ * are told when the upstream closes.
+ */
+import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import type { SseFrame } from "../../wire/sse.ts";
+import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
+import { decodeStreamError } from "./failure.ts";
+import { blockReason, finishFailure, finishReason, indexOf, isShallow, logprobsOf, nativeWord, objects, partsOf, text, toolCall, usageOf } from "./reply.ts";
+import type { NewId } from "./signature.ts";
+
+interface Candidate {
+  calls: number;
+  native: string | null;
+}
+
+class GeminiStream {
+  readonly #newId: NewId;
+  readonly #candidates = new Map<number, Candidate>();
+  readonly #seen = new Set<string>();
+  #started = false;
+  #usage: unknown = null;
+  #blocked: string | null = null;
+
+  constructor(newId: NewId) {
+    this.#newId = newId;
+  }
+
+  frame(frame: SseFrame, emit: Emit): void {
+    if (frame.data.trim() === "") return;
+    const body: unknown = JSON.parse(frame.data);
+    const one: unknown = Array.isArray(body) ? body[0] : body;
+    if (!isObject(one) || !isShallow(one)) emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+    else if (one["error"] !== undefined) this.#fail(() => emit({ kind: "error", error: decodeStreamError(one) }), emit);
+    else this.#body(one, emit);
+  }
+
+  #body(body: JsonObject, emit: Emit): void {
+    if (isObject(body["usageMetadata"])) this.#usage = body["usageMetadata"];
+    this.#blocked ??= blockReason(body);
+    if (!this.#started) emit({ kind: "start", id: text(body["responseId"]), model: text(body["modelVersion"]) });
+    this.#started = true;
+    for (const one of objects(body["candidates"])) this.#candidate(one, emit);
+  }
+
+  #candidate(raw: JsonObject, emit: Emit): void {
+    const choice = indexOf(raw);
+    const candidate = this.#candidates.get(choice) ?? { calls: 0, native: null };
+    this.#candidates.set(choice, candidate);
+    const logprobs = logprobsOf(raw["logprobsResult"]);
+    const deltas = partsOf(raw).flatMap((part) => this.#delta(part, candidate));
+    // What was likely belongs to the frame, not to one of its parts.
+    if (logprobs !== undefined) emit({ kind: "delta", choice, delta: deltas.shift() ?? {}, logprobs });
+    for (const delta of deltas) emit({ kind: "delta", choice, delta });
+    const failure = finishFailure(raw["finishReason"]);
+    if (failure !== null) this.#fail(() => emit(streamFailure("upstream_error", failure)), emit);
+    candidate.native = text(raw["finishReason"]) ?? candidate.native;
+  }
+
+  #delta(part: JsonObject, candidate: Candidate): ChatDelta[] {
+    if (isObject(part["functionCall"])) {
+      const call = toolCall(part["functionCall"], part["thoughtSignature"], this.#seen, this.#newId);
+      return [{ tool_calls: [{ index: candidate.calls++, ...call }] }];
+    }
+    const words = text(part["text"]);
+    if (words === null) return [];
+    return [part["thought"] === true ? { reasoning_content: words } : { content: words }];
+  }
+
+  /** What was used is billed even where the answer fails. */
+  #fail(tell: () => void, emit: Emit): void {
+    this.#tellUsage(emit);
+    tell();
+  }
+
+  #tellUsage(emit: Emit): void {
+    const usage = usageOf(this.#usage);
+    this.#usage = null;
+    if (usage !== null) emit({ kind: "usage", usage });
+  }
+
+  close(emit: Emit): void {
+    if (this.#blocked !== null && this.#candidates.size === 0) this.#candidates.set(0, { calls: 0, native: null });
+    const whole = this.#candidates.size > 0 && [...this.#candidates.values()].every((one) => (one.native ?? this.#blocked) !== null);
+    if (whole) for (const [choice, one] of this.#candidates) this.#finish(choice, one, emit);
+    this.#tellUsage(emit);
+    if (whole) emit({ kind: "end" });
+  }
+
+  #finish(choice: number, { calls, native }: Candidate, emit: Emit): void {
+    const reason = native === null ? "content_filter" : finishReason(native, calls > 0);
+    emit({ kind: "finish", choice, reason, ...nativeWord(native ?? this.#blocked ?? "", reason, "native") });
+  }
+}
+
+export function geminiChatDecoder(newId: NewId): ChatStreamDecoder {
+  const stream = new GeminiStream(newId);
+  return sseChatDecoder(
+    (frame, emit) => stream.frame(frame, emit),
+    (emit) => stream.close(emit),
+  );
+}
