@@ -61,6 +61,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Models", type: "integer", jsonPath: ".status.models", description: "How many models it serves." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      conditionColumn("Healthy"),
       { name: "Endpoint", type: "string", jsonPath: ".status.endpoint", description: "Base URL in use.", priority: 1 },
       why,
       age,

@@ -2,9 +2,11 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Gateway } from "./pipeline/serve.ts";
-import type { AuthEnvironment } from "./providers/provider.ts";
+import { type AuthEnvironment, upstreamAddress } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { createRouting, type OwnedRouting } from "./routing/create.ts";
+import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
+import { prober } from "./routing/probe.ts";
 import { statusServer, type TrafficState, trafficServer } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
@@ -41,11 +43,14 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
   };
 }
 
-function gatewayOf(settings: ProxySettings, log: Logger, metrics: Metrics, upstreams: Upstreams, routing: OwnedRouting): Gateway {
+function gatewayOf(
+  settings: ProxySettings,
+  log: Logger,
+  metrics: Metrics,
+  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment },
+): Gateway {
   return {
-    upstreams,
-    routing,
-    auth: authEnvironment(new TokenCache(Date.now), upstreams),
+    ...parts,
     nowMs: Date.now,
     random: Math.random,
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
@@ -59,11 +64,26 @@ function gatewayOf(settings: ProxySettings, log: Logger, metrics: Metrics, upstr
 }
 
 function addressesOf(snapshot: Snapshot) {
-  return [...snapshot.providers.values()].map(({ account }) => ({
-    origin: account.origin,
-    allowPrivate: account.config.allowPrivateEndpoint,
-    connectMs: account.config.timeouts.connectMs,
-  }));
+  return [...snapshot.providers.values()].map(({ account }) => upstreamAddress(account));
+}
+
+/** Timers that don't keep the process alive. */
+const clock: CheckClock = {
+  nowMs: Date.now,
+  random: Math.random,
+  after(ms, then) {
+    const timer = setTimeout(then, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger): HealthChecks {
+  return new HealthChecks(clock, prober(upstreams, auth), {
+    changed(provider, { healthy, reason }) {
+      if (healthy === false) log.warn({ provider, reason }, "health check fails; the provider is called last");
+      else log.info({ provider }, "health check passes");
+    },
+  });
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
@@ -76,14 +96,17 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
-  const routing = createRouting({ nowMs: Date.now, random: Math.random });
-  const metrics = createMetrics(routing.breakers);
   const upstreams = new Upstreams();
+  const auth = authEnvironment(new TokenCache(Date.now), upstreams);
+  const checks = healthChecks(upstreams, auth, log);
+  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider));
+  const metrics = createMetrics(routing);
   const state: TrafficState = { draining: false, active: new Set() };
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
       upstreams.keep(addressesOf(snapshot));
+      checks.apply(snapshot.providers);
       routing.keep(new Set(snapshot.providers.keys()));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
@@ -94,7 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, metrics, upstreams, routing), cell, metrics, state);
+  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth }), cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
@@ -107,6 +130,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     close: () =>
       drain(traffic, status, state, settings.drainMs, async () => {
         cell.close();
+        checks.stop();
         await upstreams.close();
       }),
   };

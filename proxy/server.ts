@@ -117,6 +117,7 @@ export function statusServer(current: Current, metrics: Metrics, state: TrafficS
         id: entry.account.config.id,
         type: entry.account.config.type,
         models: [...entry.models.keys()],
+        ...routing.health(entry.account.config.id),
         breakers: breakers[entry.account.config.id] ?? {},
       })),
     };

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { endpointRule } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
-import { allowedNamespaces, day, decimal, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
+import { allowedNamespaces, day, decimal, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 
 const price = z
   .strictObject({
@@ -53,6 +53,7 @@ export const llmProviderSpec = z
     timeouts: z
       .strictObject({
         connect: timer.default("10s").describe("To establish a connection, TLS included."),
+        write: timer.default("30s").describe("While sending a request, from one step that the provider takes of it to the next."),
         response: timer.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
         firstToken: timer.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
         idle: timer.default("60s").describe("Between two reads of a streamed answer."),
@@ -91,6 +92,22 @@ export const llmProviderSpec = z
       })
       .optional()
       .describe("What the provider allows; traffic moves on before it refuses."),
+    healthCheck: z
+      .strictObject({
+        path: z
+          .string()
+          .min(1)
+          .max(512)
+          .regex(/^\/[!-~]*$/, "must be a path that begins with / and has no spaces, such as /models")
+          .describe("Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing."),
+        interval: interval.default("30s").describe("Time between two checks of one proxy, give or take a tenth."),
+        timeout: timer.default("5s").describe("An answer later than this is a failure."),
+        expectedStatus: z.int().min(200).max(599).default(200).describe("HTTP status of a healthy answer."),
+        failureThreshold: z.int().min(1).max(100).default(3).describe("Consecutive failures that make it unhealthy."),
+        successThreshold: z.int().min(1).max(100).default(1).describe("Consecutive successes that make it healthy again."),
+      })
+      .optional()
+      .describe("Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell."),
     allowedNamespaces: allowedNamespaces.prefault({}).describe("Which namespaces' policies may route to this provider."),
   })
   .describe("What is wanted of the provider.");

@@ -55,6 +55,16 @@ export const timer = z
     "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m",
   );
 
+/** How often something is done: a timer of at least a second. */
+export const interval = z
+  .string()
+  .min(2)
+  .max(15)
+  .regex(
+    /^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
+    "must be a duration of at least 1s and below 100h, such as 10s, 1m or 1h30m",
+  );
+
 /** A non-negative decimal number as a string, so that no float ever touches money. Its billionths fit a safe integer. */
 export const decimal = z
   .string()

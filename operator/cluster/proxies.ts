@@ -1,7 +1,9 @@
-/** The proxies: where their status ports are, which revision each serves, and how kubelet is told to hurry. */
+/** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
 import type { V1EndpointSlice } from "@kubernetes/client-node";
+import type { ProxyReport } from "../compile/health.ts";
 import type { OperatorSettings } from "../settings.ts";
 import { asMerge, type Cluster } from "./api.ts";
+import { type ProxyStatus, parseProxyStatus } from "./proxy-status.ts";
 
 const askTimeoutMs = 1_000;
 
@@ -26,25 +28,36 @@ async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<s
   return statusUrls(slices.items);
 }
 
-/** The revision that a proxy serves; null where it does not answer or has none. */
-async function revisionAt(url: string): Promise<{ ready: boolean; revision: string | null } | null> {
+/** null where it does not answer. */
+async function statusAt(url: string): Promise<ProxyStatus | null> {
   try {
     const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(askTimeoutMs) });
-    const body = (await response.json()) as { ready?: unknown; revision?: unknown };
-    return { ready: body.ready === true, revision: typeof body.revision === "string" ? body.revision : null };
+    return parseProxyStatus(await response.json());
   } catch {
     return null;
   }
 }
 
-/** How many of the proxies that answer and are ready serve the revision. */
-export async function countLive(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<{ live: number; total: number }> {
+export interface Fleet {
+  /** Proxies that serve the revision, of `total` that are ready. */
+  live: number;
+  total: number;
+  /** What those that answered say of providers. */
+  reports: ProxyReport[];
+}
+
+/** Asks every proxy once. */
+export async function askFleet(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<Fleet> {
   const urls = await findUrls(cluster, settings);
-  const answers = await Promise.all(urls.map(revisionAt));
+  const answers = await Promise.all(urls.map(statusAt));
   // A proxy outside the cluster that is down takes no traffic; one in the endpoints that does not answer still counts.
   const outside = settings.proxyStatusUrls.length > 0;
   const counted = answers.filter((answer) => (answer === null ? !outside : answer.ready || answer.revision !== null));
-  return { live: counted.filter((answer) => answer?.revision === revision).length, total: counted.length };
+  return {
+    live: counted.filter((answer) => answer?.revision === revision).length,
+    total: counted.length,
+    reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
+  };
 }
 
 const mostNudges = 6;

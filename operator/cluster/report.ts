@@ -21,7 +21,10 @@ export interface Transition {
 export function transitions(before: readonly Condition[], after: readonly Condition[]): Transition[] {
   return after.flatMap((condition) => {
     const old = before.find((one) => one.type === condition.type);
-    const pending = condition.reason === "Pending" || (condition.type === "Expired" && condition.status === "False");
+    const pending =
+      condition.reason === "Pending" ||
+      (condition.type === "Healthy" && condition.status === "Unknown") ||
+      (condition.type === "Expired" && condition.status === "False");
     if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
     const warning = (condition.status === "False") !== abnormal.has(condition.type);
     // A new object that is simply fine is told of once, by Programmed.

@@ -123,6 +123,12 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
   return found;
 }
 
+function healthCheckOf({ healthCheck: check }: LLMProviderSpec): ProviderConfig["healthCheck"] {
+  if (check === undefined) return null;
+  const { path, expectedStatus, failureThreshold, successThreshold } = check;
+  return { path, intervalMs: durationMs(check.interval), timeoutMs: durationMs(check.timeout), expectedStatus, failureThreshold, successThreshold };
+}
+
 export interface CompiledProvider {
   config: ProviderConfig;
   accepted: Problem[];
@@ -153,6 +159,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     unsupportedParameters: spec.unsupportedParameters,
     timeouts: {
       connectMs: durationMs(timeouts.connect),
+      writeMs: durationMs(timeouts.write),
       responseMs: durationMs(timeouts.response),
       firstTokenMs: durationMs(timeouts.firstToken),
       idleMs: durationMs(timeouts.idle),
@@ -171,6 +178,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
       openForMs: durationMs(breaker.openFor),
       halfOpenRequests: breaker.halfOpenRequests,
     },
+    healthCheck: healthCheckOf(spec),
     quota: { requestsPerMinute: spec.quota?.requestsPerMinute ?? null, tokensPerMinute: spec.quota?.tokensPerMinute ?? null },
   };
   return { config, accepted, resolvedRefs };

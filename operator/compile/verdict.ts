@@ -46,5 +46,5 @@ export interface Verdict {
   /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */
   status: Record<string, unknown>;
   /** Further conditions of the kind's own. */
-  conditions: { type: string; status: "True" | "False"; reason: string; message: string }[];
+  conditions: { type: string; status: "True" | "False" | "Unknown"; reason: string; message: string }[];
 }

@@ -51,6 +51,17 @@ export const modelConfig = z.object({
 });
 export type ModelConfig = z.output<typeof modelConfig>;
 
+export const healthCheckConfig = z.object({
+  /** Below the endpoint's own path; begins with "/". */
+  path: z.string(),
+  intervalMs: z.int().min(1),
+  timeoutMs: millis,
+  expectedStatus: z.int(),
+  failureThreshold: z.int().min(1),
+  successThreshold: z.int().min(1),
+});
+export type HealthCheckConfig = z.output<typeof healthCheckConfig>;
+
 export const providerConfig = z.object({
   id,
   type: z.string(),
@@ -63,10 +74,12 @@ export const providerConfig = z.object({
   region: z.string().nullable(),
   models: z.record(z.string(), modelConfig),
   unsupportedParameters: z.enum(["Drop", "Refuse"]),
-  timeouts: z.object({ connectMs: millis, responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
+  timeouts: z.object({ connectMs: millis, writeMs: millis.default(30_000), responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
   retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
   circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
   quota: z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() }),
+  /** null: only calls tell whether it is healthy. */
+  healthCheck: healthCheckConfig.nullable().default(null),
 });
 export type ProviderConfig = z.output<typeof providerConfig>;
 

@@ -46,6 +46,7 @@ export function attemptError(kind: ProviderErrorClass, code: FailureCode, messag
 const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
   connect: attemptError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
   connectTimeout: attemptError("Timeout", "upstream_timeout", "No connection to the provider could be made in time. Try again later."),
+  writeTimeout: attemptError("Timeout", "upstream_timeout", "The provider stopped taking the request. Try again later."),
   reset: attemptError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
   aborted: attemptError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
   refused: attemptError(

@@ -2,6 +2,7 @@
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
 import type { ModelConfig, ProviderConfig } from "../config/schema.ts";
 import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
+import type { UpstreamAddress } from "../wire/upstream.ts";
 
 /** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
 export interface ProviderAccount {
@@ -12,6 +13,11 @@ export interface ProviderAccount {
   readonly basePath: string;
   /** Credential fields in clear; never logged. */
   readonly credentials: Readonly<Record<string, string>>;
+}
+
+/** Where an account's calls go, under which rules and limits of the connection. */
+export function upstreamAddress({ origin, config }: ProviderAccount): UpstreamAddress {
+  return { origin, allowPrivate: config.allowPrivateEndpoint, connectMs: config.timeouts.connectMs, writeMs: config.timeouts.writeMs };
 }
 
 /** A provider's model. */

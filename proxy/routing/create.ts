@@ -2,6 +2,7 @@
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { BreakerState } from "./breaker.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
+import type { CheckReading } from "./health-checks.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible } from "./rules.ts";
 import { affine, byPriority, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
@@ -16,10 +17,19 @@ export interface BreakerReading {
   state: BreakerState;
 }
 
+export interface ProviderReading {
+  /** null: nothing has been called and no check has told. */
+  healthy: boolean | null;
+  /** Why it is not healthy. */
+  reason: string | null;
+}
+
 export interface OwnedRouting extends Routing {
   /** Forgets providers that are no longer configured. */
   keep(providers: ReadonlySet<string>): void;
   breakers(): BreakerReading[];
+  /** What the health check says of a provider, or, without one, what its breakers say. */
+  health(provider: string): ProviderReading;
 }
 
 function subjectOf(request: PlanRequest): string | null {
@@ -30,7 +40,8 @@ function subjectOf(request: PlanRequest): string | null {
   return affinity.by === "User" ? request.identity.key.user : request.identity.key.id;
 }
 
-export function createRouting(clock: { nowMs(): number; random(): number }): OwnedRouting {
+/** `checked` is what active checks know of a provider; null where it has none. */
+export function createRouting(clock: { nowMs(): number; random(): number }, checked: (provider: string) => CheckReading | null = () => null): OwnedRouting {
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
   const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
@@ -64,6 +75,8 @@ export function createRouting(clock: { nowMs(): number; random(): number }): Own
   const usable = (target: ResolvedTarget): boolean => {
     const { model } = healthOf(target);
     const nowMs = clock.nowMs();
+    // A check that fails puts a target last, but forbids nothing: the check itself may be what is wrong.
+    if (checked(target.config.provider)?.healthy === false) return false;
     return model.heldUntilMs <= nowMs && model.state(target.entry.account.config, nowMs) !== "open";
   };
 
@@ -84,6 +97,16 @@ export function createRouting(clock: { nowMs(): number; random(): number }): Own
       failed: (failure) => model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs()),
       released: () => model.breaker.release(),
     };
+  };
+
+  const breakers = (): BreakerReading[] => {
+    const readings: BreakerReading[] = [];
+    for (const [provider, health] of providers) {
+      const config = configs.get(provider);
+      if (config === undefined) continue;
+      for (const [model, known] of health.models) readings.push({ provider, model, state: known.state(config, clock.nowMs()) });
+    }
+    return readings;
   };
 
   return {
@@ -119,14 +142,14 @@ export function createRouting(clock: { nowMs(): number; random(): number }): Own
       for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);
       for (const id of configs.keys()) if (!ids.has(id)) configs.delete(id);
     },
-    breakers() {
-      const readings: BreakerReading[] = [];
-      for (const [provider, health] of providers) {
-        const config = configs.get(provider);
-        if (config === undefined) continue;
-        for (const [model, known] of health.models) readings.push({ provider, model, state: known.state(config, clock.nowMs()) });
-      }
-      return readings;
+    breakers,
+    health(provider) {
+      const check = checked(provider);
+      if (check !== null) return { healthy: check.healthy, reason: check.healthy === false ? check.reason : null };
+      const states = breakers().filter((one) => one.provider === provider);
+      if (states.length === 0) return { healthy: null, reason: null };
+      const healthy = states.some((one) => one.state === "closed");
+      return { healthy, reason: healthy ? null : "every model's breaker is open" };
     },
   };
 }

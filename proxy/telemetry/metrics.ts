@@ -1,7 +1,7 @@
 /** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { failures } from "../failure.ts";
-import type { BreakerReading } from "../routing/create.ts";
+import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "./record.ts";
 
@@ -18,7 +18,7 @@ export interface Metrics {
 
 const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 
-export function createMetrics(breakers: () => readonly BreakerReading[]): Metrics {
+export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -104,7 +104,22 @@ export function createMetrics(breakers: () => readonly BreakerReading[]): Metric
     registers,
     collect() {
       this.reset();
-      for (const { provider, model, state } of breakers()) this.set({ provider, model }, breakerValues[state]);
+      for (const { provider, model, state } of routing.breakers()) this.set({ provider, model }, breakerValues[state]);
+    },
+  });
+
+  let providers: readonly string[] = [];
+  new Gauge({
+    name: "ai_gateway_provider_healthy",
+    help: "1 where the health check, or without one the breakers, find a provider healthy; 0 where not; absent where nothing is known.",
+    labelNames: ["provider"],
+    registers,
+    collect() {
+      this.reset();
+      for (const provider of providers) {
+        const { healthy } = routing.health(provider);
+        if (healthy !== null) this.set({ provider }, healthy ? 1 : 0);
+      }
     },
   });
 
@@ -145,6 +160,7 @@ export function createMetrics(breakers: () => readonly BreakerReading[]): Metric
       countAttempts(call);
     },
     swapped(snapshot, routeCount) {
+      providers = [...snapshot.providers.keys()];
       keys.set(snapshot.keyCount);
       routes.set(routeCount);
       info.reset();

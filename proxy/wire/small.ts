@@ -18,7 +18,7 @@ export function sendSmall(
     let status = 0;
     const timer = setTimeout(() => fail(new Error("no answer in time")), timeoutMs);
     const call = upstreams.send(
-      { origin: target.origin, allowPrivate, connectMs: timeoutMs },
+      { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs },
       { ...request, path: target.pathname + target.search },
       {
         head: (code) => {

@@ -1,7 +1,7 @@
 /** Connections to upstreams. The only importer of undici; knows nothing of what is sent. */
 import type { Buffer } from "node:buffer";
 import { isIP } from "node:net";
-import { type Dispatcher, Pool } from "undici";
+import { buildConnector, type Dispatcher, Pool } from "undici";
 import { addressAllowed, DestinationRefusedError, guardedLookup } from "./destination.ts";
 
 export interface UpstreamAddress {
@@ -9,6 +9,8 @@ export interface UpstreamAddress {
   origin: string;
   allowPrivate: boolean;
   connectMs: number;
+  /** An upstream that takes nothing of a request for this long is given up. */
+  writeMs: number;
 }
 
 export interface UpstreamRequest {
@@ -20,8 +22,8 @@ export interface UpstreamRequest {
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** connect: no connection (refused, DNS, TLS, too slow). reset: broke after connecting. aborted: by us. */
-export type UpstreamErrorKind = "connect" | "connectTimeout" | "reset" | "aborted" | "refused";
+/** connect: no connection (refused, DNS, TLS). writeTimeout: it stopped taking the request. reset: broke after connecting. aborted: by us. */
+export type UpstreamErrorKind = "connect" | "connectTimeout" | "writeTimeout" | "reset" | "aborted" | "refused";
 
 export interface UpstreamHandler {
   head(status: number, headers: ResponseHeaders): void;
@@ -46,10 +48,34 @@ const connectCodes: ReadonlySet<string> = new Set([
   "ERR_TLS_CERT_ALTNAME_INVALID",
 ]);
 
+const stalledWrite = "ESLUICEWRITE";
+
+class StalledWriteError extends Error {
+  override readonly name = "StalledWriteError";
+  readonly code = stalledWrite;
+}
+
+/** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
+function connector(address: UpstreamAddress): buildConnector.connector {
+  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup: guardedLookup(address.allowPrivate) as never });
+  return (options, callback) =>
+    connect(options, (...result) => {
+      const [error, socket] = result;
+      if (error !== null || socket === null) return callback(error as Error, null);
+      socket.setTimeout(address.writeMs, () => {
+        if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream takes nothing of the request"));
+      });
+      callback(null, socket);
+    });
+}
+
+const keyOf = (address: UpstreamAddress): string => `${address.origin}|${address.allowPrivate}|${address.connectMs}|${address.writeMs}`;
+
 function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   if (error instanceof DestinationRefusedError) return "refused";
   const code = String((error as { code?: unknown }).code ?? "");
   if (code === "UND_ERR_CONNECT_TIMEOUT") return "connectTimeout";
+  if (code === stalledWrite) return "writeTimeout";
   if (code === "UND_ERR_ABORTED") return "aborted";
   if (code === "ESLUICEDESTINATION") return "refused";
   if (!started && (connectCodes.has(code) || code.startsWith("ERR_TLS") || code.startsWith("CERT_") || code.includes("CERT"))) return "connect";
@@ -63,11 +89,11 @@ export class Upstreams {
   readonly #pools = new Map<string, Pool>();
 
   #pool(address: UpstreamAddress): Pool {
-    const key = `${address.origin}|${address.allowPrivate}|${address.connectMs}`;
+    const key = keyOf(address);
     let pool = this.#pools.get(key);
     if (pool) return pool;
     pool = new Pool(address.origin, {
-      connect: { timeout: address.connectMs, lookup: guardedLookup(address.allowPrivate) as never },
+      connect: connector(address),
       // The pipeline keeps time itself: first token, idle and total differ by provider.
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -82,7 +108,7 @@ export class Upstreams {
 
   /** Closes the pools of origins that no longer occur. Requests under way finish. */
   keep(addresses: readonly UpstreamAddress[]): void {
-    const wanted = new Set(addresses.map((address) => `${address.origin}|${address.allowPrivate}|${address.connectMs}`));
+    const wanted = new Set(addresses.map(keyOf));
     for (const [key, pool] of this.#pools) {
       if (wanted.has(key)) continue;
       this.#pools.delete(key);

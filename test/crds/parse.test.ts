@@ -32,7 +32,7 @@ describe("a spec is taken offline", () => {
   it("with its defaults filled in", () => {
     const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }] });
     assert.ok(parsed.ok);
-    assert.deepEqual(parsed.spec.timeouts, { connect: "10s", response: "10m", firstToken: "120s", idle: "60s", total: "30m" });
+    assert.deepEqual(parsed.spec.timeouts, { connect: "10s", write: "30s", response: "10m", firstToken: "120s", idle: "60s", total: "30m" });
     assert.deepEqual(parsed.spec.allowedNamespaces, { from: "Same" });
     assert.equal(parsed.spec.unsupportedParameters, "Drop");
   });

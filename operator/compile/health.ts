@@ -1,0 +1,56 @@
+/** What the proxies report of a provider → its condition Healthy. Pure. */
+import { idOf } from "./outcome.ts";
+import type { Verdict } from "./verdict.ts";
+
+export interface ProviderReport {
+  /** null: that proxy does not know. */
+  healthy: boolean | null;
+  reason: string | null;
+  /** Models whose breaker is not closed. */
+  open: readonly string[];
+}
+
+/** Of one proxy: provider id → what it says. */
+export type ProxyReport = ReadonlyMap<string, ProviderReport>;
+
+type Bare = Verdict["conditions"][number];
+
+const mostNames = 8;
+
+function count<T>(items: readonly T[]): [T, number][] {
+  const counts = new Map<T, number>();
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** "a on 2, b on 1" */
+function listed(counts: readonly [string, number][]): string {
+  const shown = counts.slice(0, mostNames).map(([name, proxies]) => `${name} on ${proxies}`);
+  return [...shown, ...(counts.length > mostNames ? [`${counts.length - mostNames} more`] : [])].join(", ");
+}
+
+export function healthCondition(provider: string, proxies: readonly ProxyReport[]): Bare {
+  const type = "Healthy";
+  const told = proxies.flatMap((report) => report.get(provider) ?? []);
+  const well = told.filter((one) => one.healthy === true).length;
+  const ill = told.filter((one) => one.healthy === false);
+  if (well === 0 && ill.length === 0) return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
+  const unknown = proxies.length - well - ill.length;
+  const open = count(told.flatMap((one) => one.open));
+  const reasons = count(ill.flatMap((one) => one.reason ?? []));
+  const message = [
+    `${well}/${proxies.length} proxies reach it`,
+    ...(unknown > 0 ? [`${unknown} not yet known`] : []),
+    ...(reasons.length > 0 ? [listed(reasons)] : []),
+    ...(open.length > 0 ? [`breaker open for ${listed(open)}`] : []),
+  ].join("; ");
+  if (well === 0) return { type, status: "False", reason: "Unreachable", message };
+  if (ill.length > 0) return { type, status: "False", reason: "PartlyReachable", message };
+  return open.length > 0 ? { type, status: "False", reason: "BreakerOpen", message } : { type, status: "True", reason: "Reachable", message };
+}
+
+/** Adds the condition to every provider that is served. */
+export function addHealth(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): void {
+  for (const verdict of verdicts)
+    if (verdict.kind === "LLMProvider" && verdict.live !== "none") verdict.conditions.push(healthCondition(idOf(verdict.meta), proxies));
+}

@@ -1,0 +1,129 @@
+/**
+ * Active health: each provider that has a health check is asked now and then whether it answers. Timers, clock and the
+ * question itself are arguments. What is known of a provider outlives a change of config that leaves its check alone.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { HealthCheckConfig } from "../config/schema.ts";
+import type { ProviderEntry } from "../snapshot/snapshot.ts";
+
+export interface CheckClock {
+  nowMs(): number;
+  /** 0 to 1. */
+  random(): number;
+  /** Calls back once after so many milliseconds; returns how to call it off. */
+  after(ms: number, then: () => void): () => void;
+}
+
+export interface CheckReading {
+  /** null: not yet known. */
+  healthy: boolean | null;
+  /** Epoch milliseconds of the last change; null where there was none. */
+  sinceMs: number | null;
+  /** Why the last check failed; null where it didn't. Never a provider's own words. */
+  reason: string | null;
+}
+
+export interface CheckEvents {
+  changed(provider: string, reading: CheckReading): void;
+}
+
+/** Resolves to the reason of a failure, or to null. Must not reject. */
+export type Probe = (entry: ProviderEntry, check: HealthCheckConfig) => Promise<string | null>;
+
+/** The first check comes within this time, so that a start doesn't wait for a long interval. */
+const longestFirstWaitMs = 1_000;
+/** Proxies that started together drift apart. */
+const jitter = 0.1;
+
+const identityOf = ({ account }: ProviderEntry): unknown => {
+  const { healthCheck, endpoint, credentials, allowPrivateEndpoint } = account.config;
+  return { healthCheck, endpoint, credentials, allowPrivateEndpoint };
+};
+
+class Check {
+  readonly #check: HealthCheckConfig;
+  readonly #clock: CheckClock;
+  readonly #probe: Probe;
+  readonly #changed: (reading: CheckReading) => void;
+  entry: ProviderEntry;
+  reading: CheckReading = { healthy: null, sinceMs: null, reason: null };
+  #failures = 0;
+  #successes = 0;
+  #stopped = false;
+  #cancel: () => void;
+
+  constructor(entry: ProviderEntry, check: HealthCheckConfig, clock: CheckClock, probe: Probe, changed: (reading: CheckReading) => void) {
+    this.entry = entry;
+    this.#check = check;
+    this.#clock = clock;
+    this.#probe = probe;
+    this.#changed = changed;
+    this.#cancel = clock.after(clock.random() * Math.min(longestFirstWaitMs, check.intervalMs), () => void this.#ask());
+  }
+
+  async #ask(): Promise<void> {
+    const reason = await this.#probe(this.entry, this.#check);
+    if (this.#stopped) return;
+    this.#note(reason);
+    const waitMs = this.#check.intervalMs * (1 - jitter + 2 * jitter * this.#clock.random());
+    this.#cancel = this.#clock.after(waitMs, () => void this.#ask());
+  }
+
+  #note(reason: string | null): void {
+    this.#failures = reason === null ? 0 : this.#failures + 1;
+    this.#successes = reason === null ? this.#successes + 1 : 0;
+    const before = this.reading;
+    let { healthy } = before;
+    if (this.#failures >= this.#check.failureThreshold) healthy = false;
+    else if (this.#successes >= this.#check.successThreshold) healthy = true;
+    const turned = healthy !== before.healthy;
+    this.reading = { healthy, sinceMs: turned ? this.#clock.nowMs() : before.sinceMs, reason };
+    if (turned) this.#changed(this.reading);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+}
+
+export class HealthChecks {
+  readonly #clock: CheckClock;
+  readonly #probe: Probe;
+  readonly #events: CheckEvents;
+  readonly #checks = new Map<string, Check>();
+
+  constructor(clock: CheckClock, probe: Probe, events: CheckEvents) {
+    this.#clock = clock;
+    this.#probe = probe;
+    this.#events = events;
+  }
+
+  /** Starts, changes and stops checks as the config says. */
+  apply(providers: ReadonlyMap<string, ProviderEntry>): void {
+    for (const [id, check] of this.#checks) {
+      const entry = providers.get(id);
+      if (entry !== undefined && isDeepStrictEqual(identityOf(entry), identityOf(check.entry))) {
+        check.entry = entry;
+        continue;
+      }
+      check.stop();
+      this.#checks.delete(id);
+    }
+    for (const [id, entry] of providers) {
+      const { healthCheck } = entry.account.config;
+      if (healthCheck === null || this.#checks.has(id)) continue;
+      this.#checks.set(id, new Check(entry, healthCheck, this.#clock, this.#probe, (reading) => this.#events.changed(id, reading)));
+    }
+  }
+
+  /** null where the provider has no check. */
+  reading(provider: string): CheckReading | null {
+    return this.#checks.get(provider)?.reading ?? null;
+  }
+
+  stop(): void {
+    for (const check of this.#checks.values()) check.stop();
+    this.#checks.clear();
+  }
+}

@@ -1,0 +1,61 @@
+/** One question to a provider: does it answer GET with the expected status in time? Bound by the same destination rules as any call. */
+import type { HealthCheckConfig } from "../config/schema.ts";
+import { type AuthEnvironment, type Outgoing, upstreamAddress } from "../providers/provider.ts";
+import type { ProviderEntry } from "../snapshot/snapshot.ts";
+import type { UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
+import type { Probe } from "./health-checks.ts";
+
+/** The rest of a larger answer is not waited for. */
+const maxBytes = 262_144;
+
+const reasons: Readonly<Record<UpstreamErrorKind, string>> = {
+  connect: "no connection",
+  connectTimeout: "no connection in time",
+  writeTimeout: "no answer in time",
+  reset: "the connection broke",
+  aborted: "no answer in time",
+  refused: "the endpoint leads to an address that is not allowed",
+};
+
+async function authorized(entry: ProviderEntry, check: HealthCheckConfig, auth: AuthEnvironment): Promise<Outgoing | null> {
+  const outgoing: Outgoing = { method: "GET", path: `${entry.account.basePath}${check.path}`, headers: { accept: "application/json" }, body: null };
+  try {
+    return await entry.provider.authorize(outgoing, entry.account, auth);
+  } catch {
+    return null;
+  }
+}
+
+function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfig, outgoing: Outgoing): Promise<string | null> {
+  return new Promise((resolve) => {
+    let status = 0;
+    let bytes = 0;
+    const timer = setTimeout(() => settle("no answer in time", true), check.timeoutMs);
+    const settle = (reason: string | null, cut: boolean): void => {
+      clearTimeout(timer);
+      resolve(reason);
+      // Not within `send`: what it returns isn't known there yet.
+      if (cut) queueMicrotask(() => call.abort());
+    };
+    const verdict = (): string | null => (status === check.expectedStatus ? null : `status ${status} instead of ${check.expectedStatus}`);
+    const call = upstreams.send(upstreamAddress(entry.account), outgoing, {
+      head: (code) => {
+        status = code;
+      },
+      data(chunk) {
+        bytes += chunk.length;
+        if (bytes > maxBytes) settle(verdict(), true);
+        return true;
+      },
+      end: () => settle(verdict(), false),
+      error: (kind) => settle(reasons[kind], false),
+    });
+  });
+}
+
+export function prober(upstreams: Upstreams, auth: AuthEnvironment): Probe {
+  return async (entry, check) => {
+    const outgoing = await authorized(entry, check, auth);
+    return outgoing === null ? "no token for the provider" : ask(upstreams, entry, check, outgoing);
+  };
+}

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
+import { healthCondition, type ProxyReport } from "../../operator/compile/health.ts";
+
+const report = (healthy: boolean | null, reason: string | null = null, open: string[] = []): ProxyReport => new Map([["a/p", { healthy, reason, open }]]);
+const silent: ProxyReport = new Map();
+
+describe("Healthy", () => {
+  const rows: { name: string; proxies: ProxyReport[]; status: string; reason: string; message: string }[] = [
+    { name: "no proxy answers", proxies: [], status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" },
+    { name: "none knows", proxies: [report(null), silent], status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" },
+    { name: "all reach it", proxies: [report(true), report(true)], status: "True", reason: "Reachable", message: "2/2 proxies reach it" },
+    {
+      name: "those that know reach it",
+      proxies: [report(true), silent],
+      status: "True",
+      reason: "Reachable",
+      message: "1/2 proxies reach it; 1 not yet known",
+    },
+    {
+      name: "one does not",
+      proxies: [report(true), report(true, null, ["gpt-4o"]), report(false, "status 503 instead of 200")],
+      status: "False",
+      reason: "PartlyReachable",
+      message: "2/3 proxies reach it; status 503 instead of 200 on 1; breaker open for gpt-4o on 1",
+    },
+    {
+      name: "a breaker is open on one",
+      proxies: [report(true), report(true, null, ["gpt-4o"])],
+      status: "False",
+      reason: "BreakerOpen",
+      message: "2/2 proxies reach it; breaker open for gpt-4o on 1",
+    },
+    {
+      name: "none reaches it",
+      proxies: [report(false, "no connection")],
+      status: "False",
+      reason: "Unreachable",
+      message: "0/1 proxies reach it; no connection on 1",
+    },
+  ];
+  for (const { name, proxies, ...expected } of rows) {
+    it(`when ${name}`, () => assert.deepEqual(healthCondition("a/p", proxies), { type: "Healthy", ...expected }));
+  }
+
+  it("reads what proxies of other versions say", () => {
+    assert.equal(parseProxyStatus("<html>"), null);
+    assert.deepEqual(parseProxyStatus({ ready: true, revision: "abc", providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" } }], more: 1 }), {
+      ready: true,
+      revision: "abc",
+      providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"] }]]),
+    });
+    assert.deepEqual(parseProxyStatus({ ready: true, revision: null, providers: "none" })?.providers, new Map());
+  });
+});
