@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { Gateway } from "./pipeline/serve.ts";
-import { type AuthEnvironment, upstreamAddress } from "./providers/provider.ts";
+import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { createRouting, type OwnedRouting } from "./routing/create.ts";
 import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
@@ -63,9 +63,7 @@ function gatewayOf(
   };
 }
 
-function addressesOf(snapshot: Snapshot) {
-  return [...snapshot.providers.values()].map(({ account }) => upstreamAddress(account));
-}
+const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
 
 /** Timers that don't keep the process alive. */
 const clock: CheckClock = {

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { FailureClass } from "../config/schema.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
-import { type AuthEnvironment, type ErrorReply, type Outgoing, upstreamAddress } from "../providers/provider.ts";
+import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -255,7 +255,7 @@ class Dispatch {
       (headers) => this.#startStream(target, prepared, headers),
       this.#with.nowMs,
     );
-    attempt.begin((handler) => this.#with.upstreams.send(upstreamAddress(target.entry.account), outgoing, handler));
+    attempt.begin((handler) => this.#with.upstreams.send(target.entry.address, outgoing, handler));
     return this.#judge(target, prepared, await attempt.result);
   }
 

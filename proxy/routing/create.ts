@@ -117,7 +117,9 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
       if (subject !== null) order = affine(order, subject);
       if (request.preferred !== null) order = prefer(order, request.preferred);
       // What can't be called now comes last: it is still asked when nothing else is left and its time has come.
-      return [...order.filter(usable), ...order.filter((target) => !usable(target))];
+      if (order.length < 2) return order;
+      const now = order.filter(usable);
+      return now.length === order.length ? order : [...now, ...order.filter((target) => !now.includes(target))];
     },
     acquire(target, tokens) {
       const { provider, model } = healthOf(target);

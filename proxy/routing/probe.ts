@@ -1,6 +1,6 @@
 /** One question to a provider: does it answer GET with the expected status in time? Bound by the same destination rules as any call. */
 import type { HealthCheckConfig } from "../config/schema.ts";
-import { type AuthEnvironment, type Outgoing, upstreamAddress } from "../providers/provider.ts";
+import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import type { UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
 import type { Probe } from "./health-checks.ts";
@@ -38,7 +38,7 @@ function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfi
       if (cut) queueMicrotask(() => call.abort());
     };
     const verdict = (): string | null => (status === check.expectedStatus ? null : `status ${status} instead of ${check.expectedStatus}`);
-    const call = upstreams.send(upstreamAddress(entry.account), outgoing, {
+    const call = upstreams.send(entry.address, outgoing, {
       head: (code) => {
         status = code;
       },

@@ -33,24 +33,29 @@ export class SlidingCount {
 
 /** The newest samples of a latency, and their middle. */
 export class LatencySamples {
-  readonly #samples: { atMs: number; ms: number }[] = [];
+  readonly #ms: Float64Array;
+  readonly #atMs: Float64Array;
   readonly #windowMs: number;
-  readonly #most: number;
+  #count = 0;
+  #next = 0;
 
   constructor(windowMs: number, most: number) {
     this.#windowMs = windowMs;
-    this.#most = most;
+    this.#ms = new Float64Array(most);
+    this.#atMs = new Float64Array(most);
   }
 
   add(ms: number, nowMs: number): void {
-    this.#samples.push({ atMs: nowMs, ms });
-    if (this.#samples.length > this.#most) this.#samples.shift();
+    this.#ms[this.#next] = ms;
+    this.#atMs[this.#next] = nowMs;
+    this.#next = (this.#next + 1) % this.#ms.length;
+    this.#count = Math.min(this.#count + 1, this.#ms.length);
   }
 
   /** The median in milliseconds; null with fewer than `least` samples in the window. */
   median(least: number, nowMs: number): number | null {
-    const fresh = this.#samples.filter((sample) => nowMs - sample.atMs <= this.#windowMs).map((sample) => sample.ms);
+    const fresh = this.#ms.subarray(0, this.#count).filter((_, at) => nowMs - (this.#atMs[at] ?? 0) <= this.#windowMs);
     if (fresh.length < least) return null;
-    return fresh.sort((a, b) => a - b)[Math.floor(fresh.length / 2)] ?? null;
+    return fresh.sort()[Math.floor(fresh.length / 2)] ?? null;
   }
 }

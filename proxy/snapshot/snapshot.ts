@@ -3,11 +3,14 @@ import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { keyedDigester } from "../config/encode.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
-import type { Provider, ProviderAccount, ProviderModel } from "../providers/provider.ts";
+import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
+import type { UpstreamAddress } from "../wire/upstream.ts";
 
 export interface ProviderEntry {
   readonly provider: Provider;
   readonly account: ProviderAccount;
+  /** One object for as long as the snapshot lives. */
+  readonly address: UpstreamAddress;
   readonly models: ReadonlyMap<string, ProviderModel>;
 }
 
@@ -117,7 +120,8 @@ export function build(
     const provider = registry[one.type];
     if (provider === undefined) throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
     const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
-    providers.set(one.id, { provider, account: accountOf(one, secrets.credentials), models });
+    const account = accountOf(one, secrets.credentials);
+    providers.set(one.id, { provider, account, address: upstreamAddress(account), models });
   }
   const byPrefix = new Map<string, Route[]>([["", []]]);
   for (const one of config.routes) {

@@ -87,6 +87,18 @@ const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined }
 /** Pools by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
 export class Upstreams {
   readonly #pools = new Map<string, Pool>();
+  /** Addresses are objects that a snapshot keeps, so that a call finds its pool without making a key of strings. null: not allowed. */
+  #known = new WeakMap<UpstreamAddress, Pool | null>();
+
+  #look(address: UpstreamAddress): Pool | null {
+    const found = this.#known.get(address);
+    if (found !== undefined) return found;
+    const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
+    const refused = isIP(host) !== 0 && !addressAllowed(host, address.allowPrivate);
+    const pool = refused ? null : this.#pool(address);
+    this.#known.set(address, pool);
+    return pool;
+  }
 
   #pool(address: UpstreamAddress): Pool {
     const key = keyOf(address);
@@ -109,6 +121,7 @@ export class Upstreams {
   /** Closes the pools of origins that no longer occur. Requests under way finish. */
   keep(addresses: readonly UpstreamAddress[]): void {
     const wanted = new Set(addresses.map(keyOf));
+    this.#known = new WeakMap();
     for (const [key, pool] of this.#pools) {
       if (wanted.has(key)) continue;
       this.#pools.delete(key);
@@ -119,17 +132,18 @@ export class Upstreams {
   async close(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
+    this.#known = new WeakMap();
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
   send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
-    if (isIP(host) !== 0 && !addressAllowed(host, address.allowPrivate)) {
-      handler.error("refused", new DestinationRefusedError(`${host} is not allowed as a destination`));
+    const pool = this.#look(address);
+    if (pool === null) {
+      handler.error("refused", new DestinationRefusedError(`${address.origin} is not allowed as a destination`));
       return noCall;
     }
     const exchange = new Exchange(handler);
-    this.#pool(address).dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
+    pool.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
     return exchange;
   }
 }
