@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, Command>> = {
   dev: { summary: "both in one process, on a folder of manifests", run: async (args) => (await import("./dev.ts")).runDev(args) },
   lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
   diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
+  explain: { summary: "which provider a request would go to, and why", run: async (args) => (await import("./explain.ts")).runExplain(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 

@@ -26,6 +26,8 @@ export function clusterSource(
   settings: OperatorSettings,
   changed: () => void,
   failed: (path: string, cause: unknown) => void,
+  /** false: nothing is written, so that keys that are missing stay so. */
+  makesKeys = true,
 ): ClusterSource {
   const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
   const caches = kindNames.flatMap((kind) =>
@@ -52,7 +54,7 @@ export function clusterSource(
       );
       const refs = secretRefs(objects);
       let known = await secrets.read(refs);
-      const missing = missingKeys(objects, known);
+      const missing = makesKeys ? missingKeys(objects, known) : [];
       // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
       const failures = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
       for (const cause of failures) failed("Secrets for keys", cause);

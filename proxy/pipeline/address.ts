@@ -5,6 +5,9 @@ import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 
 export type Operation = { kind: "generate"; format: WireFormat } | { kind: "models"; id: string | null } | { kind: "countTokens" };
 
+/** The format of the body: tokens are counted of messages. */
+export const formatOf = (operation: Operation): WireFormat => (operation.kind === "generate" ? operation.format : "anthropic.messages");
+
 export interface Addressed {
   path: PathEntry;
   operation: Operation;

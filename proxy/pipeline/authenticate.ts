@@ -42,7 +42,11 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
   if (clear === "" || clear.length > maxKeyLength) return anonymous(invalid);
-  const key = snapshot.findKey(clear);
+  return identify(snapshot.findKey(clear), nowMs);
+}
+
+/** Who the holder of a key is, if it may still be used. */
+export function identify(key: KeyRecord | null, nowMs: number): Identity {
   if (key === null) return anonymous(invalid);
   if (key.revoked) return anonymous(revoked);
   if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return anonymous(expired);

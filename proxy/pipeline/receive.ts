@@ -29,7 +29,8 @@ const problems: Record<"depth" | "duplicate" | "not_object", string> = {
   not_object: "The request body must be a JSON object.",
 };
 
-function parse(bytes: Buffer): Received | Failure {
+/** A body that is all there. */
+export function parseBody(bytes: Buffer): Received | Failure {
   const text = bytes.toString("utf8");
   if (text.includes('"__proto__"')) return failure("invalid_json", "The request body has a member named __proto__, which is not accepted.");
   let json: unknown;
@@ -60,5 +61,5 @@ export async function receive(client: ClientConnection, maxBodyBytes: number, ne
   const body = await client.readBody(maxBodyBytes);
   if ("code" in body) return body;
   if (body.length === 0) return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
-  return parse(body);
+  return parseBody(body);
 }

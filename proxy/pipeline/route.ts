@@ -70,6 +70,13 @@ export function resolveTargets(route: Route, model: string | null): ResolvedTarg
   return resolved;
 }
 
+/** What a caller is told where no target resolves. */
+export function noTarget(route: Route, model: string | null): Failure {
+  return model === null || route.targets.length === 0
+    ? failure("no_usable_target", "The policy of this model has no usable provider. Ask the platform team to look at the policy's status.")
+    : failure("model_not_found", "No provider of this policy has the model. GET models lists what there is.", { param: "model" });
+}
+
 function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
   return entry.models.size === 1 ? entry.models.values().next().value : undefined;
 }

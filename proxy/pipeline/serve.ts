@@ -14,7 +14,6 @@
  */
 import { Buffer } from "node:buffer";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
-import { embeddings } from "../dialects/openai-embeddings.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
@@ -22,12 +21,13 @@ import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
-import { type Addressed, address } from "./address.ts";
+import { type Addressed, address, formatOf } from "./address.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { listModels } from "./models.ts";
-import { type Received, receive } from "./receive.ts";
-import { denied, resolveTargets, route } from "./route.ts";
+import { planRequest, roughPromptTokens } from "./plan.ts";
+import { receive } from "./receive.ts";
+import { denied, noTarget, resolveTargets, route } from "./route.ts";
 import { requiredMember, type Shaped, shape } from "./shape.ts";
 
 export interface Gateway extends Dispatcher {
@@ -112,7 +112,7 @@ class Call {
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, addressed.operation.id);
-    const format = addressed.operation.kind === "generate" ? addressed.operation.format : "anthropic.messages";
+    const format = formatOf(addressed.operation);
     const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
     if (isFailure(received)) return received;
     const routed = route(addressed.path, received.model, identity);
@@ -159,28 +159,12 @@ class Call {
   async #dispatch(shaped: Shaped, target: Parameters<typeof resolveTargets>[0], identity: Identity): Promise<Failure | null> {
     const resolved = resolveTargets(target, shaped.model);
     const first = resolved[0];
-    if (first === undefined) {
-      const named = shaped.model === null || target.targets.length === 0;
-      return named
-        ? failure("no_usable_target", "The policy of this model has no usable provider. Ask the platform team to look at the policy's status.")
-        : failure("model_not_found", "No provider of this policy has the model. GET models lists what there is.", { param: "model" });
-    }
+    if (first === undefined) return noTarget(target, shaped.model);
     this.record.model =
       shaped.model !== null && first.entry.models.has(shaped.model)
         ? shaped.model
         : (target.config.models?.find((name) => name === shaped.model) ?? first.model.name);
-    const promptTokens = Math.ceil(shaped.received.bytes.length / 4);
-    const planned = this.#gateway.routing.plan({
-      route: target,
-      targets: resolved,
-      identity,
-      model: shaped.model,
-      header: (name) => this.#client.header(name),
-      preferred: this.#client.header("x-prefer-provider"),
-      batchSize: shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1,
-      promptTokens: () => promptTokens,
-      outputTokens: () => outputTokens(shaped.received),
-    });
+    const planned = this.#gateway.routing.plan(planRequest(shaped, target, resolved, identity, (name) => this.#client.header(name)));
     const outcome = await dispatch(
       {
         client: this.#client,
@@ -189,7 +173,7 @@ class Call {
         targets: planned,
         deadlineMs: this.#deadlineMs(first.entry.account.config.timeouts.totalMs),
         forwarded: forwardHeaders(this.#client.headers),
-        promptTokens,
+        promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,
         replyHeaders: (chosen, prepared, upstream, attempts) => {
           const headers: Record<string, string | number> = {};
@@ -273,11 +257,6 @@ class Call {
     if (failed.code === "method_not_allowed") headers["allow"] = this.#client.path.includes("/models") ? "GET, HEAD" : "POST";
     return headers;
   }
-}
-
-function outputTokens(received: Received): number {
-  const limit = received.json["max_completion_tokens"] ?? received.json["max_tokens"];
-  return typeof limit === "number" ? limit : 0;
 }
 
 const excerptBytes = 16_384;

@@ -4,7 +4,7 @@ import type { BreakerState } from "./breaker.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
 import type { CheckReading } from "./health-checks.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
-import { eligible } from "./rules.ts";
+import { eligible, fitting } from "./rules.ts";
 import { affine, byPriority, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
 
 /** What a caller is told to wait where nothing says how long: a breaker's trial or a quota's next slice is near. */
@@ -78,12 +78,6 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
     // A check that fails puts a target last, but forbids nothing: the check itself may be what is wrong.
     if (checked(target.config.provider)?.healthy === false) return false;
     return model.heldUntilMs <= nowMs && model.state(target.entry.account.config, nowMs) !== "open";
-  };
-
-  /** Targets whose context can't hold the prompt are left out, unless none could. */
-  const fitting = (request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] => {
-    const fits = targets.filter((target) => target.model.config.contextTokens === null || request.promptTokens() <= target.model.config.contextTokens);
-    return fits.length > 0 ? fits : targets;
   };
 
   const permit = (target: ResolvedTarget, tokens: number): Permit => {

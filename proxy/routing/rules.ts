@@ -8,20 +8,33 @@ type When = RuleConfig["when"];
 const oneOf = (wanted: readonly string[] | null, value: string | null): boolean => wanted === null || (value !== null && wanted.includes(value));
 const above = (limit: number | null, value: () => number): boolean => limit === null || value() > limit;
 
-function matchesCaller(when: When, request: PlanRequest): boolean {
-  const key = request.identity.anonymous ? null : request.identity.key;
-  const tagged = when.tags === null || (key?.tags.some((tag) => when.tags?.includes(tag)) ?? false);
-  return tagged && oneOf(when.roles, key?.role ?? null) && oneOf(when.teams, key?.team ?? null) && oneOf(when.users, key?.user ?? null);
-}
+const keyOf = ({ identity }: PlanRequest) => (identity.anonymous ? null : identity.key);
 
-export function matches(when: When, request: PlanRequest): boolean {
-  return (
-    matchesCaller(when, request) &&
-    oneOf(when.models, request.model) &&
-    when.headers.every((one) => request.header(one.name) === one.value) &&
-    above(when.batchSizeAbove, () => request.batchSize) &&
-    above(when.promptTokensAbove, request.promptTokens)
-  );
+/** Each condition under the name that it has in a policy. */
+const conditions: readonly (readonly [string, (when: When, request: PlanRequest) => boolean])[] = [
+  ["tags", (when, request) => when.tags === null || (keyOf(request)?.tags.some((tag) => when.tags?.includes(tag)) ?? false)],
+  ["roles", (when, request) => oneOf(when.roles, keyOf(request)?.role ?? null)],
+  ["teams", (when, request) => oneOf(when.teams, keyOf(request)?.team ?? null)],
+  ["users", (when, request) => oneOf(when.users, keyOf(request)?.user ?? null)],
+  ["models", (when, request) => oneOf(when.models, request.model)],
+  ["headers", (when, request) => when.headers.every((one) => request.header(one.name) === one.value)],
+  ["batchSize", (when, request) => above(when.batchSizeAbove, () => request.batchSize)],
+  ["promptTokens", (when, request) => above(when.promptTokensAbove, request.promptTokens)],
+];
+
+export const matches = (when: When, request: PlanRequest): boolean => conditions.every(([, holds]) => holds(when, request));
+
+/** Names of the conditions that don't hold. */
+export const unmet = (when: When, request: PlanRequest): string[] => conditions.filter(([, holds]) => !holds(when, request)).map(([name]) => name);
+
+/** The model's context can hold the prompt, as far as its size is known. */
+export const holds = (target: ResolvedTarget, request: PlanRequest): boolean =>
+  target.model.config.contextTokens === null || request.promptTokens() <= target.model.config.contextTokens;
+
+/** Targets whose context can't hold the prompt are left out, unless none could. */
+export function fitting(request: PlanRequest, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] {
+  const fits = targets.filter((target) => holds(target, request));
+  return fits.length > 0 ? fits : targets;
 }
 
 /** The targets to choose among, and whether a rule has put them in order already. */

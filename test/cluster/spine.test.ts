@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
 import { type Cluster, conditionsOf, type OperatorProcess, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
+import { run } from "../harness/command.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
@@ -129,13 +130,34 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     assert.deepEqual([...new Set(upstream.seen)], [planted.first]);
   });
 
+  it("the provider says how many proxies reach it", async () => {
+    const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", { type: "Healthy", status: "True", reason: "Reachable" });
+    assert.equal(message, "2/2 proxies reach it");
+  });
+
+  it("explain reads the cluster and says where a request would go, with and without a right to Secrets", async () => {
+    const explain = (kubeconfig: string, ...more: string[]) =>
+      run(process.execPath, ["operator/cli/main.ts", "explain", "--kubeconfig", kubeconfig, "--key", "team-a/alice", "--model", "small", ...more]);
+    const { code, stdout, stderr } = await explain(cluster.apiServer.adminKubeconfigPath);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /route {5}team-a\/chat\ntargets\n {2}1\. {2}main \(team-a\/main small\): Priority: 1/);
+    await cluster.kubectl("create", "serviceaccount", "reader", "-n", "team-a");
+    await cluster.kubectl("create", "clusterrole", "reader", "--verb=get,list,watch", "--resource=llmproviders,routingpolicies,budgets,apikeys,namespaces");
+    await cluster.kubectl("create", "clusterrolebinding", "reader", "--clusterrole=reader", "--serviceaccount=team-a:reader");
+    const limited = await explain(await cluster.apiServer.kubeconfigFor("team-a", "reader"), "-o", "json");
+    assert.equal(limited.code, 0, limited.stderr);
+    const { route, notes } = JSON.parse(limited.stdout) as { route: string; notes: string[] };
+    assert.equal(route, "team-a/chat");
+    assert.match(notes.join("\n"), /Secrets can't be read/);
+  });
+
   it("a call without a known key is refused", async () => {
     await assert.rejects(client(0, "slc_wrong").models.list(), (error: unknown) => error instanceof OpenAI.AuthenticationError);
   });
 
   it("kubectl get shows a table that is worth reading", async () => {
     const providers = await cluster.kubectl("get", "llmproviders", "-n", "team-a");
-    assert.match(providers, /^NAME\s+TYPE\s+MODELS\s+ACCEPTED\s+PROGRAMMED\s+AGE\nmain\s+OpenAICompatible\s+2\s+True\s+True\s+/);
+    assert.match(providers, /^NAME\s+TYPE\s+MODELS\s+ACCEPTED\s+PROGRAMMED\s+HEALTHY\s+AGE\nmain\s+OpenAICompatible\s+2\s+True\s+True\s+True\s+/);
     const keys = await cluster.kubectl("get", "ak", "-n", "team-a");
     assert.match(keys, new RegExp(`alice\\s+alice@example.com\\s+a\\s+developer\\s+${alice.slice(0, 8)}`));
     assert.match(await cluster.kubectl("get", "sluice", "-n", "team-a", "-o", "wide"), /routingpolicy.sluice.dev\/chat/);

@@ -1,0 +1,197 @@
+/** `sluice explain`: which route and targets a request would take, and why each other one not. Sends nothing, writes nothing. */
+import { Buffer } from "node:buffer";
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { parseArgs } from "node:util";
+import { encode, sha256Hex } from "../../proxy/config/encode.ts";
+import { authenticate, type Identity, identify } from "../../proxy/pipeline/authenticate.ts";
+import { type ExplainRequest, type Explanation, explain, type TargetReport } from "../../proxy/pipeline/explain.ts";
+import { providers } from "../../proxy/providers/registry.generated.ts";
+import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { observeCluster } from "../cluster/observe.ts";
+import type { Compiled } from "../compile/compile.ts";
+import { isError } from "../compile/outcome.ts";
+import { compileFolder } from "../folder/compile-folder.ts";
+import { offlineEnvironment, offlinePepper } from "./lint.ts";
+
+export const explainUsage = `sluice explain [FOLDER…]: which provider a request would go to, and why
+
+With folders their manifests are compiled; without, the cluster's objects are read. Nothing is sent or written, and
+every provider is taken to be well. Exits 0 where a provider would be asked, 1 where the request would be refused.
+
+  --key NAMESPACE/NAME  the caller's ApiKey object
+  --key-env VARIABLE    the caller's clear key, from the environment
+  --key-stdin           the caller's clear key, from standard input
+                        (none of these: a caller without a key)
+  --model NAME          the model asked for
+  --path PATH           (default /v1/chat/completions)
+  --body FILE           the request's body as JSON, - for standard input (default: a short one that names the model)
+  --header NAME=VALUE   as often as needed
+  --prompt-tokens N     length of the prompt, in place of what the body has
+  --output-tokens N     most tokens of the answer
+  --batch-size N        inputs of an embeddings request
+  -o, --output FORMAT   text (default) or json
+
+  --kubeconfig FILE     cluster to read (default: ~/.kube/config)
+  --system-namespace NS where the operator runs (default sluice-system)
+  --settings FILE       the operator's settings (default: its ConfigMap)`;
+
+const options = {
+  key: { type: "string" },
+  "key-env": { type: "string" },
+  "key-stdin": { type: "boolean" },
+  model: { type: "string" },
+  path: { type: "string", default: "/v1/chat/completions" },
+  body: { type: "string" },
+  header: { type: "string", multiple: true },
+  "prompt-tokens": { type: "string" },
+  "output-tokens": { type: "string" },
+  "batch-size": { type: "string" },
+  output: { type: "string", short: "o", default: "text" },
+  kubeconfig: { type: "string" },
+  "system-namespace": { type: "string", default: "sluice-system" },
+  settings: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>["values"];
+
+class UsageError extends Error {
+  readonly code = "ERR_PARSE_ARGS_SLUICE";
+}
+
+function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", values: Values): number | null {
+  const given = values[name];
+  if (given === undefined) return null;
+  if (!/^\d{1,9}$/.test(given)) throw new UsageError(`--${name} must be a whole number, not ${given}`);
+  return Number(given);
+}
+
+function headersOf(values: Values): Record<string, string> {
+  const entries = (values.header ?? []).map((one) => {
+    const at = one.indexOf("=");
+    if (at <= 0) throw new UsageError(`--header must be NAME=VALUE, not ${one}`);
+    return [one.slice(0, at).toLowerCase(), one.slice(at + 1)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function check(values: Values): void {
+  if (values.output !== "text" && values.output !== "json") throw new UsageError(`--output is text or json, not ${values.output}`);
+  if ([values.key, values["key-env"], values["key-stdin"]].filter((one) => one !== undefined).length > 1)
+    throw new UsageError("name the caller once: --key, --key-env or --key-stdin");
+  if (values["key-stdin"] && values.body === "-") throw new UsageError("standard input can't be both the key and the body");
+  if (values.key !== undefined && !/^[^/]+\/[^/]+$/.test(values.key)) throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
+}
+
+/** A body as short as a request can be, so that every operation can be asked about. */
+function shortBody(path: string, model: string | undefined): object {
+  const named = model === undefined ? {} : { model };
+  if (path.endsWith("/embeddings") || path.endsWith("/responses")) return { ...named, input: "Hi" };
+  if (path.endsWith("/completions") && !path.endsWith("/chat/completions")) return { ...named, prompt: "Hi" };
+  return { ...named, max_tokens: 1, messages: [{ role: "user", content: "Hi" }] };
+}
+
+async function bodyOf(values: Values): Promise<Buffer> {
+  if (values.body === undefined) return Buffer.from(JSON.stringify(shortBody(values.path, values.model)));
+  const given = values.body === "-" ? await text(process.stdin) : await readFile(values.body, "utf8");
+  if (values.model === undefined) return Buffer.from(given);
+  const json: unknown = JSON.parse(given);
+  return Buffer.from(JSON.stringify({ ...(json as object), model: values.model }));
+}
+
+async function clearKey(values: Values): Promise<string | null> {
+  if (values["key-stdin"]) return (await text(process.stdin)).trim();
+  const name = values["key-env"];
+  if (name === undefined) return null;
+  const value = process.env[name];
+  if (value === undefined || value === "") throw new UsageError(`the environment has no ${name}`);
+  return value;
+}
+
+async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled, nowMs: number): Promise<Identity> {
+  const name = values.key;
+  if (name !== undefined) {
+    const record = compiled.config.keys.find((one) => one.id === name);
+    if (record === undefined) throw new Error(`ApiKey ${name} is not served${problemsOf(compiled, "ApiKey", name) || "; there is no such object"}`);
+    return identify(record, nowMs);
+  }
+  const clear = await clearKey(values);
+  return authenticate(clear === null ? {} : { authorization: `Bearer ${clear}` }, snapshot, nowMs);
+}
+
+function problemsOf(compiled: Compiled, kind: string, id: string): string {
+  const verdict = compiled.verdicts.find((one) => one.kind === kind && `${one.meta.namespace}/${one.meta.name}` === id);
+  const wrong = [...(verdict?.accepted ?? []), ...(verdict?.resolvedRefs ?? [])].filter(isError);
+  return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.message).join("; ")}`;
+}
+
+/** Policies and providers that are not, or not wholly, what their objects say. */
+function notesOf(compiled: Compiled): string[] {
+  return compiled.verdicts
+    .filter((one) => (one.kind === "RoutingPolicy" || one.kind === "LLMProvider") && one.live !== "current")
+    .map(({ kind, meta, live }) => {
+      const id = `${meta.namespace}/${meta.name}`;
+      const how = live === "none" ? "is not served" : live === "lastGood" ? "is served in an earlier form" : "is served in part";
+      return `${kind} ${id} ${how}${problemsOf(compiled, kind, id)}`;
+    });
+}
+
+/** Clear keys may come from the environment; what else Secrets want from there may be missing. */
+const environment = new Proxy<Record<string, string | undefined>>({}, { get: (_, name) => process.env[String(name)] ?? offlineEnvironment[String(name)] });
+
+async function compiledOf(paths: readonly string[], values: Values, nowMs: number): Promise<{ compiled: Compiled; notes: string[] }> {
+  if (paths.length > 0) return { compiled: (await compileFolder(paths, environment, offlinePepper, null, nowMs)).compiled, notes: [] };
+  const place = { kubeconfig: values.kubeconfig ?? null, systemNamespace: values["system-namespace"], settings: values.settings ?? null };
+  return observeCluster(place, offlinePepper, nowMs);
+}
+
+function line(one: TargetReport): string {
+  const place = one.place === null ? "-" : `${one.place}.`;
+  const refuses = one.refuses === null ? "" : `; would refuse: ${one.refuses}`;
+  const dropped = one.dropped.length === 0 ? "" : `; without ${one.dropped.join(", ")}`;
+  const model = one.upstreamModel === null ? "" : ` ${one.upstreamModel}`;
+  return `  ${place.padEnd(3)} ${one.target} (${one.provider}${model}): ${one.why}${refuses}${dropped}`;
+}
+
+export function formatExplanation(one: Explanation, notes: readonly string[]): string {
+  const lines = [`caller    ${one.key === null ? "no usable key" : `${one.key}, user ${one.user}`}`];
+  if (one.operation !== null) lines.push(`operation ${one.operation}`);
+  lines.push(`model     ${one.model ?? "none named"}`, `route     ${one.route ?? "none"}`);
+  if (one.failure !== null) lines.push(`refused   ${one.failure.status} ${one.failure.code}: ${one.failure.message}`);
+  if (one.targets.length > 0) lines.push("targets", ...one.targets.map(line));
+  if (one.rules.length > 0) lines.push("rules", ...one.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
+  if (one.routes.length > 0) lines.push("routes", ...one.routes.map((route) => `  ${route.chosen ? "*" : "-"} ${route.route}: ${route.why}`));
+  if (notes.length > 0) lines.push("notes", ...notes.map((note) => `  ${note}`));
+  return lines.join("\n");
+}
+
+export async function runExplain(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options });
+  if (values.help === true) {
+    process.stdout.write(`${explainUsage}\n`);
+    return;
+  }
+  check(values);
+  const nowMs = Date.now();
+  const numbers = {
+    promptTokens: wholeNumber("prompt-tokens", values),
+    outputTokens: wholeNumber("output-tokens", values),
+    batchSize: wholeNumber("batch-size", values),
+  };
+  const headers = headersOf(values);
+  const { compiled, notes } = await compiledOf(positionals, values, nowMs);
+  const { manifest } = encode(compiled.config, sha256Hex(offlinePepper));
+  const snapshot = build(compiled.config, manifest, { pepper: offlinePepper, credentials: new Map() }, providers);
+  const request: ExplainRequest = {
+    identity: await identityOf(values, snapshot, compiled, nowMs),
+    path: values.path,
+    body: await bodyOf(values),
+    headers,
+    ...numbers,
+  };
+  const explained = explain(snapshot, request, nowMs);
+  const said = [...notes, ...notesOf(compiled)];
+  process.stdout.write(values.output === "json" ? `${JSON.stringify({ ...explained, notes: said }, null, 2)}\n` : `${formatExplanation(explained, said)}\n`);
+  process.exitCode = explained.failure === null ? 0 : 1;
+}

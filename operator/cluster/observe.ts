@@ -1,0 +1,128 @@
+/** The cluster's objects, compiled as the operator would, with nothing written. For commands that people run. */
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import { type Compiled, compile } from "../compile/compile.ts";
+import type { SecretFact, World, WorldObject } from "../compile/world.ts";
+import { priceTable } from "../prices/table.ts";
+import { type OperatorSettings, operatorSettings } from "../settings.ts";
+import { type Cluster, connect, loadConfig, orNull, statusCode } from "./api.ts";
+import { Publisher } from "./publish.ts";
+import { clusterSource } from "./source.ts";
+import { secretRefs } from "./world.ts";
+
+export interface Observed {
+  compiled: Compiled;
+  /** What could not be seen, and what was assumed instead. */
+  notes: string[];
+}
+
+export interface ObserveOptions {
+  kubeconfig: string | null;
+  /** Where the operator runs. */
+  systemNamespace: string;
+  /** File with the operator's settings; null: its ConfigMap. */
+  settings: string | null;
+}
+
+const syncTimeoutMs = 30_000;
+const lookMs = 50;
+
+async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
+  const fallback = { namespace: options.systemNamespace };
+  if (options.settings !== null) return operatorSettings.parse(parse(await readFile(options.settings, "utf8")));
+  const name = "sluice-operator";
+  const map = await orNull(cluster.core.readNamespacedConfigMap({ namespace: options.systemNamespace, name })).catch((cause: unknown) => {
+    if (statusCode(cause) === 403) return null;
+    throw cause;
+  });
+  const text = map?.data?.["settings.yaml"];
+  if (text === undefined) notes.push(`the operator's settings (ConfigMap ${options.systemNamespace}/${name}) can't be read; defaults are assumed`);
+  return operatorSettings.parse(text === undefined ? fallback : parse(text));
+}
+
+/** In place of a Secret that this user may not read: whatever could be asked of it is there. */
+function assumed(ref: string): Record<string, SecretFact> {
+  const fields = Object.values(capabilities).flatMap((one) => one.credentials.map((field) => field.name));
+  const facts = [...fields, "apiKey"].map((key) => [key, { digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" }] as const);
+  return Object.fromEntries(facts);
+}
+
+interface Refers {
+  credentials?: { secretRef?: { key?: string } };
+  writeTo?: { key?: string };
+}
+
+/** Keys of Secrets that objects name, beyond those that types have by themselves. */
+function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
+  return objects
+    .filter((object) => secretRefs([object]).has(ref))
+    .flatMap(({ spec }) => {
+      const { credentials, writeTo } = (spec ?? {}) as Refers;
+      return credentials?.secretRef?.key ?? writeTo?.key ?? [];
+    });
+}
+
+function withAssumed(world: World, forbidden: ReadonlySet<string>): World {
+  const secrets = { ...world.secrets };
+  for (const ref of forbidden) {
+    const facts = assumed(ref);
+    for (const key of namedKeys(world.objects, ref)) facts[key] ??= { digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" };
+    secrets[ref] = facts;
+  }
+  return { ...world, secrets };
+}
+
+async function readWorld(cluster: Cluster, settings: OperatorSettings, pepper: Uint8Array, notes: string[]): Promise<World> {
+  const forbidden = new Set<string>();
+  let wrong: unknown = null;
+  const failed = (path: string, cause: unknown): void => {
+    if (path.startsWith("Secret ") && statusCode(cause) === 403) forbidden.add(path.slice("Secret ".length));
+    else wrong = cause;
+  };
+  const source = clusterSource(cluster, settings, () => undefined, failed, false);
+  try {
+    const deadline = performance.now() + syncTimeoutMs;
+    while (!source.synced()) {
+      if (wrong !== null || performance.now() > deadline) throw wrong ?? new Error("the API server's answer takes too long");
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+    const { world } = await source.read(pepper);
+    if (forbidden.size > 0) notes.push(`${forbidden.size} Secrets can't be read; they are taken to hold what is asked of them`);
+    return withAssumed(world, forbidden);
+  } finally {
+    await source.stop();
+  }
+}
+
+async function published(cluster: Cluster, settings: OperatorSettings, notes: string[]): Promise<RenderedConfig | null> {
+  const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => false);
+  try {
+    await publisher.read();
+    return publisher.previous();
+  } catch (cause) {
+    if (statusCode(cause) !== 403) throw cause;
+    notes.push("what is published can't be read, so last good forms are not known");
+    return null;
+  }
+}
+
+/** `pepper`: any; with it digests are made that match nothing in the cluster. */
+export async function observeCluster(options: ObserveOptions, pepper: Uint8Array, nowMs: number): Promise<Observed> {
+  const cluster = connect(loadConfig(options.kubeconfig));
+  const notes: string[] = [];
+  const settings = await settingsOf(cluster, options, notes);
+  const world = await readWorld(cluster, settings, pepper, notes);
+  const compiled = compile(
+    {
+      world,
+      settings: { proxy: { maxBodyBytes: settings.maxBodyBytes }, sharingNamespaces: settings.sharingNamespaces },
+      previous: await published(cluster, settings, notes),
+      nowMs,
+      prices: priceTable(new Date(nowMs)),
+    },
+    capabilities,
+  );
+  return { compiled, notes };
+}

@@ -1,0 +1,234 @@
+/**
+ * What would happen to a request, and why nothing else: every answer comes from the predicates that serve calls.
+ * Nothing is sent, and every provider is taken to be well.
+ */
+import type { Buffer } from "node:buffer";
+import { type Failure, failure, failures } from "../failure.ts";
+import { createRouting } from "../routing/create.ts";
+import type { PlanRequest } from "../routing/routing.ts";
+import { holds, matches, unmet } from "../routing/rules.ts";
+import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
+import { type Addressed, address, formatOf } from "./address.ts";
+import type { Identity } from "./authenticate.ts";
+import { planRequest } from "./plan.ts";
+import { prepare } from "./prepare.ts";
+import { parseBody } from "./receive.ts";
+import { denied, noTarget, offeredTo, type ResolvedTarget, resolveTargets, route } from "./route.ts";
+import { isFailure } from "./serve.ts";
+import { type Shaped, shape } from "./shape.ts";
+
+export interface ExplainRequest {
+  identity: Identity;
+  /** As sent, such as /v1/chat/completions. */
+  path: string;
+  body: Buffer;
+  /** Lower-case names. */
+  headers: Readonly<Record<string, string>>;
+  /** In place of what the body would be taken for. */
+  promptTokens: number | null;
+  outputTokens: number | null;
+  batchSize: number | null;
+}
+
+export interface RouteReport {
+  route: string;
+  chosen: boolean;
+  why: string;
+}
+
+export interface RuleReport {
+  /** From 1. */
+  rule: number;
+  decides: boolean;
+  why: string;
+}
+
+export interface TargetReport {
+  target: string;
+  provider: string;
+  /** The provider's own name of the model; null where it has none that fits. */
+  upstreamModel: string | null;
+  /** Place in the order, from 1; null where it would not be asked. */
+  place: number | null;
+  why: string;
+  /** What the caller would be told if this target were asked; null where it could serve. */
+  refuses: string | null;
+  /** Parameters that would be left out. */
+  dropped: string[];
+}
+
+export interface Explanation {
+  /** Namespace/name, or null for a caller without a usable key. */
+  key: string | null;
+  user: string | null;
+  operation: string | null;
+  /** The model asked for, once the policy had its say. */
+  model: string | null;
+  route: string | null;
+  /** What the caller would be told at once; null where a target would be asked. */
+  failure: { status: number; code: string; message: string } | null;
+  routes: RouteReport[];
+  rules: RuleReport[];
+  targets: TargetReport[];
+}
+
+const told = (failed: Failure): Explanation["failure"] => ({ status: failures[failed.code].status, code: failed.code, message: failed.message });
+
+function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
+  if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
+  const claims = one.config.models === null || (model !== null && one.config.models.includes(model));
+  if (!claims && model === null) return "serves named models, and the request names none";
+  if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
+  if (!offeredTo(one, identity)) return identity.anonymous ? "needs a key" : `not offered to namespace ${identity.namespace}`;
+  if (chosen !== null && chosen.config.models !== null && one.config.models === null) return `takes any model, but ${chosen.config.id} names this one`;
+  return chosen === null ? "its model is not settled without a name" : `${chosen.config.id} comes first`;
+}
+
+function routeReports(snapshot: Snapshot, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): RouteReport[] {
+  const all = [...snapshot.paths.values()].flatMap((one) => one.routes);
+  return all
+    .map((one) => {
+      const why = one === chosen ? chosenWhy(one, model) : whyNot(one, path, model, identity, chosen);
+      return { route: one.config.id, chosen: one === chosen, why };
+    })
+    .sort((a, b) => Number(b.chosen) - Number(a.chosen) || (a.route < b.route ? -1 : 1));
+}
+
+const chosenWhy = (one: Route, model: string | null): string =>
+  `${one.config.models === null ? "takes any model" : `names ${model ?? one.config.models.join(", ")}`}, and is offered to this caller`;
+
+function ruleReports(plan: PlanRequest): RuleReport[] {
+  let decided = false;
+  return plan.route.config.routing.rules.map(({ when }, at) => {
+    const holdsAll = matches(when, plan);
+    const decides = holdsAll && !decided;
+    const why = decides ? "every condition holds" : holdsAll ? "an earlier rule decides" : `does not match: ${unmet(when, plan).join(", ")}`;
+    decided ||= decides;
+    return { rule: at + 1, decides, why };
+  });
+}
+
+/** Why a target stands where it does, in the words of what put it there. */
+function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null): string {
+  const { routing } = plan.route.config;
+  if (plan.preferred !== null && (target.config.name === plan.preferred || target.config.provider.endsWith(`/${plan.preferred}`)))
+    return "the caller prefers it";
+  if (rule !== null) return `rule ${rule} names it`;
+  if (routing.affinity !== null) return `affinity by ${routing.affinity.by}`;
+  switch (routing.strategy) {
+    case "Priority":
+      return `Priority: ${target.config.priority}`;
+    case "Weighted":
+      return `Weighted: ${target.config.weight} of ${plan.targets.reduce((sum, one) => sum + one.config.weight, 0)}; the order is drawn for each request`;
+    case "RoundRobin":
+      return "RoundRobin: takes turns";
+    case "LeastLatency":
+      return "LeastLatency: as long as no proxy has samples, the policy's order";
+    case "LeastCost":
+      return target.model.config.price === null ? "LeastCost: its price is not known" : "LeastCost: by its price for this request";
+  }
+}
+
+/** Why a target isn't asked. */
+function leftOut(target: RouteTarget, resolved: ResolvedTarget | undefined, plan: PlanRequest, rule: number | null): string {
+  if (resolved === undefined)
+    return plan.model === null ? "it has several models and the request names none" : `provider ${target.config.provider} has no model ${plan.model}`;
+  if (rule !== null) return `rule ${rule} does not name it`;
+  return `its context of ${resolved.model.config.contextTokens} tokens can't hold the prompt's ${plan.promptTokens()}`;
+}
+
+function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refuses: string | null; dropped: string[] } {
+  const prepared = prepare(shaped, target, { requestId: "explain", nowMs, deadlineMs: target.entry.account.config.timeouts.totalMs, forwarded: {} });
+  return "outgoing" in prepared ? { refuses: null, dropped: prepared.dropped } : { refuses: prepared.message, dropped: [] };
+}
+
+function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
+  const rule = rules.find((one) => one.decides)?.rule ?? null;
+  const order = createRouting({ nowMs: () => nowMs, random: () => 0 }).plan(plan);
+  const reports = plan.route.targets.map((target): TargetReport => {
+    const resolved = plan.targets.find((one) => one.config.name === target.config.name);
+    const at = order.findIndex((one) => one.config.name === target.config.name);
+    const placed = at >= 0 && resolved !== undefined;
+    const small = placed && !holds(resolved, plan) ? "; no target's context can hold the prompt" : "";
+    return {
+      target: target.config.name,
+      provider: target.config.provider,
+      upstreamModel: resolved?.model.config.upstream ?? null,
+      place: placed ? at + 1 : null,
+      why: placed ? placedBy(resolved, plan, rule) + small : leftOut(target, resolved, plan, rule),
+      ...(resolved === undefined ? { refuses: null, dropped: [] } : attempt(shaped, resolved, nowMs)),
+    };
+  });
+  return reports.sort((a, b) => (a.place ?? Number.POSITIVE_INFINITY) - (b.place ?? Number.POSITIVE_INFINITY) || 0);
+}
+
+class Explainer {
+  readonly #snapshot: Snapshot;
+  readonly #request: ExplainRequest;
+  readonly #nowMs: number;
+  readonly #out: Explanation;
+
+  constructor(snapshot: Snapshot, request: ExplainRequest, nowMs: number) {
+    this.#snapshot = snapshot;
+    this.#request = request;
+    this.#nowMs = nowMs;
+    const key = request.identity.anonymous ? null : request.identity.key;
+    this.#out = {
+      key: key?.id ?? null,
+      user: key?.user ?? null,
+      operation: null,
+      model: null,
+      route: null,
+      failure: null,
+      routes: [],
+      rules: [],
+      targets: [],
+    };
+  }
+
+  run(): Explanation {
+    const addressed = address("POST", this.#request.path, this.#snapshot);
+    const failed = isFailure(addressed) ? addressed : this.#addressed(addressed);
+    if (failed) this.#out.failure = told(failed);
+    return this.#out;
+  }
+
+  #addressed({ path, operation }: Addressed): Failure | null {
+    const { identity } = this.#request;
+    const format = formatOf(operation);
+    this.#out.operation = format;
+    const received = parseBody(this.#request.body);
+    if (isFailure(received)) return received;
+    this.#out.model = received.model;
+    const routed = identity.anonymous && !path.anonymous ? identity.failure : route(path, received.model, identity);
+    const chosen = isFailure(routed) ? null : routed.route;
+    this.#out.routes = routeReports(this.#snapshot, path, received.model, identity, chosen);
+    if (isFailure(routed)) return routed;
+    this.#out.route = routed.route.config.id;
+    const refused = denied(routed.route, routed.model, identity);
+    if (refused) return refused;
+    const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
+    if (isFailure(shaped)) return shaped;
+    this.#out.model = shaped.model;
+    return this.#targets(shaped, routed.route);
+  }
+
+  #targets(shaped: Shaped, chosen: Route): Failure | null {
+    const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
+    const header = (name: string): string | null => (Object.hasOwn(headers, name) ? (headers[name] ?? null) : null);
+    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, header);
+    if (promptTokens !== null) plan.promptTokens = () => promptTokens;
+    if (outputTokens !== null) plan.outputTokens = () => outputTokens;
+    if (batchSize !== null) plan.batchSize = batchSize;
+    this.#out.rules = ruleReports(plan);
+    this.#out.targets = targetReports(shaped, plan, this.#out.rules, this.#nowMs);
+    if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
+    const [first] = this.#out.targets;
+    if (first === undefined || first.place === null) return failure("no_usable_target", "The rule that matches names no target that can be asked.");
+    return first.refuses === null ? null : failure("unsupported_parameter", first.refuses);
+  }
+}
+
+export function explain(snapshot: Snapshot, request: ExplainRequest, nowMs: number): Explanation {
+  return new Explainer(snapshot, request, nowMs).run();
+}

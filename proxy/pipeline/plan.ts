@@ -1,0 +1,37 @@
+/** What choosing a target may look at, made from a request. Shared by calls and by `explain`. */
+import { embeddings } from "../dialects/openai-embeddings.ts";
+import type { PlanRequest } from "../routing/routing.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { Identity } from "./authenticate.ts";
+import type { Received } from "./receive.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { Shaped } from "./shape.ts";
+
+function outputTokens(received: Received): number {
+  const limit = received.json["max_completion_tokens"] ?? received.json["max_tokens"];
+  return typeof limit === "number" ? limit : 0;
+}
+
+/** Four bytes a token: good enough to choose by. */
+export const roughPromptTokens = (received: Received): number => Math.ceil(received.bytes.length / 4);
+
+export function planRequest(
+  shaped: Shaped,
+  route: Route,
+  targets: readonly ResolvedTarget[],
+  identity: Identity,
+  header: (name: string) => string | null,
+): PlanRequest {
+  const promptTokens = roughPromptTokens(shaped.received);
+  return {
+    route,
+    targets,
+    identity,
+    model: shaped.model,
+    header,
+    preferred: header("x-prefer-provider"),
+    batchSize: shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1,
+    promptTokens: () => promptTokens,
+    outputTokens: () => outputTokens(shaped.received),
+  };
+}

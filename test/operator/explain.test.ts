@@ -1,0 +1,194 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { stringify } from "yaml";
+import type { Explanation } from "../../proxy/pipeline/explain.ts";
+import { key, type Manifest, policy, provider, secret } from "../harness/gateway.ts";
+
+const clear = "slc_alice_key_0001";
+
+function sluice(args: readonly string[], input = "", env: Record<string, string> = {}): Promise<{ code: number | null; out: string; err: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["operator/cli/main.ts", "explain", ...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+    let out = "";
+    let err = "";
+    child.stdout.on("data", (data) => {
+      out += data;
+    });
+    child.stderr.on("data", (data) => {
+      err += data;
+    });
+    child.on("close", (code) => resolve({ code, out, err }));
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
+  });
+}
+
+const url = "https://llm.example.com";
+const to = (name: string, more: object = {}): object => ({ provider: { name }, ...more });
+const manifests: Manifest[] = [
+  provider("big", url, { models: [{ name: "gpt-4o", contextTokens: 100_000 }, { name: "m" }] }),
+  provider("small", url, { models: [{ name: "gpt-4o", contextTokens: 1_000 }] }),
+  provider("claude", url, { type: "Anthropic", models: [{ name: "gpt-4o", upstream: "claude-sonnet-4-5" }], unsupportedParameters: "Refuse" }),
+  ...["big", "small", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk-planted" })),
+  policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [to("small"), to("big", { priority: 2 })] } }),
+  policy("premium", {
+    match: { pathPrefix: "/premium" },
+    routing: {
+      targets: [to("small"), to("big")],
+      rules: [
+        { when: { tags: ["gold"], headers: [{ name: "x-tier", value: "1" }] }, use: ["big"] },
+        { when: { roles: ["admin"] }, use: ["small"] },
+      ],
+    },
+  }),
+  policy("strict", { match: { models: ["strict"] }, routing: { targets: [to("claude", { model: "gpt-4o" })] } }),
+  policy("closed", { match: { models: ["closed"] }, access: { teams: ["platform"] }, routing: { targets: [to("big", { model: "m" })] } }),
+  policy("broken", { match: { models: ["broken"] }, routing: { targets: [to("nobody")] } }),
+  ...key("alice", clear, { tags: ["gold"] }),
+  ...key("old", "slc_old_key_0001", { revoked: true }),
+];
+
+describe("sluice explain", () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sluice-explain-"));
+    const documents = manifests.map(({ kind, metadata, ...rest }) =>
+      stringify({ apiVersion: kind === "Secret" ? "v1" : "sluice.dev/v1alpha1", kind, metadata: { namespace: "default", ...metadata }, ...rest }),
+    );
+    await writeFile(join(folder, "all.yaml"), documents.join("---\n"));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  const json = async (...args: string[]): Promise<Explanation & { notes: string[]; code: number | null }> => {
+    const { code, out, err } = await sluice([folder, "-o", "json", ...args]);
+    assert.equal(err, "");
+    return { ...(JSON.parse(out) as Explanation & { notes: string[] }), code };
+  };
+  const alice = ["--key", "default/alice"];
+  const placed = (one: Explanation): (string | number | null)[][] => one.targets.map(({ place, target }) => [place, target]);
+
+  it("names the route, the order of its targets, and why every other route was not taken", async () => {
+    const one = await json(...alice, "--model", "gpt-4o");
+    assert.deepEqual([one.code, one.key, one.route, one.model], [0, "default/alice", "default/chat", "gpt-4o"]);
+    assert.deepEqual(placed(one), [
+      [1, "small"],
+      [2, "big"],
+    ]);
+    assert.equal(one.targets[0]?.why, "Priority: 1");
+    const why = Object.fromEntries(one.routes.map((route) => [route.route, route.why]));
+    assert.deepEqual(why, {
+      "default/chat": "names gpt-4o, and is offered to this caller",
+      "default/premium": "serves under /premium",
+      "default/strict": "serves strict, not gpt-4o",
+      "default/closed": "serves closed, not gpt-4o",
+      "default/broken": "serves broken, not gpt-4o",
+    });
+    assert.match(one.notes.join("\n"), /RoutingPolicy default\/broken is not served: LLMProvider nobody is not in namespace default/);
+  });
+
+  it("says that a prompt is too long for a context", async () => {
+    const one = await json(...alice, "--model", "gpt-4o", "--prompt-tokens", "5000");
+    assert.deepEqual(placed(one), [
+      [1, "big"],
+      [null, "small"],
+    ]);
+    assert.equal(one.targets[1]?.why, "its context of 1000 tokens can't hold the prompt's 5000");
+  });
+
+  it("says which rule decides, and what the others lack", async () => {
+    const base = [...alice, "--path", "/premium/chat/completions", "--model", "gpt-4o"];
+    const one = await json(...base, "--header", "X-Tier=1");
+    assert.deepEqual(
+      one.rules.map(({ decides, why }) => [decides, why]),
+      [
+        [true, "every condition holds"],
+        [false, "does not match: roles"],
+      ],
+    );
+    assert.deepEqual(
+      one.targets.map(({ target, why }) => [target, why]),
+      [
+        ["big", "rule 1 names it"],
+        ["small", "rule 1 does not name it"],
+      ],
+    );
+    const two = await json(...base);
+    assert.deepEqual(
+      two.rules.map(({ why }) => why),
+      ["does not match: headers", "does not match: roles"],
+    );
+    const three = await json(...alice, "--path", "/premium/chat/completions", "--model", "m");
+    assert.equal(three.targets.find((target) => target.target === "small")?.why, "provider default/small has no model m");
+  });
+
+  it("follows the caller's wish", async () => {
+    const one = await json(...alice, "--model", "gpt-4o", "--header", "x-prefer-provider=big");
+    assert.deepEqual([one.targets[0]?.target, one.targets[0]?.why], ["big", "the caller prefers it"]);
+  });
+
+  it("says that a provider would refuse a parameter", async () => {
+    const body = join(folder, "body.json.txt");
+    await writeFile(body, JSON.stringify({ model: "strict", messages: [{ role: "user", content: "Hi" }], max_tokens: 5, logit_bias: { 1: 2 } }));
+    const one = await json(...alice, "--body", body);
+    assert.equal(one.code, 1);
+    assert.match(one.targets[0]?.refuses ?? "", /logit_bias/);
+    assert.equal(one.failure?.code, "unsupported_parameter");
+  });
+
+  const refusals: { name: string; args: string[]; code: string }[] = [
+    { name: "a team is missing", args: [...alice, "--model", "closed"], code: "access_denied" },
+    { name: "the model is nobody's", args: [...alice, "--model", "gpt-9"], code: "model_not_found" },
+    { name: "no model is named", args: alice, code: "missing_required_parameter" },
+    { name: "nothing is served at the path", args: [...alice, "--path", "/v2/chat"], code: "unknown_url" },
+    { name: "no key is given", args: ["--model", "gpt-4o"], code: "missing_api_key" },
+    { name: "the key is revoked", args: ["--key", "default/old", "--model", "gpt-4o"], code: "revoked_api_key" },
+    { name: "the policy has no target left", args: [...alice, "--model", "broken"], code: "no_usable_target" },
+  ];
+  for (const { name, args, code } of refusals) {
+    it(`says what the caller would be told when ${name}`, async () => {
+      const one = await json(...args);
+      assert.deepEqual([one.code, one.failure?.code], [1, code]);
+    });
+  }
+
+  it("takes a clear key from standard input or the environment, and never shows it or any other secret", async () => {
+    for (const [args, input, env] of [
+      [["--key-stdin"], `${clear}\n`, {}],
+      [["--key-env", "ALICE"], "", { ALICE: clear }],
+    ] as const) {
+      const { code, out } = await sluice([folder, ...args, "--model", "gpt-4o"], input, env);
+      assert.equal(code, 0, out);
+      assert.match(
+        out,
+        /caller {4}default\/alice, user alice@example\.com\noperation openai\.chat\nmodel {5}gpt-4o\nroute {5}default\/chat\ntargets\n {2}1\. {2}small/,
+      );
+      assert.doesNotMatch(out, /slc_|sk-planted/);
+    }
+  });
+
+  for (const [args, message] of [
+    [["--key", "alice"], /--key must be NAMESPACE\/NAME/],
+    [["--key", "default/alice", "--key-stdin"], /name the caller once/],
+    [["--key-stdin", "--body", "-"], /can't be both/],
+    [["--header", "x"], /--header must be NAME=VALUE/],
+    [["--prompt-tokens", "many"], /--prompt-tokens must be a whole number/],
+    [["-o", "yaml"], /--output is text or json/],
+    [["--key-env", "NOT_THERE_AT_ALL"], /the environment has no NOT_THERE_AT_ALL/],
+  ] as const) {
+    it(`refuses ${args.join(" ")}`, async () => {
+      const { code, err } = await sluice([folder, ...args]);
+      assert.equal(code, 2);
+      assert.match(err, message);
+    });
+  }
+
+  it("says that an ApiKey is not there", async () => {
+    const { code, err } = await sluice([folder, "--key", "default/nobody"]);
+    assert.equal(code, 1);
+    assert.match(err, /ApiKey default\/nobody is not served; there is no such object/);
+  });
+});
