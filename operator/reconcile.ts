@@ -12,6 +12,7 @@ import { type Compiled, compile } from "./compile/compile.ts";
 import { addHealth } from "./compile/health.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+import { knowsCountries, renderedSettings } from "./installation.ts";
 import { priceTable } from "./prices/table.ts";
 import type { OperatorSettings } from "./settings.ts";
 
@@ -37,7 +38,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const compiled = compile(
     {
       world,
-      settings: { proxy: { maxBodyBytes: settings.maxBodyBytes }, sharingNamespaces: settings.sharingNamespaces },
+      settings: { proxy: renderedSettings(settings), sharingNamespaces: settings.sharingNamespaces, knowsCountries: knowsCountries(settings) },
       previous: publisher.previous(),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),

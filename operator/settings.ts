@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
+import { installation } from "./installation.ts";
 
 export const operatorSettings = z.strictObject({
   /** Where the operator, the proxies and the published objects are. */
@@ -21,7 +22,7 @@ export const operatorSettings = z.strictObject({
   sharingNamespaces: z.array(z.string()).default([]),
   /** Written beside each key that the operator makes. */
   baseURL: z.string().default(""),
-  maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
+  ...installation.shape,
   /** How often everything is compared anew, in milliseconds. */
   resyncMs: z.int().min(500).default(15_000),
   statusPort: z.int().min(0).max(65_535).default(8081),

@@ -1,6 +1,7 @@
 /** `sluice proxy`: composes the data plane and runs it until told to stop. */
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import type { Gateway } from "./pipeline/serve.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
@@ -47,7 +48,7 @@ function gatewayOf(
   settings: ProxySettings,
   log: Logger,
   metrics: Metrics,
-  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment },
+  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries },
 ): Gateway {
   return {
     ...parts,
@@ -56,7 +57,8 @@ function gatewayOf(
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
     record(call) {
       metrics.record(call);
-      if (call.statistics) logCall(log, call);
+      // A refused attempt is on record whatever the policy logs of calls.
+      if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
     },
     unexpected: (cause, requestId) =>
       log.error({ request_id: requestId, err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause) }, "unexpected failure"),
@@ -91,9 +93,20 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   return `http://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
 }
 
+/** How often the file of countries is looked at for a new edition. */
+const countriesEveryMs = 60_000;
+
+function openCountries(settings: ProxySettings, log: Logger): Promise<Countries> | Countries {
+  if (settings.countryDatabase === "") return noCountries;
+  return countriesFrom(settings.countryDatabase, countriesEveryMs, (cause) =>
+    log.warn({ err: String(cause) }, "country database not read; the old one stays in use"),
+  );
+}
+
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
+  const countries = await openCountries(settings, log);
   const upstreams = new Upstreams();
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
@@ -115,7 +128,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth }), cell, metrics, state);
+  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth, countries }), cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
@@ -128,6 +141,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     close: () =>
       drain(traffic, status, state, settings.drainMs, async () => {
         cell.close();
+        countries.close();
         checks.stop();
         await upstreams.close();
       }),

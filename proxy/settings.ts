@@ -15,6 +15,8 @@ export const proxySettings = z.strictObject({
   drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
   /** How often the config folder is read even without a sign of change, in milliseconds. */
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
+  /** File in MaxMind's format that tells countries from addresses; "" for none. */
+  countryDatabase: z.string().default(""),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
@@ -31,6 +33,7 @@ const flags = {
   "log-level": "logLevel",
   "drain-ms": "drainMs",
   "poll-ms": "pollMs",
+  "country-database": "countryDatabase",
 } as const;
 
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
@@ -43,6 +46,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
   --poll-ms N          how often the folder is read (default 2000)
+  --country-database F file in MaxMind's format, for policies that ask for a country
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 

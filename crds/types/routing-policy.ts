@@ -1,5 +1,6 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
+import { access } from "./access.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
 const match = z
@@ -24,23 +25,6 @@ const match = z
   })
   .meta({ cel: [{ rule: "has(self.models) || has(self.pathPrefix)", message: "name at least one of models and pathPrefix" }] })
   .describe("What this policy serves.");
-
-const access = z
-  .strictObject({
-    anonymous: z.boolean().default(false).describe("Serve callers without a key. Needs match.pathPrefix."),
-    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("Roles that may call; absent: all."),
-    teams: z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe("Teams that may call; absent: all."),
-    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("A key needs at least one of these tags; absent: none."),
-  })
-  .meta({
-    cel: [
-      {
-        rule: "!self.anonymous || !(has(self.roles) || has(self.teams) || has(self.tags))",
-        message: "anonymous callers have no role, team or tag: remove roles, teams and tags, or set anonymous to false",
-      },
-    ],
-  })
-  .describe("Who may call.");
 
 const callers = "Belongs to the caller: refused here.";
 

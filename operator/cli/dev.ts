@@ -10,6 +10,7 @@ import type { ConfigSource } from "../../proxy/snapshot/source.ts";
 import type { Logger } from "../../proxy/telemetry/log.ts";
 import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
 import { watchFolders } from "../folder/watch.ts";
+import { type Installation, installation, readInstallation } from "../installation.ts";
 
 export const devUsage = `sluice dev FOLDER…: serve a folder of manifests, without a cluster
 
@@ -20,6 +21,7 @@ effect at once; a mistake is printed with file and line, and the last good form 
   --port N          traffic (default 8080; 0 picks one)
   --status-port N   probes, metrics, status (default 9090)
   --host ADDRESS    listen on (default 127.0.0.1)
+  --settings FILE   what a cluster's operator would be told: origins, identity, cors (docs/access.md)
   --log-level LEVEL (default info)`;
 
 export interface RunningDev {
@@ -40,6 +42,7 @@ class FolderConfig implements ConfigSource {
   readonly #paths: readonly string[];
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #print: (line: string) => void;
+  readonly #installed: Installation;
   readonly #pepper = randomBytes(32);
   readonly #values = new Map<string, string>();
   #previous: RenderedConfig | null = null;
@@ -48,15 +51,16 @@ class FolderConfig implements ConfigSource {
   #reported = "";
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor(paths: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void) {
+  constructor(paths: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void, installed: Installation) {
     this.#paths = paths;
     this.#env = env;
     this.#print = print;
+    this.#installed = installed;
   }
 
   /** Reads the folder anew and prints what is wrong with it, if that is news. */
   async reload(): Promise<void> {
-    const { compiled, folder, findings } = await compileFolder(this.#paths, this.#env, this.#pepper, this.#previous, Date.now());
+    const { compiled, folder, findings } = await compileFolder(this.#paths, this.#env, this.#pepper, this.#previous, Date.now(), this.#installed);
     // A file that can't be read at all hides objects; without them the rest must not be taken for the whole.
     const unreadable = folder.problems.length > 0 && this.#previous !== null;
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
@@ -99,6 +103,14 @@ function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
   return { paths, flags };
 }
 
+/** The value of a flag that the proxy does not know, taken out of `flags`; null where it isn't there. */
+function taken(flags: string[], name: string): string | null {
+  const at = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
+  if (at < 0) return null;
+  const [flag = ""] = flags.splice(at, 1);
+  return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(at, 1)[0] ?? "");
+}
+
 /** `log` replaces the process's own log. */
 export async function startDev(
   args: readonly string[],
@@ -108,8 +120,10 @@ export async function startDev(
 ): Promise<RunningDev> {
   const { paths, flags } = divide(args);
   if (paths.length === 0) throw new Error("name at least one folder of manifests");
+  const settingsFile = taken(flags, "settings");
+  const given = settingsFile === null ? installation.parse({}) : await readInstallation(settingsFile);
   const settings = parseProxySettings(flags, { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
-  const source = new FolderConfig(paths, env, print);
+  const source = new FolderConfig(paths, env, print, { ...given, countryDatabase: given.countryDatabase || settings.countryDatabase !== "" });
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);

@@ -5,6 +5,7 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
+import { knowsCountries, renderedSettings } from "../installation.ts";
 import { priceTable } from "../prices/table.ts";
 import { type OperatorSettings, operatorSettings } from "../settings.ts";
 import { type Cluster, connect, loadConfig, orNull, statusCode } from "./api.ts";
@@ -117,7 +118,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
   const compiled = compile(
     {
       world,
-      settings: { proxy: { maxBodyBytes: settings.maxBodyBytes }, sharingNamespaces: settings.sharingNamespaces },
+      settings: { proxy: renderedSettings(settings), sharingNamespaces: settings.sharingNamespaces, knowsCountries: knowsCountries(settings) },
       previous: await published(cluster, settings, notes),
       nowMs,
       prices: priceTable(new Date(nowMs)),

@@ -2,16 +2,8 @@
 import { decimalToNano } from "../../crds/quantity.ts";
 import type { BudgetConfig } from "../../proxy/config/schema.ts";
 import { type Parsed, problem } from "./outcome.ts";
+import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
-
-function knownTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 const sorted = (names: string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
 

@@ -10,10 +10,10 @@
  */
 import type { Kind } from "../../crds/kinds.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import type { BudgetConfig, ProviderConfig, RenderedConfig, RouteConfig } from "../../proxy/config/schema.ts";
+import { type BudgetConfig, type ProviderConfig, type RenderedConfig, type RouteConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
 import { compileBudget } from "./budgets.ts";
 import { Claims } from "./conflicts.ts";
-import { lastGoodRoute } from "./last-good.ts";
+import { lastGoodRoute, underAccess } from "./last-good.ts";
 import { compileKeys } from "./live-keys.ts";
 import { idOf, isError, parseKind, problem } from "./outcome.ts";
 import { compileProvider } from "./providers.ts";
@@ -117,7 +117,9 @@ function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdic
     const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
-    candidates.push(candidateOf(verdict, compiled, lastOf(object.id)));
+    const last = lastOf(object.id);
+    const held = last !== null && compiled.accessSettled ? underAccess(last, compiled.config.access, view) : last;
+    candidates.push(candidateOf(verdict, compiled, held));
   }
   for (const verdict of invalid) candidates.push(lastGoodCandidate(verdict, lastOf(idOf(verdict.meta))));
   const all = [...parsed.map((one) => one.verdict), ...invalid];
@@ -167,7 +169,7 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
   return {
     config: {
-      settings: input.settings.proxy,
+      settings: settingsSchema.parse(input.settings.proxy),
       providers: [...view.live.values()].sort(byId),
       routes: routes.sort(byId),
       budgets: budgets.sort(byId),

@@ -3,6 +3,7 @@
  * what someone else has taken away since: a provider, a model, a grant.
  */
 import type { ProviderConfig, RouteConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import { notResident } from "./access.ts";
 import { granted } from "./grants.ts";
 import { namespaceOf } from "./outcome.ts";
 import type { ProviderView } from "./routes.ts";
@@ -22,12 +23,29 @@ function stillGranted(target: TargetConfig, route: RouteConfig, view: ProviderVi
   return grant === undefined || granted(grant, namespaceOf(target.provider), namespaceOf(route.id), world.namespaces);
 }
 
+/**
+ * The last good form under the rules of access that hold now: a mistake elsewhere in a policy must not put off what its
+ * owner has closed. An open policy stays so only if both forms are open.
+ */
+export function underAccess(route: RouteConfig, access: RouteConfig["access"], view: ProviderView): RouteConfig {
+  const closed = { ...route, access: { ...access, anonymous: access.anonymous && route.access.anonymous } };
+  const targets = route.routing.targets.filter((target) => {
+    const provider = view.live.get(target.provider);
+    return provider === undefined || notResident(access.regions, provider) === null;
+  });
+  return withTargets(closed, targets);
+}
+
+function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
+  const usable = new Set(targets.map((target) => target.name));
+  const rules = route.routing.rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) }));
+  return { ...route, routing: { ...route.routing, targets, rules } };
+}
+
 export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
   const targets = route.routing.targets.filter((target) => {
     const provider = view.live.get(target.provider);
     return provider !== undefined && hasModel(target, route, provider) && stillGranted(target, route, view, world);
   });
-  const usable = new Set(targets.map((target) => target.name));
-  const rules = route.routing.rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) }));
-  return { ...route, routing: { ...route.routing, targets, rules } };
+  return withTargets(route, targets);
 }

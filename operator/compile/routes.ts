@@ -4,8 +4,9 @@ import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig, RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import { compileAccess, notResident } from "./access.ts";
 import { coverage, granted } from "./grants.ts";
-import { own, type Parsed, problem } from "./outcome.ts";
+import { isError, own, type Parsed, problem } from "./outcome.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings, World } from "./world.ts";
@@ -25,6 +26,8 @@ export interface CompiledRoute {
   config: RouteConfig;
   accepted: Problem[];
   resolvedRefs: Problem[];
+  /** Who may call is settled, whatever else is wrong; else the last good form says it. */
+  accessSettled: boolean;
 }
 
 type TargetSpec = RoutingPolicySpec["routing"]["targets"][number];
@@ -107,15 +110,15 @@ function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly Target
 }
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
-function configOf(policy: Parsed<"RoutingPolicy">, targets: TargetConfig[], rules: RuleConfig[], world: World): RouteConfig {
-  const { match, access, routing, request, allowedNamespaces, logging } = policy.spec;
+function configOf(policy: Parsed<"RoutingPolicy">, access: RouteConfig["access"], targets: TargetConfig[], rules: RuleConfig[], world: World): RouteConfig {
+  const { match, routing, request, allowedNamespaces, logging } = policy.spec;
   const usable = new Set(targets.map((target) => target.name));
   return {
     id: policy.id,
     pathPrefix: match.pathPrefix ?? "",
     models: match.models === undefined ? null : [...match.models].sort(),
     consumers: coverage(allowedNamespaces, policy.meta.namespace, world.namespaces),
-    access: { anonymous: access.anonymous, roles: access.roles ?? null, teams: access.teams ?? null, tags: access.tags ?? null },
+    access,
     request: { defaults: request?.defaults ?? {}, overrides: request?.overrides ?? {}, prompts: request?.prompts ?? [] },
     routing: {
       strategy: routing.strategy,
@@ -137,6 +140,21 @@ function checkSharing(policy: Parsed<"RoutingPolicy">, settings: CompileSettings
   accepted.push(problem("SharingNotPermitted", message, ["spec", "allowedNamespaces"]));
 }
 
+/** Targets that may see the data. One among others is left out with a warning; without any, the policy is refused. */
+function residents(targets: readonly TargetConfig[], regions: string[] | null, view: ProviderView, accepted: Problem[]): TargetConfig[] {
+  const whyNot = (target: TargetConfig): string | null => {
+    const provider = view.live.get(target.provider);
+    return provider === undefined ? null : notResident(regions, provider);
+  };
+  const kept = targets.filter((target) => whyNot(target) === null);
+  for (const target of targets) {
+    const why = whyNot(target);
+    const severity = kept.length === 0 ? "error" : "warning";
+    if (why !== null) accepted.push(problem("NotResident", `target ${target.name} is never used: ${why}`, ["spec", "routing", "targets"], severity));
+  }
+  return kept;
+}
+
 /** `last` is the policy's last good form, where it has one. */
 export function compileRoute(
   policy: Parsed<"RoutingPolicy">,
@@ -150,14 +168,18 @@ export function compileRoute(
   const resolvedRefs: Problem[] = [];
   checkSharing(policy, settings, accepted);
   checkNames(spec, accepted);
-  const targets: TargetConfig[] = [];
+  const before = accepted.length;
+  const access = compileAccess(spec.access, settings.knowsCountries ?? true, accepted);
+  const accessSettled = !accepted.slice(before).some(isError);
+  const resolved: TargetConfig[] = [];
   for (const at of spec.routing.targets.keys()) {
     const target = resolveTarget(policy, at, last, view, world);
     if ("reason" in target) resolvedRefs.push(target);
-    else targets.push(target);
+    else resolved.push(target);
   }
+  const targets = residents(resolved, access.regions, view, accepted);
   warnModelless(policy, targets, view, accepted);
   const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
-  return { config: configOf(policy, targets, rules, world), accepted, resolvedRefs };
+  return { config: configOf(policy, access, targets, rules, world), accepted, resolvedRefs, accessSettled };
 }

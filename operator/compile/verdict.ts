@@ -17,6 +17,7 @@ export const problemReasons = [
   "SharingNotPermitted",
   "Conflicted",
   "Unsupported",
+  "NotResident",
   "UnreachableRule",
   "DuplicateKey",
 ] as const;

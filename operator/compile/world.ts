@@ -1,6 +1,6 @@
 /** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
-import type { Price, RenderedConfig, Settings } from "../../proxy/config/schema.ts";
+import type { Price, RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts";
 
 export interface ObjectMeta {
   name: string;
@@ -42,9 +42,11 @@ export interface World {
 
 /** Settings of the installation that compile obeys. */
 export interface CompileSettings {
-  proxy: Settings;
+  proxy: SettingsInput;
   /** Namespaces whose policies may be offered to other namespaces' keys; "*" for all. */
   sharingNamespaces: "*" | string[];
+  /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */
+  knowsCountries?: boolean;
 }
 
 export interface CompileInput {

@@ -1,8 +1,9 @@
 /** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
-import type { RenderedConfig, Settings } from "../../proxy/config/schema.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
+import { type Installation, installation, knowsCountries, renderedSettings } from "../installation.ts";
 import { priceTable } from "../prices/table.ts";
 import { type FolderWorld, type Place, readFolder } from "./read.ts";
 
@@ -20,8 +21,6 @@ export interface CompiledFolder {
   /** In the order of files and lines. */
   findings: Finding[];
 }
-
-export const defaultProxySettings: Settings = { maxBodyBytes: 10_485_760 };
 
 function findingsOf(folder: FolderWorld, compiled: Compiled): Finding[] {
   const findings: Finding[] = folder.problems.map((one) => ({ ...one, severity: "error", reason: "Unreadable", object: "" }));
@@ -44,10 +43,22 @@ export async function compileFolder(
   pepper: Uint8Array,
   previous: RenderedConfig | null,
   nowMs: number,
+  /** Absent: nobody says how the installation is set, so nothing is said of what would depend on it. */
+  installed?: Installation,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
   const compiled = compile(
-    { world: folder.world, settings: { proxy: defaultProxySettings, sharingNamespaces: "*" }, previous, nowMs, prices: priceTable(new Date(nowMs)) },
+    {
+      world: folder.world,
+      settings: {
+        proxy: renderedSettings(installed ?? installation.parse({})),
+        sharingNamespaces: "*",
+        ...(installed ? { knowsCountries: knowsCountries(installed) } : {}),
+      },
+      previous,
+      nowMs,
+      prices: priceTable(new Date(nowMs)),
+    },
     capabilities,
   );
   return { compiled, folder, findings: findingsOf(folder, compiled) };

@@ -114,6 +114,20 @@ export type RuleConfig = z.output<typeof ruleConfig>;
 export const failureClass = z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
 export type FailureClass = z.output<typeof failureClass>;
 
+const accessRules = {
+  /** Networks in CIDR form, or single addresses. */
+  networks: names.default(null),
+  countries: z.object({ allow: names, deny: names }).nullable().default(null),
+  /** Minutes of the day by the wall clock; `toMinute` not above `fromMinute` is on the day after. Days: 0 is Sunday. */
+  hours: z
+    .object({ fromMinute: z.int(), toMinute: z.int(), timeZone: z.string(), days: z.array(z.int()) })
+    .nullable()
+    .default(null),
+  consent: z.object({ header: z.string(), value: z.string() }).nullable().default(null),
+  /** Regions of providers that may see the data. */
+  regions: names.default(null),
+};
+
 export const routeConfig = z.object({
   id,
   /** "" stands for /v1. */
@@ -122,7 +136,7 @@ export const routeConfig = z.object({
   models: z.array(z.string()).nullable(),
   /** Namespaces whose keys may use it, or "*". */
   consumers: z.union([z.literal("*"), z.array(z.string())]),
-  access: z.object({ anonymous: z.boolean(), roles: names, teams: names, tags: names }),
+  access: z.object({ anonymous: z.boolean(), roles: names, teams: names, tags: names, ...accessRules }),
   request: z.object({
     defaults: z.record(z.string(), z.unknown()),
     overrides: z.record(z.string(), z.unknown()),
@@ -166,10 +180,24 @@ export const keyRecord = z.object({
 });
 export type KeyRecord = z.output<typeof keyRecord>;
 
+/** Whom to believe about where a caller is. */
+export const originSettings = z.object({
+  /** Networks of proxies in front; only what they say of a caller's address is believed. */
+  trustedProxies: z.array(z.string()).default([]),
+  /** The one header in which they say it. */
+  forwardedHeader: z.enum(["X-Forwarded-For", "Forwarded"]).default("X-Forwarded-For"),
+  /** Header in which they give the caller's country, in lower case. */
+  countryHeader: z.string().nullable().default(null),
+});
+export type OriginSettings = z.output<typeof originSettings>;
+
 export const settings = z.object({
   /** Largest request body in bytes; larger ones get 413. */
   maxBodyBytes: z.int().min(1),
+  origins: originSettings.prefault({}),
 });
+/** As given: what has a default may be absent. */
+export type SettingsInput = z.input<typeof settings>;
 export type Settings = z.output<typeof settings>;
 
 /** The whole of it in memory: what `compile` makes and a snapshot is built from. */

@@ -13,7 +13,7 @@ import type { Identity } from "./authenticate.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
-import { denied, noTarget, offeredTo, type ResolvedTarget, resolveTargets, route } from "./route.ts";
+import { denied, noTarget, offeredTo, type ResolvedTarget, resident, resolveTargets, route } from "./route.ts";
 import { isFailure } from "./serve.ts";
 import { type Shaped, shape } from "./shape.ts";
 
@@ -131,6 +131,7 @@ function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null
 
 /** Why a target isn't asked. */
 function leftOut(target: RouteTarget, resolved: ResolvedTarget | undefined, plan: PlanRequest, rule: number | null): string {
+  if (!resident(plan.route, target.entry)) return `provider ${target.config.provider} is outside the regions that the policy's residency allows`;
   if (resolved === undefined)
     return plan.model === null ? "it has several models and the request names none" : `provider ${target.config.provider} has no model ${plan.model}`;
   if (rule !== null) return `rule ${rule} does not name it`;

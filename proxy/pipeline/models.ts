@@ -1,7 +1,10 @@
 /** GET models: what this caller may use, by the same predicate that calls go through. */
+
+import type { Circumstances } from "../access/rules.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry } from "../snapshot/snapshot.ts";
 import type { Identity } from "./authenticate.ts";
+import { outOfPlace } from "./circumstances.ts";
 import { denied, modelNames, offeredTo } from "./route.ts";
 
 interface ModelEntry {
@@ -11,17 +14,17 @@ interface ModelEntry {
   owned_by: string;
 }
 
-function callable(path: PathEntry, identity: Identity): ModelEntry[] {
+function callable(path: PathEntry, identity: Identity, call: Circumstances): ModelEntry[] {
   const names = new Set<string>();
   for (const route of path.routes) {
-    if (!offeredTo(route, identity)) continue;
+    if (!offeredTo(route, identity) || outOfPlace(route, call) !== null) continue;
     for (const name of modelNames(route)) if (denied(route, name, identity) === null) names.add(name);
   }
   return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
 }
 
-export function listModels(path: PathEntry, identity: Identity, id: string | null): object | Failure {
-  const data = callable(path, identity);
+export function listModels(path: PathEntry, identity: Identity, call: Circumstances, id: string | null): object | Failure {
+  const data = callable(path, identity, call);
   if (id === null) return { object: "list", data };
   return data.find((one) => one.id === id) ?? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" });
 }

@@ -60,10 +60,17 @@ export function denied(route: Route, model: string | null, identity: Identity): 
   return null;
 }
 
-/** Targets that have the model, in the order of the config. */
+/** The route's data may go to this provider. One that does not say where it is may not get data that has to stay somewhere. */
+export function resident(route: Route, entry: ProviderEntry): boolean {
+  const { region } = entry.account.config;
+  return route.regions === null || (region !== null && route.regions.has(region));
+}
+
+/** Targets that have the model and may see the data, in the order of the config. Nothing behind knows of any others. */
 export function resolveTargets(route: Route, model: string | null): ResolvedTarget[] {
   const resolved: ResolvedTarget[] = [];
   for (const target of route.targets) {
+    if (!resident(route, target.entry)) continue;
     const found = target.model ?? (model === null ? onlyModel(target.entry) : target.entry.models.get(model));
     if (found) resolved.push({ config: target.config, entry: target.entry, model: found });
   }

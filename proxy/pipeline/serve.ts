@@ -6,13 +6,15 @@
  *   authenticate  401              who calls; refused before the body is read, unless something here is open
  *   receive       400 413 415      the body, read and parsed once
  *   route         404              which policy serves this model for this caller
- *   authorise     401 403          whether the caller may
+ *   authorise     401 403          whether the caller may, from there, now
  *   shape         400              defaults, overrides, prompts
  *   dispatch      4xx 5xx          targets one after another, until one answers
  *   respond                        failures in the client's own format, in the stream where it has begun
  *   record                         metrics and log
  */
 import { Buffer } from "node:buffer";
+import type { Countries } from "../access/countries.ts";
+import type { Circumstances } from "../access/rules.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
@@ -23,6 +25,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
+import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { listModels } from "./models.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
@@ -33,6 +36,7 @@ import { requiredMember, type Shaped, shape } from "./shape.ts";
 export interface Gateway extends Dispatcher {
   record(call: CallRecord): void;
   unexpected(cause: unknown, requestId: string): void;
+  countries: Countries;
   limits: { maxReplyBytes: number; maxStreamBytes: number; stalledClientMs: number };
 }
 
@@ -49,6 +53,7 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
   return {
     requestId: client.requestId,
     startedMs: nowMs,
+    address: "",
     durationMs: 0,
     method: client.method,
     operation: "unknown",
@@ -108,10 +113,12 @@ class Call {
     const addressed = address(this.#client.method, this.#client.path, this.#snapshot);
     if (isFailure(addressed)) return addressed;
     this.#surface = addressed.surface;
+    const call = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
+    this.record.address = call.address ?? "";
     const identity = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
-    if (addressed.operation.kind === "models") return this.#models(addressed, identity, addressed.operation.id);
+    if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
     const format = formatOf(addressed.operation);
     const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
     if (isFailure(received)) return received;
@@ -120,7 +127,7 @@ class Call {
     this.record.route = routed.route.config.id;
     this.record.stream = received.stream;
     this.record.statistics = routed.route.config.logging.statistics;
-    const refused = denied(routed.route, routed.model, identity);
+    const refused = denied(routed.route, routed.model, identity) ?? barred(routed.route, call);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
@@ -136,8 +143,8 @@ class Call {
     this.record.team = identity.key.team ?? "";
   }
 
-  #models(addressed: Addressed, identity: Identity, id: string | null): Failure | null {
-    const listed = listModels(addressed.path, identity, id);
+  #models(addressed: Addressed, identity: Identity, call: Circumstances, id: string | null): Failure | null {
+    const listed = listModels(addressed.path, identity, call, id);
     if (isFailure(listed)) return listed;
     this.#json(listed);
     return null;

@@ -1,6 +1,8 @@
 /** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { Origins } from "../access/client-address.ts";
+import { type AccessRules, accessRules } from "../access/rules.ts";
 import { keyedDigester } from "../config/encode.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
@@ -29,6 +31,9 @@ export interface Route {
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
+  readonly rules: AccessRules;
+  /** Regions in which data may be processed; null: anywhere. */
+  readonly regions: ReadonlySet<string> | null;
 }
 
 /** Routes under one path prefix. */
@@ -45,6 +50,8 @@ export interface PathEntry {
 export interface Snapshot {
   readonly revision: string;
   readonly settings: Settings;
+  /** Where calls come from. */
+  readonly origins: Origins;
   readonly providers: ReadonlyMap<string, ProviderEntry>;
   /** The prefix "" (that is, /v1) is always there. */
   readonly paths: ReadonlyMap<string, PathEntry>;
@@ -78,6 +85,8 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     roles: setOrNull(config.access.roles),
     teams: setOrNull(config.access.teams),
     tags: setOrNull(config.access.tags),
+    rules: accessRules(config.access),
+    regions: setOrNull(config.access.regions),
   };
 }
 
@@ -133,6 +142,7 @@ export function build(
   return {
     revision: manifest.revision,
     settings: config.settings,
+    origins: new Origins(config.settings.origins),
     providers,
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),

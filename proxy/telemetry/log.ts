@@ -68,7 +68,7 @@ const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.
 /** The fields of a call as JSON members, each behind a comma. Put together by hand: it is done for every call, and a serialiser costs ten times as much. */
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
-  let line = `,"request_id":${quoted(clean(call.requestId))},"operation":${quoted(call.operation)},"route":${quoted(call.route)},"model":${quoted(call.model)}`;
+  let line = `,"request_id":${quoted(clean(call.requestId))},"address":"${call.address}","operation":${quoted(call.operation)},"route":${quoted(call.route)},"model":${quoted(call.model)}`;
   line += `,"provider":${quoted(call.provider)}`;
   if (call.region !== "") line += `,"region":${quoted(call.region)}`;
   line += `,"upstream_model":${quoted(call.upstreamModel)},"key":${quoted(call.key)},"user":${quoted(call.user)},"team":${quoted(call.team)},"status":${call.status}`;

@@ -8,6 +8,8 @@ export interface CallRecord {
   /** Epoch milliseconds. */
   startedMs: number;
   durationMs: number;
+  /** The caller's, as trusted proxies tell it; "" where nobody can. */
+  address: string;
   method: string;
   operation: string;
   /** `namespace/name` of the policy, "" before a route was found. */

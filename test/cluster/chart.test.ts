@@ -80,6 +80,8 @@ describe("the chart", { skip }, () => {
         sharingNamespaces: ["platform"],
         baseURL: "http://sluice.llm.svc:8000/v1",
         maxBodyBytes: 20_971_520,
+        origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
+        countryDatabase: false,
         resyncMs: 15_000,
         statusPort: 8081,
         logLevel: "info",

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { LiveBook, stateIn } from "../../operator/cluster/live-book.ts";
 import type { Compiled } from "../../operator/compile/compile.ts";
 import type { Programmed } from "../../operator/compile/status.ts";
-import type { BudgetConfig } from "../../proxy/config/schema.ts";
+import { type BudgetConfig, settings } from "../../proxy/config/schema.ts";
 
 /** Two Budgets, told apart by their amounts; what they are doesn't matter here. */
 const compiled = (a: number, b: number): Compiled => {
@@ -18,7 +18,7 @@ const compiled = (a: number, b: number): Compiled => {
     conditions: [],
   });
   return {
-    config: { settings: { maxBodyBytes: 1024 }, providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
+    config: { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
     verdicts: [verdict("a"), verdict("b")],
   };
 };

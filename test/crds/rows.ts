@@ -75,6 +75,25 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ access: { anonymous: true } }),
     /spec: .*an anonymous policy needs match\.pathPrefix/,
   ),
+  "countries both ways": same(
+    "RoutingPolicy",
+    policy({ access: { countries: { allow: ["DE"], deny: ["FR"] } } }),
+    /spec\.access\.countries: .*set either allow or deny/,
+  ),
+  "a country that is no code": same("RoutingPolicy", policy({ access: { countries: { allow: ["de"] } } }), /spec\.access\.countries\.allow/),
+  "hours without length": same(
+    "RoutingPolicy",
+    policy({ access: { hours: { from: "08:00", to: "08:00", timeZone: "UTC" } } }),
+    /spec\.access\.hours: .*from and to must differ/,
+  ),
+  "an hour that no clock shows": same(
+    "RoutingPolicy",
+    policy({ access: { hours: { from: "24:00", to: "08:00", timeZone: "UTC" } } }),
+    /spec\.access\.hours\.from/,
+  ),
+  "a network that is a name": same("RoutingPolicy", policy({ access: { networks: ["office"] } }), /spec\.access\.networks/),
+  "a consent header in capitals": same("RoutingPolicy", policy({ access: { consent: { header: "X-Consent" } } }), /spec\.access\.consent\.header/),
+  "residency nowhere": same("RoutingPolicy", policy({ access: { residency: { regions: [] } } }), /spec\.access\.residency\.regions/),
   "a default for messages": same("RoutingPolicy", policy({ request: { defaults: { messages: [{ role: "user", content: "hi" }] } } }), callers),
   "an override of stream": same("RoutingPolicy", policy({ request: { overrides: { stream: true } } }), callers),
   "an override of input": same("RoutingPolicy", policy({ request: { overrides: { input: "hi" } } }), callers),
@@ -286,7 +305,16 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
     kind: "RoutingPolicy",
     spec: {
       match: { models: ["gpt-4", "gpt-4o"], pathPrefix: "/team-a/chat" },
-      access: { roles: ["developer", "data-scientist"], teams: ["a"], tags: ["internal"] },
+      access: {
+        roles: ["developer", "data-scientist"],
+        teams: ["a"],
+        tags: ["internal"],
+        networks: ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::1", "::ffff:10.0.0.0/104"],
+        countries: { allow: ["DE", "FR"] },
+        hours: { from: "22:00", to: "06:00", timeZone: "Europe/Berlin", days: ["Mon", "Fri"] },
+        consent: { header: "x-consent", value: "yes" },
+        residency: { regions: ["eu-central-1"] },
+      },
       allowedNamespaces: { from: "All" },
       request: {
         defaults: { temperature: 0.7, max_tokens: 1024, response_format: { type: "json_object" }, stop: ["\n"] },

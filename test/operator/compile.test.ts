@@ -8,7 +8,7 @@ import type { CompileInput, CompileSettings, World, WorldObject } from "../../op
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { canonicalJson, encode } from "../../proxy/config/encode.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
-import { keyShards, type RenderedConfig } from "../../proxy/config/schema.ts";
+import { keyShards, type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: ["platform"] };
@@ -571,7 +571,7 @@ describe("compile", () => {
       expiresAtMs: nowMs,
       revoked: false,
     }));
-    const config: RenderedConfig = { settings: settings.proxy, providers: [], routes: [], budgets: [], keys };
+    const config: RenderedConfig = { settings: settingsSchema.parse(settings.proxy), providers: [], routes: [], budgets: [], keys };
     const before = encode(config, "id");
     const after = encode({ ...config, keys: keys.map((one, at) => (at === 7 ? { ...one, revoked: true } : one)) }, "id");
     const changed = Object.keys(before.documents).filter((name) => before.documents[name] !== after.documents[name]);

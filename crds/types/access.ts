@@ -1,0 +1,96 @@
+/** `spec.access` of a RoutingPolicy: who may call, from where, when, and where the data may go. */
+import { z } from "zod";
+import { headerName, subject, timeZone } from "./scalars.ts";
+
+const network = z
+  .string()
+  .min(2)
+  .max(49)
+  .regex(
+    /^([0-9]{1,3}(\.[0-9]{1,3}){3}(\/[0-9]{1,2})?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
+    "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address",
+  );
+
+const country = z
+  .string()
+  .length(2)
+  .regex(/^[A-Z]{2}$/, "must be a country's ISO 3166-1 code in capitals, such as DE");
+
+const countryList = z.array(country).min(1).max(256).optional().meta({ listType: "set" });
+
+const countries = z
+  .strictObject({
+    allow: countryList.describe("Only callers from these."),
+    deny: countryList.describe("Everybody but callers from these."),
+  })
+  .meta({ cel: [{ rule: "has(self.allow) != has(self.deny)", message: "set either allow or deny" }] })
+  .describe("Countries from which calls may come. A caller whose country is not known is refused, whichever list is set.");
+
+const timeOfDay = (last: "23:59" | "24:00") =>
+  z
+    .string()
+    .length(5)
+    .regex(last === "24:00" ? /^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$/ : /^([01][0-9]|2[0-3]):[0-5][0-9]$/, `must be a time of day from 00:00 to ${last}`);
+
+const hours = z
+  .strictObject({
+    from: timeOfDay("23:59").describe("The first minute, by the clock on the wall."),
+    to: timeOfDay("24:00").describe("The minute from which calls are refused again. Before `from`: on the day after."),
+    timeZone: timeZone.describe("IANA time zone of the clock, such as Europe/Berlin."),
+    days: z
+      .array(z.enum(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]))
+      .min(1)
+      .max(7)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("Days on which the hours begin; absent: every day."),
+  })
+  .meta({ cel: [{ rule: "self.from != self.to", message: "from and to must differ; for the whole day set 00:00 and 24:00" }] })
+  .describe("When calls are served.");
+
+const consent = z
+  .strictObject({
+    header: headerName.describe("Header by which the caller says that it was given."),
+    value: z.string().min(1).max(256).default("true").describe("Its value, exactly."),
+  })
+  .describe("Calls need this header.");
+
+const region = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, "must be a region as an LLMProvider's spec.region names it");
+
+const residency = z
+  .strictObject({
+    regions: z
+      .array(region)
+      .min(1)
+      .max(64)
+      .meta({ listType: "set" })
+      .describe("Regions as in spec.region of LLMProviders. A provider without one is not used."),
+  })
+  .describe("Where data may be processed: no other target is chosen, fallen back to or tried again.");
+
+export const access = z
+  .strictObject({
+    anonymous: z.boolean().default(false).describe("Serve callers without a key. Needs match.pathPrefix."),
+    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("Roles that may call; absent: all."),
+    teams: z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe("Teams that may call; absent: all."),
+    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("A key needs at least one of these tags; absent: none."),
+    networks: z.array(network).min(1).max(256).optional().meta({ listType: "set" }).describe("Networks from which calls may come; absent: everywhere."),
+    countries: countries.optional(),
+    hours: hours.optional(),
+    consent: consent.optional(),
+    residency: residency.optional(),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "!self.anonymous || !(has(self.roles) || has(self.teams) || has(self.tags))",
+        message: "anonymous callers have no role, team or tag: remove roles, teams and tags, or set anonymous to false",
+      },
+    ],
+  })
+  .describe("Who may call, from where, when, and where the data may go.");
+export type AccessSpec = z.output<typeof access>;

@@ -1,0 +1,39 @@
+/** What holds for a whole installation and reaches the proxies with the config: part of the operator's settings, and `sluice dev --settings`. */
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
+import { z } from "zod";
+import { parseNetwork } from "../proxy/config/networks.ts";
+import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
+
+const network = z.string().refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
+const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
+
+export const installation = z.strictObject({
+  maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
+  /** Whom to believe about where callers are. */
+  origins: z
+    .strictObject({
+      trustedProxies: z.array(network).default([]),
+      forwardedHeader: originSettings.shape.forwardedHeader,
+      countryHeader: header.nullable().default(null),
+    })
+    .refine((one) => one.countryHeader === null || one.trustedProxies.length > 0, "countryHeader is believed from trustedProxies only: name them")
+    .prefault({}),
+  /** Proxies have a database of countries. */
+  countryDatabase: z.boolean().default(false),
+});
+export type Installation = z.output<typeof installation>;
+
+export function renderedSettings({ maxBodyBytes, origins }: Installation): SettingsInput {
+  return { maxBodyBytes, origins };
+}
+
+export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;
+
+/** Throws an Error that names file and field. */
+export async function readInstallation(file: string): Promise<Installation> {
+  const parsed = installation.safeParse(parse(await readFile(file, "utf8")) ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Error(`${file}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
+}

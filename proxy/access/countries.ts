@@ -1,0 +1,46 @@
+/** Address → country, from a file in MaxMind's format. A file that is replaced is read anew; a broken one leaves the old in use. */
+import { readFile, stat } from "node:fs/promises";
+import { type CountryResponse, Reader } from "mmdb-lib";
+import { countryCode } from "./client-address.ts";
+
+export interface Countries {
+  of(address: string): string | null;
+  close(): void;
+}
+
+/** Where no file is given, nobody's country is known. */
+export const noCountries: Countries = { of: () => null, close: () => undefined };
+
+/** Read in one go; the countries of the whole world take some 10 MB. */
+async function open(path: string): Promise<Reader<CountryResponse>> {
+  return new Reader<CountryResponse>(await readFile(path));
+}
+
+async function edition(path: string): Promise<string> {
+  const { ino, mtimeMs, size } = await stat(path);
+  return `${ino} ${mtimeMs} ${size}`;
+}
+
+function lookUp(reader: Reader<CountryResponse>, address: string): string | null {
+  try {
+    const found = reader.get(address);
+    return countryCode(found?.country?.iso_code);
+  } catch {
+    return null;
+  }
+}
+
+/** Throws where the file can't be read at the start: rules that ask for a country would refuse everybody. */
+export async function countriesFrom(path: string, lookEveryMs: number, failed: (cause: unknown) => void): Promise<Countries> {
+  let reader = await open(path);
+  let seen = await edition(path);
+  const look = async (): Promise<void> => {
+    const now = await edition(path);
+    if (now === seen) return;
+    reader = await open(path);
+    seen = now;
+  };
+  const timer = setInterval(() => void look().catch(failed), lookEveryMs);
+  timer.unref();
+  return { of: (address) => lookUp(reader, address), close: () => clearInterval(timer) };
+}

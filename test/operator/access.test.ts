@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Kind } from "../../crds/kinds.ts";
+import { type Compiled, compile } from "../../operator/compile/compile.ts";
+import type { CompileSettings, WorldObject } from "../../operator/compile/world.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
+
+function object(kind: Kind, name: string, spec: unknown): WorldObject {
+  return { kind, meta: { name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} }, spec, status: {} };
+}
+
+const provider = (name: string, region?: string): WorldObject =>
+  object("LLMProvider", name, { type: "OpenAICompatible", endpoint: "https://llm.example.com/v1", models: [{ name: "m" }], ...(region ? { region } : {}) });
+const policy = (access: object, more: object = {}): WorldObject =>
+  object("RoutingPolicy", "r", {
+    match: { models: ["m"] },
+    access,
+    routing: { targets: [{ provider: { name: "eu" } }, { provider: { name: "us" } }] },
+    ...more,
+  });
+
+const providers = [provider("eu", "eu-west-1"), provider("us", "us-east-1")];
+
+function run(objects: WorldObject[], previous: RenderedConfig | null = null, more: Partial<CompileSettings> = {}): Compiled {
+  const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [], ...more };
+  return compile({ world: { objects, namespaces: { a: {} }, secrets: {} }, settings, previous, nowMs: 0 }, capabilities);
+}
+
+const found = (compiled: Compiled) => {
+  const verdict = compiled.verdicts.find((one) => one.kind === "RoutingPolicy");
+  assert.ok(verdict);
+  return { live: verdict.live, problems: verdict.accepted.map((one) => `${one.severity} ${one.reason} ${one.path.join(".")}: ${one.message}`) };
+};
+
+describe("rules of access, compiled", () => {
+  const rows: [what: string, access: object, live: string, problem: RegExp | null][] = [
+    ["networks", { networks: ["10.0.0.0/8", "2001:db8::/32"] }, "current", null],
+    [
+      "a prefix that is too long",
+      { networks: ["10.0.0.0/8", "10.0.0.0/33"] },
+      "none",
+      /^error Invalid spec\.access\.networks\.1: .*10\.0\.0\.0\/33 is no network/,
+    ],
+    ["an address that can't be", { networks: ["10.0.0.999"] }, "none", /^error Invalid spec\.access\.networks\.0: .*is no network/],
+    ["an address with a zero in front", { networks: ["010.0.0.1"] }, "none", /is no network/],
+    ["an IPv6 address that is too short", { networks: ["2001:db8:1/48"] }, "none", /is no network/],
+    ["bits behind the prefix", { networks: ["10.1.2.3/8"] }, "current", /^warning Invalid .*10\.1\.2\.3\/8 stands for all of 10\.0\.0\.0\/8/],
+    ["a time zone that isn't", { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Bärlin" } }, "none", /spec\.access\.hours\.timeZone/],
+    ["a time zone that nobody knows", { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Nowhere" } }, "none", /Europe\/Nowhere is no IANA time zone/],
+    ["a target outside", { residency: { regions: ["eu-west-1"] } }, "current", /^warning NotResident .*target us is never used: .*us-east-1/],
+    ["no target inside", { residency: { regions: ["ap-northeast-1"] } }, "none", /^error NotResident .*allows ap-northeast-1 only/],
+  ];
+  for (const [what, access, live, problem] of rows) {
+    it(`${what}: ${live}${problem === null ? "" : `, ${problem.source}`}`, () => {
+      const verdict = found(run([...providers, policy(access)]));
+      assert.equal(verdict.live, live);
+      if (problem === null) assert.deepEqual(verdict.problems, []);
+      else assert.match(verdict.problems[0] ?? "", problem);
+    });
+  }
+
+  it("a provider that does not say where it is can't meet residency", () => {
+    const verdict = found(run([provider("eu"), provider("us"), policy({ residency: { regions: ["eu-west-1"] } })]));
+    assert.match(verdict.problems.join("\n"), /LLMProvider a\/eu does not say in spec\.region/);
+    assert.equal(verdict.live, "none");
+  });
+
+  it("countries that nobody can tell are warned of; where nobody knows the installation, nothing is said", () => {
+    const access = { countries: { allow: ["DE"] } };
+    assert.match(
+      found(run([...providers, policy(access)], null, { knowsCountries: false })).problems.join(),
+      /warning Unsupported .*every call will be refused/,
+    );
+    assert.deepEqual(found(run([...providers, policy(access)], null, { knowsCountries: true })).problems, []);
+    assert.deepEqual(found(run([...providers, policy(access)])).problems, []);
+  });
+
+  it("hours come as minutes and days as numbers", () => {
+    const compiled = run([...providers, policy({ hours: { from: "22:30", to: "24:00", timeZone: "Asia/Tokyo", days: ["Fri", "Sun"] } })]);
+    assert.deepEqual(compiled.config.routes[0]?.access.hours, { fromMinute: 1350, toMinute: 1440, timeZone: "Asia/Tokyo", days: [0, 5] });
+  });
+
+  describe("and a mistake elsewhere", () => {
+    const before = run([...providers, policy({})]).config;
+
+    it("does not put off what is closed now", () => {
+      const broken = policy({ networks: ["10.0.0.0/8"], residency: { regions: ["eu-west-1"] } }, { routing: { targets: [{ provider: { name: "gone" } }] } });
+      const compiled = run([...providers, broken], before);
+      assert.equal(found(compiled).live, "lastGood");
+      const [route] = compiled.config.routes;
+      assert.deepEqual(route?.access.networks, ["10.0.0.0/8"]);
+      assert.deepEqual(
+        route?.routing.targets.map((target) => target.provider),
+        ["a/eu"],
+      );
+    });
+
+    it("in the rules themselves leaves those that held before", () => {
+      const closed = run([...providers, policy({ networks: ["10.0.0.0/8"] })]).config;
+      const compiled = run([...providers, policy({ networks: ["10.0.0.0/99"] })], closed);
+      assert.equal(found(compiled).live, "lastGood");
+      assert.deepEqual(compiled.config.routes[0]?.access.networks, ["10.0.0.0/8"]);
+    });
+
+    it("does not open what was closed to callers without a key", () => {
+      const path = { match: { models: ["m"], pathPrefix: "/chat" } };
+      const closed = run([...providers, policy({}, path)]).config;
+      const compiled = run([...providers, policy({ anonymous: true }, { ...path, routing: { targets: [{ provider: { name: "gone" } }] } })], closed);
+      assert.equal(compiled.config.routes[0]?.access.anonymous, false);
+    });
+  });
+});
