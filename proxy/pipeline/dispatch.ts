@@ -1,5 +1,5 @@
 /** Stage: one request to one target after another, until one answers. One deadline holds for all attempts together. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { FailureClass } from "../config/schema.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -307,13 +307,9 @@ class Dispatch {
     if (isProviderError(whole)) return { result, prepared, error: whole };
     this.#outcome.usage = whole.usage;
     this.#outcome.body = whole.body;
-    const { client } = this.#request;
-    client.head(200, {
-      ...this.#request.replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length + 1),
-      "content-type": "application/json",
-      "content-length": Buffer.byteLength(whole.body),
-    });
-    client.end(whole.body);
+    const headers = this.#request.replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length + 1);
+    headers["content-type"] = "application/json";
+    this.#request.client.reply(200, headers, whole.body);
     return { result, prepared, error: null };
   }
 }

@@ -158,9 +158,7 @@ class Call {
   }
 
   #json(body: object): void {
-    const text = JSON.stringify(body);
-    this.#client.head(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text), "x-request-id": this.#client.requestId });
-    this.#client.end(text);
+    this.#client.reply(200, { "content-type": "application/json", "x-request-id": this.#client.requestId }, JSON.stringify(body));
   }
 
   async #dispatch(shaped: Shaped, target: Parameters<typeof resolveTargets>[0], identity: Identity): Promise<Failure | null> {
@@ -201,7 +199,7 @@ class Call {
       this.#breakOff(outcome.failure);
       return null;
     }
-    if (outcome.failure === null && shaped.received.stream) this.#client.end();
+    if (outcome.failure === null && shaped.received.stream) this.#client.finish();
     return outcome.failure;
   }
 
@@ -235,7 +233,7 @@ class Call {
   #breakOff(failed: Failure): void {
     this.record.broken = true;
     this.record.code = failed.code;
-    this.#client.write(surfaces[this.#surface].streamError(failed, this.#client.requestId));
+    this.#client.writeRaw(surfaces[this.#surface].streamError(failed, this.#client.requestId));
     this.#client.end();
   }
 

@@ -6,6 +6,16 @@ import { type Failure, failure } from "../failure.ts";
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;
 
+/** Sees an answer on its way to the client, and may change it. Failures don't pass through it. */
+export interface ReplyFilter {
+  /** A whole answer's body. */
+  whole(body: Uint8Array | string): Uint8Array | string;
+  /** Bytes of a stream, cut anywhere; what goes on now. */
+  chunk(bytes: Uint8Array | string): Uint8Array | string;
+  /** The stream came to its proper end; what was still held back. */
+  last(): Uint8Array | string;
+}
+
 export class ClientConnection {
   readonly requestId: string;
   readonly #request: IncomingMessage;
@@ -13,6 +23,8 @@ export class ClientConnection {
   readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
+  /** Nearest to the gateway first. */
+  readonly #filters: ReplyFilter[] = [];
   #closed = false;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
@@ -118,8 +130,35 @@ export class ClientConnection {
     this.#response.writeHead(status, headers);
   }
 
-  /** false when the socket's buffer is full: wait for `onDrain`. */
+  /** The answer meets this filter before those that were added earlier. */
+  filter(filter: ReplyFilter): void {
+    this.#filters.unshift(filter);
+  }
+
+  /** A whole answer, through the filters. `headers` without content-length. */
+  reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string): void {
+    const filtered = this.#filters.reduce((bytes, filter) => filter.whole(bytes), body);
+    headers["content-length"] = Buffer.byteLength(filtered);
+    this.head(status, headers);
+    this.end(filtered);
+  }
+
+  /** Bytes of a stream, through the filters. false when the socket's buffer is full: wait for `onDrain`. */
   write(bytes: Uint8Array | string): boolean {
+    return this.writeRaw(this.#filters.length === 0 ? bytes : this.#filters.reduce((part, filter) => filter.chunk(part), bytes));
+  }
+
+  /** The proper end of a stream, with what the filters still hold. */
+  finish(): void {
+    for (const [at, filter] of this.#filters.entries()) {
+      const held = filter.last();
+      if (held.length > 0) this.writeRaw(this.#filters.slice(at + 1).reduce((part, next) => next.chunk(part), held));
+    }
+    this.end();
+  }
+
+  /** Past the filters: events of the gateway's own. */
+  writeRaw(bytes: Uint8Array | string): boolean {
     if (this.#closed || bytes.length === 0) return true;
     this.sentBytes += bytes.length;
     return this.#response.write(bytes);
