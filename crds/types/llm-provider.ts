@@ -56,7 +56,7 @@ export const llmProviderSpec = z
         write: timer.default("30s").describe("While sending a request, from one step that the provider takes of it to the next."),
         response: timer.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
         firstToken: timer.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
-        idle: timer.default("60s").describe("Between two reads of a streamed answer."),
+        idle: timer.default("60s").describe("Between two reads of an answer."),
         total: timer.default("30m").describe("For the whole answer."),
       })
       .prefault({})

@@ -13,7 +13,7 @@ import type { StreamReader, StreamStep } from "./reader.ts";
 export interface AttemptLimits {
   /** To the first byte of the answer's body. */
   firstByteMs: number;
-  /** Between two reads of a stream. */
+  /** Between two reads of an answer. */
   idleMs: number;
   /** For the whole answer. */
   totalMs: number;
@@ -88,6 +88,7 @@ export class Attempt implements UpstreamHandler {
   #bytes = 0;
   #reader: StreamReader | null = null;
   #wrote = false;
+  #idling = false;
   #firstByteMs: number | null = null;
   readonly result: Promise<AttemptResult>;
 
@@ -141,7 +142,7 @@ export class Attempt implements UpstreamHandler {
       return true;
     }
     if (this.#phase !== "whole") return true;
-    clearTimeout(this.#wait);
+    this.#idle();
     if (this.#bytes > this.#limits.maxReplyBytes) this.#fail(tooLarge);
     else this.#chunks.push(chunk);
     return true;
@@ -152,8 +153,7 @@ export class Attempt implements UpstreamHandler {
       this.#fail(tooLarge);
       return true;
     }
-    // Set anew where the limit changes from first byte to idle; pushed back cheaply after that.
-    if (this.#wrote) this.#wait.refresh();
+    if (this.#wrote) this.#idle();
     return this.#take(this.#reader?.push(chunk));
   }
 
@@ -165,12 +165,22 @@ export class Attempt implements UpstreamHandler {
     return more || this.#waitForClient();
   }
 
+  /** From here on the idle limit holds. The timer is made anew where the limit changes, and pushed back cheaply after that. */
+  #idle(): void {
+    if (this.#idling) {
+      this.#wait.refresh();
+      return;
+    }
+    this.#idling = true;
+    clearTimeout(this.#wait);
+    this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+  }
+
   #write(out: Uint8Array | string): boolean {
     if (!this.#wrote) {
       this.#wrote = true;
       this.#start(this.#headers);
-      clearTimeout(this.#wait);
-      this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+      this.#idle();
     }
     return this.#client.write(out);
   }
@@ -178,6 +188,7 @@ export class Attempt implements UpstreamHandler {
   /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
   #waitForClient(): boolean {
     if (this.#phase === "over") return true;
+    this.#idling = false;
     clearTimeout(this.#wait);
     this.#wait = setTimeout(() => {
       this.#client.destroy();
@@ -185,8 +196,7 @@ export class Attempt implements UpstreamHandler {
     }, this.#limits.stalledClientMs);
     this.#client.onDrain(() => {
       if (this.#phase === "over") return;
-      clearTimeout(this.#wait);
-      this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+      this.#idle();
       this.#call?.resume();
     });
     return false;

@@ -122,6 +122,7 @@ class Dispatch {
   async run(): Promise<DispatchOutcome> {
     let last: Failure | null = null;
     for (const target of this.#request.targets) {
+      if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
       const permit = this.#with.routing.acquire(target, this.#request.promptTokens);
       if (permit === null) continue;
       const next = await this.#target(target, permit);
@@ -219,7 +220,8 @@ class Dispatch {
     if (!retryable.has(error.class) || elsewhere || !this.#with.routing.mayRetry(target)) return null;
     const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));
     const jittered = backoff * (1 - retry.jitter * this.#with.random());
-    const delay = error.retryAfterMs === null ? jittered : Math.max(jittered, error.retryAfterMs);
+    // Nor before its hold-back is over, or nobody would let the attempt through.
+    const delay = Math.max(jittered, error.retryAfterMs ?? 0, this.#with.routing.heldMs(target));
     const affordable = delay <= retry.maxDelayMs && this.#with.nowMs() + delay < this.#request.deadlineMs;
     return affordable ? delay : null;
   }

@@ -133,6 +133,7 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
       });
       return { ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)), rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited) };
     },
+    heldMs: (target) => Math.max(0, healthOf(target).model.heldUntilMs - clock.nowMs()),
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
     keep(ids) {
       for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);

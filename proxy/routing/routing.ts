@@ -37,6 +37,8 @@ export interface Routing {
   acquire(target: ResolvedTarget, tokens: number): Permit | null;
   /** How long until one of the targets may be called, in milliseconds, and whether a rate limit is what holds them all back. */
   wait(targets: readonly ResolvedTarget[]): { ms: number; rateLimited: boolean };
+  /** How long a target is still to be left alone because it asked for that, in milliseconds. */
+  heldMs(target: ResolvedTarget): number;
   /** Whether one more attempt beyond the first keeps within the retry budget. */
   mayRetry(target: ResolvedTarget): boolean;
 }
