@@ -157,6 +157,7 @@ describe("the CRDs on an API server", { skip }, () => {
           Strategy: "Priority",
           Accepted: "True",
           Programmed: "False",
+          Healthy: null,
           Why: "1/3 proxies at 7f3a91c2",
         },
       },

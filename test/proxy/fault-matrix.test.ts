@@ -41,6 +41,8 @@ const invalid: Outcome = { sees: [502, "upstream_invalid_response"], attempts: 2
 const late = (limit: Limit, says = /did not answer in time/): Outcome => ({ sees: [504, "upstream_timeout"], attempts: 1, limit, says });
 const noConnection = late("connect", /No connection/);
 const notTaken = late("write", /stopped taking the request/);
+/** undici's timer for connecting is coarse, and a large body takes its time: the limits behind must not come first. */
+const patient = { response: "10s", firstToken: "10s" };
 const nothing: Fault = () => undefined;
 /** Half of an answer, and nothing after it. */
 const half: Fault = (socket, stream) => {
@@ -90,8 +92,8 @@ const rows: Row[] = [
     plain: { sees: [503, "upstream_unavailable"], attempts: 2 },
     stream: { sees: [503, "upstream_unavailable"], attempts: 2 },
   },
-  { name: "hang at connect", endpoint: "silent TLS", fault: nothing, plain: noConnection, stream: noConnection },
-  { name: "a request that nobody takes", endpoint: "never reads", fault: nothing, prompt: 9_000_000, plain: notTaken, stream: notTaken },
+  { name: "hang at connect", endpoint: "silent TLS", timeouts: patient, fault: nothing, plain: noConnection, stream: noConnection },
+  { name: "a request that nobody takes", endpoint: "never reads", timeouts: patient, fault: nothing, prompt: 9_000_000, plain: notTaken, stream: notTaken },
   { name: "hang before the first token", fault: nothing, plain: late("response"), stream: late("firstToken") },
   {
     name: "hang behind the headers",
@@ -250,7 +252,7 @@ describe("the fault matrix", () => {
         const askedBefore = second.requests.length;
         const seen = await ask(row, model(at, "both", stream), stream);
         const asked = second.requests.length - askedBefore;
-        const beyondHelp = expected.sees !== "ok" && (expected.sees[0] === "broken" || row.timeouts !== undefined);
+        const beyondHelp = expected.sees !== "ok" && (expected.sees[0] === "broken" || row.timeouts?.["total"] !== undefined);
         if (beyondHelp) {
           assert.deepEqual([seen.code, asked], [expected.sees[1], 0], "nothing is spliced, and no time is left that there isn't");
         } else {
