@@ -146,7 +146,15 @@ describe("the CRDs on an API server", { skip }, () => {
       LLMProvider: {
         spec: "a provider with everything",
         status: { models: 2, endpoint: "https://api.openai.com/v1" },
-        cells: { Type: "OpenAI", Models: 2, Accepted: "True", Programmed: "False", Endpoint: "https://api.openai.com/v1", Why: "1/3 proxies at 7f3a91c2" },
+        cells: {
+          Type: "OpenAI",
+          Models: 2,
+          Accepted: "True",
+          Programmed: "False",
+          Healthy: null,
+          Endpoint: "https://api.openai.com/v1",
+          Why: "1/3 proxies at 7f3a91c2",
+        },
       },
       RoutingPolicy: {
         spec: "a policy with everything",
@@ -157,7 +165,6 @@ describe("the CRDs on an API server", { skip }, () => {
           Strategy: "Priority",
           Accepted: "True",
           Programmed: "False",
-          Healthy: null,
           Why: "1/3 proxies at 7f3a91c2",
         },
       },
