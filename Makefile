@@ -46,6 +46,10 @@ tools: node_modules/.installed ## Build or install the real parts that tests run
 bench: node_modules/.installed ## Measure against nginx and a direct call
 	@$(NODE) test/bench/run.ts
 
+.PHONY: replay
+replay: node_modules/.installed ## Play a provider's bad day in virtual time: success with and without the gateway
+	@$(NODE) test/replay/run.ts
+
 ##@ Help
 .PHONY: help
 help: ## Show this

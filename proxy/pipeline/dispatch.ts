@@ -38,7 +38,7 @@ export interface DispatchOutcome {
 }
 
 export interface Dispatcher {
-  upstreams: Upstreams;
+  upstreams: Pick<Upstreams, "send">;
   routing: Routing;
   auth: AuthEnvironment;
   nowMs(): number;

@@ -1,0 +1,149 @@
+/** Callers in virtual time: through the gateway's own stages from shaping to dispatch, or straight to the provider. */
+import { Buffer } from "node:buffer";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Dispatcher, dispatch } from "../../proxy/pipeline/dispatch.ts";
+import { planRequest, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
+import { parseBody } from "../../proxy/pipeline/receive.ts";
+import { resolveTargets, route } from "../../proxy/pipeline/route.ts";
+import { isFailure } from "../../proxy/pipeline/serve.ts";
+import { shape } from "../../proxy/pipeline/shape.ts";
+import type { OwnedRouting } from "../../proxy/routing/create.ts";
+import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { ClientConnection } from "../../proxy/wire/client.ts";
+import type { SimulatedProvider } from "./provider.ts";
+
+export interface Reply {
+  ok: boolean;
+  attempts: number;
+  provider: string;
+  /** Milliseconds to the first byte, or to the failure. */
+  waitedMs: number;
+}
+
+/** How long a caller waits for the first byte. */
+export const patienceMs = 30_000;
+
+const bodyOf = (stream: boolean): Buffer =>
+  Buffer.from(JSON.stringify({ model: "gpt-4o", stream, messages: [{ role: "user", content: "Hi" }], max_tokens: 20 }));
+
+/** What came back: when it began, and all of it. */
+class Received {
+  readonly #nowMs: () => number;
+  readonly #beganMs: number;
+  text = "";
+  firstByteMs: number | null = null;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.#beganMs = nowMs();
+  }
+
+  take(bytes: Uint8Array | string): true {
+    this.firstByteMs ??= this.#nowMs() - this.#beganMs;
+    this.text += Buffer.from(bytes).toString("utf8");
+    return true;
+  }
+
+  get waitedMs(): number {
+    return this.firstByteMs ?? this.#nowMs() - this.#beganMs;
+  }
+}
+
+/** The other end of the gateway's connection to its client: no socket, but it takes what a response takes. */
+class Response extends EventEmitter {
+  readonly #into: Received;
+  headersSent = false;
+  writableEnded = false;
+
+  constructor(into: Received) {
+    super();
+    this.#into = into;
+  }
+
+  writeHead(): void {
+    this.headersSent = true;
+  }
+
+  write(bytes: Uint8Array | string): boolean {
+    return this.#into.take(bytes);
+  }
+
+  end(bytes?: Uint8Array | string): void {
+    this.writableEnded = true;
+    if (bytes !== undefined) this.#into.take(bytes);
+  }
+
+  destroy(): void {}
+}
+
+function connection(into: Received): ClientConnection {
+  const request = { method: "POST", url: "/replay", headers: {}, complete: true, socket: { remoteAddress: "" } };
+  return new ClientConnection(request as unknown as IncomingMessage, new Response(into) as unknown as ServerResponse, "replay");
+}
+
+const complete = (text: string, stream: boolean): boolean => (stream ? text.endsWith("data: [DONE]\n\n") : text.includes('"Hello there"'));
+
+export async function throughGateway(snapshot: Snapshot, dispatcher: Dispatcher & { routing: OwnedRouting }, stream: boolean): Promise<Reply> {
+  const beganMs = dispatcher.nowMs();
+  const path = snapshot.paths.get("/replay");
+  const received = parseBody(bodyOf(stream));
+  if (isFailure(received)) throw new Error(received.message);
+  const identity = { anonymous: true, failure: { code: "missing_api_key", message: "", param: null, retryAfterMs: null, cause: null } } as const;
+  const routed = path && route(path, received.model, identity);
+  if (routed === undefined || isFailure(routed)) throw new Error("the policy of the replay serves nothing");
+  const shaped = shape(received, "openai.chat", routed.route, routed.model, identity, beganMs);
+  if (isFailure(shaped)) throw new Error(shaped.message);
+  const targets = resolveTargets(routed.route, shaped.model);
+  const planned = dispatcher.routing.plan(planRequest(shaped, routed.route, targets, identity, () => null));
+  const got = new Received(dispatcher.nowMs);
+  const outcome = await dispatch(
+    {
+      client: connection(got),
+      shaped,
+      route: routed.route,
+      targets: planned,
+      deadlineMs: beganMs + (targets[0]?.entry.account.config.timeouts.totalMs ?? 0),
+      forwarded: {},
+      promptTokens: roughPromptTokens(received),
+      limits: { maxReplyBytes: 1_000_000, maxStreamBytes: 1_000_000, stalledClientMs: 60_000 },
+      replyHeaders: () => ({}),
+    },
+    dispatcher,
+  );
+  return {
+    ok: outcome.failure === null && complete(got.text, stream) && got.waitedMs <= patienceMs,
+    attempts: outcome.attempts.length,
+    provider: outcome.target?.config.name ?? "",
+    waitedMs: got.waitedMs,
+  };
+}
+
+/** One attempt, as an application without a gateway makes it. */
+export function direct(provider: SimulatedProvider, nowMs: () => number, stream: boolean): Promise<Reply> {
+  const got = new Received(nowMs);
+  return new Promise((resolve) => {
+    let status = 0;
+    const done = (ok: boolean): void => {
+      clearTimeout(timer);
+      const { waitedMs } = got;
+      resolve({ ok: ok && status === 200 && complete(got.text, stream) && waitedMs <= patienceMs, attempts: 1, provider: "", waitedMs });
+    };
+    const call = provider.send(
+      { method: "POST", path: "/", headers: {}, body: bodyOf(stream) },
+      {
+        head: (code) => {
+          status = code;
+        },
+        data: (chunk) => got.take(chunk),
+        end: () => done(true),
+        error: () => done(false),
+      },
+    );
+    const timer = setTimeout(() => {
+      if (got.firstByteMs !== null) return;
+      call.abort();
+      done(false);
+    }, patienceMs);
+  });
+}
