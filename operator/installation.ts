@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { parseNetwork } from "../proxy/config/networks.ts";
 import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
+import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
 const network = z.string().refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
@@ -21,11 +22,13 @@ export const installation = z.strictObject({
     .prefault({}),
   /** Proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
+  identity,
 });
 export type Installation = z.output<typeof installation>;
 
-export function renderedSettings({ maxBodyBytes, origins }: Installation): SettingsInput {
-  return { maxBodyBytes, origins };
+/** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
+export function renderedSettings({ maxBodyBytes, origins, identity }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
+  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) } };
 }
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;

@@ -6,6 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { connect, loadConfig, statusCode } from "./cluster/api.ts";
+import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
 import { LiveBook } from "./cluster/live-book.ts";
 import { Nudger } from "./cluster/proxies.ts";
@@ -160,6 +161,9 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     cluster,
     settings,
     source,
+    issuer: issuerReader(cluster, settings.identity, Date.now, (cause) =>
+      log.warn({ status: statusCode(cause), err: message(cause) }, "the API server does not tell its token keys"),
+    ),
     publisher,
     nudger: new Nudger(cluster, settings),
     book: new LiveBook(),

@@ -12,6 +12,7 @@ import { type Compiled, compile } from "./compile/compile.ts";
 import { addHealth } from "./compile/health.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+import type { ClusterIssuer } from "./identity.ts";
 import { knowsCountries, renderedSettings } from "./installation.ts";
 import { priceTable } from "./prices/table.ts";
 import type { OperatorSettings } from "./settings.ts";
@@ -20,6 +21,8 @@ export interface Reconciler {
   cluster: Cluster;
   settings: OperatorSettings;
   source: ClusterSource;
+  /** What the API server says of its own tokens; asked for only where an issuer needs it. */
+  issuer(): Promise<ClusterIssuer | null>;
   publisher: Publisher;
   nudger: Nudger;
   book: LiveBook;
@@ -38,7 +41,11 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const compiled = compile(
     {
       world,
-      settings: { proxy: renderedSettings(settings), sharingNamespaces: settings.sharingNamespaces, knowsCountries: knowsCountries(settings) },
+      settings: {
+        proxy: renderedSettings(settings, await context.issuer()),
+        sharingNamespaces: settings.sharingNamespaces,
+        knowsCountries: knowsCountries(settings),
+      },
       previous: publisher.previous(),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),

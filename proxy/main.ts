@@ -2,6 +2,8 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
+import type { FetchJson } from "./identity/keys.ts";
+import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
 import type { Gateway } from "./pipeline/serve.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
@@ -48,7 +50,7 @@ function gatewayOf(
   settings: ProxySettings,
   log: Logger,
   metrics: Metrics,
-  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries },
+  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries; tokens: TokenVerifier },
 ): Gateway {
   return {
     ...parts,
@@ -93,6 +95,15 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   return `http://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
 }
 
+/** Through the same check of addresses as calls to providers, and without following redirects. */
+function fetchJson(upstreams: Upstreams): FetchJson {
+  return async (url, allowPrivate) => {
+    const { status, body } = await sendSmall(upstreams, url, { method: "GET", headers: { accept: "application/json" }, body: null }, allowPrivate);
+    if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
+    return JSON.parse(body) as unknown;
+  };
+}
+
 /** How often the file of countries is looked at for a new edition. */
 const countriesEveryMs = 60_000;
 
@@ -112,12 +123,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const checks = healthChecks(upstreams, auth, log);
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider));
   const metrics = createMetrics(routing);
+  const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
+    log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
+  );
   const state: TrafficState = { draining: false, active: new Set() };
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
       upstreams.keep(addressesOf(snapshot));
       checks.apply(snapshot.providers);
+      tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
@@ -128,7 +143,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth, countries }), cell, metrics, state);
+  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth, countries, tokens }), cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);

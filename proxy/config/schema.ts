@@ -14,6 +14,7 @@
  * Money is integer nano-USD; durations are integer milliseconds.
  */
 import { z } from "zod";
+import { identitySettings } from "./identity.ts";
 
 /** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
 export const schemaVersion = 1;
@@ -195,6 +196,7 @@ export const settings = z.object({
   /** Largest request body in bytes; larger ones get 413. */
   maxBodyBytes: z.int().min(1),
   origins: originSettings.prefault({}),
+  identity: identitySettings.prefault({}),
 });
 /** As given: what has a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;

@@ -15,12 +15,19 @@ export interface KeyIdentity {
 export interface AnonymousIdentity {
   anonymous: true;
   failure: Failure;
+  /** A token that an issuer may vouch for; `verify` says who that is. */
+  token?: string;
+  /** Whose key it was, for the log. */
+  known?: KeyRecord;
 }
 
 export type Identity = KeyIdentity | AnonymousIdentity;
 
 /** Longer ones are no keys; they are refused without being digested. */
 const maxKeyLength = 512;
+const maxTokenLength = 8192;
+/** Three parts in base64url; the last may be missing, so that a token without a signature is refused as what it is. */
+const tokenShape = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 function presented(headers: IncomingHttpHeaders): string | null {
   const authorization = headers.authorization;
@@ -41,14 +48,16 @@ const revoked = failure("revoked_api_key", "The API key has been revoked. Ask fo
 export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
-  if (clear === "" || clear.length > maxKeyLength) return anonymous(invalid);
-  return identify(snapshot.findKey(clear), nowMs);
+  if (clear === "" || clear.length > maxTokenLength) return anonymous(invalid);
+  const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
+  if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };
+  return identify(found, nowMs);
 }
 
 /** Who the holder of a key is, if it may still be used. */
 export function identify(key: KeyRecord | null, nowMs: number): Identity {
   if (key === null) return anonymous(invalid);
-  if (key.revoked) return anonymous(revoked);
-  if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return anonymous(expired);
+  if (key.revoked) return { ...anonymous(revoked), known: key };
+  if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return { ...anonymous(expired), known: key };
   return { anonymous: false, key, namespace: key.id.slice(0, key.id.indexOf("/")) };
 }

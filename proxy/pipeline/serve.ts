@@ -18,6 +18,7 @@ import type { Circumstances } from "../access/rules.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
+import type { TokenVerifier } from "../identity/verify.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord } from "../telemetry/record.ts";
@@ -37,6 +38,7 @@ export interface Gateway extends Dispatcher {
   record(call: CallRecord): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
+  tokens: TokenVerifier;
   limits: { maxReplyBytes: number; maxStreamBytes: number; stalledClientMs: number };
 }
 
@@ -115,7 +117,9 @@ class Call {
     this.#surface = addressed.surface;
     const call = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
     this.record.address = call.address ?? "";
-    const identity = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
+    const keyed = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
+    const token = keyed.anonymous ? keyed.token : undefined;
+    const identity = token === undefined ? keyed : await this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers);
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
@@ -137,10 +141,11 @@ class Call {
 
   #noteIdentity(identity: Identity, addressed: Addressed): void {
     this.record.operation = addressed.operation.kind === "generate" ? addressed.operation.format : addressed.operation.kind;
-    if (identity.anonymous) return;
-    this.record.key = identity.key.id;
-    this.record.user = identity.key.user;
-    this.record.team = identity.key.team ?? "";
+    const key = identity.anonymous ? identity.known : identity.key;
+    if (key === undefined) return;
+    this.record.key = key.id;
+    this.record.user = key.user;
+    this.record.team = key.team ?? "";
   }
 
   #models(addressed: Addressed, identity: Identity, call: Circumstances, id: string | null): Failure | null {

@@ -82,6 +82,7 @@ describe("the chart", { skip }, () => {
         maxBodyBytes: 20_971_520,
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
+        identity: { issuers: [] },
         resyncMs: 15_000,
         statusPort: 8081,
         logLevel: "info",
@@ -94,6 +95,34 @@ describe("the chart", { skip }, () => {
       const [label = "", value] = selector.split("=");
       assert.equal(labels[label], value);
     }
+  });
+
+  it("tells the operator of proxies in front, of countries and of issuers, and gives proxies the database", async () => {
+    const documents = await render(
+      ...set("proxy.trustedProxies={10.0.0.0/8,2001:db8::/32}", "proxy.forwardedHeader=Forwarded", "proxy.countryHeader=cf-ipcountry"),
+      ...set("proxy.countryDatabase.volume.persistentVolumeClaim.claimName=geo", "proxy.countryDatabase.file=c.mmdb"),
+      ...set("identity.issuers[0].name=cluster", "identity.issuers[0].kind=Kubernetes", "identity.issuers[0].audiences={sluice}"),
+      ...set("identity.issuers[1].name=corp", "identity.issuers[1].kind=OIDC", "identity.issuers[1].issuer=https://id.example.com"),
+      ...set("identity.issuers[1].audiences={sluice}", "identity.issuers[1].namespace=team-a", "identity.issuers[1].claims.user=email"),
+    );
+    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    assert.deepEqual(settings.origins, { trustedProxies: ["10.0.0.0/8", "2001:db8::/32"], forwardedHeader: "Forwarded", countryHeader: "cf-ipcountry" });
+    assert.equal(settings.countryDatabase, true);
+    assert.deepEqual(
+      settings.identity.issuers.map((one) => [one.name, one.kind, one.issuer, one.audiences]),
+      [
+        ["cluster", "Kubernetes", undefined, ["sluice"]],
+        ["corp", "OIDC", "https://id.example.com", ["sluice"]],
+      ],
+    );
+    const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
+    const [container] = spec.containers;
+    const mount = container.volumeMounts.find((one: { name: string }) => one.name === "countries");
+    assert.equal(parseProxySettings(container.args.slice(1), {}).countryDatabase, `${mount.mountPath}/c.mmdb`);
+    assert.deepEqual(
+      spec.volumes.find((one: { name: string }) => one.name === "countries"),
+      { name: "countries", persistentVolumeClaim: { claimName: "geo" } },
+    );
   });
 
   it("starts proxies with arguments that they take, on the ports of Services and probes", async () => {
@@ -156,6 +185,12 @@ describe("the chart", { skip }, () => {
     ["a number of proxies that isn't one", ["proxy.replicas=many"], /\/proxy\/replicas.*got string, want integer/],
     ["a log level that isn't one", ["proxy.logLevel=loud"], /\/proxy\/logLevel.*must be one of/],
     ["a body limit above what proxies take", ["proxy.maxBodyBytes=99999999"], /\/proxy\/maxBodyBytes.*maximum/],
+    ["a trusted proxy by name", ["proxy.trustedProxies={ingress}"], /\/proxy\/trustedProxies\/0.*does not match pattern/],
+    [
+      "an issuer without a namespace for its callers",
+      ["identity.issuers[0].name=corp", "identity.issuers[0].kind=OIDC", "identity.issuers[0].audiences={a}", "identity.issuers[0].issuer=https://a"],
+      /\/identity\/issuers\/0.*missing property 'namespace'/,
+    ],
     ["a namespace that can't be", ["operator.watchNamespaces={Team_A}"], /\/operator\/watchNamespaces\/0.*does not match pattern/],
     ["a base URL that isn't one", ["baseURL=example.com"], /\/baseURL.*does not match pattern/],
     ["a grace period that cuts streams", ["proxy.terminationGracePeriodSeconds=20"], /terminationGracePeriodSeconds must be at least/],

@@ -1,0 +1,45 @@
+/** The public keys of the cluster's own ServiceAccount tokens, as the API server publishes them to every ServiceAccount. */
+import { OpenidApi, WellKnownApi } from "@kubernetes/client-node";
+import { z } from "zod";
+import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../identity.ts";
+import type { Cluster } from "./api.ts";
+
+/** Keys rotate slowly; between two looks a new one is not known. */
+const everyMs = 60_000;
+
+const discovery = z.object({ issuer: z.string().min(1) });
+const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
+
+/** client-node hands JSON out as text or parsed, depending on the content type. */
+function parsed(value: unknown): unknown {
+  return typeof value === "string" ? (JSON.parse(value) as unknown) : value;
+}
+
+async function ask(cluster: Cluster): Promise<ClusterIssuer> {
+  const [about, keys] = await Promise.all([
+    cluster.config.makeApiClient(WellKnownApi).getServiceAccountIssuerOpenIDConfiguration(),
+    cluster.config.makeApiClient(OpenidApi).getServiceAccountIssuerOpenIDKeyset(),
+  ]);
+  return { issuer: discovery.parse(parsed(about)).issuer, jwks: keySet.parse(parsed(keys)) };
+}
+
+/** The last answer stands while a new one can't be had; null where no issuer asks for it. */
+export function issuerReader(
+  cluster: Cluster,
+  identity: IdentitySettings,
+  nowMs: () => number,
+  failed: (cause: unknown) => void,
+): () => Promise<ClusterIssuer | null> {
+  let known: ClusterIssuer | null = null;
+  let askedMs = Number.NEGATIVE_INFINITY;
+  if (!identity.issuers.some(asksCluster)) return () => Promise.resolve(null);
+  return async () => {
+    if (nowMs() - askedMs < everyMs) return known;
+    askedMs = nowMs();
+    known = await ask(cluster).catch((cause: unknown) => {
+      failed(cause);
+      return known;
+    });
+    return known;
+  };
+}

@@ -1,0 +1,91 @@
+/** `identity` of the installation: issuers whose tokens proxies take, as they are written in Helm values. */
+import { z } from "zod";
+import { type IdentityIssuer, tokenAlgorithms } from "../proxy/config/identity.ts";
+
+const label = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-");
+const claim = z.string().min(1).max(256);
+const tokenUrl = z.url({ protocol: /^https?$/ }).max(1024);
+const keySet = z.strictObject({ keys: z.array(z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"], "must be a public key: RSA, EC or OKP") })).min(1) });
+
+const common = {
+  name: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and -"),
+  audiences: z.array(z.string().min(1).max(1024)).min(1).max(16),
+  algorithms: z.array(z.enum(tokenAlgorithms)).min(1).default(["RS256", "ES256"]),
+  jwksUrl: tokenUrl.optional(),
+  jwks: keySet.optional(),
+  /** Let the issuer be at a private, loopback or cluster address. */
+  allowPrivateEndpoint: z.boolean().default(false),
+  defaults: z.strictObject({ team: label.optional(), role: label.default("developer"), tags: z.array(label).max(32).default([]) }).prefault({}),
+  models: z.array(z.string().min(1).max(128)).min(1).optional(),
+  clockSkewSeconds: z.int().min(0).max(300).default(30),
+  maxLifetimeSeconds: z.int().min(60).max(31_536_000).default(86_400),
+};
+
+const oidc = z.strictObject({
+  ...common,
+  kind: z.literal("OIDC"),
+  issuer: tokenUrl,
+  namespace: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be the namespace that these callers belong to"),
+  claims: z.strictObject({ user: claim.default("sub"), team: claim.optional(), role: claim.optional(), tags: claim.optional() }).prefault({}),
+});
+
+/** ServiceAccounts. Without issuer and keys, those of the operator's own cluster, which it asks the API server for. */
+const kubernetes = z.strictObject({ ...common, kind: z.literal("Kubernetes"), issuer: tokenUrl.optional() });
+
+export const identity = z
+  .strictObject({
+    issuers: z
+      .array(z.discriminatedUnion("kind", [oidc, kubernetes]))
+      .max(16)
+      .default([]),
+  })
+  .refine(({ issuers }) => new Set(issuers.map(({ name }) => name)).size === issuers.length, "two issuers have the same name")
+  .refine(
+    ({ issuers }) => issuers.every((one) => one.allowPrivateEndpoint || !(one.jwksUrl ?? (one.jwks === undefined ? one.issuer : undefined))?.startsWith("http:")),
+    "keys must come over https; http is for issuers with allowPrivateEndpoint",
+  )
+  .refine(({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined), "set jwksUrl or jwks, not both")
+  .refine(
+    ({ issuers }) => issuers.every((one) => one.kind === "OIDC" || (one.jwksUrl === undefined && one.jwks === undefined) || one.issuer !== undefined),
+    "with jwksUrl or jwks, an issuer of kind Kubernetes needs issuer as well",
+  )
+  .prefault({});
+export type IdentitySettings = z.output<typeof identity>;
+type IssuerSettings = IdentitySettings["issuers"][number];
+
+/** What the cluster's API server says of its ServiceAccount tokens. */
+export interface ClusterIssuer {
+  issuer: string;
+  jwks: { keys: Record<string, unknown>[] };
+}
+
+/** The cluster itself has to be asked for this one's keys. */
+export const asksCluster = (one: IssuerSettings): boolean => one.kind === "Kubernetes" && one.issuer === undefined;
+
+function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityIssuer | null {
+  const asked = asksCluster(one) ? cluster : null;
+  const issuer = one.issuer ?? asked?.issuer;
+  if (issuer === undefined) return null;
+  const claims: Partial<Record<"user" | "team" | "role" | "tags", string | undefined>> = one.kind === "OIDC" ? one.claims : {};
+  return {
+    name: one.name,
+    kind: one.kind,
+    issuer,
+    audiences: one.audiences,
+    algorithms: one.algorithms,
+    jwksUrl: one.jwksUrl ?? null,
+    jwks: one.jwks ?? asked?.jwks ?? null,
+    allowPrivateEndpoint: one.allowPrivateEndpoint,
+    namespace: one.kind === "OIDC" ? one.namespace : null,
+    claims: { user: claims.user ?? "sub", team: claims.team ?? null, role: claims.role ?? null, tags: claims.tags ?? null },
+    defaults: { team: one.defaults.team ?? null, role: one.defaults.role, tags: [...one.defaults.tags].sort() },
+    models: one.models === undefined ? null : [...one.models].sort(),
+    clockSkewMs: one.clockSkewSeconds * 1000,
+    maxLifetimeMs: one.maxLifetimeSeconds * 1000,
+  };
+}
+
+/** An issuer whose keys the cluster has not told yet is left out: its tokens are refused until then. */
+export function renderedIssuers({ issuers }: IdentitySettings, cluster: ClusterIssuer | null): IdentityIssuer[] {
+  return issuers.flatMap((one) => rendered(one, cluster) ?? []);
+}

@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { installation, knowsCountries, renderedSettings } from "../../operator/installation.ts";
+import { settings } from "../../proxy/config/schema.ts";
+
+const oidc = { name: "corp", kind: "OIDC", issuer: "https://id.example.com", audiences: ["sluice"], namespace: "team-a" };
+const jwks = { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y" }] };
+
+describe("settings of an installation", () => {
+  const refused: [what: string, given: object, says: RegExp][] = [
+    ["a proxy that is no network", { origins: { trustedProxies: ["ingress.example.com"] } }, /must be a network/],
+    ["a country header that nobody may set", { origins: { countryHeader: "x-country" } }, /believed from trustedProxies only/],
+    ["an issuer without a namespace", { identity: { issuers: [{ ...oidc, namespace: undefined }] } }, /expected string/],
+    ["an issuer without an audience", { identity: { issuers: [{ ...oidc, audiences: [] }] } }, /Too small/],
+    ["an algorithm that a public key could sign with", { identity: { issuers: [{ ...oidc, algorithms: ["HS256"] }] } }, /Invalid option/],
+    ["no algorithm at all", { identity: { issuers: [{ ...oidc, algorithms: ["none"] }] } }, /Invalid option/],
+    ["two issuers of one name", { identity: { issuers: [oidc, oidc] } }, /two issuers have the same name/],
+    ["keys in two places", { identity: { issuers: [{ ...oidc, jwksUrl: "https://id.example.com/keys", jwks }] } }, /not both/],
+    ["a secret for a public key", { identity: { issuers: [{ ...oidc, jwks: { keys: [{ kty: "oct", k: "c2VjcmV0" }] } }] } }, /must be a public key/],
+    ["keys over plain http", { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com" }] } }, /must come over https/],
+    ["keys of no issuer", { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], jwks }] } }, /needs issuer as well/],
+    ["a field that nobody reads", { identity: { issuers: [{ ...oidc, secret: "x" }] } }, /Unrecognized key/],
+  ];
+  for (const [what, given, says] of refused) {
+    it(`are refused with ${what}`, () => {
+      const parsed = installation.safeParse(given);
+      assert.ok(!parsed.success);
+      assert.match(parsed.error.message, says);
+    });
+  }
+
+  it("reach the proxy as it reads them, and an issuer whose keys the cluster has not told is left out", () => {
+    const given = installation.parse({
+      origins: { trustedProxies: ["10.0.0.0/8"], countryHeader: "x-country" },
+      identity: {
+        issuers: [
+          { ...oidc, clockSkewSeconds: 5, defaults: { tags: ["b", "a"] } },
+          { name: "cluster", kind: "Kubernetes", audiences: ["sluice"] },
+        ],
+      },
+    });
+    assert.equal(knowsCountries(given), true);
+    const names = (cluster: Parameters<typeof renderedSettings>[1]) => settings.parse(renderedSettings(given, cluster)).identity.issuers.map((one) => one.name);
+    assert.deepEqual(names(null), ["corp"]);
+    assert.deepEqual(names({ issuer: "https://kubernetes.default.svc", jwks }), ["corp", "cluster"]);
+    const [corp, cluster] = settings.parse(renderedSettings(given, { issuer: "https://kubernetes.default.svc", jwks })).identity.issuers;
+    assert.deepEqual([corp?.clockSkewMs, corp?.defaults.tags, corp?.claims.user], [5_000, ["a", "b"], "sub"]);
+    assert.deepEqual([cluster?.issuer, cluster?.jwks, cluster?.namespace], ["https://kubernetes.default.svc", jwks, null]);
+  });
+});
