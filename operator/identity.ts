@@ -41,7 +41,8 @@ export const identity = z
   })
   .refine(({ issuers }) => new Set(issuers.map(({ name }) => name)).size === issuers.length, "two issuers have the same name")
   .refine(
-    ({ issuers }) => issuers.every((one) => one.allowPrivateEndpoint || !(one.jwksUrl ?? (one.jwks === undefined ? one.issuer : undefined))?.startsWith("http:")),
+    ({ issuers }) =>
+      issuers.every((one) => one.allowPrivateEndpoint || !(one.jwksUrl ?? (one.jwks === undefined ? one.issuer : undefined))?.startsWith("http:")),
     "keys must come over https; http is for issuers with allowPrivateEndpoint",
   )
   .refine(({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined), "set jwksUrl or jwks, not both")

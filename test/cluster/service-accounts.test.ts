@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+import { until } from "../harness/until.ts";
+
+const skip = await skipReason(
+  () => ensureTool("etcd"),
+  () => ensureTool("kube-apiserver"),
+  () => ensureTool("kubectl"),
+  () => ensureTool("helm"),
+);
+
+describe("workloads by their ServiceAccount", { skip }, () => {
+  let cluster: Cluster;
+  let upstream: OpenAiUpstream;
+
+  before(async () => {
+    upstream = await startOpenAiUpstream();
+    cluster = await startCluster({
+      proxies: 1,
+      namespaces: ["team-a", "team-b"],
+      set: [
+        "operator.resyncMs=2000",
+        "identity.issuers[0].name=cluster",
+        "identity.issuers[0].kind=Kubernetes",
+        "identity.issuers[0].audiences={sluice}",
+        "identity.issuers[0].defaults.role=workload",
+      ],
+    });
+    await cluster.startOperator();
+    await cluster.apply(`
+apiVersion: v1
+kind: Secret
+metadata: { name: upstream, namespace: team-a }
+stringData: { apiKey: sk-upstream }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: main, namespace: team-a }
+spec:
+  type: OpenAICompatible
+  endpoint: ${upstream.baseUrl}
+  allowPrivateEndpoint: true
+  credentials: { secretRef: { name: upstream, key: apiKey } }
+  models: [{ name: small }]
+---
+apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: chat, namespace: team-a }
+spec:
+  match: { models: [small] }
+  access: { roles: [workload] }
+  routing: { targets: [{ provider: { name: main } }] }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: worker, namespace: team-a }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: worker, namespace: team-b }
+`);
+    await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Programmed", status: "True" });
+  });
+  after(async () => {
+    await cluster?.stop();
+    await upstream?.stop();
+  });
+
+  const token = async (namespace: string, audience: string): Promise<string> =>
+    (await cluster.kubectl("create", "token", "worker", "-n", namespace, `--audience=${audience}`, "--duration=10m")).trim();
+  const call = async (bearer: string): Promise<string> => {
+    const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "small", messages: [{ role: "user", content: "ping" }] }),
+    });
+    const body = (await answer.json()) as { error?: { code: string } };
+    return `${answer.status} ${body.error?.code ?? "ok"}`;
+  };
+
+  it("call with a projected token of their own, and nothing else", async () => {
+    const mine = await token("team-a", "sluice");
+    await until("the token is taken", async () => assert.equal(await call(mine), "200 ok"));
+  });
+
+  it("of another namespace don't see the policy", async () => assert.equal(await call(await token("team-b", "sluice")), "404 model_not_found"));
+
+  it("with a token for the API server are refused, so that a stolen one is no use here", async () => {
+    assert.equal(await call(await token("team-a", "https://kubernetes.default.svc")), "401 invalid_token");
+  });
+});
