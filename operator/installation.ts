@@ -7,6 +7,9 @@ import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
 const network = z.string().refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
+const origin = z
+  .string()
+  .regex(/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, "must be an origin without a path, such as https://chat.example.com");
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
 
 export const installation = z.strictObject({
@@ -23,12 +26,14 @@ export const installation = z.strictObject({
   /** Proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
   identity,
+  /** Web pages that may read answers. */
+  cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),
 });
 export type Installation = z.output<typeof installation>;
 
 /** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
-export function renderedSettings({ maxBodyBytes, origins, identity }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
-  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) } };
+export function renderedSettings({ maxBodyBytes, origins, identity, cors }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
+  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) }, cors };
 }
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;

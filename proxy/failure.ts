@@ -37,6 +37,7 @@ export const failures = {
   country_not_allowed: { status: 403, type: "permission_error", blame: "policy", retry: false },
   country_unknown: { status: 403, type: "permission_error", blame: "policy", retry: false },
   outside_allowed_hours: { status: 403, type: "permission_error", blame: "policy", retry: false },
+  origin_not_allowed: { status: 403, type: "permission_error", blame: "policy", retry: false },
   consent_required: { status: 403, type: "permission_error", blame: "caller", retry: false },
   unknown_url: { status: 404, ...invalid },
   model_not_found: { status: 404, ...invalid },

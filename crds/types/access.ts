@@ -2,6 +2,13 @@
 import { z } from "zod";
 import { headerName, subject, timeZone } from "./scalars.ts";
 
+/** As browsers send it. */
+export const webOrigin = z
+  .string()
+  .min(8)
+  .max(253)
+  .regex(/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, "must be an origin in lower case without a path, such as https://chat.example.com");
+
 const network = z
   .string()
   .min(2)

@@ -1,5 +1,6 @@
 /** `ApiKey`: one caller's key, and who the caller is. The clear key is never part of the object. */
 import { z } from "zod";
+import { webOrigin } from "./access.ts";
 import { duration, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
 
 export const apiKeySpec = z
@@ -15,6 +16,24 @@ export const apiKeySpec = z
         key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
       .describe("The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used."),
+    clientTokens: z
+      .strictObject({
+        origins: z
+          .array(webOrigin)
+          .min(1)
+          .max(32)
+          .optional()
+          .meta({ listType: "set" })
+          .describe("Origins of web pages that its tokens are bound to, such as https://chat.example.com; absent: tokens for any client."),
+        maxLifetime: z
+          .string()
+          .max(4)
+          .regex(/^([1-9][0-9]{0,2}s|[1-9]m|[1-5][0-9]m|60m|1h)$/, "must be a duration of at most 1h, such as 90s, 10m or 1h")
+          .default("10m")
+          .describe("Longest life of a token, at most 1h."),
+      })
+      .optional()
+      .describe("Lets the key make short-lived tokens for clients that can't keep a key, such as web pages (POST /v1/sluice/tokens). Absent: it may not."),
     expiresAt: moment.optional().describe("The moment from which the key is refused, such as 2027-02-28T12:00:00Z."),
     expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
     revoked: z.boolean().default(false).describe("Refuse the key from now on."),

@@ -60,6 +60,9 @@ export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
           models: spec.models === undefined ? null : [...spec.models].sort(),
           expiresAtMs,
           revoked: spec.revoked,
+          ...(spec.clientTokens
+            ? { clientTokens: { origins: spec.clientTokens.origins?.toSorted() ?? null, maxLifeMs: durationMs(spec.clientTokens.maxLifetime) } }
+            : {}),
         };
   return { record, expiresAtMs, displayPrefix: fact?.displayPrefix ?? "", accepted, resolvedRefs };
 }

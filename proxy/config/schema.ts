@@ -167,6 +167,13 @@ export const budgetConfig = z.object({
 });
 export type BudgetConfig = z.output<typeof budgetConfig>;
 
+/** What a key may do for clients that can't keep it. */
+export const clientTokenRight = z.object({
+  /** Origins that its tokens are bound to; null: tokens for any client. */
+  origins: names,
+  maxLifeMs: z.int().min(1).max(3_600_000),
+});
+
 export const keyRecord = z.object({
   /** HMAC-SHA-256 of the clear key with the pepper, lower-case hex. */
   digest: z.string().length(64),
@@ -178,6 +185,8 @@ export const keyRecord = z.object({
   models: names,
   expiresAtMs: z.int().nullable(),
   revoked: z.boolean(),
+  /** Absent: it makes no client tokens. */
+  clientTokens: clientTokenRight.optional(),
 });
 export type KeyRecord = z.output<typeof keyRecord>;
 
@@ -197,6 +206,8 @@ export const settings = z.object({
   maxBodyBytes: z.int().min(1),
   origins: originSettings.prefault({}),
   identity: identitySettings.prefault({}),
+  /** Origins of web pages that may read answers. */
+  cors: z.object({ allowedOrigins: z.array(z.string()).default([]) }).prefault({}),
 });
 /** As given: what has a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;

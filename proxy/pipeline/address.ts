@@ -3,7 +3,7 @@ import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 
-export type Operation = { kind: "generate"; format: WireFormat } | { kind: "models"; id: string | null } | { kind: "countTokens" };
+export type Operation = { kind: "generate"; format: WireFormat } | { kind: "models"; id: string | null } | { kind: "countTokens" } | { kind: "mint" };
 
 /** The format of the body: tokens are counted of messages. */
 export const formatOf = (operation: Operation): WireFormat => (operation.kind === "generate" ? operation.format : "anthropic.messages");
@@ -23,6 +23,8 @@ const posts: Readonly<Record<string, Operation>> = {
   "/messages": { kind: "generate", format: "anthropic.messages" },
   "/messages/count_tokens": { kind: "countTokens" },
 };
+/** The gateway's own, under /v1 only. */
+const mint: Operation = { kind: "mint" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
 function split(path: string, snapshot: Snapshot): { entry: PathEntry; rest: string } | null {
@@ -47,7 +49,7 @@ function models(rest: string): Operation | null {
 }
 
 function operationOf(method: string, rest: string, underPrefix: boolean): Operation | "method" | null {
-  const post = posts[rest] ?? (underPrefix && (rest === "" || rest === "/") ? bare : null);
+  const post = posts[rest] ?? (underPrefix ? (rest === "" || rest === "/" ? bare : null) : rest === "/sluice/tokens" ? mint : null);
   if (post) return method === "POST" ? post : "method";
   const get = models(rest);
   if (get) return method === "GET" || method === "HEAD" ? get : "method";

@@ -2,7 +2,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { KeyRecord } from "../config/schema.ts";
 import { type Failure, failure } from "../failure.ts";
+import { clientTokenPrefix } from "../identity/client-tokens.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { identifyClient } from "./client-token.ts";
 
 /** A caller that a key names. */
 export interface KeyIdentity {
@@ -49,6 +51,7 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
   if (clear === "" || clear.length > maxTokenLength) return anonymous(invalid);
+  if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
   if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };
   return identify(found, nowMs);

@@ -2,6 +2,7 @@
  * The data plane on one page. Every call goes through these stages in this order, and is recorded exactly once,
  * whatever happened to it.
  *
+ *   cors          204 403          pages of allowed origins; a preflight is answered here
  *   address       404 405          which operation, under which prefix
  *   authenticate  401              who calls; refused before the body is read, unless something here is open
  *   receive       400 413 415      the body, read and parsed once
@@ -27,7 +28,9 @@ import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
 import { barred, circumstances } from "./circumstances.ts";
+import { cors } from "./cors.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
+import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { receive } from "./receive.ts";
@@ -100,7 +103,8 @@ class Call {
 
   async serve(): Promise<void> {
     try {
-      const failed = await this.#stages();
+      const crossed = cors(this.#client, this.#snapshot.settings.cors.allowedOrigins);
+      const failed = crossed === null ? await this.#stages() : this.#noteCrossed(crossed);
       if (failed) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
@@ -118,10 +122,10 @@ class Call {
     const call = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
     this.record.address = call.address ?? "";
     const keyed = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
-    const token = keyed.anonymous ? keyed.token : undefined;
-    const identity = token === undefined ? keyed : await this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers);
+    const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
+    if (addressed.operation.kind === "mint") return this.#mint(identity);
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
     const format = formatOf(addressed.operation);
     const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
@@ -139,6 +143,21 @@ class Call {
     return this.#dispatch(shaped, routed.route, identity);
   }
 
+  #noteCrossed(crossed: "answered" | Failure): Failure | null {
+    this.record.operation = "preflight";
+    if (crossed !== "answered") return crossed;
+    this.record.status = 204;
+    return null;
+  }
+
+  #verify(token: string): Identity | Promise<Identity> {
+    return this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers);
+  }
+
+  async #mint(identity: Identity): Promise<Failure | null> {
+    return this.#answer(await mint(this.#client, identity, this.#snapshot, this.#gateway.nowMs()));
+  }
+
   #noteIdentity(identity: Identity, addressed: Addressed): void {
     this.record.operation = addressed.operation.kind === "generate" ? addressed.operation.format : addressed.operation.kind;
     const key = identity.anonymous ? identity.known : identity.key;
@@ -149,9 +168,12 @@ class Call {
   }
 
   #models(addressed: Addressed, identity: Identity, call: Circumstances, id: string | null): Failure | null {
-    const listed = listModels(addressed.path, identity, call, id);
-    if (isFailure(listed)) return listed;
-    this.#json(listed);
+    return this.#answer(listModels(addressed.path, identity, call, id));
+  }
+
+  #answer(found: object | Failure): Failure | null {
+    if (isFailure(found)) return found;
+    this.#json(found);
     return null;
   }
 

@@ -5,6 +5,7 @@ import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { keyedDigester } from "../config/encode.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
+import { ClientTokens } from "../identity/client-tokens.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
 
@@ -60,6 +61,9 @@ export interface Snapshot {
   readonly keyCount: number;
   /** The record of a clear key, whatever its state; null where there is none. */
   findKey(clear: string): KeyRecord | null;
+  /** Records of the ApiKey `namespace/name`, whatever their state. */
+  keysOf(id: string): readonly KeyRecord[];
+  readonly clientTokens: ClientTokens;
 }
 
 const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
@@ -117,6 +121,15 @@ function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: stri
   };
 }
 
+/** The index is made on first use: most installations have no client tokens. */
+function keysById(keys: readonly KeyRecord[]): (id: string) => readonly KeyRecord[] {
+  let index: Map<string, KeyRecord[]> | null = null;
+  return (id) => {
+    index ??= Map.groupBy(keys, (record) => record.id);
+    return index.get(id) ?? [];
+  };
+}
+
 /** Pure. Throws where the config names a provider type that this proxy does not have. */
 export function build(
   config: RenderedConfig,
@@ -148,5 +161,7 @@ export function build(
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
     keyCount: config.keys.length,
     findKey: keyFinder(secrets.pepper, config.keys),
+    keysOf: keysById(config.keys),
+    clientTokens: new ClientTokens(secrets.pepper),
   };
 }

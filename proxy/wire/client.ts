@@ -26,6 +26,7 @@ export class ClientConnection {
   /** Nearest to the gateway first. */
   readonly #filters: ReplyFilter[] = [];
   #closed = false;
+  #always: Readonly<Record<string, string>> | null = null;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
@@ -124,9 +125,15 @@ export class ClientConnection {
     });
   }
 
+  /** Headers of every answer, whatever comes of the call. */
+  always(headers: Readonly<Record<string, string>>): void {
+    this.#always = headers;
+  }
+
   head(status: number, headers: Record<string, string | number>): void {
     if (this.#closed || this.#response.headersSent) return;
     if (this.#closing()) headers["connection"] = "close";
+    if (this.#always !== null) Object.assign(headers, this.#always);
     this.#response.writeHead(status, headers);
   }
 

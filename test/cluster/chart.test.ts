@@ -83,6 +83,7 @@ describe("the chart", { skip }, () => {
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
         identity: { issuers: [] },
+        cors: { allowedOrigins: [] },
         resyncMs: 15_000,
         statusPort: 8081,
         logLevel: "info",
@@ -185,6 +186,7 @@ describe("the chart", { skip }, () => {
     ["a number of proxies that isn't one", ["proxy.replicas=many"], /\/proxy\/replicas.*got string, want integer/],
     ["a log level that isn't one", ["proxy.logLevel=loud"], /\/proxy\/logLevel.*must be one of/],
     ["a body limit above what proxies take", ["proxy.maxBodyBytes=99999999"], /\/proxy\/maxBodyBytes.*maximum/],
+    ["every origin", ["cors.allowedOrigins={*}"], /\/cors\/allowedOrigins\/0.*does not match pattern/],
     ["a trusted proxy by name", ["proxy.trustedProxies={ingress}"], /\/proxy\/trustedProxies\/0.*does not match pattern/],
     [
       "an issuer without a namespace for its callers",

@@ -75,6 +75,8 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ access: { anonymous: true } }),
     /spec: .*an anonymous policy needs match\.pathPrefix/,
   ),
+  "client tokens for a page with a path": same("ApiKey", apiKey({ clientTokens: { origins: ["https://chat.example.com/"] } }), /spec\.clientTokens\.origins/),
+  "client tokens that live too long": same("ApiKey", apiKey({ clientTokens: { maxLifetime: "61m" } }), /spec\.clientTokens\.maxLifetime/),
   "countries both ways": same(
     "RoutingPolicy",
     policy({ access: { countries: { allow: ["DE"], deny: ["FR"] } } }),
@@ -362,6 +364,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       tags: ["internal", "batch"],
       models: ["gpt-4o"],
       writeTo: { name: "alice-llm-key", key: "token" },
+      clientTokens: { origins: ["https://chat.example.com", "http://localhost:5173"], maxLifetime: "1h" },
       expiresAfter: "90d12h",
       revoked: true,
     },

@@ -1,0 +1,25 @@
+/** A client token → the identity of the key that minted it, narrowed to what the token is for. */
+import { type Failure, failure } from "../failure.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import { type Identity, identify } from "./authenticate.ts";
+
+const invalid = failure("invalid_token", "The token is not valid here. Get a new one.");
+const expired = failure("expired_token", "The token has expired. Get a new one.");
+const elsewhere = failure("origin_not_allowed", "The token may not be used from this origin.");
+
+const refused = (reason: Failure): Identity => ({ anonymous: true, failure: reason });
+
+export function identifyClient(token: string, origin: string | null, snapshot: Snapshot, nowMs: number): Identity {
+  const opened = snapshot.clientTokens.open(token);
+  if (opened === null) return refused(invalid);
+  if (nowMs >= opened.expiresAtMs) return refused(expired);
+  const record = snapshot.keysOf(opened.key).find((one) => opened.isOf(one.digest));
+  if (record === undefined) return refused(invalid);
+  const identity = identify(record, nowMs);
+  if (identity.anonymous) return identity;
+  if (identity.key.clientTokens === undefined) return { ...refused(invalid), known: record } as Identity;
+  if (opened.origin !== null && opened.origin !== origin) return { ...refused(elsewhere), known: record } as Identity;
+  const { clientTokens: _, ...rest } = identity.key;
+  const models = opened.models === null ? rest.models : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
+  return { ...identity, key: { ...rest, models } };
+}

@@ -1,0 +1,66 @@
+/** POST /v1/sluice/tokens: a key with `clientTokens` gets a short-lived token for a client that can't keep the key. */
+import { z } from "zod";
+import { type Failure, failure } from "../failure.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Identity } from "./authenticate.ts";
+
+const maxBodyBytes = 16_384;
+const maxModels = 32;
+
+const wanted = z.strictObject({
+  /** Seconds. */
+  expires_in: z.int().min(1).optional(),
+  models: z.array(z.string().min(1).max(128)).min(1).max(maxModels).optional(),
+  origin: z.string().min(1).max(256).optional(),
+});
+type Wanted = z.output<typeof wanted>;
+
+async function readWanted(client: ClientConnection): Promise<Wanted | Failure> {
+  const body = await client.readBody(maxBodyBytes);
+  if ("code" in body) return body;
+  if (body.length === 0) return {};
+  let json: unknown;
+  try {
+    json = JSON.parse(body.toString("utf8"));
+  } catch {
+    return failure("invalid_json", "The request body is not valid JSON.");
+  }
+  const parsed = wanted.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const param = issue?.path.map(String).join(".") ?? "";
+  return failure("invalid_value", `${param === "" ? "The body" : `\`${param}\``}: ${issue?.message ?? "invalid"}. It may have expires_in, models and origin.`, {
+    ...(param === "" ? {} : { param }),
+  });
+}
+
+const noRight = failure("access_denied", "This API key may not make client tokens. Its owner can allow that in spec.clientTokens of the ApiKey.");
+
+export interface MintedToken {
+  token: string;
+  expires_in: number;
+  /** Epoch seconds. */
+  expires_at: number;
+  models: string[] | null;
+  origin: string | null;
+}
+
+export async function mint(client: ClientConnection, identity: Identity, snapshot: Snapshot, nowMs: number): Promise<MintedToken | Failure> {
+  if (identity.anonymous) return identity.failure;
+  const { key } = identity;
+  const right = key.clientTokens;
+  if (right === undefined) return noRight;
+  const asked = await readWanted(client);
+  if ("code" in asked) return asked;
+  const foreign = (asked.models ?? []).find((name) => key.models !== null && !key.models.includes(name));
+  if (foreign !== undefined) return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, { param: "models" });
+  const origin = asked.origin ?? null;
+  if (right.origins !== null && (origin === null || !right.origins.includes(origin))) {
+    return failure("origin_not_allowed", `Set \`origin\` to one that this API key may make tokens for: ${right.origins.join(", ")}.`, { param: "origin" });
+  }
+  const lifeMs = Math.min((asked.expires_in ?? Number.POSITIVE_INFINITY) * 1000, right.maxLifeMs, (key.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs);
+  const expiresAtMs = nowMs + lifeMs;
+  const token = snapshot.clientTokens.mint({ key: key.id, models: asked.models ?? null, origin, expiresAtMs }, key.digest);
+  return { token, expires_in: Math.floor(lifeMs / 1000), expires_at: Math.floor(expiresAtMs / 1000), models: asked.models ?? null, origin };
+}
