@@ -81,6 +81,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Strategy", type: "string", jsonPath: ".spec.routing.strategy", description: "How a target is chosen." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      { name: "Canary", type: "string", jsonPath: ".status.canary.phase", description: "How far the canary has come.", priority: 1 },
       why,
       age,
     ],

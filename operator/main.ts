@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
+import { CanaryBook } from "./canaries.ts";
 import { connect, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
@@ -151,11 +152,14 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       log.info({ leading }, "leadership");
       if (leading) {
         fresh = true;
+        // Another leader may have gone further: what it wrote counts.
+        canaries.forget();
         loop?.trigger();
       }
     },
   });
   let fresh = true;
+  const canaries = new CanaryBook();
   let revision = "";
   const context: Reconciler = {
     cluster,
@@ -167,6 +171,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     publisher,
     nudger: new Nudger(cluster, settings),
     book: new LiveBook(),
+    canaries,
     nowMs: Date.now,
     leading: election.leading,
     observe(pass) {

@@ -1,6 +1,7 @@
 /** One pass: read → compile → publish → report. Whoever leads runs it again whenever something may have changed. */
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
 import { encode } from "../proxy/config/encode.ts";
+import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
 import type { LiveBook } from "./cluster/live-book.ts";
@@ -26,6 +27,7 @@ export interface Reconciler {
   publisher: Publisher;
   nudger: Nudger;
   book: LiveBook;
+  canaries: CanaryBook;
   nowMs(): number;
   /** Still allowed to write. */
   leading(): boolean;
@@ -47,6 +49,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
         knowsCountries: knowsCountries(settings),
       },
       previous: publisher.previous(),
+      canaries: context.canaries.facts(objects),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
     },
@@ -56,15 +59,17 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const published = encode(compiled.config, publisher.pepperId(pepper));
   if (!context.leading()) return false;
   const written = await publisher.publish(compiled.config, published, values);
-  const { live, total, reports } = await askFleet(context.cluster, settings, published.manifest.revision);
+  const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.verdicts, reports);
+  const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   await reportAll(context, compiled, objects, programmed);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   if (!everywhere && context.leading()) await context.nudger.nudge(programmed.revision);
   if (everywhere && context.leading()) await publisher.tidy(published);
-  return everywhere;
+  // A verdict on a canary changes what is rendered: the next pass does that at once.
+  return everywhere && !decided;
 }
 
 const writesAtOnce = 8;

@@ -7,6 +7,7 @@ import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
 import type { Gateway } from "./pipeline/serve.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
+import { CanaryTally } from "./routing/canary.ts";
 import { createRouting, type OwnedRouting } from "./routing/create.ts";
 import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
 import { prober } from "./routing/probe.ts";
@@ -16,7 +17,8 @@ import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
-import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import type { CallRecord } from "./telemetry/record.ts";
 import { sendSmall } from "./wire/small.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
@@ -49,7 +51,7 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
 function gatewayOf(
   settings: ProxySettings,
   log: Logger,
-  metrics: Metrics,
+  recorders: readonly { record(call: CallRecord): void }[],
   parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries; tokens: TokenVerifier },
 ): Gateway {
   return {
@@ -58,7 +60,7 @@ function gatewayOf(
     random: Math.random,
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
     record(call) {
-      metrics.record(call);
+      for (const recorder of recorders) recorder.record(call);
       // A refused attempt is on record whatever the policy logs of calls.
       if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
     },
@@ -126,6 +128,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
   );
+  const canaries = new CanaryTally();
   const state: TrafficState = { draining: false, active: new Set() };
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
@@ -134,6 +137,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       checks.apply(snapshot.providers);
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
+      canaries.apply(snapshot);
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
     },
@@ -143,8 +147,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, metrics, { upstreams, routing, auth, countries, tokens }), cell, metrics, state);
-  const status = statusServer(cell, metrics, state, routing);
+  const traffic = trafficServer(gatewayOf(settings, log, [metrics, canaries], { upstreams, routing, auth, countries, tokens }), cell, metrics, state);
+  const status = statusServer(cell, metrics, state, routing, canaries);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");

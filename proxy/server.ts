@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
 import { type Gateway, serve } from "./pipeline/serve.ts";
+import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -88,8 +89,10 @@ function refuse(client: ClientConnection): void {
   client.end(body);
 }
 
-export function statusServer(current: Current, metrics: Metrics, state: TrafficState, routing: OwnedRouting): FastifyInstance {
+export function statusServer(current: Current, metrics: Metrics, state: TrafficState, routing: OwnedRouting, canaries: CanaryTally): FastifyInstance {
   const app = fastify({ logger: false });
+  /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
+  const instance = randomUUID();
   const ready = (): boolean => current.snapshot() !== null && !state.draining;
   app.get("/livez", async () => "ok");
   app.get("/readyz", async (_request, reply) => {
@@ -113,6 +116,8 @@ export function statusServer(current: Current, metrics: Metrics, state: TrafficS
       rejected: rejection === null ? null : { reason: rejection.reason, since: new Date(rejection.atMs).toISOString() },
       keys: snapshot?.keyCount ?? 0,
       inFlight: state.active.size,
+      instance,
+      canaries: canaries.readings(),
       providers: [...(snapshot?.providers.values() ?? [])].map((entry) => ({
         id: entry.account.config.id,
         type: entry.account.config.type,

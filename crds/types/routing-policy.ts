@@ -1,6 +1,7 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
 import { access } from "./access.ts";
+import { canary, canaryStatus } from "./canary.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
 const match = z
@@ -136,6 +137,7 @@ const routing = z
       .optional()
       .meta({ listType: "atomic" })
       .describe("The first rule that matches decides which targets are used."),
+    canary: canary.optional(),
   })
   .describe("Which providers answer.");
 
@@ -169,5 +171,5 @@ export const routingPolicySpec = z
 export type RoutingPolicySpec = z.output<typeof routingPolicySpec>;
 
 export const routingPolicyStatus = z
-  .strictObject({ ...statusBase, targets: z.int().min(0).optional().describe("How many targets are usable.") })
+  .strictObject({ ...statusBase, targets: z.int().min(0).optional().describe("How many targets are usable."), canary: canaryStatus.optional() })
   .describe("What is the case.");

@@ -1,5 +1,6 @@
 /** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
 import type { V1EndpointSlice } from "@kubernetes/client-node";
+import type { CanaryReport } from "../canaries.ts";
 import type { ProxyReport } from "../compile/health.ts";
 import type { OperatorSettings } from "../settings.ts";
 import { asMerge, type Cluster } from "./api.ts";
@@ -44,6 +45,8 @@ export interface Fleet {
   total: number;
   /** What those that answered say of providers. */
   reports: ProxyReport[];
+  /** What they have counted of canaries. */
+  canaries: CanaryReport[];
 }
 
 /** Asks every proxy once. */
@@ -57,6 +60,7 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, rev
     live: counted.filter((answer) => answer?.revision === revision).length,
     total: counted.length,
     reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
+    canaries: answers.flatMap((answer) => answer?.canaries ?? []),
   };
 }
 

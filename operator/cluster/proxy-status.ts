@@ -1,5 +1,6 @@
 /** What a proxy says at /status, read with care: an older or newer one may say less or more. */
 import { z } from "zod";
+import type { CanaryReport } from "../canaries.ts";
 import type { ProxyReport } from "../compile/health.ts";
 
 const provider = z.object({
@@ -9,26 +10,35 @@ const provider = z.object({
   breakers: z.record(z.string(), z.string()).catch({}),
 });
 
+const count = z.int().min(0);
+const side = z.object({ requests: count, failures: count, priced: count, cost: count, latency: z.array(count).max(32) });
+const canary = z.object({ route: z.string(), id: z.string(), canary: side, baseline: side });
+
 const proxyStatus = z.object({
   ready: z.boolean().catch(false),
   revision: z.string().nullable().catch(null),
   providers: z.array(provider).catch([]),
+  instance: z.string().max(64).catch(""),
+  canaries: z.array(canary).catch([]),
 });
 
 export interface ProxyStatus {
   ready: boolean;
   revision: string | null;
   providers: ProxyReport;
+  canaries: CanaryReport[];
 }
 
 /** null where it is no status at all. */
 export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const parsed = proxyStatus.safeParse(body);
   if (!parsed.success) return null;
-  const { ready, revision, providers } = parsed.data;
+  const { ready, revision, providers, instance } = parsed.data;
+  // Without a name of its own, what a proxy counts can't be told from another's.
+  const canaries = instance === "" ? [] : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
   const reports = providers.map(({ id, healthy, reason, breakers }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
     return [id, { healthy, reason, open }] as const;
   });
-  return { ready, revision, providers: new Map(reports) };
+  return { ready, revision, providers: new Map(reports), canaries };
 }

@@ -11,6 +11,11 @@ import { pluralOf } from "./world.ts";
 /** Conditions that are True when something is wrong. */
 const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown"]);
 
+/** Reasons of a condition that is False because something came to a good end. */
+const fine: ReadonlySet<string> = new Set(["Promoted"]);
+/** Conditions whose first appearance is news, even when all is well. */
+const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing"]);
+
 export interface Transition {
   condition: Condition;
   /** false: normal. true: something is wrong. */
@@ -26,9 +31,9 @@ export function transitions(before: readonly Condition[], after: readonly Condit
       (condition.type === "Healthy" && condition.status === "Unknown") ||
       (condition.type === "Expired" && condition.status === "False");
     if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
-    const warning = (condition.status === "False") !== abnormal.has(condition.type);
+    const warning = (condition.status === "False") !== abnormal.has(condition.type) && !fine.has(condition.reason);
     // A new object that is simply fine is told of once, by Programmed.
-    if (old === undefined && !warning && condition.type !== "Programmed") return [];
+    if (old === undefined && !warning && !told.has(condition.type)) return [];
     return [{ condition, warning }];
   });
 }

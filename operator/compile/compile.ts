@@ -12,6 +12,7 @@ import type { Kind } from "../../crds/kinds.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type BudgetConfig, type ProviderConfig, type RenderedConfig, type RouteConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
 import { compileBudget } from "./budgets.ts";
+import type { CanaryPlan } from "./canary.ts";
 import { Claims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
 import { compileKeys } from "./live-keys.ts";
@@ -25,6 +26,8 @@ export interface Compiled {
   config: RenderedConfig;
   /** One for each object, sorted by kind, namespace and name. */
   verdicts: Verdict[];
+  /** Canaries that are live. */
+  canaries: CanaryPlan[];
 }
 
 const index = <T extends { id: string }>(entries: readonly T[] | undefined): ReadonlyMap<string, T> =>
@@ -105,7 +108,7 @@ function lastGoodCandidate(verdict: Verdict, last: RouteConfig | null): Candidat
   return { verdict, config: last };
 }
 
-function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdict[]): RouteConfig[] {
+function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdict[]): { routes: RouteConfig[]; canaries: CanaryPlan[] } {
   const previous = index(input.previous?.routes);
   const { parsed, invalid } = parseKind("RoutingPolicy", input.world.objects);
   const lastOf = (id: string): RouteConfig | null => {
@@ -113,8 +116,10 @@ function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdic
     return last === undefined ? null : lastGoodRoute(last, view, input.world);
   };
   const candidates: (Candidate | null)[] = [];
+  const plans: CanaryPlan[] = [];
   for (const { object, verdict } of parsed) {
-    const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings);
+    const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings, input.canaries?.get(object.id));
+    if (compiled.canary !== null) plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
     const last = lastOf(object.id);
@@ -125,7 +130,9 @@ function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdic
   const all = [...parsed.map((one) => one.verdict), ...invalid];
   for (const verdict of all) verdict.status["targets"] = 0;
   verdicts.push(...all);
-  return settleConflicts(candidates.filter((one) => one !== null));
+  const routes = settleConflicts(candidates.filter((one) => one !== null));
+  const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
+  return { routes, canaries: plans.filter((plan) => live.get(plan.route) === plan.id) };
 }
 
 function settleConflicts(candidates: Candidate[]): RouteConfig[] {
@@ -163,7 +170,7 @@ const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "A
 export function compile(input: CompileInput, capabilities: Readonly<Record<string, Capabilities>>): Compiled {
   const verdicts: Verdict[] = [];
   const view = compileProviders(input, capabilities, verdicts);
-  const routes = compileRoutes(input, view, verdicts);
+  const { routes, canaries } = compileRoutes(input, view, verdicts);
   const keys = compileKeys(input, routes, verdicts);
   const budgets = compileBudgets(input, verdicts);
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
@@ -176,5 +183,6 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
       keys: keys.sort((a, b) => (a.digest < b.digest ? -1 : 1)),
     },
     verdicts,
+    canaries,
   };
 }

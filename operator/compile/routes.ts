@@ -5,6 +5,7 @@ import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig, RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/schema.ts";
 import { compileAccess, notResident } from "./access.ts";
+import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
 import { isError, own, type Parsed, problem } from "./outcome.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
@@ -24,6 +25,8 @@ export interface ProviderView {
 
 export interface CompiledRoute {
   config: RouteConfig;
+  /** What the judge of its canary needs; null where it has none. */
+  canary: CanaryPlan | null;
   accepted: Problem[];
   resolvedRefs: Problem[];
   /** Who may call is settled, whatever else is wrong; else the last good form says it. */
@@ -110,7 +113,14 @@ function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly Target
 }
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
-function configOf(policy: Parsed<"RoutingPolicy">, access: RouteConfig["access"], targets: TargetConfig[], rules: RuleConfig[], world: World): RouteConfig {
+function configOf(
+  policy: Parsed<"RoutingPolicy">,
+  access: RouteConfig["access"],
+  targets: TargetConfig[],
+  rules: RuleConfig[],
+  canary: RouteConfig["routing"]["canary"],
+  world: World,
+): RouteConfig {
   const { match, routing, request, allowedNamespaces, logging } = policy.spec;
   const usable = new Set(targets.map((target) => target.name));
   return {
@@ -127,6 +137,7 @@ function configOf(policy: Parsed<"RoutingPolicy">, access: RouteConfig["access"]
       slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
       affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
+      canary,
     },
     logging,
   };
@@ -162,6 +173,7 @@ export function compileRoute(
   view: ProviderView,
   world: World,
   settings: CompileSettings,
+  fact: CanaryFact | undefined,
 ): CompiledRoute {
   const { spec } = policy;
   const accepted: Problem[] = [];
@@ -181,5 +193,6 @@ export function compileRoute(
   warnModelless(policy, targets, view, accepted);
   const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
-  return { config: configOf(policy, access, targets, rules, world), accepted, resolvedRefs, accessSettled };
+  const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
+  return { config: configOf(policy, access, targets, rules, canary.config, world), canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

@@ -1,6 +1,7 @@
 /** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
 import type { Price, RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts";
+import type { CanaryFact } from "./canary.ts";
 
 export interface ObjectMeta {
   name: string;
@@ -55,6 +56,8 @@ export interface CompileInput {
   /** What is published now, from which an object that became invalid keeps its last good form. */
   previous: RenderedConfig | null;
   nowMs: number;
+  /** How far canaries have come, by `namespace/name` of their policy. Absent: all begin. */
+  canaries?: ReadonlyMap<string, CanaryFact>;
   /** Published price of a provider's model by its upstream name; absent: only prices that objects give. */
   prices?: (provider: string, upstreamModel: string) => Price | null;
 }

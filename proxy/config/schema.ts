@@ -112,6 +112,21 @@ export const ruleConfig = z.object({
 });
 export type RuleConfig = z.output<typeof ruleConfig>;
 
+export const canaryConfig = z.object({
+  /** Tells this canary from a changed one, whose counts begin anew. */
+  id: z.string(),
+  /** Name of the target that is tried. */
+  target: z.string(),
+  /** Its share of the requests; 100 once it is promoted, 0 once it is rolled back. */
+  percent: z.number().min(0).max(100),
+});
+export type CanaryConfig = z.output<typeof canaryConfig>;
+
+/** Upper bounds of the buckets in which a canary's answers are counted by time; one more holds what is slower. */
+export const canaryLatencyBoundsMs: readonly number[] = [
+  50, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000,
+];
+
 export const failureClass = z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
 export type FailureClass = z.output<typeof failureClass>;
 
@@ -150,6 +165,7 @@ export const routeConfig = z.object({
     slowAfterMs: millis.nullable(),
     affinity: z.object({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().nullable() }).nullable(),
     rules: z.array(ruleConfig),
+    canary: canaryConfig.nullable().default(null),
   }),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
 });

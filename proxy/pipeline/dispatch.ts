@@ -15,6 +15,8 @@ import type { Shaped } from "./shape.ts";
 
 export interface AttemptRecord {
   provider: string;
+  /** Name of the target within its policy. */
+  target: string;
   model: string;
   /** "ok", or the class of the failure. */
   outcome: string;
@@ -153,7 +155,13 @@ class Dispatch {
         return { done: false, failure: tried, fallBack: false };
       }
       const durationMs = this.#with.nowMs() - began;
-      this.#outcome.attempts.push({ provider: target.entry.account.config.id, model: target.model.name, outcome: tried.error?.class ?? "ok", durationMs });
+      this.#outcome.attempts.push({
+        provider: target.entry.account.config.id,
+        target: target.config.name,
+        model: target.model.name,
+        outcome: tried.error?.class ?? "ok",
+        durationMs,
+      });
       if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
       if (!renewed && this.#renew(target, tried)) {
         renewed = true;

@@ -114,6 +114,7 @@ function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null
   if (plan.preferred !== null && (target.config.name === plan.preferred || target.config.provider.endsWith(`/${plan.preferred}`)))
     return "the caller prefers it";
   if (rule !== null) return `rule ${rule} names it`;
+  if (routing.canary?.target === target.config.name) return `canary: gets ${routing.canary.percent} % of the requests, and is the last resort of the others`;
   if (routing.affinity !== null) return `affinity by ${routing.affinity.by}`;
   switch (routing.strategy) {
     case "Priority":
@@ -145,7 +146,9 @@ function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refus
 
 function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
   const rule = rules.find((one) => one.decides)?.rule ?? null;
-  const order = createRouting({ nowMs: () => nowMs, random: () => 0 }).plan(plan);
+  // A canary is shown where most requests find it.
+  const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
+  const order = createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
   const reports = plan.route.targets.map((target): TargetReport => {
     const resolved = plan.targets.find((one) => one.config.name === target.config.name);
     const at = order.findIndex((one) => one.config.name === target.config.name);

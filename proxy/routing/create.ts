@@ -1,11 +1,12 @@
 /** Rules, strategy, affinity and the caller's wish make an order; health decides what of it may be called now. */
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { BreakerState } from "./breaker.ts";
+import { withCanary } from "./canary.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
 import type { CheckReading } from "./health-checks.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
-import { affine, byPriority, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
+import { affine, byPriority, drawnBy, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
 
 /** What a caller is told to wait where nothing says how long: a breaker's trial or a quota's next slice is near. */
 const defaultWaitMs = 5_000;
@@ -103,12 +104,20 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
     return readings;
   };
 
+  /** The policy's own order: its rules', or else its strategy's, with callers kept together and a canary put in its place. */
+  const wanted = (request: PlanRequest): ResolvedTarget[] => {
+    const chosen = eligible(request);
+    const subject = subjectOf(request);
+    const order = chosen.ordered ? [...chosen.targets] : byStrategy(request, fitting(request, chosen.targets));
+    const kept = subject === null ? order : affine(order, subject);
+    const { canary } = request.route.config.routing;
+    if (!canary || chosen.ordered) return kept;
+    return withCanary(kept, canary, 100 * (subject === null ? clock.random() : drawnBy(subject, canary.id)));
+  };
+
   return {
     plan(request) {
-      const chosen = eligible(request);
-      let order = chosen.ordered ? [...chosen.targets] : byStrategy(request, fitting(request, chosen.targets));
-      const subject = subjectOf(request);
-      if (subject !== null) order = affine(order, subject);
+      let order = wanted(request);
       if (request.preferred !== null) order = prefer(order, request.preferred);
       // What can't be called now comes last: it is still asked when nothing else is left and its time has come.
       if (order.length < 2) return order;

@@ -49,6 +49,9 @@ function fnv1a(text: string): number {
   return hash >>> 0;
 }
 
+/** 0 to 1, the same for a subject each time, so that a caller stays on one side. */
+export const drawnBy = (subject: string, salt: string): number => fnv1a(`${salt}\n${subject}\n${salt}`) / 4_294_967_296;
+
 /** Rendezvous hashing: a caller keeps its target while it is there, and only its callers move when one goes. */
 export function affine(targets: readonly ResolvedTarget[], subject: string): ResolvedTarget[] {
   const score = (target: ResolvedTarget): number => fnv1a(`${target.config.name}\n${subject}\n${target.config.name}`);

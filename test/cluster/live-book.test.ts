@@ -20,6 +20,7 @@ const compiled = (a: number, b: number): Compiled => {
   return {
     config: { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
     verdicts: [verdict("a"), verdict("b")],
+    canaries: [],
   };
 };
 const at = (revision: string, live: number, total = 2): Programmed => ({ revision, live, total });

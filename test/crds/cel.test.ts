@@ -165,6 +165,7 @@ describe("the CRDs on an API server", { skip }, () => {
           Strategy: "Priority",
           Accepted: "True",
           Programmed: "False",
+          Canary: null,
           Why: "1/3 proxies at 7f3a91c2",
         },
       },

@@ -26,8 +26,13 @@ const badUrl = /endpoint must be an http or https URL without user, query and fr
 const callers = /spec\.request\.(defaults|overrides): .*messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens/;
 const many = (length: number): string[] => Array.from({ length }, (_, at) => `m${at}`);
 
+const tried = { target: "openai", percent: 5, for: "1h", succeedWhen: { errorRate: "<1%" } };
+const oneCriterion = (field: string): RegExp => new RegExp(`spec\\.routing\\.canary\\.${field}: .*set at least one of errorRate, latencyP95, costIncrease`);
+
 /** Every rule of the schemas is in here: a test counts them. */
 export const ruleRefusals: Record<string, Refusal> = {
+  "a canary that nothing is asked of": same("RoutingPolicy", routing({ canary: { ...tried, succeedWhen: {} } }), oneCriterion("succeedWhen")),
+  "a canary's roll-back without a reason": same("RoutingPolicy", routing({ canary: { ...tried, rollBackWhen: {} } }), oneCriterion("rollBackWhen")),
   "an endpoint of another scheme": same("LLMProvider", provider({ endpoint: "ftp://llm.example.com" }), badUrl),
   "an endpoint without a scheme": same("LLMProvider", provider({ endpoint: "llm.example.com/v1" }), badUrl),
   "an endpoint without a host": same("LLMProvider", provider({ endpoint: "https:///v1" }), badUrl),
@@ -118,6 +123,18 @@ export const ruleRefusals: Record<string, Refusal> = {
 };
 
 export const boundRefusals: Record<string, Refusal> = {
+  "a canary's bound the wrong way round": apart(
+    "RoutingPolicy",
+    routing({ canary: { ...tried, succeedWhen: { errorRate: ">1%" } } }),
+    /spec\.routing\.canary\.succeedWhen\.errorRate.*should match/,
+    /must be a bound from above in quotes, such as "<1%"/,
+  ),
+  "a canary that gets everything": apart(
+    "RoutingPolicy",
+    routing({ canary: { ...tried, percent: 100 } }),
+    /spec\.routing\.canary\.percent.*should be less than or equal to 99/,
+    /spec\.routing\.canary\.percent/,
+  ),
   "a provider without a type": apart("LLMProvider", { models: [{ name: "a" }] }, /spec\.type: Required value/, /spec\.type is required/),
   "a type that doesn't exist": apart("LLMProvider", provider({ type: "OpenAi" }), /spec\.type: Unsupported value/, /did you mean OpenAI\?/),
   "a provider without models": apart("LLMProvider", { type: "OpenAI", models: [] }, /should have at least 1 items/, /spec\.models must not be empty/),
@@ -336,6 +353,14 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
           { when: { tags: ["batch-processing"], headers: [{ name: "x-tier", value: "gold" }] }, use: ["on-premises", "openai"] },
           { when: { batchSize: { greaterThan: 100 }, promptTokens: { greaterThan: 0 } }, use: ["on-premises"] },
         ],
+        canary: {
+          target: "on-premises",
+          percent: 5,
+          for: "168h",
+          minimumRequests: 1000,
+          succeedWhen: { errorRate: "<1%", latencyP95: "<3s", costIncrease: "<10%" },
+          rollBackWhen: { errorRate: ">5.5%", latencyP95: ">1500ms", costIncrease: ">1000%" },
+        },
       },
       logging: { statistics: false, payloads: true },
     },

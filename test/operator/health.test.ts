@@ -50,6 +50,7 @@ describe("Healthy", () => {
       ready: true,
       revision: "abc",
       providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"] }]]),
+      canaries: [],
     });
     assert.deepEqual(parseProxyStatus({ ready: true, revision: null, providers: "none" })?.providers, new Map());
   });

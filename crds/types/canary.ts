@@ -1,0 +1,87 @@
+/** `spec.routing.canary`: a target that gets a share of the traffic for a time, and then all of it or none. */
+import { z } from "zod";
+import { duration, objectName } from "./scalars.ts";
+
+const share = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
+const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
+
+/** `<1%` where small is good, `>5%` where large is bad. */
+const threshold = (sign: "<" | ">", pattern: string, example: string) =>
+  z
+    .string()
+    .min(3)
+    .max(12)
+    .regex(new RegExp(`^${sign}${pattern}$`), `must be ${sign === "<" ? "a bound from above" : "a bound from below"} in quotes, such as "${sign}${example}"`);
+
+const criteria = (sign: "<" | ">") => ({
+  errorRate: threshold(sign, share, "1%").optional().describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),
+  latencyP95: threshold(sign, time, "3s")
+    .optional()
+    .describe(`95th percentile of the time from sending a request to the last byte of its answer, such as "${sign}3s".`),
+  costIncrease: threshold(sign, "([1-9]?[0-9]{1,3})([.][0-9]{1,3})?%", "10%")
+    .optional()
+    .describe(`Mean cost of an answer against that of the other targets in the same time, such as "${sign}10%".`),
+});
+
+const some = {
+  rule: "has(self.errorRate) || has(self.latencyP95) || has(self.costIncrease)",
+  message: "set at least one of errorRate, latencyP95, costIncrease",
+};
+
+export const canary = z
+  .strictObject({
+    target: objectName.describe("Name of the target that is tried. It has to be one of targets, beside others."),
+    percent: z.int().min(1).max(99).describe("Share of the requests that it gets, as far as no rule decides."),
+    for: duration.describe("How long it is watched before the verdict."),
+    minimumRequests: z.int().min(1).max(10_000_000).default(100).describe("Fewer requests at it than this give no verdict."),
+    succeedWhen: z
+      .strictObject(criteria("<"))
+      .meta({ cel: [some] })
+      .describe("When the time is over and all of this holds it gets all traffic; else none."),
+    rollBackWhen: z
+      .strictObject(criteria(">"))
+      .meta({ cel: [some] })
+      .optional()
+      .describe("As soon as one of these holds it gets no more traffic."),
+  })
+  .describe("Try a target with a share of the traffic. The verdict changes what is served, never this spec; a changed canary begins anew.");
+export type CanarySpec = z.output<typeof canary>;
+
+const count = z.int().min(0).max(9_007_199_254_740_991);
+
+const side = z
+  .strictObject({
+    requests: count.describe("Attempts."),
+    failures: count.describe("Attempts that failed."),
+    priced: count.describe("Answers whose cost is known."),
+    cost: count.describe("Their cost in billionths of a USD."),
+    latency: z.array(count).max(32).meta({ listType: "atomic" }).describe("Answers by time, in buckets."),
+  })
+  .describe("Counts of one side.");
+
+export const canaryStatus = z
+  .strictObject({
+    id: z.string().max(64).describe("Tells this canary from a changed one."),
+    phase: z.enum(["Progressing", "Promoted", "RolledBack"]).describe("How far it has come."),
+    target: z.string().max(253).describe("The target that is tried."),
+    startedAt: z.string().max(40).describe("When it began."),
+    decidedAt: z.string().max(40).optional().describe("When the verdict fell."),
+    requests: count.describe("Attempts at it so far."),
+    errorRate: z.string().max(32).optional().describe("Share of them that failed."),
+    latencyP95: z.string().max(32).optional().describe("95th percentile of the time of an answer."),
+    costIncrease: z.string().max(32).optional().describe("Mean cost of an answer against the other targets'."),
+    verdict: z.string().max(1024).describe("What is the case, in words."),
+    samples: z
+      .array(
+        z.strictObject({
+          proxy: z.string().max(64).describe('One run of one proxy; "" for those that are gone.'),
+          canary: side.describe("Its counts of the target that is tried."),
+          baseline: side.describe("Its counts of the other targets."),
+        }),
+      )
+      .max(64)
+      .meta({ listType: "atomic" })
+      .describe("What each proxy has counted, so that a restart of the operator forgets nothing."),
+  })
+  .describe("Progress of the canary.");
+export type CanaryStatus = z.output<typeof canaryStatus>;

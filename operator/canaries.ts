@@ -1,0 +1,119 @@
+/**
+ * What the operator knows of canaries: from the status that it or another leader wrote, and from what proxies report.
+ * In memory between passes; the status is written when a verdict falls, and else once in a while.
+ */
+import { type CanaryStatus, canaryStatus } from "../crds/types/canary.ts";
+import type { CanaryFact, CanaryPlan } from "./compile/canary.ts";
+import { advance, type CanaryProgress, measure, type Sample, written } from "./compile/canary-judge.ts";
+import type { Compiled } from "./compile/compile.ts";
+import { idOf } from "./compile/outcome.ts";
+import type { Verdict } from "./compile/verdict.ts";
+import type { WorldObject } from "./compile/world.ts";
+
+/** What one run of one proxy has counted of one canary. */
+export interface CanaryReport {
+  route: string;
+  id: string;
+  sample: Sample;
+}
+
+/** Numbers that change with every request are not worth a write each. */
+const reportEveryMs = 30_000;
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+export function statusOfCanary(progress: CanaryProgress): CanaryStatus {
+  const { id, phase, target, samples, verdict } = progress;
+  const { requests, errorRate, latencyP95Ms, costIncrease } = measure(samples);
+  return {
+    id,
+    phase,
+    target,
+    startedAt: iso(progress.startedAtMs),
+    ...(progress.decidedAtMs === null ? {} : { decidedAt: iso(progress.decidedAtMs) }),
+    requests,
+    ...(errorRate === null ? {} : { errorRate: written.errorRate(errorRate) }),
+    ...(latencyP95Ms === null ? {} : { latencyP95: written.latencyP95Ms(latencyP95Ms) }),
+    ...(costIncrease === null ? {} : { costIncrease: written.costIncrease(costIncrease) }),
+    verdict: verdict.slice(0, 1024),
+    samples,
+  };
+}
+
+/** The progress that a status tells of; null where it tells of none that can be read. */
+export function progressIn(status: unknown): CanaryProgress | null {
+  const parsed = canaryStatus.safeParse((status as { canary?: unknown } | null)?.canary);
+  if (!parsed.success) return null;
+  const { id, phase, target, startedAt, decidedAt, verdict, samples } = parsed.data;
+  const startedAtMs = Date.parse(startedAt);
+  if (Number.isNaN(startedAtMs)) return null;
+  return { id, phase, target, startedAtMs, decidedAtMs: decidedAt === undefined ? null : Date.parse(decidedAt), verdict, waiting: false, samples };
+}
+
+const reasons = { Progressing: "Progressing", Promoted: "Promoted", RolledBack: "RolledBack" } as const;
+
+function conditionOf(progress: CanaryProgress): Verdict["conditions"][number] {
+  const reason = progress.phase === "Progressing" && progress.waiting ? "TooFewRequests" : reasons[progress.phase];
+  return { type: "CanaryProgressing", status: progress.phase === "Progressing" ? "True" : "False", reason, message: progress.verdict };
+}
+
+interface Held {
+  progress: CanaryProgress;
+  /** As last put into a status, and when. */
+  reported: CanaryProgress;
+  reportedAtMs: number;
+}
+
+export class CanaryBook {
+  #held = new Map<string, Held>();
+
+  /** What is in memory no longer counts: another process may have written since. */
+  forget(): void {
+    this.#held.clear();
+  }
+
+  /** What compile has to know. */
+  facts(objects: readonly WorldObject[]): ReadonlyMap<string, CanaryFact> {
+    const facts = new Map<string, CanaryFact>();
+    for (const object of objects) {
+      if (object.kind !== "RoutingPolicy") continue;
+      const route = idOf(object.meta);
+      const progress = this.#held.get(route)?.progress ?? progressIn(object.status);
+      if (progress === null) continue;
+      if (!this.#held.has(route)) this.#held.set(route, { progress, reported: progress, reportedAtMs: 0 });
+      facts.set(route, { id: progress.id, phase: progress.phase });
+    }
+    return facts;
+  }
+
+  /** Adds progress to the policies' status. true where a verdict fell, so that something else is to be rendered. */
+  judge(compiled: Compiled, reports: readonly CanaryReport[], nowMs: number): boolean {
+    const plans = new Map(compiled.canaries.map((plan) => [plan.route, plan]));
+    const next = new Map<string, Held>();
+    let decided = false;
+    for (const verdict of compiled.verdicts) {
+      if (verdict.kind !== "RoutingPolicy") continue;
+      const route = idOf(verdict.meta);
+      const plan = plans.get(route);
+      const before = this.#held.get(route);
+      // A mistake elsewhere in the policy must not make its canary begin anew.
+      const held = plan === undefined ? (verdict.live === "lastGood" ? before : undefined) : this.#advance(plan, before, reports, nowMs);
+      if (held === undefined) continue;
+      decided ||= before?.progress.id === held.progress.id && before.progress.phase !== held.progress.phase;
+      next.set(route, held);
+      verdict.status["canary"] = statusOfCanary(held.reported);
+      verdict.conditions.push(conditionOf(held.reported));
+    }
+    this.#held = next;
+    return decided;
+  }
+
+  #advance(plan: CanaryPlan, before: Held | undefined, reports: readonly CanaryReport[], nowMs: number): Held {
+    const samples = reports.filter((one) => one.route === plan.route && one.id === plan.id).map((one) => one.sample);
+    const progress = advance(plan, before?.progress ?? null, samples, nowMs);
+    const same =
+      before !== undefined && before.reported.id === progress.id && before.reported.phase === progress.phase && before.reported.waiting === progress.waiting;
+    if (same && nowMs - before.reportedAtMs < reportEveryMs) return { ...before, progress };
+    return { progress, reported: progress, reportedAtMs: nowMs };
+  }
+}

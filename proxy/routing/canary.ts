@@ -1,0 +1,78 @@
+/** Canaries in the proxy: who gets the share, and what came of it, counted for the operator to judge. */
+import { type CanaryConfig, canaryLatencyBoundsMs, type FailureClass } from "../config/schema.ts";
+import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+
+/** The canary first for its share, else last: it is still there when nothing else can serve. `drawn`: 0 to 100. */
+export function withCanary(order: readonly ResolvedTarget[], canary: CanaryConfig, drawn: number): ResolvedTarget[] {
+  const tried = order.filter((target) => target.config.name === canary.target);
+  const others = order.filter((target) => target.config.name !== canary.target);
+  return drawn < canary.percent ? [...tried, ...others] : [...others, ...tried];
+}
+
+export interface CanarySide {
+  requests: number;
+  failures: number;
+  priced: number;
+  /** nano-USD. */
+  cost: number;
+  latency: number[];
+}
+
+export interface CanaryReading {
+  route: string;
+  id: string;
+  canary: CanarySide;
+  baseline: CanarySide;
+}
+
+/** Failures that are the target's; the others say nothing of it. */
+const counted: ReadonlySet<string> = new Set<FailureClass>(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+
+const newSide = (): CanarySide => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: new Array<number>(canaryLatencyBoundsMs.length + 1).fill(0) });
+
+function bucketOf(ms: number): number {
+  const at = canaryLatencyBoundsMs.findIndex((bound) => ms <= bound);
+  return at < 0 ? canaryLatencyBoundsMs.length : at;
+}
+
+export class CanaryTally {
+  readonly #readings = new Map<string, CanaryReading & { target: string }>();
+
+  /** Counts begin anew where a canary changed. */
+  apply(snapshot: Snapshot): void {
+    const live = new Map([...snapshot.paths.values()].flatMap((path) => path.routes.map((route) => [route.config.id, route.config.routing.canary] as const)));
+    for (const [route, reading] of this.#readings) if (live.get(route)?.id !== reading.id) this.#readings.delete(route);
+    for (const [route, canary] of live) {
+      if (canary === null || this.#readings.has(route)) continue;
+      this.#readings.set(route, { route, id: canary.id, target: canary.target, canary: newSide(), baseline: newSide() });
+    }
+  }
+
+  record(call: CallRecord): void {
+    const reading = this.#readings.get(call.route);
+    if (reading === undefined) return;
+    for (const [at, attempt] of call.attempts.entries()) {
+      const last = at === call.attempts.length - 1;
+      const ok = attempt.outcome === "ok";
+      // Whoever hung up said nothing of the target.
+      if ((ok && call.abandoned) || (!ok && !counted.has(attempt.outcome))) continue;
+      const side = attempt.target === reading.target ? reading.canary : reading.baseline;
+      side.requests++;
+      if (!ok) {
+        side.failures++;
+        continue;
+      }
+      const bucket = bucketOf(attempt.durationMs);
+      side.latency[bucket] = (side.latency[bucket] ?? 0) + 1;
+      if (!last || call.costNanoUsd === null) continue;
+      side.priced++;
+      side.cost += call.costNanoUsd;
+    }
+  }
+
+  readings(): CanaryReading[] {
+    return [...this.#readings.values()].map(({ target: _, ...reading }) => reading);
+  }
+}
