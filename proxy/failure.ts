@@ -61,6 +61,7 @@ export const failures = {
   identity_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   draining: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_ready: { status: 503, type: "server_error", blame: "gateway", retry: true },
+  not_cached: { status: 504, ...invalid, retry: false },
   upstream_timeout: { status: 504, type: "server_error", blame: "provider", retry: false },
 } as const satisfies Record<string, Row>;
 

@@ -2,6 +2,8 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
+import { ResponseCache } from "./cache/cache.ts";
+import { memoryStore } from "./cache/memory.ts";
 import type { FetchJson } from "./identity/keys.ts";
 import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
 import type { Gateway } from "./pipeline/serve.ts";
@@ -52,7 +54,7 @@ function gatewayOf(
   settings: ProxySettings,
   log: Logger,
   recorders: readonly { record(call: CallRecord): void }[],
-  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries; tokens: TokenVerifier },
+  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries; tokens: TokenVerifier; cache: ResponseCache },
 ): Gateway {
   return {
     ...parts,
@@ -70,6 +72,8 @@ function gatewayOf(
 }
 
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
+
+const routeIds = (snapshot: Snapshot): Set<string> => new Set([...snapshot.paths.values()].flatMap((path) => path.routes.map((route) => route.config.id)));
 
 /** Timers that don't keep the process alive. */
 const clock: CheckClock = {
@@ -124,7 +128,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider));
-  const metrics = createMetrics(routing);
+  const cache = new ResponseCache(memoryStore(settings.cacheBytes, Date.now), Date.now);
+  const metrics = createMetrics(routing, cache.store);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
   );
@@ -138,6 +143,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       canaries.apply(snapshot);
+      cache.store.keep(routeIds(snapshot));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
     },
@@ -147,7 +153,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, [metrics, canaries], { upstreams, routing, auth, countries, tokens }), cell, metrics, state);
+  const traffic = trafficServer(gatewayOf(settings, log, [metrics, canaries], { upstreams, routing, auth, countries, tokens, cache }), cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing, canaries);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);

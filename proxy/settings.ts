@@ -17,6 +17,8 @@ export const proxySettings = z.strictObject({
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
   /** File in MaxMind's format that tells countries from addresses; "" for none. */
   countryDatabase: z.string().default(""),
+  /** Memory for cached answers, in bytes. */
+  cacheBytes: z.coerce.number().int().min(0).default(67_108_864),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
@@ -33,6 +35,7 @@ const flags = {
   "log-level": "logLevel",
   "drain-ms": "drainMs",
   "poll-ms": "pollMs",
+  "cache-bytes": "cacheBytes",
   "country-database": "countryDatabase",
 } as const;
 
@@ -46,6 +49,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
   --poll-ms N          how often the folder is read (default 2000)
+  --cache-bytes N      memory for cached answers (default 64 MiB)
   --country-database F file in MaxMind's format, for policies that ask for a country
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { access } from "./access.ts";
 import { canary, canaryStatus } from "./canary.ts";
+import { responseCache } from "./response-cache.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
 const match = z
@@ -157,6 +158,7 @@ export const routingPolicySpec = z
     access: access.prefault({}),
     request: request.optional(),
     routing,
+    cache: responseCache.optional(),
     logging: logging.prefault({}),
   })
   .meta({

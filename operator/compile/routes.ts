@@ -3,7 +3,7 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import type { ProviderConfig, RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import { type CacheConfig, cacheKeyPart, type ProviderConfig, type RouteConfig, type RuleConfig, type TargetConfig } from "../../proxy/config/schema.ts";
 import { compileAccess, notResident } from "./access.ts";
 import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
@@ -112,6 +112,14 @@ function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly Target
   accepted.push(problem("ModelNotFound", message, ["spec", "routing", "targets"], "warning"));
 }
 
+function cacheOf(spec: RoutingPolicySpec["cache"]): CacheConfig | null {
+  if (spec === undefined) return null;
+  const { ttl, maxEntries, scope, key, when } = spec;
+  const ignore = cacheKeyPart.options.filter((part) => !key.includes(part));
+  const temperatureAtMost = when.temperatureAtMost === undefined ? null : Number(when.temperatureAtMost);
+  return { ttlMs: durationMs(ttl), maxEntries, scope, ignore, temperatureAtMost, maxTokensBelow: when.maxTokensBelow ?? null };
+}
+
 /** The policy's own words in the contract's shape, given the targets that resolved. */
 function configOf(
   policy: Parsed<"RoutingPolicy">,
@@ -139,6 +147,7 @@ function configOf(
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
       canary,
     },
+    cache: cacheOf(policy.spec.cache),
     logging,
   };
 }

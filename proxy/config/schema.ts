@@ -144,6 +144,20 @@ const accessRules = {
   regions: names.default(null),
 };
 
+/** What of a request may be left out of a cache's key. */
+export const cacheKeyPart = z.enum(["Temperature", "TopP", "MaxTokens", "Seed", "Stop", "User"]);
+export type CacheKeyPart = z.output<typeof cacheKeyPart>;
+
+export const cacheConfig = z.object({
+  ttlMs: millis,
+  maxEntries: z.int().min(1),
+  scope: z.enum(["ApiKey", "User", "Team", "Namespace", "Shared"]),
+  ignore: z.array(cacheKeyPart),
+  temperatureAtMost: z.number().nullable(),
+  maxTokensBelow: z.int().nullable(),
+});
+export type CacheConfig = z.output<typeof cacheConfig>;
+
 export const routeConfig = z.object({
   id,
   /** "" stands for /v1. */
@@ -167,6 +181,7 @@ export const routeConfig = z.object({
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),
   }),
+  cache: cacheConfig.nullable().default(null),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
 });
 export type RouteConfig = z.output<typeof routeConfig>;

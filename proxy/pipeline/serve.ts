@@ -9,6 +9,7 @@
  *   route         404              which policy serves this model for this caller
  *   authorise     401 403          whether the caller may, from there, now
  *   shape         400              defaults, overrides, prompts
+ *   cached        504              answered without asking a provider
  *   dispatch      4xx 5xx          targets one after another, until one answers
  *   respond                        failures in the client's own format, in the stream where it has begun
  *   record                         metrics and log
@@ -16,6 +17,7 @@
 import { Buffer } from "node:buffer";
 import type { Countries } from "../access/countries.ts";
 import type { Circumstances } from "../access/rules.ts";
+import type { ResponseCache } from "../cache/cache.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
@@ -27,6 +29,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
+import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { cors } from "./cors.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
@@ -38,6 +41,7 @@ import { denied, noTarget, resolveTargets, route } from "./route.ts";
 import { requiredMember, type Shaped, shape } from "./shape.ts";
 
 export interface Gateway extends Dispatcher {
+  cache: ResponseCache;
   record(call: CallRecord): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
@@ -64,6 +68,7 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     operation: "unknown",
     route: "",
     model: "",
+    target: "",
     provider: "",
     upstreamModel: "",
     key: "",
@@ -78,6 +83,8 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     firstByteMs: null,
     usage: null,
     costNanoUsd: null,
+    cache: null,
+    savedNanoUsd: null,
     region: "",
     attempts: [],
     dropped: [],
@@ -140,7 +147,16 @@ class Call {
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
     if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
-    return this.#dispatch(shaped, routed.route, identity);
+    return throughCache({
+      client: this.#client,
+      cache: this.#gateway.cache,
+      snapshot: this.#snapshot,
+      route: routed.route,
+      identity,
+      shaped,
+      record: this.record,
+      go: () => this.#dispatch(shaped, routed.route, identity),
+    });
   }
 
   #noteCrossed(crossed: "answered" | Failure): Failure | null {
@@ -212,6 +228,7 @@ class Call {
           if (!prepared.translated) replyHeaders(upstream, headers);
           headers["x-request-id"] = this.#client.requestId;
           headers["x-provider-used"] = chosen.config.name;
+          if (this.record.cache !== null) headers["x-sluice-cache"] = this.record.cache;
           if (prepared.dropped.length > 0) headers["x-sluice-dropped-params"] = prepared.dropped.join(",");
           if (this.#client.header("x-sluice-attempts") !== null) headers["x-sluice-attempts"] = attempts;
           const sunset = chosen.model.config.sunset;
@@ -245,6 +262,7 @@ class Call {
     record.firstByteMs = outcome.firstByteMs;
     record.abandoned = outcome.abandoned;
     const last = outcome.attempts.at(-1);
+    record.target = outcome.target?.config.name ?? "";
     record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
     record.upstreamModel = outcome.target?.model.config.upstream ?? "";
     record.region = outcome.target?.entry.account.config.region ?? "";

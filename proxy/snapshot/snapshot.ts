@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
-import { keyedDigester } from "../config/encode.ts";
+import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
@@ -32,6 +32,8 @@ export interface Route {
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
+  /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
+  readonly fingerprint: string;
   readonly rules: AccessRules;
   /** Regions in which data may be processed; null: anywhere. */
   readonly regions: ReadonlySet<string> | null;
@@ -59,6 +61,8 @@ export interface Snapshot {
   /** Longest prefix first, "" left out. */
   readonly prefixes: readonly string[];
   readonly keyCount: number;
+  /** A keyed digest of a text: the same on all proxies, and no help to who guesses the text. */
+  digest(text: string): string;
   /** The record of a clear key, whatever its state; null where there is none. */
   findKey(clear: string): KeyRecord | null;
   /** Records of the ApiKey `namespace/name`, whatever their state. */
@@ -75,6 +79,14 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
   return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear };
 }
 
+function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): string {
+  const asked = targets.map(({ entry, model }) => {
+    const models = model === null ? [...entry.models.values()] : [model];
+    return [entry.account.config.id, entry.account.config.endpoint, models.map((one) => [one.name, one.config.upstream])];
+  });
+  return sha256Hex(canonicalJson([config, asked]));
+}
+
 function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Route {
   const targets: RouteTarget[] = [];
   for (const target of config.routing.targets) {
@@ -85,6 +97,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
   return {
     config,
     targets,
+    fingerprint: config.cache === null ? "" : fingerprint(config, targets),
     consumers: config.consumers === "*" ? "*" : new Set(config.consumers),
     roles: setOrNull(config.access.roles),
     teams: setOrNull(config.access.teams),
@@ -160,6 +173,7 @@ export function build(
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
     keyCount: config.keys.length,
+    digest: keyedDigester(secrets.pepper),
     findKey: keyFinder(secrets.pepper, config.keys),
     keysOf: keysById(config.keys),
     clientTokens: new ClientTokens(secrets.pepper),

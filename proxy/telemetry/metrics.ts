@@ -1,5 +1,6 @@
 /** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { CacheStore } from "../cache/store.ts";
 import { failures } from "../failure.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
@@ -18,7 +19,7 @@ export interface Metrics {
 
 const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 
-export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">): Metrics {
+export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: Pick<CacheStore, "size">): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -91,6 +92,34 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     labelNames: ["provider", "model"],
     registers,
   });
+  const cached = new Counter({
+    name: "ai_gateway_cache_requests_total",
+    help: "Calls of policies with a cache, by result: hit, miss, bypass.",
+    labelNames: ["route", "result"],
+    registers,
+  });
+  new Gauge({
+    name: "ai_gateway_cache_entries",
+    help: "Answers in this proxy's memory.",
+    registers,
+    collect() {
+      this.set(cache.size().entries);
+    },
+  });
+  new Gauge({
+    name: "ai_gateway_cache_bytes",
+    help: "Memory that cached answers take.",
+    registers,
+    collect() {
+      this.set(cache.size().bytes);
+    },
+  });
+  const saved = new Counter({
+    name: "ai_gateway_cache_saved_cost_total",
+    help: "USD that answers from the cache would have cost.",
+    labelNames: ["provider", "model"],
+    registers,
+  });
   const sunset = new Gauge({
     name: "ai_gateway_model_sunset_timestamp_seconds",
     help: "When a provider withdraws a model.",
@@ -158,6 +187,8 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       }
       countTokens(call);
       countAttempts(call);
+      if (call.cache !== null) cached.inc({ route: call.route, result: call.cache });
+      if (call.savedNanoUsd !== null) saved.inc({ provider: call.provider, model: call.model }, call.savedNanoUsd / 1_000_000_000);
     },
     swapped(snapshot, routeCount) {
       providers = [...snapshot.providers.keys()];

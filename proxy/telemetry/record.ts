@@ -16,6 +16,8 @@ export interface CallRecord {
   route: string;
   /** Model as the route knows it; "" where none was settled. Never the caller's free text. */
   model: string;
+  /** What rules call the target that answered. */
+  target: string;
   /** `namespace/name` of the provider that answered. */
   provider: string;
   upstreamModel: string;
@@ -34,6 +36,10 @@ export interface CallRecord {
   usage: Usage | null;
   /** null where the model has no price or nothing was used. */
   costNanoUsd: number | null;
+  /** What the response cache did; null where the route has none. */
+  cache: "hit" | "miss" | "bypass" | null;
+  /** What the call would have cost, had the cache not answered it. */
+  savedNanoUsd: number | null;
   /** Where the provider processes data. */
   region: string;
   attempts: AttemptRecord[];

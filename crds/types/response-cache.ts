@@ -1,0 +1,45 @@
+/** `RoutingPolicy.spec.cache`: answers that are given again without asking a provider. */
+import { z } from "zod";
+import { decimal, timer } from "./scalars.ts";
+
+const parts = ["Model", "Prompt", "Temperature", "TopP", "MaxTokens", "Seed", "Stop", "User"] as const;
+
+export const responseCache = z
+  .strictObject({
+    ttl: timer.default("1h").describe("How long an answer may be given again."),
+    maxEntries: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Most answers that one proxy keeps in memory for this policy; the longest unused go first."),
+    scope: z
+      .enum(["ApiKey", "User", "Team", "Namespace", "Shared"])
+      .default("Namespace")
+      .describe("Who shares answers: callers of one key, one user, one team or one namespace of keys, or everybody who may use this policy."),
+    key: z
+      .array(z.enum(parts))
+      .min(1)
+      .max(parts.length)
+      .default([...parts])
+      .meta({
+        listType: "set",
+        cel: [{ rule: "'Model' in self && 'Prompt' in self", message: "key must have Model and Prompt; without them answers would be mixed up" }],
+      })
+      .describe("What must be equal for an answer to be given again. Parameters with no name here always count."),
+    when: z
+      .strictObject({
+        temperatureAtMost: decimal
+          .optional()
+          .describe('Only calls with a temperature of at most this, such as "0"; a call without one counts as 1. Embeddings have none and always pass.'),
+        maxTokensBelow: z
+          .int()
+          .min(1)
+          .max(10_000_000)
+          .optional()
+          .describe("Only calls that ask for fewer tokens than this; a call without a limit doesn't pass."),
+      })
+      .prefault({})
+      .describe("Which calls are answered from the cache."),
+  })
+  .describe("Give answers again. Absent: every call goes to a provider.");

@@ -1,0 +1,71 @@
+/** What makes two calls the same call. Pure. */
+import { canonicalJson } from "../config/encode.ts";
+import type { CacheConfig, CacheKeyPart } from "../config/schema.ts";
+import type { JsonObject } from "../dialects/canonical.ts";
+import type { Identity } from "../pipeline/authenticate.ts";
+import type { Shaped } from "../pipeline/shape.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+
+/** Body members by the name that a policy calls them. */
+const members: Readonly<Record<CacheKeyPart, readonly string[]>> = {
+  Temperature: ["temperature"],
+  TopP: ["top_p", "top_k"],
+  MaxTokens: ["max_tokens", "max_completion_tokens", "max_output_tokens"],
+  Seed: ["seed"],
+  Stop: ["stop", "stop_sequences"],
+  User: ["user", "metadata", "safety_identifier", "prompt_cache_key"],
+};
+
+/** The body as it goes on: the caller's members, and what the route edits of them. */
+function effective(shaped: Shaped): JsonObject {
+  const body: JsonObject = { ...shaped.received.json };
+  for (const name of Object.keys(shaped.edits)) {
+    if (shaped.edits[name] === undefined) delete body[name];
+    else body[name] = shaped.edits[name];
+  }
+  return body;
+}
+
+const limitOf = (body: JsonObject): unknown => body["max_completion_tokens"] ?? body["max_output_tokens"] ?? body["max_tokens"];
+
+/** Whether the policy wants this call cached at all. */
+export function cacheable(config: CacheConfig, shaped: Shaped): boolean {
+  const body = effective(shaped);
+  if (config.maxTokensBelow !== null && shaped.format !== "openai.embeddings") {
+    const limit = limitOf(body);
+    if (typeof limit !== "number" || limit >= config.maxTokensBelow) return false;
+  }
+  if (config.temperatureAtMost === null || shaped.format === "openai.embeddings") return true;
+  const temperature = body["temperature"] ?? 1;
+  return typeof temperature === "number" && temperature <= config.temperatureAtMost;
+}
+
+/** Who shares an answer; null where the caller has no such trait, and so shares with nobody. */
+function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unknown[] | null {
+  if (scope === "Shared") return ["shared"];
+  if (identity.anonymous) return scope === "Namespace" ? ["anonymous"] : null;
+  const { key, namespace } = identity;
+  if (scope === "Namespace") return ["namespace", namespace];
+  if (scope === "ApiKey") return ["key", key.id];
+  if (scope === "User") return ["user", namespace, key.user];
+  return key.team === null ? null : ["team", namespace, key.team];
+}
+
+/**
+ * The key under which the answer to this call is kept, or null where it is to be kept for nobody. `digest` is keyed, so
+ * that a key tells nothing of the prompt even to who guesses it.
+ */
+export function cacheKey(
+  config: CacheConfig,
+  shaped: Shaped,
+  route: Route,
+  identity: Identity,
+  preferred: string | null,
+  digest: (text: string) => string,
+): string | null {
+  const who = sharers(config.scope, identity);
+  if (who === null) return null;
+  const body = effective(shaped);
+  for (const part of config.ignore) for (const name of members[part]) delete body[name];
+  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, body]));
+}

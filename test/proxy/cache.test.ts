@@ -1,0 +1,291 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { after, before, beforeEach, describe, it } from "node:test";
+import { parseCacheControl } from "../../proxy/cache/control.ts";
+import { memoryStore } from "../../proxy/cache/memory.ts";
+import type { CachedAnswer } from "../../proxy/cache/store.ts";
+import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { chatFrames, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+
+const alice = "slc_test_alice_0000001";
+const bob = "slc_test_bob_000000001";
+const carol = "slc_test_carol_0000001";
+
+const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] => manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+
+const priced = { models: [{ name: "gpt-4o", price: { inputPerMillion: "2", outputPerMillion: "10" } }] };
+
+describe("response cache", () => {
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  let turn = 0;
+
+  const manifests = (cache: Record<string, unknown>, more: Record<string, unknown> = {}): Manifest[] => [
+    provider("main", upstream.url, priced),
+    secret("main-credentials", { apiKey: "sk-upstream" }),
+    policy("chat", {
+      match: { models: ["gpt-4o"] },
+      allowedNamespaces: { from: "All" },
+      routing: { targets: [{ provider: { name: "main" } }] },
+      cache,
+      ...more,
+    }),
+    ...key("alice", alice, { team: "a" }),
+    ...key("bob", bob, { team: "b" }),
+    ...inNamespace("other", key("carol", carol)),
+  ];
+
+  const ask = (body: Record<string, unknown>, headers: Record<string, string> = {}, as = alice): Promise<Response> =>
+    fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${as}`, "content-type": "application/json", ...headers },
+      body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: `turn ${turn}` }], ...body }),
+    });
+
+  const result = async (answer: Promise<Response>): Promise<string | null> => {
+    const response = await answer;
+    await response.text();
+    return response.headers.get("x-sluice-cache");
+  };
+
+  before(async () => {
+    upstream = await startUpstream();
+    gateway = await startGateway(manifests({}));
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+  beforeEach(async () => {
+    turn++;
+    upstream.answer(openai);
+    upstream.requests.length = 0;
+  });
+
+  it("answers the second of two equal calls without asking the provider", async () => {
+    const first = await ask({});
+    const second = await ask({});
+    assert.equal(first.headers.get("x-sluice-cache"), "miss");
+    assert.equal(second.headers.get("x-sluice-cache"), "hit");
+    assert.equal(second.headers.get("x-provider-used"), "main");
+    assert.match(second.headers.get("age") ?? "", /^\d+$/);
+    assert.deepEqual(await second.json(), await first.json());
+    assert.equal(upstream.requests.length, 1);
+    const metrics = await gateway.metrics();
+    assert.match(metrics, /ai_gateway_cache_requests_total\{route="default\/chat",result="hit"\} [1-9]/);
+    assert.match(metrics, /ai_gateway_cache_saved_cost_total\{provider="default\/main",model="gpt-4o"\} 0\.000092/);
+    assert.ok(gateway.logs.some((line) => line["cache"] === "hit" && line["cost_nano_usd"] === undefined));
+  });
+
+  it("gives a stream again as a stream", async () => {
+    const first = await (await ask({ stream: true })).text();
+    const again = await ask({ stream: true });
+    assert.equal(again.headers.get("content-type"), "text/event-stream; charset=utf-8");
+    assert.equal(again.headers.get("x-sluice-cache"), "hit");
+    assert.equal(await again.text(), first);
+    assert.equal(await result(ask({})), "miss", "a whole answer is another answer");
+    assert.equal(upstream.requests.length, 2);
+  });
+
+  it("answers Anthropic's dialect in its own form", async () => {
+    const message = (): Promise<Response> =>
+      fetch(`${gateway.url}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": alice, "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", max_tokens: 5, messages: [{ role: "user", content: `turn ${turn}` }] }),
+      });
+    const first = await (await message()).text();
+    const again = await message();
+    assert.equal(again.headers.get("x-sluice-cache"), "hit");
+    assert.equal(await again.text(), first);
+  });
+
+  const differences: [string, Record<string, unknown>, Record<string, string>?][] = [
+    ["another prompt", { messages: [{ role: "user", content: "something else" }] }],
+    ["another temperature", { temperature: 0.5 }],
+    ["another token limit", { max_tokens: 9 }],
+    ["another end user", { user: "somebody" }],
+    ["tools", { tools: [{ type: "function", function: { name: "f" } }] }],
+    ["a parameter that the gateway doesn't know", { novel: 1 }],
+    ["a wish for a provider", {}, { "x-prefer-provider": "main" }],
+  ];
+  for (const [what, body, headers] of differences) {
+    it(`tells ${what} apart`, async () => {
+      assert.equal(await result(ask({})), "miss");
+      assert.equal(await result(ask(body, headers)), "miss");
+      assert.equal(upstream.requests.length, 2);
+    });
+  }
+
+  it("takes as equal what the policy leaves out of the key", async () => {
+    await gateway.apply(manifests({ key: ["Model", "Prompt"] }));
+    assert.equal(await result(ask({ temperature: 0.1 })), "miss");
+    assert.equal(await result(ask({ temperature: 0.9, max_tokens: 3, user: "u" })), "hit");
+    assert.equal(await result(ask({ temperature: 0.9, novel: true })), "miss");
+  });
+
+  it("caches only calls that meet the policy's conditions", async () => {
+    await gateway.apply(manifests({ when: { temperatureAtMost: "0", maxTokensBelow: 1000 } }));
+    const rows: [Record<string, unknown>, string][] = [
+      [{ temperature: 0, max_tokens: 10 }, "miss"],
+      [{ temperature: 0, max_tokens: 10 }, "hit"],
+      [{ temperature: 0, max_completion_tokens: 999 }, "miss"],
+      [{ temperature: 0 }, "bypass"],
+      [{ temperature: 0, max_tokens: 1000 }, "bypass"],
+      [{ max_tokens: 10 }, "bypass"],
+      [{ temperature: 0.1, max_tokens: 10 }, "bypass"],
+    ];
+    for (const [body, expected] of rows) assert.equal(await result(ask(body)), expected, JSON.stringify(body));
+  });
+
+  const scopes: [string, { bob: string; carol: string }][] = [
+    ["Namespace", { bob: "hit", carol: "miss" }],
+    ["Shared", { bob: "hit", carol: "hit" }],
+    ["Team", { bob: "miss", carol: "bypass" }],
+    ["User", { bob: "miss", carol: "miss" }],
+    ["ApiKey", { bob: "miss", carol: "miss" }],
+  ];
+  for (const [scope, expected] of scopes) {
+    it(`shares answers by scope ${scope}`, async () => {
+      await gateway.apply(manifests({ scope }));
+      assert.equal(await result(ask({}, {}, alice)), "miss");
+      assert.equal(await result(ask({}, {}, bob)), expected.bob);
+      assert.equal(await result(ask({}, {}, carol)), expected.carol);
+      assert.equal(await result(ask({}, {}, alice)), "hit");
+    });
+  }
+
+  it("obeys Cache-Control", async () => {
+    await gateway.apply(manifests({}));
+    const only = await ask({}, { "cache-control": "only-if-cached" });
+    assert.equal(only.status, 504);
+    assert.equal(((await only.json()) as { error: { code: string } }).error.code, "not_cached");
+    assert.equal(await result(ask({}, { "cache-control": "no-store" })), "bypass");
+    assert.equal(await result(ask({})), "miss", "no-store kept nothing");
+    assert.equal(await result(ask({}, { "cache-control": "no-cache" })), "miss");
+    assert.equal(await result(ask({}, { "cache-control": "max-age=60" })), "hit");
+    assert.equal(await result(ask({}, { "cache-control": "only-if-cached" })), "hit");
+  });
+
+  it("makes one call upstream for a thousand equal ones at once", async () => {
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    upstream.answer(async (request, response) => {
+      await held;
+      await openai(request, response);
+    });
+    const answers = Array.from({ length: 1000 }, () => result(ask({})));
+    await eventually(async () => /ai_gateway_requests_in_flight 1000/.test(await gateway.metrics()), 30_000);
+    release();
+    const results = await Promise.all(answers);
+    assert.equal(upstream.requests.length, 1);
+    assert.equal(results.filter((one) => one === "miss").length, 1);
+    assert.equal(results.filter((one) => one === "hit").length, 999);
+  });
+
+  it("lets those who waited ask for themselves when the one they waited for fails", async () => {
+    let asked = 0;
+    upstream.answer(async (request, response) => {
+      if (++asked > 1) return openai(request, response);
+      await eventually(async () => /ai_gateway_requests_in_flight 2/.test(await gateway.metrics()));
+      response.writeHead(400, { "content-type": "application/json" });
+      response.end(JSON.stringify({ error: { message: "no", type: "invalid_request_error" } }));
+    });
+    const statuses = (await Promise.all([ask({}), ask({})])).map((response) => response.status).sort();
+    assert.deepEqual(statuses, [200, 400]);
+  });
+
+  it("keeps no failure and no broken stream", async () => {
+    upstream.answer((_request, response) => {
+      response.writeHead(500, { "content-type": "application/json" });
+      response.end("{}");
+    });
+    assert.equal((await ask({})).status, 502);
+    upstream.answer((request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      for (const frame of chatFrames(request.json["model"], ["Hel"], false).slice(0, 2)) response.write(frame);
+      response.end();
+    });
+    await (await ask({ stream: true })).text();
+    upstream.answer(openai);
+    assert.equal(await result(ask({})), "miss");
+    assert.equal(await result(ask({ stream: true })), "miss");
+  });
+
+  it("forgets answers when the policy or a pinned model changes", async () => {
+    assert.equal(await result(ask({})), "miss");
+    await gateway.apply(manifests({}, { request: { prompts: [{ content: "Be brief." }] } }));
+    assert.equal(await result(ask({})), "miss");
+    await gateway.apply(manifests({}));
+    assert.equal(await result(ask({})), "hit", "the same policy as before");
+    const pinned = manifests({}).map((one) =>
+      one.kind === "LLMProvider" ? provider("main", upstream.url, { models: [{ name: "gpt-4o", upstream: "gpt-4o-2" }] }) : one,
+    );
+    await gateway.apply(pinned);
+    assert.equal(await result(ask({})), "miss");
+  });
+
+  it("refuses a key that would mix answers up, and says so", async () => {
+    const before = gateway.printed.length;
+    await gateway.apply(manifests({ key: ["Model"] }));
+    assert.ok(gateway.printed.slice(before).some((line) => line.includes("key must have Model and Prompt")));
+  });
+});
+
+describe("memory store", () => {
+  const answer = (size: number): CachedAnswer => ({
+    body: Buffer.alloc(size),
+    storedAtMs: 0,
+    target: "t",
+    provider: "p",
+    model: "m",
+    upstreamModel: "u",
+    dropped: [],
+    costNanoUsd: null,
+  });
+
+  it("lets go of an answer when its time is over", async () => {
+    let nowMs = 1_000;
+    const store = memoryStore(1_000_000, () => nowMs);
+    store.set("r", "k", answer(10), { ttlMs: 500, maxEntries: 10 });
+    nowMs = 1_500;
+    assert.ok(await store.get("r", "k"));
+    nowMs = 1_501;
+    assert.equal(await store.get("r", "k"), null);
+  });
+
+  it("keeps to a route's entries, the longest unused going first", async () => {
+    const store = memoryStore(1_000_000, () => 1);
+    const limits = { ttlMs: 1_000, maxEntries: 2 };
+    store.set("r", "a", answer(1), limits);
+    store.set("r", "b", answer(1), limits);
+    await store.get("r", "a");
+    store.set("r", "c", answer(1), limits);
+    assert.deepEqual(await Promise.all(["a", "b", "c"].map(async (name) => (await store.get("r", name)) !== null)), [true, false, true]);
+  });
+
+  it("keeps to the bytes of all routes together", async () => {
+    const store = memoryStore(10_000, () => 1);
+    for (let at = 0; at < 20; at++) store.set(`r${at % 2}`, `k${at}`, answer(1_000), { ttlMs: 1_000, maxEntries: 100 });
+    assert.ok(store.size().bytes <= 10_000);
+    assert.ok(store.size().entries >= 5);
+    store.keep(new Set());
+    assert.equal(store.size().entries, 0);
+  });
+});
+
+describe("Cache-Control of a request", () => {
+  const none = { noCache: false, noStore: false, onlyIfCached: false, maxAgeMs: null };
+  const rows: [string | null, object][] = [
+    [null, none],
+    ["no-cache", { ...none, noCache: true }],
+    ["No-Store, MAX-AGE=5", { ...none, noStore: true, maxAgeMs: 5_000 }],
+    ['max-age="7"', { ...none, maxAgeMs: 7_000 }],
+    ["max-age=soon, only-if-cached", { ...none, onlyIfCached: true }],
+    ["max-age", none],
+    ["max-age=99999999999999", none],
+  ];
+  for (const [header, expected] of rows) it(`reads ${header}`, () => assert.deepEqual(parseCacheControl(header), expected));
+});
