@@ -65,6 +65,7 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ match: { pathPrefix: "/v1/chat" } }),
     /spec\.match\.pathPrefix: .*must not lie under \/v1/,
   ),
+  "a cache that would mix models up": same("RoutingPolicy", policy({ cache: { key: ["Prompt"] } }), /spec\.cache\.key: .*key must have Model and Prompt/),
   "anonymous callers that need a role": same(
     "RoutingPolicy",
     policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, roles: ["developer"] } }),
@@ -275,7 +276,7 @@ export const unknownFields: Record<string, Refusal> = {
     /unknown field "spec\.models\[0\]\.maxTokens"/,
     /unknown field spec\.models\[0\]\.maxTokens/,
   ),
-  "a field of a later version": apart("RoutingPolicy", policy({ cache: { ttl: "1h" } }), /unknown field "spec\.cache"/, /unknown field spec\.cache/),
+  "a field of a later version": apart("RoutingPolicy", policy({ hedging: { after: "1s" } }), /unknown field "spec\.hedging"/, /unknown field spec\.hedging/),
   "a field within a target": apart(
     "RoutingPolicy",
     policy({ routing: { targets: [{ ...target, wieght: 1 }] } }),
@@ -362,6 +363,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
           rollBackWhen: { errorRate: ">5.5%", latencyP95: ">1500ms", costIncrease: ">1000%" },
         },
       },
+      cache: { ttl: "10m", maxEntries: 5, scope: "User", key: ["Model", "Prompt", "Seed"], when: { temperatureAtMost: "0.5", maxTokensBelow: 100 } },
       logging: { statistics: false, payloads: true },
     },
   },
