@@ -50,10 +50,13 @@ export function trafficServer(gateway: Gateway, current: Current, metrics: Metri
     keepAliveTimeout: keepAliveMs,
     // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
     requestTimeout: 300_000,
-    http: { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes },
+    // A missing Host is refused by the pipeline, in words.
+    http: { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false },
     forceCloseConnections: false,
     exposeHeadRoutes: false,
     clientErrorHandler: onClientError as never,
+    // A path that can't be decoded is one that nothing is served at.
+    frameworkErrors: (_error, request, reply) => handle(request, reply),
   });
   app.removeAllContentTypeParsers();
   // The body is read by its own stage, behind authentication.

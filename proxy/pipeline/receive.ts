@@ -3,7 +3,7 @@ import type { Buffer } from "node:buffer";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { type Outline, outline } from "../wire/json-edit.ts";
+import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 
 export const maxJsonDepth = 64;
 
@@ -23,16 +23,16 @@ function isJson(contentType: string | null): boolean {
   return type === "application/json" || type.endsWith("+json") || type === "application/x-www-form-urlencoded";
 }
 
-const problems: Record<"depth" | "duplicate" | "not_object", string> = {
+const problems: Record<OutlineProblem, string> = {
   depth: `The request body nests deeper than ${maxJsonDepth} levels.`,
   duplicate: "The request body has the same member twice. Send each member once.",
+  proto: "The request body has a member named __proto__, which is not accepted.",
   not_object: "The request body must be a JSON object.",
 };
 
 /** A body that is all there. */
 export function parseBody(bytes: Buffer): Received | Failure {
   const text = bytes.toString("utf8");
-  if (text.includes('"__proto__"')) return failure("invalid_json", "The request body has a member named __proto__, which is not accepted.");
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -46,7 +46,21 @@ export function parseBody(bytes: Buffer): Received | Failure {
   if (model !== null && (typeof model !== "string" || model === "")) return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
   const stream = body["stream"] ?? false;
   if (typeof stream !== "boolean") return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
-  return { bytes, json: body, outline: found, model, stream };
+  return tooMany(body) ?? { bytes, json: body, outline: found, model, stream };
+}
+
+/** The longest lists that a request may have. */
+const maxEntries: Readonly<Record<string, number>> = { messages: 2048, input: 2048, prompt: 2048, tools: 256, functions: 256 };
+
+function tooMany(body: JsonObject): Failure | null {
+  for (const name in maxEntries) {
+    const list = body[name];
+    const most = maxEntries[name] ?? 0;
+    // A prompt of token numbers is one entry.
+    if (!Array.isArray(list) || list.length <= most || typeof list[0] === "number") continue;
+    return failure("invalid_value", `\`${name}\` has ${list.length} entries; a request may have ${most}.`, { param: name });
+  }
+  return null;
 }
 
 /** Where V8 says the mistake is; its message itself may quote the body, so it is not shown. */

@@ -2,7 +2,7 @@
  * The data plane on one page. Every call goes through these stages in this order, and is recorded exactly once,
  * whatever happened to it.
  *
- *   cors          204 403          pages of allowed origins; a preflight is answered here
+ *   preliminary   204 400 403 431  what could be read in two ways; pages of other origins, whose preflight ends here
  *   address       404 405          which operation, under which prefix
  *   authenticate  401              who calls; refused before the body is read, unless something here is open
  *   receive       400 413 415      the body, read and parsed once
@@ -31,11 +31,11 @@ import { type Addressed, address, formatOf } from "./address.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
-import { cors } from "./cors.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
+import { preliminary } from "./preliminary.ts";
 import { receive } from "./receive.ts";
 import { denied, noTarget, resolveTargets, route } from "./route.ts";
 import { requiredMember, type Shaped, shape } from "./shape.ts";
@@ -110,8 +110,8 @@ class Call {
 
   async serve(): Promise<void> {
     try {
-      const crossed = cors(this.#client, this.#snapshot.settings.cors.allowedOrigins);
-      const failed = crossed === null ? await this.#stages() : this.#noteCrossed(crossed);
+      const crossed = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
+      const failed = crossed === null ? await this.#stages() : this.#notePreliminary(crossed);
       if (failed) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
@@ -159,7 +159,7 @@ class Call {
     });
   }
 
-  #noteCrossed(crossed: "answered" | Failure): Failure | null {
+  #notePreliminary(crossed: "answered" | Failure): Failure | null {
     this.record.operation = "preflight";
     if (crossed !== "answered") return crossed;
     this.record.status = 204;

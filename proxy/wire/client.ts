@@ -60,6 +60,15 @@ export class ClientConnection {
     return this.#request.headers;
   }
 
+  /** Names and values in turn, as they were sent. */
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders;
+  }
+
+  get httpVersion(): string {
+    return this.#request.httpVersion;
+  }
+
   header(name: string): string | null {
     const value = this.#request.headers[name];
     return typeof value === "string" ? value : (value?.[0] ?? null);

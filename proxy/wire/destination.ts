@@ -5,6 +5,7 @@
 
 import { type LookupAddress, lookup } from "node:dns";
 import { BlockList, isIP } from "node:net";
+import ipaddr from "ipaddr.js";
 
 /** Never allowed: cloud metadata and other link-local, unspecified, multicast, broadcast. */
 const never = new BlockList();
@@ -16,6 +17,7 @@ never.addAddress("::", "ipv6");
 never.addSubnet("fe80::", 10, "ipv6");
 never.addSubnet("ff00::", 8, "ipv6");
 never.addAddress("fd00:ec2::254", "ipv6");
+never.addSubnet("2001::", 32, "ipv6");
 
 /** Allowed only with `allowPrivateEndpoint`: loopback, private networks, carrier-grade NAT, benchmarks. */
 const internal = new BlockList();
@@ -28,10 +30,29 @@ internal.addSubnet("192.0.0.0", 24, "ipv4");
 internal.addSubnet("198.18.0.0", 15, "ipv4");
 internal.addAddress("::1", "ipv6");
 internal.addSubnet("fc00::", 7, "ipv6");
-internal.addSubnet("64:ff9b::", 96, "ipv6");
+internal.addSubnet("fec0::", 10, "ipv6");
+internal.addSubnet("64:ff9b:1::", 48, "ipv6");
 
-/** BlockList reads IPv4-mapped IPv6 addresses against its IPv4 rules itself. */
+/**
+ * The IPv4 address to which packets for an IPv6 one would go in the end; null where there is none: mapped
+ * (::ffff:0:0/96), NAT64 (64:ff9b::/96), 6to4 (2002::/16), and the withdrawn ::a.b.c.d.
+ */
+function translated(address: string): string | null {
+  const parts = ipaddr.IPv6.parse(address.split("%", 1)[0] ?? "").parts;
+  const [first = 0, second = 0, third = 0] = parts;
+  const dotted = (high: number, low: number): string => [high >> 8, high & 255, low >> 8, low & 255].join(".");
+  const middle = parts.slice(2, 5).every((part) => part === 0) ? (parts[5] ?? 0) : Number.NaN;
+  const end = dotted(parts[6] ?? 0, parts[7] ?? 0);
+  if (first === 0x2002) return dotted(second, third);
+  if (first === 0x64 && second === 0xff9b && middle === 0) return end;
+  if (first !== 0 || second !== 0) return null;
+  // `::` and `::1` are no translated addresses.
+  return middle === 0xffff || (middle === 0 && !end.startsWith("0.0.")) ? end : null;
+}
+
 export function addressAllowed(address: string, allowPrivate: boolean): boolean {
+  const inner = isIP(address) === 6 ? translated(address) : null;
+  if (inner !== null && !addressAllowed(inner, allowPrivate)) return false;
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";
   if (never.check(address, family)) return false;
   return allowPrivate || !internal.check(address, family);

@@ -18,7 +18,7 @@ export interface Outline {
   members: Member[];
 }
 
-export type OutlineProblem = "depth" | "duplicate" | "not_object";
+export type OutlineProblem = "depth" | "duplicate" | "proto" | "not_object";
 
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -49,7 +49,11 @@ function skipBlank(body: Buffer, from: number): number {
   return at;
 }
 
-/** Offset behind the value that starts at `at`, or -1 where it nests deeper than `maxDepth`. */
+/** What makes two parsers read a body differently, or one of them fail; as offsets, these are negative. */
+const problems = { depth: -1, duplicate: -2, proto: -3 } as const;
+const named: Readonly<Record<number, OutlineProblem>> = { [-1]: "depth", [-2]: "duplicate", [-3]: "proto" };
+
+/** Offset behind the value that starts at `at`, or a negative one for a problem in it. */
 function valueEnd(body: Buffer, at: number, maxDepth: number): number {
   const first = body[at];
   if (first === QUOTE) return stringEnd(body, at);
@@ -62,25 +66,82 @@ function scalarEnd(body: Buffer, from: number): number {
   return at;
 }
 
+/** The member name between two quotes, escapes read. */
+function nameAt(body: Buffer, start: number, end: number): string {
+  const quoted = body.toString("utf8", start, end);
+  return quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
+}
+
+/** Notes a member of an object; 0 where it may stay. */
+function note(seen: Set<string>, name: string): number {
+  if (name === "__proto__") return problems.proto;
+  if (seen.has(name)) return problems.duplicate;
+  seen.add(name);
+  return 0;
+}
+
+/** Names of an object that is open: none yet, one, or several; sets are costly and most objects are small. null: a list. */
+type Seen = "" | { only: string } | Set<string> | null;
+
+/** Walks over objects and lists within one another, with the names seen in each object that is open. */
+class Nesting {
+  readonly #open: Seen[] = [];
+  readonly #maxDepth: number;
+  /** The next string is a member's name. */
+  #nameNext = false;
+
+  constructor(maxDepth: number) {
+    this.#maxDepth = maxDepth;
+  }
+
+  /** 0, or a negative problem. */
+  string(body: Buffer, start: number, end: number): number {
+    if (!this.#nameNext) return 0;
+    this.#nameNext = false;
+    const seen = this.#open.at(-1) ?? "";
+    const name = nameAt(body, start, end);
+    if (seen instanceof Set) return note(seen, name);
+    if (name === "__proto__") return problems.proto;
+    if (seen !== "" && seen.only === name) return problems.duplicate;
+    this.#open[this.#open.length - 1] = seen === "" ? { only: name } : new Set([seen.only, name]);
+    return 0;
+  }
+
+  /** 0, a negative problem, or 1 where the outermost value is closed. */
+  mark(byte: number | undefined): number {
+    if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      this.#nameNext = byte === OPEN_BRACE;
+      return this.#open.push(byte === OPEN_BRACE ? "" : null) > this.#maxDepth ? problems.depth : 0;
+    }
+    if (byte === COMMA) this.#nameNext = this.#open.at(-1) !== null;
+    if (byte !== CLOSE_BRACE && byte !== CLOSE_BRACKET) return 0;
+    this.#nameNext = false;
+    this.#open.pop();
+    return this.#open.length === 0 ? 1 : 0;
+  }
+}
+
 function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
-  let depth = 0;
+  const nesting = new Nesting(maxDepth);
   let at = from;
   while (at < body.length) {
-    const byte = body[at];
-    if (byte === QUOTE) {
-      at = stringEnd(body, at);
+    if (body[at] === QUOTE) {
+      const end = stringEnd(body, at);
+      const wrong = nesting.string(body, at, end);
+      if (wrong < 0) return wrong;
+      at = end;
       continue;
     }
-    if ((byte === OPEN_BRACE || byte === OPEN_BRACKET) && ++depth > maxDepth) return -1;
-    if ((byte === CLOSE_BRACE || byte === CLOSE_BRACKET) && --depth === 0) return at + 1;
+    const found = nesting.mark(body[at]);
     at++;
+    if (found !== 0) return found < 0 ? found : at;
   }
   return at;
 }
 
 /**
- * Where the members of a top-level object are. `body` must be valid JSON (parse it first). Refuses duplicate names,
- * which two parsers may read differently, and nesting beyond `maxDepth`.
+ * Where the members of a top-level object are. `body` must be valid JSON (parse it first). Refuses nesting beyond
+ * `maxDepth` and, at every level, duplicate names, which two parsers may read differently, and `__proto__`.
  */
 export function outline(body: Buffer, maxDepth: number): Outline | OutlineProblem {
   let at = skipBlank(body, 0);
@@ -94,14 +155,13 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
     if (body[at] !== QUOTE) return { open, members };
     const start = at;
     at = stringEnd(body, at);
-    const quoted = body.toString("utf8", start, at);
-    const name = quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
-    if (seen.has(name)) return "duplicate";
-    seen.add(name);
+    const name = nameAt(body, start, at);
+    const wrong = note(seen, name);
+    if (wrong < 0) return named[wrong] ?? "duplicate";
     at = skipBlank(body, at);
     if (body[at] === COLON) at = skipBlank(body, at + 1);
     const end = valueEnd(body, at, maxDepth - 1);
-    if (end < 0) return "depth";
+    if (end < 0) return named[end] ?? "depth";
     members.push({ name, start, valueStart: at, valueEnd: end });
     at = end;
   }

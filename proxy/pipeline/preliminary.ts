@@ -1,0 +1,54 @@
+/**
+ * Stage before all others: requests that two servers in a row could read in two ways are not served at all, and pages of
+ * other origins are dealt with.
+ */
+import { type Failure, failure } from "../failure.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { cors } from "./cors.ts";
+
+const maxHeaders = 100;
+
+/** Headers that say who calls, from where, or where the body ends: of two, nobody can say which counts. */
+const single: ReadonlySet<string> = new Set([
+  "authorization",
+  "x-api-key",
+  "api-key",
+  "host",
+  "origin",
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "transfer-encoding",
+  "x-request-id",
+]);
+
+const crowded = failure("too_many_headers", `The request has more than ${maxHeaders} headers. Send fewer.`);
+const unframed = failure("invalid_value", "The request's transfer-encoding must be chunked, and needs HTTP/1.1.");
+const hostless = failure("invalid_value", "The request has no Host header.");
+const ancient = failure("invalid_value", "The request must be HTTP/1.0 or HTTP/1.1.");
+
+function repeated(rawHeaders: readonly string[]): Failure | null {
+  const seen = new Set<string>();
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? "").toLowerCase();
+    if (!single.has(name)) continue;
+    if (seen.has(name)) return failure("duplicate_header", `The request has the header ${name} twice. Send it once.`);
+    seen.add(name);
+  }
+  return null;
+}
+
+function ambiguous(client: ClientConnection): Failure | null {
+  const { rawHeaders, httpVersion } = client;
+  if (rawHeaders.length > 2 * maxHeaders) return crowded;
+  if (httpVersion !== "1.1" && httpVersion !== "1.0") return ancient;
+  if (httpVersion === "1.1" && client.header("host") === null) return hostless;
+  const encoding = client.header("transfer-encoding");
+  if (encoding !== null && (encoding.toLowerCase() !== "chunked" || httpVersion !== "1.1")) return unframed;
+  return repeated(rawHeaders);
+}
+
+/** answered: nothing is left to do. null: go on. */
+export function preliminary(client: ClientConnection, allowedOrigins: readonly string[]): "answered" | Failure | null {
+  return ambiguous(client) ?? cors(client, allowedOrigins);
+}

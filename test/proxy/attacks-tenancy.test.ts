@@ -1,0 +1,203 @@
+/** A tenant that reaches for what is another's: Secrets, providers, models, paths. team-a owns it, team-b wants it. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { Manifest, TestGateway } from "../harness/gateway.ts";
+import { startGateway } from "../harness/gateway.ts";
+import { startUpstream, type Upstream } from "../harness/upstream.ts";
+
+const keyA = "slc_team_a_key_001";
+const keyB = "slc_team_b_key_001";
+
+const object = (kind: string, namespace: string, name: string, rest: object): Manifest => ({ kind, metadata: { name, namespace }, ...rest });
+const policy = (namespace: string, name: string, spec: object): Manifest => object("RoutingPolicy", namespace, name, { spec });
+const to = (name: string, namespace?: string): object => ({ targets: [{ provider: { name, ...(namespace ? { namespace } : {}) }, model: "gpt-4o" }] });
+
+describe("attacks on another tenant", () => {
+  let theirs: Upstream;
+  let mine: Upstream;
+  let gateway: TestGateway;
+
+  const provider = (namespace: string, name: string, url: string, spec: object = {}): Manifest =>
+    object("LLMProvider", namespace, name, {
+      spec: {
+        type: "OpenAICompatible",
+        endpoint: `${url}/v1`,
+        allowPrivateEndpoint: true,
+        credentials: { secretRef: { name: "creds" } },
+        models: [{ name: "gpt-4o" }],
+        ...spec,
+      },
+    });
+  const key = (namespace: string, clear: string): Manifest[] => [
+    object("ApiKey", namespace, "user", { spec: { user: `user@${namespace}`, writeTo: { name: "user-key" } } }),
+    object("Secret", namespace, "user-key", { stringData: { apiKey: clear } }),
+  ];
+  const base = (): Manifest[] => [
+    object("Namespace", "", "team-a", { metadata: { name: "team-a", labels: { team: "a" } } }),
+    object("Namespace", "", "team-b", { metadata: { name: "team-b", labels: { team: "b" } } }),
+    provider("team-a", "gold", theirs.url),
+    object("Secret", "team-a", "creds", { stringData: { apiKey: "sk-team-a" } }),
+    policy("team-a", "secret-model", { match: { models: ["secret-model"] }, routing: to("gold") }),
+    policy("team-a", "shop", { match: { pathPrefix: "/shop", models: ["secret-model"] }, routing: to("gold") }),
+    ...key("team-a", keyA),
+    provider("team-b", "own", mine.url),
+    object("Secret", "team-b", "creds", { stringData: { apiKey: "sk-team-b" } }),
+    policy("team-b", "own-model", { match: { models: ["own-model"] }, routing: to("own") }),
+    ...key("team-b", keyB),
+  ];
+
+  before(async () => {
+    [theirs, mine] = await Promise.all([startUpstream(), startUpstream()]);
+    gateway = await startGateway(base());
+  });
+  after(async () => {
+    await gateway.close();
+    await theirs.close();
+    await mine.close();
+  });
+
+  const call = async (clear: string | null, model: string, path = "/v1/chat/completions", headers: Record<string, string> = {}) => {
+    const answer = await fetch(`${gateway.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(clear === null ? {} : { authorization: `Bearer ${clear}` }), ...headers },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }] }),
+    });
+    return `${answer.status} ${((await answer.json()) as { error?: { code: string } }).error?.code ?? "ok"}`;
+  };
+
+  /** Applied on top of what both have; the object that team-b makes is `stolen`. */
+  const objects: [what: string, made: () => Manifest[], says: RegExp][] = [
+    [
+      "a Secret by namespace",
+      () => [provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "creds", namespace: "team-a" } } })],
+      /UnknownField: .*namespace/,
+    ],
+    [
+      "a Secret by path",
+      () => [provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "team-a/creds" } } })],
+      /Invalid: .*secretRef\.name/,
+    ],
+    [
+      "a Secret by a path that leads up",
+      () => [provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "../team-a/creds" } } })],
+      /Invalid: .*secretRef\.name/,
+    ],
+    [
+      "a Secret that only team-a has",
+      () => [provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "user-key-of-a" } } })],
+      /SecretNotFound: Secret user-key-of-a is not in namespace team-b/,
+    ],
+    [
+      "a key's Secret by namespace",
+      () => [object("ApiKey", "team-b", "stolen", { spec: { user: "x", writeTo: { name: "user-key", namespace: "team-a" } } })],
+      /UnknownField: .*namespace/,
+    ],
+    [
+      "a key's Secret by path",
+      () => [object("ApiKey", "team-b", "stolen", { spec: { user: "x", writeTo: { name: "team-a/user-key" } } })],
+      /Invalid: .*writeTo\.name/,
+    ],
+    [
+      "a provider without a grant",
+      () => [policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("gold", "team-a") })],
+      /RefNotPermitted: LLMProvider team-a\/gold does not allow namespace team-b/,
+    ],
+    ["a provider by path", () => [policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("team-a/gold") })], /Invalid: .*provider\.name/],
+    [
+      "a provider that is granted to others",
+      () => [
+        provider("team-a", "shared", theirs.url, { allowedNamespaces: { from: "Selector", selector: { matchLabels: { team: "c" } } } }),
+        policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("shared", "team-a") }),
+      ],
+      /RefNotPermitted: LLMProvider team-a\/shared does not allow namespace team-b/,
+    ],
+    [
+      "a fallback to a provider without a grant",
+      () => [
+        policy("team-b", "stolen", {
+          match: { models: ["stolen"] },
+          routing: { targets: [{ provider: { name: "gone" } }, { provider: { name: "gold", namespace: "team-a" }, model: "gpt-4o" }] },
+        }),
+      ],
+      /RefNotPermitted/,
+    ],
+    [
+      "the path of team-a, with the models that it serves to team-a's callers",
+      () => [policy("team-b", "stolen", { match: { pathPrefix: "/shop", models: ["secret-model"] }, allowedNamespaces: { from: "All" }, routing: to("own") })],
+      /Conflicted: RoutingPolicy team-a\/shop/,
+    ],
+    [
+      "the path of team-a, for everybody",
+      () => [policy("team-b", "stolen", { match: { pathPrefix: "/shop", models: ["secret-model"] }, access: { anonymous: true }, routing: to("own") })],
+      /Conflicted: RoutingPolicy team-a\/shop/,
+    ],
+    [
+      "team-a's models, for team-a's callers",
+      () => [policy("team-b", "stolen", { match: { models: ["secret-model"] }, allowedNamespaces: { from: "All" }, routing: to("own") })],
+      /Conflicted: RoutingPolicy team-a\/secret-model/,
+    ],
+  ];
+  for (const [what, made, says] of objects) {
+    it(`${what}: refused in words, and not one byte leaves`, async () => {
+      const printed = gateway.printed.length;
+      const [before, beforeMine] = [theirs.requests.length, mine.requests.length];
+      await gateway.apply([...base(), ...made()]);
+      assert.match(gateway.printed.slice(printed).join("\n"), says);
+      assert.notEqual(await call(keyB, "stolen"), "200 ok");
+      assert.equal(theirs.requests.length, before);
+      assert.equal(mine.requests.length, beforeMine);
+      // Team-a's own calls go where they went.
+      assert.equal(await call(keyA, "secret-model"), "200 ok");
+      assert.equal(await call(keyA, "secret-model", "/shop/v1/chat/completions"), "200 ok");
+      assert.equal(theirs.requests.length, before + 2);
+      assert.ok(!gateway.printed.join("\n").includes("sk-team-a"));
+      // Good again, and a revision of its own, so that what the next case finds is news.
+      await gateway.apply([...base(), policy("team-b", "marker", { match: { models: [`marker-${before}`] }, routing: to("own") })]);
+    });
+  }
+
+  it("all of that over, both are as they were", () => gateway.apply(base()));
+
+  const calls: [what: string, clear: string | null, model: string, path: string, headers: Record<string, string>, expected: string][] = [
+    ["a model of team-a", keyB, "secret-model", "/v1/chat/completions", {}, "404 model_not_found"],
+    ["a model of team-a on its path", keyB, "secret-model", "/shop/v1/chat/completions", {}, "404 model_not_found"],
+    ["a model of team-a on its bare path", keyB, "secret-model", "/shop", {}, "404 model_not_found"],
+    ["a model by provider and name", keyB, "gold/gpt-4o", "/v1/chat/completions", {}, "404 model_not_found"],
+    ["a model by namespace and name", keyB, "team-a/secret-model", "/v1/chat/completions", {}, "404 model_not_found"],
+    ["no key on team-a's path", null, "secret-model", "/shop", {}, "401 missing_api_key"],
+    [
+      "a namespace in a header",
+      keyB,
+      "secret-model",
+      "/v1/chat/completions",
+      { "x-namespace": "team-a", "x-sluice-namespace": "team-a", "x-user": "user@team-a" },
+      "404 model_not_found",
+    ],
+  ];
+  for (const [what, clear, model, path, headers, expected] of calls) {
+    it(`a call for ${what}: ${expected}`, async () => {
+      const before = theirs.requests.length;
+      assert.equal(await call(clear, model, path, headers), expected);
+      assert.equal(theirs.requests.length, before);
+    });
+  }
+
+  it("a preferred provider is one of the policy's own, or none", async () => {
+    const before = theirs.requests.length;
+    for (const preferred of ["gold", "team-a/gold"])
+      assert.equal(await call(keyB, "own-model", "/v1/chat/completions", { "x-prefer-provider": preferred }), "200 ok");
+    assert.equal(theirs.requests.length, before);
+    assert.equal(mine.requests.at(-1)?.headers.authorization, "Bearer sk-team-b");
+  });
+
+  it("the list of models tells nothing of team-a's", async () => {
+    const list = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${keyB}` } });
+    assert.deepEqual(
+      ((await list.json()) as { data: { id: string }[] }).data.map((one) => one.id),
+      ["own-model"],
+    );
+    const one = await fetch(`${gateway.url}/v1/models/secret-model`, { headers: { authorization: `Bearer ${keyB}` } });
+    const none = await fetch(`${gateway.url}/v1/models/no-such-model`, { headers: { authorization: `Bearer ${keyB}` } });
+    assert.deepEqual([one.status, await one.text()], [none.status, await none.text()]);
+  });
+});
