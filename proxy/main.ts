@@ -46,7 +46,7 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
     nowMs: Date.now,
     token: (key, make) => tokens.token(key, make),
     forget: (key) => tokens.forget(key),
-    send: (url, request) => sendSmall(upstreams, url, request),
+    send: (url, { allowPrivate, ...request }) => sendSmall(upstreams, url, request, allowPrivate),
   };
 }
 

@@ -64,7 +64,25 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
     const wrong = optionProblem(name, value, capabilities);
     if (wrong) problems.push(wrong);
   }
+  for (const group of capabilities.exactlyOneOf ?? []) {
+    if (group.filter((name) => own(given, name) !== undefined).length === 1) continue;
+    problems.push(problem("Invalid", `${capabilities.type} needs exactly one of spec.options.${group.join(" and spec.options.")}`, ["spec", "options"]));
+  }
   return options;
+}
+
+/** Why what was found is no way to authenticate; null where it is. */
+function incompleteSet(found: Readonly<Record<string, string>>, given: Readonly<Record<string, string>>, capabilities: Capabilities): string | null {
+  const sets = capabilities.credentialSets ?? [];
+  if (Object.keys(found).length === 0 && capabilities.credentialsRequired)
+    return ` has none of the keys ${capabilities.credentials.map((one) => one.name).join(", ")}`;
+  const whole = sets.some((set) => set.credentials.every((name) => Object.hasOwn(found, name)) && set.options.every((name) => Object.hasOwn(given, name)));
+  if (sets.length === 0 || whole) return null;
+  const ways = sets.map(({ credentials, options }) => {
+    const withOptions = options.length === 0 ? "" : ` with spec.options.${options.join(" and spec.options.")}`;
+    return `${credentials.join(" and ")}${withOptions}`;
+  });
+  return ` must hold ${ways.join(", or ")}`;
 }
 
 function endpointOf(spec: LLMProviderSpec, capabilities: Capabilities, options: Readonly<Record<string, string>>, problems: Problem[]): string {
@@ -117,9 +135,8 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
     else if (fact !== undefined) found[field] = credentialName(fact.digest);
     else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has no key ${key}`, path));
   }
-  if (Object.keys(found).length === 0 && refs.length === 0 && capabilities.credentialsRequired) {
-    refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has none of the keys ${wanted.map((one) => one.key).join(", ")}`, path));
-  }
+  const incomplete = refs.length === 0 ? incompleteSet(found, provider.spec.options ?? {}, capabilities) : null;
+  if (incomplete !== null) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name}${incomplete}`, path));
   return found;
 }
 

@@ -40,6 +40,10 @@ export interface Capabilities {
   /** Empty: the type works without a credential. `secretRef.key` names the first field. */
   credentials: readonly CredentialField[];
   credentialsRequired: boolean;
+  /** Options of which an object gives exactly one, group by group. */
+  exactlyOneOf?: readonly (readonly string[])[];
+  /** Ways to authenticate: one of these sets must be whole. Absent: each field speaks for itself. */
+  credentialSets?: readonly { credentials: readonly string[]; options: readonly string[] }[];
   /** Request parameters by name and how they fare; what is not listed is native for passthrough and dropped otherwise. */
   parameters: Readonly<Record<string, Support>>;
   /** Files, batches and fine-tuning are passed through. */

@@ -90,7 +90,10 @@ export interface AuthEnvironment {
   /** Forgets a token that the upstream refused. */
   forget(key: string): void;
   /** A small call outside the request's own: token endpoints. Checked against the same destination rules as any upstream. */
-  send(url: string, request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null }): Promise<{ status: number; body: string }>;
+  send(
+    url: string,
+    request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null; allowPrivate: boolean },
+  ): Promise<{ status: number; body: string }>;
 }
 
 export interface Provider {

@@ -35,11 +35,11 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
   return dropped;
 }
 
-/** Stop sequences; both Claude's APIs refuse those of white space alone. */
-export function stopsOf(request: ChatRequest): string[] | Refusal {
+/** Stop sequences; Claude takes none of white space alone. */
+export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
   const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   const stops = given.filter((one) => one !== "");
-  if (stops.some((one) => one.trim() === "")) return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
+  if (claude && stops.some((one) => one.trim() === "")) return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
   return stops;
 }
 

@@ -41,8 +41,10 @@ const nothing: Reasoning = { thinking: null, effort: null, dropped: [] };
 
 function adaptive(request: ChatRequest, effort: string): Reasoning {
   if (effort === "none") return { ...nothing, thinking: { type: "disabled" } };
-  const thinking = forcesTool(request) ? null : { type: "adaptive" };
-  return { ...nothing, thinking, effort: efforts[effort] ?? effort };
+  const own = efforts[effort] ?? effort;
+  if (!forcesTool(request)) return { ...nothing, thinking: { type: "adaptive" }, effort: own };
+  // Without thinking, high is the most that is taken.
+  return { ...nothing, effort: own === "xhigh" || own === "max" ? "high" : own };
 }
 
 function budgeted(request: ChatRequest, effort: string, maxTokens: number): Reasoning {

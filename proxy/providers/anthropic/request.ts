@@ -54,7 +54,7 @@ function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: numb
     tools: toolsOf(request, structured),
     reasoning,
     sampling: isRefusal(reasoning) ? reasoning : samplingOf(request, thinks(reasoning), settings["sampling"] === "Drop"),
-    stops: stopsOf(request),
+    stops: stopsOf(request, true),
     schema: schemaOf(request, structured),
   });
 }

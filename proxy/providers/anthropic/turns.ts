@@ -43,17 +43,17 @@ export function toolId(id: string): string {
   return wellFormedId.test(id) ? id : `call_${createHash("sha256").update(id).digest("base64url").slice(0, 32)}`;
 }
 
+const isBlank = (text: string): boolean => text.trim() === "";
+
 /** Arguments of a tool call; "" stands for none. */
-function inputOf(text: string, param: string): JsonObject | Refusal {
-  if (text.trim() === "") return {};
+function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
+  if (isBlank(text)) return { input: {} };
   try {
     const value: unknown = JSON.parse(text);
-    if (isObject(value)) return value;
+    if (isObject(value)) return { input: value };
   } catch {}
   return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");
 }
-
-const isBlank = (text: string): boolean => text.trim() === "";
 
 interface OpenTurn extends Turn {
   /** They go before the rest of a user's turn. */
@@ -140,9 +140,9 @@ class Turns {
   #calls(message: ChatMessage, param: string): JsonObject[] | Refusal {
     const blocks: JsonObject[] = [];
     for (const [at, call] of (message.tool_calls ?? []).entries()) {
-      const input = inputOf(call.function.arguments, `${param}.tool_calls[${at}].function.arguments`);
-      if (isRefusal(input)) return input;
-      blocks.push(this.#forms.toolUse(this.#callId(call.id), call.function.name, input));
+      const read = inputOf(call.function.arguments, `${param}.tool_calls[${at}].function.arguments`);
+      if (isRefusal(read)) return read;
+      blocks.push(this.#forms.toolUse(this.#callId(call.id), call.function.name, read.input));
     }
     return blocks;
   }

@@ -22,7 +22,7 @@ export function passthroughChat(request: ChatRequest, account: ProviderAccount, 
     body: JSON.stringify(chatBody(request, model, options)),
     dropped: [],
     decodeReply: decodeChatReply,
-    decoder: openAiChatDecoder,
+    decoder: () => openAiChatDecoder(),
   };
 }
 

@@ -1,6 +1,5 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
 import type { ChatDelta, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
-import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { finishReason, usageOf } from "./reply.ts";
@@ -52,16 +51,15 @@ class Choice {
   }
 }
 
-class OpenAiStream {
+/** Mends what a provider sends in another form, before it is read. */
+export type Mend = (body: unknown) => unknown;
+
+/** Chunks in OpenAI's form, whatever frames them. */
+export class ChatChunks {
   readonly #choices = new Map<number, Choice>();
   #started = false;
 
-  frame(frame: SseFrame, emit: Emit): void {
-    if (frame.data === "[DONE]") emit({ kind: "end" });
-    else if (frame.data.trim() !== "") this.#body(JSON.parse(frame.data) as unknown, frame.event, emit);
-  }
-
-  #body(body: unknown, event: string, emit: Emit): void {
+  body(body: unknown, event: string, emit: Emit): void {
     if (!isObject(body)) {
       emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
       return;
@@ -107,9 +105,12 @@ class OpenAiStream {
   }
 }
 
-export function openAiChatDecoder(): ChatStreamDecoder {
-  const stream = new OpenAiStream();
-  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
+export function openAiChatDecoder(mend: Mend = (body) => body): ChatStreamDecoder {
+  const chunks = new ChatChunks();
+  return sseChatDecoder((frame, emit) => {
+    if (frame.data === "[DONE]") emit({ kind: "end" });
+    else if (frame.data.trim() !== "") chunks.body(mend(JSON.parse(frame.data)), frame.event, emit);
+  });
 }
 
 function errorText(body: JsonObject): string {

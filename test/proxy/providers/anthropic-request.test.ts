@@ -111,7 +111,7 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     {
       messages: [
         hello,
-        { role: "assistant", content: null, tool_calls: [toolCall("call_1", '{"at":"a"}'), toolCall("call_2", "")] },
+        { role: "assistant", content: null, tool_calls: [toolCall("call_1", '{"refused":true}'), toolCall("call_2", "")] },
         { role: "tool", tool_call_id: "call_1", content: "one" },
         { role: "user", content: "And?" },
         { role: "tool", tool_call_id: "call_2", content: "" },
@@ -121,7 +121,7 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     {
       messages: [
         user(text("Hi")),
-        assistant({ type: "tool_use", id: "call_1", name: "look", input: { at: "a" } }, { type: "tool_use", id: "call_2", name: "look", input: {} }),
+        assistant({ type: "tool_use", id: "call_1", name: "look", input: { refused: true } }, { type: "tool_use", id: "call_2", name: "look", input: {} }),
         user({ type: "tool_result", tool_use_id: "call_1", content: [text("one")] }, { type: "tool_result", tool_use_id: "call_2" }, text("And?")),
       ],
     },

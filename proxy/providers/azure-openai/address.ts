@@ -1,0 +1,26 @@
+/** Paths of the two surfaces: https://learn.microsoft.com/azure/ai-foundry/openai/reference */
+import type { WireFormat } from "../../config/capabilities.ts";
+import type { ProviderAccount, ProviderModel } from "../provider.ts";
+
+const operations: Partial<Record<WireFormat, string>> = {
+  "openai.chat": "chat/completions",
+  "openai.completions": "completions",
+  "openai.embeddings": "embeddings",
+  "openai.responses": "responses",
+};
+
+/** The endpoint is the resource's host; `/openai` may be written behind it or not. */
+function base(account: ProviderAccount): string {
+  return account.basePath.replace(/\/openai(\/v1)?$/, "");
+}
+
+export function pathOf(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null {
+  const operation = operations[format];
+  if (operation === undefined) return null;
+  const { surface, apiVersion } = account.config.options;
+  if (surface !== "Deployments") return `${base(account)}/openai/v1/${operation}`;
+  const version = `?api-version=${encodeURIComponent(apiVersion ?? "")}`;
+  // Responses are not addressed by deployment.
+  if (format === "openai.responses") return `${base(account)}/openai/responses${version}`;
+  return `${base(account)}/openai/deployments/${encodeURIComponent(model.config.upstream)}/${operation}${version}`;
+}

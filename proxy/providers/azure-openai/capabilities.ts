@@ -1,0 +1,53 @@
+import type { Capabilities } from "../../config/capabilities.ts";
+
+export const capabilities: Capabilities = {
+  type: "AzureOpenAI",
+  title: "Azure OpenAI",
+  defaultEndpoint: null,
+  passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
+  translated: ["anthropic.messages"],
+  options: {
+    surface: {
+      required: false,
+      default: "V1",
+      pattern: "^(V1|Deployments)$",
+      description: "V1: /openai/v1/…, the deployment in the body. Deployments: /openai/deployments/NAME/…, with apiVersion.",
+    },
+    apiVersion: {
+      required: false,
+      default: "2024-10-21",
+      pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$",
+      description: "The api-version of the Deployments surface.",
+    },
+    tenantId: {
+      required: false,
+      pattern: "^[A-Za-z0-9.-]{1,64}$",
+      description: "Entra tenant, with clientId and the Secret's clientSecret instead of an API key.",
+    },
+    clientId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", description: "Entra application." },
+    authority: {
+      required: false,
+      default: "https://login.microsoftonline.com",
+      pattern: "^https?://[^/?#@]+$",
+      description: "Entra's token service; other clouds have their own.",
+    },
+    scope: {
+      required: false,
+      default: "https://cognitiveservices.azure.com/.default",
+      pattern: "^https://.{1,200}$",
+      description: "Scope of the Entra token.",
+    },
+  },
+  credentials: [
+    { name: "apiKey", required: false, description: "API key of the resource, sent as api-key." },
+    { name: "clientSecret", required: false, description: "Client secret of the Entra application." },
+  ],
+  credentialSets: [
+    { credentials: ["apiKey"], options: [] },
+    { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
+  ],
+  credentialsRequired: true,
+  parameters: {},
+  resources: false,
+  pricesFrom: "azure",
+};

@@ -1,0 +1,46 @@
+/** Blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html). */
+import { type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isSigned } from "../anthropic/blocks.ts";
+import { mediaOf } from "../anthropic/media.ts";
+import type { BlockForms } from "../anthropic/turns.ts";
+import type { ToolNames } from "./names.ts";
+
+const imageFormats: Readonly<Record<string, string>> = { "image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp" };
+const pdf = "application/pdf";
+
+/** Models of other families would refuse Claude's signed reasoning. */
+function reasoning(block: JsonObject): JsonObject {
+  if (block["type"] === "redacted_thinking") return { reasoningContent: { redactedContent: block["data"] } };
+  return { reasoningContent: { reasoningText: { text: block["thinking"], signature: block["signature"] } } };
+}
+
+export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
+  let documents = 0;
+  /** AWS advises neutral names: a model reads them. They must differ. */
+  const document = (data: string): JsonObject => ({ document: { format: "pdf", name: `document-${++documents}`, source: { bytes: data } } });
+  const media = (uri: string, param: string): JsonObject | Refusal => {
+    const found = mediaOf(uri);
+    if (found?.mediaType === pdf) return document(found.data);
+    const format = found !== null && Object.hasOwn(imageFormats, found.mediaType) ? imageFormats[found.mediaType] : undefined;
+    if (found === null || format === undefined)
+      return refusal(
+        param,
+        `\`${param}\` must be a data URI in base64 of one of ${Object.keys(imageFormats).join(", ")}: the provider of this model fetches nothing.`,
+      );
+    return { image: { format, source: { bytes: found.data } } };
+  };
+  return {
+    text: (text) => ({ text }),
+    image: (part, param) => media(part.image_url.url, param),
+    file(part, param) {
+      const found = mediaOf(part.file.file_data ?? "");
+      return found?.mediaType === pdf
+        ? document(found.data)
+        : refusal(param, "Of files, only a PDF in `file_data` can be translated for the provider of this model.");
+    },
+    toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name: names.encode(name), input } }),
+    // Blank text is refused.
+    toolResult: (toolUseId, content) => ({ toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] } }),
+    thinking: (block) => (claude && isSigned(block) ? reasoning(block) : null),
+  };
+}

@@ -1,0 +1,82 @@
+import type { Capabilities } from "../../config/capabilities.ts";
+
+export const capabilities: Capabilities = {
+  type: "Bedrock",
+  title: "Amazon Bedrock",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the compiler fills options in
+  defaultEndpoint: "https://bedrock-runtime.${region}.amazonaws.com",
+  passthrough: [],
+  translated: ["openai.chat", "openai.completions", "openai.responses", "anthropic.messages"],
+  options: {
+    region: {
+      required: true,
+      description: "AWS region: part of the default endpoint and of the signature.",
+      pattern: "^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$",
+    },
+    modelFamily: {
+      required: false,
+      description:
+        "Claude's features (reasoning_effort, one tool call at a time, signed reasoning, top_k) are used with models of its family. Auto: by the upstream name. Claude or Other: for names that don't tell, such as ARNs of inference profiles.",
+      default: "Auto",
+      pattern: "^(Auto|Claude|Other)$",
+    },
+    structuredOutputs: {
+      required: false,
+      description: "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that have neither.",
+      default: "Native",
+      pattern: "^(Native|Refuse)$",
+    },
+    thinking: {
+      required: false,
+      description:
+        "What reasoning_effort becomes with Claude. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a budget of tokens, for older models.",
+      default: "Adaptive",
+      pattern: "^(Adaptive|Budget)$",
+    },
+    sampling: {
+      required: false,
+      description:
+        "What becomes of temperature, top_p and top_k. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
+      default: "Pass",
+      pattern: "^(Pass|Drop)$",
+    },
+  },
+  credentials: [
+    { name: "apiKey", required: false, description: "Bedrock API key, sent as a bearer token. Either this, or accessKeyId and secretAccessKey." },
+    { name: "accessKeyId", required: false, description: "AWS access key id, for signed requests (Signature Version 4)." },
+    { name: "secretAccessKey", required: false, description: "AWS secret access key." },
+    { name: "sessionToken", required: false, description: "Session token of temporary credentials." },
+  ],
+  credentialSets: [
+    { credentials: ["apiKey"], options: [] },
+    { credentials: ["accessKeyId", "secretAccessKey"], options: [] },
+  ],
+  credentialsRequired: true,
+  parameters: {
+    temperature: "native",
+    top_p: "native",
+    n: "refused",
+    stop: "mapped",
+    seed: "dropped",
+    presence_penalty: "dropped",
+    frequency_penalty: "dropped",
+    logit_bias: "dropped",
+    logprobs: "refused",
+    tools: "mapped",
+    tool_choice: "mapped",
+    parallel_tool_calls: "mapped",
+    "response_format.json_object": "refused",
+    "response_format.json_schema": "mapped",
+    reasoning_effort: "mapped",
+    user: "dropped",
+    image_data: "mapped",
+    image_url: "refused",
+    input_audio: "refused",
+    max_tokens: "mapped",
+    metadata: "dropped",
+    store: "dropped",
+    service_tier: "mapped",
+  },
+  resources: false,
+  pricesFrom: "aws",
+};

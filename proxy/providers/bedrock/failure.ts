@@ -1,0 +1,80 @@
+/** Bedrock's errors (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors), answered or in a stream. */
+import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
+import type { FailureCode } from "../../failure.ts";
+import { isObject, providerError, streamFailure } from "../classify.ts";
+import type { ErrorReply } from "../provider.ts";
+
+type Kind = { class: ProviderErrorClass; code: FailureCode };
+
+const rejected: Kind = { class: "BadRequest", code: "upstream_rejected_request" };
+const unauthorized: Kind = { class: "Unauthorized", code: "upstream_auth_error" };
+const missing: Kind = { class: "NotFound", code: "upstream_model_not_found" };
+const limited: Kind = { class: "RateLimited", code: "upstream_rate_limited" };
+const broken: Kind = { class: "ServerError", code: "upstream_error" };
+
+/** Names in lower case: in a stream they begin with a small letter. */
+const kinds: Readonly<Record<string, Kind>> = {
+  validationexception: rejected,
+  accessdeniedexception: unauthorized,
+  // Of AWS's gateway, which checks the signature (https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html).
+  unrecognizedclientexception: unauthorized,
+  invalidsignatureexception: unauthorized,
+  incompletesignatureexception: unauthorized,
+  incompletesignature: unauthorized,
+  expiredtokenexception: unauthorized,
+  missingauthenticationtokenexception: unauthorized,
+  missingauthenticationtoken: unauthorized,
+  resourcenotfoundexception: missing,
+  modeltimeoutexception: { class: "Timeout", code: "upstream_timeout" },
+  modelerrorexception: broken,
+  modelstreamerrorexception: broken,
+  throttlingexception: limited,
+  modelnotreadyexception: limited,
+  servicequotaexceededexception: limited,
+  internalserverexception: broken,
+  serviceunavailableexception: { class: "Unavailable", code: "upstream_unavailable" },
+};
+
+/** ValidationException stands for these too, told apart by message only. */
+const tooLong = /(input|prompt) is too long|exceed context limit|exceeds? the (model's )?context window|maximum context length|too many input tokens/i;
+const noSuchModel = /model identifier is invalid|on-demand throughput isn.t supported|model is not supported|reached the end of its life/i;
+
+function kindOf(type: string, message: string): Kind | null {
+  const kind = Object.hasOwn(kinds, type) ? (kinds[type] ?? null) : null;
+  if (kind !== rejected) return kind;
+  if (tooLong.test(message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  return noSuchModel.test(message) ? missing : rejected;
+}
+
+/** `ThrottlingException:http://…` and `com.amazon.coral.service#ThrottlingException` → throttlingexception. */
+function typeName(raw: string): string {
+  const [name = ""] = raw.split(":", 1);
+  return name
+    .slice(name.lastIndexOf("#") + 1)
+    .trim()
+    .toLowerCase();
+}
+
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+function messageOf(body: unknown): string {
+  if (typeof body === "string") return body;
+  return isObject(body) ? text(body["message"]) || text(body["Message"]) : "";
+}
+
+export function decodeError(reply: ErrorReply): ProviderError {
+  const header = reply.headers["x-amzn-errortype"];
+  const inBody = isObject(reply.body) ? text(reply.body["__type"]) : "";
+  const message = isObject(reply.body) ? messageOf(reply.body) : "";
+  const kind = kindOf(typeName(text(header) || inBody), message);
+  // 424 is an error of the model behind the service, not of the request.
+  return providerError(reply, { ...(kind ?? (reply.status === 424 ? broken : {})), message });
+}
+
+/** An exception in the midst of a stream. */
+export function streamError(type: string, payload: unknown): StreamEvent {
+  const message = messageOf(payload);
+  const kind = kindOf(typeName(type), message) ?? broken;
+  const shown = kind.class === "Unauthorized" ? "The provider refused the gateway's credential. Ask the platform team to check it." : message;
+  return streamFailure(kind.code, shown || "The provider broke the answer off.", kind.class);
+}

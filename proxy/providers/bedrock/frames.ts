@@ -1,0 +1,82 @@
+/**
+ * Amazon's event-stream framing (https://smithy.io/2.0/aws/amazon-eventstream.html): length, length of the headers, CRC
+ * of both, headers, payload, CRC of all. The codec of AWS's own SDK checks both CRCs and reads the headers; what it
+ * leaves to its caller is here: finding frames in reads that are cut anywhere, and a bound on what is held.
+ */
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import { EventStreamCodec } from "@smithy/core/event-streams";
+
+/** One frame may hold this much. The format allows 16 MiB; an event of a model is a few bytes. */
+export const maxFrameBytes = 1_048_576;
+
+const preludeBytes = 12;
+/** Prelude and the CRC at the end. */
+const leastFrameBytes = 16;
+
+/** The stream is no event stream, or was damaged on its way. */
+export class FrameError extends Error {
+  override readonly name = "FrameError";
+}
+
+export interface Frame {
+  /** Value of a header that is a string, "" where there is none. */
+  header(name: string): string;
+  payload: string;
+}
+
+const codec = new EventStreamCodec(
+  (bytes) => (typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")),
+  (text) => Buffer.from(text, "utf8"),
+);
+
+function decode(bytes: Buffer): Frame {
+  try {
+    const { headers, body } = codec.decode(bytes);
+    return {
+      header(name) {
+        const found = Object.hasOwn(headers, name) ? headers[name] : undefined;
+        return found?.type === "string" ? found.value : "";
+      },
+      payload: Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"),
+    };
+  } catch (cause) {
+    throw new FrameError("a frame could not be read", { cause });
+  }
+}
+
+/** Length of the frame that begins here. Checked before the frame is waited for: a damaged length must not hold the stream up. */
+function frameLength(bytes: Buffer): number {
+  const length = bytes.readUInt32BE(0);
+  if (crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) throw new FrameError("the checksum of a prelude is wrong");
+  if (length < leastFrameBytes || length > maxFrameBytes) throw new FrameError(`a frame of ${length} bytes is out of bounds`);
+  return length;
+}
+
+export class FrameReader {
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** Bytes that are needed to go on: a prelude, or a whole frame. */
+  #needed = preludeBytes;
+
+  /** Hands over frames as they become whole; `onFrame` returns false to stop. Throws FrameError. */
+  push(bytes: Uint8Array, onFrame: (frame: Frame) => boolean): void {
+    this.#held.push(Buffer.from(bytes));
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes < this.#needed) return;
+    const [first] = this.#held;
+    let rest = this.#held.length === 1 && first ? first : Buffer.concat(this.#held);
+    while (rest.length >= this.#needed) {
+      if (this.#needed === preludeBytes) {
+        this.#needed = frameLength(rest);
+        continue;
+      }
+      const frame = decode(rest.subarray(0, this.#needed));
+      rest = rest.subarray(this.#needed);
+      this.#needed = preludeBytes;
+      if (!onFrame(frame)) return;
+    }
+    this.#held = [rest];
+    this.#heldBytes = rest.length;
+  }
+}

@@ -1,0 +1,82 @@
+/** An answer of Converse → canonical (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax). */
+import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { count } from "../../dialects/openai-chat/usage.ts";
+import { isSigned } from "../anthropic/blocks.ts";
+import { isObject } from "../classify.ts";
+import { invalidReply } from "../openai/reply.ts";
+import type { ToolNames } from "./names.ts";
+
+export const text = (value: unknown): string => (typeof value === "string" ? value : "");
+export const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  end_turn: "stop",
+  stop_sequence: "stop",
+  max_tokens: "length",
+  model_context_window_exceeded: "length",
+  tool_use: "tool_calls",
+  content_filtered: "content_filter",
+  guardrail_intervened: "content_filter",
+};
+
+/** The model's output could not be made into an answer: nothing to hand on as one. */
+const malformed: ReadonlySet<unknown> = new Set(["malformed_model_output", "malformed_tool_use"]);
+export const malformedText = "The model's answer was malformed. Try again.";
+export const isMalformed = (native: unknown): boolean => malformed.has(native);
+
+export function finishReason(native: unknown, calledTools: boolean): FinishReason {
+  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  return known ?? (calledTools ? "tool_calls" : "stop");
+}
+
+/** `inputTokens` leaves out what the cache gave and took. null where it is no usage object. */
+export function decodeUsage(usage: unknown): Usage | null {
+  if (!isObject(usage)) return null;
+  const cachedPrompt = count(usage["cacheReadInputTokens"]);
+  const cacheWrite = count(usage["cacheWriteInputTokens"]);
+  const prompt = count(usage["inputTokens"]) + cachedPrompt + cacheWrite;
+  return { prompt, cachedPrompt, cacheWrite, completion: count(usage["outputTokens"]), reasoning: 0, estimated: false };
+}
+
+/** Reasoning as a block of Anthropic's, so that it can go back to any provider of the same models. */
+function thinkingBlock(content: JsonObject): JsonObject {
+  if (typeof content["redactedContent"] === "string") return { type: "redacted_thinking", data: content["redactedContent"] };
+  const reasoning = object(content["reasoningText"]);
+  return { type: "thinking", thinking: text(reasoning["text"]), signature: text(reasoning["signature"]) };
+}
+
+function toolCall(use: JsonObject, at: number, names: ToolNames): ToolCall {
+  const id = text(use["toolUseId"]) || `call_${at}`;
+  return { id, type: "function", function: { name: names.decode(text(use["name"])), arguments: JSON.stringify(object(use["input"])) } };
+}
+
+function members(blocks: readonly JsonObject[], name: string): JsonObject[] {
+  return blocks.map((block) => block[name]).filter(isObject);
+}
+
+function messageOf(blocks: readonly JsonObject[], names: ToolNames): ChatChoice["message"] {
+  const content = blocks.map((block) => text(block["text"])).join("");
+  const calls = members(blocks, "toolUse").map((use, at) => toolCall(use, at, names));
+  const thinking = members(blocks, "reasoningContent").map(thinkingBlock);
+  const reasoning = thinking.map((block) => text(block["thinking"])).join("");
+  const signed = thinking.filter(isSigned);
+  return {
+    role: "assistant",
+    content: content === "" ? null : content,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+    ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+    ...(signed.length > 0 ? { thinking_blocks: signed } : {}),
+  };
+}
+
+/** The answer names neither itself nor the model: `id` is from a header, `model` from the request. */
+export function decodeReply(body: unknown, id: string, model: string, names: ToolNames): ChatReply | ProviderError {
+  const content = isObject(body) ? object(object(body["output"])["message"])["content"] : null;
+  if (!isObject(body) || !Array.isArray(content)) return invalidReply();
+  const native = body["stopReason"];
+  if (isMalformed(native)) return invalidReply(malformedText);
+  const message = messageOf((content as unknown[]).filter(isObject), names);
+  const reason = finishReason(native, message.tool_calls !== undefined);
+  const differs = typeof native === "string" && native !== reason ? { native_finish_reason: native } : {};
+  return { id, created: 0, model, choices: [{ index: 0, message, finish_reason: reason, ...differs }], usage: decodeUsage(body["usage"]) };
+}

@@ -1,0 +1,125 @@
+/** Canonical chat request → a body of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html). */
+import { type ChatRequest, isRefusal, type JsonObject, type Refusal } from "../../dialects/canonical.ts";
+import { judgeParameters, type ParameterRules, present, settled, stopsOf } from "../anthropic/parameters.ts";
+import { type Reasoning, reasoningOf, type Sampling, samplingOf, thinks } from "../anthropic/reasoning.ts";
+import { schemaOf } from "../anthropic/tools.ts";
+import { turnsOf } from "../anthropic/turns.ts";
+import type { ProviderAccount, ProviderModel } from "../provider.ts";
+import { converseBlocks } from "./blocks.ts";
+import { ToolNames } from "./names.ts";
+import { toolsOf } from "./tools.ts";
+
+/** Claude's thinking needs a limit to stay below; without thinking the model's own holds. */
+const maxTokensBesideBudget = 4096;
+
+const rules: ParameterRules = {
+  known: new Set([
+    "model",
+    "messages",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+    "reasoning_effort",
+    "service_tier",
+  ]),
+  refused: new Set(["n", "logprobs", "audio", "modalities", "functions", "function_call", "web_search_options"]),
+};
+
+export interface EncodedRequest {
+  body: JsonObject;
+  names: ToolNames;
+  dropped: string[];
+}
+
+/** Base models, inference profiles (`us.anthropic.…`) and their ARNs name the family. */
+export function isClaude(account: ProviderAccount, model: ProviderModel): boolean {
+  const family = account.config.options["modelFamily"];
+  return family === "Claude" || (family !== "Other" && /(^|[./])anthropic\./.test(model.config.upstream));
+}
+
+/** https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html; OpenAI's words, as far as Bedrock has them. */
+const tiers: ReadonlySet<unknown> = new Set(["default", "flex", "priority"]);
+
+function tierOf(request: ChatRequest): { tier: JsonObject | null; dropped: string[] } {
+  const asked = request["service_tier"] ?? "auto";
+  if (asked === "auto") return { tier: null, dropped: [] };
+  return tiers.has(asked) ? { tier: { type: asked }, dropped: [] } : { tier: null, dropped: ["service_tier"] };
+}
+
+function reasoning(request: ChatRequest, account: ProviderAccount, claude: boolean, maxTokens: number): Reasoning | Refusal {
+  const found = reasoningOf(request, account.config.options["thinking"], maxTokens);
+  if (claude || isRefusal(found)) return found;
+  return { thinking: null, effort: null, dropped: (request.reasoning_effort ?? "none") === "none" ? [] : ["reasoning_effort"] };
+}
+
+/** Families other than Claude have `top_k` under names of their own, or not at all. */
+function sampling(request: ChatRequest, thinking: boolean, claude: boolean, drop: boolean): Sampling | Refusal {
+  const found = samplingOf(request, thinking, drop);
+  if (isRefusal(found) || claude || found.topK === undefined) return found;
+  const { topK: _topK, ...rest } = found;
+  return { ...rest, dropped: [...found.dropped, "top_k"] };
+}
+
+/** The schema is sent as text (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_JsonSchemaDefinition.html). */
+function textFormat(schema: { name: string; description?: string; schema: JsonObject } | null): JsonObject | null {
+  return schema && { type: "json_schema", structure: { jsonSchema: { ...schema, schema: JSON.stringify(schema.schema) } } };
+}
+
+const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).length > 0 ? object : null);
+
+function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, names: ToolNames, maxTokens: number) {
+  const settings = account.config.options;
+  const structured = settings["structuredOutputs"] !== "Refuse";
+  const claude = isClaude(account, model);
+  const thought = reasoning(request, account, claude, maxTokens);
+  return settled({
+    unknown: judgeParameters(request, rules),
+    conversation: turnsOf(request.messages, converseBlocks(names, claude)),
+    tools: toolsOf(request, names, claude, structured),
+    thought,
+    sampled: isRefusal(thought) ? thought : sampling(request, thinks(thought), claude, settings["sampling"] === "Drop"),
+    stops: stopsOf(request, claude),
+    schema: schemaOf(request, structured),
+  });
+}
+
+export function encodeRequest(request: ChatRequest, account: ProviderAccount, model: ProviderModel): EncodedRequest | Refusal {
+  const names = new ToolNames();
+  const asked = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
+  const maxTokens = asked ?? maxTokensBesideBudget;
+  const parts = partsOf(request, account, model, names, maxTokens);
+  if (isRefusal(parts)) return parts;
+  const { unknown, conversation, tools, thought, sampled, stops, schema } = parts;
+  const tier = tierOf(request);
+  const budgeted = thought.thinking?.["type"] === "enabled";
+  const inference = present({
+    maxTokens: budgeted ? maxTokens : asked,
+    temperature: sampled.temperature,
+    topP: sampled.topP,
+    stopSequences: stops.length > 0 ? stops : null,
+  });
+  const additional = present({ thinking: thought.thinking, top_k: sampled.topK, ...tools.additional });
+  return {
+    body: {
+      messages: conversation.turns,
+      ...present({
+        system: conversation.system.length > 0 ? conversation.system : null,
+        inferenceConfig: filled(inference),
+        toolConfig: tools.toolConfig,
+        additionalModelRequestFields: filled(additional),
+        outputConfig: filled(present({ textFormat: textFormat(schema), effort: thought.effort })),
+        serviceTier: tier.tier,
+      }),
+    },
+    names,
+    dropped: [...unknown, ...conversation.dropped, ...tools.dropped, ...thought.dropped, ...sampled.dropped, ...tier.dropped],
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * Who calls: a Bedrock API key as a bearer token (https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html),
+ * or AWS Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html),
+ * made by AWS's own signer over the final body and path, at the time of the attempt.
+ */
+import { Sha256 } from "@smithy/core/checksum";
+import { SignatureV4 } from "@smithy/signature-v4";
+import type { AuthEnvironment, Outgoing, ProviderAccount } from "../provider.ts";
+
+const service = "bedrock";
+
+/** What the signer is to see: what is signed must arrive unchanged, so no header that something may touch on the way. */
+function toSign(outgoing: Outgoing, account: ProviderAccount) {
+  const url = new URL(account.origin);
+  const [path = "", search = ""] = outgoing.path.split("?", 2);
+  const type = outgoing.headers["content-type"];
+  return {
+    method: outgoing.method,
+    protocol: url.protocol,
+    hostname: url.hostname,
+    // The signer encodes the path again, as AWS wants it: `%3A` on the wire is signed as `%253A`.
+    path,
+    query: Object.fromEntries(new URLSearchParams(search)),
+    headers: { host: url.host, ...(type === undefined ? {} : { "content-type": type }) },
+    body: outgoing.body ?? undefined,
+  };
+}
+
+async function signed(outgoing: Outgoing, account: ProviderAccount, credentials: Credentials, nowMs: number): Promise<Outgoing> {
+  const signer = new SignatureV4({ service, region: account.config.options["region"] ?? "", credentials, sha256: Sha256 });
+  const { headers } = await signer.sign(toSign(outgoing, account), { signingDate: new Date(nowMs) });
+  // The connection sets Host itself, to the same value.
+  const { host: _host, ...own } = headers;
+  return { ...outgoing, headers: { ...outgoing.headers, ...own } };
+}
+
+interface Credentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken?: string;
+}
+
+/** A key takes precedence. Without any whole credential the call goes out as it is, and the provider says so. */
+export function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
+  const { apiKey, accessKeyId, secretAccessKey, sessionToken } = account.credentials;
+  if (apiKey) return { ...outgoing, headers: { ...outgoing.headers, authorization: `Bearer ${apiKey}` } };
+  if (!accessKeyId || !secretAccessKey) return outgoing;
+  return signed(outgoing, account, { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }, env.nowMs());
+}

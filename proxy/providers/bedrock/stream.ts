@@ -1,0 +1,180 @@
+/** Converse's stream → events (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html). */
+import { Buffer } from "node:buffer";
+import type { ChatDelta, JsonObject, StreamEvent } from "../../dialects/canonical.ts";
+import { isSigned } from "../anthropic/blocks.ts";
+import { streamFailure } from "../classify.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
+import { streamError } from "./failure.ts";
+import { type Frame, FrameError, FrameReader } from "./frames.ts";
+import type { ToolNames } from "./names.ts";
+import { decodeUsage, finishReason, isMalformed, malformedText, object, text } from "./reply.ts";
+
+interface OpenBlock {
+  /** Position among the tool calls, -1 for other blocks. */
+  tool: number;
+  hasInput: boolean;
+  thinking: string;
+  signature: string;
+  redacted: Buffer[];
+}
+
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload) as unknown;
+  } catch {
+    return payload;
+  }
+}
+
+class ConverseDecoder implements ChatStreamDecoder {
+  readonly #reader = new FrameReader();
+  readonly #names: ToolNames;
+  readonly #blocks = new Map<unknown, OpenBlock>();
+  #out: StreamEvent[] = [];
+  #over = false;
+  #tools = 0;
+  #stopped = false;
+  #metadata = false;
+
+  readonly #handlers: Readonly<Record<string, (body: JsonObject) => void>> = {
+    messageStart: () => this.#emit({ kind: "start", id: null, model: null }),
+    contentBlockStart: (body) => this.#open(body["contentBlockIndex"], object(body["start"])),
+    contentBlockDelta: (body) => this.#delta(body["contentBlockIndex"], object(body["delta"])),
+    contentBlockStop: (body) => this.#close(body["contentBlockIndex"]),
+    messageStop: (body) => this.#stop(body["stopReason"]),
+    metadata: (body) => this.#end(body["usage"]),
+  };
+
+  constructor(names: ToolNames) {
+    this.#names = names;
+  }
+
+  push(bytes: Uint8Array): StreamEvent[] {
+    if (this.#over) return [];
+    try {
+      this.#reader.push(bytes, (frame) => {
+        this.#frame(frame);
+        return !this.#over;
+      });
+    } catch (cause) {
+      if (!(cause instanceof FrameError)) throw cause;
+      this.#emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+    }
+    return this.#taken();
+  }
+
+  end(): StreamEvent[] {
+    this.#emit(streamFailure("upstream_stream_truncated", "The provider's stream ended before the answer was complete.", "Unavailable"));
+    return this.#taken();
+  }
+
+  #taken(): StreamEvent[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+
+  #emit(event: StreamEvent): void {
+    if (this.#over) return;
+    this.#over = event.kind === "end" || event.kind === "error";
+    this.#out.push(event);
+  }
+
+  #send(delta: ChatDelta): void {
+    this.#emit({ kind: "delta", choice: 0, delta });
+  }
+
+  /** An exception frame means that the stream failed, as does what is neither event nor exception. */
+  #frame(frame: Frame): void {
+    const body = parsed(frame.payload);
+    const kind = frame.header(":message-type");
+    if (kind === "event") this.#event(frame.header(":event-type"), body);
+    else if (kind === "error") this.#emit(streamError(frame.header(":error-code"), frame.header(":error-message")));
+    else this.#emit(streamError(frame.header(":exception-type"), body));
+  }
+
+  /** Unknown events are ignored, as AWS's SDKs do. */
+  #event(type: string, body: unknown): void {
+    if (!Object.hasOwn(this.#handlers, type)) return;
+    if (typeof body === "object" && body !== null) this.#handlers[type]?.(object(body));
+    else this.#emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+  }
+
+  /** Blocks of text and reasoning have no start. */
+  #block(index: unknown): OpenBlock {
+    let block = this.#blocks.get(index);
+    if (block === undefined) {
+      block = { tool: -1, hasInput: false, thinking: "", signature: "", redacted: [] };
+      this.#blocks.set(index, block);
+    }
+    return block;
+  }
+
+  #open(index: unknown, start: JsonObject): void {
+    const use = start["toolUse"];
+    if (use === undefined) return;
+    const block = this.#block(index);
+    block.tool = this.#tools++;
+    const { toolUseId, name } = object(use);
+    const id = text(toolUseId) || `call_${block.tool}`;
+    this.#send({ tool_calls: [{ index: block.tool, id, type: "function", function: { name: this.#names.decode(text(name)), arguments: "" } }] });
+  }
+
+  #delta(index: unknown, delta: JsonObject): void {
+    const block = this.#block(index);
+    if (text(delta["text"]) !== "") this.#send({ content: text(delta["text"]) });
+    this.#input(block, text(object(delta["toolUse"])["input"]));
+    this.#think(block, object(delta["reasoningContent"]));
+  }
+
+  #input(block: OpenBlock, json: string): void {
+    if (block.tool < 0 || json === "") return;
+    block.hasInput = true;
+    this.#send({ tool_calls: [{ index: block.tool, function: { arguments: json } }] });
+  }
+
+  #think(block: OpenBlock, reasoning: JsonObject): void {
+    const thinking = text(reasoning["text"]);
+    block.thinking += thinking;
+    block.signature += text(reasoning["signature"]);
+    if (typeof reasoning["redactedContent"] === "string") block.redacted.push(Buffer.from(reasoning["redactedContent"], "base64"));
+    if (thinking !== "") this.#send({ reasoning_content: thinking });
+  }
+
+  #close(index: unknown): void {
+    const block = this.#blocks.get(index);
+    if (block === undefined) return;
+    this.#blocks.delete(index);
+    // A tool without arguments has no input, and callers parse what they get.
+    if (block.tool >= 0 && !block.hasInput) this.#input(block, "{}");
+    const thinking = { type: "thinking", thinking: block.thinking, signature: block.signature };
+    const redacted = { type: "redacted_thinking", data: Buffer.concat(block.redacted).toString("base64") };
+    const signed = [thinking, redacted].filter(isSigned);
+    if (signed.length > 0) this.#send({ thinking_blocks: signed });
+  }
+
+  #stop(native: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (isMalformed(native)) {
+      this.#emit(streamFailure("upstream_invalid_response", malformedText));
+      return;
+    }
+    for (const index of [...this.#blocks.keys()]) this.#close(index);
+    const reason = finishReason(native, this.#tools > 0);
+    this.#emit({ kind: "finish", choice: 0, reason, ...(typeof native === "string" && native !== reason ? { native } : {}) });
+    if (this.#metadata) this.#emit({ kind: "end" });
+  }
+
+  /** Comes after the stop, and nothing after it. */
+  #end(usage: unknown): void {
+    const found = this.#metadata ? null : decodeUsage(usage);
+    this.#metadata = true;
+    if (found !== null) this.#emit({ kind: "usage", usage: found });
+    if (this.#stopped) this.#emit({ kind: "end" });
+  }
+}
+
+export function converseDecoder(names: ToolNames): ChatStreamDecoder {
+  return new ConverseDecoder(names);
+}

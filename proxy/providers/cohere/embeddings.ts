@@ -1,0 +1,41 @@
+/** Embeddings by v2 embed (https://docs.cohere.com/reference/embed). */
+import { type EmbeddingsReply, type EmbeddingsRequest, type JsonObject, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { invalidReply, usageOf } from "./reply.ts";
+
+const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions", "input_type"]);
+const inputTypes: ReadonlySet<unknown> = new Set(["search_document", "search_query", "classification", "clustering"]);
+
+function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
+  if (typeof input === "string") return [input];
+  const texts = input.filter((one) => typeof one === "string");
+  return texts.length === input.length ? texts : null;
+}
+
+const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
+
+function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
+  const embeddings = isObject(body) && isObject(body["embeddings"]) ? body["embeddings"]["float"] : null;
+  if (!isObject(body) || !Array.isArray(embeddings)) return invalidReply();
+  const vectors = (embeddings as unknown[]).filter(isVector);
+  if (vectors.length !== wanted || embeddings.length !== wanted) return invalidReply();
+  return { model, vectors, usage: usageOf(body["meta"]) };
+}
+
+/** Cohere wants to know what the vectors are for; a client may say it in a field of its own, else the provider's option does. */
+export function cohereEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel): EmbeddingsCall | Refusal {
+  const texts = textsOf(request.input);
+  if (texts === null) return refusal("input", "Cohere takes texts, not tokens. Send `input` as text.");
+  const asked = request["input_type"] ?? account.config.options["inputType"] ?? capabilities.options["inputType"]?.default;
+  if (!inputTypes.has(asked)) return refusal("input_type", `\`input_type\` must be one of ${[...inputTypes].join(", ")}.`, "invalid_value");
+  const body: JsonObject = { model: model.config.upstream, texts, input_type: asked, embedding_types: ["float"] };
+  if (request.dimensions != null) body["output_dimension"] = request.dimensions;
+  return {
+    path: `${account.basePath}/embed`,
+    body: JSON.stringify(body),
+    dropped: Object.keys(request).filter((key) => !read.has(key) && (request[key] ?? null) !== null),
+    decodeReply: (reply) => decodeEmbeddings(reply, model.config.upstream, texts.length),
+  };
+}

@@ -1,0 +1,26 @@
+/** Cohere's errors: `{"message", "id"?}`, and the status says the rest (https://docs.cohere.com/reference/errors). */
+import type { ProviderError } from "../../dialects/canonical.ts";
+import { isObject, providerError } from "../classify.ts";
+import type { ErrorReply } from "../provider.ts";
+
+type Kind = Pick<ProviderError, "class" | "code">;
+
+/** Where the status means something else than by HTTP's own rules. 402, the account's billing, is common to all providers. */
+const kinds: Readonly<Record<number, Kind>> = {
+  // "a request or response contains a deny-listed token": words, not credentials.
+  498: { class: "BadRequest", code: "content_filter" },
+  // Cancelled or broken off on their side, and documented as worth another try: a caller that left doesn't read it.
+  499: { class: "Unavailable", code: "upstream_unavailable" },
+  501: { class: "BadRequest", code: "upstream_rejected_request" },
+};
+
+function kindOf(status: number, message: string): Kind | null {
+  // "too many tokens: max tokens must be …" is about max_tokens and not about the prompt.
+  if (status === 400 && /^too many tokens(?!: max tokens)/i.test(message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  return kinds[status] ?? null;
+}
+
+export function decodeCohereError(reply: ErrorReply): ProviderError {
+  const message = isObject(reply.body) && typeof reply.body["message"] === "string" ? reply.body["message"] : "";
+  return providerError(reply, { ...kindOf(reply.status, message), message });
+}

@@ -1,0 +1,19 @@
+/** Cohere's v2 API (https://docs.cohere.com/reference/about). */
+import type { Provider } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { cohereEmbeddings } from "./embeddings.ts";
+import { decodeCohereError } from "./failure.ts";
+import { cohereChat } from "./request.ts";
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: () => null,
+  authorize(outgoing, account) {
+    const key = account.credentials["apiKey"];
+    if (key !== undefined) outgoing.headers["authorization"] = `Bearer ${key}`;
+    return outgoing;
+  },
+  chat: cohereChat,
+  embeddings: cohereEmbeddings,
+  decodeError: decodeCohereError,
+};

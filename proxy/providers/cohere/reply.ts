@@ -1,0 +1,118 @@
+/** Cohere's v2 chat answer → canonical (https://docs.cohere.com/reference/chat). */
+import { randomUUID } from "node:crypto";
+import type { ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+
+export const text = (value: unknown): string => (typeof value === "string" ? value : "");
+const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
+
+function count(...values: unknown[]): number {
+  const found = values.find((value) => typeof value === "number");
+  return typeof found === "number" && Number.isFinite(found) && found > 0 ? Math.floor(found) : 0;
+}
+
+/** `tokens` is what went through the model, `billed_units` what is charged: less, as Cohere's own preamble is free. */
+export function usageOf(usage: unknown): Usage | null {
+  if (!isObject(usage) || !(isObject(usage["tokens"]) || isObject(usage["billed_units"]))) return null;
+  const of = (name: string): number => count(member(usage["tokens"], name), member(usage["billed_units"], name));
+  return {
+    prompt: of("input_tokens"),
+    cachedPrompt: count(usage["cached_tokens"]),
+    cacheWrite: 0,
+    completion: of("output_tokens"),
+    reasoning: 0,
+    estimated: false,
+  };
+}
+
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  COMPLETE: "stop",
+  STOP_SEQUENCE: "stop",
+  MAX_TOKENS: "length",
+  TOOL_CALL: "tool_calls",
+};
+
+/** Null where it is none of those that mean failure. */
+export function finishFailure(native: unknown, words: unknown): ProviderError | null {
+  if (native !== "ERROR" && native !== "TIMEOUT") return null;
+  const kind = native === "TIMEOUT" ? ({ class: "Timeout", code: "upstream_timeout" } as const) : ({ class: "ServerError", code: "upstream_error" } as const);
+  const message = text(words).slice(0, 512) || "The provider broke the answer off. Try again later.";
+  return { ...kind, message, param: null, retryAfterMs: null, upstreamStatus: 200 };
+}
+
+export function finishReason(native: unknown, calledTools: boolean): { reason: FinishReason; native?: string } {
+  const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
+  const reason = known ?? (calledTools ? "tool_calls" : "stop");
+  // COMPLETE and TOOL_CALL say no more than our own words.
+  return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL" ? { reason } : { reason, native };
+}
+
+export function invalidReply(): ProviderError {
+  const message = "The provider's answer could not be read.";
+  return { class: "ServerError", code: "upstream_invalid_response", message, param: null, retryAfterMs: null, upstreamStatus: 200 };
+}
+
+/** An id that the API left out, of the length that every provider takes. */
+export const newCallId = (): string => `call_${randomUUID().replaceAll("-", "")}`;
+
+function toolCall(call: JsonObject): ToolCall {
+  const fn = call["function"];
+  return {
+    id: text(call["id"]) || newCallId(),
+    type: "function",
+    function: { name: text(member(fn, "name")), arguments: text(member(fn, "arguments")) || "{}" },
+  };
+}
+
+/** A piece of text with the logprobs of its tokens, which have no texts of their own: their sum is the piece's. */
+function logprobEntry(item: JsonObject): JsonObject {
+  const parts = Array.isArray(item["logprobs"]) ? (item["logprobs"] as unknown[]) : [];
+  const logprob = parts.reduce<number>((sum, one) => sum + (typeof one === "number" ? one : 0), 0);
+  return { token: text(item["text"]), logprob, bytes: null, top_logprobs: [] };
+}
+
+export function logprobsOf(value: unknown): JsonObject | undefined {
+  const items = objects(Array.isArray(value) ? value : [value]);
+  return items.length === 0 ? undefined : { content: items.map(logprobEntry), refusal: null };
+}
+
+function contentOf(message: JsonObject, key: "text" | "thinking"): string {
+  if (typeof message["content"] === "string") return key === "text" ? message["content"] : "";
+  return objects(message["content"])
+    .map((part) => text(part[key]))
+    .join("");
+}
+
+/** Citations have no place in OpenAI's answers and are left out. */
+export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
+  if (!isObject(body) || !isObject(body["message"])) return invalidReply();
+  const failure = finishFailure(body["finish_reason"], body["error"]);
+  if (failure) return failure;
+  const message = body["message"];
+  const calls = objects(message["tool_calls"]).map(toolCall);
+  const content = contentOf(message, "text");
+  const reasoning = contentOf(message, "thinking") + text(message["tool_plan"]);
+  const { reason, native } = finishReason(body["finish_reason"], calls.length > 0);
+  const logprobs = logprobsOf(body["logprobs"]);
+  return {
+    id: text(body["id"]),
+    created: 0,
+    model: "",
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: content === "" && calls.length > 0 ? null : content,
+          ...(calls.length > 0 ? { tool_calls: calls } : {}),
+          ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+        },
+        ...(logprobs === undefined ? {} : { logprobs }),
+        finish_reason: reason,
+        ...(native === undefined ? {} : { native_finish_reason: native }),
+      },
+    ],
+    usage: usageOf(body["usage"]),
+  };
+}

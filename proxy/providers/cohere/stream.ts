@@ -1,0 +1,84 @@
+/** Cohere's v2 stream → events (https://docs.cohere.com/docs/streaming). The JSON's `type` says what a frame is; `message-end` is the last. */
+import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import type { SseFrame } from "../../wire/sse.ts";
+import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
+import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
+
+const inner = (value: unknown, ...path: string[]): unknown => path.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), value);
+
+type Handle = (body: JsonObject, emit: Emit) => void;
+
+class CohereStream {
+  /** Cohere's block index, shared with texts → position among the tool calls. */
+  readonly #tools = new Map<unknown, number>();
+
+  readonly #handlers: Readonly<Record<string, Handle>> = {
+    "message-start": (body, emit) => emit({ kind: "start", id: text(body["id"]) || null, model: null }),
+    "content-start": (body, emit) => this.#content(body, emit),
+    "content-delta": (body, emit) => this.#content(body, emit),
+    "tool-plan-delta": (body, emit) => tell({ reasoning_content: text(inner(body, "delta", "message", "tool_plan")) }, emit),
+    "tool-call-start": (body, emit) => this.#toolStart(body, emit),
+    "tool-call-delta": (body, emit) => this.#toolDelta(body, emit),
+    "message-end": (body, emit) => this.#end(body, emit),
+  };
+
+  frame(frame: SseFrame, emit: Emit): void {
+    if (frame.data.trim() === "") return;
+    const body: unknown = JSON.parse(frame.data);
+    if (!isObject(body)) {
+      emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+      return;
+    }
+    const type = text(body["type"]) || frame.event;
+    const handle = Object.hasOwn(this.#handlers, type) ? this.#handlers[type] : undefined;
+    if (handle) handle(body, emit);
+    // An error has no type of its own but the envelope of one that comes before a stream.
+    else if (type === "error" || (type === "" && typeof body["message"] === "string")) {
+      emit(streamFailure("upstream_error", text(body["message"]) || "The provider broke the answer off."));
+    }
+  }
+
+  #content(body: JsonObject, emit: Emit): void {
+    const content = inner(body, "delta", "message", "content");
+    tell({ reasoning_content: text(inner(content, "thinking")) }, emit);
+    tell({ content: text(inner(content, "text")) }, emit, logprobsOf(body["logprobs"]));
+  }
+
+  #toolStart(body: JsonObject, emit: Emit): void {
+    const call = inner(body, "delta", "message", "tool_calls");
+    const index = this.#tools.size;
+    this.#tools.set(body["index"] ?? `#${index}`, index);
+    const id = text(inner(call, "id")) || newCallId();
+    const fn = { name: text(inner(call, "function", "name")), arguments: text(inner(call, "function", "arguments")) };
+    emit({ kind: "delta", choice: 0, delta: { tool_calls: [{ index, id, type: "function", function: fn }] } });
+  }
+
+  #toolDelta(body: JsonObject, emit: Emit): void {
+    const index = this.#tools.get(body["index"]) ?? Math.max(0, this.#tools.size - 1);
+    const args = text(inner(body, "delta", "message", "tool_calls", "function", "arguments"));
+    if (args !== "") emit({ kind: "delta", choice: 0, delta: { tool_calls: [{ index, function: { arguments: args } }] } });
+  }
+
+  #end(body: JsonObject, emit: Emit): void {
+    const native = inner(body, "delta", "finish_reason");
+    const words = inner(body, "delta", "error");
+    const failure = finishFailure(native ?? (text(words) === "" ? undefined : "ERROR"), words);
+    const usage = usageOf(inner(body, "delta", "usage"));
+    if (failure === null) emit({ kind: "finish", choice: 0, ...finishReason(native, this.#tools.size > 0) });
+    if (usage !== null) emit({ kind: "usage", usage });
+    emit(failure === null ? { kind: "end" } : { kind: "error", error: failure });
+  }
+}
+
+/** Nothing where the delta says nothing. */
+function tell(delta: ChatDelta, emit: Emit, logprobs?: JsonObject): void {
+  const words = delta.content ?? delta.reasoning_content ?? "";
+  if (logprobs !== undefined) emit({ kind: "delta", choice: 0, delta, logprobs });
+  else if (words !== "") emit({ kind: "delta", choice: 0, delta });
+}
+
+export function cohereChatDecoder(): ChatStreamDecoder {
+  const stream = new CohereStream();
+  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
+}

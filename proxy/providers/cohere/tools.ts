@@ -1,0 +1,49 @@
+/** Tools, their choice and the answer's format (https://docs.cohere.com/docs/tool-use-overview, https://docs.cohere.com/docs/structured-outputs). */
+import { type ChatRequest, type FunctionTool, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+
+/** `parameters` must be there, even where there are none. */
+function toolOf({ function: { name, description, parameters } }: FunctionTool): JsonObject {
+  const schema = parameters ?? { type: "object", properties: {} };
+  return { type: "function", function: { name, ...(description == null ? {} : { description }), parameters: schema } };
+}
+
+/** Strictness is for all tools together, and each must then have a required parameter. */
+function strictMember(tools: readonly FunctionTool[], dropped: Set<string>): JsonObject {
+  if (tools.every((tool) => tool.function.strict !== true)) return {};
+  const fits = tools.every(({ function: { parameters } }) => Array.isArray(parameters?.["required"]) && parameters["required"].length > 0);
+  if (fits) return { strict_tools: true };
+  dropped.add("tools.strict");
+  return {};
+}
+
+function chosen(request: ChatRequest): { tools: FunctionTool[]; choice: JsonObject } | Refusal {
+  const tools = request.tools ?? [];
+  const choice = request.tool_choice ?? "auto";
+  if (choice === "auto") return { tools, choice: {} };
+  if (choice === "none") return { tools, choice: tools.length === 0 ? {} : { tool_choice: "NONE" } };
+  // Only one tool to choose from, and a call required, is the same as a choice by name.
+  const kept = choice === "required" ? tools : tools.filter((tool) => tool.function.name === choice.function.name);
+  if (kept.length > 0) return { tools: kept, choice: { tool_choice: "REQUIRED" } };
+  return refusal("tool_choice", "`tool_choice` asks for a function that isn't in `tools`.", "invalid_value");
+}
+
+export function toolMembers(request: ChatRequest, dropped: Set<string>): JsonObject | Refusal {
+  const found = chosen(request);
+  if (!("tools" in found)) return found;
+  const { tools, choice } = found;
+  if (tools.length === 0) return {};
+  if (request.parallel_tool_calls === false && request.tool_choice !== "none") {
+    return refusal("parallel_tool_calls", "Cohere can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.");
+  }
+  return { tools: tools.map(toolOf), ...strictMember(tools, dropped), ...choice };
+}
+
+export function formatMember(request: ChatRequest): JsonObject | Refusal {
+  const format = request.response_format;
+  if (format == null || format.type === "text") return {};
+  if ((request.tools ?? []).length > 0) {
+    return refusal("response_format", "Cohere can't combine `response_format` with `tools`. Leave one of them out.");
+  }
+  const schema = format.type === "json_schema" && format.json_schema.schema != null ? { json_schema: format.json_schema.schema } : {};
+  return { response_format: { type: "json_object", ...schema } };
+}

@@ -1,0 +1,30 @@
+/** Mistral: near OpenAI's format, but strict about unknown fields. */
+import { isRefusal } from "../../dialects/canonical.ts";
+import { bearer } from "../openai/index.ts";
+import { decodeChatReply } from "../openai/reply.ts";
+import { passthroughEmbeddings } from "../openai/request.ts";
+import { openAiChatDecoder } from "../openai/stream.ts";
+import type { Provider } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { decodeMistralError } from "./failure.ts";
+import { encodeChat } from "./request.ts";
+import { plainChoices } from "./thinking.ts";
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: (format, account) => (format === "openai.embeddings" ? `${account.basePath}/embeddings` : null),
+  authorize: bearer,
+  chat(request, account, model, options) {
+    const encoded = encodeChat(request, model, options);
+    if (isRefusal(encoded)) return encoded;
+    return {
+      path: `${account.basePath}/chat/completions`,
+      body: JSON.stringify(encoded.body),
+      dropped: encoded.dropped,
+      decodeReply: (body) => decodeChatReply(plainChoices(body, "message")),
+      decoder: () => openAiChatDecoder((body) => plainChoices(body, "delta")),
+    };
+  },
+  embeddings: passthroughEmbeddings,
+  decodeError: decodeMistralError,
+};

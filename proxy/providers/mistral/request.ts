@@ -1,0 +1,80 @@
+/**
+ * Canonical → Mistral (https://docs.mistral.ai/api/#tag/chat). Mistral answers 422 to fields that it does not know, so
+ * only those that it has are sent.
+ */
+import { createHash } from "node:crypto";
+import { type ChatMessage, type ChatRequest, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import type { CallOptions, ProviderModel } from "../provider.ts";
+
+/** Sent under the same name. */
+const same = [
+  "temperature",
+  "top_p",
+  "n",
+  "stop",
+  "presence_penalty",
+  "frequency_penalty",
+  "tools",
+  "parallel_tool_calls",
+  "response_format",
+  "prediction",
+  "safe_prompt",
+  "prompt_mode",
+  "reasoning_effort",
+] as const;
+
+/** Handled on its own below, or of no meaning to the provider. */
+const handled: ReadonlySet<string> = new Set([
+  ...same,
+  "model",
+  "messages",
+  "stream",
+  "stream_options",
+  "max_tokens",
+  "max_completion_tokens",
+  "seed",
+  "tool_choice",
+]);
+
+/** Mistral's own ids have nine letters or digits, and others may be refused; the same id always becomes the same. */
+function toolId(id: string): string {
+  if (/^[A-Za-z0-9]{9}$/.test(id)) return id;
+  const digest = createHash("sha256").update(id).digest("base64url").replace(/[-_]/g, "");
+  return digest.slice(0, 9).padEnd(9, "0");
+}
+
+const renamed = (call: ToolCall): ToolCall => ({ ...call, id: toolId(call.id) });
+
+function message(one: ChatMessage): JsonObject {
+  const role = one.role === "developer" ? "system" : one.role;
+  return {
+    role,
+    ...(one.content === undefined ? {} : { content: one.content }),
+    ...(one.name === undefined ? {} : { name: one.name }),
+    ...(one.tool_calls === undefined ? {} : { tool_calls: one.tool_calls.map(renamed) }),
+    ...(one.tool_call_id === undefined ? {} : { tool_call_id: toolId(one.tool_call_id) }),
+  };
+}
+
+function refused(request: ChatRequest): Refusal | null {
+  for (const [at, one] of request.messages.entries()) {
+    if (one.role === "function") return refusal(`messages[${at}].role`, "Messages of role function have no form at Mistral; use tools.");
+    const parts = Array.isArray(one.content) ? one.content : [];
+    const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
+    if (other) return refusal(`messages[${at}].content`, `Parts of type ${other.type} can't be sent to Mistral.`);
+  }
+  return null;
+}
+
+export function encodeChat(request: ChatRequest, model: ProviderModel, options: CallOptions): { body: JsonObject; dropped: string[] } | Refusal {
+  const problem = refused(request);
+  if (problem) return problem;
+  const body: JsonObject = { model: model.config.upstream, messages: request.messages.map(message), stream: options.stream };
+  for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
+  const limit = request.max_completion_tokens ?? request.max_tokens ?? null;
+  if (limit !== null) body["max_tokens"] = limit;
+  if ((request.seed ?? null) !== null) body["random_seed"] = request.seed;
+  if ((request.tool_choice ?? null) !== null) body["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
+  const dropped = Object.keys(request).filter((name) => !handled.has(name) && (request[name] ?? null) !== null);
+  return { body, dropped };
+}

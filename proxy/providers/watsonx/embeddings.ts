@@ -1,0 +1,31 @@
+/** Embeddings by watsonx: https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings */
+import { type EmbeddingsReply, type EmbeddingsRequest, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import { invalidReply } from "../openai/reply.ts";
+import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { owner } from "./request.ts";
+
+const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format"]);
+
+const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
+
+function decode(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
+  const results = isObject(body) && Array.isArray(body["results"]) ? (body["results"] as unknown[]) : [];
+  const vectors = results.map((one) => (isObject(one) ? one["embedding"] : null)).filter(isVector);
+  if (!isObject(body) || vectors.length !== wanted) return invalidReply();
+  const prompt = Number(body["input_token_count"]);
+  const usage = Number.isSafeInteger(prompt) ? { prompt, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false } : null;
+  return { model, vectors, usage };
+}
+
+export function watsonxEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel, path: string): EmbeddingsCall | Refusal {
+  const given = typeof request.input === "string" ? [request.input] : request.input;
+  const texts = given.filter((one) => typeof one === "string");
+  if (texts.length !== given.length) return refusal("input", "watsonx takes texts, not tokens. Send `input` as text.");
+  return {
+    path,
+    body: JSON.stringify({ model_id: model.config.upstream, ...owner(account), inputs: texts }),
+    dropped: Object.keys(request).filter((name) => !read.has(name) && (request[name] ?? null) !== null),
+    decodeReply: (body) => decode(body, model.config.upstream, texts.length),
+  };
+}

@@ -1,0 +1,50 @@
+/** IBM watsonx.ai: near OpenAI's format, under paths of its own, with tokens of IBM Cloud. */
+import { type ChatReply, isRefusal, type ProviderError } from "../../dialects/canonical.ts";
+import { isObject } from "../classify.ts";
+import { decodeChatReply } from "../openai/reply.ts";
+import type { Provider, ProviderAccount } from "../provider.ts";
+import { capabilities } from "./capabilities.ts";
+import { watsonxEmbeddings } from "./embeddings.ts";
+import { decodeWatsonxError } from "./failure.ts";
+import { encodeChat } from "./request.ts";
+import { watsonxDecoder } from "./stream.ts";
+import { iamToken, tokenKey } from "./token.ts";
+
+function pathOf(account: ProviderAccount, operation: string): string {
+  return `${account.basePath}/ml/v1/text/${operation}?version=${encodeURIComponent(account.config.options["version"] ?? "")}`;
+}
+
+/** Its own members (model_version, system warnings) have no place in OpenAI's answer. */
+function decodeReply(body: unknown): ChatReply | ProviderError {
+  const reply = decodeChatReply(body);
+  if (!("choices" in reply)) return reply;
+  const model = isObject(body) && typeof body["model_id"] === "string" ? body["model_id"] : reply.model;
+  return { ...reply, model, extra: {} };
+}
+
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: () => null,
+  async authorize(outgoing, account, env) {
+    outgoing.headers["authorization"] = `Bearer ${await iamToken(account, env)}`;
+    return outgoing;
+  },
+  chat(request, account, model, options) {
+    const encoded = encodeChat(request, account, model, options);
+    if (isRefusal(encoded)) return encoded;
+    return {
+      path: pathOf(account, options.stream ? "chat_stream" : "chat"),
+      body: JSON.stringify(encoded.body),
+      dropped: encoded.dropped,
+      decodeReply,
+      decoder: watsonxDecoder,
+    };
+  },
+  embeddings: (request, account, model) => watsonxEmbeddings(request, account, model, pathOf(account, "embeddings")),
+  decodeError: decodeWatsonxError,
+  renew(account, reply, env) {
+    if (reply.status !== 401) return false;
+    env.forget(tokenKey(account));
+    return true;
+  },
+};

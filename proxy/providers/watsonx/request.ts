@@ -1,0 +1,93 @@
+/** Canonical → watsonx text chat (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat). It has no `stream` field, and refuses what it doesn't know. */
+import { type ChatMessage, type ChatRequest, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
+
+/** Sent under the same name. */
+const same = [
+  "temperature",
+  "top_p",
+  "n",
+  "seed",
+  "presence_penalty",
+  "frequency_penalty",
+  "logit_bias",
+  "logprobs",
+  "top_logprobs",
+  "tools",
+  "response_format",
+  "reasoning_effort",
+  "include_reasoning",
+  "chat_template_kwargs",
+] as const;
+
+/** Handled on its own below, or of no meaning to the provider. */
+const handled: ReadonlySet<string> = new Set([
+  ...same,
+  "model",
+  "messages",
+  "stream",
+  "stream_options",
+  "stop",
+  "max_tokens",
+  "max_completion_tokens",
+  "tool_choice",
+  "parallel_tool_calls",
+]);
+
+function message(one: ChatMessage): JsonObject {
+  const { role, content, name, tool_calls, tool_call_id, refusal: refused } = one;
+  return {
+    role: role === "developer" ? "system" : role,
+    ...(content === undefined || content === null ? {} : { content }),
+    ...(content == null && refused ? { content: refused } : {}),
+    ...(name === undefined ? {} : { name }),
+    ...(tool_calls === undefined ? {} : { tool_calls }),
+    ...(tool_call_id === undefined ? {} : { tool_call_id }),
+  };
+}
+
+function refused(request: ChatRequest): Refusal | null {
+  if (request.parallel_tool_calls === false)
+    return refusal("parallel_tool_calls", "This model can't be held to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.");
+  for (const [at, one] of request.messages.entries()) {
+    if (one.role === "function") return refusal(`messages[${at}].role`, "watsonx has no form for function messages. Use `tool_calls` and the role tool.");
+    const parts = Array.isArray(one.content) ? one.content : [];
+    const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
+    if (other) return refusal(`messages[${at}].content`, `Parts of type ${other.type} can't be sent to watsonx.`);
+  }
+  return null;
+}
+
+/** Whom the call is made for; the compiler sees to it that there is exactly one. */
+export function owner(account: ProviderAccount): JsonObject {
+  const { projectId, spaceId } = account.config.options;
+  return projectId === undefined ? { space_id: spaceId } : { project_id: projectId };
+}
+
+function toolChoice(choice: ChatRequest["tool_choice"]): JsonObject {
+  if (choice === null || choice === undefined) return {};
+  return typeof choice === "string" ? { tool_choice_option: choice } : { tool_choice: choice };
+}
+
+export function encodeChat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): { body: JsonObject; dropped: string[] } | Refusal {
+  const problem = refused(request);
+  if (problem) return problem;
+  const body: JsonObject = {
+    model_id: model.config.upstream,
+    ...owner(account),
+    messages: request.messages.map(message),
+    // Its own default is small; 0 stands for as many as the model can.
+    max_completion_tokens: request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens ?? 0,
+    time_limit: Math.max(1, Math.floor(options.deadlineMs)),
+    ...toolChoice(request.tool_choice),
+  };
+  for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
+  if ((request.stop ?? null) !== null) body["stop"] = typeof request.stop === "string" ? [request.stop] : request.stop;
+  const dropped = Object.keys(request).filter((name) => !handled.has(name) && (request[name] ?? null) !== null);
+  return { body, dropped };
+}

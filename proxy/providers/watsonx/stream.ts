@@ -1,0 +1,57 @@
+/**
+ * watsonx's chat stream: OpenAI's chunks as events with ids, no `[DONE]`. It is over when it closes behind a finish
+ * reason or the usage (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat-stream).
+ */
+import type { StreamEvent } from "../../dialects/canonical.ts";
+import { isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { ChatChunks } from "../openai/stream.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
+import { firstError } from "./failure.ts";
+
+/** Tool calls whose arguments have been empty so far, by choice and index. */
+class EmptyArguments {
+  readonly #open = new Map<number, Set<number>>();
+
+  see(event: StreamEvent): void {
+    if (event.kind !== "delta") return;
+    for (const call of event.delta.tool_calls ?? []) {
+      const open = this.#open.get(event.choice) ?? new Set();
+      this.#open.set(event.choice, open);
+      if (call.id !== undefined) open.add(call.index);
+      if (call.function?.arguments) open.delete(call.index);
+    }
+  }
+
+  /** Callers parse what they get, so that no arguments become an empty object. */
+  mend(choice: number): StreamEvent[] {
+    const open = [...(this.#open.get(choice) ?? [])];
+    this.#open.delete(choice);
+    return open.map((index) => ({ kind: "delta", choice, delta: { tool_calls: [{ index, function: { arguments: "{}" } }] } }));
+  }
+}
+
+export function watsonxDecoder(): ChatStreamDecoder {
+  const chunks = new ChatChunks();
+  const empty = new EmptyArguments();
+  let complete = false;
+  return sseChatDecoder(
+    (frame, emit) => {
+      if (frame.event === "close" || frame.data.trim() === "") return;
+      const body: unknown = JSON.parse(frame.data);
+      const failed = frame.event === "error" || (isObject(body) && Array.isArray(body["errors"]));
+      if (failed) {
+        emit(streamFailure("upstream_error", firstError(body)?.message ?? "The provider broke the answer off."));
+        return;
+      }
+      chunks.body(body, frame.event, (event) => {
+        empty.see(event);
+        if (event.kind === "finish") for (const mended of empty.mend(event.choice)) emit(mended);
+        complete ||= event.kind === "finish" || event.kind === "usage";
+        emit(event);
+      });
+    },
+    (emit) => {
+      if (complete) emit({ kind: "end" });
+    },
+  );
+}
