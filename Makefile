@@ -46,6 +46,10 @@ tools: node_modules/.installed ## Build or install the real parts that tests run
 bench: node_modules/.installed ## Measure against nginx and a direct call
 	@$(NODE) test/bench/run.ts
 
+.PHONY: streams
+streams: node_modules/.installed ## Hold 5,000 streams for a minute while a provider dies; memory for 1,000 streams
+	@$(NODE) test/bench/streams.ts
+
 .PHONY: replay
 replay: node_modules/.installed ## Play a provider's bad day in virtual time: success with and without the gateway
 	@$(NODE) test/replay/run.ts

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compile } from "../../operator/compile/compile.ts";
+import type { World, WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { type Child, startChild } from "../harness/child.ts";
@@ -62,39 +63,15 @@ server { listen 127.0.0.1:${port} backlog=1024; location / { proxy_pass http://u
 
 const pepper = Buffer.alloc(32, 9);
 
-/** A rendered config as an operator publishes it: one provider, one policy, 1,000 keys. */
-async function writeConfig(folder: string, upstreamPort: number): Promise<void> {
-  const meta = (name: string) => ({ name, namespace: "bench", uid: name, generation: 1, createdAtMs: 1, labels: {} });
-  const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
-  const credential = "sk-bench";
-  const fact = (clear: string) => ({ digest: keyedDigest(pepper, clear), displayPrefix: "" });
+const meta = (name: string) => ({ name, namespace: "bench", uid: name, generation: 1, createdAtMs: 1, labels: {} });
+export const benchObject = (kind: WorldObject["kind"], name: string, spec: unknown): WorldObject => ({ kind, meta: meta(name), spec, status: {} });
+
+/** A rendered config as an operator publishes it. `secrets`: name → clear value under `apiKey`. */
+export async function writeConfig(folder: string, objects: WorldObject[], secrets: Readonly<Record<string, string>>): Promise<void> {
+  const facts = Object.entries(secrets).map(([name, clear]) => [`bench/${name}`, { apiKey: { digest: keyedDigest(pepper, clear), displayPrefix: "" } }]);
   const { config } = compile(
     {
-      world: {
-        objects: [
-          {
-            kind: "LLMProvider",
-            meta: meta("up"),
-            spec: {
-              type: "OpenAI",
-              endpoint: `http://127.0.0.1:${upstreamPort}/v1`,
-              allowPrivateEndpoint: true,
-              credentials: { secretRef: { name: "up" } },
-              models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }],
-            },
-            status: {},
-          },
-          {
-            kind: "RoutingPolicy",
-            meta: meta("chat"),
-            spec: { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } },
-            status: {},
-          },
-          ...keys.map(({ name }) => ({ kind: "ApiKey" as const, meta: meta(name), spec: { user: name, writeTo: { name } }, status: {} })),
-        ],
-        namespaces: { bench: {} },
-        secrets: { "bench/up": { apiKey: fact(credential) }, ...Object.fromEntries(keys.map(({ name, clear }) => [`bench/${name}`, { apiKey: fact(clear) }])) },
-      },
+      world: { objects, namespaces: { bench: {} }, secrets: Object.fromEntries(facts) as World["secrets"] },
       settings: { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] },
       previous: null,
       nowMs: 1,
@@ -102,8 +79,28 @@ async function writeConfig(folder: string, upstreamPort: number): Promise<void> 
     capabilities,
   );
   await mkdir(folder, { recursive: true });
-  const files = { ...encode(config, sha256Hex(pepper)).documents, pepper, [credentialName(keyedDigest(pepper, credential))]: credential };
+  const credentials = Object.values(secrets).map((clear) => [credentialName(keyedDigest(pepper, clear)), clear] as const);
+  const published = encode(config, sha256Hex(pepper));
+  const named = credentials.filter(([name]) => published.manifest.credentials.includes(name));
+  const files = { ...published.documents, pepper, ...Object.fromEntries(named) };
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
+}
+
+/** One provider, one policy, 1,000 keys. */
+async function writeBenchConfig(folder: string, upstreamPort: number): Promise<void> {
+  const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
+  const objects = [
+    benchObject("LLMProvider", "up", {
+      type: "OpenAI",
+      endpoint: `http://127.0.0.1:${upstreamPort}/v1`,
+      allowPrivateEndpoint: true,
+      credentials: { secretRef: { name: "up" } },
+      models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }],
+    }),
+    benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+    ...keys.map(({ name }) => benchObject("ApiKey", name, { user: name, writeTo: { name } })),
+  ];
+  await writeConfig(folder, objects, { up: "sk-bench", ...Object.fromEntries(keys.map(({ name, clear }) => [name, clear])) });
 }
 
 export async function startSluice(
@@ -115,7 +112,19 @@ export async function startSluice(
   nodeArgs: readonly string[] = [],
 ): Promise<Child> {
   const folder = join(dir, "config");
-  await writeConfig(folder, upstreamPort);
+  await writeBenchConfig(folder, upstreamPort);
+  return startProxy(dir, core, folder, port, statusPort, nodeArgs);
+}
+
+/** `sluice proxy` on a folder that holds a rendered config. */
+export async function startProxy(
+  dir: string,
+  core: string,
+  folder: string,
+  port: number,
+  statusPort: number,
+  nodeArgs: readonly string[] = [],
+): Promise<Child> {
   const flags = ["--config-dir", folder, "--host", "127.0.0.1", "--status-host", "127.0.0.1", "--port", String(port), "--status-port", String(statusPort)];
   const [command, args] = pinned(core, process.execPath, [...nodeArgs, "operator/cli/main.ts", "proxy", ...flags]);
   const child = await startChild(command, args, { name: "sluice", logFile: join(dir, "sluice.log") });
