@@ -8,6 +8,10 @@ type Command = { summary: string; run(args: readonly string[]): Promise<void> };
 const commands: Readonly<Record<string, Command>> = {
   operator: { summary: "control plane: watch objects, compile, publish, report status", run: async (args) => (await import("../main.ts")).runOperator(args) },
   proxy: { summary: "data plane: serve LLM calls from the published config", run: async (args) => (await import("../../proxy/main.ts")).runProxy(args) },
+  sidecar: {
+    summary: "in a Pod: call the gateway as its ServiceAccount, without a key",
+    run: async (args) => (await import("../../proxy/sidecar/main.ts")).runSidecar(args),
+  },
   dev: { summary: "both in one process, on a folder of manifests", run: async (args) => (await import("./dev.ts")).runDev(args) },
   lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
   diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },

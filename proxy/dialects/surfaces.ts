@@ -39,3 +39,6 @@ const anthropic: Surface = {
 };
 
 export const surfaces: Record<"openai" | "anthropic", Surface> = { openai, anthropic };
+
+/** For a path that was not looked up, by what an SDK would ask for there. */
+export const surfaceOf = (path: string): Surface => (path.endsWith("/messages") ? anthropic : openai);

@@ -1,0 +1,69 @@
+/** Addresses of the gateway: each call begins at the next one, and those that could not be reached lately come last. */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+
+export interface Address {
+  /** Scheme, name and port as they were given: name for TLS and the Host header. */
+  url: URL;
+  /** What is connected to. */
+  host: string;
+  port: number;
+}
+
+export type Resolve = (name: string) => Promise<string[]>;
+
+const resolvedMs = 5_000;
+const avoidedMs = 10_000;
+
+const resolveName: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
+
+export class Fleet {
+  readonly #urls: readonly URL[];
+  readonly #nowMs: () => number;
+  readonly #resolve: Resolve;
+  #known: Address[] = [];
+  #knownMs = Number.NEGATIVE_INFINITY;
+  #next = 0;
+  readonly #failedMs = new Map<string, number>();
+
+  constructor(urls: readonly string[], nowMs: () => number, resolve: Resolve = resolveName) {
+    this.#urls = urls.map((url) => new URL(url));
+    this.#nowMs = nowMs;
+    this.#resolve = resolve;
+  }
+
+  async #addresses(): Promise<Address[]> {
+    if (this.#nowMs() - this.#knownMs < resolvedMs && this.#known.length > 0) return this.#known;
+    const found = await Promise.all(this.#urls.map((url) => this.#of(url)));
+    // A name server that is away does not take away what is known.
+    if (found.some((one) => one.length > 0)) this.#known = found.flat();
+    this.#knownMs = this.#nowMs();
+    return this.#known;
+  }
+
+  async #of(url: URL): Promise<Address[]> {
+    const name = url.hostname.replace(/^\[|\]$/g, "");
+    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+    const hosts = isIP(name) === 0 ? await this.#resolve(name).catch(() => []) : [name];
+    return hosts.map((host) => ({ url, host, port }));
+  }
+
+  /** To be tried in this order; at least `count`, the same ones again where there are fewer. */
+  async candidates(count: number): Promise<Address[]> {
+    const known = await this.#addresses();
+    if (known.length === 0) return [];
+    const start = this.#next++ % known.length;
+    const turned = [...known.slice(start), ...known.slice(0, start)];
+    const avoided = (one: Address): boolean => this.#nowMs() - (this.#failedMs.get(`${one.host} ${one.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
+    const ordered = [...turned.filter((one) => !avoided(one)), ...turned.filter(avoided)];
+    return Array.from({ length: count }, (_, at) => ordered[at % ordered.length] as Address);
+  }
+
+  failed(one: Address): void {
+    this.#failedMs.set(`${one.host} ${one.port}`, this.#nowMs());
+  }
+
+  reached(one: Address): void {
+    this.#failedMs.delete(`${one.host} ${one.port}`);
+  }
+}

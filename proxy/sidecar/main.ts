@@ -1,0 +1,103 @@
+/** `sluice sidecar`: the gateway on loopback, in the name of the Pod's ServiceAccount. No provider's key comes near the Pod. */
+import { createServer, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createLogger, type Logger } from "../telemetry/log.ts";
+import { Fleet, type Resolve } from "./fleet.ts";
+import { Relay } from "./relay.ts";
+import { parseSidecarSettings, readCa, type SidecarSettings, sidecarUsage } from "./settings.ts";
+import { ProjectedToken } from "./token.ts";
+
+export interface RunningSidecar {
+  url: string;
+  statusUrl: string;
+  /** Stops listening, lets calls under way finish within the drain time, cuts the rest. */
+  close(): Promise<void>;
+}
+
+function listen(server: Server, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      const { address, port: taken } = server.address() as AddressInfo;
+      const name = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
+      resolve(`http://${name.includes(":") ? `[${name}]` : name}:${taken}`);
+    });
+  });
+}
+
+function statusServer(token: ProjectedToken): Server {
+  return createServer((request, response) => {
+    const live = request.url === "/livez";
+    const known = live || request.url === "/readyz";
+    void (live ? Promise.resolve("") : token.current()).then((found) => {
+      response.writeHead(!known ? 404 : found === null ? 503 : 200, { "content-type": "text/plain" });
+      response.end(!known ? "" : found === null ? "no token yet" : "ok");
+    });
+  });
+}
+
+const idleLookMs = 20;
+const strayLooks = 10;
+
+export async function startSidecar(settings: SidecarSettings, log: Logger, resolve?: Resolve): Promise<RunningSidecar> {
+  const token = new ProjectedToken(settings.tokenFile, Date.now);
+  const relay = new Relay({
+    fleet: new Fleet(settings.fleet, Date.now, resolve),
+    token,
+    attempts: settings.attempts,
+    connectMs: settings.connectMs,
+    ca: await readCa(settings),
+    note: (fields, message) => log.warn(fields, message),
+  });
+  const active = new Set<ServerResponse>();
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, (request, response) => {
+    active.add(response);
+    response.on("error", () => undefined).once("close", () => active.delete(response));
+    relay.serve(request, response).catch((cause: unknown) => {
+      log.error({ err: String(cause) }, "unexpected failure");
+      response.destroy();
+    });
+  });
+  const status = statusServer(token);
+  const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
+  const url = await listen(server, settings.host, settings.port);
+  log.info({ url, fleet: settings.fleet }, "relaying");
+  return {
+    url,
+    statusUrl,
+    async close() {
+      const late = setTimeout(() => server.closeAllConnections(), settings.drainMs);
+      const closed = new Promise((done) => server.close(done));
+      // Connections that become idle one after the other, as their calls end; then those on which no call ever came.
+      let quietLooks = 0;
+      const idle = setInterval(() => {
+        server.closeIdleConnections();
+        quietLooks = active.size > 0 ? 0 : quietLooks + 1;
+        if (quietLooks > strayLooks) server.closeAllConnections();
+      }, idleLookMs);
+      server.closeIdleConnections();
+      await closed;
+      clearTimeout(late);
+      clearInterval(idle);
+      relay.close();
+      await new Promise((done) => {
+        status.closeAllConnections();
+        status.close(done);
+      });
+    },
+  };
+}
+
+export async function runSidecar(args: readonly string[]): Promise<void> {
+  if (args.includes("--help")) {
+    process.stdout.write(`${sidecarUsage}\n`);
+    return;
+  }
+  const settings = parseSidecarSettings(args, process.env);
+  const sidecar = await startSidecar(settings, createLogger(settings.logLevel, "sluice-sidecar"));
+  await new Promise<void>((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
+  await sidecar.close();
+}

@@ -1,0 +1,168 @@
+/**
+ * One call through the sidecar. The body is not read before a connection stands, so that another address can be tried
+ * without keeping a byte; once one stands, bytes pass in both directions as they come, and a broken one breaks the other.
+ */
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { isIP, type Socket } from "node:net";
+import { pipeline } from "node:stream";
+import { surfaceOf } from "../dialects/surfaces.ts";
+import { type Failure, failure, failures } from "../failure.ts";
+import type { Address, Fleet } from "./fleet.ts";
+import type { ProjectedToken } from "./token.ts";
+
+/** Not passed on: they belong to one connection, say who calls, or where from. The sidecar alone says that. */
+const ownTowardsFleet: ReadonlySet<string> = new Set([
+  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host", "authorization", "x-api-key", "api-key", "cookie"],
+  ...["proxy-authorization", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"],
+]);
+const ownTowardsClient: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "upgrade"]);
+
+/** Shorter than the gateway keeps idle connections, so that it is never the one to close first. */
+const idleMs = 30_000;
+/** Between two tries at one and the same address. */
+const pauseMs = 100;
+
+function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
+  const out: string[] = [];
+  const listed = new Set(
+    (message.headers.connection ?? "")
+      .toLowerCase()
+      .split(",")
+      .map((one) => one.trim()),
+  );
+  for (let at = 0; at < message.rawHeaders.length; at += 2) {
+    const name = message.rawHeaders[at] ?? "";
+    const lower = name.toLowerCase();
+    if (!own.has(lower) && !listed.has(lower)) out.push(name, message.rawHeaders[at + 1] ?? "");
+  }
+  return out;
+}
+
+/** Resolves once the socket of a request stands, its TLS included. */
+function connected(call: ClientRequest, tls: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    call.once("error", reject);
+    call.once("socket", (socket: Socket) => {
+      if (!socket.connecting) return resolve();
+      socket.once(tls ? "secureConnect" : "connect", () => resolve());
+    });
+  });
+}
+
+export interface RelayOptions {
+  fleet: Fleet;
+  token: ProjectedToken;
+  attempts: number;
+  connectMs: number;
+  ca: string | null;
+  /** What went wrong, for the log: never a token or a body. */
+  note(fields: Record<string, unknown>, message: string): void;
+}
+
+export class Relay {
+  readonly #options: RelayOptions;
+  readonly #http = new HttpAgent({ keepAlive: true, timeout: idleMs, maxFreeSockets: 64 });
+  readonly #https: HttpsAgent;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#https = new HttpsAgent({ keepAlive: true, timeout: idleMs, maxFreeSockets: 64, ...(options.ca === null ? {} : { ca: options.ca }) });
+  }
+
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const token = await this.#options.token.current();
+    if (token === null) return refuse(request, response, failure("sidecar_without_token", "The sidecar has no token of its Pod yet. Try again in a moment."));
+    const headers = [...passed(request, ownTowardsFleet), "authorization", `Bearer ${token}`];
+    const call = await this.#connect(request, headers, () => response.destroyed);
+    if (call === null) return refuse(request, response, failure("gateway_unreachable", "The sidecar could not reach the gateway. Try again in a moment."));
+    exchange(request, response, call, (cause) => this.#options.note({ err: cause.message }, "call broken"));
+  }
+
+  async #connect(request: IncomingMessage, headers: string[], gone: () => boolean): Promise<ClientRequest | null> {
+    const { fleet, attempts, note } = this.#options;
+    const tried = new Set<string>();
+    for (const address of await fleet.candidates(attempts)) {
+      if (gone()) return null;
+      const name = `${address.host} ${address.port}`;
+      if (tried.has(name)) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      tried.add(name);
+      const call = this.#open(address, request, headers);
+      try {
+        await this.#inTime(connected(call, address.url.protocol === "https:"));
+        fleet.reached(address);
+        return call;
+      } catch (cause) {
+        call.on("error", () => undefined).destroy();
+        fleet.failed(address);
+        note(
+          { address: address.host, port: address.port, err: cause instanceof Error ? cause.message : String(cause) },
+          "gateway not reached; trying the next address",
+        );
+      }
+    }
+    return null;
+  }
+
+  #open(address: Address, request: IncomingMessage, headers: string[]): ClientRequest {
+    const tls = address.url.protocol === "https:";
+    const common = {
+      host: address.host,
+      port: address.port,
+      method: request.method ?? "GET",
+      path: request.url ?? "/",
+      headers: [...headers, "host", address.url.host],
+      setHost: false,
+    };
+    return tls
+      ? httpsRequest({ ...common, agent: this.#https, ...(isIP(address.url.hostname) === 0 ? { servername: address.url.hostname } : {}) })
+      : httpRequest({ ...common, agent: this.#http });
+  }
+
+  #inTime(connecting: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error("no connection in time")), this.#options.connectMs);
+      connecting.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}
+
+function exchange(request: IncomingMessage, response: ServerResponse, call: ClientRequest, broken: (cause: Error) => void): void {
+  call.removeAllListeners("error");
+  // The agent's limit is for idle connections; an answer may take its time.
+  call.setTimeout(0);
+  response.once("close", () => {
+    if (!response.writableFinished) call.destroy();
+  });
+  call.on("error", (cause) => {
+    if (response.destroyed) return;
+    broken(cause);
+    if (response.headersSent) response.destroy();
+    else refuse(request, response, failure("gateway_unreachable", "The connection to the gateway broke before it answered."));
+  });
+  call.once("response", (answer) => {
+    response.writeHead(answer.statusCode ?? 502, passed(answer, ownTowardsClient));
+    response.flushHeaders();
+    // An answer that breaks off must not look as if it were complete: pipeline destroys the response.
+    pipeline(answer, response, (cause) => cause && broken(cause));
+  });
+  pipeline(request, call, (cause) => cause && call.destroy());
+}
+
+function refuse(request: IncomingMessage, response: ServerResponse, failed: Failure): void {
+  if (response.destroyed || response.headersSent) return;
+  const body = JSON.stringify(surfaceOf(request.url ?? "").errorBody(failed, ""));
+  response.writeHead(failures[failed.code].status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    "x-should-retry": "true",
+    "retry-after": "1",
+    connection: "close",
+  });
+  response.end(body);
+}
