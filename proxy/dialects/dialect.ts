@@ -36,6 +36,8 @@ export interface StreamObserver {
   readonly ended: boolean;
   /** The message of an error frame, if one came. It has not been handed on. */
   readonly error: { message: string; code: string | null } | null;
+  /** The answer ended badly in the format's own way, which has been handed on. */
+  readonly failure?: { message: string; code: string | null } | null;
   readonly usage: Usage | null;
   /** Characters of content seen, for an estimate where no usage comes. */
   readonly contentLength: number;

@@ -31,7 +31,7 @@ export type AttemptResult =
   /** The stream ran to its end. */
   | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The stream broke after bytes had reached the client. */
-  | { kind: "broken"; error: ProviderError; usage: Usage | null; contentLength: number; firstByteMs: number }
+  | { kind: "broken"; error: ProviderError; told: boolean; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The client went away. */
   | { kind: "abandoned"; usage: Usage | null; contentLength: number; firstByteMs: number | null };
 
@@ -160,7 +160,7 @@ export class Attempt implements UpstreamHandler {
   #take(step: StreamStep | undefined): boolean {
     if (step === undefined) return true;
     const more = step.out.length === 0 || this.#write(step.out);
-    if (step.error) this.#fail(step.error);
+    if (step.error) this.#fail(step.error, null, step.told ?? false);
     else if (step.ended) this.#finish();
     return more || this.#waitForClient();
   }
@@ -230,10 +230,10 @@ export class Attempt implements UpstreamHandler {
     });
   }
 
-  #fail(error: ProviderError, errorBody: Buffer | null = null): void {
+  #fail(error: ProviderError, errorBody: Buffer | null = null, told = false): void {
     const usage = this.#reader?.usage() ?? null;
     const contentLength = this.#reader?.contentLength() ?? 0;
-    if (this.#wrote) this.#settle({ kind: "broken", error, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
+    if (this.#wrote) this.#settle({ kind: "broken", error, told, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
     else this.#settle({ kind: "failed", error, status: this.#status || null, headers: this.#headers, errorBody });
   }
 

@@ -37,7 +37,9 @@ export async function throughCache(call: CachedCall): Promise<Failure | null> {
   const control = parseCacheControl(call.client.header("cache-control"));
   const digest = call.snapshot.digest;
   const wanted = !control.noStore && cacheable(config.cache, call.shaped);
-  const key = wanted ? cacheKey(config.cache, call.shaped, call.route, call.identity, call.client.header("x-prefer-provider"), digest) : null;
+  const key = wanted
+    ? cacheKey(config.cache, call.shaped, call.route, call.identity, call.client.header("x-prefer-provider") ?? call.shaped.preferred, digest)
+    : null;
   if (key === null) {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go();

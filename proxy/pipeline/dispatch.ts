@@ -28,6 +28,8 @@ export interface DispatchOutcome {
   failure: Failure | null;
   /** The stream broke after bytes had reached the client: `failure` is to be sent as an event. */
   broken: boolean;
+  /** The stream itself told the client how it failed. */
+  told: boolean;
   abandoned: boolean;
   target: ResolvedTarget | null;
   attempts: AttemptRecord[];
@@ -110,6 +112,7 @@ class Dispatch {
     this.#outcome = {
       failure: null,
       broken: false,
+      told: false,
       abandoned: false,
       target: null,
       attempts: [],
@@ -193,6 +196,7 @@ class Dispatch {
   #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): TargetEnd {
     this.#note(target, tried);
     this.#outcome.broken = true;
+    this.#outcome.told = tried.result.kind === "broken" && tried.result.told;
     this.#outcome.failure = toFailure(error);
     return { done: true };
   }

@@ -29,7 +29,7 @@ export function planRequest(
     identity,
     model: shaped.model,
     header,
-    preferred: header("x-prefer-provider"),
+    preferred: header("x-prefer-provider") ?? shaped.preferred,
     batchSize: shaped.format === "openai.embeddings" ? embeddings.batchSize(shaped.received.json) : 1,
     promptTokens: () => promptTokens,
     outputTokens: () => outputTokens(shaped.received),

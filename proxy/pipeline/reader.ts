@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
-import { streamFailure } from "../providers/classify.ts";
+import { failureInStream } from "../providers/classify.ts";
 import type { ChatStreamDecoder } from "../providers/provider.ts";
 
 export interface StreamStep {
@@ -11,6 +11,8 @@ export interface StreamStep {
   /** The format's own end has been reached. */
   ended: boolean;
   error: ProviderError | null;
+  /** `out` tells the client of the error in the format's own way. */
+  told?: boolean;
 }
 
 export interface StreamReader {
@@ -22,14 +24,11 @@ export interface StreamReader {
   contentLength(): number;
 }
 
-function errorOf(event: StreamEvent): ProviderError | null {
-  return event.kind === "error" ? event.error : null;
-}
-
 export function passthroughReader(observer: StreamObserver): StreamReader {
   const step = (out: Uint8Array): StreamStep => {
-    const error = observer.error;
-    return { out, ended: observer.ended, error: error ? errorOf(streamFailure("upstream_error", error.message)) : null };
+    const { error, failure } = observer;
+    const failed = failure == null ? null : failureInStream(failure.message, failure.code);
+    return { out, ended: observer.ended, error: error === null ? failed : failureInStream(error.message, error.code), told: error === null && failed !== null };
   };
   return {
     push: (bytes) => step(observer.push(bytes)),

@@ -32,6 +32,7 @@ import { authenticate, type Identity } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
+import { estimatedUsage } from "./estimated.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
@@ -240,7 +241,7 @@ class Call {
     );
     this.#noteOutcome(outcome, shaped, target.config.logging.payloads);
     if (outcome.broken && outcome.failure) {
-      this.#breakOff(outcome.failure);
+      this.#breakOff(outcome.failure, outcome.told);
       return null;
     }
     if (outcome.failure === null && shaped.received.stream) this.#client.finish();
@@ -258,7 +259,7 @@ class Call {
     const { record } = this;
     record.attempts = outcome.attempts;
     record.dropped = outcome.dropped;
-    record.usage = outcome.usage;
+    record.usage = outcome.usage ?? (outcome.target === null ? null : estimatedUsage(shaped, outcome.contentLength, outcome.body));
     record.firstByteMs = outcome.firstByteMs;
     record.abandoned = outcome.abandoned;
     const last = outcome.attempts.at(-1);
@@ -266,7 +267,7 @@ class Call {
     record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
     record.upstreamModel = outcome.target?.model.config.upstream ?? "";
     record.region = outcome.target?.entry.account.config.region ?? "";
-    if (outcome.usage && outcome.target) record.costNanoUsd = costNanoUsd(outcome.usage, outcome.target.model.config.price);
+    if (record.usage && outcome.target) record.costNanoUsd = costNanoUsd(record.usage, outcome.target.model.config.price);
     if (outcome.abandoned) {
       record.code = "client_closed_request";
       record.status = failures.client_closed_request.status;
@@ -275,10 +276,10 @@ class Call {
   }
 
   /** The answer has begun: all that is left is an event in the client's format, and no end marker. */
-  #breakOff(failed: Failure): void {
+  #breakOff(failed: Failure, told = false): void {
     this.record.broken = true;
     this.record.code = failed.code;
-    this.#client.writeRaw(surfaces[this.#surface].streamError(failed, this.#client.requestId));
+    if (!told) this.#client.writeRaw(surfaces[this.#surface].streamError(failed, this.#client.requestId));
     this.#client.end();
   }
 

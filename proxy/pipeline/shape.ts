@@ -13,6 +13,8 @@ export interface Shaped {
   received: Received;
   /** The model asked for once overrides and defaults had their say; null where only the target knows. */
   model: string | null;
+  /** The target or provider that the caller would like best: `prefer_provider` of the body. */
+  preferred: string | null;
   /** Edits of the top level of the client's body. */
   edits: JsonObject;
   /** Only the canonical form can carry what the route adds, so bytes in this format can't pass through. */
@@ -51,6 +53,17 @@ function parameterEdits(route: Route, json: JsonObject): JsonObject {
   return edits;
 }
 
+const wishName = "prefer_provider";
+
+/** The gateway's own member goes no further; a name that is not there changes nothing, as it is a wish. */
+function takeWish(json: JsonObject): { given: boolean; preferred: string | null } | Failure {
+  const given = Object.hasOwn(json, wishName);
+  const wish = json[wishName] ?? null;
+  if (wish !== null && typeof wish !== "string") return failure("invalid_value", "`prefer_provider` must be the name of a target.", { param: wishName });
+  delete json[wishName];
+  return { given, preferred: wish };
+}
+
 function promptMessages(route: Route, position: "Prepend" | "Append", variables: Readonly<Record<string, string>>): ChatMessage[] {
   return route.config.request.prompts
     .filter((prompt) => prompt.position === position)
@@ -82,7 +95,10 @@ function once<T>(make: () => T): () => T {
 }
 
 export function shape(received: Received, format: WireFormat, route: Route, model: string | null, identity: Identity, nowMs: number): Shaped | Failure {
+  const wish = takeWish(received.json);
+  if ("code" in wish) return wish;
   const edits = parameterEdits(route, received.json);
+  if (wish.given) edits[wishName] = undefined;
   const named = edits["model"] ?? model;
   const effective = typeof named === "string" ? named : null;
   const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
@@ -112,8 +128,10 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
     format,
     received,
     model: effective,
+    preferred: wish.preferred,
     edits,
-    mustTranslate: format !== "openai.chat" && format !== "openai.embeddings" && (hasPrompts || Object.keys(edits).some((name) => name !== "model")),
+    mustTranslate:
+      format !== "openai.chat" && format !== "openai.embeddings" && (hasPrompts || Object.keys(edits).some((name) => name !== "model" && name !== wishName)),
     chat: once(decodeChat),
     embeddings: once(() => embeddings.decode({ ...edited(received.json, edits), model: effective ?? "" })),
   };

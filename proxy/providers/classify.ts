@@ -86,6 +86,29 @@ export function streamFailure(code: FailureCode, message: string, kind: Provider
   return { kind: "error", error: { class: kind, code, message: clean(message), param: null, retryAfterMs: null, upstreamStatus: null } };
 }
 
+/** What the words that OpenAI and Anthropic use for an error's code or type come to. */
+const kindsByCode: Readonly<Record<string, Classified>> = {
+  rate_limit_exceeded: { class: "RateLimited", code: "upstream_rate_limited" },
+  rate_limit_error: { class: "RateLimited", code: "upstream_rate_limited" },
+  insufficient_quota: { class: "RateLimited", code: "upstream_rate_limited" },
+  overloaded_error: { class: "Unavailable", code: "upstream_unavailable" },
+  server_overloaded: { class: "Unavailable", code: "upstream_unavailable" },
+  timeout_error: { class: "Timeout", code: "upstream_timeout" },
+  authentication_error: { class: "Unauthorized", code: "upstream_auth_error" },
+  permission_error: { class: "Unauthorized", code: "upstream_auth_error" },
+  invalid_request_error: { class: "BadRequest", code: "upstream_rejected_request" },
+  context_length_exceeded: { class: "BadRequest", code: "context_length_exceeded" },
+  content_filter: { class: "BadRequest", code: "content_filter" },
+  upstream_invalid_response: { class: "ServerError", code: "upstream_invalid_response" },
+};
+
+/** An error that came in a stream which passes through, by its own code. */
+export function failureInStream(message: string, code: string | null): ProviderError {
+  const kind = (code !== null && Object.hasOwn(kindsByCode, code) ? kindsByCode[code] : undefined) ?? { class: "ServerError", code: "upstream_error" };
+  const shown = kind.class === "Unauthorized" ? ownWords("Unauthorized", 0) : clean(message);
+  return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null };
+}
+
 export type Emit = (event: StreamEvent) => void;
 
 /**

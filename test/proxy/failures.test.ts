@@ -205,7 +205,7 @@ describe("what a caller is told", () => {
     { name: "ends without its marker", code: "upstream_stream_truncated", finish: (_write, end) => end() },
     { name: "sends an error event", code: "upstream_error", finish: (write, end) => [write('data: {"error":{"message":"engine died"}}\n\n'), end()] },
     { name: "goes quiet", code: "upstream_timeout", finish: () => undefined },
-    { name: "sends what is no JSON", code: "upstream_error", finish: (write, end) => [write('data: {"usage": nonsense\n\n'), end()] },
+    { name: "sends what is no JSON", code: "upstream_invalid_response", finish: (write, end) => [write('data: {"usage": nonsense\n\n'), end()] },
   ];
   for (const { name, code, finish } of breaks) {
     it(`in a stream that ${name}: an error event, and no [DONE]`, async () => {

@@ -15,6 +15,8 @@ const contentNames: ReadonlySet<string> = new Set([
 ]);
 
 export class ResponsesObserver extends NamedFrameObserver {
+  failure: { message: string; code: string | null } | null = null;
+
   constructor() {
     super(names, contentNames, '"delta":"');
   }
@@ -23,11 +25,17 @@ export class ResponsesObserver extends NamedFrameObserver {
     if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body);
     this.usage = decodeUsage(isObject(body["response"]) ? body["response"]["usage"] : null) ?? this.usage;
     this.ended = true;
+    if (name === "response.failed") this.failure = wordsOf(isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {});
     return true;
   }
 
   #failed(error: JsonObject): false {
-    const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
-    return this.fail(message, error["code"] == null ? null : String(error["code"]));
+    const { message, code } = wordsOf(error);
+    return this.fail(message, code);
   }
+}
+
+function wordsOf(error: JsonObject): { message: string; code: string | null } {
+  const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
+  return { message, code: error["code"] == null ? null : String(error["code"]) };
 }

@@ -19,6 +19,12 @@ export const capabilities: Capabilities = {
       pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$",
       description: "The api-version of the Deployments surface.",
     },
+    maxTokensField: {
+      required: false,
+      default: "AsSent",
+      pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
+      description: "Name under which a chat's token limit is sent, for deployments whose model or api-version knows only one. AsSent: as the caller sent it.",
+    },
     tenantId: {
       required: false,
       pattern: "^[A-Za-z0-9.-]{1,64}$",

@@ -1,4 +1,5 @@
 /** Azure OpenAI: OpenAI's format under addresses and with authentication of its own. */
+import { limitEdits, mended, messageEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { pathOf } from "./address.ts";
@@ -21,8 +22,12 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 export const provider: Provider = {
   capabilities,
   passthroughPath: pathOf,
+  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? { ...limitEdits(body, account, model), ...messageEdits(body) } : {}),
   authorize,
-  chat: (request, account, model, options) => ({ ...passthroughChat(request, account, model, options), path: pathOf("openai.chat", account, model) ?? "" }),
+  chat: (request, account, model, options) => ({
+    ...passthroughChat(mended(request, account, model, true), account, model, options),
+    path: pathOf("openai.chat", account, model) ?? "",
+  }),
   embeddings: (request, account, model) => ({ ...passthroughEmbeddings(request, account, model), path: pathOf("openai.embeddings", account, model) ?? "" }),
   decodeError: decodeAzureError,
   renew(account, reply, env) {

@@ -6,7 +6,14 @@ export const capabilities: Capabilities = {
   defaultEndpoint: null,
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],
-  options: {},
+  options: {
+    maxTokensField: {
+      required: false,
+      default: "AsSent",
+      pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
+      description: "Name under which a chat's token limit is sent. max_tokens: for servers that know no other. AsSent: as the caller sent it.",
+    },
+  },
   credentials: [{ name: "apiKey", required: false, description: "API key, sent as a bearer token where the server wants one." }],
   credentialsRequired: false,
   parameters: {},

@@ -2,6 +2,7 @@
 
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
+import { limitEdits, mended } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -12,8 +13,9 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined ? null : account.basePath + path;
   },
+  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? limitEdits(body, account, model) : {}),
   authorize: bearer,
-  chat: passthroughChat,
+  chat: (request, account, model, options) => passthroughChat(mended(request, account, model, false), account, model, options),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

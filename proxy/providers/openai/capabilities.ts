@@ -9,6 +9,12 @@ export const capabilities: Capabilities = {
   options: {
     organization: { required: false, description: "Sent as OpenAI-Organization.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
     project: { required: false, description: "Sent as OpenAI-Project.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
+    maxTokensField: {
+      required: false,
+      default: "Auto",
+      pattern: "^(Auto|AsSent|max_tokens|max_completion_tokens)$",
+      description: "Name under which a chat's token limit is sent. Auto: max_completion_tokens to models that refuse the other, else as the caller sent it.",
+    },
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
   credentialsRequired: true,

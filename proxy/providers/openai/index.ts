@@ -3,6 +3,7 @@ import type { WireFormat } from "../../config/capabilities.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeOpenAiError } from "./failure.ts";
+import { limitEdits, mended, messageEdits } from "./mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
 
 /** Paths below the base URL, which ends in `/v1` by convention of the SDKs. */
@@ -32,8 +33,9 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined ? null : account.basePath + path;
   },
+  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? { ...limitEdits(body, account, model), ...messageEdits(body) } : {}),
   authorize,
-  chat: passthroughChat,
+  chat: (request, account, model, options) => passthroughChat(mended(request, account, model, true), account, model, options),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

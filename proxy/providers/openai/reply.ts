@@ -1,24 +1,8 @@
 /** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
 import { Buffer } from "node:buffer";
-import type { ChatChoice, ChatReply, EmbeddingsReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import type { ChatChoice, ChatReply, EmbeddingsReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { isObject } from "../classify.ts";
-
-const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
-
-/** `usage` of chat, completions and embeddings; null where there is none. */
-export function usageOf(usage: unknown): Usage | null {
-  if (!isObject(usage)) return null;
-  const promptDetails = isObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};
-  const completionDetails = isObject(usage["completion_tokens_details"]) ? usage["completion_tokens_details"] : {};
-  return {
-    prompt: count(usage["prompt_tokens"]),
-    cachedPrompt: count(promptDetails["cached_tokens"]),
-    cacheWrite: 0,
-    completion: count(usage["completion_tokens"]),
-    reasoning: count(completionDetails["reasoning_tokens"]),
-    estimated: false,
-  };
-}
 
 const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
 
@@ -72,7 +56,7 @@ export function decodeChatReply(body: unknown): ChatReply | ProviderError {
     created: count(created),
     model: typeof model === "string" ? model : "",
     choices: (choices as unknown[]).filter(isObject).map(decodeChoice),
-    usage: usageOf(usage),
+    usage: decodeUsage(usage),
     extra,
   };
 }
@@ -92,5 +76,5 @@ export function decodeEmbeddingsReply(body: unknown): EmbeddingsReply | Provider
     if (vector === null) return invalidReply();
     vectors[isObject(entry) && typeof entry["index"] === "number" ? entry["index"] : at] = vector;
   }
-  return { model: String(body["model"] ?? ""), vectors, usage: usageOf(body["usage"]) };
+  return { model: String(body["model"] ?? ""), vectors, usage: decodeUsage(body["usage"]) };
 }

@@ -1,8 +1,9 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
 import type { ChatDelta, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
+import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
-import { finishReason, usageOf } from "./reply.ts";
+import { finishReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
@@ -72,7 +73,7 @@ export class ChatChunks {
     // Azure's first chunk has no choice and an empty id: it is not where the answer starts.
     if (choices.length > 0) this.#start(body, emit);
     for (const one of choices) this.#choice(one, emit);
-    const usage = usageOf(body["usage"]);
+    const usage = decodeUsage(body["usage"]);
     if (usage !== null) emit({ kind: "usage", usage });
   }
 

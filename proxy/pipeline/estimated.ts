@@ -1,0 +1,43 @@
+/** Usage where the provider reports none: counted by the gateway and marked as estimated, so that no call costs nothing. */
+import { Buffer } from "node:buffer";
+import { isRefusal, type JsonObject, type Usage } from "../dialects/canonical.ts";
+import { estimatePromptTokens } from "../dialects/estimate.ts";
+import { roughPromptTokens } from "./plan.ts";
+import type { Shaped } from "./shape.ts";
+
+const charactersPerToken = 4;
+
+/** `contentLength`: characters of a stream's content, as far as it came; `body`: a whole answer. */
+export function estimatedUsage(shaped: Shaped, contentLength: number, body: Uint8Array | string | null): Usage {
+  const request = shaped.format === "openai.embeddings" ? null : shaped.chat();
+  const prompt = request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
+  return {
+    prompt,
+    cachedPrompt: 0,
+    cacheWrite: 0,
+    completion: Math.ceil((contentLength + (body === null ? 0 : contentLengthOf(parsed(body)))) / charactersPerToken),
+    reasoning: 0,
+    estimated: true,
+  };
+}
+
+function parsed(body: Uint8Array | string): unknown {
+  try {
+    return JSON.parse(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+/** Members that hold an answer's words, in whichever format. */
+const wordMembers: ReadonlySet<string> = new Set(["content", "text", "arguments", "reasoning_content", "refusal", "thinking", "partial_json"]);
+
+/** Characters of a whole answer's content. */
+function contentLengthOf(body: unknown): number {
+  if (Array.isArray(body)) return body.reduce<number>((sum, one) => sum + contentLengthOf(one), 0);
+  if (body === null || typeof body !== "object") return 0;
+  return Object.entries(body as JsonObject).reduce(
+    (sum, [name, value]) => sum + (typeof value === "string" ? (wordMembers.has(name) ? value.length : 0) : contentLengthOf(value)),
+    0,
+  );
+}
