@@ -1,0 +1,281 @@
+/** Fleet state of one process, in memory. With a journal, a restart keeps what was spent. */
+import type { Journal } from "./journal.ts";
+import { addRow, newerRows, rowKey } from "./ledger-rows.ts";
+import {
+  budgetPeriod,
+  type CounterReading,
+  type FleetStore,
+  heldTtlMs,
+  isTight,
+  type LeaseOp,
+  type LeaseReply,
+  type LedgerBatch,
+  type LedgerRow,
+  partsOfBudgetKey,
+  recoveryMs,
+  type StoreOp,
+  type StoreReply,
+  share,
+  sliceMsOf,
+  type WindowOp,
+  type WindowReply,
+  windowLifeMs,
+} from "./store.ts";
+
+interface Holding {
+  seq: number;
+  granted: number;
+  returned: number;
+  spent: number;
+  seenMs: number;
+}
+
+interface LeaseCounter {
+  epoch: string;
+  bornMs: number;
+  /** What was used before this epoch began, as holders remember it. */
+  base: number;
+  used: number;
+  spent: number;
+  recoverUntilMs: number;
+  expiresAtMs: number | null;
+  holders: Map<string, Holding>;
+}
+
+interface WindowCounter {
+  windowMs: number;
+  slices: Map<number, number>;
+  newest: number;
+}
+
+/** Counters are looked over for what has expired after this many operations. */
+const sweepEvery = 4_096;
+/** Hours of the ledger that are kept in memory: 62 days. */
+export const keptHours = 1_488;
+
+export class MemoryStore implements FleetStore {
+  readonly #nowMs: () => number;
+  readonly #journal: Journal | null;
+  readonly #leases = new Map<string, LeaseCounter>();
+  readonly #windows = new Map<string, WindowCounter>();
+  readonly #alive = new Map<string, number>();
+  readonly #ledger = new Map<number, Map<string, LedgerRow>>();
+  readonly #batches = new Map<string, number>();
+  #epochs = 0;
+  #ops = 0;
+
+  constructor(nowMs: () => number, journal: Journal | null = null) {
+    this.#nowMs = nowMs;
+    this.#journal = journal;
+    if (journal === null) return;
+    for (const { key, used, spent, expiresAtMs } of journal.counters.values()) {
+      if (expiresAtMs === null || expiresAtMs > nowMs()) this.#leases.set(key, { ...this.#newCounter(used, spent), expiresAtMs });
+    }
+    for (const row of journal.rows) this.#addRow(row);
+    journal.compact(() => this.#image());
+  }
+
+  sync(holder: string, ops: readonly StoreOp[]): StoreReply[] {
+    this.#sweep(ops.length);
+    const replies = ops.map((op) => (op.kind === "window" ? this.#window(op) : this.#lease(holder, op)));
+    this.#journal?.flush();
+    return replies;
+  }
+
+  heartbeat(holder: string): number {
+    const nowMs = this.#nowMs();
+    this.#alive.set(holder, nowMs);
+    for (const [name, seenMs] of this.#alive) if (nowMs - seenMs > heldTtlMs) this.#alive.delete(name);
+    return this.#alive.size;
+  }
+
+  #newCounter(used: number, spent: number): LeaseCounter {
+    const nowMs = this.#nowMs();
+    const epoch = `m${++this.#epochs}-${nowMs}`;
+    return { epoch, bornMs: nowMs, base: used, used, spent, recoverUntilMs: 0, expiresAtMs: null, holders: new Map() };
+  }
+
+  #counter(op: LeaseOp): LeaseCounter {
+    const known = this.#leases.get(op.key);
+    if (known !== undefined) return known;
+    const lost = op.epoch !== "";
+    const made = this.#newCounter(Math.max(op.seed, lost ? op.seenUsed : 0), Math.max(op.seed, lost ? op.seenSpent : 0));
+    if (lost) made.recoverUntilMs = made.bornMs + recoveryMs;
+    this.#leases.set(op.key, made);
+    return made;
+  }
+
+  /** The holder's record; one from a lost epoch enters with what it remembers of the whole. */
+  #enter(counter: LeaseCounter, holder: string, op: LeaseOp): Holding {
+    const nowMs = this.#nowMs();
+    const known = counter.holders.get(holder);
+    if (op.epoch === counter.epoch) {
+      if (known !== undefined) return known;
+      const back: Holding = { seq: 0, granted: op.granted, returned: op.returned, spent: op.spent, seenMs: nowMs };
+      counter.used += op.granted - op.returned;
+      counter.holders.set(holder, back);
+      return back;
+    }
+    if (op.epoch !== "" && op.kind === "period") {
+      const raised = Math.max(0, op.seenUsed - counter.base);
+      counter.base += raised;
+      counter.used += raised;
+      counter.spent = Math.max(counter.spent, op.seenSpent);
+      if (raised > 0) counter.recoverUntilMs = nowMs + recoveryMs;
+    }
+    const fresh: Holding = known ?? { seq: 0, granted: 0, returned: 0, spent: 0, seenMs: nowMs };
+    counter.holders.set(holder, fresh);
+    return fresh;
+  }
+
+  #lease(holder: string, op: LeaseOp): LeaseReply {
+    const nowMs = this.#nowMs();
+    const counter = this.#counter(op);
+    const entered = op.epoch === counter.epoch;
+    const own = this.#enter(counter, holder, op);
+    own.seenMs = nowMs;
+    counter.expiresAtMs = op.expiresAtMs;
+    if (entered) {
+      counter.used -= Math.max(0, op.returned - own.returned);
+      own.returned = Math.max(own.returned, op.returned);
+      counter.spent += Math.max(0, op.spent - own.spent);
+      own.spent = Math.max(own.spent, op.spent);
+    }
+    const holders = Math.max(1, this.#alive.size);
+    const recovering = op.limit !== null && nowMs < counter.recoverUntilMs;
+    if (op.seq > own.seq) this.#grant(counter, own, op, holders, recovering, nowMs);
+    if (op.kind === "period") this.#journal?.counter({ key: op.key, used: counter.used, spent: counter.spent, expiresAtMs: op.expiresAtMs });
+    const remaining = op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used;
+    return {
+      kind: "lease",
+      epoch: counter.epoch,
+      granted: own.granted,
+      used: counter.used,
+      spent: counter.spent,
+      tight: op.limit !== null && isTight(remaining, op, holders),
+      recovering,
+    };
+  }
+
+  #grant(counter: LeaseCounter, own: Holding, op: LeaseOp, holders: number, recovering: boolean, nowMs: number): void {
+    own.seq = op.seq;
+    let amount = op.debt;
+    if (!recovering) {
+      const left = (): number => (op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used - op.debt);
+      if (op.kind === "held" && left() < op.need) this.#forgetDead(counter, nowMs);
+      amount += share(left(), op, holders, true);
+    }
+    counter.used += amount;
+    own.granted += amount;
+  }
+
+  #forgetDead(counter: LeaseCounter, nowMs: number): void {
+    for (const [name, one] of counter.holders) {
+      if (nowMs - one.seenMs <= heldTtlMs) continue;
+      counter.used -= one.granted - one.returned;
+      counter.holders.delete(name);
+    }
+  }
+
+  #window(op: WindowOp): WindowReply {
+    const nowMs = this.#nowMs();
+    const sliceMs = sliceMsOf(op.windowMs);
+    const lifeMs = windowLifeMs(op.windowMs);
+    let counter = this.#windows.get(op.key);
+    if (counter === undefined || counter.windowMs !== op.windowMs)
+      this.#windows.set(op.key, (counter = { windowMs: op.windowMs, slices: new Map(), newest: 0 }));
+    const { slices } = counter;
+    const freeAtMs = (slice: number): number => (slice + 1) * sliceMs + op.windowMs + lifeMs;
+    for (const [slice, amount] of op.returns) {
+      const had = slices.get(slice);
+      if (had !== undefined) slices.set(slice, Math.max(0, had - amount));
+    }
+    let total = 0;
+    for (const [slice, count] of slices) {
+      if (freeAtMs(slice) <= nowMs || count === 0) slices.delete(slice);
+      else total += count;
+    }
+    const slice = Math.floor(nowMs / sliceMs);
+    const holders = Math.max(1, this.#alive.size);
+    const granted = share(op.limit - total - op.debt, op, holders, true);
+    if (granted + op.debt > 0) {
+      slices.set(slice, (slices.get(slice) ?? 0) + granted + op.debt);
+      counter.newest = Math.max(counter.newest, slice);
+    }
+    const remaining = op.limit - total - granted - op.debt;
+    return {
+      kind: "window",
+      granted,
+      slice,
+      remaining: Math.max(0, remaining),
+      retryMs: granted >= op.need ? 0 : retryAfter(slices, op.need - granted - remaining, (one) => freeAtMs(one) - nowMs),
+      resetMs: slices.size === 0 ? 0 : Math.max(0, freeAtMs(counter.newest) - nowMs),
+      tight: isTight(remaining, op, holders),
+    };
+  }
+
+  addToLedger(holder: string, batches: readonly LedgerBatch[]): void {
+    for (const batch of batches) {
+      if (batch.seq <= (this.#batches.get(holder) ?? 0)) continue;
+      this.#batches.set(holder, batch.seq);
+      for (const row of batch.rows) {
+        this.#addRow(row);
+        this.#journal?.row(row);
+      }
+    }
+    this.#journal?.flush();
+  }
+
+  #addRow(row: LedgerRow): void {
+    let hour = this.#ledger.get(row.hourMs);
+    if (hour === undefined) this.#ledger.set(row.hourMs, (hour = new Map()));
+    addRow(hour, rowKey(row), row);
+    while (this.#ledger.size > keptHours) this.#ledger.delete(Math.min(...this.#ledger.keys()));
+  }
+
+  readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]> {
+    return Promise.resolve(newerRows(this.#ledger, fromMs, toMs));
+  }
+
+  readBudget(id: string, periodStartMs: number): Promise<CounterReading[]> {
+    const period = budgetPeriod(id, periodStartMs);
+    const readings: CounterReading[] = [];
+    for (const [key, { used, spent }] of this.#leases) {
+      const parts = partsOfBudgetKey(key);
+      if (parts?.period === period) readings.push({ subject: parts.subject, used, spent });
+    }
+    return Promise.resolve(readings);
+  }
+
+  #sweep(ops: number): void {
+    this.#ops += ops;
+    if (this.#ops < sweepEvery) return;
+    this.#ops = 0;
+    const nowMs = this.#nowMs();
+    for (const [key, { expiresAtMs }] of this.#leases) if (expiresAtMs !== null && expiresAtMs <= nowMs) this.#leases.delete(key);
+    for (const [key, { windowMs, newest }] of this.#windows) if ((newest + 2) * sliceMsOf(windowMs) + 2 * windowMs + 1_000 < nowMs) this.#windows.delete(key);
+  }
+
+  #image(): Parameters<Journal["write"]>[0] {
+    const nowMs = this.#nowMs();
+    const counters = [...this.#leases]
+      .filter(([key, one]) => partsOfBudgetKey(key) !== null && (one.expiresAtMs === null || one.expiresAtMs > nowMs))
+      .map(([key, { used, spent, expiresAtMs }]) => ({ key, used, spent, expiresAtMs }));
+    return { counters, rows: newerRows(this.#ledger, 0, Number.MAX_SAFE_INTEGER) };
+  }
+
+  close(): Promise<void> {
+    this.#journal?.close(() => this.#image());
+    return Promise.resolve();
+  }
+}
+
+/** Until the oldest slices that hold `missing` units are free. */
+function retryAfter(slices: ReadonlyMap<number, number>, missing: number, freeInMs: (slice: number) => number): number {
+  let freed = 0;
+  for (const slice of [...slices.keys()].sort((a, b) => a - b)) {
+    freed += slices.get(slice) ?? 0;
+    if (freed >= missing) return Math.max(1, freeInMs(slice));
+  }
+  return slices.size === 0 ? 1 : Math.max(1, freeInMs(Math.max(...slices.keys())));
+}
