@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { pino } from "pino";
+import { startSidecar } from "../../proxy/sidecar/main.ts";
+import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
+import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
@@ -71,8 +77,8 @@ metadata: { name: worker, namespace: team-b }
 
   const token = async (namespace: string, audience: string): Promise<string> =>
     (await cluster.kubectl("create", "token", "worker", "-n", namespace, `--audience=${audience}`, "--duration=10m")).trim();
-  const call = async (bearer: string): Promise<string> => {
-    const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
+  const call = async (bearer: string, url = cluster.proxies[0]?.url): Promise<string> => {
+    const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json" },
       body: JSON.stringify({ model: "small", messages: [{ role: "user", content: "ping" }] }),
@@ -87,6 +93,19 @@ metadata: { name: worker, namespace: team-b }
   });
 
   it("of another namespace don't see the policy", async () => assert.equal(await call(await token("team-b", "sluice")), "404 model_not_found"));
+
+  it("through a sidecar need no credential at all", async () => {
+    const folder = await temporaryFolder("sidecar");
+    await writeFile(join(folder, "token"), await token("team-a", "sluice"));
+    const flags = ["--fleet", cluster.proxies[0]?.url ?? "", "--token-file", join(folder, "token"), "--port", "0", "--status-port", "0"];
+    const sidecar = await startSidecar(parseSidecarSettings(flags, {}), pino({ level: "silent" }));
+    try {
+      assert.equal(await call("nothing", sidecar.url), "200 ok");
+    } finally {
+      await sidecar.close();
+      removeFolder(folder);
+    }
+  });
 
   it("with a token for the API server are refused, so that a stolen one is no use here", async () => {
     assert.equal(await call(await token("team-a", "https://kubernetes.default.svc")), "401 invalid_token");
