@@ -25,6 +25,8 @@ export const installation = z.strictObject({
     .prefault({}),
   /** Proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
+  /** Namespaces whose providers may be at private addresses; "*" for all. */
+  privateEndpointNamespaces: z.array(z.string()).default(["*"]),
   identity,
   /** Web pages that may read answers. */
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),

@@ -46,6 +46,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       settings: {
         proxy: renderedSettings(settings, await context.issuer()),
         sharingNamespaces: settings.sharingNamespaces,
+        privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
       },
       previous: publisher.previous(),

@@ -118,7 +118,12 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
   const compiled = compile(
     {
       world,
-      settings: { proxy: renderedSettings(settings), sharingNamespaces: settings.sharingNamespaces, knowsCountries: knowsCountries(settings) },
+      settings: {
+        proxy: renderedSettings(settings),
+        sharingNamespaces: settings.sharingNamespaces,
+        privateEndpointNamespaces: settings.privateEndpointNamespaces,
+        knowsCountries: knowsCountries(settings),
+      },
       previous: await published(cluster, settings, notes),
       nowMs,
       prices: priceTable(new Date(nowMs)),

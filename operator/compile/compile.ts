@@ -16,7 +16,8 @@ import type { CanaryPlan } from "./canary.ts";
 import { Claims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
 import { compileKeys } from "./live-keys.ts";
-import { idOf, isError, parseKind, problem } from "./outcome.ts";
+import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
+import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
 import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute, type ProviderView } from "./routes.ts";
 import type { Verdict } from "./verdict.ts";
@@ -55,7 +56,8 @@ function compileProviders(
   capabilities: Readonly<Record<string, Capabilities>>,
   verdicts: Verdict[],
 ): ProviderView & { live: Map<string, ProviderConfig> } {
-  const previous = index(input.previous?.providers);
+  // What is no longer permitted doesn't come back as a last good form either.
+  const previous = index(input.previous?.providers.filter((one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings)));
   const { parsed, invalid } = parseKind("LLMProvider", input.world.objects);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
@@ -65,9 +67,9 @@ function compileProviders(
     if (declared === undefined) verdict.accepted.push(problem("Unsupported", `this version has no provider type ${object.spec.type}`, ["spec", "type"]));
     else {
       const compiled = compileProvider(object, declared, input.world, input.prices);
-      verdict.accepted = compiled.accepted;
+      verdict.accepted = [...checkPrivate(object, input.settings), ...compiled.accepted];
       verdict.resolvedRefs = compiled.resolvedRefs;
-      if (![...compiled.accepted, ...compiled.resolvedRefs].some(isError)) {
+      if (![...verdict.accepted, ...compiled.resolvedRefs].some(isError)) {
         live.set(object.id, compiled.config);
         verdict.live = "current";
       }

@@ -18,6 +18,7 @@ export const problemReasons = [
   "Conflicted",
   "Unsupported",
   "NotResident",
+  "PrivateEndpointNotPermitted",
   "UnreachableRule",
   "DuplicateKey",
 ] as const;

@@ -46,6 +46,8 @@ export interface CompileSettings {
   proxy: SettingsInput;
   /** Namespaces whose policies may be offered to other namespaces' keys; "*" for all. */
   sharingNamespaces: "*" | string[];
+  /** Namespaces whose providers may be at private addresses; absent, or with "*" in it: all. */
+  privateEndpointNamespaces?: readonly string[];
   /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */
   knowsCountries?: boolean;
 }

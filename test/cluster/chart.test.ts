@@ -83,6 +83,7 @@ describe("the chart", { skip }, () => {
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
         identity: { issuers: [] },
+        privateEndpointNamespaces: ["*"],
         cors: { allowedOrigins: [] },
         resyncMs: 15_000,
         statusPort: 8081,

@@ -111,3 +111,30 @@ describe("rules of access, compiled", () => {
     });
   });
 });
+
+describe("providers at private addresses", () => {
+  const inside = object("LLMProvider", "eu", {
+    type: "OpenAICompatible",
+    endpoint: "http://10.0.0.7:8000/v1",
+    allowPrivateEndpoint: true,
+    models: [{ name: "m" }],
+  });
+  const of = (compiled: Compiled) => compiled.verdicts.find((one) => one.kind === "LLMProvider");
+
+  it("are for the namespaces that the installation names", () => {
+    for (const permitted of [["*"], ["a"], ["b", "a"]]) {
+      const compiled = run([inside], null, { privateEndpointNamespaces: permitted });
+      assert.equal(of(compiled)?.live, "current");
+    }
+    const refused = run([inside], null, { privateEndpointNamespaces: ["b"] });
+    assert.deepEqual([of(refused)?.live, of(refused)?.accepted[0]?.reason], ["none", "PrivateEndpointNotPermitted"]);
+    assert.match(of(refused)?.accepted[0]?.message ?? "", /namespace a .* operator\.privateEndpointNamespaces/);
+  });
+
+  it("go at once when that is taken back, last good forms included", () => {
+    const before = run([inside], null, { privateEndpointNamespaces: ["a"] }).config;
+    const after = run([inside], before, { privateEndpointNamespaces: [] });
+    assert.deepEqual([of(after)?.live, after.config.providers], ["none", []]);
+    assert.equal(of(run([...providers], before, { privateEndpointNamespaces: [] }))?.live, "current");
+  });
+});
