@@ -123,7 +123,20 @@ const routing = z
       .default(["RateLimited", "Unavailable", "Timeout", "ServerError"])
       .meta({ listType: "set" })
       .describe("Failures that move a request to the next target, before the first byte reached the caller. Empty: never."),
-    slowAfter: timer.optional().describe("A first token later than this moves the request to the next target."),
+    leastLatency: z
+      .strictObject({
+        window: timer.default("5m").describe("Answers older than this don't count."),
+        samples: z.int().min(1).max(1000).default(100).describe("How many of the newest answers count."),
+        minimumSamples: z.int().min(1).max(1000).default(5).describe("A target with fewer comes first, so that it gets them."),
+      })
+      .meta({ cel: [{ rule: "self.minimumSamples <= self.samples", message: "minimumSamples must not be above samples" }] })
+      .prefault({})
+      .describe("What the strategy LeastLatency goes by: the median time to the first byte."),
+    slowAfter: timer
+      .optional()
+      .describe(
+        "A first token later than this moves the request to the next target; a target whose first tokens of the last minute are mostly later comes behind the others.",
+      ),
     affinity: z
       .strictObject({
         by: z.enum(["User", "ApiKey", "Header"]).describe("What tells callers apart."),

@@ -143,6 +143,11 @@ function configOf(
       targets,
       fallbackOn: routing.fallbackOn,
       slowAfterMs: routing.slowAfter === undefined ? null : durationMs(routing.slowAfter),
+      leastLatency: {
+        windowMs: durationMs(routing.leastLatency.window),
+        samples: routing.leastLatency.samples,
+        minimumSamples: routing.leastLatency.minimumSamples,
+      },
       affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
       canary,

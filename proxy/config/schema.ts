@@ -158,6 +158,10 @@ export const cacheConfig = z.object({
 });
 export type CacheConfig = z.output<typeof cacheConfig>;
 
+/** What the strategy LeastLatency goes by. */
+export const leastLatencyConfig = z.object({ windowMs: millis, samples: z.int().min(1), minimumSamples: z.int().min(1) });
+export type LeastLatencyConfig = z.output<typeof leastLatencyConfig>;
+
 export const routeConfig = z.object({
   id,
   /** "" stands for /v1. */
@@ -177,6 +181,7 @@ export const routeConfig = z.object({
     targets: z.array(targetConfig),
     fallbackOn: z.array(failureClass),
     slowAfterMs: millis.nullable(),
+    leastLatency: leastLatencyConfig.default({ windowMs: 300_000, samples: 100, minimumSamples: 5 }),
     affinity: z.object({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().nullable() }).nullable(),
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),

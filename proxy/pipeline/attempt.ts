@@ -118,6 +118,11 @@ export class Attempt implements UpstreamHandler {
     if ((this.#phase as Phase) === "over") this.#call.abort();
   }
 
+  /** Of the provider's answer; empty where none came. */
+  get headers(): ResponseHeaders {
+    return this.#headers;
+  }
+
   head(status: number, headers: ResponseHeaders): void {
     this.#status = status;
     this.#headers = headers;

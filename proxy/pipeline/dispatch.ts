@@ -4,6 +4,7 @@ import type { FailureClass } from "../config/schema.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
+import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -165,6 +166,7 @@ class Dispatch {
         outcome: tried.error?.class ?? "ok",
         durationMs,
       });
+      this.#noteFirstToken(target, tried, durationMs);
       if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
       if (!renewed && this.#renew(target, tried)) {
         renewed = true;
@@ -174,6 +176,22 @@ class Dispatch {
       if ("done" in next) return next;
       permit = next;
     }
+  }
+
+  /** How late first tokens are, and whether the rate limit is used up, decides what comes first next time. Without others there is nothing to choose. */
+  get #choice(): boolean {
+    return this.#request.targets.length > 1;
+  }
+
+  #noteFirstToken(target: ResolvedTarget, { result, error }: Tried, durationMs: number): void {
+    if (!this.#choice || !this.#request.shaped.received.stream) return;
+    if (result.kind === "streamed" || result.kind === "broken") this.#with.routing.firstToken(target, result.firstByteMs);
+    else if (error?.class === "Timeout") this.#with.routing.firstToken(target, durationMs);
+  }
+
+  #noteLimits(target: ResolvedTarget, headers: ResponseHeaders): void {
+    const waitMs = this.#choice ? exhaustedForMs(headers, this.#with.nowMs()) : null;
+    if (waitMs !== null) this.#with.routing.spare(target, waitMs);
   }
 
   /** A permit for one more attempt at the same target, or how it ended there. */
@@ -270,7 +288,9 @@ class Dispatch {
       this.#with.nowMs,
     );
     attempt.begin((handler) => this.#with.upstreams.send(target.entry.address, outgoing, handler));
-    return this.#judge(target, prepared, await attempt.result);
+    const result = await attempt.result;
+    this.#noteLimits(target, attempt.headers);
+    return this.#judge(target, prepared, result);
   }
 
   async #authorize(target: ResolvedTarget, outgoing: Outgoing): Promise<Outgoing | Extract<AttemptResult, { kind: "failed" }>> {

@@ -4,6 +4,7 @@ import type { JsonObject, ProviderError, ProviderErrorClass, StreamEvent } from 
 import type { FailureCode } from "../failure.ts";
 import { SseDecoder, type SseFrame, SseOverflowError } from "../wire/sse.ts";
 import type { ChatStreamDecoder, ErrorReply } from "./provider.ts";
+import { exhaustedForMs } from "./rate-limits.ts";
 
 type Classified = { class: ProviderErrorClass; code: FailureCode };
 
@@ -35,6 +36,15 @@ export function retryAfterMs(reply: ErrorReply): number | null {
   return Number.isNaN(date) ? null : Math.max(0, date - reply.nowMs);
 }
 
+/** A second at least: whoever says 429 wants a pause. */
+const leastPauseMs = 1_000;
+
+/** Where a 429 has no Retry-After, its rate-limit headers may tell. */
+function limitWaitMs(reply: ErrorReply): number | null {
+  const waitMs = exhaustedForMs(reply.headers, reply.nowMs);
+  return waitMs === null ? null : Math.max(leastPauseMs, waitMs);
+}
+
 export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
@@ -54,7 +64,7 @@ export function providerError(
     code: found.code ?? fallback.code,
     message: theirs || ownWords(kind, reply.status),
     param: found.param ?? null,
-    retryAfterMs: found.retryAfterMs ?? retryAfterMs(reply),
+    retryAfterMs: found.retryAfterMs ?? retryAfterMs(reply) ?? (kind === "RateLimited" ? limitWaitMs(reply) : null),
     upstreamStatus: reply.status,
   };
 }

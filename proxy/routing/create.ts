@@ -65,7 +65,7 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
       case "Weighted":
         return weighted(targets, clock.random);
       case "LeastLatency":
-        return leastLatency(targets, (target) => healthOf(target).model.medianMs(clock.nowMs()));
+        return leastLatency(targets, (target) => healthOf(target).model.medianMs(routing.leastLatency, clock.nowMs()));
       case "LeastCost":
         return leastCost(targets, request.promptTokens(), request.outputTokens());
       default:
@@ -79,6 +79,17 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
     // A check that fails puts a target last, but forbids nothing: the check itself may be what is wrong.
     if (checked(target.config.provider)?.healthy === false) return false;
     return model.heldUntilMs <= nowMs && model.state(target.entry.account.config, nowMs) !== "open";
+  };
+
+  /**
+   * 0: as good as any. 1: slower than the policy likes, or with its rate limit used up, so others come first. 2: can't be
+   * called now, and is still asked when nothing else is left and its time has come.
+   */
+  const rankOf = (target: ResolvedTarget, slowAfterMs: number | null): 0 | 1 | 2 => {
+    if (!usable(target)) return 2;
+    const { model } = healthOf(target);
+    const nowMs = clock.nowMs();
+    return model.sparedUntilMs > nowMs || (slowAfterMs !== null && model.slowerThan(slowAfterMs, nowMs)) ? 1 : 0;
   };
 
   const permit = (target: ResolvedTarget, tokens: number): Permit => {
@@ -119,10 +130,10 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
     plan(request) {
       let order = wanted(request);
       if (request.preferred !== null) order = prefer(order, request.preferred);
-      // What can't be called now comes last: it is still asked when nothing else is left and its time has come.
       if (order.length < 2) return order;
-      const now = order.filter(usable);
-      return now.length === order.length ? order : [...now, ...order.filter((target) => !now.includes(target))];
+      const ranks = order.map((target) => rankOf(target, request.route.config.routing.slowAfterMs));
+      if (ranks.every((rank) => rank === ranks[0])) return order;
+      return [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
     },
     acquire(target, tokens) {
       const { provider, model } = healthOf(target);
@@ -142,6 +153,8 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
       });
       return { ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)), rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited) };
     },
+    firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
+    spare: (target, ms) => healthOf(target).model.spare(clock.nowMs() + Math.min(longestWaitMs, ms)),
     heldMs: (target) => Math.max(0, healthOf(target).model.heldUntilMs - clock.nowMs()),
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
     keep(ids) {

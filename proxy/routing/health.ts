@@ -1,11 +1,14 @@
 /** What this process knows of a provider and of each of its models: breaker, hold-back, latency, quota, retry budget. */
-import type { FailureClass, ProviderConfig } from "../config/schema.ts";
+import type { FailureClass, LeastLatencyConfig, ProviderConfig } from "../config/schema.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 
-const latencyWindowMs = 300_000;
-const latencySamples = 100;
+/** As many as any policy may ask for. */
+const latencySamples = 1_000;
 const leastSamples = 5;
+/** First tokens of this time say whether a target is slow now; later they are forgotten, and it is tried again. */
+const slowWindowMs = 60_000;
+const slowSamples = 20;
 const quotaWindowMs = 60_000;
 const retryWindowMs = 10_000;
 /** Retries may be this share of the requests, and this many a second at least (in tens of seconds). */
@@ -19,13 +22,34 @@ const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "
 
 export class ModelHealth {
   readonly breaker = new Breaker();
-  readonly latency = new LatencySamples(latencyWindowMs, latencySamples);
+  readonly latency = new LatencySamples(latencySamples);
+  readonly #firstTokens = new LatencySamples(slowSamples);
   #heldUntilMs = 0;
+  #sparedUntilMs = 0;
   #holdBackMs = firstHoldBackMs;
 
   /** Epoch milliseconds until which the provider asked us to keep off. */
   get heldUntilMs(): number {
     return this.#heldUntilMs;
+  }
+
+  /** Epoch milliseconds until which others come first, because its limit is used up. */
+  get sparedUntilMs(): number {
+    return this.#sparedUntilMs;
+  }
+
+  spare(untilMs: number): void {
+    this.#sparedUntilMs = Math.max(this.#sparedUntilMs, untilMs);
+  }
+
+  /** Half of the first tokens of the last minute came later than this. */
+  slowerThan(ms: number, nowMs: number): boolean {
+    return (this.#firstTokens.median(leastSamples, nowMs, slowWindowMs, slowSamples) ?? 0) > ms;
+  }
+
+  /** Of a stream whose first token came, or was waited for, so long. */
+  sawFirstToken(ms: number, nowMs: number): void {
+    this.#firstTokens.add(ms, nowMs);
   }
 
   succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number): void {
@@ -47,8 +71,9 @@ export class ModelHealth {
     return this.breaker.state(config.circuitBreaker, nowMs);
   }
 
-  medianMs(nowMs: number): number | null {
-    return this.latency.median(leastSamples, nowMs);
+  /** Of the time to the first byte; null with too few samples. */
+  medianMs({ windowMs, samples, minimumSamples }: LeastLatencyConfig, nowMs: number): number | null {
+    return this.latency.median(minimumSamples, nowMs, windowMs, samples);
   }
 }
 

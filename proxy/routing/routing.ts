@@ -39,6 +39,10 @@ export interface Routing {
   wait(targets: readonly ResolvedTarget[]): { ms: number; rateLimited: boolean };
   /** How long a target is still to be left alone because it asked for that, in milliseconds. */
   heldMs(target: ResolvedTarget): number;
+  /** The first token of a stream came, or was waited for, so long. */
+  firstToken(target: ResolvedTarget, ms: number): void;
+  /** The provider says that its limit is used up: others come first for so many milliseconds, but nothing is refused. */
+  spare(target: ResolvedTarget, ms: number): void;
   /** Whether one more attempt beyond the first keeps within the retry budget. */
   mayRetry(target: ResolvedTarget): boolean;
 }

@@ -31,31 +31,30 @@ export class SlidingCount {
   }
 }
 
-/** The newest samples of a latency, and their middle. */
+/** The newest samples of a latency, in a ring, and their middle. */
 export class LatencySamples {
-  readonly #ms: Float64Array;
-  readonly #atMs: Float64Array;
-  readonly #windowMs: number;
-  #count = 0;
+  readonly #samples: { atMs: number; ms: number }[] = [];
+  readonly #most: number;
   #next = 0;
 
-  constructor(windowMs: number, most: number) {
-    this.#windowMs = windowMs;
-    this.#ms = new Float64Array(most);
-    this.#atMs = new Float64Array(most);
+  constructor(most: number) {
+    this.#most = most;
   }
 
   add(ms: number, nowMs: number): void {
-    this.#ms[this.#next] = ms;
-    this.#atMs[this.#next] = nowMs;
-    this.#next = (this.#next + 1) % this.#ms.length;
-    this.#count = Math.min(this.#count + 1, this.#ms.length);
+    this.#samples[this.#next] = { atMs: nowMs, ms };
+    this.#next = (this.#next + 1) % this.#most;
   }
 
-  /** The median in milliseconds; null with fewer than `least` samples in the window. */
-  median(least: number, nowMs: number): number | null {
-    const fresh = this.#ms.subarray(0, this.#count).filter((_, at) => nowMs - (this.#atMs[at] ?? 0) <= this.#windowMs);
+  /** The median in milliseconds of the newest `most` within `windowMs`; null where these are fewer than `least`. */
+  median(least: number, nowMs: number, windowMs: number, most: number): number | null {
+    const fresh: number[] = [];
+    for (let back = 1; back <= this.#samples.length && fresh.length < most; back++) {
+      const sample = this.#samples[(this.#next - back + this.#most) % this.#most];
+      if (sample === undefined || nowMs - sample.atMs > windowMs) break;
+      fresh.push(sample.ms);
+    }
     if (fresh.length < least) return null;
-    return fresh.sort()[Math.floor(fresh.length / 2)] ?? null;
+    return fresh.sort((a, b) => a - b)[Math.floor(fresh.length / 2)] ?? null;
   }
 }

@@ -31,6 +31,11 @@ const oneCriterion = (field: string): RegExp => new RegExp(`spec\\.routing\\.can
 
 /** Every rule of the schemas is in here: a test counts them. */
 export const ruleRefusals: Record<string, Refusal> = {
+  "more samples at least than there are": same(
+    "RoutingPolicy",
+    routing({ leastLatency: { samples: 5, minimumSamples: 6 } }),
+    /spec\.routing\.leastLatency: .*minimumSamples must not be above samples/,
+  ),
   "a canary that nothing is asked of": same("RoutingPolicy", routing({ canary: { ...tried, succeedWhen: {} } }), oneCriterion("succeedWhen")),
   "a canary's roll-back without a reason": same("RoutingPolicy", routing({ canary: { ...tried, rollBackWhen: {} } }), oneCriterion("rollBackWhen")),
   "an endpoint of another scheme": same("LLMProvider", provider({ endpoint: "ftp://llm.example.com" }), badUrl),
@@ -349,6 +354,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
         ],
         fallbackOn: ["RateLimited", "Unavailable", "Timeout"],
         slowAfter: "3s",
+        leastLatency: { window: "1m", samples: 50, minimumSamples: 3 },
         affinity: { by: "Header", header: "x-session" },
         rules: [
           { when: { tags: ["batch-processing"], headers: [{ name: "x-tier", value: "gold" }] }, use: ["on-premises", "openai"] },

@@ -144,6 +144,20 @@ describe("with a second target", () => {
     assert.equal(reply.headers.get("x-sluice-attempts"), "2");
   });
 
+  it("moves on before it is refused, when a provider's headers say that its limit is used up", async () => {
+    first.answer((request, response) => {
+      for (const [name, value] of Object.entries({ limit: "2", remaining: "0", reset: "1m0s" })) response.setHeader(`x-ratelimit-${name}-requests`, value);
+      return openai(request, response);
+    });
+    const used = [];
+    for (const stream of [false, true, false]) {
+      const reply = await post({ model: "gpt-4o", stream });
+      await reply.arrayBuffer();
+      used.push(reply.headers.get("x-provider-used"));
+    }
+    assert.deepEqual(used, ["first", "second", "second"]);
+  });
+
   it("takes the caller's wish for a provider", async () => {
     const reply = await post({ model: "gpt-4o" }, { "x-prefer-provider": "second" });
     await reply.arrayBuffer();

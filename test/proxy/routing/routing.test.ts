@@ -31,6 +31,8 @@ interface RequestSpec {
   strategy?: RouteConfig["routing"]["strategy"];
   rules?: { when: Partial<RuleConfig["when"]>; use: string[] }[];
   affinity?: RouteConfig["routing"]["affinity"];
+  slowAfterMs?: number;
+  leastLatency?: Partial<RouteConfig["routing"]["leastLatency"]>;
   preferred?: string;
   user?: string;
   tags?: string[];
@@ -55,7 +57,16 @@ function request(targets: ResolvedTarget[], spec: RequestSpec = {}): PlanRequest
   const rules = (spec.rules ?? []).map((rule) => ({ ...rule, when: { ...anything, ...rule.when } }));
   return {
     route: {
-      config: { id: "a/r", routing: { strategy: spec.strategy ?? "Priority", rules, affinity: spec.affinity ?? null } },
+      config: {
+        id: "a/r",
+        routing: {
+          strategy: spec.strategy ?? "Priority",
+          rules,
+          affinity: spec.affinity ?? null,
+          slowAfterMs: spec.slowAfterMs ?? null,
+          leastLatency: { windowMs: 300_000, samples: 100, minimumSamples: 5, ...spec.leastLatency },
+        },
+      },
     } as unknown as PlanRequest["route"],
     targets,
     identity: {
@@ -158,6 +169,48 @@ describe("the order of targets", () => {
     assert.equal(names(one.plan(request(three, { strategy: "LeastLatency" })))[0], "z");
     sample(z, 200);
     assert.deepEqual(names(one.plan(request(three, { strategy: "LeastLatency" }))), ["y", "z", "x"]);
+  });
+
+  it("goes by as many samples, of as late, as the policy says", () => {
+    const { routing: one, clock } = routing();
+    const [x, y] = three as [ResolvedTarget, ResolvedTarget];
+    const sample = (of: ResolvedTarget, ms: number): void => one.acquire(of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
+    const first = (leastLatency: RequestSpec["leastLatency"]) =>
+      names(one.plan(request([x, y], { strategy: "LeastLatency", leastLatency: leastLatency ?? {} })))[0];
+    for (const ms of [900, 900, 900, 10]) sample(x, ms);
+    for (let at = 0; at < 4; at++) sample(y, 100);
+    assert.equal(first({ minimumSamples: 1, samples: 4 }), "y");
+    assert.equal(first({ minimumSamples: 1, samples: 1 }), "x");
+    clock.now += 2_000;
+    sample(y, 5);
+    assert.equal(first({ minimumSamples: 1, samples: 1, windowMs: 1_000 }), "x", "what nothing fresh is known of is tried");
+  });
+
+  it("puts a target whose first tokens are late behind the others, until that is forgotten", () => {
+    const { routing: one, clock } = routing();
+    const [x, y] = [target("x"), target("y")];
+    const order = (slowAfterMs?: number) => names(one.plan(request([x, y], slowAfterMs === undefined ? {} : { slowAfterMs })));
+    for (const ms of [3_000, 3_000, 200, 3_000]) one.firstToken(x, ms);
+    assert.deepEqual(order(2_000), ["x", "y"], "too few to tell");
+    one.firstToken(x, 200);
+    assert.deepEqual(order(2_000), ["y", "x"]);
+    assert.deepEqual(order(4_000), ["x", "y"], "not slow for a policy that can wait");
+    assert.deepEqual(order(), ["x", "y"]);
+    for (let at = 0; at < 5; at++) one.firstToken(y, 9_000);
+    assert.deepEqual(order(2_000), ["x", "y"], "where all are slow the policy decides");
+    clock.now += 61_000;
+    for (let at = 0; at < 5; at++) one.firstToken(y, 9_000);
+    assert.deepEqual(order(2_000), ["x", "y"]);
+  });
+
+  it("puts a target whose rate limit is used up behind the others, and refuses nothing", () => {
+    const { routing: one, clock } = routing();
+    const [x, y] = [target("x"), target("y")];
+    one.spare(x, 500);
+    assert.deepEqual(names(one.plan(request([x, y]))), ["y", "x"]);
+    assert.ok(one.acquire(x, 1));
+    clock.now += 500;
+    assert.deepEqual(names(one.plan(request([x, y]))), ["x", "y"]);
   });
 
   it("keeps a caller on one target, and moves only the callers of one that goes", () => {
@@ -303,11 +356,13 @@ describe("windows", () => {
   });
 
   it("yield a median only from enough fresh samples", () => {
-    const samples = new LatencySamples(1000, 4);
+    const samples = new LatencySamples(4);
     for (const ms of [900, 10, 30, 20]) samples.add(ms, 0);
-    assert.equal(samples.median(5, 0), null);
-    assert.equal(samples.median(3, 0), 30);
+    assert.equal(samples.median(5, 0, 1000, 4), null);
+    assert.equal(samples.median(3, 0, 1000, 4), 30);
+    assert.equal(samples.median(1, 0, 1000, 1), 20, "the newest only");
     samples.add(5, 500);
-    assert.equal(samples.median(1, 1001), 5);
+    assert.equal(samples.median(4, 500, 1000, 4), 20, "the oldest made room");
+    assert.equal(samples.median(1, 1001, 1000, 4), 5);
   });
 });
