@@ -198,6 +198,8 @@ describe("the chart", { skip }, () => {
     ["a base URL that isn't one", ["baseURL=example.com"], /\/baseURL.*does not match pattern/],
     ["a grace period that cuts streams", ["proxy.terminationGracePeriodSeconds=20"], /terminationGracePeriodSeconds must be at least/],
     ["lease times with which two could lead", ["operator.lease.renewDeadlineMs=20000"], /retryMs must be less than renewDeadlineMs/],
+    ["a sidecar whose token lives too short", ["sidecar.tokenSeconds=60"], /\/sidecar\/tokenSeconds.*minimum/],
+    ["a sidecar where the API server can't put it in", ["sidecar.injection.enabled=true"], /needs MutatingAdmissionPolicy/],
     ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
   ];
   for (const [what, values, says] of nonsense) {
