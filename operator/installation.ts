@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import { parseNetwork } from "../proxy/config/networks.ts";
+import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
 import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
@@ -11,6 +12,18 @@ const origin = z
   .string()
   .regex(/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, "must be an origin without a path, such as https://chat.example.com");
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
+
+const roleName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be a role's name: letters, digits and ._@:/+-");
+const role = z.strictObject({
+  permissions: z.array(z.enum(permissions)).max(permissions.length),
+  models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
+});
+
+/** Sorted, so that equal settings give equal bytes. */
+function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): Record<string, RoleConfig> {
+  const own = Object.entries(given).map(([name, one]) => [name, { permissions: one.permissions.toSorted(), models: one.models?.toSorted() ?? null }] as const);
+  return { ...builtinRoles, ...Object.fromEntries(own) };
+}
 
 export const installation = z.strictObject({
   maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
@@ -30,12 +43,14 @@ export const installation = z.strictObject({
   identity,
   /** Web pages that may read answers. */
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),
+  /** Roles by name, beside those that are built in; one of the same name takes its place. */
+  roles: z.record(roleName, role).default({}),
 });
 export type Installation = z.output<typeof installation>;
 
 /** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
-export function renderedSettings({ maxBodyBytes, origins, identity, cors }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
-  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) }, cors };
+export function renderedSettings({ maxBodyBytes, origins, identity, cors, roles }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
+  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) }, cors, roles: renderedRoles(roles) };
 }
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;

@@ -48,6 +48,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
         sharingNamespaces: settings.sharingNamespaces,
         privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
+        knowsRoles: true,
       },
       previous: publisher.previous(),
       canaries: context.canaries.facts(objects),

@@ -4,8 +4,8 @@ import { randomBytes } from "node:crypto";
 import type { V1Secret } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
+import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
-import { mintKey } from "../keys/mint.ts";
 import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
 import type { SecretValues } from "./secrets.ts";
 

@@ -123,6 +123,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
         sharingNamespaces: settings.sharingNamespaces,
         privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
+        knowsRoles: true,
       },
       previous: await published(cluster, settings, notes),
       nowMs,

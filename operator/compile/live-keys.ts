@@ -2,7 +2,7 @@
 import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
 import { type CompiledKey, compileKey } from "./keys.ts";
 import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
-import type { Verdict } from "./verdict.ts";
+import type { Problem, Verdict } from "./verdict.ts";
 import type { CompileInput, WorldObject } from "./world.ts";
 
 const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
@@ -25,19 +25,30 @@ function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void 
   });
 }
 
+/** null as well where nobody says which roles there are. */
+function unknownRole({ spec }: Parsed<"ApiKey">, { settings }: CompileInput): Problem | null {
+  const roles = settings.proxy.roles;
+  if (settings.knowsRoles !== true || roles === undefined || Object.hasOwn(roles, spec.role)) return null;
+  const message = `this installation has no role ${spec.role}, so that calls with this key are refused; its roles are: ${Object.keys(roles).sort().join(", ")}`;
+  return problem("RoleNotFound", message, ["spec", "role"]);
+}
+
 function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): CompiledKey {
   const compiled = compileKey(object, input.world);
   verdict.accepted = compiled.accepted;
   verdict.resolvedRefs = compiled.resolvedRefs;
+  const unknown = unknownRole(object, input);
+  if (unknown !== null) verdict.resolvedRefs.push(unknown);
   const { record } = compiled;
   const owner = record === null ? undefined : keys.owners.get(record.digest);
   if (owner !== undefined)
     verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
-  if (record === null || [...verdict.accepted, ...verdict.resolvedRefs].some(isError)) return compiled;
+  // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
+  if (record === null || [...verdict.accepted, ...compiled.resolvedRefs.filter((one) => one !== unknown)].some(isError)) return compiled;
   if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
   keys.owners.set(record.digest, object.id);
   keys.live.set(object.id, record);
-  verdict.live = "current";
+  verdict.live = unknown === null ? "current" : "partial";
   return compiled;
 }
 

@@ -21,6 +21,7 @@ export const problemReasons = [
   "PrivateEndpointNotPermitted",
   "UnreachableRule",
   "DuplicateKey",
+  "RoleNotFound",
 ] as const;
 export type ProblemReason = (typeof problemReasons)[number];
 

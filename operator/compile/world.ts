@@ -50,6 +50,8 @@ export interface CompileSettings {
   privateEndpointNamespaces?: readonly string[];
   /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */
   knowsCountries?: boolean;
+  /** `proxy.roles` are all that there are; absent where nobody can say. */
+  knowsRoles?: boolean;
 }
 
 export interface CompileInput {

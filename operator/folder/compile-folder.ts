@@ -53,7 +53,7 @@ export async function compileFolder(
       settings: {
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",
-        ...(installed ? { knowsCountries: knowsCountries(installed), privateEndpointNamespaces: installed.privateEndpointNamespaces } : {}),
+        ...(installed ? { knowsCountries: knowsCountries(installed), knowsRoles: true, privateEndpointNamespaces: installed.privateEndpointNamespaces } : {}),
       },
       previous,
       nowMs,

@@ -15,6 +15,7 @@
  */
 import { z } from "zod";
 import { identitySettings } from "./identity.ts";
+import { builtinRoles, roleConfig } from "./roles.ts";
 
 /** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
 export const schemaVersion = 1;
@@ -244,6 +245,7 @@ export const settings = z.object({
   identity: identitySettings.prefault({}),
   /** Origins of web pages that may read answers. */
   cors: z.object({ allowedOrigins: z.array(z.string()).default([]) }).prefault({}),
+  roles: z.record(z.string(), roleConfig).default({ ...builtinRoles }),
 });
 /** As given: what has a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;

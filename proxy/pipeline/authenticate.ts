@@ -1,5 +1,6 @@
 /** Stage: who calls. A key in `Authorization: Bearer`, `x-api-key` or `api-key`, whichever SDK is used. */
 import type { IncomingHttpHeaders } from "node:http";
+import { mistypedKey } from "../config/key-form.ts";
 import type { KeyRecord } from "../config/schema.ts";
 import { type Failure, failure } from "../failure.ts";
 import { clientTokenPrefix } from "../identity/client-tokens.ts";
@@ -44,6 +45,7 @@ const anonymous = (reason: Failure): AnonymousIdentity => ({ anonymous: true, fa
 
 const missing = failure("missing_api_key", "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.");
 const invalid = failure("invalid_api_key", "The API key is not known here. Check it for typing errors, or ask for a new one.");
+const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
 const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
 const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
 
@@ -54,6 +56,7 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
   if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };
+  if (found === null && mistypedKey(clear)) return anonymous(malformed);
   return identify(found, nowMs);
 }
 

@@ -209,7 +209,7 @@ class Explainer {
     this.#out.routes = routeReports(this.#snapshot, path, received.model, identity, chosen);
     if (isFailure(routed)) return routed;
     this.#out.route = routed.route.config.id;
-    const refused = denied(routed.route, routed.model, identity);
+    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;

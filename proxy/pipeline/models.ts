@@ -2,7 +2,7 @@
 
 import type { Circumstances } from "../access/rules.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { PathEntry } from "../snapshot/snapshot.ts";
+import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import type { Identity } from "./authenticate.ts";
 import { outOfPlace } from "./circumstances.ts";
 import { denied, modelNames, offeredTo } from "./route.ts";
@@ -14,17 +14,17 @@ interface ModelEntry {
   owned_by: string;
 }
 
-function callable(path: PathEntry, identity: Identity, call: Circumstances): ModelEntry[] {
+function callable(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"]): ModelEntry[] {
   const names = new Set<string>();
   for (const route of path.routes) {
     if (!offeredTo(route, identity) || outOfPlace(route, call) !== null) continue;
-    for (const name of modelNames(route)) if (denied(route, name, identity) === null) names.add(name);
+    for (const name of modelNames(route)) if (denied(route, name, identity, roles) === null) names.add(name);
   }
   return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
 }
 
-export function listModels(path: PathEntry, identity: Identity, call: Circumstances, id: string | null): object | Failure {
-  const data = callable(path, identity, call);
+export function listModels(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"], id: string | null): object | Failure {
+  const data = callable(path, identity, call, roles);
   if (id === null) return { object: "list", data };
   return data.find((one) => one.id === id) ?? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" });
 }

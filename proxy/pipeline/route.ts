@@ -1,8 +1,10 @@
 /** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
+import type { Permission } from "../config/roles.ts";
+import type { KeyRecord } from "../config/schema.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderModel } from "../providers/provider.ts";
-import type { PathEntry, ProviderEntry, Route, RouteTarget } from "../snapshot/snapshot.ts";
-import type { Identity } from "./authenticate.ts";
+import type { PathEntry, ProviderEntry, Role, Route, RouteTarget } from "../snapshot/snapshot.ts";
+import type { Identity, KeyIdentity } from "./authenticate.ts";
 
 export interface Routed {
   route: Route;
@@ -46,13 +48,28 @@ export function route(path: PathEntry, model: string | null, identity: Identity)
   return only && supplied !== undefined ? { route: only, model: supplied } : noModel;
 }
 
+/** Why this caller may not do what takes a permission; null where it may. */
+export function lacks(identity: KeyIdentity, permission: Permission, roles: ReadonlyMap<string, Role>): Failure | null {
+  const role = roles.get(identity.key.role);
+  if (role === undefined)
+    return failure("unknown_role", `The role ${JSON.stringify(identity.key.role)} of this API key is not defined here. Ask the platform team to define it.`);
+  if (role.permissions.has(permission)) return null;
+  return failure("permission_denied", `The role ${JSON.stringify(identity.key.role)} of this API key lacks the permission ${permission}.`);
+}
+
+/** The key names the models that it may call, and so may its role. */
+function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: string | null): Failure | null {
+  const allowed = (key.models === null || (model !== null && key.models.includes(model))) && (ofRole === null || (model !== null && ofRole.has(model)));
+  if (allowed) return null;
+  return failure("model_not_allowed", "This API key is not allowed to use this model. GET /v1/models lists what it may use.", { param: "model" });
+}
+
 /** Why this caller may not use the route for this model; null where it may. */
-export function denied(route: Route, model: string | null, identity: Identity): Failure | null {
+export function denied(route: Route, model: string | null, identity: Identity, roles: ReadonlyMap<string, Role>): Failure | null {
   if (identity.anonymous) return route.config.access.anonymous ? null : identity.failure;
   const key = identity.key;
-  if (key.models !== null && (model === null || !key.models.includes(model))) {
-    return failure("model_not_allowed", "This API key is not allowed to use this model. GET /v1/models lists what it may use.", { param: "model" });
-  }
+  const refused = lacks(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
+  if (refused !== null) return refused;
   if (route.roles && !route.roles.has(key.role)) return failure("access_denied", "The role of this API key may not use this model.");
   if (route.teams && !(key.team !== null && route.teams.has(key.team))) return failure("access_denied", "The team of this API key may not use this model.");
   const tags = route.tags;

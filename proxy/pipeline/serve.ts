@@ -143,7 +143,7 @@ class Call {
     this.record.route = routed.route.config.id;
     this.record.stream = received.stream;
     this.record.statistics = routed.route.config.logging.statistics;
-    const refused = denied(routed.route, routed.model, identity) ?? barred(routed.route, call);
+    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
@@ -185,7 +185,7 @@ class Call {
   }
 
   #models(addressed: Addressed, identity: Identity, call: Circumstances, id: string | null): Failure | null {
-    return this.#answer(listModels(addressed.path, identity, call, id));
+    return this.#answer(listModels(addressed.path, identity, call, this.#snapshot.roles, id));
   }
 
   #answer(found: object | Failure): Failure | null {

@@ -4,6 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
+import type { Permission } from "../config/roles.ts";
 import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
@@ -50,9 +51,16 @@ export interface PathEntry {
   readonly anonymous: boolean;
 }
 
+/** What the holder of a key may do. */
+export interface Role {
+  readonly permissions: ReadonlySet<Permission>;
+  readonly models: ReadonlySet<string> | null;
+}
+
 export interface Snapshot {
   readonly revision: string;
   readonly settings: Settings;
+  readonly roles: ReadonlyMap<string, Role>;
   /** Where calls come from. */
   readonly origins: Origins;
   readonly providers: ReadonlyMap<string, ProviderEntry>;
@@ -168,6 +176,9 @@ export function build(
   return {
     revision: manifest.revision,
     settings: config.settings,
+    roles: new Map(
+      Object.entries(config.settings.roles).map(([name, role]) => [name, { permissions: new Set(role.permissions), models: setOrNull(role.models) }]),
+    ),
     origins: new Origins(config.settings.origins),
     providers,
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),

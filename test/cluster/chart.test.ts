@@ -85,6 +85,7 @@ describe("the chart", { skip }, () => {
         identity: { issuers: [] },
         privateEndpointNamespaces: ["*"],
         cors: { allowedOrigins: [] },
+        roles: {},
         resyncMs: 15_000,
         statusPort: 8081,
         logLevel: "info",

@@ -29,8 +29,15 @@ export function mintKey(random: Uint8Array): string {
   return `slc_${body}${checksum(body)}`;
 }
 
+const form = /^slc_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
+
 /** Whether a text has the form of a key and its checksum is right. */
 export function wellFormedKey(text: string): boolean {
-  const body = /^slc_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/.exec(text);
+  const body = form.exec(text);
   return body !== null && checksum(body[1] ?? "") === body[2];
+}
+
+/** Whether a text was meant to be a key that Sluice made, and isn't one. */
+export function mistypedKey(text: string): boolean {
+  return form.test(text) && !wellFormedKey(text);
 }
