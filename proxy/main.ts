@@ -4,6 +4,8 @@ import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { memoryStore } from "./cache/memory.ts";
+import type { Quotas } from "./fleet/quotas.ts";
+import { type FleetState, startFleetState } from "./fleet/start.ts";
 import type { FetchJson } from "./identity/keys.ts";
 import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
 import type { Gateway } from "./pipeline/serve.ts";
@@ -21,6 +23,7 @@ import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
+import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { sendSmall } from "./wire/small.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
@@ -35,6 +38,8 @@ export interface RunningProxy {
   trafficUrl: string;
   statusUrl: string;
   current: Current;
+  /** Limits, budgets and the usage ledger. */
+  state: FleetState;
   /** Reads the config now instead of at the next sign of change. */
   refresh(): Promise<void>;
   /** Stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
@@ -54,7 +59,15 @@ function gatewayOf(
   settings: ProxySettings,
   log: Logger,
   recorders: readonly { record(call: CallRecord): void }[],
-  parts: { upstreams: Upstreams; routing: OwnedRouting; auth: AuthEnvironment; countries: Countries; tokens: TokenVerifier; cache: ResponseCache },
+  parts: {
+    upstreams: Upstreams;
+    routing: OwnedRouting;
+    auth: AuthEnvironment;
+    countries: Countries;
+    tokens: TokenVerifier;
+    cache: ResponseCache;
+    quotas: Quotas;
+  },
 ): Gateway {
   return {
     ...parts,
@@ -130,6 +143,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider));
   const cache = new ResponseCache(memoryStore(settings.cacheBytes, Date.now), Date.now);
   const metrics = createMetrics(routing, cache.store);
+  const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
+  stateMetrics(metrics.registry, fleet);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
   );
@@ -153,7 +168,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
-  const traffic = trafficServer(gatewayOf(settings, log, [metrics, canaries], { upstreams, routing, auth, countries, tokens, cache }), cell, metrics, state);
+  const { quotas } = fleet;
+  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas });
+  const traffic = trafficServer(gateway, cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing, canaries);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
@@ -162,12 +179,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     trafficUrl,
     statusUrl,
     current: cell,
+    state: fleet,
     refresh: () => cell.refresh(),
     close: () =>
       drain(traffic, status, state, settings.drainMs, async () => {
         cell.close();
         countries.close();
         checks.stop();
+        await fleet.close();
         await upstreams.close();
       }),
   };

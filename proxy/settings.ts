@@ -21,6 +21,10 @@ export const proxySettings = z.strictObject({
   cacheBytes: z.coerce.number().int().min(0).default(67_108_864),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
+  /** Store of limits, budgets and usage that all proxies share, such as redis://valkey:6379; "" for this process alone. */
+  stateUrl: z.string().default(""),
+  /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
+  stateFile: z.string().default(""),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
 });
@@ -37,6 +41,8 @@ const flags = {
   "poll-ms": "pollMs",
   "cache-bytes": "cacheBytes",
   "country-database": "countryDatabase",
+  "state-url": "stateUrl",
+  "state-file": "stateFile",
 } as const;
 
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
@@ -51,6 +57,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --poll-ms N          how often the folder is read (default 2000)
   --cache-bytes N      memory for cached answers (default 64 MiB)
   --country-database F file in MaxMind's format, for policies that ask for a country
+  --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
+  --state-file F       without a store: file that keeps what was spent over a restart
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 

@@ -1,6 +1,7 @@
 /** `ApiKey`: one caller's key, and who the caller is. The clear key is never part of the object. */
 import { z } from "zod";
 import { webOrigin } from "./access.ts";
+import { keyLimits } from "./limits.ts";
 import { duration, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
 
 export const apiKeySpec = z
@@ -10,6 +11,7 @@ export const apiKeySpec = z
     role: subject.default("developer").describe("Role of the caller, for access rules."),
     tags: z.array(subject).max(32).optional().meta({ listType: "set" }).describe("Labels for access rules, routing rules and budgets."),
     models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models that the key may call; absent: all that policies allow."),
+    limits: keyLimits.optional(),
     writeTo: z
       .strictObject({
         name: objectName.describe("Name of the Secret in this namespace."),

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { access } from "./access.ts";
 import { canary, canaryStatus } from "./canary.ts";
+import { policyLimits } from "./limits.ts";
 import { responseCache } from "./response-cache.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
@@ -171,6 +172,7 @@ export const routingPolicySpec = z
     access: access.prefault({}),
     request: request.optional(),
     routing,
+    limits: policyLimits.optional(),
     cache: responseCache.optional(),
     logging: logging.prefault({}),
   })

@@ -1,6 +1,7 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/schema.ts";
+import { keyLimits } from "./limits.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
@@ -47,6 +48,7 @@ export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
   } else if (fact === undefined) resolvedRefs.push(problem("SecretKeyNotFound", `Secret ${spec.writeTo.name} has no key ${spec.writeTo.key}`, path));
   else if (fact.unusable !== undefined)
     resolvedRefs.push(problem("SecretUnusable", `Secret ${spec.writeTo.name}, key ${spec.writeTo.key}: ${fact.unusable}`, path));
+  const limits = keyLimits(spec.limits, accepted);
   const record: KeyRecord | null =
     fact === undefined || fact.unusable !== undefined
       ? null
@@ -60,6 +62,7 @@ export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
           models: spec.models === undefined ? null : [...spec.models].sort(),
           expiresAtMs,
           revoked: spec.revoked,
+          ...limits,
           ...(spec.clientTokens
             ? { clientTokens: { origins: spec.clientTokens.origins?.toSorted() ?? null, maxLifeMs: durationMs(spec.clientTokens.maxLifetime) } }
             : {}),

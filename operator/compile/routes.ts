@@ -7,6 +7,7 @@ import { type CacheConfig, cacheKeyPart, type ProviderConfig, type RouteConfig, 
 import { compileAccess, notResident } from "./access.ts";
 import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
+import { compileLimits } from "./limits.ts";
 import { isError, own, type Parsed, problem } from "./outcome.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import type { Problem } from "./verdict.ts";
@@ -127,6 +128,7 @@ function configOf(
   targets: TargetConfig[],
   rules: RuleConfig[],
   canary: RouteConfig["routing"]["canary"],
+  limits: RouteConfig["limits"],
   world: World,
 ): RouteConfig {
   const { match, routing, request, allowedNamespaces, logging } = policy.spec;
@@ -153,6 +155,7 @@ function configOf(
       canary,
     },
     cache: cacheOf(policy.spec.cache),
+    limits,
     logging,
   };
 }
@@ -208,5 +211,6 @@ export function compileRoute(
   const rules = compileRules(spec, new Set(spec.routing.targets.map(targetName)), accepted);
   warnUnreachable(rules, spec.match.models ?? null, accepted);
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
-  return { config: configOf(policy, access, targets, rules, canary.config, world), canary: canary.plan, accepted, resolvedRefs, accessSettled };
+  const limits = compileLimits(spec.limits, accepted);
+  return { config: configOf(policy, access, targets, rules, canary.config, limits, world), canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

@@ -15,6 +15,7 @@
  */
 import { z } from "zod";
 import { identitySettings } from "./identity.ts";
+import { limitConfig } from "./limits.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
 
 /** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
@@ -188,6 +189,7 @@ export const routeConfig = z.object({
     canary: canaryConfig.nullable().default(null),
   }),
   cache: cacheConfig.nullable().default(null),
+  limits: z.array(limitConfig).default([]),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
 });
 export type RouteConfig = z.output<typeof routeConfig>;
@@ -222,6 +224,8 @@ export const keyRecord = z.object({
   models: names,
   expiresAtMs: z.int().nullable(),
   revoked: z.boolean(),
+  /** Absent: none of its own. */
+  limits: z.array(limitConfig).optional(),
   /** Absent: it makes no client tokens. */
   clientTokens: clientTokenRight.optional(),
 });

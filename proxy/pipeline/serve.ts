@@ -10,6 +10,7 @@
  *   authorise     401 403          whether the caller may, from there, now
  *   shape         400              defaults, overrides, prompts
  *   cached        504              answered without asking a provider
+ *   admit         403 429 503      rate limits and budgets; settled when the call is over
  *   dispatch      4xx 5xx          targets one after another, until one answers
  *   respond                        failures in the client's own format, in the stream where it has begun
  *   record                         metrics and log
@@ -28,6 +29,7 @@ import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
+import { type Admitted, type Admitter, admit } from "./admit.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
@@ -41,7 +43,7 @@ import { receive } from "./receive.ts";
 import { denied, noTarget, resolveTargets, route } from "./route.ts";
 import { requiredMember, type Shaped, shape } from "./shape.ts";
 
-export interface Gateway extends Dispatcher {
+export interface Gateway extends Dispatcher, Admitter {
   cache: ResponseCache;
   record(call: CallRecord): void;
   unexpected(cause: unknown, requestId: string): void;
@@ -75,6 +77,7 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     key: "",
     user: "",
     team: "",
+    role: "",
     status: 200,
     code: null,
     cause: null,
@@ -100,6 +103,7 @@ class Call {
   readonly #snapshot: Snapshot;
   readonly record: CallRecord;
   #surface: Addressed["surface"] = "openai";
+  #admitted: Admitted | null = null;
 
   constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
     this.#client = client;
@@ -119,6 +123,7 @@ class Call {
       this.#fail(failure("internal_error", "The gateway failed on this request. Report it with the request id."));
     } finally {
       this.record.durationMs = this.#gateway.nowMs() - this.record.startedMs;
+      this.#admitted?.settle(this.record);
       this.#gateway.record(this.record);
     }
   }
@@ -182,6 +187,7 @@ class Call {
     this.record.key = key.id;
     this.record.user = key.user;
     this.record.team = key.team ?? "";
+    this.record.role = key.role;
   }
 
   #models(addressed: Addressed, identity: Identity, call: Circumstances, id: string | null): Failure | null {
@@ -214,6 +220,10 @@ class Call {
         ? shaped.model
         : (target.config.models?.find((name) => name === shaped.model) ?? first.model.name);
     const planned = this.#gateway.routing.plan(planRequest(shaped, target, resolved, identity, (name) => this.#client.header(name)));
+    const call = { client: this.#client, surface: this.#surface, snapshot: this.#snapshot, model: this.record.model };
+    const admitted = await admit({ ...call, route: target, identity, shaped, targets: planned }, this.#gateway);
+    if (isFailure(admitted)) return admitted;
+    this.#admitted = admitted;
     const outcome = await dispatch(
       {
         client: this.#client,

@@ -33,6 +33,15 @@ export const requiredMember: Readonly<Record<WireFormat, string>> = {
   "anthropic.messages": "messages",
 };
 
+/** The member by which a format limits an answer's length. */
+export const capMember: Readonly<Record<WireFormat, string | null>> = {
+  "openai.chat": "max_completion_tokens",
+  "openai.completions": "max_tokens",
+  "openai.embeddings": null,
+  "openai.responses": "max_output_tokens",
+  "anthropic.messages": "max_tokens",
+};
+
 /** One limit by two names: a caller that gave either has given it. */
 const synonyms: Readonly<Record<string, string>> = { max_tokens: "max_completion_tokens", max_completion_tokens: "max_tokens" };
 

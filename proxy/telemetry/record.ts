@@ -24,6 +24,7 @@ export interface CallRecord {
   key: string;
   user: string;
   team: string;
+  role: string;
   status: number;
   code: FailureCode | null;
   /** Private words on a failure. */

@@ -136,7 +136,7 @@ export class ClientConnection {
 
   /** Headers of every answer, whatever comes of the call. */
   always(headers: Readonly<Record<string, string>>): void {
-    this.#always = headers;
+    this.#always = this.#always === null ? headers : { ...this.#always, ...headers };
   }
 
   head(status: number, headers: Record<string, string | number>): void {

@@ -71,6 +71,12 @@ export const ruleRefusals: Record<string, Refusal> = {
     /spec\.match\.pathPrefix: .*must not lie under \/v1/,
   ),
   "a cache that would mix models up": same("RoutingPolicy", policy({ cache: { key: ["Prompt"] } }), /spec\.cache\.key: .*key must have Model and Prompt/),
+  "a limit on nothing": same(
+    "RoutingPolicy",
+    policy({ limits: [{ per: "User" }] }),
+    /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
+  ),
+  "a key's limit on two things": same("ApiKey", apiKey({ limits: [{ requests: 1, tokens: 1 }] }), /spec\.limits\[0\]: .*set exactly one of requests/),
   "anonymous callers that need a role": same(
     "RoutingPolicy",
     policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, roles: ["developer"] } }),
@@ -370,6 +376,11 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
         },
       },
       cache: { ttl: "10m", maxEntries: 5, scope: "User", key: ["Model", "Prompt", "Seed"], when: { temperatureAtMost: "0.5", maxTokensBelow: 100 } },
+      limits: [
+        { per: "ApiKey", requests: 100, window: "1m", onStateLoss: "Deny" },
+        { per: "Team", tokens: 1_000_000, window: "1d" },
+        { per: "Model", concurrency: 8 },
+      ],
       logging: { statistics: false, payloads: true },
     },
   },
@@ -396,6 +407,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       role: "data-scientist",
       tags: ["internal", "batch"],
       models: ["gpt-4o"],
+      limits: [{ requests: 10, window: "1s" }],
       writeTo: { name: "alice-llm-key", key: "token" },
       clientTokens: { origins: ["https://chat.example.com", "http://localhost:5173"], maxLifetime: "1h" },
       expiresAfter: "90d12h",

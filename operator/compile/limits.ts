@@ -1,0 +1,43 @@
+/** Limits of policies and keys → LimitConfig. */
+import { durationMs } from "../../crds/quantity.ts";
+import type { ApiKeySpec } from "../../crds/types/api-key.ts";
+import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import type { LimitConfig } from "../../proxy/config/limits.ts";
+import { problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+
+type LimitSpec = NonNullable<RoutingPolicySpec["limits"]>[number] | NonNullable<ApiKeySpec["limits"]>[number];
+
+const shortestMs = 1_000;
+const longestMs = 31 * 86_400_000;
+
+function limitOf(spec: LimitSpec): LimitConfig {
+  const of = spec.requests !== undefined ? "Requests" : spec.tokens !== undefined ? "Tokens" : "Concurrency";
+  return {
+    per: "per" in spec ? spec.per : "ApiKey",
+    of,
+    amount: spec.requests ?? spec.tokens ?? spec.concurrency ?? 1,
+    windowMs: of === "Concurrency" ? 0 : durationMs(spec.window),
+    onStateLoss: spec.onStateLoss === "Deny" ? "deny" : "allow",
+  };
+}
+
+const identityOf = ({ per, of, windowMs }: LimitConfig): string => `${per} ${of} ${windowMs}`;
+
+/** `path` leads to the list. */
+export function compileLimits(specs: readonly LimitSpec[] | undefined, accepted: Problem[]): LimitConfig[] {
+  const limits = (specs ?? []).map(limitOf);
+  for (const [at, limit] of limits.entries()) {
+    const path = ["spec", "limits", at];
+    if (limit.of !== "Concurrency" && (limit.windowMs < shortestMs || limit.windowMs > longestMs))
+      accepted.push(problem("Invalid", "window must be at least 1s and at most 31d", [...path, "window"]));
+    if (limits.findIndex((other) => identityOf(other) === identityOf(limit)) < at)
+      accepted.push(problem("Invalid", `two limits are for the same ${limit.of.toLowerCase()} in the same window; keep the one that is meant`, path));
+  }
+  return limits.sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1));
+}
+
+/** A key's own, left out where it has none. */
+export function keyLimits(specs: ApiKeySpec["limits"], accepted: Problem[]): { limits?: LimitConfig[] } {
+  return specs === undefined ? {} : { limits: compileLimits(specs, accepted) };
+}

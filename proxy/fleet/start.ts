@@ -1,0 +1,58 @@
+/** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
+import { randomUUID } from "node:crypto";
+import type { CallRecord } from "../telemetry/record.ts";
+import { ledgerRow, UsageLedger } from "./ledger.ts";
+import { openStore, type StateSettings } from "./open.ts";
+import { Quotas } from "./quotas.ts";
+import type { FleetStore } from "./store.ts";
+
+/** How long a settled call waits for the store's ledger at most, in milliseconds. */
+const ledgerEveryMs = 1_000;
+/** Trouble is told this often at most, in milliseconds. */
+const troubleEveryMs = 10_000;
+
+export interface FleetState {
+  store: FleetStore;
+  quotas: Quotas;
+  ledger: UsageLedger;
+  record(call: CallRecord): void;
+  /** Gives back what is leased and sends what is not in the ledger yet. */
+  close(): Promise<void>;
+}
+
+/** Throws where the settings ask for a store that can't be made; one that can't be reached yet is no reason. */
+export function startFleetState(settings: StateSettings, onTrouble: (cause: unknown) => void): FleetState {
+  const store = openStore(settings, Date.now);
+  const holder = randomUUID();
+  let toldMs = 0;
+  const trouble = (cause: unknown): void => {
+    if (Date.now() - toldMs < troubleEveryMs) return;
+    toldMs = Date.now();
+    onTrouble(cause);
+  };
+  const clock = {
+    nowMs: Date.now,
+    after(ms: number, then: () => void) {
+      const timer = setTimeout(then, ms).unref();
+      return () => clearTimeout(timer);
+    },
+  };
+  const quotas = new Quotas(store, holder, clock, { onTrouble: trouble });
+  const ledger = new UsageLedger(store, holder, trouble);
+  const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
+  return {
+    store,
+    quotas,
+    ledger,
+    record(call) {
+      // Without a route there is nobody whose usage it could be.
+      if (call.route !== "") ledger.add(ledgerRow(call, { namespace: (call.key || call.route).split("/", 1)[0] ?? "", role: call.role }));
+    },
+    async close() {
+      clearInterval(timer);
+      await quotas.close();
+      await ledger.flush();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * Stage: whether the call fits in every rate limit and budget that it falls under, all of them or none. It reserves the
+ * most that the call can take, before any provider is asked, and settles what it took when it is over, whatever became
+ * of it. An answer from the cache takes nothing.
+ */
+import { type LimitReading, limitHeaders } from "../dialects/limit-headers.ts";
+import type { Failure } from "../failure.ts";
+import type { Quotas, Refused, Reservation } from "../fleet/quotas.ts";
+import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Addressed } from "./address.ts";
+import type { Identity } from "./authenticate.ts";
+import { type Due, limitDues } from "./limit-claims.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { Shaped } from "./shape.ts";
+import { expectedTokens } from "./worst-case.ts";
+
+export interface AdmitRequest {
+  client: ClientConnection;
+  surface: Addressed["surface"];
+  snapshot: Snapshot;
+  route: Route;
+  identity: Identity;
+  shaped: Shaped;
+  /** Every one that the call may be sent to. */
+  targets: readonly ResolvedTarget[];
+  /** As the route knows it. */
+  model: string;
+}
+
+export interface Admitter {
+  quotas: Quotas;
+  nowMs(): number;
+  random(): number;
+}
+
+/** Leave to make the call. */
+export interface Admitted {
+  /** Once the call is over; only the first time counts. */
+  settle(record: CallRecord): void;
+}
+
+const free: Admitted = { settle: () => undefined };
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** Of the limit with the least left. */
+function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
+  let least: LimitReading | null = null;
+  for (const due of dues) {
+    if (due.shows !== what) continue;
+    const reading = quotas.reading(due.claim.counter);
+    if (least === null || reading.remaining / reading.limit < least.remaining / least.limit) least = reading;
+  }
+  return least;
+}
+
+function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation | Refused, { quotas, nowMs }: Admitter): Admitted | Failure {
+  const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
+  if (readings.requests !== null || readings.tokens !== null) request.client.always(limitHeaders(readings, request.surface, nowMs()));
+  if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Due).refuse(got);
+  return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
+}
+
+export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
+  const { route, identity, shaped, model } = request;
+  const dues = limitDues({ route, identity, model, tokens: once(() => expectedTokens(shaped)) });
+  if (dues.length === 0) return free;
+  // One order everywhere.
+  dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
+  const got = admitter.quotas.reserve(dues.map((due) => due.claim));
+  return got instanceof Promise ? got.then((one) => outcome(request, dues, one, admitter)) : outcome(request, dues, got, admitter);
+}

@@ -1,0 +1,107 @@
+/** Which rate limits a call falls under, and what it takes of each. */
+import type { LimitConfig } from "../config/limits.ts";
+import { type Failure, failure } from "../failure.ts";
+import type { Claim, Refused } from "../fleet/quotas.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { Identity } from "./authenticate.ts";
+
+/** A claim, how it is settled, and what a caller is told where it is refused. */
+export interface Due {
+  claim: Claim;
+  /** What the call really took, once it is over. */
+  actual(record: CallRecord): number;
+  refuse(refused: Refused): Failure;
+  /** Which headers tell of it. */
+  shows: "requests" | "tokens" | null;
+}
+
+export interface LimitSubject {
+  route: Route;
+  identity: Identity;
+  model: string;
+  /** Computed once where a limit asks. */
+  tokens(): number;
+}
+
+/** null: the limit does not apply. Callers without a key share one. */
+function subjectOf(per: LimitConfig["per"], { identity, model }: LimitSubject): string | null {
+  if (per === "Route") return "";
+  if (per === "Model") return model;
+  if (identity.anonymous) return "";
+  if (per === "Team") return identity.key.team;
+  if (per === "User") return identity.key.user;
+  return per === "Role" ? identity.key.role : identity.key.id;
+}
+
+const settled: Readonly<Record<LimitConfig["of"], (record: CallRecord) => number>> = {
+  Requests: () => 1,
+  Tokens: ({ usage }) => (usage === null ? 0 : usage.prompt + usage.completion),
+  Concurrency: () => 0,
+};
+
+const whose: Readonly<Record<LimitConfig["per"], string>> = {
+  ApiKey: "this API key",
+  User: "this user",
+  Role: "callers of this role",
+  Team: "this team",
+  Route: "this model's policy",
+  Model: "this model",
+};
+
+function span(ms: number): string {
+  for (const [unit, name] of [
+    [86_400_000, "day"],
+    [3_600_000, "hour"],
+    [60_000, "minute"],
+    [1_000, "second"],
+  ] as const) {
+    if (ms % unit === 0) return ms === unit ? name : `${ms / unit} ${name}s`;
+  }
+  return `${ms} ms`;
+}
+
+export function unavailable(what: string): Failure {
+  return failure("state_unavailable", `The gateway can't check ${what} right now, and may not go on without. Try again in a moment.`, { retryAfterMs: 1_000 });
+}
+
+function refusal(limit: LimitConfig, refused: Refused): Failure {
+  if (refused.why === "unavailable") return unavailable(`the rate limit of ${whose[limit.per]}`);
+  const retryAfterMs = Math.max(1_000, refused.retryAfterMs ?? 1_000);
+  if (limit.of === "Concurrency") {
+    return failure("rate_limit_exceeded", `At most ${limit.amount} calls of ${whose[limit.per]} may be under way at once. Try again when one has ended.`, {
+      retryAfterMs,
+    });
+  }
+  const what = limit.of === "Tokens" ? "tokens" : "requests";
+  const message = `Rate limit reached: ${limit.amount} ${what} per ${span(limit.windowMs)} for ${whose[limit.per]}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  return failure("rate_limit_exceeded", message, { retryAfterMs });
+}
+
+function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () => number): Due {
+  const { per, of, windowMs, amount, onStateLoss } = limit;
+  const key = `${of === "Concurrency" ? "h" : "w"}|${owner}|${per}.${of}.${windowMs}|${subject}`;
+  return {
+    claim: {
+      counter: { key, kind: of === "Concurrency" ? "held" : "window", limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss },
+      // A call larger than the limit could never be made; it takes all there is.
+      amount: of === "Tokens" ? Math.min(amount, tokens()) : 1,
+    },
+    actual: settled[of],
+    refuse: (refused) => refusal(limit, refused),
+    shows: of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null,
+  };
+}
+
+export function limitDues(call: LimitSubject): Due[] {
+  const dues: Due[] = [];
+  const { config } = call.route;
+  for (const limit of config.limits) {
+    const subject = subjectOf(limit.per, call);
+    if (subject !== null) dues.push(dueOf(limit, config.id, subject, call.tokens));
+  }
+  if (call.identity.anonymous) return dues;
+  const { key } = call.identity;
+  for (const limit of key.limits ?? []) dues.push(dueOf(limit, "key", key.id, call.tokens));
+  return dues;
+}

@@ -1,0 +1,96 @@
+/** The most that a call can use, from what is known before it is made. */
+import type { Buffer } from "node:buffer";
+import type { Price } from "../config/schema.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
+import { roughPromptTokens } from "./plan.ts";
+import type { ResolvedTarget } from "./route.ts";
+import { capMember, type Shaped } from "./shape.ts";
+
+/** Members by which the formats limit an answer's length. */
+const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
+/** Assumed where neither caller nor model says how long an answer can be, and then also asked for. */
+export const defaultOutputCap = 16_384;
+/** What is counted against a limit on tokens where the caller sets no cap: limits are set right by settling. */
+const ordinaryOutput = 1_024;
+/** An image or file that the request only points to: what the largest common tilings come to. */
+const linkedTokens = 4_000;
+const links = ["image_url", "input_image", "file_id", "file_url", '"url"', "file_uri"] as const;
+
+function wholeNumber(value: unknown): number | null {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
+}
+
+/** The caller's or the policy's cap on one answer; null where there is none. */
+export function askedCap({ edits, received }: Shaped): number | null {
+  let cap: number | null = null;
+  for (const name of capMembers) {
+    const value = wholeNumber(name in edits ? edits[name] : received.json[name]);
+    if (value !== null) cap = Math.max(cap ?? 0, value);
+  }
+  return cap;
+}
+
+function answers({ edits, received }: Shaped): number {
+  const members = { n: edits["n"] ?? received.json["n"], best_of: edits["best_of"] ?? received.json["best_of"] };
+  const prompts = received.json["prompt"];
+  const times = Array.isArray(prompts) && typeof prompts[0] !== "number" ? Math.max(1, prompts.length) : 1;
+  return times * Math.max(1, wholeNumber(members.n) ?? 1, wholeNumber(members.best_of) ?? 1);
+}
+
+/** About how many tokens a call will count for, for limits on tokens. */
+export function expectedTokens(shaped: Shaped): number {
+  const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
+  if (shaped.format === "openai.embeddings") return prompt;
+  return prompt + (askedCap(shaped) ?? ordinaryOutput) * answers(shaped);
+}
+
+function occurrences(bytes: Buffer, word: string): number {
+  let count = 0;
+  for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + word.length)) count++;
+  return count;
+}
+
+/** No tokenizer makes more than one token of a byte; what is only linked is counted apart. */
+function promptBound(shaped: Shaped): number {
+  const { bytes } = shaped.received;
+  const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
+  return bytes.length + added + links.reduce((sum, word) => sum + linkedTokens * occurrences(bytes, word), 0);
+}
+
+/** Tokens as they would be charged most dearly. */
+function dearest(prompt: number, completion: number, price: Price): number {
+  const tiers = [price, ...price.tiers];
+  const written = tiers.some((one) => one.cacheWrite > one.input);
+  const reasoned = tiers.some((one) => one.reasoning > one.output);
+  const usage = { prompt, cachedPrompt: 0, cacheWrite: written ? prompt : 0, completion, reasoning: reasoned ? completion : 0, estimated: true };
+  return costNanoUsd(usage, price) ?? 0;
+}
+
+export interface WorstCost {
+  /** nano-USD at the dearest of the targets. */
+  nanoUsd: number;
+  /** A cap that has to be sent along, since nothing else limits the answer; null where something does. */
+  cap: number | null;
+}
+
+/** null where one of the targets has no price. */
+export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): WorstCost | null {
+  const prompt = promptBound(shaped);
+  const asked = shaped.format === "openai.embeddings" ? 0 : askedCap(shaped);
+  let nanoUsd = 0;
+  let cap: number | null = null;
+  for (const { model } of targets) {
+    const { price, maxOutputTokens } = model.config;
+    if (price === null) return null;
+    if (asked === null && maxOutputTokens === null) cap = defaultOutputCap;
+    const most = asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
+    nanoUsd = Math.max(nanoUsd, dearest(prompt, most * answers(shaped), price));
+  }
+  return { nanoUsd, cap };
+}
+
+/** Has the answer limited to what was reserved. */
+export function sendCap(shaped: Shaped, cap: number | null): void {
+  const member = capMember[shaped.format];
+  if (cap !== null && member !== null) shaped.edits[member] = cap;
+}
