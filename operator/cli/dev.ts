@@ -8,6 +8,10 @@ import { type RunningProxy, startProxy } from "../../proxy/main.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import type { ConfigSource } from "../../proxy/snapshot/source.ts";
 import type { Logger } from "../../proxy/telemetry/log.ts";
+import { CanaryBook, type CanaryReport } from "../canaries.ts";
+import { parseProxyStatus } from "../cluster/proxy-status.ts";
+import type { Compiled } from "../compile/compile.ts";
+import type { Verdict } from "../compile/verdict.ts";
 import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
 import { watchFolders } from "../folder/watch.ts";
 import { type Installation, installation, readInstallation } from "../installation.ts";
@@ -47,6 +51,10 @@ class FolderConfig implements ConfigSource {
   readonly #values = new Map<string, string>();
   #previous: RenderedConfig | null = null;
   #files: ConfigFiles = {};
+  readonly #canaries = new CanaryBook();
+  readonly #phases = new Map<string, string>();
+  #compiled: Compiled | null = null;
+  #changed: () => void = () => undefined;
   #revision = "";
   #reported = "";
   #reloading: Promise<void> = Promise.resolve();
@@ -60,7 +68,15 @@ class FolderConfig implements ConfigSource {
 
   /** Reads the folder anew and prints what is wrong with it, if that is news. */
   async reload(): Promise<void> {
-    const { compiled, folder, findings } = await compileFolder(this.#paths, this.#env, this.#pepper, this.#previous, Date.now(), this.#installed);
+    const { compiled, folder, findings } = await compileFolder(
+      this.#paths,
+      this.#env,
+      this.#pepper,
+      this.#previous,
+      Date.now(),
+      this.#installed,
+      this.#canaries,
+    );
     // A file that can't be read at all hides objects; without them the rest must not be taken for the whole.
     const unreadable = folder.problems.length > 0 && this.#previous !== null;
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
@@ -70,6 +86,7 @@ class FolderConfig implements ConfigSource {
     this.#reported = report;
     if (unreadable) return;
     this.#previous = compiled.config;
+    this.#compiled = compiled;
     const { files, revision } = filesOf(compiled.config, this.#pepper, this.#values);
     this.#files = files;
     if (revision !== this.#revision) this.#print(`${this.#revision === "" ? "loaded" : "reloaded"}: revision ${revision}`);
@@ -81,13 +98,35 @@ class FolderConfig implements ConfigSource {
   }
 
   watch(onChange: () => void): () => void {
-    return watchFolders(this.#paths, () => {
-      // One after the other, or the slower reading of an earlier save could come out on top.
-      this.#reloading = this.#reloading
-        .then(() => this.reload())
-        .catch((cause: unknown) => this.#print(cause instanceof Error ? cause.message : String(cause)))
-        .finally(onChange);
-    });
+    this.#changed = onChange;
+    return watchFolders(this.#paths, () => this.#reload());
+  }
+
+  #reload(): void {
+    // One after the other, or the slower reading of an earlier save could come out on top.
+    this.#reloading = this.#reloading
+      .then(() => this.reload())
+      .catch((cause: unknown) => this.#print(cause instanceof Error ? cause.message : String(cause)))
+      .finally(() => this.#changed());
+  }
+
+  hasCanaries(): boolean {
+    return (this.#compiled?.canaries.length ?? 0) > 0;
+  }
+
+  /** As the operator does: what the proxy counted may end a canary. What became of it lasts as long as the process. */
+  judge(reports: readonly CanaryReport[]): void {
+    if (this.#compiled === null) return;
+    const verdicts = this.#compiled.verdicts.map((verdict) => ({ ...verdict, status: {}, conditions: [] }) as Verdict);
+    const decided = this.#canaries.judge({ ...this.#compiled, verdicts }, reports, Date.now());
+    for (const { meta, conditions } of verdicts) {
+      const told = conditions.find((one) => one.type === "CanaryProgressing");
+      const id = `${meta.namespace}/${meta.name}`;
+      if (told === undefined || this.#phases.get(id) === told.reason) continue;
+      this.#phases.set(id, told.reason);
+      this.#print(`canary of ${id}: ${told.reason}: ${told.message}`);
+    }
+    if (decided) this.#reload();
   }
 }
 
@@ -111,6 +150,17 @@ function taken(flags: string[], name: string): string | null {
   return flag.includes("=") ? flag.slice(flag.indexOf("=") + 1) : (flags.splice(at, 1)[0] ?? "");
 }
 
+const judgeEveryMs = 1_000;
+
+/** What the proxy has counted of canaries; nothing where it doesn't answer, as on its way out. */
+async function countsOf(statusUrl: string): Promise<CanaryReport[]> {
+  try {
+    return parseProxyStatus(await (await fetch(`${statusUrl}/status`)).json())?.canaries ?? [];
+  } catch {
+    return [];
+  }
+}
+
 /** `log` replaces the process's own log. */
 export async function startDev(
   args: readonly string[],
@@ -127,7 +177,16 @@ export async function startDev(
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);
-  return { proxy, close: () => proxy.close() };
+  const judging = setInterval(() => {
+    if (source.hasCanaries()) void countsOf(proxy.statusUrl).then((counts) => source.judge(counts));
+  }, judgeEveryMs).unref();
+  return {
+    proxy,
+    close() {
+      clearInterval(judging);
+      return proxy.close();
+    },
+  };
 }
 
 export async function runDev(args: readonly string[]): Promise<void> {

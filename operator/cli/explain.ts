@@ -1,6 +1,7 @@
 /** `sluice explain`: which route and targets a request would take, and why each other one not. Sends nothing, writes nothing. */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
@@ -27,6 +28,9 @@ every provider is taken to be well. Exits 0 where a provider would be asked, 1 w
   --path PATH           (default /v1/chat/completions)
   --body FILE           the request's body as JSON, - for standard input (default: a short one that names the model)
   --header NAME=VALUE   as often as needed
+  --address IP          where the call comes from; without it nobody can tell
+  --country CODE        the country of that address, such as DE
+  --at MOMENT           when, such as 2027-02-28T12:00:00Z (default: now)
   --prompt-tokens N     length of the prompt, in place of what the body has
   --output-tokens N     most tokens of the answer
   --batch-size N        inputs of an embeddings request
@@ -44,6 +48,9 @@ const options = {
   path: { type: "string", default: "/v1/chat/completions" },
   body: { type: "string" },
   header: { type: "string", multiple: true },
+  address: { type: "string" },
+  country: { type: "string" },
+  at: { type: "string" },
   "prompt-tokens": { type: "string" },
   "output-tokens": { type: "string" },
   "batch-size": { type: "string" },
@@ -67,6 +74,12 @@ function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", val
   return Number(given);
 }
 
+function momentOf({ at }: Values): number {
+  const moment = at === undefined ? Date.now() : Date.parse(at);
+  if (Number.isNaN(moment)) throw new UsageError(`--at must be a moment such as 2027-02-28T12:00:00Z, not ${at}`);
+  return moment;
+}
+
 function headersOf(values: Values): Record<string, string> {
   const entries = (values.header ?? []).map((one) => {
     const at = one.indexOf("=");
@@ -80,6 +93,7 @@ function check(values: Values): void {
   if (values.output !== "text" && values.output !== "json") throw new UsageError(`--output is text or json, not ${values.output}`);
   if ([values.key, values["key-env"], values["key-stdin"]].filter((one) => one !== undefined).length > 1)
     throw new UsageError("name the caller once: --key, --key-env or --key-stdin");
+  if (values.address !== undefined && isIP(values.address) === 0) throw new UsageError(`--address must be an IP address, not ${values.address}`);
   if (values["key-stdin"] && values.body === "-") throw new UsageError("standard input can't be both the key and the body");
   if (values.key !== undefined && !/^[^/]+\/[^/]+$/.test(values.key)) throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
 }
@@ -173,7 +187,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     return;
   }
   check(values);
-  const nowMs = Date.now();
+  const nowMs = momentOf(values);
   const numbers = {
     promptTokens: wholeNumber("prompt-tokens", values),
     outputTokens: wholeNumber("output-tokens", values),
@@ -188,6 +202,8 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     path: values.path,
     body: await bodyOf(values),
     headers,
+    address: values.address ?? null,
+    country: values.country?.toUpperCase() ?? null,
     ...numbers,
   };
   const explained = explain(snapshot, request, nowMs);

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import { CanaryBook } from "../canaries.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { knowsCountries, renderedSettings } from "../installation.ts";
@@ -126,6 +127,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
         knowsRoles: true,
       },
       previous: await published(cluster, settings, notes),
+      canaries: new CanaryBook().facts(world.objects),
       nowMs,
       prices: priceTable(new Date(nowMs)),
     },

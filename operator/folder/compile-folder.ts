@@ -1,6 +1,7 @@
 /** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import type { CanaryBook } from "../canaries.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
 import { type Installation, installation, knowsCountries, renderedSettings } from "../installation.ts";
@@ -45,6 +46,8 @@ export async function compileFolder(
   nowMs: number,
   /** Absent: nobody says how the installation is set, so nothing is said of what would depend on it. */
   installed?: Installation,
+  /** Absent: every canary begins. */
+  canaries?: CanaryBook,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
   const compiled = compile(
@@ -56,6 +59,7 @@ export async function compileFolder(
         ...(installed ? { knowsCountries: knowsCountries(installed), knowsRoles: true, privateEndpointNamespaces: installed.privateEndpointNamespaces } : {}),
       },
       previous,
+      ...(canaries ? { canaries: canaries.facts(folder.world.objects) } : {}),
       nowMs,
       prices: priceTable(new Date(nowMs)),
     },

@@ -10,6 +10,7 @@ import { holds, matches, unmet } from "../routing/rules.ts";
 import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
+import { barred } from "./circumstances.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
@@ -28,6 +29,9 @@ export interface ExplainRequest {
   promptTokens: number | null;
   outputTokens: number | null;
   batchSize: number | null;
+  /** Where the call comes from, and when. null: not known, as behind a proxy that isn't trusted. */
+  address: string | null;
+  country: string | null;
 }
 
 export interface RouteReport {
@@ -71,6 +75,8 @@ export interface Explanation {
   rules: RuleReport[];
   targets: TargetReport[];
 }
+
+const headerOf = (headers: ExplainRequest["headers"], name: string): string | null => (Object.hasOwn(headers, name) ? (headers[name] ?? null) : null);
 
 const told = (failed: Failure): Explanation["failure"] => ({ status: failures[failed.code].status, code: failed.code, message: failed.message });
 
@@ -209,7 +215,9 @@ class Explainer {
     this.#out.routes = routeReports(this.#snapshot, path, received.model, identity, chosen);
     if (isFailure(routed)) return routed;
     this.#out.route = routed.route.config.id;
-    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles);
+    const { headers, address: from, country } = this.#request;
+    const call = { address: from, country: () => country, header: (name: string) => headerOf(headers, name), nowMs: this.#nowMs };
+    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;
@@ -219,8 +227,7 @@ class Explainer {
 
   #targets(shaped: Shaped, chosen: Route): Failure | null {
     const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
-    const header = (name: string): string | null => (Object.hasOwn(headers, name) ? (headers[name] ?? null) : null);
-    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, header);
+    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, (name) => headerOf(headers, name));
     if (promptTokens !== null) plan.promptTokens = () => promptTokens;
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;

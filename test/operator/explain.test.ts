@@ -47,6 +47,11 @@ const manifests: Manifest[] = [
   }),
   policy("strict", { match: { models: ["strict"] }, routing: { targets: [to("claude", { model: "gpt-4o" })] } }),
   policy("closed", { match: { models: ["closed"] }, access: { teams: ["platform"] }, routing: { targets: [to("big", { model: "m" })] } }),
+  policy("offices", {
+    match: { models: ["offices"] },
+    access: { networks: ["10.0.0.0/8"], countries: { allow: ["DE"] }, hours: { from: "08:00", to: "18:00", timeZone: "Europe/Berlin" } },
+    routing: { targets: [to("big", { model: "m" })] },
+  }),
   policy("broken", { match: { models: ["broken"] }, routing: { targets: [to("nobody")] } }),
   ...key("alice", clear, { tags: ["gold"] }),
   ...key("old", "slc_old_key_0001", { revoked: true }),
@@ -86,6 +91,7 @@ describe("sluice explain", () => {
       "default/strict": "serves strict, not gpt-4o",
       "default/closed": "serves closed, not gpt-4o",
       "default/broken": "serves broken, not gpt-4o",
+      "default/offices": "serves offices, not gpt-4o",
     });
     assert.match(one.notes.join("\n"), /RoutingPolicy default\/broken is not served: LLMProvider nobody is not in namespace default/);
   });
@@ -139,6 +145,14 @@ describe("sluice explain", () => {
     assert.equal(one.failure?.code, "unsupported_parameter");
   });
 
+  const office = [...alice, "--model", "offices"];
+  const noon = "2027-02-26T12:00:00Z";
+
+  it("takes address, country and time as they are given", async () => {
+    const one = await json(...office, "--address", "10.1.2.3", "--country", "de", "--at", noon);
+    assert.deepEqual([one.code, one.route], [0, "default/offices"]);
+  });
+
   const refusals: { name: string; args: string[]; code: string }[] = [
     { name: "a team is missing", args: [...alice, "--model", "closed"], code: "access_denied" },
     { name: "the model is nobody's", args: [...alice, "--model", "gpt-9"], code: "model_not_found" },
@@ -146,6 +160,9 @@ describe("sluice explain", () => {
     { name: "nothing is served at the path", args: [...alice, "--path", "/v2/chat"], code: "unknown_url" },
     { name: "no key is given", args: ["--model", "gpt-4o"], code: "missing_api_key" },
     { name: "the key is revoked", args: ["--key", "default/old", "--model", "gpt-4o"], code: "revoked_api_key" },
+    { name: "the address is not known", args: [...office, "--country", "DE", "--at", noon], code: "network_not_allowed" },
+    { name: "the country is another", args: [...office, "--address", "10.1.2.3", "--country", "fr", "--at", noon], code: "country_not_allowed" },
+    { name: "it is night", args: [...office, "--address", "10.1.2.3", "--country", "de", "--at", "2027-02-26T23:00:00Z"], code: "outside_allowed_hours" },
     { name: "the policy has no target left", args: [...alice, "--model", "broken"], code: "no_usable_target" },
   ];
   for (const { name, args, code } of refusals) {
@@ -175,6 +192,8 @@ describe("sluice explain", () => {
     [["--key", "default/alice", "--key-stdin"], /name the caller once/],
     [["--key-stdin", "--body", "-"], /can't be both/],
     [["--header", "x"], /--header must be NAME=VALUE/],
+    [["--address", "somewhere"], /--address must be an IP address/],
+    [["--at", "noon"], /--at must be a moment/],
     [["--prompt-tokens", "many"], /--prompt-tokens must be a whole number/],
     [["-o", "yaml"], /--output is text or json/],
     [["--key-env", "NOT_THERE_AT_ALL"], /the environment has no NOT_THERE_AT_ALL/],
