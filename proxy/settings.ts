@@ -23,6 +23,10 @@ export const proxySettings = z.strictObject({
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
   /** Store of limits, budgets and usage that all proxies share, such as redis://valkey:6379; "" for this process alone. */
   stateUrl: z.string().default(""),
+  /** Its password; from the environment only. */
+  statePassword: z.string().default(""),
+  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  stateCa: z.string().default(""),
   /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
   stateFile: z.string().default(""),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
@@ -43,6 +47,7 @@ const flags = {
   "country-database": "countryDatabase",
   "state-url": "stateUrl",
   "state-file": "stateFile",
+  "state-ca": "stateCa",
 } as const;
 
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
@@ -58,6 +63,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --cache-bytes N      memory for cached answers (default 64 MiB)
   --country-database F file in MaxMind's format, for policies that ask for a country
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
+  --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-file F       without a store: file that keeps what was spent over a restart
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
@@ -71,6 +77,7 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
     const value = values[flag] ?? env[`SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`];
     if (value !== undefined) given[name] = value;
   }
+  if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

@@ -1,0 +1,117 @@
+/**
+ * A connection to Redis or Valkey from one URL:
+ *
+ *   redis://[user@]host[:6379][/db]          one server; rediss:// with TLS
+ *   redis+sentinel://host:26379,host:26379/name[/db]     the master that Sentinels name; rediss+sentinel://
+ *   redis+cluster://host:6379,host:6379      a cluster; rediss+cluster://
+ *
+ * The password comes apart from it, so that a URL can stand in an argument or a ConfigMap.
+ */
+import { readFileSync } from "node:fs";
+import { Cluster, Redis, type RedisOptions } from "ioredis";
+
+export type Client = Redis | Cluster;
+/** Without what changes the replies' types. */
+type Options = Omit<RedisOptions, "replyMapping" | "himportFieldsets" | "host" | "port">;
+
+export interface StoreAddress {
+  form: "single" | "sentinel" | "cluster";
+  tls: boolean;
+  hosts: { host: string; port: number }[];
+  username: string | null;
+  password: string | null;
+  /** Of the master; "" elsewhere. */
+  master: string;
+  db: number;
+}
+
+const shape = /^(redis|rediss)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^/@?#]+)(?:\/([^?#]*))?$/;
+
+const bad = (why: string): Error =>
+  new Error(
+    `state URL: ${why}; write redis://host:6379, rediss://host:6379, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379`,
+  );
+
+function hostOf(text: string, usual: number): { host: string; port: number } {
+  const parts = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(parts?.[2] ?? usual);
+  if (!parts?.[1] || port < 1 || port > 65_535) throw bad(`${text.slice(0, 64)} is no host with a port`);
+  return { host: parts[1].replace(/^\[|\]$/g, ""), port };
+}
+
+/** Throws an Error for the person at the terminal. */
+export function parseStateUrl(url: string): StoreAddress {
+  const parts = shape.exec(url);
+  if (parts === null) throw bad("not understood");
+  const [, scheme, kind, user = "", hosts = "", path = ""] = parts;
+  const form = kind === "+sentinel" ? "sentinel" : kind === "+cluster" ? "cluster" : "single";
+  const listed = hosts.split(",").map((host) => hostOf(host, form === "sentinel" ? 26_379 : 6_379));
+  if (form === "single" && listed.length > 1) throw bad("several hosts need redis+sentinel:// or redis+cluster://");
+  const { master, db } = placeOf(path, form);
+  const [name, ...secret] = user.split(":");
+  return {
+    form,
+    tls: scheme === "rediss",
+    hosts: listed,
+    username: name ? decodeURIComponent(name) : null,
+    password: secret.length > 0 ? decodeURIComponent(secret.join(":")) : null,
+    master,
+    db,
+  };
+}
+
+/** What comes after the hosts: a master's name where Sentinels are asked, and a database's number. */
+function placeOf(path: string, form: StoreAddress["form"]): Pick<StoreAddress, "master" | "db"> {
+  const words = path.split("/").filter((word) => word !== "");
+  const master = form === "sentinel" ? (words.shift() ?? "") : "";
+  if (form === "sentinel" && master === "") throw bad("Sentinel needs the master's name after the hosts");
+  const db = words.shift() ?? "0";
+  if (!/^\d{1,4}$/.test(db) || words.length > 0 || (form === "cluster" && db !== "0")) throw bad(`${path.slice(0, 64)} is no database's number`);
+  return { master, db: Number(db) };
+}
+
+/** Each operation is sent at most once: who sends it decides what a missing answer means. */
+function optionsOf(address: StoreAddress, password: string | null, ca: string | null): Options {
+  const options: Options = {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    enableAutoPipelining: true,
+    commandTimeout: 1_000,
+    connectTimeout: 2_000,
+    retryStrategy: (times) => Math.min(1_000, 50 * 2 ** Math.min(times, 5)),
+  };
+  if (address.username !== null) options.username = address.username;
+  const secret = password ?? address.password;
+  if (secret !== null) options.password = secret;
+  if (address.tls) options.tls = ca === null ? {} : { ca: readFileSync(ca) };
+  return options;
+}
+
+/** `ca`: file with the certificates to trust, instead of the system's. The connection is made, and made again, by itself. */
+export function connect(url: string, password: string | null, ca: string | null): Client {
+  const address = parseStateUrl(url);
+  const options = optionsOf(address, password, ca);
+  const client = clientOf(address, options);
+  // Each operation tells its own failure; without a listener the process would end.
+  client.on("error", () => undefined);
+  return client;
+}
+
+function clientOf(address: StoreAddress, options: Options): Client {
+  const [first] = address.hosts;
+  if (address.form === "cluster") {
+    const { retryStrategy: _, enableOfflineQueue: __, enableAutoPipelining, ...each } = options;
+    return new Cluster(address.hosts, {
+      enableOfflineQueue: false,
+      enableAutoPipelining: enableAutoPipelining ?? true,
+      redisOptions: each,
+      clusterRetryStrategy: (times: number) => Math.min(1_000, 50 * 2 ** Math.min(times, 5)),
+    });
+  }
+  if (address.form === "sentinel") {
+    const tls = options.tls ? { enableTLSForSentinelMode: true, sentinelTLS: options.tls } : {};
+    return new Redis({ ...options, ...tls, sentinels: address.hosts, name: address.master, db: address.db });
+  }
+  return new Redis({ ...options, host: first?.host ?? "", port: first?.port ?? 6_379, db: address.db });
+}

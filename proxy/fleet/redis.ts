@@ -1,0 +1,189 @@
+/** Fleet state in Redis or Valkey. */
+import { ledgerMeasures, rowFrom, rowKey } from "./ledger-rows.ts";
+import { type Client, connect } from "./redis-client.ts";
+import { heartbeatScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
+import {
+  budgetPeriod,
+  type CounterReading,
+  type FleetStore,
+  heldTtlMs,
+  type LeaseOp,
+  type LedgerBatch,
+  type LedgerRow,
+  partsOfBudgetKey,
+  recoveryMs,
+  type StoreOp,
+  type StoreReply,
+  sliceMsOf,
+  type WindowOp,
+  windowLifeMs,
+} from "./store.ts";
+
+const prefix = "sluice";
+const fleetKey = `${prefix}:fleet`;
+const counterKey = (key: string): string => `${prefix}:c:${key}`;
+/** Subjects of a budget's period. */
+const indexKey = (period: string): string => `${prefix}:i:${period}`;
+const ledgerKey = (hourMs: number): string => `${prefix}:l:${hourMs}`;
+/** Hours of the ledger are kept for 62 days. */
+const ledgerKeptMs = 62 * 86_400_000;
+/** The index outlives its counters' period a little. */
+const indexKeptMs = 62 * 86_400_000;
+const hourMs = 3_600_000;
+/** Fields of a batch that go in one script. */
+const fieldsAtOnce = 2_000;
+/** Indexed keys that are remembered, so that each is indexed once. */
+const mostIndexed = 100_000;
+
+type Command = (...args: (string | number)[]) => Promise<unknown>;
+
+export class RedisStore implements FleetStore {
+  readonly #client: Client;
+  readonly #lease: Command;
+  readonly #window: Command;
+  readonly #heartbeat: Command;
+  readonly #ledger: Command;
+  readonly #indexed = new Set<string>();
+  #holders = 1;
+
+  constructor(client: Client) {
+    this.#client = client;
+    const define = (name: string, lua: string): Command => {
+      client.defineCommand(name, { numberOfKeys: 1, lua });
+      const command = (client as unknown as Record<string, Command>)[name] as Command;
+      return command.bind(client);
+    };
+    this.#lease = define("sluiceLease", leaseScript);
+    this.#window = define("sluiceWindow", windowScript);
+    this.#heartbeat = define("sluiceHeartbeat", heartbeatScript);
+    this.#ledger = define("sluiceLedger", ledgerScript);
+  }
+
+  static open(url: string, password: string | null, ca: string | null): RedisStore {
+    return new RedisStore(connect(url, password, ca));
+  }
+
+  /** One round trip however many operations: the client sends what is asked in one turn together. */
+  async sync(holder: string, ops: readonly StoreOp[]): Promise<(StoreReply | null)[]> {
+    const settled = await Promise.allSettled(ops.map((op) => (op.kind === "window" ? this.#syncWindow(op) : this.#syncLease(holder, op))));
+    const failed = settled.filter((one) => one.status === "rejected");
+    if (failed.length === settled.length && failed[0] !== undefined) throw failed[0].reason;
+    return settled.map((one) => (one.status === "fulfilled" ? one.value : null));
+  }
+
+  async #syncLease(holder: string, op: LeaseOp): Promise<StoreReply> {
+    const reply = (await this.#lease(
+      counterKey(op.key),
+      holder,
+      op.kind,
+      op.limit ?? -1,
+      op.seed,
+      op.expiresAtMs ?? -1,
+      op.epoch,
+      op.seq,
+      op.granted,
+      op.returned,
+      op.spent,
+      op.seenUsed,
+      op.seenSpent,
+      op.need,
+      op.least,
+      op.want,
+      op.debt,
+      this.#holders,
+      heldTtlMs,
+      recoveryMs,
+    )) as string[];
+    const [epoch = "", granted, used, spent, tight, recovering] = reply;
+    if (epoch !== op.epoch) this.#index(op.key);
+    return { kind: "lease", epoch, granted: Number(granted), used: Number(used), spent: Number(spent), tight: tight === "1", recovering: recovering === "1" };
+  }
+
+  async #syncWindow(op: WindowOp): Promise<StoreReply> {
+    const reply = (await this.#window(
+      counterKey(op.key),
+      op.limit,
+      op.windowMs,
+      sliceMsOf(op.windowMs),
+      windowLifeMs(op.windowMs),
+      op.need,
+      op.least,
+      op.want,
+      op.debt,
+      this.#holders,
+      ...op.returns.flat(),
+    )) as string[];
+    const [granted = 0, slice = 0, remaining = 0, retryMs = 0, resetMs = 0] = reply.map(Number);
+    return { kind: "window", granted, slice, remaining, retryMs, resetMs, tight: reply[5] === "1" };
+  }
+
+  /** Notes a budget's subject, so that its counters can be listed. Where it fails it is noted with the next entry. */
+  #index(key: string): void {
+    const parts = partsOfBudgetKey(key);
+    if (parts === null) return;
+    if (this.#indexed.size > mostIndexed) this.#indexed.clear();
+    const name = indexKey(parts.period);
+    this.#indexed.add(key);
+    Promise.all([this.#client.sadd(name, parts.subject), this.#client.pexpire(name, indexKeptMs)]).catch(() => this.#indexed.delete(key));
+  }
+
+  async heartbeat(holder: string): Promise<number> {
+    this.#holders = Number(await this.#heartbeat(fleetKey, holder, heldTtlMs));
+    return this.#holders;
+  }
+
+  async addToLedger(holder: string, batches: readonly LedgerBatch[]): Promise<void> {
+    for (const batch of batches) await this.#addBatch(holder, batch);
+  }
+
+  /** A large batch goes in parts, each with a sequence number of its own between this batch's and the next one's. */
+  async #addBatch(holder: string, batch: LedgerBatch): Promise<void> {
+    const fields: (string | number)[] = [];
+    for (const row of batch.rows) {
+      const key = rowKey(row);
+      for (const [at, name] of ledgerMeasures.entries()) if (row[name] !== 0) fields.push(`${at}${key}`, row[name]);
+    }
+    for (let part = 0; part * fieldsAtOnce < fields.length; part++) {
+      const some = fields.slice(part * fieldsAtOnce, (part + 1) * fieldsAtOnce);
+      await this.#ledger(ledgerKey(batch.hourMs), holder, batch.seq + part / 1_000, ledgerKeptMs, ...some);
+    }
+  }
+
+  async readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]> {
+    const now = Date.now() + hourMs;
+    const first = Math.ceil(Math.max(fromMs, now - ledgerKeptMs) / hourMs) * hourMs;
+    const hours: number[] = [];
+    for (let at = first; at < Math.min(toMs, now + hourMs); at += hourMs) hours.push(at);
+    const all = await Promise.all(hours.map(async (hour) => rowsOf(hour, await this.#client.hgetall(ledgerKey(hour)))));
+    return all.flat();
+  }
+
+  async readBudget(id: string, periodStartMs: number): Promise<CounterReading[]> {
+    const period = budgetPeriod(id, periodStartMs);
+    const subjects = await this.#client.smembers(indexKey(period));
+    return Promise.all(
+      subjects.map(async (subject) => {
+        const [used, spent] = await this.#client.hmget(counterKey(`${period}|${subject}`), "u", "s");
+        return { subject, used: Number(used ?? 0), spent: Number(spent ?? 0) };
+      }),
+    );
+  }
+
+  close(): Promise<void> {
+    this.#client.disconnect();
+    return Promise.resolve();
+  }
+}
+
+function rowsOf(hour: number, fields: Record<string, string>): LedgerRow[] {
+  const rows = new Map<string, LedgerRow>();
+  for (const [field, value] of Object.entries(fields)) {
+    if (field.startsWith("#")) continue;
+    const measure = ledgerMeasures[Number(field[0])];
+    const key = field.slice(1);
+    let row = rows.get(key) ?? null;
+    if (row === null && (row = rowFrom(hour, key)) !== null) rows.set(key, row);
+    if (row !== null && measure !== undefined) row[measure] += Number(value);
+  }
+  return [...rows.values()];
+}

@@ -1,0 +1,185 @@
+/**
+ * What the shared store does in one step. Each script has one key, so each works in a cluster. Redis's clock is the only
+ * one that counts. The arithmetic is that of `share` and `isTight`, and of the memory store; one test suite holds both
+ * to it.
+ */
+
+const common = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function int(n) return string.format('%.0f', n) end
+local function share(remaining, need, least, want, holders, generous)
+  local needed = 0
+  if remaining >= least then needed = math.min(need, math.max(0, remaining)) end
+  if needed < need or not generous then return needed end
+  return math.max(needed, math.min(need + want, math.floor(math.max(0, remaining) / (4 * math.max(1, holders)))))
+end
+local function tight(remaining, need, want, holders)
+  return remaining < 8 * math.max(1, holders) * math.max(1, need + want) and '1' or '0'
+end
+`;
+
+/**
+ * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent,
+ * need, least, want, debt, holders, ttlMs, recoveryMs
+ * → epoch, granted, used, spent, tight, recovering
+ *
+ * Fields: e epoch, n run of the server, b base, u used, s spent, c recovering until; of each holder g r p q t:
+ * granted, returned, spent, last sequence number, last seen.
+ */
+export const leaseScript = `${common}
+local key = KEYS[1]
+local holder, kind = ARGV[1], ARGV[2]
+local limit, seed, expires = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local epoch, seq = ARGV[6], tonumber(ARGV[7])
+local granted, returned, spent = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local seenUsed, seenSpent = tonumber(ARGV[11]), tonumber(ARGV[12])
+local need, least, want, debt = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
+local holders, ttl, recovery = tonumber(ARGV[17]), tonumber(ARGV[18]), tonumber(ARGV[19])
+local info = redis.call('INFO', 'server')
+local run = string.match(info, 'run_id:(%w+)') or ''
+local young = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '999') < 5
+local money = kind == 'period'
+
+local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder)
+local e, base, used, total, recover = v[1], tonumber(v[3] or '0'), tonumber(v[4] or '0'), tonumber(v[5] or '0'), tonumber(v[6] or '0')
+local g, r, p, q = tonumber(v[7] or '0'), tonumber(v[8] or '0'), tonumber(v[9] or '0'), tonumber(v[10] or '0')
+local lost = epoch ~= ''
+if not e or v[2] ~= run then
+  -- The store began anew, empty or with what it last wrote to disk: what holders remember may be newer.
+  local again = lost or e
+  base, total = 0, 0
+  if money then
+    base = math.max(seed, used, lost and seenUsed or 0)
+    total = math.max(seed, tonumber(v[5] or '0'), lost and seenSpent or 0)
+  end
+  used = base
+  e = run .. '-' .. t[1] .. t[2]
+  recover = again and now + recovery or 0
+  redis.call('DEL', key)
+  g, r, p, q = 0, 0, 0, 0
+elseif epoch == e then
+  if not v[10] then
+    -- Taken for dead meanwhile, and not.
+    used = used + granted - returned
+    g, r, p, q = granted, returned, spent, 0
+  end
+  used = used - math.max(0, returned - r)
+  r = math.max(r, returned)
+  total = total + math.max(0, spent - p)
+  p = math.max(p, spent)
+elseif lost and money then
+  local raised = math.max(0, seenUsed - base)
+  base = base + raised
+  used = used + raised
+  total = math.max(total, seenSpent)
+  if raised > 0 then recover = now + recovery end
+end
+
+local recovering = limit >= 0 and now < recover
+if seq > q then
+  q = seq
+  local amount = debt
+  if not recovering then
+    local left = limit < 0 and 9007199254740991 or limit - used - debt
+    if not money and left < need then
+      local all = redis.call('HGETALL', key)
+      local at = {}
+      for i = 1, #all, 2 do at[all[i]] = all[i + 1] end
+      for field, value in pairs(at) do
+        local name = string.match(field, '^t:(.*)$')
+        if name and name ~= holder and now - tonumber(value) > ttl then
+          used = used - (tonumber(at['g:' .. name] or '0') - tonumber(at['r:' .. name] or '0'))
+          redis.call('HDEL', key, 'g:' .. name, 'r:' .. name, 'p:' .. name, 'q:' .. name, 't:' .. name)
+        end
+      end
+      left = limit - used - debt
+    end
+    amount = amount + share(left, need, least, want, holders, not young)
+  end
+  used = used + amount
+  g = g + amount
+end
+redis.call('HSET', key, 'e', e, 'n', run, 'b', int(base), 'u', int(used), 's', int(total), 'c', int(recover),
+  'g:' .. holder, int(g), 'r:' .. holder, int(r), 'p:' .. holder, int(p), 'q:' .. holder, int(q), 't:' .. holder, int(now))
+if expires >= 0 then redis.call('PEXPIREAT', key, int(math.max(expires, now + 60000)))
+elseif not money then redis.call('PEXPIRE', key, 86400000) end
+local remaining = limit < 0 and 9007199254740991 or limit - used
+return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining, need, want, holders), recovering and '1' or '0' }
+`;
+
+/**
+ * ARGV: limit, windowMs, sliceMs, lifeMs, need, least, want, debt, holders, then slice and amount of what is given back
+ * → granted, slice, remaining, retryMs, resetMs, tight. Fields: slice → units.
+ */
+export const windowScript = `${common}
+local key = KEYS[1]
+local limit, window, size, life = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local need, least, want, debt, holders = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local all = redis.call('HGETALL', key)
+local slices, order = {}, {}
+for i = 1, #all, 2 do slices[all[i]] = tonumber(all[i + 1]) end
+local changed = {}
+for i = 10, #ARGV, 2 do
+  local had = slices[ARGV[i]]
+  if had then
+    slices[ARGV[i]] = math.max(0, had - tonumber(ARGV[i + 1]))
+    changed[ARGV[i]] = true
+  end
+end
+local total, newest = 0, 0
+for slice, count in pairs(slices) do
+  local at = tonumber(slice)
+  if (at + 1) * size + window + life <= now or count == 0 then redis.call('HDEL', key, slice)
+  else
+    total = total + count
+    order[#order + 1] = at
+    if at > newest then newest = at end
+    if changed[slice] then redis.call('HSET', key, slice, int(count)) end
+  end
+end
+local slice = math.floor(now / size)
+local granted = share(limit - total - debt, need, least, want, holders, true)
+if granted + debt > 0 then
+  local name = int(slice)
+  if not slices[name] or slices[name] == 0 then order[#order + 1] = slice end
+  slices[name] = (slices[name] or 0) + granted + debt
+  redis.call('HSET', key, name, int(slices[name]))
+  redis.call('PEXPIRE', key, int(window + life + 2 * size + 1000))
+  if slice > newest then newest = slice end
+end
+local remaining = limit - total - granted - debt
+local retry = 0
+if granted < need then
+  table.sort(order)
+  local missing, freed = need - granted - remaining, 0
+  retry = 1
+  for _, at in ipairs(order) do
+    freed = freed + (slices[int(at)] or 0)
+    retry = math.max(1, (at + 1) * size + window + life - now)
+    if freed >= missing then break end
+  end
+end
+local reset = #order == 0 and 0 or math.max(0, (newest + 1) * size + window + life - now)
+return { int(granted), int(slice), int(math.max(0, remaining)), int(retry), int(reset), tight(remaining, need, want, holders) }
+`;
+
+/** ARGV: holder, ttlMs → holders alive. */
+export const heartbeatScript = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[2]) * 10)
+return redis.call('ZCARD', KEYS[1])
+`;
+
+/** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 where it did. */
+export const ledgerScript = `
+local mark = '#' .. ARGV[1]
+if tonumber(redis.call('HGET', KEYS[1], mark) or '0') >= tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', KEYS[1], mark, ARGV[2])
+for i = 4, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`;
