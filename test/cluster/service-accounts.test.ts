@@ -33,6 +33,7 @@ describe("workloads by their ServiceAccount", { skip }, () => {
         "identity.issuers[0].kind=Kubernetes",
         "identity.issuers[0].audiences={sluice}",
         "identity.issuers[0].defaults.role=workload",
+        "roles.workload.permissions={use_models}",
       ],
     });
     await cluster.startOperator();

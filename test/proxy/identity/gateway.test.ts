@@ -25,6 +25,7 @@ describe("callers with tokens", () => {
     await writeFile(
       join(folder, "settings.yaml"),
       stringify({
+        roles: { workload: { permissions: ["use_models"] } },
         identity: {
           issuers: [
             { ...shared, name: "corp", kind: "OIDC", issuer: corp.url, namespace: "default", claims: { user: "email", role: "role", tags: "groups" } },
