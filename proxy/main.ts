@@ -15,6 +15,7 @@ import { CanaryTally } from "./routing/canary.ts";
 import { createRouting, type OwnedRouting } from "./routing/create.ts";
 import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
 import { prober } from "./routing/probe.ts";
+import { fleetQuotas } from "./routing/quotas.ts";
 import { statusServer, type TrafficState, trafficServer } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
@@ -140,10 +141,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const upstreams = new Upstreams();
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
-  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider));
+  const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
+  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
   const cache = new ResponseCache(memoryStore(settings.cacheBytes, Date.now), Date.now);
   const metrics = createMetrics(routing, cache.store);
-  const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
   stateMetrics(metrics.registry, fleet);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),

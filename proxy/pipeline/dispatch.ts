@@ -129,7 +129,7 @@ class Dispatch {
     let last: Failure | null = null;
     for (const target of this.#request.targets) {
       if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
-      const permit = this.#with.routing.acquire(target, this.#request.promptTokens);
+      const permit = await this.#acquire(target);
       if (permit === null) continue;
       const next = await this.#target(target, permit);
       if (next.done) return this.#outcome;
@@ -138,6 +138,10 @@ class Dispatch {
     }
     this.#outcome.failure = last ?? this.#nobodyToAsk();
     return this.#outcome;
+  }
+
+  #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
+    return this.#with.routing.acquire(target, this.#request.promptTokens);
   }
 
   /** Every target is held back: by a rate limit, or because it has been failing. */
@@ -201,7 +205,7 @@ class Dispatch {
     else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs });
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : this.#retryDelay(target, error, attempt);
-    const again = delayMs !== null && (await this.#pause(delayMs)) ? this.#with.routing.acquire(target, this.#request.promptTokens) : null;
+    const again = delayMs !== null && (await this.#pause(delayMs)) ? await this.#acquire(target) : null;
     return again ?? { done: false, failure: toFailure(error), fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind) };
   }
 

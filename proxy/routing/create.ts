@@ -4,6 +4,7 @@ import type { BreakerState } from "./breaker.ts";
 import { withCanary } from "./canary.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
 import type { CheckReading } from "./health-checks.ts";
+import { localQuotas, type ProviderQuotas, type Room } from "./quotas.ts";
 import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
 import { affine, byPriority, drawnBy, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
@@ -42,7 +43,11 @@ function subjectOf(request: PlanRequest): string | null {
 }
 
 /** `checked` is what active checks know of a provider; null where it has none. */
-export function createRouting(clock: { nowMs(): number; random(): number }, checked: (provider: string) => CheckReading | null = () => null): OwnedRouting {
+export function createRouting(
+  clock: { nowMs(): number; random(): number },
+  checked: (provider: string) => CheckReading | null = () => null,
+  quotas: ProviderQuotas = localQuotas(clock.nowMs),
+): OwnedRouting {
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
   const configs = new Map<string, ResolvedTarget["entry"]["account"]["config"]>();
@@ -92,16 +97,23 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
     return model.sparedUntilMs > nowMs || (slowAfterMs !== null && model.slowerThan(slowAfterMs, nowMs)) ? 1 : 0;
   };
 
-  const permit = (target: ResolvedTarget, tokens: number): Permit => {
-    const { provider, model } = healthOf(target);
+  /** What of its quota an attempt used that did not end well is not known: the estimate stands. */
+  const permit = (target: ResolvedTarget, tokens: number, room: Room): Permit => {
+    const { model } = healthOf(target);
     const { config } = target.entry.account;
     return {
       succeeded(result) {
         model.succeeded(config, result.firstByteMs, clock.nowMs());
-        provider.settle(tokens, result.tokens, clock.nowMs());
+        room.settle(1, result.tokens > 0 ? result.tokens : tokens);
       },
-      failed: (failure) => model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs()),
-      released: () => model.breaker.release(),
+      failed(failure) {
+        model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs());
+        room.settle(1, tokens);
+      },
+      released() {
+        model.breaker.release();
+        room.settle(1, tokens);
+      },
     };
   };
 
@@ -139,10 +151,17 @@ export function createRouting(clock: { nowMs(): number; random(): number }, chec
       const { provider, model } = healthOf(target);
       const { config } = target.entry.account;
       const nowMs = clock.nowMs();
-      if (model.heldUntilMs > nowMs || !provider.withinQuota(config.quota, tokens, nowMs)) return null;
-      if (!model.breaker.acquire(config.circuitBreaker, nowMs)) return null;
-      provider.took(tokens, nowMs);
-      return permit(target, tokens);
+      if (model.heldUntilMs > nowMs || !model.breaker.acquire(config.circuitBreaker, nowMs)) return null;
+      const granted = (room: Room | null): Permit | null => {
+        if (room === null) {
+          model.breaker.release();
+          return null;
+        }
+        provider.took(clock.nowMs());
+        return permit(target, tokens, room);
+      };
+      const room = quotas.take(config, tokens);
+      return room instanceof Promise ? room.then(granted) : granted(room);
     },
     wait(targets) {
       const nowMs = clock.nowMs();

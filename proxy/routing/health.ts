@@ -1,4 +1,4 @@
-/** What this process knows of a provider and of each of its models: breaker, hold-back, latency, quota, retry budget. */
+/** What this process knows of a provider and of each of its models: breaker, hold-back, latency, retry budget. */
 import type { FailureClass, LeastLatencyConfig, ProviderConfig } from "../config/schema.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
@@ -9,7 +9,6 @@ const leastSamples = 5;
 /** First tokens of this time say whether a target is slow now; later they are forgotten, and it is tried again. */
 const slowWindowMs = 60_000;
 const slowSamples = 20;
-const quotaWindowMs = 60_000;
 const retryWindowMs = 10_000;
 /** Retries may be this share of the requests, and this many a second at least (in tens of seconds). */
 const retryShare = 0.2;
@@ -79,8 +78,6 @@ export class ModelHealth {
 
 export class ProviderHealth {
   readonly models = new Map<string, ModelHealth>();
-  readonly #requests = new SlidingCount(quotaWindowMs);
-  readonly #tokens = new SlidingCount(quotaWindowMs);
   readonly #recent = new SlidingCount(retryWindowMs);
   readonly #retries = new SlidingCount(retryWindowMs);
 
@@ -90,21 +87,8 @@ export class ProviderHealth {
     return health;
   }
 
-  /** The declared quota has room for one more request of about `tokens`. */
-  withinQuota(quota: ProviderConfig["quota"], tokens: number, nowMs: number): boolean {
-    const requests = quota.requestsPerMinute === null || this.#requests.total(nowMs) + 1 <= quota.requestsPerMinute;
-    return requests && (quota.tokensPerMinute === null || this.#tokens.total(nowMs) + tokens <= quota.tokensPerMinute);
-  }
-
-  took(tokens: number, nowMs: number): void {
-    this.#requests.add(1, nowMs);
-    this.#tokens.add(tokens, nowMs);
+  took(nowMs: number): void {
     this.#recent.add(1, nowMs);
-  }
-
-  /** Puts the real count in place of the estimate. */
-  settle(estimated: number, real: number, nowMs: number): void {
-    if (real > 0) this.#tokens.add(real - estimated, nowMs);
   }
 
   /** Takes one retry from the budget, if there is one left: so that retries can't multiply an outage. */

@@ -33,8 +33,8 @@ export interface Permit {
 export interface Routing {
   /** Targets to try, best first. Empty only where the route has none. */
   plan(request: PlanRequest): ResolvedTarget[];
-  /** null: not now (breaker open, quota used up). */
-  acquire(target: ResolvedTarget, tokens: number): Permit | null;
+  /** null: not now (breaker open, quota used up). A promise only where other proxies have to be asked. */
+  acquire(target: ResolvedTarget, tokens: number): Permit | null | Promise<Permit | null>;
   /** How long until one of the targets may be called, in milliseconds, and whether a rate limit is what holds them all back. */
   wait(targets: readonly ResolvedTarget[]): { ms: number; rateLimited: boolean };
   /** How long a target is still to be left alone because it asked for that, in milliseconds. */

@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import type { ProviderConfig, RouteConfig, RuleConfig } from "../../../proxy/config/schema.ts";
 import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
-import { createRouting } from "../../../proxy/routing/create.ts";
-import type { PlanRequest } from "../../../proxy/routing/routing.ts";
+import { createRouting, type OwnedRouting } from "../../../proxy/routing/create.ts";
+import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
 import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
@@ -88,6 +88,7 @@ function routing(random: () => number = () => 0) {
   return { clock, routing: createRouting({ nowMs: () => clock.now, random }) };
 }
 
+const acquire = (one: OwnedRouting, of: ResolvedTarget, tokens: number): Permit | null => one.acquire(of, tokens) as Permit | null;
 const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((one) => one.config.name);
 
 describe("the order of targets", () => {
@@ -161,7 +162,7 @@ describe("the order of targets", () => {
   it("prefers the quickest once it knows, and tries what it does not know", () => {
     const { routing: one } = routing();
     const sample = (of: ResolvedTarget, ms: number): void => {
-      for (let at = 0; at < 5; at++) one.acquire(of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
+      for (let at = 0; at < 5; at++) acquire(one, of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
     };
     const [x, y, z] = three as [ResolvedTarget, ResolvedTarget, ResolvedTarget];
     sample(x, 300);
@@ -174,7 +175,7 @@ describe("the order of targets", () => {
   it("goes by as many samples, of as late, as the policy says", () => {
     const { routing: one, clock } = routing();
     const [x, y] = three as [ResolvedTarget, ResolvedTarget];
-    const sample = (of: ResolvedTarget, ms: number): void => one.acquire(of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
+    const sample = (of: ResolvedTarget, ms: number): void => acquire(one, of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
     const first = (leastLatency: RequestSpec["leastLatency"]) =>
       names(one.plan(request([x, y], { strategy: "LeastLatency", leastLatency: leastLatency ?? {} })))[0];
     for (const ms of [900, 900, 900, 10]) sample(x, ms);
@@ -208,7 +209,7 @@ describe("the order of targets", () => {
     const [x, y] = [target("x"), target("y")];
     one.spare(x, 500);
     assert.deepEqual(names(one.plan(request([x, y]))), ["y", "x"]);
-    assert.ok(one.acquire(x, 1));
+    assert.ok(acquire(one, x, 1));
     clock.now += 500;
     assert.deepEqual(names(one.plan(request([x, y]))), ["x", "y"]);
   });
@@ -235,7 +236,7 @@ describe("the order of targets", () => {
   it("puts what can't be called now last", () => {
     const { clock, routing: one } = routing();
     const [x, y] = [target("x"), target("y", { priority: 2 })];
-    one.acquire(x, 1)?.failed({ class: "RateLimited", retryAfterMs: 5000 });
+    acquire(one, x, 1)?.failed({ class: "RateLimited", retryAfterMs: 5000 });
     assert.deepEqual(names(one.plan(request([x, y]))), ["y", "x"]);
     clock.now += 5000;
     assert.deepEqual(names(one.plan(request([x, y]))), ["x", "y"]);
@@ -247,37 +248,37 @@ describe("permission to call", () => {
     const { clock, routing: one } = routing();
     const x = target("x");
     for (const pause of [1000, 2000, 4000]) {
-      one.acquire(x, 1)?.failed({ class: "RateLimited", retryAfterMs: null });
-      assert.equal(one.acquire(x, 1), null);
+      acquire(one, x, 1)?.failed({ class: "RateLimited", retryAfterMs: null });
+      assert.equal(acquire(one, x, 1), null);
       assert.deepEqual(one.wait([x]), { ms: pause, rateLimited: true });
       clock.now += pause;
     }
-    assert.ok(one.acquire(x, 1));
+    assert.ok(acquire(one, x, 1));
   });
 
   it("is refused when a declared quota of requests is used up, and given again as the minute passes", () => {
     const { clock, routing: one } = routing();
     const x = target("x", { quota: { requestsPerMinute: 3 } });
-    const taken = Array.from({ length: 5 }, () => one.acquire(x, 1) !== null);
+    const taken = Array.from({ length: 5 }, () => acquire(one, x, 1) !== null);
     assert.deepEqual(taken, [true, true, true, false, false]);
     clock.now += 60_000;
-    assert.ok(one.acquire(x, 1));
+    assert.ok(acquire(one, x, 1));
   });
 
   it("counts the tokens that were really used against a quota of tokens", () => {
     const { routing: one } = routing();
     const x = target("x", { quota: { tokensPerMinute: 100 } });
-    one.acquire(x, 10)?.succeeded({ firstByteMs: 1, durationMs: 1, tokens: 95 });
-    assert.equal(one.acquire(x, 10), null);
+    acquire(one, x, 10)?.succeeded({ firstByteMs: 1, durationMs: 1, tokens: 95 });
+    assert.equal(acquire(one, x, 10), null);
   });
 
   it("opens a breaker on failures of the provider, and not on refusals of our pace or our request", () => {
     const { routing: one } = routing();
     const [ill, strict] = [target("ill"), target("strict")];
-    for (let at = 0; at < 2; at++) one.acquire(ill, 1)?.failed({ class: "ServerError", retryAfterMs: null });
-    for (let at = 0; at < 5; at++) one.acquire(strict, 1)?.failed({ class: "Unauthorized", retryAfterMs: null });
-    assert.equal(one.acquire(ill, 1), null);
-    assert.ok(one.acquire(strict, 1));
+    for (let at = 0; at < 2; at++) acquire(one, ill, 1)?.failed({ class: "ServerError", retryAfterMs: null });
+    for (let at = 0; at < 5; at++) acquire(one, strict, 1)?.failed({ class: "Unauthorized", retryAfterMs: null });
+    assert.equal(acquire(one, ill, 1), null);
+    assert.ok(acquire(one, strict, 1));
     assert.deepEqual(
       one.breakers().map((reading) => [reading.provider, reading.state]),
       [
@@ -290,9 +291,9 @@ describe("permission to call", () => {
   it("forgets a provider that is no longer configured", () => {
     const { routing: one } = routing();
     const ill = target("ill");
-    for (let at = 0; at < 2; at++) one.acquire(ill, 1)?.failed({ class: "Timeout", retryAfterMs: null });
+    for (let at = 0; at < 2; at++) acquire(one, ill, 1)?.failed({ class: "Timeout", retryAfterMs: null });
     one.keep(new Set());
-    assert.ok(one.acquire(ill, 1));
+    assert.ok(acquire(one, ill, 1));
   });
 
   it("lets retries be a fifth of the requests, and ten in ten seconds at least", () => {
@@ -301,7 +302,7 @@ describe("permission to call", () => {
     const retries = (): number => Array.from({ length: 200 }, () => one.mayRetry(x)).filter(Boolean).length;
     assert.equal(retries(), 10);
     clock.now += 20_000;
-    for (let at = 0; at < 500; at++) one.acquire(x, 1);
+    for (let at = 0; at < 500; at++) acquire(one, x, 1);
     assert.equal(retries(), 100);
   });
 });
