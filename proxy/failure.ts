@@ -46,6 +46,7 @@ export const failures = {
   consent_required: { status: 403, type: "permission_error", blame: "caller", retry: false },
   unknown_url: { status: 404, ...invalid },
   model_not_found: { status: 404, ...invalid },
+  resource_not_found: { status: 404, ...invalid },
   method_not_allowed: { status: 405, ...invalid },
   request_timeout: { status: 408, ...invalid, retry: false },
   request_too_large: { status: 413, ...invalid },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { access } from "./access.ts";
 import { canary, canaryStatus } from "./canary.ts";
 import { policyLimits } from "./limits.ts";
+import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
 
@@ -173,6 +174,7 @@ export const routingPolicySpec = z
     request: request.optional(),
     routing,
     limits: policyLimits.optional(),
+    resources: resources.optional(),
     cache: responseCache.optional(),
     logging: logging.prefault({}),
   })

@@ -42,6 +42,23 @@ export class Claims {
       problems.push(problem("Conflicted", `RoutingPolicy ${winner} is older and already serves ${what} to the same callers`, ["spec", "match"]));
     }
     if (kept.length === 0) return { config: null, problems };
-    return { config: route.models === null ? route : { ...route, models: kept }, problems };
+    const resources = this.#resources(route, problems);
+    return { config: { ...route, models: route.models === null ? null : kept, resources }, problems };
+  }
+
+  #resources(route: RouteConfig, problems: Problem[]): RouteConfig["resources"] {
+    if (route.resources === null) return null;
+    const kinds = route.resources.kinds.filter((kind) => {
+      const key = `${route.pathPrefix}\n\n${kind}`;
+      const rivals = this.#claims.get(key) ?? [];
+      const winner = rivals.find((other) => overlaps(other, route));
+      if (winner === undefined) this.#claims.set(key, [...rivals, route]);
+      else
+        problems.push(
+          problem("Conflicted", `RoutingPolicy ${winner.id} is older and already passes ${kind} through for the same callers`, ["spec", "resources"]),
+        );
+      return winner === undefined;
+    });
+    return kinds.length === 0 ? null : { ...route.resources, kinds };
   }
 }

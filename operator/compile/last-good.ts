@@ -42,10 +42,16 @@ function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
   return { ...route, routing: { ...route.routing, targets, rules } };
 }
 
+function stillThere({ id, resources }: RouteConfig, view: ProviderView, world: World): RouteConfig["resources"] {
+  if (resources === null || !view.live.has(resources.provider)) return null;
+  const grant = view.grants.get(resources.provider);
+  return grant === undefined || granted(grant, namespaceOf(resources.provider), namespaceOf(id), world.namespaces) ? resources : null;
+}
+
 export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
   const targets = route.routing.targets.filter((target) => {
     const provider = view.live.get(target.provider);
     return provider !== undefined && hasModel(target, route, provider) && stillGranted(target, route, view, world);
   });
-  return withTargets(route, targets);
+  return { ...withTargets(route, targets), resources: stillThere(route, view, world) };
 }

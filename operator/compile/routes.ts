@@ -97,6 +97,30 @@ function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, last: RouteC
   return { name: targetName(target), provider: id, model: target.model ?? null, priority: target.priority, weight: target.weight };
 }
 
+/** Where files, batches and fine-tuning go; null where nowhere, or where that can't be. */
+function resourcesOf(
+  policy: Parsed<"RoutingPolicy">,
+  last: RouteConfig | undefined,
+  view: ProviderView,
+  world: World,
+  refs: Problem[],
+): RouteConfig["resources"] {
+  const spec = policy.spec.resources;
+  if (spec === undefined) return null;
+  const namespace = spec.provider.namespace ?? policy.meta.namespace;
+  const id = `${namespace}/${spec.provider.name}`;
+  const path = ["spec", "resources", "provider"];
+  const provider = view.live.get(id);
+  const refused = view.existing.has(id) ? refusal(id, namespace, policy.meta.namespace, last, view, world) : null;
+  if (!view.existing.has(id)) refs.push(problem("ProviderNotFound", `LLMProvider ${spec.provider.name} is not in namespace ${namespace}`, path));
+  else if (refused) refs.push({ ...refused, path });
+  else if (provider === undefined) refs.push(problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path));
+  else if (own(view.capabilities, provider.type)?.resources !== true)
+    refs.push(problem("Unsupported", `type ${provider.type} of LLMProvider ${id} has no files, batches and fine-tuning that pass through`, path));
+  else return { provider: id, kinds: [...spec.kinds].sort() };
+  return null;
+}
+
 function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
   const names = spec.routing.targets.map(targetName);
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
@@ -129,6 +153,7 @@ function configOf(
   rules: RuleConfig[],
   canary: RouteConfig["routing"]["canary"],
   limits: RouteConfig["limits"],
+  resources: RouteConfig["resources"],
   world: World,
 ): RouteConfig {
   const { match, routing, request, allowedNamespaces, logging } = policy.spec;
@@ -154,6 +179,7 @@ function configOf(
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
       canary,
     },
+    resources,
     cache: cacheOf(policy.spec.cache),
     limits,
     logging,
@@ -212,5 +238,7 @@ export function compileRoute(
   warnUnreachable(rules, spec.match.models ?? null, accepted);
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = compileLimits(spec.limits, accepted);
-  return { config: configOf(policy, access, targets, rules, canary.config, limits, world), canary: canary.plan, accepted, resolvedRefs, accessSettled };
+  const resources = resourcesOf(policy, last, view, world, resolvedRefs);
+  const config = configOf(policy, access, targets, rules, canary.config, limits, resources, world);
+  return { config, canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

@@ -164,6 +164,9 @@ export type CacheConfig = z.output<typeof cacheConfig>;
 export const leastLatencyConfig = z.object({ windowMs: millis, samples: z.int().min(1), minimumSamples: z.int().min(1) });
 export type LeastLatencyConfig = z.output<typeof leastLatencyConfig>;
 
+export const resourceKind = z.enum(["Files", "Batches", "FineTuning"]);
+export type ResourceKind = z.output<typeof resourceKind>;
+
 export const routeConfig = z.object({
   id,
   /** "" stands for /v1. */
@@ -188,6 +191,11 @@ export const routeConfig = z.object({
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),
   }),
+  /** What passes through to a provider as it is. */
+  resources: z
+    .object({ provider: id, kinds: z.array(resourceKind) })
+    .nullable()
+    .default(null),
   cache: cacheConfig.nullable().default(null),
   limits: z.array(limitConfig).default([]),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),

@@ -2,8 +2,14 @@
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
+import { type ResourceOperation, resourceOperation } from "./resource-paths.ts";
 
-export type Operation = { kind: "generate"; format: WireFormat } | { kind: "models"; id: string | null } | { kind: "countTokens" } | { kind: "mint" };
+export type Operation =
+  | { kind: "generate"; format: WireFormat }
+  | { kind: "models"; id: string | null }
+  | { kind: "countTokens" }
+  | { kind: "mint" }
+  | ResourceOperation;
 
 /** The format of the body: tokens are counted of messages. */
 export const formatOf = (operation: Operation): WireFormat => (operation.kind === "generate" ? operation.format : "anthropic.messages");
@@ -53,7 +59,7 @@ function operationOf(method: string, rest: string, underPrefix: boolean): Operat
   if (post) return method === "POST" ? post : "method";
   const get = models(rest);
   if (get) return method === "GET" || method === "HEAD" ? get : "method";
-  return null;
+  return resourceOperation(method, rest);
 }
 
 export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {

@@ -70,6 +70,11 @@ export function denied(route: Route, model: string | null, identity: Identity, r
   const key = identity.key;
   const refused = lacks(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
   if (refused !== null) return refused;
+  return excluded(route, identity);
+}
+
+/** Why the route is not for this caller, whatever the model; null where it is. */
+export function excluded(route: Route, { key }: KeyIdentity): Failure | null {
   if (route.roles && !route.roles.has(key.role)) return failure("access_denied", "The role of this API key may not use this model.");
   if (route.teams && !(key.team !== null && route.teams.has(key.team))) return failure("access_denied", "The team of this API key may not use this model.");
   const tags = route.tags;

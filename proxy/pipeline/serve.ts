@@ -40,6 +40,8 @@ import { listModels } from "./models.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import { receive } from "./receive.ts";
+import type { ResourceOperation } from "./resource-paths.ts";
+import { passThrough, resourceTarget } from "./resources.ts";
 import { denied, noTarget, resolveTargets, route } from "./route.ts";
 import { requiredMember, type Shaped, shape } from "./shape.ts";
 
@@ -139,6 +141,7 @@ class Call {
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
     if (addressed.operation.kind === "mint") return this.#mint(identity);
+    if (addressed.operation.kind === "resource") return this.#resource(addressed.operation, addressed, identity, call);
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
     const format = formatOf(addressed.operation);
     const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
@@ -198,6 +201,23 @@ class Call {
     if (isFailure(found)) return found;
     this.#json(found);
     return null;
+  }
+
+  async #resource(operation: ResourceOperation, { path }: Addressed, identity: Identity, call: Circumstances): Promise<Failure | null> {
+    const target = resourceTarget(operation, path, identity, call, this.#snapshot.roles);
+    if (isFailure(target)) return target;
+    const { config } = target.entry.account;
+    this.record.route = target.route.config.id;
+    this.record.provider = config.id;
+    this.record.region = config.region ?? "";
+    this.record.statistics = target.route.config.logging.statistics;
+    const { upstreams, auth } = this.#gateway;
+    return passThrough(this.#client, operation, target, {
+      upstreams,
+      auth,
+      nowMs: () => this.#gateway.nowMs(),
+      totalMs: config.timeouts.totalMs || defaultTotalMs,
+    });
   }
 
   #countTokens(shaped: Shaped): Failure | null {

@@ -33,6 +33,8 @@ export interface Route {
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
+  /** The provider that keeps files, batches and fine-tuning jobs; null where they are not served. */
+  readonly resources: ProviderEntry | null;
   /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
   readonly fingerprint: string;
   readonly rules: AccessRules;
@@ -105,6 +107,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
   return {
     config,
     targets,
+    resources: config.resources === null ? null : (providers.get(config.resources.provider) ?? null),
     fingerprint: config.cache === null ? "" : fingerprint(config, targets),
     consumers: config.consumers === "*" ? "*" : new Set(config.consumers),
     roles: setOrNull(config.access.roles),

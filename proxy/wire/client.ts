@@ -1,6 +1,7 @@
 /** The client's side of one call: its body in, its answer out, and when it goes away. */
 import { Buffer, isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { Readable, Transform } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
@@ -54,6 +55,11 @@ export class ClientConnection {
     const url = this.#request.url ?? "/";
     const query = url.indexOf("?");
     return query < 0 ? url : url.slice(0, query);
+  }
+
+  /** Path and query, as they were sent. */
+  get url(): string {
+    return this.#request.url ?? "/";
   }
 
   get headers(): IncomingHttpHeaders {
@@ -137,6 +143,15 @@ export class ClientConnection {
   /** Headers of every answer, whatever comes of the call. */
   always(headers: Readonly<Record<string, string>>): void {
     this.#always = this.#always === null ? headers : { ...this.#always, ...headers };
+  }
+
+  /** The body as it comes, through `through`; its errors are those of the stream that is given back. */
+  bodyStream(through: Transform): Readable {
+    this.#request.once("error", (cause) => through.destroy(cause));
+    this.#request.once("close", () => {
+      if (!this.#request.complete) through.destroy(new Error("the client went away"));
+    });
+    return this.#request.pipe(through);
   }
 
   head(status: number, headers: Record<string, string | number>): void {

@@ -1,6 +1,7 @@
 /** Connections to upstreams. The only importer of undici; knows nothing of what is sent. */
 import type { Buffer } from "node:buffer";
 import { isIP } from "node:net";
+import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import { addressAllowed, DestinationRefusedError, guardedLookup } from "./destination.ts";
 
@@ -17,7 +18,7 @@ export interface UpstreamRequest {
   method: "POST" | "GET" | "DELETE";
   path: string;
   headers: Record<string, string>;
-  body: string | Uint8Array | null;
+  body: string | Uint8Array | Readable | null;
 }
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;

@@ -24,3 +24,8 @@ export function pathOf(format: WireFormat, account: ProviderAccount, model: Prov
   if (format === "openai.responses") return `${base(account)}/openai/responses${version}`;
   return `${base(account)}/openai/deployments/${encodeURIComponent(model.config.upstream)}/${operation}${version}`;
 }
+
+/** Files, batches and fine-tuning, on either surface. */
+export function resourcePathOf(path: string, account: ProviderAccount): string | null {
+  return account.config.options["surface"] === "Deployments" ? null : `${base(account)}/openai/v1${path}`;
+}

@@ -54,6 +54,6 @@ export const capabilities: Capabilities = {
   ],
   credentialsRequired: true,
   parameters: {},
-  resources: false,
+  resources: true,
   pricesFrom: "azure",
 };

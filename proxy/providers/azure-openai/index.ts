@@ -2,7 +2,7 @@
 import { limitEdits, mended, messageEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";
-import { pathOf } from "./address.ts";
+import { pathOf, resourcePathOf } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeAzureError } from "./failure.ts";
 import { entraToken, tokenKey } from "./token.ts";
@@ -30,6 +30,7 @@ export const provider: Provider = {
   }),
   embeddings: (request, account, model) => ({ ...passthroughEmbeddings(request, account, model), path: pathOf("openai.embeddings", account, model) ?? "" }),
   decodeError: decodeAzureError,
+  resourcePath: resourcePathOf,
   renew(account, reply, env) {
     if (account.credentials["apiKey"] !== undefined || reply.status !== 401) return false;
     env.forget(tokenKey(account));

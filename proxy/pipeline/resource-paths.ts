@@ -1,0 +1,45 @@
+/** Paths of files, batches and fine-tuning (https://platform.openai.com/docs/api-reference/files). Pure. */
+import type { ResourceKind } from "../config/schema.ts";
+
+export interface ResourceOperation {
+  kind: "resource";
+  resource: ResourceKind;
+  method: "GET" | "POST" | "DELETE";
+  /** Below the base URL, ids checked. */
+  path: string;
+}
+
+/** No dot, no slash, no percent sign: an id can't lead anywhere else. */
+const id = "[A-Za-z0-9_:-]{1,160}";
+
+const paths: readonly [ResourceKind, RegExp, readonly string[]][] = [
+  ["Files", /^\/files$/, ["GET", "POST"]],
+  ["Files", new RegExp(`^/files/${id}$`), ["GET", "DELETE"]],
+  ["Files", new RegExp(`^/files/${id}/content$`), ["GET"]],
+  ["Batches", /^\/batches$/, ["GET", "POST"]],
+  ["Batches", new RegExp(`^/batches/${id}$`), ["GET"]],
+  ["Batches", new RegExp(`^/batches/${id}/cancel$`), ["POST"]],
+  ["FineTuning", /^\/fine_tuning\/jobs$/, ["GET", "POST"]],
+  ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}$`), ["GET"]],
+  ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}/(cancel|pause|resume)$`), ["POST"]],
+  ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}/(events|checkpoints)$`), ["GET"]],
+];
+
+/** null: no such path; "method": not by this method. */
+export function resourceOperation(method: string, rest: string): ResourceOperation | "method" | null {
+  const found = paths.filter(([, pattern]) => pattern.test(rest));
+  if (found.length === 0) return null;
+  const [first] = found;
+  if (first === undefined || !first[2].includes(method)) return "method";
+  return { kind: "resource", resource: first[0], method: method as ResourceOperation["method"], path: rest };
+}
+
+const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
+
+/** Of a query, only what lists take. */
+export function resourceQuery(url: string): string {
+  const at = url.indexOf("?");
+  if (at < 0) return "";
+  const kept = [...new URLSearchParams(url.slice(at + 1))].filter(([name, value]) => parameters.has(name) && value.length <= 256);
+  return kept.length === 0 ? "" : `?${new URLSearchParams(kept).toString()}`;
+}
