@@ -22,7 +22,8 @@ export interface AdmitRequest {
   snapshot: Snapshot;
   route: Route;
   identity: Identity;
-  shaped: Shaped;
+  /** null for what passes through unread: files, batches, fine-tuning. It counts as a request without tokens. */
+  shaped: Shaped | null;
   /** Every one that the call may be sent to. */
   targets: readonly ResolvedTarget[];
   /** As the route knows it. */
@@ -68,7 +69,7 @@ function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation |
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const { route, identity, shaped, model } = request;
-  const dues = limitDues({ route, identity, model, tokens: once(() => expectedTokens(shaped)) });
+  const dues = limitDues({ route, identity, model, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) });
   if (dues.length === 0) return free;
   // One order everywhere.
   dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));

@@ -203,8 +203,8 @@ class Call {
     return null;
   }
 
-  async #resource(operation: ResourceOperation, { path }: Addressed, identity: Identity, call: Circumstances): Promise<Failure | null> {
-    const target = resourceTarget(operation, path, identity, call, this.#snapshot.roles);
+  async #resource(operation: ResourceOperation, { path }: Addressed, identity: Identity, from: Circumstances): Promise<Failure | null> {
+    const target = resourceTarget(operation, path, identity, from, this.#snapshot.roles);
     if (isFailure(target)) return target;
     const { config } = target.entry.account;
     this.record.route = target.route.config.id;
@@ -212,6 +212,11 @@ class Call {
     this.record.region = config.region ?? "";
     this.record.statistics = target.route.config.logging.statistics;
     const { upstreams, auth } = this.#gateway;
+    const { route } = target;
+    const call = { client: this.#client, surface: this.#surface, snapshot: this.#snapshot, model: "" };
+    const admitted = await admit({ ...call, route, identity, shaped: null, targets: [] }, this.#gateway);
+    if (isFailure(admitted)) return admitted;
+    this.#admitted = admitted;
     return passThrough(this.#client, operation, target, {
       upstreams,
       auth,

@@ -150,6 +150,23 @@ describe("files, batches and fine-tuning", () => {
     assert.equal(seen.at(-1)?.url, "/v1/files?limit=5&after=file-0&purpose=batch");
   });
 
+  it("counts against the policy's limits as any call does", async () => {
+    const limits = [{ per: "ApiKey", requests: 1, window: "1h" }];
+    const other = await startGateway([
+      provider("up", "http://127.0.0.1:9", {}),
+      secret("up-credentials", { apiKey: "k" }),
+      policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] }, resources: { provider: { name: "up" } }, limits }),
+      ...key("tuner", tuner, { role: "data-scientist" }),
+    ]);
+    try {
+      const statuses = [];
+      for (let at = 0; at < 2; at++) statuses.push((await fetch(`${other.url}/v1/files`, { headers: { authorization: `Bearer ${tuner}` } })).status);
+      assert.deepEqual(statuses, [502, 429]);
+    } finally {
+      await other.close();
+    }
+  });
+
   const mistakes: [string, Manifest[], RegExp][] = [
     [
       "a provider that isn't there",
