@@ -55,9 +55,17 @@ export function renderedSettings({ maxBodyBytes, origins, identity, cors, roles 
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;
 
+/** What no field can tell by itself; null where it fits. */
+export function misfit({ identity: { issuers }, roles }: Installation): string | null {
+  const at = issuers.findIndex(({ defaults }) => !Object.hasOwn(roles, defaults.role) && !Object.hasOwn(builtinRoles, defaults.role));
+  return at < 0 ? null : `identity.issuers.${at}.defaults.role: no role ${issuers[at]?.defaults.role} is defined, so it would open nothing; add it to roles`;
+}
+
 /** Throws an Error that names file and field. */
 export async function readInstallation(file: string): Promise<Installation> {
   const parsed = installation.safeParse(parse(await readFile(file, "utf8")) ?? {});
+  const wrong = parsed.success ? misfit(parsed.data) : null;
+  if (wrong !== null) throw new Error(`${file}: ${wrong}`);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new Error(`${file}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
-import { installation } from "./installation.ts";
+import { installation, misfit } from "./installation.ts";
 
 export const operatorSettings = z.strictObject({
   /** Where the operator, the proxies and the published objects are. */
@@ -51,6 +51,8 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
   const given = (parse(await readFile(values.settings, "utf8")) ?? {}) as Record<string, unknown>;
   if (values["status-port"] !== undefined) given["statusPort"] = Number(values["status-port"]);
   const parsed = operatorSettings.safeParse(given);
+  const wrong = parsed.success ? misfit(parsed.data) : null;
+  if (wrong !== null) throw new Error(`${values.settings}: ${wrong}`);
   if (parsed.success) return { settings: parsed.data, kubeconfig: values.kubeconfig ?? null };
   const issue = parsed.error.issues[0];
   throw new Error(`${values.settings}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);

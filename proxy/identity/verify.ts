@@ -10,6 +10,8 @@ import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
 /** Verified anew at least this often, so that a key which its issuer withdrew stops counting. */
 const keptMs = 300_000;
 const maxKept = 10_000;
+/** Signatures checked at once: they share threads with the look-up of names, which a flood of forged tokens must not hold up. */
+const maxAtOnce = 64;
 
 export interface TokenVerifier {
   /** Settles at once for a token that was verified before. */
@@ -31,6 +33,8 @@ const expired: Failure = failure("expired_token", "The token has expired. Get a 
 const unavailable: Failure = failure("identity_unavailable", "The token's issuer can't be reached, so it can't be checked. Try again in a moment.", {
   retryAfterMs: 5_000,
 });
+
+const busy: Failure = failure("identity_unavailable", "Too many tokens are being checked at once. Try again in a moment.", { retryAfterMs: 1_000 });
 
 const meanings: Readonly<Record<string, string>> = {
   aud: "The token is meant for another audience. Ask its issuer for one for this gateway.",
@@ -62,6 +66,8 @@ export class CachingVerifier implements TokenVerifier {
   readonly #failed: (issuer: string, cause: unknown) => void;
   /** By digest of the token; the oldest goes first. */
   readonly #kept = new Map<string, Kept>();
+  /** Tokens that are being verified now, by digest. */
+  readonly #pending = new Map<string, Promise<Identity>>();
   /** By the issuer's whole settings: other settings, other keys. */
   readonly #keys = new Map<string, IssuerKeys>();
   readonly #names = new WeakMap<IdentityIssuer, string>();
@@ -79,7 +85,14 @@ export class CachingVerifier implements TokenVerifier {
       if (this.#nowMs() < kept.untilMs && issuers.some((one) => this.#nameOf(one) === kept.issuer)) return kept.identity;
       this.#kept.delete(digest);
     }
-    return this.#verify(token, digest, issuers).catch(refusalOf);
+    const pending = this.#pending.get(digest);
+    if (pending !== undefined) return pending;
+    if (this.#pending.size >= maxAtOnce) return { anonymous: true, failure: busy };
+    const verified = this.#verify(token, digest, issuers)
+      .catch(refusalOf)
+      .finally(() => this.#pending.delete(digest));
+    this.#pending.set(digest, verified);
+    return verified;
   }
 
   /** Keys of issuers that are gone are forgotten; those that stay keep theirs. */

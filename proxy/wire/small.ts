@@ -9,7 +9,7 @@ export function sendSmall(
   upstreams: Upstreams,
   url: string,
   request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null },
-  allowPrivate = true,
+  allowPrivate: boolean,
 ): Promise<{ status: number; body: string }> {
   const target = new URL(url);
   return new Promise((resolve, reject) => {

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { installation, knowsCountries, renderedSettings } from "../../operator/installation.ts";
+import { installation, knowsCountries, readInstallation, renderedSettings } from "../../operator/installation.ts";
+import { parseOperatorArguments } from "../../operator/settings.ts";
 import { settings } from "../../proxy/config/schema.ts";
+import { removeFolder, temporaryFolder } from "../harness/child.ts";
 
 const oidc = { name: "corp", kind: "OIDC", issuer: "https://id.example.com", audiences: ["sluice"], namespace: "team-a" };
 const jwks = { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y" }] };
@@ -47,4 +51,24 @@ describe("settings of an installation", () => {
     assert.deepEqual([corp?.clockSkewMs, corp?.defaults.tags, corp?.claims.user], [5_000, ["a", "b"], "sub"]);
     assert.deepEqual([cluster?.issuer, cluster?.jwks, cluster?.namespace], ["https://kubernetes.default.svc", jwks, null]);
   });
+
+  const files: [what: string, text: string, says: RegExp][] = [
+    ["a field of the wrong form", "origins: { trustedProxies: [ingress] }", /settings\.yaml: origins\.trustedProxies\.0: must be a network/],
+    ["a field that is unknown", "trustedProxies: []", /settings\.yaml: .*Unrecognized key/],
+    [
+      "a role that nobody defined",
+      "identity: { issuers: [{ name: c, kind: Kubernetes, audiences: [a], defaults: { role: worker } }] }",
+      /settings\.yaml: identity\.issuers\.0\.defaults\.role: no role worker is defined/,
+    ],
+  ];
+  for (const [what, text, says] of files) {
+    it(`in a file with ${what} keep dev and operator from starting, and say where`, async () => {
+      const folder = await temporaryFolder("installation");
+      await writeFile(join(folder, "settings.yaml"), text);
+      await assert.rejects(readInstallation(join(folder, "settings.yaml")), says);
+      await writeFile(join(folder, "settings.yaml"), `namespace: n\n${text}`);
+      await assert.rejects(parseOperatorArguments(["--settings", join(folder, "settings.yaml")]), says);
+      removeFolder(folder);
+    });
+  }
 });

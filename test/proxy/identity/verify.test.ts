@@ -95,6 +95,18 @@ describe("tokens of an issuer", () => {
     assert.deepEqual(issuer.asked.slice(asked), ["/.well-known/openid-configuration", "/keys"]);
   });
 
+  it("are checked a few at a time, so that a flood of forged ones holds up nothing else", async () => {
+    const { said } = verifier();
+    const good = await issuer.token();
+    assert.equal(await said(good), "team-a alice developer");
+    const forged = await Promise.all(Array.from({ length: 500 }, (_, at) => said(`${good.slice(0, -10)}${String(at).padStart(10, "A")}`)));
+    const codes = Map.groupBy(forged, (code) => code);
+    assert.equal((codes.get("invalid_token")?.length ?? 0) + (codes.get("identity_unavailable")?.length ?? 0), 500);
+    assert.ok((codes.get("invalid_token")?.length ?? 0) >= 64);
+    assert.equal(await said(good), "team-a alice developer");
+    assert.equal(await said(`${good.slice(0, -10)}AAAAAAAAAA`), "invalid_token");
+  });
+
   it("are refused from their end on, though they were verified before", async () => {
     const { clock, said } = verifier({ clockSkewMs: 0 });
     const token = await issuer.token({}, { lifeSeconds: 60 });
