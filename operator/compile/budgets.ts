@@ -12,8 +12,6 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
   const accepted: Problem[] = [];
   if (!knownTimeZone(spec.timeZone))
     accepted.push(problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, ["spec", "timeZone"]));
-  // Until the proxy counts spend, a budget must not look as if it held.
-  accepted.push(problem("Unsupported", "this version of Sluice does not enforce budgets yet; calls are not limited by this object", ["spec"]));
   const { scope } = spec;
   const config: BudgetConfig = {
     id: budget.id,
@@ -27,10 +25,13 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
       roles: sorted(scope.roles),
       tags: sorted(scope.tags),
       models: sorted(scope.models),
-      providers: sorted(scope.providers),
+      providers: sorted(scope.providers?.map((name) => `${meta.namespace}/${name}`)),
     },
     per: spec.per ?? null,
     enforcement: spec.enforcement,
+    throttle: null,
+    onStateLoss: "deny",
+    seeds: [],
   };
   return { config, accepted };
 }

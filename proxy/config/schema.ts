@@ -14,9 +14,12 @@
  * Money is integer nano-USD; durations are integer milliseconds.
  */
 import { z } from "zod";
+import { type BudgetConfig, budgetConfig } from "./budget.ts";
 import { identitySettings } from "./identity.ts";
 import { limitConfig } from "./limits.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
+
+export { type BudgetConfig, budgetConfig };
 
 /** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
 export const schemaVersion = 1;
@@ -201,18 +204,6 @@ export const routeConfig = z.object({
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
 });
 export type RouteConfig = z.output<typeof routeConfig>;
-
-export const budgetConfig = z.object({
-  id,
-  amountNanoUsd: nanoUsd,
-  period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
-  timeZone: z.string(),
-  namespace: z.string(),
-  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names }),
-  per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
-  enforcement: z.enum(["Hard", "Soft"]),
-});
-export type BudgetConfig = z.output<typeof budgetConfig>;
 
 /** What a key may do for clients that can't keep it. */
 export const clientTokenRight = z.object({

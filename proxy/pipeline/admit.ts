@@ -11,10 +11,11 @@ import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
+import { budgetDues } from "./budget-claims.ts";
 import { type Due, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
 import type { Shaped } from "./shape.ts";
-import { expectedTokens } from "./worst-case.ts";
+import { expectedTokens, sendCap, worstCost, worstOfUnread } from "./worst-case.ts";
 
 export interface AdmitRequest {
   client: ClientConnection;
@@ -68,9 +69,14 @@ function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation |
 }
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
-  const { route, identity, shaped, model } = request;
-  const dues = limitDues({ route, identity, model, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) });
+  const { route, identity, shaped, model, targets, client } = request;
+  const { budgets } = request.snapshot;
+  const worst = once(() => (shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets)));
+  const money = budgetDues({ budgets, route, identity, model, targets, worst }, admitter);
+  if ("code" in money) return money;
+  const dues = [...money.dues, ...limitDues({ route, identity, model, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) })];
   if (dues.length === 0) return free;
+  if (shaped !== null) sendCap(shaped, money.cap);
   // One order everywhere.
   dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));

@@ -148,7 +148,7 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
 
 /** Edits of a canonical request: the model is settled already, and of two names for one limit the edited one counts. */
 function canonicalEdits(edits: JsonObject): JsonObject {
-  const { model: _model, ...rest } = edits;
+  const { model: _model, max_output_tokens: _cap, ...rest } = edits;
   for (const name of Object.keys(rest)) {
     const other = synonyms[name];
     if (other !== undefined && !(other in rest)) rest[other] = undefined;

@@ -89,8 +89,16 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
   return { nanoUsd, cap };
 }
 
+/** Work that is begun here and paid for later, out of the gateway's sight: no price is known for it. The rest is free. */
+export function worstOfUnread(method: string, path: string): WorstCost | null {
+  return method === "POST" && /\/(batches|fine_tuning\/jobs)$/.test(path) ? null : { nanoUsd: 0, cap: null };
+}
+
 /** Has the answer limited to what was reserved. */
 export function sendCap(shaped: Shaped, cap: number | null): void {
   const member = capMember[shaped.format];
-  if (cap !== null && member !== null) shaped.edits[member] = cap;
+  if (cap === null || member === null) return;
+  // Bytes that pass through get the edit; what is translated is read from the parsed body.
+  shaped.edits[member] = cap;
+  shaped.received.json[member] = cap;
 }

@@ -71,6 +71,7 @@ export interface Snapshot {
   /** Longest prefix first, "" left out. */
   readonly prefixes: readonly string[];
   readonly keyCount: number;
+  readonly budgets: RenderedConfig["budgets"];
   /** A keyed digest of a text: the same on all proxies, and no help to who guesses the text. */
   digest(text: string): string;
   /** The record of a clear key, whatever its state; null where there is none. */
@@ -187,6 +188,7 @@ export function build(
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
     keyCount: config.keys.length,
+    budgets: config.budgets,
     digest: keyedDigester(secrets.pepper),
     findKey: keyFinder(secrets.pepper, config.keys),
     keysOf: keysById(config.keys),

@@ -6,6 +6,7 @@ import { Writable } from "node:stream";
 import { pino } from "pino";
 import { stringify } from "yaml";
 import { startDev } from "../../operator/cli/dev.ts";
+import type { FleetState } from "../../proxy/fleet/start.ts";
 
 export type Manifest = { kind: string; metadata: { name: string; namespace?: string }; [part: string]: unknown };
 
@@ -21,6 +22,8 @@ export interface TestGateway {
   printed: string[];
   /** Writes the manifests anew and waits until they are live, or until dev has printed why not. */
   apply(manifests: readonly Manifest[]): Promise<void>;
+  /** Limits, budgets and the usage ledger of its proxy. */
+  state: FleetState;
   metrics(): Promise<string>;
   status(): Promise<Record<string, unknown>>;
   close(): Promise<void>;
@@ -110,6 +113,7 @@ export async function startGateway(manifests: readonly Manifest[], flags: readon
       await eventually(() => printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")));
       await dev.proxy.refresh();
     },
+    state: dev.proxy.state,
     metrics: async () => (await fetch(`${dev.proxy.statusUrl}/metrics`)).text(),
     status,
     async close() {

@@ -345,11 +345,11 @@ const rows: Row[] = [
     message: /use spec\.expiresAt/,
   },
   {
-    name: "a budget says that it is not enforced",
+    name: "a budget is enforced",
     objects: [object("Budget", "a/b", { amount: "10.00", period: "Daily" })],
     of: ["Budget", "a/b"],
-    reasons: ["Unsupported"],
-    live: "none",
+    reasons: [],
+    live: "current",
   },
 ];
 

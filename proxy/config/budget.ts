@@ -1,0 +1,24 @@
+/** The contract's part on budgets. Money is integer nano-USD. */
+import { z } from "zod";
+
+const nanoUsd = z.int().min(0);
+const names = z.array(z.string()).nullable();
+
+export const budgetConfig = z.object({
+  /** `namespace/name`. */
+  id: z.string(),
+  amountNanoUsd: nanoUsd,
+  period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
+  timeZone: z.string(),
+  namespace: z.string(),
+  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names }),
+  per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
+  /** Hard: what could exceed it is refused. Soft and Shadow: it is counted. */
+  enforcement: z.enum(["Hard", "Soft", "Shadow"]),
+  /** From `at` (a share of the amount, 0 to 1) on, only `pass` (a share of the calls, 0 to 1) go through. */
+  throttle: z.object({ at: z.number(), pass: z.number() }).nullable().default(null),
+  onStateLoss: z.enum(["allow", "deny"]).default("deny"),
+  /** What had been spent, for a store that has forgotten it. Of another period than the present one it means nothing. */
+  seeds: z.array(z.object({ periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd })).default([]),
+});
+export type BudgetConfig = z.output<typeof budgetConfig>;

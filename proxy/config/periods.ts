@@ -1,0 +1,83 @@
+/** When a budget's period begins and ends, by the clock on the wall of a time zone. Pure. */
+
+export type PeriodKind = "Hourly" | "Daily" | "Weekly" | "Monthly" | "Total";
+
+export interface Period {
+  /** Epoch milliseconds. */
+  startMs: number;
+  /** null: it never ends. */
+  endMs: number | null;
+}
+
+const minuteMs = 60_000;
+const hourMs = 3_600_000;
+const dayMs = 86_400_000;
+/** No zone is further from UTC than this, and no change of its clock is larger. */
+const farthestMs = 36 * hourMs;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatOf(timeZone: string): Intl.DateTimeFormat {
+  let format = formats.get(timeZone);
+  if (format === undefined) {
+    const two = "2-digit";
+    format = new Intl.DateTimeFormat("en-US", { timeZone, year: "numeric", month: two, day: two, hour: two, minute: two, second: two, hourCycle: "h23" });
+    formats.set(timeZone, format);
+  }
+  return format;
+}
+
+/** What the clock on the wall shows, as if it were UTC. */
+function wallMs(timeZone: string, atMs: number): number {
+  const parts: Record<string, number> = {};
+  for (const { type, value } of formatOf(timeZone).formatToParts(atMs)) parts[type] = Number(value);
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts;
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
+/** The first moment at which the clock on the wall shows this or later: where the clock skips it, the moment after. */
+function firstAt(timeZone: string, wall: number): number {
+  let before = wall - farthestMs;
+  let at = wall + farthestMs;
+  while (at - before > 1) {
+    const middle = Math.floor((before + at) / 2);
+    if (wallMs(timeZone, middle) >= wall) at = middle;
+    else before = middle;
+  }
+  return at;
+}
+
+/** Beginnings, on the wall, of the period that a moment on the wall lies in, and of the next one. */
+function onTheWall(kind: "Daily" | "Weekly" | "Monthly", wall: number): [number, number] {
+  const date = new Date(wall);
+  const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
+  if (kind === "Monthly") return [Date.UTC(year, month, 1), Date.UTC(year, month + 1, 1)];
+  if (kind === "Daily") return [Date.UTC(year, month, day), Date.UTC(year, month, day + 1)];
+  const monday = Date.UTC(year, month, day - ((date.getUTCDay() + 6) % 7));
+  return [monday, monday + 7 * dayMs];
+}
+
+/** The period that a moment lies in. Weeks begin on Monday. Throws a RangeError for a time zone that doesn't exist. */
+export function periodAt(kind: PeriodKind, timeZone: string, nowMs: number): Period {
+  if (kind === "Total") return { startMs: 0, endMs: null };
+  const wall = wallMs(timeZone, nowMs);
+  if (kind === "Hourly") {
+    const startMs = Math.floor(nowMs / minuteMs) * minuteMs - new Date(wall).getUTCMinutes() * minuteMs;
+    return { startMs, endMs: startMs + hourMs };
+  }
+  const [start, end] = onTheWall(kind, wall);
+  return { startMs: firstAt(timeZone, start), endMs: firstAt(timeZone, end) };
+}
+
+/** `periodAt` with the last answer of each kind and zone kept: asking Intl costs more than all other checks of a call. */
+export function periods(): typeof periodAt {
+  const known = new Map<string, Period>();
+  return (kind, timeZone, nowMs) => {
+    const name = `${kind} ${timeZone}`;
+    const last = known.get(name);
+    if (last !== undefined && nowMs >= last.startMs && (last.endMs === null || nowMs < last.endMs)) return last;
+    const next = periodAt(kind, timeZone, nowMs);
+    known.set(name, next);
+    return next;
+  };
+}
