@@ -113,5 +113,6 @@ function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
 /** Names under which a route's models are listed. */
 export function modelNames(route: Route): string[] {
   if (route.config.models !== null) return route.config.models;
-  return route.targets.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
+  const usable = route.targets.filter((target) => resident(route, target.entry));
+  return usable.flatMap((target) => (target.model ? [target.model.name] : [...target.entry.models.keys()]));
 }
