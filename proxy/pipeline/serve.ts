@@ -117,8 +117,10 @@ class Call {
 
   async serve(): Promise<void> {
     try {
+      const from = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
+      this.record.address = from.address ?? "";
       const crossed = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
-      const failed = crossed === null ? await this.#stages() : this.#notePreliminary(crossed);
+      const failed = crossed === null ? await this.#stages(from) : this.#notePreliminary(crossed);
       if (failed) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
@@ -130,12 +132,10 @@ class Call {
     }
   }
 
-  async #stages(): Promise<Failure | null> {
+  async #stages(call: Circumstances): Promise<Failure | null> {
     const addressed = address(this.#client.method, this.#client.path, this.#snapshot);
     if (isFailure(addressed)) return addressed;
     this.#surface = addressed.surface;
-    const call = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
-    this.record.address = call.address ?? "";
     const keyed = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     this.#noteIdentity(identity, addressed);

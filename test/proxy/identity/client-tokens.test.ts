@@ -217,6 +217,8 @@ describe("pages of other origins", () => {
       const answer = await preflight(origin);
       assert.deepEqual([answer.status, ((await answer.json()) as { error: { code: string } }).error.code], [403, "origin_not_allowed"]);
       assert.equal(answer.headers.get("access-control-allow-origin"), null);
+      const line = await eventually(() => gateway.logs.find((one) => one["code"] === "origin_not_allowed"));
+      assert.deepEqual([line["address"], line["operation"]], ["127.0.0.1", "preflight"]);
       const called = await fetch(`${gateway.url}/v1/models`, { headers: { origin, authorization: `Bearer ${alice}` } });
       assert.equal(called.headers.get("access-control-allow-origin"), null);
     });
