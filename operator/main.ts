@@ -165,8 +165,12 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     cluster,
     settings,
     source,
-    issuer: issuerReader(cluster, settings.identity, Date.now, (cause) =>
-      log.warn({ status: statusCode(cause), err: message(cause) }, "the API server does not tell its token keys"),
+    issuer: issuerReader(
+      cluster,
+      settings.identity,
+      Date.now,
+      (cause) => log.warn({ status: statusCode(cause), err: message(cause) }, "the API server does not tell its token keys; those that are known stay in use"),
+      () => publisher.previous(),
     ),
     publisher,
     nudger: new Nudger(cluster, settings),

@@ -1,6 +1,7 @@
 /** The public keys of the cluster's own ServiceAccount tokens, as the API server publishes them to every ServiceAccount. */
 import { OpenidApi, WellKnownApi } from "@kubernetes/client-node";
 import { z } from "zod";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../identity.ts";
 import type { Cluster } from "./api.ts";
 
@@ -23,12 +24,20 @@ async function ask(cluster: Cluster): Promise<ClusterIssuer> {
   return { issuer: discovery.parse(parsed(about)).issuer, jwks: keySet.parse(parsed(keys)) };
 }
 
+/** What was published before stands in for an answer that a new operator did not get. */
+export function issuerIn(config: RenderedConfig | null, identity: IdentitySettings): ClusterIssuer | null {
+  const names = new Set(identity.issuers.filter(asksCluster).map(({ name }) => name));
+  const found = config?.settings.identity.issuers.find((one) => one.kind === "Kubernetes" && names.has(one.name) && one.jwks !== null);
+  return found?.jwks ? { issuer: found.issuer, jwks: found.jwks } : null;
+}
+
 /** The last answer stands while a new one can't be had; null where no issuer asks for it. */
 export function issuerReader(
   cluster: Cluster,
   identity: IdentitySettings,
   nowMs: () => number,
   failed: (cause: unknown) => void,
+  published: () => RenderedConfig | null = () => null,
 ): () => Promise<ClusterIssuer | null> {
   let known: ClusterIssuer | null = null;
   let askedMs = Number.NEGATIVE_INFINITY;
@@ -38,7 +47,7 @@ export function issuerReader(
     askedMs = nowMs();
     known = await ask(cluster).catch((cause: unknown) => {
       failed(cause);
-      return known;
+      return known ?? issuerIn(published(), identity);
     });
     return known;
   };

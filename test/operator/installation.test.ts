@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { issuerIn } from "../../operator/cluster/issuer.ts";
 import { installation, knowsCountries, readInstallation, renderedSettings } from "../../operator/installation.ts";
 import { parseOperatorArguments } from "../../operator/settings.ts";
-import { settings } from "../../proxy/config/schema.ts";
+import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 
 const oidc = { name: "corp", kind: "OIDC", issuer: "https://id.example.com", audiences: ["sluice"], namespace: "team-a" };
@@ -50,6 +51,18 @@ describe("settings of an installation", () => {
     const [corp, cluster] = settings.parse(renderedSettings(given, { issuer: "https://kubernetes.default.svc", jwks })).identity.issuers;
     assert.deepEqual([corp?.clockSkewMs, corp?.defaults.tags, corp?.claims.user], [5_000, ["a", "b"], "sub"]);
     assert.deepEqual([cluster?.issuer, cluster?.jwks, cluster?.namespace], ["https://kubernetes.default.svc", jwks, null]);
+  });
+
+  it("keep what is published of the cluster's issuer, under the same name only", () => {
+    const { identity } = installation.parse({ identity: { issuers: [{ name: "cluster", kind: "Kubernetes", audiences: ["sluice"] }] } });
+    const known = { issuer: "https://kubernetes.default.svc", jwks };
+    const config = (name: string, more: object = {}): RenderedConfig => {
+      const one = installation.parse({ identity: { issuers: [{ name, kind: "Kubernetes", audiences: ["sluice"], ...more }] } });
+      return { settings: settings.parse(renderedSettings(one, known)), providers: [], routes: [], budgets: [], keys: [] };
+    };
+    assert.deepEqual(issuerIn(config("cluster"), identity), known);
+    assert.equal(issuerIn(config("other"), identity), null);
+    assert.equal(issuerIn(null, identity), null);
   });
 
   const files: [what: string, text: string, says: RegExp][] = [
