@@ -14,6 +14,11 @@ const price = z
   })
   .describe("Overrides the price table for this model.");
 
+const quota = z.strictObject({
+  requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),
+  tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens that it takes in a minute."),
+});
+
 const model = z.strictObject({
   name: modelName.describe("The name that routes use."),
   upstream: z.string().min(1).max(512).optional().describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
@@ -21,6 +26,7 @@ const model = z.strictObject({
   price: price.optional(),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),
+  quota: quota.optional().describe("What the provider allows for this model, besides what it allows over all models."),
 });
 
 export const llmProviderSpec = z
@@ -85,13 +91,7 @@ export const llmProviderSpec = z
       })
       .prefault({})
       .describe("Leaves a failing provider alone for a while."),
-    quota: z
-      .strictObject({
-        requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),
-        tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens that it takes in a minute."),
-      })
-      .optional()
-      .describe("What the provider allows; traffic moves on before it refuses."),
+    quota: quota.optional().describe("What the provider allows over all models; traffic moves on before it refuses."),
     healthCheck: z
       .strictObject({
         path: z

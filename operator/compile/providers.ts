@@ -26,6 +26,11 @@ function priceOf(spec: ModelSpec["price"]): Price | null {
   };
 }
 
+const quotaOf = (spec: LLMProviderSpec["quota"]): ProviderConfig["quota"] => ({
+  requestsPerMinute: spec?.requestsPerMinute ?? null,
+  tokensPerMinute: spec?.tokensPerMinute ?? null,
+});
+
 /** The object's own price, else the published one, else none. */
 function modelOf(spec: ModelSpec, published: (upstream: string) => Price | null): ModelConfig {
   const upstream = spec.upstream ?? spec.name;
@@ -35,6 +40,7 @@ function modelOf(spec: ModelSpec, published: (upstream: string) => Price | null)
     price: priceOf(spec.price) ?? published(upstream),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
+    quota: quotaOf(spec.quota),
   };
 }
 
@@ -196,7 +202,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
       halfOpenRequests: breaker.halfOpenRequests,
     },
     healthCheck: healthCheckOf(spec),
-    quota: { requestsPerMinute: spec.quota?.requestsPerMinute ?? null, tokensPerMinute: spec.quota?.tokensPerMinute ?? null },
+    quota: quotaOf(spec.quota),
   };
   return { config, accepted, resolvedRefs };
 }

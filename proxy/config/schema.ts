@@ -48,12 +48,16 @@ export const price = z.object({
 });
 export type Price = z.output<typeof price>;
 
+export const quotaConfig = z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() });
+export type QuotaConfig = z.output<typeof quotaConfig>;
+
 export const modelConfig = z.object({
   upstream: z.string(),
   sunset: z.string().nullable(),
   price: price.nullable(),
   maxOutputTokens: z.int().nullable(),
   contextTokens: z.int().nullable(),
+  quota: quotaConfig.default({ requestsPerMinute: null, tokensPerMinute: null }),
 });
 export type ModelConfig = z.output<typeof modelConfig>;
 
@@ -83,7 +87,7 @@ export const providerConfig = z.object({
   timeouts: z.object({ connectMs: millis, writeMs: millis.default(30_000), responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
   retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
   circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
-  quota: z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() }),
+  quota: quotaConfig,
   /** null: only calls tell whether it is healthy. */
   healthCheck: healthCheckConfig.nullable().default(null),
 });

@@ -160,7 +160,7 @@ export function createRouting(
         provider.took(clock.nowMs());
         return permit(target, tokens, room);
       };
-      const room = quotas.take(config, tokens);
+      const room = quotas.take(config, target.model, tokens);
       return room instanceof Promise ? room.then(granted) : granted(room);
     },
     wait(targets) {

@@ -1,6 +1,7 @@
 /** What an LLMProvider declares that it takes in a minute, kept by this proxy alone or by the fleet together. */
-import type { ProviderConfig } from "../config/schema.ts";
+import type { ProviderConfig, QuotaConfig } from "../config/schema.ts";
 import type { Claim, Quotas, Reservation } from "../fleet/quotas.ts";
+import type { ProviderModel } from "../providers/provider.ts";
 import { SlidingCount } from "./windows.ts";
 
 /** Room for one request, taken. */
@@ -11,33 +12,59 @@ export interface Room {
 
 export interface ProviderQuotas {
   /** null: no room for a request of about so many tokens now. A promise only where the fleet has to be asked. */
-  take(provider: ProviderConfig, tokens: number): Room | null | Promise<Room | null>;
+  take(provider: ProviderConfig, model: ProviderModel, tokens: number): Room | null | Promise<Room | null>;
 }
 
 const windowMs = 60_000;
 const unlimited: Room = { settle: () => undefined };
 
+/** One quota that a request falls under. */
+interface Due {
+  of: "Requests" | "Tokens";
+  /** Whose quota it is. */
+  owner: string;
+  limit: number;
+  /** What the request takes of it. One that is larger than the quota could never be made; it takes all there is. */
+  amount: number;
+}
+
+function duesOf(quota: QuotaConfig, owner: string, tokens: number): Due[] {
+  const dues: Due[] = [];
+  const { requestsPerMinute, tokensPerMinute } = quota;
+  if (requestsPerMinute !== null) dues.push({ of: "Requests", owner, limit: requestsPerMinute, amount: 1 });
+  if (tokensPerMinute !== null) dues.push({ of: "Tokens", owner, limit: tokensPerMinute, amount: Math.min(tokensPerMinute, tokens) });
+  return dues;
+}
+
+/** The account's own quota, and the one for this model. A name of a model may hold what an id may not, so the two never meet. */
+const allDues = (provider: ProviderConfig, model: ProviderModel, tokens: number): Due[] => [
+  ...duesOf(provider.quota, provider.id, tokens),
+  ...duesOf(model.config.quota, `${provider.id}|${model.name}`, tokens),
+];
+
+const usedOf = (due: Due, requests: number, tokens: number): number => (due.of === "Requests" ? requests : tokens);
+
 /** For one process without fleet state. */
 export function localQuotas(nowMs: () => number): ProviderQuotas {
-  const counts = new Map<string, { requests: SlidingCount; tokens: SlidingCount }>();
+  const counts = new Map<string, SlidingCount>();
+  const countOf = (due: Due): SlidingCount => {
+    const key = `${due.of}|${due.owner}`;
+    let count = counts.get(key);
+    if (count === undefined) counts.set(key, (count = new SlidingCount(windowMs)));
+    return count;
+  };
   return {
-    take({ id, quota }, tokens) {
-      if (quota.requestsPerMinute === null && quota.tokensPerMinute === null) return unlimited;
-      let used = counts.get(id);
-      if (used === undefined) counts.set(id, (used = { requests: new SlidingCount(windowMs), tokens: new SlidingCount(windowMs) }));
-      const counted = used;
-      const at = nowMs();
-      if (quota.requestsPerMinute !== null && counted.requests.total(at) + 1 > quota.requestsPerMinute) return null;
-      if (quota.tokensPerMinute !== null && counted.tokens.total(at) + tokens > quota.tokensPerMinute) return null;
-      counted.requests.add(1, at);
-      counted.tokens.add(tokens, at);
+    take(provider, model, tokens) {
+      const dues = allDues(provider, model, tokens);
+      if (dues.length === 0) return unlimited;
+      if (dues.some((due) => countOf(due).total(nowMs()) + due.amount > due.limit)) return null;
+      for (const due of dues) countOf(due).add(due.amount, nowMs());
       let settled = false;
       return {
         settle(requests, used) {
           if (settled) return;
           settled = true;
-          if (requests === 0) counted.requests.add(-1, nowMs());
-          counted.tokens.add(used - tokens, nowMs());
+          for (const due of dues) countOf(due).add(usedOf(due, requests, used) - due.amount, nowMs());
         },
       };
     },
@@ -45,28 +72,22 @@ export function localQuotas(nowMs: () => number): ProviderQuotas {
 }
 
 /** A provider may be called where nobody can be asked: it says by itself when it has had enough. */
-function claimOf(id: string, of: "Requests" | "Tokens", limit: number, amount: number): Claim {
-  const counter = { key: `w|provider|${of}.${windowMs}|${id}`, kind: "window", limit, windowMs, seed: 0, expiresAtMs: null, onStateLoss: "allow" } as const;
-  // A request larger than the quota could never be made; it takes all there is.
-  return { counter, amount: Math.min(limit, amount) };
-}
+const claimOf = ({ of, owner, limit, amount }: Due): Claim => ({
+  counter: { key: `w|provider|${of}.${windowMs}|${owner}`, kind: "window", limit, windowMs, seed: 0, expiresAtMs: null, onStateLoss: "allow" },
+  amount,
+});
 
 /** Together with every other proxy on the same fleet state. */
 export function fleetQuotas(quotas: Pick<Quotas, "reserve">): ProviderQuotas {
   return {
-    take({ id, quota }, tokens) {
-      const { requestsPerMinute, tokensPerMinute } = quota;
-      if (requestsPerMinute === null && tokensPerMinute === null) return unlimited;
-      const claims: Claim[] = [];
-      if (requestsPerMinute !== null) claims.push(claimOf(id, "Requests", requestsPerMinute, 1));
-      if (tokensPerMinute !== null) claims.push(claimOf(id, "Tokens", tokensPerMinute, tokens));
+    take(provider, model, tokens) {
+      const dues = allDues(provider, model, tokens);
+      if (dues.length === 0) return unlimited;
       const roomOf = (got: Reservation | { refused: unknown }): Room | null => {
         if ("refused" in got) return null;
-        return {
-          settle: (requests, used) => got.settle([...(requestsPerMinute === null ? [] : [requests]), ...(tokensPerMinute === null ? [] : [used])]),
-        };
+        return { settle: (requests, used) => got.settle(dues.map((due) => usedOf(due, requests, used))) };
       };
-      const got = quotas.reserve(claims);
+      const got = quotas.reserve(dues.map(claimOf));
       return got instanceof Promise ? got.then(roomOf) : roomOf(got);
     },
   };

@@ -316,6 +316,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
           price: { inputPerMillion: "2.50", cachedInputPerMillion: "1.25", outputPerMillion: "10.00" },
           maxOutputTokens: 16_384,
           contextTokens: 128_000,
+          quota: { requestsPerMinute: 50, tokensPerMinute: 100_000 },
         },
         { name: "meta-llama/Llama-3.1:8b@q4" },
       ],

@@ -46,7 +46,17 @@ export function accountOf({ endpoint = "https://upstream.test", options = {}, cr
 }
 
 export function modelOf({ upstream = "model-1", maxOutputTokens }: Setting): ProviderModel {
-  return { name: "m", config: { upstream, sunset: null, price: null, maxOutputTokens: maxOutputTokens ?? null, contextTokens: null } };
+  return {
+    name: "m",
+    config: {
+      upstream,
+      sunset: null,
+      price: null,
+      maxOutputTokens: maxOutputTokens ?? null,
+      contextTokens: null,
+      quota: { requestsPerMinute: null, tokensPerMinute: null },
+    },
+  };
 }
 
 export const hello = { role: "user", content: "Hi" } as const;

@@ -13,7 +13,7 @@ const target = (name: string, priority: number): ResolvedTarget =>
   ({
     config: { name, provider: `a/${name}`, model: null, priority, weight: 1 },
     entry: { account: { config: { id: `a/${name}`, circuitBreaker: breaker, quota: { requestsPerMinute: null, tokensPerMinute: null } } } },
-    model: { name: "m", config: { price: null, contextTokens: null } },
+    model: { name: "m", config: { price: null, contextTokens: null, quota: { requestsPerMinute: null, tokensPerMinute: null } } },
   }) as unknown as ResolvedTarget;
 const targets = [target("new", 1), target("old", 2), target("older", 3)];
 

@@ -23,7 +23,7 @@ function target(name: string, spec: TargetSpec = {}): ResolvedTarget {
   return {
     config: { name, provider: `a/${name}`, model: null, priority: spec.priority ?? 1, weight: spec.weight ?? 1 },
     entry: { account: { config } },
-    model: { name: "m", config: { price, contextTokens: spec.contextTokens ?? null } },
+    model: { name: "m", config: { price, contextTokens: spec.contextTokens ?? null, quota: { requestsPerMinute: null, tokensPerMinute: null } } },
   } as unknown as ResolvedTarget;
 }
 
