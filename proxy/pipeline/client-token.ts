@@ -1,4 +1,5 @@
 /** A client token → the identity of the key that minted it, narrowed to what the token is for. */
+import type { KeyRecord } from "../config/schema.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { type Identity, identify } from "./authenticate.ts";
@@ -7,7 +8,8 @@ const invalid = failure("invalid_token", "The token is not valid here. Get a new
 const expired = failure("expired_token", "The token has expired. Get a new one.");
 const elsewhere = failure("origin_not_allowed", "The token may not be used from this origin.");
 
-const refused = (reason: Failure): Identity => ({ anonymous: true, failure: reason });
+/** `known`: whose key made the token, for the log. */
+const refused = (reason: Failure, known?: KeyRecord): Identity => ({ anonymous: true, failure: reason, ...(known ? { known } : {}) });
 
 export function identifyClient(token: string, origin: string | null, snapshot: Snapshot, nowMs: number): Identity {
   const opened = snapshot.clientTokens.open(token);
@@ -17,8 +19,8 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   if (record === undefined) return refused(invalid);
   const identity = identify(record, nowMs);
   if (identity.anonymous) return identity;
-  if (identity.key.clientTokens === undefined) return { ...refused(invalid), known: record } as Identity;
-  if (opened.origin !== null && opened.origin !== origin) return { ...refused(elsewhere), known: record } as Identity;
+  if (identity.key.clientTokens === undefined) return refused(invalid, record);
+  if (opened.origin !== null && opened.origin !== origin) return refused(elsewhere, record);
   const { clientTokens: _, ...rest } = identity.key;
   const models = opened.models === null ? rest.models : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
   return { ...identity, key: { ...rest, models } };
