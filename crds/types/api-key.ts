@@ -36,6 +36,15 @@ export const apiKeySpec = z
       })
       .optional()
       .describe("Lets the key make short-lived tokens for clients that can't keep a key, such as web pages (POST /v1/sluice/tokens). Absent: it may not."),
+    rotation: z
+      .strictObject({
+        every: duration.optional().describe("Time after which the operator makes a new key, such as 30d."),
+        grace: duration.default("24h").describe("How long the key before is accepted beside the new one."),
+        requestedAt: moment.optional().describe("Make a new key once, now or at this moment: it is done when the last rotation is older than this."),
+      })
+      .meta({ cel: [{ rule: "has(self.every) || has(self.requestedAt)", message: "set every, requestedAt or both" }] })
+      .optional()
+      .describe("Replaces the key in its Secret; the key before stays there as KEY-previous while its grace lasts. In a folder, only grace acts."),
     expiresAt: moment.optional().describe("The moment from which the key is refused, such as 2027-02-28T12:00:00Z."),
     expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
     revoked: z.boolean().default(false).describe("Refuse the key from now on."),
@@ -51,5 +60,8 @@ export const apiKeyStatus = z
     ...statusBase,
     keyPrefix: z.string().max(32).optional().describe("The key's first characters, to recognise it by."),
     expiresAt: z.string().max(40).optional().describe("When the key expires."),
+    rotatedAt: z.string().max(40).optional().describe("When the key was last rotated."),
+    nextRotationAt: z.string().max(40).optional().describe("When the key will be rotated."),
+    previousExpiresAt: z.string().max(40).optional().describe("Until when the key before is accepted."),
   })
   .describe("What is the case.");

@@ -21,7 +21,7 @@ export interface Change {
 }
 
 /** Names made from secrets: that they differ is all that may be told. */
-const digests = /^(digest$|credentials\.)/;
+const digests = /^(digest$|previous\.digest$|credentials\.)/;
 
 function fieldsOf(before: unknown, after: unknown, path: string): Change["fields"] {
   if (isDeepStrictEqual(before, after)) return [];

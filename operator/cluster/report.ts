@@ -14,7 +14,7 @@ const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown"]);
 /** Reasons of a condition that is False because something came to a good end. */
 const fine: ReadonlySet<string> = new Set(["Promoted"]);
 /** Conditions whose first appearance is news, even when all is well. */
-const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing"]);
+const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
 
 export interface Transition {
   condition: Condition;

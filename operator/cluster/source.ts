@@ -7,6 +7,7 @@ import { type Cluster, orNull } from "./api.ts";
 import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { makeKey, missingKeys } from "./keys.ts";
+import { dueTurns, takeTurn } from "./rotation.ts";
 import { SecretReader } from "./secrets.ts";
 import { type CustomObject, pluralOf, secretRefs, worldObject, worldOf } from "./world.ts";
 
@@ -28,6 +29,7 @@ export function clusterSource(
   failed: (path: string, cause: unknown) => void,
   /** false: nothing is written, so that keys that are missing stay so. */
   makesKeys = true,
+  nowMs: () => number = Date.now,
 ): ClusterSource {
   const places = settings.watchNamespaces.length === 0 ? [null] : settings.watchNamespaces;
   const caches = kindNames.flatMap((kind) =>
@@ -58,10 +60,13 @@ export function clusterSource(
       // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
       const failures = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
       for (const cause of failures) failed("Secrets for keys", cause);
-      if (missing.length > 0) {
-        for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
-        known = await secrets.read(refs);
-      }
+      const turns = makesKeys ? dueTurns(objects, known, nowMs()) : [];
+      const seen = known;
+      const unturned = await eachOf(turns, keysAtOnce, (turn) => takeTurn(cluster, turn, seen.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()));
+      for (const cause of unturned) failed("Secrets of keys to rotate", cause);
+      for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
+      for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
+      if (missing.length + turns.length > 0) known = await secrets.read(refs);
       return { ...worldOf(objects, namespaces.list(), known, pepper), objects };
     },
     resync: () => secrets.resync(),

@@ -1,12 +1,35 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/schema.ts";
+import { previousOf, rotatedAtOf } from "../key-secret.ts";
 import { keyLimits } from "./limits.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
-import type { World } from "./world.ts";
+import type { SecretFact, World } from "./world.ts";
+
+/** The key before, if its grace still lasts. */
+function rotationOf(key: Parsed<"ApiKey">, secret: Readonly<Record<string, SecretFact>> | undefined, nowMs: number): Rotation {
+  const { rotation, writeTo } = key.spec;
+  const rotatedAtMs = (secret && own(secret, rotatedAtOf(writeTo.key))?.momentMs) ?? null;
+  const before = secret && own(secret, previousOf(writeTo.key));
+  const untilMs = rotatedAtMs === null ? null : rotatedAtMs + durationMs(rotation?.grace ?? defaultGrace);
+  const lasts = before !== undefined && before.unusable === undefined && untilMs !== null && nowMs < untilMs;
+  const sinceMs = rotatedAtMs ?? (key.meta.createdAtMs || null);
+  const nextAtMs = rotation?.every === undefined || sinceMs === null || key.spec.revoked ? null : sinceMs + durationMs(rotation.every);
+  return { rotatedAtMs, nextAtMs, previous: lasts ? { digest: before.digest, untilMs } : null };
+}
+
+export interface Rotation {
+  rotatedAtMs: number | null;
+  nextAtMs: number | null;
+  previous: NonNullable<KeyRecord["previous"]> | null;
+}
+
+/** Of a key that was rotated by hand, in a folder. */
+const defaultGrace = "24h";
 
 export interface CompiledKey {
+  rotation: Rotation;
   record: KeyRecord | null;
   expiresAtMs: number | null;
   displayPrefix: string;
@@ -29,25 +52,32 @@ function expiryOf(key: Parsed<"ApiKey">, accepted: Problem[]): number | null {
   return key.meta.createdAtMs + durationMs(expiresAfter);
 }
 
-export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
+/** What keeps the Secret from giving a key; null where nothing does. */
+function secretProblem(
+  { spec, meta }: Parsed<"ApiKey">,
+  secret: Readonly<Record<string, SecretFact>> | undefined,
+  fact: SecretFact | undefined,
+): Problem | null {
+  const { name, key } = spec.writeTo;
+  const path = ["spec", "writeTo"];
+  if (secret === undefined) {
+    const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it, in a folder write it down with key ${key}`;
+    return problem("SecretNotFound", message, path);
+  }
+  if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
+  return fact.unusable === undefined ? null : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
+}
+
+export function compileKey(key: Parsed<"ApiKey">, world: World, nowMs: number): CompiledKey {
   const { spec, meta } = key;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const expiresAtMs = expiryOf(key, accepted);
-  const path = ["spec", "writeTo"];
   const secret = own(world.secrets, `${meta.namespace}/${spec.writeTo.name}`);
   const fact = secret && own(secret, spec.writeTo.key);
-  if (secret === undefined) {
-    resolvedRefs.push(
-      problem(
-        "SecretNotFound",
-        `Secret ${spec.writeTo.name} is not in namespace ${meta.namespace}; in a cluster the operator makes it, in a folder write it down with key ${spec.writeTo.key}`,
-        path,
-      ),
-    );
-  } else if (fact === undefined) resolvedRefs.push(problem("SecretKeyNotFound", `Secret ${spec.writeTo.name} has no key ${spec.writeTo.key}`, path));
-  else if (fact.unusable !== undefined)
-    resolvedRefs.push(problem("SecretUnusable", `Secret ${spec.writeTo.name}, key ${spec.writeTo.key}: ${fact.unusable}`, path));
+  const rotation = rotationOf(key, secret, nowMs);
+  const wrong = secretProblem(key, secret, fact);
+  if (wrong !== null) resolvedRefs.push(wrong);
   const limits = keyLimits(spec.limits, accepted);
   const record: KeyRecord | null =
     fact === undefined || fact.unusable !== undefined
@@ -61,11 +91,12 @@ export function compileKey(key: Parsed<"ApiKey">, world: World): CompiledKey {
           tags: [...(spec.tags ?? [])].sort(),
           models: spec.models === undefined ? null : [...spec.models].sort(),
           expiresAtMs,
+          ...(rotation.previous ? { previous: rotation.previous } : {}),
           revoked: spec.revoked,
           ...limits,
           ...(spec.clientTokens
             ? { clientTokens: { origins: spec.clientTokens.origins?.toSorted() ?? null, maxLifeMs: durationMs(spec.clientTokens.maxLifetime) } }
             : {}),
         };
-  return { record, expiresAtMs, displayPrefix: fact?.displayPrefix ?? "", accepted, resolvedRefs };
+  return { record, rotation, expiresAtMs, displayPrefix: fact?.displayPrefix ?? "", accepted, resolvedRefs };
 }

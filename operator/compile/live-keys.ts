@@ -1,6 +1,6 @@
 /** Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be compiled. */
 import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
-import { type CompiledKey, compileKey } from "./keys.ts";
+import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
 import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 import type { CompileInput, WorldObject } from "./world.ts";
@@ -25,6 +25,15 @@ function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void 
   });
 }
 
+function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation): void {
+  if (nextAtMs !== null) verdict.status["nextRotationAt"] = iso(nextAtMs);
+  if (rotatedAtMs === null) return;
+  verdict.status["rotatedAt"] = iso(rotatedAtMs);
+  if (previous !== null) verdict.status["previousExpiresAt"] = iso(previous.untilMs);
+  const message = `rotated at ${iso(rotatedAtMs)}; ${previous === null ? "the key before is refused" : `the key before is accepted until ${iso(previous.untilMs)}`}`;
+  verdict.conditions.push({ type: "Rotated", status: "True", reason: previous === null ? "Rotated" : "InGrace", message });
+}
+
 /** null as well where nobody says which roles there are. */
 function unknownRole({ spec }: Parsed<"ApiKey">, { settings }: CompileInput): Problem | null {
   const roles = settings.proxy.roles;
@@ -34,7 +43,7 @@ function unknownRole({ spec }: Parsed<"ApiKey">, { settings }: CompileInput): Pr
 }
 
 function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): CompiledKey {
-  const compiled = compileKey(object, input.world);
+  const compiled = compileKey(object, input.world, input.nowMs);
   verdict.accepted = compiled.accepted;
   verdict.resolvedRefs = compiled.resolvedRefs;
   const unknown = unknownRole(object, input);
@@ -46,6 +55,7 @@ function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput,
   // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
   if (record === null || [...verdict.accepted, ...compiled.resolvedRefs.filter((one) => one !== unknown)].some(isError)) return compiled;
   if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
+  noteRotation(verdict, compiled.rotation);
   keys.owners.set(record.digest, object.id);
   keys.live.set(object.id, record);
   verdict.live = unknown === null ? "current" : "partial";

@@ -29,6 +29,8 @@ export interface SecretFact {
   digest: string;
   /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
   displayPrefix: string;
+  /** Set where the value is a moment of RFC 3339: epoch milliseconds. */
+  momentMs?: number;
   /** Set where the value can't be used: empty, or not UTF-8 text. */
   unusable?: string;
 }

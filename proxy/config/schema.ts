@@ -226,6 +226,8 @@ export const keyRecord = z.object({
   tags: z.array(z.string()),
   models: names,
   expiresAtMs: z.int().nullable(),
+  /** The key before a rotation, which is accepted until its grace is over. */
+  previous: z.object({ digest: z.string().length(64), untilMs: z.int() }).optional(),
   revoked: z.boolean(),
   /** Absent: none of its own. */
   limits: z.array(limitConfig).optional(),

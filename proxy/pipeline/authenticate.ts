@@ -47,6 +47,7 @@ const missing = failure("missing_api_key", "No API key was given. Send it as Aut
 const invalid = failure("invalid_api_key", "The API key is not known here. Check it for typing errors, or ask for a new one.");
 const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
 const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
+const rotated = failure("expired_api_key", "The API key has been replaced by a new one, and its time of grace is over. Use the new key.");
 const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
 
 export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
@@ -57,7 +58,8 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
   if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };
   if (found === null && mistypedKey(clear)) return anonymous(malformed);
-  return identify(found, nowMs);
+  if (found !== null && found.untilMs !== null && nowMs >= found.untilMs) return { ...anonymous(rotated), known: found.record };
+  return identify(found?.record ?? null, nowMs);
 }
 
 /** Who the holder of a key is, if it may still be used. */

@@ -53,6 +53,12 @@ export interface PathEntry {
   readonly anonymous: boolean;
 }
 
+export interface FoundKey {
+  record: KeyRecord;
+  /** Set where it is the key before a rotation: it is accepted until then, in epoch milliseconds. */
+  untilMs: number | null;
+}
+
 /** What the holder of a key may do. */
 export interface Role {
   readonly permissions: ReadonlySet<Permission>;
@@ -75,7 +81,7 @@ export interface Snapshot {
   /** A keyed digest of a text: the same on all proxies, and no help to who guesses the text. */
   digest(text: string): string;
   /** The record of a clear key, whatever its state; null where there is none. */
-  findKey(clear: string): KeyRecord | null;
+  findKey(clear: string): FoundKey | null;
   /** Records of the ApiKey `namespace/name`, whatever their state. */
   keysOf(id: string): readonly KeyRecord[];
   readonly clientTokens: ClientTokens;
@@ -133,16 +139,18 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
   return { prefix, byModel, catchAll, routes, anonymous: routes.some((route) => route.config.access.anonymous) };
 }
 
-function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: string) => KeyRecord | null {
-  const index = new Map<string, KeyRecord>();
-  for (const record of keys) index.set(record.digest, record);
+function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: string) => FoundKey | null {
+  const index = new Map<string, FoundKey & { digest: string }>();
+  for (const record of keys)
+    if (record.previous !== undefined) index.set(record.previous.digest, { record, untilMs: record.previous.untilMs, digest: record.previous.digest });
+  for (const record of keys) index.set(record.digest, { record, untilMs: null, digest: record.digest });
   const digestOf = keyedDigester(pepper);
   return (clear) => {
     const digest = digestOf(clear);
     // The digest is keyed, so what the map's look-up takes tells nothing; the record is confirmed in constant time.
-    const record = index.get(digest);
-    if (record === undefined) return null;
-    return timingSafeEqual(Buffer.from(record.digest), Buffer.from(digest)) ? record : null;
+    const found = index.get(digest);
+    if (found === undefined) return null;
+    return timingSafeEqual(Buffer.from(found.digest), Buffer.from(digest)) ? found : null;
   };
 }
 
