@@ -6,7 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { CanaryBook } from "./canaries.ts";
-import { connect, loadConfig, statusCode } from "./cluster/api.ts";
+import { connect, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
 import { LiveBook } from "./cluster/live-book.ts";
@@ -137,7 +137,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     () => loop?.trigger(),
     (path, cause) => {
       metrics.watchFailed();
-      log.warn({ path, status: statusCode(cause), err: message(cause) }, "list or watch failed; starting anew");
+      log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting anew");
     },
   );
   const election = elect(cluster, {
@@ -169,7 +169,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       cluster,
       settings.identity,
       Date.now,
-      (cause) => log.warn({ status: statusCode(cause), err: message(cause) }, "the API server does not tell its token keys; those that are known stay in use"),
+      (cause) => log.warn({ status: statusCode(cause), err: inWords(cause) }, "the API server does not tell its token keys; those that are known stay in use"),
       () => publisher.previous(),
     ),
     publisher,
@@ -199,7 +199,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     (cause) => {
       metrics.failed();
       fresh = true;
-      log.warn({ status: statusCode(cause), err: message(cause) }, "pass failed; trying again");
+      log.warn({ status: statusCode(cause), err: inWords(cause) }, "pass failed; trying again");
     },
   );
   loop.trigger();
@@ -216,13 +216,6 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       await status.close();
     },
   };
-}
-
-/** The API server's own words where it gave any, else the first line: client-node puts headers and all into its messages. */
-function message(cause: unknown): string {
-  const body = (cause as { body?: unknown } | null)?.body;
-  const theirs = typeof body === "string" ? /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] : undefined;
-  return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
 }
 
 export async function runOperator(args: readonly string[]): Promise<void> {

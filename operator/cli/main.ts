@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, Command>> = {
   lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
   diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
   explain: { summary: "which provider a request would go to, and why", run: async (args) => (await import("./explain.ts")).runExplain(args) },
+  keys: { summary: "create, rotate, revoke and list API keys", run: async (args) => (await import("./keys.ts")).runKeys(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 

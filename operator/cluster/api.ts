@@ -75,3 +75,10 @@ export async function orNull<T>(call: Promise<T>): Promise<T | null> {
     throw cause;
   }
 }
+
+/** The API server's own words where it gave any, else the first line: client-node puts headers and all into its messages. */
+export function inWords(cause: unknown): string {
+  const body = (cause as { body?: unknown } | null)?.body;
+  const theirs = typeof body === "string" ? /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] : undefined;
+  return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
+}

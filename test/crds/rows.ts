@@ -77,6 +77,7 @@ export const ruleRefusals: Record<string, Refusal> = {
     /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
   ),
   "a key's limit on two things": same("ApiKey", apiKey({ limits: [{ requests: 1, tokens: 1 }] }), /spec\.limits\[0\]: .*set exactly one of requests/),
+  "a rotation without a time": same("ApiKey", apiKey({ rotation: { grace: "7d" } }), /spec\.rotation: .*set every, requestedAt or both/),
   "anonymous callers that need a role": same(
     "RoutingPolicy",
     policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, roles: ["developer"] } }),

@@ -1,0 +1,73 @@
+/** The words behind `sluice keys`. */
+import { parseArgs } from "node:util";
+
+export const keysUsage = `sluice keys COMMAND: make and manage API keys, in a cluster or in a folder of manifests
+
+  create --user USER    make an ApiKey, and its key
+    --role ROLE           (default developer)
+    --team TEAM  --tag TAG…  --model MODEL…
+    --expires-in TIME     such as 90d
+    --name NAME           of the object (default: made from the user)
+    --secret NAME         for the key (default: NAME-llm-key)
+    --show                print the key, once
+  rotate                make a new key; the one before works on for a while
+    --grace-period TIME   such as 7d (default 24h)
+  revoke                refuse the key from now on
+  list                  what there is, never a key
+    --output table|json
+
+  Which ones:
+  --user USER           all keys of a user, or
+  --name NAME           one object
+  Where:
+  -n, --namespace NS    (default: the kubeconfig's, else default; list: all)
+  --folder DIR          a folder of manifests, as for sluice dev
+  --kubeconfig FILE     a cluster (default: ~/.kube/config)
+  --wait SECONDS        for the change to be live on all proxies (default 60; 0 does not wait)`;
+
+const options = {
+  user: { type: "string" },
+  role: { type: "string" },
+  team: { type: "string" },
+  tag: { type: "string", multiple: true },
+  model: { type: "string", multiple: true },
+  "expires-in": { type: "string" },
+  name: { type: "string" },
+  secret: { type: "string" },
+  show: { type: "boolean" },
+  "grace-period": { type: "string" },
+  output: { type: "string", short: "o", default: "table" },
+  namespace: { type: "string", short: "n" },
+  folder: { type: "string" },
+  kubeconfig: { type: "string" },
+  wait: { type: "string", default: "60" },
+  help: { type: "boolean" },
+} as const;
+
+export type KeysValues = ReturnType<typeof parsed>["values"];
+
+function parsed(args: readonly string[]) {
+  return parseArgs({ args: [...args], options, allowPositionals: true });
+}
+
+/** A mistake in the command, not in what it found. */
+export class UsageError extends Error {
+  readonly code = "ERR_PARSE_ARGS_USAGE";
+}
+
+export const keysCommands = ["create", "rotate", "revoke", "list"] as const;
+export type KeysCommand = (typeof keysCommands)[number];
+
+/** null: asks for help. */
+export function keysArguments(args: readonly string[]): { command: KeysCommand; values: KeysValues } | null {
+  const { values, positionals } = parsed(args);
+  if (values.help || positionals.length === 0) return null;
+  const command = keysCommands.find((one) => one === positionals[0]);
+  if (command === undefined || positionals.length > 1) throw new UsageError(`sluice keys has ${keysCommands.join(", ")}, not ${positionals.join(" ")}`);
+  if (command === "create" && values.user === undefined) throw new UsageError("say whose key it is: --user alice@example.com");
+  if ((command === "rotate" || command === "revoke") && (values.user === undefined) === (values.name === undefined))
+    throw new UsageError(`say which: --user USER for all of a user's keys, or --name NAME for one`);
+  if (values.output !== "table" && values.output !== "json") throw new UsageError(`--output is table or json, not ${values.output}`);
+  if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
+  return { command, values };
+}

@@ -1,0 +1,97 @@
+/** `sluice keys` against a cluster: objects through the API server, keys made by the operator. */
+import { Buffer } from "node:buffer";
+import { group, kinds, version } from "../../../crds/kinds.ts";
+import { asMerge, type Cluster, orNull, statusCode } from "../../cluster/api.ts";
+import type { KeysValues } from "./arguments.ts";
+import { type KeyObject, type KeyRow, keyObject, rotationOf, rowOf } from "./object.ts";
+
+interface Stored extends KeyObject {
+  metadata: KeyObject["metadata"] & { generation?: number };
+  status?: { conditions?: { type: string; status: string; reason: string; message: string; observedGeneration?: number }[]; rotatedAt?: string };
+}
+
+const { plural } = kinds.ApiKey;
+const pollMs = 250;
+const fieldManager = "sluice-cli";
+
+async function listKeys(cluster: Cluster, namespace: string | null): Promise<Stored[]> {
+  const found = (await (namespace === null
+    ? cluster.custom.listClusterCustomObject({ group, version, plural })
+    : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace }))) as { items: Stored[] };
+  return found.items;
+}
+
+async function chosen(cluster: Cluster, values: KeysValues, namespace: string): Promise<Stored[]> {
+  const keys = await listKeys(cluster, namespace);
+  const found = keys.filter((one) => (values.name === undefined ? one.spec["user"] === values.user : one.metadata.name === values.name));
+  if (found.length === 0) throw new Error(`namespace ${namespace} has no ApiKey ${values.name ?? `of ${values.user}`}`);
+  return found;
+}
+
+/** Until `done` says so, or the time is over; then what the status says. */
+async function waitFor(cluster: Cluster, { metadata: { name, namespace } }: Stored, seconds: number, done: (one: Stored) => boolean): Promise<void> {
+  const endMs = Date.now() + seconds * 1000;
+  for (;;) {
+    const one = (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as Stored;
+    if (done(one)) return;
+    if (Date.now() > endMs) {
+      const said = (one.status?.conditions ?? [])
+        .filter((condition) => condition.status !== "True")
+        .map((condition) => `${condition.type}: ${condition.message}`);
+      throw new Error(`ApiKey ${namespace}/${name} is not live after ${seconds} s${said.length === 0 ? "; does the operator run?" : `: ${said.join("; ")}`}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+const live = (one: Stored): boolean =>
+  one.status?.conditions?.some(
+    (condition) => condition.type === "Programmed" && condition.status === "True" && condition.observedGeneration === one.metadata.generation,
+  ) ?? false;
+
+async function patch(cluster: Cluster, { metadata: { name, namespace } }: Stored, spec: Record<string, unknown>): Promise<Stored> {
+  return (await cluster.custom.patchNamespacedCustomObject({ group, version, plural, namespace, name, body: { spec }, fieldManager }, asMerge)) as Stored;
+}
+
+export async function createInCluster(cluster: Cluster, values: KeysValues, namespace: string): Promise<string[]> {
+  const object = keyObject(values, namespace);
+  const { name } = object.metadata;
+  try {
+    await cluster.custom.createNamespacedCustomObject({ group, version, plural, namespace, body: object, fieldManager });
+  } catch (cause) {
+    if (statusCode(cause) === 409) throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
+    throw cause;
+  }
+  if (Number(values.wait) > 0) await waitFor(cluster, object as Stored, Number(values.wait), live);
+  const secret = String((object.spec["writeTo"] as { name: string }).name);
+  const lines = [`ApiKey ${namespace}/${name} made; its key is in Secret ${secret}, key apiKey`];
+  if (values.show !== true) return lines;
+  const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: secret }));
+  const clear = there?.data?.["apiKey"];
+  if (clear === undefined) throw new Error(`Secret ${namespace}/${secret} has no key yet; read it when the operator has made it`);
+  return [...lines, Buffer.from(clear, "base64").toString("utf8")];
+}
+
+export async function rotateInCluster(cluster: Cluster, values: KeysValues, namespace: string, nowMs: number): Promise<string[]> {
+  const keys = await chosen(cluster, values, namespace);
+  const rotated = await Promise.all(keys.map((one) => patch(cluster, one, { rotation: rotationOf(one.spec, values["grace-period"], nowMs) })));
+  const done = (one: Stored): boolean => live(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
+  if (Number(values.wait) > 0) await Promise.all(rotated.map((one) => waitFor(cluster, one, Number(values.wait), done)));
+  return rotated.map(({ metadata, spec }) => {
+    const { name: secret, key } = { key: "apiKey", ...(spec["writeTo"] as { name: string; key?: string }) };
+    return `ApiKey ${metadata.namespace}/${metadata.name} rotated; the new key is in Secret ${secret}, key ${key}`;
+  });
+}
+
+export async function revokeInCluster(cluster: Cluster, values: KeysValues, namespace: string): Promise<string[]> {
+  const revoked = await Promise.all((await chosen(cluster, values, namespace)).map((one) => patch(cluster, one, { revoked: true })));
+  if (Number(values.wait) > 0) await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), live)));
+  return revoked.map(({ metadata }) => `ApiKey ${metadata.namespace}/${metadata.name} revoked`);
+}
+
+export async function listInCluster(cluster: Cluster, values: KeysValues, namespace: string | null): Promise<KeyRow[]> {
+  const keys = await listKeys(cluster, namespace);
+  return keys
+    .filter((one) => values.user === undefined || one.spec["user"] === values.user)
+    .map(({ metadata, spec, status }) => rowOf({ name: metadata.name, namespace: metadata.namespace }, spec, status ?? {}));
+}

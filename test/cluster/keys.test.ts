@@ -1,0 +1,144 @@
+/** The life of a key in a cluster: made, rotated, revoked, by command, under the chart's rights. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { run } from "../harness/command.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+import { until } from "../harness/until.ts";
+import { startUpstream, type Upstream } from "../harness/upstream.ts";
+
+const skip = await skipReason(
+  () => ensureTool("etcd"),
+  () => ensureTool("kube-apiserver"),
+  () => ensureTool("kubectl"),
+  () => ensureTool("helm"),
+);
+
+const objects = (url: string) => `
+apiVersion: v1
+kind: Secret
+metadata: { name: up, namespace: team-a }
+stringData: { apiKey: sk-upstream }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: up, namespace: team-a }
+spec: { type: OpenAICompatible, endpoint: "${url}/v1", allowPrivateEndpoint: true, credentials: { secretRef: { name: up, key: apiKey } }, models: [{ name: gpt-4o }] }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: chat, namespace: team-a }
+spec: { match: { models: [gpt-4o] }, routing: { targets: [{ provider: { name: up } }] } }
+`;
+
+describe("the life of a key in a cluster", { skip }, () => {
+  let cluster: Cluster;
+  let upstream: Upstream;
+  const keys = (...args: string[]) =>
+    run(
+      process.execPath,
+      [join(import.meta.dirname, "../../operator/cli/main.ts"), "keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath],
+      {},
+    );
+  /** By each proxy's own answer. */
+  const codes = (clear: string): Promise<(string | null)[]> =>
+    Promise.all(
+      cluster.proxies.map(async ({ url }) => {
+        const response = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${clear}` } });
+        return ((await response.json()) as { error?: { code: string } }).error?.code ?? null;
+      }),
+    );
+
+  before(async () => {
+    upstream = await startUpstream();
+    cluster = await startCluster({ namespaces: ["team-a"], set: ["operator.resyncMs=1000"] });
+    await cluster.startOperator();
+    await cluster.apply(objects(upstream.url));
+    await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Programmed", status: "True" });
+  });
+  after(async () => {
+    await cluster?.stop();
+    await upstream?.close();
+  });
+
+  it("is made, works at once on every proxy, is rotated with a grace, and listed without the key", async () => {
+    const created = await keys("create", "--user", "alice@example.com", "--role", "data-scientist", "--expires-in", "90d", "--show");
+    assert.equal(created.code, 0, created.stderr);
+    const first = created.stdout.trim().split("\n").at(-1) ?? "";
+    assert.match(first, /^slc_/);
+    assert.deepEqual(await codes(first), [null, null]);
+
+    const rotated = await keys("rotate", "--user", "alice@example.com", "--grace-period", "7d");
+    assert.equal(rotated.code, 0, rotated.stderr);
+    const second = Buffer.from(
+      await cluster.kubectl("get", "secret", "alice-example-com-llm-key", "-n", "team-a", "-o", "jsonpath={.data.apiKey}"),
+      "base64",
+    ).toString();
+    assert.notEqual(second, first);
+    assert.deepEqual(
+      [await codes(first), await codes(second)],
+      [
+        [null, null],
+        [null, null],
+      ],
+    );
+    const status = JSON.parse(await cluster.kubectl("get", "apikey", "alice-example-com", "-n", "team-a", "-o", "jsonpath={.status}")) as Record<
+      string,
+      string
+    >;
+    assert.ok(Date.parse(status["previousExpiresAt"] ?? "") - Date.parse(status["rotatedAt"] ?? "") === 7 * 86_400_000);
+    assert.match(await cluster.kubectl("get", "events", "-n", "team-a", "-o", "jsonpath={.items[*].reason}"), /InGrace/);
+
+    const listed = await keys("list");
+    assert.match(listed.stdout, /team-a +alice-example-com +alice@example\.com +data-scientist +slc_\S+… +\d{4}-\S+Z +live, rotating/);
+    assert.ok(!listed.stdout.includes(first) && !listed.stdout.includes(second) && !cluster.logs().includes(second));
+  });
+
+  it("is rotated by its schedule, and the key before goes when its grace is over", async () => {
+    await cluster.apply(`
+apiVersion: sluice.dev/v1alpha1
+kind: ApiKey
+metadata: { name: often, namespace: team-a }
+spec: { user: often, writeTo: { name: often }, rotation: { every: 6s, grace: 2s } }
+`);
+    await untilCondition(cluster, "team-a", "apikey/often", { type: "Programmed", status: "True" });
+    const data = async () => JSON.parse(await cluster.kubectl("get", "secret", "often", "-n", "team-a", "-o", "jsonpath={.data}")) as Record<string, string>;
+    const first = Buffer.from((await data())["apiKey"] ?? "", "base64").toString();
+    await until("it is rotated", async () => assert.notEqual(Buffer.from((await data())["apiKey"] ?? "", "base64").toString(), first), 30_000, 200);
+    await until(
+      "the key before is refused",
+      async () => assert.ok((await codes(first)).every((code) => code === "expired_api_key" || code === "invalid_api_key")),
+      30_000,
+      200,
+    );
+    await until("the key before is forgotten", async () => assert.equal((await data())["apiKey-previous"], undefined), 30_000, 200);
+  });
+
+  it("is refused on every proxy soon after it is revoked", async (context) => {
+    const delays: number[] = [];
+    for (let at = 0; at < 5; at++) {
+      const created = await keys("create", "--user", `user-${at}`, "--show");
+      assert.equal(created.code, 0, created.stderr);
+      const clear = created.stdout.trim().split("\n").at(-1) ?? "";
+      assert.deepEqual(await codes(clear), [null, null]);
+      await cluster.kubectl("patch", "apikey", `user-${at}`, "-n", "team-a", "--type=merge", "-p", '{"spec":{"revoked":true}}');
+      const began = performance.now();
+      await until("it is refused everywhere", async () => assert.deepEqual(await codes(clear), ["revoked_api_key", "revoked_api_key"]), 30_000, 20);
+      delays.push(performance.now() - began);
+    }
+    delays.sort((a, b) => a - b);
+    context.diagnostic(
+      `from kubectl patch to refused on all proxies, ms: min ${delays[0]?.toFixed(0)}, median ${delays[2]?.toFixed(0)}, max ${delays[4]?.toFixed(0)}`,
+    );
+  });
+
+  it("is told apart from one that can't be made", async () => {
+    const again = await keys("create", "--user", "alice@example.com");
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /is there already/);
+    const nowhere = await keys("create", "--user", "bob", "--name", "Not A Name");
+    assert.equal(nowhere.code, 1);
+    assert.match(nowhere.stderr, /Invalid value|must/i);
+  });
+});
