@@ -33,8 +33,9 @@ interface Holding {
 interface LeaseCounter {
   epoch: string;
   bornMs: number;
-  /** What was used before this epoch began, as holders remember it. */
-  base: number;
+  version: number;
+  /** What had been used and spent before this epoch began, as the holder remembers who saw it last. */
+  base: { version: number; used: number; spent: number };
   used: number;
   spent: number;
   recoverUntilMs: number;
@@ -92,7 +93,7 @@ export class MemoryStore implements FleetStore {
   #newCounter(used: number, spent: number): LeaseCounter {
     const nowMs = this.#nowMs();
     const epoch = `m${++this.#epochs}-${nowMs}`;
-    return { epoch, bornMs: nowMs, base: used, used, spent, recoverUntilMs: 0, expiresAtMs: null, holders: new Map() };
+    return { epoch, bornMs: nowMs, version: 0, base: { version: 0, used, spent }, used, spent, recoverUntilMs: 0, expiresAtMs: null, holders: new Map() };
   }
 
   #counter(op: LeaseOp): LeaseCounter {
@@ -100,7 +101,10 @@ export class MemoryStore implements FleetStore {
     if (known !== undefined) return known;
     const lost = op.epoch !== "";
     const made = this.#newCounter(Math.max(op.seed, lost ? op.seenUsed : 0), Math.max(op.seed, lost ? op.seenSpent : 0));
-    if (lost) made.recoverUntilMs = made.bornMs + recoveryMs;
+    if (lost) {
+      made.base.version = made.version = op.seenVersion;
+      made.recoverUntilMs = made.bornMs + recoveryMs;
+    }
     this.#leases.set(op.key, made);
     return made;
   }
@@ -116,12 +120,14 @@ export class MemoryStore implements FleetStore {
       counter.holders.set(holder, back);
       return back;
     }
-    if (op.epoch !== "" && op.kind === "period") {
-      const raised = Math.max(0, op.seenUsed - counter.base);
-      counter.base += raised;
-      counter.used += raised;
-      counter.spent = Math.max(counter.spent, op.seenSpent);
-      if (raised > 0) counter.recoverUntilMs = nowMs + recoveryMs;
+    if (op.epoch !== "" && op.kind === "period" && op.seenVersion > counter.base.version) {
+      const used = Math.max(op.seed, op.seenUsed);
+      const spent = Math.max(op.seed, op.seenSpent);
+      counter.used += used - counter.base.used;
+      counter.spent += spent - counter.base.spent;
+      counter.base = { version: op.seenVersion, used, spent };
+      counter.version = Math.max(counter.version, op.seenVersion);
+      counter.recoverUntilMs = nowMs + recoveryMs;
     }
     const fresh: Holding = known ?? { seq: 0, granted: 0, returned: 0, spent: 0, seenMs: nowMs };
     counter.holders.set(holder, fresh);
@@ -134,6 +140,7 @@ export class MemoryStore implements FleetStore {
     const entered = op.epoch === counter.epoch;
     const own = this.#enter(counter, holder, op);
     own.seenMs = nowMs;
+    counter.version++;
     counter.expiresAtMs = op.expiresAtMs;
     if (entered) {
       counter.used -= Math.max(0, op.returned - own.returned);
@@ -150,6 +157,7 @@ export class MemoryStore implements FleetStore {
       kind: "lease",
       epoch: counter.epoch,
       granted: own.granted,
+      version: counter.version,
       used: counter.used,
       spent: counter.spent,
       tight: op.limit !== null && isTight(remaining, op, holders),

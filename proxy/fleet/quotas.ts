@@ -57,6 +57,8 @@ const breakAfter = 3;
 const openForMs = 1_000;
 const contentionStepMs = 20;
 const attempts = 4;
+/** So many deadlines a call waits where it could only be refused otherwise. */
+const patience = 10;
 
 interface Round {
   promise: Promise<void>;
@@ -67,6 +69,12 @@ function newRound(): Round {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { promise, resolve };
 }
+
+const refusedBy = (claim: Claim, slice: Slice | undefined): Refused => ({
+  refused: claim.counter,
+  why: slice?.recovering ? "unavailable" : "limit",
+  retryAfterMs: slice?.retryMs ?? null,
+});
 
 export class Quotas {
   readonly #store: FleetStore;
@@ -110,7 +118,7 @@ export class Quotas {
   /** The store can't be reached; limits are kept by each proxy for itself. */
   get broken(): boolean {
     const nowMs = this.#clock.nowMs();
-    return nowMs < this.#openUntilMs || (this.#flushing && nowMs - this.#flushedMs > this.#deadlineMs);
+    return nowMs < this.#openUntilMs || (this.#flushing && nowMs - this.#flushedMs > patience * this.#deadlineMs);
   }
 
   #slice(spec: CounterSpec): Slice {
@@ -181,7 +189,7 @@ export class Quotas {
     const nowMs = this.#clock.nowMs();
     for (const [at, slice] of slices.entries()) {
       const claim = claims[at];
-      if (claim !== undefined && slice.refuses(claim.amount, nowMs)) return { refused: claim.counter, why: "limit", retryAfterMs: slice.retryMs };
+      if (claim !== undefined && slice.refuses(claim.amount, nowMs)) return refusedBy(claim, slice);
     }
     return null;
   }
@@ -199,7 +207,7 @@ export class Quotas {
     const nowMs = this.#clock.nowMs();
     const at = slices.findIndex((slice, index) => !slice.canTake(claims[index]?.amount ?? 0, nowMs));
     const claim = claims[Math.max(0, at)] as Claim;
-    return { refused: claim.counter, why: "limit", retryAfterMs: slices[Math.max(0, at)]?.retryMs ?? null };
+    return refusedBy(claim, slices[Math.max(0, at)]);
   }
 
   #ask(slice: Slice | undefined, amount: number): void {
@@ -221,14 +229,19 @@ export class Quotas {
     const endMs = this.#clock.nowMs() + this.#contentionMs;
     let round = first;
     for (let attempt = 1; ; attempt++) {
-      const late = round !== null && (await this.#isLate(round));
-      const end = this.#takeAll(claims, slices) ?? (late || this.broken ? this.#withoutStore(claims, slices) : null);
+      const end = await this.#answered(claims, slices, round);
       if (end !== null) return end;
       const no = this.#believed(claims, slices) ?? (attempt >= attempts ? this.#why(claims, slices) : null);
       const freed = no === null ? null : await this.#unlessFreed(no, claims, slices, endMs);
       if (freed !== null) return freed;
       round = this.#askAll(claims, slices);
     }
+  }
+
+  /** What the store's answer, or its silence, comes to; null: what it granted is gone already, or was too little. */
+  async #answered(claims: readonly Claim[], slices: readonly Slice[], round: Promise<void> | null): Promise<Reservation | Refused | null> {
+    const late = round !== null && (await this.#isLate(round, this.#canDoWithout(claims, slices) ? 1 : patience));
+    return this.#takeAll(claims, slices) ?? (late || this.broken ? this.#withoutStore(claims, slices) : null);
   }
 
   /** The refusal, or what came of waiting for others to settle; null: ask again. */
@@ -239,10 +252,25 @@ export class Quotas {
     return freed ?? (this.broken ? this.#withoutStore(claims, slices) : null);
   }
 
+  /** A deadline. Where this process itself is late, what has arrived meanwhile is read before it is called missing. */
+  #after(ms: number, then: () => void): () => void {
+    let over = false;
+    const cancel = this.#clock.after(ms, () => setImmediate(() => over || then()));
+    return () => {
+      over = true;
+      cancel();
+    };
+  }
+
+  #canDoWithout(claims: readonly Claim[], slices: readonly Slice[]): boolean {
+    const nowMs = this.#clock.nowMs();
+    return slices.every((slice, at) => slice.spec.onStateLoss === "allow" || slice.canTake(claims[at]?.amount ?? 0, nowMs));
+  }
+
   /** Waits for the store's answer; true where it doesn't come in time. */
-  #isLate(round: Promise<void>): Promise<boolean> {
+  #isLate(round: Promise<void>, times: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(this.#deadlineMs, () => resolve(true));
+      const cancel = this.#after(times * this.#deadlineMs, () => resolve(true));
       void round.then(() => {
         cancel();
         resolve(false);
@@ -330,7 +358,7 @@ export class Quotas {
   }
 
   async #settled(answer: Promise<(StoreReply | null)[]>, slices: readonly Slice[], ops: readonly StoreOp[], sentMs: number, round: Round): Promise<void> {
-    const cancel = this.#clock.after(this.#deadlineMs, () => this.#failed(new Error(`the store did not answer within ${this.#deadlineMs} ms`)));
+    const cancel = this.#after(this.#deadlineMs, () => this.#failed(new Error(`the store did not answer within ${this.#deadlineMs} ms`)));
     try {
       this.#applied(slices, ops, await answer, sentMs);
       this.#failuresInARow = 0;
@@ -366,7 +394,7 @@ export class Quotas {
 
   async #beat(): Promise<void> {
     this.#beatAtMs = this.#clock.nowMs();
-    const cancel = this.#clock.after(this.#deadlineMs * 4, () => this.#failed(new Error("the store is slow")));
+    const cancel = this.#after(this.#deadlineMs * 4, () => this.#failed(new Error("the store is slow")));
     try {
       const size = this.#store.heartbeat(this.#holder);
       this.#fleetSize = Math.max(1, size instanceof Promise ? await size : size);

@@ -86,6 +86,7 @@ export class RedisStore implements FleetStore {
       op.spent,
       op.seenUsed,
       op.seenSpent,
+      op.seenVersion,
       op.need,
       op.least,
       op.want,
@@ -94,9 +95,18 @@ export class RedisStore implements FleetStore {
       heldTtlMs,
       recoveryMs,
     )) as string[];
-    const [epoch = "", granted, used, spent, tight, recovering] = reply;
+    const [epoch = "", granted, used, spent, tight, recovering, version] = reply;
     if (epoch !== op.epoch) this.#index(op.key);
-    return { kind: "lease", epoch, granted: Number(granted), used: Number(used), spent: Number(spent), tight: tight === "1", recovering: recovering === "1" };
+    return {
+      kind: "lease",
+      epoch,
+      granted: Number(granted),
+      version: Number(version),
+      used: Number(used),
+      spent: Number(spent),
+      tight: tight === "1",
+      recovering: recovering === "1",
+    };
   }
 
   async #syncWindow(op: WindowOp): Promise<StoreReply> {

@@ -20,11 +20,12 @@ end
 `;
 
 /**
- * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent,
+ * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent, seenVersion,
  * need, least, want, debt, holders, ttlMs, recoveryMs
- * → epoch, granted, used, spent, tight, recovering
+ * → epoch, granted, used, spent, tight, recovering, version
  *
- * Fields: e epoch, n run of the server, b base, u used, s spent, c recovering until; of each holder g r p q t:
+ * Fields: e epoch, n run of the server, u used, s spent, v version, b a w: used, spent and version from which the epoch
+ * began, c recovering until; of each holder g r p q t:
  * granted, returned, spent, last sequence number, last seen.
  */
 export const leaseScript = `${common}
@@ -33,27 +34,26 @@ local holder, kind = ARGV[1], ARGV[2]
 local limit, seed, expires = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local epoch, seq = ARGV[6], tonumber(ARGV[7])
 local granted, returned, spent = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local seenUsed, seenSpent = tonumber(ARGV[11]), tonumber(ARGV[12])
-local need, least, want, debt = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
-local holders, ttl, recovery = tonumber(ARGV[17]), tonumber(ARGV[18]), tonumber(ARGV[19])
+local seenUsed, seenSpent, seenVersion = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local need, least, want, debt = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
+local holders, ttl, recovery = tonumber(ARGV[18]), tonumber(ARGV[19]), tonumber(ARGV[20])
 local info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%w+)') or ''
 local young = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '999') < 5
 local money = kind == 'period'
 
-local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder)
+local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder, 'v', 'a', 'w')
 local e, base, used, total, recover = v[1], tonumber(v[3] or '0'), tonumber(v[4] or '0'), tonumber(v[5] or '0'), tonumber(v[6] or '0')
 local g, r, p, q = tonumber(v[7] or '0'), tonumber(v[8] or '0'), tonumber(v[9] or '0'), tonumber(v[10] or '0')
+local version, baseSpent, baseVersion = tonumber(v[11] or '0'), tonumber(v[12] or '0'), tonumber(v[13] or '0')
 local lost = epoch ~= ''
 if not e or v[2] ~= run then
   -- The store began anew, empty or with what it last wrote to disk: what holders remember may be newer.
   local again = lost or e
-  base, total = 0, 0
-  if money then
-    base = math.max(seed, used, lost and seenUsed or 0)
-    total = math.max(seed, tonumber(v[5] or '0'), lost and seenSpent or 0)
-  end
-  used = base
+  if not money then used, total = 0, 0
+  elseif lost and seenVersion > version then used, total, version = seenUsed, seenSpent, seenVersion end
+  if money then used, total = math.max(seed, used), math.max(seed, total) end
+  base, baseSpent, baseVersion = used, total, version
   e = run .. '-' .. t[1] .. t[2]
   recover = again and now + recovery or 0
   redis.call('DEL', key)
@@ -68,13 +68,15 @@ elseif epoch == e then
   r = math.max(r, returned)
   total = total + math.max(0, spent - p)
   p = math.max(p, spent)
-elseif lost and money then
-  local raised = math.max(0, seenUsed - base)
-  base = base + raised
-  used = used + raised
-  total = math.max(total, seenSpent)
-  if raised > 0 then recover = now + recovery end
+elseif lost and money and seenVersion > baseVersion then
+  local newUsed, newSpent = math.max(seed, seenUsed), math.max(seed, seenSpent)
+  used = used + newUsed - base
+  total = total + newSpent - baseSpent
+  base, baseSpent, baseVersion = newUsed, newSpent, seenVersion
+  version = math.max(version, seenVersion)
+  recover = now + recovery
 end
+version = version + 1
 
 local recovering = limit >= 0 and now < recover
 if seq > q then
@@ -101,11 +103,12 @@ if seq > q then
   g = g + amount
 end
 redis.call('HSET', key, 'e', e, 'n', run, 'b', int(base), 'u', int(used), 's', int(total), 'c', int(recover),
+  'v', int(version), 'a', int(baseSpent), 'w', int(baseVersion),
   'g:' .. holder, int(g), 'r:' .. holder, int(r), 'p:' .. holder, int(p), 'q:' .. holder, int(q), 't:' .. holder, int(now))
 if expires >= 0 then redis.call('PEXPIREAT', key, int(math.max(expires, now + 60000)))
 elseif not money then redis.call('PEXPIRE', key, 86400000) end
 local remaining = limit < 0 and 9007199254740991 or limit - used
-return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining, need, want, holders), recovering and '1' or '0' }
+return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining, need, want, holders), recovering and '1' or '0', int(version) }
 `;
 
 /**

@@ -47,6 +47,8 @@ export abstract class Slice {
   due = false;
   lastUseMs: number;
   tight = false;
+  /** The store has just begun anew, and grants nothing yet. */
+  recovering = false;
   #taken = 0;
   #ratePerMs = 0;
   #ratedMs: number;
@@ -142,6 +144,7 @@ export class LeaseSlice extends Slice {
   #reserved = 0;
   #seenUsed = 0;
   #seenSpent = 0;
+  #seenVersion = 0;
   #heardMs: number;
 
   constructor(spec: CounterSpec, nowMs: number) {
@@ -192,6 +195,7 @@ export class LeaseSlice extends Slice {
       spent: this.#spent,
       seenUsed: this.#seenUsed,
       seenSpent: this.#seenSpent,
+      seenVersion: this.#seenVersion,
       need,
       least: Math.min(need, Math.max(1, this.least - Math.max(0, this.#available))),
       want: this.tight ? 0 : want,
@@ -214,6 +218,8 @@ export class LeaseSlice extends Slice {
     this.#granted = reply.granted;
     this.#seenUsed = reply.used;
     this.#seenSpent = reply.spent;
+    this.#seenVersion = reply.version;
+    this.recovering = reply.recovering;
     this.#heardMs = sentMs;
     this.tight = reply.tight;
     const remaining = this.spec.limit === null ? Number.MAX_SAFE_INTEGER : this.spec.limit - reply.used;

@@ -31,7 +31,8 @@ export interface LeaseOp {
   granted: number;
   returned: number;
   spent: number;
-  /** What the holder last saw of the whole counter: an epoch that begins empty begins from the largest. */
+  /** What the holder last saw of the whole counter, and when: a new epoch begins from what was seen last. */
+  seenVersion: number;
   seenUsed: number;
   seenSpent: number;
   /** Wanted for calls that wait; at least `least` of it is of use. */
@@ -48,6 +49,8 @@ export interface LeaseReply {
   epoch: string;
   /** Sum granted to this holder in this epoch. */
   granted: number;
+  /** Grows with each operation on the counter. */
+  version: number;
   /** Of the whole counter: leased or spent. */
   used: number;
   /** Of the whole counter: spent, as far as holders have told. */
