@@ -57,6 +57,8 @@ const breakAfter = 3;
 const openForMs = 1_000;
 const contentionStepMs = 20;
 const attempts = 4;
+/** More counters than this are not remembered once they are idle. */
+const mostSlices = 20_000;
 /** So many deadlines a call waits where it could only be refused otherwise. */
 const patience = 10;
 
@@ -417,9 +419,10 @@ export class Quotas {
   tick(): void {
     const nowMs = this.#clock.nowMs();
     if (nowMs - this.#beatAtMs >= beatMs) void this.#beat();
+    const crowded = this.#slices.size > mostSlices;
     for (const [key, slice] of this.#slices) {
       slice.review(nowMs);
-      if (!slice.due && slice.done(nowMs)) this.#slices.delete(key);
+      if (!slice.due && slice.done(nowMs, crowded)) this.#slices.delete(key);
     }
     if (!this.broken) void this.#flush();
   }

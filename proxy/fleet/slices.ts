@@ -31,9 +31,11 @@ export interface Reading {
 }
 
 /** How far ahead a lease reaches, in milliseconds of spending at the present pace. */
-const leaseAheadMs = 1_000;
+const leaseAheadMs = 500;
 /** A lease that nobody spends from goes back after this time, in milliseconds. */
 const idleMs = 2_000;
+/** What is known of a budget is kept this long after its last use, in milliseconds. */
+const rememberedMs = 600_000;
 /** After the store said no, how long that is believed without asking again, in milliseconds. */
 const believedMs = 100;
 
@@ -72,8 +74,8 @@ export abstract class Slice {
   abstract reading(nowMs: number): Reading;
   /** Looks whether there is something to tell the store, or to fetch. */
   abstract review(nowMs: number): void;
-  /** Nothing is left to be told or given back. */
-  abstract done(nowMs: number): boolean;
+  /** Nothing is left to be told or given back, nor worth remembering; `crowded`: there are too many. */
+  abstract done(nowMs: number, crowded: boolean): boolean;
   /** Gives back what calls don't hold. */
   abstract giveBack(): void;
 
@@ -273,7 +275,9 @@ export class LeaseSlice extends Slice {
     if (unheard || idle || low || beats || (this.tight && this.#available > 0)) this.due = true;
   }
 
-  done(nowMs: number): boolean {
+  done(nowMs: number, crowded: boolean): boolean {
+    // Should the store forget a budget, somebody has to know what was spent.
+    if (this.spec.kind === "period" && !crowded && nowMs - this.lastUseMs < rememberedMs) return false;
     const told = this.#spent === this.#toldSpent && this.#returned === this.#toldReturned;
     return told && this.#available === 0 && this.#reserved === 0 && this.need === 0 && !this.inFlight && this.idle(nowMs);
   }

@@ -128,6 +128,31 @@ describe("the chart", { skip }, () => {
     );
   });
 
+  it("tells proxies of their store, and gives them its password by the environment only", async () => {
+    const documents = await render(
+      ...set(
+        "state.url=rediss://valkey.cache:6379/0",
+        "state.secretRef.name=valkey",
+        "state.tls.caSecretRef.name=valkey-ca",
+        "state.tls.caSecretRef.key=tls.crt",
+      ),
+    );
+    const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
+    const [container] = spec.containers;
+    assert.deepEqual(container.env, [{ name: "SLUICE_STATE_PASSWORD", valueFrom: { secretKeyRef: { name: "valkey", key: "password" } } }]);
+    const mount = container.volumeMounts.find((one: { name: string }) => one.name === "state-ca");
+    const settings = parseProxySettings(container.args.slice(1), { SLUICE_STATE_PASSWORD: "s3cret" });
+    assert.equal(settings.stateUrl, "rediss://valkey.cache:6379/0");
+    assert.equal(settings.stateCa, `${mount.mountPath}/tls.crt`);
+    assert.equal(settings.statePassword, "s3cret");
+    assert.deepEqual(
+      spec.volumes.find((one: { name: string }) => one.name === "state-ca"),
+      { name: "state-ca", secret: { secretName: "valkey-ca", defaultMode: 288 } },
+    );
+    const refused = await helm("template", "sluice", chart, ...set("state.url=redis://user:secret@valkey:6379"));
+    assert.match(refused.stderr, /state.url|state\/url/);
+  });
+
   it("starts proxies with arguments that they take, on the ports of Services and probes", async () => {
     const documents = await render();
     const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
