@@ -147,7 +147,7 @@ describe("the chart", { skip }, () => {
     assert.equal(settings.statePassword, "s3cret");
     assert.deepEqual(
       spec.volumes.find((one: { name: string }) => one.name === "state-ca"),
-      { name: "state-ca", secret: { secretName: "valkey-ca", defaultMode: 288 } },
+      { name: "state-ca", secret: { secretName: "valkey-ca", defaultMode: 440 } },
     );
     const refused = await helm("template", "sluice", chart, ...set("state.url=redis://user:secret@valkey:6379"));
     assert.match(refused.stderr, /state.url|state\/url/);

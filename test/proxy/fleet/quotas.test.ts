@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import fc from "fast-check";
+import { MemoryStore } from "../../../proxy/fleet/memory.ts";
+import { type Claim, Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
+import { RedisStore } from "../../../proxy/fleet/redis.ts";
+import type { CounterSpec } from "../../../proxy/fleet/slices.ts";
+import type { FleetStore } from "../../../proxy/fleet/store.ts";
+import { eventually } from "../../harness/gateway.ts";
+import { startRedis } from "../../harness/redis.ts";
+import { RoughStore, VirtualTime, type Weather } from "./virtual.ts";
+
+const windowOf = (key: string, limit: number, windowMs = 60_000): CounterSpec => ({
+  key,
+  kind: "window",
+  limit,
+  windowMs,
+  seed: 0,
+  expiresAtMs: null,
+  onStateLoss: "allow",
+});
+const budgetOf = (key: string, limit: number): CounterSpec => ({ ...windowOf(key, limit, 0), kind: "period", onStateLoss: "deny" });
+
+describe("rate limits over a fleet, in virtual time", () => {
+  for (const proxies of [1, 2, 8]) {
+    for (const [limit, perSecond] of [
+      [60, 5],
+      [600, 40],
+      [6_000, 300],
+    ] as const) {
+      it(`${proxies} proxies admit ${limit} a minute, asked ${perSecond} times a second`, () => {
+        const time = new VirtualTime();
+        const store = new MemoryStore(time.nowMs);
+        const fleet = Array.from({ length: proxies }, (_, at) => new Quotas(store, `p${at}`, time.clock()));
+        time.advance(1_100);
+        const admitted: number[] = [];
+        for (let at = 0; at < 180 * perSecond; at++) {
+          time.advance(1_000 / perSecond);
+          const got = (fleet[at % proxies] as Quotas).reserve([{ counter: windowOf("w|x", limit), amount: 1 }]);
+          assert.ok(!(got instanceof Promise));
+          if ("refused" in got) continue;
+          got.settle([1]);
+          admitted.push(time.nowMs());
+        }
+        const first = admitted.filter((atMs) => atMs < (admitted[0] ?? 0) + 60_000).length;
+        assert.ok(Math.abs(first - limit) <= 0.01 * limit, `${first} in the first minute`);
+        // In no span of a minute more than the limit.
+        let from = 0;
+        for (const [to, atMs] of admitted.entries()) {
+          while ((admitted[from] ?? 0) <= atMs - 60_000) from++;
+          assert.ok(to - from + 1 <= limit, `${to - from + 1} in a minute`);
+        }
+      });
+    }
+  }
+});
+
+describe("rate limits over a fleet, in real time on Redis", async () => {
+  const redis = await startRedis();
+  after(() => redis.stop());
+  const clock = {
+    nowMs: Date.now,
+    after(ms: number, then: () => void) {
+      const timer = setTimeout(then, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+  it("1, 2 and 8 proxies admit 300 a minute each in a minute of asking thrice as often, and seldom ask the store", async () => {
+    const figures = await Promise.all(
+      [1, 2, 8].map(async (proxies) => {
+        const stores: FleetStore[] = Array.from({ length: proxies }, () => RedisStore.open(redis.url, null, null));
+        await eventually(() => Promise.all(stores.map((store) => store.heartbeat("probe"))).catch(() => null));
+        const fleet = stores.map((store, at) => new Quotas(store, `${proxies}-${at}`, clock));
+        let admitted = 0;
+        const began = performance.now();
+        for (let at = 0; performance.now() - began < 59_500; at++) {
+          const got = await (fleet[at % proxies] as Quotas).reserve([{ counter: windowOf(`w|${proxies}`, 300), amount: 1 }]);
+          if (!("refused" in got)) {
+            admitted++;
+            got.settle([1]);
+          }
+          await new Promise((resolve) => setTimeout(resolve, 1_000 / 15));
+        }
+        await Promise.all(fleet.map((one) => one.close()));
+        await Promise.all(stores.map((store) => store.close()));
+        return admitted;
+      }),
+    );
+    for (const admitted of figures) assert.ok(Math.abs(admitted - 300) <= 3, `${figures}`);
+  });
+});
+
+describe("reservations", () => {
+  it("are all or nothing", () => {
+    const time = new VirtualTime();
+    const quotas = new Quotas(new MemoryStore(time.nowMs), "a", time.clock());
+    const wide: Claim = { counter: windowOf("w|wide", 10), amount: 1 };
+    const narrow: Claim = { counter: windowOf("w|narrow", 2), amount: 1 };
+    const got = Array.from({ length: 5 }, () => quotas.reserve([wide, narrow]));
+    assert.equal(got.filter((one) => !(one instanceof Promise) && !("refused" in one)).length, 2);
+    const rest = Array.from({ length: 10 }, () => quotas.reserve([wide]));
+    assert.equal(rest.filter((one) => !(one instanceof Promise) && !("refused" in one)).length, 8, "refused calls took nothing of the wide one");
+  });
+
+  it("settle once", () => {
+    const time = new VirtualTime();
+    const store = new MemoryStore(time.nowMs);
+    const quotas = new Quotas(store, "a", time.clock());
+    const counter = budgetOf("b|ns/x|0|", 1_000);
+    const got = quotas.reserve([{ counter, amount: 500 }]) as Reservation;
+    got.settle([100]);
+    got.settle([400]);
+    time.advance(1_000);
+    assert.equal(quotas.spent(counter), 100);
+  });
+
+  it("are kept where the store is gone: limits in parts, hard budgets from what is leased", async () => {
+    const time = new VirtualTime();
+    const store = new RoughStore(time.nowMs);
+    const fleet = [0, 1].map((at) => new Quotas(store as unknown as FleetStore, `p${at}`, time.clock()));
+    await time.pass(2_500);
+    const counter = windowOf("w|x", 100);
+    const ask = async (claim: Claim): Promise<string> => {
+      const pending = Promise.resolve((fleet[0] as Quotas).reserve([claim]));
+      let end = "";
+      void pending.then((got) => {
+        end = "refused" in got ? got.why : "taken";
+      });
+      for (let step = 0; end === "" && step < 100; step++) await time.pass(20);
+      return end;
+    };
+    store.weather = "down";
+    let taken = 0;
+    for (let at = 0; at < 100; at++) if ((await ask({ counter, amount: 1 })) === "taken") taken++;
+    assert.equal(taken, 50, "half of the limit, for there are two proxies");
+    assert.equal(await ask({ counter: budgetOf("b|ns/x|0|", 1_000), amount: 1 }), "unavailable");
+    assert.equal(await ask({ counter: { ...windowOf("w|deny", 100), onStateLoss: "deny" }, amount: 1 }), "unavailable");
+    store.weather = "fair";
+    await time.pass(2_000);
+    assert.equal(await ask({ counter: budgetOf("b|ns/x|0|", 1_000), amount: 1 }), "taken");
+  });
+});
+
+interface Holder {
+  quotas: Quotas;
+  dead: boolean;
+  under: { reservation: Reservation; amount: number }[];
+}
+
+type Step =
+  | { do: "reserve"; at: number; amount: number }
+  | { do: "settle"; at: number; share: number }
+  | { do: "pass"; ms: number }
+  | { do: "weather"; weather: Weather }
+  | { do: "forget" }
+  | { do: "die"; at: number };
+
+const limit = 10_000;
+
+/** Plays the steps; the invariant is looked at after each. Deaths and loss of memory don't mix: who dies takes its view along. */
+async function play(steps: readonly Step[], deaths: boolean): Promise<void> {
+  const time = new VirtualTime();
+  const store = new RoughStore(time.nowMs);
+  const counter = budgetOf("b|ns/x|0|", limit);
+  const fleet: Holder[] = [0, 2_000, -2_000].map((off, at) => ({
+    quotas: new Quotas(store as unknown as FleetStore, `p${at}`, time.clock(off), { contentionMs: 100 }),
+    dead: false,
+    under: [],
+  }));
+  await time.pass(1_100);
+  let spent = 0;
+  const held = (): number => fleet.reduce((sum, one) => sum + one.under.reduce((all, { amount }) => all + amount, 0), 0);
+  const act: { [K in Step["do"]]: (step: Extract<Step, { do: K }>) => void | Promise<void> } = {
+    reserve({ at, amount }) {
+      const holder = fleet[at] as Holder;
+      if (holder.dead) return;
+      void Promise.resolve(holder.quotas.reserve([{ counter, amount }])).then((got) => {
+        if (!("refused" in got)) holder.under.push({ reservation: got, amount });
+      });
+    },
+    settle({ at, share }) {
+      const holder = fleet[at] as Holder;
+      const one = holder.dead ? undefined : holder.under.shift();
+      if (one === undefined) return;
+      const real = Math.floor(one.amount * share);
+      spent += real;
+      one.reservation.settle([real]);
+    },
+    pass: ({ ms }) => time.pass(ms),
+    weather({ weather }) {
+      store.weather = weather;
+    },
+    forget() {
+      if (!deaths) store.forget();
+    },
+    die({ at }) {
+      const holder = fleet[at] as Holder;
+      if (deaths && at > 0) {
+        holder.dead = true;
+        void holder.quotas.close();
+      }
+    },
+  };
+  for (const step of steps) {
+    await (act[step.do] as (one: Step) => void | Promise<void>)(step);
+    assert.ok(spent + held() <= limit, `${spent} spent and ${held()} reserved of ${limit}`);
+  }
+  if (deaths) return;
+  // Once all is calm, nearly everything can be used by one of them.
+  store.weather = "fair";
+  for (const holder of fleet) for (const { reservation } of holder.under.splice(0)) reservation.settle([0]);
+  for (let wait = 0; wait < 12; wait++) await time.pass(1_000);
+  const last = { value: "" };
+  // The first one may be who finds out that the store has forgotten.
+  for (let attempt = 0; attempt < 2; attempt++) {
+    void Promise.resolve((fleet[0] as Holder).quotas.reserve([{ counter, amount: 1 }])).then((got) => {
+      last.value = "refused" in got ? got.why : "taken";
+    });
+    await time.pass(3_000);
+  }
+  assert.notEqual(last.value, "unavailable");
+}
+
+const at = fc.integer({ min: 0, max: 2 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("reserve" as const), at, amount: fc.integer({ min: 1, max: 900 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), at, share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 1_500 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("weather" as const),
+      weather: fc.constantFrom<Weather>("fair", "fair", "request lost", "answer lost", "sent twice", "down"),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("die" as const), at }) },
+);
+
+describe("the lease protocol", () => {
+  it("never spends and reserves more than the limit, whatever is lost, sent twice or forgotten", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => play(steps, false)),
+      { numRuns: 150 },
+    );
+  });
+
+  it("nor when proxies die", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), (steps) => play(steps, true)),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,0 +1,91 @@
+/** Time that a test moves, and a store in it that loses requests, answers and its memory. */
+import { MemoryStore } from "../../../proxy/fleet/memory.ts";
+import type { QuotaClock } from "../../../proxy/fleet/quotas.ts";
+import type { FleetStore, StoreOp, StoreReply } from "../../../proxy/fleet/store.ts";
+
+export class VirtualTime {
+  #nowMs: number;
+  #timers: { atMs: number; then: () => void }[] = [];
+
+  constructor(nowMs = 1_000_000) {
+    this.#nowMs = nowMs;
+  }
+
+  nowMs = (): number => this.#nowMs;
+
+  /** A clock of one process, which may be off. */
+  clock(offMs = 0): QuotaClock {
+    return {
+      nowMs: () => this.#nowMs + offMs,
+      after: (ms, then) => {
+        const timer = { atMs: this.#nowMs + ms, then };
+        this.#timers.push(timer);
+        return () => {
+          this.#timers = this.#timers.filter((one) => one !== timer);
+        };
+      },
+    };
+  }
+
+  #next(endMs: number): { atMs: number; then: () => void } | undefined {
+    const due = this.#timers.filter((one) => one.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+    if (due !== undefined) this.#timers = this.#timers.filter((one) => one !== due);
+    return due;
+  }
+
+  /** Moves on without letting promises run: enough where the store answers at once. */
+  advance(ms: number): void {
+    const endMs = this.#nowMs + ms;
+    for (let due = this.#next(endMs); due !== undefined; due = this.#next(endMs)) {
+      this.#nowMs = Math.max(this.#nowMs, due.atMs);
+      due.then();
+    }
+    this.#nowMs = endMs;
+  }
+
+  /** Moves on, with promises. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    await new Promise((resolve) => setImmediate(resolve));
+    for (let due = this.#next(endMs); due !== undefined; due = this.#next(endMs)) {
+      this.#nowMs = Math.max(this.#nowMs, due.atMs);
+      due.then();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#nowMs = endMs;
+  }
+}
+
+/** What becomes of the next exchanges with the store. */
+export type Weather = "fair" | "request lost" | "answer lost" | "sent twice" | "down";
+
+export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat"> {
+  #inner: MemoryStore;
+  readonly #nowMs: () => number;
+  weather: Weather = "fair";
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.#inner = new MemoryStore(nowMs);
+  }
+
+  /** Everything it knew is gone. */
+  forget(): void {
+    this.#inner = new MemoryStore(this.#nowMs);
+  }
+
+  async sync(holder: string, ops: readonly StoreOp[]): Promise<StoreReply[]> {
+    await null;
+    const { weather } = this;
+    if (weather === "down" || weather === "request lost") throw new Error(weather);
+    const replies = this.#inner.sync(holder, ops);
+    if (weather === "answer lost") throw new Error(weather);
+    return weather === "sent twice" ? this.#inner.sync(holder, ops) : replies;
+  }
+
+  async heartbeat(holder: string): Promise<number> {
+    await null;
+    if (this.weather === "down") throw new Error("down");
+    return this.#inner.heartbeat(holder);
+  }
+}
