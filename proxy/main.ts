@@ -6,6 +6,7 @@ import { ResponseCache } from "./cache/cache.ts";
 import { memoryStore } from "./cache/memory.ts";
 import type { Quotas } from "./fleet/quotas.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
+import type { FleetStore } from "./fleet/store.ts";
 import type { FetchJson } from "./identity/keys.ts";
 import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
 import type { Gateway } from "./pipeline/serve.ts";
@@ -68,6 +69,7 @@ function gatewayOf(
     tokens: TokenVerifier;
     cache: ResponseCache;
     quotas: Quotas;
+    ledger: FleetStore;
   },
 ): Gateway {
   return {
@@ -170,9 +172,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   await cell.refresh();
   const { quotas } = fleet;
-  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas });
+  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas, ledger: fleet.store });
   const traffic = trafficServer(gateway, cell, metrics, state);
-  const status = statusServer(cell, metrics, state, routing, canaries);
+  const status = statusServer(cell, metrics, state, routing, canaries, fleet.store);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
+import type { FleetStore } from "./fleet/store.ts";
 import { type Gateway, serve } from "./pipeline/serve.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
@@ -92,7 +93,14 @@ function refuse(client: ClientConnection): void {
   client.end(body);
 }
 
-export function statusServer(current: Current, metrics: Metrics, state: TrafficState, routing: OwnedRouting, canaries: CanaryTally): FastifyInstance {
+export function statusServer(
+  current: Current,
+  metrics: Metrics,
+  state: TrafficState,
+  routing: OwnedRouting,
+  canaries: CanaryTally,
+  ledger: FleetStore,
+): FastifyInstance {
   const app = fastify({ logger: false });
   /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
   const instance = randomUUID();
@@ -106,6 +114,12 @@ export function statusServer(current: Current, metrics: Metrics, state: TrafficS
   app.get("/metrics", async (_request, reply) => {
     reply.header("content-type", metrics.registry.contentType);
     return metrics.registry.metrics();
+  });
+  // Rows of the usage ledger, for reports. `shared`: other proxies give the same ones.
+  app.get<{ Querystring: { from?: string; to?: string } }>("/usage", async ({ query }, reply) => {
+    const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
+    if (Number.isNaN(fromMs) || Number.isNaN(toMs)) return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
+    return { instance, shared: ledger.shared, rows: await ledger.readLedger(fromMs, toMs) };
   });
   app.get("/status", async () => {
     const snapshot = current.snapshot();

@@ -5,8 +5,8 @@ import { parseSpec } from "../../crds/parse.ts";
 import { durationMs } from "../../crds/quantity.ts";
 import type { ApiKeySpec } from "../../crds/types/api-key.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
+import { previousOf, rotatedAtOf } from "../compile/key-secret.ts";
 import type { WorldObject } from "../compile/world.ts";
-import { previousOf, rotatedAtOf } from "../key-secret.ts";
 import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
 import type { SecretValues } from "./secrets.ts";
 

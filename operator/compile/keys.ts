@@ -1,7 +1,7 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/schema.ts";
-import { previousOf, rotatedAtOf } from "../key-secret.ts";
+import { previousOf, rotatedAtOf } from "./key-secret.ts";
 import { keyLimits } from "./limits.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";

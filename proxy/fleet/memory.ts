@@ -55,6 +55,7 @@ const sweepEvery = 4_096;
 export const keptHours = 1_488;
 
 export class MemoryStore implements FleetStore {
+  readonly shared = false;
   readonly #nowMs: () => number;
   readonly #journal: Journal | null;
   readonly #leases = new Map<string, LeaseCounter>();

@@ -38,6 +38,7 @@ const mostIndexed = 100_000;
 type Command = (...args: (string | number)[]) => Promise<unknown>;
 
 export class RedisStore implements FleetStore {
+  readonly shared = true;
   readonly #client: Client;
   readonly #lease: Command;
   readonly #window: Command;

@@ -134,6 +134,8 @@ export interface CounterReading {
 }
 
 export interface FleetStore {
+  /** Several proxies have the same one. */
+  readonly shared: boolean;
   /** One reply an operation, in their order; null where that one failed. At once where the store is in this process. Throws where it can't be reached. */
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] | Promise<(StoreReply | null)[]>;
   /** Proxies alive, this one among them. */

@@ -9,6 +9,7 @@ export type Operation =
   | { kind: "models"; id: string | null }
   | { kind: "countTokens" }
   | { kind: "mint" }
+  | { kind: "usage" }
   | ResourceOperation;
 
 /** The format of the body: tokens are counted of messages. */
@@ -31,6 +32,7 @@ const posts: Readonly<Record<string, Operation>> = {
 };
 /** The gateway's own, under /v1 only. */
 const mint: Operation = { kind: "mint" };
+const usage: Operation = { kind: "usage" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
 function split(path: string, snapshot: Snapshot): { entry: PathEntry; rest: string } | null {
@@ -54,10 +56,14 @@ function models(rest: string): Operation | null {
   }
 }
 
+function gets(rest: string, underPrefix: boolean): Operation | null {
+  return !underPrefix && rest === "/sluice/usage" ? usage : models(rest);
+}
+
 function operationOf(method: string, rest: string, underPrefix: boolean): Operation | "method" | null {
   const post = posts[rest] ?? (underPrefix ? (rest === "" || rest === "/" ? bare : null) : rest === "/sluice/tokens" ? mint : null);
   if (post) return method === "POST" ? post : "method";
-  const get = models(rest);
+  const get = gets(rest, underPrefix);
   if (get) return method === "GET" || method === "HEAD" ? get : "method";
   return resourceOperation(method, rest);
 }

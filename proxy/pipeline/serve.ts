@@ -22,6 +22,7 @@ import type { ResponseCache } from "../cache/cache.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
+import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
@@ -37,6 +38,7 @@ import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
+import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import { receive } from "./receive.ts";
@@ -47,6 +49,8 @@ import { requiredMember, type Shaped, shape } from "./shape.ts";
 
 export interface Gateway extends Dispatcher, Admitter {
   cache: ResponseCache;
+  /** Where the usage of all calls is added up. */
+  ledger: FleetStore;
   record(call: CallRecord): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
@@ -141,6 +145,8 @@ class Call {
     this.#noteIdentity(identity, addressed);
     if (identity.anonymous && !addressed.path.anonymous) return identity.failure;
     if (addressed.operation.kind === "mint") return this.#mint(identity);
+    if (addressed.operation.kind === "usage")
+      return this.#answer(await ownUsage(this.#client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()));
     if (addressed.operation.kind === "resource") return this.#resource(addressed.operation, addressed, identity, call);
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
     const format = formatOf(addressed.operation);
