@@ -1,7 +1,7 @@
 /** `sluice cost-report` and `sluice top-users`: sums over the usage ledger. */
 import { parseArgs } from "node:util";
 import { durationMs } from "../../crds/quantity.ts";
-import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../../proxy/fleet/report.ts";
+import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../../proxy/config/usage-report.ts";
 import { readLedgers } from "./ledger.ts";
 
 const where = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they

@@ -1,5 +1,5 @@
 /** Rows of the usage ledger, asked of proxies. */
-import type { LedgerRow } from "../../proxy/fleet/store.ts";
+import type { LedgerRow } from "../../proxy/config/ledger.ts";
 
 const timeoutMs = 30_000;
 

@@ -1,23 +1,7 @@
 /** Rows of the usage ledger: how they add up. */
-import type { LedgerRow } from "./store.ts";
+import { type LedgerDimension, type LedgerRow, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
 
-/** What tells rows of one hour apart, in the order in which it is written down. */
-export const ledgerDimensions = ["namespace", "user", "team", "role", "key", "route", "model", "provider"] as const;
-export type LedgerDimension = (typeof ledgerDimensions)[number];
-
-export const ledgerMeasures = [
-  "requests",
-  "errors",
-  "promptTokens",
-  "cachedTokens",
-  "cacheWriteTokens",
-  "completionTokens",
-  "reasoningTokens",
-  "costNanoUsd",
-  "estimated",
-  "unpriced",
-] as const;
-export type LedgerMeasure = (typeof ledgerMeasures)[number];
+export { type LedgerDimension, type LedgerMeasure, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
 
 export const rowKey = (row: Pick<LedgerRow, LedgerDimension>): string => JSON.stringify(ledgerDimensions.map((name) => row[name]));
 

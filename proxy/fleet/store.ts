@@ -12,6 +12,9 @@
  *
  * Amounts are integers: nano-USD, tokens, requests, calls.
  */
+import type { LedgerRow } from "../config/ledger.ts";
+
+export type { LedgerRow } from "../config/ledger.ts";
 
 /** Reports and asks of one holder about one period or held counter. Sums count from the holder's entry into the epoch. */
 export interface LeaseOp {
@@ -89,32 +92,6 @@ export interface WindowReply {
 
 export type StoreOp = LeaseOp | WindowOp;
 export type StoreReply = LeaseReply | WindowReply;
-
-/** One settled figure of the ledger: what happened in an hour of UTC along all dimensions. */
-export interface LedgerRow {
-  /** Epoch milliseconds at which the hour begins. */
-  hourMs: number;
-  namespace: string;
-  user: string;
-  team: string;
-  role: string;
-  key: string;
-  route: string;
-  model: string;
-  provider: string;
-  requests: number;
-  errors: number;
-  promptTokens: number;
-  cachedTokens: number;
-  cacheWriteTokens: number;
-  completionTokens: number;
-  reasoningTokens: number;
-  costNanoUsd: number;
-  /** Requests whose usage the gateway had to estimate. */
-  estimated: number;
-  /** Requests that used something and whose model has no price. */
-  unpriced: number;
-}
 
 /** Rows of one hour, applied once however often they are sent. */
 export interface LedgerBatch {

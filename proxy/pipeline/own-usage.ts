@@ -1,7 +1,7 @@
 /** GET /v1/sluice/usage: what the holder of a key may read of the usage ledger. */
 
+import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../config/usage-report.ts";
 import { type Failure, failure } from "../failure.ts";
-import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../fleet/report.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Role } from "../snapshot/snapshot.ts";
 import type { Identity, KeyIdentity } from "./authenticate.ts";

@@ -1,0 +1,45 @@
+/** Rows of the usage ledger, as proxies serve them on the status port and reports read them. */
+
+/** One settled figure of the ledger: what happened in an hour of UTC along all dimensions. */
+export interface LedgerRow {
+  /** Epoch milliseconds at which the hour begins. */
+  hourMs: number;
+  namespace: string;
+  user: string;
+  team: string;
+  role: string;
+  key: string;
+  route: string;
+  model: string;
+  provider: string;
+  requests: number;
+  errors: number;
+  promptTokens: number;
+  cachedTokens: number;
+  cacheWriteTokens: number;
+  completionTokens: number;
+  reasoningTokens: number;
+  costNanoUsd: number;
+  /** Requests whose usage the gateway had to estimate. */
+  estimated: number;
+  /** Requests that used something and whose model has no price. */
+  unpriced: number;
+}
+
+/** What tells rows of one hour apart, in the order in which it is written down. */
+export const ledgerDimensions = ["namespace", "user", "team", "role", "key", "route", "model", "provider"] as const;
+export type LedgerDimension = (typeof ledgerDimensions)[number];
+
+export const ledgerMeasures = [
+  "requests",
+  "errors",
+  "promptTokens",
+  "cachedTokens",
+  "cacheWriteTokens",
+  "completionTokens",
+  "reasoningTokens",
+  "costNanoUsd",
+  "estimated",
+  "unpriced",
+] as const;
+export type LedgerMeasure = (typeof ledgerMeasures)[number];
