@@ -45,6 +45,7 @@ tools: node_modules/.installed ## Build or install the real parts that tests run
 .PHONY: bench
 bench: node_modules/.installed ## Measure against nginx and a direct call
 	@$(NODE) test/bench/run.ts
+	@$(NODE) test/bench/fleet.ts
 
 .PHONY: streams
 streams: node_modules/.installed ## Hold 5,000 streams for a minute while a provider dies; memory for 1,000 streams

@@ -171,6 +171,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   await cell.refresh();
+  await fleet.ready();
   const { quotas } = fleet;
   const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas, ledger: fleet.store });
   const traffic = trafficServer(gateway, cell, metrics, state);

@@ -215,7 +215,7 @@ export class Quotas {
   #ask(slice: Slice | undefined, amount: number): void {
     if (slice === undefined || slice.spec.limit === null) return;
     slice.lastUseMs = this.#clock.nowMs();
-    if (slice.canTake(amount, slice.lastUseMs) && slice.need === 0) return;
+    // Also of what seems to suffice: others wait for it as well.
     slice.least = slice.need === 0 ? amount : Math.min(slice.least, amount);
     slice.need += amount;
   }
@@ -233,7 +233,8 @@ export class Quotas {
     for (let attempt = 1; ; attempt++) {
       const end = await this.#answered(claims, slices, round);
       if (end !== null) return end;
-      const no = this.#believed(claims, slices) ?? (attempt >= attempts ? this.#why(claims, slices) : null);
+      const tried = attempt >= attempts && this.#clock.nowMs() >= endMs;
+      const no = this.#believed(claims, slices) ?? (tried ? this.#why(claims, slices) : null);
       const freed = no === null ? null : await this.#unlessFreed(no, claims, slices, endMs);
       if (freed !== null) return freed;
       round = this.#askAll(claims, slices);
@@ -333,7 +334,11 @@ export class Quotas {
     const slices: Slice[] = [];
     const ops: StoreOp[] = [];
     for (const slice of this.#slices.values()) {
-      if (!slice.due && slice.need === 0) continue;
+      if (!slice.due && slice.need <= Math.max(0, slice.available(nowMs))) {
+        slice.need = 0;
+        slice.least = 0;
+        continue;
+      }
       ops.push(slice.op(nowMs));
       slice.need = 0;
       slice.least = 0;

@@ -16,6 +16,8 @@ export interface FleetState {
   quotas: Quotas;
   ledger: UsageLedger;
   record(call: CallRecord): void;
+  /** Resolves when the store answers, or after a second without. */
+  ready(): Promise<void>;
   /** Gives back what is leased and sends what is not in the ledger yet. */
   close(): Promise<void>;
 }
@@ -37,6 +39,16 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
       return () => clearTimeout(timer);
     },
   };
+  const ready = async (): Promise<void> => {
+    for (let waitedMs = 0; waitedMs < 1_000; waitedMs += 20) {
+      try {
+        await store.heartbeat(holder);
+        return;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  };
   const quotas = new Quotas(store, holder, clock, { onTrouble: trouble });
   const ledger = new UsageLedger(store, holder, trouble);
   const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
@@ -44,6 +56,7 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     store,
     quotas,
     ledger,
+    ready,
     record(call) {
       // Without a route there is nobody whose usage it could be.
       if (call.route !== "") ledger.add(ledgerRow(call, { namespace: (call.key || call.route).split("/", 1)[0] ?? "", role: call.role }));

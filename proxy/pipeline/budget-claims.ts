@@ -58,9 +58,25 @@ function subjectOf(per: BudgetConfig["per"], identity: Identity, model: string):
   return per === "Team" ? (identity.key.team ?? "") : identity.key.id;
 }
 
+export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: number | null };
+
+const counters = new WeakMap<BudgetConfig, Map<string, BudgetCounter>>();
+/** Subjects of one budget whose counters are kept made. */
+const mostKept = 10_000;
+
 /** The counter of a budget for a subject at a moment. */
-export function budgetCounter(budget: BudgetConfig, subject: string, nowMs: number): CounterSpec & { resetsAtMs: number | null } {
+export function budgetCounter(budget: BudgetConfig, subject: string, nowMs: number): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
+  let made = counters.get(budget);
+  if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));
+  const known = made.get(subject);
+  if (known !== undefined && known.startsAtMs === startMs) return known;
+  const counter = makeCounter(budget, subject, startMs, endMs);
+  made.set(subject, counter);
+  return counter;
+}
+
+function makeCounter(budget: BudgetConfig, subject: string, startMs: number, endMs: number | null): BudgetCounter {
   const seed = budget.seeds.find((one) => one.periodStartMs === startMs && one.subject === subject);
   return {
     key: budgetKey(budget.id, startMs, subject),
@@ -70,6 +86,7 @@ export function budgetCounter(budget: BudgetConfig, subject: string, nowMs: numb
     seed: seed?.spentNanoUsd ?? 0,
     expiresAtMs: endMs === null ? null : endMs + keptMs,
     onStateLoss: budget.onStateLoss,
+    startsAtMs: startMs,
     resetsAtMs: endMs,
   };
 }

@@ -2,6 +2,7 @@
 import type { LimitConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Claim, Refused } from "../fleet/quotas.ts";
+import type { CounterSpec } from "../fleet/slices.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Identity } from "./authenticate.ts";
@@ -78,12 +79,28 @@ function refusal(limit: LimitConfig, refused: Refused): Failure {
   return failure("rate_limit_exceeded", message, { retryAfterMs });
 }
 
+const counters = new WeakMap<LimitConfig, Map<string, CounterSpec>>();
+/** Callers of one limit whose counters are kept made. */
+const mostKept = 10_000;
+
+function counterOf(limit: LimitConfig, owner: string, subject: string): CounterSpec {
+  let made = counters.get(limit);
+  if (made === undefined || made.size > mostKept) counters.set(limit, (made = new Map()));
+  let counter = made.get(subject);
+  if (counter === undefined) {
+    const { per, of, windowMs, amount, onStateLoss } = limit;
+    const kind = of === "Concurrency" ? "held" : "window";
+    const key = `${kind === "held" ? "h" : "w"}|${owner}|${per}.${of}.${windowMs}|${subject}`;
+    made.set(subject, (counter = { key, kind, limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss }));
+  }
+  return counter;
+}
+
 function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () => number): Due {
-  const { per, of, windowMs, amount, onStateLoss } = limit;
-  const key = `${of === "Concurrency" ? "h" : "w"}|${owner}|${per}.${of}.${windowMs}|${subject}`;
+  const { of, amount } = limit;
   return {
     claim: {
-      counter: { key, kind: of === "Concurrency" ? "held" : "window", limit: amount, windowMs, seed: 0, expiresAtMs: null, onStateLoss },
+      counter: counterOf(limit, owner, subject),
       // A call larger than the limit could never be made; it takes all there is.
       amount: of === "Tokens" ? Math.min(amount, tokens()) : 1,
     },

@@ -1,7 +1,6 @@
 /** The most that a call can use, from what is known before it is made. */
 import type { Buffer } from "node:buffer";
 import type { Price } from "../config/schema.ts";
-import { costNanoUsd } from "../telemetry/cost.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { capMember, type Shaped } from "./shape.ts";
@@ -57,13 +56,26 @@ function promptBound(shaped: Shaped): number {
   return bytes.length + added + links.reduce((sum, word) => sum + linkedTokens * occurrences(bytes, word), 0);
 }
 
-/** Tokens as they would be charged most dearly. */
+/** nano-USD for a million tokens, of prompts and of answers, at the dearest. */
+const dearestPrices = new WeakMap<Price, [prompt: number, answer: number]>();
+
+function dearestPrice(price: Price): [number, number] {
+  let known = dearestPrices.get(price);
+  if (known === undefined) {
+    const tiers = [price, ...price.tiers];
+    known = [
+      Math.max(...tiers.flatMap((one) => [one.input, one.cachedInput, one.cacheWrite])),
+      Math.max(...tiers.flatMap((one) => [one.output, one.reasoning])),
+    ];
+    dearestPrices.set(price, known);
+  }
+  return known;
+}
+
+/** Tokens as they would be charged most dearly; a little more than exact rather than less. */
 function dearest(prompt: number, completion: number, price: Price): number {
-  const tiers = [price, ...price.tiers];
-  const written = tiers.some((one) => one.cacheWrite > one.input);
-  const reasoned = tiers.some((one) => one.reasoning > one.output);
-  const usage = { prompt, cachedPrompt: 0, cacheWrite: written ? prompt : 0, completion, reasoning: reasoned ? completion : 0, estimated: true };
-  return costNanoUsd(usage, price) ?? 0;
+  const [forPrompt, forAnswer] = dearestPrice(price);
+  return Math.ceil((prompt * forPrompt + completion * forAnswer) / 1_000_000) + 2;
 }
 
 export interface WorstCost {

@@ -124,8 +124,21 @@ export async function startProxy(
   port: number,
   statusPort: number,
   nodeArgs: readonly string[] = [],
+  more: readonly string[] = [],
 ): Promise<Child> {
-  const flags = ["--config-dir", folder, "--host", "127.0.0.1", "--status-host", "127.0.0.1", "--port", String(port), "--status-port", String(statusPort)];
+  const flags = [
+    "--config-dir",
+    folder,
+    "--host",
+    "127.0.0.1",
+    "--status-host",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--status-port",
+    String(statusPort),
+    ...more,
+  ];
   const [command, args] = pinned(core, process.execPath, [...nodeArgs, "operator/cli/main.ts", "proxy", ...flags]);
   const child = await startChild(command, args, { name: "sluice", logFile: join(dir, "sluice.log") });
   await untilReady(child, async () => (await fetch(`http://127.0.0.1:${statusPort}/readyz`)).ok, 20_000);
