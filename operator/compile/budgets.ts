@@ -29,8 +29,8 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
     },
     per: spec.per ?? null,
     enforcement: spec.enforcement,
-    throttle: null,
-    onStateLoss: "deny",
+    throttle: spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
+    onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     seeds: [],
   };
   return { config, accepted };

@@ -159,3 +159,23 @@ test("a restart keeps what was spent, where there is a state file", async () => 
   const second = await gateway([budget("daily", { amount: "0.0012" })], priced, ["--state-file", file]);
   assert.equal((await call(second.url)).status, 429);
 });
+
+test("from a share of the budget on, only a share of the calls pass", async () => {
+  const { url } = await gateway([budget("slow", { amount: "0.01", enforcement: "Soft", throttle: { atPercent: 1, passPercent: 0 } })]);
+  assert.equal((await call(url)).status, 200);
+  const refused = await eventually(async () => {
+    const answer = await call(url);
+    return answer.status === 429 ? answer : null;
+  });
+  const { error } = (await refused.json()) as { error: Record<string, string> };
+  assert.equal(error["code"], "rate_limit_exceeded");
+  assert.match(error["message"] ?? "", /The budget default\/slow is nearly used up, so only 0 % of the calls pass/);
+  assert.equal(refused.headers.get("retry-after"), "5");
+});
+
+test("a shadow budget refuses and slows down nobody, and is counted", async () => {
+  const started = await gateway([budget("shadow", { amount: "0", enforcement: "Shadow", throttle: { atPercent: 1, passPercent: 0 } })]);
+  for (let at = 0; at < 3; at++) assert.equal((await call(started.url)).status, 200);
+  const { startMs } = periodAt("Daily", "UTC", Date.now());
+  await eventually(async () => (await started.state.store.readBudget("default/shadow", startMs))[0]?.spent === 3 * callCost);
+});
