@@ -4,7 +4,8 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { parseNetwork } from "../proxy/config/networks.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
-import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
+import { originSettings, type Price, type SettingsInput } from "../proxy/config/schema.ts";
+import { priceOf } from "./compile/price.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
 const network = z.string().refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
@@ -18,6 +19,24 @@ const role = z.strictObject({
   permissions: z.array(z.enum(permissions)).max(permissions.length),
   models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
 });
+
+const decimal = z.string().regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
+const price = z.strictObject({
+  provider: z.string().min(1).max(64),
+  model: z.string().min(1).max(512),
+  inputPerMillion: decimal,
+  cachedInputPerMillion: decimal.optional(),
+  cacheWritePerMillion: decimal.optional(),
+  outputPerMillion: decimal,
+  reasoningPerMillion: decimal.optional(),
+});
+
+/** Provider type → upstream model → price; of two for one model the last counts. */
+export function installedPrices({ prices }: Pick<Installation, "prices">): Record<string, Record<string, Price>> {
+  const byType: Record<string, Record<string, Price>> = {};
+  for (const { provider, model, ...rates } of prices) byType[provider] = { ...byType[provider], [model]: priceOf(rates) };
+  return byType;
+}
 
 /** Sorted, so that equal settings give equal bytes. */
 function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): Record<string, RoleConfig> {
@@ -43,6 +62,8 @@ export const installation = z.strictObject({
   identity,
   /** Web pages that may read answers. */
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),
+  /** Prices by provider type and upstream model, before published ones and behind those that an LLMProvider gives. */
+  prices: z.array(price).max(10_000).default([]),
   /** Roles by name, beside those that are built in; one of the same name takes its place. */
   roles: z.record(roleName, role).default({}),
 });

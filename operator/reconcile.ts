@@ -14,7 +14,7 @@ import { addHealth } from "./compile/health.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 import type { ClusterIssuer } from "./identity.ts";
-import { knowsCountries, renderedSettings } from "./installation.ts";
+import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
 import { priceTable } from "./prices/table.ts";
 import type { OperatorSettings } from "./settings.ts";
 
@@ -46,6 +46,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       settings: {
         proxy: renderedSettings(settings, await context.issuer()),
         sharingNamespaces: settings.sharingNamespaces,
+        prices: installedPrices(settings),
         privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
         knowsRoles: true,

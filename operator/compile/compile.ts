@@ -66,7 +66,7 @@ function compileProviders(
     const declared = capabilities[object.spec.type];
     if (declared === undefined) verdict.accepted.push(problem("Unsupported", `this version has no provider type ${object.spec.type}`, ["spec", "type"]));
     else {
-      const compiled = compileProvider(object, declared, input.world, input.prices);
+      const compiled = compileProvider(object, declared, input);
       verdict.accepted = [...checkPrivate(object, input.settings), ...compiled.accepted];
       verdict.resolvedRefs = compiled.resolvedRefs;
       if (![...verdict.accepted, ...compiled.resolvedRefs].some(isError)) {

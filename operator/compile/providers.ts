@@ -1,30 +1,15 @@
 /** LLMProvider → ProviderConfig. */
-import { decimalToNano, durationMs } from "../../crds/quantity.ts";
+import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
+import { priceOf } from "./price.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, World } from "./world.ts";
 
 type ModelSpec = LLMProviderSpec["models"][number];
-
-function priceOf(spec: ModelSpec["price"]): Price | null {
-  if (spec === undefined) return null;
-  const input = decimalToNano(spec.inputPerMillion);
-  const output = decimalToNano(spec.outputPerMillion);
-  const or = (text: string | undefined, fallback: number): number => (text === undefined ? fallback : decimalToNano(text));
-  return {
-    input,
-    cachedInput: or(spec.cachedInputPerMillion, input),
-    cacheWrite: or(spec.cacheWritePerMillion, input),
-    output,
-    reasoning: or(spec.reasoningPerMillion, output),
-    tiers: [],
-    source: "override",
-  };
-}
 
 const quotaOf = (spec: LLMProviderSpec["quota"]): ProviderConfig["quota"] => ({
   requestsPerMinute: spec?.requestsPerMinute ?? null,
@@ -37,7 +22,7 @@ function modelOf(spec: ModelSpec, published: (upstream: string) => Price | null)
   return {
     upstream,
     sunset: spec.sunset ?? null,
-    price: priceOf(spec.price) ?? published(upstream),
+    price: (spec.price === undefined ? null : priceOf(spec.price)) ?? published(upstream),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
     quota: quotaOf(spec.quota),
@@ -158,10 +143,11 @@ export interface CompiledProvider {
   resolvedRefs: Problem[];
 }
 
-export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World, prices: CompileInput["prices"]): CompiledProvider {
+export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, { world, prices, settings }: CompileInput): CompiledProvider {
   const { spec } = provider;
   const source = capabilities.pricesFrom;
-  const published = (upstream: string): Price | null => (source === null ? null : (prices?.(source, upstream) ?? null));
+  const installed = own(settings.prices ?? {}, spec.type) ?? {};
+  const published = (upstream: string): Price | null => own(installed, upstream) ?? (source === null ? null : (prices?.(source, upstream) ?? null));
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const names = spec.models.map((model) => model.name);

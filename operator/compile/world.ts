@@ -52,6 +52,8 @@ export interface CompileSettings {
   privateEndpointNamespaces?: readonly string[];
   /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */
   knowsCountries?: boolean;
+  /** Prices that the installation sets, by provider type and upstream model; they go before published ones. */
+  prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
   /** `proxy.roles` are all that there are; absent where nobody can say. */
   knowsRoles?: boolean;
 }

@@ -4,7 +4,7 @@ import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import type { CanaryBook } from "../canaries.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
-import { type Installation, installation, knowsCountries, renderedSettings } from "../installation.ts";
+import { type Installation, installation, installedPrices, knowsCountries, renderedSettings } from "../installation.ts";
 import { priceTable } from "../prices/table.ts";
 import { type FolderWorld, type Place, readFolder } from "./read.ts";
 
@@ -56,6 +56,7 @@ export async function compileFolder(
       settings: {
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",
+        prices: installedPrices(installed ?? { prices: [] }),
         ...(installed ? { knowsCountries: knowsCountries(installed), knowsRoles: true, privateEndpointNamespaces: installed.privateEndpointNamespaces } : {}),
       },
       previous,

@@ -23,6 +23,48 @@ const answer = JSON.stringify({
   system_fingerprint: "fp_bench",
 });
 
+/** The same as Anthropic says it. */
+const anthropicAnswer = JSON.stringify({
+  id: "msg_bench",
+  type: "message",
+  role: "assistant",
+  model: "claude-bench",
+  content: [{ type: "text", text: "lorem ipsum dolor sit amet ".repeat(24) }],
+  stop_reason: "end_turn",
+  stop_sequence: null,
+  usage: { input_tokens: 20, output_tokens: 150 },
+});
+
+const pieces = Array.from({ length: 50 }, (_, at) => `lorem ${at} `);
+const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+const chunk = (choices: unknown[], more: object = {}): string =>
+  data({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1, model: "gpt-4o", choices, ...more });
+const event = (type: string, more: object): string => `event: ${type}\n${data({ type, ...more })}`;
+
+/** 50 chunks in one go. */
+const openaiStream = [
+  ...pieces.map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }])),
+  chunk([{ index: 0, delta: {}, finish_reason: "stop" }]),
+  chunk([], { usage: { prompt_tokens: 20, completion_tokens: 50, total_tokens: 70 } }),
+  "data: [DONE]\n\n",
+].join("");
+const anthropicStream = [
+  event("message_start", {
+    message: { id: "m", type: "message", role: "assistant", model: "c", content: [], stop_reason: null, usage: { input_tokens: 20, output_tokens: 1 } },
+  }),
+  event("content_block_start", { index: 0, content_block: { type: "text", text: "" } }),
+  ...pieces.map((text) => event("content_block_delta", { index: 0, delta: { type: "text_delta", text } })),
+  event("content_block_stop", { index: 0 }),
+  event("message_delta", { delta: { stop_reason: "end_turn" }, usage: { output_tokens: 50 } }),
+  event("message_stop", {}),
+].join("");
+
+/** nginx takes at most 4,096 characters in one parameter. */
+function returned(text: string): string {
+  const parts = text.match(/[\s\S]{1,3500}/g) ?? [];
+  return `${parts.map((part, at) => `set $p${at} '${part}';`).join(" ")} return 200 '${parts.map((_, at) => `$p${at}`).join("")}';`;
+}
+
 export interface Cores {
   /** taskset lists; "" where there is only one core, so that nothing is pinned. */
   tested: string;
@@ -51,7 +93,12 @@ async function startNginx(nginx: string, dir: string, name: string, core: string
 }
 
 export function startUpstream(nginx: string, dir: string, core: string, port: number): Promise<Child> {
-  const server = `server { listen 127.0.0.1:${port} backlog=1024; default_type application/json; location / { return 200 '${answer}'; } }`;
+  const sse = "default_type text/event-stream;";
+  const server = `server { listen 127.0.0.1:${port} backlog=1024; default_type application/json;
+location / { return 200 '${answer}'; }
+location /claude/ { return 200 '${anthropicAnswer}'; }
+location /stream/ { ${sse} ${returned(openaiStream)} }
+location /claude-stream/ { ${sse} ${returned(anthropicStream)} } }`;
   return startNginx(nginx, dir, "upstream", core, port, server);
 }
 
@@ -86,7 +133,14 @@ export async function writeConfig(folder: string, objects: WorldObject[], secret
   await Promise.all(Object.entries(files).map(([name, content]) => writeFile(join(folder, name), content)));
 }
 
-/** One provider, one policy, 1,000 keys. */
+/** Models by the name under which the bench asks for them. */
+const others = [
+  { name: "claude", type: "Anthropic", path: "/claude" },
+  { name: "stream", type: "OpenAI", path: "/stream/v1" },
+  { name: "claude-stream", type: "Anthropic", path: "/claude-stream" },
+];
+
+/** A provider and a policy for each model, 1,000 keys. */
 async function writeBenchConfig(folder: string, upstreamPort: number): Promise<void> {
   const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
   const objects = [
@@ -97,6 +151,16 @@ async function writeBenchConfig(folder: string, upstreamPort: number): Promise<v
       credentials: { secretRef: { name: "up" } },
       models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }],
     }),
+    ...others.flatMap(({ name, type, path }) => [
+      benchObject("LLMProvider", name, {
+        type,
+        endpoint: `http://127.0.0.1:${upstreamPort}${path}`,
+        allowPrivateEndpoint: true,
+        credentials: { secretRef: { name: "up" } },
+        models: [{ name }],
+      }),
+      benchObject("RoutingPolicy", name, { match: { models: [name] }, routing: { targets: [{ provider: { name } }] } }),
+    ]),
     benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
     ...keys.map(({ name }) => benchObject("ApiKey", name, { user: name, writeTo: { name } })),
   ];

@@ -85,6 +85,7 @@ describe("the chart", { skip }, () => {
         identity: { issuers: [] },
         privateEndpointNamespaces: ["*"],
         cors: { allowedOrigins: [] },
+        prices: [],
         roles: {},
         resyncMs: 15_000,
         statusPort: 8081,

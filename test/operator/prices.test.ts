@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { believable, priceTable } from "../../operator/prices/table.ts";
@@ -6,6 +9,9 @@ import type { Price } from "../../proxy/config/schema.ts";
 import { costNanoUsd } from "../../proxy/telemetry/cost.ts";
 
 const table = priceTable(new Date("2026-11-20T00:00:00Z"));
+
+import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { startUpstream } from "../harness/upstream.ts";
 
 describe("published prices", () => {
   const rows: { provider: string; model: string; expected: Partial<Price> | null }[] = [
@@ -43,6 +49,43 @@ describe("published prices", () => {
   for (const { name, rates: one, expected } of slips) {
     it(name, () => assert.equal(believable(one), expected));
   }
+});
+
+describe("prices that an installation sets", () => {
+  it("go before published ones and behind the object's own", async () => {
+    const settings = join(tmpdir(), `sluice-prices-${process.pid}.yaml`);
+    await writeFile(
+      settings,
+      `prices:
+  - { provider: OpenAICompatible, model: unpublished, inputPerMillion: "3", outputPerMillion: "4" }
+  - { provider: OpenAICompatible, model: own, inputPerMillion: "3", outputPerMillion: "4" }
+`,
+    );
+    const upstream = await startUpstream();
+    const models = [{ name: "unpublished" }, { name: "own", price: { inputPerMillion: "1", outputPerMillion: "1" } }, { name: "none" }];
+    const gateway = await startGateway(
+      [
+        provider("up", upstream.url, { models }),
+        secret("up-credentials", { apiKey: "k" }),
+        policy("all", { match: { models: models.map((one) => one.name) }, routing: { targets: [{ provider: { name: "up" } }] } }),
+        ...key("alice", "slc_prices_alice_001"),
+      ],
+      ["--settings", settings],
+    );
+    try {
+      for (const { name } of models) {
+        const body = JSON.stringify({ model: name, messages: [{ role: "user", content: "Hi" }] });
+        const headers = { authorization: "Bearer slc_prices_alice_001", "content-type": "application/json" };
+        await (await fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, body })).text();
+      }
+      await eventually(() => gateway.logs.filter((line) => line["msg"] === "call").length === 3);
+      const costs = gateway.logs.filter((line) => line["msg"] === "call").map((line) => line["cost_nano_usd"]);
+      assert.deepEqual(costs, [11 * 3000 + 7 * 4000, 18 * 1000, undefined]);
+    } finally {
+      await gateway.close();
+      await upstream.close();
+    }
+  });
 });
 
 describe("what a call costs", () => {
