@@ -243,6 +243,8 @@ export class Quotas {
 
   /** What the store's answer, or its silence, comes to; null: what it granted is gone already, or was too little. */
   async #answered(claims: readonly Claim[], slices: readonly Slice[], round: Promise<void> | null): Promise<Reservation | Refused | null> {
+    // Answered at once, and not enough: others are let go on before it is asked again.
+    if (round === null) await new Promise<void>((resolve) => this.#clock.after(contentionStepMs, resolve));
     const late = round !== null && (await this.#isLate(round, this.#canDoWithout(claims, slices) ? 1 : patience));
     return this.#takeAll(claims, slices) ?? (late || this.broken ? this.#withoutStore(claims, slices) : null);
   }

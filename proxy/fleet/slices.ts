@@ -104,8 +104,17 @@ export abstract class Slice {
     this.#largest = Math.max(amount, this.#largest * 0.99);
   }
 
+  /** With less than this the next slice is fetched. */
+  protected low = 0;
+
   /** What to hold so that calls needn't wait. */
   protected target(nowMs: number): number {
+    const target = this.#target(nowMs);
+    this.low = target / 3;
+    return target;
+  }
+
+  #target(nowMs: number): number {
     const passed = nowMs - this.#ratedMs;
     if (passed >= 200) {
       const now = this.#taken / passed;
@@ -165,7 +174,7 @@ export class LeaseSlice extends Slice {
     this.note(amount, nowMs);
     this.#reserved += amount;
     if (this.spec.limit !== null) this.#available -= amount;
-    if (this.spec.limit !== null && this.#available < amount && !this.tight) this.due = true;
+    if (this.spec.limit !== null && this.#available < Math.max(amount, this.low) && !this.tight) this.due = true;
     return { amount, lots: [] };
   }
 
@@ -320,6 +329,13 @@ export class WindowSlice extends Slice {
     return sum;
   }
 
+  /** What will still be of use in a moment. */
+  #fresh(nowMs: number): number {
+    let sum = 0;
+    for (const lot of this.#lots) if (lot.untilMs - nowMs > windowLifeMs(this.spec.windowMs) / 4) sum += lot.amount;
+    return sum;
+  }
+
   #giveBackLot(slice: number, amount: number): void {
     if (amount > 0) this.#returns.set(slice, (this.#returns.get(slice) ?? 0) + amount);
   }
@@ -339,7 +355,7 @@ export class WindowSlice extends Slice {
       if (lot.amount === 0) this.#lots.shift();
     }
     this.#debt += missing;
-    if (!this.tight && this.available(nowMs) < amount) this.due = true;
+    if (!this.tight && this.#fresh(nowMs) < Math.max(amount, this.low)) this.due = true;
     return { amount, lots };
   }
 
@@ -366,7 +382,7 @@ export class WindowSlice extends Slice {
     this.due = false;
     const available = this.available(nowMs);
     const need = Math.max(0, this.need - available);
-    const want = this.tight || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - available);
+    const want = this.tight || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - this.#fresh(nowMs));
     const op: WindowOp = {
       kind: "window",
       key: this.spec.key,
