@@ -1,0 +1,122 @@
+/** Keys by the tens of thousands, and rotated while calls are under way. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import { mintKey } from "../../proxy/config/key-form.ts";
+import type { KeyRecord, RenderedConfig } from "../../proxy/config/schema.ts";
+import { settings } from "../../proxy/config/schema.ts";
+import { build } from "../../proxy/snapshot/snapshot.ts";
+import { run } from "../harness/command.ts";
+import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { openai, startUpstream } from "../harness/upstream.ts";
+
+const pepper = new Uint8Array(32).fill(5);
+const clearOf = (at: number): string => `slc_many_${at}`;
+
+function snapshotOf(count: number) {
+  const keys = Array.from(
+    { length: count },
+    (_, at): KeyRecord => ({
+      digest: keyedDigest(pepper, clearOf(at)),
+      id: `n/k${at}`,
+      user: `u${at}`,
+      team: null,
+      role: "developer",
+      tags: [],
+      models: null,
+      expiresAtMs: null,
+      revoked: false,
+    }),
+  );
+  const config: RenderedConfig = { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], budgets: [], keys };
+  return build(config, encode(config, sha256Hex(pepper)).manifest, { pepper, credentials: new Map() }, {});
+}
+
+/** The fastest of several rounds, in nanoseconds a look-up. */
+function lookUpNs(find: (clear: string) => unknown, clears: readonly string[]): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 5; round++) {
+    const began = process.hrtime.bigint();
+    for (const clear of clears) find(clear);
+    best = Math.min(best, Number(process.hrtime.bigint() - began) / clears.length);
+  }
+  return best;
+}
+
+describe("50,000 keys", () => {
+  it("are each found, and nothing else is", (context) => {
+    const [few, many] = [snapshotOf(10), snapshotOf(50_000)];
+    for (const at of [0, 1, 25_000, 49_999]) assert.equal(many.findKey(clearOf(at))?.record.id, `n/k${at}`);
+    assert.equal(many.findKey(clearOf(50_000)), null);
+    const clears = Array.from({ length: 20_000 }, (_, at) => clearOf(at % 10));
+    const spread = Array.from({ length: 20_000 }, (_, at) => clearOf((at * 7919) % 50_000));
+    const wrong = Array.from({ length: 20_000 }, (_, at) => `slc_wrong_${at}`);
+    const figures = { tenKeys: lookUpNs(few.findKey, clears), manyKeys: lookUpNs(many.findKey, spread), unknown: lookUpNs(many.findKey, wrong) };
+    context.diagnostic(
+      `ns a look-up: ${Object.entries(figures)
+        .map(([name, ns]) => `${name} ${ns.toFixed(0)}`)
+        .join(", ")}`,
+    );
+  });
+});
+
+describe("rotation while calls are under way", () => {
+  it("refuses nobody who uses the new key or the one before", async () => {
+    const upstream = await startUpstream(async (request, response) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      await openai(request, response);
+    });
+    const gateway = await startGateway([
+      provider("up", upstream.url),
+      secret("up-credentials", { apiKey: "sk" }),
+      policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      ...key("alice", mintKey(new Uint8Array(32).fill(9))),
+    ]);
+    const current = async (): Promise<string> => /apiKey: (slc_\S+)/.exec(await readFile(join(gateway.folder, "manifests.yaml"), "utf8"))?.[1] ?? "";
+    const call = async (clear: string): Promise<number> => {
+      const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] }),
+      });
+      await response.arrayBuffer();
+      return response.status;
+    };
+    try {
+      let [before, now] = ["", await current()];
+      let done = false;
+      const statuses = new Map<number, number>();
+      const caller = async (pick: () => string): Promise<void> => {
+        while (!done) {
+          const status = await call(pick());
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        }
+      };
+      const callers = Array.from({ length: 8 }, (_, at) => caller(() => (at % 2 === 0 || before === "" ? now : before)));
+      const first = now;
+      for (let turn = 0; turn < 10; turn++) {
+        // One key before is kept: whoever used the one before that has moved on by now.
+        before = now;
+        const done = await run(
+          process.execPath,
+          [join(import.meta.dirname, "../../operator/cli/main.ts"), "keys", "rotate", "--user", "alice@example.com", "--folder", gateway.folder],
+          {},
+        );
+        assert.equal(done.code, 0, done.stderr);
+        const next = await current();
+        assert.notEqual(next, now);
+        await eventually(async () => (await call(next)) === 200);
+        [before, now] = [now, next];
+      }
+      done = true;
+      await Promise.all(callers);
+      assert.deepEqual([...statuses.keys()], [200], JSON.stringify([...statuses]));
+      assert.equal(await call(first), 401, "a key from before the grace is refused");
+    } finally {
+      await gateway.close();
+      await upstream.close();
+    }
+  });
+});
