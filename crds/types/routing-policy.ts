@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { access } from "./access.ts";
 import { canary, canaryStatus } from "./canary.ts";
+import { guard } from "./guard.ts";
 import { policyLimits } from "./limits.ts";
 import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
@@ -174,6 +175,7 @@ export const routingPolicySpec = z
     request: request.optional(),
     routing,
     limits: policyLimits.optional(),
+    guard: guard.optional(),
     resources: resources.optional(),
     cache: responseCache.optional(),
     logging: logging.prefault({}),

@@ -7,6 +7,7 @@ import { type CacheConfig, cacheKeyPart, type ProviderConfig, type RouteConfig, 
 import { compileAccess, notResident } from "./access.ts";
 import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
+import { compileGuard } from "./guard.ts";
 import { compileLimits } from "./limits.ts";
 import { isError, own, type Parsed, problem } from "./outcome.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
@@ -154,6 +155,7 @@ function configOf(
   canary: RouteConfig["routing"]["canary"],
   limits: RouteConfig["limits"],
   resources: RouteConfig["resources"],
+  guard: RouteConfig["guard"],
   world: World,
 ): RouteConfig {
   const { match, routing, request, allowedNamespaces, logging } = policy.spec;
@@ -180,6 +182,7 @@ function configOf(
       canary,
     },
     resources,
+    guard,
     cache: cacheOf(policy.spec.cache),
     limits,
     logging,
@@ -239,6 +242,6 @@ export function compileRoute(
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = compileLimits(spec.limits, accepted);
   const resources = resourcesOf(policy, last, view, world, resolvedRefs);
-  const config = configOf(policy, access, targets, rules, canary.config, limits, resources, world);
+  const config = configOf(policy, access, targets, rules, canary.config, limits, resources, compileGuard(spec.guard, accepted), world);
   return { config, canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

@@ -171,6 +171,14 @@ export type CacheConfig = z.output<typeof cacheConfig>;
 export const leastLatencyConfig = z.object({ windowMs: millis, samples: z.int().min(1), minimumSamples: z.int().min(1) });
 export type LeastLatencyConfig = z.output<typeof leastLatencyConfig>;
 
+export const guardConfig = z.object({
+  deny: z.array(z.string()),
+  allow: z.array(z.string()).nullable(),
+  maxPromptBytes: z.int().nullable(),
+  exemptRoles: z.array(z.string()),
+});
+export type GuardConfig = z.output<typeof guardConfig>;
+
 export const resourceKind = z.enum(["Files", "Batches", "FineTuning"]);
 export type ResourceKind = z.output<typeof resourceKind>;
 
@@ -203,6 +211,7 @@ export const routeConfig = z.object({
     .object({ provider: id, kinds: z.array(resourceKind) })
     .nullable()
     .default(null),
+  guard: guardConfig.nullable().default(null),
   cache: cacheConfig.nullable().default(null),
   limits: z.array(limitConfig).default([]),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),

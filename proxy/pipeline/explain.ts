@@ -11,6 +11,7 @@ import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapsh
 import { type Addressed, address, formatOf } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
+import { guarded } from "./guard.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
@@ -217,7 +218,8 @@ class Explainer {
     this.#out.route = routed.route.config.id;
     const { headers, address: from, country } = this.#request;
     const call = { address: from, country: () => country, header: (name: string) => headerOf(headers, name), nowMs: this.#nowMs };
-    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call);
+    const refused =
+      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;

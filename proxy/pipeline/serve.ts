@@ -8,6 +8,7 @@
  *   receive       400 413 415      the body, read and parsed once
  *   route         404              which policy serves this model for this caller
  *   authorise     401 403          whether the caller may, from there, now
+ *   guard         400              what the request says is wanted
  *   shape         400              defaults, overrides, prompts
  *   cached        504              answered without asking a provider
  *   admit         403 429 503      rate limits and budgets; settled when the call is over
@@ -36,6 +37,7 @@ import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
+import { guarded } from "./guard.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { ownUsage } from "./own-usage.ts";
@@ -157,7 +159,8 @@ class Call {
     this.record.route = routed.route.config.id;
     this.record.stream = received.stream;
     this.record.statistics = routed.route.config.logging.statistics;
-    const refused = denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call);
+    const refused =
+      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;

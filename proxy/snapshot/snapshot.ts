@@ -1,6 +1,7 @@
 /** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
@@ -33,6 +34,8 @@ export interface Route {
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
+  /** The policy's patterns, compiled; null where it has none. */
+  readonly guard: { readonly deny: readonly RE2JS[]; readonly allow: readonly RE2JS[] | null } | null;
   /** The provider that keeps files, batches and fine-tuning jobs; null where they are not served. */
   readonly resources: ProviderEntry | null;
   /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
@@ -96,6 +99,8 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
   return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear };
 }
 
+const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);
+
 function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): string {
   const asked = targets.map(({ entry, model }) => {
     const models = model === null ? [...entry.models.values()] : [model];
@@ -114,6 +119,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
   return {
     config,
     targets,
+    guard: config.guard === null ? null : { deny: config.guard.deny.map(compiled), allow: config.guard.allow?.map(compiled) ?? null },
     resources: config.resources === null ? null : (providers.get(config.resources.provider) ?? null),
     fingerprint: config.cache === null ? "" : fingerprint(config, targets),
     consumers: config.consumers === "*" ? "*" : new Set(config.consumers),

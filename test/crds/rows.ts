@@ -77,6 +77,7 @@ export const ruleRefusals: Record<string, Refusal> = {
     /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
   ),
   "a key's limit on two things": same("ApiKey", apiKey({ limits: [{ requests: 1, tokens: 1 }] }), /spec\.limits\[0\]: .*set exactly one of requests/),
+  "a guard that guards nothing": same("RoutingPolicy", policy({ guard: {} }), /spec\.guard: .*set at least one of deny, allow and maxPromptBytes/),
   "a rotation without a time": same("ApiKey", apiKey({ rotation: { grace: "7d" } }), /spec\.rotation: .*set every, requestedAt or both/),
   "anonymous callers that need a role": same(
     "RoutingPolicy",
@@ -383,6 +384,8 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
           rollBackWhen: { errorRate: ">5.5%", latencyP95: ">1500ms", costIncrease: ">1000%" },
         },
       },
+      guard: { deny: ["(?i)secret"], allow: ["."], maxPromptBytes: 1000, exemptRoles: ["admin"] },
+      resources: { provider: { name: "openai", namespace: "platform" }, kinds: ["Files"] },
       cache: { ttl: "10m", maxEntries: 5, scope: "User", key: ["Model", "Prompt", "Seed"], when: { temperatureAtMost: "0.5", maxTokensBelow: 100 } },
       limits: [
         { per: "ApiKey", requests: 100, window: "1m", onStateLoss: "Deny" },

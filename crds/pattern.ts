@@ -1,0 +1,12 @@
+/** Regular expressions that users write: RE2's, which run in linear time. */
+import { RE2JS } from "re2js";
+
+/** Why a text is none; null where it is one. */
+export function patternProblem(pattern: string): string | null {
+  try {
+    RE2JS.compile(pattern);
+    return null;
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause);
+  }
+}
