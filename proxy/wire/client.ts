@@ -7,6 +7,9 @@ import { type Failure, failure } from "../failure.ts";
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;
 
+/** Bodies up to this announced size are read to their end behind a refusal, so that the connection can be used again. */
+const maxDrainedBytes = 65_536;
+
 /** Sees an answer on its way to the client, and may change it. Failures don't pass through it. */
 export interface ReplyFilter {
   /** A whole answer's body. */
@@ -205,8 +208,10 @@ export class ClientConnection {
     // node:http writes head and a short string in one piece, but head and a buffer in two.
     if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
     else this.#response.end(bytes);
-    // A body that was refused unread would keep the connection busy: close it behind the answer.
-    if (!this.#request.complete) this.#response.once("finish", () => this.#request.destroy());
+    // A large body that was refused unread would keep the connection busy: close it behind the answer. Of a small one
+    // node:http reads the rest and throws it away, which costs both sides less than a new connection.
+    if (!this.#request.complete && !(Number(this.header("content-length") ?? Number.NaN) <= maxDrainedBytes))
+      this.#response.once("finish", () => this.#request.destroy());
   }
 
   /** Cuts the connection: the client reads too slowly, or a drain is over. */

@@ -15,7 +15,8 @@ import { run } from "../harness/command.ts";
 import { freePort } from "../harness/free-port.ts";
 import { startRedis } from "../harness/redis.ts";
 import { ensureDebian } from "../harness/tools.ts";
-import { benchObject, clearKey, pinned, startProxy, startUpstream, writeConfig } from "./servers.ts";
+import { pinned } from "./machine.ts";
+import { benchObject, clearKey, startProxy, startUpstream, writeConfig } from "./servers.ts";
 import { parseWrk, spread } from "./statistics.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } } });

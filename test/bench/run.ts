@@ -1,134 +1,284 @@
 /**
- * `make bench`: Sluice beside nginx `proxy_pass` and a direct call, in one run, interleaved, the tested process on
- * one core and load and upstream on another. Sluice's row has authentication, routing, metrics and logs on.
- * Prints ratios with minimum, median and maximum, and writes them to bench-results/.
+ * `make bench`: Sluice beside a direct call, nginx, Portkey and LiteLLM, in one run, interleaved: the tested process
+ * on one core, load and upstream on another. Sluice has authentication with 1,000 keys, routing, limits, budgets,
+ * metrics and logs on; nginx its access log; LiteLLM its master key. Prints ratios with minimum, median and maximum,
+ * and writes them with the raw figures to bench-results/.
  *
- *   --rounds N    interleaved rounds (default 5)
- *   --seconds N   of load in each (default 3)
+ *   --rounds N        interleaved rounds (default 5)
+ *   --seconds N       of load in each (default 3)
+ *   --only a,b        workloads by name, see `workloads` below
+ *   --without a,b     peers: portkey, litellm
  */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { removeFolder, temporaryFolder } from "../harness/child.ts";
-import { run } from "../harness/command.ts";
+import { type Child, removeFolder, startChild, temporaryFolder } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
-import { ensureDebian } from "../harness/tools.ts";
-import { clearKey, pinned, startNginxProxy, startSluice, startUpstream } from "./servers.ts";
-import { parseWrk, type Spread, spread, type WrkResult } from "./statistics.ts";
+import { ensureDebian, MissingTool } from "../harness/tools.ts";
+import { type Door, Load, type Measured, type Request } from "./load.ts";
+import { cores, pinned } from "./machine.ts";
+import { pacedLatency } from "./paced-load.ts";
+import { type Peer, startLitellm, startPortkey } from "./peers.ts";
+import { clearKey, limitedKey, startNginxProxy, startSluice, startUpstream } from "./servers.ts";
+import { type Spread, spread } from "./statistics.ts";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } } });
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    only: { type: "string", default: "" },
+    without: { type: "string", default: "" },
+  },
+});
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
-const cores = cpus().length > 1 ? { tested: "0", load: "1" } : { tested: "", load: "" };
+const only = values.only.split(",").filter(Boolean);
+const without = values.without.split(",");
 
-const prompt = (model: string, stream: boolean): string =>
+const words = "lorem ipsum dolor sit amet ";
+const chat = (model: string, text: string, more: object = {}): string =>
   JSON.stringify({
     model,
-    ...(stream ? { stream } : {}),
+    ...more,
     temperature: 0.7,
     messages: [
       { role: "system", content: "You are a helpful assistant." },
-      { role: "user", content: "lorem ipsum dolor sit amet ".repeat(30) },
+      { role: "user", content: text },
     ],
   });
+const short = words.repeat(30);
+const images = JSON.stringify({
+  model: "gpt-4o",
+  messages: [
+    {
+      role: "user",
+      content: [
+        { type: "text", text: "What do these have in common?" },
+        ...Array.from({ length: 4 }, () => ({ type: "image_url", image_url: { url: `data:image/png;base64,${Buffer.alloc(196_608, 7).toString("base64")}` } })),
+      ],
+    },
+  ],
+});
+const completions = "/v1/chat/completions";
+const plain: Request = { path: completions, body: chat("gpt-4o", short) };
 
-const script = (body: string): string => `wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Authorization"] = "Bearer ${clearKey}"
-wrk.body = [==[${body}]==]
-`;
-
-interface Target {
-  name: string;
-  port: number;
-  /** What is posted. */
-  lua: string;
-}
-
-const nginx = await ensureDebian("nginx", "nginx");
+const nginxBinary = await ensureDebian("nginx", "nginx");
 const wrk = await ensureDebian("wrk", "wrk");
 const dir = await temporaryFolder("bench");
+const load = new Load(wrk, dir);
+const port = { upstream: await freePort(), paced: await freePort(), nginx: await freePort(), sluice: await freePort(), status: await freePort() };
+const children: Child[] = [];
+const started = async (child: Promise<Child>): Promise<Child> => {
+  const one = await child;
+  children.push(one);
+  return one;
+};
 
-async function measure(target: Target, connections: number, forSeconds: number): Promise<WrkResult> {
-  const args = ["-t1", `-c${connections}`, `-d${forSeconds}s`, "--latency", "-s", target.lua, `http://127.0.0.1:${target.port}/v1/chat/completions`];
-  const done = await run(...pinned(cores.load, wrk, args), {});
-  if (done.code !== 0) throw new Error(`wrk failed: ${done.stderr}`);
-  const result = parseWrk(done.stdout);
-  if (result.failures > 0) throw new Error(`${target.name}: ${result.failures} failed requests at ${connections} connections\n${done.stdout}`);
-  return result;
+await started(startUpstream(nginxBinary, dir, cores.load, port.upstream));
+const [pacedCommand, pacedArgs] = pinned(cores.load, process.execPath, ["test/bench/paced-upstream.ts", String(port.paced), "2"]);
+await started(startChild(pacedCommand, pacedArgs, { name: "paced", logFile: `${dir}/paced.log` }));
+const nginxChild = await started(startNginxProxy(nginxBinary, dir, cores.tested, port.nginx, port.upstream, port.paced));
+const sluiceChild = await started(startSluice(dir, cores.tested, port.sluice, port.status, port.upstream, port.paced));
+
+const json = { "content-type": "application/json" };
+const key = { ...json, authorization: `Bearer ${clearKey}` };
+const direct: Door = { name: "direct", port: port.upstream, pid: null, headers: key };
+const nginx: Door = { name: "nginx", port: port.nginx, pid: nginxChild.pid, headers: key };
+const sluice: Door = { name: "sluice", port: port.sluice, pid: sluiceChild.pid, headers: key };
+
+async function peer(name: string, start: () => Promise<Peer>): Promise<Peer | null> {
+  if (without.includes(name)) return null;
+  try {
+    const one = await start();
+    children.push(one.child);
+    return one;
+  } catch (cause) {
+    if (!(cause instanceof MissingTool)) throw cause;
+    process.stdout.write(`${name} is left out: ${cause.message}\n`);
+    return null;
+  }
 }
+const upstream = { port: port.upstream, pacedPort: port.paced };
+const portkey = await peer("portkey", async () => startPortkey(dir, await freePort(), upstream));
+const litellm = await peer("litellm", async () => startLitellm(dir, await freePort(), upstream));
+const present = (...doors: (Door | null)[]): Door[] => doors.filter((door): door is Door => door !== null);
 
-async function series(targets: readonly Target[], connections: number): Promise<Map<string, WrkResult[]>> {
-  const results = new Map<string, WrkResult[]>(targets.map((target) => [target.name, []]));
-  for (const target of targets) await measure(target, connections, 2);
+/** One door's turns, and what it is sent. */
+interface Turn {
+  name: string;
+  door: Door;
+  request: Request;
+}
+const turns = (doors: readonly Door[], request: Request): Turn[] => doors.map((door) => ({ name: door.name, door, request }));
+
+async function series(all: readonly Turn[], connections: number, warmUpSeconds = 2): Promise<Map<string, Measured[]>> {
+  const results = new Map<string, Measured[]>(all.map(({ name }) => [name, []]));
+  for (const { door, request } of all) await load.measure(door, request, connections, warmUpSeconds);
   for (let round = 0; round < rounds; round++) {
-    for (const target of targets) results.get(target.name)?.push(await measure(target, connections, seconds));
+    for (const { name, door, request } of all) results.get(name)?.push(await load.measure(door, request, connections, seconds));
   }
   return results;
 }
 
-function compare(results: Map<string, WrkResult[]>, of: string, against: string, figure: (one: WrkResult, other: WrkResult) => number): Spread {
+interface Row {
+  what: string;
+  spread: Spread;
+  digits: number;
+  unit: string;
+}
+const rows: Row[] = [];
+const raw: Record<string, unknown> = {};
+
+type Series = Map<string, Measured[]>;
+type Figure = (one: Measured, other: Measured) => number;
+const throughput: Figure = (one, other) => one.requestsPerSecond / other.requestsPerSecond;
+const cpu: Figure = (one, other) => one.cpuUs / other.cpuUs;
+const addedP50: Figure = (one, other) => one.p50 - other.p50;
+
+function row(what: string, results: Series, of: string, against: string, figure: Figure, digits = 2, unit = ""): void {
   const others = results.get(against) ?? [];
-  return spread((results.get(of) ?? []).map((one, at) => figure(one, others[at] ?? one)));
+  const ones = results.get(of) ?? [];
+  if (ones.length === 0 || others.length === 0) return;
+  rows.push({ what: `${what}: ${of} / ${against}`, spread: spread(ones.map((one, at) => figure(one, others[at] ?? one))), digits, unit });
 }
 
-const show = (text: string, { min, median, max }: Spread, digits: number, unit = ""): string =>
-  `${text.padEnd(64)} ${[min, median, max].map((value) => (value.toFixed(digits) + unit).padStart(10)).join("")}`;
+function absolute(what: string, results: Series, of: string, figure: (one: Measured) => number, digits: number, unit: string): void {
+  const ones = results.get(of) ?? [];
+  if (ones.length > 0) rows.push({ what: `${what}: ${of}`, spread: spread(ones.map(figure)), digits, unit });
+}
 
-const ports = { upstream: await freePort(), nginx: await freePort(), sluice: await freePort(), status: await freePort() };
-const lua = async (model: string, stream: boolean): Promise<string> => {
-  const file = join(dir, `${model}.lua`);
-  await writeFile(file, script(prompt(model, stream)));
-  return file;
+function compareAll(what: string, results: Series, others: readonly string[]): void {
+  for (const other of others) {
+    row(`${what}, throughput`, results, "sluice", other, throughput);
+    if (other !== "direct") row(`${what}, CPU a request`, results, "sluice", other, cpu);
+  }
+}
+
+const stream = (chunks: number): Turn[] =>
+  present(nginx, sluice, portkey, litellm).map((door) => {
+    const path = door === nginx ? `/paced${completions}` : completions;
+    const own = door === portkey || door === litellm ? (door as Peer) : null;
+    const model = door === sluice ? "paced" : (own?.pacedModel ?? "gpt-4o");
+    return { name: door.name, door, request: { path, body: chat(model, short, { stream: true, max_tokens: chunks }), headers: own?.paced ?? door.headers } };
+  });
+
+const workloads: Record<string, () => Promise<Series>> = {
+  async plain() {
+    // Portkey gets twice as fast in its first 20 s.
+    if (portkey) await load.measure(portkey, plain, 64, 20);
+    await load.measure(sluice, plain, 64, 8);
+    const results = await series(turns(present(direct, nginx, sluice, portkey, litellm), plain), 64);
+    compareAll("1 KB, 64 connections", results, ["nginx", "portkey", "litellm"]);
+    row("1 KB, 64 connections, throughput", results, "nginx", "direct", throughput);
+    absolute("1 KB, 64 connections, CPU a request", results, "sluice", (one) => one.cpuUs, 0, " us");
+    return results;
+  },
+  async single() {
+    const results = await series(turns(present(direct, nginx, sluice, portkey, litellm), plain), 1);
+    for (const { name } of present(nginx, sluice, portkey, litellm))
+      row("1 KB, 1 connection, added median latency", results, name, "direct", addedP50, 0, " us");
+    return results;
+  },
+  async many() {
+    const results = await series(turns([nginx, sluice], plain), 512);
+    compareAll("1 KB, 512 connections", results, ["nginx"]);
+    return results;
+  },
+  async half() {
+    const peak = await load.measure(sluice, plain, 64, seconds);
+    const perSecond = Math.round(peak.requestsPerSecond / 2);
+    const results: Record<string, number[]> = { direct: [], sluice: [] };
+    for (let round = 0; round < rounds; round++)
+      for (const door of [direct, sluice]) results[door.name]?.push((await pacedLatency(door, plain, perSecond, seconds)).p99Us);
+    const added = (results["sluice"] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
+    rows.push({ what: `1 KB at half of peak (${perSecond}/s), added p99: sluice / direct`, spread: spread(added), digits: 0, unit: " us" });
+    raw["half"] = results;
+    return new Map();
+  },
+  async prompt100k() {
+    const results = await series(turns(present(nginx, sluice, portkey), { path: completions, body: chat("gpt-4o", words.repeat(3_800)) }), 32);
+    compareAll("100 KB prompt", results, ["nginx", "portkey"]);
+    return results;
+  },
+  async images1m() {
+    const results = await series(turns(present(nginx, sluice, portkey), { path: completions, body: images }), 16);
+    compareAll("1 MB prompt with images", results, ["nginx", "portkey"]);
+    return results;
+  },
+  async stream50() {
+    const results = await series(stream(50), 64);
+    for (const other of ["nginx", "portkey", "litellm"]) row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    absolute("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", (one) => one.cpuUs, 0, " us");
+    return results;
+  },
+  async stream500() {
+    const results = await series(stream(500), 32, 3);
+    for (const other of ["nginx", "portkey", "litellm"]) row("stream of 500 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    return results;
+  },
+  async embeddings() {
+    const input = Array.from({ length: 1000 }, (_, at) => `${words} ${at}`);
+    const body = JSON.stringify({ model: "embed", input, encoding_format: "base64" });
+    const results = await series(
+      [
+        { name: "nginx", door: nginx, request: { path: "/embed/embeddings", body } },
+        { name: "sluice", door: sluice, request: { path: "/v1/embeddings", body } },
+      ],
+      32,
+    );
+    compareAll("embeddings of 1,000 inputs", results, ["nginx"]);
+    return results;
+  },
+  async translation() {
+    const of = (name: string, model: string, more: object): Turn => ({ name, door: sluice, request: { path: completions, body: chat(model, short, more) } });
+    const results = await series(
+      [
+        of("passed", "gpt-4o", {}),
+        of("translated", "claude", {}),
+        of("passed stream", "stream", { stream: true }),
+        of("translated stream", "claude-stream", { stream: true }),
+      ],
+      64,
+    );
+    row("OpenAI to Anthropic and back, throughput", results, "translated", "passed", throughput);
+    row("the same, streams of 50 chunks at once", results, "translated stream", "passed stream", throughput);
+    return results;
+  },
+  async early() {
+    const of = (name: string, request: Request): Turn => ({ name, door: sluice, request });
+    const results = await series(
+      [
+        of("passed", plain),
+        of("cache hit", { path: completions, body: chat("cached", short) }),
+        of("401", { ...plain, headers: { ...json, authorization: "Bearer slc_wrong" }, status: 401 }),
+        of("429", { ...plain, headers: { ...json, authorization: `Bearer ${limitedKey}` }, status: 429 }),
+      ],
+      64,
+    );
+    for (const name of ["cache hit", "401", "429"]) row("throughput", results, name, "passed", throughput);
+    return results;
+  },
 };
-const plain = await lua("gpt-4o", false);
-const children = [
-  await startUpstream(nginx, dir, cores.load, ports.upstream),
-  await startNginxProxy(nginx, dir, cores.tested, ports.nginx, ports.upstream),
-  await startSluice(dir, cores.tested, ports.sluice, ports.status, ports.upstream),
-];
-const targets: Target[] = [
-  { name: "direct", port: ports.upstream, lua: plain },
-  { name: "nginx", port: ports.nginx, lua: plain },
-  { name: "sluice", port: ports.sluice, lua: plain },
-];
-/** OpenAI's format in; passed through, and translated to Anthropic's and back. */
-const translating: Target[] = [
-  { name: "passed", port: ports.sluice, lua: plain },
-  { name: "translated", port: ports.sluice, lua: await lua("claude", false) },
-  { name: "passed stream", port: ports.sluice, lua: await lua("stream", true) },
-  { name: "translated stream", port: ports.sluice, lua: await lua("claude-stream", true) },
-];
+
 try {
-  const busy = await series(targets, 64);
-  const single = await series(targets, 1);
-  const formats = await series(translating, 64);
-  const throughput = (one: WrkResult, other: WrkResult): number => one.requestsPerSecond / other.requestsPerSecond;
-  const rows = {
-    throughputToNginx: compare(busy, "sluice", "nginx", (one, other) => one.requestsPerSecond / other.requestsPerSecond),
-    nginxToDirect: compare(busy, "nginx", "direct", (one, other) => one.requestsPerSecond / other.requestsPerSecond),
-    addedMedianUs: compare(single, "sluice", "direct", (one, other) => one.p50 - other.p50),
-    translatedToPassed: compare(formats, "translated", "passed", throughput),
-    translatedStreamToPassed: compare(formats, "translated stream", "passed stream", throughput),
-    nginxAddedMedianUs: compare(single, "nginx", "direct", (one, other) => one.p50 - other.p50),
-  };
+  // The one request that the limited key may make.
+  await fetch(`http://127.0.0.1:${port.sluice}${completions}`, {
+    method: "POST",
+    headers: { ...json, authorization: `Bearer ${limitedKey}` },
+    body: plain.body,
+  });
+  for (const [name, workload] of Object.entries(workloads)) {
+    if (only.length > 0 && !only.includes(name)) continue;
+    process.stderr.write(`${name} …\n`);
+    const results = await workload();
+    if (results.size > 0) raw[name] = Object.fromEntries(results);
+  }
   const where = cores.tested === "" ? "not pinned" : "the tested process on one core, load and upstream on another";
-  process.stdout.write(
-    `\n${rounds} interleaved rounds of ${seconds} s, 0.9 KB answers, ${where}\n\n${"".padEnd(64)} ${["min", "median", "max"].map((word) => word.padStart(10)).join("")}\n`,
-  );
-  const lines = [
-    show("throughput at 64 connections: sluice / nginx", rows.throughputToNginx, 2),
-    show("throughput at 64 connections: nginx / direct", rows.nginxToDirect, 2),
-    show("added median latency at 1 connection: sluice over direct", rows.addedMedianUs, 0, " us"),
-    show("throughput at 64 connections: OpenAI to Anthropic / passed through", rows.translatedToPassed, 2),
-    show("the same, streams of 50 chunks", rows.translatedStreamToPassed, 2),
-    show("added median latency at 1 connection: nginx over direct", rows.nginxAddedMedianUs, 0, " us"),
-  ];
-  process.stdout.write(`${lines.join("\n")}\n\n`);
+  const head = ["min", "median", "max"].map((word) => word.padStart(10)).join("");
+  const show = ({ what, spread: { min, median, max }, digits, unit }: Row): string =>
+    `${what.padEnd(72)} ${[min, median, max].map((value) => (value.toFixed(digits) + unit).padStart(10)).join("")}`;
+  process.stdout.write(`\n${rounds} interleaved rounds of ${seconds} s, ${where}\n\n${"".padEnd(72)} ${head}\n${rows.map(show).join("\n")}\n\n`);
   await mkdir("bench-results", { recursive: true });
-  const raw = { throughput: Object.fromEntries(busy), latency: Object.fromEntries(single), formats: Object.fromEntries(formats) };
-  await writeFile("bench-results/latest.json", `${JSON.stringify({ rounds, seconds, cores, ratios: rows, raw }, null, 2)}\n`);
+  await writeFile("bench-results/latest.json", `${JSON.stringify({ rounds, seconds, cores, rows, raw }, null, 2)}\n`);
 } finally {
   await Promise.all(children.map((child) => child.end()));
   removeFolder(dir);

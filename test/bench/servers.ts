@@ -7,6 +7,7 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { type Child, startChild } from "../harness/child.ts";
 import { untilReady } from "../harness/until-ready.ts";
+import { pinned } from "./machine.ts";
 
 export const clearKey = "slc_bench_key_000000001";
 
@@ -65,20 +66,10 @@ function returned(text: string): string {
   return `${parts.map((part, at) => `set $p${at} '${part}';`).join(" ")} return 200 '${parts.map((_, at) => `$p${at}`).join("")}';`;
 }
 
-export interface Cores {
-  /** taskset lists; "" where there is only one core, so that nothing is pinned. */
-  tested: string;
-  load: string;
-}
-
-export function pinned(core: string, command: string, args: readonly string[]): [string, string[]] {
-  return core === "" ? [command, [...args]] : ["taskset", ["-c", core, command, ...args]];
-}
-
 function nginxConfig(dir: string, server: string): string {
   return `daemon off; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
 events { worker_connections 4096; }
-http { access_log off; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+http { access_log ${dir}/access.log; client_max_body_size 16m; client_body_buffer_size 2m; client_body_temp_path ${dir}/body; proxy_temp_path ${dir}/proxy; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
 keepalive_requests 10000000; ${server} }`;
 }
 
@@ -92,19 +83,30 @@ async function startNginx(nginx: string, dir: string, name: string, core: string
   return child;
 }
 
+/** 1,000 vectors of 8 numbers in base64, as the SDKs ask for them. */
+const embeddings = JSON.stringify({
+  object: "list",
+  data: Array.from({ length: 1000 }, (_, index) => ({ object: "embedding", index, embedding: Buffer.alloc(32, index).toString("base64") })),
+  model: "embed",
+  usage: { prompt_tokens: 5000, total_tokens: 5000 },
+});
+
 export function startUpstream(nginx: string, dir: string, core: string, port: number): Promise<Child> {
   const sse = "default_type text/event-stream;";
-  const server = `server { listen 127.0.0.1:${port} backlog=1024; default_type application/json;
+  const server = `access_log off; server { listen 127.0.0.1:${port} backlog=1024; default_type application/json;
 location / { return 200 '${answer}'; }
+location /embed/ { ${returned(embeddings)} }
 location /claude/ { return 200 '${anthropicAnswer}'; }
 location /stream/ { ${sse} ${returned(openaiStream)} }
 location /claude-stream/ { ${sse} ${returned(anthropicStream)} } }`;
   return startNginx(nginx, dir, "upstream", core, port, server);
 }
 
-export function startNginxProxy(nginx: string, dir: string, core: string, port: number, upstreamPort: number): Promise<Child> {
-  const server = `upstream up { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 10000000; }
-server { listen 127.0.0.1:${port} backlog=1024; location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; } }`;
+export function startNginxProxy(nginx: string, dir: string, core: string, port: number, upstreamPort: number, pacedPort: number): Promise<Child> {
+  const pool = (name: string, to: number) => `upstream ${name} { server 127.0.0.1:${to}; keepalive 512; keepalive_requests 10000000; }`;
+  const pass = (name: string) => `proxy_pass http://${name}; proxy_http_version 1.1; proxy_set_header Connection "";`;
+  const server = `${pool("up", upstreamPort)} ${pool("paced", pacedPort)}
+server { listen 127.0.0.1:${port} backlog=1024; location / { ${pass("up")} } location /paced/ { ${pass("paced")} proxy_buffering off; } }`;
   return startNginx(nginx, dir, "nginx-proxy", core, port, server);
 }
 
@@ -138,33 +140,53 @@ const others = [
   { name: "claude", type: "Anthropic", path: "/claude" },
   { name: "stream", type: "OpenAI", path: "/stream/v1" },
   { name: "claude-stream", type: "Anthropic", path: "/claude-stream" },
+  { name: "embed", type: "OpenAI", path: "/embed" },
+  { name: "paced", type: "OpenAI", path: "paced" },
 ];
 
-/** A provider and a policy for each model, 1,000 keys. */
-async function writeBenchConfig(folder: string, upstreamPort: number): Promise<void> {
+/** The key that is over its limit from the second request on. */
+export const limitedKey = "slc_bench_key_limited";
+const price = { inputPerMillion: "2.50", outputPerMillion: "10.00" };
+/** So high that no run reaches them: what is measured is their being kept. */
+const limits = [
+  { per: "ApiKey", requests: 1_000_000_000, window: "1m" },
+  { per: "User", tokens: 1_000_000_000_000, window: "1h" },
+];
+
+/** What every row has on: 1,000 keys, limits on each policy, two budgets. */
+async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort: number): Promise<void> {
   const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
+  const endpoint = (path: string) => (path === "paced" ? `http://127.0.0.1:${pacedPort}/v1` : `http://127.0.0.1:${upstreamPort}${path}`);
+  const target = (name: string) => ({ routing: { targets: [{ provider: { name } }] }, limits });
   const objects = [
     benchObject("LLMProvider", "up", {
       type: "OpenAI",
       endpoint: `http://127.0.0.1:${upstreamPort}/v1`,
       allowPrivateEndpoint: true,
       credentials: { secretRef: { name: "up" } },
-      models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }],
+      models: [
+        { name: "gpt-4o", upstream: "gpt-4o-2024-08-06", price },
+        { name: "cached", upstream: "gpt-4o", price },
+      ],
     }),
     ...others.flatMap(({ name, type, path }) => [
       benchObject("LLMProvider", name, {
         type,
-        endpoint: `http://127.0.0.1:${upstreamPort}${path}`,
+        endpoint: endpoint(path),
         allowPrivateEndpoint: true,
         credentials: { secretRef: { name: "up" } },
-        models: [{ name }],
+        models: [{ name, price }],
       }),
-      benchObject("RoutingPolicy", name, { match: { models: [name] }, routing: { targets: [{ provider: { name } }] } }),
+      benchObject("RoutingPolicy", name, { match: { models: [name] }, ...target(name) }),
     ]),
-    benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+    benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, ...target("up") }),
+    benchObject("RoutingPolicy", "cached", { match: { models: ["cached"] }, ...target("up"), cache: { ttl: "1h" } }),
+    benchObject("Budget", "month", { amount: "8000000", period: "Monthly" }),
+    benchObject("Budget", "each", { amount: "8000000", period: "Daily", per: "User" }),
+    benchObject("ApiKey", "limited", { user: "limited", writeTo: { name: "limited" }, limits: [{ requests: 1, window: "31d" }] }),
     ...keys.map(({ name }) => benchObject("ApiKey", name, { user: name, writeTo: { name } })),
   ];
-  await writeConfig(folder, objects, { up: "sk-bench", ...Object.fromEntries(keys.map(({ name, clear }) => [name, clear])) });
+  await writeConfig(folder, objects, { up: "sk-bench", limited: limitedKey, ...Object.fromEntries(keys.map(({ name, clear }) => [name, clear])) });
 }
 
 export async function startSluice(
@@ -173,10 +195,11 @@ export async function startSluice(
   port: number,
   statusPort: number,
   upstreamPort: number,
+  pacedPort: number,
   nodeArgs: readonly string[] = [],
 ): Promise<Child> {
   const folder = join(dir, "config");
-  await writeBenchConfig(folder, upstreamPort);
+  await writeBenchConfig(folder, upstreamPort, pacedPort);
   return startProxy(dir, core, folder, port, statusPort, nodeArgs);
 }
 

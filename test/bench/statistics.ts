@@ -23,17 +23,25 @@ export interface WrkResult {
   /** Microseconds. */
   p50: number;
   p99: number;
+  requests: number;
   /** Answers other than 2xx and 3xx, and socket errors. */
   failures: number;
+  socketErrors: number;
+  /** Answers of another status than the one that is wanted, where the script counts them. */
+  unexpected: number;
 }
 
 export function parseWrk(output: string): WrkResult {
   const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0);
   const sockets = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)?.slice(1) ?? [];
+  const socketErrors = sockets.reduce((sum, count) => sum + Number(count), 0);
   return {
+    requests: number(/(\d+) requests in/),
+    socketErrors,
+    unexpected: number(/Unexpected answers: (\d+)/),
     requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
     p50: microseconds(/50%\s+(\S+)/.exec(output)?.[1] ?? ""),
     p99: microseconds(/99%\s+(\S+)/.exec(output)?.[1] ?? ""),
-    failures: number(/Non-2xx or 3xx responses: (\d+)/) + sockets.reduce((sum, count) => sum + Number(count), 0),
+    failures: number(/Non-2xx or 3xx responses: (\d+)/) + socketErrors,
   };
 }
