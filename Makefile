@@ -43,9 +43,13 @@ tools: node_modules/.installed ## Build or install the real parts that tests run
 	@$(NODE) test/harness/install-tools.ts
 
 .PHONY: bench
-bench: node_modules/.installed ## Measure against nginx and a direct call
+bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts
 	@$(NODE) test/bench/fleet.ts
+
+.PHONY: profile
+profile: node_modules/.installed ## Where a proxy's processor time goes under load; PROFILE="--workload stream" for others
+	@$(NODE) test/bench/profile.ts $(PROFILE)
 
 .PHONY: streams
 streams: node_modules/.installed ## Hold 5,000 streams for a minute while a provider dies; memory for 1,000 streams
