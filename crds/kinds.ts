@@ -91,7 +91,7 @@ export const kinds: Record<Kind, KindDefinition> = {
     plural: "budgets",
     singular: "budget",
     shortNames: ["bud"],
-    description: "How much may be spent, by whom, in which period.",
+    description: "How much may be spent or used, by whom, in which time.",
     spec: budgetSpec,
     status: budgetStatus,
     columns: [

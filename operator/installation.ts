@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
+import { decimalToNano } from "../crds/quantity.ts";
 import { parseNetwork } from "../proxy/config/networks.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
 import { originSettings, type Price, type SettingsInput } from "../proxy/config/schema.ts";
@@ -15,12 +16,21 @@ const origin = z
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
 
 const roleName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be a role's name: letters, digits and ._@:/+-");
+const decimal = z.string().regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
 const role = z.strictObject({
   permissions: z.array(z.enum(permissions)).max(permissions.length),
   models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
+  /** Of each user of the role. */
+  limits: z
+    .strictObject({
+      requestsPerDay: z.int().min(1).max(1_000_000_000).optional(),
+      tokensPerDay: z.int().min(1).max(1_000_000_000_000).optional(),
+      costPerDay: decimal.optional(),
+    })
+    .refine((one) => Object.keys(one).length > 0, "set requestsPerDay, tokensPerDay or costPerDay")
+    .optional(),
 });
 
-const decimal = z.string().regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
 const price = z.strictObject({
   provider: z.string().min(1).max(64),
   model: z.string().min(1).max(512),
@@ -38,9 +48,18 @@ export function installedPrices({ prices }: Pick<Installation, "prices">): Recor
   return byType;
 }
 
+function renderedLimits(limits: z.output<typeof role>["limits"]): RoleConfig["limits"] {
+  if (limits === undefined) return null;
+  const { requestsPerDay = null, tokensPerDay = null, costPerDay } = limits;
+  return { requestsPerDay, tokensPerDay, nanoUsdPerDay: costPerDay === undefined ? null : decimalToNano(costPerDay) };
+}
+
 /** Sorted, so that equal settings give equal bytes. */
 function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): Record<string, RoleConfig> {
-  const own = Object.entries(given).map(([name, one]) => [name, { permissions: one.permissions.toSorted(), models: one.models?.toSorted() ?? null }] as const);
+  const own = Object.entries(given).map(([name, one]): [string, RoleConfig] => [
+    name,
+    { permissions: one.permissions.toSorted(), models: one.models?.toSorted() ?? null, limits: renderedLimits(one.limits) },
+  ]);
   return { ...builtinRoles, ...Object.fromEntries(own) };
 }
 

@@ -40,3 +40,10 @@ export const keyLimits = z
   .max(8)
   .meta({ listType: "atomic" })
   .describe("Rate limits of this key, whichever policy it calls, besides those of the policies.");
+
+export const scopedLimits = z
+  .array(z.strictObject(amounts).meta({ cel: [oneAmount] }))
+  .min(1)
+  .max(8)
+  .meta({ listType: "atomic" })
+  .describe("Rate limits for the calls in scope, for each of `per`, whichever policy they use and besides the limits of policies and keys.");

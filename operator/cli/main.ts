@@ -17,13 +17,17 @@ const commands: Readonly<Record<string, Command>> = {
   diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
   explain: { summary: "which provider a request would go to, and why", run: async (args) => (await import("./explain.ts")).runExplain(args) },
   keys: { summary: "create, rotate, revoke and list API keys", run: async (args) => (await import("./keys.ts")).runKeys(args) },
+  "set-rate-limit": {
+    summary: "limit somebody's calls, in force within seconds",
+    run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
+  },
   "cost-report": { summary: "what was spent, by whom and on what", run: async (args) => (await import("./cost-report.ts")).runCostReport(args) },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(12)} ${summary}`);
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`);
   return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more.\n`;
 }
 

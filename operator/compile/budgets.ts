@@ -1,6 +1,7 @@
 /** Budget → BudgetConfig. */
 import { decimalToNano } from "../../crds/quantity.ts";
 import type { BudgetConfig } from "../../proxy/config/schema.ts";
+import { compileLimits } from "./limits.ts";
 import { type Parsed, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
@@ -15,8 +16,8 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
   const { scope } = spec;
   const config: BudgetConfig = {
     id: budget.id,
-    amountNanoUsd: decimalToNano(spec.amount),
-    period: spec.period,
+    amountNanoUsd: spec.amount === undefined ? null : decimalToNano(spec.amount),
+    period: spec.period ?? "Total",
     timeZone: spec.timeZone,
     namespace: meta.namespace,
     scope: {
@@ -26,10 +27,13 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
       tags: sorted(scope.tags),
       models: sorted(scope.models),
       providers: sorted(scope.providers?.map((name) => `${meta.namespace}/${name}`)),
+      apiKeys: sorted(scope.apiKeys?.map((name) => `${meta.namespace}/${name}`)),
     },
     per: spec.per ?? null,
     enforcement: spec.enforcement,
     throttle: spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
+    limits: compileLimits(spec.limits, accepted, spec.per ?? "Route"),
+    expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     seeds: [],
   };

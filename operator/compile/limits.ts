@@ -11,10 +11,10 @@ type LimitSpec = NonNullable<RoutingPolicySpec["limits"]>[number] | NonNullable<
 const shortestMs = 1_000;
 const longestMs = 31 * 86_400_000;
 
-function limitOf(spec: LimitSpec): LimitConfig {
+function limitOf(spec: LimitSpec, per: LimitConfig["per"]): LimitConfig {
   const of = spec.requests !== undefined ? "Requests" : spec.tokens !== undefined ? "Tokens" : "Concurrency";
   return {
-    per: "per" in spec ? spec.per : "ApiKey",
+    per: "per" in spec ? spec.per : per,
     of,
     amount: spec.requests ?? spec.tokens ?? spec.concurrency ?? 1,
     windowMs: of === "Concurrency" ? 0 : durationMs(spec.window),
@@ -24,9 +24,9 @@ function limitOf(spec: LimitSpec): LimitConfig {
 
 const identityOf = ({ per, of, windowMs }: LimitConfig): string => `${per} ${of} ${windowMs}`;
 
-/** `path` leads to the list. */
-export function compileLimits(specs: readonly LimitSpec[] | undefined, accepted: Problem[]): LimitConfig[] {
-  const limits = (specs ?? []).map(limitOf);
+/** `per`: what a limit counts for that doesn't say so itself. */
+export function compileLimits(specs: readonly LimitSpec[] | undefined, accepted: Problem[], per: LimitConfig["per"] = "ApiKey"): LimitConfig[] {
+  const limits = (specs ?? []).map((spec) => limitOf(spec, per));
   for (const [at, limit] of limits.entries()) {
     const path = ["spec", "limits", at];
     if (limit.of !== "Concurrency" && (limit.windowMs < shortestMs || limit.windowMs > longestMs))

@@ -1,5 +1,6 @@
 /** The contract's part on budgets. Money is integer nano-USD. */
 import { z } from "zod";
+import { limitConfig } from "./limits.ts";
 
 const nanoUsd = z.int().min(0);
 const names = z.array(z.string()).nullable();
@@ -7,16 +8,22 @@ const names = z.array(z.string()).nullable();
 export const budgetConfig = z.object({
   /** `namespace/name`. */
   id: z.string(),
-  amountNanoUsd: nanoUsd,
+  /** null: money is not limited. */
+  amountNanoUsd: nanoUsd.nullable(),
   period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
   timeZone: z.string(),
   namespace: z.string(),
-  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names }),
+  /** apiKeys and providers as `namespace/name`. */
+  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names, apiKeys: names.default(null) }),
   per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
   /** Hard: what could exceed it is refused. Soft and Shadow: it is counted. */
   enforcement: z.enum(["Hard", "Soft", "Shadow"]),
   /** From `at` (a share of the amount, 0 to 1) on, only `pass` (a share of the calls, 0 to 1) go through. */
   throttle: z.object({ at: z.number(), pass: z.number() }).nullable().default(null),
+  /** Rate limits with the same scope; their `per` is that of the budget, Route where it has none. */
+  limits: z.array(limitConfig).default([]),
+  /** null: for as long as the object is there. */
+  expiresAtMs: z.int().nullable().default(null),
   onStateLoss: z.enum(["allow", "deny"]).default("deny"),
   /** What had been spent, for a store that has forgotten it. Of another period than the present one it means nothing. */
   seeds: z.array(z.object({ periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd })).default([]),

@@ -13,13 +13,18 @@ export const roleConfig = z.object({
   permissions: z.array(z.enum(permissions)),
   /** Models that the role may call; null: all that policies and the key allow. */
   models: z.array(z.string()).nullable().default(null),
+  /** What each user of the role may use in any 24 hours, and spend in a day (UTC). null: not limited by the role. */
+  limits: z
+    .object({ requestsPerDay: z.int().min(1).nullable(), tokensPerDay: z.int().min(1).nullable(), nanoUsdPerDay: z.int().min(0).nullable() })
+    .nullable()
+    .default(null),
 });
 export type RoleConfig = z.output<typeof roleConfig>;
 
 /** What an installation has without a word; one that it defines under the same name takes its place. */
 export const builtinRoles: Readonly<Record<string, RoleConfig>> = {
-  admin: { permissions: [...permissions], models: null },
-  developer: { permissions: ["use_models", "view_own_requests", "view_costs"], models: null },
-  "data-scientist": { permissions: ["use_models", "view_own_requests", "view_costs", "fine_tune_models"], models: null },
-  readonly: { permissions: ["view_own_requests", "view_costs"], models: null },
+  admin: { permissions: [...permissions], models: null, limits: null },
+  developer: { permissions: ["use_models", "view_own_requests", "view_costs"], models: null, limits: null },
+  "data-scientist": { permissions: ["use_models", "view_own_requests", "view_costs", "fine_tune_models"], models: null, limits: null },
+  readonly: { permissions: ["view_own_requests", "view_costs"], models: null, limits: null },
 };

@@ -3,6 +3,7 @@
  * most that the call can take, before any provider is asked, and settles what it took when it is over, whatever became
  * of it. An answer from the cache takes nothing.
  */
+import type { BudgetConfig } from "../config/budget.ts";
 import { type LimitReading, limitHeaders } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Quotas, Refused, Reservation } from "../fleet/quotas.ts";
@@ -14,6 +15,7 @@ import type { Identity } from "./authenticate.ts";
 import { budgetDues } from "./budget-claims.ts";
 import { type Due, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
+import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
 import type { Shaped } from "./shape.ts";
 import { expectedTokens, sendCap, worstCost, worstOfUnread } from "./worst-case.ts";
 
@@ -68,13 +70,23 @@ function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation |
   return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
 }
 
+const none: readonly BudgetConfig[] = [];
+
+function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
+  const own = budgets.get(namespaceOf(call));
+  return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
+}
+
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const { route, identity, shaped, model, targets, client } = request;
-  const { budgets } = request.snapshot;
+  const scoped = { route, identity, model, targets };
+  const role = identity.anonymous ? null : (request.snapshot.roles.get(identity.key.role) ?? null);
+  const own = covering(request.snapshot, scoped, admitter.nowMs());
+  const budgets = role === null || role.budget === null ? own : [...own, role.budget];
   const worst = once(() => (shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets)));
-  const money = budgetDues({ budgets, route, identity, model, targets, worst }, admitter);
+  const money = budgetDues({ ...scoped, budgets, worst }, admitter);
   if ("code" in money) return money;
-  const dues = [...money.dues, ...limitDues({ route, identity, model, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) })];
+  const dues = [...money.dues, ...limitDues({ route, identity, model, budgets, role, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) })];
   if (dues.length === 0) return free;
   if (shaped !== null) sendCap(shaped, money.cap);
   // One order everywhere.

@@ -5,19 +5,18 @@ import { type Failure, failure } from "../failure.ts";
 import type { Quotas, Refused } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slices.ts";
 import { budgetKey } from "../fleet/store.ts";
-import type { Route } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Identity } from "./authenticate.ts";
 import { type Due, unavailable } from "./limit-claims.ts";
-import type { ResolvedTarget } from "./route.ts";
+import type { ScopeSubject } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
 
-export interface BudgetSubject {
+/** One that limits money. */
+export type MoneyBudget = BudgetConfig & { amountNanoUsd: number };
+
+export interface BudgetSubject extends ScopeSubject {
+  /** Those that cover the call. */
   budgets: readonly BudgetConfig[];
-  route: Route;
-  identity: Identity;
-  model: string;
-  targets: readonly ResolvedTarget[];
   /** Computed once where a budget asks; null where a price is unknown. */
   worst(): WorstCost | null;
 }
@@ -37,35 +36,24 @@ const periodOf = periods();
 
 export const usd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
 
-const named = (names: string[] | null, name: string | null): boolean => names === null || (name !== null && names.includes(name));
-
-/** Whoever calls without a key spends the money of the policy's namespace. */
-function covers(budget: BudgetConfig, { route, identity, model, targets }: BudgetSubject): boolean {
-  const { scope } = budget;
-  const key = identity.anonymous ? null : identity.key;
-  const namespace = identity.anonymous ? (route.config.id.split("/", 1)[0] ?? "") : identity.namespace;
-  if (namespace !== budget.namespace || !named(scope.models, model)) return false;
-  if (!named(scope.users, key?.user ?? null) || !named(scope.teams, key?.team ?? null) || !named(scope.roles, key?.role ?? null)) return false;
-  if (scope.tags !== null && !(key?.tags ?? []).some((tag) => scope.tags?.includes(tag))) return false;
-  return scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id));
-}
-
-function subjectOf(per: BudgetConfig["per"], identity: Identity, model: string): string {
+function subjectOf({ per, namespace }: BudgetConfig, identity: Identity, model: string): string {
   if (per === null) return "";
   if (per === "Model") return model;
   if (identity.anonymous) return "";
+  // A role's: users of one name in two namespaces are two.
+  if (namespace === "") return `${identity.namespace}/${identity.key.user}`;
   if (per === "User") return identity.key.user;
   return per === "Team" ? (identity.key.team ?? "") : identity.key.id;
 }
 
 export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: number | null };
 
-const counters = new WeakMap<BudgetConfig, Map<string, BudgetCounter>>();
+const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
 /** Subjects of one budget whose counters are kept made. */
 const mostKept = 10_000;
 
 /** The counter of a budget for a subject at a moment. */
-export function budgetCounter(budget: BudgetConfig, subject: string, nowMs: number): BudgetCounter {
+export function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
   if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));
@@ -76,7 +64,7 @@ export function budgetCounter(budget: BudgetConfig, subject: string, nowMs: numb
   return counter;
 }
 
-function makeCounter(budget: BudgetConfig, subject: string, startMs: number, endMs: number | null): BudgetCounter {
+function makeCounter(budget: MoneyBudget, subject: string, startMs: number, endMs: number | null): BudgetCounter {
   const seed = budget.seeds.find((one) => one.periodStartMs === startMs && one.subject === subject);
   return {
     key: budgetKey(budget.id, startMs, subject),
@@ -93,21 +81,24 @@ function makeCounter(budget: BudgetConfig, subject: string, startMs: number, end
 
 const resets = (atMs: number | null): string => (atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`);
 
-function refusal(budget: BudgetConfig, resetsAtMs: number | null, worst: number, refused: Refused, { quotas, nowMs }: BudgetWith): Failure {
-  if (refused.why === "unavailable") return unavailable(`the budget ${budget.id}`);
+/** A role's is told from a Budget by its id, which no object can have. */
+const nameOf = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? `of the ${id}` : id);
+
+function refusal(budget: MoneyBudget, resetsAtMs: number | null, worst: number, refused: Refused, { quotas, nowMs }: BudgetWith): Failure {
+  if (refused.why === "unavailable") return unavailable(`the budget ${nameOf(budget)}`);
   const left = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
   const why =
     left === 0
-      ? `The budget ${budget.id} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
-      : `The budget ${budget.id} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${usd(left)} left, and this call could cost up to ${usd(worst)}; a lower limit on output tokens may let it pass.`;
+      ? `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
+      : `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${usd(left)} left, and this call could cost up to ${usd(worst)}; a lower limit on output tokens may let it pass.`;
   return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, { retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()) });
 }
 
-function throttled(budget: BudgetConfig, counter: CounterSpec, { quotas, random }: BudgetWith): Failure | null {
+function throttled(budget: MoneyBudget, counter: CounterSpec, { quotas, random }: BudgetWith): Failure | null {
   if (budget.throttle === null || budget.enforcement === "Shadow") return null;
   const { at, pass } = budget.throttle;
   if (quotas.spent(counter) < at * budget.amountNanoUsd || random() < pass) return null;
-  const message = `The budget ${budget.id} is nearly used up, so only ${Math.round(pass * 100)} % of the calls pass. Try again in a few seconds.`;
+  const message = `The budget ${nameOf(budget)} is nearly used up, so only ${Math.round(pass * 100)} % of the calls pass. Try again in a few seconds.`;
   return failure("rate_limit_exceeded", message, { retryAfterMs: throttledMs });
 }
 
@@ -122,13 +113,15 @@ const unpriced = failure(
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
 
+const limitsMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.amountNanoUsd !== null;
+
 /** What the call takes of its budgets, or why it may not be made. */
 export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Due[]; cap: number | null } | Failure {
   const dues: Due[] = [];
   let cap: number | null = null;
   for (const budget of call.budgets) {
-    if (!covers(budget, call)) continue;
-    const counter = budgetCounter(budget, subjectOf(budget.per, call.identity, call.model), context.nowMs());
+    if (!limitsMoney(budget)) continue;
+    const counter = budgetCounter(budget, subjectOf(budget, call.identity, call.model), context.nowMs());
     const refused = throttled(budget, counter, context);
     if (refused !== null) return refused;
     let amount = 0;

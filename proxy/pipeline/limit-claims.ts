@@ -1,9 +1,10 @@
 /** Which rate limits a call falls under, and what it takes of each. */
+import type { BudgetConfig } from "../config/budget.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Claim, Refused } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slices.ts";
-import type { Route } from "../snapshot/snapshot.ts";
+import type { Role, Route } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Identity } from "./authenticate.ts";
 
@@ -21,6 +22,10 @@ export interface LimitSubject {
   route: Route;
   identity: Identity;
   model: string;
+  /** Those that cover the call. */
+  budgets: readonly BudgetConfig[];
+  /** Of the caller; null where there is none, or none that is defined. */
+  role: Role | null;
   /** Computed once where a limit asks. */
   tokens(): number;
 }
@@ -50,6 +55,9 @@ const whose: Readonly<Record<LimitConfig["per"], string>> = {
   Model: "this model",
 };
 
+const forWhom = ({ per }: LimitConfig, by: string | null): string =>
+  by === null ? whose[per] : `${per === "Route" ? "callers in its scope" : whose[per]}, as ${by} says`;
+
 function span(ms: number): string {
   for (const [unit, name] of [
     [86_400_000, "day"],
@@ -66,16 +74,21 @@ export function unavailable(what: string): Failure {
   return failure("state_unavailable", `The gateway can't check ${what} right now, and may not go on without. Try again in a moment.`, { retryAfterMs: 1_000 });
 }
 
-function refusal(limit: LimitConfig, refused: Refused): Failure {
+/** `by`: the Budget that sets the limit; null where the policy or the key does. */
+function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failure {
   if (refused.why === "unavailable") return unavailable(`the rate limit of ${whose[limit.per]}`);
   const retryAfterMs = Math.max(1_000, refused.retryAfterMs ?? 1_000);
   if (limit.of === "Concurrency") {
-    return failure("rate_limit_exceeded", `At most ${limit.amount} calls of ${whose[limit.per]} may be under way at once. Try again when one has ended.`, {
-      retryAfterMs,
-    });
+    return failure(
+      "rate_limit_exceeded",
+      `At most ${limit.amount} calls ${by === null ? "of" : "for"} ${forWhom(limit, by)} may be under way at once. Try again when one has ended.`,
+      {
+        retryAfterMs,
+      },
+    );
   }
   const what = limit.of === "Tokens" ? "tokens" : "requests";
-  const message = `Rate limit reached: ${limit.amount} ${what} per ${span(limit.windowMs)} for ${whose[limit.per]}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
+  const message = `Rate limit reached: ${limit.amount} ${what} per ${span(limit.windowMs)} for ${forWhom(limit, by)}. Try again in ${Math.ceil(retryAfterMs / 1000)} s.`;
   return failure("rate_limit_exceeded", message, { retryAfterMs });
 }
 
@@ -96,7 +109,7 @@ function counterOf(limit: LimitConfig, owner: string, subject: string): CounterS
   return counter;
 }
 
-function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () => number): Due {
+function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () => number, by: string | null = null): Due {
   const { of, amount } = limit;
   return {
     claim: {
@@ -105,20 +118,31 @@ function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () =>
       amount: of === "Tokens" ? Math.min(amount, tokens()) : 1,
     },
     actual: settled[of],
-    refuse: (refused) => refusal(limit, refused),
+    refuse: (refused) => refusal(limit, by, refused),
     shows: of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null,
   };
 }
 
+function budgetLimits(call: LimitSubject, dues: Due[]): void {
+  for (const budget of call.budgets) {
+    for (const limit of budget.limits) {
+      const subject = subjectOf(limit.per, call);
+      if (subject !== null) dues.push(dueOf(limit, `budget:${budget.id}`, subject, call.tokens, `Budget ${budget.id}`));
+    }
+  }
+}
+
 export function limitDues(call: LimitSubject): Due[] {
   const dues: Due[] = [];
-  const { config } = call.route;
-  for (const limit of config.limits) {
+  const { identity, route, role, tokens } = call;
+  for (const limit of route.config.limits) {
     const subject = subjectOf(limit.per, call);
-    if (subject !== null) dues.push(dueOf(limit, config.id, subject, call.tokens));
+    if (subject !== null) dues.push(dueOf(limit, route.config.id, subject, tokens));
   }
-  if (call.identity.anonymous) return dues;
-  const { key } = call.identity;
-  for (const limit of key.limits ?? []) dues.push(dueOf(limit, "key", key.id, call.tokens));
+  budgetLimits(call, dues);
+  if (identity.anonymous) return dues;
+  const { key, namespace } = identity;
+  for (const limit of role?.limits ?? []) dues.push(dueOf(limit, `role:${key.role}`, `${namespace}/${key.user}`, tokens, `the role ${key.role}`));
+  for (const limit of key.limits ?? []) dues.push(dueOf(limit, "key", key.id, tokens));
   return dues;
 }

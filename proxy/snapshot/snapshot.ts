@@ -5,8 +5,9 @@ import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
-import type { Permission } from "../config/roles.ts";
-import type { KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
+import type { LimitConfig } from "../config/limits.ts";
+import type { Permission, RoleConfig } from "../config/roles.ts";
+import type { BudgetConfig, KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
@@ -66,6 +67,9 @@ export interface FoundKey {
 export interface Role {
   readonly permissions: ReadonlySet<Permission>;
   readonly models: ReadonlySet<string> | null;
+  /** Of each of its users. */
+  readonly limits: readonly LimitConfig[];
+  readonly budget: BudgetConfig | null;
 }
 
 export interface Snapshot {
@@ -80,7 +84,8 @@ export interface Snapshot {
   /** Longest prefix first, "" left out. */
   readonly prefixes: readonly string[];
   readonly keyCount: number;
-  readonly budgets: RenderedConfig["budgets"];
+  /** By namespace. */
+  readonly budgets: ReadonlyMap<string, readonly BudgetConfig[]>;
   /** A keyed digest of a text: the same on all proxies, and no help to who guesses the text. */
   digest(text: string): string;
   /** The record of a clear key, whatever its state; null where there is none. */
@@ -107,6 +112,23 @@ function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): stri
     return [entry.account.config.id, entry.account.config.endpoint, models.map((one) => [one.name, one.config.upstream])];
   });
   return sha256Hex(canonicalJson([config, asked]));
+}
+
+const dayMs = 86_400_000;
+
+function roleLimits({ limits }: RoleConfig): LimitConfig[] {
+  const daily = (of: "Requests" | "Tokens", amount: number | null | undefined): LimitConfig[] =>
+    amount === null || amount === undefined ? [] : [{ per: "User", of, amount, windowMs: dayMs, onStateLoss: "allow" }];
+  return [...daily("Requests", limits?.requestsPerDay), ...daily("Tokens", limits?.tokensPerDay)];
+}
+
+const everything: BudgetConfig["scope"] = { users: null, teams: null, roles: null, tags: null, models: null, providers: null, apiKeys: null };
+
+/** A role's cost limit is a hard daily budget of each of its users. */
+function roleBudget(name: string, { limits }: RoleConfig): BudgetConfig | null {
+  if (limits === null || limits.nanoUsdPerDay === null) return null;
+  const terms = { amountNanoUsd: limits.nanoUsdPerDay, period: "Daily", timeZone: "UTC", per: "User", enforcement: "Hard", onStateLoss: "deny" } as const;
+  return { id: `role ${name}`, namespace: "", scope: everything, ...terms, throttle: null, limits: [], expiresAtMs: null, seeds: [] };
 }
 
 function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Route {
@@ -195,14 +217,17 @@ export function build(
     revision: manifest.revision,
     settings: config.settings,
     roles: new Map(
-      Object.entries(config.settings.roles).map(([name, role]) => [name, { permissions: new Set(role.permissions), models: setOrNull(role.models) }]),
+      Object.entries(config.settings.roles).map(([name, role]) => [
+        name,
+        { permissions: new Set(role.permissions), models: setOrNull(role.models), limits: roleLimits(role), budget: roleBudget(name, role) },
+      ]),
     ),
     origins: new Origins(config.settings.origins),
     providers,
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
     keyCount: config.keys.length,
-    budgets: config.budgets,
+    budgets: Map.groupBy(config.budgets, (budget) => budget.namespace),
     digest: keyedDigester(secrets.pepper),
     findKey: keyFinder(secrets.pepper, config.keys),
     keysOf: keysById(config.keys),

@@ -133,6 +133,43 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 6s, grace: 2s 
     );
   });
 
+  it("meets an emergency limit on every proxy when the command returns, until it is removed", async () => {
+    const created = await keys("create", "--user", "hasty", "--show");
+    const clear = created.stdout.trim().split("\n").at(-1) ?? "";
+    const set = (...args: string[]) =>
+      run(
+        process.execPath,
+        [
+          ...[join(import.meta.dirname, "../../operator/cli/main.ts"), "set-rate-limit", "--user", "hasty", ...args],
+          ...["-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath],
+        ],
+        {},
+      );
+    const statuses = (count: number): Promise<number[]> =>
+      Promise.all(
+        Array.from({ length: count }, async (_, at) => {
+          const url = cluster.proxies[at % cluster.proxies.length]?.url;
+          const headers = { authorization: `Bearer ${clear}`, "content-type": "application/json" };
+          const body = JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] });
+          const answer = await fetch(`${url}/v1/chat/completions`, { method: "POST", headers, body });
+          await answer.text();
+          return answer.status;
+        }),
+      );
+    assert.deepEqual(await statuses(4), [200, 200, 200, 200]);
+    const limited = await set("--limit", "1", "--period", "1h");
+    assert.equal(limited.code, 0, limited.stderr);
+    assert.match(limited.stdout, /Budget team-a\/rate-limit-hasty made; it is in force on all proxies/);
+    assert.ok((await statuses(4)).filter((status) => status === 429).length >= 2, "each proxy has its own count without a shared store");
+    assert.match(await cluster.kubectl("get", "budgets", "-n", "team-a"), /rate-limit-hasty/);
+    const wide = await set("--limit", "1000");
+    assert.match(wide.stdout, /changed; it is in force/, wide.stderr);
+    assert.deepEqual(await statuses(2), [200, 200]);
+    const removed = await set("--remove");
+    assert.match(removed.stdout, /removed/, removed.stderr);
+    assert.equal((await set("--remove")).code, 1);
+  });
+
   it("is told apart from one that can't be made", async () => {
     const again = await keys("create", "--user", "alice@example.com");
     assert.equal(again.code, 1);

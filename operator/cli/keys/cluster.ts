@@ -2,16 +2,13 @@
 import { Buffer } from "node:buffer";
 import { group, kinds, version } from "../../../crds/kinds.ts";
 import { asMerge, type Cluster, orNull, statusCode } from "../../cluster/api.ts";
+import { live, type StoredObject, waitUntil } from "../live.ts";
 import type { KeysValues } from "./arguments.ts";
 import { type KeyObject, type KeyRow, keyObject, rotationOf, rowOf } from "./object.ts";
 
-interface Stored extends KeyObject {
-  metadata: KeyObject["metadata"] & { generation?: number };
-  status?: { conditions?: { type: string; status: string; reason: string; message: string; observedGeneration?: number }[]; rotatedAt?: string };
-}
+type Stored = KeyObject & StoredObject & { status?: { rotatedAt?: string } };
 
 const { plural } = kinds.ApiKey;
-const pollMs = 250;
 const fieldManager = "sluice-cli";
 
 async function listKeys(cluster: Cluster, namespace: string | null): Promise<Stored[]> {
@@ -28,26 +25,8 @@ async function chosen(cluster: Cluster, values: KeysValues, namespace: string): 
   return found;
 }
 
-/** Until `done` says so, or the time is over; then what the status says. */
-async function waitFor(cluster: Cluster, { metadata: { name, namespace } }: Stored, seconds: number, done: (one: Stored) => boolean): Promise<void> {
-  const endMs = Date.now() + seconds * 1000;
-  for (;;) {
-    const one = (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as Stored;
-    if (done(one)) return;
-    if (Date.now() > endMs) {
-      const said = (one.status?.conditions ?? [])
-        .filter((condition) => condition.status !== "True")
-        .map((condition) => `${condition.type}: ${condition.message}`);
-      throw new Error(`ApiKey ${namespace}/${name} is not live after ${seconds} s${said.length === 0 ? "; does the operator run?" : `: ${said.join("; ")}`}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, pollMs));
-  }
-}
-
-const live = (one: Stored): boolean =>
-  one.status?.conditions?.some(
-    (condition) => condition.type === "Programmed" && condition.status === "True" && condition.observedGeneration === one.metadata.generation,
-  ) ?? false;
+const waitFor = (cluster: Cluster, one: Stored, seconds: number, done: (one: Stored) => boolean): Promise<void> =>
+  waitUntil(cluster, "ApiKey", one.metadata, seconds, (found) => done(found as Stored));
 
 async function patch(cluster: Cluster, { metadata: { name, namespace } }: Stored, spec: Record<string, unknown>): Promise<Stored> {
   return (await cluster.custom.patchNamespacedCustomObject({ group, version, plural, namespace, name, body: { spec }, fieldManager }, asMerge)) as Stored;

@@ -1,0 +1,38 @@
+/** Waits until a change of an object is in force on all proxies, as its status tells. */
+import { group, type Kind, kinds, version } from "../../crds/kinds.ts";
+import type { Cluster } from "../cluster/api.ts";
+
+export interface StoredObject {
+  metadata: { name: string; namespace: string; generation?: number };
+  status?: { conditions?: { type: string; status: string; reason: string; message: string; observedGeneration?: number }[] };
+}
+
+const pollMs = 250;
+
+export const live = (one: StoredObject): boolean =>
+  one.status?.conditions?.some(
+    (condition) => condition.type === "Programmed" && condition.status === "True" && condition.observedGeneration === one.metadata.generation,
+  ) ?? false;
+
+/** Until `done` says so. Throws when the time is over, with what the status says. */
+export async function waitUntil(
+  cluster: Cluster,
+  kind: Kind,
+  { name, namespace }: { name: string; namespace: string },
+  seconds: number,
+  done: (one: StoredObject) => boolean = live,
+): Promise<void> {
+  const { plural } = kinds[kind];
+  const endMs = Date.now() + seconds * 1000;
+  for (;;) {
+    const one = (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as StoredObject;
+    if (done(one)) return;
+    if (Date.now() > endMs) {
+      const said = (one.status?.conditions ?? [])
+        .filter((condition) => condition.status !== "True")
+        .map((condition) => `${condition.type}: ${condition.message}`);
+      throw new Error(`${kind} ${namespace}/${name} is not live after ${seconds} s${said.length === 0 ? "; does the operator run?" : `: ${said.join("; ")}`}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
