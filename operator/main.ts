@@ -5,6 +5,10 @@ import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
+import { AlertDispatcher } from "./alerts/dispatcher.ts";
+import { send } from "./alerts/send.ts";
+import { smtpOf } from "./alerts/smtp.ts";
+import { BudgetBook } from "./budgets.ts";
 import { CanaryBook } from "./canaries.ts";
 import { connect, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
@@ -13,6 +17,8 @@ import { LiveBook } from "./cluster/live-book.ts";
 import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
+import type { Compiled } from "./compile/compile.ts";
+import { mayBePrivate } from "./compile/private-endpoints.ts";
 import { type OperatorMetrics, operatorMetrics } from "./metrics.ts";
 import { type Reconciler, reconcile } from "./reconcile.ts";
 import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings.ts";
@@ -152,14 +158,42 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       log.info({ leading }, "leadership");
       if (leading) {
         fresh = true;
+        context.seeds = null;
         // Another leader may have gone further: what it wrote counts.
         canaries.forget();
+        budgets.forget();
         loop?.trigger();
       }
     },
   });
   let fresh = true;
   const canaries = new CanaryBook();
+  const budgets = new BudgetBook();
+  let alerting: { compiled: Compiled; values: ReadonlyMap<string, string> } | null = null;
+  const dispatchAlerts = (): void => {
+    if (alerting !== null && election.leading()) alerts.dispatch(budgets.untold(alerting.compiled));
+  };
+  const smtp = smtpOf(settings.alerts.smtp, process.env);
+  const alerts = new AlertDispatcher({
+    book: budgets,
+    send: (alert, channel, namespace) =>
+      send(alert, channel, {
+        smtp,
+        pagerDutyURL: settings.alerts.pagerDutyURL,
+        secret: (digest) => alerting?.values.get(digest) ?? null,
+        allowPrivate: mayBePrivate(namespace, settings),
+      }),
+    nowMs: Date.now,
+    random: Math.random,
+    changed: () => loop?.trigger(),
+    wake: (afterMs) => void setTimeout(dispatchAlerts, afterMs + 1).unref(),
+    outcome(one, untold) {
+      metrics.alert(one.type, one.result);
+      const line = { budget: one.about, channel: one.channel, crossing: untold.crossing, why: one.why };
+      if (one.result === "sent") log.info(line, "alert sent");
+      else log.warn(line, one.result === "retried" ? "alert not sent; trying again" : "alert given up");
+    },
+  });
   let revision = "";
   const context: Reconciler = {
     cluster,
@@ -176,6 +210,13 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     nudger: new Nudger(cluster, settings),
     book: new LiveBook(),
     canaries,
+    budgets,
+    seeds: null,
+    alert(compiled, values, objects) {
+      alerting = { compiled, values };
+      dispatchAlerts();
+      alerts.test(budgets.testsDue(compiled, objects));
+    },
     nowMs: Date.now,
     leading: election.leading,
     observe(pass) {
@@ -211,6 +252,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     leading: election.leading,
     async stop() {
       await loop?.stop();
+      await alerts.idle();
       await election.stop();
       await source.stop();
       await status.close();

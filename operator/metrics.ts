@@ -10,6 +10,7 @@ export interface OperatorMetrics {
   failed(): void;
   watchFailed(): void;
   leading(now: boolean): void;
+  alert(channel: string, result: string): void;
 }
 
 export function operatorMetrics(): OperatorMetrics {
@@ -33,8 +34,15 @@ export function operatorMetrics(): OperatorMetrics {
   });
   const proxies = new Gauge({ name: "sluice_operator_proxies", help: "Ready proxies, and those at the newest revision.", labelNames: ["state"], registers });
   const leader = new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers });
+  const alerts = new Counter({
+    name: "sluice_operator_alerts_total",
+    help: "Alerts by channel and what became of them; retried counts each failure.",
+    labelNames: ["channel", "result"],
+    registers,
+  });
   return {
     registry,
+    alert: (channel, result) => alerts.inc({ channel, result }),
     pass({ compileMs, written, compiled, programmed }) {
       passes.inc({ result: "ok" });
       seconds.observe(compileMs / 1000);

@@ -1,11 +1,14 @@
 /** One pass: read → compile → publish → report. Whoever leads runs it again whenever something may have changed. */
+
+import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
 import { encode } from "../proxy/config/encode.ts";
+import type { BudgetBook } from "./budgets.ts";
 import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
 import type { LiveBook } from "./cluster/live-book.ts";
-import { askFleet, type Nudger } from "./cluster/proxies.ts";
+import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
 import type { Publisher } from "./cluster/publish.ts";
 import { newStatus, report } from "./cluster/report.ts";
 import type { ClusterSource } from "./cluster/source.ts";
@@ -28,7 +31,12 @@ export interface Reconciler {
   nudger: Nudger;
   book: LiveBook;
   canaries: CanaryBook;
+  budgets: BudgetBook;
+  /** Tells of what budgets have crossed; with what Secrets hold, by digest. */
+  alert(compiled: Compiled, values: ReadonlyMap<string, string>, objects: readonly WorldObject[]): void;
   nowMs(): number;
+  /** What budgets had spent, to be rendered by the next pass; null: what is published. */
+  seeds: readonly BudgetSeed[] | null;
   /** Still allowed to write. */
   leading(): boolean;
   observe(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
@@ -39,6 +47,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const { source, publisher, settings } = context;
   const pepper = await publisher.pepper();
   const { world, values, objects } = await source.read(pepper);
+  context.budgets.learn(objects);
   const began = performance.now();
   const compiled = compile(
     {
@@ -50,8 +59,10 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
         privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
         knowsRoles: true,
+        hasMail: settings.alerts.smtp !== null,
       },
       previous: publisher.previous(),
+      seeds: context.seeds ?? publisher.previous()?.seeds ?? [],
       canaries: context.canaries.facts(objects),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
@@ -65,9 +76,15 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.verdicts, reports);
+  const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, settings);
+  context.budgets.report(compiled, readings, context.nowMs());
+  const seedable = readings.length === 1 || readings.some((one) => one.shared);
+  // Proxies with a store each would count a sum over all of them once for each.
+  if (readings.length > 0) context.seeds = seedable ? context.budgets.seeds(compiled.watches, publisher.previous()?.seeds ?? [], context.nowMs()) : [];
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   await reportAll(context, compiled, objects, programmed);
+  if (context.leading()) context.alert(compiled, values, objects);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   if (!everywhere && context.leading()) await context.nudger.nudge(programmed.revision);
   if (everywhere && context.leading()) await publisher.tidy(published);

@@ -23,6 +23,23 @@ export const operatorSettings = z.strictObject({
   /** Written beside each key that the operator makes. */
   baseURL: z.string().default(""),
   ...installation.shape,
+  /** How people are told of budgets. */
+  alerts: z
+    .strictObject({
+      /** null: there is no mail server. Its login is in the environment: SLUICE_SMTP_USER and SLUICE_SMTP_PASSWORD. */
+      smtp: z
+        .strictObject({
+          host: z.string().min(1).max(253),
+          port: z.int().min(1).max(65_535).default(587),
+          security: z.enum(["TLS", "StartTLS", "None"]).default("StartTLS"),
+          from: z.string().min(3).max(320),
+        })
+        .nullable()
+        .default(null),
+      /** Where events for PagerDuty go; there is another one for its EU region. */
+      pagerDutyURL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
+    })
+    .prefault({}),
   /** How often everything is compared anew, in milliseconds. */
   resyncMs: z.int().min(500).default(15_000),
   statusPort: z.int().min(0).max(65_535).default(8081),

@@ -175,7 +175,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { quotas } = fleet;
   const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas, ledger: fleet.store });
   const traffic = trafficServer(gateway, cell, metrics, state);
-  const status = statusServer(cell, metrics, state, routing, canaries, fleet.store);
+  const status = statusServer(cell, metrics, state, routing, canaries, fleet.store, quotas);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");

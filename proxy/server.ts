@@ -2,9 +2,12 @@
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { BudgetReadings } from "./config/budget.ts";
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
+import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
+import { readBudgets } from "./pipeline/budget-report.ts";
 import { type Gateway, serve } from "./pipeline/serve.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
@@ -100,6 +103,7 @@ export function statusServer(
   routing: OwnedRouting,
   canaries: CanaryTally,
   ledger: FleetStore,
+  quotas: Quotas,
 ): FastifyInstance {
   const app = fastify({ logger: false });
   /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
@@ -120,6 +124,11 @@ export function statusServer(
     const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
     if (Number.isNaN(fromMs) || Number.isNaN(toMs)) return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
     return { instance, shared: ledger.shared, rows: await ledger.readLedger(fromMs, toMs) };
+  });
+  app.get<{ Querystring: { readings?: string } }>("/budgets", async ({ query }): Promise<BudgetReadings> => {
+    const snapshot = current.snapshot();
+    const budgets = snapshot === null ? [] : await readBudgets(snapshot, ledger, quotas, Date.now(), query.readings !== "false");
+    return { instance, shared: ledger.shared, budgets };
   });
   app.get("/status", async () => {
     const snapshot = current.snapshot();

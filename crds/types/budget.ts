@@ -1,5 +1,6 @@
 /** `Budget`: how much may be spent, by whom, in which period. */
 import { z } from "zod";
+import { alerts } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
 import { decimal, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
 
@@ -40,6 +41,25 @@ export const budgetSpec = z
       })
       .optional()
       .describe("Slow callers down before the amount is used up."),
+    thresholds: z
+      .array(z.int().min(1).max(100))
+      .min(1)
+      .max(10)
+      .default([80, 100])
+      .meta({ listType: "set" })
+      .describe("Percent of the amount. Each is told of once in a period, by an Event and by `alerts`; at 100 also when a call is refused for the budget."),
+    spike: z
+      .strictObject({
+        factor: z
+          .string()
+          .max(6)
+          .regex(/^([2-9]|[1-9][0-9]{1,2}|1[.][1-9][0-9]?|[2-9][.][0-9]{1,2})$/, 'must be a number in quotes above 1, such as "2.0"')
+          .describe("So many times the usual: the mean of the periods before, at least three, at most fourteen."),
+        minimum: decimal.default("1").describe("USD; below it nothing is a spike."),
+      })
+      .optional()
+      .describe("Tell when a period has cost much more than whole periods before it did."),
+    alerts: alerts.optional(),
     limits: scopedLimits.optional(),
     expiresAt: moment.optional().describe("The moment from which nothing of this is in force any more, such as 2027-02-28T12:00:00Z."),
     onStateLoss: z
@@ -53,10 +73,73 @@ export const budgetSpec = z
     cel: [
       { rule: "has(self.amount) || has(self.limits)", message: "set amount and period, or limits, or both: there is nothing to hold" },
       { rule: "has(self.amount) == has(self.period)", message: "amount and period belong together: set both or neither" },
+      { rule: "has(self.amount) || !(has(self.spike) || has(self.alerts))", message: "spike and alerts are about money: set amount and period" },
+      { rule: "!has(self.spike) || !has(self.period) || self.period != 'Total'", message: "spike compares periods, and Total has only one" },
       { rule: "has(self.amount) || !has(self.throttle)", message: "throttle goes by a share of amount: set amount and period" },
     ],
   })
   .describe("What is wanted of the budget.");
 export type BudgetSpec = z.output<typeof budgetSpec>;
 
-export const budgetStatus = z.strictObject({ ...statusBase }).describe("What is the case.");
+const usd = (what: string) => z.string().max(32).optional().describe(`${what}, in USD.`);
+const at = (what: string) => z.string().max(40).optional().describe(what);
+
+export const budgetCrossing = z
+  .strictObject({
+    event: z.enum(["Threshold", "Spike"]).describe("What happened."),
+    percent: z.int().min(0).max(10_000_000).describe("The threshold, or the share of the usual."),
+    subject: z.string().max(256).describe("Whose budget, where there is one for each; else empty."),
+    at: z.string().max(40).describe("When it was noticed."),
+    spent: z.string().max(32).describe("What had been spent, in USD."),
+    told: z.array(z.string().max(64)).max(8).meta({ listType: "atomic" }).describe("Channels that need not be told any more."),
+  })
+  .describe("Something that was told of, and is not to be told again in this period.");
+export type BudgetCrossing = z.output<typeof budgetCrossing>;
+
+export const alertTest = z
+  .strictObject({
+    requestedAt: z.string().max(64).describe("What the annotation sluice.dev/test-alerts said."),
+    results: z
+      .array(
+        z
+          .strictObject({ channel: z.string().max(64).describe("Type and number."), result: z.string().max(256).describe("sent, or why not.") })
+          .describe("Of one channel."),
+      )
+      .max(8)
+      .meta({ listType: "atomic" })
+      .describe("What came of it."),
+  })
+  .describe("The last test of the channels.");
+export type AlertTest = z.output<typeof alertTest>;
+
+export const budgetStatus = z
+  .strictObject({
+    ...statusBase,
+    alertTest: alertTest.optional(),
+    periodStart: at("When the period began that these figures are of."),
+    resetsAt: at("When the next one begins."),
+    spent: usd("Spent in this period, by all together"),
+    remaining: usd("Left of the amount, where there is one budget for all"),
+    groupCount: z.int().min(0).max(1_000_000_000).optional().describe("How many have spent anything, where there is a budget for each."),
+    groups: z
+      .array(
+        z
+          .strictObject({ subject: z.string().max(256).describe("Whose budget."), spent: z.string().max(32).describe("In USD.") })
+          .describe("One of those for whom there is a budget each."),
+      )
+      .max(100)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("Those who have spent most."),
+    crossings: z.array(budgetCrossing).max(500).optional().meta({ listType: "atomic" }).describe("What was told of in this period."),
+    history: z
+      .array(
+        z.strictObject({ periodStart: z.string().max(40).describe("Its beginning."), spent: z.string().max(32).describe("In USD.") }).describe("A period."),
+      )
+      .max(14)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("What the periods before came to."),
+  })
+  .describe("What is the case.");
+export type BudgetStatus = z.output<typeof budgetStatus>;

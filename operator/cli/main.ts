@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "limit somebody's calls, in force within seconds",
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
+  alerts: { summary: "try out a Budget's alert channels", run: async (args) => (await import("./alerts.ts")).runAlerts(args) },
   "cost-report": { summary: "what was spent, by whom and on what", run: async (args) => (await import("./cost-report.ts")).runCostReport(args) },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },

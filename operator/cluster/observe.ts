@@ -54,6 +54,7 @@ function assumed(ref: string): Record<string, SecretFact> {
 interface Refers {
   credentials?: { secretRef?: { key?: string } };
   writeTo?: { key?: string };
+  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string } }>>[];
 }
 
 /** Keys of Secrets that objects name, beyond those that types have by themselves. */
@@ -61,8 +62,9 @@ function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
   return objects
     .filter((object) => secretRefs([object]).has(ref))
     .flatMap(({ spec }) => {
-      const { credentials, writeTo } = (spec ?? {}) as Refers;
-      return credentials?.secretRef?.key ?? writeTo?.key ?? [];
+      const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
+      const channels = Array.isArray(alerts) ? alerts.map((one) => (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key) : [];
+      return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => key !== undefined);
     });
 }
 
@@ -126,6 +128,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
         privateEndpointNamespaces: settings.privateEndpointNamespaces,
         knowsCountries: knowsCountries(settings),
         knowsRoles: true,
+        hasMail: settings.alerts.smtp !== null,
       },
       previous: await published(cluster, settings, notes),
       canaries: new CanaryBook().facts(world.objects),

@@ -1,5 +1,6 @@
 /** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
 import type { V1EndpointSlice } from "@kubernetes/client-node";
+import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
 import type { CanaryReport } from "../canaries.ts";
 import type { ProxyReport } from "../compile/health.ts";
 import type { OperatorSettings } from "../settings.ts";
@@ -7,6 +8,8 @@ import { asMerge, type Cluster } from "./api.ts";
 import { type ProxyStatus, parseProxyStatus } from "./proxy-status.ts";
 
 const askTimeoutMs = 1_000;
+/** Of a question that may take the store a while. */
+const budgetTimeoutMs = 5_000;
 
 function sliceUrls(slice: V1EndpointSlice): string[] {
   const port = slice.ports?.[0]?.port;
@@ -37,6 +40,30 @@ async function statusAt(url: string): Promise<ProxyStatus | null> {
   } catch {
     return null;
   }
+}
+
+async function budgetsAt(url: string, readings: boolean): Promise<BudgetReadings | null> {
+  try {
+    const response = await fetch(`${url}/budgets?readings=${readings}`, { signal: AbortSignal.timeout(budgetTimeoutMs) });
+    const parsed = budgetReadings.safeParse(await response.json());
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What proxies know of budgets. Where they share a store, one of them reads it, and the others only tell what they refused. */
+export async function askBudgets(cluster: Cluster, settings: OperatorSettings): Promise<BudgetReadings[]> {
+  const answers: BudgetReadings[] = [];
+  let rest = await findUrls(cluster, settings);
+  while (rest.length > 0 && answers.length === 0) {
+    const answer = await budgetsAt(rest[0] ?? "", true);
+    if (answer !== null) answers.push(answer);
+    rest = rest.slice(1);
+  }
+  const readings = answers[0]?.shared !== true;
+  const others = await Promise.all(rest.map((url) => budgetsAt(url, readings)));
+  return [...answers, ...others.filter((answer) => answer !== null)];
 }
 
 export interface Fleet {

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
+import type { BudgetCrossing } from "../../crds/types/budget.ts";
 import { type Condition, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { WorldObject } from "../compile/world.ts";
@@ -9,7 +10,7 @@ import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
 /** Conditions that are True when something is wrong. */
-const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown"]);
+const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "Exceeded"]);
 
 /** Reasons of a condition that is False because something came to a good end. */
 const fine: ReadonlySet<string> = new Set(["Promoted"]);
@@ -29,7 +30,7 @@ export function transitions(before: readonly Condition[], after: readonly Condit
     const pending =
       condition.reason === "Pending" ||
       (condition.type === "Healthy" && condition.status === "Unknown") ||
-      (condition.type === "Expired" && condition.status === "False");
+      ((condition.type === "Expired" || condition.type === "Exceeded") && condition.status === "False");
     if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
     const warning = (condition.status === "False") !== abnormal.has(condition.type) && !fine.has(condition.reason);
     // A new object that is simply fine is told of once, by Programmed.
@@ -46,6 +47,24 @@ export function warnings(verdict: Verdict, before: readonly Condition[]): Transi
     condition: { type: "Accepted", status: "True", reason, message, lastTransitionTime: "", observedGeneration: verdict.meta.generation },
     warning: true,
   }));
+}
+
+interface Crossed {
+  periodStart?: string;
+  crossings?: BudgetCrossing[];
+}
+
+/** Pure: what a budget has crossed since the status before. */
+export function crossed(before: unknown, after: unknown): Transition[] {
+  const [old, now] = [(before ?? {}) as Crossed, after as Crossed];
+  const known = old.periodStart === now.periodStart ? (old.crossings ?? []) : [];
+  const fresh = (now.crossings ?? []).filter((one) => !known.some((was) => was.at === one.at && was.percent === one.percent && was.subject === one.subject));
+  return fresh.slice(0, 20).map(({ event, percent, subject, spent, at }) => {
+    const whose = subject === "" ? "" : ` for ${subject}`;
+    const message = event === "Spike" ? `spending is at ${percent} % of a usual period: USD ${spent}` : `${percent} % are reached${whose}: USD ${spent} spent`;
+    const reason = event === "Spike" ? "CostSpike" : "BudgetThreshold";
+    return { condition: { type: event, status: "True", reason, message, lastTransitionTime: at, observedGeneration: 0 }, warning: true };
+  });
 }
 
 async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: Transition, nowMs: number): Promise<void> {
@@ -83,7 +102,7 @@ export async function report(cluster: Cluster, verdict: Verdict, object: WorldOb
     throw cause;
   }
   const before = previousConditions(object.status);
-  const news = [...transitions(before, status["conditions"] as Condition[]), ...warnings(verdict, before)];
+  const news = [...transitions(before, status["conditions"] as Condition[]), ...warnings(verdict, before), ...crossed(object.status, status)];
   // An Event is a courtesy: where it can't be written, the status stands all the same.
   await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;

@@ -21,6 +21,7 @@ export function worldObject(kind: Kind, object: CustomObject): WorldObject {
       generation: meta.generation ?? 0,
       createdAtMs: meta.creationTimestamp ? new Date(meta.creationTimestamp).getTime() : 0,
       labels: meta.labels ?? {},
+      ...(meta.annotations === undefined ? {} : { annotations: meta.annotations }),
     },
     spec: object.spec,
     status: object.status ?? {},
@@ -30,15 +31,21 @@ export function worldObject(kind: Kind, object: CustomObject): WorldObject {
 interface Refers {
   credentials?: { secretRef?: { name?: string } };
   writeTo?: { name?: string };
+  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string } }>>[];
+}
+
+function namesIn(kind: Kind, spec: Refers): unknown[] {
+  if (kind === "LLMProvider") return [spec.credentials?.secretRef?.name];
+  if (kind === "ApiKey") return [spec.writeTo?.name];
+  if (kind !== "Budget" || !Array.isArray(spec.alerts)) return [];
+  return spec.alerts.map((one) => (one?.slack ?? one?.pagerDuty ?? one?.webhook)?.secretRef?.name);
 }
 
 /** `namespace/name` of the Secrets that an object refers to, whether or not the rest of it is valid. */
 export function secretRefs(objects: readonly WorldObject[]): Set<string> {
   const refs = new Set<string>();
   for (const { kind, meta, spec } of objects) {
-    const { credentials, writeTo } = (spec ?? {}) as Refers;
-    const name = kind === "LLMProvider" ? credentials?.secretRef?.name : kind === "ApiKey" ? writeTo?.name : undefined;
-    if (typeof name === "string" && name !== "") refs.add(`${meta.namespace}/${name}`);
+    for (const name of namesIn(kind, (spec ?? {}) as Refers)) if (typeof name === "string" && name !== "") refs.add(`${meta.namespace}/${name}`);
   }
   return refs;
 }

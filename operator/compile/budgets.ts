@@ -1,16 +1,34 @@
 /** Budget → BudgetConfig. */
 import { decimalToNano } from "../../crds/quantity.ts";
 import type { BudgetConfig } from "../../proxy/config/schema.ts";
+import { type Channel, compileAlerts } from "./alerts.ts";
+import type { Watch } from "./budget-standing.ts";
 import { compileLimits } from "./limits.ts";
 import { type Parsed, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
+import type { World } from "./world.ts";
 
 const sorted = (names: string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
 
-export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig; accepted: Problem[] } {
+export interface CompiledBudget {
+  config: BudgetConfig;
+  /** null where no money is limited. */
+  watch: BudgetWatch | null;
+  accepted: Problem[];
+  resolvedRefs: Problem[];
+}
+
+/** What the operator goes by when it watches a budget. */
+export interface BudgetWatch extends Watch {
+  channels: Channel[];
+}
+
+/** `mail`: the installation has a mail server. */
+export function compileBudget(budget: Parsed<"Budget">, world: World, mail: boolean): CompiledBudget {
   const { spec, meta } = budget;
   const accepted: Problem[] = [];
+  const resolvedRefs: Problem[] = [];
   if (!knownTimeZone(spec.timeZone))
     accepted.push(problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, ["spec", "timeZone"]));
   const { scope } = spec;
@@ -37,5 +55,10 @@ export function compileBudget(budget: Parsed<"Budget">): { config: BudgetConfig;
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     seeds: [],
   };
-  return { config, accepted };
+  const channels = compileAlerts(budget, world, mail, accepted, resolvedRefs);
+  const { amountNanoUsd } = config;
+  const spike = spec.spike === undefined ? null : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
+  const thresholds = [...spec.thresholds].sort((a, b) => a - b);
+  const watch = amountNanoUsd === null ? null : { config: { ...config, amountNanoUsd }, thresholds, spike, channels };
+  return { config, watch, accepted, resolvedRefs };
 }

@@ -11,7 +11,7 @@
 import type { Kind } from "../../crds/kinds.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type BudgetConfig, type ProviderConfig, type RenderedConfig, type RouteConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
-import { compileBudget } from "./budgets.ts";
+import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { Claims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
@@ -29,6 +29,8 @@ export interface Compiled {
   verdicts: Verdict[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];
+  /** Budgets of money. */
+  watches: BudgetWatch[];
 }
 
 const index = <T extends { id: string }>(entries: readonly T[] | undefined): ReadonlyMap<string, T> =>
@@ -153,18 +155,21 @@ function settleConflicts(candidates: Candidate[]): RouteConfig[] {
   return routes;
 }
 
-function compileBudgets(input: CompileInput, verdicts: Verdict[]): BudgetConfig[] {
+function compileBudgets(input: CompileInput, verdicts: Verdict[]): { budgets: BudgetConfig[]; watches: BudgetWatch[] } {
   const { parsed, invalid } = parseKind("Budget", input.world.objects);
   const budgets: BudgetConfig[] = [];
+  const watches: BudgetWatch[] = [];
   for (const { object, verdict } of parsed) {
-    const compiled = compileBudget(object);
+    const compiled = compileBudget(object, input.world, input.settings.hasMail ?? true);
     verdict.accepted = compiled.accepted;
+    verdict.resolvedRefs = compiled.resolvedRefs;
     if (compiled.accepted.some(isError)) continue;
     budgets.push(compiled.config);
+    if (compiled.watch !== null) watches.push(compiled.watch);
     verdict.live = "current";
   }
   verdicts.push(...parsed.map((one) => one.verdict), ...invalid);
-  return budgets;
+  return { budgets, watches };
 }
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
@@ -174,7 +179,8 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   const view = compileProviders(input, capabilities, verdicts);
   const { routes, canaries } = compileRoutes(input, view, verdicts);
   const keys = compileKeys(input, routes, verdicts);
-  const budgets = compileBudgets(input, verdicts);
+  const { budgets, watches } = compileBudgets(input, verdicts);
+  const seeds = (input.seeds ?? []).filter((seed) => budgets.some((budget) => budget.id === seed.budget));
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
   return {
     config: {
@@ -183,7 +189,9 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
       routes: routes.sort(byId),
       budgets: budgets.sort(byId),
       keys: keys.sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+      ...(seeds.length === 0 ? {} : { seeds }),
     },
+    watches,
     verdicts,
     canaries,
   };

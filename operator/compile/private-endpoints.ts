@@ -3,7 +3,7 @@ import { type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings } from "./world.ts";
 
-export function mayBePrivate(namespace: string, settings: CompileSettings): boolean {
+export function mayBePrivate(namespace: string, settings: Pick<CompileSettings, "privateEndpointNamespaces">): boolean {
   const permitted = settings.privateEndpointNamespaces ?? ["*"];
   return permitted.includes("*") || permitted.includes(namespace);
 }

@@ -1,5 +1,6 @@
 /** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
+import type { BudgetSeed } from "../../proxy/config/budget.ts";
 import type { Price, RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts";
 import type { CanaryFact } from "./canary.ts";
 
@@ -12,6 +13,8 @@ export interface ObjectMeta {
   /** Epoch milliseconds; 0 in a folder, where order is by namespace and name. */
   createdAtMs: number;
   labels: Record<string, string>;
+  /** Absent where there are none. */
+  annotations?: Record<string, string>;
 }
 
 /** One object as it was read: its spec is not validated yet. */
@@ -54,6 +57,8 @@ export interface CompileSettings {
   knowsCountries?: boolean;
   /** Prices that the installation sets, by provider type and upstream model; they go before published ones. */
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
+  /** There is a mail server for alerts; absent where nobody can say. */
+  hasMail?: boolean;
   /** `proxy.roles` are all that there are; absent where nobody can say. */
   knowsRoles?: boolean;
 }
@@ -66,6 +71,8 @@ export interface CompileInput {
   nowMs: number;
   /** How far canaries have come, by `namespace/name` of their policy. Absent: all begin. */
   canaries?: ReadonlyMap<string, CanaryFact>;
+  /** What budgets had spent, to be rendered. */
+  seeds?: readonly BudgetSeed[];
   /** Published price of a provider's model by its upstream name; absent: only prices that objects give. */
   prices?: (provider: string, upstreamModel: string) => Price | null;
 }

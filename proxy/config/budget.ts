@@ -29,3 +29,31 @@ export const budgetConfig = z.object({
   seeds: z.array(z.object({ periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd })).default([]),
 });
 export type BudgetConfig = z.output<typeof budgetConfig>;
+
+/** What a proxy's status port says at /budgets: the present period of each budget. */
+export const budgetReading = z.object({
+  id: z.string(),
+  periodStartMs: z.int(),
+  resetsAtMs: z.int().nullable(),
+  /** By all groups together. */
+  spentNanoUsd: nanoUsd,
+  groupCount: z.int().min(0),
+  /** Those who spent most. `subject`: "" where there is one budget for all. */
+  groups: z.array(z.object({ subject: z.string(), spentNanoUsd: nanoUsd })),
+  /** Subjects for whom this proxy refused a call, for what was left didn't suffice. */
+  refused: z.array(z.string()),
+});
+export type BudgetReading = z.output<typeof budgetReading>;
+
+export const budgetReadings = z.object({
+  /** This run of this proxy. */
+  instance: z.string(),
+  /** Other proxies read the same. */
+  shared: z.boolean(),
+  budgets: z.array(budgetReading),
+});
+export type BudgetReadings = z.output<typeof budgetReadings>;
+
+/** What had been spent by a subject in a period, for a store that has forgotten it. */
+export const budgetSeed = z.object({ budget: z.string(), periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd });
+export type BudgetSeed = z.output<typeof budgetSeed>;

@@ -60,6 +60,7 @@ export function encode(config: RenderedConfig, pepperId: string): PublishedConfi
   const documents: Record<string, string> = {
     "config.json": canonicalJson({ schemaVersion, settings: config.settings, providers: config.providers, budgets: config.budgets }),
   };
+  if (config.seeds !== undefined && config.seeds.length > 0) documents["seeds.json"] = canonicalJson({ schemaVersion, seeds: config.seeds });
   for (const [shard, routes] of spread(config.routes, (route) => routeShardOf(route.id))) {
     documents[`routes-${shard}.json`] = canonicalJson({ schemaVersion, routes });
   }

@@ -12,6 +12,7 @@ import {
   type RenderedConfig,
   type RouteConfig,
   routesDocument,
+  seedsDocument,
 } from "./schema.ts";
 
 /** File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Others are ignored. */
@@ -67,6 +68,7 @@ function parseAll(files: ConfigFiles, cache: ParsedDocuments): { config: Rendere
   const manifest = decode("manifest.json", text(files, "manifest.json"), manifestDocument);
   const used: ParsedDocuments = new Map();
   const main = document(files, manifest, "config.json", configDocument, cache, used);
+  const seeds = "seeds.json" in manifest.documents ? document(files, manifest, "seeds.json", seedsDocument, cache, used).seeds : [];
   const routes: RouteConfig[] = [];
   const keys: KeyRecord[] = [];
   for (const name of Object.keys(manifest.documents).sort()) {
@@ -76,7 +78,7 @@ function parseAll(files: ConfigFiles, cache: ParsedDocuments): { config: Rendere
   cache.clear();
   for (const [digest, value] of used) cache.set(digest, value);
   routes.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { config: { settings: main.settings, providers: main.providers, budgets: main.budgets, routes, keys }, manifest };
+  return { config: { settings: main.settings, providers: main.providers, budgets: main.budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) }, manifest };
 }
 
 /** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */

@@ -6,6 +6,7 @@
  *   manifest.json     revision, and the SHA-256 of every document that belongs to it
  *   config.json       settings, providers, budgets
  *   routes-N.json     routes, spread by id over a fixed number of shards
+ *   seeds.json        what budgets had spent, for a store that has forgotten it; absent where there is nothing to tell
  *   keys-NN.json      key records, spread by digest over a fixed number of shards
  *
  * and one Secret: `pepper` (the HMAC key of all digests) and `cred-…` (provider credentials under names made from
@@ -14,7 +15,7 @@
  * Money is integer nano-USD; durations are integer milliseconds.
  */
 import { z } from "zod";
-import { type BudgetConfig, budgetConfig } from "./budget.ts";
+import { type BudgetConfig, type BudgetSeed, budgetConfig, budgetSeed } from "./budget.ts";
 import { identitySettings } from "./identity.ts";
 import { limitConfig } from "./limits.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
@@ -277,6 +278,8 @@ export interface RenderedConfig {
   routes: RouteConfig[];
   budgets: BudgetConfig[];
   keys: KeyRecord[];
+  /** What budgets had spent; in a document of its own, since it changes without anybody's changing an object. Absent: nothing. */
+  seeds?: BudgetSeed[];
 }
 
 export const configDocument = z.object({
@@ -286,6 +289,7 @@ export const configDocument = z.object({
   budgets: z.array(budgetConfig),
 });
 export const routesDocument = z.object({ schemaVersion: z.int(), routes: z.array(routeConfig) });
+export const seedsDocument = z.object({ schemaVersion: z.int(), seeds: z.array(budgetSeed) });
 export const keysDocument = z.object({ schemaVersion: z.int(), keys: z.array(keyRecord) });
 
 export const manifestDocument = z.object({

@@ -4,7 +4,7 @@
  */
 import { MemoryStore } from "./memory.ts";
 import { type CounterSpec, LeaseSlice, type Reading, type Slice, sliceOf, type Taken } from "./slices.ts";
-import type { FleetStore, StoreOp, StoreReply } from "./store.ts";
+import { budgetKey, type FleetStore, type StoreOp, type StoreReply } from "./store.ts";
 
 export interface Claim {
   counter: CounterSpec;
@@ -59,6 +59,8 @@ const contentionStepMs = 20;
 const attempts = 4;
 /** More counters than this are not remembered once they are idle. */
 const mostSlices = 20_000;
+/** Budget counters remembered for having refused a call. */
+const mostRefused = 10_000;
 /** So many deadlines a call waits where it could only be refused otherwise. */
 const patience = 10;
 
@@ -87,6 +89,7 @@ export class Quotas {
   readonly #trouble: (cause: unknown) => void;
   readonly #slices = new Map<string, Slice>();
   readonly #fallback: MemoryStore;
+  readonly #refused = new Set<string>();
   #fleetSize = 1;
   #round = newRound();
   #flushing = false;
@@ -138,6 +141,18 @@ export class Quotas {
   spent(spec: CounterSpec): number {
     const slice = this.#slice(spec);
     return slice instanceof LeaseSlice ? Math.max(spec.seed, slice.known()) : 0;
+  }
+
+  /** A call was refused for what is left of this budget counter. */
+  noteRefused(key: string): void {
+    if (this.#refused.size >= mostRefused) this.#refused.delete(this.#refused.values().next().value ?? "");
+    this.#refused.add(key);
+  }
+
+  /** Subjects of a budget's period for which a call was refused here. */
+  refusedOf(id: string, periodStartMs: number): string[] {
+    const prefix = budgetKey(id, periodStartMs, "");
+    return [...this.#refused].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
   /** All of the claims or none. At once where what is leased suffices, or where the store is in this process. */

@@ -34,6 +34,10 @@ const keptMs = 62 * 86_400_000;
 const throttledMs = 5_000;
 const periodOf = periods();
 
+export const isMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.amountNanoUsd !== null;
+
+export const budgetPeriodAt = ({ period, timeZone }: BudgetConfig, nowMs: number) => periodOf(period, timeZone, nowMs);
+
 export const usd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
 
 function subjectOf({ per, namespace }: BudgetConfig, identity: Identity, model: string): string {
@@ -79,6 +83,9 @@ function makeCounter(budget: MoneyBudget, subject: string, startMs: number, endM
   };
 }
 
+/** A call that is refused while much is left was too large; it doesn't tell that the budget is at its end. */
+const nearlyUsedUp = ({ amountNanoUsd }: MoneyBudget, spent: number): boolean => spent >= 0.8 * amountNanoUsd;
+
 const resets = (atMs: number | null): string => (atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`);
 
 /** A role's is told from a Budget by its id, which no object can have. */
@@ -113,14 +120,12 @@ const unpriced = failure(
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
 
-const limitsMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.amountNanoUsd !== null;
-
 /** What the call takes of its budgets, or why it may not be made. */
 export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Due[]; cap: number | null } | Failure {
   const dues: Due[] = [];
   let cap: number | null = null;
   for (const budget of call.budgets) {
-    if (!limitsMoney(budget)) continue;
+    if (!isMoney(budget)) continue;
     const counter = budgetCounter(budget, subjectOf(budget, call.identity, call.model), context.nowMs());
     const refused = throttled(budget, counter, context);
     if (refused !== null) return refused;
@@ -134,7 +139,10 @@ export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Du
     dues.push({
       claim: { counter, amount },
       actual: (record) => charged(budget, record),
-      refuse: (why) => refusal(budget, counter.resetsAtMs, amount, why, context),
+      refuse: (why) => {
+        if (why.why === "limit" && nearlyUsedUp(budget, context.quotas.spent(counter))) context.quotas.noteRefused(counter.key);
+        return refusal(budget, counter.resetsAtMs, amount, why, context);
+      },
       shows: null,
     });
   }

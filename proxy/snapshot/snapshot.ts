@@ -114,6 +114,12 @@ function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): stri
   return sha256Hex(canonicalJson([config, asked]));
 }
 
+function seeded({ budgets, seeds = [] }: RenderedConfig): readonly BudgetConfig[] {
+  if (seeds.length === 0) return budgets;
+  const of = Map.groupBy(seeds, (seed) => seed.budget);
+  return budgets.map((budget) => (of.has(budget.id) ? { ...budget, seeds: of.get(budget.id) ?? [] } : budget));
+}
+
 const dayMs = 86_400_000;
 
 function roleLimits({ limits }: RoleConfig): LimitConfig[] {
@@ -227,7 +233,7 @@ export function build(
     paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
     prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
     keyCount: config.keys.length,
-    budgets: Map.groupBy(config.budgets, (budget) => budget.namespace),
+    budgets: Map.groupBy(seeded(config), (budget) => budget.namespace),
     digest: keyedDigester(secrets.pepper),
     findKey: keyFinder(secrets.pepper, config.keys),
     keysOf: keysById(config.keys),

@@ -3,7 +3,7 @@ import type { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
-import { addressAllowed, DestinationRefusedError, guardedLookup } from "./destination.ts";
+import { addressAllowed, DestinationRefusedError, guardedLookup } from "../config/destination.ts";
 
 export interface UpstreamAddress {
   /** `scheme://host:port` */

@@ -87,6 +87,7 @@ describe("the chart", { skip }, () => {
         cors: { allowedOrigins: [] },
         prices: [],
         roles: {},
+        alerts: { smtp: null, pagerDutyURL: "https://events.pagerduty.com/v2/enqueue" },
         resyncMs: 15_000,
         statusPort: 8081,
         logLevel: "info",
@@ -99,6 +100,20 @@ describe("the chart", { skip }, () => {
       const [label = "", value] = selector.split("=");
       assert.equal(labels[label], value);
     }
+  });
+
+  it("tells the operator of the mail server, whose login it gets from a Secret and nowhere else", async () => {
+    const documents = await render(...set("alerts.smtp.host=mail.example.com", "alerts.smtp.from=sluice@example.com", "alerts.smtp.secretRef.name=mail"));
+    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    assert.deepEqual(settings.alerts.smtp, { host: "mail.example.com", port: 587, security: "StartTLS", from: "sluice@example.com" });
+    const [container] = find(documents, "Deployment", "sluice-operator")["spec"].template.spec.containers;
+    assert.deepEqual(
+      container.env.map((one: { name: string; valueFrom: { secretKeyRef: object } }) => [one.name, one.valueFrom.secretKeyRef]),
+      [
+        ["SLUICE_SMTP_USER", { name: "mail", key: "user" }],
+        ["SLUICE_SMTP_PASSWORD", { name: "mail", key: "password" }],
+      ],
+    );
   });
 
   it("tells the operator of proxies in front, of countries and of issuers, and gives proxies the database", async () => {

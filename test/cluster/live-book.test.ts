@@ -21,6 +21,7 @@ const compiled = (a: number, b: number): Compiled => {
     config: { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
     verdicts: [verdict("a"), verdict("b")],
     canaries: [],
+    watches: [],
   };
 };
 const at = (revision: string, live: number, total = 2): Programmed => ({ revision, live, total });

@@ -1,7 +1,7 @@
 /** Ways to make the gateway call what it must not: by a provider's endpoint, by a redirect, by what a body says. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { addressAllowed } from "../../proxy/wire/destination.ts";
+import { addressAllowed } from "../../proxy/config/destination.ts";
 import { key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { addressAllowed } from "../../proxy/wire/destination.ts";
+import { addressAllowed } from "../../proxy/config/destination.ts";
 import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
 import { maxEventBytes, SseDecoder, type SseFrame, SseOverflowError } from "../../proxy/wire/sse.ts";
 

@@ -1,0 +1,51 @@
+/** Who is told of what, and how. */
+import { z } from "zod";
+import { objectName, secretKey } from "./scalars.ts";
+
+const secretRef = z
+  .strictObject({ name: objectName.describe("Name of the Secret, in the object's own namespace."), key: secretKey.describe("Key within the Secret.") })
+  .describe("Reference to a value in a Secret of the same namespace.");
+
+const address = z
+  .string()
+  .min(3)
+  .max(254)
+  .regex(/^[^\s@<>,;:"\\()[\]]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "must be an e-mail address, such as finance@example.com");
+
+export const alertEvents = ["Threshold", "Spike"] as const;
+
+export const alerts = z
+  .array(
+    z
+      .strictObject({
+        slack: z.strictObject({ secretRef }).optional().describe("A Slack incoming webhook, whose URL is the Secret's value."),
+        email: z
+          .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
+          .optional()
+          .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
+        pagerDuty: z.strictObject({ secretRef }).optional().describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
+        webhook: z.strictObject({ secretRef }).optional().describe("A POST of JSON to the URL that is the Secret's value."),
+        on: z.array(z.enum(alertEvents)).min(1).max(2).optional().meta({ listType: "set" }).describe("Which events; absent: all."),
+        message: z
+          .string()
+          .min(1)
+          .max(1_024)
+          .optional()
+          .describe(
+            "Text in place of the standard one. {{budget}}, {{subject}}, {{percent}}, {{spent}}, {{amount}}, {{resetsAt}} and {{event}} stand for their values.",
+          ),
+      })
+      .meta({
+        cel: [
+          {
+            rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
+            message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
+          },
+        ],
+      }),
+  )
+  .min(1)
+  .max(8)
+  .meta({ listType: "atomic" })
+  .describe("Who is told when a threshold is crossed or spending jumps, once for each period. Events tell of it in any case.");
+export type AlertsSpec = z.output<typeof alerts>;

@@ -1,0 +1,122 @@
+/** Hands one alert to one channel. What went wrong is told without any secret: a webhook's URL is one. */
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { isIP } from "node:net";
+import { createTransport } from "nodemailer";
+import { addressAllowed, guardedLookup } from "../../proxy/config/destination.ts";
+import type { Channel } from "../compile/alerts.ts";
+import { type Alert, mailOf, pagerDutyBody, slackBody, webhookBody } from "./message.ts";
+
+export interface Smtp {
+  host: string;
+  port: number;
+  /** TLS: from the first byte. StartTLS: asked for, and insisted on. None: in the clear. */
+  security: "TLS" | "StartTLS" | "None";
+  from: string;
+  /** null: without login. */
+  auth: { user: string; pass: string } | null;
+}
+
+export interface Senders {
+  /** null: there is no mail server. */
+  smtp: Smtp | null;
+  pagerDutyURL: string;
+  /** Clear value of a Secret by its digest; null where it is gone. */
+  secret(digest: string): string | null;
+  /** URLs may lead to private addresses. */
+  allowPrivate: boolean;
+}
+
+/** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. */
+export type Sent = { outcome: "done" } | { outcome: "retry"; why: string; afterMs: number | null } | { outcome: "never"; why: string };
+
+const timeoutMs = 10_000;
+const longestRetryAfterMs = 3_600_000;
+
+function retryAfter(value: string | undefined, nowMs: number): number | null {
+  if (value === undefined) return null;
+  const seconds = Number(value);
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(value) - nowMs;
+  return Number.isFinite(ms) && ms > 0 ? Math.min(ms, longestRetryAfterMs) : null;
+}
+
+function judge(status: number, after: string | undefined): Sent {
+  if (status >= 200 && status < 300) return { outcome: "done" };
+  const why = `it answered ${status}`;
+  if (status === 429 || status === 408 || status >= 500) return { outcome: "retry", why, afterMs: retryAfter(after, Date.now()) };
+  return { outcome: "never", why };
+}
+
+function parsedUrl(text: string, allowPrivate: boolean): URL | string {
+  if (!URL.canParse(text)) return "the Secret's value is no URL";
+  const url = new URL(text);
+  if (url.protocol !== "https:" && url.protocol !== "http:") return "the Secret's value is no http or https URL";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (isIP(host) !== 0 && !addressAllowed(host, allowPrivate)) return "the URL leads to an address that is not allowed";
+  return url;
+}
+
+/** Redirects are not followed: they could lead where the URL may not. */
+function post(text: string, body: object, allowPrivate: boolean): Promise<Sent> {
+  const url = parsedUrl(text.trim(), allowPrivate);
+  if (typeof url === "string") return Promise.resolve({ outcome: "never", why: url });
+  const bytes = JSON.stringify(body);
+  const request = url.protocol === "https:" ? httpsRequest : httpRequest;
+  return new Promise((resolve) => {
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts" };
+    const call = request(url, { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
+      response.resume();
+      response.on("end", () => resolve(judge(response.statusCode ?? 0, response.headers["retry-after"])));
+      response.on("error", () => resolve({ outcome: "retry", why: "the connection broke", afterMs: null }));
+    });
+    call.on("error", (cause: { code?: string; name?: string }) => {
+      const refused = cause.code === "ESLUICEDESTINATION";
+      if (refused) resolve({ outcome: "never", why: "the URL leads to an address that is not allowed" });
+      else
+        resolve({
+          outcome: "retry",
+          why: cause.name === "AbortError" || cause.name === "TimeoutError" ? "it did not answer in time" : `no connection (${cause.code ?? "unknown"})`,
+          afterMs: null,
+        });
+    });
+    call.end(bytes);
+  });
+}
+
+async function mail(alert: Alert, channel: Channel, smtp: Smtp): Promise<Sent> {
+  const transport = createTransport({
+    host: smtp.host,
+    port: smtp.port,
+    secure: smtp.security === "TLS",
+    requireTLS: smtp.security === "StartTLS",
+    ignoreTLS: smtp.security === "None",
+    ...(smtp.auth === null ? {} : { auth: smtp.auth }),
+    connectionTimeout: timeoutMs,
+    greetingTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+  });
+  try {
+    await transport.sendMail({
+      from: smtp.from,
+      to: [...channel.to],
+      ...mailOf(alert, channel),
+      messageId: `<${Buffer.from(`${alert.key}|${channel.id}`).toString("base64url")}@sluice>`,
+    });
+    return { outcome: "done" };
+  } catch (cause) {
+    const { responseCode, code } = cause as { responseCode?: number; code?: string };
+    const why = responseCode === undefined ? `the mail server can't be used (${code ?? "unknown"})` : `the mail server answered ${responseCode}`;
+    return responseCode !== undefined && responseCode >= 500 ? { outcome: "never", why } : { outcome: "retry", why, afterMs: null };
+  } finally {
+    transport.close();
+  }
+}
+
+export async function send(alert: Alert, channel: Channel, senders: Senders): Promise<Sent> {
+  if (channel.type === "email") return senders.smtp === null ? { outcome: "never", why: "there is no mail server" } : mail(alert, channel, senders.smtp);
+  const secret = senders.secret(channel.secret);
+  if (secret === null) return { outcome: "retry", why: "its Secret is not there", afterMs: null };
+  if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders.allowPrivate);
+  if (channel.type === "webhook") return post(secret, webhookBody(alert, channel), senders.allowPrivate);
+  return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), true);
+}

@@ -1,0 +1,71 @@
+/** spec.alerts → channels. Pure: a Secret's value is named by its digest, and looked up by who sends. */
+import type { AlertsSpec } from "../../crds/types/alerts.ts";
+import { type Parsed, problem } from "./outcome.ts";
+import type { Problem } from "./verdict.ts";
+import type { World } from "./world.ts";
+
+export type ChannelType = "slack" | "email" | "pagerDuty" | "webhook";
+
+export interface Channel {
+  /** Tells it from the object's others, and stays while its entry does: it is remembered in the status. */
+  id: string;
+  type: ChannelType;
+  /** Digest of the Secret's value; "" for e-mail. */
+  secret: string;
+  to: readonly string[];
+  on: readonly string[] | null;
+  message: string | null;
+}
+
+/** What a message may name. */
+export const messageFacts = ["budget", "subject", "percent", "spent", "amount", "resetsAt", "event"] as const;
+export type MessageFact = (typeof messageFacts)[number];
+
+const place = /\{\{\s*([^{}]*?)\s*\}\}/g;
+
+/** The text with its places filled in. */
+export function filled(message: string, facts: Readonly<Record<MessageFact, string>>): string {
+  return message.replace(place, (whole, name: string) => (Object.hasOwn(facts, name) ? facts[name as MessageFact] : whole));
+}
+
+function checkMessage(message: string | undefined, path: (string | number)[], accepted: Problem[]): void {
+  for (const [, name = ""] of (message ?? "").matchAll(place)) {
+    if ((messageFacts as readonly string[]).includes(name)) continue;
+    accepted.push(problem("Invalid", `message: {{${name}}} stands for nothing; there are ${messageFacts.map((one) => `{{${one}}}`).join(", ")}`, path));
+  }
+}
+
+const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined => (Object.hasOwn(record, key) ? record[key] : undefined);
+
+type Entry = AlertsSpec[number];
+
+const typeOf = ({ slack, email, pagerDuty }: Entry): ChannelType => (slack ? "slack" : email ? "email" : pagerDuty ? "pagerDuty" : "webhook");
+
+/** Digest of the value that an entry refers to, or what is missing. */
+function secretOf(entry: Entry, namespace: string, world: World, path: (string | number)[]): string | Problem {
+  const { name, key } = (entry.slack ?? entry.pagerDuty ?? entry.webhook)?.secretRef ?? { name: "", key: "" };
+  const secret = own(world.secrets, `${namespace}/${name}`);
+  if (secret === undefined) return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
+  const fact = own(secret, key);
+  if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
+  return fact.unusable === undefined ? fact.digest : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
+}
+
+const noMail = (path: (string | number)[]): Problem =>
+  problem("Unsupported", "this installation has no mail server; the platform team can name one in Helm's alerts.smtp", path);
+
+export function compileAlerts(budget: Parsed<"Budget">, world: World, mail: boolean, accepted: Problem[], refs: Problem[]): Channel[] {
+  const channels: Channel[] = [];
+  const counts = new Map<ChannelType, number>();
+  for (const [at, entry] of (budget.spec.alerts ?? []).entries()) {
+    const path = ["spec", "alerts", at];
+    checkMessage(entry.message, [...path, "message"], accepted);
+    const type = typeOf(entry);
+    const number = (counts.get(type) ?? 0) + 1;
+    counts.set(type, number);
+    const secret = type === "email" ? (mail ? "" : noMail(path)) : secretOf(entry, budget.meta.namespace, world, path);
+    if (typeof secret !== "string") refs.push(secret);
+    else channels.push({ id: `${type}-${number}`, type, secret, to: entry.email?.to ?? [], on: entry.on ?? null, message: entry.message ?? null });
+  }
+  return channels;
+}

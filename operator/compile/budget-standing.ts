@@ -1,0 +1,200 @@
+/**
+ * How a Budget stands: from what proxies report, and from what its status told before. Pure. Within a period nothing
+ * that was spent is forgotten, whatever store or proxy has lost its memory since.
+ */
+import { decimalToNano } from "../../crds/quantity.ts";
+import type { BudgetCrossing, BudgetStatus } from "../../crds/types/budget.ts";
+import type { BudgetConfig, BudgetReadings, BudgetSeed } from "../../proxy/config/budget.ts";
+
+export interface Standing {
+  periodStartMs: number;
+  resetsAtMs: number | null;
+  /** By all together. */
+  spentNanoUsd: number;
+  groupCount: number;
+  /** Subject → spent; those who spent most. */
+  groups: ReadonlyMap<string, number>;
+  /** Subjects for whom a call was refused. */
+  refused: ReadonlySet<string>;
+  crossings: readonly BudgetCrossing[];
+  /** Periods before, the newest last. */
+  history: readonly { periodStart: string; spent: string }[];
+}
+
+/** What of a Budget's spec its standing goes by. */
+export interface Watch {
+  config: BudgetConfig & { amountNanoUsd: number };
+  /** Percent, ascending. */
+  thresholds: readonly number[];
+  spike: { factor: number; minimumNanoUsd: number } | null;
+}
+
+const mostGroups = 100;
+const mostCrossings = 500;
+const mostHistory = 14;
+const leastHistory = 3;
+const mostPercent = 10_000_000;
+
+/** nano-USD → USD with as many places as it takes, at least two. */
+export function usdText(nanoUsd: number): string {
+  const whole = Math.floor(nanoUsd / 1e9);
+  const fraction = String(nanoUsd % 1e9)
+    .padStart(9, "0")
+    .replace(/0{1,7}$/, "");
+  return `${whole}.${fraction}`;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+const nano = (text: string | undefined): number => (text === undefined ? 0 : decimalToNano(text));
+
+/** null where a status tells of no period. */
+export function standingIn(status: BudgetStatus): Standing | null {
+  if (status.periodStart === undefined) return null;
+  return {
+    periodStartMs: Date.parse(status.periodStart),
+    resetsAtMs: status.resetsAt === undefined ? null : Date.parse(status.resetsAt),
+    spentNanoUsd: nano(status.spent),
+    groupCount: status.groupCount ?? 0,
+    groups: new Map((status.groups ?? [{ subject: "", spent: status.spent ?? "0" }]).map(({ subject, spent }) => [subject, nano(spent)])),
+    refused: new Set((status.crossings ?? []).filter((one) => one.percent === 100).map(({ subject }) => subject)),
+    crossings: status.crossings ?? [],
+    history: status.history ?? [],
+  };
+}
+
+const reached = (reports: readonly BudgetReadings[], id: string) =>
+  reports.flatMap(({ shared, budgets }) => budgets.filter((one) => one.id === id).map((one) => ({ ...one, shared })));
+
+/** Proxies with a store in common tell of the same money; those with one each, of their own. */
+function mergedGroups(readings: ReturnType<typeof reached>): Map<string, number> {
+  const shared = new Map<string, number>();
+  const apart = new Map<string, number>();
+  for (const one of readings)
+    for (const { subject, spentNanoUsd } of one.groups) {
+      if (one.shared) shared.set(subject, Math.max(shared.get(subject) ?? 0, spentNanoUsd));
+      else apart.set(subject, (apart.get(subject) ?? 0) + spentNanoUsd);
+    }
+  for (const [subject, spent] of apart) shared.set(subject, (shared.get(subject) ?? 0) + spent);
+  return shared;
+}
+
+const most = (values: readonly number[]): number => values.reduce((max, value) => Math.max(max, value), 0);
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+function totalOf(readings: ReturnType<typeof reached>, figure: (one: ReturnType<typeof reached>[number]) => number): number {
+  return most(readings.filter((one) => one.shared).map(figure)) + sum(readings.filter((one) => !one.shared).map(figure));
+}
+
+const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> => new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, mostGroups));
+
+function closed(before: Standing): Standing["history"] {
+  const last = { periodStart: iso(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
+  return [...before.history, last].slice(-mostHistory);
+}
+
+/** What is crossed, known or not. */
+function reachedNow({ config, thresholds }: Watch, { groups, refused }: Standing): Pick<BudgetCrossing, "event" | "percent" | "subject">[] {
+  // Whole numbers: a share as a float could miss the last nano-USD.
+  const there = (subject: string, percent: number): boolean =>
+    (groups.get(subject) ?? 0) * 100 >= percent * config.amountNanoUsd || (percent === 100 && refused.has(subject));
+  return [...new Set([...groups.keys(), ...refused])].flatMap((subject) =>
+    thresholds.filter((percent) => there(subject, percent)).map((percent) => ({ event: "Threshold", percent, subject }) as const),
+  );
+}
+
+/** Spending against the usual, in percent; null where it is no spike, or where there is too little to compare with. */
+function spikeOf({ spike }: Watch, { history, spentNanoUsd }: Standing): number | null {
+  if (spike === null || history.length < leastHistory || spentNanoUsd < spike.minimumNanoUsd) return null;
+  const usual = sum(history.map((one) => nano(one.spent))) / history.length;
+  if (spentNanoUsd <= usual * spike.factor) return null;
+  return usual === 0 ? mostPercent : Math.min(mostPercent, Math.round((spentNanoUsd / usual) * 100));
+}
+
+const nameOf = ({ event, percent, subject }: Pick<BudgetCrossing, "event" | "percent" | "subject">): string =>
+  event === "Spike" ? event : `${percent} ${subject}`;
+
+function crossingsOf(watch: Watch, standing: Standing, nowMs: number): BudgetCrossing[] {
+  const spike = spikeOf(watch, standing);
+  const now = [...reachedNow(watch, standing), ...(spike === null ? [] : [{ event: "Spike", percent: spike, subject: "" } as const])];
+  const known = new Set(standing.crossings.map(nameOf));
+  const spent = (one: (typeof now)[number]): number => (one.event === "Spike" ? standing.spentNanoUsd : (standing.groups.get(one.subject) ?? 0));
+  const fresh = now.filter((one) => !known.has(nameOf(one))).map((one) => ({ ...one, at: iso(nowMs), spent: usdText(spent(one)), told: [] }));
+  return [...standing.crossings, ...fresh].slice(0, mostCrossings);
+}
+
+/** What is the case now. null where nothing is known of it. */
+export function advance(watch: Watch, before: Standing | null, reports: readonly BudgetReadings[], nowMs: number): Standing | null {
+  const readings = reached(reports, watch.config.id);
+  const newest = Math.max(before?.periodStartMs ?? Number.NEGATIVE_INFINITY, ...readings.map((one) => one.periodStartMs));
+  if (newest === Number.NEGATIVE_INFINITY) return null;
+  const of = readings.filter((one) => one.periodStartMs === newest);
+  const same = before !== null && before.periodStartMs === newest ? before : null;
+  const groups = mergedGroups(of);
+  for (const [subject, spent] of same?.groups ?? []) groups.set(subject, Math.max(spent, groups.get(subject) ?? 0));
+  const top = topOf(groups);
+  const standing: Standing = {
+    periodStartMs: newest,
+    resetsAtMs: of[0]?.resetsAtMs ?? same?.resetsAtMs ?? null,
+    spentNanoUsd: Math.max(
+      same?.spentNanoUsd ?? 0,
+      totalOf(of, (one) => one.spentNanoUsd),
+      sum([...top.values()]),
+    ),
+    groupCount: Math.max(same?.groupCount ?? 0, most(of.map((one) => one.groupCount)), groups.size),
+    groups: top,
+    refused: new Set([...(same?.refused ?? []), ...of.flatMap((one) => one.refused)]),
+    crossings: same?.crossings ?? [],
+    history: same !== null ? same.history : before === null ? [] : closed(before),
+  };
+  return { ...standing, crossings: crossingsOf(watch, standing, nowMs) };
+}
+
+export function statusOfStanding({ config }: Watch, standing: Standing): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
+  const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, history } = standing;
+  return {
+    periodStart: iso(periodStartMs),
+    ...(resetsAtMs === null ? {} : { resetsAt: iso(resetsAtMs) }),
+    spent: usdText(spentNanoUsd),
+    ...(config.per === null
+      ? { remaining: usdText(Math.max(0, config.amountNanoUsd - spentNanoUsd)) }
+      : { groupCount, groups: [...groups].map(([subject, spent]) => ({ subject, spent: usdText(spent) })) }),
+    ...(crossings.length === 0 ? {} : { crossings: [...crossings] }),
+    ...(history.length === 0 ? {} : { history: [...history] }),
+  };
+}
+
+/** The condition `Exceeded`. */
+export function exceeded({ config }: Watch, standing: Standing): { status: "True" | "False"; reason: string; message: string } {
+  const over = [...new Set([...standing.groups.keys(), ...standing.refused])].filter(
+    (subject) => (standing.groups.get(subject) ?? 0) >= config.amountNanoUsd || standing.refused.has(subject),
+  );
+  const reset = standing.resetsAtMs === null ? "it does not reset" : `it resets at ${iso(standing.resetsAtMs)}`;
+  if (over.length === 0) return { status: "False", reason: "WithinAmount", message: `spending is within the amount; ${reset}` };
+  const what = config.enforcement === "Hard" ? "calls are refused" : "it is told of, and nothing is refused";
+  if (config.per === null)
+    return { status: "True", reason: "AmountReached", message: `the amount is used up, or what is left does not suffice for a call: ${what}; ${reset}` };
+  const names = over.slice(0, 10).join(", ");
+  const more = over.length > 10 ? ` and ${over.length - 10} more` : "";
+  return { status: "True", reason: "AmountReached", message: `used up by ${names}${more}: ${what}; ${reset}` };
+}
+
+/** Rendered seeds lag behind by at most this share of the amount, as long as they may be rendered anew. */
+const lag = 0.05;
+const mostSeeds = 2_000;
+
+/** What to render of a budget: what was rendered, where it is still near enough. */
+export function seedsOf({ config }: Watch, standing: Standing, rendered: readonly BudgetSeed[]): BudgetSeed[] {
+  const before = rendered.filter((one) => one.budget === config.id && one.periodStartMs === standing.periodStartMs);
+  return [...standing.groups].flatMap(([subject, spentNanoUsd]) => {
+    const was = before.find((one) => one.subject === subject);
+    const near = spentNanoUsd - (was?.spentNanoUsd ?? 0) < lag * config.amountNanoUsd;
+    if (near) return was === undefined ? [] : [was];
+    return [{ budget: config.id, periodStartMs: standing.periodStartMs, subject, spentNanoUsd }];
+  });
+}
+
+/** The largest of them, in one order. */
+export function boundedSeeds(seeds: readonly BudgetSeed[]): BudgetSeed[] {
+  const kept = [...seeds].sort((a, b) => b.spentNanoUsd - a.spentNanoUsd).slice(0, mostSeeds);
+  return kept.sort((a, b) => (`${a.budget} ${a.subject}` < `${b.budget} ${b.subject}` ? -1 : 1));
+}

@@ -1,0 +1,306 @@
+/** Alerts at real HTTP and SMTP servers, and their delivery in virtual time. */
+import assert from "node:assert/strict";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { after, describe, it } from "node:test";
+import { SMTPServer } from "smtp-server";
+import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
+import type { Alert } from "../../operator/alerts/message.ts";
+import { type Senders, type Sent, send } from "../../operator/alerts/send.ts";
+import { BudgetBook } from "../../operator/budgets.ts";
+import type { Channel } from "../../operator/compile/alerts.ts";
+import { filled } from "../../operator/compile/alerts.ts";
+import { compile } from "../../operator/compile/compile.ts";
+import type { WorldObject } from "../../operator/compile/world.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+
+interface Received {
+  path: string;
+  body: Record<string, unknown>;
+}
+
+async function receiver(answer: (request: IncomingMessage, response: ServerResponse, count: number) => void) {
+  const received: Received[] = [];
+  const server = createServer((request, response) => {
+    let text = "";
+    request.on("data", (data: Buffer) => (text += data.toString("utf8")));
+    request.on("end", () => {
+      received.push({ path: request.url ?? "", body: JSON.parse(text) as Record<string, unknown> });
+      answer(request, response, received.length);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  after(() => server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received };
+}
+
+const facts = { budget: "a/b", subject: "alice", percent: "80", spent: "8.00", amount: "10.00", resetsAt: "2027-03-02T00:00:00.000Z", event: "Threshold" };
+const alert: Alert = { key: "a/b|1|Threshold 80 alice", event: "Threshold", severity: "warning", about: "Budget/a/b", facts, atMs: 0 };
+const channel = (type: Channel["type"], more: Partial<Channel> = {}): Channel => ({
+  id: `${type}-1`,
+  type,
+  secret: "d",
+  to: [],
+  on: null,
+  message: null,
+  ...more,
+});
+const senders = (secret: string, more: Partial<Senders> = {}): Senders => ({
+  smtp: null,
+  pagerDutyURL: "http://127.0.0.1:1/",
+  secret: () => secret,
+  allowPrivate: true,
+  ...more,
+});
+const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
+
+describe("an alert", () => {
+  it("reaches Slack, escaped as Slack wants it", async () => {
+    const { url, received } = await receiver((_request, response) => response.end("ok"));
+    const subject = { ...alert, facts: { ...facts, subject: "<!channel> & co" } };
+    assert.deepEqual(await send(subject, channel("slack"), senders(`${url}/services/T/B/secret`)), { outcome: "done" });
+    assert.deepEqual(received, [{ path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } }]);
+  });
+
+  it("reaches PagerDuty as an event of its second API, which tells a repeated one by its key", async () => {
+    const { url, received } = await receiver((_request, response) => response.writeHead(202).end("{}"));
+    assert.deepEqual(await send(alert, channel("pagerDuty"), senders("routing\n", { pagerDutyURL: `${url}/v2/enqueue` })), { outcome: "done" });
+    const { body } = received[0] as Received;
+    assert.deepEqual([body["routing_key"], body["event_action"], body["dedup_key"]], ["routing", "trigger", alert.key]);
+    assert.deepEqual((body["payload"] as Record<string, unknown>)["severity"], "warning");
+    assert.equal((body["payload"] as Record<string, unknown>)["summary"], text);
+  });
+
+  it("reaches a webhook as documented, with the text that the budget gives", async () => {
+    const { url, received } = await receiver((_request, response) => response.end());
+    await send(alert, channel("webhook", { message: "{{budget}}: {{percent}} % by {{ subject }}" }), senders(`${url}/hook?token=x`));
+    assert.deepEqual(received[0], {
+      path: "/hook?token=x",
+      body: {
+        version: 1,
+        key: alert.key,
+        event: "Threshold",
+        severity: "warning",
+        object: "Budget/a/b",
+        at: "1970-01-01T00:00:00.000Z",
+        text: "a/b: 80 % by alice",
+        facts,
+      },
+    });
+  });
+
+  it("reaches a mailbox by a real mail server, with its login", async () => {
+    const mails: string[] = [];
+    const server = new SMTPServer({
+      authOptional: false,
+      allowInsecureAuth: true,
+      disabledCommands: ["STARTTLS"],
+      onAuth: ({ username, password }, _session, done) =>
+        username === "sluice" && password === "pass" ? done(null, { user: "sluice" }) : done(new Error("no")),
+      onData(stream, session, done) {
+        let mail = `${session.envelope.rcptTo.map(({ address }) => address).join(",")}\n`;
+        stream.on("data", (data: Buffer) => (mail += data.toString("utf8")));
+        stream.on("end", () => {
+          mails.push(mail);
+          done();
+        });
+      },
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    after(() => server.close());
+    const { port } = server.server.address() as AddressInfo;
+    const smtp = { host: "127.0.0.1", port, security: "None", from: "sluice@example.com", auth: { user: "sluice", pass: "pass" } } as const;
+    const to = channel("email", { to: ["finance@example.com", "boss@example.com"] });
+    assert.deepEqual(await send(alert, to, senders("", { smtp })), { outcome: "done" });
+    assert.match(mails[0] ?? "", /^finance@example\.com,boss@example\.com\n/);
+    assert.match(mails[0] ?? "", /Subject: Sluice: 80 % \(a\/b\)/);
+    assert.match((mails[0] ?? "").replace(/=\r\n/g, ""), /The budget a\/b for alice has reached 80 %/);
+    const wrong = await send(alert, to, senders("", { smtp: { ...smtp, auth: { user: "sluice", pass: "wrong" } } }));
+    assert.equal(wrong.outcome, "never");
+    assert.doesNotMatch(JSON.stringify(wrong), /wrong/);
+    const gone = await send(alert, to, senders("", { smtp: { ...smtp, port: 1 } }));
+    assert.equal(gone.outcome, "retry");
+  });
+
+  for (const [name, status, headers, outcome] of [
+    ["a fault of theirs is tried again", 500, {}, { outcome: "retry", why: "it answered 500", afterMs: null }],
+    ["a limit of theirs is waited for", 429, { "retry-after": "30" }, { outcome: "retry", why: "it answered 429", afterMs: 30_000 }],
+    ["a webhook that is gone is not", 404, {}, { outcome: "never", why: "it answered 404" }],
+    ["a redirect is not followed", 302, { location: "http://169.254.169.254/" }, { outcome: "never", why: "it answered 302" }],
+  ] as const)
+    it(name, async () => {
+      const { url } = await receiver((_request, response) => response.writeHead(status, headers).end());
+      assert.deepEqual(await send(alert, channel("webhook"), senders(`${url}/secret-token`)), outcome);
+    });
+
+  for (const [name, secret, allowPrivate, why] of [
+    ["no URL", "sk-secret", true, "the Secret's value is no URL"],
+    ["another scheme", "file:///etc/passwd", true, "the Secret's value is no http or https URL"],
+    ["the cloud's metadata", "http://169.254.169.254/latest", true, "the URL leads to an address that is not allowed"],
+    ["a private address where those are not for this namespace", "http://127.0.0.1:1/secret", false, "the URL leads to an address that is not allowed"],
+    ["a name of such an address", "http://localhost:1/secret", false, "the URL leads to an address that is not allowed"],
+  ] as const)
+    it(`is not sent to ${name}`, async () => {
+      assert.deepEqual(await send(alert, channel("webhook"), senders(secret, { allowPrivate })), { outcome: "never", why });
+    });
+
+  it("leaves alone what stands for nothing", () => {
+    assert.equal(filled("{{budget}} {{constructor}} {{ percent }} {{", facts), "a/b {{constructor}} 80 {{");
+  });
+});
+
+const digest = "d".repeat(64);
+const budget = (spec: Record<string, unknown>, status: unknown = {}): WorldObject => ({
+  kind: "Budget",
+  meta: { name: "b", namespace: "a", uid: "u", generation: 1, createdAtMs: 0, labels: {} },
+  spec: { amount: "10", period: "Daily", ...spec },
+  status,
+});
+const compiled = (object: WorldObject, hasMail = true) =>
+  compile(
+    {
+      world: {
+        objects: [object],
+        namespaces: { a: {} },
+        secrets: { "a/alerts": { url: { digest, displayPrefix: "" }, other: { digest, displayPrefix: "" } } },
+      },
+      settings: { proxy: { maxBodyBytes: 1024 }, sharingNamespaces: [], hasMail },
+      previous: null,
+      nowMs: 0,
+    },
+    capabilities,
+  );
+const two = { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" } } }, { slack: { secretRef: { name: "alerts", key: "other" } }, on: ["Spike"] }] };
+
+describe("what a budget's alerts refer to", () => {
+  for (const [name, spec, hasMail, reason, message] of [
+    [
+      "a Secret that isn't there",
+      { alerts: [{ slack: { secretRef: { name: "none", key: "url" } } }] },
+      true,
+      "SecretNotFound",
+      /Secret none is not in namespace a/,
+    ],
+    ["a key that isn't there", { alerts: [{ slack: { secretRef: { name: "alerts", key: "none" } } }] }, true, "SecretKeyNotFound", /has no key none/],
+    ["mail without a mail server", { alerts: [{ email: { to: ["a@example.com"] } }] }, false, "Unsupported", /no mail server/],
+  ] as const)
+    it(`is missing: ${name}`, () => {
+      const [verdict] = compiled(budget(spec), hasMail).verdicts;
+      assert.deepEqual(
+        verdict?.resolvedRefs.map((one) => one.reason),
+        [reason],
+      );
+      assert.match(verdict?.resolvedRefs[0]?.message ?? "", message);
+      assert.equal(verdict?.live, "current", "the budget holds all the same");
+    });
+
+  it("is a fact that a message may name", () => {
+    const [verdict] = compiled(budget({ alerts: [{ email: { to: ["a@example.com"] }, message: "{{budgett}}" }] })).verdicts;
+    assert.match(verdict?.accepted[0]?.message ?? "", /\{\{budgett\}\} stands for nothing; there are \{\{budget\}\}/);
+  });
+});
+
+describe("the delivery of alerts", () => {
+  const start = Date.parse("2027-03-01T00:00:00Z");
+  const reading = (spent: number, refused: string[] = []) => ({
+    instance: "i",
+    shared: true,
+    budgets: [
+      {
+        id: "a/b",
+        periodStartMs: start,
+        resetsAtMs: start + 86_400_000,
+        spentNanoUsd: spent * 1e9,
+        groupCount: 1,
+        groups: [{ subject: "", spentNanoUsd: spent * 1e9 }],
+        refused,
+      },
+    ],
+  });
+
+  /** An operator's life: passes with what proxies report, its status kept between lives. */
+  function operator(answers: Sent[]) {
+    let nowMs = start;
+    let status: unknown = {};
+    let book = new BudgetBook();
+    const sent: string[] = [];
+    const outcomes: string[] = [];
+    const make = () =>
+      new AlertDispatcher({
+        book,
+        send: (one, { id }) => {
+          sent.push(`${id} ${one.facts.percent}`);
+          return Promise.resolve(answers.shift() ?? { outcome: "done" });
+        },
+        nowMs: () => nowMs,
+        random: () => 1,
+        changed: () => undefined,
+        wake: () => undefined,
+        outcome: (one: AlertOutcome) => outcomes.push(one.result),
+      });
+    let dispatcher = make();
+    return {
+      sent,
+      outcomes,
+      async pass(spent: number, afterMs = 1_000) {
+        nowMs += afterMs;
+        const object = budget(two, status);
+        book.learn([object]);
+        const all = compiled(object);
+        book.report(all, [reading(spent)], nowMs);
+        status = { ...all.verdicts[0]?.status };
+        dispatcher.dispatch(book.untold(all));
+        await dispatcher.idle();
+      },
+      restart() {
+        book = new BudgetBook();
+        dispatcher = make();
+      },
+    };
+  }
+
+  it("happens once for each crossing and channel, over restarts", async () => {
+    const life = operator([]);
+    await life.pass(7);
+    assert.deepEqual(life.sent, []);
+    await life.pass(8.5);
+    await life.pass(8.6);
+    life.restart();
+    await life.pass(9);
+    life.restart();
+    await life.pass(10);
+    await life.pass(10);
+    assert.deepEqual(life.sent, ["webhook-1 80", "webhook-1 100"], "the other channel is for spikes");
+  });
+
+  it("is tried again with growing pauses when it fails, also by the next operator", async () => {
+    const fault: Sent = { outcome: "retry", why: "it answered 500", afterMs: null };
+    const life = operator([fault, fault, { outcome: "retry", why: "it answered 429", afterMs: 60_000 }]);
+    await life.pass(8.5);
+    await life.pass(8.5);
+    assert.equal(life.sent.length, 1, "not at once");
+    await life.pass(8.5, 5_000);
+    await life.pass(8.5, 5_000);
+    assert.equal(life.sent.length, 2, "the pause has grown");
+    await life.pass(8.5, 5_000);
+    assert.equal(life.sent.length, 3);
+    await life.pass(8.5, 30_000);
+    assert.equal(life.sent.length, 3, "they asked for a minute");
+    life.restart();
+    await life.pass(8.5);
+    assert.equal(life.sent.length, 4);
+    await life.pass(8.5);
+    assert.deepEqual(life.outcomes, ["retried", "retried", "retried", "sent"]);
+  });
+
+  it("is given up where it can never succeed, and after a day", async () => {
+    const never = operator([{ outcome: "never", why: "it answered 404" }]);
+    await never.pass(8.5);
+    await never.pass(8.5, 3_600_000);
+    assert.deepEqual([never.sent.length, never.outcomes], [1, ["given_up"]]);
+    const late = operator(Array.from({ length: 1_000 }, (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null })));
+    for (let hour = 0; hour < 30; hour++) await late.pass(8.5, 3_600_000);
+    assert.equal(late.outcomes.at(-1), "given_up");
+    assert.equal(late.sent.length, 25);
+  });
+});

@@ -1,0 +1,161 @@
+/** How a Budget's status follows from what proxies report. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { decimalToNano } from "../../crds/quantity.ts";
+import { budgetStatus } from "../../crds/types/budget.ts";
+import { advance, exceeded, type Standing, seedsOf, standingIn, statusOfStanding, usdText, type Watch } from "../../operator/compile/budget-standing.ts";
+import { type BudgetReadings, budgetConfig } from "../../proxy/config/budget.ts";
+
+const dayMs = 86_400_000;
+const start = Date.parse("2027-03-01T00:00:00Z");
+
+const watch = (more: { per?: "User"; spike?: Watch["spike"]; thresholds?: number[]; enforcement?: "Soft" } = {}): Watch => ({
+  config: {
+    ...budgetConfig.parse({
+      id: "a/b",
+      amountNanoUsd: 100e9,
+      period: "Daily",
+      timeZone: "UTC",
+      namespace: "a",
+      scope: { users: null, teams: null, roles: null, tags: null, models: null, providers: null },
+      per: more.per ?? null,
+      enforcement: more.enforcement ?? "Hard",
+    }),
+    amountNanoUsd: 100e9,
+  },
+  thresholds: more.thresholds ?? [80, 100],
+  spike: more.spike ?? null,
+});
+
+interface Told {
+  shared?: boolean;
+  day?: number;
+  groups?: Record<string, number>;
+  refused?: string[];
+}
+const told = ({ shared = true, day = 0, groups = {}, refused = [] }: Told): BudgetReadings => ({
+  instance: "i",
+  shared,
+  budgets: [
+    {
+      id: "a/b",
+      periodStartMs: start + day * dayMs,
+      resetsAtMs: start + (day + 1) * dayMs,
+      spentNanoUsd: Object.values(groups).reduce((sum, one) => sum + one * 1e9, 0),
+      groupCount: Object.keys(groups).length,
+      groups: Object.entries(groups).map(([subject, spent]) => ({ subject, spentNanoUsd: spent * 1e9 })),
+      refused,
+    },
+  ],
+});
+
+const after = (one: Watch, ...passes: Told[][]): Standing | null =>
+  passes.reduce<Standing | null>((standing, pass, at) => advance(one, standing, pass.map(told), start + at * 1000), null);
+const crossed = (standing: Standing | null): string[] =>
+  (standing?.crossings ?? []).map(({ event, percent, subject }) => `${event} ${percent} ${subject}`.trim());
+
+describe("how a budget stands", () => {
+  for (const [name, passes, spent, crossings] of [
+    ["nothing is known", [[]], null, []],
+    ["proxies with a store in common tell of the same money", [[{ groups: { "": 30 } }, { groups: { "": 31 } }]], 31, []],
+    [
+      "proxies with a store each are added up",
+      [
+        [
+          { shared: false, groups: { "": 30 } },
+          { shared: false, groups: { "": 31 } },
+        ],
+      ],
+      61,
+      [],
+    ],
+    ["a store that forgot takes nothing back", [[{ groups: { "": 90 } }], [{ groups: {} }], [{ groups: { "": 5 } }]], 90, ["Threshold 80"]],
+    ["a threshold is crossed once", [[{ groups: { "": 79.999 } }], [{ groups: { "": 80 } }], [{ groups: { "": 85 } }]], 85, ["Threshold 80"]],
+    ["two at once", [[{ groups: { "": 100 } }]], 100, ["Threshold 80", "Threshold 100"]],
+    ["a refusal is the end", [[{ groups: { "": 97 }, refused: [""] }]], 97, ["Threshold 80", "Threshold 100"]],
+    ["a new period begins anew", [[{ groups: { "": 90 } }], [{ day: 1, groups: { "": 1 } }]], 1, []],
+    ["proxies that are late on a period change nothing", [[{ day: 1, groups: { "": 1 } }], [{ day: 0, groups: { "": 90 } }]], 1, []],
+  ] as [string, Told[][], number | null, string[]][])
+    it(name, () => {
+      const standing = after(watch(), ...passes);
+      assert.equal(standing === null ? null : standing.spentNanoUsd, spent === null ? null : spent * 1e9);
+      assert.deepEqual(crossed(standing), crossings);
+    });
+
+  it("has one for each user where it says so", () => {
+    const standing = after(watch({ per: "User" }), [{ groups: { alice: 100, bob: 10 } }], [{ groups: { alice: 100, bob: 85 } }]);
+    assert.deepEqual(crossed(standing), ["Threshold 80 alice", "Threshold 100 alice", "Threshold 80 bob"]);
+    assert.ok(standing);
+    const status = statusOfStanding(watch({ per: "User" }), standing);
+    assert.deepEqual([status.spent, status.remaining, status.groupCount], ["185.00", undefined, 2]);
+    assert.deepEqual(exceeded(watch({ per: "User" }), standing).status, "True");
+    assert.match(exceeded(watch({ per: "User" }), standing).message, /used up by alice: calls are refused; it resets at 2027-03-02T00:00:00\.000Z/);
+  });
+
+  it("tells of a spike once, against whole periods before, and not before there are three", () => {
+    const one = watch({ spike: { factor: 2, minimumNanoUsd: 1e9 }, thresholds: [100] });
+    const days = (...spent: number[]): Told[][] => spent.map((usd, day) => [{ day, groups: { "": usd } }]);
+    assert.deepEqual(crossed(after(one, ...days(10, 10, 50))), []);
+    assert.deepEqual(crossed(after(one, ...days(10, 10, 10, 20))), []);
+    assert.deepEqual(crossed(after(one, ...days(10, 10, 10, 21))), ["Spike 210"]);
+    assert.deepEqual(crossed(after(one, ...days(10, 10, 10, 21), [{ day: 3, groups: { "": 40 } }])), ["Spike 210"]);
+    assert.deepEqual(crossed(after(one, ...days(0.1, 0.1, 0.1, 0.9))), [], "below the minimum");
+  });
+
+  it("is read back from the status that it wrote, crossings, history and all", () => {
+    const passes = fc.array(
+      fc.record({ day: fc.nat(4), groups: fc.dictionary(fc.constantFrom("alice", "bob", "carol"), fc.nat(150)), refused: fc.subarray(["alice", "bob"]) }),
+      { minLength: 1, maxLength: 8 },
+    );
+    fc.assert(
+      fc.property(passes, (all) => {
+        const one = watch({ per: "User", spike: { factor: 1.5, minimumNanoUsd: 0 } });
+        const standing = after(one, ...all.map((pass) => [pass]));
+        assert.ok(standing);
+        const status = statusOfStanding(one, standing);
+        const again = standingIn(budgetStatus.parse(status));
+        assert.ok(again);
+        assert.deepEqual(statusOfStanding(one, again), status);
+        // Whoever takes over tells of nothing twice.
+        const next = advance(one, again, [told(all.at(-1) ?? {})], start);
+        const same = advance(one, standing, [told(all.at(-1) ?? {})], start);
+        assert.deepEqual(crossed(next), crossed(same));
+      }),
+    );
+  });
+
+  it("writes money exactly", () => {
+    fc.assert(fc.property(fc.nat(Number.MAX_SAFE_INTEGER), (nano) => assert.equal(decimalToNano(usdText(nano)), nano)));
+    assert.equal(usdText(12_340_000_000), "12.34");
+    assert.equal(usdText(1), "0.000000001");
+  });
+
+  it("renders seeds anew only where they lag behind", () => {
+    const one = watch({ per: "User" });
+    const standing = after(one, [{ groups: { alice: 50, bob: 2 } }]);
+    assert.ok(standing);
+    const first = seedsOf(one, standing, []);
+    assert.deepEqual(
+      first.map(({ subject, spentNanoUsd }) => [subject, spentNanoUsd / 1e9]),
+      [["alice", 50]],
+    );
+    const later = after(one, [{ groups: { alice: 54, bob: 6 } }]);
+    assert.ok(later);
+    const second = seedsOf(one, later, first);
+    assert.deepEqual(
+      second.map(({ subject, spentNanoUsd }) => [subject, spentNanoUsd / 1e9]),
+      [
+        ["alice", 50],
+        ["bob", 6],
+      ],
+    );
+    const nextDay = after(one, [{ day: 1, groups: { alice: 7 } }]);
+    assert.ok(nextDay);
+    assert.deepEqual(
+      seedsOf(one, nextDay, second).map(({ spentNanoUsd }) => spentNanoUsd / 1e9),
+      [7],
+      "of another period they mean nothing",
+    );
+  });
+});
