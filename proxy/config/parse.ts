@@ -78,7 +78,10 @@ function parseAll(files: ConfigFiles, cache: ParsedDocuments): { config: Rendere
   cache.clear();
   for (const [digest, value] of used) cache.set(digest, value);
   routes.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return { config: { settings: main.settings, providers: main.providers, budgets: main.budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) }, manifest };
+  return {
+    config: { settings: main.settings, providers: main.providers, budgets: main.budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) },
+    manifest,
+  };
 }
 
 /** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
