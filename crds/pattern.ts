@@ -10,3 +10,6 @@ export function patternProblem(pattern: string): string | null {
     return cause instanceof Error ? cause.message : String(cause);
   }
 }
+
+/** Whether it is found in a text without a character: it would be found everywhere. */
+export const matchesNothing = (pattern: string): boolean => RE2JS.compile(pattern).matches("");

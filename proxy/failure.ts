@@ -26,6 +26,7 @@ export const failures = {
   context_length_exceeded: { status: 400, ...invalid },
   prompt_denied: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
   prompt_too_large: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
+  prompt_unreadable: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
   content_filter: { status: 400, type: "invalid_request_error", blame: "policy", retry: false },
   upstream_rejected_request: { status: 400, type: "invalid_request_error", blame: "caller", retry: null },
   missing_api_key: { status: 401, type: "authentication_error", blame: "caller", retry: null },

@@ -242,6 +242,16 @@ export function compileRoute(
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = compileLimits(spec.limits, accepted);
   const resources = resourcesOf(policy, last, view, world, resolvedRefs);
-  const config = configOf(policy, access, targets, rules, canary.config, limits, resources, compileGuard(spec.guard, accepted), world);
+  const config = configOf(
+    policy,
+    access,
+    targets,
+    rules,
+    canary.config,
+    limits,
+    resources,
+    compileGuard(spec.guard, spec.resources !== undefined, accepted),
+    world,
+  );
   return { config, canary: canary.plan, accepted, resolvedRefs, accessSettled };
 }

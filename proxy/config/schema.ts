@@ -18,6 +18,7 @@ import { z } from "zod";
 import { type BudgetConfig, type BudgetSeed, budgetConfig, budgetSeed } from "./budget.ts";
 import { identitySettings } from "./identity.ts";
 import { limitConfig } from "./limits.ts";
+import { maskConfig } from "./masking.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
 
 export { type BudgetConfig, budgetConfig };
@@ -177,6 +178,8 @@ export const guardConfig = z.object({
   allow: z.array(z.string()).nullable(),
   maxPromptBytes: z.int().nullable(),
   exemptRoles: z.array(z.string()),
+  /** null: nothing is masked. */
+  mask: maskConfig.nullable().default(null),
 });
 export type GuardConfig = z.output<typeof guardConfig>;
 

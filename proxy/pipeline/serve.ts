@@ -9,6 +9,7 @@
  *   route         404              which policy serves this model for this caller
  *   authorise     401 403          whether the caller may, from there, now
  *   guard         400              what the request says is wanted
+ *   mask          400              personal data is taken out, and put back into the answer
  *   shape         400              defaults, overrides, prompts
  *   cached        504              answered without asking a provider
  *   admit         403 429 503      rate limits and budgets; settled when the call is over
@@ -25,7 +26,8 @@ import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
-import type { Snapshot } from "../snapshot/snapshot.ts";
+import { Tally } from "../masking/tally.ts";
+import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -38,12 +40,13 @@ import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { guarded } from "./guard.ts";
+import { masked } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
-import { receive } from "./receive.ts";
+import { type Received, receive } from "./receive.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { denied, noTarget, resolveTargets, route } from "./route.ts";
@@ -97,6 +100,7 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     costNanoUsd: null,
     cache: null,
     savedNanoUsd: null,
+    masked: null,
     region: "",
     attempts: [],
     dropped: [],
@@ -159,10 +163,9 @@ class Call {
     this.record.route = routed.route.config.id;
     this.record.stream = received.stream;
     this.record.statistics = routed.route.config.logging.statistics;
-    const refused =
-      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, identity);
-    if (refused) return refused;
-    const shaped = shape(received, format, routed.route, routed.model, identity, this.#gateway.nowMs());
+    const cleaned = this.#refused(routed, received, identity, call) ?? masked(routed.route, received, format, this.#client, this.record);
+    if (isFailure(cleaned)) return cleaned;
+    const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
     if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
     return throughCache({
@@ -175,6 +178,10 @@ class Call {
       record: this.record,
       go: () => this.#dispatch(shaped, routed.route, identity),
     });
+  }
+
+  #refused({ route, model }: { route: Route; model: string | null }, received: Received, identity: Identity, call: Circumstances): Failure | null {
+    return denied(route, model, identity, this.#snapshot.roles) ?? barred(route, call) ?? guarded(route, received, identity);
   }
 
   #notePreliminary(crossed: "answered" | Failure): Failure | null {
@@ -283,7 +290,7 @@ class Call {
       },
       this.#gateway,
     );
-    this.#noteOutcome(outcome, shaped, target.config.logging.payloads);
+    this.#noteOutcome(outcome, shaped, target);
     if (outcome.broken && outcome.failure) {
       this.#breakOff(outcome.failure, outcome.told);
       return null;
@@ -299,7 +306,7 @@ class Call {
     return this.#gateway.nowMs() + (budget || defaultTotalMs);
   }
 
-  #noteOutcome(outcome: DispatchOutcome, shaped: Shaped, payloads: boolean): void {
+  #noteOutcome(outcome: DispatchOutcome, shaped: Shaped, { config, masker }: Route): void {
     const { record } = this;
     record.attempts = outcome.attempts;
     record.dropped = outcome.dropped;
@@ -316,7 +323,10 @@ class Call {
       record.code = "client_closed_request";
       record.status = failures.client_closed_request.status;
     }
-    if (payloads) record.payloads = { request: excerpt(shaped.received.bytes), response: outcome.body === null ? "" : excerpt(outcome.body) };
+    if (!config.logging.payloads) return;
+    const response = outcome.body === null ? "" : excerpt(outcome.body);
+    // The request is masked by now; what the provider said is not.
+    record.payloads = { request: excerpt(shaped.received.bytes), response: masker === null ? response : new Tally(masker).mask(response, false) };
   }
 
   /** The answer has begun: all that is left is an event in the client's format, and no end marker. */

@@ -9,6 +9,7 @@ import type { LimitConfig } from "../config/limits.ts";
 import type { Permission, RoleConfig } from "../config/roles.ts";
 import type { BudgetConfig, KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
+import { Masker } from "../masking/masker.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
 
@@ -37,6 +38,8 @@ export interface Route {
   readonly tags: ReadonlySet<string> | null;
   /** The policy's patterns, compiled; null where it has none. */
   readonly guard: { readonly deny: readonly RE2JS[]; readonly allow: readonly RE2JS[] | null } | null;
+  /** null where nothing is masked. */
+  readonly masker: Masker | null;
   /** The provider that keeps files, batches and fine-tuning jobs; null where they are not served. */
   readonly resources: ProviderEntry | null;
   /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
@@ -148,6 +151,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     config,
     targets,
     guard: config.guard === null ? null : { deny: config.guard.deny.map(compiled), allow: config.guard.allow?.map(compiled) ?? null },
+    masker: config.guard === null || config.guard.mask === null ? null : new Masker(config.guard.mask),
     resources: config.resources === null ? null : (providers.get(config.resources.provider) ?? null),
     fingerprint: config.cache === null ? "" : fingerprint(config, targets),
     consumers: config.consumers === "*" ? "*" : new Set(config.consumers),

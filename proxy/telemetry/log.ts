@@ -82,6 +82,7 @@ export function callFields(call: CallRecord): string {
   if (usage !== null) {
     line += `,"input_tokens":${usage.prompt},"cached_tokens":${usage.cachedPrompt},"output_tokens":${usage.completion},"estimated":${usage.estimated}`;
   }
+  if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
   if (call.cache !== null) line += `,"cache":"${call.cache}"`;
   if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
   if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;

@@ -92,6 +92,12 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     labelNames: ["provider", "model"],
     registers,
   });
+  const masked = new Counter({
+    name: "ai_gateway_masked_total",
+    help: "Personal data that was masked, by policy and type.",
+    labelNames: ["route", "type"],
+    registers,
+  });
   const cached = new Counter({
     name: "ai_gateway_cache_requests_total",
     help: "Calls of policies with a cache, by result: hit, miss, bypass.",
@@ -187,6 +193,7 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       }
       countTokens(call);
       countAttempts(call);
+      for (const type in call.masked) masked.inc({ route: call.route, type }, call.masked[type] ?? 0);
       if (call.cache !== null) cached.inc({ route: call.route, result: call.cache });
       if (call.savedNanoUsd !== null) saved.inc({ provider: call.provider, model: call.model }, call.savedNanoUsd / 1_000_000_000);
     },

@@ -41,6 +41,8 @@ export interface CallRecord {
   cache: "hit" | "miss" | "bypass" | null;
   /** What the call would have cost, had the cache not answered it. */
   savedNanoUsd: number | null;
+  /** Personal data that was masked, how often by type; null where the policy masks none. */
+  masked: Record<string, number> | null;
   /** Where the provider processes data. */
   region: string;
   attempts: AttemptRecord[];

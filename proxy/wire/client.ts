@@ -29,6 +29,8 @@ export class ClientConnection {
   #onInterrupt: (() => void) | null = null;
   /** Nearest to the gateway first. */
   readonly #filters: ReplyFilter[] = [];
+  /** So many of them stay before those that are added later. */
+  #firsts = 0;
   #closed = false;
   #always: Readonly<Record<string, string>> | null = null;
   /** Bytes of the answer's body handed to the socket. */
@@ -166,7 +168,13 @@ export class ClientConnection {
 
   /** The answer meets this filter before those that were added earlier. */
   filter(filter: ReplyFilter): void {
+    this.#filters.splice(this.#firsts, 0, filter);
+  }
+
+  /** The answer meets this filter before all others, whenever they are added. */
+  filterFirst(filter: ReplyFilter): void {
     this.#filters.unshift(filter);
+    this.#firsts++;
   }
 
   /** A whole answer, through the filters. `headers` without content-length. */

@@ -243,6 +243,28 @@ const workloads: Record<string, () => Promise<Series>> = {
     row("the same, streams of 50 chunks at once", results, "translated stream", "passed stream", throughput);
     return results;
   },
+  async masking() {
+    const of = (name: string, model: string, text: string, more: object = {}): Turn => ({
+      name,
+      door: sluice,
+      request: { path: completions, body: chat(model, text, more) },
+    });
+    const long = words.repeat(3_800);
+    const planted = `${short} Write to alice@example.com or call +1 415 555 2671.`;
+    const results = await series(
+      [
+        of("1 KB plain", "gpt-4o", planted),
+        of("1 KB masked", "masked", planted),
+        of("100 KB plain", "gpt-4o", `${long}${planted}`),
+        of("100 KB masked", "masked", `${long}${planted}`),
+        of("stream plain", "stream", planted, { stream: true }),
+        of("stream masked", "masked-stream", planted, { stream: true }),
+      ],
+      64,
+    );
+    for (const what of ["1 KB", "100 KB", "stream"]) row("masking, request and answer, throughput", results, `${what} masked`, `${what} plain`, throughput);
+    return results;
+  },
   async early() {
     const of = (name: string, request: Request): Turn => ({ name, door: sluice, request });
     const results = await series(

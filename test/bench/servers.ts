@@ -139,6 +139,7 @@ export async function writeConfig(folder: string, objects: WorldObject[], secret
 const others = [
   { name: "claude", type: "Anthropic", path: "/claude" },
   { name: "stream", type: "OpenAI", path: "/stream/v1" },
+  { name: "masked-stream", type: "OpenAI", path: "/stream/v1" },
   { name: "claude-stream", type: "Anthropic", path: "/claude-stream" },
   { name: "embed", type: "OpenAI", path: "/embed" },
   { name: "paced", type: "OpenAI", path: "paced" },
@@ -152,6 +153,8 @@ const limits = [
   { per: "ApiKey", requests: 1_000_000_000, window: "1m" },
   { per: "User", tokens: 1_000_000_000_000, window: "1h" },
 ];
+
+const masking = { guard: { mask: { mode: "Placeholder", answers: true } } };
 
 /** What every row has on: 1,000 keys, limits on each policy, two budgets. */
 async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort: number): Promise<void> {
@@ -167,6 +170,7 @@ async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort:
       models: [
         { name: "gpt-4o", upstream: "gpt-4o-2024-08-06", price },
         { name: "cached", upstream: "gpt-4o", price },
+        { name: "masked", upstream: "gpt-4o", price },
       ],
     }),
     ...others.flatMap(({ name, type, path }) => [
@@ -177,10 +181,11 @@ async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort:
         credentials: { secretRef: { name: "up" } },
         models: [{ name, price }],
       }),
-      benchObject("RoutingPolicy", name, { match: { models: [name] }, ...target(name) }),
+      benchObject("RoutingPolicy", name, { match: { models: [name] }, ...target(name), ...(name === "masked-stream" ? masking : {}) }),
     ]),
     benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, ...target("up") }),
     benchObject("RoutingPolicy", "cached", { match: { models: ["cached"] }, ...target("up"), cache: { ttl: "1h" } }),
+    benchObject("RoutingPolicy", "masked", { match: { models: ["masked"] }, ...target("up"), ...masking }),
     benchObject("Budget", "month", { amount: "8000000", period: "Monthly" }),
     benchObject("Budget", "each", { amount: "8000000", period: "Daily", per: "User" }),
     benchObject("ApiKey", "limited", { user: "limited", writeTo: { name: "limited" }, limits: [{ requests: 1, window: "31d" }] }),

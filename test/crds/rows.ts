@@ -47,6 +47,11 @@ export const ruleRefusals: Record<string, Refusal> = {
     budget({ period: "Total", spike: { factor: "2.0" } }),
     /spike compares periods, and Total has only one/,
   ),
+  "a mask for nothing": same(
+    "RoutingPolicy",
+    policy({ guard: { mask: { detect: [] } } }),
+    /spec\.guard\.mask: .*set detect or custom: nothing would be masked/,
+  ),
   "a budget that holds nothing": same("Budget", { scope: { users: ["alice"] } }, /set amount and period, or limits, or both/),
   "a budget without a period": same("Budget", { amount: "10" }, /amount and period belong together/),
   "a throttle without an amount": same(
@@ -100,7 +105,7 @@ export const ruleRefusals: Record<string, Refusal> = {
     /spec\.limits\[0\]: .*set exactly one of requests, tokens and concurrency/,
   ),
   "a key's limit on two things": same("ApiKey", apiKey({ limits: [{ requests: 1, tokens: 1 }] }), /spec\.limits\[0\]: .*set exactly one of requests/),
-  "a guard that guards nothing": same("RoutingPolicy", policy({ guard: {} }), /spec\.guard: .*set at least one of deny, allow and maxPromptBytes/),
+  "a guard that guards nothing": same("RoutingPolicy", policy({ guard: {} }), /spec\.guard: .*set at least one of deny, allow, maxPromptBytes and mask/),
   "a rotation without a time": same("ApiKey", apiKey({ rotation: { grace: "7d" } }), /spec\.rotation: .*set every, requestedAt or both/),
   "anonymous callers that need a role": same(
     "RoutingPolicy",

@@ -1,0 +1,101 @@
+/**
+ * Where the texts are in the frames of each client format's stream, for whoever changes them: which piece belongs to
+ * which text, and when a text is over.
+ */
+import type { WireFormat } from "../config/capabilities.ts";
+import type { SseFrame } from "../wire/sse.ts";
+import type { JsonObject } from "./canonical.ts";
+
+/** json: a piece of a JSON text, so that what is put in must be escaped. */
+export type Kind = "text" | "json";
+
+/** Makes a frame with a text like the last one of its channel. */
+export type Template = (text: string) => SseFrame;
+
+export const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
+/** What a dialect's frame says to the rewriter. */
+export interface Marks {
+  piece(channel: string, holder: JsonObject, member: string, kind: Kind, template: Template): void;
+  /** Texts of channels with this beginning are over. */
+  over(prefix: string): void;
+  /** Texts in it are whole. */
+  whole(json: JsonObject): JsonObject;
+}
+
+export type FrameReader = (json: JsonObject, event: string, marks: Marks) => JsonObject;
+
+const chatTexts = ["content", "refusal", "reasoning_content", "reasoning"] as const;
+
+type Like = (delta: JsonObject) => SseFrame;
+
+function toolPieces(delta: JsonObject, at: string, like: Like, marks: Marks): void {
+  for (const call of Array.isArray(delta["tool_calls"]) ? (delta["tool_calls"] as JsonObject[]) : []) {
+    const of = call["function"];
+    if (!isObject(of) || typeof of["arguments"] !== "string") continue;
+    const index = call["index"] ?? 0;
+    marks.piece(`${at}/tool ${String(index)}`, of, "arguments", "json", (text) => like({ tool_calls: [{ index, function: { arguments: text } }] }));
+  }
+}
+
+function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: Marks): void {
+  const at = String(choice["index"] ?? 0);
+  const { usage: _usage, ...frame } = json;
+  const like: Like = (delta) => ({ event, data: JSON.stringify({ ...frame, choices: [{ index: choice["index"] ?? 0, delta, finish_reason: null }] }) });
+  const delta = choice["delta"];
+  if (isObject(delta)) {
+    for (const member of chatTexts)
+      if (typeof delta[member] === "string") marks.piece(`${at}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
+    toolPieces(delta, at, like, marks);
+  }
+  if ((choice["finish_reason"] ?? null) !== null) marks.over(`${at}/`);
+}
+
+const chat: FrameReader = (json, event, marks) => {
+  for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : []) if (isObject(choice)) chatDelta(json, choice, event, marks);
+  return json;
+};
+
+const completions: FrameReader = (json, event, marks) => {
+  const { usage: _usage, ...frame } = json;
+  for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : []) {
+    const index = choice["index"] ?? 0;
+    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ ...frame, choices: [{ index, text, logprobs: null, finish_reason: null }] }) });
+    if (typeof choice["text"] === "string") marks.piece(`${String(index)}/text`, choice, "text", "text", like);
+    if ((choice["finish_reason"] ?? null) !== null) marks.over(`${String(index)}/`);
+  }
+  return json;
+};
+
+const anthropicTexts: Readonly<Record<string, Kind>> = { text: "text", thinking: "text", partial_json: "json" };
+
+const anthropic: FrameReader = (json, event, marks) => {
+  const { type, index, delta } = json;
+  if (type === "content_block_stop") marks.over(`${String(index)}/`);
+  if (type !== "content_block_delta" || !isObject(delta)) return type === "content_block_start" ? marks.whole(json) : json;
+  for (const [member, kind] of Object.entries(anthropicTexts)) {
+    if (typeof delta[member] !== "string") continue;
+    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ type, index, delta: { type: delta["type"], [member]: text } }) });
+    marks.piece(`${String(index)}/${member}`, delta, member, kind, like);
+  }
+  return json;
+};
+
+const responses: FrameReader = (json, event, marks) => {
+  const type = String(json["type"] ?? "");
+  const of = (name: string): string =>
+    `${String(json["item_id"] ?? json["output_index"] ?? "")}/${String(json["content_index"] ?? json["summary_index"] ?? "")}/${name}/`;
+  if (type.endsWith(".delta") && typeof json["delta"] === "string") {
+    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ ...json, delta: text }) });
+    marks.piece(of(type.slice(0, -6)), json, "delta", type.includes("arguments") ? "json" : "text", like);
+    return json;
+  }
+  if (type.endsWith(".done")) marks.over(of(type.slice(0, -5)));
+  return marks.whole(json);
+};
+
+export const frameReaders: Partial<Record<WireFormat, FrameReader>> = {
+  "openai.chat": chat,
+  "openai.completions": completions,
+  "openai.responses": responses,
+  "anthropic.messages": anthropic,
+};

@@ -1,0 +1,100 @@
+/**
+ * Changes the texts of an answer on its way to the client, in whole answers and in streams of every client format. In a
+ * stream a text comes in pieces: what may be the beginning of something waits for the next piece, and leaves with a
+ * frame of its own before whatever ends the text.
+ */
+import { Buffer } from "node:buffer";
+import type { WireFormat } from "../config/capabilities.ts";
+import type { JsonObject } from "../dialects/canonical.ts";
+import { type FrameReader, frameReaders, isObject, type Kind, type Template } from "../dialects/frame-texts.ts";
+import type { ReplyFilter } from "../wire/client.ts";
+import { SseDecoder, type SseFrame } from "../wire/sse.ts";
+import { changedTexts } from "./request.ts";
+
+export interface TextChange {
+  /** A text that is all there. */
+  whole(text: string): string;
+  /** A piece of the text of a channel: what of it, and of what was held back, can go on now. */
+  piece(channel: string, text: string, kind: Kind): string;
+  /** The text of the channel is over: what was held back. */
+  end(channel: string): string;
+}
+
+const written = ({ event, data }: SseFrame): string =>
+  `${event === "" ? "" : `event: ${event}\n`}${data
+    .split("\n")
+    .map((line) => `data: ${line}`)
+    .join("\n")}\n\n`;
+
+export class ReplyTexts implements ReplyFilter {
+  readonly #change: TextChange;
+  readonly #read: FrameReader;
+  readonly #decoder = new SseDecoder();
+  /** Channels with text that is not over. */
+  readonly #open = new Map<string, Template>();
+  #out = "";
+
+  constructor(format: WireFormat, change: TextChange) {
+    this.#change = change;
+    this.#read = frameReaders[format] ?? ((json) => json);
+  }
+
+  whole(body: Uint8Array | string): Uint8Array | string {
+    const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      return body;
+    }
+    const changed = changedTexts(json, "", (one) => this.#change.whole(one));
+    return changed === json ? body : JSON.stringify(changed);
+  }
+
+  chunk(bytes: Uint8Array | string): string {
+    this.#out = "";
+    for (const frame of this.#decoder.push(typeof bytes === "string" ? Buffer.from(bytes) : bytes)) this.#frame(frame);
+    return this.#out;
+  }
+
+  last(): string {
+    this.#out = "";
+    this.#over("");
+    return this.#out;
+  }
+
+  #frame(frame: SseFrame): void {
+    let json: unknown;
+    try {
+      json = JSON.parse(frame.data);
+    } catch {
+      // The end marker, or what no client could read either.
+      if (frame.data === "[DONE]") this.#over("");
+      this.#out += written(frame);
+      return;
+    }
+    if (!isObject(json)) {
+      this.#out += written(frame);
+      return;
+    }
+    const changed = this.#read(json, frame.event, {
+      piece: (channel, holder, member, kind, template) => {
+        this.#open.set(channel, template);
+        holder[member] = this.#change.piece(channel, String(holder[member]), kind);
+      },
+      over: (prefix) => this.#over(prefix),
+      whole: (value) => changedTexts(value, "", (one) => this.#change.whole(one)) as JsonObject,
+    });
+    this.#out += written({ event: frame.event, data: JSON.stringify(changed) });
+  }
+
+  /** What is held back of these channels leaves now, before the frame that ends them. */
+  #over(prefix: string): void {
+    for (const [channel, template] of [...this.#open]) {
+      if (!channel.startsWith(prefix)) continue;
+      this.#open.delete(channel);
+      const held = this.#change.end(channel);
+      if (held !== "") this.#out += written(template(held));
+    }
+  }
+}

@@ -1,0 +1,24 @@
+/** Stage: personal data is taken out of the request, and, where the policy says so, out of the answer or put back into it. */
+import type { WireFormat } from "../config/capabilities.ts";
+import type { Failure } from "../failure.ts";
+import { MaskAnswer, Restore } from "../masking/changes.ts";
+import { ReplyTexts } from "../masking/reply.ts";
+import { maskRequest } from "../masking/request.ts";
+import { Tally } from "../masking/tally.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Received } from "./receive.ts";
+
+/** What goes on in place of what was received. `record.masked` counts as the answer passes. */
+export function masked({ masker }: Route, received: Received, format: WireFormat, client: ClientConnection, record: CallRecord): Received | Failure {
+  if (masker === null) return received;
+  const tally = new Tally(masker);
+  record.masked = tally.counts;
+  const request = maskRequest(received, tally);
+  if ("code" in request || format === "openai.embeddings") return request;
+  if (tally.placeholders.size > 0) client.filter(new ReplyTexts(format, new Restore(tally)));
+  // Nearest to the provider: what is kept of an answer is masked as well.
+  if (masker.config.answers) client.filterFirst(new ReplyTexts(format, new MaskAnswer(masker, tally)));
+  return request;
+}

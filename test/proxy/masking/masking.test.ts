@@ -1,0 +1,169 @@
+/** Detectors, masks and placeholders, as functions. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { MaskAnswer, Restore } from "../../../proxy/masking/changes.ts";
+import { detectorNames } from "../../../proxy/masking/detectors.ts";
+import { Masker } from "../../../proxy/masking/masker.ts";
+import { Tally } from "../../../proxy/masking/tally.ts";
+import { corpus, score } from "./corpus.ts";
+
+const masker = (more: Partial<Masker["config"]> = {}): Masker =>
+  new Masker({ detect: [...detectorNames], custom: [], mode: "Replace", answers: true, ...more });
+const employee = { name: "EmployeeId", pattern: "EMP-\\d{6}", replacement: null };
+const mask = (text: string): string => new Tally(masker({ custom: [employee] })).mask(text);
+
+describe("what is found", () => {
+  const all = corpus();
+  for (const type of detectorNames)
+    it(`of ${type}: all that is planted, and no look-alike`, (context) => {
+      const { recall, precision, misses, mistakes } = score(type, all);
+      context.diagnostic(`recall ${recall.toFixed(4)}, precision ${precision.toFixed(4)}`);
+      assert.ok(recall >= 0.99, JSON.stringify(misses.slice(0, 5)));
+      assert.ok(precision >= 0.98, JSON.stringify(mistakes.slice(0, 5)));
+    });
+
+  for (const [text, expected] of [
+    ["mail a@b.co, call +14155552671", "mail [EMAIL], call [PHONE]"],
+    ["alice@example.com|bob@example.com", "[EMAIL]|[EMAIL]"],
+    ["<alice@example.com>.", "<[EMAIL]>."],
+    ["no address: a@b, @alice, icon@2x.png, git@1.2.3", "no address: a@b, @alice, icon@2x.png, git@1.2.3"],
+    ["paid with 12 4111 1111 1111 1111 34", "paid with 12 [CREDIT_CARD] 34"],
+    ["4111-1111-1111-1111 and 123-45-6789", "[CREDIT_CARD] and [SSN]"],
+    ["EMP-123456 is alice@example.com", "[EMPLOYEE_ID] is [EMAIL]"],
+    ["", ""],
+  ] as const)
+    it(`in ${JSON.stringify(text)}`, () => assert.equal(mask(text), expected));
+
+  it("is looked for in time that grows with the text only, whatever the text", () => {
+    const timeOf = (text: string): number => {
+      const began = performance.now();
+      mask(text);
+      return performance.now() - began;
+    };
+    const length = 1_000_000;
+    timeOf("warm ".repeat(length / 5));
+    for (const bait of ["a", "a@", "@", "a.", "1", "1 ", "1-", "+1", "0", "0 1", "(", "+(1) ", "4", "4-1 ", "'a'@", "EMP-", "x@y."]) {
+      const small = timeOf(bait.repeat(Math.ceil(length / 4 / bait.length)));
+      const large = timeOf(bait.repeat(Math.ceil(length / bait.length)));
+      // Four times the text; a quadratic search would take sixteen times as long. Far from the noise of a busy machine.
+      assert.ok(large < 60 * Math.max(small, 25), `${bait}: ${small} ms, then ${large} ms`);
+    }
+  });
+});
+
+/** Texts with data of every kind and things that look like placeholders. */
+const piece = fc.oneof(
+  fc.string({ maxLength: 20 }),
+  fc.string({ unit: "binary", maxLength: 8 }),
+  fc.constantFrom(
+    "alice@example.com",
+    "+14155552671",
+    "123-45-6789",
+    "4111 1111 1111 1111",
+    "[EMAIL_1]",
+    "[EMAIL_",
+    "[",
+    "EMP-123456",
+    " ",
+    "\\",
+    '"',
+    "@",
+    "415-555-2671",
+  ),
+);
+const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
+const chunked = fc.tuple(text, fc.array(fc.nat(40), { maxLength: 30 })).map(([all, lengths]) => {
+  const chunks: string[] = [];
+  let at = 0;
+  for (const length of lengths) {
+    chunks.push(all.slice(at, at + length));
+    at += length;
+  }
+  return { all, chunks: [...chunks, all.slice(at)] };
+});
+
+describe("placeholders", () => {
+  it("come back as what they stood for, for any text, also one that holds placeholders already", () => {
+    fc.assert(
+      fc.property(text, text, (one, other) => {
+        const tally = new Tally(masker({ mode: "Placeholder", custom: [employee] }));
+        tally.avoid([one, other]);
+        const hidden = [tally.mask(one), tally.mask(other)];
+        assert.deepEqual(
+          hidden.map((each) => tally.restore(each)),
+          [one, other],
+        );
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("come back in any pieces, and what waits is bounded", () => {
+    fc.assert(
+      fc.property(chunked, ({ all, chunks }) => {
+        const tally = new Tally(masker({ mode: "Placeholder", custom: [employee] }));
+        tally.avoid([all]);
+        const hidden = tally.mask(all);
+        const cut = chunks.map((chunk) => chunk.length);
+        const restore = new Restore(tally);
+        let out = "";
+        let at = 0;
+        for (const length of cut) {
+          out += restore.piece("c", hidden.slice(at, at + length), "text");
+          at += length;
+        }
+        out += restore.piece("c", hidden.slice(at), "text") + restore.end("c");
+        assert.equal(out, all);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("are the same for the same value, and told apart from another type's", () => {
+    const tally = new Tally(masker({ mode: "Placeholder" }));
+    assert.equal(tally.mask("a@example.com b@example.com a@example.com 123-45-6789"), "[EMAIL_1] [EMAIL_2] [EMAIL_1] [SSN_1]");
+    assert.deepEqual({ ...tally.counts }, { Email: 3, SSN: 1 });
+  });
+
+  it("stand in JSON as JSON has them", () => {
+    const tally = new Tally(masker({ mode: "Placeholder", custom: [{ name: "Quoted", pattern: '".+"', replacement: null }] }));
+    const hidden = tally.mask('"a\nb"'.replace("\n", " "));
+    const restore = new Restore(tally);
+    const json = `{"x":"${restore.piece("c", hidden, "json")}${restore.end("c")}"}`;
+    assert.deepEqual(JSON.parse(json), { x: '"a b"' });
+  });
+});
+
+describe("an answer's text", () => {
+  it("is masked in any pieces as it is masked whole", () => {
+    fc.assert(
+      fc.property(chunked, ({ all, chunks }) => {
+        const whole = new Tally(masker()).mask(all, false);
+        const change = new MaskAnswer(masker(), new Tally(masker()));
+        let out = "";
+        let longest = 0;
+        let passed = 0;
+        for (const chunk of chunks) {
+          const now = change.piece("c", chunk);
+          out += now;
+          passed += chunk.length;
+          longest = Math.max(longest, passed - out.length);
+        }
+        assert.equal(out + change.end("c"), whole);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("waits a few hundred characters at most", () => {
+    const change = new MaskAnswer(masker({ custom: [employee] }), new Tally(masker()));
+    let given = 0;
+    let out = 0;
+    for (let at = 0; at < 5_000; at++) {
+      given += 3;
+      out += change.piece("c", "a1.").length;
+      assert.ok(given - out <= 400, `${given - out} characters wait`);
+    }
+  });
+});
