@@ -46,6 +46,7 @@ tools: node_modules/.installed ## Build or install the real parts that tests run
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts
 	@$(NODE) test/bench/fleet.ts
+	@$(NODE) test/bench/audit.ts
 
 .PHONY: profile
 profile: node_modules/.installed ## Where a proxy's processor time goes under load; PROFILE="--workload stream" for others

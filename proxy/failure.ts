@@ -71,6 +71,7 @@ export const failures = {
   no_usable_target: { status: 503, type: "server_error", blame: "policy", retry: false },
   identity_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   sidecar_without_token: { status: 503, type: "server_error", blame: "gateway", retry: true },
+  audit_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   state_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   draining: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_ready: { status: 503, type: "server_error", blame: "gateway", retry: true },

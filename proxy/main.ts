@@ -2,6 +2,8 @@
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
+import type { AuditLog } from "./audit/audit.ts";
+import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { memoryStore } from "./cache/memory.ts";
 import type { Quotas } from "./fleet/quotas.ts";
@@ -68,6 +70,7 @@ function gatewayOf(
     countries: Countries;
     tokens: TokenVerifier;
     cache: ResponseCache;
+    audit: AuditLog | null;
     quotas: Quotas;
     ledger: FleetStore;
   },
@@ -79,6 +82,7 @@ function gatewayOf(
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
     record(call) {
       for (const recorder of recorders) recorder.record(call);
+      parts.audit?.write("call", call);
       // A refused attempt is on record whatever the policy logs of calls.
       if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
     },
@@ -170,10 +174,21 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       log.warn({ reason }, "config not taken; the last good one goes on serving");
     },
   });
+  const audit = await startAudit(settings, log, metrics.registry, clock);
   await cell.refresh();
   await fleet.ready();
   const { quotas } = fleet;
-  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], { upstreams, routing, auth, countries, tokens, cache, quotas, ledger: fleet.store });
+  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], {
+    upstreams,
+    routing,
+    auth,
+    countries,
+    tokens,
+    cache,
+    audit,
+    quotas,
+    ledger: fleet.store,
+  });
   const traffic = trafficServer(gateway, cell, metrics, state);
   const status = statusServer(cell, metrics, state, routing, canaries, fleet.store, quotas);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
@@ -190,6 +205,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         cell.close();
         countries.close();
         checks.stop();
+        await audit?.close();
         await fleet.close();
         await upstreams.close();
       }),

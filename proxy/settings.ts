@@ -29,6 +29,21 @@ export const proxySettings = z.strictObject({
   stateCa: z.string().default(""),
   /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
   stateFile: z.string().default(""),
+  /** Folder for audit files; "" for none. */
+  auditDir: z.string().default(""),
+  /** A new audit file begins when one is this large. */
+  auditMaxBytes: z.coerce.number().int().min(1024).default(67_108_864),
+  /** Audit records older than this are deleted, in files and in the store; 0 keeps them for ever. */
+  auditRetentionDays: z.coerce.number().int().min(0).max(36_500).default(0),
+  auditStdout: z.stringbool().default(false),
+  /** Audit records go into a stream at stateUrl. */
+  auditRedis: z.stringbool().default(false),
+  /** URL of an OpenTelemetry collector's /v1/logs; "" for none. */
+  auditOtlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  /** `name=value,name=value`; from the environment only. */
+  auditOtlpHeaders: z.string().default(""),
+  /** Key of the audit chain's HMAC; from the environment only. "" for a plain digest. */
+  auditKey: z.string().default(""),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
 });
@@ -48,6 +63,12 @@ const flags = {
   "state-url": "stateUrl",
   "state-file": "stateFile",
   "state-ca": "stateCa",
+  "audit-dir": "auditDir",
+  "audit-max-bytes": "auditMaxBytes",
+  "audit-retention-days": "auditRetentionDays",
+  "audit-stdout": "auditStdout",
+  "audit-redis": "auditRedis",
+  "audit-otlp-url": "auditOtlpUrl",
 } as const;
 
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
@@ -65,6 +86,13 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-file F       without a store: file that keeps what was spent over a restart
+  --audit-dir DIR      folder for audit files (docs/audit.md)
+  --audit-max-bytes N  a new file begins at this size (default 64 MiB)
+  --audit-retention-days N   older records are deleted (default 0: never)
+  --audit-redis true   audit records into a stream at --state-url
+  --audit-otlp-url URL audit records to a collector's /v1/logs; headers are read from SLUICE_AUDIT_OTLP_HEADERS
+  --audit-stdout true  audit records on stdout
+                       the key of their chain is read from SLUICE_AUDIT_KEY
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 
@@ -77,6 +105,8 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
     const value = values[flag] ?? env[`SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`];
     if (value !== undefined) given[name] = value;
   }
+  if (env["SLUICE_AUDIT_KEY"] !== undefined) given["auditKey"] = env["SLUICE_AUDIT_KEY"];
+  if (env["SLUICE_AUDIT_OTLP_HEADERS"] !== undefined) given["auditOtlpHeaders"] = env["SLUICE_AUDIT_OTLP_HEADERS"];
   if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
   if (parsed.success) return parsed.data;

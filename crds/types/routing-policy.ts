@@ -178,6 +178,16 @@ export const routingPolicySpec = z
     guard: guard.optional(),
     resources: resources.optional(),
     cache: responseCache.optional(),
+    audit: z
+      .strictObject({
+        required: z
+          .boolean()
+          .default(false)
+          .describe("A call is made only once a record of it is safe in a file or in the store; where that can't be, it gets 503."),
+        bodies: z.boolean().default(false).describe("Records have requests and answers, with personal data masked; at most 16 KiB of each."),
+      })
+      .prefault({})
+      .describe("What the audit log says of the calls of this policy, where the installation has one."),
     logging: logging.prefault({}),
   })
   .meta({

@@ -22,13 +22,18 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
   alerts: { summary: "try out a Budget's alert channels", run: async (args) => (await import("./alerts.ts")).runAlerts(args) },
+  audit: { summary: "verify the audit log", run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args) },
+  "compliance-report": {
+    summary: "who used what, what was refused and masked, from the audit log",
+    run: async (args) => (await import("../../proxy/audit/cli.ts")).runComplianceReport(args),
+  },
   "cost-report": { summary: "what was spent, by whom and on what", run: async (args) => (await import("./cost-report.ts")).runCostReport(args) },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(14)} ${summary}`);
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(17)} ${summary}`);
   return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more.\n`;
 }
 

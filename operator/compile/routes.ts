@@ -158,7 +158,7 @@ function configOf(
   guard: RouteConfig["guard"],
   world: World,
 ): RouteConfig {
-  const { match, routing, request, allowedNamespaces, logging } = policy.spec;
+  const { match, routing, request, allowedNamespaces, audit, logging } = policy.spec;
   const usable = new Set(targets.map((target) => target.name));
   return {
     id: policy.id,
@@ -185,6 +185,7 @@ function configOf(
     guard,
     cache: cacheOf(policy.spec.cache),
     limits,
+    audit,
     logging,
   };
 }

@@ -218,6 +218,8 @@ export const routeConfig = z.object({
   guard: guardConfig.nullable().default(null),
   cache: cacheConfig.nullable().default(null),
   limits: z.array(limitConfig).default([]),
+  /** required: a call is made only once its record is safe. bodies: records have requests and answers, masked. */
+  audit: z.object({ required: z.boolean(), bodies: z.boolean() }).default({ required: false, bodies: false }),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
 });
 export type RouteConfig = z.output<typeof routeConfig>;

@@ -1,7 +1,7 @@
 /** A policy's masking, compiled: what to look for, and what to put in its place. */
 import { RE2JS } from "re2js";
 import type { MaskConfig } from "../config/masking.ts";
-import { detectors, type Finding, mayHold, settled } from "./detectors.ts";
+import { detectorNames, detectors, type Finding, mayHold, settled } from "./detectors.ts";
 
 interface Custom {
   name: string;
@@ -60,3 +60,6 @@ export class Masker {
 
 /** CreditCard → CREDIT_CARD */
 export const labelOf = (name: string): string => name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
+
+/** Everything that can be found, for what is written down. */
+export const everyMask = new Masker({ detect: [...detectorNames], custom: [], mode: "Replace", answers: false });

@@ -20,12 +20,14 @@
 import { Buffer } from "node:buffer";
 import type { Countries } from "../access/countries.ts";
 import type { Circumstances } from "../access/rules.ts";
+import type { AuditLog } from "../audit/audit.ts";
 import type { ResponseCache } from "../cache/cache.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
+import { everyMask, type Masker } from "../masking/masker.ts";
 import { Tally } from "../masking/tally.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
@@ -54,6 +56,8 @@ import { requiredMember, type Shaped, shape } from "./shape.ts";
 
 export interface Gateway extends Dispatcher, Admitter {
   cache: ResponseCache;
+  /** null: there is none. */
+  audit: AuditLog | null;
   /** Where the usage of all calls is added up. */
   ledger: FleetStore;
   record(call: CallRecord): void;
@@ -69,6 +73,8 @@ export function isFailure(value: object): value is Failure {
 
 /** A Retry-After that the SDKs obey: they wait at most 60 s. */
 const longestWaitMs = 60_000;
+/** How long a call waits for its audit record to be safe, in milliseconds. */
+const auditWaitMs = 1_000;
 /** The deadline where a route has no target to take one from. */
 const defaultTotalMs = 600_000;
 
@@ -104,8 +110,10 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     region: "",
     attempts: [],
     dropped: [],
+    country: "",
     statistics: true,
     payloads: null,
+    audited: null,
   };
 }
 
@@ -129,6 +137,7 @@ class Call {
     try {
       const from = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
       this.record.address = from.address ?? "";
+      if (this.#gateway.audit !== null) this.record.country = from.country() ?? "";
       const crossed = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
       const failed = crossed === null ? await this.#stages(from) : this.#notePreliminary(crossed);
       if (failed) this.#fail(failed);
@@ -168,15 +177,31 @@ class Call {
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
     if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
+    return this.#generate(shaped, routed.route, identity);
+  }
+
+  async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
+    const unaudited = route.config.audit.required ? await this.#audited() : null;
+    if (unaudited) return unaudited;
     return throughCache({
       client: this.#client,
       cache: this.#gateway.cache,
       snapshot: this.#snapshot,
-      route: routed.route,
+      route,
       identity,
       shaped,
       record: this.record,
-      go: () => this.#dispatch(shaped, routed.route, identity),
+      go: () => this.#dispatch(shaped, route, identity),
+    });
+  }
+
+  /** A call that may not go unaudited: on record before anything is answered. */
+  async #audited(): Promise<Failure | null> {
+    const { audit } = this.#gateway;
+    audit?.write("begun", this.record);
+    if (await (audit?.durable(auditWaitMs) ?? false)) return null;
+    return failure("audit_unavailable", "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.", {
+      retryAfterMs: 1_000,
     });
   }
 
@@ -306,7 +331,7 @@ class Call {
     return this.#gateway.nowMs() + (budget || defaultTotalMs);
   }
 
-  #noteOutcome(outcome: DispatchOutcome, shaped: Shaped, { config, masker }: Route): void {
+  #noteOutcome(outcome: DispatchOutcome, shaped: Shaped, route: Route): void {
     const { record } = this;
     record.attempts = outcome.attempts;
     record.dropped = outcome.dropped;
@@ -323,10 +348,18 @@ class Call {
       record.code = "client_closed_request";
       record.status = failures.client_closed_request.status;
     }
-    if (!config.logging.payloads) return;
-    const response = outcome.body === null ? "" : excerpt(outcome.body);
-    // The request is masked by now; what the provider said is not.
-    record.payloads = { request: excerpt(shaped.received.bytes), response: masker === null ? response : new Tally(masker).mask(response, false) };
+    this.#noteBodies(shaped, outcome.body, route);
+  }
+
+  #noteBodies(shaped: Shaped, body: DispatchOutcome["body"], { config, masker }: Route): void {
+    const { logging, audit } = config;
+    if (!logging.payloads && !audit.bodies) return;
+    const request = excerpt(shaped.received.bytes);
+    const response = body === null ? "" : excerpt(body);
+    // The request is masked by now, where the policy masks; what the provider said is not.
+    const mask = (text: string, by: Masker): string => new Tally(by).mask(text, false);
+    if (logging.payloads) this.record.payloads = { request, response: masker === null ? response : mask(response, masker) };
+    if (audit.bodies) this.record.audited = { request: mask(request, masker ?? everyMask), response: mask(response, masker ?? everyMask) };
   }
 
   /** The answer has begun: all that is left is an event in the client's format, and no end marker. */

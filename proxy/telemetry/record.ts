@@ -47,6 +47,10 @@ export interface CallRecord {
   region: string;
   attempts: AttemptRecord[];
   dropped: string[];
+  /** The caller's, ISO 3166-1; "" where nobody can tell, or nobody asked. */
+  country: string;
   statistics: boolean;
   payloads: { request: string; response: string } | null;
+  /** Bodies for the audit log, masked. */
+  audited: { request: string; response: string } | null;
 }

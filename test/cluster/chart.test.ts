@@ -102,6 +102,42 @@ describe("the chart", { skip }, () => {
     }
   });
 
+  it("gives proxies the audit log's places and its key, which is in no argument", async () => {
+    const documents = await render(
+      ...set("audit.stdout=true", "audit.redis=true", "audit.otlp.url=http://collector:4318/v1/logs", "audit.otlp.headersSecretRef.name=otlp"),
+      ...set(
+        "audit.file.volume.persistentVolumeClaim.claimName=audit",
+        "audit.retentionDays=30",
+        "audit.keySecretRef.name=chain",
+        "state.url=redis://valkey:6379",
+      ),
+    );
+    const { containers, volumes } = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec;
+    const [container] = containers;
+    const settings = parseProxySettings(container.args.slice(1), { SLUICE_AUDIT_KEY: "k" });
+    assert.deepEqual(
+      [
+        settings.auditDir,
+        settings.auditMaxBytes,
+        settings.auditRetentionDays,
+        settings.auditRedis,
+        settings.auditStdout,
+        settings.auditOtlpUrl,
+        settings.auditKey,
+      ],
+      ["/var/lib/sluice/audit", 67_108_864, 30, true, true, "http://collector:4318/v1/logs", "k"],
+    );
+    assert.ok(volumes.some((one: { persistentVolumeClaim?: { claimName: string } }) => one.persistentVolumeClaim?.claimName === "audit"));
+    assert.ok(container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === settings.auditDir));
+    assert.deepEqual(
+      container.env.map((one: { name: string; valueFrom: { secretKeyRef: { name: string } } }) => [one.name, one.valueFrom.secretKeyRef.name]),
+      [
+        ["SLUICE_AUDIT_KEY", "chain"],
+        ["SLUICE_AUDIT_OTLP_HEADERS", "otlp"],
+      ],
+    );
+  });
+
   it("tells the operator of the mail server, whose login it gets from a Secret and nowhere else", async () => {
     const documents = await render(...set("alerts.smtp.host=mail.example.com", "alerts.smtp.from=sluice@example.com", "alerts.smtp.secretRef.name=mail"));
     const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));

@@ -80,7 +80,11 @@ export async function eventually<T>(check: () => T | Promise<T>, withinMs = 10_0
   }
 }
 
-export async function startGateway(manifests: readonly Manifest[], flags: readonly string[] = []): Promise<TestGateway> {
+export async function startGateway(
+  manifests: readonly Manifest[],
+  flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), "sluice-test-"));
   const file = join(folder, "manifests.yaml");
   await writeFile(file, text(manifests));
@@ -96,7 +100,7 @@ export async function startGateway(manifests: readonly Manifest[], flags: readon
   });
   const printed: string[] = [];
   const log = pino({ level: "debug", base: { name: "sluice-proxy" }, formatters: { level: (label) => ({ level: label }) } }, sink);
-  const dev = await startDev([folder, "--port", "0", "--status-port", "0", ...flags], {}, (line) => printed.push(line), log);
+  const dev = await startDev([folder, "--port", "0", "--status-port", "0", ...flags], env, (line) => printed.push(line), log);
   const status = async (): Promise<Record<string, unknown>> => (await (await fetch(`${dev.proxy.statusUrl}/status`)).json()) as Record<string, unknown>;
   return {
     url: dev.proxy.trafficUrl,

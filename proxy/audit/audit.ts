@@ -1,0 +1,182 @@
+/**
+ * The audit log of a process: one chain, written to every sink. Records are made at once and leave in batches in the
+ * background, so that nothing waits for them but calls whose policy says so. A sink that doesn't keep up gets what fits
+ * into its buffer; what doesn't is counted, and the chain says how much is missing.
+ */
+import type { CallRecord } from "../telemetry/record.ts";
+import type { Chain } from "./chain.ts";
+import { type AuditEvent, auditMembers } from "./record.ts";
+import type { AuditSink } from "./sink.ts";
+
+/** What may wait for one sink, in characters. */
+const mostWaiting = 16_777_216;
+const firstPauseMs = 100;
+const longestPauseMs = 5_000;
+const retireEveryMs = 3_600_000;
+
+export interface AuditFigures {
+  records: number;
+  /** By sink. */
+  dropped: Map<string, number>;
+  failures: Map<string, number>;
+}
+
+export interface AuditWith {
+  nowMs(): number;
+  after(ms: number, then: () => void): () => void;
+  /** A sink fails, or works again. */
+  trouble(sink: string, cause: unknown): void;
+}
+
+/** One sink, its buffer, and who waits for it. */
+class Outlet {
+  readonly sink: AuditSink;
+  readonly #with: AuditWith;
+  readonly #figures: AuditFigures;
+  #waiting: string[] = [];
+  #size = 0;
+  /** Records taken, and records written, since the start. */
+  #taken = 0;
+  #written = 0;
+  #lost = 0;
+  #busy: Promise<void> | null = null;
+  #pauseMs = 0;
+  #waiters: { upTo: number; resolve(ok: boolean): void }[] = [];
+
+  constructor(sink: AuditSink, parts: AuditWith, figures: AuditFigures) {
+    this.sink = sink;
+    this.#with = parts;
+    this.#figures = figures;
+  }
+
+  push(line: string): void {
+    this.#taken++;
+    if (this.#size + line.length > mostWaiting) {
+      this.#lost++;
+      this.#figures.dropped.set(this.sink.name, (this.#figures.dropped.get(this.sink.name) ?? 0) + 1);
+      return;
+    }
+    this.#waiting.push(line);
+    this.#size += line.length;
+    this.#busy ??= this.#run();
+  }
+
+  /** Whether all that was pushed so far is written: true when it is, false after `waitMs`, or where something was lost. */
+  written(waitMs: number): Promise<boolean> {
+    if (this.#written >= this.#taken && this.#lost === 0) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const cancel = this.#with.after(waitMs, () => resolve(false));
+      this.#waiters.push({
+        upTo: this.#taken,
+        resolve: (ok) => {
+          cancel();
+          resolve(ok);
+        },
+      });
+    });
+  }
+
+  async #run(): Promise<void> {
+    // Records of one turn leave together.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      const text = batch.join("");
+      try {
+        await this.sink.write(text);
+        this.#size -= text.length;
+        this.#done(batch.length);
+      } catch (cause) {
+        this.#figures.failures.set(this.sink.name, (this.#figures.failures.get(this.sink.name) ?? 0) + 1);
+        this.#with.trouble(this.sink.name, cause);
+        this.#waiting = [...batch, ...this.#waiting];
+        this.#pauseMs = Math.min(longestPauseMs, Math.max(firstPauseMs, this.#pauseMs * 2));
+        await new Promise<void>((resolve) => this.#with.after(this.#pauseMs, resolve));
+      }
+    }
+    this.#busy = null;
+  }
+
+  #done(count: number): void {
+    this.#pauseMs = 0;
+    this.#written += count + this.#lost;
+    const ok = this.#lost === 0;
+    this.#lost = 0;
+    const ready = this.#waiters.filter(({ upTo }) => upTo <= this.#written);
+    this.#waiters = this.#waiters.filter(({ upTo }) => upTo > this.#written);
+    for (const { resolve } of ready) resolve(ok);
+  }
+
+  async close(waitMs: number): Promise<void> {
+    await this.written(waitMs);
+    await this.sink.close();
+  }
+}
+
+export class AuditLog {
+  readonly figures: AuditFigures = { records: 0, dropped: new Map(), failures: new Map() };
+  readonly #chain: Chain;
+  readonly #with: AuditWith;
+  readonly #outlets: Outlet[];
+  #told = 0;
+  #stopRetiring: (() => void) | null = null;
+
+  private constructor(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith) {
+    this.#chain = chain;
+    this.#with = parts;
+    this.#outlets = sinks.map((sink) => new Outlet(sink, parts, this.figures));
+  }
+
+  static async open(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith): Promise<AuditLog> {
+    const audit = new AuditLog(chain, sinks, parts);
+    const [previous = null] = (await Promise.all(sinks.map((sink) => sink.previous?.() ?? null))).filter((end) => end !== null);
+    audit.#add(`"type":"opened","time":"${audit.#time()}","follows":${JSON.stringify(previous)}`);
+    await audit.#retire();
+    return audit;
+  }
+
+  #time(): string {
+    return new Date(this.#with.nowMs()).toISOString();
+  }
+
+  #add(members: string): void {
+    this.figures.records++;
+    const line = this.#chain.add(members);
+    for (const outlet of this.#outlets) outlet.push(line);
+  }
+
+  async #retire(): Promise<void> {
+    for (const { sink } of this.#outlets) {
+      const ends = await (sink.retire?.() ?? Promise.resolve([])).catch((cause: unknown) => {
+        this.#with.trouble(sink.name, cause);
+        return [];
+      });
+      for (const end of ends) this.#add(`"type":"retired","time":"${this.#time()}","until":${JSON.stringify(end)}`);
+    }
+    this.#stopRetiring = this.#with.after(retireEveryMs, () => void this.#retire());
+  }
+
+  /** A call that is over, or about to be made. */
+  write(event: AuditEvent, call: CallRecord): void {
+    const dropped = [...this.figures.dropped.values()].reduce((sum, count) => sum + count, 0);
+    if (dropped > this.#told) {
+      this.#add(`"type":"dropped","time":"${this.#time()}","count":${dropped - this.#told}`);
+      this.#told = dropped;
+    }
+    this.#add(auditMembers(event, call, this.#with.nowMs()));
+  }
+
+  /** Whether what was written so far is safe in every sink that can keep it. false where none can, or in time. */
+  async durable(waitMs: number): Promise<boolean> {
+    const keeping = this.#outlets.filter(({ sink }) => sink.durable);
+    const all = await Promise.all(keeping.map((outlet) => outlet.written(waitMs)));
+    return all.length > 0 && all.every(Boolean);
+  }
+
+  async close(waitMs = 3_000): Promise<void> {
+    this.#stopRetiring?.();
+    this.#add(`"type":"closed","time":"${this.#time()}"`);
+    await Promise.all(this.#outlets.map((outlet) => outlet.close(waitMs)));
+  }
+}

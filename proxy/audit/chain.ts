@@ -1,0 +1,73 @@
+/**
+ * The chain that ties audit records together: each line ends with a digest over everything before it, the digest of the
+ * line before included. Whoever changes, removes, adds or reorders a line would have to write all that follow anew; with
+ * a key (HMAC) nobody can who doesn't have it. Pure.
+ *
+ *   {"v":1,"chain":"…","seq":7,…,"prev":"<hex>","hash":"<hex>"}
+ *
+ * `hash` is SHA-256, or HMAC-SHA-256 where there is a key, in lower-case hex, over the bytes of the line up to the comma
+ * before `"hash"`. `prev` is the hash of the line before; of the first line of a chain it is 64 zeros.
+ */
+import { hash } from "node:crypto";
+import { keyedDigester } from "../config/encode.ts";
+
+export const noHash = "0".repeat(64);
+
+export type Digest = (bytes: string) => string;
+
+/** `key`: null for a plain digest. */
+export const digestBy = (key: Uint8Array | null): Digest => (key === null ? (bytes) => hash("sha256", bytes, "hex") : keyedDigester(key));
+
+export class Chain {
+  readonly id: string;
+  readonly #digest: Digest;
+  #seq = 0;
+  #last = noHash;
+
+  /** `id`: of no other chain. `key`: null for a plain digest. */
+  constructor(id: string, key: Uint8Array | null) {
+    this.id = id;
+    this.#digest = digestBy(key);
+  }
+
+  get last(): { seq: number; hash: string } {
+    return { seq: this.#seq - 1, hash: this.#last };
+  }
+
+  /** The line of a record, whose members come as JSON without braces, such as `"type":"call","status":200`. */
+  add(members: string): string {
+    const body = `{"v":1,"chain":"${this.id}","seq":${this.#seq++},${members},"prev":"${this.#last}"`;
+    this.#last = this.#digest(body);
+    return `${body},"hash":"${this.#last}"}\n`;
+  }
+}
+
+/** Where the last member begins: what lies before is what the digest is over. */
+const tail = /,"hash":"([0-9a-f]{64})"\}$/;
+
+export interface Link {
+  chain: string;
+  seq: number;
+  type: string;
+  prev: string;
+  hash: string;
+  /** The digest fits the line. */
+  sound: boolean;
+  record: Readonly<Record<string, unknown>>;
+}
+
+/** null: it is no line of a chain. */
+export function readLink(line: string, digest: Digest): Link | null {
+  const found = tail.exec(line);
+  if (found === null) return null;
+  let record: Record<string, unknown>;
+  try {
+    record = JSON.parse(line) as Record<string, unknown>;
+  } catch {
+    return null;
+  }
+  const { chain, seq, type, prev } = record;
+  if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string") return null;
+  const hash = found[1] ?? "";
+  return { chain, seq, type, prev, hash, sound: digest(line.slice(0, found.index)) === hash, record };
+}

@@ -1,0 +1,159 @@
+/** `sluice audit verify` and `sluice compliance-report`: what auditors run, on files or on the store. */
+import { readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { digestBy, readLink } from "./chain.ts";
+import { addCall, type ComplianceMonth, emptyMonth } from "./report.ts";
+import { auditLines } from "./source.ts";
+import { Verifier } from "./verify.ts";
+
+const where = `  PATH…                 audit files, or folders of them; those of one chain in their order
+  --redis URL           the stream in the store instead, or as well; its password is read from SLUICE_STATE_PASSWORD`;
+
+const auditUsage = `sluice audit verify PATH…: whether nothing in the audit log was changed, removed, added or put in another order
+
+${where}
+  --key-file FILE       key of the chain, where it has one (or SLUICE_AUDIT_KEY)
+
+Exits with 1 where something is wrong.`;
+
+const reportUsage = `sluice compliance-report PATH…: by month, from the audit log alone
+
+${where}
+  --from, --to MOMENT   such as 2027-02-01T00:00:00Z (default: everything)
+  -o, --output FORMAT   table (default), json or csv`;
+
+/** Whether records are sound is not asked here. */
+const plain = digestBy(null);
+class UsageError extends Error {
+  readonly code = "ERR_PARSE_ARGS_USAGE";
+}
+
+const password = (): string | null => process.env["SLUICE_STATE_PASSWORD"] || null;
+
+function sourceOf(paths: readonly string[], redis: string | undefined) {
+  if (paths.length === 0 && redis === undefined) throw new UsageError("say where the audit log is: files, folders, or --redis URL");
+  return auditLines(paths, redis === undefined ? null : { url: redis, password: password() });
+}
+
+async function keyFrom(file: string | undefined): Promise<Uint8Array | null> {
+  if (file !== undefined) return Buffer.from((await readFile(file, "utf8")).trimEnd());
+  const given = process.env["SLUICE_AUDIT_KEY"];
+  return given ? Buffer.from(given) : null;
+}
+
+const mostShown = 100;
+
+async function verify(paths: readonly string[], redis: string | undefined, keyFile: string | undefined): Promise<void> {
+  const verifier = new Verifier(await keyFrom(keyFile));
+  for await (const { text, where: at, torn } of sourceOf(paths, redis)) verifier.add(text, at, torn);
+  const { records, chains, troubles, notes } = verifier.end();
+  for (const { where: at, what } of troubles.slice(0, mostShown)) process.stdout.write(`WRONG  ${at}: ${what}\n`);
+  if (troubles.length > mostShown) process.stdout.write(`WRONG  and ${troubles.length - mostShown} more\n`);
+  for (const { where: at, what } of notes.slice(0, mostShown)) process.stdout.write(`note   ${at}: ${what}\n`);
+  process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
+  if (troubles.length > 0) process.exitCode = 1;
+}
+
+export async function runAudit(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: { redis: { type: "string" }, "key-file": { type: "string" }, help: { type: "boolean" } },
+    allowPositionals: true,
+  });
+  if (values.help || positionals.length === 0) {
+    process.stdout.write(`${auditUsage}\n`);
+    return;
+  }
+  if (positionals[0] !== "verify") throw new UsageError(`sluice audit has verify, not ${positionals[0]}`);
+  await verify(positionals.slice(1), values.redis, values["key-file"]);
+}
+
+function moment(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const at = Date.parse(text);
+  if (Number.isNaN(at)) throw new UsageError(`--${name} must be a moment such as 2027-02-01T00:00:00Z, not ${text}`);
+  return at;
+}
+
+const usd = (nano: number): string => (nano / 1e9).toFixed(2);
+const listed = (counts: Iterable<[string, number]>): string => [...counts].map(([name, count]) => `${name} ${count}`).join(", ");
+
+const columns: readonly [string, (month: ComplianceMonth) => string | number][] = [
+  ["month", ({ month }) => month],
+  ["requests", ({ requests }) => requests],
+  ["allowed", ({ allowed }) => allowed],
+  ["refused", ({ refused }) => refused],
+  ["unauthorised", ({ unauthorised }) => unauthorised],
+  ["forbidden", ({ forbidden }) => forbidden],
+  ["geo_blocked", ({ geoBlocked }) => geoBlocked],
+  ["without_consent", ({ withoutConsent }) => withoutConsent],
+  ["prompts_denied", ({ promptsDenied }) => promptsDenied],
+  ["limited", ({ limited }) => limited],
+  ["pii_masked", ({ masked }) => Object.values(masked).reduce((sum, count) => sum + count, 0)],
+  ["pii_types", ({ masked }) => listed(Object.entries(masked).sort())],
+  ["input_tokens", ({ inputTokens }) => inputTokens],
+  ["output_tokens", ({ outputTokens }) => outputTokens],
+  ["cost_usd", ({ costNanoUsd }) => usd(costNanoUsd)],
+  ["users", ({ users }) => users.size],
+  ["models", ({ models }) => [...models].sort().join(", ")],
+  ["destinations", ({ destinations }) => listed([...destinations].sort())],
+];
+
+const csv = (cell: string | number): string => (/[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell));
+
+/** A month a column: there are more figures than months. */
+function asTable(months: readonly ComplianceMonth[]): string {
+  const rows = columns.map(([name, of]) => [name, ...months.map((month) => String(of(month)))]);
+  const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0))) ?? [];
+  return rows.map((row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  ")).join("\n");
+}
+
+function printed(months: readonly ComplianceMonth[], output: string): string {
+  if (output === "csv")
+    return [columns.map(([name]) => name).join(","), ...months.map((month) => columns.map(([, of]) => csv(of(month))).join(","))].join("\n");
+  if (output === "table") return asTable(months);
+  const plain = months.map((month) => ({
+    ...month,
+    users: [...month.users].sort(),
+    models: [...month.models].sort(),
+    destinations: Object.fromEntries([...month.destinations].sort()),
+  }));
+  return JSON.stringify(plain, null, 2);
+}
+
+export async function runComplianceReport(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      redis: { type: "string" },
+      from: { type: "string" },
+      to: { type: "string" },
+      output: { type: "string", short: "o", default: "table" },
+      help: { type: "boolean" },
+    },
+    allowPositionals: true,
+  });
+  if (values.help || args.length === 0) {
+    process.stdout.write(`${reportUsage}\n`);
+    return;
+  }
+  if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+  const fromMs = moment("from", values.from, Number.NEGATIVE_INFINITY);
+  const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
+  const byMonth = new Map<string, ComplianceMonth>();
+  const total = emptyMonth("total");
+  for await (const { text } of sourceOf(positionals, values.redis)) {
+    // The report counts; whether the records are sound is for verify to say.
+    const record = readLink(text, plain)?.record;
+    const time = String(record?.["time"] ?? "");
+    const at = Date.parse(time);
+    if (record === undefined || record["type"] !== "call" || at < fromMs || at >= toMs) continue;
+    const name = time.slice(0, 7);
+    const month = byMonth.get(name) ?? emptyMonth(name);
+    byMonth.set(name, month);
+    addCall(month, record);
+    addCall(total, record);
+  }
+  const months = [...byMonth.values()].sort((a, b) => (a.month < b.month ? -1 : 1));
+  process.stdout.write(`${printed([...months, total], values.output)}\n`);
+}

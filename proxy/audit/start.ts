@@ -1,0 +1,78 @@
+/** The audit log that the settings ask for; null where they ask for none. */
+import { randomUUID } from "node:crypto";
+import type { Registry } from "prom-client";
+import { Counter } from "prom-client";
+import type { ProxySettings } from "../settings.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { AuditLog, type AuditWith } from "./audit.ts";
+import { Chain } from "./chain.ts";
+import { FileSink } from "./file.ts";
+import { OtlpSink } from "./otlp.ts";
+import { RedisSink } from "./redis.ts";
+import { type AuditSink, stdoutSink } from "./sink.ts";
+
+function headersOf(text: string): Record<string, string> {
+  const pairs = text.split(",").map((pair) => pair.split("=", 2));
+  return Object.fromEntries(pairs.flatMap(([name = "", value = ""]) => (name.trim() === "" ? [] : [[name.trim().toLowerCase(), value.trim()]])));
+}
+
+function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): AuditSink[] {
+  const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
+  const sinks: AuditSink[] = [];
+  if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
+  if (settings.auditRedis) {
+    if (settings.stateUrl === "") throw new Error("auditRedis: there is no --state-url to keep audit records at");
+    sinks.push(RedisSink.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, retentionDays, nowMs));
+  }
+  if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders)));
+  if (settings.auditStdout) sinks.push(stdoutSink());
+  return sinks;
+}
+
+/** Trouble of a sink is told at most so often. */
+const tellEveryMs = 10_000;
+
+export async function startAudit(
+  settings: ProxySettings,
+  log: Logger,
+  registry: Registry,
+  parts: Pick<AuditWith, "nowMs" | "after">,
+): Promise<AuditLog | null> {
+  const id = randomUUID();
+  const sinks = sinksOf(settings, id, parts.nowMs);
+  if (sinks.length === 0) return null;
+  const key = settings.auditKey === "" ? null : Buffer.from(settings.auditKey);
+  const told = new Map<string, number>();
+  const audit = await AuditLog.open(new Chain(id, key), sinks, {
+    ...parts,
+    trouble(sink, cause) {
+      if (parts.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
+      told.set(sink, parts.nowMs());
+      log.error({ sink, err: cause instanceof Error ? cause.message : String(cause) }, "audit records can't be written; they wait");
+    },
+  });
+  const { figures } = audit;
+  const perSink = (name: string, help: string, of: Map<string, number>) =>
+    new Counter({
+      name,
+      help,
+      labelNames: ["sink"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const sink of sinks) this.inc({ sink: sink.name }, of.get(sink.name) ?? 0);
+      },
+    });
+  perSink("sluice_audit_dropped_total", "Audit records that a sink did not take in time, and that are lost to it.", figures.dropped);
+  perSink("sluice_audit_failures_total", "Writes to a sink that failed and were done again.", figures.failures);
+  new Counter({
+    name: "sluice_audit_records_total",
+    help: "Audit records made.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(figures.records);
+    },
+  });
+  return audit;
+}

@@ -1,0 +1,445 @@
+/** The audit log of a gateway: one right record for each decision, wherever it goes, and whatever happens to it. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFile, chmod, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { AuditLog, type AuditWith } from "../../../proxy/audit/audit.ts";
+import { Chain } from "../../../proxy/audit/chain.ts";
+import { FileSink } from "../../../proxy/audit/file.ts";
+import type { AuditSink } from "../../../proxy/audit/sink.ts";
+import type { CallRecord } from "../../../proxy/telemetry/record.ts";
+import { run } from "../../harness/command.ts";
+import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import { startRedis } from "../../harness/redis.ts";
+import { startUpstream } from "../../harness/upstream.ts";
+
+type Json = Record<string, unknown>;
+const main = join(import.meta.dirname, "../../../operator/cli/main.ts");
+const sluice = (...args: string[]) => run(process.execPath, [main, ...args], {});
+const upstream = await startUpstream();
+after(() => upstream.close());
+const alice = "slc_audit_alice_00001";
+const folders: string[] = [];
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), "sluice-audit-"));
+  folders.push(made);
+  return made;
+}
+
+const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
+const targets = [{ provider: { name: "up" } }];
+const manifests = (more: Manifest[] = []): Manifest[] => [
+  provider("up", upstream.url, { region: "eu", models: ["open", "guarded", "limited", "bodies", "required"].map((name) => ({ name, price })) }),
+  secret("up-credentials", { apiKey: "sk-upstream" }),
+  policy("open", { match: { models: ["open"] }, routing: { targets }, guard: { mask: {} } }),
+  policy("guarded", { match: { models: ["guarded"] }, routing: { targets }, guard: { deny: ["bomb"] }, access: { roles: ["admin"] } }),
+  policy("limited", { match: { models: ["limited"] }, routing: { targets }, limits: [{ per: "User", requests: 1, window: "1h" }] }),
+  policy("bodies", { match: { models: ["bodies"] }, routing: { targets }, audit: { bodies: true } }),
+  policy("required", { match: { models: ["required"] }, routing: { targets }, audit: { required: true } }),
+  ...key("alice", alice, { team: "red" }),
+  ...more,
+];
+
+async function gateway(flags: string[], env: Record<string, string> = {}): Promise<TestGateway> {
+  const started = await startGateway(manifests(), flags, env);
+  return started;
+}
+
+const call = async (url: string, model: string, content = "Hi", clear = alice, more: Json = {}): Promise<number> => {
+  const answer = await fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content }], ...more }),
+  });
+  await answer.text();
+  return answer.status;
+};
+
+async function records(path: string): Promise<Json[]> {
+  const names = (await readdir(path)).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(path, name), "utf8")));
+  return texts
+    .join("")
+    .split("\n")
+    .filter((line) => line.endsWith("}"))
+    .map((line) => JSON.parse(line) as Json);
+}
+const calls = async (path: string): Promise<Json[]> => (await records(path)).filter((one) => one["type"] === "call");
+
+describe("the audit log", () => {
+  it("has one record of each decision and call, and none of what nobody should read", async () => {
+    const path = await folder();
+    const { url, close } = await gateway([`--audit-dir=${path}`]);
+    assert.equal(await call(url, "open", "I am carol@example.com"), 200);
+    assert.equal(await call(url, "open", "Hi", alice, { stream: true }), 200);
+    assert.equal(await call(url, "open", "Hi", "slc_wrong"), 401);
+    assert.equal(await call(url, "guarded"), 403);
+    assert.equal(await call(url, "limited"), 200);
+    assert.equal(await call(url, "limited"), 429);
+    assert.equal(await call(url, "bodies", "bob@example.com pays"), 200);
+    assert.equal(await call(url, "none"), 404);
+    await close();
+    const user = "alice@example.com";
+    const all = await calls(path);
+    assert.deepEqual(
+      all.map((one) => [one["decision"], one["status"], one["code"] ?? null, one["route"], one["user"]]),
+      [
+        ["allow", 200, null, "default/open", user],
+        ["allow", 200, null, "default/open", user],
+        ["deny", 401, "invalid_api_key", "", ""],
+        ["deny", 403, "access_denied", "default/guarded", user],
+        ["allow", 200, null, "default/limited", user],
+        ["deny", 429, "rate_limit_exceeded", "default/limited", user],
+        ["allow", 200, null, "default/bodies", user],
+        ["deny", 404, "model_not_found", "", user],
+      ],
+    );
+    const [first] = all;
+    assert.deepEqual(
+      [first?.["provider"], first?.["region"], first?.["model"], first?.["team"], first?.["role"], first?.["masked"], first?.["cost_nano_usd"], first?.["key"]],
+      ["default/up", "eu", "open", "red", "developer", { Email: 1 }, 11 * 2500 + 7 * 10_000, "default/alice"],
+    );
+    assert.match(String(first?.["address"]), /127\.0\.0\.1/);
+    assert.equal(first?.["request_body"], undefined);
+    assert.match(String(all[6]?.["request_body"]), /\[EMAIL\] pays/);
+    assert.match(String(all[6]?.["response_body"]), /Hello there/);
+    const text = JSON.stringify(await records(path));
+    for (const hidden of [alice, "slc_wrong", "sk-upstream", "carol@example.com", "bob@example.com"]) assert.ok(!text.includes(hidden), hidden);
+    const verified = await sluice("audit", "verify", path);
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(verified.stdout, /^10 records in 1 chains: nothing was changed\n$/);
+  });
+
+  it("goes on after a kill in the middle of writing, and the next chain knows the one before", async () => {
+    const path = await folder();
+    const config = await folder();
+    await writeFile(join(config, "all.yaml"), JSON.stringify({}));
+    const writer = `
+      import { AuditLog } from ${JSON.stringify(join(import.meta.dirname, "../../../proxy/audit/audit.ts"))};
+      import { Chain } from ${JSON.stringify(join(import.meta.dirname, "../../../proxy/audit/chain.ts"))};
+      import { FileSink } from ${JSON.stringify(join(import.meta.dirname, "../../../proxy/audit/file.ts"))};
+      import { randomUUID } from "node:crypto";
+      const id = randomUUID();
+      const nowMs = Date.now;
+      const after = (ms, then) => { const t = setTimeout(then, ms); return () => clearTimeout(t); };
+      const log = await AuditLog.open(new Chain(id, null), [new FileSink(id, { folder: ${JSON.stringify(path)}, maxBytes: 20000, retentionDays: 0, nowMs })], { nowMs, after, trouble: console.error });
+      const call = ${JSON.stringify(aCall())};
+      for (;;) { for (let at = 0; at < 50; at++) log.write("call", call); await new Promise((resolve) => setImmediate(resolve)); }`;
+    for (let life = 0; life < 3; life++) {
+      const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", writer], { stdio: "inherit" });
+      const had = (await records(path)).length;
+      await eventually(async () => (await records(path)).length > had + 500);
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+    // And once in the middle of a line.
+    const last = (await readdir(path)).sort().at(-1) ?? "";
+    await appendFile(join(path, last), '{"v":1,"chain":"');
+    const verified = await sluice("audit", "verify", path);
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(verified.stdout, /3 chains: nothing was changed/);
+    assert.match(verified.stdout, /cut off: the process ended while writing it/);
+    const opened = (await records(path)).filter((one) => one["type"] === "opened");
+    assert.deepEqual(
+      opened.map((one) => one["follows"] !== null),
+      [false, true, true],
+    );
+    // What was there, and is not any more.
+    const [first = "", second = ""] = (await readdir(path)).sort();
+    await rm(join(path, second));
+    const broken = await sluice("audit", "verify", path);
+    assert.equal(broken.code, 1);
+    assert.match(broken.stdout, /records after \d+ are missing/);
+    const lines = (await readFile(join(path, first), "utf8")).split("\n");
+    lines[3] = (lines[3] ?? "").replace('"status":200', '"status":403');
+    await writeFile(join(path, first), lines.join("\n"));
+    assert.match((await sluice("audit", "verify", join(path, first))).stdout, new RegExp(`WRONG {2}${first}:4: record 3 of chain \\S+ was changed`));
+  });
+
+  it("keeps a key's chain, which only who has the key can verify", async () => {
+    const path = await folder();
+    const { url, close } = await gateway([`--audit-dir=${path}`], { SLUICE_AUDIT_KEY: "k1" });
+    await call(url, "open");
+    await close();
+    const keyFile = join(await folder(), "key");
+    await writeFile(keyFile, "k1\n");
+    assert.equal((await sluice("audit", "verify", path, "--key-file", keyFile)).code, 0);
+    await writeFile(keyFile, "k2");
+    assert.equal((await sluice("audit", "verify", path, "--key-file", keyFile)).code, 1);
+    assert.equal((await sluice("audit", "verify", path)).code, 1);
+    assert.equal((await sluice("audit", "verify")).code, 2);
+    assert.equal((await sluice("audit", "check")).code, 2);
+  });
+
+  it("goes into a stream of Redis too, and to a collector of OpenTelemetry", async (context) => {
+    const redis = await startRedis();
+    after(() => redis.stop());
+    const bodies: Json[] = [];
+    let failures = 1;
+    const collector = createServer((request, response) => {
+      let text = "";
+      request.on("data", (data: Buffer) => (text += data.toString("utf8")));
+      request.on("end", () => {
+        if (failures-- > 0) return void response.writeHead(503).end();
+        bodies.push({ ...(JSON.parse(text) as Json), key: request.headers["x-key"] });
+        response.end("{}");
+      });
+    });
+    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
+    after(() => collector.close());
+    const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/logs`;
+    const started = await gateway(["--audit-redis=true", `--state-url=${redis.url}`, `--audit-otlp-url=${url}`], { SLUICE_AUDIT_OTLP_HEADERS: "X-Key=abc" });
+    for (let at = 0; at < 20; at++) await call(started.url, "open");
+    await started.close();
+    const verified = await sluice("audit", "verify", "--redis", redis.url);
+    assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+    assert.match(verified.stdout, /^22 records in 1 chains/);
+    const lines = bodies.flatMap((body) => {
+      const [resource] = body["resourceLogs"] as { scopeLogs: { logRecords: { body: { stringValue: string }; timeUnixNano: string }[] }[] }[];
+      return resource?.scopeLogs[0]?.logRecords ?? [];
+    });
+    assert.equal(lines.length, 22);
+    assert.equal(bodies[0]?.["key"], "abc");
+    assert.match(lines[1]?.timeUnixNano ?? "", /^\d{19}$/);
+    const path = join(await folder(), "collected.jsonl");
+    await writeFile(path, `${lines.map(({ body }) => body.stringValue).join("\n")}\n`);
+    assert.equal((await sluice("audit", "verify", path)).code, 0);
+    const report = await sluice("compliance-report", "--redis", redis.url, "-o", "json");
+    const months = JSON.parse(report.stdout) as Json[];
+    assert.equal(months.at(-1)?.["requests"], 20);
+    context.diagnostic(verified.stdout.trim());
+  });
+});
+
+describe("calls that must be on record", () => {
+  it("are made when they are, and refused when they can't be; others go on", async () => {
+    const path = await folder();
+    const started = await gateway([`--audit-dir=${path}`]);
+    assert.equal(await call(started.url, "required"), 200);
+    const types = (await records(path)).filter((one) => one["route"] === "default/required").map((one) => one["type"]);
+    assert.equal(types[0], "begun");
+    await eventually(async () => (await calls(path)).length === 1);
+    await started.close();
+
+    const none = await gateway([]);
+    upstream.requests.length = 0;
+    assert.equal(await call(none.url, "required"), 503);
+    assert.equal(upstream.requests.length, 0, "no provider was asked");
+    assert.equal(await call(none.url, "open"), 200);
+    await none.close();
+
+    const only = await gateway(["--audit-stdout=true"]);
+    assert.equal(await call(only.url, "required"), 503, "stdout keeps nothing");
+    await only.close();
+  });
+
+  it("wait for no store that is gone", async () => {
+    const redis = await startRedis();
+    const started = await gateway(["--audit-redis=true", `--state-url=${redis.url}`]);
+    assert.equal(await call(started.url, "required"), 200);
+    await redis.stop();
+    assert.equal(await call(started.url, "required"), 503);
+    assert.equal(await call(started.url, "open"), 200);
+    await started.close();
+  });
+});
+
+function aCall(): CallRecord {
+  return {
+    requestId: "r",
+    startedMs: 0,
+    durationMs: 5,
+    address: "10.0.0.1",
+    method: "POST",
+    operation: "openai.chat",
+    route: "a/b",
+    model: "m",
+    target: "t",
+    provider: "a/p",
+    upstreamModel: "m",
+    key: "a/k",
+    user: "alice",
+    team: "",
+    role: "developer",
+    status: 200,
+    code: null,
+    cause: null,
+    stream: false,
+    broken: false,
+    abandoned: false,
+    firstByteMs: 1,
+    usage: null,
+    costNanoUsd: null,
+    cache: null,
+    savedNanoUsd: null,
+    masked: null,
+    region: "",
+    attempts: [],
+    dropped: [],
+    country: "",
+    statistics: true,
+    payloads: null,
+    audited: null,
+  };
+}
+
+describe("an audit log by itself", () => {
+  const timers = (): AuditWith & { troubles: string[] } => ({
+    troubles: [],
+    nowMs: Date.now,
+    after(ms, then) {
+      const timer = setTimeout(then, ms);
+      return () => clearTimeout(timer);
+    },
+    trouble(sink) {
+      this.troubles.push(sink);
+    },
+  });
+
+  it("turns to a new file when one is full, and deletes old ones, which the chain tells", async () => {
+    const path = await folder();
+    const now = { ms: Date.parse("2027-03-01T00:00:00Z") };
+    const nowMs = () => now.ms;
+    const id = "00000000-0000-4000-8000-000000000001";
+    const open = (chain: string) =>
+      AuditLog.open(new Chain(chain, null), [new FileSink(chain, { folder: path, maxBytes: 2_000, retentionDays: 30, nowMs })], { ...timers(), nowMs });
+    const log = await open(id);
+    for (let at = 0; at < 40; at++) {
+      log.write("call", aCall());
+      await log.durable(1_000);
+      now.ms += 1_000;
+    }
+    await log.close();
+    const names = (await readdir(path)).sort();
+    assert.ok(names.length > 5, names.join());
+    assert.equal((await sluice("audit", "verify", path)).code, 0);
+    const old = new Date(now.ms - 31 * 86_400_000);
+    for (const name of names.slice(0, 3)) await utimes(join(path, name), old, old);
+    for (const name of names.slice(3)) await utimes(join(path, name), new Date(now.ms), new Date(now.ms));
+    const next = await open("00000000-0000-4000-8000-000000000002");
+    await next.close();
+    assert.deepEqual((await readdir(path)).sort().slice(0, names.length - 3), names.slice(3));
+    const verified = await sluice("audit", "verify", path);
+    assert.equal(verified.code, 0, verified.stdout);
+    assert.match(verified.stdout, /kept for as long as it should be/);
+  });
+
+  it("holds up nobody while a sink is stuck or fails, and loses nothing that fits", async () => {
+    const written: string[] = [];
+    let stuck = true;
+    const sink: AuditSink = {
+      name: "odd",
+      durable: true,
+      write: (lines) => (stuck ? Promise.reject(new Error("full")) : Promise.resolve(void written.push(lines))),
+      close: () => Promise.resolve(),
+    };
+    const parts = timers();
+    const log = await AuditLog.open(new Chain("c", null), [sink], parts);
+    for (let at = 0; at < 1_000; at++) log.write("call", aCall());
+    assert.equal(await log.durable(50), false);
+    assert.ok(parts.troubles.length > 0);
+    stuck = false;
+    await eventually(() => Promise.resolve(written.join("").split("\n").length >= 1_001));
+    assert.equal(await log.durable(1_000), true);
+    await log.close();
+  });
+
+  it("counts what a sink can't take, and says so in the chain", async () => {
+    let stuck = true;
+    const written: string[] = [];
+    const sink: AuditSink = {
+      name: "odd",
+      durable: true,
+      write: (lines) => (stuck ? Promise.reject(new Error("full")) : Promise.resolve(void written.push(lines))),
+      close: () => Promise.resolve(),
+    };
+    const log = await AuditLog.open(new Chain("c", null), [sink], timers());
+    const large = { ...aCall(), user: "x".repeat(1_000) };
+    for (let at = 0; at < 20_000; at++) log.write("call", large);
+    assert.ok((log.figures.dropped.get("odd") ?? 0) > 0);
+    stuck = false;
+    await eventually(() => Promise.resolve(written.length > 0));
+    await log.durable(1_000);
+    log.write("call", aCall());
+    await log.close();
+    assert.match(written.join(""), /"type":"dropped","time":"[^"]+","count":\d+/);
+  });
+
+  it("writes its files for nobody else to read", async () => {
+    const path = await folder();
+    await chmod(path, 0o700);
+    const log = await AuditLog.open(
+      new Chain("00000000-0000-4000-8000-000000000003", null),
+      [new FileSink("00000000-0000-4000-8000-000000000003", { folder: path, maxBytes: 2_000, retentionDays: 0, nowMs: Date.now })],
+      timers(),
+    );
+    await log.close();
+    const { statSync } = await import("node:fs");
+    const [name = ""] = await readdir(path);
+    assert.equal(statSync(join(path, name)).mode & 0o777, 0o600);
+  });
+});
+
+describe("the compliance report", () => {
+  it("counts by month what was asked, refused and masked, and where it went", async () => {
+    const path = join(await folder(), "log.jsonl");
+    const chain = new Chain("c", null);
+    const record = (time: string, more: Json): string => {
+      const { type = "call", decision = "allow", status = 200, ...rest } = more;
+      const all = { type, time, decision, status, ...rest };
+      return chain.add(JSON.stringify(all).slice(1, -1));
+    };
+    const lines = [
+      record("2027-01-31T23:59:59.999Z", {
+        user: "alice",
+        key: "a/k",
+        model: "m",
+        provider: "a/p",
+        region: "eu",
+        masked: { Email: 2 },
+        input_tokens: 5,
+        output_tokens: 7,
+        cost_nano_usd: 1_500_000_000,
+      }),
+      record("2027-02-01T00:00:00.000Z", { user: "alice", key: "a/k", model: "m", provider: "a/q", masked: { Email: 1, SSN: 1 } }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 401, code: "invalid_api_key" }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "country_not_allowed", user: "bob", key: "a/l" }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "access_denied", user: "alice", key: "b/k" }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 400, code: "prompt_denied" }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "consent_required" }),
+      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 429, code: "budget_exceeded" }),
+      record("2027-02-02T00:00:00.000Z", { type: "begun" }),
+      record("2027-03-01T00:00:00.000Z", {}),
+    ];
+    await writeFile(path, lines.join(""));
+    const { stdout } = await sluice("compliance-report", path, "--to", "2027-03-01T00:00:00Z", "-o", "json");
+    const [january, february, total] = JSON.parse(stdout) as Json[];
+    assert.deepEqual([january?.["month"], january?.["requests"], january?.["masked"], january?.["costNanoUsd"]], ["2027-01", 1, { Email: 2 }, 1_500_000_000]);
+    assert.deepEqual(
+      ["requests", "allowed", "refused", "unauthorised", "forbidden", "geoBlocked", "withoutConsent", "promptsDenied", "limited"].map(
+        (name) => february?.[name],
+      ),
+      [7, 1, 6, 1, 1, 1, 1, 1, 1],
+    );
+    assert.deepEqual(total?.["users"], ["a/alice", "a/bob", "b/alice"]);
+    assert.deepEqual(total?.["destinations"], { "a/p (eu)": 1, "a/q": 1 });
+    const table = (await sluice("compliance-report", path)).stdout;
+    assert.match(table, /^month +2027-01 +2027-02 +2027-03 +total\nrequests +1 +7 +1 +9\n/);
+    assert.match(table, /pii_masked +2 +2 +0 +4/);
+    const csv = (await sluice("compliance-report", path, "-o", "csv")).stdout.split("\n");
+    assert.equal(csv.length, 6);
+    assert.match(csv[4] ?? "", /^total,9,3,6,1,1,1,1,1,1,4,"Email 3, SSN 1",5,7,1\.50,3,m,"a\/p \(eu\) 1, a\/q 1"$/);
+    for (const args of [
+      ["compliance-report", "-o", "table"],
+      ["compliance-report", path, "-o", "xml"],
+      ["compliance-report", path, "--from", "yesterday"],
+    ])
+      assert.equal((await sluice(...args)).code, 2);
+  });
+});
