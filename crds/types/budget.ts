@@ -4,6 +4,40 @@ import { alerts } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
 import { decimal, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
 
+const labelName = z.string().min(1).max(317);
+const labelValue = z.string().max(63);
+
+/** As a Kubernetes label selector. */
+const keySelector = z
+  .strictObject({
+    matchLabels: z.record(labelName, labelValue).meta({ maxProperties: 32 }).optional().describe("Labels that an ApiKey must carry, all of them."),
+    matchExpressions: z
+      .array(
+        z
+          .strictObject({
+            key: labelName.describe("Name of a label."),
+            operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]).describe("How its value is to stand to `values`."),
+            values: z.array(labelValue).max(64).optional().meta({ listType: "set" }).describe("Values; for In and NotIn."),
+          })
+          .meta({
+            cel: [
+              {
+                rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+                message: "In and NotIn need values, Exists and DoesNotExist have none",
+              },
+            ],
+          })
+          .describe("One condition."),
+      )
+      .min(1)
+      .max(32)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("Conditions that must hold, all of them."),
+  })
+  .describe("Calls with ApiKeys of this namespace whose labels match. Callers without an ApiKey have no labels.");
+export type KeySelector = z.output<typeof keySelector>;
+
 const subjects = (what: string) => z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
 
 export const budgetSpec = z
@@ -24,6 +58,7 @@ export const budgetSpec = z
           .optional()
           .meta({ listType: "set" })
           .describe("Calls with one of these ApiKeys of this namespace, by name."),
+        selector: keySelector.optional(),
         models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models as callers name them."),
         providers: z.array(objectName).min(1).max(256).optional().meta({ listType: "set" }).describe("LLMProviders by name."),
       })

@@ -1,5 +1,6 @@
 /** Budget → BudgetConfig. */
 import { decimalToNano } from "../../crds/quantity.ts";
+import type { KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/schema.ts";
 import { type Channel, compileAlerts } from "./alerts.ts";
 import type { Watch } from "./budget-standing.ts";
@@ -13,6 +14,8 @@ const sorted = (names: string[] | undefined): string[] | null => (names === unde
 
 export interface CompiledBudget {
   config: BudgetConfig;
+  /** null where it doesn't go by labels. */
+  selector: KeySelector | null;
   /** null where no money is limited. */
   watch: BudgetWatch | null;
   accepted: Problem[];
@@ -45,6 +48,7 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
       tags: sorted(scope.tags),
       models: sorted(scope.models),
       providers: sorted(scope.providers?.map((name) => `${meta.namespace}/${name}`)),
+      selected: scope.selector !== undefined,
       apiKeys: sorted(scope.apiKeys?.map((name) => `${meta.namespace}/${name}`)),
     },
     per: spec.per ?? null,
@@ -59,6 +63,7 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
   const { amountNanoUsd } = config;
   const spike = spec.spike === undefined ? null : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);
+  const selector = spec.scope.selector ?? null;
   const watch = amountNanoUsd === null ? null : { config: { ...config, amountNanoUsd }, thresholds, spike, channels };
-  return { config, watch, accepted, resolvedRefs };
+  return { config, watch, selector, accepted, resolvedRefs };
 }

@@ -20,6 +20,7 @@ import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
 import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute, type ProviderView } from "./routes.ts";
+import { type Selecting, withBudgets } from "./selectors.ts";
 import type { Verdict } from "./verdict.ts";
 import type { CompileInput } from "./world.ts";
 
@@ -155,21 +156,24 @@ function settleConflicts(candidates: Candidate[]): RouteConfig[] {
   return routes;
 }
 
-function compileBudgets(input: CompileInput, verdicts: Verdict[]): { budgets: BudgetConfig[]; watches: BudgetWatch[] } {
+function compileBudgets(input: CompileInput, verdicts: Verdict[]): { budgets: BudgetConfig[]; watches: BudgetWatch[]; selecting: Selecting[] } {
   const { parsed, invalid } = parseKind("Budget", input.world.objects);
   const budgets: BudgetConfig[] = [];
   const watches: BudgetWatch[] = [];
+  const selecting: Selecting[] = [];
   for (const { object, verdict } of parsed) {
     const compiled = compileBudget(object, input.world, input.settings.hasMail ?? true);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
     if (compiled.accepted.some(isError)) continue;
     budgets.push(compiled.config);
+    const { selector } = compiled;
+    if (selector !== null) selecting.push({ id: object.id, namespace: object.meta.namespace, selector });
     if (compiled.watch !== null) watches.push(compiled.watch);
     verdict.live = "current";
   }
   verdicts.push(...parsed.map((one) => one.verdict), ...invalid);
-  return { budgets, watches };
+  return { budgets, watches, selecting };
 }
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
@@ -178,8 +182,8 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   const verdicts: Verdict[] = [];
   const view = compileProviders(input, capabilities, verdicts);
   const { routes, canaries } = compileRoutes(input, view, verdicts);
-  const keys = compileKeys(input, routes, verdicts);
-  const { budgets, watches } = compileBudgets(input, verdicts);
+  const { budgets, watches, selecting } = compileBudgets(input, verdicts);
+  const keys = withBudgets(compileKeys(input, routes, verdicts), selecting, input.world);
   const seeds = (input.seeds ?? []).filter((seed) => budgets.some((budget) => budget.id === seed.budget));
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
   return {

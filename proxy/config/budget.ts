@@ -13,8 +13,17 @@ export const budgetConfig = z.object({
   period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
   timeZone: z.string(),
   namespace: z.string(),
-  /** apiKeys and providers as `namespace/name`. */
-  scope: z.object({ users: names, teams: names, roles: names, tags: names, models: names, providers: names, apiKeys: names.default(null) }),
+  /** apiKeys and providers as `namespace/name`; selected: only keys whose record names this budget. */
+  scope: z.object({
+    users: names,
+    teams: names,
+    roles: names,
+    tags: names,
+    models: names,
+    providers: names,
+    apiKeys: names.default(null),
+    selected: z.boolean().default(false),
+  }),
   per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
   /** Hard: what could exceed it is refused. Soft and Shadow: it is counted. */
   enforcement: z.enum(["Hard", "Soft", "Shadow"]),

@@ -246,6 +246,8 @@ export const keyRecord = z.object({
   revoked: z.boolean(),
   /** Absent: none of its own. */
   limits: z.array(limitConfig).optional(),
+  /** Budgets whose selector picks it. Absent: none. */
+  budgets: z.array(z.string()).optional(),
   /** Absent: it makes no client tokens. */
   clientTokens: clientTokenRight.optional(),
 });

@@ -20,12 +20,18 @@ export function namespaceOf({ identity, route }: ScopeSubject): string {
 
 const named = (names: string[] | null, name: string | null): boolean => names === null || (name !== null && names.includes(name));
 
-/** For budgets of the call's own namespace. */
-export function covers({ scope, expiresAtMs }: BudgetConfig, { identity, model, targets }: ScopeSubject, nowMs: number): boolean {
-  if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
+function coversCaller({ id, scope }: BudgetConfig, identity: Identity): boolean {
   const key = identity.anonymous ? null : identity.key;
-  if (!named(scope.models, model) || !named(scope.apiKeys, key?.id ?? null)) return false;
-  if (!named(scope.users, key?.user ?? null) || !named(scope.teams, key?.team ?? null) || !named(scope.roles, key?.role ?? null)) return false;
+  if (scope.selected && !(key?.budgets ?? []).includes(id)) return false;
   if (scope.tags !== null && !(key?.tags ?? []).some((tag) => scope.tags?.includes(tag))) return false;
+  if (!named(scope.apiKeys, key?.id ?? null) || !named(scope.users, key?.user ?? null)) return false;
+  return named(scope.teams, key?.team ?? null) && named(scope.roles, key?.role ?? null);
+}
+
+/** For budgets of the call's own namespace. */
+export function covers(budget: BudgetConfig, { identity, model, targets }: ScopeSubject, nowMs: number): boolean {
+  const { scope, expiresAtMs } = budget;
+  if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
+  if (!named(scope.models, model) || !coversCaller(budget, identity)) return false;
   return scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id));
 }

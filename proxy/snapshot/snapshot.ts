@@ -131,7 +131,7 @@ function roleLimits({ limits }: RoleConfig): LimitConfig[] {
   return [...daily("Requests", limits?.requestsPerDay), ...daily("Tokens", limits?.tokensPerDay)];
 }
 
-const everything: BudgetConfig["scope"] = { users: null, teams: null, roles: null, tags: null, models: null, providers: null, apiKeys: null };
+const everything: BudgetConfig["scope"] = { users: null, teams: null, roles: null, tags: null, models: null, providers: null, apiKeys: null, selected: false };
 
 /** A role's cost limit is a hard daily budget of each of its users. */
 function roleBudget(name: string, { limits }: RoleConfig): BudgetConfig | null {

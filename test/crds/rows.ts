@@ -52,6 +52,11 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ guard: { mask: { detect: [] } } }),
     /spec\.guard\.mask: .*set detect or custom: nothing would be masked/,
   ),
+  "a selector's condition without values": same(
+    "Budget",
+    budget({ scope: { selector: { matchExpressions: [{ key: "tier", operator: "In" }] } } }),
+    /In and NotIn need values, Exists and DoesNotExist have none/,
+  ),
   "a budget that holds nothing": same("Budget", { scope: { users: ["alice"] } }, /set amount and period, or limits, or both/),
   "a budget without a period": same("Budget", { amount: "10" }, /amount and period belong together/),
   "a throttle without an amount": same(
@@ -442,6 +447,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
         models: ["gpt-4o"],
         providers: ["openai"],
         apiKeys: ["alice"],
+        selector: { matchLabels: { tier: "gold" }, matchExpressions: [{ key: "stage", operator: "NotIn", values: ["test"] }] },
       },
       per: "User",
       enforcement: "Soft",

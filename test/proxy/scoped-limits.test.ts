@@ -13,6 +13,8 @@ after(() => upstream.close());
 const clearOf = (name: string): string => `slc_${name}_key_0001_0123456789`;
 const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
 
+const labelled = (manifests: Manifest[], labels: Record<string, string>): Manifest[] =>
+  manifests.map((one) => (one.kind === "ApiKey" ? { ...one, metadata: { ...one.metadata, labels } } : one));
 const manifests = (...more: Manifest[]): Manifest[] => [
   provider("up", upstream.url, {
     models: [
@@ -25,6 +27,8 @@ const manifests = (...more: Manifest[]): Manifest[] => [
   policy("more", { match: { models: ["gpt-4"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
   ...key("alice", clearOf("alice"), { user: "alice@example.com", team: "red", tags: ["batch"], role: "data-scientist" }),
   ...key("alice-2", clearOf("alice-2"), { user: "alice@example.com", team: "red", role: "developer" }),
+  ...labelled(key("carol", clearOf("carol"), { user: "carol@example.com" }), { tier: "gold", stage: "test" }),
+  ...labelled(key("dave", clearOf("dave"), { user: "dave@example.com" }), { tier: "gold" }),
   ...key("bob", clearOf("bob"), { user: "bob@example.com", team: "blue", role: "data-scientist" }),
   ...more,
 ];
@@ -101,6 +105,35 @@ const rows: { name: string; spec: Record<string, unknown>; steps: [as: string, s
     steps: [
       ["alice", 200, "gpt-4"],
       ["bob", 429, "gpt-4"],
+      ["bob", 200],
+    ],
+  },
+  {
+    name: "keys with a label",
+    spec: { scope: { selector: { matchLabels: { tier: "gold" } } }, limits: [{ requests: 1, window: "1h" }] },
+    steps: [
+      ["dave", 200],
+      ["carol", 429],
+      ["bob", 200],
+    ],
+  },
+  {
+    name: "keys whose labels meet conditions",
+    spec: {
+      scope: {
+        selector: {
+          matchExpressions: [
+            { key: "tier", operator: "Exists" },
+            { key: "stage", operator: "NotIn", values: ["test"] },
+          ],
+        },
+      },
+      limits: [{ requests: 1, window: "1h" }],
+    },
+    steps: [
+      ["dave", 200],
+      ["dave", 429],
+      ["carol", 200],
       ["bob", 200],
     ],
   },
