@@ -1,6 +1,10 @@
 /** `sluice proxy`: composes the data plane and runs it until told to stop. */
+
+import { Server as SecureHttp } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { Server as SecureServer } from "node:tls";
 import type { FastifyInstance } from "fastify";
+import { Counter, Gauge, type Registry } from "prom-client";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import type { AuditLog } from "./audit/audit.ts";
 import { startAudit } from "./audit/start.ts";
@@ -29,6 +33,7 @@ import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { sendSmall } from "./wire/small.ts";
+import { readTls, type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
 
@@ -114,11 +119,35 @@ function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger):
   });
 }
 
+/** A new certificate is used for the next connection; those that are open keep theirs. */
+function keepTls(files: TlsFiles, first: TlsMaterial, server: SecureServer, pollMs: number, log: Logger, registry: Registry): () => void {
+  const registers = [registry];
+  const notAfter = new Gauge({
+    name: "sluice_tls_certificate_not_after_seconds",
+    help: "When the listener's certificate ends, in seconds since 1970.",
+    registers,
+  });
+  const failures = new Counter({ name: "sluice_tls_reload_failures_total", help: "New certificates that could not be used; the old one stays.", registers });
+  notAfter.set(first.notAfterMs / 1000);
+  return watchTls(files, first, pollMs, {
+    apply(material) {
+      server.setSecureContext(material.options);
+      notAfter.set(material.notAfterMs / 1000);
+      log.info({ not_after: new Date(material.notAfterMs).toISOString() }, "certificate live");
+    },
+    failed(cause) {
+      failures.inc();
+      log.error({ err: cause instanceof Error ? cause.message : String(cause) }, "certificate not taken; the old one stays in use");
+    },
+  });
+}
+
 async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
   await app.listen({ host, port });
   const address = app.server.address() as AddressInfo;
   const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
+  const scheme = app.server instanceof SecureHttp ? "https" : "http";
+  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
 }
 
 /** Through the same check of addresses as calls to providers, and without following redirects. */
@@ -143,6 +172,9 @@ function openCountries(settings: ProxySettings, log: Logger): Promise<Countries>
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
+  // Before anything runs that would have to be stopped again.
+  const files = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa, clientAuth: settings.tlsClientAuth };
+  const tls = files.cert === "" ? null : await readTls(files);
   const countries = await openCountries(settings, log);
   const upstreams = new Upstreams();
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
@@ -189,7 +221,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     quotas,
     ledger: fleet.store,
   });
-  const traffic = trafficServer(gateway, cell, metrics, state);
+  const traffic = trafficServer(gateway, cell, metrics, state, tls);
+  const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = statusServer(cell, metrics, state, routing, canaries, fleet.store, quotas);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
@@ -205,6 +238,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         cell.close();
         countries.close();
         checks.stop();
+        stopTls();
         await audit?.close();
         await fleet.close();
         await upstreams.close();

@@ -1,6 +1,7 @@
 /** The two listeners: traffic, and status. fastify serves both; the traffic's replies are written straight to the socket. */
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { BudgetReadings } from "./config/budget.ts";
 import { surfaces } from "./dialects/surfaces.ts";
@@ -14,6 +15,7 @@ import type { OwnedRouting } from "./routing/create.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
+import type { TlsMaterial } from "./wire/tls.ts";
 
 /** Longer than load balancers keep idle connections, so that they and not we close them. */
 const keepAliveMs = 75_000;
@@ -48,20 +50,33 @@ function onClientError(error: { code?: string }, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
 }
 
-export function trafficServer(gateway: Gateway, current: Current, metrics: Metrics, state: TrafficState): FastifyInstance {
+/** The options of the listener itself: node:https's where there is TLS. */
+function listener(tls: TlsMaterial | null): object {
+  // A missing Host is refused by the pipeline, in words.
+  const common = { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false };
+  return tls === null ? { http: common } : { https: { ...common, ...tls.options } };
+}
+
+/** `tls`: null for plain HTTP. */
+export function trafficServer(gateway: Gateway, current: Current, metrics: Metrics, state: TrafficState, tls: TlsMaterial | null = null): FastifyInstance {
   const app = fastify({
     logger: false,
     keepAliveTimeout: keepAliveMs,
     // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
     requestTimeout: 300_000,
-    // A missing Host is refused by the pipeline, in words.
-    http: { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false },
+    ...listener(tls),
     forceCloseConnections: false,
     exposeHeadRoutes: false,
     clientErrorHandler: onClientError as never,
     // A path that can't be decoded is one that nothing is served at.
     frameworkErrors: (_error, request, reply) => handle(request, reply),
   });
+  if (tls?.options.requestCert === true && !tls.options.rejectUnauthorized) {
+    // With a certificate, but of another authority: no client that is meant.
+    app.server.on("secureConnection", (socket: TLSSocket) => {
+      if (!socket.authorized && socket.getPeerCertificate().raw !== undefined) socket.destroy();
+    });
+  }
   app.removeAllContentTypeParsers();
   // The body is read by its own stage, behind authentication.
   app.addContentTypeParser("*", (_request, _payload, done) => done(null));

@@ -29,6 +29,12 @@ export const proxySettings = z.strictObject({
   stateCa: z.string().default(""),
   /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
   stateFile: z.string().default(""),
+  /** Files with the traffic listener's certificate (and what it is signed by) and key, as PEM; "" for plain HTTP. */
+  tlsCert: z.string().default(""),
+  tlsKey: z.string().default(""),
+  /** File with the authorities whose certificates clients may have; "" where none is asked for. */
+  tlsClientCa: z.string().default(""),
+  tlsClientAuth: z.enum(["Required", "Optional"]).default("Required"),
   /** Folder for audit files; "" for none. */
   auditDir: z.string().default(""),
   /** A new audit file begins when one is this large. */
@@ -63,6 +69,10 @@ const flags = {
   "state-url": "stateUrl",
   "state-file": "stateFile",
   "state-ca": "stateCa",
+  "tls-cert": "tlsCert",
+  "tls-key": "tlsKey",
+  "tls-client-ca": "tlsClientCa",
+  "tls-client-auth": "tlsClientAuth",
   "audit-dir": "auditDir",
   "audit-max-bytes": "auditMaxBytes",
   "audit-retention-days": "auditRetentionDays",
@@ -86,6 +96,10 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
   --state-file F       without a store: file that keeps what was spent over a restart
+  --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
+  --tls-key F          its key
+  --tls-client-ca F    ask clients for a certificate of these authorities
+  --tls-client-auth M  Required (default) or Optional
   --audit-dir DIR      folder for audit files (docs/audit.md)
   --audit-max-bytes N  a new file begins at this size (default 64 MiB)
   --audit-retention-days N   older records are deleted (default 0: never)
@@ -95,6 +109,13 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
                        the key of their chain is read from SLUICE_AUDIT_KEY
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
+
+/** What no setting can tell by itself; null where it fits. */
+function misfit({ tlsCert, tlsKey, tlsClientCa, auditRedis, stateUrl }: ProxySettings): string | null {
+  if ((tlsCert === "") !== (tlsKey === "")) return "--tls-cert and --tls-key belong together: give both";
+  if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
+  return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
+}
 
 /** Throws an Error with a message for the person at the terminal. */
 export function parseProxySettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ProxySettings {
@@ -109,6 +130,8 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
   if (env["SLUICE_AUDIT_OTLP_HEADERS"] !== undefined) given["auditOtlpHeaders"] = env["SLUICE_AUDIT_OTLP_HEADERS"];
   if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
+  const wrong = parsed.success ? misfit(parsed.data) : null;
+  if (wrong !== null) throw new Error(wrong);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new Error(`${issue?.path.join(".") ?? "settings"}: ${issue?.message ?? "invalid"}`);

@@ -20,10 +20,7 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
   const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
   const sinks: AuditSink[] = [];
   if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
-  if (settings.auditRedis) {
-    if (settings.stateUrl === "") throw new Error("auditRedis: there is no --state-url to keep audit records at");
-    sinks.push(RedisSink.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, retentionDays, nowMs));
-  }
+  if (settings.auditRedis) sinks.push(RedisSink.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, retentionDays, nowMs));
   if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders)));
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;

@@ -102,6 +102,24 @@ describe("the chart", { skip }, () => {
     }
   });
 
+  it("has proxies speak TLS with the Secret's certificate, and tells callers so", async () => {
+    const documents = await render(...set("proxy.tls.secretName=gate-tls", "proxy.tls.clientCA.secretName=clients", "service.port=443"));
+    const { containers, volumes } = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec;
+    const [container] = containers;
+    const settings = parseProxySettings(container.args.slice(1), {});
+    assert.deepEqual(
+      [settings.tlsCert, settings.tlsKey, settings.tlsClientCa, settings.tlsClientAuth],
+      ["/etc/sluice/tls/tls.crt", "/etc/sluice/tls/tls.key", "/etc/sluice/client-ca/ca.crt", "Required"],
+    );
+    const secrets = volumes.filter((one: { secret?: object }) => one.secret).map((one: { secret: { secretName: string } }) => one.secret.secretName);
+    assert.deepEqual(secrets, ["gate-tls", "clients"]);
+    for (const path of ["/etc/sluice/tls", "/etc/sluice/client-ca"])
+      assert.ok(container.volumeMounts.some((one: { mountPath: string; readOnly: boolean }) => one.mountPath === path && one.readOnly));
+    assert.equal(container.livenessProbe.httpGet.port, "status", "probes don't meet the certificate");
+    const operator = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    assert.equal(operator.baseURL, "https://sluice.llm.svc/v1");
+  });
+
   it("gives proxies the audit log's places and its key, which is in no argument", async () => {
     const documents = await render(
       ...set("audit.stdout=true", "audit.redis=true", "audit.otlp.url=http://collector:4318/v1/logs", "audit.otlp.headersSecretRef.name=otlp"),

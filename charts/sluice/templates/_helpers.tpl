@@ -42,8 +42,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 
 {{- define "sluice.baseURL" -}}
-{{- $port := ternary "" (printf ":%v" .Values.service.port) (eq (int .Values.service.port) 80) -}}
-{{- default (printf "http://%s.%s.svc%s/v1" (include "sluice.fullname" .) .Release.Namespace $port) .Values.baseURL }}
+{{- $port := ternary "" (printf ":%v" .Values.service.port) (eq (int .Values.service.port) (ternary 443 80 (not (empty .Values.proxy.tls.secretName)))) -}}
+{{- default (printf "%s://%s.%s.svc%s/v1" (ternary "https" "http" (not (empty .Values.proxy.tls.secretName))) (include "sluice.fullname" .) .Release.Namespace $port) .Values.baseURL }}
 {{- end }}
 
 {{/* The objects that the operator publishes: the same list in RBAC and in the proxies' volume. operator/publish/layout.ts names them. */}}
