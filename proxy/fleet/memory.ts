@@ -7,6 +7,7 @@ import {
   type FleetStore,
   heldTtlMs,
   isTight,
+  keeper,
   type LeaseOp,
   type LeaseReply,
   type LedgerBatch,
@@ -54,6 +55,8 @@ const sweepEvery = 4_096;
 /** Hours of the ledger that are kept in memory: 62 days. */
 export const keptHours = 1_488;
 
+let stores = 0;
+
 export class MemoryStore implements FleetStore {
   readonly shared = false;
   readonly #nowMs: () => number;
@@ -63,6 +66,8 @@ export class MemoryStore implements FleetStore {
   readonly #alive = new Map<string, number>();
   readonly #ledger = new Map<number, Map<string, LedgerRow>>();
   readonly #batches = new Map<string, number>();
+  /** Two stores of one process and one moment are two. */
+  readonly #store = ++stores;
   #epochs = 0;
   #ops = 0;
 
@@ -79,9 +84,13 @@ export class MemoryStore implements FleetStore {
 
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] {
     this.#sweep(ops.length);
-    const replies = ops.map((op) => (op.kind === "window" ? this.#window(op) : this.#lease(holder, op)));
+    const replies = ops.map((op) => (op.kind === "window" ? this.#window(op) : this.#lease(keeper(holder, op.life), op)));
     this.#journal?.flush();
     return replies;
+  }
+
+  get run(): string {
+    return String(this.#store);
   }
 
   heartbeat(holder: string): number {
@@ -93,7 +102,7 @@ export class MemoryStore implements FleetStore {
 
   #newCounter(used: number, spent: number): LeaseCounter {
     const nowMs = this.#nowMs();
-    const epoch = `m${++this.#epochs}-${nowMs}`;
+    const epoch = `m${this.#store}.${++this.#epochs}-${nowMs}`;
     return { epoch, bornMs: nowMs, version: 0, base: { version: 0, used, spent }, used, spent, recoverUntilMs: 0, expiresAtMs: null, holders: new Map() };
   }
 

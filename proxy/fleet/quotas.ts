@@ -90,6 +90,9 @@ export class Quotas {
   readonly #slices = new Map<string, Slice>();
   readonly #fallback: MemoryStore;
   readonly #refused = new Set<string>();
+  readonly #asleep = new Map<string, Slice>();
+  #lives = 0;
+  #run = "";
   #fleetSize = 1;
   #round = newRound();
   #flushing = false;
@@ -128,9 +131,30 @@ export class Quotas {
 
   #slice(spec: CounterSpec): Slice {
     let slice = this.#slices.get(spec.key);
-    if (slice === undefined) this.#slices.set(spec.key, (slice = sliceOf(spec, this.#clock.nowMs())));
+    if (slice === undefined) this.#slices.set(spec.key, (slice = this.#woken(spec)));
     else slice.spec = spec;
     return slice;
+  }
+
+  #woken(spec: CounterSpec): Slice {
+    const known = this.#asleep.get(spec.key);
+    if (known !== undefined) {
+      this.#asleep.delete(spec.key);
+      known.spec = spec;
+      known.lastUseMs = this.#clock.nowMs();
+      return known;
+    }
+    const slice = sliceOf(spec, this.#clock.nowMs());
+    slice.life = ++this.#lives;
+    return slice;
+  }
+
+  /** Idle for long: no longer looked at, but kept, so that the store keeps one record of it and not one for each time. */
+  #putToSleep(key: string, slice: Slice): void {
+    this.#slices.delete(key);
+    if (slice.spec.kind !== "period") return;
+    if (this.#asleep.size >= mostSlices) this.#asleep.delete(this.#asleep.keys().next().value ?? "");
+    this.#asleep.set(key, slice);
   }
 
   reading(spec: CounterSpec): Reading {
@@ -416,12 +440,24 @@ export class Quotas {
     if (this.#failuresInARow >= breakAfter) this.#openUntilMs = this.#clock.nowMs() + openForMs;
   }
 
+  /** A store that began anew must hear of all that is known of money before it grants any: also of what nobody asks for. */
+  #noteRun(run: string): void {
+    const before = this.#run;
+    this.#run = run;
+    if (before === "" || before === run) return;
+    for (const [key, slice] of this.#asleep) this.#slices.set(key, slice);
+    this.#asleep.clear();
+    for (const slice of this.#slices.values()) if (slice.spec.kind === "period") slice.due = true;
+    this.#flushSoon();
+  }
+
   async #beat(): Promise<void> {
     this.#beatAtMs = this.#clock.nowMs();
     const cancel = this.#after(this.#deadlineMs * 4, () => this.#failed(new Error("the store is slow")));
     try {
       const size = this.#store.heartbeat(this.#holder);
       this.#fleetSize = Math.max(1, size instanceof Promise ? await size : size);
+      this.#noteRun(this.#store.run);
     } catch (cause) {
       this.#failed(cause);
     } finally {
@@ -444,7 +480,7 @@ export class Quotas {
     const crowded = this.#slices.size > mostSlices;
     for (const [key, slice] of this.#slices) {
       slice.review(nowMs);
-      if (!slice.due && slice.done(nowMs, crowded)) this.#slices.delete(key);
+      if (!slice.due && slice.done(nowMs, crowded)) this.#putToSleep(key, slice);
     }
     if (!this.broken) void this.#flush();
   }

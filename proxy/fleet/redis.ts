@@ -7,6 +7,7 @@ import {
   type CounterReading,
   type FleetStore,
   heldTtlMs,
+  keeper,
   type LeaseOp,
   type LedgerBatch,
   type LedgerRow,
@@ -42,6 +43,7 @@ export class RedisStore implements FleetStore {
   readonly #client: Client;
   readonly #lease: Command;
   readonly #window: Command;
+  run = "";
   readonly #heartbeat: Command;
   readonly #ledger: Command;
   readonly #indexed = new Set<string>();
@@ -75,7 +77,7 @@ export class RedisStore implements FleetStore {
   async #syncLease(holder: string, op: LeaseOp): Promise<StoreReply> {
     const reply = (await this.#lease(
       counterKey(op.key),
-      holder,
+      keeper(holder, op.life),
       op.kind,
       op.limit ?? -1,
       op.seed,
@@ -139,7 +141,9 @@ export class RedisStore implements FleetStore {
   }
 
   async heartbeat(holder: string): Promise<number> {
-    this.#holders = Number(await this.#heartbeat(fleetKey, holder, heldTtlMs));
+    const [alive, run] = (await this.#heartbeat(fleetKey, holder, heldTtlMs)) as [number, string];
+    this.#holders = Number(alive);
+    this.run = run;
     return this.#holders;
   }
 

@@ -39,7 +39,8 @@ local need, least, want, debt = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber
 local holders, ttl, recovery = tonumber(ARGV[18]), tonumber(ARGV[19]), tonumber(ARGV[20])
 local info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%w+)') or ''
-local young = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '999') < 5
+local uptime = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '999')
+local young, newborn = uptime < 5, uptime < 2
 local money = kind == 'period'
 
 local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder, 'v', 'a', 'w')
@@ -48,8 +49,9 @@ local g, r, p, q = tonumber(v[7] or '0'), tonumber(v[8] or '0'), tonumber(v[9] o
 local version, baseSpent, baseVersion = tonumber(v[11] or '0'), tonumber(v[12] or '0'), tonumber(v[13] or '0')
 local lost = epoch ~= ''
 if not e or v[2] ~= run then
-  -- The store began anew, empty or with what it last wrote to disk: what holders remember may be newer.
-  local again = lost or e
+  -- The store began anew, empty or with what it last wrote to disk: what holders remember may be newer. Where it has
+  -- just been started somebody may know of this counter, though this holder doesn't.
+  local again = lost or e or (money and newborn)
   if not money then used, total = 0, 0
   elseif lost and seenVersion > version then used, total, version = seenUsed, seenSpent, seenVersion end
   if money then used, total = math.max(seed, used), math.max(seed, total) end
@@ -174,7 +176,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[2]) * 10)
-return redis.call('ZCARD', KEYS[1])
+return { redis.call('ZCARD', KEYS[1]), string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '' }
 `;
 
 /** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 where it did. */

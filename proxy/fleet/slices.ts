@@ -41,6 +41,8 @@ const believedMs = 100;
 
 export abstract class Slice {
   spec: CounterSpec;
+  /** Of no other slice of this process. */
+  life = 0;
   /** Wanted by calls that wait. */
   need = 0;
   least = 0;
@@ -199,6 +201,7 @@ export class LeaseSlice extends Slice {
       limit: spec.limit,
       seed: spec.seed,
       expiresAtMs: spec.expiresAtMs,
+      life: this.life,
       epoch: this.#epoch,
       seq: ++this.#seq,
       granted: this.#granted,

@@ -26,6 +26,11 @@ export interface LeaseOp {
   seed: number;
   /** When the store may forget it, epoch milliseconds; null: never. */
   expiresAtMs: number | null;
+  /**
+   * Tells what the holder began to keep of this counter after it had forgotten it from what it kept before: its sums
+   * begin anew, and must not meet those of then. 0 where it never forgets.
+   */
+  life: number;
   /** The epoch that the holder knows; "" where it knows none. */
   epoch: string;
   /** Grows with each operation, so that a repeated one grants nothing again. */
@@ -115,6 +120,8 @@ export interface FleetStore {
   readonly shared: boolean;
   /** One reply an operation, in their order; null where that one failed. At once where the store is in this process. Throws where it can't be reached. */
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] | Promise<(StoreReply | null)[]>;
+  /** Of the store's memory, as the last heartbeat found it: another one means that it began anew. "" before the first. */
+  readonly run: string;
   /** Proxies alive, this one among them. */
   heartbeat(holder: string): number | Promise<number>;
   /** Throws where it can't be reached: then the same batches are to be sent again. */
@@ -159,3 +166,6 @@ export function share(remaining: number, op: { need: number; least: number; want
 /** What is left is less than a few leases. */
 export const isTight = (remaining: number, op: { need: number; want: number }, holders: number): boolean =>
   remaining < 8 * Math.max(1, holders) * Math.max(1, op.need + op.want);
+
+/** Under which name a store keeps a holder's sums. */
+export const keeper = (holder: string, life: number): string => (life === 0 ? holder : `${holder}~${life}`);

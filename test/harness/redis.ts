@@ -48,10 +48,17 @@ export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
     await untilReady(child, () => answersPing(port, options.password, options.tls?.ca), readyWithinMs);
     return child;
   };
-  let child = await launch().catch((error: unknown) => {
-    removeFolder(dir);
-    throw error;
-  });
+  // In its first two seconds it grants no money: somebody might know of more than it does.
+  const grown = async (child: Child): Promise<Child> => {
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    return child;
+  };
+  let child = await launch()
+    .then(grown)
+    .catch((error: unknown) => {
+      removeFolder(dir);
+      throw error;
+    });
   return {
     // With the user named: redis-cli takes an empty one at its word, and is refused.
     url: `${options.tls ? "rediss" : "redis"}://${options.password ? `default:${encodeURIComponent(options.password)}@` : ""}127.0.0.1:${port}`,

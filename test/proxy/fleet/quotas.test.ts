@@ -169,6 +169,7 @@ async function play(steps: readonly Step[], deaths: boolean): Promise<void> {
   }));
   await time.pass(1_100);
   let spent = 0;
+  let forgotMs = 0;
   const held = (): number => fleet.reduce((sum, one) => sum + one.under.reduce((all, { amount }) => all + amount, 0), 0);
   const act: { [K in Step["do"]]: (step: Extract<Step, { do: K }>) => void | Promise<void> } = {
     reserve({ at, amount }) {
@@ -191,7 +192,10 @@ async function play(steps: readonly Step[], deaths: boolean): Promise<void> {
       store.weather = weather;
     },
     forget() {
-      if (!deaths) store.forget();
+      // Until all have told it what they know, it is not done with having forgotten.
+      if (deaths || time.nowMs() - forgotMs < 4_000 || store.weather !== "fair") return;
+      forgotMs = time.nowMs();
+      store.forget();
     },
     die({ at }) {
       const holder = fleet[at] as Holder;

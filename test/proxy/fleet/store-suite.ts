@@ -11,6 +11,7 @@ const lease = (more: Partial<LeaseOp>): LeaseOp => ({
   limit: 1_000,
   seed: 0,
   expiresAtMs: Date.now() + 3_600_000,
+  life: 0,
   epoch: "",
   seq: 1,
   granted: 0,
@@ -93,6 +94,15 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       }
       const older = await ask<LeaseReply>("a", { ...told, seq: 1, returned: 0, spent: 0 });
       assert.equal(older.used, 300, "what was told before is not taken back");
+    });
+
+    it("a holder that forgot what it kept gets nothing of it again", async () => {
+      const op = lease({ life: 1, need: 1_000, least: 1_000 });
+      const first = await ask<LeaseReply>("a", op);
+      assert.equal(first.granted, 1_000);
+      await ask<LeaseReply>("a", { ...op, epoch: first.epoch, seq: 2, granted: 1_000, spent: 1_000, need: 0, least: 0 });
+      const again = await ask<LeaseReply>("a", { ...op, life: 2, need: 1, least: 1 });
+      assert.deepEqual([again.granted, again.used, again.spent], [0, 1_000, 1_000]);
     });
 
     it("money spent beyond a lease is charged, whatever the limit", async () => {

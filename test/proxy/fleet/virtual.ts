@@ -1,7 +1,7 @@
 /** Time that a test moves, and a store in it that loses requests, answers and its memory. */
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import type { QuotaClock } from "../../../proxy/fleet/quotas.ts";
-import type { FleetStore, StoreOp, StoreReply } from "../../../proxy/fleet/store.ts";
+import { type FleetStore, recoveryMs, type StoreOp, type StoreReply } from "../../../proxy/fleet/store.ts";
 
 export class VirtualTime {
   #nowMs: number;
@@ -59,28 +59,43 @@ export class VirtualTime {
 /** What becomes of the next exchanges with the store. */
 export type Weather = "fair" | "request lost" | "answer lost" | "sent twice" | "down";
 
-export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat"> {
+export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"> {
   #inner: MemoryStore;
   readonly #nowMs: () => number;
   weather: Weather = "fair";
+  #youngUntilMs = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
     this.#inner = new MemoryStore(nowMs);
   }
 
-  /** Everything it knew is gone. */
+  /** Everything it knew is gone. As Redis does, it knows of itself that it began a moment ago, and waits for reports. */
   forget(): void {
     this.#inner = new MemoryStore(this.#nowMs);
+    this.#youngUntilMs = this.#nowMs() + recoveryMs;
+  }
+
+  #sync(holder: string, ops: readonly StoreOp[]): StoreReply[] {
+    if (this.#nowMs() >= this.#youngUntilMs) return this.#inner.sync(holder, ops);
+    const replies = this.#inner.sync(
+      holder,
+      ops.map((op) => (op.kind === "period" && op.limit !== null ? { ...op, need: 0, least: 0, want: 0 } : op)),
+    );
+    return replies.map((reply) => (reply.kind === "lease" ? { ...reply, recovering: true } : reply));
   }
 
   async sync(holder: string, ops: readonly StoreOp[]): Promise<StoreReply[]> {
     await null;
     const { weather } = this;
     if (weather === "down" || weather === "request lost") throw new Error(weather);
-    const replies = this.#inner.sync(holder, ops);
+    const replies = this.#sync(holder, ops);
     if (weather === "answer lost") throw new Error(weather);
-    return weather === "sent twice" ? this.#inner.sync(holder, ops) : replies;
+    return weather === "sent twice" ? this.#sync(holder, ops) : replies;
+  }
+
+  get run(): string {
+    return this.#inner.run;
   }
 
   async heartbeat(holder: string): Promise<number> {
