@@ -57,14 +57,26 @@ function onTheWall(kind: "Daily" | "Weekly" | "Monthly", wall: number): [number,
   return [monday, monday + 7 * dayMs];
 }
 
+const minuteOnTheWall = (timeZone: string, atMs: number): number => new Date(wallMs(timeZone, atMs)).getUTCMinutes();
+
+/**
+ * From one moment at which the clock on the wall shows a full hour to the next. A clock that is set by half an hour
+ * (Lord Howe Island) makes one of an hour and a half, rather than two that overlap.
+ */
+function hourAt(timeZone: string, nowMs: number): Period {
+  const minute = Math.floor(nowMs / minuteMs) * minuteMs;
+  let startMs = minute - minuteOnTheWall(timeZone, minute) * minuteMs;
+  while (minuteOnTheWall(timeZone, startMs) !== 0) startMs -= minuteMs;
+  let endMs = startMs + hourMs;
+  while (minuteOnTheWall(timeZone, endMs) !== 0) endMs += minuteMs;
+  return { startMs, endMs };
+}
+
 /** The period that a moment lies in. Weeks begin on Monday. Throws a RangeError for a time zone that doesn't exist. */
 export function periodAt(kind: PeriodKind, timeZone: string, nowMs: number): Period {
   if (kind === "Total") return { startMs: 0, endMs: null };
+  if (kind === "Hourly") return hourAt(timeZone, nowMs);
   const wall = wallMs(timeZone, nowMs);
-  if (kind === "Hourly") {
-    const startMs = Math.floor(nowMs / minuteMs) * minuteMs - new Date(wall).getUTCMinutes() * minuteMs;
-    return { startMs, endMs: startMs + hourMs };
-  }
   const [start, end] = onTheWall(kind, wall);
   return { startMs: firstAt(timeZone, start), endMs: firstAt(timeZone, end) };
 }

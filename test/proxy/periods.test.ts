@@ -11,6 +11,15 @@ const cases: [name: string, kind: PeriodKind, zone: string, at: string, start: s
   ["a leap February", "Monthly", "UTC", "2028-02-29T23:59Z", "2028-02-01T00:00Z", "2028-03-01T00:00Z"],
   ["the turn of a year", "Monthly", "UTC", "2026-12-31T23:59Z", "2026-12-01T00:00Z", "2027-01-01T00:00Z"],
   ["hours of a zone 45 minutes off", "Hourly", "Asia/Kathmandu", "2026-05-01T12:20Z", "2026-05-01T12:15Z", "2026-05-01T13:15Z"],
+  [
+    "an hour and a half where the clock goes back by half an hour",
+    "Hourly",
+    "Australia/Lord_Howe",
+    "2027-04-03T15:10Z",
+    "2027-04-03T14:00Z",
+    "2027-04-03T15:30Z",
+  ],
+  ["and where it goes forward", "Hourly", "Australia/Lord_Howe", "2027-10-02T15:40Z", "2027-10-02T14:30Z", "2027-10-02T16:00Z"],
 ];
 for (const [name, kind, zone, at, start, end] of cases)
   test(`periods: ${name}`, () => {
@@ -18,9 +27,10 @@ for (const [name, kind, zone, at, start, end] of cases)
   });
 
 test("periods hold the moment they are asked for, and follow one another without a gap", () => {
-  const kind = fc.constantFrom<PeriodKind>("Daily", "Weekly", "Monthly");
-  const zone = fc.constantFrom("UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Asia/Beirut", "Asia/Kathmandu");
-  const moment = fc.integer({ min: Date.UTC(2010, 0), max: Date.UTC(2035, 0) });
+  const kind = fc.constantFrom<PeriodKind>("Hourly", "Daily", "Weekly", "Monthly");
+  const zone = fc.constantFrom("UTC", "Europe/Berlin", "America/Sao_Paulo", "America/Havana", "Asia/Beirut", "Asia/Kathmandu", "Australia/Lord_Howe");
+  const changes = [Date.UTC(2027, 3, 3, 15), Date.UTC(2027, 9, 2, 15, 30)].map((ms) => fc.integer({ min: ms - 7_200_000, max: ms + 7_200_000 }));
+  const moment = fc.oneof(fc.integer({ min: Date.UTC(2010, 0), max: Date.UTC(2035, 0) }), ...changes);
   fc.assert(
     fc.property(kind, zone, moment, (kind, zone, atMs) => {
       const { startMs, endMs } = periodAt(kind, zone, atMs);
@@ -28,6 +38,6 @@ test("periods hold the moment they are asked for, and follow one another without
       assert.equal(periodAt(kind, zone, endMs).startMs, endMs);
       assert.equal(periodAt(kind, zone, startMs - 1).endMs, startMs);
     }),
-    { numRuns: 200 },
+    { numRuns: 400 },
   );
 });
