@@ -6,6 +6,7 @@ import { credentialName } from "../../proxy/config/names.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import { priceOf } from "./price.ts";
+import { upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, World } from "./world.ts";
 
@@ -161,6 +162,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     type: spec.type,
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
+    tls: upstreamTlsOf(spec, endpoint, accepted),
     credentials: credentialsOf(provider, capabilities, world, resolvedRefs),
     options,
     region: spec.region ?? null,

@@ -74,12 +74,17 @@ export const healthCheckConfig = z.object({
 });
 export type HealthCheckConfig = z.output<typeof healthCheckConfig>;
 
+/** Whom to trust, PEM, null: the public authorities; and the name to ask for, null: the endpoint's host. */
+export const upstreamTlsConfig = z.object({ ca: z.string().nullable(), serverName: z.string().nullable() });
+export type UpstreamTlsConfig = z.output<typeof upstreamTlsConfig>;
+
 export const providerConfig = z.object({
   id,
   type: z.string(),
   /** Base URL without a trailing slash. */
   endpoint: z.string(),
   allowPrivateEndpoint: z.boolean(),
+  tls: upstreamTlsConfig.nullable().default(null),
   /** Credential field → name of the entry in the Secret. */
   credentials: z.record(z.string(), z.string()),
   options: z.record(z.string(), z.string()),

@@ -17,7 +17,8 @@ export interface ProviderAccount {
 
 /** Where an account's calls go, under which rules and limits of the connection. */
 export function upstreamAddress({ origin, config }: ProviderAccount): UpstreamAddress {
-  return { origin, allowPrivate: config.allowPrivateEndpoint, connectMs: config.timeouts.connectMs, writeMs: config.timeouts.writeMs };
+  const { allowPrivateEndpoint: allowPrivate, timeouts, tls } = config;
+  return { origin, allowPrivate, connectMs: timeouts.connectMs, writeMs: timeouts.writeMs, ...(tls ? { tls } : {}) };
 }
 
 /** A provider's model. */

@@ -12,6 +12,8 @@ export interface UpstreamAddress {
   connectMs: number;
   /** An upstream that takes nothing of a request for this long is given up. */
   writeMs: number;
+  /** Absent: the public authorities, and the origin's own name. */
+  tls?: { ca: string | null; serverName: string | null };
 }
 
 export interface UpstreamRequest {
@@ -47,6 +49,7 @@ const connectCodes: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "EADDRNOTAVAIL",
   "ERR_TLS_CERT_ALTNAME_INVALID",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
 const stalledWrite = "ESLUICEWRITE";
@@ -58,9 +61,11 @@ class StalledWriteError extends Error {
 
 /** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
 function connector(address: UpstreamAddress): buildConnector.connector {
-  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup: guardedLookup(address.allowPrivate) as never });
+  const { ca = null, serverName = null } = address.tls ?? {};
+  const lookup = guardedLookup(address.allowPrivate) as never;
+  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, ...(ca === null ? {} : { ca }) });
   return (options, callback) =>
-    connect(options, (...result) => {
+    connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
       const [error, socket] = result;
       if (error !== null || socket === null) return callback(error as Error, null);
       socket.setTimeout(address.writeMs, () => {
@@ -70,7 +75,8 @@ function connector(address: UpstreamAddress): buildConnector.connector {
     });
 }
 
-const keyOf = (address: UpstreamAddress): string => `${address.origin}|${address.allowPrivate}|${address.connectMs}|${address.writeMs}`;
+const keyOf = (address: UpstreamAddress): string =>
+  `${address.origin}|${address.allowPrivate}|${address.connectMs}|${address.writeMs}|${address.tls?.serverName ?? ""}|${address.tls?.ca ?? ""}`;
 
 function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   if (error instanceof DestinationRefusedError) return "refused";

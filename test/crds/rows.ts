@@ -79,6 +79,13 @@ export const ruleRefusals: Record<string, Refusal> = {
   "an endpoint at a port that doesn't exist": same("LLMProvider", provider({ endpoint: "https://llm.example.com:65536" }), badUrl),
   "an endpoint at an IPv4 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://10.0.0.256" }), badUrl),
   "an endpoint at an IPv6 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://[::1::2]" }), badUrl),
+  "authorities that are no PEM": apart("LLMProvider", provider({ tls: { caBundle: "c2VjcmV0" } }), /spec\.tls\.caBundle/, /must be certificates in PEM/),
+  "a server's name with a scheme": apart(
+    "LLMProvider",
+    provider({ tls: { serverName: "https://a" } }),
+    /spec\.tls\.serverName/,
+    /must be a DNS name without scheme/,
+  ),
   "an endpoint with a space": same("LLMProvider", provider({ endpoint: "https://llm.example.com/my models" }), badUrl),
   "an option's name that is too long": same("LLMProvider", provider({ options: { ["x".repeat(64)]: "y" } }), /spec\.options.*at most 63 characters/s),
   "a grant by selector without a selector": same(

@@ -1,5 +1,6 @@
 /** A stand-in for a paid API: a local server that answers as a test scripts it, and remembers what it was asked. */
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 
 export interface UpstreamRequest {
@@ -89,18 +90,20 @@ function read(request: IncomingMessage, response: ServerResponse): Promise<Upstr
   });
 }
 
-export async function startUpstream(first: Answer = openai): Promise<Upstream> {
+/** `tls`: PEM; then it speaks nothing else. */
+export async function startUpstream(first: Answer = openai, tls: { cert: string; key: string } | null = null): Promise<Upstream> {
   let answer = first;
   const requests: UpstreamRequest[] = [];
-  const server = createServer(async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const seen = await read(request, response);
     requests.push(seen);
     await answer(seen, response);
-  });
+  };
+  const server = tls === null ? createServer(serve) : createSecureServer(tls, serve);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === null ? "http" : "https"}://127.0.0.1:${port}`,
     requests,
     answer: (next) => {
       answer = next;

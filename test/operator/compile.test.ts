@@ -83,6 +83,28 @@ const rows: Row[] = [
     live: "none",
     message: /http or https/,
   },
+  ...(
+    [
+      ["what is no certificate", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }, /certificate, number 1, that can't be read/],
+      ["half a certificate", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n" }, /whole certificates in PEM and nothing else/],
+      ["a key", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nAAAA" }, /private key; take it out/],
+    ] as const
+  ).map(([what, tls, message]) => ({
+    name: `${what} as an authority is refused`,
+    objects: [provider("a/p", { endpoint: "https://llm.example.com", tls })],
+    of: ["LLMProvider", "a/p"] as Row["of"],
+    reasons: ["Invalid"],
+    live: "none" as const,
+    message,
+  })),
+  {
+    name: "TLS to an endpoint without TLS is refused",
+    objects: [provider("a/p", { tls: { serverName: "llm.example.com" } })],
+    of: ["LLMProvider", "a/p"],
+    reasons: ["Invalid"],
+    live: "none",
+    message: /https:\/\//,
+  },
   {
     name: "a type without a default endpoint asks for one",
     objects: [object("LLMProvider", "a/p", { type: "OpenAICompatible", models: [{ name: "m" }] })],

@@ -28,6 +28,7 @@ export function accountOf({ endpoint = "https://upstream.test", options = {}, cr
       type: "UnderTest",
       endpoint,
       allowPrivateEndpoint: false,
+      tls: null,
       credentials: {},
       options,
       region: null,

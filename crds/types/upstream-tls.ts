@@ -1,0 +1,24 @@
+/** Whom an LLMProvider's endpoint must prove to be. */
+import { z } from "zod";
+
+/** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
+export const upstreamTls = z
+  .strictObject({
+    caBundle: z
+      .string()
+      .max(16_384)
+      .regex(/^\s*-----BEGIN CERTIFICATE-----/, "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----")
+      .optional()
+      .describe("Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones."),
+    serverName: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(
+        /^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$/,
+        "must be a DNS name without scheme and port, such as llm.example.com",
+      )
+      .optional()
+      .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the endpoint's host."),
+  })
+  .describe("TLS to the endpoint.");
