@@ -47,6 +47,7 @@ bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a 
 	@$(NODE) test/bench/run.ts
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
+	@$(NODE) test/bench/control-plane.ts
 
 .PHONY: profile
 profile: node_modules/.installed ## Where a proxy's processor time goes under load; PROFILE="--workload stream" for others
