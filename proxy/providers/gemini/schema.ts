@@ -143,7 +143,7 @@ class Reducer {
 
   #members(given: JsonObject, properties: JsonObject, place: Place): JsonObject {
     const below = Object.entries(properties).map(([name, schema]) => [name, this.reduce(schema, this.#below(place))] as const);
-    const required = Array.isArray(given["required"]) ? given["required"].filter((name) => Object.hasOwn(properties, String(name))) : [];
+    const required = Array.isArray(given["required"]) ? given["required"].filter((name) => typeof name === "string" && Object.hasOwn(properties, name)) : [];
     return { properties: Object.fromEntries(below), ...(required.length > 0 ? { required } : {}) };
   }
 }
