@@ -9,7 +9,7 @@ import { type Countries, countriesFrom, noCountries } from "./access/countries.t
 import type { AuditLog } from "./audit/audit.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
-import { memoryStore } from "./cache/memory.ts";
+import { openCache } from "./cache/open.ts";
 import type { Quotas } from "./fleet/quotas.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import type { FleetStore } from "./fleet/store.ts";
@@ -181,9 +181,11 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const checks = healthChecks(upstreams, auth, log);
   const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
-  const cache = new ResponseCache(memoryStore(settings.cacheBytes, Date.now), Date.now);
+  const cached = openCache(settings, Date.now);
+  const cache = new ResponseCache(cached.store, Date.now);
   const metrics = createMetrics(routing, cache.store);
   stateMetrics(metrics.registry, fleet);
+  cached.register(metrics.registry);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
   );
@@ -241,6 +243,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         stopTls();
         await audit?.close();
         await fleet.close();
+        await cache.store.close();
         await upstreams.close();
       }),
   };

@@ -48,26 +48,26 @@ export async function throughCache(call: CachedCall): Promise<Failure | null> {
 }
 
 async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string): Promise<Failure | null> {
-  const found = control.noCache ? null : await find(call, control, key);
-  if (found === gone) {
-    call.record.abandoned = true;
-    return failure("client_closed_request", "The client went away.");
-  }
-  if (found !== null) {
-    replay(call, found);
+  const waits = !(control.noCache || control.onlyIfCached) && call.cache.flight(key) !== null;
+  const kept = control.noCache || waits ? null : await call.cache.store.get(call.route.config.id, key);
+  if (kept !== null && young(call, control, kept)) {
+    replay(call, kept);
     return null;
   }
   if (control.onlyIfCached) return notCached;
+  // No await from here to the lead in `ask`: of those whose look-ups end together, one leads and the others see it.
+  const flight = control.noCache ? null : call.cache.flight(key);
+  const shared = flight === null ? null : await orGone(call.client, flight);
+  if (shared === gone) {
+    call.record.abandoned = true;
+    return failure("client_closed_request", "The client went away.");
+  }
+  if (shared !== null) {
+    replay(call, shared);
+    return null;
+  }
   call.record.cache = "miss";
   return ask(call, config, key);
-}
-
-/** A kept answer, or that of somebody who is asking the same right now. */
-async function find(call: CachedCall, control: CacheControl, key: string): Promise<CachedAnswer | typeof gone | null> {
-  const kept = await call.cache.store.get(call.route.config.id, key);
-  if (kept !== null && young(call, control, kept)) return kept;
-  const flight = call.cache.flight(key);
-  return flight === null || control.onlyIfCached ? null : orGone(call.client, flight);
 }
 
 const young = (call: CachedCall, control: CacheControl, kept: CachedAnswer): boolean =>

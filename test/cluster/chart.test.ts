@@ -156,6 +156,14 @@ describe("the chart", { skip }, () => {
     );
   });
 
+  it("has proxies share cached answers, sealed with keys that are in no argument", async () => {
+    const documents = await render(...set("proxy.cacheStore=Shared", "state.url=redis://valkey:6379", "sealing.keysSecretRef.name=seal"));
+    const [container] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
+    assert.equal(parseProxySettings(container.args.slice(1), { SLUICE_SEALING_KEYS: "k" }).cacheStore, "Shared");
+    assert.deepEqual(container.env, [{ name: "SLUICE_SEALING_KEYS", valueFrom: { secretKeyRef: { name: "seal", key: "keys" } } }]);
+    await assert.rejects(render(...set("proxy.cacheStore=Redis")), /cacheStore/);
+  });
+
   it("tells the operator of the mail server, whose login it gets from a Secret and nowhere else", async () => {
     const documents = await render(...set("alerts.smtp.host=mail.example.com", "alerts.smtp.from=sluice@example.com", "alerts.smtp.secretRef.name=mail"));
     const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));

@@ -1,0 +1,37 @@
+/** The store of cached answers that the settings ask for. */
+import { Counter, type Registry } from "prom-client";
+import { connect } from "../fleet/redis-client.ts";
+import { Sealer } from "../seal/seal.ts";
+import { memoryStore } from "./memory.ts";
+import { RedisCache, type StoreTrouble } from "./redis.ts";
+import type { CacheStore } from "./store.ts";
+
+export interface CacheSettings {
+  cacheStore: "Memory" | "Shared";
+  cacheBytes: number;
+  stateUrl: string;
+  statePassword: string;
+  stateCa: string;
+  sealingKeys: string;
+}
+
+export interface OpenedCache {
+  store: CacheStore;
+  register(registry: Registry): void;
+}
+
+/** Throws where a shared store can't be made; one that can't be reached is no reason. */
+export function openCache(settings: CacheSettings, nowMs: () => number): OpenedCache {
+  if (settings.cacheStore === "Memory") return { store: memoryStore(settings.cacheBytes, nowMs), register: () => undefined };
+  const failures = new Counter({
+    name: "sluice_cache_store_failures_total",
+    help: "Look-ups and writes that the shared store of cached answers failed, by reason: slow, failed, unreadable.",
+    labelNames: ["reason"],
+    registers: [],
+  });
+  const sealer = new Sealer(settings.sealingKeys);
+  // A connection of its own: large answers must not hold up the counters of limits.
+  const client = connect(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
+  const store = new RedisCache(client, sealer, nowMs, (reason: StoreTrouble) => failures.inc({ reason }));
+  return { store, register: (registry) => registry.registerMetric(failures) };
+}

@@ -1,0 +1,128 @@
+/**
+ * Answers in a Redis or Valkey that all proxies share, sealed. A look-up that takes long or fails is a miss, and a
+ * store that goes on failing is left alone for a while: a cache must never make a call slower than no cache.
+ */
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import type { Client } from "../fleet/redis-client.ts";
+import type { Sealer } from "../seal/seal.ts";
+import type { CachedAnswer, CacheStore } from "./store.ts";
+
+/** unreadable: changed by somebody, sealed with a key that is gone, or of another version. */
+export type StoreTrouble = "slow" | "failed" | "unreadable";
+
+const lookUpMs = 50;
+const failuresToOpen = 5;
+const openForMs = 5_000;
+
+const entryKey = (route: string, key: string): string => `sluice:cache:${route}:${key}`;
+/** A route's entries by the moment at which they end. */
+const indexKey = (route: string): string => `sluice:cache-index:${route}`;
+
+const head = z.object({
+  storedAtMs: z.number(),
+  target: z.string(),
+  provider: z.string(),
+  model: z.string(),
+  upstreamModel: z.string(),
+  dropped: z.array(z.string()),
+  costNanoUsd: z.number().nullable(),
+});
+
+/** One line of JSON, then the body. */
+function pack({ body, ...rest }: CachedAnswer): Buffer {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(rest)}\n`), body]);
+}
+
+function unpack(clear: Buffer): CachedAnswer | null {
+  const end = clear.indexOf(10);
+  try {
+    const parsed = head.safeParse(JSON.parse(clear.toString("utf8", 0, end)));
+    return parsed.success ? { ...parsed.data, body: clear.subarray(end + 1) } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The answer, or the trouble, whichever is first. */
+function within(asked: Promise<Buffer | null>): Promise<Buffer | null | StoreTrouble> {
+  return new Promise((resolve) => {
+    // What has come meanwhile is read first: it may be this process that was slow.
+    const timer = setTimeout(() => setImmediate(() => resolve("slow")), lookUpMs);
+    const done = (result: Buffer | null | StoreTrouble): void => {
+      clearTimeout(timer);
+      resolve(result);
+    };
+    asked.then(done, () => done("failed"));
+  });
+}
+
+export class RedisCache implements CacheStore {
+  readonly #client: Client;
+  readonly #sealer: Sealer;
+  readonly #nowMs: () => number;
+  readonly #trouble: (what: StoreTrouble) => void;
+  #failures = 0;
+  #closedUntilMs = 0;
+
+  constructor(client: Client, sealer: Sealer, nowMs: () => number, trouble: (what: StoreTrouble) => void) {
+    this.#client = client;
+    this.#sealer = sealer;
+    this.#nowMs = nowMs;
+    this.#trouble = trouble;
+  }
+
+  async get(route: string, key: string): Promise<CachedAnswer | null> {
+    if (this.#nowMs() < this.#closedUntilMs) return null;
+    const place = entryKey(route, key);
+    const found = await within(this.#client.getBuffer(place));
+    if (found === "slow" || found === "failed" || found === "unreadable") return this.#failed(found);
+    this.#failures = 0;
+    if (found === null) return null;
+    const clear = this.#sealer.open(place, found);
+    const answer = clear === null ? null : unpack(clear);
+    if (answer === null) this.#trouble("unreadable");
+    return answer;
+  }
+
+  set(route: string, key: string, answer: CachedAnswer, limits: { ttlMs: number; maxEntries: number }): void {
+    if (this.#nowMs() < this.#closedUntilMs) return;
+    this.#write(route, entryKey(route, key), answer, limits).catch(() => this.#failed("failed"));
+  }
+
+  /** Other proxies may know routes that this one does not: entries end by themselves. */
+  keep(): void {}
+
+  size(): { entries: number; bytes: number } {
+    return { entries: 0, bytes: 0 };
+  }
+
+  close(): Promise<void> {
+    this.#client.disconnect();
+    return Promise.resolve();
+  }
+
+  #failed(what: StoreTrouble): null {
+    this.#trouble(what);
+    this.#failures++;
+    // One more failure after the pause is enough to pause again.
+    if (this.#failures >= failuresToOpen) this.#closedUntilMs = this.#nowMs() + openForMs;
+    return null;
+  }
+
+  /** The bound holds a moment later: what would end first goes first. Each command has one key, so a cluster takes them too. */
+  async #write(route: string, place: string, answer: CachedAnswer, { ttlMs, maxEntries }: { ttlMs: number; maxEntries: number }): Promise<void> {
+    const now = this.#nowMs();
+    const index = indexKey(route);
+    const [, , , extra] = await Promise.all([
+      this.#client.set(place, this.#sealer.seal(place, pack(answer)), "PX", ttlMs),
+      this.#client.zadd(index, now + ttlMs, place),
+      this.#client.zremrangebyscore(index, "-inf", now),
+      // Named rather than counted, so that proxies that write at once don't remove each their own number.
+      this.#client.zrange(index, "0", String(-(maxEntries + 1))),
+      this.#client.pexpire(index, ttlMs),
+    ]);
+    if (extra.length === 0) return;
+    await Promise.all([this.#client.zrem(index, ...extra), ...extra.map((old) => this.#client.unlink(old))]);
+  }
+}
