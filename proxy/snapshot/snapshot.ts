@@ -112,7 +112,8 @@ const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);
 function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): string {
   const asked = targets.map(({ entry, model }) => {
     const models = model === null ? [...entry.models.values()] : [model];
-    return [entry.account.config.id, entry.account.config.endpoint, models.map((one) => [one.name, one.config.upstream])];
+    const { id, type, endpoint, options } = entry.account.config;
+    return [id, type, endpoint, options, models.map((one) => [one.name, one.config.upstream])];
   });
   return sha256Hex(canonicalJson([config, asked]));
 }
