@@ -37,7 +37,6 @@ export interface DispatcherWith {
 }
 
 interface Waiting {
-  firstMs: number;
   failures: number;
   nextMs: number;
 }
@@ -93,24 +92,28 @@ export class AlertDispatcher {
   #begin(name: string, one: Untold, channel: Channel): void {
     if (this.#underWay.has(name)) return;
     const nowMs = this.#with.nowMs();
-    const waiting = this.#waiting.get(name) ?? { firstMs: nowMs, failures: 0, nextMs: 0 };
+    const waiting = this.#waiting.get(name) ?? { failures: 0, nextMs: 0 };
     this.#waiting.set(name, waiting);
     if (nowMs < waiting.nextMs) {
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
-    const run = this.#with
-      .send(alertOf(one), channel, one.meta.namespace)
+    const run = this.#send(alertOf(one), channel, one.meta.namespace)
       .then((sent) => this.#settle(name, one, channel, waiting, sent))
       .finally(() => this.#underWay.delete(name));
     this.#underWay.set(name, run);
+  }
+
+  /** Whatever goes wrong in one channel is that channel's. */
+  #send(alert: Alert, channel: Channel, namespace: string): Promise<Sent> {
+    return this.#with.send(alert, channel, namespace).catch((): Sent => ({ outcome: "retry", why: "it could not be sent", afterMs: null }));
   }
 
   #settle(name: string, one: Untold, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
     const told = (result: AlertOutcome["result"], why: string): void =>
       this.#with.outcome({ type: channel.type, result, about: one.watch.config.id, channel: channel.id, why }, one);
-    const late = sent.outcome === "retry" && nowMs - waiting.firstMs >= giveUpAfterMs;
+    const late = sent.outcome === "retry" && nowMs - Date.parse(one.crossing.at) >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);
       waiting.nextMs = nowMs + Math.max(sent.afterMs ?? 0, pause * (0.5 + this.#with.random() / 2));
@@ -139,7 +142,7 @@ export class AlertDispatcher {
     const namespace = watch.config.namespace;
     const results = await Promise.all(
       watch.channels.map(async (channel) => {
-        const sent = await this.#with.send(alert, channel, namespace);
+        const sent = await this.#send(alert, channel, namespace);
         return { channel: channel.id, result: sent.outcome === "done" ? "sent" : sent.why.slice(0, 256) };
       }),
     );

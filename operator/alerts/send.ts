@@ -62,12 +62,13 @@ function post(text: string, body: object, allowPrivate: boolean): Promise<Sent> 
   if (typeof url === "string") return Promise.resolve({ outcome: "never", why: url });
   const bytes = JSON.stringify(body);
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-  return new Promise((resolve) => {
+  return new Promise<Sent>((resolve) => {
     const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts" };
     const call = request(url, { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
-      response.resume();
-      response.on("end", () => resolve(judge(response.statusCode ?? 0, response.headers["retry-after"])));
-      response.on("error", () => resolve({ outcome: "retry", why: "the connection broke", afterMs: null }));
+      // The head says it all: who has taken the alert must not get it again for a body that hangs.
+      resolve(judge(response.statusCode ?? 0, response.headers["retry-after"]));
+      response.on("error", () => undefined);
+      response.destroy();
     });
     call.on("error", (cause: { code?: string; name?: string }) => {
       const refused = cause.code === "ESLUICEDESTINATION";
@@ -80,7 +81,8 @@ function post(text: string, body: object, allowPrivate: boolean): Promise<Sent> 
         });
     });
     call.end(bytes);
-  });
+    // What passes for a URL and can't be called, such as one with a broken escape in its host.
+  }).catch((): Sent => ({ outcome: "never", why: "the Secret's value is no URL that can be called" }));
 }
 
 async function mail(alert: Alert, channel: Channel, smtp: Smtp): Promise<Sent> {

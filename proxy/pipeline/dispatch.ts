@@ -255,7 +255,9 @@ class Dispatch {
     const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));
     const jittered = backoff * (1 - retry.jitter * this.#with.random());
     // Nor before its hold-back is over, or nobody would let the attempt through.
-    const delay = Math.max(jittered, error.retryAfterMs ?? 0, this.#with.routing.heldMs(target));
+    // A timer may be a millisecond early by the clock on the wall, by which the hold-back ends.
+    const held = this.#with.routing.heldMs(target);
+    const delay = Math.max(jittered, error.retryAfterMs ?? 0, held === 0 ? 0 : held + 2);
     const affordable = delay <= retry.maxDelayMs && this.#with.nowMs() + delay < this.#request.deadlineMs;
     return affordable ? delay : null;
   }

@@ -134,6 +134,7 @@ describe("an alert", () => {
     });
 
   for (const [name, secret, allowPrivate, why] of [
+    ["what can't be called", "http://a%zz@host/", true, "the Secret's value is no URL that can be called"],
     ["no URL", "sk-secret", true, "the Secret's value is no URL"],
     ["another scheme", "file:///etc/passwd", true, "the Secret's value is no http or https URL"],
     ["the cloud's metadata", "http://169.254.169.254/latest", true, "the URL leads to an address that is not allowed"],
