@@ -78,8 +78,14 @@ export class FileSink implements AuditSink {
   async write(lines: string): Promise<void> {
     const handle = await this.#file();
     const bytes = Buffer.from(lines);
-    await handle.appendFile(bytes);
-    await handle.datasync();
+    try {
+      await handle.appendFile(bytes);
+      await handle.datasync();
+    } catch (cause) {
+      // Half of a batch must not stay: all of it comes again.
+      await handle.truncate(this.#size).catch(() => undefined);
+      throw cause;
+    }
     this.#size += bytes.length;
   }
 

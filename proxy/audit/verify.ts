@@ -90,7 +90,15 @@ export class Verifier {
   #checkClaim(claim: Claim): void {
     const seen = this.#chains.get(claim.chain);
     if (claim.kind === "follows") {
-      if (seen === undefined) return;
+      if (seen === undefined) {
+        const retired = this.#claims.some((one) => one.kind === "retired" && one.chain === claim.chain && one.seq === claim.seq);
+        if (!retired)
+          this.#troubles.push({
+            where: claim.where,
+            what: `chain ${claim.chain}, which came before, is missing, and nothing tells that it was deleted for its age`,
+          });
+        return;
+      }
       if (seen.last.seq < claim.seq)
         this.#troubles.push({
           where: seen.where,

@@ -255,6 +255,8 @@ class Call {
     const { upstreams, auth } = this.#gateway;
     const { route } = target;
     const call = { client: this.#client, surface: this.#surface, snapshot: this.#snapshot, model: "" };
+    const unaudited = route.config.audit.required ? await this.#audited() : null;
+    if (unaudited) return unaudited;
     const admitted = await admit({ ...call, route, identity, shaped: null, targets: [] }, this.#gateway);
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;

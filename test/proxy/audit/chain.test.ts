@@ -73,6 +73,7 @@ describe("an audit chain", () => {
     assert.deepEqual(verified([...first, ...second]).troubles, []);
     const cut = verified([...first.slice(0, -2), ...second]);
     assert.match(cut.troubles[0]?.what ?? "", /chain c1 ends with record 3, and went on to 5, as f:5 tells: its end is missing/);
+    assert.match(verified(second).troubles[0]?.what ?? "", /chain c1, which came before, is missing/);
     assert.match(verified(first).notes[0]?.what ?? "", /not closed/);
   });
 
