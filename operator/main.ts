@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
+import { EncodeMemo } from "../proxy/config/encode.ts";
 import { AlertDispatcher } from "./alerts/dispatcher.ts";
 import { send } from "./alerts/send.ts";
 import { smtpOf } from "./alerts/smtp.ts";
@@ -18,6 +19,7 @@ import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
 import type { Compiled } from "./compile/compile.ts";
+import { CompileMemo } from "./compile/memo.ts";
 import { mayBePrivate } from "./compile/private-endpoints.ts";
 import { type OperatorMetrics, operatorMetrics } from "./metrics.ts";
 import { type Reconciler, reconcile } from "./reconcile.ts";
@@ -208,6 +210,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     ),
     publisher,
     nudger: new Nudger(cluster, settings),
+    memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
     book: new LiveBook(),
     canaries,
     budgets,

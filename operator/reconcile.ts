@@ -2,7 +2,7 @@
 
 import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
-import { encode } from "../proxy/config/encode.ts";
+import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
 import type { BudgetBook } from "./budgets.ts";
 import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
@@ -14,6 +14,7 @@ import { newStatus, report } from "./cluster/report.ts";
 import type { ClusterSource } from "./cluster/source.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { addHealth } from "./compile/health.ts";
+import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 import type { ClusterIssuer } from "./identity.ts";
@@ -29,6 +30,8 @@ export interface Reconciler {
   issuer(): Promise<ClusterIssuer | null>;
   publisher: Publisher;
   nudger: Nudger;
+  /** What passes remember for the next one. */
+  memo: { compile: CompileMemo; encode: EncodeMemo };
   book: LiveBook;
   canaries: CanaryBook;
   budgets: BudgetBook;
@@ -68,9 +71,10 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       prices: priceTable(new Date(context.nowMs())),
     },
     capabilities,
+    context.memo.compile,
   );
   const compileMs = performance.now() - began;
-  const published = encode(compiled.config, publisher.pepperId(pepper));
+  const published = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
   if (!context.leading()) return false;
   const written = await publisher.publish(compiled.config, published, values);
   const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);

@@ -16,13 +16,14 @@ import type { CanaryPlan } from "./canary.ts";
 import { Claims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
 import { compileKeys } from "./live-keys.ts";
+import { CompileMemo } from "./memo.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
 import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute, type ProviderView } from "./routes.ts";
-import { type Selecting, withBudgets } from "./selectors.ts";
+import type { Selecting } from "./selectors.ts";
 import type { Verdict } from "./verdict.ts";
-import type { CompileInput } from "./world.ts";
+import type { CompileInput, WorldObject } from "./world.ts";
 
 export interface Compiled {
   config: RenderedConfig;
@@ -55,13 +56,15 @@ function unpriced(provider: ProviderConfig): Verdict["conditions"] {
 }
 
 function compileProviders(
+  objects: readonly WorldObject[],
   input: CompileInput,
   capabilities: Readonly<Record<string, Capabilities>>,
   verdicts: Verdict[],
+  memo: CompileMemo,
 ): ProviderView & { live: Map<string, ProviderConfig> } {
   // What is no longer permitted doesn't come back as a last good form either.
   const previous = index(input.previous?.providers.filter((one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings)));
-  const { parsed, invalid } = parseKind("LLMProvider", input.world.objects);
+  const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
   for (const { object, verdict } of parsed) {
@@ -113,9 +116,15 @@ function lastGoodCandidate(verdict: Verdict, last: RouteConfig | null): Candidat
   return { verdict, config: last };
 }
 
-function compileRoutes(input: CompileInput, view: ProviderView, verdicts: Verdict[]): { routes: RouteConfig[]; canaries: CanaryPlan[] } {
+function compileRoutes(
+  objects: readonly WorldObject[],
+  input: CompileInput,
+  view: ProviderView,
+  verdicts: Verdict[],
+  memo: CompileMemo,
+): { routes: RouteConfig[]; canaries: CanaryPlan[] } {
   const previous = index(input.previous?.routes);
-  const { parsed, invalid } = parseKind("RoutingPolicy", input.world.objects);
+  const { parsed, invalid } = parseKind("RoutingPolicy", objects, memo.policySpecs);
   const lastOf = (id: string): RouteConfig | null => {
     const last = previous.get(id);
     return last === undefined ? null : lastGoodRoute(last, view, input.world);
@@ -156,8 +165,13 @@ function settleConflicts(candidates: Candidate[]): RouteConfig[] {
   return routes;
 }
 
-function compileBudgets(input: CompileInput, verdicts: Verdict[]): { budgets: BudgetConfig[]; watches: BudgetWatch[]; selecting: Selecting[] } {
-  const { parsed, invalid } = parseKind("Budget", input.world.objects);
+function compileBudgets(
+  objects: readonly WorldObject[],
+  input: CompileInput,
+  verdicts: Verdict[],
+  memo: CompileMemo,
+): { budgets: BudgetConfig[]; watches: BudgetWatch[]; selecting: Selecting[] } {
+  const { parsed, invalid } = parseKind("Budget", objects, memo.budgetSpecs);
   const budgets: BudgetConfig[] = [];
   const watches: BudgetWatch[] = [];
   const selecting: Selecting[] = [];
@@ -178,25 +192,41 @@ function compileBudgets(input: CompileInput, verdicts: Verdict[]): { budgets: Bu
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
 
-export function compile(input: CompileInput, capabilities: Readonly<Record<string, Capabilities>>): Compiled {
+function byKind(objects: readonly WorldObject[], memo: CompileMemo): Record<Kind, WorldObject[]> {
+  const of: Record<Kind, WorldObject[]> = { LLMProvider: [], RoutingPolicy: [], Budget: [], ApiKey: [] };
+  const all = memo.kinds.of(objects, (object) => object.kind);
+  for (let at = 0; at < objects.length; at++) of[all[at] as Kind].push(objects[at] as WorldObject);
+  return of;
+}
+
+/**
+ * `memo`: the one that the pass before was given, so that only what has changed is done again. Objects, and all else in the
+ * input, must not be changed in place then. Verdicts of ApiKeys and entries of the config come out as the same objects
+ * where nothing about them is new; nobody may change them.
+ */
+export function compile(input: CompileInput, capabilities: Readonly<Record<string, Capabilities>>, memo = new CompileMemo()): Compiled {
   const verdicts: Verdict[] = [];
-  const view = compileProviders(input, capabilities, verdicts);
-  const { routes, canaries } = compileRoutes(input, view, verdicts);
-  const { budgets, watches, selecting } = compileBudgets(input, verdicts);
-  const keys = withBudgets(compileKeys(input, routes, verdicts), selecting, input.world);
-  const seeds = (input.seeds ?? []).filter((seed) => budgets.some((budget) => budget.id === seed.budget));
+  const of = byKind(input.world.objects, memo);
+  const view = compileProviders(of.LLMProvider, input, capabilities, verdicts, memo);
+  const compiledRoutes = compileRoutes(of.RoutingPolicy, input, view, verdicts, memo);
+  const routes = memo.routes.of(compiledRoutes.routes.sort(byId));
+  const { budgets, watches, selecting } = compileBudgets(of.Budget, input, verdicts, memo);
+  const keys = compileKeys(of.ApiKey, input, routes, selecting, memo.keys);
+  const known = new Set(budgets.map((budget) => budget.id));
+  const seeds = (input.seeds ?? []).filter((seed) => known.has(seed.budget));
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
   return {
     config: {
       settings: settingsSchema.parse(input.settings.proxy),
-      providers: [...view.live.values()].sort(byId),
-      routes: routes.sort(byId),
-      budgets: budgets.sort(byId),
-      keys: keys.sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+      providers: memo.providers.of([...view.live.values()].sort(byId)),
+      routes,
+      budgets: memo.budgets.of(budgets.sort(byId)),
+      keys: keys.keys,
       ...(seeds.length === 0 ? {} : { seeds }),
     },
     watches,
-    verdicts,
-    canaries,
+    // Keys are the last kind.
+    verdicts: [...verdicts, ...keys.verdicts],
+    canaries: compiledRoutes.canaries,
   };
 }

@@ -16,13 +16,16 @@ function rotationOf(key: Parsed<"ApiKey">, secret: Readonly<Record<string, Secre
   const lasts = before !== undefined && before.unusable === undefined && untilMs !== null && nowMs < untilMs;
   const sinceMs = rotatedAtMs ?? (key.meta.createdAtMs || null);
   const nextAtMs = rotation?.every === undefined || sinceMs === null || key.spec.revoked ? null : sinceMs + durationMs(rotation.every);
-  return { rotatedAtMs, nextAtMs, previous: lasts ? { digest: before.digest, untilMs } : null };
+  const graceEndsMs = before === undefined || before.unusable !== undefined ? null : untilMs;
+  return { rotatedAtMs, nextAtMs, previous: lasts ? { digest: before.digest, untilMs } : null, graceEndsMs };
 }
 
 export interface Rotation {
   rotatedAtMs: number | null;
   nextAtMs: number | null;
   previous: NonNullable<KeyRecord["previous"]> | null;
+  /** The one moment at which time alone makes it another. */
+  graceEndsMs: number | null;
 }
 
 /** Of a key that was rotated by hand, in a folder. */

@@ -1,120 +1,204 @@
-/** Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be compiled. */
+/**
+ * Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be
+ * compiled. Of 50,000 keys few change at once: only those are looked at while the ground stays, and those that are not
+ * live by themselves, since whether they are depends on others.
+ */
+import { differences, patched } from "../../proxy/config/remember.ts";
 import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
-import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
-import { idOf, isError, type Parsed, parseKind, problem } from "./outcome.ts";
-import type { Problem, Verdict } from "./verdict.ts";
-import type { CompileInput, WorldObject } from "./world.ts";
+import { type Ground, GroundMemo } from "./key-ground.ts";
+import { always, KnownKey, type Outcome, overlap, type Span, within } from "./known-key.ts";
+import type { Selecting } from "./selectors.ts";
+import type { Verdict } from "./verdict.ts";
+import type { CompileInput, World, WorldObject } from "./world.ts";
 
-const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
-
-/** Keys that are live so far, and who owns which digest: two objects can't share a key. */
-interface LiveKeys {
-  live: Map<string, KeyRecord>;
-  owners: Map<string, string>;
+/** How all keys stood after a pass. */
+interface State {
+  ground: Ground;
+  secrets: World["secrets"];
+  objects: readonly WorldObject[];
+  /** Those that are live by themselves, by digest. */
+  owners: Map<string, KnownKey>;
+  /** All others. */
+  others: ReadonlySet<KnownKey>;
+  /** While this lasts, time changes nothing about owners. */
+  holds: Span;
+  keys: readonly KeyRecord[];
+  verdicts: readonly Verdict[];
 }
 
-function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
-  const over = nowMs >= expiresAtMs;
-  const at = iso(expiresAtMs);
-  verdict.status["expiresAt"] = at;
-  verdict.conditions.push({
-    type: "Expired",
-    status: over ? "True" : "False",
-    reason: over ? "Expired" : "NotExpired",
-    message: `${over ? "expired" : "expires"} at ${at}`,
-  });
+/** What is remembered of keys from one pass to the next. */
+export class KeyMemo {
+  readonly ground = new GroundMemo();
+  known = new Map<WorldObject, KnownKey>();
+  /** null as well where a pass came to no end. */
+  state: State | null = null;
 }
 
-function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation): void {
-  if (nextAtMs !== null) verdict.status["nextRotationAt"] = iso(nextAtMs);
-  if (rotatedAtMs === null) return;
-  verdict.status["rotatedAt"] = iso(rotatedAtMs);
-  if (previous !== null) verdict.status["previousExpiresAt"] = iso(previous.untilMs);
-  const message = `rotated at ${iso(rotatedAtMs)}; ${previous === null ? "the key before is refused" : `the key before is accepted until ${iso(previous.untilMs)}`}`;
-  verdict.conditions.push({ type: "Rotated", status: "True", reason: previous === null ? "Rotated" : "InGrace", message });
+export interface LiveKeys {
+  /** Sorted by digest. */
+  keys: readonly KeyRecord[];
+  /** Sorted by namespace and name. */
+  verdicts: readonly Verdict[];
 }
 
-/** null as well where nobody says which roles there are. */
-function unknownRole({ spec }: Parsed<"ApiKey">, { settings }: CompileInput): Problem | null {
-  const roles = settings.proxy.roles;
-  if (settings.knowsRoles !== true || roles === undefined || Object.hasOwn(roles, spec.role)) return null;
-  const message = `this installation has no role ${spec.role}, so that calls with this key are refused; its roles are: ${Object.keys(roles).sort().join(", ")}`;
-  return problem("RoleNotFound", message, ["spec", "role"]);
+const byAge = (a: KnownKey, b: KnownKey): number => a.object.meta.createdAtMs - b.object.meta.createdAtMs || (a.id < b.id ? -1 : 1);
+const byDigest = (a: KeyRecord, b: KeyRecord): number => (a.digest < b.digest ? -1 : 1);
+const nameOf = ({ meta }: Verdict): string => `${meta.namespace}/${meta.name}`;
+const byName = (a: Verdict, b: Verdict): number => (nameOf(a) < nameOf(b) ? -1 : 1);
+
+const nothing: readonly never[] = [];
+
+/** Places of the models that nobody serves. */
+function unserved(models: readonly string[] | undefined, namespace: string, { offers }: Ground): readonly number[] {
+  const names = models === undefined ? null : offers(namespace);
+  if (models === undefined || names === null) return nothing;
+  return models.flatMap((model, at) => (names.has(model) ? [] : [at]));
 }
 
-function addKey(object: Parsed<"ApiKey">, verdict: Verdict, input: CompileInput, keys: LiveKeys): CompiledKey {
-  const compiled = compileKey(object, input.world, input.nowMs);
-  verdict.accepted = compiled.accepted;
-  verdict.resolvedRefs = compiled.resolvedRefs;
-  const unknown = unknownRole(object, input);
-  if (unknown !== null) verdict.resolvedRefs.push(unknown);
-  const { record } = compiled;
-  const owner = record === null ? undefined : keys.owners.get(record.digest);
-  if (owner !== undefined)
-    verdict.accepted.push(problem("DuplicateKey", `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`, ["spec", "writeTo"]));
-  // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
-  if (record === null || [...verdict.accepted, ...compiled.resolvedRefs.filter((one) => one !== unknown)].some(isError)) return compiled;
-  if (compiled.displayPrefix !== "") verdict.status["keyPrefix"] = compiled.displayPrefix;
-  noteRotation(verdict, compiled.rotation);
-  keys.owners.set(record.digest, object.id);
-  keys.live.set(object.id, record);
-  verdict.live = unknown === null ? "current" : "partial";
-  return compiled;
+interface Settled {
+  others: Set<KnownKey>;
+  outcomes: Outcome[];
+  /** Of those that are live by themselves. */
+  holds: Span;
 }
 
-/** A revocation is read even from a spec that is invalid otherwise: a slip of the pen must not keep a stolen key alive. */
-function isRevoked({ spec }: WorldObject): boolean {
-  return (spec as { revoked?: unknown } | null | undefined)?.revoked === true;
+/**
+ * For each of `keys` an older one that has its digest already. Those that are live by themselves become owners. null where
+ * one of them would take a digest from an owner, who is younger: then all have to be settled anew.
+ */
+function olderOf(keys: readonly KnownKey[], owners: Map<string, KnownKey>): Map<KnownKey, KnownKey> | null {
+  const older = new Map<KnownKey, KnownKey>();
+  for (const one of keys) {
+    const { digest } = one;
+    if (digest === null) continue;
+    const owner = owners.get(digest);
+    if (owner !== undefined && byAge(owner, one) < 0) older.set(one, owner);
+    else if (one.fits) {
+      if (owner !== undefined) return null;
+      owners.set(digest, one);
+    }
+  }
+  return older;
 }
 
-/** The last good form of a key, with what its owner has taken away since: a revocation, a nearer expiry. */
-function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null): KeyRecord {
-  const ends = [last.expiresAtMs, expiresAtMs].filter((end) => end !== null);
-  return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
+/** Settles keys among `owners`, who are settled, and adds to them; null as `olderOf` says. */
+function settle(all: KnownKey[], owners: Map<string, KnownKey>, ground: Ground, input: CompileInput, memo: KeyMemo): Settled | null {
+  const keys = all.sort(byAge);
+  const older = olderOf(keys, owners);
+  if (older === null) return null;
+  const lastOf = memo.ground.last(input.previous?.keys);
+  const settled: Settled = { others: new Set(), outcomes: [], holds: always };
+  const held = new Set<string>();
+  const freeLast = (one: KnownKey): KeyRecord | undefined => {
+    const last = lastOf(one.id);
+    if (last === undefined || owners.has(last.digest) || held.has(last.digest)) return undefined;
+    held.add(last.digest);
+    return last;
+  };
+  const finish = (one: KnownKey): void => {
+    const owner = older.get(one);
+    const live = one.fits && owner === undefined;
+    const { namespace } = one.object.meta;
+    const standing = {
+      owner: owner?.id,
+      role: one.key === null ? null : ground.roleProblem(one.key.spec.role),
+      unserved: unserved(one.key?.spec.models, namespace, ground),
+      last: live ? undefined : freeLast(one),
+      selecting: ground.selecting(namespace),
+    };
+    const outcome = one.settle(standing, input.nowMs);
+    settled.outcomes.push(outcome);
+    if (live) settled.holds = overlap(settled.holds, outcome.holds);
+    else settled.others.add(one);
+  };
+  // A valid key goes before an invalid one's last good form.
+  for (const one of keys) if (one.key !== null) finish(one);
+  for (const one of keys) if (one.key === null) finish(one);
+  return settled;
 }
 
-/** Namespace → models that its keys can ask for; null where a policy takes any. */
-function offers(routes: readonly RouteConfig[]): (namespace: string) => ReadonlySet<string> | null {
-  const known = new Map<string, ReadonlySet<string> | null>();
-  return (namespace) => {
-    const before = known.get(namespace);
-    if (before !== undefined) return before;
-    const offered = routes.filter((route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace));
-    const any = offered.some((route) => route.models === null);
-    const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
-    known.set(namespace, models);
-    return models;
+const recordsOf = (outcomes: Iterable<Outcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
+const verdictsOf = (outcomes: Iterable<Outcome>): Verdict[] => [...outcomes].map(({ verdict }) => verdict);
+
+/** Makes known what is new, and forgets what is gone. */
+function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KnownKey[] {
+  const known = new Map(objects.map((object) => [object, memo.known.get(object) ?? new KnownKey(object)]));
+  memo.known = known;
+  return [...known.values()];
+}
+
+function settleAll(objects: readonly WorldObject[], ground: Ground, input: CompileInput, memo: KeyMemo): State {
+  const keys = knownOf(objects, memo);
+  for (const one of keys) one.look(input.world, input.nowMs);
+  const owners = new Map<string, KnownKey>();
+  const settled = settle(keys, owners, ground, input, memo) as Settled;
+  const { outcomes, others, holds } = settled;
+  return {
+    ground,
+    secrets: input.world.secrets,
+    objects,
+    owners,
+    others,
+    holds,
+    keys: recordsOf(outcomes).sort(byDigest),
+    verdicts: verdictsOf(outcomes).sort(byName),
   };
 }
 
-function warnUnknownModels({ spec, meta }: Parsed<"ApiKey">, verdict: Verdict, offered: ReadonlySet<string> | null): void {
-  for (const [at, model] of (spec.models ?? []).entries()) {
-    if (offered === null || offered.has(model)) continue;
-    const message = `no RoutingPolicy serves ${model} to namespace ${meta.namespace}`;
-    verdict.accepted.push(problem("ModelNotFound", message, ["spec", "models", at], "warning"));
-  }
+/** Keys that have to be looked at again, and what was said of those and of the ones that are gone. */
+interface Turnover {
+  again: KnownKey[];
+  were: Outcome[];
 }
 
-/** `routes` are those that are live: a key may name models that none of them serves. */
-export function compileKeys(input: CompileInput, routes: readonly RouteConfig[], verdicts: Verdict[]): KeyRecord[] {
-  const previous = new Map((input.previous?.keys ?? []).map((record) => [record.id, record]));
-  const { parsed, invalid } = parseKind("ApiKey", input.world.objects);
-  const revoked = new Set(input.world.objects.filter((object) => object.kind === "ApiKey" && isRevoked(object)).map((object) => idOf(object.meta)));
-  const keys: LiveKeys = { live: new Map(), owners: new Map() };
-  const expiry = new Map(parsed.map(({ object, verdict }) => [object.id, addKey(object, verdict, input, keys).expiresAtMs]));
-  const offeredTo = offers(routes);
-  for (const { object, verdict } of parsed) warnUnknownModels(object, verdict, offeredTo(object.meta.namespace));
-  for (const verdict of [...parsed.map((one) => one.verdict), ...invalid]) {
-    const id = idOf(verdict.meta);
-    const last = previous.get(id);
-    if (verdict.live === "none" && last !== undefined && !keys.owners.has(last.digest)) {
-      keys.owners.set(last.digest, id);
-      keys.live.set(id, tightened(last, revoked.has(id), expiry.get(id) ?? null));
-      verdict.live = "lastGood";
-    }
-    const end = keys.live.has(id) ? keys.live.get(id)?.expiresAtMs : expiry.get(id);
-    if (end !== undefined && end !== null) noteExpiry(verdict, end, input.nowMs);
-    verdicts.push(verdict);
-  }
-  return [...keys.live.values()];
+/** Takes them out of the owners; null where there are so many that all may as well be settled anew. */
+function turnover(before: State, objects: readonly WorldObject[], world: World, memo: KeyMemo): Turnover | null {
+  const { gone, come } = differences(before.objects, objects);
+  if (come.length + before.others.size > objects.length / 8) return null;
+  const left = [...gone].flatMap((object) => memo.known.get(object) ?? []);
+  for (const object of gone) memo.known.delete(object);
+  const again = new Set(before.others);
+  for (const one of left) again.delete(one);
+  if (before.secrets !== world.secrets) for (const one of memo.known.values()) if (one.hasOtherSecret(world)) again.add(one);
+  const both = [...left, ...again];
+  for (const one of both) if (one.digest !== null && before.owners.get(one.digest) === one) before.owners.delete(one.digest);
+  const fresh = come.map((object) => new KnownKey(object));
+  for (const one of fresh) memo.known.set(one.object, one);
+  return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };
+}
+
+/** Only what is new, or not live by itself; null where that is not enough. */
+function settleSome(before: State, objects: readonly WorldObject[], input: CompileInput, memo: KeyMemo): State | null {
+  const { world, nowMs } = input;
+  const keys = turnover(before, objects, world, memo);
+  if (keys === null) return null;
+  for (const one of keys.again) one.look(world, nowMs);
+  const settled = settle(keys.again, before.owners, before.ground, input, memo);
+  return settled === null ? null : changed(before, keys.were, settled, { objects, secrets: world.secrets }, memo);
+}
+
+function changed(before: State, were: readonly Outcome[], settled: Settled, now: Pick<State, "objects" | "secrets">, memo: KeyMemo): State | null {
+  const are = new Set(settled.outcomes);
+  const gone = were.filter((outcome) => !are.delete(outcome));
+  const keys = patched(before.keys, recordsOf(gone), recordsOf(are), byDigest);
+  const verdicts = patched(before.verdicts, verdictsOf(gone), verdictsOf(are), byName);
+  if (keys === null || verdicts === null) return null;
+  memo.ground.publish(before.keys, keys, recordsOf(gone), recordsOf(are));
+  return { ...before, ...now, others: settled.others, holds: overlap(before.holds, settled.holds), keys, verdicts };
+}
+
+/** `routes` are those that are live: a key may name models that none of them serves. `selecting`: budgets that go by labels. */
+export function compileKeys(
+  objects: readonly WorldObject[],
+  input: CompileInput,
+  routes: readonly RouteConfig[],
+  selecting: readonly Selecting[],
+  memo: KeyMemo,
+): LiveKeys {
+  const ground = memo.ground.ground(input, routes, selecting);
+  const before = memo.state;
+  memo.state = null;
+  const some = before !== null && before.ground === ground && within(input.nowMs, before.holds) ? settleSome(before, objects, input, memo) : null;
+  memo.state = some ?? settleAll(objects, ground, input, memo);
+  return memo.state;
 }

@@ -1,7 +1,8 @@
 /** What compiling one object comes to, before it is turned into a verdict. */
 
 import type { Kind } from "../../crds/kinds.ts";
-import { parseSpec, type SpecOf } from "../../crds/parse.ts";
+import { type ParsedSpec, parseSpec, type SpecOf, type SpecProblem } from "../../crds/parse.ts";
+import type { Made } from "../../proxy/config/remember.ts";
 import type { Problem, ProblemReason, Verdict } from "./verdict.ts";
 import type { ObjectMeta, WorldObject } from "./world.ts";
 
@@ -36,17 +37,24 @@ export function own<T>(record: Readonly<Record<string, T>>, name: string): T | u
 
 export const isError = (one: Problem): boolean => one.severity === "error";
 
-/** Parses every object of a kind; what doesn't fit gets its verdict at once. */
-export function parseKind<K extends Kind>(kind: K, objects: readonly WorldObject[]): { parsed: { object: Parsed<K>; verdict: Verdict }[]; invalid: Verdict[] } {
+export const problemsOf = (problems: readonly SpecProblem[]): Problem[] =>
+  problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
+
+/** Parses objects of a kind; what doesn't fit gets its verdict at once. */
+export function parseKind<K extends Kind>(
+  kind: K,
+  objects: readonly WorldObject[],
+  memo: Made<WorldObject, ParsedSpec<K>>,
+): { parsed: { object: Parsed<K>; verdict: Verdict }[]; invalid: Verdict[] } {
   const parsed: { object: Parsed<K>; verdict: Verdict }[] = [];
   const invalid: Verdict[] = [];
-  for (const object of objects) {
-    if (object.kind !== kind) continue;
-    const verdict = newVerdict(kind, object.meta);
-    const result = parseSpec(kind, object.spec ?? {});
-    if (result.ok) parsed.push({ object: { kind, meta: object.meta, id: idOf(object.meta), spec: result.spec }, verdict });
+  const results = memo.of(objects, (object) => parseSpec(kind, object.spec ?? {}));
+  for (const [at, { meta }] of objects.entries()) {
+    const verdict = newVerdict(kind, meta);
+    const result = results[at];
+    if (result?.ok) parsed.push({ object: { kind, meta, id: idOf(meta), spec: result.spec }, verdict });
     else {
-      verdict.accepted = result.problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
+      verdict.accepted = problemsOf(result?.problems ?? []);
       verdict.refsUnknown = true;
       invalid.push(verdict);
     }

@@ -1,8 +1,6 @@
 /** Label selectors, with the meaning that Kubernetes gives them. */
 import type { KeySelector } from "../../crds/types/budget.ts";
-import type { KeyRecord } from "../../proxy/config/schema.ts";
-import { idOf, own } from "./outcome.ts";
-import type { World } from "./world.ts";
+import { own } from "./outcome.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -25,14 +23,10 @@ export interface Selecting {
   selector: KeySelector;
 }
 
-/** Key records that name the budgets which pick them: so a new key touches no budget, and no key but itself. */
-export function withBudgets(keys: readonly KeyRecord[], selecting: readonly Selecting[], { objects }: World): KeyRecord[] {
-  if (selecting.length === 0) return [...keys];
-  const byNamespace = Map.groupBy(selecting, (one) => one.namespace);
-  const labels = new Map(objects.filter(({ kind }) => kind === "ApiKey").map(({ meta }) => [idOf(meta), meta.labels]));
-  return keys.map((key) => {
-    const candidates = byNamespace.get(key.id.split("/", 1)[0] ?? "") ?? [];
-    const budgets = candidates.filter(({ selector }) => matches(selector, labels.get(key.id) ?? {})).map(({ id }) => id);
-    return budgets.length === 0 ? key : { ...key, budgets: budgets.sort() };
-  });
+/** Ids of the budgets that pick a key by its labels, sorted. The key names them: so a new key touches no budget. */
+export function budgetsOf(labels: Labels, candidates: readonly Selecting[]): string[] {
+  return candidates
+    .filter(({ selector }) => matches(selector, labels))
+    .map(({ id }) => id)
+    .sort();
 }

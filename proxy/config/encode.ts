@@ -4,14 +4,32 @@ import { createHash, createHmac, hash } from "node:crypto";
 
 export { credentialName } from "./names.ts";
 
-import { keyShards, type Manifest, type PublishedConfig, type RenderedConfig, routeShards, schemaVersion } from "./schema.ts";
+import { Made, sameList } from "./remember.ts";
+import { type KeyRecord, keyShards, type Manifest, type PublishedConfig, type RenderedConfig, type RouteConfig, routeShards, schemaVersion } from "./schema.ts";
 
+/** In the order in which JavaScript keeps them, once they were put in sorted: names like 12 go first, by their number. */
+function orderedNames(value: object): string[] {
+  const names = Object.keys(value).sort();
+  const first = names[0]?.charCodeAt(0) ?? 0;
+  if (first > 0x39) return names;
+  return Object.keys(Object.fromEntries(names.map((name) => [name, 0])));
+}
+
+/** undefined for what JSON has no word for. */
+function json(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => json(item) ?? "null").join(",")}]`;
+  let text = "";
+  for (const name of orderedNames(value)) {
+    const member = json((value as Readonly<Record<string, unknown>>)[name]);
+    if (member !== undefined) text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${member}`;
+  }
+  return `{${text}}`;
+}
+
+/** Plain data as JSON with the members of every object sorted by name. */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    inner !== null && typeof inner === "object" && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : inner,
-  );
+  return json(value) ?? "null";
 }
 
 export function sha256Hex(bytes: string | Uint8Array): string {
@@ -41,34 +59,79 @@ export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
   };
 }
 
+/** The first four digits, modulo the number of shards. */
 const keyShardOf = (digest: string): number => Number.parseInt(digest.slice(0, 4), 16) % keyShards;
 const routeShardOf = (id: string): number => Number.parseInt(sha256Hex(id).slice(0, 4), 16) % routeShards;
 
-function spread<T>(entries: readonly T[], shardOf: (entry: T) => number): Map<number, T[]> {
+/** `of`: the shard of each of `entries`. */
+function spread<T>(entries: readonly T[], of: readonly number[]): Map<number, T[]> {
   const shards = new Map<number, T[]>();
-  for (const entry of entries) {
-    const shard = shardOf(entry);
+  for (const [at, shard] of of.entries()) {
     const list = shards.get(shard);
-    if (list) list.push(entry);
-    else shards.set(shard, [entry]);
+    if (list) list.push(entries[at] as T);
+    else shards.set(shard, [entries[at] as T]);
   }
   return shards;
 }
 
-/** Documents by name, and the manifest that ties them together. */
-export function encode(config: RenderedConfig, pepperId: string): PublishedConfig {
-  const documents: Record<string, string> = {
-    "config.json": canonicalJson({ schemaVersion, settings: config.settings, providers: config.providers, budgets: config.budgets }),
+/** A document, and the entries that it was made of. */
+interface Encoded {
+  entries: readonly unknown[];
+  bytes: string;
+  digest: string;
+}
+
+/**
+ * What `encode` remembers from one time to the next: a document whose entries are the same objects as before is not
+ * written again. Entries must not be changed in place then.
+ */
+export class EncodeMemo {
+  readonly documents = new Map<string, Encoded>();
+  readonly shards = { keys: new Made<KeyRecord, number>(), routes: new Made<RouteConfig, number>() };
+}
+
+function encoded(name: string, entries: readonly unknown[], write: () => unknown, memo: EncodeMemo): Encoded {
+  const before = memo.documents.get(name);
+  if (before !== undefined && sameList(before.entries, entries)) return before;
+  const bytes = canonicalJson(write());
+  const now = { entries, bytes, digest: sha256Hex(bytes) };
+  memo.documents.set(name, now);
+  return now;
+}
+
+function allDocuments(config: RenderedConfig, memo: EncodeMemo): Map<string, Encoded> {
+  const { settings, providers, budgets, seeds = [], routes, keys } = config;
+  const { shards } = memo;
+  const documents = new Map<string, Encoded>();
+  const add = (name: string, entries: readonly unknown[], content: object): void => {
+    documents.set(
+      name,
+      encoded(name, entries, () => ({ schemaVersion, ...content }), memo),
+    );
   };
-  if (config.seeds !== undefined && config.seeds.length > 0) documents["seeds.json"] = canonicalJson({ schemaVersion, seeds: config.seeds });
-  for (const [shard, routes] of spread(config.routes, (route) => routeShardOf(route.id))) {
-    documents[`routes-${shard}.json`] = canonicalJson({ schemaVersion, routes });
+  add("config.json", [canonicalJson(settings), providers.length, ...providers, ...budgets], { settings, providers, budgets });
+  if (seeds.length > 0) add("seeds.json", seeds, { seeds });
+  for (const [shard, entries] of spread(
+    routes,
+    shards.routes.of(routes, ({ id }) => routeShardOf(id)),
+  ))
+    add(`routes-${shard}.json`, entries, { routes: entries });
+  for (const [shard, entries] of spread(
+    keys,
+    shards.keys.of(keys, ({ digest }) => keyShardOf(digest)),
+  )) {
+    add(`keys-${String(shard).padStart(2, "0")}.json`, entries, { keys: entries });
   }
-  for (const [shard, keys] of spread(config.keys, (key) => keyShardOf(key.digest))) {
-    documents[`keys-${String(shard).padStart(2, "0")}.json`] = canonicalJson({ schemaVersion, keys });
-  }
+  for (const name of [...memo.documents.keys()]) if (!documents.has(name)) memo.documents.delete(name);
+  return documents;
+}
+
+/** Documents by name, and the manifest that ties them together. The output is the same with a memo as without. */
+export function encode(config: RenderedConfig, pepperId: string, memo = new EncodeMemo()): PublishedConfig {
+  const all = [...allDocuments(config, memo)];
+  const documents = Object.fromEntries(all.map(([name, { bytes }]) => [name, bytes]));
   const credentials = [...new Set(config.providers.flatMap((provider) => Object.values(provider.credentials)))].sort();
-  const digests = Object.fromEntries(Object.entries(documents).map(([name, bytes]) => [name, sha256Hex(bytes)]));
+  const digests = Object.fromEntries(all.map(([name, { digest }]) => [name, digest]));
   const rest = { schemaVersion, pepperId, documents: digests, credentials };
   const manifest: Manifest = { ...rest, revision: sha256Hex(canonicalJson(rest)).slice(0, 12) };
   documents["manifest.json"] = canonicalJson(manifest);

@@ -289,7 +289,7 @@ export interface RenderedConfig {
   providers: ProviderConfig[];
   routes: RouteConfig[];
   budgets: BudgetConfig[];
-  keys: KeyRecord[];
+  keys: readonly KeyRecord[];
   /** What budgets had spent; in a document of its own, since it changes without anybody's changing an object. Absent: nothing. */
   seeds?: BudgetSeed[];
 }

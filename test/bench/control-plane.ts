@@ -4,9 +4,10 @@
  */
 
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
+import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { SecretFact, WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
-import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import { EncodeMemo, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { type ParsedDocuments, parseDocuments } from "../../proxy/config/parse.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
 import { build } from "../../proxy/snapshot/snapshot.ts";
@@ -46,9 +47,9 @@ const objects: WorldObject[] = [
   }),
 ];
 
-function compiled(world: WorldObject[], previous: Compiled["config"] | null): Compiled {
+function compiled(world: WorldObject[], previous: Compiled["config"] | null, memo: CompileMemo): Compiled {
   const settings = { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] };
-  return compile({ world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 }, capabilities);
+  return compile({ world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 }, capabilities, memo);
 }
 
 const rows: [string, number[]][] = [];
@@ -66,14 +67,16 @@ const secrets = { pepper, credentials: new Map<string, string>() };
 let shards = 0;
 let heapBytes = 0;
 for (let round = 0; round < rounds; round++) {
-  const first = timed("compile everything", () => compiled(objects, null));
-  const published = timed("encode everything", () => encode(first.config, sha256Hex(pepper)));
+  const memo = new CompileMemo();
+  const written = new EncodeMemo();
+  const first = timed("compile everything", () => compiled(objects, null, memo));
+  const published = timed("encode everything", () => encode(first.config, sha256Hex(pepper), written));
   heapBytes = Math.max(heapBytes, process.memoryUsage().heapUsed);
   const changed = objects.map((one) =>
     one.kind === "ApiKey" && one.meta.name === `key-${round}` ? { ...one, spec: { ...(one.spec as object), revoked: true } } : one,
   );
-  const next = timed("compile with one key changed", () => compiled(changed, first.config));
-  const again = timed("encode with one key changed", () => encode(next.config, sha256Hex(pepper)));
+  const next = timed("compile with one key changed", () => compiled(changed, first.config, memo));
+  const again = timed("encode with one key changed", () => encode(next.config, sha256Hex(pepper), written));
   shards = Object.keys(again.documents).filter((name) => name !== "manifest.json" && again.documents[name] !== published.documents[name]).length;
   const cache: ParsedDocuments = new Map();
   const parsed = timed("proxy: read everything", () => parseDocuments(published.documents, cache));

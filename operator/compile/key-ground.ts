@@ -1,0 +1,103 @@
+/** What all keys stand on: roles, models on offer, budgets that go by labels, and what was published before. */
+import { sameList } from "../../proxy/config/remember.ts";
+import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
+import { problem } from "./outcome.ts";
+import type { Selecting } from "./selectors.ts";
+import type { Problem } from "./verdict.ts";
+import type { CompileInput } from "./world.ts";
+
+type Offers = (namespace: string) => ReadonlySet<string> | null;
+
+/** The same object as long as all of it says the same. */
+export interface Ground {
+  /** Roles that there are, sorted; null where nobody says which. */
+  roles: string | null;
+  routes: readonly RouteConfig[];
+  /** Of all namespaces, in words that tell two apart. */
+  selectors: string;
+  roleProblem(role: string): Problem | null;
+  /** Namespace → models that its keys can ask for; null where a policy takes any. */
+  offers: Offers;
+  /** Namespace → its budgets that go by labels; the list is the same as long as it says the same. */
+  selecting(namespace: string): readonly Selecting[];
+}
+
+const nothing: readonly never[] = [];
+
+function rolesIn({ settings }: CompileInput): string | null {
+  return settings.knowsRoles !== true || settings.proxy.roles === undefined ? null : Object.keys(settings.proxy.roles).sort().join(", ");
+}
+
+/** null as well where nobody says which roles there are. */
+function roleProblems({ settings }: CompileInput, names: string | null): Ground["roleProblem"] {
+  const roles = settings.proxy.roles;
+  return (role) => {
+    if (names === null || roles === undefined || Object.hasOwn(roles, role)) return null;
+    const message = `this installation has no role ${role}, so that calls with this key are refused; its roles are: ${names}`;
+    return problem("RoleNotFound", message, ["spec", "role"]);
+  };
+}
+
+function offersOf(routes: readonly RouteConfig[]): Offers {
+  const known = new Map<string, ReadonlySet<string> | null>();
+  return (namespace) => {
+    const before = known.get(namespace);
+    if (before !== undefined) return before;
+    const offered = routes.filter((route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace));
+    const any = offered.some((route) => route.models === null);
+    const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
+    known.set(namespace, models);
+    return models;
+  };
+}
+
+export class GroundMemo {
+  #ground: Ground | null = null;
+  #selecting: ReadonlyMap<string, { text: string; budgets: readonly Selecting[] }> = new Map();
+  #last: { keys: readonly KeyRecord[]; byId: Map<string, KeyRecord> } | null = null;
+
+  ground(input: CompileInput, routes: readonly RouteConfig[], selecting: readonly Selecting[]): Ground {
+    const before = this.#ground;
+    const roles = rolesIn(input);
+    const selectors = JSON.stringify(selecting);
+    const sameRoutes = before !== null && sameList(before.routes, routes);
+    if (before !== null && before.roles === roles && sameRoutes && before.selectors === selectors) return before;
+    this.#ground = {
+      roles,
+      routes,
+      selectors,
+      roleProblem: roleProblems(input, roles),
+      offers: sameRoutes ? before.offers : offersOf(routes),
+      selecting: this.#selectingOf(selecting),
+    };
+    return this.#ground;
+  }
+
+  #selectingOf(all: readonly Selecting[]): Ground["selecting"] {
+    const now = new Map<string, { text: string; budgets: readonly Selecting[] }>();
+    for (const [namespace, budgets] of Map.groupBy(all, (one) => one.namespace)) {
+      const before = this.#selecting.get(namespace);
+      const text = JSON.stringify(budgets);
+      now.set(namespace, before?.text === text ? before : { text, budgets });
+    }
+    this.#selecting = now;
+    return (namespace) => now.get(namespace)?.budgets ?? nothing;
+  }
+
+  /** The record that a key had in what was published. The index is made only where some key is not live by itself. */
+  last(previous: readonly KeyRecord[] | undefined): (id: string) => KeyRecord | undefined {
+    if (previous === undefined) return () => undefined;
+    return (id) => {
+      if (this.#last?.keys !== previous) this.#last = { keys: previous, byId: new Map(previous.map((record) => [record.id, record])) };
+      return this.#last.byId.get(id);
+    };
+  }
+
+  /** What is published from `before` is `now` the next time: where there is an index, it is kept. */
+  publish(before: readonly KeyRecord[], now: readonly KeyRecord[], gone: Iterable<KeyRecord>, come: Iterable<KeyRecord>): void {
+    if (this.#last?.keys !== before) return;
+    for (const record of gone) this.#last.byId.delete(record.id);
+    for (const record of come) this.#last.byId.set(record.id, record);
+    this.#last.keys = now;
+  }
+}

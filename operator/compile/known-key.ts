@@ -1,0 +1,208 @@
+/** One ApiKey, and what came of it: its verdict and its record, made anew only when something that they stand on is another. */
+import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
+import type { KeyRecord } from "../../proxy/config/schema.ts";
+import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
+import { idOf, isError, newVerdict, own, type Parsed, problem, problemsOf } from "./outcome.ts";
+import { budgetsOf, type Selecting } from "./selectors.ts";
+import type { Problem, Verdict } from "./verdict.ts";
+import type { SecretFact, World, WorldObject } from "./world.ts";
+
+type Secret = Readonly<Record<string, SecretFact>> | undefined;
+
+/** Something holds from a moment on, and up to another. */
+export interface Span {
+  fromMs: number;
+  untilMs: number;
+}
+
+export const within = (nowMs: number, { fromMs, untilMs }: Span): boolean => nowMs >= fromMs && nowMs < untilMs;
+
+export const overlap = (a: Span, b: Span): Span => ({ fromMs: Math.max(a.fromMs, b.fromMs), untilMs: Math.min(a.untilMs, b.untilMs) });
+
+export const always: Span = { fromMs: Number.NEGATIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
+
+/** Until or from a moment at which something changes, whichever has `nowMs` in it. */
+function sideOf(atMs: number | null, nowMs: number): Span {
+  if (atMs === null) return always;
+  return nowMs < atMs ? { ...always, untilMs: atMs } : { ...always, fromMs: atMs };
+}
+
+/** What an ApiKey comes to by itself, without regard to others. */
+interface Alone {
+  compiled: CompiledKey;
+  secret: Secret;
+  holds: Span;
+  fits: boolean;
+}
+
+/** What is not its own and has a say in it. */
+export interface Standing {
+  /** Id of an older key with the same digest. */
+  owner: string | undefined;
+  /** What is wrong with its role; null: nothing. */
+  role: Problem | null;
+  /** Models that it names and nobody serves, by their place in spec.models. */
+  unserved: readonly number[];
+  /** The last good form that stands in for it. */
+  last: KeyRecord | undefined;
+  /** Budgets of its namespace that go by labels. */
+  selecting: readonly Selecting[];
+}
+
+export interface Outcome {
+  verdict: Verdict;
+  /** null: it is not live. */
+  record: KeyRecord | null;
+  holds: Span;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
+
+function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
+  const over = nowMs >= expiresAtMs;
+  const at = iso(expiresAtMs);
+  verdict.status["expiresAt"] = at;
+  verdict.conditions.push({
+    type: "Expired",
+    status: over ? "True" : "False",
+    reason: over ? "Expired" : "NotExpired",
+    message: `${over ? "expired" : "expires"} at ${at}`,
+  });
+}
+
+function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation): void {
+  if (nextAtMs !== null) verdict.status["nextRotationAt"] = iso(nextAtMs);
+  if (rotatedAtMs === null) return;
+  verdict.status["rotatedAt"] = iso(rotatedAtMs);
+  if (previous !== null) verdict.status["previousExpiresAt"] = iso(previous.untilMs);
+  const message = `rotated at ${iso(rotatedAtMs)}; ${previous === null ? "the key before is refused" : `the key before is accepted until ${iso(previous.untilMs)}`}`;
+  verdict.conditions.push({ type: "Rotated", status: "True", reason: previous === null ? "Rotated" : "InGrace", message });
+}
+
+/** The last good form of a key, with what its owner has taken away since: a revocation, a nearer expiry. */
+function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null): KeyRecord {
+  const ends = [last.expiresAtMs, expiresAtMs].filter((end) => end !== null);
+  return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
+}
+
+function selected(record: KeyRecord, labels: Readonly<Record<string, string>>, selecting: readonly Selecting[]): KeyRecord {
+  const budgets = budgetsOf(labels, selecting);
+  if (budgets.length > 0) return { ...record, budgets };
+  const { budgets: none, ...rest } = record;
+  return none === undefined ? record : rest;
+}
+
+const sameStanding = (a: Standing, b: Standing): boolean =>
+  a.owner === b.owner &&
+  a.role?.message === b.role?.message &&
+  a.last === b.last &&
+  a.selecting === b.selecting &&
+  a.unserved.length === b.unserved.length &&
+  a.unserved.every((at, place) => at === b.unserved[place]);
+
+export class KnownKey {
+  readonly id: string;
+  readonly object: WorldObject;
+  /** null where the spec is not valid by itself. */
+  readonly key: Parsed<"ApiKey"> | null;
+  readonly #parsed: ParsedSpec<"ApiKey">;
+  readonly #secretRef: string;
+  #alone: Alone | null = null;
+  #outcome: (Outcome & { alone: Alone | null; standing: Standing }) | null = null;
+
+  constructor(object: WorldObject) {
+    this.object = object;
+    this.id = idOf(object.meta);
+    this.#parsed = parseSpec("ApiKey", object.spec ?? {});
+    this.key = this.#parsed.ok ? { kind: "ApiKey", meta: object.meta, id: this.id, spec: this.#parsed.spec } : null;
+    this.#secretRef = this.#parsed.ok ? `${object.meta.namespace}/${this.#parsed.spec.writeTo.name}` : "";
+  }
+
+  /** Digest of what its Secret holds; null where that is nothing. */
+  get digest(): string | null {
+    return this.#alone?.compiled.record?.digest ?? null;
+  }
+
+  /** Nothing that is its own keeps it from being live. */
+  get fits(): boolean {
+    return this.#alone?.fits ?? false;
+  }
+
+  /** Its Secret is another than the one it was compiled with. */
+  hasOtherSecret(world: World): boolean {
+    return this.#alone !== null && this.#alone.secret !== own(world.secrets, this.#secretRef);
+  }
+
+  /** Compiles it by itself. */
+  look(world: World, nowMs: number): void {
+    const { key } = this;
+    if (key === null) return;
+    const before = this.#alone;
+    const secret = own(world.secrets, this.#secretRef);
+    if (before !== null && before.secret === secret && within(nowMs, before.holds)) return;
+    const compiled = compileKey(key, world, nowMs);
+    const fits = compiled.record !== null && ![...compiled.accepted, ...compiled.resolvedRefs].some(isError);
+    this.#alone = { compiled, secret, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
+  }
+
+  /** What the last call of `settle` said; null before there was one. */
+  get outcome(): Outcome | null {
+    return this.#outcome;
+  }
+
+  /** What it comes to among the others. To be called after `look`. */
+  settle(standing: Standing, nowMs: number): Outcome {
+    const before = this.#outcome;
+    if (before !== null && before.alone === this.#alone && within(nowMs, before.holds) && sameStanding(before.standing, standing)) return before;
+    this.#outcome = { ...this.#make(standing, nowMs), alone: this.#alone, standing };
+    return this.#outcome;
+  }
+
+  #make(standing: Standing, nowMs: number): Outcome {
+    const alone = this.#alone;
+    const verdict = newVerdict("ApiKey", this.object.meta);
+    if (!this.#parsed.ok) {
+      verdict.accepted = problemsOf(this.#parsed.problems);
+      verdict.refsUnknown = true;
+    }
+    const record = this.#record(verdict, alone, standing);
+    const live = record === null ? null : selected(record, this.object.meta.labels, standing.selecting);
+    const endMs = (live === null ? alone?.compiled.expiresAtMs : live.expiresAtMs) ?? null;
+    if (endMs !== null) noteExpiry(verdict, endMs, nowMs);
+    return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), alone?.holds ?? always) };
+  }
+
+  /** What is live of it, told to its verdict. */
+  #record(verdict: Verdict, alone: Alone | null, standing: Standing): KeyRecord | null {
+    const { owner, role, last } = standing;
+    if (alone !== null) this.#tell(verdict, alone, standing);
+    if (alone?.fits && owner === undefined) {
+      const { displayPrefix, rotation, record } = alone.compiled;
+      if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
+      noteRotation(verdict, rotation);
+      // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
+      verdict.live = role === null ? "current" : "partial";
+      return record;
+    }
+    if (last === undefined) return null;
+    verdict.live = "lastGood";
+    return tightened(last, this.#revoked(), alone?.compiled.expiresAtMs ?? null);
+  }
+
+  #tell(verdict: Verdict, { compiled }: Alone, { owner, role, unserved }: Standing): void {
+    const { namespace } = this.object.meta;
+    const models = this.key?.spec.models ?? [];
+    const taken = `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`;
+    verdict.accepted = [
+      ...compiled.accepted,
+      ...(owner === undefined ? [] : [problem("DuplicateKey", taken, ["spec", "writeTo"])]),
+      ...unserved.map((at) => problem("ModelNotFound", `no RoutingPolicy serves ${models[at]} to namespace ${namespace}`, ["spec", "models", at], "warning")),
+    ];
+    verdict.resolvedRefs = [...compiled.resolvedRefs, ...(role === null ? [] : [role])];
+  }
+
+  /** A revocation is read even from a spec that is invalid otherwise: a slip of the pen must not keep a stolen key alive. */
+  #revoked(): boolean {
+    return (this.object.spec as { revoked?: unknown } | null | undefined)?.revoked === true;
+  }
+}
