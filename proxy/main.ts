@@ -182,8 +182,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
   const cached = openCache(settings, Date.now);
-  const cache = new ResponseCache(cached.store, Date.now);
-  const metrics = createMetrics(routing, cache.store);
+  const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
+  const metrics = createMetrics(routing, cache);
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
@@ -199,7 +199,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       canaries.apply(snapshot);
-      cache.store.keep(routeIds(snapshot));
+      cache.keep(routeIds(snapshot));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
     },
@@ -243,7 +243,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         stopTls();
         await audit?.close();
         await fleet.close();
-        await cache.store.close();
+        await cache.close();
         await upstreams.close();
       }),
   };

@@ -1,6 +1,7 @@
 /** `RoutingPolicy.spec.cache`: answers that are given again without asking a provider. */
 import { z } from "zod";
 import { decimal, timer } from "./scalars.ts";
+import { semanticCache } from "./semantic-cache.ts";
 
 const parts = ["Model", "Prompt", "Temperature", "TopP", "MaxTokens", "Seed", "Stop", "User"] as const;
 
@@ -41,5 +42,6 @@ export const responseCache = z
       })
       .prefault({})
       .describe("Which calls are answered from the cache."),
+    semantic: semanticCache.optional(),
   })
   .describe("Give answers again. Absent: every call goes to a provider.");

@@ -2,7 +2,7 @@
  * Last good forms: what was published before stands in for an object that can't be compiled now. It never brings back
  * what someone else has taken away since: a provider, a model, a grant.
  */
-import type { ProviderConfig, RouteConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import type { ProviderConfig, RouteConfig, SemanticCacheConfig, TargetConfig } from "../../proxy/config/schema.ts";
 import { notResident } from "./access.ts";
 import { granted } from "./grants.ts";
 import { namespaceOf } from "./outcome.ts";
@@ -18,9 +18,9 @@ function hasModel(target: TargetConfig, route: RouteConfig, provider: ProviderCo
 }
 
 /** A provider whose object is invalid now keeps the grants that were used when it was valid: they are in the last good form. */
-function stillGranted(target: TargetConfig, route: RouteConfig, view: ProviderView, world: World): boolean {
-  const grant = view.grants.get(target.provider);
-  return grant === undefined || granted(grant, namespaceOf(target.provider), namespaceOf(route.id), world.namespaces);
+function stillGranted(provider: string, route: RouteConfig, view: ProviderView, world: World): boolean {
+  const grant = view.grants.get(provider);
+  return grant === undefined || granted(grant, namespaceOf(provider), namespaceOf(route.id), world.namespaces);
 }
 
 /**
@@ -33,7 +33,16 @@ export function underAccess(route: RouteConfig, access: RouteConfig["access"], v
     const provider = view.live.get(target.provider);
     return provider === undefined || notResident(access.regions, provider) === null;
   });
-  return withTargets(closed, targets);
+  return withSemantic(withTargets(closed, targets), ({ provider }) => {
+    const found = view.live.get(provider);
+    return found === undefined || notResident(access.regions, found) === null;
+  });
+}
+
+/** Its cache compares by meaning only where the provider of embeddings may still see the data. */
+function withSemantic(route: RouteConfig, may: (semantic: SemanticCacheConfig) => boolean): RouteConfig {
+  const semantic = route.cache?.semantic ?? null;
+  return route.cache === null || semantic === null || may(semantic) ? route : { ...route, cache: { ...route.cache, semantic: null } };
 }
 
 function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
@@ -42,16 +51,19 @@ function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
   return { ...route, routing: { ...route.routing, targets, rules } };
 }
 
-function stillThere({ id, resources }: RouteConfig, view: ProviderView, world: World): RouteConfig["resources"] {
-  if (resources === null || !view.live.has(resources.provider)) return null;
-  const grant = view.grants.get(resources.provider);
-  return grant === undefined || granted(grant, namespaceOf(resources.provider), namespaceOf(id), world.namespaces) ? resources : null;
+function stillThere(route: RouteConfig, view: ProviderView, world: World): RouteConfig["resources"] {
+  const { resources } = route;
+  return resources !== null && view.live.has(resources.provider) && stillGranted(resources.provider, route, view, world) ? resources : null;
 }
 
 export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
   const targets = route.routing.targets.filter((target) => {
     const provider = view.live.get(target.provider);
-    return provider !== undefined && hasModel(target, route, provider) && stillGranted(target, route, view, world);
+    return provider !== undefined && hasModel(target, route, provider) && stillGranted(target.provider, route, view, world);
   });
-  return { ...withTargets(route, targets), resources: stillThere(route, view, world) };
+  const left = { ...withTargets(route, targets), resources: stillThere(route, view, world) };
+  return withSemantic(left, ({ provider, model }) => {
+    const found = view.live.get(provider);
+    return found !== undefined && Object.hasOwn(found.models, model) && stillGranted(provider, route, view, world);
+  });
 }

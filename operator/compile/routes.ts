@@ -11,6 +11,7 @@ import { compileGuard } from "./guard.ts";
 import { compileLimits } from "./limits.ts";
 import { isError, own, type Parsed, problem } from "./outcome.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
+import { compileSemanticCache } from "./semantic-cache.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings, World } from "./world.ts";
 
@@ -138,12 +139,12 @@ function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly Target
   accepted.push(problem("ModelNotFound", message, ["spec", "routing", "targets"], "warning"));
 }
 
-function cacheOf(spec: RoutingPolicySpec["cache"]): CacheConfig | null {
+function cacheOf(spec: RoutingPolicySpec["cache"], semantic: CacheConfig["semantic"]): CacheConfig | null {
   if (spec === undefined) return null;
   const { ttl, maxEntries, scope, key, when } = spec;
   const ignore = cacheKeyPart.options.filter((part) => !key.includes(part));
   const temperatureAtMost = when.temperatureAtMost === undefined ? null : Number(when.temperatureAtMost);
-  return { ttlMs: durationMs(ttl), maxEntries, scope, ignore, temperatureAtMost, maxTokensBelow: when.maxTokensBelow ?? null };
+  return { ttlMs: durationMs(ttl), maxEntries, scope, ignore, temperatureAtMost, maxTokensBelow: when.maxTokensBelow ?? null, semantic };
 }
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
@@ -156,6 +157,7 @@ function configOf(
   limits: RouteConfig["limits"],
   resources: RouteConfig["resources"],
   guard: RouteConfig["guard"],
+  cache: RouteConfig["cache"],
   world: World,
 ): RouteConfig {
   const { match, routing, request, allowedNamespaces, audit, logging } = policy.spec;
@@ -183,7 +185,7 @@ function configOf(
     },
     resources,
     guard,
-    cache: cacheOf(policy.spec.cache),
+    cache,
     limits,
     audit,
     logging,
@@ -243,6 +245,8 @@ export function compileRoute(
   const canary = compileCanary(policy.id, spec.routing, targets, fact, accepted);
   const limits = compileLimits(spec.limits, accepted);
   const resources = resourcesOf(policy, last, view, world, resolvedRefs);
+  const refusedTo = (id: string, owner: string) => refusal(id, owner, policy.meta.namespace, last, view, world);
+  const semantic = compileSemanticCache(policy, access.regions, refusedTo, view, resolvedRefs);
   const config = configOf(
     policy,
     access,
@@ -252,6 +256,7 @@ export function compileRoute(
     limits,
     resources,
     compileGuard(spec.guard, spec.resources !== undefined, accepted),
+    cacheOf(spec.cache, semantic),
     world,
   );
   return { config, canary: canary.plan, accepted, resolvedRefs, accessSettled };

@@ -53,7 +53,7 @@ function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unkn
 
 /**
  * The key under which the answer to this call is kept, or null where it is to be kept for nobody. `digest` is keyed, so
- * that a key tells nothing of the prompt even to who guesses it.
+ * that a key tells nothing of the prompt even to who guesses it. `hollow`: leaves out of the body what may differ.
  */
 export function cacheKey(
   config: CacheConfig,
@@ -62,10 +62,11 @@ export function cacheKey(
   identity: Identity,
   preferred: string | null,
   digest: (text: string) => string,
+  hollow: (body: JsonObject) => JsonObject = (body) => body,
 ): string | null {
   const who = sharers(config.scope, identity);
   if (who === null) return null;
   const body = effective(shaped);
   for (const part of config.ignore) for (const name of members[part]) delete body[name];
-  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, body]));
+  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, shaped.filled, hollow(body)]));
 }

@@ -5,6 +5,7 @@ import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
 import { RedisCache, type StoreTrouble } from "./redis.ts";
 import type { CacheStore } from "./store.ts";
+import { memoryVectors, type VectorIndex } from "./vectors.ts";
 
 export interface CacheSettings {
   cacheStore: "Memory" | "Shared";
@@ -17,12 +18,14 @@ export interface CacheSettings {
 
 export interface OpenedCache {
   store: CacheStore;
+  vectors: VectorIndex;
   register(registry: Registry): void;
 }
 
 /** Throws where a shared store can't be made; one that can't be reached is no reason. */
 export function openCache(settings: CacheSettings, nowMs: () => number): OpenedCache {
-  if (settings.cacheStore === "Memory") return { store: memoryStore(settings.cacheBytes, nowMs), register: () => undefined };
+  const vectors = memoryVectors(settings.cacheBytes, nowMs);
+  if (settings.cacheStore === "Memory") return { store: memoryStore(settings.cacheBytes, nowMs), vectors, register: () => undefined };
   const failures = new Counter({
     name: "sluice_cache_store_failures_total",
     help: "Look-ups and writes that the shared store of cached answers failed, by reason: slow, failed, unreadable.",
@@ -33,5 +36,5 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
   // A connection of its own: large answers must not hold up the counters of limits.
   const client = connect(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
   const store = new RedisCache(client, sealer, nowMs, (reason: StoreTrouble) => failures.inc({ reason }));
-  return { store, register: (registry) => registry.registerMetric(failures) };
+  return { store, vectors, register: (registry) => registry.registerMetric(failures) };
 }

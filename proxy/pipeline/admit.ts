@@ -7,7 +7,7 @@ import type { BudgetConfig } from "../config/budget.ts";
 import { type LimitReading, limitHeaders } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Quotas, Refused, Reservation } from "../fleet/quotas.ts";
-import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
@@ -67,8 +67,10 @@ function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation |
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
   if (readings.requests !== null || readings.tokens !== null) request.client.always(limitHeaders(readings, request.surface, nowMs()));
   if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Due).refuse(got);
-  return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
+  return settling(dues, got);
 }
+
+const settling = (dues: readonly Due[], got: Reservation): Admitted => ({ settle: (record) => got.settle(dues.map((due) => due.actual(record))) });
 
 const none: readonly BudgetConfig[] = [];
 
@@ -77,12 +79,32 @@ function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): rea
   return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
 }
 
+function covered({ snapshot, identity }: AdmitRequest, scoped: ScopeSubject, nowMs: number): { role: Role | null; budgets: readonly BudgetConfig[] } {
+  const role = identity.anonymous ? null : (snapshot.roles.get(identity.key.role) ?? null);
+  const own = covering(snapshot, scoped, nowMs);
+  return { role, budgets: role === null || role.budget === null ? own : [...own, role.budget] };
+}
+
+/**
+ * Leave for a call that the gateway makes for a caller's: its money is the caller's, but it is not counted as one of the
+ * caller's requests. null where a budget has no room for it.
+ */
+export async function admitAside(request: AdmitRequest & { shaped: Shaped }, admitter: Admitter): Promise<Admitted | null> {
+  const { route, identity, shaped, model, targets } = request;
+  const scoped = { route, identity, model, targets };
+  const { budgets } = covered(request, scoped, admitter.nowMs());
+  const money = budgetDues({ ...scoped, budgets, worst: once(() => worstCost(shaped, targets)) }, admitter);
+  if ("code" in money) return null;
+  if (money.dues.length === 0) return free;
+  const dues = money.dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
+  const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
+  return "refused" in got ? null : settling(dues, got);
+}
+
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const { route, identity, shaped, model, targets, client } = request;
   const scoped = { route, identity, model, targets };
-  const role = identity.anonymous ? null : (request.snapshot.roles.get(identity.key.role) ?? null);
-  const own = covering(request.snapshot, scoped, admitter.nowMs());
-  const budgets = role === null || role.budget === null ? own : [...own, role.budget];
+  const { role, budgets } = covered(request, scoped, admitter.nowMs());
   const worst = once(() => (shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets)));
   const money = budgetDues({ ...scoped, budgets, worst }, admitter);
   if ("code" in money) return money;

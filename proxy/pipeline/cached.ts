@@ -1,6 +1,6 @@
 /** Stage: answer from the cache, wait for somebody who is asking the same already, or let the call go on and keep its answer. */
 
-import { type Flight, maxAnswerBytes, type ResponseCache } from "../cache/cache.ts";
+import { type Flight, type Landed, maxAnswerBytes, type ResponseCache } from "../cache/cache.ts";
 import { Capture } from "../cache/capture.ts";
 import { type CacheControl, parseCacheControl } from "../cache/control.ts";
 import { cacheable, cacheKey } from "../cache/key.ts";
@@ -10,12 +10,16 @@ import { type Failure, failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { Addressed } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
+import { ByMeaning, type Found } from "./by-meaning.ts";
+import type { EmbedWith } from "./embed.ts";
 import type { Shaped } from "./shape.ts";
 
 export interface CachedCall {
   client: ClientConnection;
-  cache: ResponseCache;
+  gateway: EmbedWith & { cache: ResponseCache };
+  surface: Addressed["surface"];
   snapshot: Snapshot;
   route: Route;
   identity: Identity;
@@ -28,35 +32,34 @@ export interface CachedCall {
 const notCached = failure("not_cached", "No cached answer matches this request, and it asked for nothing else (Cache-Control: only-if-cached).");
 const gone = "gone";
 
-/** What the cache did, for the header X-Sluice-Cache and the metrics. */
-export type CacheResult = "hit" | "miss" | "bypass";
-
 export async function throughCache(call: CachedCall): Promise<Failure | null> {
   const { config } = call.route;
   if (config.cache === null) return call.go();
   const control = parseCacheControl(call.client.header("cache-control"));
   const digest = call.snapshot.digest;
   const wanted = !control.noStore && cacheable(config.cache, call.shaped);
-  const key = wanted
-    ? cacheKey(config.cache, call.shaped, call.route, call.identity, call.client.header("x-prefer-provider") ?? call.shaped.preferred, digest)
-    : null;
+  const preferred = call.client.header("x-prefer-provider") ?? call.shaped.preferred;
+  const key = wanted ? cacheKey(config.cache, call.shaped, call.route, call.identity, preferred, digest) : null;
   if (key === null) {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go();
   }
-  return answer(call, config.cache, control, key);
+  // Whoever wants a fresh answer needs no comparing.
+  const meaning = control.noCache ? null : ByMeaning.of(call, config.cache, preferred);
+  return answer(call, config.cache, control, key, meaning);
 }
 
-async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string): Promise<Failure | null> {
-  const waits = !(control.noCache || control.onlyIfCached) && call.cache.flight(key) !== null;
-  const kept = control.noCache || waits ? null : await call.cache.store.get(call.route.config.id, key);
-  if (kept !== null && young(call, control, kept)) {
-    replay(call, kept);
+async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: ByMeaning | null): Promise<Failure | null> {
+  const { cache } = call.gateway;
+  const waits = !(control.noCache || control.onlyIfCached) && cache.flight(key) !== null;
+  const kept = control.noCache || waits ? null : await cache.store.get(call.route.config.id, key);
+  if (kept !== null && young(cache, control, kept)) {
+    replay(call, { answer: kept, similarity: null });
     return null;
   }
-  if (control.onlyIfCached) return notCached;
+  if (control.onlyIfCached) return onlyByMeaning(call, control, meaning);
   // No await from here to the lead in `ask`: of those whose look-ups end together, one leads and the others see it.
-  const flight = control.noCache ? null : call.cache.flight(key);
+  const flight = control.noCache ? null : cache.flight(key);
   const shared = flight === null ? null : await orGone(call.client, flight);
   if (shared === gone) {
     call.record.abandoned = true;
@@ -67,13 +70,20 @@ async function answer(call: CachedCall, config: CacheConfig, control: CacheContr
     return null;
   }
   call.record.cache = "miss";
-  return ask(call, config, key);
+  return ask(call, config, control, key, meaning);
 }
 
-const young = (call: CachedCall, control: CacheControl, kept: CachedAnswer): boolean =>
-  control.maxAgeMs === null || call.cache.nowMs() - kept.storedAtMs <= control.maxAgeMs;
+async function onlyByMeaning(call: CachedCall, control: CacheControl, meaning: ByMeaning | null): Promise<Failure | null> {
+  const found = (await meaning?.find(control.maxAgeMs)) ?? null;
+  if (found === null) return notCached;
+  replay(call, found);
+  return null;
+}
 
-function orGone(client: ClientConnection, flight: Flight): Promise<CachedAnswer | typeof gone | null> {
+const young = (cache: ResponseCache, control: CacheControl, kept: CachedAnswer): boolean =>
+  control.maxAgeMs === null || cache.nowMs() - kept.storedAtMs <= control.maxAgeMs;
+
+function orGone(client: ClientConnection, flight: Flight): Promise<Landed | typeof gone | null> {
   return new Promise((resolve, reject) => {
     client.onClose(() => resolve(gone));
     flight
@@ -85,8 +95,11 @@ function orGone(client: ClientConnection, flight: Flight): Promise<CachedAnswer 
   });
 }
 
-function replay({ client, cache, record, shaped }: CachedCall, kept: CachedAnswer): void {
-  record.cache = "hit";
+/** Rounded down, so that what is shown never reaches a threshold that was missed. */
+const shown = (similarity: number): string => (Math.floor(similarity * 10_000) / 10_000).toFixed(4);
+
+function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept, similarity }: Landed): void {
+  record.cache = similarity === null ? "hit" : "semantic";
   record.savedNanoUsd = kept.costNanoUsd;
   record.provider = kept.provider;
   record.model = kept.model;
@@ -95,9 +108,10 @@ function replay({ client, cache, record, shaped }: CachedCall, kept: CachedAnswe
   const headers: Record<string, string | number> = {
     "x-request-id": client.requestId,
     "x-provider-used": kept.target,
-    "x-sluice-cache": "hit",
-    age: Math.max(0, Math.floor((cache.nowMs() - kept.storedAtMs) / 1000)),
+    "x-sluice-cache": record.cache,
+    age: Math.max(0, Math.floor((gateway.cache.nowMs() - kept.storedAtMs) / 1000)),
   };
+  if (similarity !== null) headers["x-sluice-similarity"] = shown(similarity);
   if (kept.dropped.length > 0) headers["x-sluice-dropped-params"] = kept.dropped.join(",");
   if (!shaped.received.stream) {
     client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
@@ -108,25 +122,43 @@ function replay({ client, cache, record, shaped }: CachedCall, kept: CachedAnswe
   client.finish();
 }
 
-/** Upstream, with the answer kept. Those who ask the same meanwhile wait; if it comes to nothing they ask for themselves. */
-async function ask(call: CachedCall, config: CacheConfig, key: string): Promise<Failure | null> {
-  const capture = new Capture(maxAnswerBytes);
-  call.client.filter(capture);
-  const landed = call.cache.flight(key) === null ? call.cache.lead(key) : () => undefined;
-  let kept: CachedAnswer | null = null;
+/** What means the same, or else upstream. Those who ask the same meanwhile wait; if it comes to nothing they ask for themselves. */
+async function ask(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: ByMeaning | null): Promise<Failure | null> {
+  const { cache } = call.gateway;
+  const landed = cache.flight(key) === null ? cache.lead(key) : () => undefined;
+  let landing: Landed | null = null;
   try {
+    const looking = meaning?.find(control.maxAgeMs) ?? null;
+    const found: Found | null = looking === null || meaning?.shadow ? null : await looking;
+    if (found !== null) {
+      landing = found;
+      replay(call, found);
+      return null;
+    }
+    const capture = new Capture(maxAnswerBytes);
+    call.client.filter(capture);
     const failed = await call.go();
-    kept = failed === null ? keep(call, capture) : null;
-    if (kept !== null) call.cache.store.set(call.route.config.id, key, kept, config);
+    const kept = failed === null ? keep(call, capture) : null;
+    if (kept !== null) {
+      landing = { answer: kept, similarity: null };
+      cache.store.set(call.route.config.id, key, kept, config);
+    }
+    if (looking !== null) {
+      // The call is over; measuring may go on for a moment, for which nobody waits.
+      call.record.durationMs = cache.nowMs() - call.record.startedMs;
+      landed(landing);
+      await looking;
+    }
+    if (kept !== null) meaning?.keep(key);
     return failed;
   } finally {
-    landed(kept);
+    landed(landing);
   }
 }
 
-function keep({ record, cache }: CachedCall, capture: Capture): CachedAnswer | null {
+function keep({ record, gateway }: CachedCall, capture: Capture): CachedAnswer | null {
   const { body } = capture;
   if (body === null || record.broken || record.abandoned) return null;
   const { provider, model, upstreamModel, target, dropped, costNanoUsd } = record;
-  return { body, storedAtMs: cache.nowMs(), target, provider, model, upstreamModel, dropped, costNanoUsd };
+  return { body, storedAtMs: gateway.cache.nowMs(), target, provider, model, upstreamModel, dropped, costNanoUsd };
 }

@@ -105,6 +105,7 @@ function newRecord(client: ClientConnection, nowMs: number): CallRecord {
     usage: null,
     costNanoUsd: null,
     cache: null,
+    semantic: null,
     savedNanoUsd: null,
     masked: null,
     region: "",
@@ -145,7 +146,7 @@ class Call {
       this.#gateway.unexpected(cause, this.#client.requestId);
       this.#fail(failure("internal_error", "The gateway failed on this request. Report it with the request id."));
     } finally {
-      this.record.durationMs = this.#gateway.nowMs() - this.record.startedMs;
+      this.record.durationMs ||= this.#gateway.nowMs() - this.record.startedMs;
       this.#admitted?.settle(this.record);
       this.#gateway.record(this.record);
     }
@@ -185,7 +186,8 @@ class Call {
     if (unaudited) return unaudited;
     return throughCache({
       client: this.#client,
-      cache: this.#gateway.cache,
+      gateway: this.#gateway,
+      surface: this.#surface,
       snapshot: this.#snapshot,
       route,
       identity,

@@ -15,6 +15,8 @@ export interface Shaped {
   model: string | null;
   /** The target or provider that the caller would like best: `prefer_provider` of the body. */
   preferred: string | null;
+  /** What of the route's prompts depends on the caller or the day, and is not among the edits: the texts, filled in. */
+  filled: readonly string[];
   /** Edits of the top level of the client's body. */
   edits: JsonObject;
   /** Only the canonical form can carry what the route adds, so bytes in this format can't pass through. */
@@ -103,6 +105,8 @@ function once<T>(make: () => T): () => T {
   return () => (made ??= { value: make() }).value;
 }
 
+const nothing: readonly string[] = [];
+
 export function shape(received: Received, format: WireFormat, route: Route, model: string | null, identity: Identity, nowMs: number): Shaped | Failure {
   const wish = takeWish(received.json);
   if ("code" in wish) return wish;
@@ -117,6 +121,8 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
     ...messages,
     ...promptMessages(route, "Append", variables),
   ];
+  // In the other formats they are among the edits, or there are none.
+  const filled = () => withPrompts([]).map(({ content }) => String(content));
   const needed = requiredMember[format];
   if ((received.json[needed] ?? null) === null) {
     return failure("missing_required_parameter", `The request has no \`${needed}\`. Add it.`, { param: needed });
@@ -138,6 +144,7 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
     received,
     model: effective,
     preferred: wish.preferred,
+    filled: format === "openai.chat" ? nothing : filled(),
     edits,
     mustTranslate:
       format !== "openai.chat" && format !== "openai.embeddings" && (hasPrompts || Object.keys(edits).some((name) => name !== "model" && name !== wishName)),

@@ -29,6 +29,11 @@ export interface RouteTarget {
   readonly model: ProviderModel | null;
 }
 
+/** A target for the gateway's own calls for embeddings. */
+export interface Embedder extends RouteTarget {
+  readonly model: ProviderModel;
+}
+
 export interface Route {
   readonly config: RouteConfig;
   readonly targets: readonly RouteTarget[];
@@ -42,6 +47,8 @@ export interface Route {
   readonly masker: Masker | null;
   /** The provider that keeps files, batches and fine-tuning jobs; null where they are not served. */
   readonly resources: ProviderEntry | null;
+  /** What makes vectors of texts, for answers to questions that mean the same; null where calls must be equal. */
+  readonly embedder: Embedder | null;
   /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
   readonly fingerprint: string;
   readonly rules: AccessRules;
@@ -109,8 +116,21 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
 
 const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);
 
-function fingerprint(config: RouteConfig, targets: readonly RouteTarget[]): string {
-  const asked = targets.map(({ entry, model }) => {
+/** What is not where the data may go makes no vectors, whatever the config says. */
+function embedderOf({ access, cache }: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Embedder | null {
+  const semantic = cache?.semantic ?? null;
+  const entry = semantic === null ? undefined : providers.get(semantic.provider);
+  const model = entry?.models.get(semantic?.model ?? "");
+  if (semantic === null || entry === undefined || model === undefined) return null;
+  const { region } = entry.account.config;
+  if (access.regions !== null && (region === null || !access.regions.includes(region))) return null;
+  return { config: { name: "", provider: semantic.provider, model: semantic.model, priority: 1, weight: 1 }, entry, model };
+}
+
+/** The embedder counts among the targets, since vectors of two models can't be compared. */
+function fingerprint(config: RouteConfig, targets: readonly RouteTarget[], embedder: Embedder | null): string {
+  if (config.cache === null) return "";
+  const asked = (embedder === null ? targets : [...targets, embedder]).map(({ entry, model }) => {
     const models = model === null ? [...entry.models.values()] : [model];
     const { id, type, endpoint, options } = entry.account.config;
     return [id, type, endpoint, options, models.map((one) => [one.name, one.config.upstream])];
@@ -148,13 +168,15 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     const model = target.model === null ? null : entry?.models.get(target.model);
     if (entry && model !== undefined) targets.push({ config: target, entry, model });
   }
+  const embedder = embedderOf(config, providers);
   return {
     config,
     targets,
+    embedder,
     guard: config.guard === null ? null : { deny: config.guard.deny.map(compiled), allow: config.guard.allow?.map(compiled) ?? null },
     masker: config.guard === null || config.guard.mask === null ? null : new Masker(config.guard.mask),
     resources: config.resources === null ? null : (providers.get(config.resources.provider) ?? null),
-    fingerprint: config.cache === null ? "" : fingerprint(config, targets),
+    fingerprint: fingerprint(config, targets, embedder),
     consumers: config.consumers === "*" ? "*" : new Set(config.consumers),
     roles: setOrNull(config.access.roles),
     teams: setOrNull(config.access.teams),

@@ -65,6 +65,13 @@ export function clean(text: string): string {
 
 const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
 
+function cacheFields({ cache, semantic }: CallRecord): string {
+  if (cache === null) return "";
+  if (semantic === null) return `,"cache":"${cache}"`;
+  const similarity = semantic.similarity === null ? "" : `,"similarity":${semantic.similarity.toFixed(4)}`;
+  return `,"cache":"${cache}","semantic":"${semantic.result}"${similarity}`;
+}
+
 /** The fields of a call as JSON members, each behind a comma. Put together by hand: it is done for every call, and a serialiser costs ten times as much. */
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
@@ -83,7 +90,7 @@ export function callFields(call: CallRecord): string {
     line += `,"input_tokens":${usage.prompt},"cached_tokens":${usage.cachedPrompt},"output_tokens":${usage.completion},"estimated":${usage.estimated}`;
   }
   if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
-  if (call.cache !== null) line += `,"cache":"${call.cache}"`;
+  line += cacheFields(call);
   if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
   if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;
   if (call.dropped.length > 0) line += `,"dropped_params":${JSON.stringify(call.dropped)}`;

@@ -1,12 +1,14 @@
 /** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CacheStore } from "../cache/store.ts";
+import type { VectorIndex } from "../cache/vectors.ts";
 import { failures } from "../failure.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "./record.ts";
+import { type CallRecord, semanticResults } from "./record.ts";
 
 const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+const similarityBuckets = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999];
 const tokenBuckets = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 100_000, 500_000];
 
 export interface Metrics {
@@ -19,7 +21,13 @@ export interface Metrics {
 
 const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 
-export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: Pick<CacheStore, "size">): Metrics {
+/** What of the cache the metrics show. */
+export interface CacheSizes {
+  store: Pick<CacheStore, "size">;
+  vectors: Pick<VectorIndex, "size">;
+}
+
+export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: CacheSizes): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -100,7 +108,7 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
   });
   const cached = new Counter({
     name: "ai_gateway_cache_requests_total",
-    help: "Calls of policies with a cache, by result: hit, miss, bypass.",
+    help: "Calls of policies with a cache, by result: hit, semantic, miss, bypass.",
     labelNames: ["route", "result"],
     registers,
   });
@@ -109,7 +117,7 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     help: "Answers in this proxy's memory.",
     registers,
     collect() {
-      this.set(cache.size().entries);
+      this.set(cache.store.size().entries);
     },
   });
   new Gauge({
@@ -117,8 +125,37 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     help: "Memory that cached answers take.",
     registers,
     collect() {
-      this.set(cache.size().bytes);
+      this.set(cache.store.size().bytes);
     },
+  });
+  new Gauge({
+    name: "ai_gateway_semantic_vectors",
+    help: "Vectors of questions in this proxy's memory.",
+    registers,
+    collect() {
+      this.set(cache.vectors.size().entries);
+    },
+  });
+  new Gauge({
+    name: "ai_gateway_semantic_vector_bytes",
+    help: "Memory that vectors of questions take.",
+    registers,
+    collect() {
+      this.set(cache.vectors.size().bytes);
+    },
+  });
+  const lookups = new Counter({
+    name: "ai_gateway_semantic_lookups_total",
+    help: `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`,
+    labelNames: ["route", "result"],
+    registers,
+  });
+  const similarity = new Histogram({
+    name: "ai_gateway_semantic_similarity",
+    help: "Similarity of a question to the nearest that was kept.",
+    labelNames: ["route"],
+    buckets: similarityBuckets,
+    registers,
   });
   const saved = new Counter({
     name: "ai_gateway_cache_saved_cost_total",
@@ -180,6 +217,12 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     }
   };
 
+  const countLookup = ({ route, semantic }: CallRecord): void => {
+    if (semantic === null) return;
+    lookups.inc({ route, result: semantic.result });
+    if (semantic.similarity !== null) similarity.observe({ route }, semantic.similarity);
+  };
+
   return {
     registry,
     record(call) {
@@ -195,6 +238,7 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       countAttempts(call);
       for (const type in call.masked) masked.inc({ route: call.route, type }, call.masked[type] ?? 0);
       if (call.cache !== null) cached.inc({ route: call.route, result: call.cache });
+      countLookup(call);
       if (call.savedNanoUsd !== null) saved.inc({ provider: call.provider, model: call.model }, call.savedNanoUsd / 1_000_000_000);
     },
     swapped(snapshot, routeCount) {

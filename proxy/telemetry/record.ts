@@ -3,10 +3,23 @@ import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { AttemptRecord } from "../pipeline/dispatch.ts";
 
+export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "refused", "paused"] as const;
+
+export interface SemanticLookup {
+  /**
+   * would_hit: a hit that a policy in Shadow does not serve. slow: not over in time. failed: no vector was to be had.
+   * refused: a budget has no room for it. paused: its provider has been failing and is left alone, or its quota is used up.
+   */
+  result: (typeof semanticResults)[number];
+  /** Of the nearest question; null where there is none to compare with. */
+  similarity: number | null;
+}
+
 export interface CallRecord {
   requestId: string;
   /** Epoch milliseconds. */
   startedMs: number;
+  /** 0 until it is over. */
   durationMs: number;
   /** The caller's, as trusted proxies tell it; "" where nobody can. */
   address: string;
@@ -37,8 +50,10 @@ export interface CallRecord {
   usage: Usage | null;
   /** null where the model has no price or nothing was used. */
   costNanoUsd: number | null;
-  /** What the response cache did; null where the route has none. */
-  cache: "hit" | "miss" | "bypass" | null;
+  /** What the response cache did; null where the route has none. semantic: a hit by a question that means the same. */
+  cache: "hit" | "semantic" | "miss" | "bypass" | null;
+  /** What the look-up by meaning came to; null where there was none. */
+  semantic: SemanticLookup | null;
   /** What the call would have cost, had the cache not answered it. */
   savedNanoUsd: number | null;
   /** Personal data that was masked, how often by type; null where the policy masks none. */

@@ -15,6 +15,8 @@ export interface Refusal {
 const provider = (more: Spec): Spec => ({ type: "OpenAI", models: [{ name: "gpt-4o" }], ...more });
 const target = { provider: { name: "openai" } };
 const policy = (more: Spec): Spec => ({ match: { models: ["gpt-4o"] }, routing: { targets: [target] }, ...more });
+const embeddings = { provider: { name: "openai" }, model: "text-embedding-3-small" };
+const semantic = (more: Spec): Spec => policy({ cache: { semantic: { embeddings, threshold: "0.95", ...more } } });
 const routing = (more: Spec): Spec => policy({ routing: { targets: [target], ...more } });
 const budget = (more: Spec): Spec => ({ amount: "10.00", period: "Daily", ...more });
 const apiKey = (more: Spec): Spec => ({ user: "alice@example.com", writeTo: { name: "alice-llm-key" }, ...more });
@@ -297,6 +299,51 @@ export const boundRefusals: Record<string, Refusal> = {
     /prompts\[0\]\.content: Too long/,
     /at most 32768 characters/,
   ),
+  ...Object.fromEntries(
+    ["0.95x", "1.01", "0.4", "95", "-0.9", ".9", "0.9999999", ""].map((threshold) => [
+      `a threshold of similarity of ${JSON.stringify(threshold)}`,
+      apart("RoutingPolicy", semantic({ threshold }), /spec\.cache\.semantic\.threshold/, /must be a number in quotes from 0\.5 to 1|must not be empty/),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ["10s", "0ms", "1m", "500", "1.5s"].map((timeout) => [
+      `a look-up by meaning that takes ${timeout}`,
+      apart("RoutingPolicy", semantic({ timeout }), /spec\.cache\.semantic\.timeout/, /must be a duration from 1ms to 9999ms/),
+    ]),
+  ),
+  "a threshold of similarity as a number": apart("RoutingPolicy", semantic({ threshold: 0.95 }), /threshold.*must be of type string/, /put it in quotes/),
+  "a cache by meaning without a threshold": apart(
+    "RoutingPolicy",
+    policy({ cache: { semantic: { embeddings } } }),
+    /spec\.cache\.semantic\.threshold: Required value/,
+    /spec\.cache\.semantic\.threshold is required/,
+  ),
+  "a cache by meaning without embeddings": apart(
+    "RoutingPolicy",
+    policy({ cache: { semantic: { threshold: "0.95" } } }),
+    /spec\.cache\.semantic\.embeddings: Required value/,
+    /spec\.cache\.semantic\.embeddings is required/,
+  ),
+  "embeddings without a model": apart(
+    "RoutingPolicy",
+    semantic({ embeddings: { provider: { name: "openai" } } }),
+    /embeddings\.model: Required value/,
+    /embeddings\.model is required/,
+  ),
+  "embeddings of a provider that can't be named": apart(
+    "RoutingPolicy",
+    semantic({ embeddings: { provider: { name: "Open AI" }, model: "m" } }),
+    /embeddings\.provider\.name.*should match/,
+    /name of an object/,
+  ),
+  "more vectors than can be compared": apart("RoutingPolicy", semantic({ maxEntries: 5_001 }), /maxEntries.*less than or equal to 5000/, /maxEntries/),
+  "no vectors at all": apart("RoutingPolicy", semantic({ maxEntries: 0 }), /maxEntries.*greater than or equal to 1/, /maxEntries/),
+  "a mode of comparing that doesn't exist": apart(
+    "RoutingPolicy",
+    semantic({ mode: "shadow" }),
+    /semantic\.mode: Unsupported value/,
+    /must be one of Serve, Shadow|did you mean Shadow/,
+  ),
   "a budget as a number": apart("Budget", budget({ amount: 10 }), /spec\.amount.*must be of type string/, /put it in quotes/),
   "a period that doesn't exist": apart("Budget", budget({ period: "Yearly" }), /spec\.period: Unsupported value/, /must be one of Hourly, Daily/),
   "a throttle that passes everything": apart(
@@ -428,7 +475,20 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       },
       guard: { deny: ["(?i)secret"], allow: ["."], maxPromptBytes: 1000, exemptRoles: ["admin"] },
       resources: { provider: { name: "openai", namespace: "platform" }, kinds: ["Files"] },
-      cache: { ttl: "10m", maxEntries: 5, scope: "User", key: ["Model", "Prompt", "Seed"], when: { temperatureAtMost: "0.5", maxTokensBelow: 100 } },
+      cache: {
+        ttl: "10m",
+        maxEntries: 5,
+        scope: "User",
+        key: ["Model", "Prompt", "Seed"],
+        when: { temperatureAtMost: "0.5", maxTokensBelow: 100 },
+        semantic: {
+          embeddings: { provider: { name: "openai", namespace: "platform" }, model: "text-embedding-3-small" },
+          threshold: "0.955",
+          mode: "Shadow",
+          timeout: "300ms",
+          maxEntries: 5_000,
+        },
+      },
       limits: [
         { per: "ApiKey", requests: 100, window: "1m", onStateLoss: "Deny" },
         { per: "Team", tokens: 1_000_000, window: "1d" },
@@ -437,6 +497,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       logging: { statistics: false, payloads: true },
     },
   },
+  "the shortest cache by meaning": { kind: "RoutingPolicy", spec: semantic({ threshold: "1" }) },
   "an anonymous policy on a path": { kind: "RoutingPolicy", spec: policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true } }) },
   "a policy that never falls back": { kind: "RoutingPolicy", spec: routing({ fallbackOn: [] }) },
   "the shortest budget": { kind: "Budget", spec: budget({}) },

@@ -227,6 +227,18 @@ describe("response cache", () => {
     assert.equal(await result(ask({})), "miss");
   });
 
+  it("tells callers apart by whom the policy's prompts name, in every dialect", async () => {
+    await gateway.apply(manifests({ scope: "Shared" }, { request: { prompts: [{ content: "You speak with {{user}}." }] } }));
+    const message = { model: "gpt-4o", max_tokens: 5, messages: [{ role: "user", content: `turn ${turn}` }] };
+    const anthropic = (as: string): Promise<Response> =>
+      fetch(`${gateway.url}/v1/messages`, { method: "POST", headers: { "x-api-key": as, "content-type": "application/json" }, body: JSON.stringify(message) });
+    for (const one of [(as: string) => ask({}, {}, as), anthropic]) {
+      assert.equal(await result(one(alice)), "miss");
+      assert.equal(await result(one(bob)), "miss");
+      assert.equal(await result(one(alice)), "hit");
+    }
+  });
+
   it("refuses a key that would mix answers up, and says so", async () => {
     const before = gateway.printed.length;
     await gateway.apply(manifests({ key: ["Model"] }));

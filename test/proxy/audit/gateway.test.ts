@@ -281,6 +281,7 @@ function aCall(): CallRecord {
     usage: null,
     costNanoUsd: null,
     cache: null,
+    semantic: null,
     savedNanoUsd: null,
     masked: null,
     region: "",

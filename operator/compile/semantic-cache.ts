@@ -1,0 +1,66 @@
+/** `spec.cache.semantic` → what the proxy looks up by. The text leaves to the provider of embeddings: what holds for targets holds for it. */
+import { durationMs } from "../../crds/quantity.ts";
+import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import type { SemanticCacheConfig } from "../../proxy/config/schema.ts";
+import { notResident } from "./access.ts";
+import { own, type Parsed, problem } from "./outcome.ts";
+import type { ProviderView } from "./routes.ts";
+import type { Problem } from "./verdict.ts";
+
+type SemanticSpec = NonNullable<NonNullable<RoutingPolicySpec["cache"]>["semantic"]>;
+
+const path = ["spec", "cache", "semantic", "embeddings"];
+const providerPath = [...path, "provider"];
+
+/** Why this provider can't make the vectors; null where it can. */
+function unusable(id: string, { embeddings }: SemanticSpec, regions: string[] | null, view: ProviderView): Problem | null {
+  const provider = view.live.get(id);
+  if (provider === undefined) return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, providerPath);
+  const declared = own(view.capabilities, provider.type);
+  if (declared === undefined || ![...declared.passthrough, ...declared.translated].includes("openai.embeddings"))
+    return problem("Unsupported", `type ${provider.type} of LLMProvider ${id} has no embeddings; name a provider that has`, providerPath);
+  if (!Object.hasOwn(provider.models, embeddings.model)) {
+    const have = Object.keys(provider.models).slice(0, 16).join(", ");
+    return problem("ModelNotFound", `LLMProvider ${id} has no model ${embeddings.model}; it has ${have}. Name one of them, or add it there`, [
+      ...path,
+      "model",
+    ]);
+  }
+  const why = notResident(regions, provider);
+  return why === null ? null : problem("NotResident", `answers are not compared by meaning: ${why}, also to the provider of embeddings`, providerPath);
+}
+
+/**
+ * null where the policy doesn't ask for it, or where it can't be: then calls must be equal, and `refs` says why.
+ * `refusedTo` tells why the policy's namespace may not use a provider.
+ */
+export function compileSemanticCache(
+  policy: Parsed<"RoutingPolicy">,
+  regions: string[] | null,
+  refusedTo: (id: string, owner: string) => Omit<Problem, "path"> | null,
+  view: ProviderView,
+  refs: Problem[],
+): SemanticCacheConfig | null {
+  const semantic = policy.spec.cache?.semantic;
+  if (semantic === undefined) return null;
+  const { name, namespace = policy.meta.namespace } = semantic.embeddings.provider;
+  const id = `${namespace}/${name}`;
+  if (!view.existing.has(id)) {
+    refs.push(problem("ProviderNotFound", `LLMProvider ${name} is not in namespace ${namespace}`, providerPath));
+    return null;
+  }
+  const refused = refusedTo(id, namespace);
+  const wrong = refused === null ? unusable(id, semantic, regions, view) : { ...refused, path: providerPath };
+  if (wrong !== null) {
+    refs.push(wrong);
+    return null;
+  }
+  return {
+    provider: id,
+    model: semantic.embeddings.model,
+    threshold: Number(semantic.threshold),
+    shadow: semantic.mode === "Shadow",
+    timeoutMs: durationMs(semantic.timeout),
+    maxEntries: semantic.maxEntries,
+  };
+}

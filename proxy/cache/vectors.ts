@@ -1,0 +1,144 @@
+/** Vectors of questions in this process's memory, and the answers' keys: bounded by entries for each route, and by bytes for all of them. */
+import { LRUCache } from "lru-cache";
+
+export interface Match {
+  /** Of the answer, in the store of answers. */
+  key: string;
+  /** Cosine, 0 to 1. */
+  similarity: number;
+}
+
+interface Entry {
+  partition: string;
+  key: string;
+  vector: Float32Array;
+  storedAtMs: number;
+  endsAtMs: number;
+  /** Its answer was not there a moment ago. */
+  passOverUntilMs: number;
+}
+
+export interface VectorIndex {
+  /** The nearest of a partition, stored no earlier than `sinceMs`; null where there is none. */
+  nearest(route: string, partition: string, vector: Float32Array, sinceMs: number): Match | null;
+  /** Its answer can't be had: others come first for a while. */
+  passOver(route: string, key: string): void;
+  add(route: string, entry: { partition: string; key: string; vector: Float32Array }, limits: { ttlMs: number; maxEntries: number }): void;
+  /** Forgets routes that are no longer configured. */
+  keep(routes: ReadonlySet<string>): void;
+  size(): { entries: number; bytes: number };
+  close(): Promise<void>;
+}
+
+const passOverMs = 5_000;
+const overheadBytes = 512;
+
+/** Of one length, 1, so that a product of two is their cosine; null where that can't be. */
+export function normalised(values: readonly number[]): Float32Array | null {
+  const vector = Float32Array.from(values);
+  let squares = 0;
+  for (const value of vector) squares += value * value;
+  if (!Number.isFinite(squares) || squares === 0) return null;
+  const length = Math.sqrt(squares);
+  for (let at = 0; at < vector.length; at++) vector[at] = (vector[at] as number) / length;
+  return vector;
+}
+
+/** Of two of one length. Four sums at once: a processor does them side by side, in a third of the time. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  let [one, two, three, four] = [0, 0, 0, 0];
+  const whole = a.length - (a.length % 4);
+  for (let at = 0; at < whole; at += 4) {
+    one += (a[at] as number) * (b[at] as number);
+    two += (a[at + 1] as number) * (b[at + 1] as number);
+    three += (a[at + 2] as number) * (b[at + 2] as number);
+    four += (a[at + 3] as number) * (b[at + 3] as number);
+  }
+  let sum = one + two + three + four;
+  for (let at = whole; at < a.length; at++) sum += (a[at] as number) * (b[at] as number);
+  return Math.max(0, Math.min(1, sum));
+}
+
+/** One route's: the least recently used go first, and each partition knows its own. */
+class RouteVectors {
+  readonly entries: LRUCache<string, Entry>;
+  readonly #partitions = new Map<string, Set<Entry>>();
+
+  constructor(maxEntries: number) {
+    this.entries = new LRUCache({
+      max: maxEntries,
+      maxSize: Number.MAX_SAFE_INTEGER,
+      sizeCalculation: ({ vector }) => vector.byteLength + overheadBytes,
+      dispose: (entry) => this.#drop(entry),
+    });
+  }
+
+  add(entry: Entry): void {
+    this.entries.set(entry.key, entry);
+    const members = this.#partitions.get(entry.partition);
+    if (members) members.add(entry);
+    else this.#partitions.set(entry.partition, new Set([entry]));
+  }
+
+  nearest(partition: string, vector: Float32Array, sinceMs: number, nowMs: number): Match | null {
+    let best: Entry | null = null;
+    let similarity = -1;
+    for (const entry of this.#partitions.get(partition) ?? []) {
+      if (entry.endsAtMs <= nowMs) {
+        this.entries.delete(entry.key);
+        continue;
+      }
+      if (entry.storedAtMs < sinceMs || entry.passOverUntilMs > nowMs || entry.vector.length !== vector.length) continue;
+      const found = cosine(entry.vector, vector);
+      if (found > similarity) [best, similarity] = [entry, found];
+    }
+    if (best === null) return null;
+    this.entries.get(best.key);
+    return { key: best.key, similarity };
+  }
+
+  #drop(entry: Entry): void {
+    const members = this.#partitions.get(entry.partition);
+    members?.delete(entry);
+    if (members?.size === 0) this.#partitions.delete(entry.partition);
+  }
+}
+
+export function memoryVectors(maxBytes: number, nowMs: () => number): VectorIndex {
+  const routes = new Map<string, RouteVectors>();
+  const bytes = (): number => [...routes.values()].reduce((sum, { entries }) => sum + entries.calculatedSize, 0);
+
+  const vectorsOf = (route: string, maxEntries: number): RouteVectors => {
+    const known = routes.get(route);
+    if (known?.entries.max === maxEntries) return known;
+    const made = new RouteVectors(maxEntries);
+    routes.set(route, made);
+    return made;
+  };
+
+  /** The route that takes most gives way. */
+  const shrink = (): void => {
+    while (bytes() > maxBytes) {
+      const largest = [...routes.values()].reduce((most, one) => (one.entries.calculatedSize > most.entries.calculatedSize ? one : most));
+      if (largest.entries.pop() === undefined) return;
+    }
+  };
+
+  return {
+    nearest: (route, partition, vector, sinceMs) => routes.get(route)?.nearest(partition, vector, sinceMs, nowMs()) ?? null,
+    passOver(route, key) {
+      const entry = routes.get(route)?.entries.peek(key);
+      if (entry) entry.passOverUntilMs = nowMs() + passOverMs;
+    },
+    add(route, entry, { ttlMs, maxEntries }) {
+      const now = nowMs();
+      vectorsOf(route, maxEntries).add({ ...entry, storedAtMs: now, endsAtMs: now + ttlMs, passOverUntilMs: 0 });
+      shrink();
+    },
+    keep(ids) {
+      for (const id of routes.keys()) if (!ids.has(id)) routes.delete(id);
+    },
+    size: () => ({ entries: [...routes.values()].reduce((sum, { entries }) => sum + entries.size, 0), bytes: bytes() }),
+    close: async () => routes.clear(),
+  };
+}

@@ -1,0 +1,110 @@
+/** Part of the look-up in the cache: an answer to a question that means the same as this call's. Whatever goes wrong is a miss. */
+import { type Question, question } from "../cache/question.ts";
+import type { CachedAnswer } from "../cache/store.ts";
+import type { CacheConfig, SemanticCacheConfig } from "../config/schema.ts";
+import type { BreakerLimits } from "../routing/breaker.ts";
+import type { Embedder } from "../snapshot/snapshot.ts";
+import type { CachedCall } from "./cached.ts";
+import { embed } from "./embed.ts";
+
+/** One that goes on failing is left alone for five seconds, then tried once. */
+const breakerLimits: BreakerLimits = { failureThreshold: 5, successThreshold: 1, openForMs: 5_000, halfOpenRequests: 1 };
+/** Answers that are looked for, where the nearest is no longer kept. */
+const mostTries = 3;
+
+export interface Found {
+  answer: CachedAnswer;
+  similarity: number;
+}
+
+export class ByMeaning {
+  readonly #call: CachedCall;
+  readonly #config: CacheConfig;
+  readonly #semantic: SemanticCacheConfig;
+  readonly #embedder: Embedder;
+  readonly #question: Question;
+  #vector: Float32Array | null = null;
+
+  private constructor(call: CachedCall, config: CacheConfig, semantic: SemanticCacheConfig, embedder: Embedder, asked: Question) {
+    this.#call = call;
+    this.#config = config;
+    this.#semantic = semantic;
+    this.#embedder = embedder;
+    this.#question = asked;
+  }
+
+  /** null where the policy doesn't ask for it, or the call has no question to compare. */
+  static of(call: CachedCall, config: CacheConfig, preferred: string | null): ByMeaning | null {
+    const { route, shaped, identity, snapshot } = call;
+    if (config.semantic === null || route.embedder === null) return null;
+    const asked = question(config, shaped, route, identity, preferred, snapshot.digest);
+    return asked === null ? null : new ByMeaning(call, config, config.semantic, route.embedder, asked);
+  }
+
+  get shadow(): boolean {
+    return this.#semantic.shadow;
+  }
+
+  /** What to serve; null: nothing. Never fails. `maxAgeMs`: of the answer, null for any. */
+  async find(maxAgeMs: number | null): Promise<Found | null> {
+    try {
+      return await this.#find(maxAgeMs);
+    } catch (cause) {
+      this.#call.gateway.unexpected(cause, this.#call.client.requestId);
+      return null;
+    }
+  }
+
+  async #find(maxAgeMs: number | null): Promise<Found | null> {
+    const { record, gateway, route } = this.#call;
+    const { cache } = gateway;
+    const breaker = cache.breaker(route);
+    if (!breaker.acquire(breakerLimits, cache.nowMs())) {
+      record.semantic = { result: "paused", similarity: null };
+      return null;
+    }
+    const { client, surface, snapshot, identity } = this.#call;
+    const { timeoutMs } = this.#semantic;
+    const caller = { client, surface, snapshot, route, identity };
+    const vector = await embed({ text: this.#question.text, embedder: this.#embedder, timeoutMs, record, caller }, gateway);
+    if (typeof vector === "string") {
+      // A budget without room, or a provider that is left alone already, says nothing new.
+      if (vector === "refused" || vector === "paused") breaker.release();
+      else breaker.failure(breakerLimits, cache.nowMs());
+      record.semantic = { result: vector, similarity: null };
+      return null;
+    }
+    breaker.success(breakerLimits);
+    this.#vector = vector;
+    return this.#nearest(vector, maxAgeMs === null ? 0 : cache.nowMs() - maxAgeMs);
+  }
+
+  /** The answer under this key is one to this question. */
+  keep(key: string): void {
+    if (this.#vector === null) return;
+    const { route, gateway } = this.#call;
+    const limits = { ttlMs: this.#config.ttlMs, maxEntries: this.#semantic.maxEntries };
+    gateway.cache.vectors.add(route.config.id, { partition: this.#question.partition, key, vector: this.#vector }, limits);
+  }
+
+  async #nearest(vector: Float32Array, sinceMs: number): Promise<Found | null> {
+    const { route, gateway, record } = this.#call;
+    const { store, vectors } = gateway.cache;
+    const { id } = route.config;
+    record.semantic = { result: "miss", similarity: null };
+    for (let tries = 0; tries < mostTries; tries++) {
+      const match = vectors.nearest(id, this.#question.partition, vector, sinceMs);
+      if (match === null) return null;
+      record.semantic = { result: "miss", similarity: match.similarity };
+      if (match.similarity < this.#semantic.threshold) return null;
+      const answer = await store.get(id, match.key);
+      if (answer === null || answer.storedAtMs < sinceMs) {
+        vectors.passOver(id, match.key);
+        continue;
+      }
+      record.semantic = { result: this.shadow ? "would_hit" : "hit", similarity: match.similarity };
+      return this.shadow ? null : { answer, similarity: match.similarity };
+    }
+    return null;
+  }
+}

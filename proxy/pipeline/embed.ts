@@ -1,0 +1,227 @@
+/**
+ * The vector of a text, from a route's provider of embeddings: a call of the gateway's own on behalf of a caller, made
+ * with the provider's credential, within its quota and the caller's budgets, and recorded as a call of the operation
+ * `semantic_cache`. Bounded in time: what is late is not waited for.
+ */
+import { Buffer } from "node:buffer";
+import { normalised } from "../cache/vectors.ts";
+import { embeddings } from "../dialects/openai-embeddings.ts";
+import { isObject } from "../providers/classify.ts";
+import type { Permit } from "../routing/routing.ts";
+import type { Embedder } from "../snapshot/snapshot.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
+import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
+import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
+import { type AdmitRequest, type Admitter, admitAside } from "./admit.ts";
+import type { Dispatcher } from "./dispatch.ts";
+import { estimatedUsage } from "./estimated.ts";
+import { roughPromptTokens } from "./plan.ts";
+import { isProviderError, type Prepared, prepare } from "./prepare.ts";
+import { parseBody } from "./receive.ts";
+import type { Shaped } from "./shape.ts";
+
+export interface EmbedWith extends Dispatcher, Admitter {
+  record(call: CallRecord): void;
+  unexpected(cause: unknown, requestId: string): void;
+}
+
+export interface EmbedRequest {
+  text: string;
+  embedder: Embedder;
+  timeoutMs: number;
+  /** Of the call for which it is made. */
+  record: CallRecord;
+  caller: Pick<AdmitRequest, "client" | "surface" | "snapshot" | "route" | "identity">;
+}
+
+export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
+
+const maxBytes = 1_048_576;
+const mostDimensions = 16_384;
+
+/** The same request that a client would make for embeddings. */
+function shapedOf(text: string, model: string): Shaped | null {
+  const received = parseBody(Buffer.from(JSON.stringify({ model, input: text })));
+  if ("code" in received) return null;
+  return {
+    format: "openai.embeddings",
+    received,
+    model,
+    preferred: null,
+    filled: [],
+    edits: {},
+    mustTranslate: false,
+    chat: () => ({ refused: true, code: "unsupported_parameter", param: null, message: "" }),
+    embeddings: () => embeddings.decode(received.json),
+  };
+}
+
+interface Reply {
+  status: number;
+  headers: ResponseHeaders;
+  body: Buffer;
+}
+
+/** null: it failed, is too large, or `signal` cut it off. */
+function send(upstreams: Pick<Upstreams, "send">, embedder: Embedder, outgoing: Prepared["outgoing"], signal: AbortSignal): Promise<Reply | null> {
+  return new Promise((resolve) => {
+    let status = 0;
+    let headers: ResponseHeaders = {};
+    let size = 0;
+    const chunks: Buffer[] = [];
+    const call = upstreams.send(embedder.entry.address, outgoing, {
+      head(code, given) {
+        status = code;
+        headers = given;
+      },
+      data(chunk) {
+        size += chunk.length;
+        if (size > maxBytes) cut();
+        else chunks.push(chunk);
+        return true;
+      },
+      end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
+      error: () => resolve(null),
+    });
+    const cut = (): void => {
+      resolve(null);
+      // Not within `send`: what it returns isn't known there yet.
+      queueMicrotask(() => call.abort());
+    };
+    signal.addEventListener("abort", cut, { once: true });
+  });
+}
+
+function vectorOf(body: Uint8Array | string): Float32Array | null {
+  try {
+    const parsed = JSON.parse(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")) as unknown;
+    const data = isObject(parsed) ? parsed["data"] : null;
+    const first: unknown = Array.isArray(data) ? data[0] : null;
+    const values = isObject(first) ? first["embedding"] : null;
+    if (!Array.isArray(values) || values.length === 0 || values.length > mostDimensions || !values.every((one) => typeof one === "number")) return null;
+    return normalised(values as number[]);
+  } catch {
+    return null;
+  }
+}
+
+class Embedding {
+  readonly #request: EmbedRequest;
+  readonly #with: EmbedWith;
+  readonly #signal: AbortSignal;
+  readonly #began: number;
+  /** What was used, for budgets, metrics, log and ledger. */
+  readonly #record: CallRecord;
+
+  constructor(request: EmbedRequest, own: EmbedWith, signal: AbortSignal) {
+    this.#request = request;
+    this.#with = own;
+    this.#signal = signal;
+    this.#began = own.nowMs();
+    const { config } = request.embedder.entry.account;
+    this.#record = {
+      ...request.record,
+      startedMs: this.#began,
+      operation: "semantic_cache",
+      model: request.embedder.model.name,
+      provider: config.id,
+      upstreamModel: request.embedder.model.config.upstream,
+      region: config.region ?? "",
+      stream: false,
+      cache: null,
+      semantic: null,
+      masked: null,
+    };
+  }
+
+  async run(): Promise<Float32Array | NoVector> {
+    const { text, embedder, caller } = this.#request;
+    const shaped = shapedOf(text, embedder.model.name);
+    if (shaped === null) return "failed";
+    const admitted = await admitAside({ ...caller, shaped, targets: [embedder], model: embedder.model.name }, this.#with);
+    if (admitted === null) return "refused";
+    try {
+      return await this.#admitted(shaped);
+    } finally {
+      admitted.settle(this.#record);
+      if (this.#record.usage !== null) {
+        this.#record.durationMs = this.#with.nowMs() - this.#began;
+        this.#with.record(this.#record);
+      }
+    }
+  }
+
+  async #admitted(shaped: Shaped): Promise<Float32Array | NoVector> {
+    const { routing } = this.#with;
+    if (this.#signal.aborted) return "slow";
+    const permit = await routing.acquire(this.#request.embedder, roughPromptTokens(shaped.received));
+    if (permit === null) return "paused";
+    const reply = await this.#send(shaped);
+    return reply === null ? this.#silent(permit) : this.#read(shaped, reply, permit);
+  }
+
+  async #send(shaped: Shaped): Promise<(Reply & { prepared: Prepared }) | null> {
+    const { embedder, record, timeoutMs } = this.#request;
+    const { provider, account } = embedder.entry;
+    const prepared = prepare(shaped, embedder, { requestId: record.requestId, nowMs: this.#with.nowMs(), deadlineMs: timeoutMs, forwarded: {} });
+    if ("code" in prepared) return null;
+    try {
+      const outgoing = await provider.authorize(prepared.outgoing, account, this.#with.auth);
+      const reply = this.#signal.aborted ? null : await send(this.#with.upstreams, embedder, outgoing, this.#signal);
+      return reply === null ? null : { ...reply, prepared };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Whoever is too slow for a look-up may still be well. */
+  #silent(permit: Permit): NoVector {
+    if (this.#signal.aborted) permit.released();
+    else permit.failed({ class: "Unavailable", retryAfterMs: null });
+    return "failed";
+  }
+
+  #read(shaped: Shaped, { status, headers, body, prepared }: Reply & { prepared: Prepared }, permit: Permit): Float32Array | NoVector {
+    const durationMs = this.#with.nowMs() - this.#began;
+    const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : null;
+    if (whole === null || isProviderError(whole)) {
+      this.#refused(status, headers, body, permit);
+      return "failed";
+    }
+    const usage = whole.usage ?? estimatedUsage(shaped, 0, null);
+    this.#record.usage = usage;
+    this.#record.costNanoUsd = costNanoUsd(usage, this.#request.embedder.model.config.price);
+    permit.succeeded({ firstByteMs: durationMs, durationMs, tokens: usage.prompt });
+    return vectorOf(whole.body) ?? "failed";
+  }
+
+  #refused(status: number, headers: ResponseHeaders, body: Buffer, permit: Permit): void {
+    const { provider, account } = this.#request.embedder.entry;
+    const reply = { status, headers, body: body.toString("utf8", 0, 65_536), nowMs: this.#with.nowMs() };
+    const error = provider.decodeError(reply);
+    if (error.class === "Unauthorized") provider.renew?.(account, reply, this.#with.auth);
+    if (error.class === "BadRequest" || error.class === "NotFound") permit.released();
+    else permit.failed({ class: error.class, retryAfterMs: error.retryAfterMs });
+  }
+}
+
+/** Never fails. */
+export function embed(request: EmbedRequest, own: EmbedWith): Promise<Float32Array | NoVector> {
+  const late = new AbortController();
+  return new Promise((resolve) => {
+    // What has come meanwhile is read first: it may be this process that was slow.
+    const timer = setTimeout(
+      () =>
+        setImmediate(() => {
+          resolve("slow");
+          late.abort();
+        }),
+      request.timeoutMs,
+    );
+    const done = (vector: Float32Array | NoVector): void => {
+      clearTimeout(timer);
+      resolve(vector);
+    };
+    new Embedding(request, own, late.signal).run().then(done, () => done("failed"));
+  });
+}
