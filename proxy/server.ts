@@ -16,6 +16,7 @@ import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
+import { endOfTurn } from "./wire/turns.ts";
 
 /** Longer than load balancers keep idle connections, so that they and not we close them. */
 const keepAliveMs = 75_000;
@@ -91,12 +92,16 @@ export function trafficServer(gateway: Gateway, current: Current, metrics: Metri
     }
     state.active.add(client);
     metrics.inFlight(1);
-    serve(client, gateway, snapshot)
-      .catch((cause: unknown) => gateway.unexpected(cause, client.requestId))
-      .finally(() => {
-        state.active.delete(client);
-        metrics.inFlight(-1);
+    const done = (): void => {
+      state.active.delete(client);
+      metrics.inFlight(-1);
+    };
+    const run = (): void =>
+      void serve(client, gateway, snapshot).then(done, (cause: unknown) => {
+        done();
+        gateway.unexpected(cause, client.requestId);
       });
+    endOfTurn({ run });
   };
   app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"], url: "/*", handler: handle });
   app.setNotFoundHandler(handle);

@@ -120,6 +120,13 @@ export class ClientConnection {
   readBody(maxBytes: number): Promise<Buffer | Failure> {
     const announced = Number(this.header("content-length") ?? 0);
     if (announced > maxBytes) return Promise.resolve(tooLarge(maxBytes));
+    // By the end of the turn most bodies are all there.
+    if (this.#request.complete && this.#request.readableLength <= maxBytes) {
+      const body = (this.#request.read() as Buffer | null) ?? Buffer.alloc(0);
+      // Only now does the stream come to its end.
+      this.#request.resume();
+      return Promise.resolve(wellFormed(body));
+    }
     return new Promise((resolve) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -138,7 +145,7 @@ export class ClientConnection {
       };
       const onEnd = (): void => {
         const body = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks);
-        done(isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8."));
+        done(wellFormed(body));
       };
       const onError = (): void => done(failure("client_closed_request", "The client went away while sending its request."));
       this.#request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onError);
@@ -226,6 +233,10 @@ export class ClientConnection {
   destroy(): void {
     this.#response.destroy();
   }
+}
+
+function wellFormed(body: Buffer): Buffer | Failure {
+  return isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
 }
 
 function tooLarge(maxBytes: number): Failure {

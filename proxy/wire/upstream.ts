@@ -1,9 +1,10 @@
 /** Connections to upstreams. The only importer of undici; knows nothing of what is sent. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { Readable } from "node:stream";
 import { buildConnector, type Dispatcher, Pool } from "undici";
 import { addressAllowed, DestinationRefusedError, guardedLookup } from "../config/destination.ts";
+import { endOfTurn, type Task } from "./turns.ts";
 
 export interface UpstreamAddress {
   /** `scheme://host:port` */
@@ -89,6 +90,9 @@ function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   return "reset";
 }
 
+/** Pieces are joined up to this size. */
+const maxJoinedBytes = 65_536;
+
 const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined };
 
 /** Pools by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
@@ -155,9 +159,19 @@ export class Upstreams {
   }
 }
 
-class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
+/** What came of a call in this turn, in its order. */
+type Arrival =
+  | { kind: "head"; status: number; headers: ResponseHeaders }
+  | { kind: "data"; pieces: Buffer[]; bytes: number }
+  | { kind: "end" }
+  | { kind: "error"; error: Error };
+
+const ended: Arrival = { kind: "end" };
+
+class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
   #controller: Dispatcher.DispatchController | null = null;
+  #arrived: Arrival[] = [];
   #over = false;
   #aborted = false;
   #started = false;
@@ -170,11 +184,47 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
     if (this.#over) return;
     this.#aborted = true;
     this.#over = true;
+    this.#arrived = [];
     this.#controller?.abort(new Error("aborted by the gateway"));
   }
 
   resume(): void {
     if (!this.#over) this.#controller?.resume();
+  }
+
+  #arrive(arrival: Arrival): void {
+    if (this.#over) return;
+    if (this.#arrived.length === 0) endOfTurn(this);
+    this.#arrived.push(arrival);
+  }
+
+  run(): void {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    try {
+      for (const one of arrived) {
+        if (this.#over) return;
+        this.#hand(one);
+      }
+    } catch (cause) {
+      this.abort();
+      this.#handler.error("reset", cause as Error);
+    }
+  }
+
+  #hand(arrival: Arrival): void {
+    if (arrival.kind === "data") {
+      const [only] = arrival.pieces;
+      const chunk = arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
+      if (!this.#handler.data(chunk)) this.#controller?.pause();
+    } else if (arrival.kind === "head") {
+      this.#started = true;
+      this.#handler.head(arrival.status, arrival.headers);
+    } else {
+      this.#over = true;
+      if (arrival.kind === "end") this.#handler.end();
+      else this.#handler.error(kindOf(arrival.error, this.#started), arrival.error);
+    }
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -183,25 +233,25 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall {
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
-    if (status < 200 || this.#over) return;
-    this.#started = true;
-    this.#handler.head(status, headers);
+    if (status >= 200) this.#arrive({ kind: "head", status, headers });
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#over) return;
-    if (!this.#handler.data(chunk)) controller.pause();
+  /** What one read brought of a stream is handed on in one piece, so that it is read and written once. */
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const last = this.#arrived.at(-1);
+    if (last?.kind !== "data" || last.bytes + chunk.length > maxJoinedBytes) {
+      this.#arrive({ kind: "data", pieces: [chunk], bytes: chunk.length });
+      return;
+    }
+    last.pieces.push(chunk);
+    last.bytes += chunk.length;
   }
 
   onResponseEnd(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#handler.end();
+    this.#arrive(ended);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#handler.error(kindOf(error, this.#started), error);
+    this.#arrive({ kind: "error", error });
   }
 }
