@@ -98,7 +98,7 @@ function gatewayOf(
 
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
 
-const routeIds = (snapshot: Snapshot): Set<string> => new Set([...snapshot.paths.values()].flatMap((path) => path.routes.map((route) => route.config.id)));
+const routesOf = (snapshot: Snapshot) => [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
 
 /** Timers that don't keep the process alive. */
 const clock: CheckClock = {
@@ -199,7 +199,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       canaries.apply(snapshot);
-      cache.keep(routeIds(snapshot));
+      cache.keep(routesOf(snapshot));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
     },

@@ -1,4 +1,5 @@
 /** The response cache: a store, and one call upstream for many that ask the same at once. */
+import type { RouteConfig } from "../config/schema.ts";
 import { Breaker } from "../routing/breaker.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { CachedAnswer, CacheStore } from "./store.ts";
@@ -55,14 +56,19 @@ export class ResponseCache {
     return breaker;
   }
 
-  /** Forgets routes that are no longer configured. */
-  keep(routes: ReadonlySet<string>): void {
-    this.store.keep(routes);
-    this.vectors.keep(routes);
-    for (const id of this.#breakers.keys()) if (!routes.has(id)) this.#breakers.delete(id);
+  /** Forgets routes that are not among these. */
+  keep(routes: readonly RouteConfig[]): void {
+    const ids = new Set(routes.map(({ id }) => id));
+    this.store.keep(ids);
+    const comparing = routes.flatMap(({ id, cache }) =>
+      cache?.semantic ? [[id, { ttlMs: cache.ttlMs, maxEntries: cache.semantic.maxEntries }] as const] : [],
+    );
+    this.vectors.keep(new Map(comparing));
+    for (const id of this.#breakers.keys()) if (!ids.has(id)) this.#breakers.delete(id);
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.store.close(), this.vectors.close()]);
+    await this.vectors.close();
+    await this.store.close();
   }
 }

@@ -4,6 +4,7 @@ import { connect } from "../fleet/redis-client.ts";
 import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
 import { RedisCache, type StoreTrouble } from "./redis.ts";
+import { SharedVectors } from "./shared-vectors.ts";
 import type { CacheStore } from "./store.ts";
 import { memoryVectors, type VectorIndex } from "./vectors.ts";
 
@@ -35,6 +36,7 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
   const sealer = new Sealer(settings.sealingKeys);
   // A connection of its own: large answers must not hold up the counters of limits.
   const client = connect(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
-  const store = new RedisCache(client, sealer, nowMs, (reason: StoreTrouble) => failures.inc({ reason }));
-  return { store, vectors, register: (registry) => registry.registerMetric(failures) };
+  const trouble = (reason: StoreTrouble): void => failures.inc({ reason });
+  const store = new RedisCache(client, sealer, nowMs, trouble);
+  return { store, vectors: new SharedVectors(vectors, client, sealer, nowMs, trouble), register: (registry) => registry.registerMetric(failures) };
 }

@@ -8,14 +8,25 @@ export interface Match {
   similarity: number;
 }
 
-interface Entry {
+export interface VectorEntry {
   partition: string;
+  /** Of the answer, in the store of answers. */
   key: string;
+  /** Normalised. */
   vector: Float32Array;
   storedAtMs: number;
   endsAtMs: number;
+}
+
+interface Entry extends VectorEntry {
   /** Its answer was not there a moment ago. */
   passOverUntilMs: number;
+}
+
+export interface VectorLimits {
+  maxEntries: number;
+  /** The longest that one is kept. */
+  ttlMs: number;
 }
 
 export interface VectorIndex {
@@ -23,9 +34,9 @@ export interface VectorIndex {
   nearest(route: string, partition: string, vector: Float32Array, sinceMs: number): Match | null;
   /** Its answer can't be had: others come first for a while. */
   passOver(route: string, key: string): void;
-  add(route: string, entry: { partition: string; key: string; vector: Float32Array }, limits: { ttlMs: number; maxEntries: number }): void;
-  /** Forgets routes that are no longer configured. */
-  keep(routes: ReadonlySet<string>): void;
+  add(route: string, entry: VectorEntry, limits: VectorLimits): void;
+  /** Forgets routes that are not among these. */
+  keep(routes: ReadonlyMap<string, VectorLimits>): void;
   size(): { entries: number; bytes: number };
   close(): Promise<void>;
 }
@@ -130,13 +141,12 @@ export function memoryVectors(maxBytes: number, nowMs: () => number): VectorInde
       const entry = routes.get(route)?.entries.peek(key);
       if (entry) entry.passOverUntilMs = nowMs() + passOverMs;
     },
-    add(route, entry, { ttlMs, maxEntries }) {
-      const now = nowMs();
-      vectorsOf(route, maxEntries).add({ ...entry, storedAtMs: now, endsAtMs: now + ttlMs, passOverUntilMs: 0 });
+    add(route, { partition, key, vector, storedAtMs, endsAtMs }, { maxEntries }) {
+      vectorsOf(route, maxEntries).add({ partition, key, vector, storedAtMs, endsAtMs, passOverUntilMs: 0 });
       shrink();
     },
-    keep(ids) {
-      for (const id of routes.keys()) if (!ids.has(id)) routes.delete(id);
+    keep(wanted) {
+      for (const id of routes.keys()) if (!wanted.has(id)) routes.delete(id);
     },
     size: () => ({ entries: [...routes.values()].reduce((sum, { entries }) => sum + entries.size, 0), bytes: bytes() }),
     close: async () => routes.clear(),

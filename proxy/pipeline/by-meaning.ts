@@ -83,8 +83,11 @@ export class ByMeaning {
   keep(key: string): void {
     if (this.#vector === null) return;
     const { route, gateway } = this.#call;
-    const limits = { ttlMs: this.#config.ttlMs, maxEntries: this.#semantic.maxEntries };
-    gateway.cache.vectors.add(route.config.id, { partition: this.#question.partition, key, vector: this.#vector }, limits);
+    const { vectors, nowMs } = gateway.cache;
+    const storedAtMs = nowMs();
+    const { ttlMs } = this.#config;
+    const entry = { partition: this.#question.partition, key, vector: this.#vector, storedAtMs, endsAtMs: storedAtMs + ttlMs };
+    vectors.add(route.config.id, entry, { ttlMs, maxEntries: this.#semantic.maxEntries });
   }
 
   async #nearest(vector: Float32Array, sinceMs: number): Promise<Found | null> {

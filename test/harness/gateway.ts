@@ -55,7 +55,7 @@ export const key = (name: string, clear: string, spec: Record<string, unknown> =
 
 const plain: ReadonlySet<string> = new Set(["Secret", "Namespace"]);
 
-function text(manifests: readonly Manifest[]): string {
+export function text(manifests: readonly Manifest[]): string {
   return manifests
     .map((one) => {
       const { kind, metadata, ...rest } = one;

@@ -4,8 +4,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { literals } from "../../../proxy/cache/question.ts";
 import { memoryVectors, normalised } from "../../../proxy/cache/vectors.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
-import { startUpstream, type Upstream } from "../../harness/upstream.ts";
-import { echo, embeddings } from "./words.ts";
+import { json, startUpstream, type Upstream } from "../../harness/upstream.ts";
+import { echo, embeddings, vectorOf } from "./words.ts";
 
 const alice = "slc_test_alice_0000001";
 const bob = "slc_test_bob_000000001";
@@ -268,6 +268,20 @@ describe("a cache that compares by meaning", () => {
     assert.deepEqual([vectors.requests.length, upstream.requests.length], [2, 1]);
   });
 
+  it("takes vectors of providers that speak another dialect", async () => {
+    const cohere = manifests({}, {}, { request: { defaults: { seed: turn } } }).map((one) =>
+      one.metadata.name === "vectors" ? provider("vectors", vectors.url, { type: "Cohere", endpoint: `${vectors.url}/v2`, models: [{ name: "embed" }] }) : one,
+    );
+    await gateway.apply(cohere);
+    vectors.answer((request, response) => {
+      const [text] = request.json["texts"] as string[];
+      json(response, 200, { id: "1", embeddings: { float: [vectorOf(text ?? "")] }, meta: { billed_units: { input_tokens: 6 } } });
+    });
+    await ask(first);
+    assert.equal((await ask(alike)).cache, "semantic");
+    assert.deepEqual([vectors.requests[0]?.path, vectors.requests[0]?.json["texts"]], ["/v2/embed", [first]]);
+  });
+
   const troubles: [string, string, Parameters<Upstream["answer"]>[0]][] = [
     ["is silent", "slow", () => undefined],
     ["answers 500", "failed", (_request, response) => void response.writeHead(500).end("{}")],
@@ -394,14 +408,18 @@ describe("words that must be the same", () => {
 });
 
 describe("vectors in memory", () => {
-  const limits = { ttlMs: 1_000, maxEntries: 3 };
+  const most = { maxEntries: 3, ttlMs: 1_000 };
+  const entry = (partition: string, name: string, vector: Float32Array, storedAtMs = 0) => ({
+    ...{ partition, key: name, vector, storedAtMs },
+    endsAtMs: storedAtMs + 1_000,
+  });
   const unit = (...values: number[]): Float32Array => normalised(values) as Float32Array;
 
   it("are compared within a partition, by direction alone", () => {
     const index = memoryVectors(1_000_000, () => 0);
-    index.add("r", { partition: "p", key: "a", vector: unit(1, 0) }, limits);
-    index.add("r", { partition: "p", key: "b", vector: unit(30, 40) }, limits);
-    index.add("r", { partition: "q", key: "c", vector: unit(0, 1) }, limits);
+    index.add("r", entry("p", "a", unit(1, 0)), most);
+    index.add("r", entry("p", "b", unit(30, 40)), most);
+    index.add("r", entry("q", "c", unit(0, 1)), most);
     const found = index.nearest("r", "p", unit(0, 7), 0);
     assert.equal(found?.key, "b");
     assert.ok(Math.abs((found?.similarity ?? 0) - 0.8) < 1e-6);
@@ -413,12 +431,12 @@ describe("vectors in memory", () => {
   it("end with their answer, and can be passed over for a while", () => {
     let now = 0;
     const index = memoryVectors(1_000_000, () => now);
-    index.add("r", { partition: "p", key: "a", vector: unit(1) }, limits);
+    index.add("r", entry("p", "a", unit(1)), most);
     assert.equal(index.nearest("r", "p", unit(1), 1), null, "older than is wanted");
     index.passOver("r", "a");
     assert.equal(index.nearest("r", "p", unit(1), 0), null);
     now = 999;
-    index.add("r", { partition: "p", key: "a", vector: unit(1) }, limits);
+    index.add("r", entry("p", "a", unit(1), now), most);
     assert.equal(index.size().entries, 1);
     now = 1_998;
     assert.equal(index.nearest("r", "p", unit(1), 0)?.key, "a");
@@ -429,13 +447,13 @@ describe("vectors in memory", () => {
 
   it("keep to a route's entries, the longest unused going first, and to the bytes of all", () => {
     const index = memoryVectors(3_000, () => 0);
-    for (const [at, name] of ["a", "b", "c"].entries()) index.add("r", { partition: "p", key: name, vector: unit(1, at) }, limits);
+    for (const [at, name] of ["a", "b", "c"].entries()) index.add("r", entry("p", name, unit(1, at)), most);
     assert.equal(index.nearest("r", "p", unit(1, 0), 0)?.key, "a");
-    index.add("r", { partition: "p", key: "d", vector: unit(-1, 9) }, limits);
+    index.add("r", entry("p", "d", unit(-1, 9)), most);
     assert.equal(index.nearest("r", "p", unit(1, 1), 0)?.key, "c", "b went");
-    for (let at = 0; at < 10; at++) index.add(`s${at}`, { partition: "p", key: "k", vector: unit(1, at) }, limits);
+    for (let at = 0; at < 10; at++) index.add(`s${at}`, entry("p", "k", unit(1, at)), most);
     assert.ok(index.size().bytes <= 3_000);
-    index.keep(new Set());
+    index.keep(new Map());
     assert.equal(index.size().entries, 0);
   });
 
