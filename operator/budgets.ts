@@ -82,10 +82,10 @@ export class BudgetBook {
   }
 
   /** Adds how budgets stand to their status. */
-  report({ watches, verdicts }: Compiled, reports: readonly BudgetReadings[], nowMs: number): void {
+  report({ watches, others }: Compiled, reports: readonly BudgetReadings[], nowMs: number): void {
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
     const next = new Map<string, Held>();
-    for (const verdict of verdicts) {
+    for (const verdict of others) {
       const id = idOf(verdict.meta);
       const watch = verdict.kind === "Budget" ? byId.get(id) : undefined;
       if (watch === undefined) continue;
@@ -113,8 +113,8 @@ export class BudgetBook {
   }
 
   /** Crossings whose channels are not all told yet, of budgets that are there. */
-  untold({ watches, verdicts }: Compiled): Untold[] {
-    const metas = new Map(verdicts.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
+  untold({ watches, others }: Compiled): Untold[] {
+    const metas = new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
     return watches.flatMap((watch) => {
       const { id } = watch.config;
       const held = this.#held.get(id);

@@ -91,7 +91,7 @@ export class CanaryBook {
     const plans = new Map(compiled.canaries.map((plan) => [plan.route, plan]));
     const next = new Map<string, Held>();
     let decided = false;
-    for (const verdict of compiled.verdicts) {
+    for (const verdict of compiled.others) {
       if (verdict.kind !== "RoutingPolicy") continue;
       const route = idOf(verdict.meta);
       const plan = plans.get(route);

@@ -14,10 +14,10 @@ import { CanaryBook } from "./canaries.ts";
 import { connect, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
-import { LiveBook } from "./cluster/live-book.ts";
 import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
+import { StatusBook } from "./cluster/status-book.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { CompileMemo } from "./compile/memo.ts";
 import { mayBePrivate } from "./compile/private-endpoints.ts";
@@ -211,7 +211,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     publisher,
     nudger: new Nudger(cluster, settings),
     memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
-    book: new LiveBook(),
+    book: new StatusBook(),
     canaries,
     budgets,
     seeds: null,

@@ -1,8 +1,10 @@
 /** The operator's own metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Made } from "../proxy/config/remember.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { isError } from "./compile/outcome.ts";
 import type { Programmed } from "./compile/status.ts";
+import type { Verdict } from "./compile/verdict.ts";
 
 export interface OperatorMetrics {
   registry: Registry;
@@ -13,10 +15,13 @@ export interface OperatorMetrics {
   alert(channel: string, result: string): void;
 }
 
+const standingOf = ({ kind, accepted, resolvedRefs }: Verdict): string => `${kind} ${!accepted.some(isError) && !resolvedRefs.some(isError)}`;
+
 export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  const standings = new Made<Verdict, string>();
   const passes = new Counter({ name: "sluice_operator_reconciles_total", help: "Passes by result.", labelNames: ["result"], registers });
   const seconds = new Histogram({
     name: "sluice_operator_compile_seconds",
@@ -48,8 +53,12 @@ export function operatorMetrics(): OperatorMetrics {
       seconds.observe(compileMs / 1000);
       writes.inc(written);
       objects.reset();
-      for (const verdict of compiled.verdicts)
-        objects.inc({ kind: verdict.kind, accepted: String(![...verdict.accepted, ...verdict.resolvedRefs].some(isError)) });
+      const counts = new Map<string, number>();
+      for (const standing of standings.of(compiled.verdicts, standingOf)) counts.set(standing, (counts.get(standing) ?? 0) + 1);
+      for (const [standing, count] of counts) {
+        const [kind = "", accepted = ""] = standing.split(" ");
+        objects.set({ kind, accepted }, count);
+      }
       proxies.set({ state: "ready" }, programmed.total);
       proxies.set({ state: "current" }, programmed.live);
     },

@@ -7,16 +7,16 @@ import type { BudgetBook } from "./budgets.ts";
 import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
-import type { LiveBook } from "./cluster/live-book.ts";
 import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
 import type { Publisher } from "./cluster/publish.ts";
-import { newStatus, report } from "./cluster/report.ts";
+import { report } from "./cluster/report.ts";
 import type { ClusterSource } from "./cluster/source.ts";
+import type { StatusBook } from "./cluster/status-book.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { addHealth } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
-import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+import type { WorldObject } from "./compile/world.ts";
 import type { ClusterIssuer } from "./identity.ts";
 import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
 import { priceTable } from "./prices/table.ts";
@@ -32,7 +32,7 @@ export interface Reconciler {
   nudger: Nudger;
   /** What passes remember for the next one. */
   memo: { compile: CompileMemo; encode: EncodeMemo };
-  book: LiveBook;
+  book: StatusBook;
   canaries: CanaryBook;
   budgets: BudgetBook;
   /** Tells of what budgets have crossed; with what Secrets hold, by digest. */
@@ -49,8 +49,8 @@ export interface Reconciler {
 export async function reconcile(context: Reconciler): Promise<boolean> {
   const { source, publisher, settings } = context;
   const pepper = await publisher.pepper();
-  const { world, values, objects } = await source.read(pepper);
-  context.budgets.learn(objects);
+  const { world, values, others } = await source.read(pepper);
+  context.budgets.learn(others);
   const began = performance.now();
   const compiled = compile(
     {
@@ -66,7 +66,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       },
       previous: publisher.previous(),
       seeds: context.seeds ?? publisher.previous()?.seeds ?? [],
-      canaries: context.canaries.facts(objects),
+      canaries: context.canaries.facts(others),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
     },
@@ -79,7 +79,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const written = await publisher.publish(compiled.config, published, values);
   const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
-  addHealth(compiled.verdicts, reports);
+  addHealth(compiled.others, reports);
   const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, settings);
   context.budgets.report(compiled, readings, context.nowMs());
   const seedable = readings.length === 1 || readings.some((one) => one.shared);
@@ -87,8 +87,8 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   if (readings.length > 0) context.seeds = seedable ? context.budgets.seeds(compiled.watches, publisher.previous()?.seeds ?? [], context.nowMs()) : [];
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
-  await reportAll(context, compiled, objects, programmed);
-  if (context.leading()) context.alert(compiled, values, objects);
+  await reportAll(context, compiled, world.objects, programmed);
+  if (context.leading()) context.alert(compiled, values, others);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   if (!everywhere && context.leading()) await context.nudger.nudge(programmed.revision);
   if (everywhere && context.leading()) await publisher.tidy(published);
@@ -97,15 +97,11 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
 }
 
 const writesAtOnce = 8;
-const refOf = ({ kind, meta }: { kind: string; meta: ObjectMeta }): string => `${kind}/${meta.namespace}/${meta.name}`;
 
 async function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], programmed: Programmed): Promise<void> {
-  const byRef = new Map(objects.map((object) => [refOf(object), object]));
-  const stateOf = context.book.statesOf(compiled, programmed, (verdict) => byRef.get(refOf(verdict))?.status);
-  const failures = await eachOf(compiled.verdicts, writesAtOnce, async (verdict) => {
-    const object = byRef.get(refOf(verdict));
-    const status = object && newStatus(verdict, object, stateOf(verdict), context.nowMs());
-    if (object && status && context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
+  const due = context.book.due(objects, compiled.verdicts, programmed, context.nowMs());
+  const failures = await eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
+    if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
   });
   // All had their turn; the pass is done again for those that failed.
   if (failures.length > 0) throw failures[0];

@@ -117,9 +117,9 @@ class FolderConfig implements ConfigSource {
   /** As the operator does: what the proxy counted may end a canary. What became of it lasts as long as the process. */
   judge(reports: readonly CanaryReport[]): void {
     if (this.#compiled === null) return;
-    const verdicts = this.#compiled.verdicts.map((verdict) => ({ ...verdict, status: {}, conditions: [] }) as Verdict);
-    const decided = this.#canaries.judge({ ...this.#compiled, verdicts }, reports, Date.now());
-    for (const { meta, conditions } of verdicts) {
+    const others = this.#compiled.others.map((verdict) => ({ ...verdict, status: {}, conditions: [] }) as Verdict);
+    const decided = this.#canaries.judge({ ...this.#compiled, others }, reports, Date.now());
+    for (const { meta, conditions } of others) {
       const told = conditions.find((one) => one.type === "CanaryProgressing");
       const id = `${meta.namespace}/${meta.name}`;
       if (told === undefined || this.#phases.get(id) === told.reason) continue;

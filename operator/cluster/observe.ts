@@ -60,7 +60,7 @@ interface Refers {
 /** Keys of Secrets that objects name, beyond those that types have by themselves. */
 function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
   return objects
-    .filter((object) => secretRefs([object]).has(ref))
+    .filter((object) => secretRefs(object).includes(ref))
     .flatMap(({ spec }) => {
       const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
       const channels = Array.isArray(alerts) ? alerts.map((one) => (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key) : [];

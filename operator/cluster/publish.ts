@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { sha256Hex } from "../../proxy/config/encode.ts";
+import { credentialName, sha256Hex } from "../../proxy/config/encode.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
 import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
@@ -12,6 +12,9 @@ import { type Cluster, orNull } from "./api.ts";
 
 const pepperBytes = 32;
 const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
+
+const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>>): boolean =>
+  a !== undefined && Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((name) => a[name] === b[name]);
 
 export class Publisher {
   readonly #cluster: Cluster;
@@ -24,6 +27,8 @@ export class Publisher {
   /** What this process last published: what a hand took away can be put back, and what was good stays known. */
   #latest: RenderedConfig | null = null;
   #latestSecret: Record<string, string> = {};
+  /** Nothing but the latest is published, so that it needs no reading. */
+  #asLatest = false;
 
   constructor(cluster: Cluster, namespace: string, prefix: string, leading: () => boolean) {
     this.#cluster = cluster;
@@ -37,19 +42,25 @@ export class Publisher {
     const namespace = this.#namespace;
     const names = configMapNames(this.#prefix);
     const found = await Promise.all(names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))));
-    this.#maps = new Map(names.flatMap((name, at) => (found[at] ? [[name, found[at].data ?? {}] as const] : [])));
+    const maps = new Map(names.flatMap((name, at) => (found[at] ? [[name, found[at].data ?? {}] as const] : [])));
+    this.#asLatest &&= maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
+    if (!this.#asLatest) this.#maps = maps;
     const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name: credentialsSecretName(this.#prefix) }));
     this.#secret = { ...secret?.data };
   }
 
   /** What is published, whole, and usable: a provider whose credential is lost can't be a last good form. */
   previous(): RenderedConfig | null {
-    const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
-    const parsed = parseDocuments(files);
-    const config = parsed.ok ? parsed.config : this.#latest;
+    const config = (this.#asLatest ? null : this.#published()) ?? this.#latest;
     if (config === null) return null;
     const held = { ...this.#latestSecret, ...this.#secret };
     return { ...config, providers: config.providers.filter((one) => Object.values(one.credentials).every((name) => name in held)) };
+  }
+
+  #published(): RenderedConfig | null {
+    const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
+    const parsed = parseDocuments(files);
+    return parsed.ok ? parsed.config : null;
   }
 
   /** The HMAC key of all digests: made once, kept in the credentials Secret. */
@@ -94,9 +105,10 @@ export class Publisher {
       const kept = this.#latestSecret[name];
       if (wanted[name] === undefined && kept !== undefined) wanted[name] = kept;
     }
+    const named = new Set(published.manifest.credentials);
     for (const [digest, value] of values) {
-      const name = `cred-${digest.slice(0, 40)}`;
-      if (published.manifest.credentials.includes(name)) wanted[name] = Buffer.from(value).toString("base64");
+      const name = credentialName(digest);
+      if (named.has(name)) wanted[name] = Buffer.from(value).toString("base64");
     }
     const lost = published.manifest.credentials.find((name) => wanted[name] === undefined);
     if (lost !== undefined) throw new Error(`the value of ${lost} is not known, so a config that names it can't be published`);
@@ -106,6 +118,7 @@ export class Publisher {
   /** Number of objects written. `values`: digest → clear credential. */
   async publish(config: RenderedConfig, published: PublishedConfig, values: ReadonlyMap<string, string>): Promise<number> {
     let written = 0;
+    this.#asLatest = false;
     const wanted = this.#wantedSecret(published, values);
     if (Object.keys(wanted).some((name) => wanted[name] !== this.#secret[name])) {
       await this.#applySecret(wanted);
@@ -113,12 +126,16 @@ export class Publisher {
     }
     for (const [name, data] of configMapsOf(this.#prefix, published)) {
       const now = this.#maps.get(name);
-      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key])) continue;
-      await this.#applyMap(name, data);
-      written++;
+      // The same text is kept once.
+      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key])) this.#maps.set(name, { ...now, ...data });
+      else {
+        await this.#applyMap(name, data);
+        written++;
+      }
     }
     this.#latest = config;
     this.#latestSecret = wanted;
+    this.#asLatest = true;
     return written;
   }
 

@@ -23,8 +23,6 @@ interface Tracked {
   /** Resource version of what was read, "" where it isn't there. */
   version: string;
   watch: AbortController | null;
-  /** Set when it has to be read anew. */
-  stale: boolean;
 }
 
 function decode(secret: V1Secret): SecretValues {
@@ -37,6 +35,11 @@ export class SecretReader {
   readonly #cluster: Cluster;
   readonly #changed: () => void;
   readonly #tracked = new Map<string, Tracked>();
+  /** Those that have to be read anew. */
+  readonly #stale = new Set<string>();
+  #known: ReadonlyMap<string, SecretValues> = new Map();
+  /** What is to become of `known`; null: it is not there. */
+  readonly #changes = new Map<string, SecretValues | null>();
   readonly #failed: (path: string, cause: unknown) => void;
   #watches = 0;
   #stopped = false;
@@ -47,29 +50,39 @@ export class SecretReader {
     this.#failed = failed;
   }
 
-  /** Reads what is new or stale among `refs` (`namespace/name`), and forgets the rest. */
-  async read(refs: ReadonlySet<string>): Promise<ReadonlyMap<string, SecretValues>> {
-    for (const [ref, tracked] of this.#tracked) {
-      if (refs.has(ref)) continue;
-      tracked.watch?.abort();
+  /** From now on `come` (`namespace/name`) are read as well, and `gone` forgotten. */
+  track({ come, gone }: { come: readonly string[]; gone: readonly string[] }): void {
+    for (const ref of gone) {
+      this.#tracked.get(ref)?.watch?.abort();
       this.#tracked.delete(ref);
+      this.#stale.delete(ref);
+      this.#changes.set(ref, null);
     }
-    const due: string[] = [];
-    for (const ref of refs) {
-      if (!this.#tracked.has(ref)) this.#tracked.set(ref, { values: undefined, version: "", watch: null, stale: true });
-      if (this.#tracked.get(ref)?.stale) due.push(ref);
+    for (const ref of come) {
+      if (this.#tracked.has(ref)) continue;
+      this.#tracked.set(ref, { values: undefined, version: "", watch: null });
+      this.#stale.add(ref);
     }
-    const [failure] = await eachOf(due, readsAtOnce, (ref) => this.#fetch(ref));
+  }
+
+  /** Reads what is new or stale. The same map as before where nothing in it is another. */
+  async read(): Promise<ReadonlyMap<string, SecretValues>> {
+    const [failure] = await eachOf([...this.#stale], readsAtOnce, (ref) => this.#fetch(ref));
     if (failure !== undefined) throw failure;
-    const known = new Map<string, SecretValues>();
-    for (const [ref, { values }] of this.#tracked) if (values) known.set(ref, values);
+    if (this.#changes.size === 0) return this.#known;
+    const known = new Map(this.#known);
+    for (const [ref, values] of this.#changes) {
+      if (values === null) known.delete(ref);
+      else known.set(ref, values);
+    }
+    this.#changes.clear();
+    this.#known = known;
     return known;
   }
 
   /** It is read again the next time. */
   invalidate(ref: string): void {
-    const tracked = this.#tracked.get(ref);
-    if (tracked) tracked.stale = true;
+    if (this.#tracked.has(ref)) this.#stale.add(ref);
   }
 
   /** Those that nobody watches are read again, some at each call, in turn. */
@@ -78,30 +91,37 @@ export class SecretReader {
     for (const [ref, tracked] of [...this.#tracked]) {
       if (tracked.watch !== null) continue;
       if (left-- <= 0) return;
-      tracked.stale = true;
+      this.#stale.add(ref);
       // To the end of the line.
       this.#tracked.delete(ref);
       this.#tracked.set(ref, tracked);
     }
   }
 
+  #learn(ref: string, tracked: Tracked, values: SecretValues | null): void {
+    if (values === null && tracked.values === null) return;
+    tracked.values = values;
+    if (this.#tracked.get(ref) === tracked) this.#changes.set(ref, values);
+  }
+
   async #fetch(ref: string): Promise<void> {
     const [namespace = "", name = ""] = ref.split("/");
     const tracked = this.#tracked.get(ref);
     if (!tracked) return;
-    tracked.stale = false;
+    this.#stale.delete(ref);
     try {
       const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
-      tracked.values = secret === null ? null : decode(secret);
+      const same = secret !== null && tracked.values && versionOf(secret) !== "" && versionOf(secret) === tracked.version;
+      if (!same) this.#learn(ref, tracked, secret === null ? null : decode(secret));
       tracked.version = versionOf(secret);
     } catch (cause) {
       // Not ours to read: for the object that refers to it, it isn't there. That is no reason to stop everything else.
       if (statusCode(cause) === 403) {
         this.#failed(`Secret ${ref}`, cause);
-        tracked.values = null;
+        this.#learn(ref, tracked, null);
         return;
       }
-      tracked.stale = true;
+      this.#stale.add(ref);
       // What was read before stays good; what never was must not be taken for missing.
       if (tracked.values === undefined) throw cause;
     }
@@ -113,7 +133,7 @@ export class SecretReader {
     const seen = (version: string): void => {
       // Every watch begins with what is there, which is no news.
       if (version === tracked.version) return;
-      tracked.stale = true;
+      if (this.#tracked.get(ref) === tracked) this.#stale.add(ref);
       this.#changed();
     };
     // What was deleted between two watches, neither of them tells.

@@ -6,15 +6,25 @@ import type { OperatorSettings } from "../settings.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
-import { makeKey, missingKeys } from "./keys.ts";
-import { dueTurns, takeTurn } from "./rotation.ts";
-import { SecretReader } from "./secrets.ts";
-import { type CustomObject, pluralOf, secretRefs, worldObject, worldOf } from "./world.ts";
+import { KeyDuties } from "./key-duties.ts";
+import { type Missing, makeKey } from "./keys.ts";
+import { takeTurn } from "./rotation.ts";
+import { SecretReader, type SecretValues } from "./secrets.ts";
+import { type CustomObject, namespaceLabels, pluralOf, SecretFacts, SecretRefs, valuesOf, WorldObjects } from "./world.ts";
+
+export interface Read {
+  world: World;
+  /** Digest → clear value of what others than ApiKeys refer to. */
+  values: Map<string, string>;
+  /** Those of all kinds but ApiKey: few. */
+  others: WorldObject[];
+}
 
 export interface ClusterSource {
   /** Every cache has been filled once; before that an empty world must not be published. */
   synced(): boolean;
-  read(pepper: Uint8Array): Promise<{ world: World; values: Map<string, string>; objects: WorldObject[] }>;
+  /** Objects, Secrets and whatever else has not changed since the last time are the same ones. */
+  read(pepper: Uint8Array): Promise<Read>;
   /** Once in a while: what nobody watches is to be read again. */
   resync(): void;
   stop(): Promise<void>;
@@ -40,34 +50,37 @@ export function clusterSource(
         namespace === null
           ? cluster.custom.listClusterCustomObject({ group, version, plural })
           : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace });
-      return { kind, cache: objectCache<CustomObject>(cluster, path, list, changed, failed) };
+      return { kind, cache: objectCache<CustomObject>(cluster, path, list, changed, failed), objects: new WorldObjects(kind) };
     }),
   );
   const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace(), changed, failed);
   const secrets = new SecretReader(cluster, changed, failed);
+  const refs = new SecretRefs();
+  const secretFacts = new SecretFacts();
+  const duties = new KeyDuties();
+  /** Makes keys and rotates them; true where Secrets are to be read anew. */
+  const tend = async (objects: readonly WorldObject[], known: ReadonlyMap<string, SecretValues>): Promise<boolean> => {
+    const { missing, turns } = duties.of(objects, known, nowMs());
+    // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
+    const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
+    for (const cause of unmade) failed("Secrets for keys", cause);
+    const unturned = await eachOf(turns, keysAtOnce, (turn) => takeTurn(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()));
+    for (const cause of unturned) failed("Secrets of keys to rotate", cause);
+    for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
+    for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
+    return missing.length + turns.length > 0;
+  };
   return {
     synced: () => namespaces.synced() && caches.every(({ cache }) => cache.synced()),
     async read(pepper) {
-      const objects = caches.flatMap(({ kind, cache }) =>
-        cache
-          .list()
-          .filter(present)
-          .map((object) => worldObject(kind, object)),
-      );
-      const refs = secretRefs(objects);
-      let known = await secrets.read(refs);
-      const missing = makesKeys ? missingKeys(objects, known) : [];
-      // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
-      const failures = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
-      for (const cause of failures) failed("Secrets for keys", cause);
-      const turns = makesKeys ? dueTurns(objects, known, nowMs()) : [];
-      const seen = known;
-      const unturned = await eachOf(turns, keysAtOnce, (turn) => takeTurn(cluster, turn, seen.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()));
-      for (const cause of unturned) failed("Secrets of keys to rotate", cause);
-      for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
-      for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
-      if (missing.length + turns.length > 0) known = await secrets.read(refs);
-      return { ...worldOf(objects, namespaces.list(), known, pepper), objects };
+      const byCache = caches.map(({ kind, cache, objects }) => ({ kind, objects: objects.of(cache.list()) }));
+      const objects = byCache.flatMap((one) => one.objects);
+      const others = byCache.filter(({ kind }) => kind !== "ApiKey").flatMap((one) => one.objects);
+      secrets.track(refs.update(objects));
+      let known = await secrets.read();
+      if (makesKeys && (await tend(objects, known))) known = await secrets.read();
+      const facts = secretFacts.of(known, pepper);
+      return { world: { objects, namespaces: namespaceLabels(namespaces.list()), secrets: facts }, values: valuesOf(others, known, facts), others };
     },
     resync: () => secrets.resync(),
     async stop() {
@@ -77,11 +90,8 @@ export function clusterSource(
   };
 }
 
-/** An object that only waits for finalizers counts no more. */
-const present = (object: CustomObject): boolean => object.metadata?.deletionTimestamp === undefined;
-
 /** Looks once more before it writes: what was read may be old. */
-async function makeMissing(cluster: Cluster, missing: ReturnType<typeof missingKeys>[number], baseURL: string): Promise<void> {
+async function makeMissing(cluster: Cluster, missing: Missing, baseURL: string): Promise<void> {
   const { namespace } = missing.object.meta;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: missing.secret }));
   if (there?.data?.[missing.key] === undefined) await makeKey(cluster, missing, there, baseURL);

@@ -1,6 +1,8 @@
-/** What the API server holds → the world that compile sees. Pure. */
+/** What the API server holds → the world that compile sees. Pure, but for what it remembers. */
+import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
+import { differences, Made } from "../../proxy/config/remember.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";
@@ -42,33 +44,96 @@ function namesIn(kind: Kind, spec: Refers): unknown[] {
 }
 
 /** `namespace/name` of the Secrets that an object refers to, whether or not the rest of it is valid. */
-export function secretRefs(objects: readonly WorldObject[]): Set<string> {
-  const refs = new Set<string>();
-  for (const { kind, meta, spec } of objects) {
-    for (const name of namesIn(kind, (spec ?? {}) as Refers)) if (typeof name === "string" && name !== "") refs.add(`${meta.namespace}/${name}`);
-  }
-  return refs;
+export function secretRefs({ kind, meta, spec }: WorldObject): string[] {
+  const names = namesIn(kind, (spec ?? {}) as Refers).filter((name) => typeof name === "string" && name !== "");
+  return names.map((name) => `${meta.namespace}/${String(name)}`);
 }
 
-export function worldOf(
-  objects: WorldObject[],
-  namespaces: readonly V1Namespace[],
-  secrets: ReadonlyMap<string, SecretValues>,
-  pepper: Uint8Array,
-): { world: World; values: Map<string, string> } {
-  const values = new Map<string, string>();
-  const facts: Record<string, Record<string, SecretFact>> = {};
-  for (const [ref, data] of secrets) {
-    const known: Record<string, SecretFact> = {};
-    for (const [key, value] of Object.entries(data)) {
-      const fact = secretFact(pepper, value);
-      known[key] = fact;
-      values.set(fact.digest, value);
+/** How many objects refer to each Secret, so that a change tells which Secrets are to be read and which forgotten. */
+export class SecretRefs {
+  #objects: readonly WorldObject[] = [];
+  readonly #counts = new Map<string, number>();
+
+  /** Secrets that nobody referred to before, and those that nobody refers to any more. */
+  update(objects: readonly WorldObject[]): { come: string[]; gone: string[] } {
+    const changes = differences(this.#objects, objects);
+    this.#objects = objects;
+    const touched = new Map<string, boolean>();
+    const add = (object: WorldObject, by: number): void => {
+      for (const ref of secretRefs(object)) {
+        const before = this.#counts.get(ref) ?? 0;
+        if (!touched.has(ref)) touched.set(ref, before > 0);
+        this.#counts.set(ref, before + by);
+      }
+    };
+    for (const object of changes.come) add(object, 1);
+    for (const object of changes.gone) add(object, -1);
+    const come: string[] = [];
+    const gone: string[] = [];
+    for (const [ref, before] of touched) {
+      const now = (this.#counts.get(ref) ?? 0) > 0;
+      if (!now) this.#counts.delete(ref);
+      if (now !== before) (now ? come : gone).push(ref);
     }
-    facts[ref] = known;
+    return { come, gone };
   }
-  const labels = Object.fromEntries(namespaces.map((one) => [one.metadata?.name ?? "", one.metadata?.labels ?? {}]));
-  return { world: { objects, namespaces: labels, secrets: facts }, values };
 }
+
+/** What is known of Secrets, made anew only of those that are another than before. */
+export class SecretFacts {
+  #pepper: Uint8Array = new Uint8Array();
+  #known = new WeakMap<SecretValues, Record<string, SecretFact>>();
+  #secrets: ReadonlyMap<string, SecretValues> = new Map();
+  #facts: World["secrets"] = {};
+
+  of(secrets: ReadonlyMap<string, SecretValues>, pepper: Uint8Array): World["secrets"] {
+    const samePepper = Buffer.compare(this.#pepper, pepper) === 0;
+    if (samePepper && this.#secrets === secrets) return this.#facts;
+    if (!samePepper) this.#known = new WeakMap();
+    this.#pepper = pepper;
+    this.#secrets = secrets;
+    this.#facts = Object.fromEntries([...secrets].map(([ref, values]) => [ref, this.#factsOf(values)]));
+    return this.#facts;
+  }
+
+  #factsOf(values: SecretValues): Record<string, SecretFact> {
+    const known = this.#known.get(values);
+    if (known !== undefined) return known;
+    const facts = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, secretFact(this.#pepper, value)]));
+    this.#known.set(values, facts);
+    return facts;
+  }
+}
+
+/** Digest → clear value of what `objects` refer to. */
+export function valuesOf(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>, facts: World["secrets"]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const ref of new Set(objects.flatMap(secretRefs))) {
+    for (const [key, value] of Object.entries(secrets.get(ref) ?? {})) {
+      const digest = facts[ref]?.[key]?.digest;
+      if (digest !== undefined) values.set(digest, value);
+    }
+  }
+  return values;
+}
+
+/** Objects as compile sees them: one that the API server has not changed is the same object as before. */
+export class WorldObjects {
+  readonly #kind: Kind;
+  readonly #made = new Made<CustomObject, WorldObject | null>();
+
+  constructor(kind: Kind) {
+    this.#kind = kind;
+  }
+
+  /** One that only waits for finalizers counts no more. */
+  of(objects: readonly CustomObject[]): WorldObject[] {
+    const made = this.#made.of(objects, (object) => (object.metadata?.deletionTimestamp === undefined ? worldObject(this.#kind, object) : null));
+    return made.filter((object) => object !== null);
+  }
+}
+
+export const namespaceLabels = (namespaces: readonly V1Namespace[]): World["namespaces"] =>
+  Object.fromEntries(namespaces.map((one) => [one.metadata?.name ?? "", one.metadata?.labels ?? {}]));
 
 export const pluralOf = (kind: Kind): string => kinds[kind].plural;

@@ -29,6 +29,8 @@ export interface Compiled {
   config: RenderedConfig;
   /** One for each object, sorted by kind, namespace and name. */
   verdicts: Verdict[];
+  /** Those of them that are of other kinds than ApiKey: few. */
+  others: Verdict[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];
   /** Budgets of money. */
@@ -192,6 +194,11 @@ function compileBudgets(
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
 
+function addEntries(verdicts: readonly Verdict[], entries: Readonly<Partial<Record<Kind, readonly { id: string }[]>>>): void {
+  const of = new Map(Object.entries(entries).map(([kind, all]) => [kind, index(all)]));
+  for (const verdict of verdicts) verdict.entry = of.get(verdict.kind)?.get(idOf(verdict.meta)) ?? null;
+}
+
 function byKind(objects: readonly WorldObject[], memo: CompileMemo): Record<Kind, WorldObject[]> {
   const of: Record<Kind, WorldObject[]> = { LLMProvider: [], RoutingPolicy: [], Budget: [], ApiKey: [] };
   const all = memo.kinds.of(objects, (object) => object.kind);
@@ -215,18 +222,22 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   const known = new Set(budgets.map((budget) => budget.id));
   const seeds = (input.seeds ?? []).filter((seed) => known.has(seed.budget));
   verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
+  const providers = memo.providers.of([...view.live.values()].sort(byId));
+  const settledBudgets = memo.budgets.of(budgets.sort(byId));
+  addEntries(verdicts, { LLMProvider: providers, RoutingPolicy: routes, Budget: settledBudgets });
   return {
     config: {
       settings: settingsSchema.parse(input.settings.proxy),
-      providers: memo.providers.of([...view.live.values()].sort(byId)),
+      providers,
       routes,
-      budgets: memo.budgets.of(budgets.sort(byId)),
+      budgets: settledBudgets,
       keys: keys.keys,
       ...(seeds.length === 0 ? {} : { seeds }),
     },
     watches,
     // Keys are the last kind.
     verdicts: [...verdicts, ...keys.verdicts],
+    others: verdicts,
     canaries: compiledRoutes.canaries,
   };
 }

@@ -167,6 +167,7 @@ export class KnownKey {
     }
     const record = this.#record(verdict, alone, standing);
     const live = record === null ? null : selected(record, this.object.meta.labels, standing.selecting);
+    verdict.entry = live;
     const endMs = (live === null ? alone?.compiled.expiresAtMs : live.expiresAtMs) ?? null;
     if (endMs !== null) noteExpiry(verdict, endMs, nowMs);
     return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), alone?.holds ?? always) };

@@ -27,7 +27,7 @@ export function byAge(a: { meta: ObjectMeta }, b: { meta: ObjectMeta }): number 
 }
 
 export function newVerdict(kind: Kind, meta: ObjectMeta): Verdict {
-  return { kind, meta, accepted: [], resolvedRefs: [], live: "none", status: {}, conditions: [] };
+  return { kind, meta, accepted: [], resolvedRefs: [], live: "none", entry: null, status: {}, conditions: [] };
 }
 
 /** A member of a record whose keys users choose: what every object inherits is not in it. */

@@ -46,6 +46,8 @@ export interface Verdict {
   refsUnknown?: true;
   /** current: this generation is in the config. lastGood: an earlier form of it is. partial: without what did not resolve. none: nothing. */
   live: "current" | "partial" | "lastGood" | "none";
+  /** What it is in the config; null where it is not in it. */
+  entry: object | null;
   /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */
   status: Record<string, unknown>;
   /** Further conditions of the kind's own. */

@@ -7,29 +7,23 @@ export { credentialName } from "./names.ts";
 import { Made, sameList } from "./remember.ts";
 import { type KeyRecord, keyShards, type Manifest, type PublishedConfig, type RenderedConfig, type RouteConfig, routeShards, schemaVersion } from "./schema.ts";
 
-/** In the order in which JavaScript keeps them, once they were put in sorted: names like 12 go first, by their number. */
-function orderedNames(value: object): string[] {
-  const names = Object.keys(value).sort();
-  const first = names[0]?.charCodeAt(0) ?? 0;
-  if (first > 0x39) return names;
-  return Object.keys(Object.fromEntries(names.map((name) => [name, 0])));
-}
-
-/** undefined for what JSON has no word for. */
-function json(value: unknown): string | undefined {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map((item) => json(item) ?? "null").join(",")}]`;
-  let text = "";
-  for (const name of orderedNames(value)) {
-    const member = json((value as Readonly<Record<string, unknown>>)[name]);
-    if (member !== undefined) text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${member}`;
+/** A copy whose members were put in sorted. JavaScript, and so JSON, has names like 12 first all the same, by their number. */
+function inOrder(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(inOrder);
+  const sorted: Record<string, unknown> = {};
+  for (const name of Object.keys(value).sort()) {
+    const member = inOrder((value as Readonly<Record<string, unknown>>)[name]);
+    // Assigned, a member of that name would become the prototype.
+    if (name === "__proto__") Object.defineProperty(sorted, name, { value: member, enumerable: true });
+    else sorted[name] = member;
   }
-  return `{${text}}`;
+  return sorted;
 }
 
 /** Plain data as JSON with the members of every object sorted by name. */
 export function canonicalJson(value: unknown): string {
-  return json(value) ?? "null";
+  return JSON.stringify(inOrder(value));
 }
 
 export function sha256Hex(bytes: string | Uint8Array): string {

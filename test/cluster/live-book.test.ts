@@ -1,34 +1,28 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LiveBook, stateIn } from "../../operator/cluster/live-book.ts";
-import type { Compiled } from "../../operator/compile/compile.ts";
 import type { Programmed } from "../../operator/compile/status.ts";
-import { type BudgetConfig, settings } from "../../proxy/config/schema.ts";
+import type { Verdict } from "../../operator/compile/verdict.ts";
 
-/** Two Budgets, told apart by their amounts; what they are doesn't matter here. */
-const compiled = (a: number, b: number): Compiled => {
-  const budget = (id: string, amountNanoUsd: number) => ({ id, amountNanoUsd }) as BudgetConfig;
-  const verdict = (name: string) => ({
-    kind: "Budget" as const,
+/** Verdicts on two Budgets, told apart by their amounts; what they are doesn't matter here. */
+const compiled = (a: number, b: number): Verdict[] => {
+  const verdict = (name: string, amountNanoUsd: number): Verdict => ({
+    kind: "Budget",
     meta: { name, namespace: "n", uid: name, generation: 1, createdAtMs: 0, labels: {} },
     accepted: [],
     resolvedRefs: [],
-    live: "current" as const,
+    live: "current",
+    entry: { id: `n/${name}`, amountNanoUsd },
     status: {},
     conditions: [],
   });
-  return {
-    config: { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], keys: [], budgets: [budget("n/a", a), budget("n/b", b)] },
-    verdicts: [verdict("a"), verdict("b")],
-    canaries: [],
-    watches: [],
-  };
+  return [verdict("a", a), verdict("b", b)];
 };
 const at = (revision: string, live: number, total = 2): Programmed => ({ revision, live, total });
 const none = () => ({});
-const reported = (book: LiveBook, now: Compiled, state: Programmed, status: (name: string) => unknown = none) => {
+const reported = (book: LiveBook, now: Verdict[], state: Programmed, status: (name: string) => unknown = none) => {
   const states = book.statesOf(now, state, (verdict) => status(verdict.meta.name));
-  return now.verdicts.map(states);
+  return now.map(states);
 };
 
 describe("what is reported as live", () => {

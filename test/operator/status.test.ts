@@ -14,7 +14,7 @@ const problem = (reason: Problem["reason"], severity: Problem["severity"] = "err
 
 function verdict(part: Partial<Verdict> = {}): Verdict {
   const meta = { name: "n", namespace: "a", uid: "", generation: 4, createdAtMs: 1, labels: {} };
-  return { kind: "ApiKey", meta, accepted: [], resolvedRefs: [], live: "current", status: {}, conditions: [], ...part };
+  return { kind: "ApiKey", meta, accepted: [], resolvedRefs: [], live: "current", entry: null, status: {}, conditions: [], ...part };
 }
 
 const conditions = (status: Record<string, unknown>): Condition[] => status["conditions"] as Condition[];

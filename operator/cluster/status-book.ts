@@ -1,0 +1,54 @@
+/** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
+import { differences } from "../../proxy/config/remember.ts";
+import type { Programmed } from "../compile/status.ts";
+import type { Verdict } from "../compile/verdict.ts";
+import type { ObjectMeta, WorldObject } from "../compile/world.ts";
+import { LiveBook } from "./live-book.ts";
+import { newStatus } from "./report.ts";
+
+/** A status to be written. */
+export interface Due {
+  verdict: Verdict;
+  object: WorldObject;
+  status: Record<string, unknown>;
+}
+
+export class StatusBook {
+  readonly #live = new LiveBook();
+  readonly #byMeta = new Map<ObjectMeta, WorldObject>();
+  #objects: readonly WorldObject[] = [];
+  #verdicts: readonly Verdict[] = [];
+  /** Whose status is not known to be what it should be. */
+  #open = new Set<Verdict>();
+  #noProxies = false;
+
+  /** Those of the objects whose status is another than it should be. */
+  due(objects: readonly WorldObject[], verdicts: readonly Verdict[], now: Programmed, nowMs: number): Due[] {
+    this.#turnOver(objects, verdicts);
+    const stateOf = this.#live.statesOf(verdicts, now, (verdict) => this.#byMeta.get(verdict.meta)?.status);
+    const noProxies = now.total === 0;
+    // That there is no proxy changes everyone's status, and so does that there is one again.
+    if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
+    this.#noProxies = noProxies;
+    const due: Due[] = [];
+    for (const verdict of [...this.#open]) {
+      const object = this.#byMeta.get(verdict.meta);
+      const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
+      if (object !== undefined && status !== null) due.push({ verdict, object, status });
+      // Once it is written, the object is another, and so is its verdict.
+      else if (!this.#live.isPending(verdict)) this.#open.delete(verdict);
+    }
+    return due;
+  }
+
+  #turnOver(objects: readonly WorldObject[], verdicts: readonly Verdict[]): void {
+    const changed = differences(this.#objects, objects);
+    for (const object of changed.gone) this.#byMeta.delete(object.meta);
+    for (const object of changed.come) this.#byMeta.set(object.meta, object);
+    this.#objects = objects;
+    const told = differences(this.#verdicts, verdicts);
+    for (const verdict of told.gone) this.#open.delete(verdict);
+    for (const verdict of told.come) this.#open.add(verdict);
+    this.#verdicts = verdicts;
+  }
+}

@@ -1,0 +1,164 @@
+/** What a pass of the operator remembers of the cluster for the next one. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { KeyDuties } from "../../operator/cluster/key-duties.ts";
+import { missingKeys } from "../../operator/cluster/keys.ts";
+import { dueTurns } from "../../operator/cluster/rotation.ts";
+import type { SecretValues } from "../../operator/cluster/secrets.ts";
+import { type Due, StatusBook } from "../../operator/cluster/status-book.ts";
+import { type CustomObject, SecretFacts, SecretRefs, secretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
+import { newVerdict } from "../../operator/compile/outcome.ts";
+import type { Programmed } from "../../operator/compile/status.ts";
+import type { Verdict } from "../../operator/compile/verdict.ts";
+import type { WorldObject } from "../../operator/compile/world.ts";
+import { secretFact } from "../../operator/secrets.ts";
+
+const nowMs = Date.parse("2026-11-20T12:00:00Z");
+const pepper = new Uint8Array(32).fill(1);
+
+function object(name: string, spec: unknown, kind: WorldObject["kind"] = "ApiKey", status: unknown = {}): WorldObject {
+  return { kind, meta: { name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} }, spec, status };
+}
+const apiKey = (name: string, secret: string, more: object = {}): WorldObject => object(name, { user: "u", writeTo: { name: secret }, ...more });
+const budget = (secret: string): WorldObject =>
+  object("b", { amount: "1", period: "Daily", alerts: [{ webhook: { secretRef: { name: secret, key: "url" } } }] }, "Budget");
+
+const anyObject = fc
+  .tuple(
+    fc.constantFrom("k1", "k2", "k3"),
+    fc.constantFrom("s1", "s2", "s3"),
+    fc.constantFrom({}, { revoked: true }, { user: 7 }, { rotation: { every: "1d", grace: "1h" } }),
+  )
+  .map(([name, secret, more]) => apiKey(name, secret, more));
+const anyWorld = fc.array(fc.oneof(anyObject, fc.constantFrom("s1", "s9").map(budget)), { maxLength: 6 });
+const anySecrets = fc.uniqueArray(fc.constantFrom("a/s1", "a/s2", "a/s3"), { maxLength: 3 }).map((refs) => new Map(refs.map((ref) => [ref, { apiKey: ref }])));
+
+describe("what the operator remembers of the cluster", () => {
+  it("tells which Secrets come to be referred to, and which are no more", () => {
+    fc.assert(
+      fc.property(fc.array(anyWorld, { maxLength: 8 }), (worlds) => {
+        const refs = new SecretRefs();
+        const now = new Set<string>();
+        for (const objects of worlds) {
+          const { come, gone } = refs.update(objects);
+          assert.ok(come.every((ref) => !now.has(ref)) && gone.every((ref) => now.has(ref)));
+          for (const ref of come) now.add(ref);
+          for (const ref of gone) now.delete(ref);
+          assert.deepEqual([...now].sort(), [...new Set(objects.flatMap(secretRefs))].sort());
+        }
+      }),
+    );
+  });
+
+  it("finds the same keys to make and to rotate as a look at all of them", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(anyWorld, fc.option(anySecrets), fc.nat(3)), { maxLength: 8 }), (passes) => {
+        const duties = new KeyDuties();
+        let secrets: ReadonlyMap<string, SecretValues> = new Map();
+        for (const [objects, changed, days] of passes) {
+          secrets = changed ?? secrets;
+          const atMs = nowMs + days * 86_400_000;
+          const { missing, turns } = duties.of(objects, secrets, atMs);
+          const named = (all: { object: WorldObject }[]) => all.map((one) => one.object.meta.name).sort();
+          assert.deepEqual(named(missing), named(missingKeys(objects, secrets)));
+          const inOrder = (all: unknown[]) => all.map((one) => JSON.stringify(one)).sort();
+          assert.deepEqual(inOrder(turns), inOrder(dueTurns(objects, secrets, atMs)));
+        }
+      }),
+    );
+  });
+
+  it("keeps an object for as long as the API server's is the same, without those that only wait for finalizers", () => {
+    const objects = new WorldObjects("ApiKey");
+    const raw = (name: string, more: object = {}): CustomObject => ({ metadata: { name, namespace: "a", ...more }, spec: {} });
+    const [one, two] = [raw("one"), raw("two")];
+    const first = objects.of([one, two]);
+    const second = objects.of([raw("zero"), one, raw("two", { deletionTimestamp: new Date() })]);
+    assert.deepEqual(
+      second.map(({ meta }) => meta.name),
+      ["zero", "one"],
+    );
+    assert.equal(second[1], first[0]);
+  });
+
+  it("makes facts only of Secrets that are another, and all of them anew with another pepper", () => {
+    const facts = new SecretFacts();
+    const [one, two] = [{ apiKey: "one" }, { apiKey: "two" }];
+    const secrets = new Map([
+      ["a/s1", one],
+      ["a/s2", two],
+    ]);
+    const first = facts.of(secrets, pepper);
+    assert.equal(facts.of(secrets, new Uint8Array(pepper)), first);
+    const second = facts.of(new Map([...secrets, ["a/s2", { apiKey: "other" }]]), pepper);
+    assert.equal(second["a/s1"], first["a/s1"]);
+    assert.deepEqual(second["a/s2"], { apiKey: secretFact(pepper, "other") });
+    const other = new Uint8Array(32).fill(2);
+    assert.deepEqual(facts.of(secrets, other)["a/s1"], { apiKey: secretFact(other, "one") });
+  });
+
+  it("hands on the clear values of those Secrets only that others than ApiKeys refer to", () => {
+    const secrets = new Map([
+      ["a/s1", { apiKey: "slc_of_a_caller" }],
+      ["a/s9", { url: "https://hooks.example.com" }],
+    ]);
+    const facts = new SecretFacts().of(secrets, pepper);
+    assert.deepEqual([...valuesOf([budget("s9")], secrets, facts).values()], ["https://hooks.example.com"]);
+  });
+});
+
+describe("which statuses are due", () => {
+  const everywhere: Programmed = { revision: "r1", live: 2, total: 2 };
+  const verdictOf = (one: WorldObject): Verdict => ({ ...newVerdict(one.kind, one.meta), live: "current", entry: { id: one.meta.name } });
+  const names = (due: Due[]): string[] => due.map(({ verdict }) => verdict.meta.name);
+  /** As the API server and the watch would give them back. */
+  const written = (due: Due[], objects: WorldObject[]): WorldObject[] =>
+    objects.map((one) => {
+      const status = due.find(({ object: of }) => of === one)?.status;
+      return status === undefined ? one : { ...one, meta: { ...one.meta }, status };
+    });
+
+  it("all at first, none once they are written, and one that changes alone", () => {
+    const book = new StatusBook();
+    const first = [apiKey("k1", "s1"), apiKey("k2", "s2")];
+    const due = book.due(first, first.map(verdictOf), everywhere, nowMs);
+    assert.deepEqual(names(due), ["k1", "k2"]);
+    const told = written(due, first);
+    const verdicts = told.map(verdictOf);
+    assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), []);
+    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, revision: "r2", live: 0 }, nowMs)), []);
+    const changed = [told[0] as WorldObject, apiKey("k2", "s3")];
+    const second = [verdicts[0] as Verdict, { ...verdictOf(changed[1] as WorldObject), entry: { id: "k2", other: true } }];
+    assert.deepEqual(names(book.due(changed, second, { revision: "r3", live: 1, total: 2 }, nowMs)), ["k2"]);
+  });
+
+  it("one that could not be written is due again", () => {
+    const book = new StatusBook();
+    const objects = [apiKey("k1", "s1")];
+    const verdicts = objects.map(verdictOf);
+    book.due(objects, verdicts, everywhere, nowMs);
+    assert.deepEqual(names(book.due(objects, verdicts, everywhere, nowMs)), ["k1"]);
+  });
+
+  it("one that is pending is looked at for as long as it is", () => {
+    const book = new StatusBook();
+    const first = [apiKey("k1", "s1")];
+    const told = written(book.due(first, first.map(verdictOf), { ...everywhere, live: 1 }, nowMs), first);
+    const verdicts = told.map(verdictOf);
+    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, live: 1 }, nowMs)), []);
+    assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), ["k1"]);
+  });
+
+  it("all when there is no proxy any more, and all again when they are back", () => {
+    const book = new StatusBook();
+    const first = [apiKey("k1", "s1"), apiKey("k2", "s2")];
+    const told = written(book.due(first, first.map(verdictOf), everywhere, nowMs), first);
+    const verdicts = told.map(verdictOf);
+    assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), []);
+    const none = book.due(told, verdicts, { revision: "r1", live: 0, total: 0 }, nowMs);
+    assert.deepEqual(names(none), ["k1", "k2"]);
+    const alone = written(none, told);
+    assert.deepEqual(names(book.due(alone, alone.map(verdictOf), everywhere, nowMs)), ["k1", "k2"]);
+  });
+});
