@@ -70,6 +70,14 @@ export function literals(text: string): string[] {
   return (text.match(word) ?? []).filter((one) => figure.test(one)).map(bare);
 }
 
+/** An answer may then be an action, with what it is to act upon taken from the words. */
+function hasTools({ received, edits }: Shaped): boolean {
+  return ["tools", "functions"].some((name) => {
+    const tools = name in edits ? edits[name] : received.json[name];
+    return Array.isArray(tools) && tools.length > 0;
+  });
+}
+
 /** null where there is nothing to compare by meaning. The parameters are those of `cacheKey`. */
 export function question(
   config: CacheConfig,
@@ -79,7 +87,7 @@ export function question(
   preferred: string | null,
   digest: (text: string) => string,
 ): Question | null {
-  if (shaped.format === "openai.embeddings") return null;
+  if (shaped.format === "openai.embeddings" || hasTools(shaped)) return null;
   const member = requiredMember[shaped.format];
   const turn = lastTurn(shaped.received.json[member]);
   if (turn === null || turn.text.trim() === "" || turn.text.length > longest) return null;

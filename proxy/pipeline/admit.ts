@@ -67,10 +67,8 @@ function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation |
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
   if (readings.requests !== null || readings.tokens !== null) request.client.always(limitHeaders(readings, request.surface, nowMs()));
   if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Due).refuse(got);
-  return settling(dues, got);
+  return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
 }
-
-const settling = (dues: readonly Due[], got: Reservation): Admitted => ({ settle: (record) => got.settle(dues.map((due) => due.actual(record))) });
 
 const none: readonly BudgetConfig[] = [];
 
@@ -85,21 +83,33 @@ function covered({ snapshot, identity }: AdmitRequest, scoped: ScopeSubject, now
   return { role, budgets: role === null || role.budget === null ? own : [...own, role.budget] };
 }
 
+/** Leave for a call of the gateway's own. */
+export interface AdmittedAside {
+  /** `counted`: it is all that comes of the caller's call, and counts in its place. Money is charged either way. */
+  settle(record: CallRecord, counted: boolean): void;
+}
+
 /**
- * Leave for a call that the gateway makes for a caller's: its money is the caller's, but it is not counted as one of the
- * caller's requests. null where a budget has no room for it.
+ * Leave for a call that the gateway makes for a caller's, before that call itself is admitted: where a limit or a budget
+ * has no room for it, null. `limited`: rate limits are asked as well.
  */
-export async function admitAside(request: AdmitRequest & { shaped: Shaped }, admitter: Admitter): Promise<Admitted | null> {
+export async function admitAside(request: AdmitRequest & { shaped: Shaped }, limited: boolean, admitter: Admitter): Promise<AdmittedAside | null> {
   const { route, identity, shaped, model, targets } = request;
   const scoped = { route, identity, model, targets };
-  const { budgets } = covered(request, scoped, admitter.nowMs());
+  const { role, budgets } = covered(request, scoped, admitter.nowMs());
   const money = budgetDues({ ...scoped, budgets, worst: once(() => worstCost(shaped, targets)) }, admitter);
   if ("code" in money) return null;
-  if (money.dues.length === 0) return free;
-  const dues = money.dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
+  const limits = limited ? limitDues({ route, identity, model, budgets, role, tokens: once(() => expectedTokens(shaped)) }) : [];
+  const dues = [...money.dues, ...limits];
+  if (dues.length === 0) return free;
+  dues.sort(inOrder);
   const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
-  return "refused" in got ? null : settling(dues, got);
+  if ("refused" in got) return null;
+  return { settle: (record, counted) => got.settle(dues.map((due) => (counted || money.dues.includes(due) ? due.actual(record) : 0))) };
 }
+
+/** One order everywhere. */
+const inOrder = (a: Due, b: Due): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const { route, identity, shaped, model, targets, client } = request;
@@ -111,8 +121,7 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   const dues = [...money.dues, ...limitDues({ route, identity, model, budgets, role, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) })];
   if (dues.length === 0) return free;
   if (shaped !== null) sendCap(shaped, money.cap);
-  // One order everywhere.
-  dues.sort((a, b) => (a.claim.counter.key < b.claim.counter.key ? -1 : 1));
+  dues.sort(inOrder);
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));
   return got instanceof Promise ? got.then((one) => outcome(request, dues, one, admitter)) : outcome(request, dues, got, admitter);
 }

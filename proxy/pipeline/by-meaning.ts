@@ -5,7 +5,7 @@ import type { CacheConfig, SemanticCacheConfig } from "../config/schema.ts";
 import type { BreakerLimits } from "../routing/breaker.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import type { CachedCall } from "./cached.ts";
-import { embed } from "./embed.ts";
+import { type Embedded, embed } from "./embed.ts";
 
 /** One that goes on failing is left alone for five seconds, then tried once. */
 const breakerLimits: BreakerLimits = { failureThreshold: 5, successThreshold: 1, openForMs: 5_000, halfOpenRequests: 1 };
@@ -45,17 +45,17 @@ export class ByMeaning {
     return this.#semantic.shadow;
   }
 
-  /** What to serve; null: nothing. Never fails. `maxAgeMs`: of the answer, null for any. */
-  async find(maxAgeMs: number | null): Promise<Found | null> {
+  /** What to serve; null: nothing. Never fails. `maxAgeMs`: of the answer, null for any. `final`: nothing else comes of the call. */
+  async find(maxAgeMs: number | null, final: boolean): Promise<Found | null> {
     try {
-      return await this.#find(maxAgeMs);
+      return await this.#find(maxAgeMs, final);
     } catch (cause) {
       this.#call.gateway.unexpected(cause, this.#call.client.requestId);
       return null;
     }
   }
 
-  async #find(maxAgeMs: number | null): Promise<Found | null> {
+  async #find(maxAgeMs: number | null, final: boolean): Promise<Found | null> {
     const { record, gateway, route } = this.#call;
     const { cache } = gateway;
     const breaker = cache.breaker(route);
@@ -63,20 +63,31 @@ export class ByMeaning {
       record.semantic = { result: "paused", similarity: null };
       return null;
     }
-    const { client, surface, snapshot, identity } = this.#call;
+    const { vector, over } = await this.#embed();
+    let found: Found | null = null;
+    try {
+      if (typeof vector === "string") {
+        record.semantic = { result: vector, similarity: null };
+        // A budget or a limit without room, or a provider that is left alone already, says nothing new.
+        if (vector === "refused" || vector === "paused") breaker.release();
+        else breaker.failure(breakerLimits, cache.nowMs());
+      } else {
+        breaker.success(breakerLimits);
+        this.#vector = vector;
+        found = await this.#nearest(vector, maxAgeMs === null ? 0 : cache.nowMs() - maxAgeMs);
+      }
+    } finally {
+      over(found !== null || final);
+    }
+    return found;
+  }
+
+  #embed(): Promise<Embedded> {
+    const { record, gateway, client, surface, snapshot, route, identity } = this.#call;
     const { timeoutMs } = this.#semantic;
     const caller = { client, surface, snapshot, route, identity };
-    const vector = await embed({ text: this.#question.text, embedder: this.#embedder, timeoutMs, record, caller }, gateway);
-    if (typeof vector === "string") {
-      // A budget without room, or a provider that is left alone already, says nothing new.
-      if (vector === "refused" || vector === "paused") breaker.release();
-      else breaker.failure(breakerLimits, cache.nowMs());
-      record.semantic = { result: vector, similarity: null };
-      return null;
-    }
-    breaker.success(breakerLimits);
-    this.#vector = vector;
-    return this.#nearest(vector, maxAgeMs === null ? 0 : cache.nowMs() - maxAgeMs);
+    // In shadow it goes beside the call, which is what counts.
+    return embed({ text: this.#question.text, embedder: this.#embedder, timeoutMs, limited: !this.shadow, record, caller }, gateway);
   }
 
   /** The answer under this key is one to this question. */

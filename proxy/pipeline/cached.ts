@@ -74,7 +74,7 @@ async function answer(call: CachedCall, config: CacheConfig, control: CacheContr
 }
 
 async function onlyByMeaning(call: CachedCall, control: CacheControl, meaning: ByMeaning | null): Promise<Failure | null> {
-  const found = (await meaning?.find(control.maxAgeMs)) ?? null;
+  const found = (await meaning?.find(control.maxAgeMs, true)) ?? null;
   if (found === null) return notCached;
   replay(call, found);
   return null;
@@ -128,7 +128,7 @@ async function ask(call: CachedCall, config: CacheConfig, control: CacheControl,
   const landed = cache.flight(key) === null ? cache.lead(key) : () => undefined;
   let landing: Landed | null = null;
   try {
-    const looking = meaning?.find(control.maxAgeMs) ?? null;
+    const looking = meaning?.find(control.maxAgeMs, false) ?? null;
     const found: Found | null = looking === null || meaning?.shadow ? null : await looking;
     if (found !== null) {
       landing = found;

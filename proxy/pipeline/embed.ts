@@ -12,7 +12,7 @@ import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
-import { type AdmitRequest, type Admitter, admitAside } from "./admit.ts";
+import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
@@ -29,9 +29,17 @@ export interface EmbedRequest {
   text: string;
   embedder: Embedder;
   timeoutMs: number;
+  /** Rate limits are asked, since the vector may be all that comes of the call. */
+  limited: boolean;
   /** Of the call for which it is made. */
   record: CallRecord;
   caller: Pick<AdmitRequest, "client" | "surface" | "snapshot" | "route" | "identity">;
+}
+
+export interface Embedded {
+  vector: Float32Array | NoVector;
+  /** To be called once; `counted`: nothing but this came of the caller's call. */
+  over(counted: boolean): void;
 }
 
 export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
@@ -112,6 +120,7 @@ class Embedding {
   readonly #began: number;
   /** What was used, for budgets, metrics, log and ledger. */
   readonly #record: CallRecord;
+  #leave: AdmittedAside | null = null;
 
   constructor(request: EmbedRequest, own: EmbedWith, signal: AbortSignal) {
     this.#request = request;
@@ -135,20 +144,23 @@ class Embedding {
   }
 
   async run(): Promise<Float32Array | NoVector> {
-    const { text, embedder, caller } = this.#request;
+    const { text, embedder, caller, limited } = this.#request;
     const shaped = shapedOf(text, embedder.model.name);
     if (shaped === null) return "failed";
-    const admitted = await admitAside({ ...caller, shaped, targets: [embedder], model: embedder.model.name }, this.#with);
-    if (admitted === null) return "refused";
+    this.#leave = await admitAside({ ...caller, shaped, targets: [embedder], model: embedder.model.name }, limited, this.#with);
+    if (this.#leave === null) return "refused";
     try {
       return await this.#admitted(shaped);
     } finally {
-      admitted.settle(this.#record);
       if (this.#record.usage !== null) {
         this.#record.durationMs = this.#with.nowMs() - this.#began;
         this.#with.record(this.#record);
       }
     }
+  }
+
+  over(counted: boolean): void {
+    this.#leave?.settle(this.#record, counted);
   }
 
   async #admitted(shaped: Shaped): Promise<Float32Array | NoVector> {
@@ -206,22 +218,24 @@ class Embedding {
 }
 
 /** Never fails. */
-export function embed(request: EmbedRequest, own: EmbedWith): Promise<Float32Array | NoVector> {
+export function embed(request: EmbedRequest, own: EmbedWith): Promise<Embedded> {
   const late = new AbortController();
   return new Promise((resolve) => {
+    const embedding = new Embedding(request, own, late.signal);
     // What has come meanwhile is read first: it may be this process that was slow.
     const timer = setTimeout(
       () =>
         setImmediate(() => {
-          resolve("slow");
           late.abort();
+          resolve({ vector: "slow", over: () => undefined });
         }),
       request.timeoutMs,
     );
     const done = (vector: Float32Array | NoVector): void => {
       clearTimeout(timer);
-      resolve(vector);
+      if (late.signal.aborted) embedding.over(false);
+      else resolve({ vector, over: (counted) => embedding.over(counted) });
     };
-    new Embedding(request, own, late.signal).run().then(done, () => done("failed"));
+    embedding.run().then(done, () => done("failed"));
   });
 }

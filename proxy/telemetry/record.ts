@@ -8,7 +8,7 @@ export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "r
 export interface SemanticLookup {
   /**
    * would_hit: a hit that a policy in Shadow does not serve. slow: not over in time. failed: no vector was to be had.
-   * refused: a budget has no room for it. paused: its provider has been failing and is left alone, or its quota is used up.
+   * refused: a budget or a rate limit has no room for it. paused: its provider has been failing and is left alone, or its quota is used up.
    */
   result: (typeof semanticResults)[number];
   /** Of the nearest question; null where there is none to compare with. */

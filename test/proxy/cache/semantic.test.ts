@@ -158,7 +158,7 @@ describe("a cache that compares by meaning", () => {
     ["another system prompt", () => ask("", system("Be brief.", first)), () => ask("", system("Be brief!", alike))],
     ["another turn before", () => ask("", turns("hi", first)), () => ask("", turns("hello", alike))],
     ["another temperature", () => ask(first), () => ask(alike, { temperature: 0.5 })],
-    ["tools", () => ask(first), () => ask(alike, { tools: [tool] })],
+    ["tools", () => ask(first, { tools: [tool] }), () => ask(alike, { tools: [tool] })],
     ["an answer as JSON", () => ask(first), () => ask(alike, { response_format: { type: "json_object" } })],
     ["a parameter that the gateway doesn't know", () => ask(first), () => ask(alike, { novel: 1 })],
     ["another tenant", () => ask(first), () => ask(alike, {}, {}, carol)],
@@ -353,6 +353,26 @@ describe("a cache that compares by meaning", () => {
     assert.equal((await ask(alike, {}, {}, dave)).status, 429);
     assert.equal((await lookups("refused")) > before, true);
     assert.equal(vectors.requests.length, 0);
+  });
+
+  it("counts a hit against the caller's rate limits, and a miss once", async () => {
+    const limited = manifests({}, {}, { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 4, window: "1h" }] });
+    await gateway.apply(limited);
+    assert.equal((await ask(first)).cache, "miss");
+    assert.equal((await ask(alike)).cache, "semantic");
+    assert.equal((await ask("how could I reset my password")).cache, "semantic");
+    assert.equal((await ask(apart)).cache, "miss");
+    const sent = vectors.requests.length;
+    assert.equal((await ask("how would I reset my password")).status, 429);
+    assert.equal((await ask("how must I reset my password", {}, { "cache-control": "only-if-cached" })).status, 504);
+    assert.equal(vectors.requests.length, sent, "no vector beyond the limit");
+    assert.equal((await ask(first)).cache, "hit", "equal calls take nothing");
+  });
+
+  it("counts a look-up that was asked for alone", async () => {
+    await gateway.apply(manifests({}, {}, { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 2, window: "2h" }] }));
+    for (const content of ["one", "two", "three"]) assert.equal((await ask(content, {}, { "cache-control": "only-if-cached" })).status, 504);
+    assert.equal(vectors.requests.length, 2);
   });
 
   it("keeps neither questions nor answers in what it writes of itself", async () => {
