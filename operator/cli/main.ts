@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, Command>> = {
   },
   "cost-report": { summary: "what was spent, by whom and on what", run: async (args) => (await import("./cost-report.ts")).runCostReport(args) },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
+  similarity: {
+    summary: "which threshold a cache that compares by meaning needs",
+    run: async (args) => (await import("../../proxy/cache/similarity-cli.ts")).runSimilarity(args),
+  },
   render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
 };
 

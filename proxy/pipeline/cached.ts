@@ -44,12 +44,14 @@ export async function throughCache(call: CachedCall): Promise<Failure | null> {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go();
   }
+  const cache = config.cache;
   // Whoever wants a fresh answer needs no comparing.
-  const meaning = control.noCache ? null : ByMeaning.of(call, config.cache, preferred);
-  return answer(call, config.cache, control, key, meaning);
+  const meaning = (): ByMeaning | null => (control.noCache ? null : ByMeaning.of(call, cache, preferred));
+  return answer(call, cache, control, key, meaning);
 }
 
-async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: ByMeaning | null): Promise<Failure | null> {
+/** `meaning`: made only where no equal call was answered. */
+async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: () => ByMeaning | null): Promise<Failure | null> {
   const { cache } = call.gateway;
   const waits = !(control.noCache || control.onlyIfCached) && cache.flight(key) !== null;
   const kept = control.noCache || waits ? null : await cache.store.get(call.route.config.id, key);
@@ -57,7 +59,7 @@ async function answer(call: CachedCall, config: CacheConfig, control: CacheContr
     replay(call, { answer: kept, similarity: null });
     return null;
   }
-  if (control.onlyIfCached) return onlyByMeaning(call, control, meaning);
+  if (control.onlyIfCached) return onlyByMeaning(call, control, meaning());
   // No await from here to the lead in `ask`: of those whose look-ups end together, one leads and the others see it.
   const flight = control.noCache ? null : cache.flight(key);
   const shared = flight === null ? null : await orGone(call.client, flight);
@@ -70,7 +72,7 @@ async function answer(call: CachedCall, config: CacheConfig, control: CacheContr
     return null;
   }
   call.record.cache = "miss";
-  return ask(call, config, control, key, meaning);
+  return ask(call, config, control, key, meaning());
 }
 
 async function onlyByMeaning(call: CachedCall, control: CacheControl, meaning: ByMeaning | null): Promise<Failure | null> {
