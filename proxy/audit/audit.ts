@@ -6,13 +6,21 @@
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Chain } from "./chain.ts";
 import { type AuditEvent, auditMembers } from "./record.ts";
-import type { AuditSink } from "./sink.ts";
+import type { AuditSink, End } from "./sink.ts";
 
 /** What may wait for one sink, in characters. */
 const mostWaiting = 16_777_216;
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 const retireEveryMs = 3_600_000;
+/** How long what is too old waits for the chain to tell that it goes; then it stays until the next time. */
+const retireWaitMs = 10_000;
+
+/** Records that a sink did not take: numbers in the chain, both included. */
+interface Gap {
+  from: number;
+  to: number;
+}
 
 export interface AuditFigures {
   records: number;
@@ -28,6 +36,8 @@ export interface AuditWith {
   trouble(sink: string, cause: unknown): void;
 }
 
+const none: Gap[] = [];
+
 /** One sink, its buffer, and who waits for it. */
 class Outlet {
   readonly sink: AuditSink;
@@ -39,8 +49,12 @@ class Outlet {
   #taken = 0;
   #written = 0;
   #lost = 0;
+  /** What is being lost, until something fits again. */
+  #gap: Gap | null = null;
+  #gaps: Gap[] = [];
   #busy: Promise<void> | null = null;
   #pauseMs = 0;
+  #closed = false;
   #waiters: { upTo: number; resolve(ok: boolean): void }[] = [];
 
   constructor(sink: AuditSink, parts: AuditWith, figures: AuditFigures) {
@@ -49,16 +63,24 @@ class Outlet {
     this.#figures = figures;
   }
 
-  push(line: string): void {
+  push(line: string, seq: number): void {
     this.#taken++;
     if (this.#size + line.length > mostWaiting) {
       this.#lost++;
+      this.#gap = { from: this.#gap?.from ?? seq, to: seq };
       this.#figures.dropped.set(this.sink.name, (this.#figures.dropped.get(this.sink.name) ?? 0) + 1);
       return;
     }
+    if (this.#gap !== null) this.#gaps.push(this.#gap);
+    this.#gap = null;
     this.#waiting.push(line);
     this.#size += line.length;
     this.#busy ??= this.#run();
+  }
+
+  /** What is missing in this sink, once each. */
+  gaps(): Gap[] {
+    return this.#gaps.length === 0 ? none : this.#gaps.splice(0);
   }
 
   /** Whether all that was pushed so far is written: true when it is, false after `waitMs`, or where something was lost. */
@@ -79,7 +101,7 @@ class Outlet {
   async #run(): Promise<void> {
     // Records of one turn leave together.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 && !this.#closed) {
       const batch = this.#waiting;
       this.#waiting = [];
       const text = batch.join("");
@@ -110,6 +132,7 @@ class Outlet {
 
   async close(waitMs: number): Promise<void> {
     await this.written(waitMs);
+    this.#closed = true;
     await this.sink.close();
   }
 }
@@ -119,8 +142,9 @@ export class AuditLog {
   readonly #chain: Chain;
   readonly #with: AuditWith;
   readonly #outlets: Outlet[];
-  #told = 0;
+  #retiring: Promise<void> = Promise.resolve();
   #stopRetiring: (() => void) | null = null;
+  #closing = false;
 
   private constructor(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith) {
     this.#chain = chain;
@@ -130,9 +154,10 @@ export class AuditLog {
 
   static async open(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith): Promise<AuditLog> {
     const audit = new AuditLog(chain, sinks, parts);
-    const [previous = null] = (await Promise.all(sinks.map((sink) => sink.previous?.() ?? null))).filter((end) => end !== null);
-    audit.#add(`"type":"opened","time":"${audit.#time()}","follows":${JSON.stringify(previous)}`);
-    await audit.#retire();
+    const ends = await Promise.all(sinks.map(async (sink) => ({ name: sink.name, end: (await sink.previous?.()) ?? null })));
+    const follows = ends.flatMap(({ name, end }) => (end === null ? [] : [{ in: name, ...end }]));
+    audit.#add(`"type":"opened","time":"${audit.#time()}","follows":${JSON.stringify(follows)}`);
+    audit.#retire();
     return audit;
   }
 
@@ -143,27 +168,39 @@ export class AuditLog {
   #add(members: string): void {
     this.figures.records++;
     const line = this.#chain.add(members);
-    for (const outlet of this.#outlets) outlet.push(line);
+    const { seq } = this.#chain.last;
+    for (const outlet of this.#outlets) outlet.push(line, seq);
   }
 
-  async #retire(): Promise<void> {
-    for (const { sink } of this.#outlets) {
-      const ends = await (sink.retire?.() ?? Promise.resolve([])).catch((cause: unknown) => {
-        this.#with.trouble(sink.name, cause);
-        return [];
-      });
-      for (const end of ends) this.#add(`"type":"retired","time":"${this.#time()}","until":${JSON.stringify(end)}`);
+  #retire(): void {
+    this.#retiring = Promise.all(this.#outlets.map((outlet) => this.#retireIn(outlet))).then(() => {
+      if (!this.#closing) this.#stopRetiring = this.#with.after(retireEveryMs, () => this.#retire());
+    });
+  }
+
+  /** The chain tells first, and then it is done: told and not done is no harm. */
+  async #retireIn(outlet: Outlet): Promise<void> {
+    const { sink } = outlet;
+    try {
+      const expired = (await sink.expired?.()) ?? null;
+      if (expired === null) return;
+      for (const end of expired.ends) this.#add(`"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify(end satisfies End)}`);
+      if (await outlet.written(retireWaitMs)) await expired.remove();
+    } catch (cause) {
+      this.#with.trouble(sink.name, cause);
     }
-    this.#stopRetiring = this.#with.after(retireEveryMs, () => void this.#retire());
+  }
+
+  /** What a sink lost, once it takes records again. */
+  #tellGaps(): void {
+    for (const outlet of this.#outlets)
+      for (const { from, to } of outlet.gaps())
+        this.#add(`"type":"dropped","time":"${this.#time()}","in":"${outlet.sink.name}","from":${from},"to":${to},"count":${to - from + 1}`);
   }
 
   /** A call that is over, or about to be made. */
   write(event: AuditEvent, call: CallRecord): void {
-    const dropped = [...this.figures.dropped.values()].reduce((sum, count) => sum + count, 0);
-    if (dropped > this.#told) {
-      this.#add(`"type":"dropped","time":"${this.#time()}","count":${dropped - this.#told}`);
-      this.#told = dropped;
-    }
+    this.#tellGaps();
     this.#add(auditMembers(event, call, this.#with.nowMs()));
   }
 
@@ -175,7 +212,10 @@ export class AuditLog {
   }
 
   async close(waitMs = 3_000): Promise<void> {
+    this.#closing = true;
     this.#stopRetiring?.();
+    await Promise.race([this.#retiring, new Promise<void>((resolve) => this.#with.after(waitMs, resolve))]);
+    this.#tellGaps();
     this.#add(`"type":"closed","time":"${this.#time()}"`);
     await Promise.all(this.#outlets.map((outlet) => outlet.close(waitMs)));
   }

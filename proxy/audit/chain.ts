@@ -42,6 +42,8 @@ export class Chain {
   }
 }
 
+const unasked: Digest = () => "";
+
 /** Where the last member begins: what lies before is what the digest is over. */
 const tail = /,"hash":"([0-9a-f]{64})"\}$/;
 
@@ -70,4 +72,12 @@ export function readLink(line: string, digest: Digest): Link | null {
   if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string") return null;
   const hash = found[1] ?? "";
   return { chain, seq, type, prev, hash, sound: digest(line.slice(0, found.index)) === hash, record };
+}
+
+/** The end of a chain at this line, and the record's own time (NaN where it has none). Whether it is sound is not asked. null: it is no line of a chain. */
+export function readEnd(line: string): { end: { chain: string; seq: number; hash: string }; timeMs: number } | null {
+  const link = readLink(line, unasked);
+  if (link === null) return null;
+  const { chain, seq, hash: digest, record } = link;
+  return { end: { chain, seq, hash: digest }, timeMs: Date.parse(String(record["time"])) };
 }

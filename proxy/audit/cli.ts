@@ -1,10 +1,11 @@
 /** `sluice audit verify` and `sluice compliance-report`: what auditors run, on files or on the store. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { digestBy, readLink } from "./chain.ts";
+import { readLink } from "./chain.ts";
+import { Once } from "./once.ts";
 import { addCall, type ComplianceMonth, emptyMonth } from "./report.ts";
 import { auditLines } from "./source.ts";
-import { Verifier } from "./verify.ts";
+import { type Trouble, Verifier } from "./verify.ts";
 
 const where = `  PATH…                 audit files, or folders of them; those of one chain in their order
   --redis URL           the stream in the store instead, or as well; its password is read from SLUICE_STATE_PASSWORD`;
@@ -13,6 +14,7 @@ const auditUsage = `sluice audit verify PATH…: whether nothing in the audit lo
 
 ${where}
   --key-file FILE       key of the chain, where it has one (or SLUICE_AUDIT_KEY)
+  --sink NAME           what wrote the files: file (default), or otlp or stdout for what was collected from those
 
 Exits with 1 where something is wrong.`;
 
@@ -22,8 +24,8 @@ ${where}
   --from, --to MOMENT   such as 2027-02-01T00:00:00Z (default: everything)
   -o, --output FORMAT   table (default), json or csv`;
 
-/** Whether records are sound is not asked here. */
-const plain = digestBy(null);
+/** The report counts; whether the records are sound is for verify to say. */
+const plain = (): string => "";
 class UsageError extends Error {
   readonly code = "ERR_PARSE_ARGS_USAGE";
 }
@@ -43,21 +45,39 @@ async function keyFrom(file: string | undefined): Promise<Uint8Array | null> {
 
 const mostShown = 100;
 
-async function verify(paths: readonly string[], redis: string | undefined, keyFile: string | undefined): Promise<void> {
-  const verifier = new Verifier(await keyFrom(keyFile));
-  for await (const { text, where: at, torn } of sourceOf(paths, redis)) verifier.add(text, at, torn);
-  const { records, chains, troubles, notes } = verifier.end();
-  for (const { where: at, what } of troubles.slice(0, mostShown)) process.stdout.write(`WRONG  ${at}: ${what}\n`);
-  if (troubles.length > mostShown) process.stdout.write(`WRONG  and ${troubles.length - mostShown} more\n`);
-  for (const { where: at, what } of notes.slice(0, mostShown)) process.stdout.write(`note   ${at}: ${what}\n`);
-  process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
-  if (troubles.length > 0) process.exitCode = 1;
+/** Files and the store are two copies: each has to be sound by itself. */
+async function verify(paths: readonly string[], redis: string | undefined, keyFile: string | undefined, sink: string): Promise<void> {
+  const key = await keyFrom(keyFile);
+  const files = new Verifier(key, sink);
+  const store = new Verifier(key, "redis");
+  for await (const { text, where: at, torn, stored } of sourceOf(paths, redis)) (stored ? store : files).add(text, at, torn);
+  const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
+  let wrong = 0;
+  for (const { records, chains, troubles, notes } of found) {
+    show("WRONG ", troubles);
+    show("note  ", notes);
+    process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
+    wrong += troubles.length;
+  }
+  if (wrong > 0) process.exitCode = 1;
 }
+
+function show(kind: string, lines: readonly Trouble[]): void {
+  for (const { where: at, what } of lines.slice(0, mostShown)) process.stdout.write(`${kind} ${at}: ${what}\n`);
+  if (lines.length > mostShown) process.stdout.write(`${kind} and ${lines.length - mostShown} more\n`);
+}
+
+const fileSinks: readonly string[] = ["file", "otlp", "stdout"];
 
 export async function runAudit(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
-    options: { redis: { type: "string" }, "key-file": { type: "string" }, help: { type: "boolean" } },
+    options: {
+      redis: { type: "string" },
+      "key-file": { type: "string" },
+      sink: { type: "string", default: "file" },
+      help: { type: "boolean" },
+    },
     allowPositionals: true,
   });
   if (values.help || positionals.length === 0) {
@@ -65,7 +85,8 @@ export async function runAudit(args: readonly string[]): Promise<void> {
     return;
   }
   if (positionals[0] !== "verify") throw new UsageError(`sluice audit has verify, not ${positionals[0]}`);
-  await verify(positionals.slice(1), values.redis, values["key-file"]);
+  if (!fileSinks.includes(values.sink)) throw new UsageError(`--sink is ${fileSinks.join(", ")}, not ${values.sink}`);
+  await verify(positionals.slice(1), values.redis, values["key-file"], values.sink);
 }
 
 function moment(name: string, text: string | undefined, otherwise: number): number {
@@ -142,12 +163,13 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
   const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
   const byMonth = new Map<string, ComplianceMonth>();
   const total = emptyMonth("total");
+  const once = new Once();
   for await (const { text } of sourceOf(positionals, values.redis)) {
-    // The report counts; whether the records are sound is for verify to say.
-    const record = readLink(text, plain)?.record;
+    const link = readLink(text, plain);
+    const record = link?.record;
     const time = String(record?.["time"] ?? "");
     const at = Date.parse(time);
-    if (record === undefined || record["type"] !== "call" || at < fromMs || at >= toMs) continue;
+    if (link === null || record === undefined || link.type !== "call" || at < fromMs || at >= toMs || !once.take(link.chain, link.seq)) continue;
     const name = time.slice(0, 7);
     const month = byMonth.get(name) ?? emptyMonth(name);
     byMonth.set(name, month);

@@ -4,8 +4,8 @@
  */
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { digestBy, readLink } from "./chain.ts";
-import type { AuditSink, End } from "./sink.ts";
+import { readEnd } from "./chain.ts";
+import type { AuditSink, End, Expired } from "./sink.ts";
 
 export interface FileOptions {
   folder: string;
@@ -17,8 +17,6 @@ export interface FileOptions {
 
 const dayMs = 86_400_000;
 export const auditFile = /^audit-(\d{8}T\d{9}Z)-([0-9a-f-]{36})-(\d{6})\.jsonl$/;
-/** Whether records are sound is not asked here. */
-const plain = digestBy(null);
 const stamp = (ms: number): string => new Date(ms).toISOString().replace(/[-:.]/g, "");
 
 /** Names in the order in which they were written. */
@@ -26,14 +24,35 @@ export async function auditFiles(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => auditFile.test(name)).sort();
 }
 
-/** The end of the last whole record of a file. */
-async function endOf(file: string): Promise<End | null> {
+/** The last whole record of a file. */
+async function lastOf(file: string): Promise<ReturnType<typeof readEnd>> {
   const lines = (await readFile(file, "utf8")).split("\n");
   for (let at = lines.length - 1; at >= 0; at--) {
-    const link = readLink(lines[at] ?? "", plain);
-    if (link !== null) return { chain: link.chain, seq: link.seq, hash: link.hash };
+    const last = readEnd(lines[at] ?? "");
+    if (last !== null) return last;
   }
   return null;
+}
+
+/** Another process may use the folder, and delete first. */
+function gone(cause: { code?: string }): null {
+  if (cause.code === "ENOENT") return null;
+  throw cause;
+}
+
+/**
+ * The end of a file that is too old; null where it is not. By its last record's own time, which the chain vouches for:
+ * who only sets back a file's date can't have the gateway delete it.
+ */
+async function agedOf(file: string, beforeMs: number): Promise<{ end: End | null } | null> {
+  if ((await stat(file)).mtimeMs >= beforeMs) return null;
+  const last = await lastOf(file);
+  return last === null || !(last.timeMs >= beforeMs) ? { end: last?.end ?? null } : null;
+}
+
+/** In their order, so that what stays behind a failure is the end of its chain. */
+async function removeAll(files: readonly string[]): Promise<void> {
+  for (const file of files) await unlink(file).catch(gone);
 }
 
 export class FileSink implements AuditSink {
@@ -56,8 +75,8 @@ export class FileSink implements AuditSink {
     await mkdir(this.#options.folder, { recursive: true });
     const names = await auditFiles(this.#options.folder);
     for (const name of names.reverse()) {
-      const end = await endOf(join(this.#options.folder, name));
-      if (end !== null) return end;
+      const last = await lastOf(join(this.#options.folder, name)).catch(gone);
+      if (last !== null) return last.end;
     }
     return null;
   }
@@ -82,38 +101,37 @@ export class FileSink implements AuditSink {
       await handle.appendFile(bytes);
       await handle.datasync();
     } catch (cause) {
-      // Half of a batch must not stay: all of it comes again.
-      await handle.truncate(this.#size).catch(() => undefined);
+      // Half of a batch must not stay, as all of it comes again; where it does, it stays the end of its file.
+      await handle.truncate(this.#size).catch(() => this.#leave());
       throw cause;
     }
     this.#size += bytes.length;
   }
 
-  /** Deletes what is too old, and says up to where that went. */
-  async retire(): Promise<End[]> {
-    const { folder, retentionDays, nowMs } = this.#options;
-    if (retentionDays === 0) return [];
-    const ends: End[] = [];
-    const names = await auditFiles(folder);
-    // The newest is never deleted: something has to tell of the others.
-    for (const name of names.slice(0, -1)) {
-      const file = join(folder, name);
-      // Another process may use the folder, and be first.
-      const end = await this.#deleteOld(file, nowMs() - retentionDays * dayMs).catch((cause: { code?: string }) => {
-        if (cause.code === "ENOENT") return null;
-        throw cause;
-      });
-      if (end !== null) ends.push(end);
-    }
-    return ends;
+  async #leave(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = null;
+    await handle?.close().catch(() => undefined);
   }
 
-  /** null where it stays, or held nothing. */
-  async #deleteOld(file: string, beforeMs: number): Promise<End | null> {
-    if ((await stat(file)).mtimeMs >= beforeMs) return null;
-    const end = await endOf(file);
-    await unlink(file);
-    return end;
+  async expired(): Promise<Expired | null> {
+    const { folder, retentionDays, nowMs } = this.#options;
+    if (retentionDays === 0) return null;
+    const beforeMs = nowMs() - retentionDays * dayMs;
+    const old: string[] = [];
+    const ends: End[] = [];
+    /** Chains of which something stays: what comes after it stays, too. */
+    const staying = new Set<string>();
+    // The newest never goes: something has to tell of the others.
+    for (const name of (await auditFiles(folder)).slice(0, -1)) {
+      const file = join(folder, name);
+      const chain = auditFile.exec(name)?.[2] ?? "";
+      const aged = staying.has(chain) ? null : await agedOf(file, beforeMs).catch(gone);
+      if (aged === null) staying.add(chain);
+      else old.push(file);
+      if (aged?.end) ends.push(aged.end);
+    }
+    return old.length === 0 ? null : { ends, remove: () => removeAll(old) };
   }
 
   async close(): Promise<void> {

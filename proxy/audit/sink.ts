@@ -5,6 +5,13 @@ export interface End {
   hash: string;
 }
 
+/** What is kept too long already. It is deleted only once the chain tells so, or a fall in between would look like tampering. */
+export interface Expired {
+  /** The last record of each chain, or of each file, that goes. */
+  ends: readonly End[];
+  remove(): Promise<void>;
+}
+
 export interface AuditSink {
   readonly name: string;
   /** Once `write` is over the records survive this process and this machine's fall. */
@@ -13,8 +20,8 @@ export interface AuditSink {
   write(lines: string): Promise<void>;
   /** The end of what another process wrote last, where that can be known. */
   previous?(): Promise<End | null>;
-  /** Deletes what is kept too long already. */
-  retire?(): Promise<End[]>;
+  /** null where nothing is. */
+  expired?(): Promise<Expired | null>;
   close(): Promise<void>;
 }
 

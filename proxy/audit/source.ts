@@ -14,6 +14,8 @@ export interface Line {
   where: string;
   /** The last line of a file, which has no end. */
   torn: boolean;
+  /** From the store. */
+  stored: boolean;
 }
 
 async function endsWhole(file: string, size: number): Promise<boolean> {
@@ -29,7 +31,7 @@ async function* fileLines(file: string): AsyncGenerator<Line> {
   let last: Line | null = null;
   for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (last !== null) yield last;
-    last = { text, where: `${basename(file)}:${++number}`, torn: false };
+    last = { text, where: `${basename(file)}:${++number}`, torn: false, stored: false };
   }
   if (last !== null) yield { ...last, torn: !whole };
 }
@@ -47,7 +49,7 @@ export async function* auditLines(paths: readonly string[], redis: { url: string
   if (client.status !== "ready") await once(client, "ready");
   try {
     let number = 0;
-    for await (const text of streamLines(client)) yield { text, where: `${auditStream} ${++number}`, torn: false };
+    for await (const text of streamLines(client)) yield { text, where: `${auditStream} ${++number}`, torn: false, stored: true };
   } finally {
     client.disconnect();
   }

@@ -8,7 +8,7 @@ import { AuditLog, type AuditWith } from "./audit.ts";
 import { Chain } from "./chain.ts";
 import { FileSink } from "./file.ts";
 import { OtlpSink } from "./otlp.ts";
-import { RedisSink } from "./redis.ts";
+import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
 
 function headersOf(text: string): Record<string, string> {
@@ -20,7 +20,7 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
   const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
   const sinks: AuditSink[] = [];
   if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
-  if (settings.auditRedis) sinks.push(RedisSink.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, retentionDays, nowMs));
+  if (settings.auditRedis) sinks.push(openRedisSink(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, chain, retentionDays, nowMs));
   if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders)));
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;

@@ -1,5 +1,7 @@
 /** Whether a series of audit lines is what was written: nothing changed, missing, added or out of order. */
 import { type Digest, digestBy, type Link, noHash, readLink } from "./chain.ts";
+import { Claims, type EndClaim } from "./claims.ts";
+import { Marks } from "./marks.ts";
 
 export interface Trouble {
   /** File, or stream, and line. */
@@ -18,112 +20,125 @@ export interface Verified {
 interface Seen {
   where: string;
   first: Link;
+  /** The one with the highest number. */
   last: Link;
   closed: boolean;
-}
-
-/** Ends of chains that a later record vouches for. */
-interface Claim {
-  where: string;
-  chain: string;
-  seq: number;
-  hash: string;
-  /** follows: that chain ended there. retired: it was deleted up to there. */
-  kind: "follows" | "retired";
+  marks: Marks;
+  repeated: { count: number; where: string } | null;
+  gaps: { from: number; to: number; where: string }[];
 }
 
 export class Verifier {
   readonly #digest: Digest;
   readonly #chains = new Map<string, Seen>();
-  readonly #claims: Claim[] = [];
+  readonly #claims: Claims;
   readonly #troubles: Trouble[] = [];
   readonly #notes: Trouble[] = [];
   #records = 0;
 
-  constructor(key: Uint8Array | null) {
+  /** One for each place: `place` is the name of the sink that wrote it, whose records tell of what is missing there. */
+  constructor(key: Uint8Array | null, place = "file") {
     this.#digest = digestBy(key);
+    this.#claims = new Claims(place);
   }
 
   /** A line in the order in which lines are kept. `torn`: it is the last of a file and has no end. */
   add(line: string, where: string, torn = false): void {
     const link = readLink(line, this.#digest);
     if (link === null) {
-      if (torn) this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it" });
+      if (torn) this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it, or could not" });
       else this.#troubles.push({ where, what: "this is no audit record, or a changed one" });
       return;
     }
     this.#records++;
     if (!link.sound) this.#troubles.push({ where, what: `record ${link.seq} of chain ${link.chain} was changed, or was made with another key` });
     this.#follow(link, where);
-    this.#note(link, where);
+    if (link.sound) this.#claims.note(link, where);
   }
 
   #follow(link: Link, where: string): void {
-    const seen = this.#chains.get(link.chain);
+    const { chain, seq, prev } = link;
+    const seen = this.#chains.get(chain);
     if (seen === undefined) {
-      this.#chains.set(link.chain, { where, first: link, last: link, closed: link.type === "closed" });
-      if (link.seq === 0 && link.prev !== noHash) this.#troubles.push({ where, what: `chain ${link.chain} begins with a record that follows another` });
+      const marks = new Marks();
+      marks.add(seq, link.hash);
+      this.#chains.set(chain, { where, first: link, last: link, closed: link.type === "closed", marks, repeated: null, gaps: [] });
+      if (seq === 0 && prev !== noHash) this.#troubles.push({ where, what: `chain ${chain} begins with a record that follows another` });
       return;
     }
     const { last } = seen;
-    if (link.seq <= last.seq)
-      this.#troubles.push({ where, what: `record ${link.seq} of chain ${link.chain} comes after record ${last.seq}: repeated or out of order` });
-    else if (link.seq > last.seq + 1)
-      this.#troubles.push({ where, what: `of chain ${link.chain}, ${link.seq - last.seq - 1} records after ${last.seq} are missing` });
-    else if (link.prev !== last.hash)
-      this.#troubles.push({ where, what: `record ${link.seq} of chain ${link.chain} does not follow record ${last.seq}, which was changed` });
-    if (seen.closed) this.#troubles.push({ where, what: `chain ${link.chain} was closed before record ${link.seq}` });
+    if (seq <= last.seq) {
+      this.#again(link, seen, where);
+      return;
+    }
+    if (seq > last.seq + 1) seen.gaps.push({ from: last.seq + 1, to: seq - 1, where });
+    else if (prev !== last.hash) this.#troubles.push({ where, what: `record ${seq} of chain ${chain} does not follow record ${last.seq}, which was changed` });
+    if (seen.closed) this.#troubles.push({ where, what: `chain ${chain} was closed before record ${seq}` });
     seen.last = link;
+    seen.marks.add(seq, link.hash);
     seen.closed = link.type === "closed";
   }
 
-  #note({ record, type }: Link, where: string): void {
-    const told = (type === "opened" ? record["follows"] : type === "retired" ? record["until"] : null) as {
-      chain?: string;
-      seq?: number;
-      hash?: string;
-    } | null;
-    if (told === null || told === undefined || typeof told.chain !== "string") return;
-    this.#claims.push({ where, chain: told.chain, seq: Number(told.seq), hash: String(told.hash), kind: type === "opened" ? "follows" : "retired" });
+  /** A record that is there already adds nothing, and takes nothing away. */
+  #again({ chain, seq, hash }: Link, seen: Seen, where: string): void {
+    if (seen.marks.has(seq, hash)) seen.repeated = { count: (seen.repeated?.count ?? 0) + 1, where: seen.repeated?.where ?? where };
+    else
+      this.#troubles.push({ where, what: `record ${seq} of chain ${chain} comes after record ${seen.last.seq}: out of order, or not the one that was there` });
   }
 
-  #checkClaim(claim: Claim): void {
-    const seen = this.#chains.get(claim.chain);
-    if (claim.kind === "follows") {
-      if (seen === undefined) {
-        const retired = this.#claims.some((one) => one.kind === "retired" && one.chain === claim.chain && one.seq === claim.seq);
-        if (!retired)
-          this.#troubles.push({
-            where: claim.where,
-            what: `chain ${claim.chain}, which came before, is missing, and nothing tells that it was deleted for its age`,
-          });
-        return;
-      }
-      if (seen.last.seq < claim.seq)
-        this.#troubles.push({
-          where: seen.where,
-          what: `chain ${claim.chain} ends with record ${seen.last.seq}, and went on to ${claim.seq}, as ${claim.where} tells: its end is missing`,
-        });
-      else if (seen.last.seq === claim.seq && seen.last.hash !== claim.hash)
-        this.#troubles.push({ where: seen.where, what: `chain ${claim.chain} does not end as ${claim.where} tells: it was written anew` });
+  #checkFollows({ chain, seq, hash, where }: EndClaim): void {
+    const seen = this.#chains.get(chain);
+    if (seen === undefined) {
+      if (!this.#claims.retired.some((one) => one.chain === chain && one.seq >= seq))
+        this.#troubles.push({ where, what: `chain ${chain}, which came before, is missing, and nothing tells that it was deleted for its age` });
+    } else if (seen.last.seq < seq)
+      this.#troubles.push({
+        where: seen.where,
+        what: `chain ${chain} ends with record ${seen.last.seq}, and went on to ${seq}, as ${where} tells: its end is missing`,
+      });
+    else if (seen.last.seq === seq && seen.last.hash !== hash)
+      this.#troubles.push({ where: seen.where, what: `chain ${chain} does not end as ${where} tells: it was written anew` });
+  }
+
+  #checkBeginning(chain: string, { first, last, marks, where }: Seen): void {
+    if (first.seq === 0) return;
+    /** It goes up to what is there, or over some of it, where not all went that was told. */
+    const told = this.#claims.retired.some((one) => {
+      if (one.chain !== chain || one.seq < first.seq - 1) return false;
+      if (one.seq === first.seq - 1) return one.hash === first.prev;
+      return one.seq > last.seq || marks.has(one.seq, one.hash);
+    });
+    const what = `chain ${chain} begins with record ${first.seq}`;
+    if (told) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
+    else this.#troubles.push({ where, what: `${what}, and nothing tells that what came before was deleted for its age` });
+  }
+
+  #checkGaps(chain: string, { gaps }: Seen): void {
+    for (const { from, to, where } of gaps) {
+      const what = `of chain ${chain}, ${to - from + 1} records after ${from - 1} are missing`;
+      const told = this.#claims.dropped.some((one) => one.chain === chain && one.from <= from && one.to >= to);
+      if (told) this.#notes.push({ where, what: `${what}: they did not get here, as the chain itself tells` });
+      else this.#troubles.push({ where, what });
     }
   }
 
-  #checkBeginning(chain: string, { first, where }: Seen): void {
-    if (first.seq === 0) return;
-    const retired = this.#claims.some((claim) => claim.kind === "retired" && claim.chain === chain && claim.seq === first.seq - 1 && claim.hash === first.prev);
-    const report = { where, what: `chain ${chain} begins with record ${first.seq}` };
-    if (retired) this.#notes.push({ ...report, what: `${report.what}: what came before was kept for as long as it should be` });
-    else this.#troubles.push({ ...report, what: `${report.what}, and nothing tells that what came before was deleted for its age` });
+  #checkChain(chain: string, seen: Seen): void {
+    this.#checkBeginning(chain, seen);
+    this.#checkGaps(chain, seen);
+    if (seen.repeated !== null) {
+      const { count, where } = seen.repeated;
+      this.#notes.push({
+        where,
+        what: `of chain ${chain}, ${count} records are here once more, from this one on, and are the same: written again after an answer was lost, or copied`,
+      });
+    }
+    if (!seen.closed) this.#notes.push({ where: seen.where, what: `chain ${chain} is not closed: it is being written, or the process ended at once` });
   }
 
   /** To be called once, after the last line. */
   end(): Verified {
-    for (const claim of this.#claims) this.#checkClaim(claim);
-    for (const [chain, seen] of this.#chains) {
-      this.#checkBeginning(chain, seen);
-      if (!seen.closed) this.#notes.push({ where: seen.where, what: `chain ${chain} is not closed: it is being written, or the process ended at once` });
-    }
+    for (const claim of this.#claims.follows) this.#checkFollows(claim);
+    for (const [chain, seen] of this.#chains) this.#checkChain(chain, seen);
     return { records: this.#records, chains: this.#chains.size, troubles: this.#troubles, notes: this.#notes };
   }
 }

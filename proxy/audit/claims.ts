@@ -1,0 +1,49 @@
+/** What records tell of other records in one place: which came before, which were deleted for their age, and which never got there. */
+import { z } from "zod";
+import type { Link } from "./chain.ts";
+
+const end = z.object({ in: z.string().default("file"), chain: z.string(), seq: z.number(), hash: z.string() });
+const opened = z.object({ follows: z.union([z.array(end), end.transform((one) => [one])]) });
+const retired = z.object({ in: z.string().default("file"), until: end.omit({ in: true }) });
+const dropped = z.object({ in: z.string(), from: z.number(), to: z.number() });
+
+export interface EndClaim {
+  /** File, or stream, and line of the record that tells. */
+  where: string;
+  chain: string;
+  seq: number;
+  hash: string;
+}
+
+export interface GapClaim {
+  chain: string;
+  from: number;
+  to: number;
+}
+
+export class Claims {
+  readonly #place: string;
+  /** That chain went on at least so far. */
+  readonly follows: EndClaim[] = [];
+  /** That chain was deleted up to there. */
+  readonly retired: EndClaim[] = [];
+  readonly dropped: GapClaim[] = [];
+
+  /** `place`: name of the sink that wrote what is read; what is told of others is left out. */
+  constructor(place: string) {
+    this.#place = place;
+  }
+
+  note({ type, chain, record }: Link, where: string): void {
+    if (type === "opened") {
+      const told = opened.safeParse(record).data?.follows ?? [];
+      for (const one of told) if (one.in === this.#place) this.follows.push({ ...one, where });
+    } else if (type === "retired") {
+      const told = retired.safeParse(record).data;
+      if (told?.in === this.#place) this.retired.push({ ...told.until, where });
+    } else if (type === "dropped") {
+      const told = dropped.safeParse(record).data;
+      if (told?.in === this.#place) this.dropped.push({ chain, from: told.from, to: told.to });
+    }
+  }
+}
