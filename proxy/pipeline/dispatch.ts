@@ -83,7 +83,7 @@ function toFailure(error: ProviderError): Failure {
   return failure(error.code, error.message, { ...(error.param === null ? {} : { param: error.param }), retryAfterMs: error.retryAfterMs });
 }
 
-function parseLoosely(bytes: Buffer): unknown {
+export function parseLoosely(bytes: Buffer): unknown {
   const text = bytes.toString("utf8");
   try {
     return JSON.parse(text) as unknown;

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { normalised } from "../cache/vectors.ts";
+import type { ProviderError } from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { isObject } from "../providers/classify.ts";
 import type { Permit } from "../routing/routing.ts";
@@ -13,7 +14,7 @@ import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
-import type { Dispatcher } from "./dispatch.ts";
+import { type Dispatcher, parseLoosely } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { isProviderError, type Prepared, prepare } from "./prepare.ts";
@@ -45,7 +46,8 @@ export interface Embedded {
 export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
 
 const maxBytes = 1_048_576;
-const mostDimensions = 16_384;
+/** Comparing takes time by their number, in which nothing else is done. */
+const mostDimensions = 4_096;
 
 /** The same request that a client would make for embeddings. */
 function shapedOf(text: string, model: string): Shaped | null {
@@ -195,9 +197,10 @@ class Embedding {
 
   #read(shaped: Shaped, { status, headers, body, prepared }: Reply & { prepared: Prepared }, permit: Permit): Float32Array | NoVector {
     const durationMs = this.#with.nowMs() - this.#began;
-    const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : null;
-    if (whole === null || isProviderError(whole)) {
-      this.#refused(status, headers, body, permit);
+    const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : this.#error(status, headers, body);
+    if (isProviderError(whole)) {
+      if (whole.class === "BadRequest" || whole.class === "NotFound") permit.released();
+      else permit.failed({ class: whole.class, retryAfterMs: whole.retryAfterMs });
       return "failed";
     }
     const usage = whole.usage ?? estimatedUsage(shaped, 0, null);
@@ -207,13 +210,13 @@ class Embedding {
     return vectorOf(whole.body) ?? "failed";
   }
 
-  #refused(status: number, headers: ResponseHeaders, body: Buffer, permit: Permit): void {
+  /** A token that was refused is made anew for the next one. */
+  #error(status: number, headers: ResponseHeaders, body: Buffer): ProviderError {
     const { provider, account } = this.#request.embedder.entry;
-    const reply = { status, headers, body: body.toString("utf8", 0, 65_536), nowMs: this.#with.nowMs() };
+    const reply = { status, headers, body: parseLoosely(body.subarray(0, 65_536)), nowMs: this.#with.nowMs() };
     const error = provider.decodeError(reply);
     if (error.class === "Unauthorized") provider.renew?.(account, reply, this.#with.auth);
-    if (error.class === "BadRequest" || error.class === "NotFound") permit.released();
-    else permit.failed({ class: error.class, retryAfterMs: error.retryAfterMs });
+    return error;
   }
 }
 

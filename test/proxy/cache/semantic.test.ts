@@ -289,6 +289,12 @@ describe("a cache that compares by meaning", () => {
     ["refuses the credential", "failed", (_request, response) => void response.writeHead(401).end("{}")],
     ["answers no JSON", "failed", (_request, response) => void response.writeHead(200).end("oops")],
     ["answers without a vector", "failed", (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [], usage: { prompt_tokens: 5 } }))],
+    [
+      "answers more dimensions than are compared",
+      "failed",
+      (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: new Array(4_097).fill(1) }] })),
+    ],
+    ["answers more than it may", "failed", (_request, response) => void response.writeHead(200).end(`{"data":[],"x":"${"x".repeat(1_100_000)}"}`)],
     ["answers a vector of nothing", "failed", (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: [0, 0] }] }))],
   ];
   for (const [what, result, trouble] of troubles)
@@ -302,6 +308,17 @@ describe("a cache that compares by meaning", () => {
       assert.ok(performance.now() - began < 2_000);
       await eventually(async () => (await lookups(result)) === before + 1);
     });
+
+  it("leaves a provider of embeddings alone for as long as it asks", async () => {
+    vectors.answer((_request, response) => void response.writeHead(429, { "retry-after": "1" }).end("{}"));
+    assert.equal((await ask("one")).cache, "miss");
+    vectors.answer(embeddings);
+    assert.equal((await ask("two")).cache, "miss");
+    assert.equal(vectors.requests.length, 1);
+    const letters = (count: number): string => String(count).replace(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? "");
+    let tries = 0;
+    await eventually(async () => (await ask(`three ${letters(++tries)}`)) && vectors.requests.length > 1);
+  });
 
   it("leaves a provider of embeddings alone that goes on failing, and compares again when it is back", async () => {
     await gateway.apply(manifests({ timeout: "100ms" }, {}, { request: { defaults: { seed: turn } } }));
