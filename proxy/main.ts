@@ -183,14 +183,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
-  const metrics = createMetrics(routing, cache);
+  const state: TrafficState = { draining: false, active: new Set() };
+  const metrics = createMetrics(routing, cache, () => state.active.size);
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
     log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
   );
   const canaries = new CanaryTally();
-  const state: TrafficState = { draining: false, active: new Set() };
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
@@ -223,7 +223,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     quotas,
     ledger: fleet.store,
   });
-  const traffic = trafficServer(gateway, cell, metrics, state, tls);
+  const traffic = trafficServer(gateway, cell, state, tls);
   const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = statusServer(cell, metrics, state, routing, canaries, fleet.store, quotas);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);

@@ -59,7 +59,7 @@ function listener(tls: TlsMaterial | null): object {
 }
 
 /** `tls`: null for plain HTTP. */
-export function trafficServer(gateway: Gateway, current: Current, metrics: Metrics, state: TrafficState, tls: TlsMaterial | null = null): FastifyInstance {
+export function trafficServer(gateway: Gateway, current: Current, state: TrafficState, tls: TlsMaterial | null = null): FastifyInstance {
   const app = fastify({
     logger: false,
     keepAliveTimeout: keepAliveMs,
@@ -78,10 +78,6 @@ export function trafficServer(gateway: Gateway, current: Current, metrics: Metri
       if (!socket.authorized && socket.getPeerCertificate().raw !== undefined) socket.destroy();
     });
   }
-  app.removeAllContentTypeParsers();
-  // The body is read by its own stage, behind authentication.
-  app.addContentTypeParser("*", (_request, _payload, done) => done(null));
-
   const handle = (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const client = new ClientConnection(request.raw, reply.raw, requestIdOf(request), () => state.draining);
@@ -91,11 +87,7 @@ export function trafficServer(gateway: Gateway, current: Current, metrics: Metri
       return;
     }
     state.active.add(client);
-    metrics.inFlight(1);
-    const done = (): void => {
-      state.active.delete(client);
-      metrics.inFlight(-1);
-    };
+    const done = (): void => void state.active.delete(client);
     const run = (): void =>
       void serve(client, gateway, snapshot).then(done, (cause: unknown) => {
         done();
@@ -103,6 +95,8 @@ export function trafficServer(gateway: Gateway, current: Current, metrics: Metri
       });
     endOfTurn({ run });
   };
+  // Before fastify looks at the body, which has its own stage, behind authentication. Never called on: from here the reply is ours.
+  app.addHook("onRequest", (request, reply, _done) => handle(request, reply));
   app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"], url: "/*", handler: handle });
   app.setNotFoundHandler(handle);
   app.setErrorHandler((_error, request, reply) => handle(request, reply));

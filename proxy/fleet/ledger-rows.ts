@@ -3,7 +3,11 @@ import { type LedgerDimension, type LedgerRow, ledgerDimensions, ledgerMeasures 
 
 export { type LedgerDimension, type LedgerMeasure, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
 
-export const rowKey = (row: Pick<LedgerRow, LedgerDimension>): string => JSON.stringify(ledgerDimensions.map((name) => row[name]));
+export const rowKey = (row: Pick<LedgerRow, LedgerDimension>): string => {
+  const values: string[] = [];
+  for (const name of ledgerDimensions) values.push(row[name]);
+  return JSON.stringify(values);
+};
 
 /** An empty row from its hour and its key; null where the key is none. */
 export function rowFrom(hourMs: number, key: string): LedgerRow | null {

@@ -208,6 +208,7 @@ export class Attempt implements UpstreamHandler {
   }
 
   end(): void {
+    if (this.#phase === "over") clearTimeout(this.#wait);
     if (this.#phase === "stream") {
       this.#take(this.#reader?.close());
       if (this.#phase === "stream") this.#fail(truncated);
@@ -218,6 +219,7 @@ export class Attempt implements UpstreamHandler {
   }
 
   error(kind: UpstreamErrorKind, _cause: Error): void {
+    if (this.#phase === "over") clearTimeout(this.#wait);
     if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
@@ -260,7 +262,7 @@ export class Attempt implements UpstreamHandler {
     this.#client.onInterrupt(null);
     // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
-    else if (result.kind === "streamed") setTimeout(() => this.#call?.abort(), lingerMs).unref();
+    else if (result.kind === "streamed") this.#wait = setTimeout(() => this.#call?.abort(), lingerMs).unref();
     this.#resolve(result);
   }
 }

@@ -32,19 +32,21 @@ export interface CachedCall {
 const notCached = failure("not_cached", "No cached answer matches this request, and it asked for nothing else (Cache-Control: only-if-cached).");
 const gone = "gone";
 
-export async function throughCache(call: CachedCall): Promise<Failure | null> {
-  const { config } = call.route;
-  if (config.cache === null) return call.go();
+export function throughCache(call: CachedCall): Promise<Failure | null> {
+  const { cache } = call.route.config;
+  return cache === null ? call.go() : cachedOr(call, cache);
+}
+
+async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure | null> {
   const control = parseCacheControl(call.client.header("cache-control"));
   const digest = call.snapshot.digest;
-  const wanted = !control.noStore && cacheable(config.cache, call.shaped);
+  const wanted = !control.noStore && cacheable(cache, call.shaped);
   const preferred = call.client.header("x-prefer-provider") ?? call.shaped.preferred;
-  const key = wanted ? cacheKey(config.cache, call.shaped, call.route, call.identity, preferred, digest) : null;
+  const key = wanted ? cacheKey(cache, call.shaped, call.route, call.identity, preferred, digest) : null;
   if (key === null) {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go();
   }
-  const cache = config.cache;
   // Whoever wants a fresh answer needs no comparing.
   const meaning = (): ByMeaning | null => (control.noCache ? null : ByMeaning.of(call, cache, preferred));
   return answer(call, cache, control, key, meaning);

@@ -16,7 +16,6 @@ export interface Metrics {
   record(call: CallRecord): void;
   swapped(snapshot: Snapshot, routes: number): void;
   rejected(): void;
-  inFlight(change: 1 | -1): void;
 }
 
 const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
@@ -27,7 +26,7 @@ export interface CacheSizes {
   vectors: Pick<VectorIndex, "size">;
 }
 
-export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: CacheSizes): Metrics {
+export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: CacheSizes, inFlight: () => number): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -84,7 +83,14 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     labelNames: ["from", "to"],
     registers,
   });
-  const active = new Gauge({ name: "ai_gateway_requests_in_flight", help: "Calls being served now.", registers });
+  new Gauge({
+    name: "ai_gateway_requests_in_flight",
+    help: "Calls being served now.",
+    registers,
+    collect() {
+      this.set(inFlight());
+    },
+  });
   const info = new Gauge({ name: "ai_gateway_config_info", help: "1 for the live config revision.", labelNames: ["revision"], registers });
   const rejects = new Counter({
     name: "ai_gateway_config_rejected_total",
@@ -254,6 +260,5 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       }
     },
     rejected: () => rejects.inc(),
-    inFlight: (change) => active.inc(change),
   };
 }
