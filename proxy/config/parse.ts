@@ -1,6 +1,6 @@
 /** Documents → RenderedConfig, or the reason why not. Nothing is half accepted. Pure. */
 import { Buffer } from "node:buffer";
-import type { z } from "zod";
+import { z } from "zod";
 import { credentialName, keyedDigest, sha256Hex } from "./encode.ts";
 import {
   acceptedSchemaVersions,
@@ -18,20 +18,86 @@ import {
 /** File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Others are ignored. */
 export type ConfigFiles = Readonly<Record<string, string | Uint8Array>>;
 
-export type Parsed = { ok: true; config: RenderedConfig; manifest: Manifest } | { ok: false; reason: string };
+export type Parsed = { ok: true; config: RenderedConfig; manifest: Manifest; keyLists: KeyLists } | { ok: false; reason: string };
+
+/** Keys as they are spread over documents. The list of a document that has not changed is the same one as before. */
+export type KeyLists = readonly (readonly KeyRecord[])[];
+
+/** Work in steps: whoever runs it may see to other things wherever it yields. The steps are a few milliseconds at most. */
+export type Steps<T> = Generator<void, T, void>;
+
+/** All steps at once. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
 
 /** Parsed documents by digest, so that an unchanged shard is not read again. The caller keeps it from one parse to the next. */
 export type ParsedDocuments = Map<string, unknown>;
 
 class Rejected extends Error {}
 
-function text(files: ConfigFiles, name: string): string {
+function contentOf(files: ConfigFiles, name: string): string | Uint8Array {
   const content = files[name];
   if (content === undefined) throw new Rejected(`${name} is missing`);
-  return typeof content === "string" ? content : Buffer.from(content).toString("utf8");
+  return content;
 }
 
-function decode<T>(name: string, bytes: string, schema: z.ZodType<T>): T {
+const textOf = (content: string | Uint8Array): string =>
+  typeof content === "string" ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("utf8");
+
+function misfit(name: string, path: readonly PropertyKey[], { issues }: z.ZodError): Rejected {
+  const [issue] = issues;
+  const where = [...path, ...(issue?.path ?? [])].join(".");
+  return new Rejected(`${name}: ${where}: ${issue?.message ?? "does not fit the schema"}`);
+}
+
+const noTags: string[] = [];
+
+/**
+ * What thousands of keys have alike is kept once: less memory, and less for the garbage collector to carry about while a
+ * config is taken in.
+ */
+function shared(entry: unknown, texts: Map<string, string>): unknown {
+  const record = entry as Partial<KeyRecord>;
+  for (const name of ["team", "role"] as const) {
+    const text = record[name];
+    if (typeof text !== "string") continue;
+    const known = texts.get(text);
+    if (known === undefined) texts.set(text, text);
+    else record[name] = known;
+  }
+  if (record.tags?.length === 0) record.tags = noTags;
+  return entry;
+}
+
+/** Entries of a list that are checked in one step. */
+const atATime = 64;
+
+/** The lists of a document are checked some entries at a time: some have thousands. */
+function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S): Steps<z.output<S>> {
+  const lists = Object.entries(schema.shape).filter(([member, one]) => one instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]));
+  const frame = schema.safeParse({ ...value, ...Object.fromEntries(lists.map(([member]) => [member, []])) });
+  if (!frame.success) throw misfit(name, [], frame.error);
+  const whole = frame.data as Record<string, unknown>;
+  const texts = new Map<string, string>();
+  for (const [member, list] of lists) {
+    const entry = (list as z.ZodArray).element as z.ZodType;
+    const entries: unknown[] = [];
+    for (const [at, one] of ((value as Record<string, unknown>)[member] as unknown[]).entries()) {
+      if (at % atATime === 0) yield;
+      const parsed = entry.safeParse(one);
+      if (!parsed.success) throw misfit(name, [member, at], parsed.error);
+      entries.push(shared(parsed.data, texts));
+    }
+    whole[member] = entries;
+  }
+  return whole as z.output<S>;
+}
+
+function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S): Steps<z.output<S>> {
   let value: unknown;
   try {
     value = JSON.parse(bytes);
@@ -42,56 +108,63 @@ function decode<T>(name: string, bytes: string, schema: z.ZodType<T>): T {
   if (typeof version !== "number" || !acceptedSchemaVersions.includes(version)) {
     throw new Rejected(`${name} has schema version ${String(version)}; this proxy reads ${acceptedSchemaVersions.join(", ")}`);
   }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new Rejected(`${name}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "does not fit the schema"}`);
+  yield;
+  return yield* fitting(name, value as object, schema);
 }
 
-function document<T>(files: ConfigFiles, manifest: Manifest, name: string, schema: z.ZodType<T>, cache: ParsedDocuments, used: ParsedDocuments): T {
+function* document<S extends z.ZodObject>(files: ConfigFiles, manifest: Manifest, name: string, schema: S, cache: ParsedDocuments): Steps<z.output<S>> {
   const wanted = manifest.documents[name];
   if (wanted === undefined) throw new Rejected(`the manifest names no ${name}`);
-  const known = cache.get(wanted) as T | undefined;
-  if (known !== undefined) {
-    if (sha256Hex(text(files, name)) !== wanted) throw new Rejected(`${name} is not the one that revision ${manifest.revision} names`);
-    used.set(wanted, known);
-    return known;
-  }
-  const bytes = text(files, name);
+  const bytes = contentOf(files, name);
   if (sha256Hex(bytes) !== wanted) throw new Rejected(`${name} is not the one that revision ${manifest.revision} names`);
-  const value = decode(name, bytes, schema);
-  used.set(wanted, value);
+  yield;
+  const known = cache.get(wanted) as z.output<S> | undefined;
+  if (known !== undefined) return known;
+  const value = yield* decode(name, textOf(bytes), schema);
+  cache.set(wanted, value);
   return value;
 }
 
-function parseAll(files: ConfigFiles, cache: ParsedDocuments): { config: RenderedConfig; manifest: Manifest } {
-  const manifest = decode("manifest.json", text(files, "manifest.json"), manifestDocument);
-  const used: ParsedDocuments = new Map();
-  const main = document(files, manifest, "config.json", configDocument, cache, used);
-  const seeds = "seeds.json" in manifest.documents ? document(files, manifest, "seeds.json", seedsDocument, cache, used).seeds : [];
-  const routes: RouteConfig[] = [];
-  const keys: KeyRecord[] = [];
-  for (const name of Object.keys(manifest.documents).sort()) {
-    if (name.startsWith("routes-")) for (const route of document(files, manifest, name, routesDocument, cache, used).routes) routes.push(route);
-    if (name.startsWith("keys-")) for (const key of document(files, manifest, name, keysDocument, cache, used).keys) keys.push(key);
+type Whole = Omit<Extract<Parsed, { ok: true }>, "ok">;
+
+function* parseAll(files: ConfigFiles, cache: ParsedDocuments): Steps<Whole> {
+  const manifest = yield* decode("manifest.json", textOf(contentOf(files, "manifest.json")), manifestDocument);
+  try {
+    return yield* parseNamed(files, manifest, cache);
+  } finally {
+    const named = new Set(Object.values(manifest.documents));
+    for (const digest of [...cache.keys()]) if (!named.has(digest)) cache.delete(digest);
   }
-  cache.clear();
-  for (const [digest, value] of used) cache.set(digest, value);
-  routes.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return {
-    config: { settings: main.settings, providers: main.providers, budgets: main.budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) },
-    manifest,
-  };
 }
 
-/** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
-export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): Parsed {
+function* parseNamed(files: ConfigFiles, manifest: Manifest, cache: ParsedDocuments): Steps<Whole> {
+  const main = yield* document(files, manifest, "config.json", configDocument, cache);
+  const seeds = "seeds.json" in manifest.documents ? (yield* document(files, manifest, "seeds.json", seedsDocument, cache)).seeds : [];
+  const routes: RouteConfig[] = [];
+  const keyLists: (readonly KeyRecord[])[] = [];
+  for (const name of Object.keys(manifest.documents).sort()) {
+    if (name.startsWith("routes-")) for (const route of (yield* document(files, manifest, name, routesDocument, cache)).routes) routes.push(route);
+    if (name.startsWith("keys-")) keyLists.push((yield* document(files, manifest, name, keysDocument, cache)).keys);
+  }
+  routes.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const { settings, providers, budgets } = main;
+  const keys = ([] as KeyRecord[]).concat(...keyLists);
+  return { config: { settings, providers, budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) }, manifest, keyLists };
+}
+
+/** `parseDocuments` in steps. When it is given up half way, by `return()`, what was parsed stays in the cache. */
+export function* parsing(files: ConfigFiles, cache: ParsedDocuments): Steps<Parsed> {
   try {
-    return { ok: true, ...parseAll(files, cache) };
+    return { ok: true, ...(yield* parseAll(files, cache)) };
   } catch (cause) {
     if (cause instanceof Rejected) return { ok: false, reason: cause.message };
     throw cause;
   }
+}
+
+/** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
+export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): Parsed {
+  return atOnce(parsing(files, cache));
 }
 
 /** Credentials by name, each checked against its content-made name; the reason where one is missing or another. */

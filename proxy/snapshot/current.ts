@@ -1,7 +1,9 @@
 /** The one cell that holds the live snapshot. It is swapped whole, and only for one that is complete. */
-import { type ParsedDocuments, parseDocuments, readCredentials } from "../config/parse.ts";
+import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
 import type { Provider } from "../providers/provider.ts";
-import { build, type Snapshot } from "./snapshot.ts";
+import type { KeyParts } from "./keys.ts";
+import { paced } from "./pace.ts";
+import { building, type Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
 export interface Rejection {
@@ -25,12 +27,21 @@ export interface CurrentEvents {
   rejected(reason: string): void;
 }
 
+/** Calls wait no longer than this for a config that is being prepared, and for one step of that: a few milliseconds at most. */
+const sliceMs = 2;
+/** So often in a row a config is dropped half way for a newer one: were they to come ever faster, none would go live. */
+const mostDropped = 3;
+
 export function current(source: ConfigSource, registry: Readonly<Record<string, Provider>>, nowMs: () => number, events: CurrentEvents): Current {
   let live: Snapshot | null = null;
   let rejection: Rejection | null = null;
   let running: Promise<void> | null = null;
   let again = false;
+  let dropped = 0;
+  /** Of the content that is live. */
+  let settled: string | null = null;
   const cache: ParsedDocuments = new Map();
+  const known: KeyParts = new WeakMap();
 
   const reject = (reason: string): void => {
     if (rejection?.reason === reason) return;
@@ -38,24 +49,41 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
     events.rejected(reason);
   };
 
-  const load = async (): Promise<void> => {
-    const files = await source.current();
-    const parsed = parseDocuments(files, cache);
-    if (!parsed.ok) return reject(parsed.reason);
-    if (parsed.manifest.revision === live?.revision) {
-      rejection = null;
-      return;
+  const prepare = function* (files: ConfigFiles): Steps<Snapshot | null> {
+    const parsed = yield* parsing(files, cache);
+    if (!parsed.ok) {
+      reject(parsed.reason);
+      return null;
     }
-    const secrets = readCredentials(files, parsed.manifest);
-    if (!secrets.ok) return reject(secrets.reason);
-    const next = build(parsed.config, parsed.manifest, secrets, registry);
+    const { config, manifest, keyLists } = parsed;
+    if (manifest.revision === live?.revision) return live;
+    const secrets = readCredentials(files, manifest);
+    if (secrets.ok) return yield* building(config, manifest, secrets, registry, keyLists, known);
+    reject(secrets.reason);
+    return null;
+  };
+
+  const load = async (): Promise<void> => {
+    const version = (await source.version?.()) ?? null;
+    if (version !== null && version === settled) return;
+    const superseded = async (): Promise<boolean> => again && dropped < mostDropped && version !== null && (await source.version?.()) !== version;
+    const prepared = await paced(prepare(await source.current()), sliceMs, superseded);
+    dropped = prepared === null ? dropped + 1 : 0;
+    if (prepared === null) return;
+    const next = prepared.done;
+    // Kubelet links what is new after it has swapped the content: what is missing now may be there the next time.
+    settled = next === null ? null : version;
+    if (next === null) return;
+    rejection = null;
+    if (next === live) return;
     const previous = live;
     live = next;
-    rejection = null;
     events.swapped(next, previous);
   };
 
   const loop = async (): Promise<void> => {
+    // So that who is called from here and asks again finds it running.
+    await null;
     do {
       again = false;
       try {

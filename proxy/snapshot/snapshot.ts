@@ -1,17 +1,17 @@
 /** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
-import { Buffer } from "node:buffer";
-import { timingSafeEqual } from "node:crypto";
 import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
 import type { LimitConfig } from "../config/limits.ts";
+import { atOnce, type KeyLists, type Steps } from "../config/parse.ts";
 import type { Permission, RoleConfig } from "../config/roles.ts";
 import type { BudgetConfig, KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
+import { type FoundKey, KeyIndex, type KeyParts } from "./keys.ts";
 
 export interface ProviderEntry {
   readonly provider: Provider;
@@ -65,12 +65,6 @@ export interface PathEntry {
   readonly catchAll: readonly Route[];
   readonly routes: readonly Route[];
   readonly anonymous: boolean;
-}
-
-export interface FoundKey {
-  record: KeyRecord;
-  /** Set where it is the key before a rotation: it is accepted until then, in epoch milliseconds. */
-  untilMs: number | null;
 }
 
 /** What the holder of a key may do. */
@@ -200,52 +194,54 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
   return { prefix, byModel, catchAll, routes, anonymous: routes.some((route) => route.config.access.anonymous) };
 }
 
-function keyFinder(pepper: Uint8Array, keys: readonly KeyRecord[]): (clear: string) => FoundKey | null {
-  const index = new Map<string, FoundKey & { digest: string }>();
-  for (const record of keys)
-    if (record.previous !== undefined) index.set(record.previous.digest, { record, untilMs: record.previous.untilMs, digest: record.previous.digest });
-  for (const record of keys) index.set(record.digest, { record, untilMs: null, digest: record.digest });
-  const digestOf = keyedDigester(pepper);
-  return (clear) => {
-    const digest = digestOf(clear);
-    // The digest is keyed, so what the map's look-up takes tells nothing; the record is confirmed in constant time.
-    const found = index.get(digest);
-    if (found === undefined) return null;
-    return timingSafeEqual(Buffer.from(found.digest), Buffer.from(digest)) ? found : null;
-  };
-}
-
-/** The index is made on first use: most installations have no client tokens. */
-function keysById(keys: readonly KeyRecord[]): (id: string) => readonly KeyRecord[] {
-  let index: Map<string, KeyRecord[]> | null = null;
-  return (id) => {
-    index ??= Map.groupBy(keys, (record) => record.id);
-    return index.get(id) ?? [];
-  };
-}
-
-/** Pure. Throws where the config names a provider type that this proxy does not have. */
-export function build(
+function* providersOf(
   config: RenderedConfig,
-  manifest: Manifest,
-  secrets: { pepper: Uint8Array; credentials: ReadonlyMap<string, string> },
+  credentials: ReadonlyMap<string, string>,
   registry: Readonly<Record<string, Provider>>,
-): Snapshot {
+): Steps<Map<string, ProviderEntry>> {
   const providers = new Map<string, ProviderEntry>();
   for (const one of config.providers) {
+    yield;
     const provider = registry[one.type];
     if (provider === undefined) throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
     const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
-    const account = accountOf(one, secrets.credentials);
+    const account = accountOf(one, credentials);
     providers.set(one.id, { provider, account, address: upstreamAddress(account), models });
   }
+  return providers;
+}
+
+function* pathsOf(config: RenderedConfig, providers: ReadonlyMap<string, ProviderEntry>): Steps<Map<string, PathEntry>> {
   const byPrefix = new Map<string, Route[]>([["", []]]);
   for (const one of config.routes) {
+    yield;
     const route = routeOf(one, providers);
     const routes = byPrefix.get(one.pathPrefix);
     if (routes) routes.push(route);
     else byPrefix.set(one.pathPrefix, [route]);
   }
+  return new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)]));
+}
+
+/** What a snapshot is built from, besides the config. */
+export interface SnapshotSecrets {
+  pepper: Uint8Array;
+  credentials: ReadonlyMap<string, string>;
+}
+
+/** `build` in steps. `keyLists`: the config's keys as they are spread; `known`: indexes of lists that were seen before. */
+export function* building(
+  config: RenderedConfig,
+  manifest: Manifest,
+  secrets: SnapshotSecrets,
+  registry: Readonly<Record<string, Provider>>,
+  keyLists: KeyLists,
+  known: KeyParts,
+): Steps<Snapshot> {
+  const providers = yield* providersOf(config, secrets.credentials, registry);
+  const paths = yield* pathsOf(config, providers);
+  const keys = yield* KeyIndex.building(keyLists, known);
+  const digest = keyedDigester(secrets.pepper);
   return {
     revision: manifest.revision,
     settings: config.settings,
@@ -257,13 +253,18 @@ export function build(
     ),
     origins: new Origins(config.settings.origins),
     providers,
-    paths: new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)])),
-    prefixes: [...byPrefix.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
-    keyCount: config.keys.length,
+    paths,
+    prefixes: [...paths.keys()].filter((prefix) => prefix !== "").sort((a, b) => b.length - a.length),
+    keyCount: keys.size,
     budgets: Map.groupBy(seeded(config), (budget) => budget.namespace),
-    digest: keyedDigester(secrets.pepper),
-    findKey: keyFinder(secrets.pepper, config.keys),
-    keysOf: keysById(config.keys),
+    digest,
+    findKey: (clear) => keys.find(digest(clear)),
+    keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
   };
+}
+
+/** Pure. Throws where the config names a provider type that this proxy does not have. */
+export function build(config: RenderedConfig, manifest: Manifest, secrets: SnapshotSecrets, registry: Readonly<Record<string, Provider>>): Snapshot {
+  return atOnce(building(config, manifest, secrets, registry, [config.keys], new WeakMap()));
 }

@@ -1,11 +1,13 @@
 /** Where the rendered config comes from: a mounted folder, or memory in `sluice dev`. */
 import { watch } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigFiles } from "../config/parse.ts";
 
 export interface ConfigSource {
   current(): Promise<ConfigFiles>;
+  /** Tells one content from another without reading it; null where that can't be told, or the method is absent. */
+  version?(): Promise<string | null>;
   /** Calls back after something may have changed; returns how to stop. */
   watch(onChange: () => void): () => void;
 }
@@ -35,6 +37,8 @@ async function readFolder(folder: string): Promise<ConfigFiles> {
 export function folderSource(folder: string, pollMs: number): ConfigSource {
   return {
     current: () => readFolder(folder),
+    // Kubelet writes every content into a folder of its own.
+    version: () => readlink(join(folder, "..data")).catch(() => null),
     watch(onChange) {
       const poll = setInterval(onChange, pollMs);
       poll.unref();

@@ -4,15 +4,16 @@
  */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { SecretFact, WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
-import { EncodeMemo, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
-import { type ParsedDocuments, parseDocuments } from "../../proxy/config/parse.ts";
-import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import { providers } from "../../proxy/providers/registry.generated.ts";
-import { build } from "../../proxy/snapshot/snapshot.ts";
+import { credentialName, EncodeMemo, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import type { ConfigFiles } from "../../proxy/config/parse.ts";
+import type { KeyRecord, RenderedConfig } from "../../proxy/config/schema.ts";
+import { startProxy } from "../../proxy/main.ts";
+import { parseProxySettings } from "../../proxy/settings.ts";
 import { type OperatorPasses, startPasses } from "./operator-pass.ts";
 import { benchObject } from "./servers.ts";
 import { spread } from "./statistics.ts";
@@ -80,15 +81,12 @@ const compiled = (world: WorldObject[], previous: RenderedConfig | null): Render
   const settings = { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] };
   return compile({ world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 }, capabilities, memo).config;
 };
-const secrets = { pepper, credentials: new Map<string, string>() };
 const heap = { before: heapMiB(), compiled: 0 };
 let config = timed("compile everything", () => compiled(objects, null));
 let published = timed("encode everything", () => encode(config, sha256Hex(pepper), written));
 heap.compiled = heapMiB();
-const cache: ParsedDocuments = new Map();
 let shards = 0;
 let world = objects;
-timed("proxy: read everything", () => parseDocuments(published.documents, cache));
 for (let round = 0; round < changes; round++) {
   const at = round * 997;
   world = world.with(firstKey + at, benchObject("ApiKey", `key-${at}`, { ...keySpec(at), revoked: true }));
@@ -96,10 +94,71 @@ for (let round = 0; round < changes; round++) {
   const next = timed("encode with one key changed", () => encode(config, sha256Hex(pepper), written));
   shards = Object.keys(next.documents).filter((name) => name !== "manifest.json" && next.documents[name] !== published.documents[name]).length;
   published = next;
-  const parsed = timed("proxy: read with one key changed", () => parseDocuments(next.documents, cache));
-  if (!parsed.ok) throw new Error(parsed.reason);
-  timed("proxy: build again, the loop stands still", () => build(parsed.config, parsed.manifest, secrets, providers));
 }
+
+/** A whole proxy, to which configs are given one after the other; and how long its event loop stands still at most. */
+async function swaps(): Promise<void> {
+  const credentials = Object.fromEntries(
+    times(counts.providers, (at) => {
+      const digest = keyedDigest(pepper, `provider-${at}`);
+      return [credentialName(digest), `provider-${at}`];
+    }),
+  );
+  let files: ConfigFiles = {};
+  const give = (from: RenderedConfig, memo: EncodeMemo): void => {
+    const documents = Object.entries(encode(from, sha256Hex(pepper), memo).documents).map(([name, text]) => [name, Buffer.from(text)]);
+    files = { ...Object.fromEntries(documents), ...credentials, pepper };
+  };
+  const settings = parseProxySettings(["--port", "0", "--status-port", "0", "--host", "127.0.0.1"], {});
+  const none = { ...config, keys: config.keys.slice(0, 10) };
+  give(none, new EncodeMemo());
+  const source = { current: async () => files, watch: () => () => undefined };
+  const proxy = await startProxy({ settings, source, log: pino({ level: "silent" }) });
+  const measure = async (name: string): Promise<void> => {
+    let [stallMs, running, lastMs] = [0, true, performance.now()];
+    const look = (): void => {
+      const nowMs = performance.now();
+      stallMs = Math.max(stallMs, nowMs - lastMs);
+      lastMs = nowMs;
+      if (running) setImmediate(look);
+    };
+    look();
+    const began = process.cpuUsage();
+    const beganMs = performance.now();
+    await proxy.refresh();
+    const { user, system } = process.cpuUsage(began);
+    running = false;
+    note(`${name}: until it is live, by the clock`, performance.now() - beganMs);
+    note(`${name}: processor time`, (user + system) / 1000);
+    note(`${name}: longest stall`, stallMs);
+  };
+  const memo = new EncodeMemo();
+  for (let round = 0; round < changes; round++) {
+    give({ ...config, keys: config.keys.map((key) => ({ ...key, tags: [`round-${round}`] })) }, new EncodeMemo());
+    collect();
+    await measure("proxy, all keys new");
+    give(config, memo);
+    collect();
+    await proxy.refresh();
+    const at = round * 997;
+    give({ ...config, keys: config.keys.with(at, { ...(config.keys[at] as KeyRecord), user: `other-${round}` }) }, memo);
+    collect();
+    await measure("proxy, one key changed");
+  }
+  const found = (count: number): void => {
+    const snapshot = proxy.current.snapshot();
+    const looks = 200_000;
+    const began = performance.now();
+    for (let at = 0; at < looks; at++) snapshot?.findKey(`key-${at % count}`);
+    note(`proxy: look-up among ${count} keys, microseconds`, ((performance.now() - began) * 1000) / looks);
+  };
+  for (let round = 0; round < changes; round++) found(counts.keys);
+  give(none, new EncodeMemo());
+  await proxy.refresh();
+  for (let round = 0; round < changes; round++) found(10);
+  await proxy.close();
+}
+await swaps();
 
 async function wholePasses(passes: OperatorPasses): Promise<string> {
   const first = await passes.pass();
@@ -123,8 +182,10 @@ passes.close();
 
 process.stdout.write(`${objects.length} objects (${counts.keys} keys); one key changed: ${shards} shard; written by the operator: ${writes}\n`);
 process.stdout.write(`heap: objects ${heap.before} MiB; with what compile and encode made and remember ${heap.compiled} MiB\n`);
-process.stdout.write(`${"milliseconds of processor time".padEnd(44)}${["min", "median", "max"].map((word) => word.padStart(11)).join("")}\n`);
+process.stdout.write(
+  `${"milliseconds of processor time, where nothing else is said".padEnd(60)}${["min", "median", "max"].map((word) => word.padStart(11)).join("")}\n`,
+);
 for (const [name, ms] of rows) {
   const { min, median, max } = spread(ms);
-  process.stdout.write(`${name.padEnd(44)}${[min, median, max].map((value) => `${value.toFixed(0)} ms`.padStart(11)).join("")}\n`);
+  process.stdout.write(`${name.padEnd(60)}${[min, median, max].map((value) => value.toFixed(1).padStart(11)).join("")}\n`);
 }

@@ -7,9 +7,13 @@ import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
+import { atOnce, parseDocuments } from "../../proxy/config/parse.ts";
+import { type KeyRecord, settings as settingsSchema } from "../../proxy/config/schema.ts";
 import { type RunningProxy, startProxy } from "../../proxy/main.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
-import { folderSource } from "../../proxy/snapshot/source.ts";
+import { type Current, current } from "../../proxy/snapshot/current.ts";
+import { build, building, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { type ConfigSource, folderSource } from "../../proxy/snapshot/source.ts";
 import { eventually } from "../harness/gateway.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
@@ -154,6 +158,188 @@ describe("a proxy on a mounted config", () => {
       await volume.write(next);
       await eventually(async () => (await models(proxy)).length === 2);
       assert.equal((await status(proxy)).rejected, null);
+    });
+  }
+});
+
+/** Contents that are given one after the other; each is told from the others by its number. */
+class Given implements ConfigSource {
+  files: Files;
+  number = 1;
+  reads = 0;
+  /** Called whenever the proxy asks which content is there. */
+  asked: () => void = () => undefined;
+
+  constructor(files: Files) {
+    this.files = files;
+  }
+
+  give(files: Files): void {
+    this.files = files;
+    this.number++;
+  }
+
+  async current(): Promise<Files> {
+    this.reads++;
+    return this.files;
+  }
+
+  async version(): Promise<string> {
+    this.asked();
+    return String(this.number);
+  }
+
+  watch(): () => void {
+    return () => undefined;
+  }
+}
+
+/** A config with so many keys that a proxy has to stop in between. */
+function large(round: number, keys = 20_000): { files: Files; revision: string } {
+  const record = (at: number): KeyRecord => ({
+    digest: sha256Hex(`${at}`),
+    id: `a/key-${at}`,
+    user: `user-${at}`,
+    team: "t",
+    role: "developer",
+    tags: [],
+    models: null,
+    expiresAtMs: null,
+    revoked: false,
+  });
+  const all = Array.from({ length: keys }, (_, at) => ({ ...record(at), tags: [`round-${round}`] }));
+  const config = { settings: settingsSchema.parse({ maxBodyBytes: 1_000 }), providers: [], routes: [], budgets: [], keys: all };
+  const { documents, manifest } = encode(config, sha256Hex(pepper));
+  return { files: { ...documents, pepper }, revision: manifest.revision };
+}
+
+function cellOf(source: ConfigSource): { cell: Current; swapped: string[]; rejected: string[] } {
+  const [swapped, rejected]: string[][] = [[], []];
+  const events = { swapped: (one: Snapshot) => void swapped?.push(one.revision), rejected: (reason: string) => void rejected?.push(reason) };
+  return { cell: current(source, {}, Date.now, events), swapped: swapped ?? [], rejected: rejected ?? [] };
+}
+
+describe("a config that is large", () => {
+  it("is taken in while everything else goes on, and is live as a whole or not at all", async () => {
+    const first = large(1, 10);
+    const second = large(2);
+    const source = new Given(first.files);
+    const { cell, swapped } = cellOf(source);
+    await cell.refresh();
+    source.give(second.files);
+    let turns = 0;
+    const seen = new Set<string | undefined>();
+    const refreshed = cell.refresh();
+    const look = (): void => {
+      turns++;
+      seen.add(`${cell.snapshot()?.revision} ${cell.snapshot()?.keyCount}`);
+      if (swapped.length < 2) setImmediate(look);
+    };
+    look();
+    await refreshed;
+    assert.ok(turns > 5, `${turns} turns`);
+    assert.deepEqual([...seen], [`${first.revision} 10`, `${second.revision} 20000`].slice(0, seen.size));
+    assert.equal(cell.snapshot()?.revision, second.revision);
+  });
+
+  it("is dropped half way for a newer one, which goes live in its place", async () => {
+    const [first, second, third] = [large(1, 10), large(2), large(3, 20)];
+    const source = new Given(first.files);
+    const { cell, swapped } = cellOf(source);
+    await cell.refresh();
+    source.give(second.files);
+    const refreshed = cell.refresh();
+    setImmediate(() => {
+      source.give(third.files);
+      void cell.refresh();
+    });
+    await refreshed;
+    assert.deepEqual(swapped, [first.revision, third.revision]);
+  });
+
+  it("goes live even if newer ones come faster than it can be taken in", async () => {
+    const source = new Given(large(1, 10).files);
+    const { cell, swapped } = cellOf(source);
+    await cell.refresh();
+    source.give(large(2).files);
+    let given = 0;
+    source.asked = () => {
+      if (given++ > 40) return;
+      source.number++;
+      void cell.refresh();
+    };
+    await cell.refresh();
+    assert.equal(swapped.length, 2);
+    assert.equal(cell.snapshot()?.keyCount, 20_000);
+  });
+
+  it("is not read again while it is the same, but is when it was refused", async () => {
+    const good = large(1, 10);
+    const source = new Given(good.files);
+    const { cell, rejected } = cellOf(source);
+    await cell.refresh();
+    await cell.refresh();
+    assert.equal(source.reads, 1);
+    source.give(Object.fromEntries(Object.entries(large(2, 10).files).filter(([name]) => name !== "keys-00.json" && name !== "config.json")));
+    await cell.refresh();
+    await cell.refresh();
+    assert.deepEqual([source.reads, rejected.length, cell.rejection()?.reason, cell.snapshot()?.revision], [3, 1, "config.json is missing", good.revision]);
+  });
+
+  it("names the entry that does not fit", () => {
+    const { files } = large(1, 3_000);
+    const name = Object.keys(files).find((one) => one.startsWith("keys-")) ?? "";
+    const spoiled = String(files[name]).replace(/"revoked":false(?!.*"revoked":false)/, '"revoked":"no"');
+    const manifest = JSON.parse(String(files["manifest.json"])) as { documents: Record<string, string> };
+    manifest.documents[name] = sha256Hex(spoiled);
+    const parsed = parseDocuments({ ...files, [name]: spoiled, "manifest.json": JSON.stringify(manifest) });
+    assert.ok(!parsed.ok);
+    assert.match(parsed.reason, new RegExp(`^${name}: keys\\.\\d+\\.revoked: `));
+  });
+});
+
+describe("keys of a snapshot", () => {
+  const clearOf = (at: number): string => `slc_key_${at}`;
+  const record = (at: number, more: Partial<KeyRecord> = {}): KeyRecord => ({
+    digest: keyedDigest(pepper, clearOf(at)),
+    id: `a/key-${at % 50}`,
+    user: "u",
+    team: null,
+    role: "developer",
+    tags: [],
+    models: null,
+    expiresAtMs: null,
+    revoked: false,
+    ...more,
+  });
+  const keys = Array.from({ length: 200 }, (_, at) =>
+    record(at, at % 10 === 0 ? { previous: { digest: keyedDigest(pepper, clearOf(at + 1_000)), untilMs: at } } : {}),
+  );
+  const config = { settings: settingsSchema.parse({ maxBodyBytes: 1_000 }), providers: [], routes: [], budgets: [], keys };
+  const { manifest, documents } = encode(config, sha256Hex(pepper));
+  const secrets = { pepper, credentials: new Map<string, string>() };
+  const parsed = parseDocuments(documents);
+  assert.ok(parsed.ok);
+  const snapshots = {
+    "as they are spread over documents": atOnce(building(parsed.config, manifest, secrets, {}, parsed.keyLists, new WeakMap())),
+    "in one list": build(config, manifest, secrets, {}),
+  };
+  for (const [name, snapshot] of Object.entries(snapshots)) {
+    it(`are found ${name}, by themselves, by the key before and by their ApiKey`, () => {
+      for (const [at, key] of keys.entries()) {
+        assert.deepEqual(snapshot.findKey(clearOf(at)), { record: key, untilMs: null });
+        assert.deepEqual(snapshot.findKey(clearOf(at + 1_000)), key.previous ? { record: key, untilMs: at } : null);
+      }
+      assert.equal(snapshot.findKey("slc_unknown"), null);
+      assert.equal(snapshot.keyCount, 200);
+      assert.deepEqual(
+        snapshot
+          .keysOf("a/key-7")
+          .map(({ digest }) => digest)
+          .sort(),
+        [7, 57, 107, 157].map((at) => keys[at]?.digest).sort(),
+      );
+      assert.deepEqual(snapshot.keysOf("a/none"), []);
     });
   }
 });
