@@ -85,9 +85,9 @@ function gatewayOf(
     nowMs: Date.now,
     random: Math.random,
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
-    record(call) {
+    record(call, audited = false) {
       for (const recorder of recorders) recorder.record(call);
-      parts.audit?.write("call", call);
+      if (!audited) parts.audit?.write("call", call);
       // A refused attempt is on record whatever the policy logs of calls.
       if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
     },

@@ -2,8 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { readLink } from "./chain.ts";
-import { Once } from "./once.ts";
-import { addCall, type ComplianceMonth, emptyMonth } from "./report.ts";
+import { type ComplianceMonth, ComplianceReport } from "./report.ts";
 import { auditLines } from "./source.ts";
 import { type Trouble, Verifier } from "./verify.ts";
 
@@ -110,6 +109,7 @@ const columns: readonly [string, (month: ComplianceMonth) => string | number][] 
   ["without_consent", ({ withoutConsent }) => withoutConsent],
   ["prompts_denied", ({ promptsDenied }) => promptsDenied],
   ["limited", ({ limited }) => limited],
+  ["unfinished", ({ unfinished }) => unfinished],
   ["pii_masked", ({ masked }) => Object.values(masked).reduce((sum, count) => sum + count, 0)],
   ["pii_types", ({ masked }) => listed(Object.entries(masked).sort())],
   ["input_tokens", ({ inputTokens }) => inputTokens],
@@ -161,21 +161,10 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
   if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
   const fromMs = moment("from", values.from, Number.NEGATIVE_INFINITY);
   const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
-  const byMonth = new Map<string, ComplianceMonth>();
-  const total = emptyMonth("total");
-  const once = new Once();
+  const report = new ComplianceReport(fromMs, toMs);
   for await (const { text } of sourceOf(positionals, values.redis)) {
     const link = readLink(text, plain);
-    const record = link?.record;
-    const time = String(record?.["time"] ?? "");
-    const at = Date.parse(time);
-    if (link === null || record === undefined || link.type !== "call" || at < fromMs || at >= toMs || !once.take(link.chain, link.seq)) continue;
-    const name = time.slice(0, 7);
-    const month = byMonth.get(name) ?? emptyMonth(name);
-    byMonth.set(name, month);
-    addCall(month, record);
-    addCall(total, record);
+    if (link !== null) report.add(link);
   }
-  const months = [...byMonth.values()].sort((a, b) => (a.month < b.month ? -1 : 1));
-  process.stdout.write(`${printed([...months, total], values.output)}\n`);
+  process.stdout.write(`${printed(report.end(), values.output)}\n`);
 }

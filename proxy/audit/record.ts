@@ -3,12 +3,15 @@ import { callFields } from "../telemetry/log.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import { decisionOf } from "./decision.ts";
 
-/** begun: a call that may not go unaudited is about to be made. call: it is over, or was refused. */
-export type AuditEvent = "begun" | "call";
+/**
+ * begun: a call that may not go unaudited is about to be made. call: it is over, or was refused. withheld: its answer was
+ * not given after all, as the record of it was not safe in time.
+ */
+export type AuditEvent = "begun" | "call" | "withheld";
 
 /** As JSON members without braces. */
 export function auditMembers(event: AuditEvent, call: CallRecord, nowMs: number): string {
-  const decision = event === "call" ? decisionOf(call.code, call.attempts.length > 0) : "allow";
+  const decision = event !== "begun" ? decisionOf(call.code, call.attempts.length > 0) : "allow";
   let members = `"type":"${event}","time":"${new Date(nowMs).toISOString()}","decision":"${decision}"`;
   members += callFields({ ...call, payloads: call.audited });
   if (call.role !== "") members += `,"role":${JSON.stringify(call.role)}`;

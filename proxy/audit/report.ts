@@ -1,4 +1,6 @@
 /** What a compliance officer asks of a span of time, from audit records alone. Pure. */
+import type { Link } from "./chain.ts";
+import { Once } from "./once.ts";
 
 export interface ComplianceMonth {
   /** `2027-02`, or "total". */
@@ -15,6 +17,8 @@ export interface ComplianceMonth {
   withoutConsent: number;
   promptsDenied: number;
   limited: number;
+  /** Begun, and not over in these records: under way, or cut short with the process. Only of policies with `required`. */
+  unfinished: number;
   /** Personal data that was found and masked, by type. */
   masked: Record<string, number>;
   inputTokens: number;
@@ -29,8 +33,20 @@ export interface ComplianceMonth {
 const geo: ReadonlySet<unknown> = new Set(["country_not_allowed", "country_unknown"]);
 const limits: ReadonlySet<unknown> = new Set(["rate_limit_exceeded", "budget_exceeded"]);
 
-export const emptyMonth = (month: string): ComplianceMonth => ({
-  ...{ month, requests: 0, allowed: 0, refused: 0, unauthorised: 0, forbidden: 0, geoBlocked: 0, withoutConsent: 0, promptsDenied: 0, limited: 0 },
+const emptyMonth = (month: string): ComplianceMonth => ({
+  ...{
+    month,
+    requests: 0,
+    allowed: 0,
+    refused: 0,
+    unauthorised: 0,
+    forbidden: 0,
+    geoBlocked: 0,
+    withoutConsent: 0,
+    promptsDenied: 0,
+    limited: 0,
+    unfinished: 0,
+  },
   ...{ masked: {}, inputTokens: 0, outputTokens: 0, costNanoUsd: 0, users: new Set(), models: new Set(), destinations: new Map() },
 });
 
@@ -47,7 +63,7 @@ function addRefusal(month: ComplianceMonth, status: unknown, code: unknown): voi
 }
 
 /** Adds a record of type `call`. */
-export function addCall(month: ComplianceMonth, record: Readonly<Record<string, unknown>>): void {
+function addCall(month: ComplianceMonth, record: Readonly<Record<string, unknown>>): void {
   month.requests++;
   const { decision, status, code } = record;
   if (decision === "deny") {
@@ -66,4 +82,63 @@ export function addCall(month: ComplianceMonth, record: Readonly<Record<string, 
   if (provider === "") return;
   const where = region === "" ? provider : `${provider} (${region})`;
   month.destinations.set(where, (month.destinations.get(where) ?? 0) + 1);
+}
+
+/** Calls that began and are not over yet, by the month in which they began. */
+class Begun {
+  readonly #months = new Map<string, string[]>();
+
+  add({ chain, type, record }: Link, month: string | null): void {
+    const id = `${chain}/${text(record["request_id"])}`;
+    const open = this.#months.get(id) ?? [];
+    if (type === "call") open.shift();
+    else if (month !== null) open.push(month);
+    if (open.length === 0) this.#months.delete(id);
+    else this.#months.set(id, open);
+  }
+
+  months(): string[] {
+    return [...this.#months.values()].flat();
+  }
+}
+
+export class ComplianceReport {
+  readonly #fromMs: number;
+  readonly #toMs: number;
+  readonly #byMonth = new Map<string, ComplianceMonth>();
+  readonly #total = emptyMonth("total");
+  readonly #once = new Once();
+  readonly #begun = new Begun();
+
+  /** Epoch milliseconds; `toMs` is not in it. */
+  constructor(fromMs: number, toMs: number) {
+    this.#fromMs = fromMs;
+    this.#toMs = toMs;
+  }
+
+  #month(name: string): ComplianceMonth {
+    const month = this.#byMonth.get(name) ?? emptyMonth(name);
+    this.#byMonth.set(name, month);
+    return month;
+  }
+
+  add(link: Link): void {
+    if ((link.type !== "call" && link.type !== "begun") || !this.#once.take(link.chain, link.seq)) return;
+    const time = text(link.record["time"]);
+    const at = Date.parse(time);
+    const name = at >= this.#fromMs && at < this.#toMs ? time.slice(0, 7) : null;
+    this.#begun.add(link, name);
+    if (link.type !== "call" || name === null) return;
+    addCall(this.#month(name), link.record);
+    addCall(this.#total, link.record);
+  }
+
+  /** Months in their order, then the total. To be called once, after the last record. */
+  end(): ComplianceMonth[] {
+    for (const name of this.#begun.months()) {
+      this.#month(name).unfinished++;
+      this.#total.unfinished++;
+    }
+    return [...[...this.#byMonth.values()].sort((a, b) => (a.month < b.month ? -1 : 1)), this.#total];
+  }
 }

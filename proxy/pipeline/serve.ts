@@ -14,6 +14,7 @@
  *   cached        504              answered without asking a provider
  *   admit         403 429 503      rate limits and budgets; settled when the call is over
  *   dispatch      4xx 5xx          targets one after another, until one answers
+ *   on record     503              where no call may go unaudited: before it is dispatched, and before a whole answer is given
  *   respond                        failures in the client's own format, in the stream where it has begun
  *   record                         metrics and log
  */
@@ -45,6 +46,7 @@ import { guarded } from "./guard.ts";
 import { masked } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
+import { beginOnRecord, endOnRecord } from "./on-record.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
@@ -60,7 +62,8 @@ export interface Gateway extends Dispatcher, Admitter {
   audit: AuditLog | null;
   /** Where the usage of all calls is added up. */
   ledger: FleetStore;
-  record(call: CallRecord): void;
+  /** `audited`: it is in the audit log already. */
+  record(call: CallRecord, audited?: boolean): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
   tokens: TokenVerifier;
@@ -73,8 +76,6 @@ export function isFailure(value: object): value is Failure {
 
 /** A Retry-After that the SDKs obey: they wait at most 60 s. */
 const longestWaitMs = 60_000;
-/** How long a call waits for its audit record to be safe, in milliseconds. */
-const auditWaitMs = 1_000;
 /** The deadline where a route has no target to take one from. */
 const defaultTotalMs = 600_000;
 
@@ -148,8 +149,17 @@ class Call {
     } finally {
       this.record.durationMs ||= this.#gateway.nowMs() - this.record.startedMs;
       this.#admitted?.settle(this.record);
-      this.#gateway.record(this.record);
+      const { holding } = this.#client;
+      if (holding) await this.#release();
+      this.#gateway.record(this.record, holding);
     }
+  }
+
+  /** The answer that was held back, or a refusal in its place. */
+  async #release(): Promise<void> {
+    const unaudited = await endOnRecord(this.#gateway.audit, this.record);
+    if (unaudited && !this.#client.closed) this.#fail(unaudited);
+    this.#client.release();
   }
 
   async #stages(call: Circumstances): Promise<Failure | null> {
@@ -182,8 +192,9 @@ class Call {
   }
 
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
-    const unaudited = route.config.audit.required ? await this.#audited() : null;
+    const unaudited = route.config.audit.required ? await beginOnRecord(this.#gateway.audit, this.record) : null;
     if (unaudited) return unaudited;
+    if (route.config.audit.required && !shaped.received.stream) this.#client.hold();
     return throughCache({
       client: this.#client,
       gateway: this.#gateway,
@@ -194,16 +205,6 @@ class Call {
       shaped,
       record: this.record,
       go: () => this.#dispatch(shaped, route, identity),
-    });
-  }
-
-  /** A call that may not go unaudited: on record before anything is answered. */
-  async #audited(): Promise<Failure | null> {
-    const { audit } = this.#gateway;
-    audit?.write("begun", this.record);
-    if (await (audit?.durable(auditWaitMs) ?? false)) return null;
-    return failure("audit_unavailable", "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.", {
-      retryAfterMs: 1_000,
     });
   }
 
@@ -257,7 +258,7 @@ class Call {
     const { upstreams, auth } = this.#gateway;
     const { route } = target;
     const call = { client: this.#client, surface: this.#surface, snapshot: this.#snapshot, model: "" };
-    const unaudited = route.config.audit.required ? await this.#audited() : null;
+    const unaudited = route.config.audit.required ? await beginOnRecord(this.#gateway.audit, this.record) : null;
     if (unaudited) return unaudited;
     const admitted = await admit({ ...call, route, identity, shaped: null, targets: [] }, this.#gateway);
     if (isFailure(admitted)) return admitted;

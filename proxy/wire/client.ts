@@ -33,6 +33,8 @@ export class ClientConnection {
   #firsts = 0;
   #closed = false;
   #always: Readonly<Record<string, string>> | null = null;
+  /** What is sent only once `release` is called. */
+  #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
@@ -166,7 +168,28 @@ export class ClientConnection {
     return this.#request.pipe(through);
   }
 
+  /** Nothing of a whole answer is sent until `release`; a later one takes the place of an earlier one. Not for streams. */
+  hold(): void {
+    this.#held = { status: 0, headers: {}, body: undefined, ended: false };
+  }
+
+  get holding(): boolean {
+    return this.#held !== null;
+  }
+
+  release(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held === null || held.status === 0) return;
+    this.head(held.status, held.headers);
+    if (held.ended) this.end(held.body);
+  }
+
   head(status: number, headers: Record<string, string | number>): void {
+    if (this.#held !== null) {
+      this.#held = { status, headers, body: undefined, ended: false };
+      return;
+    }
     if (this.#closed || this.#response.headersSent) return;
     if (this.#closing()) headers["connection"] = "close";
     if (this.#always !== null) Object.assign(headers, this.#always);
@@ -209,6 +232,7 @@ export class ClientConnection {
   /** Past the filters: events of the gateway's own. */
   writeRaw(bytes: Uint8Array | string): boolean {
     if (this.#closed || bytes.length === 0) return true;
+    this.release();
     this.sentBytes += bytes.length;
     return this.#response.write(bytes);
   }
@@ -218,6 +242,11 @@ export class ClientConnection {
   }
 
   end(bytes?: Uint8Array | string): void {
+    if (this.#held !== null) {
+      this.#held.body = bytes;
+      this.#held.ended = true;
+      return;
+    }
     if (this.#closed || this.#response.writableEnded) return;
     if (bytes !== undefined) this.sentBytes += bytes.length;
     // node:http writes head and a short string in one piece, but head and a buffer in two.

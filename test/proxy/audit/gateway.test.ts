@@ -11,12 +11,14 @@ import { after, describe, it } from "node:test";
 import { AuditLog } from "../../../proxy/audit/audit.ts";
 import { Chain } from "../../../proxy/audit/chain.ts";
 import { FileSink } from "../../../proxy/audit/file.ts";
+import { auditStream } from "../../../proxy/audit/redis.ts";
 import type { AuditSink } from "../../../proxy/audit/sink.ts";
 import { Verifier } from "../../../proxy/audit/verify.ts";
+import { connect } from "../../../proxy/fleet/redis-client.ts";
 import { run } from "../../harness/command.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
-import { startUpstream } from "../../harness/upstream.ts";
+import { openai, startUpstream } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
@@ -226,10 +228,22 @@ describe("calls that must be on record", () => {
   it("are made when they are, and refused when they can't be; others go on", async () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`]);
+    const written = async () => (await records(path)).filter((one) => one["route"] === "default/required").map((one) => [one["type"], one["status"]]);
     assert.equal(await call(started.url, "required"), 200);
-    const types = (await records(path)).filter((one) => one["route"] === "default/required").map((one) => one["type"]);
-    assert.equal(types[0], "begun");
-    await eventually(async () => (await calls(path)).length === 1);
+    assert.deepEqual(
+      await written(),
+      [
+        ["begun", 200],
+        ["call", 200],
+      ],
+      "both are on disk once the answer is there",
+    );
+    upstream.answer((_request, response) => void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'));
+    assert.equal(await call(started.url, "required"), 400);
+    assert.deepEqual((await written()).at(-1), ["call", 400], "also where the provider refused it");
+    upstream.answer(openai);
+    assert.equal(await call(started.url, "required", "Hi", alice, { stream: true }), 200);
+    await eventually(async () => (await calls(path)).length === 3);
     await started.close();
 
     const none = await gateway([]);
@@ -242,6 +256,43 @@ describe("calls that must be on record", () => {
     const only = await gateway(["--audit-stdout=true"]);
     assert.equal(await call(only.url, "required"), 503, "stdout keeps nothing");
     await only.close();
+  });
+
+  it("are answered by nothing that can't be put on record, though the provider was asked", async () => {
+    const redis = await startRedis();
+    after(() => redis.stop());
+    const started = await gateway(["--audit-redis=true", `--state-url=${redis.url}`]);
+    upstream.requests.length = 0;
+    upstream.answer(async (request, response) => {
+      await redis.kill();
+      await openai(request, response);
+    });
+    const answer = await fetch(`${started.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "required", messages: [{ role: "user", content: "Hi" }] }),
+    });
+    const text = await answer.text();
+    upstream.answer(openai);
+    assert.equal(answer.status, 503);
+    assert.match(text, /audit_unavailable/);
+    assert.ok(!text.includes("Hello there"));
+    assert.equal(upstream.requests.length, 1);
+    await redis.startAgain();
+    await eventually(async () => (await call(started.url, "required")) === 200, 20_000);
+    await started.close();
+    const client = connect(redis.url, null, null);
+    after(() => client.disconnect());
+    await eventually(() => Promise.resolve(client.status === "ready"));
+    const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
+    const id = answer.headers.get("x-request-id");
+    assert.deepEqual(
+      lines.filter((one) => one["request_id"] === id).map((one) => [one["type"], one["status"], one["provider"]]),
+      [
+        ["call", 200, "default/up"],
+        ["withheld", 200, "default/up"],
+      ],
+    );
   });
 
   it("wait for no store that is gone", async () => {
@@ -383,7 +434,7 @@ describe("the compliance report", () => {
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 400, code: "prompt_denied" }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "consent_required" }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 429, code: "budget_exceeded" }),
-      record("2027-02-02T00:00:00.000Z", { type: "begun" }),
+      record("2027-02-02T00:00:00.000Z", { type: "begun", request_id: "r1" }),
       record("2027-03-01T00:00:00.000Z", {}),
     ];
     await writeFile(path, lines.join(""));
@@ -403,7 +454,7 @@ describe("the compliance report", () => {
     assert.match(table, /pii_masked +2 +2 +0 +4/);
     const csv = (await sluice("compliance-report", path, "-o", "csv")).stdout.split("\n");
     assert.equal(csv.length, 6);
-    assert.match(csv[4] ?? "", /^total,9,3,6,1,1,1,1,1,1,4,"Email 3, SSN 1",5,7,1\.50,3,m,"a\/p \(eu\) 1, a\/q 1"$/);
+    assert.match(csv[4] ?? "", /^total,9,3,6,1,1,1,1,1,1,1,4,"Email 3, SSN 1",5,7,1\.50,3,m,"a\/p \(eu\) 1, a\/q 1"$/);
     for (const args of [
       ["compliance-report", "-o", "table"],
       ["compliance-report", path, "-o", "xml"],
