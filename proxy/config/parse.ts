@@ -18,10 +18,20 @@ import {
 /** File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Others are ignored. */
 export type ConfigFiles = Readonly<Record<string, string | Uint8Array>>;
 
-export type Parsed = { ok: true; config: RenderedConfig; manifest: Manifest; keyLists: KeyLists } | { ok: false; reason: string };
+export type Parsed = { ok: true; config: RenderedConfig; manifest: Manifest } | { ok: false; reason: string };
 
-/** Keys as they are spread over documents. The list of a document that has not changed is the same one as before. */
-export type KeyLists = readonly (readonly KeyRecord[])[];
+/** Everything but keys. */
+export type KeylessConfig = Omit<RenderedConfig, "keys">;
+
+/** How the keys of one document are kept: they are the many, and who reads them may have no use for a list of objects. */
+export interface Keeper<K> {
+  add(record: KeyRecord): void;
+  /** All that were added. */
+  kept(): K;
+}
+
+/** `keys`: of each document. What is kept of one that has not changed is the same object as before. */
+export type ParsedKeeping<K> = { ok: true; config: KeylessConfig; manifest: Manifest; keys: K[] } | { ok: false; reason: string };
 
 /** Work in steps: whoever runs it may see to other things wherever it yields. The steps are a few milliseconds at most. */
 export type Steps<T> = Generator<void, T, void>;
@@ -54,50 +64,37 @@ function misfit(name: string, path: readonly PropertyKey[], { issues }: z.ZodErr
   return new Rejected(`${name}: ${where}: ${issue?.message ?? "does not fit the schema"}`);
 }
 
-const noTags: string[] = [];
-
-/**
- * What thousands of keys have alike is kept once: less memory, and less for the garbage collector to carry about while a
- * config is taken in.
- */
-function shared(entry: unknown, texts: Map<string, string>): unknown {
-  const record = entry as Partial<KeyRecord>;
-  for (const name of ["team", "role"] as const) {
-    const text = record[name];
-    if (typeof text !== "string") continue;
-    const known = texts.get(text);
-    if (known === undefined) texts.set(text, text);
-    else record[name] = known;
-  }
-  if (record.tags?.length === 0) record.tags = noTags;
-  return entry;
-}
-
 /** Entries of a list that are checked in one step. */
 const atATime = 64;
 
-/** The lists of a document are checked some entries at a time: some have thousands. */
-function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S): Steps<z.output<S>> {
+function listKeeper<T>(): { add(entry: T): void; kept(): T[] } {
+  const entries: T[] = [];
+  return { add: (entry) => void entries.push(entry), kept: () => entries };
+}
+
+type Keeping = () => { add(entry: never): void; kept(): unknown };
+
+/** The lists of a document are checked some entries at a time: some have thousands. `keeping`: how their entries are kept. */
+function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S, keeping: Keeping): Steps<z.output<S>> {
   const lists = Object.entries(schema.shape).filter(([member, one]) => one instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]));
   const frame = schema.safeParse({ ...value, ...Object.fromEntries(lists.map(([member]) => [member, []])) });
   if (!frame.success) throw misfit(name, [], frame.error);
   const whole = frame.data as Record<string, unknown>;
-  const texts = new Map<string, string>();
   for (const [member, list] of lists) {
     const entry = (list as z.ZodArray).element as z.ZodType;
-    const entries: unknown[] = [];
+    const entries = keeping();
     for (const [at, one] of ((value as Record<string, unknown>)[member] as unknown[]).entries()) {
       if (at % atATime === 0) yield;
       const parsed = entry.safeParse(one);
       if (!parsed.success) throw misfit(name, [member, at], parsed.error);
-      entries.push(shared(parsed.data, texts));
+      entries.add(parsed.data as never);
     }
-    whole[member] = entries;
+    whole[member] = entries.kept();
   }
   return whole as z.output<S>;
 }
 
-function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S): Steps<z.output<S>> {
+function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S, keeping: Keeping = listKeeper): Steps<z.output<S>> {
   let value: unknown;
   try {
     value = JSON.parse(bytes);
@@ -109,10 +106,17 @@ function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S):
     throw new Rejected(`${name} has schema version ${String(version)}; this proxy reads ${acceptedSchemaVersions.join(", ")}`);
   }
   yield;
-  return yield* fitting(name, value as object, schema);
+  return yield* fitting(name, value as object, schema, keeping);
 }
 
-function* document<S extends z.ZodObject>(files: ConfigFiles, manifest: Manifest, name: string, schema: S, cache: ParsedDocuments): Steps<z.output<S>> {
+function* document<S extends z.ZodObject>(
+  files: ConfigFiles,
+  manifest: Manifest,
+  name: string,
+  schema: S,
+  cache: ParsedDocuments,
+  keeping?: Keeping,
+): Steps<z.output<S>> {
   const wanted = manifest.documents[name];
   if (wanted === undefined) throw new Rejected(`the manifest names no ${name}`);
   const bytes = contentOf(files, name);
@@ -120,42 +124,44 @@ function* document<S extends z.ZodObject>(files: ConfigFiles, manifest: Manifest
   yield;
   const known = cache.get(wanted) as z.output<S> | undefined;
   if (known !== undefined) return known;
-  const value = yield* decode(name, textOf(bytes), schema);
+  const value = yield* decode(name, textOf(bytes), schema, keeping);
   cache.set(wanted, value);
   return value;
 }
 
-type Whole = Omit<Extract<Parsed, { ok: true }>, "ok">;
+type Whole<K> = Omit<Extract<ParsedKeeping<K>, { ok: true }>, "ok">;
 
-function* parseAll(files: ConfigFiles, cache: ParsedDocuments): Steps<Whole> {
+function* parseAll<K>(files: ConfigFiles, cache: ParsedDocuments, keeper: () => Keeper<K>): Steps<Whole<K>> {
   const manifest = yield* decode("manifest.json", textOf(contentOf(files, "manifest.json")), manifestDocument);
   try {
-    return yield* parseNamed(files, manifest, cache);
+    return yield* parseNamed(files, manifest, cache, keeper);
   } finally {
     const named = new Set(Object.values(manifest.documents));
     for (const digest of [...cache.keys()]) if (!named.has(digest)) cache.delete(digest);
   }
 }
 
-function* parseNamed(files: ConfigFiles, manifest: Manifest, cache: ParsedDocuments): Steps<Whole> {
+function* parseNamed<K>(files: ConfigFiles, manifest: Manifest, cache: ParsedDocuments, keeper: () => Keeper<K>): Steps<Whole<K>> {
   const main = yield* document(files, manifest, "config.json", configDocument, cache);
   const seeds = "seeds.json" in manifest.documents ? (yield* document(files, manifest, "seeds.json", seedsDocument, cache)).seeds : [];
   const routes: RouteConfig[] = [];
-  const keyLists: (readonly KeyRecord[])[] = [];
+  const keys: K[] = [];
   for (const name of Object.keys(manifest.documents).sort()) {
     if (name.startsWith("routes-")) for (const route of (yield* document(files, manifest, name, routesDocument, cache)).routes) routes.push(route);
-    if (name.startsWith("keys-")) keyLists.push((yield* document(files, manifest, name, keysDocument, cache)).keys);
+    if (name.startsWith("keys-")) keys.push((yield* document(files, manifest, name, keysDocument, cache, keeper)).keys as K);
   }
   routes.sort((a, b) => (a.id < b.id ? -1 : 1));
   const { settings, providers, budgets } = main;
-  const keys = ([] as KeyRecord[]).concat(...keyLists);
-  return { config: { settings, providers, budgets, routes, keys, ...(seeds.length === 0 ? {} : { seeds }) }, manifest, keyLists };
+  return { config: { settings, providers, budgets, routes, ...(seeds.length === 0 ? {} : { seeds }) }, manifest, keys };
 }
 
-/** `parseDocuments` in steps. When it is given up half way, by `return()`, what was parsed stays in the cache. */
-export function* parsing(files: ConfigFiles, cache: ParsedDocuments): Steps<Parsed> {
+/**
+ * `parseDocuments` in steps, with keys kept as the caller likes. The cache belongs to one way of keeping them. When it is
+ * given up half way, by `return()`, what was parsed stays in the cache.
+ */
+export function* parsing<K>(files: ConfigFiles, cache: ParsedDocuments, keeper: () => Keeper<K>): Steps<ParsedKeeping<K>> {
   try {
-    return { ok: true, ...(yield* parseAll(files, cache)) };
+    return { ok: true, ...(yield* parseAll(files, cache, keeper)) };
   } catch (cause) {
     if (cause instanceof Rejected) return { ok: false, reason: cause.message };
     throw cause;
@@ -164,7 +170,10 @@ export function* parsing(files: ConfigFiles, cache: ParsedDocuments): Steps<Pars
 
 /** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
 export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): Parsed {
-  return atOnce(parsing(files, cache));
+  const parsed = atOnce(parsing(files, cache, () => listKeeper<KeyRecord>()));
+  if (!parsed.ok) return parsed;
+  const { config, manifest, keys } = parsed;
+  return { ok: true, config: { ...config, keys: ([] as KeyRecord[]).concat(...keys) }, manifest };
 }
 
 /** Credentials by name, each checked against its content-made name; the reason where one is missing or another. */

@@ -1,8 +1,8 @@
 /** The one cell that holds the live snapshot. It is swapped whole, and only for one that is complete. */
 import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { KeyParts } from "./keys.ts";
 import { paced } from "./pace.ts";
+import { KeyPacker } from "./packed-keys.ts";
 import { building, type Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
@@ -41,7 +41,6 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
   /** Of the content that is live. */
   let settled: string | null = null;
   const cache: ParsedDocuments = new Map();
-  const known: KeyParts = new WeakMap();
 
   const reject = (reason: string): void => {
     if (rejection?.reason === reason) return;
@@ -50,15 +49,15 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
   };
 
   const prepare = function* (files: ConfigFiles): Steps<Snapshot | null> {
-    const parsed = yield* parsing(files, cache);
+    const parsed = yield* parsing(files, cache, () => new KeyPacker());
     if (!parsed.ok) {
       reject(parsed.reason);
       return null;
     }
-    const { config, manifest, keyLists } = parsed;
+    const { config, manifest, keys } = parsed;
     if (manifest.revision === live?.revision) return live;
     const secrets = readCredentials(files, manifest);
-    if (secrets.ok) return yield* building(config, manifest, secrets, registry, keyLists, known);
+    if (secrets.ok) return yield* building(config, keys, manifest, secrets, registry);
     reject(secrets.reason);
     return null;
   };

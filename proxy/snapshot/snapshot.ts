@@ -4,14 +4,15 @@ import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
 import type { LimitConfig } from "../config/limits.ts";
-import { atOnce, type KeyLists, type Steps } from "../config/parse.ts";
+import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
 import type { Permission, RoleConfig } from "../config/roles.ts";
 import type { BudgetConfig, KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
-import { type FoundKey, KeyIndex, type KeyParts } from "./keys.ts";
+import { type FoundKey, KeyIndex } from "./keys.ts";
+import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 
 export interface ProviderEntry {
   readonly provider: Provider;
@@ -132,7 +133,7 @@ function fingerprint(config: RouteConfig, targets: readonly RouteTarget[], embed
   return sha256Hex(canonicalJson([config, asked]));
 }
 
-function seeded({ budgets, seeds = [] }: RenderedConfig): readonly BudgetConfig[] {
+function seeded({ budgets, seeds = [] }: KeylessConfig): readonly BudgetConfig[] {
   if (seeds.length === 0) return budgets;
   const of = Map.groupBy(seeds, (seed) => seed.budget);
   return budgets.map((budget) => (of.has(budget.id) ? { ...budget, seeds: of.get(budget.id) ?? [] } : budget));
@@ -195,7 +196,7 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
 }
 
 function* providersOf(
-  config: RenderedConfig,
+  config: KeylessConfig,
   credentials: ReadonlyMap<string, string>,
   registry: Readonly<Record<string, Provider>>,
 ): Steps<Map<string, ProviderEntry>> {
@@ -211,7 +212,7 @@ function* providersOf(
   return providers;
 }
 
-function* pathsOf(config: RenderedConfig, providers: ReadonlyMap<string, ProviderEntry>): Steps<Map<string, PathEntry>> {
+function* pathsOf(config: KeylessConfig, providers: ReadonlyMap<string, ProviderEntry>): Steps<Map<string, PathEntry>> {
   const byPrefix = new Map<string, Route[]>([["", []]]);
   for (const one of config.routes) {
     yield;
@@ -229,18 +230,17 @@ export interface SnapshotSecrets {
   credentials: ReadonlyMap<string, string>;
 }
 
-/** `build` in steps. `keyLists`: the config's keys as they are spread; `known`: indexes of lists that were seen before. */
+/** `build` in steps. */
 export function* building(
-  config: RenderedConfig,
+  config: KeylessConfig,
+  packed: readonly PackedKeys[],
   manifest: Manifest,
   secrets: SnapshotSecrets,
   registry: Readonly<Record<string, Provider>>,
-  keyLists: KeyLists,
-  known: KeyParts,
 ): Steps<Snapshot> {
   const providers = yield* providersOf(config, secrets.credentials, registry);
   const paths = yield* pathsOf(config, providers);
-  const keys = yield* KeyIndex.building(keyLists, known);
+  const keys = new KeyIndex(packed);
   const digest = keyedDigester(secrets.pepper);
   return {
     revision: manifest.revision,
@@ -266,5 +266,7 @@ export function* building(
 
 /** Pure. Throws where the config names a provider type that this proxy does not have. */
 export function build(config: RenderedConfig, manifest: Manifest, secrets: SnapshotSecrets, registry: Readonly<Record<string, Provider>>): Snapshot {
-  return atOnce(building(config, manifest, secrets, registry, [config.keys], new WeakMap()));
+  const packer = new KeyPacker();
+  for (const record of config.keys) packer.add(record);
+  return atOnce(building(config, [packer.kept()], manifest, secrets, registry));
 }

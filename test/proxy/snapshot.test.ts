@@ -7,11 +7,12 @@ import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
-import { atOnce, parseDocuments } from "../../proxy/config/parse.ts";
+import { atOnce, parseDocuments, parsing } from "../../proxy/config/parse.ts";
 import { type KeyRecord, settings as settingsSchema } from "../../proxy/config/schema.ts";
 import { type RunningProxy, startProxy } from "../../proxy/main.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { type Current, current } from "../../proxy/snapshot/current.ts";
+import { KeyPacker } from "../../proxy/snapshot/packed-keys.ts";
 import { build, building, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "../../proxy/snapshot/source.ts";
 import { eventually } from "../harness/gateway.ts";
@@ -318,10 +319,10 @@ describe("keys of a snapshot", () => {
   const config = { settings: settingsSchema.parse({ maxBodyBytes: 1_000 }), providers: [], routes: [], budgets: [], keys };
   const { manifest, documents } = encode(config, sha256Hex(pepper));
   const secrets = { pepper, credentials: new Map<string, string>() };
-  const parsed = parseDocuments(documents);
+  const parsed = atOnce(parsing(documents, new Map(), () => new KeyPacker()));
   assert.ok(parsed.ok);
   const snapshots = {
-    "as they are spread over documents": atOnce(building(parsed.config, manifest, secrets, {}, parsed.keyLists, new WeakMap())),
+    "as they are spread over documents": atOnce(building(parsed.config, parsed.keys, manifest, secrets, {})),
     "in one list": build(config, manifest, secrets, {}),
   };
   for (const [name, snapshot] of Object.entries(snapshots)) {
