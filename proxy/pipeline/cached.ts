@@ -121,7 +121,7 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
     client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
     return;
   }
-  client.head(200, { ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no" });
+  client.streamHead({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no" });
   client.write(kept.body);
   client.finish();
 }

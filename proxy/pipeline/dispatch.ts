@@ -323,7 +323,7 @@ class Dispatch {
   }
 
   #startStream(target: ResolvedTarget, prepared: Prepared, headers: ResponseHeaders): void {
-    this.#request.client.head(200, {
+    this.#request.client.streamHead({
       ...this.#request.replyHeaders(target, prepared, headers, this.#outcome.attempts.length + 1),
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-cache",

@@ -10,6 +10,18 @@ const maxJoinedBytes = 16_384;
 /** Bodies up to this announced size are read to their end behind a refusal, so that the connection can be used again. */
 const maxDrainedBytes = 65_536;
 
+/** Chunks of a stream up to this size become strings, which node:http writes in one piece with the head. */
+const maxStringBytes = 8_192;
+const crlf = Buffer.from("\r\n");
+
+/** A chunk of HTTP/1.1's chunked coding (RFC 9112, section 7.1) in one piece, as bytes or as Latin-1 text. */
+function framed(bytes: Uint8Array | string): Buffer | string {
+  const buffer = typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = `${buffer.length.toString(16)}\r\n`;
+  if (buffer.length <= maxStringBytes) return `${size}${buffer.toString("latin1")}\r\n`;
+  return Buffer.concat([Buffer.from(size, "latin1"), buffer, crlf]);
+}
+
 /** Sees an answer on its way to the client, and may change it. Failures don't pass through it. */
 export interface ReplyFilter {
   /** A whole answer's body. */
@@ -35,6 +47,8 @@ export class ClientConnection {
   #always: Readonly<Record<string, string>> | null = null;
   /** What is sent only once `release` is called. */
   #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
+  /** The chunks of the answer are framed here. */
+  #frames = false;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
@@ -196,6 +210,20 @@ export class ClientConnection {
     this.#response.writeHead(status, headers);
   }
 
+  /**
+   * Begins an answer of unknown length. The chunks are framed here and not by node:http, which makes four pieces of
+   * each: head, size, chunk and line end leave as one.
+   */
+  streamHead(headers: Record<string, string | number>): void {
+    this.release();
+    const frames = this.httpVersion === "1.1" && !this.started;
+    if (frames) headers["transfer-encoding"] = "chunked";
+    this.head(200, headers);
+    if (!frames) return;
+    this.#response.chunkedEncoding = false;
+    this.#frames = true;
+  }
+
   /** The answer meets this filter before those that were added earlier. */
   filter(filter: ReplyFilter): void {
     this.#filters.splice(this.#firsts, 0, filter);
@@ -234,7 +262,9 @@ export class ClientConnection {
     if (this.#closed || bytes.length === 0) return true;
     this.release();
     this.sentBytes += bytes.length;
-    return this.#response.write(bytes);
+    if (!this.#frames) return this.#response.write(bytes);
+    const out = framed(bytes);
+    return typeof out === "string" ? this.#response.write(out, "latin1") : this.#response.write(out);
   }
 
   onDrain(listener: () => void): void {
@@ -248,6 +278,11 @@ export class ClientConnection {
       return;
     }
     if (this.#closed || this.#response.writableEnded) return;
+    if (this.#frames) {
+      if (bytes !== undefined) this.writeRaw(bytes);
+      this.#response.end("0\r\n\r\n", "latin1");
+      return;
+    }
     if (bytes !== undefined) this.sentBytes += bytes.length;
     // node:http writes head and a short string in one piece, but head and a buffer in two.
     if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
