@@ -113,7 +113,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --audit-redis true   audit records into a stream at --state-url
   --audit-otlp-url URL audit records to a collector's /v1/logs; headers are read from SLUICE_AUDIT_OTLP_HEADERS
   --audit-stdout true  audit records on stdout
-                       the key of their chain is read from SLUICE_AUDIT_KEY
+                       the key of their chain is read from SLUICE_AUDIT_KEY; bodies in them are sealed with
+                       SLUICE_SEALING_KEYS, where there are any
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 

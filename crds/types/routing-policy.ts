@@ -183,8 +183,13 @@ export const routingPolicySpec = z
         required: z
           .boolean()
           .default(false)
-          .describe("A call is made only once a record of it is safe in a file or in the store; where that can't be, it gets 503."),
-        bodies: z.boolean().default(false).describe("Records have requests and answers, with personal data masked; at most 16 KiB of each."),
+          .describe("A call is made, and a whole answer given, only once a record of it is safe in a file or in the store; where that can't be, it gets 503."),
+        bodies: z
+          .boolean()
+          .default(false)
+          .describe(
+            "Records have requests and answers, with personal data masked, and sealed where the installation has sealing keys; at most 16 KiB of each.",
+          ),
       })
       .prefault({})
       .describe("What the audit log says of the calls of this policy, where the installation has one."),

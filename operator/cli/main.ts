@@ -22,7 +22,7 @@ const commands: Readonly<Record<string, Command>> = {
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
   alerts: { summary: "try out a Budget's alert channels", run: async (args) => (await import("./alerts.ts")).runAlerts(args) },
-  audit: { summary: "verify the audit log", run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args) },
+  audit: { summary: "verify the audit log, and read it", run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args) },
   "compliance-report": {
     summary: "who used what, what was refused and masked, from the audit log",
     run: async (args) => (await import("../../proxy/audit/cli.ts")).runComplianceReport(args),

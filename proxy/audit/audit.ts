@@ -3,9 +3,11 @@
  * background, so that nothing waits for them but calls whose policy says so. A sink that doesn't keep up gets what fits
  * into its buffer; what doesn't is counted, and the chain says how much is missing.
  */
+import type { Sealer } from "../seal/seal.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Chain } from "./chain.ts";
 import { type AuditEvent, auditMembers } from "./record.ts";
+import { sealBodies } from "./sealed.ts";
 import type { AuditSink, End } from "./sink.ts";
 
 /** What may wait for one sink, in characters. */
@@ -32,6 +34,8 @@ export interface AuditFigures {
 export interface AuditWith {
   nowMs(): number;
   after(ms: number, then: () => void): () => void;
+  /** Seals bodies; null leaves them as they are. */
+  sealer?: Sealer | null;
   /** A sink fails, or works again. */
   trouble(sink: string, cause: unknown): void;
 }
@@ -201,7 +205,9 @@ export class AuditLog {
   /** A call that is over, or about to be made. */
   write(event: AuditEvent, call: CallRecord): void {
     this.#tellGaps();
-    this.#add(auditMembers(event, call, this.#with.nowMs()));
+    const { id, next } = this.#chain;
+    const { sealer = null } = this.#with;
+    this.#add(auditMembers(event, call, this.#with.nowMs(), sealer === null ? null : (bodies) => sealBodies(sealer, id, next, bodies)));
   }
 
   /** Whether what was written so far is safe in every sink that can keep it. false where none can, or in time. */

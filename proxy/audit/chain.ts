@@ -30,6 +30,11 @@ export class Chain {
     this.#digest = digestBy(key);
   }
 
+  /** The number that the next record gets. */
+  get next(): number {
+    return this.#seq;
+  }
+
   get last(): { seq: number; hash: string } {
     return { seq: this.#seq - 1, hash: this.#last };
   }

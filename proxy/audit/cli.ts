@@ -1,8 +1,10 @@
-/** `sluice audit verify` and `sluice compliance-report`: what auditors run, on files or on the store. */
+/** `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the store. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { readLink } from "./chain.ts";
+import { Sealer } from "../seal/seal.ts";
+import { type Link, readLink } from "./chain.ts";
 import { type ComplianceMonth, ComplianceReport } from "./report.ts";
+import { openBodies } from "./sealed.ts";
 import { auditLines } from "./source.ts";
 import { type Trouble, Verifier } from "./verify.ts";
 
@@ -17,13 +19,22 @@ ${where}
 
 Exits with 1 where something is wrong.`;
 
+const showUsage = `sluice audit show PATH…: records as JSON, one a line, with bodies that are sealed opened
+
+${where}
+  --id REQUEST_ID       the records of one call alone
+                        keys that open bodies are read from SLUICE_SEALING_KEYS, as proxies have them
+
+Exits with 1 where bodies can't be opened; such a record has "unreadable" with the reason. Whether records are sound is
+for verify to say.`;
+
 const reportUsage = `sluice compliance-report PATH…: by month, from the audit log alone
 
 ${where}
   --from, --to MOMENT   such as 2027-02-01T00:00:00Z (default: everything)
   -o, --output FORMAT   table (default), json or csv`;
 
-/** The report counts; whether the records are sound is for verify to say. */
+/** Whether records are sound is for verify to say. */
 const plain = (): string => "";
 class UsageError extends Error {
   readonly code = "ERR_PARSE_ARGS_USAGE";
@@ -53,17 +64,45 @@ async function verify(paths: readonly string[], redis: string | undefined, keyFi
   const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
   for (const { records, chains, troubles, notes } of found) {
-    show("WRONG ", troubles);
-    show("note  ", notes);
+    list("WRONG ", troubles);
+    list("note  ", notes);
     process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
     wrong += troubles.length;
   }
   if (wrong > 0) process.exitCode = 1;
 }
 
-function show(kind: string, lines: readonly Trouble[]): void {
+function list(kind: string, lines: readonly Trouble[]): void {
   for (const { where: at, what } of lines.slice(0, mostShown)) process.stdout.write(`${kind} ${at}: ${what}\n`);
   if (lines.length > mostShown) process.stdout.write(`${kind} and ${lines.length - mostShown} more\n`);
+}
+
+/** A reader that has seen enough, such as `head`, ends it: nothing more is read. */
+const written = (line: string): Promise<void> =>
+  new Promise((resolve, reject) => void process.stdout.write(line, (cause) => (cause ? reject(cause) : resolve())));
+
+async function show(paths: readonly string[], redis: string | undefined, id: string | undefined): Promise<void> {
+  const keys = process.env["SLUICE_SEALING_KEYS"] ?? "";
+  const sealer = keys.trim() === "" ? null : new Sealer(keys);
+  let unreadable = 0;
+  for await (const { text, where: at } of sourceOf(paths, redis)) {
+    const link = readLink(text, plain);
+    if (link === null || (id !== undefined && link.record["request_id"] !== id)) continue;
+    const shown = opened(link, sealer);
+    if ("unreadable" in shown) {
+      unreadable++;
+      process.stderr.write(`${at}: bodies of record ${link.seq} of chain ${link.chain} can't be read: ${String(shown["unreadable"])}\n`);
+    }
+    await written(`${JSON.stringify(shown)}\n`);
+  }
+  if (unreadable > 0) process.exitCode = 1;
+}
+
+function opened({ chain, seq, record }: Link, sealer: Sealer | null): Record<string, unknown> {
+  const { sealed_bodies: sealed, ...rest } = record;
+  if (typeof sealed !== "string") return record;
+  const bodies = openBodies(sealer, chain, seq, sealed);
+  return typeof bodies === "string" ? { ...record, unreadable: bodies } : { ...rest, request_body: bodies.request, response_body: bodies.response };
 }
 
 const fileSinks: readonly string[] = ["file", "otlp", "stdout"];
@@ -75,17 +114,20 @@ export async function runAudit(args: readonly string[]): Promise<void> {
       redis: { type: "string" },
       "key-file": { type: "string" },
       sink: { type: "string", default: "file" },
+      id: { type: "string" },
       help: { type: "boolean" },
     },
     allowPositionals: true,
   });
-  if (values.help || positionals.length === 0) {
-    process.stdout.write(`${auditUsage}\n`);
+  const [command, ...paths] = positionals;
+  if (values.help || command === undefined) {
+    process.stdout.write(`${auditUsage}\n\n${showUsage}\n`);
     return;
   }
-  if (positionals[0] !== "verify") throw new UsageError(`sluice audit has verify, not ${positionals[0]}`);
+  if (command === "show") return show(paths, values.redis, values.id);
+  if (command !== "verify") throw new UsageError(`sluice audit has verify and show, not ${command}`);
   if (!fileSinks.includes(values.sink)) throw new UsageError(`--sink is ${fileSinks.join(", ")}, not ${values.sink}`);
-  await verify(positionals.slice(1), values.redis, values["key-file"], values.sink);
+  await verify(paths, values.redis, values["key-file"], values.sink);
 }
 
 function moment(name: string, text: string | undefined, otherwise: number): number {

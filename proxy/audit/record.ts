@@ -2,6 +2,7 @@
 import { callFields } from "../telemetry/log.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import { decisionOf } from "./decision.ts";
+import type { Bodies } from "./sealed.ts";
 
 /**
  * begun: a call that may not go unaudited is about to be made. call: it is over, or was refused. withheld: its answer was
@@ -9,11 +10,13 @@ import { decisionOf } from "./decision.ts";
  */
 export type AuditEvent = "begun" | "call" | "withheld";
 
-/** As JSON members without braces. */
-export function auditMembers(event: AuditEvent, call: CallRecord, nowMs: number): string {
+/** As JSON members without braces. `sealed`: makes of bodies what nobody else can read; null leaves them as they are. */
+export function auditMembers(event: AuditEvent, call: CallRecord, nowMs: number, sealed: ((bodies: Bodies) => string) | null = null): string {
   const decision = event !== "begun" ? decisionOf(call.code, call.attempts.length > 0) : "allow";
+  const bodies = event === "call" ? call.audited : null;
   let members = `"type":"${event}","time":"${new Date(nowMs).toISOString()}","decision":"${decision}"`;
-  members += callFields({ ...call, payloads: call.audited });
+  members += callFields({ ...call, payloads: sealed === null ? bodies : null });
+  if (bodies !== null && sealed !== null) members += `,"sealed_bodies":"${sealed(bodies)}"`;
   if (call.role !== "") members += `,"role":${JSON.stringify(call.role)}`;
   if (call.country !== "") members += `,"country":${JSON.stringify(call.country)}`;
   return members;

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import { Counter } from "prom-client";
+import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { AuditLog, type AuditWith } from "./audit.ts";
@@ -42,6 +43,7 @@ export async function startAudit(
   const told = new Map<string, number>();
   const audit = await AuditLog.open(new Chain(id, key), sinks, {
     ...parts,
+    sealer: settings.sealingKeys.trim() === "" ? null : new Sealer(settings.sealingKeys),
     trouble(sink, cause) {
       if (parts.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
       told.set(sink, parts.nowMs());

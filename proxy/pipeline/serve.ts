@@ -28,8 +28,7 @@ import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
-import { everyMask, type Masker } from "../masking/masker.ts";
-import { Tally } from "../masking/tally.ts";
+import { everyMask } from "../masking/masker.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord } from "../telemetry/record.ts";
@@ -38,6 +37,7 @@ import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { type Admitted, type Admitter, admit } from "./admit.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
+import { excerpt, secretsOf } from "./bodies.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
@@ -359,12 +359,13 @@ class Call {
   #noteBodies(shaped: Shaped, body: DispatchOutcome["body"], { config, masker }: Route): void {
     const { logging, audit } = config;
     if (!logging.payloads && !audit.bodies) return;
-    const request = excerpt(shaped.received.bytes);
-    const response = body === null ? "" : excerpt(body);
+    const { bytes } = shaped.received;
+    const secrets = secretsOf(this.#client.headers, this.#snapshot);
+    const answer = body ?? "";
     // The request is masked by now, where the policy masks; what the provider said is not.
-    const mask = (text: string, by: Masker): string => new Tally(by).mask(text, false);
-    if (logging.payloads) this.record.payloads = { request, response: masker === null ? response : mask(response, masker) };
-    if (audit.bodies) this.record.audited = { request: mask(request, masker ?? everyMask), response: mask(response, masker ?? everyMask) };
+    if (logging.payloads) this.record.payloads = { request: excerpt(bytes, null, secrets), response: excerpt(answer, masker, secrets) };
+    const by = masker ?? everyMask;
+    if (audit.bodies) this.record.audited = { request: excerpt(bytes, by, secrets), response: excerpt(answer, by, secrets) };
   }
 
   /** The answer has begun: all that is left is an event in the client's format, and no end marker. */
@@ -400,13 +401,6 @@ class Call {
     if (failed.code === "method_not_allowed") headers["allow"] = this.#client.path.includes("/models") ? "GET, HEAD" : "POST";
     return headers;
   }
-}
-
-const excerptBytes = 16_384;
-
-function excerpt(body: Uint8Array | string): string {
-  const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, excerptBytes)).toString("utf8");
-  return text.slice(0, excerptBytes);
 }
 
 export function serve(client: ClientConnection, gateway: Gateway, snapshot: Snapshot): Promise<void> {

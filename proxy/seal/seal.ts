@@ -57,6 +57,13 @@ export class Sealer {
     return Buffer.concat([head, nonce, cipher.getAuthTag(), body]);
   }
 
+  /** Whether it is sealed with a key that is not here; which one, in hexadecimal. null: it is, or this is no envelope. */
+  missing(sealed: Buffer): string | null {
+    if (sealed.length < headBytes || sealed[0] !== version) return null;
+    const id = sealed.toString("hex", 1, 1 + idBytes);
+    return this.#keys.has(id) ? null : id;
+  }
+
   /** null: changed, from another place, or sealed with a key that is no longer there. */
   open(place: string, sealed: Buffer): Buffer | null {
     if (sealed.length < headBytes || sealed[0] !== version) return null;

@@ -1,0 +1,95 @@
+/** What is written down of requests and answers where a policy asks for it: a beginning, masked, and without keys. */
+import { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http";
+import { everyMask, type Masker } from "../masking/masker.ts";
+import { Tally } from "../masking/tally.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+
+/** Of each body, in characters. */
+const most = 16_384;
+/** Larger ones are not parsed for the sake of their beginning. */
+const mostParsed = 1_048_576;
+const deepest = 64;
+/** Shorter ones can't be told from words. */
+const leastSecret = 8;
+/** Keys of this gateway, whosever. */
+const ownKey = /\bslc_[\w-]{8,}/g;
+
+/** What the caller and the gateway prove themselves by. Somebody may have pasted it into a prompt, and a provider repeats it. */
+export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snapshot, "providers">): string[] {
+  const { authorization = "", "x-api-key": key, "api-key": other } = headers;
+  const theirs = [authorization.slice(authorization.indexOf(" ") + 1).trim(), ...[key, other].filter((value) => typeof value === "string")];
+  const ours = [...providers.values()].flatMap(({ account }) => Object.values(account.credentials));
+  return [...theirs, ...ours].filter((secret) => secret.length >= leastSecret);
+}
+
+/** Changes every text of a body, as far as it is written down. */
+class Cleaner {
+  readonly #masker: Masker | null;
+  readonly #secrets: readonly string[];
+  /** Characters that may still be looked at; what comes after them is cut off in the end. */
+  #left = most;
+
+  constructor(masker: Masker | null, secrets: readonly string[]) {
+    this.#masker = masker;
+    this.#secrets = secrets;
+  }
+
+  text(whole: string): string {
+    // Half of a datum would not be known for what it is, so a cut comes before the word or number it falls in.
+    const cut = whole.length <= this.#left ? whole : whole.slice(0, this.#left);
+    let text = cut === whole ? whole : cut.slice(0, (this.#masker ?? everyMask).openEnd(cut));
+    this.#left -= cut.length;
+    for (const secret of this.#secrets) if (text.includes(secret)) text = text.replaceAll(secret, "[KEY]");
+    if (text.includes("slc_")) text = text.replace(ownKey, "[KEY]");
+    return this.#masker === null ? text : new Tally(this.#masker).mask(text, false);
+  }
+
+  /** In JSON a text has to be read before anything in it is found: `\u0040` is an @. */
+  value(value: unknown, depth = 0): unknown {
+    if (typeof value === "string") return this.#string(value, depth);
+    if (typeof value === "number") return this.#number(value);
+    if (value === null || typeof value !== "object") return value;
+    if (depth > deepest) return null;
+    if (Array.isArray(value)) return value.slice(0, Math.max(0, this.#left)).map((one) => this.value(one, depth + 1));
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [this.text(name), this.value(one, depth + 1)]));
+  }
+
+  /** JSON within JSON, such as a tool's arguments. */
+  #string(text: string, depth: number): string {
+    const inner = depth < deepest && /^\s*[[{]/.test(text) && text.length <= this.#left ? parsed(text) : undefined;
+    return inner === undefined ? this.text(text) : JSON.stringify(this.value(inner, depth + 1));
+  }
+
+  #number(value: number): number | string {
+    const text = String(value);
+    const masked = this.text(text);
+    return masked === text ? value : masked;
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const textOf = (body: Uint8Array | string, bytes: number): string =>
+  typeof body === "string" ? body.slice(0, bytes) : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, bytes)).toString("utf8");
+
+/** Of JSON that is too large or too broken to be parsed: a letter of an escape must not hide what stands beside it. */
+const unescaped = (text: string): string =>
+  text.replace(/\\u([0-9a-fA-F]{4})/g, (_whole, code: string) => String.fromCharCode(Number.parseInt(code, 16))).replace(/\\[nrtbf]/g, " ");
+
+/** `masker`: null leaves personal data in. */
+export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
+  const cleaner = new Cleaner(masker, secrets);
+  const json = masker !== null && body.length <= mostParsed ? parsed(textOf(body, mostParsed)) : undefined;
+  if (json === undefined || typeof json !== "object") {
+    const text = textOf(body, 4 * most);
+    return cleaner.text(masker === null ? text : unescaped(text)).slice(0, most);
+  }
+  return JSON.stringify(cleaner.value(json)).slice(0, most);
+}
