@@ -48,6 +48,7 @@ bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a 
 	@$(NODE) test/bench/fleet.ts
 	@$(NODE) test/bench/audit.ts
 	@$(NODE) test/bench/control-plane.ts
+	@$(NODE) test/bench/apply.ts
 
 .PHONY: profile
 profile: node_modules/.installed ## Where a proxy's processor time goes under load; PROFILE="--workload stream" for others

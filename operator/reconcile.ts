@@ -77,23 +77,40 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const published = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
   if (!context.leading()) return false;
   const written = await publisher.publish(compiled.config, published, values);
+  // At once, since the rest of the pass takes a while: what proxies wait for is there.
+  const nudged = written > 0 ? nudge(context, published.manifest.revision) : null;
   const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.others, reports);
-  const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, settings);
-  context.budgets.report(compiled, readings, context.nowMs());
-  const seedable = readings.length === 1 || readings.some((one) => one.shared);
-  // Proxies with a store each would count a sum over all of them once for each.
-  if (readings.length > 0) context.seeds = seedable ? context.budgets.seeds(compiled.watches, publisher.previous()?.seeds ?? [], context.nowMs()) : [];
+  await readBudgets(context, compiled);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   await reportAll(context, compiled, world.objects, programmed);
   if (context.leading()) context.alert(compiled, values, others);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
-  if (!everywhere && context.leading()) await context.nudger.nudge(programmed.revision);
+  const failure = await (nudged ?? (everywhere ? null : nudge(context, programmed.revision)));
+  if (failure !== null) throw failure;
   if (everywhere && context.leading()) await publisher.tidy(published);
   // A verdict on a canary changes what is rendered: the next pass does that at once.
   return everywhere && !decided;
+}
+
+async function readBudgets(context: Reconciler, compiled: Compiled): Promise<void> {
+  const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings);
+  context.budgets.report(compiled, readings, context.nowMs());
+  if (readings.length === 0) return;
+  const seedable = readings.length === 1 || readings.some((one) => one.shared);
+  // Proxies with a store each would count a sum over all of them once for each.
+  context.seeds = seedable ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs()) : [];
+}
+
+/** What went wrong; null where nothing did. */
+function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unknown> {
+  if (!leading()) return Promise.resolve(null);
+  return nudger.nudge(revision).then(
+    () => null,
+    (cause: unknown) => cause,
+  );
 }
 
 const writesAtOnce = 8;

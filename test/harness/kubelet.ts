@@ -40,23 +40,22 @@ const probeEveryMs = 200;
 
 type Files = Record<string, Buffer>;
 
+/** All at once: kubelet has them at hand, since it watches what its Pods mount. */
 async function filesOf(core: CoreV1Api, namespace: string, sources: readonly V1VolumeProjection[]): Promise<Files> {
   const orEmpty = <T>(call: Promise<T>): Promise<T | null> =>
     call.catch((cause: { code?: number }) => {
       if (cause.code === 404) return null;
       throw cause;
     });
-  const files: Files = {};
-  for (const { configMap, secret } of sources) {
-    if (secret?.name !== undefined) {
-      const found = await orEmpty(core.readNamespacedSecret({ namespace, name: secret.name }));
-      for (const [name, value] of Object.entries(found?.data ?? {})) files[name] = Buffer.from(value, "base64");
-    } else if (configMap?.name !== undefined) {
-      const found = await orEmpty(core.readNamespacedConfigMap({ namespace, name: configMap.name }));
-      for (const [name, value] of Object.entries(found?.data ?? {})) files[name] = Buffer.from(value);
-    }
-  }
-  return files;
+  const contents = sources.map(async ({ configMap, secret }): Promise<Files> => {
+    const found =
+      secret?.name !== undefined
+        ? await orEmpty(core.readNamespacedSecret({ namespace, name: secret.name }))
+        : await orEmpty(core.readNamespacedConfigMap({ namespace, name: configMap?.name ?? "" }));
+    const encoding = secret?.name === undefined ? "utf8" : "base64";
+    return Object.fromEntries(Object.entries(found?.data ?? {}).map(([name, value]) => [name, Buffer.from(value, encoding)]));
+  });
+  return Object.assign({}, ...(await Promise.all(contents))) as Files;
 }
 
 const same = (a: Files, b: Files): boolean =>
