@@ -1,6 +1,7 @@
 /** A Secret's value → what may be known of it outside. */
 import { keyedDigest } from "../proxy/config/encode.ts";
 import type { SecretFact } from "./compile/world.ts";
+import { pemFacts } from "./pem.ts";
 
 /** Keys that Sluice makes begin so, and show this many characters. */
 const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
@@ -9,7 +10,12 @@ const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 
 export function secretFact(pepper: Uint8Array, value: string): SecretFact {
   const displayPrefix = ownKey.test(value) ? value.slice(0, shownCharacters) : "";
-  const fact: SecretFact = { digest: keyedDigest(pepper, value), displayPrefix, ...(moment.test(value) ? { momentMs: Date.parse(value) } : {}) };
+  const fact: SecretFact = {
+    digest: keyedDigest(pepper, value),
+    displayPrefix,
+    ...(moment.test(value) ? { momentMs: Date.parse(value) } : {}),
+    ...pemFacts(value),
+  };
   if (value.trim() === "") return { ...fact, unusable: "the value is empty" };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(value)) return { ...fact, unusable: "the value holds line ends or control characters; write it without a trailing newline" };

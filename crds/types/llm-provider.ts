@@ -112,6 +112,14 @@ export const llmProviderSpec = z
       .describe("Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell."),
     allowedNamespaces: allowedNamespaces.prefault({}).describe("Which namespaces' policies may route to this provider."),
   })
+  .meta({
+    cel: [
+      {
+        rule: "!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https:')",
+        message: "spec.tls needs an endpoint that begins with https://",
+      },
+    ],
+  })
   .describe("What is wanted of the provider.");
 export type LLMProviderSpec = z.output<typeof llmProviderSpec>;
 

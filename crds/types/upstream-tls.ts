@@ -1,5 +1,6 @@
 /** Whom an LLMProvider's endpoint must prove to be. */
 import { z } from "zod";
+import { objectName } from "./scalars.ts";
 
 /** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
 export const upstreamTls = z
@@ -20,5 +21,13 @@ export const upstreamTls = z
       )
       .optional()
       .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the endpoint's host."),
+    clientCertificate: z
+      .strictObject({
+        secretRef: z
+          .strictObject({ name: objectName.describe("Name of the Secret, in the object's own namespace, with the keys tls.crt and tls.key.") })
+          .describe("Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes."),
+      })
+      .optional()
+      .describe("What the gateway shows to an endpoint that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none."),
   })
   .describe("TLS to the endpoint.");

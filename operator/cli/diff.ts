@@ -21,7 +21,10 @@ export interface Change {
 }
 
 /** Names made from secrets: that they differ is all that may be told. */
-const digests = /^(digest$|previous\.digest$|credentials\.)/;
+const digests = /^(digest$|previous\.digest$|credentials\.|tls\.clientCertificate)/;
+
+/** TLS that comes or goes as a whole has such names within. */
+const masked = (value: unknown): string => JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));
 
 function fieldsOf(before: unknown, after: unknown, path: string): Change["fields"] {
   if (isDeepStrictEqual(before, after)) return [];
@@ -29,7 +32,7 @@ function fieldsOf(before: unknown, after: unknown, path: string): Change["fields
     const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
     return names.flatMap((name) => fieldsOf(before[name], after[name], path === "" ? name : `${path}.${name}`));
   }
-  const shown = (value: unknown): string | null => (value === undefined ? null : digests.test(path) ? "(secret)" : JSON.stringify(value));
+  const shown = (value: unknown): string | null => (value === undefined ? null : digests.test(path) ? "(secret)" : masked(value));
   return [{ path, before: shown(before), after: shown(after) }];
 }
 

@@ -44,11 +44,14 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   return operatorSettings.parse(text === undefined ? fallback : parse(text));
 }
 
+const assumedFact = (ref: string, key: string): SecretFact => ({ digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" });
+
 /** In place of a Secret that this user may not read: whatever could be asked of it is there. */
 function assumed(ref: string): Record<string, SecretFact> {
   const fields = Object.values(capabilities).flatMap((one) => one.credentials.map((field) => field.name));
-  const facts = [...fields, "apiKey"].map((key) => [key, { digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" }] as const);
-  return Object.fromEntries(facts);
+  const facts = Object.fromEntries([...fields, "apiKey"].map((key) => [key, assumedFact(ref, key)]));
+  const half = { publicKey: "" };
+  return { ...facts, "tls.crt": { ...assumedFact(ref, "tls.crt"), certificate: half }, "tls.key": { ...assumedFact(ref, "tls.key"), privateKey: half } };
 }
 
 interface Refers {
@@ -72,7 +75,7 @@ function withAssumed(world: World, forbidden: ReadonlySet<string>): World {
   const secrets = { ...world.secrets };
   for (const ref of forbidden) {
     const facts = assumed(ref);
-    for (const key of namedKeys(world.objects, ref)) facts[key] ??= { digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" };
+    for (const key of namedKeys(world.objects, ref)) facts[key] ??= assumedFact(ref, key);
     secrets[ref] = facts;
   }
   return { ...world, secrets };

@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { credentialName, sha256Hex } from "../../proxy/config/encode.ts";
+import { credentialNames } from "../../proxy/config/names.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
 import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
@@ -54,7 +55,7 @@ export class Publisher {
     const config = (this.#asLatest ? null : this.#published()) ?? this.#latest;
     if (config === null) return null;
     const held = { ...this.#latestSecret, ...this.#secret };
-    return { ...config, providers: config.providers.filter((one) => Object.values(one.credentials).every((name) => name in held)) };
+    return { ...config, providers: config.providers.filter((one) => credentialNames(one).every((name) => name in held)) };
   }
 
   #published(): RenderedConfig | null {

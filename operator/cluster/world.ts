@@ -32,12 +32,13 @@ export function worldObject(kind: Kind, object: CustomObject): WorldObject {
 
 interface Refers {
   credentials?: { secretRef?: { name?: string } };
+  tls?: { clientCertificate?: { secretRef?: { name?: string } } };
   writeTo?: { name?: string };
   alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string } }>>[];
 }
 
 function namesIn(kind: Kind, spec: Refers): unknown[] {
-  if (kind === "LLMProvider") return [spec.credentials?.secretRef?.name];
+  if (kind === "LLMProvider") return [spec.credentials?.secretRef?.name, spec.tls?.clientCertificate?.secretRef?.name];
   if (kind === "ApiKey") return [spec.writeTo?.name];
   if (kind !== "Budget" || !Array.isArray(spec.alerts)) return [];
   return spec.alerts.map((one) => (one?.slack ?? one?.pagerDuty ?? one?.webhook)?.secretRef?.name);

@@ -157,13 +157,14 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
   const options = optionsOf(spec, capabilities, accepted);
   const endpoint = endpointOf(spec, capabilities, options, accepted);
   const { timeouts, retry, circuitBreaker: breaker } = spec;
+  const credentials = credentialsOf(provider, capabilities, world, resolvedRefs);
   const config: ProviderConfig = {
     id: provider.id,
     type: spec.type,
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
-    tls: upstreamTlsOf(spec, endpoint, accepted),
-    credentials: credentialsOf(provider, capabilities, world, resolvedRefs),
+    tls: upstreamTlsOf(provider, endpoint, world, accepted, resolvedRefs),
+    credentials,
     options,
     region: spec.region ?? null,
     models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, published)])),

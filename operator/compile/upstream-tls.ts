@@ -1,9 +1,10 @@
 /** `spec.tls` of an LLMProvider → what a connection is made with. Pure. */
-import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import { readableCertificate } from "../../proxy/config/certificates.ts";
-import type { UpstreamTlsConfig } from "../../proxy/config/schema.ts";
-import { problem } from "./outcome.ts";
+import { credentialName } from "../../proxy/config/names.ts";
+import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/schema.ts";
+import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
+import type { SecretFact, World } from "./world.ts";
 
 const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
@@ -17,15 +18,52 @@ function bundleProblem(bundle: string): string | null {
   return bad < 0 ? null : `has a certificate, number ${bad + 1}, that can't be read; copy it again`;
 }
 
-export function upstreamTlsOf(spec: LLMProviderSpec, endpoint: string, problems: Problem[]): UpstreamTlsConfig | null {
-  const { tls } = spec;
-  if (tls === undefined) return null;
-  if (!endpoint.startsWith("https:")) problems.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", ["spec", "tls"]));
-  const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
-  if (wrong !== null) {
-    problems.push(problem("Invalid", `spec.tls.caBundle ${wrong}`, ["spec", "tls", "caBundle"]));
+const certificateKey = "tls.crt";
+const privateKeyKey = "tls.key";
+
+/** One half of the pair: its fact, or what is wrong with it. */
+function halfOf(
+  secret: Readonly<Record<string, SecretFact>>,
+  key: string,
+  half: "certificate" | "privateKey",
+): { digest: string; publicKey: string } | Pick<Problem, "reason" | "message"> {
+  const fact = own(secret, key);
+  if (fact === undefined) return { reason: "SecretKeyNotFound", message: `has no key ${key}; it must be a Secret of type kubernetes.io/tls` };
+  const found = fact[half];
+  if (found === undefined)
+    return { reason: "SecretUnusable", message: `key ${key}: the value is no ${half === "certificate" ? "certificate" : "private key"} in PEM` };
+  if ("unusable" in found) return { reason: "SecretUnusable", message: `key ${key}: the value ${found.unusable}` };
+  return { digest: fact.digest, publicKey: found.publicKey };
+}
+
+/** null where there is none to show, or where it can't be: then `refs` say why. */
+function clientCertificateOf({ spec, meta }: Parsed<"LLMProvider">, world: World, refs: Problem[]): ClientCertificateConfig | null {
+  const name = spec.tls?.clientCertificate?.secretRef.name;
+  if (name === undefined) return null;
+  const wrong = ({ reason, message }: Pick<Problem, "reason" | "message">): null => {
+    refs.push(problem(reason, `Secret ${name} ${message}`, ["spec", "tls", "clientCertificate", "secretRef"]));
     return null;
-  }
+  };
+  const secret = own(world.secrets, `${meta.namespace}/${name}`);
+  if (secret === undefined) return wrong({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
+  const certificate = halfOf(secret, certificateKey, "certificate");
+  if (!("digest" in certificate)) return wrong(certificate);
+  const key = halfOf(secret, privateKeyKey, "privateKey");
+  if (!("digest" in key)) return wrong(key);
+  if (certificate.publicKey !== key.publicKey)
+    return wrong({ reason: "SecretUnusable", message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}` });
+  return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
+}
+
+/** `accepted` and `refs` take what is wrong with the object itself, and with what it refers to. */
+export function upstreamTlsOf(provider: Parsed<"LLMProvider">, endpoint: string, world: World, accepted: Problem[], refs: Problem[]): UpstreamTlsConfig | null {
+  const { tls } = provider.spec;
+  if (tls === undefined) return null;
+  // The endpoint that a type has by itself, no rule of the schema sees.
+  if (!endpoint.startsWith("https:")) accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", ["spec", "tls"]));
+  const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
+  if (wrong !== null) accepted.push(problem("Invalid", `spec.tls.caBundle ${wrong}`, ["spec", "tls", "caBundle"]));
   // Only the certificates: bundles come with comments, which are of no use to a proxy.
-  return { ca: tls.caBundle?.match(block)?.join("\n") ?? null, serverName: tls.serverName ?? null };
+  const ca = wrong === null ? (tls.caBundle?.match(block)?.join("\n") ?? null) : null;
+  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(provider, world, refs) };
 }

@@ -26,15 +26,32 @@ export interface WorldObject {
   status: unknown;
 }
 
+/** The same for a certificate and the key that it was made for. */
+export interface PublicHalf {
+  /** SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hex. */
+  publicKey: string;
+}
+
+/** Why it is of no use, in words that hold nothing of it. */
+export interface Unusable {
+  unusable: string;
+}
+
+export interface PemFacts {
+  /** The first certificate of a value that has one or more: the rest are its chain. */
+  certificate?: PublicHalf | Unusable;
+  privateKey?: PublicHalf | Unusable;
+}
+
 /** What is known of one value of a Secret. */
-export interface SecretFact {
+export interface SecretFact extends PemFacts {
   /** keyedDigest(pepper, value), lower-case hex. */
   digest: string;
   /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
   displayPrefix: string;
   /** Set where the value is a moment of RFC 3339: epoch milliseconds. */
   momentMs?: number;
-  /** Set where the value can't be used: empty, or not UTF-8 text. */
+  /** Set where the value can't be sent in a header: empty, with line ends as PEM has them, or not UTF-8 text. */
   unusable?: string;
 }
 

@@ -2,10 +2,11 @@
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hash } from "node:crypto";
 
-export { credentialName } from "./names.ts";
-
+import { credentialNames } from "./names.ts";
 import { Made, sameList } from "./remember.ts";
 import { type KeyRecord, keyShards, type Manifest, type PublishedConfig, type RenderedConfig, type RouteConfig, routeShards, schemaVersion } from "./schema.ts";
+
+export { credentialName } from "./names.ts";
 
 /** A copy whose members were put in sorted. JavaScript, and so JSON, has names like 12 first all the same, by their number. */
 function inOrder(value: unknown): unknown {
@@ -131,7 +132,7 @@ function allDocuments(config: RenderedConfig, memo: EncodeMemo): Map<string, Enc
 export function encode(config: RenderedConfig, pepperId: string, memo = new EncodeMemo()): PublishedConfig {
   const all = [...allDocuments(config, memo)];
   const documents = Object.fromEntries(all.map(([name, { bytes }]) => [name, bytes]));
-  const credentials = [...new Set(config.providers.flatMap((provider) => Object.values(provider.credentials)))].sort();
+  const credentials = [...new Set(config.providers.flatMap(credentialNames))].sort();
   const digests = Object.fromEntries(all.map(([name, { digest }]) => [name, digest]));
   const rest = { schemaVersion, pepperId, documents: digests, credentials };
   const manifest: Manifest = { ...rest, revision: sha256Hex(canonicalJson(rest)).slice(0, 12) };

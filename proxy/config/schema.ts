@@ -74,8 +74,16 @@ export const healthCheckConfig = z.object({
 });
 export type HealthCheckConfig = z.output<typeof healthCheckConfig>;
 
-/** Whom to trust, PEM, null: the public authorities; and the name to ask for, null: the endpoint's host. */
-export const upstreamTlsConfig = z.object({ ca: z.string().nullable(), serverName: z.string().nullable() });
+/** Names of the entries in the Secret: certificate with its chain, and its key, both PEM. */
+export const clientCertificateConfig = z.object({ certificate: z.string(), key: z.string() });
+export type ClientCertificateConfig = z.output<typeof clientCertificateConfig>;
+
+/** Whom to trust, PEM, null: the public authorities; the name to ask for, null: the endpoint's host; and what to show to a server that asks. */
+export const upstreamTlsConfig = z.object({
+  ca: z.string().nullable(),
+  serverName: z.string().nullable(),
+  clientCertificate: clientCertificateConfig.nullable().default(null),
+});
 export type UpstreamTlsConfig = z.output<typeof upstreamTlsConfig>;
 
 export const providerConfig = z.object({

@@ -2,7 +2,7 @@
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
 import type { ModelConfig, ProviderConfig } from "../config/schema.ts";
 import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
-import type { UpstreamAddress } from "../wire/upstream.ts";
+import type { UpstreamAddress, UpstreamTls } from "../wire/upstream.ts";
 
 /** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
 export interface ProviderAccount {
@@ -15,9 +15,19 @@ export interface ProviderAccount {
   readonly credentials: Readonly<Record<string, string>>;
 }
 
+/** `secrets`: clear values by the names that the config has for them. */
+function tlsOf({ tls }: ProviderConfig, secrets: ReadonlyMap<string, string>): UpstreamTls | null {
+  if (tls === null) return null;
+  const { ca, serverName, clientCertificate: pair } = tls;
+  const clear = (name: string): string => secrets.get(name) ?? "";
+  const client = pair === null ? null : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
+  return { ca, serverName, client };
+}
+
 /** Where an account's calls go, under which rules and limits of the connection. */
-export function upstreamAddress({ origin, config }: ProviderAccount): UpstreamAddress {
-  const { allowPrivateEndpoint: allowPrivate, timeouts, tls } = config;
+export function upstreamAddress({ origin, config }: ProviderAccount, secrets: ReadonlyMap<string, string>): UpstreamAddress {
+  const { allowPrivateEndpoint: allowPrivate, timeouts } = config;
+  const tls = tlsOf(config, secrets);
   return { origin, allowPrivate, connectMs: timeouts.connectMs, writeMs: timeouts.writeMs, ...(tls ? { tls } : {}) };
 }
 

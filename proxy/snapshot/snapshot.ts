@@ -207,7 +207,7 @@ function* providersOf(
     if (provider === undefined) throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
     const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
     const account = accountOf(one, credentials);
-    providers.set(one.id, { provider, account, address: upstreamAddress(account), models });
+    providers.set(one.id, { provider, account, address: upstreamAddress(account, credentials), models });
   }
   return providers;
 }

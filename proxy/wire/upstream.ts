@@ -13,8 +13,15 @@ export interface UpstreamAddress {
   connectMs: number;
   /** An upstream that takes nothing of a request for this long is given up. */
   writeMs: number;
-  /** Absent: the public authorities, and the origin's own name. */
-  tls?: { ca: string | null; serverName: string | null };
+  /** Absent: the public authorities, the origin's own name, and no certificate of ours. */
+  tls?: UpstreamTls;
+}
+
+export interface UpstreamTls {
+  ca: string | null;
+  serverName: string | null;
+  /** Shown to a server that asks. `id` tells one pair from another and holds nothing of it; the rest is PEM, the chain in `cert`. */
+  client: { id: string; cert: string; key: string } | null;
 }
 
 export interface UpstreamRequest {
@@ -60,11 +67,20 @@ class StalledWriteError extends Error {
   readonly code = stalledWrite;
 }
 
+/**
+ * Errors of OpenSSL are of the handshake as long as nothing was answered: with TLS 1.3 a server that refuses our certificate, or wants one,
+ * says so after our side of the handshake is done.
+ */
+const handshake = /^(ERR_TLS|ERR_SSL|CERT_)|CERT/;
+
 /** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
 function connector(address: UpstreamAddress): buildConnector.connector {
-  const { ca = null, serverName = null } = address.tls ?? {};
+  const { ca = null, serverName = null, client = null } = address.tls ?? {};
   const lookup = guardedLookup(address.allowPrivate) as never;
-  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, ...(ca === null ? {} : { ca }) });
+  const trust = ca === null ? {} : { ca };
+  const shown = client === null ? {} : { cert: client.cert, key: client.key };
+  // Sessions are kept by the connector, so that none of another certificate's is taken up again.
+  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, ...trust, ...shown });
   return (options, callback) =>
     connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
       const [error, socket] = result;
@@ -76,8 +92,9 @@ function connector(address: UpstreamAddress): buildConnector.connector {
     });
 }
 
-const keyOf = (address: UpstreamAddress): string =>
-  `${address.origin}|${address.allowPrivate}|${address.connectMs}|${address.writeMs}|${address.tls?.serverName ?? ""}|${address.tls?.ca ?? ""}`;
+function keyOf({ origin, allowPrivate, connectMs, writeMs, tls }: UpstreamAddress): string {
+  return `${origin}|${allowPrivate}|${connectMs}|${writeMs}|${tls?.serverName ?? ""}|${tls?.client?.id ?? ""}|${tls?.ca ?? ""}`;
+}
 
 function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   if (error instanceof DestinationRefusedError) return "refused";
@@ -86,7 +103,7 @@ function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   if (code === stalledWrite) return "writeTimeout";
   if (code === "UND_ERR_ABORTED") return "aborted";
   if (code === "ESLUICEDESTINATION") return "refused";
-  if (!started && (connectCodes.has(code) || code.startsWith("ERR_TLS") || code.startsWith("CERT_") || code.includes("CERT"))) return "connect";
+  if (!started && (connectCodes.has(code) || handshake.test(code))) return "connect";
   return "reset";
 }
 

@@ -81,6 +81,12 @@ export const ruleRefusals: Record<string, Refusal> = {
   "an endpoint at a port that doesn't exist": same("LLMProvider", provider({ endpoint: "https://llm.example.com:65536" }), badUrl),
   "an endpoint at an IPv4 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://10.0.0.256" }), badUrl),
   "an endpoint at an IPv6 address that doesn't exist": same("LLMProvider", provider({ endpoint: "http://[::1::2]" }), badUrl),
+  "TLS to an endpoint without it": same(
+    "LLMProvider",
+    provider({ endpoint: "http://llm", tls: { serverName: "llm" } }),
+    /tls needs an endpoint that begins with https:/,
+  ),
+  "a client certificate from nowhere": same("LLMProvider", provider({ tls: { clientCertificate: {} } }), /spec\.tls\.clientCertificate.*secretRef/s),
   "authorities that are no PEM": apart("LLMProvider", provider({ tls: { caBundle: "c2VjcmV0" } }), /spec\.tls\.caBundle/, /must be certificates in PEM/),
   "a server's name with a scheme": apart(
     "LLMProvider",

@@ -2,6 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
 
 export interface UpstreamRequest {
   method: string;
@@ -9,6 +10,8 @@ export interface UpstreamRequest {
   headers: IncomingHttpHeaders;
   text: string;
   json: Record<string, unknown>;
+  /** SHA-256 of the certificate that the gateway showed, as `X509Certificate.fingerprint256`; null where it showed none. */
+  client: string | null;
   /** Resolves when the gateway closed the connection before the answer was complete. */
   aborted: Promise<void>;
 }
@@ -73,6 +76,7 @@ export const openai: Answer = (request, response) => {
 function read(request: IncomingMessage, response: ServerResponse): Promise<UpstreamRequest> {
   return new Promise((resolve) => {
     let text = "";
+    const client = (request.socket as Partial<TLSSocket>).getPeerCertificate?.()?.fingerprint256 ?? null;
     request.setEncoding("utf8");
     request.on("data", (part: string) => {
       text += part;
@@ -85,13 +89,13 @@ function read(request: IncomingMessage, response: ServerResponse): Promise<Upstr
       } catch {
         // Not every request has a JSON body.
       }
-      resolve({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, text, json: parsed, aborted });
+      resolve({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, text, json: parsed, client, aborted });
     });
   });
 }
 
-/** `tls`: PEM; then it speaks nothing else. */
-export async function startUpstream(first: Answer = openai, tls: { cert: string; key: string } | null = null): Promise<Upstream> {
+/** `tls`: PEM; then it speaks nothing else. `clientCa`: it asks for certificates of that authority, and hangs up where there is none. */
+export async function startUpstream(first: Answer = openai, tls: { cert: string; key: string; clientCa?: string } | null = null): Promise<Upstream> {
   let answer = first;
   const requests: UpstreamRequest[] = [];
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -99,7 +103,9 @@ export async function startUpstream(first: Answer = openai, tls: { cert: string;
     requests.push(seen);
     await answer(seen, response);
   };
-  const server = tls === null ? createServer(serve) : createSecureServer(tls, serve);
+  const { clientCa, ...pair } = tls ?? {};
+  const secure = clientCa === undefined ? pair : { ...pair, ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  const server = tls === null ? createServer(serve) : createSecureServer(secure, serve);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { certificateAuthority } from "../harness/certificates.ts";
 import { eventually } from "../harness/gateway.ts";
 
 let root: string;
@@ -67,6 +68,23 @@ describe("sluice diff", () => {
       "+ ApiKey default/k",
     ]);
     assert.doesNotMatch((await sluice("diff", one, two, "-o", "json")).out, /sk-planted|cred-/);
+  });
+
+  it("says that a client certificate is another, and not by which name it goes", async () => {
+    const manifests = async (tls: string): Promise<string> => {
+      const pair = await (await certificateAuthority()).issue("gateway.internal");
+      const data = { "tls.crt": pair.cert, "tls.key": pair.key, apiKey: planted };
+      return `${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, stringData: data })}\n---\n${provider.replace("http:", "https:")}${tls}`;
+    };
+    const tls = "  tls: { clientCertificate: { secretRef: { name: s } } }\n";
+    const without = await folder("pair-none", await manifests(""));
+    const [one, two] = [await folder("pair-a", await manifests(tls)), await folder("pair-b", await manifests(tls))];
+    const renewed = await sluice("diff", one, two);
+    assert.deepEqual([renewed.code, renewed.err], [1, ""]);
+    assert.match(renewed.out, /tls\.clientCertificate\.certificate: \(secret\) → \(secret\)/);
+    const begun = await sluice("diff", without, one);
+    assert.match(begun.out, /tls: null → .*"clientCertificate":"\(secret\)"/);
+    for (const { out } of [renewed, begun, await sluice("diff", without, one, "-o", "json")]) assert.doesNotMatch(out, /cred-|-----BEGIN/);
   });
 
   it("exits 2 where the change has errors, and shows that the last good form would serve on", async () => {

@@ -136,6 +136,54 @@ const rows: Row[] = [
     live: "none" as const,
     message,
   })),
+  ...(
+    [
+      ["is not there", {}, "SecretNotFound", /Secret pair is not in namespace a; create it/],
+      ["has no certificate", { "tls.key": {} }, "SecretKeyNotFound", /has no key tls\.crt; it must be a Secret of type kubernetes\.io\/tls/],
+      ["has no key", { "tls.crt": { certificate: { publicKey: "1" } } }, "SecretKeyNotFound", /has no key tls\.key/],
+      ["has what is no PEM", { "tls.crt": {}, "tls.key": {} }, "SecretUnusable", /key tls\.crt: the value is no certificate in PEM/],
+      [
+        "has them the wrong way round",
+        { "tls.crt": { privateKey: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1" } } },
+        "SecretUnusable",
+        /key tls\.crt: the value is no certificate in PEM/,
+      ],
+      [
+        "has a certificate twice",
+        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1" } } },
+        "SecretUnusable",
+        /key tls\.key: the value is no private key in PEM/,
+      ],
+      [
+        "has a key that TLS can't use",
+        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { privateKey: { unusable: "holds a key with a passphrase" } } },
+        "SecretUnusable",
+        /key tls\.key: the value holds a key with a passphrase/,
+      ],
+      [
+        "has a key that doesn't fit",
+        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { privateKey: { publicKey: "2" } } },
+        "SecretUnusable",
+        /has a tls\.key that is not the key of the first certificate in tls\.crt/,
+      ],
+    ] as const
+  ).map(([what, facts, reason, message]) => ({
+    name: `a Secret for a client certificate that ${what} is told of`,
+    objects: [provider("a/p", { endpoint: "https://llm.example.com", tls: { clientCertificate: { secretRef: { name: "pair" } } } })],
+    more: {
+      secrets: {
+        // What another namespace has is of no use here.
+        "b/pair": { "tls.crt": { digest: digest("b"), displayPrefix: "", certificate: { publicKey: "1" } } },
+        ...(Object.keys(facts).length === 0
+          ? {}
+          : { "a/pair": Object.fromEntries(Object.entries(facts).map(([key, half]) => [key, { digest: digest(key), displayPrefix: "", ...half }])) }),
+      },
+    } as Partial<World>,
+    of: ["LLMProvider", "a/p"] as Row["of"],
+    reasons: [reason],
+    live: "none" as const,
+    message,
+  })),
   {
     name: "TLS to an endpoint without TLS is refused",
     objects: [provider("a/p", { tls: { serverName: "llm.example.com" } })],

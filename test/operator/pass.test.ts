@@ -8,11 +8,16 @@ import { dueTurns } from "../../operator/cluster/rotation.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
 import { type Due, StatusBook } from "../../operator/cluster/status-book.ts";
 import { type CustomObject, SecretFacts, SecretRefs, secretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
+import { compile } from "../../operator/compile/compile.ts";
 import { newVerdict } from "../../operator/compile/outcome.ts";
 import type { Programmed } from "../../operator/compile/status.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { encode, sha256Hex } from "../../proxy/config/encode.ts";
+import { credentialName, credentialNames } from "../../proxy/config/names.ts";
+import { certificateAuthority } from "../harness/certificates.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const pepper = new Uint8Array(32).fill(1);
@@ -105,6 +110,38 @@ describe("what the operator remembers of the cluster", () => {
     ]);
     const facts = new SecretFacts().of(secrets, pepper);
     assert.deepEqual([...valuesOf([budget("s9")], secrets, facts).values()], ["https://hooks.example.com"]);
+  });
+});
+
+describe("a provider's client certificate", () => {
+  const of = (spec: unknown): WorldObject => object("p", spec, "LLMProvider");
+
+  it("is a Secret that the provider refers to, beside its credentials", () => {
+    const tls = { clientCertificate: { secretRef: { name: "pair" } } };
+    assert.deepEqual(secretRefs(of({ tls })), ["a/pair"]);
+    assert.deepEqual(secretRefs(of({ tls, credentials: { secretRef: { name: "s1" } } })), ["a/s1", "a/pair"]);
+    for (const odd of [null, {}, { clientCertificate: null }, { clientCertificate: { secretRef: 7 } }, 7]) assert.deepEqual(secretRefs(of({ tls: odd })), []);
+  });
+
+  it("is published by names, and its clear values are handed on for the Secret only", async () => {
+    const pair = await (await certificateAuthority()).issue("gateway.internal");
+    const secrets = new Map([["a/pair", { "tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": "-----BEGIN CERTIFICATE-----" }]]);
+    const facts = new SecretFacts().of(secrets, pepper);
+    const spec = {
+      type: "OpenAICompatible",
+      endpoint: "https://llm.example.com",
+      models: [{ name: "m" }],
+      tls: { clientCertificate: { secretRef: { name: "pair" } } },
+    };
+    const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
+    const input = { world: { objects: [of(spec)], namespaces: { a: {} }, secrets: facts }, settings, previous: null, nowMs };
+    const { config } = compile(input, capabilities);
+    const { manifest, documents } = encode(config, sha256Hex(pepper));
+    const values = valuesOf([of(spec)], secrets, facts);
+    const clear = new Map([...values].map(([digest, value]) => [credentialName(digest), value]));
+    assert.deepEqual(manifest.credentials.map((name) => clear.get(name)).sort(), [pair.cert, pair.key].sort());
+    assert.deepEqual(config.providers.flatMap(credentialNames).sort(), manifest.credentials);
+    assert.doesNotMatch(JSON.stringify(documents), /-----BEGIN/);
   });
 });
 

@@ -1,9 +1,10 @@
 /** Providers with certificates of a private authority. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { type Authority, certificateAuthority } from "../harness/certificates.ts";
+import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
-import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { chatFrames, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_tls_alice_000001";
 
@@ -79,5 +80,143 @@ describe("TLS to providers", () => {
       await gateway.apply(manifests({ caBundle: ca, serverName: "llm.internal" }, { healthCheck }));
       await eventually(async () => line.exec(await gateway.metrics())?.[1] === wanted);
     }
+  });
+});
+
+describe("certificates that the gateway shows to providers", () => {
+  let upstream: Upstream;
+  let ours: Authority;
+  let first: Pair;
+  let renewed: Pair;
+  let foreign: Pair;
+  let gateway: TestGateway;
+
+  /** What is applied again must be another config, or nobody prints that it is live. */
+  let revisions = 0;
+
+  /** As cert-manager writes it. */
+  const tlsSecret = (pair: Partial<Pair>): Manifest => ({
+    ...secret("gateway-tls", {
+      ...(pair.cert === undefined ? {} : { "tls.crt": pair.cert }),
+      ...(pair.key === undefined ? {} : { "tls.key": pair.key }),
+      "ca.crt": ours.cert,
+    }),
+    type: "kubernetes.io/tls",
+  });
+  const manifests = (pair: Partial<Pair> | null, more: Record<string, unknown> = {}): Manifest[] => [
+    provider("up", upstream.url, {
+      tls: { caBundle: ours.cert, ...(pair ? { clientCertificate: { secretRef: { name: "gateway-tls" } } } : {}) },
+      circuitBreaker: { failureThreshold: 1000 },
+      ...more,
+    }),
+    secret("up-credentials", { apiKey: "sk" }),
+    ...(pair && Object.keys(pair).length > 0 ? [tlsSecret(pair)] : []),
+    policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+    ...key("alice", alice),
+    ...key("nobody", `slc_tls_nobody_${++revisions}`),
+  ];
+  const send = (more: Record<string, unknown> = {}): Promise<Response> =>
+    fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "hi" }], ...more }),
+    });
+  const ask = async (): Promise<{ status: number; text: string }> => {
+    const response = await send();
+    return { status: response.status, text: await response.text() };
+  };
+  const fingerprint = ({ cert }: Pair): string => new X509Certificate(cert).fingerprint256;
+  const shown = (): string | null | undefined => upstream.requests.at(-1)?.client;
+  /** What the folder's watcher has printed since. */
+  const said = (since: number): string => gateway.printed.slice(since).join("\n");
+
+  before(async () => {
+    ours = await certificateAuthority("Ours");
+    const other = await certificateAuthority("Other");
+    [first, renewed, foreign] = await Promise.all([ours.issue("gateway.one"), ours.issue("gateway.two"), other.issue("gateway.one")]);
+    upstream = await startUpstream(openai, { ...(await ours.issue("127.0.0.1")), clientCa: ours.cert });
+    gateway = await startGateway(manifests(first));
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+
+  it("shows the Secret's to a server that asks for one", async () => {
+    assert.equal((await ask()).status, 200);
+    assert.equal(shown(), fingerprint(first));
+  });
+
+  for (const [name, pair] of [
+    ["none", () => null],
+    ["one of another authority", () => foreign],
+  ] as const)
+    it(`with ${name}: 502, nothing gets there, and no word of certificates to the caller`, async () => {
+      await gateway.apply(manifests(pair()));
+      upstream.requests.length = 0;
+      const answer = await ask();
+      assert.equal(answer.status, 502);
+      assert.doesNotMatch(answer.text, /certificate|tls|ssl|authority/i);
+      assert.equal(upstream.requests.length, 0);
+      await gateway.apply(manifests(first));
+      assert.equal((await ask()).status, 200);
+    });
+
+  it("takes a renewed pair for the next call, while one under way ends as it began", async () => {
+    await gateway.apply(manifests(first));
+    const frames = chatFrames("gpt-4o", ["Hello", " there"], false);
+    let finish: () => void = () => undefined;
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(frames.slice(0, 2).join(""));
+      finish = () => response.end(frames.slice(2).join(""));
+    });
+    const streaming = await send({ stream: true });
+    assert.equal(streaming.status, 200);
+    upstream.answer(openai);
+    await gateway.apply(manifests(renewed));
+    assert.equal((await ask()).status, 200);
+    assert.equal(shown(), fingerprint(renewed));
+    finish();
+    assert.match(await streaming.text(), / there.*\[DONE\]/s);
+  });
+
+  for (const [name, broken, why] of [
+    [
+      "a key that isn't the certificate's",
+      () => ({ cert: renewed.cert, key: first.key }),
+      /Secret gateway-tls has a tls\.key that is not the key of the first/,
+    ],
+    ["no key", () => ({ cert: renewed.cert }), /Secret gateway-tls has no key tls\.key; it must be a Secret of type kubernetes\.io\/tls/],
+    ["what is no PEM", () => ({ cert: "c2VjcmV0", key: renewed.key }), /Secret gateway-tls key tls\.crt: the value is no certificate in PEM/],
+    ["no Secret", () => ({}), /Secret gateway-tls is not in namespace default/],
+  ] as [string, () => Partial<Pair>, RegExp][])
+    it(`goes on with the old pair where there comes ${name}, and says why`, async () => {
+      await gateway.apply(manifests(first));
+      const since = gateway.printed.length;
+      await gateway.apply(manifests(broken()));
+      assert.match(said(since), why);
+      assert.equal((await ask()).status, 200);
+      assert.equal(shown(), fingerprint(first));
+    });
+
+  it("checks health with the same pair", async () => {
+    const healthCheck = { path: "/models", interval: "1s", failureThreshold: 1 };
+    const line = /ai_gateway_provider_healthy\{provider="default\/up"\} (\d)/;
+    for (const [pair, wanted] of [
+      [first, "1"],
+      [foreign, "0"],
+    ] as const) {
+      await gateway.apply(manifests(pair, { healthCheck }));
+      await eventually(async () => line.exec(await gateway.metrics())?.[1] === wanted);
+    }
+  });
+
+  it("tells nobody the key", async () => {
+    const inside = first.key.split("\n")[1]?.trim() ?? "";
+    assert.ok(inside.length > 40);
+    const told = [gateway.logText(), said(0), await gateway.metrics(), JSON.stringify(await gateway.status())].join("\n");
+    assert.ok(!told.includes(inside));
+    assert.doesNotMatch(told, /PRIVATE KEY/);
   });
 });

@@ -1,0 +1,52 @@
+/** What TLS can do with a Secret's value that is PEM. Nothing of a key but the digest of its public half leaves this file. */
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
+import { createSecureContext } from "node:tls";
+import type { PemFacts, PublicHalf, Unusable } from "./compile/world.ts";
+
+const certificateBegins = "-----BEGIN CERTIFICATE-----";
+const keyBegins = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
+
+const publicHalf = (key: KeyObject): PublicHalf => ({
+  publicKey: createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest("hex"),
+});
+
+const codeOf = (cause: unknown): string => String((cause as { code?: unknown }).code ?? "");
+
+/** "ee key too small" and its like: OpenSSL's own words for what it refuses, of a closed list, never a part of the value. */
+function opensslReason(cause: unknown): string {
+  const { reason } = cause as { reason?: unknown };
+  return typeof reason === "string" && codeOf(cause).startsWith("ERR_SSL_") ? ` (${reason})` : "";
+}
+
+function certificateOf(pem: string): PublicHalf | Unusable {
+  try {
+    const leaf = new X509Certificate(pem);
+    createSecureContext({ cert: pem });
+    return publicHalf(leaf.publicKey);
+  } catch (cause) {
+    return { unusable: `holds a certificate that TLS can't use${opensslReason(cause)}; make it anew` };
+  }
+}
+
+function privateKeyOf(pem: string): PublicHalf | Unusable {
+  try {
+    const key = createPrivateKey(pem);
+    createSecureContext({ key: pem });
+    return publicHalf(createPublicKey(key));
+  } catch (cause) {
+    if (codeOf(cause) === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED")) return { unusable: "holds a key with a passphrase; store it without one" };
+    return { unusable: `holds a private key that TLS can't use${opensslReason(cause)}; make it anew` };
+  }
+}
+
+/** {} for what is no PEM. */
+export function pemFacts(value: string): PemFacts {
+  // Most values are keys of an API: this is all that is asked of them.
+  if (!value.includes("-----BEGIN ")) return {};
+  return {
+    ...(value.includes(certificateBegins) ? { certificate: certificateOf(value) } : {}),
+    ...(keyBegins.test(value) ? { privateKey: privateKeyOf(value) } : {}),
+  };
+}
