@@ -19,8 +19,14 @@ export const proxySettings = z.strictObject({
   countryDatabase: z.string().default(""),
   /** Memory for cached answers, in bytes. */
   cacheBytes: z.coerce.number().int().min(0).default(67_108_864),
-  /** Memory: each proxy for itself. Shared: sealed, at stateUrl. */
+  /** Memory: each proxy for itself. Shared: sealed, at cacheUrl. */
   cacheStore: z.enum(["Memory", "Shared"]).default("Memory"),
+  /** Store of shared answers, such as redis://valkey-cache:6379; "" for the one at stateUrl, with its password and certificates. */
+  cacheUrl: z.string().default(""),
+  /** Its password; from the environment only. */
+  cachePassword: z.string().default(""),
+  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  cacheCa: z.string().default(""),
   /** Keys that seal what is kept outside the process; from the environment only. */
   sealingKeys: z.string().default(""),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
@@ -70,6 +76,8 @@ const flags = {
   "poll-ms": "pollMs",
   "cache-bytes": "cacheBytes",
   "cache-store": "cacheStore",
+  "cache-url": "cacheUrl",
+  "cache-ca": "cacheCa",
   "country-database": "countryDatabase",
   "state-url": "stateUrl",
   "state-file": "stateFile",
@@ -97,8 +105,10 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
   --poll-ms N          how often the folder is read (default 2000)
   --cache-bytes N      memory for cached answers (default 64 MiB)
-  --cache-store S      Memory (default) or Shared: cached answers at --state-url, sealed with keys that are read from
+  --cache-store S      Memory (default) or Shared: cached answers at --cache-url, sealed with keys that are read from
                        SLUICE_SEALING_KEYS (docs/caching.md)
+  --cache-url URL      store of shared answers, in the forms of --state-url (default: that one)
+  --cache-ca F         certificates to trust for TLS to it; its password is read from SLUICE_CACHE_PASSWORD
   --country-database F file in MaxMind's format, for policies that ask for a country
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
@@ -118,11 +128,19 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 
+function cacheMisfit({ cacheStore, cacheUrl, cachePassword, cacheCa, stateUrl, sealingKeys }: ProxySettings): string | null {
+  if (cacheStore !== "Shared") return cacheUrl === "" ? null : "--cache-url needs --cache-store=Shared: else answers stay in this process";
+  if (cacheUrl === "" && stateUrl === "") return "--cache-store=Shared needs --cache-url or --state-url, where the answers are kept";
+  if (cacheUrl === "" && (cachePassword !== "" || cacheCa !== ""))
+    return "--cache-ca and SLUICE_CACHE_PASSWORD need --cache-url: the store at --state-url has its own";
+  return sealingKeys.trim() === "" ? "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS: answers leave the process sealed only" : null;
+}
+
 /** What no setting can tell by itself; null where it fits. */
-function misfit({ tlsCert, tlsKey, tlsClientCa, auditRedis, stateUrl, cacheStore, sealingKeys }: ProxySettings): string | null {
-  if (cacheStore === "Shared" && stateUrl === "") return "--cache-store=Shared needs --state-url, where the answers are kept";
-  if (cacheStore === "Shared" && sealingKeys.trim() === "")
-    return "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS: answers leave the process sealed only";
+function misfit(settings: ProxySettings): string | null {
+  const { tlsCert, tlsKey, tlsClientCa, auditRedis, stateUrl } = settings;
+  const cache = cacheMisfit(settings);
+  if (cache !== null) return cache;
   if ((tlsCert === "") !== (tlsKey === "")) return "--tls-cert and --tls-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
@@ -140,6 +158,7 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
   if (env["SLUICE_AUDIT_KEY"] !== undefined) given["auditKey"] = env["SLUICE_AUDIT_KEY"];
   if (env["SLUICE_AUDIT_OTLP_HEADERS"] !== undefined) given["auditOtlpHeaders"] = env["SLUICE_AUDIT_OTLP_HEADERS"];
   if (env["SLUICE_SEALING_KEYS"] !== undefined) given["sealingKeys"] = env["SLUICE_SEALING_KEYS"];
+  if (env["SLUICE_CACHE_PASSWORD"] !== undefined) given["cachePassword"] = env["SLUICE_CACHE_PASSWORD"];
   if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
   const wrong = parsed.success ? misfit(parsed.data) : null;

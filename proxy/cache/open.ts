@@ -1,6 +1,6 @@
 /** The store of cached answers that the settings ask for. */
 import { Counter, type Registry } from "prom-client";
-import { connect } from "../fleet/redis-client.ts";
+import { type Client, connect } from "../fleet/redis-client.ts";
 import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
 import { RedisCache, type StoreTrouble } from "./redis.ts";
@@ -11,6 +11,10 @@ import { memoryVectors, type VectorIndex } from "./vectors.ts";
 export interface CacheSettings {
   cacheStore: "Memory" | "Shared";
   cacheBytes: number;
+  /** "" for the store at stateUrl, with its password and certificates. */
+  cacheUrl: string;
+  cachePassword: string;
+  cacheCa: string;
   stateUrl: string;
   statePassword: string;
   stateCa: string;
@@ -21,6 +25,13 @@ export interface OpenedCache {
   store: CacheStore;
   vectors: VectorIndex;
   register(registry: Registry): void;
+}
+
+/** A password goes to its own store only. */
+function connected(settings: CacheSettings): Client {
+  const { cacheUrl, cachePassword, cacheCa, stateUrl, statePassword, stateCa } = settings;
+  const [url, password, ca] = cacheUrl === "" ? [stateUrl, statePassword, stateCa] : [cacheUrl, cachePassword, cacheCa];
+  return connect(url, password || null, ca || null);
 }
 
 /** Throws where a shared store can't be made; one that can't be reached is no reason. */
@@ -35,7 +46,7 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
   });
   const sealer = new Sealer(settings.sealingKeys);
   // A connection of its own: large answers must not hold up the counters of limits.
-  const client = connect(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
+  const client = connected(settings);
   const trouble = (reason: StoreTrouble): void => failures.inc({ reason });
   const store = new RedisCache(client, sealer, nowMs, trouble);
   return { store, vectors: new SharedVectors(vectors, client, sealer, nowMs, trouble), register: (registry) => registry.registerMetric(failures) };

@@ -29,7 +29,7 @@ const shape = /^(redis|rediss)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^/@?#]
 
 const bad = (why: string): Error =>
   new Error(
-    `state URL: ${why}; write redis://host:6379, rediss://host:6379, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379`,
+    `store URL: ${why}; write redis://host:6379, rediss://host:6379, redis+sentinel://host:26379,host:26379/name or redis+cluster://host:6379,host:6379`,
   );
 
 function hostOf(text: string, usual: number): { host: string; port: number } {

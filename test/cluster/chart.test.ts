@@ -164,6 +164,32 @@ describe("the chart", { skip }, () => {
     await assert.rejects(render(...set("proxy.cacheStore=Redis")), /cacheStore/);
   });
 
+  it("tells proxies of a store that is for cached answers alone", async () => {
+    const documents = await render(
+      ...set("proxy.cacheStore=Shared", "cache.url=rediss://valkey-cache:6379", "cache.secretRef.name=vc", "cache.tls.caSecretRef.name=vc-ca"),
+      ...set("state.url=redis://valkey:6379", "sealing.keysSecretRef.name=seal"),
+    );
+    const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
+    const [container] = spec.containers;
+    const mount = container.volumeMounts.find((one: { name: string }) => one.name === "cache-ca");
+    const settings = parseProxySettings(container.args.slice(1), { SLUICE_SEALING_KEYS: "k", SLUICE_CACHE_PASSWORD: "p" });
+    assert.deepEqual(
+      [settings.cacheUrl, settings.cachePassword, settings.cacheCa, settings.stateUrl, settings.statePassword],
+      ["rediss://valkey-cache:6379", "p", `${mount.mountPath}/ca.crt`, "redis://valkey:6379", ""],
+    );
+    assert.deepEqual(container.env[0], { name: "SLUICE_CACHE_PASSWORD", valueFrom: { secretKeyRef: { name: "vc", key: "password" } } });
+    assert.deepEqual(
+      spec.volumes.find((one: { name: string }) => one.name === "cache-ca"),
+      { name: "cache-ca", secret: { secretName: "vc-ca", defaultMode: 440 } },
+    );
+    for (const [values, why] of [
+      [["cache.url=redis://a"], /cache\.url needs proxy\.cacheStore: Shared/],
+      [["proxy.cacheStore=Shared", "cache.secretRef.name=vc"], /cache\.secretRef and cache\.tls need cache\.url/],
+      [["cache.url=redis://user:secret@a"], /cache.url/],
+    ] as const)
+      await assert.rejects(render(...set(...values)), why);
+  });
+
   it("tells the operator of the mail server, whose login it gets from a Secret and nowhere else", async () => {
     const documents = await render(...set("alerts.smtp.host=mail.example.com", "alerts.smtp.from=sluice@example.com", "alerts.smtp.secretRef.name=mail"));
     const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));

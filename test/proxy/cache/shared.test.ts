@@ -188,10 +188,80 @@ describe("a gateway with shared answers", () => {
   });
 });
 
+describe("a store for answers alone", () => {
+  const alice = "slc_test_alice_0000002";
+  let state: Redis;
+  let answers: Redis;
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  before(async () => {
+    [state, answers] = await Promise.all([startRedis({ password: "of-state" }), startRedis({ password: "of-cache" })]);
+    upstream = await startUpstream();
+    gateway = await startGateway(
+      [
+        provider("main", upstream.url),
+        secret("main-credentials", { apiKey: "sk" }),
+        policy("chat", {
+          match: { models: ["gpt-4o"] },
+          routing: { targets: [{ provider: { name: "main" } }] },
+          cache: {},
+          limits: [{ per: "ApiKey", requests: 1_000, window: "1h" }],
+        }),
+        ...key("alice", alice),
+      ],
+      ["--cache-store=Shared", `--state-url=${state.url}`, `--cache-url=${answers.url}`],
+      { SLUICE_SEALING_KEYS: sealingKey(), SLUICE_STATE_PASSWORD: "of-state", SLUICE_CACHE_PASSWORD: "of-cache" },
+    );
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+    await Promise.all([state.stop(), answers.stop()]);
+  });
+
+  const keysOf = async (redis: Redis, password: string): Promise<string[]> => {
+    const client = connect(redis.url, password, null);
+    try {
+      return await eventually(() => client.keys("*"));
+    } finally {
+      client.disconnect();
+    }
+  };
+  const ask = async (content: string): Promise<string | null> => {
+    const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content }] }),
+    });
+    await response.text();
+    return response.headers.get("x-sluice-cache");
+  };
+
+  it("has the answers, and the other one the counts", async () => {
+    await eventually(async () => (await ask("where")) === "hit");
+    const [counts, kept] = await Promise.all([keysOf(state, "of-state"), keysOf(answers, "of-cache")]);
+    assert.ok(kept.length > 0 && kept.every((name) => name.startsWith("sluice:cache")), kept.join());
+    assert.ok(counts.length > 0 && !counts.some((name) => name.startsWith("sluice:cache")), counts.join());
+  });
+
+  it("without it calls are answered, and counted", async () => {
+    await answers.kill();
+    assert.equal(await ask("without"), "miss");
+    await answers.startAgain();
+  });
+});
+
 describe("settings of a shared store", () => {
   for (const [name, flags, env, message] of [
-    ["no store", ["--cache-store=Shared"], { SLUICE_SEALING_KEYS: sealingKey() }, /needs --state-url/],
+    ["no store", ["--cache-store=Shared"], { SLUICE_SEALING_KEYS: sealingKey() }, /needs --cache-url or --state-url/],
     ["no key", ["--cache-store=Shared", "--state-url=redis://a"], {}, /SLUICE_SEALING_KEYS/],
+    ["a store that nothing would be kept in", ["--cache-url=redis://a"], {}, /--cache-url needs --cache-store=Shared/],
+    [
+      "a password for no store",
+      ["--cache-store=Shared", "--state-url=redis://a"],
+      { SLUICE_SEALING_KEYS: sealingKey(), SLUICE_CACHE_PASSWORD: "p" },
+      /need --cache-url: the store at --state-url has its own/,
+    ],
     ["another word", ["--cache-store=Redis"], {}, /cacheStore/],
   ] as const)
     it(`are refused with ${name}`, () => {
