@@ -20,11 +20,11 @@ function opensslReason(cause: unknown): string {
   return typeof reason === "string" && codeOf(cause).startsWith("ERR_SSL_") ? ` (${reason})` : "";
 }
 
-function certificateOf(pem: string): PublicHalf | Unusable {
+function certificateOf(pem: string): NonNullable<PemFacts["certificate"]> {
   try {
     const leaf = new X509Certificate(pem);
     createSecureContext({ cert: pem });
-    return publicHalf(leaf.publicKey);
+    return { ...publicHalf(leaf.publicKey), notAfterMs: Date.parse(leaf.validTo) };
   } catch (cause) {
     return { unusable: `holds a certificate that TLS can't use${opensslReason(cause)}; make it anew` };
   }

@@ -51,7 +51,11 @@ function assumed(ref: string): Record<string, SecretFact> {
   const fields = Object.values(capabilities).flatMap((one) => one.credentials.map((field) => field.name));
   const facts = Object.fromEntries([...fields, "apiKey"].map((key) => [key, assumedFact(ref, key)]));
   const half = { publicKey: "" };
-  return { ...facts, "tls.crt": { ...assumedFact(ref, "tls.crt"), certificate: half }, "tls.key": { ...assumedFact(ref, "tls.key"), privateKey: half } };
+  return {
+    ...facts,
+    "tls.crt": { ...assumedFact(ref, "tls.crt"), certificate: { ...half, notAfterMs: Number.POSITIVE_INFINITY } },
+    "tls.key": { ...assumedFact(ref, "tls.key"), privateKey: half },
+  };
 }
 
 interface Refers {

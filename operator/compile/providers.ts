@@ -144,7 +144,8 @@ export interface CompiledProvider {
   resolvedRefs: Problem[];
 }
 
-export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, { world, prices, settings }: CompileInput): CompiledProvider {
+export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, input: CompileInput): CompiledProvider {
+  const { world, prices, settings } = input;
   const { spec } = provider;
   const source = capabilities.pricesFrom;
   const installed = own(settings.prices ?? {}, spec.type) ?? {};
@@ -163,7 +164,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     type: spec.type,
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
-    tls: upstreamTlsOf(provider, endpoint, world, accepted, resolvedRefs),
+    tls: upstreamTlsOf(provider, endpoint, input, accepted, resolvedRefs),
     credentials,
     options,
     region: spec.region ?? null,

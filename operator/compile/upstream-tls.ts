@@ -4,7 +4,7 @@ import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/schema.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
-import type { SecretFact, World } from "./world.ts";
+import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
 
 const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
@@ -21,42 +21,57 @@ function bundleProblem(bundle: string): string | null {
 const certificateKey = "tls.crt";
 const privateKeyKey = "tls.key";
 
-/** One half of the pair: its fact, or what is wrong with it. */
-function halfOf(
+type Wrong = Pick<Problem, "reason" | "message">;
+
+/** One half of the pair with its digest, or what is wrong with it. */
+function halfOf<Half extends "certificate" | "privateKey">(
   secret: Readonly<Record<string, SecretFact>>,
   key: string,
-  half: "certificate" | "privateKey",
-): { digest: string; publicKey: string } | Pick<Problem, "reason" | "message"> {
+  half: Half,
+): ({ digest: string } & Exclude<NonNullable<PemFacts[Half]>, Unusable>) | Wrong {
   const fact = own(secret, key);
   if (fact === undefined) return { reason: "SecretKeyNotFound", message: `has no key ${key}; it must be a Secret of type kubernetes.io/tls` };
   const found = fact[half];
   if (found === undefined)
     return { reason: "SecretUnusable", message: `key ${key}: the value is no ${half === "certificate" ? "certificate" : "private key"} in PEM` };
   if ("unusable" in found) return { reason: "SecretUnusable", message: `key ${key}: the value ${found.unusable}` };
-  return { digest: fact.digest, publicKey: found.publicKey };
+  return { digest: fact.digest, ...(found as Exclude<NonNullable<PemFacts[Half]>, Unusable>) };
 }
 
 /** null where there is none to show, or where it can't be: then `refs` say why. */
-function clientCertificateOf({ spec, meta }: Parsed<"LLMProvider">, world: World, refs: Problem[]): ClientCertificateConfig | null {
+function clientCertificateOf(
+  { spec, meta }: Parsed<"LLMProvider">,
+  { world, nowMs }: Pick<CompileInput, "world" | "nowMs">,
+  refs: Problem[],
+): ClientCertificateConfig | null {
   const name = spec.tls?.clientCertificate?.secretRef.name;
   if (name === undefined) return null;
-  const wrong = ({ reason, message }: Pick<Problem, "reason" | "message">): null => {
-    refs.push(problem(reason, `Secret ${name} ${message}`, ["spec", "tls", "clientCertificate", "secretRef"]));
+  const tell = ({ reason, message }: Wrong, severity: Problem["severity"] = "error"): null => {
+    refs.push(problem(reason, `Secret ${name} ${message}`, ["spec", "tls", "clientCertificate", "secretRef"], severity));
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
-  if (secret === undefined) return wrong({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
+  if (secret === undefined) return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
   const certificate = halfOf(secret, certificateKey, "certificate");
-  if (!("digest" in certificate)) return wrong(certificate);
+  if (!("digest" in certificate)) return tell(certificate);
   const key = halfOf(secret, privateKeyKey, "privateKey");
-  if (!("digest" in key)) return wrong(key);
+  if (!("digest" in key)) return tell(key);
   if (certificate.publicKey !== key.publicKey)
-    return wrong({ reason: "SecretUnusable", message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}` });
+    return tell({ reason: "SecretUnusable", message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}` });
+  // No error: whether that matters is the server's to say, and what was good before has ended too.
+  if (certificate.notAfterMs <= nowMs)
+    tell({ reason: "SecretUnusable", message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it` }, "warning");
   return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
 }
 
 /** `accepted` and `refs` take what is wrong with the object itself, and with what it refers to. */
-export function upstreamTlsOf(provider: Parsed<"LLMProvider">, endpoint: string, world: World, accepted: Problem[], refs: Problem[]): UpstreamTlsConfig | null {
+export function upstreamTlsOf(
+  provider: Parsed<"LLMProvider">,
+  endpoint: string,
+  input: Pick<CompileInput, "world" | "nowMs">,
+  accepted: Problem[],
+  refs: Problem[],
+): UpstreamTlsConfig | null {
   const { tls } = provider.spec;
   if (tls === undefined) return null;
   // The endpoint that a type has by itself, no rule of the schema sees.
@@ -65,5 +80,5 @@ export function upstreamTlsOf(provider: Parsed<"LLMProvider">, endpoint: string,
   if (wrong !== null) accepted.push(problem("Invalid", `spec.tls.caBundle ${wrong}`, ["spec", "tls", "caBundle"]));
   // Only the certificates: bundles come with comments, which are of no use to a proxy.
   const ca = wrong === null ? (tls.caBundle?.match(block)?.join("\n") ?? null) : null;
-  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(provider, world, refs) };
+  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(provider, input, refs) };
 }

@@ -39,7 +39,7 @@ export interface Unusable {
 
 export interface PemFacts {
   /** The first certificate of a value that has one or more: the rest are its chain. */
-  certificate?: PublicHalf | Unusable;
+  certificate?: (PublicHalf & { notAfterMs: number }) | Unusable;
   privateKey?: PublicHalf | Unusable;
 }
 

@@ -2,9 +2,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { CacheStore } from "../cache/store.ts";
 import type { VectorIndex } from "../cache/vectors.ts";
+import { certificateEndMs } from "../config/certificates.ts";
 import { failures } from "../failure.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { UpstreamAddress } from "../wire/upstream.ts";
 import { type CallRecord, semanticResults } from "./record.ts";
 
 const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -175,6 +177,12 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     labelNames: ["provider", "model"],
     registers,
   });
+  const certificates = new Gauge({
+    name: "sluice_client_certificate_not_after_seconds",
+    help: "When the certificate ends that is shown to a provider, in seconds since 1970.",
+    labelNames: ["provider"],
+    registers,
+  });
   new Gauge({
     name: "ai_gateway_circuit_breaker_state",
     help: "0 closed, 1 half-open, 2 open.",
@@ -229,6 +237,10 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     if (semantic.similarity !== null) similarity.observe({ route }, semantic.similarity);
   };
 
+  const noteCertificate = (provider: string, { tls }: UpstreamAddress): void => {
+    const endMs = tls?.client ? certificateEndMs(tls.client.cert) : null;
+    if (endMs !== null) certificates.set({ provider }, endMs / 1000);
+  };
   return {
     registry,
     record(call) {
@@ -254,9 +266,11 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       info.reset();
       info.set({ revision: snapshot.revision }, 1);
       sunset.reset();
+      certificates.reset();
       for (const [provider, entry] of snapshot.providers) {
         for (const [model, { config }] of entry.models)
           if (config.sunset !== null) sunset.set({ provider, model }, Date.parse(`${config.sunset}T00:00:00Z`) / 1000);
+        noteCertificate(provider, entry.address);
       }
     },
     rejected: () => rejects.inc(),

@@ -140,29 +140,29 @@ const rows: Row[] = [
     [
       ["is not there", {}, "SecretNotFound", /Secret pair is not in namespace a; create it/],
       ["has no certificate", { "tls.key": {} }, "SecretKeyNotFound", /has no key tls\.crt; it must be a Secret of type kubernetes\.io\/tls/],
-      ["has no key", { "tls.crt": { certificate: { publicKey: "1" } } }, "SecretKeyNotFound", /has no key tls\.key/],
+      ["has no key", { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } }, "SecretKeyNotFound", /has no key tls\.key/],
       ["has what is no PEM", { "tls.crt": {}, "tls.key": {} }, "SecretUnusable", /key tls\.crt: the value is no certificate in PEM/],
       [
         "has them the wrong way round",
-        { "tls.crt": { privateKey: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1" } } },
+        { "tls.crt": { privateKey: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
         "SecretUnusable",
         /key tls\.crt: the value is no certificate in PEM/,
       ],
       [
         "has a certificate twice",
-        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1" } } },
+        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
         "SecretUnusable",
         /key tls\.key: the value is no private key in PEM/,
       ],
       [
         "has a key that TLS can't use",
-        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { privateKey: { unusable: "holds a key with a passphrase" } } },
+        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { privateKey: { unusable: "holds a key with a passphrase" } } },
         "SecretUnusable",
         /key tls\.key: the value holds a key with a passphrase/,
       ],
       [
         "has a key that doesn't fit",
-        { "tls.crt": { certificate: { publicKey: "1" } }, "tls.key": { privateKey: { publicKey: "2" } } },
+        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { privateKey: { publicKey: "2" } } },
         "SecretUnusable",
         /has a tls\.key that is not the key of the first certificate in tls\.crt/,
       ],
@@ -173,7 +173,7 @@ const rows: Row[] = [
     more: {
       secrets: {
         // What another namespace has is of no use here.
-        "b/pair": { "tls.crt": { digest: digest("b"), displayPrefix: "", certificate: { publicKey: "1" } } },
+        "b/pair": { "tls.crt": { digest: digest("b"), displayPrefix: "", certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
         ...(Object.keys(facts).length === 0
           ? {}
           : { "a/pair": Object.fromEntries(Object.entries(facts).map(([key, half]) => [key, { digest: digest(key), displayPrefix: "", ...half }])) }),
@@ -184,6 +184,22 @@ const rows: Row[] = [
     live: "none" as const,
     message,
   })),
+  {
+    name: "a client certificate that has ended is shown all the same, with a warning",
+    objects: [provider("a/p", { endpoint: "https://llm.example.com", tls: { clientCertificate: { secretRef: { name: "pair" } } } })],
+    more: {
+      secrets: {
+        "a/pair": {
+          "tls.crt": { digest: digest("c"), displayPrefix: "", certificate: { publicKey: "1", notAfterMs: nowMs } },
+          "tls.key": { digest: digest("k"), displayPrefix: "", privateKey: { publicKey: "1" } },
+        },
+      },
+    },
+    of: ["LLMProvider", "a/p"],
+    reasons: ["SecretUnusable"],
+    live: "current",
+    message: /Secret pair has a certificate that ended at 2026-11-20T12:00:00\.000Z; renew it/,
+  },
   {
     name: "TLS to an endpoint without TLS is refused",
     objects: [provider("a/p", { tls: { serverName: "llm.example.com" } })],

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { before, describe, it } from "node:test";
 import fc from "fast-check";
-import type { PemFacts } from "../../operator/compile/world.ts";
+import type { PublicHalf, Unusable } from "../../operator/compile/world.ts";
 import { pemFacts } from "../../operator/pem.ts";
 import { secretFact } from "../../operator/secrets.ts";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 
-const publicKey = (half: PemFacts["certificate"]): string => (half !== undefined && "publicKey" in half ? half.publicKey : "");
-const unusable = (half: PemFacts["certificate"]): string => (half !== undefined && "unusable" in half ? half.unusable : "");
+const publicKey = (half: PublicHalf | Unusable | undefined): string => (half !== undefined && "publicKey" in half ? half.publicKey : "");
+const unusable = (half: PublicHalf | Unusable | undefined): string => (half !== undefined && "unusable" in half ? half.unusable : "");
 
 describe("what TLS can do with a Secret's value", () => {
   let authority: Authority;

@@ -212,6 +212,14 @@ describe("certificates that the gateway shows to providers", () => {
     }
   });
 
+  it("counts down to the certificate's end", async () => {
+    await gateway.apply(manifests(renewed));
+    const line = /sluice_client_certificate_not_after_seconds\{provider="default\/up"\} (\d+)/;
+    assert.equal(line.exec(await gateway.metrics())?.[1], String(Date.parse(new X509Certificate(renewed.cert).validTo) / 1000));
+    await gateway.apply(manifests(null));
+    assert.doesNotMatch(await gateway.metrics(), line);
+  });
+
   it("tells nobody the key", async () => {
     const inside = first.key.split("\n")[1]?.trim() ?? "";
     assert.ok(inside.length > 40);
