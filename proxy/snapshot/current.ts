@@ -28,7 +28,7 @@ export interface CurrentEvents {
 }
 
 /** Calls wait no longer than this for a config that is being prepared, and for one step of that: a few milliseconds at most. */
-const sliceMs = 2;
+const sliceMs = 1;
 /** So often in a row a config is dropped half way for a newer one: were they to come ever faster, none would go live. */
 const mostDropped = 3;
 

@@ -2,18 +2,18 @@
  * What a large installation costs the control plane and a proxy's swap: 100 providers, 1,000 policies, 1,000 budgets and
  * 50,000 keys; everything at once, and one key changed. Milliseconds of processor time. Part of `make bench`.
  */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { SecretFact, WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, EncodeMemo, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
-import type { ConfigFiles } from "../../proxy/config/parse.ts";
 import type { KeyRecord, RenderedConfig } from "../../proxy/config/schema.ts";
-import { startProxy } from "../../proxy/main.ts";
-import { parseProxySettings } from "../../proxy/settings.ts";
+import { removeFolder, temporaryFolder } from "../harness/child.ts";
+import { run } from "../harness/command.ts";
 import { type OperatorPasses, startPasses } from "./operator-pass.ts";
 import { benchObject } from "./servers.ts";
 import { spread } from "./statistics.ts";
@@ -96,67 +96,27 @@ for (let round = 0; round < changes; round++) {
   published = next;
 }
 
-/** A whole proxy, to which configs are given one after the other; and how long its event loop stands still at most. */
+/** Writes configs for a proxy to take in, and has it do so in a process of its own. */
 async function swaps(): Promise<void> {
-  const credentials = Object.fromEntries(
-    times(counts.providers, (at) => {
-      const digest = keyedDigest(pepper, `provider-${at}`);
-      return [credentialName(digest), `provider-${at}`];
-    }),
-  );
-  let files: ConfigFiles = {};
-  const give = (from: RenderedConfig, memo: EncodeMemo): void => {
-    const documents = Object.entries(encode(from, sha256Hex(pepper), memo).documents).map(([name, text]) => [name, Buffer.from(text)]);
-    files = { ...Object.fromEntries(documents), ...credentials, pepper };
+  const folder = await temporaryFolder("bench-swap");
+  const credentials = times(counts.providers, (at) => [credentialName(keyedDigest(pepper, `provider-${at}`)), `provider-${at}`] as const);
+  const write = async (name: string, from: RenderedConfig): Promise<void> => {
+    await mkdir(join(folder, name));
+    const { documents } = encode(from, sha256Hex(pepper));
+    for (const [file, content] of [...Object.entries(documents), ...credentials, ["pepper", pepper] as const])
+      await writeFile(join(folder, name, file), content);
   };
-  const settings = parseProxySettings(["--port", "0", "--status-port", "0", "--host", "127.0.0.1"], {});
-  const none = { ...config, keys: config.keys.slice(0, 10) };
-  give(none, new EncodeMemo());
-  const source = { current: async () => files, watch: () => () => undefined };
-  const proxy = await startProxy({ settings, source, log: pino({ level: "silent" }) });
-  const measure = async (name: string): Promise<void> => {
-    let [stallMs, running, lastMs] = [0, true, performance.now()];
-    const look = (): void => {
-      const nowMs = performance.now();
-      stallMs = Math.max(stallMs, nowMs - lastMs);
-      lastMs = nowMs;
-      if (running) setImmediate(look);
-    };
-    look();
-    const began = process.cpuUsage();
-    const beganMs = performance.now();
-    await proxy.refresh();
-    const { user, system } = process.cpuUsage(began);
-    running = false;
-    note(`${name}: until it is live, by the clock`, performance.now() - beganMs);
-    note(`${name}: processor time`, (user + system) / 1000);
-    note(`${name}: longest stall`, stallMs);
-  };
-  const memo = new EncodeMemo();
-  for (let round = 0; round < changes; round++) {
-    give({ ...config, keys: config.keys.map((key) => ({ ...key, tags: [`round-${round}`] })) }, new EncodeMemo());
-    collect();
-    await measure("proxy, all keys new");
-    give(config, memo);
-    collect();
-    await proxy.refresh();
-    const at = round * 997;
-    give({ ...config, keys: config.keys.with(at, { ...(config.keys[at] as KeyRecord), user: `other-${round}` }) }, memo);
-    collect();
-    await measure("proxy, one key changed");
+  const rounds = 8;
+  await write("few", { ...config, keys: config.keys.slice(0, 10) });
+  for (let round = 0; round < rounds; round++) {
+    const keys = config.keys.map((key) => ({ ...key, tags: [`round-${round}`] }));
+    await write(`all-${round}`, { ...config, keys });
+    await write(`one-${round}`, { ...config, keys: keys.with(round * 997, { ...(keys[round * 997] as KeyRecord), user: "other" }) });
   }
-  const found = (count: number): void => {
-    const snapshot = proxy.current.snapshot();
-    const looks = 200_000;
-    const began = performance.now();
-    for (let at = 0; at < looks; at++) snapshot?.findKey(`key-${at % count}`);
-    note(`proxy: look-up among ${count} keys, microseconds`, ((performance.now() - began) * 1000) / looks);
-  };
-  for (let round = 0; round < changes; round++) found(counts.keys);
-  give(none, new EncodeMemo());
-  await proxy.refresh();
-  for (let round = 0; round < changes; round++) found(10);
-  await proxy.close();
+  const { code, stdout, stderr } = await run(process.execPath, [join(import.meta.dirname, "swap.ts"), folder, String(rounds), String(counts.keys)]);
+  await removeFolder(folder);
+  if (code !== 0) throw new Error(`swap.ts ended with ${code}: ${stderr}`);
+  for (const [name, figures] of JSON.parse(stdout) as [string, number[]][]) for (const figure of figures) note(name, figure);
 }
 await swaps();
 

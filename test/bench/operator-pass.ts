@@ -51,6 +51,7 @@ export async function startPasses(objects: readonly WorldObject[], secrets: Read
       all?.set(metadata.name, { ...all.get(metadata.name), status });
       statuses++;
     },
+    core: { listNamespacedPod: async () => ({ items: [] }) },
     events: { createNamespacedEvent: async () => undefined },
   } as unknown as Cluster;
 
