@@ -2,7 +2,7 @@
 import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
 import type { Provider } from "../providers/provider.ts";
 import { paced } from "./pace.ts";
-import { KeyPacker } from "./packed-keys.ts";
+import { KeyPacker, Scratch } from "./packed-keys.ts";
 import { building, type Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
@@ -41,6 +41,7 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
   /** Of the content that is live. */
   let settled: string | null = null;
   const cache: ParsedDocuments = new Map();
+  const scratch = new Scratch();
 
   const reject = (reason: string): void => {
     if (rejection?.reason === reason) return;
@@ -49,7 +50,7 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
   };
 
   const prepare = function* (files: ConfigFiles): Steps<Snapshot | null> {
-    const parsed = yield* parsing(files, cache, () => new KeyPacker());
+    const parsed = yield* parsing(files, cache, () => new KeyPacker(scratch));
     if (!parsed.ok) {
       reject(parsed.reason);
       return null;

@@ -68,7 +68,7 @@ export class PackedKeys {
   /** Of keys that were used, by digest. */
   readonly #used = new Map<string, KeyRecord>();
 
-  constructor(bytes: Buffer, starts: Uint32Array, names: Record<"digest" | "before" | "id", { hashes: number[]; places: number[] }>, shards: Set<number>) {
+  constructor(bytes: Buffer, starts: Uint32Array, names: Record<"digest" | "before" | "id", Names>, shards: Set<number>) {
     this.size = starts.length - 1;
     this.shards = shards;
     this.hasBefore = names.before.hashes.length > 0;
@@ -117,24 +117,47 @@ export class PackedKeys {
 
 const firstBytes = 16_384;
 
-/** Packs records that fit the schema. */
+/** Where a document's bytes are put together: used for one after the other, since memory that comes and goes makes garbage. */
+export class Scratch {
+  bytes = Buffer.allocUnsafeSlow(firstBytes);
+
+  /** Room for `end` bytes, of which the first `used` are kept. */
+  reserve(end: number, used: number): void {
+    if (end <= this.bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, end));
+    this.bytes.copy(larger, 0, 0, used);
+    this.bytes = larger;
+  }
+}
+
+interface Names {
+  hashes: number[];
+  places: number[];
+}
+
+/** Packs records that fit the schema. Only one at a time may use a scratch. */
 export class KeyPacker implements Keeper<PackedKeys> {
-  #bytes = Buffer.allocUnsafeSlow(firstBytes);
-  #starts = [0];
-  readonly #names = {
-    digest: { hashes: [] as number[], places: [] as number[] },
-    before: { hashes: [] as number[], places: [] as number[] },
-    id: { hashes: [] as number[], places: [] as number[] },
+  readonly #scratch: Scratch;
+  readonly #starts = [0];
+  #end = 0;
+  readonly #names: Record<"digest" | "before" | "id", Names> = {
+    digest: { hashes: [], places: [] },
+    before: { hashes: [], places: [] },
+    id: { hashes: [], places: [] },
   };
   readonly #shards = new Set<number>();
 
+  constructor(scratch = new Scratch()) {
+    this.#scratch = scratch;
+  }
+
   add(record: KeyRecord): void {
     const text = JSON.stringify(record);
-    const start = this.#starts.at(-1) ?? 0;
     // No character takes more than three bytes.
-    if (start + text.length * 3 > this.#bytes.length) this.#grow(text.length * 3);
+    this.#scratch.reserve(this.#end + text.length * 3, this.#end);
     const place = this.#starts.length - 1;
-    this.#starts.push(start + this.#bytes.write(text, start));
+    this.#end += this.#scratch.bytes.write(text, this.#end);
+    this.#starts.push(this.#end);
     this.#name("digest", record.digest, place);
     this.#name("id", record.id, place);
     if (record.previous !== undefined) this.#name("before", record.previous.digest, place);
@@ -146,16 +169,9 @@ export class KeyPacker implements Keeper<PackedKeys> {
     this.#names[by].places.push(place);
   }
 
-  #grow(by: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.max(this.#bytes.length * 2, this.#bytes.length + by));
-    this.#bytes.copy(larger);
-    this.#bytes = larger;
-  }
-
   kept(): PackedKeys {
-    const end = this.#starts.at(-1) ?? 0;
-    const bytes = Buffer.allocUnsafeSlow(end);
-    this.#bytes.copy(bytes, 0, 0, end);
+    const bytes = Buffer.allocUnsafeSlow(this.#end);
+    this.#scratch.bytes.copy(bytes, 0, 0, this.#end);
     return new PackedKeys(bytes, Uint32Array.from(this.#starts), this.#names, this.#shards);
   }
 }
