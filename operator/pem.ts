@@ -1,7 +1,11 @@
 /** What TLS can do with a Secret's value that is PEM. Nothing of a key but the digest of its public half leaves this file. */
+import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { PemFacts, PublicHalf, Unusable } from "./compile/world.ts";
+
+/** A chain of five with RSA keys of 4,096 bits has some 12 KiB. All that proxies mount must fit into one Secret of 1 MiB. */
+const mostBytes = 32_768;
 
 const certificateBegins = "-----BEGIN CERTIFICATE-----";
 const keyBegins = /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----/;
@@ -45,8 +49,9 @@ function privateKeyOf(pem: string): PublicHalf | Unusable {
 export function pemFacts(value: string): PemFacts {
   // Most values are keys of an API: this is all that is asked of them.
   if (!value.includes("-----BEGIN ")) return {};
+  const large = Buffer.byteLength(value) > mostBytes ? { unusable: "is larger than 32 KiB" } : null;
   return {
-    ...(value.includes(certificateBegins) ? { certificate: certificateOf(value) } : {}),
-    ...(keyBegins.test(value) ? { privateKey: privateKeyOf(value) } : {}),
+    ...(value.includes(certificateBegins) ? { certificate: large ?? certificateOf(value) } : {}),
+    ...(keyBegins.test(value) ? { privateKey: large ?? privateKeyOf(value) } : {}),
   };
 }

@@ -1,4 +1,5 @@
 /** A Secret's value → what may be known of it outside. */
+import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
@@ -6,6 +7,8 @@ import { pemFacts } from "./pem.ts";
 /** Keys that Sluice makes begin so, and show this many characters. */
 const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
 const shownCharacters = 8;
+/** No server takes a larger header, and all that proxies mount must fit into one Secret of 1 MiB. */
+const mostBytes = 16_384;
 const moment = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 
 export function secretFact(pepper: Uint8Array, value: string): SecretFact {
@@ -17,6 +20,7 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
     ...pemFacts(value),
   };
   if (value.trim() === "") return { ...fact, unusable: "the value is empty" };
+  if (Buffer.byteLength(value) > mostBytes) return { ...fact, unusable: "the value is larger than 16 KiB" };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(value)) return { ...fact, unusable: "the value holds line ends or control characters; write it without a trailing newline" };
   return value.includes("\ufffd") ? { ...fact, unusable: "the value is not UTF-8 text" } : fact;

@@ -10,7 +10,7 @@ import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
 /** Conditions that are True when something is wrong. */
-const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "Exceeded"]);
+const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
 
 /** Reasons of a condition that is False because something came to a good end. */
 const fine: ReadonlySet<string> = new Set(["Promoted"]);

@@ -57,6 +57,12 @@ function unpriced(provider: ProviderConfig): Verdict["conditions"] {
   return [{ type: "PriceUnknown", status: "True", reason: "PriceUnknown", message: `no price is known for ${names}; set price in spec.models` }];
 }
 
+/** Comes with time and not with a new form of the object, so that a warning, which is told once for each form, is not enough. */
+function expired(verdict: Verdict): Verdict["conditions"] {
+  const type = "CertificateExpired";
+  return verdict.resolvedRefs.filter((one) => one.reason === type).map(({ message }) => ({ type, status: "True", reason: type, message }));
+}
+
 function compileProviders(
   objects: readonly WorldObject[],
   input: CompileInput,
@@ -87,7 +93,7 @@ function compileProviders(
   for (const verdict of all) {
     if (verdict.live === "none") fallBack(verdict, previous, live);
     const serving = live.get(idOf(verdict.meta));
-    if (serving) verdict.conditions.push(...unpriced(serving));
+    if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
     verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
   }
   verdicts.push(...all);

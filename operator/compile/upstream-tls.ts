@@ -60,7 +60,7 @@ function clientCertificateOf(
     return tell({ reason: "SecretUnusable", message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}` });
   // No error: whether that matters is the server's to say, and what was good before has ended too.
   if (certificate.notAfterMs <= nowMs)
-    tell({ reason: "SecretUnusable", message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it` }, "warning");
+    tell({ reason: "CertificateExpired", message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it` }, "warning");
   return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
 }
 

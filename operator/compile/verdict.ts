@@ -9,6 +9,7 @@ export const problemReasons = [
   "SecretNotFound",
   "SecretKeyNotFound",
   "SecretUnusable",
+  "CertificateExpired",
   "ProviderNotFound",
   "ProviderNotReady",
   "ModelNotFound",

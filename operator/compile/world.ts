@@ -51,7 +51,7 @@ export interface SecretFact extends PemFacts {
   displayPrefix: string;
   /** Set where the value is a moment of RFC 3339: epoch milliseconds. */
   momentMs?: number;
-  /** Set where the value can't be sent in a header: empty, with line ends as PEM has them, or not UTF-8 text. */
+  /** Set where the value can't be sent in a header: empty, too large, with line ends as PEM has them, or not UTF-8 text. */
   unusable?: string;
 }
 

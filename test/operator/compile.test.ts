@@ -196,7 +196,7 @@ const rows: Row[] = [
       },
     },
     of: ["LLMProvider", "a/p"],
-    reasons: ["SecretUnusable"],
+    reasons: ["CertificateExpired"],
     live: "current",
     message: /Secret pair has a certificate that ended at 2026-11-20T12:00:00\.000Z; renew it/,
   },

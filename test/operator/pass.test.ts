@@ -142,6 +142,8 @@ describe("a provider's client certificate", () => {
     assert.deepEqual(manifest.credentials.map((name) => clear.get(name)).sort(), [pair.cert, pair.key].sort());
     assert.deepEqual(config.providers.flatMap(credentialNames).sort(), manifest.credentials);
     assert.doesNotMatch(JSON.stringify(documents), /-----BEGIN/);
+    const states = [nowMs, Date.parse("2100-01-01")].map((at) => compile({ ...input, nowMs: at }, capabilities).verdicts[0]?.conditions.map((one) => one.type));
+    assert.deepEqual(states, [["PriceUnknown"], ["PriceUnknown", "CertificateExpired"]], "that it has ended is told when it has, though nothing else changed");
   });
 });
 

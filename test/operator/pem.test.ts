@@ -58,6 +58,8 @@ describe("what TLS can do with a Secret's value", () => {
       [pemFacts(locked).privateKey, /a key with a passphrase; store it without one/],
       [pemFacts(cut(pair.key)).privateKey, /a private key that TLS can't use.*; make it anew/],
       [pemFacts(cut(pair.cert)).certificate, /a certificate that TLS can't use.*; make it anew/],
+      [pemFacts(pair.cert.repeat(40)).certificate, /larger than 32 KiB/],
+      [pemFacts(`${"#".repeat(33_000)}\n${pair.key}`).privateKey, /larger than 32 KiB/],
       [pemFacts(`${pair.cert}\n${cut(authority.cert)}`).certificate, /a certificate that TLS can't use/],
     ] as const) {
       assert.match(unusable(half), why);
@@ -70,6 +72,7 @@ describe("what TLS can do with a Secret's value", () => {
   it("has nothing to say of anything else", () => {
     for (const value of ["", "sk-1", "slc_abcdefgh", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"]) assert.deepEqual(pemFacts(value), {});
     assert.equal("certificate" in secretFact(new Uint8Array(32), "sk-1"), false);
+    assert.match(secretFact(new Uint8Array(32), "k".repeat(16_385)).unusable ?? "", /larger than 16 KiB/);
   });
 
   it("never throws, whatever stands between the marks", () => {
