@@ -1,5 +1,5 @@
 /** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
-import { differences } from "../../proxy/config/remember.ts";
+import { differences, equal } from "../../proxy/config/remember.ts";
 import type { Programmed } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
@@ -13,6 +13,11 @@ export interface Due {
   status: Record<string, unknown>;
 }
 
+/** The one before, where it says the same of the same object. */
+function sameAs(before: Verdict | undefined, verdict: Verdict): Verdict {
+  return before !== undefined && before !== verdict && before.meta === verdict.meta && equal(before, verdict) ? before : verdict;
+}
+
 export class StatusBook {
   readonly #live = new LiveBook();
   readonly #byMeta = new Map<ObjectMeta, WorldObject>();
@@ -23,7 +28,8 @@ export class StatusBook {
   #noProxies = false;
 
   /** Those of the objects whose status is another than it should be. */
-  due(objects: readonly WorldObject[], verdicts: readonly Verdict[], now: Programmed, nowMs: number): Due[] {
+  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Programmed, nowMs: number): Due[] {
+    const verdicts = fresh.map((verdict, at) => sameAs(this.#verdicts[at], verdict));
     this.#turnOver(objects, verdicts);
     const stateOf = this.#live.statesOf(verdicts, now, (verdict) => this.#byMeta.get(verdict.meta)?.status);
     const noProxies = now.total === 0;

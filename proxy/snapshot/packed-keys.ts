@@ -11,7 +11,7 @@ import type { KeyRecord } from "../config/schema.ts";
 
 /** FNV-1a over the characters: it need only spread names well, and whoever picks them has one that counts, at most. */
 function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
+  let hash = 0x811c9dc5 | 0;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
   return hash;
 }

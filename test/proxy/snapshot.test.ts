@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import fc from "fast-check";
 import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
@@ -343,4 +344,39 @@ describe("keys of a snapshot", () => {
       assert.deepEqual(snapshot.keysOf("a/none"), []);
     });
   }
+
+  it("come out of their bytes as they went in, whatever they hold", () => {
+    const hex = fc.array(fc.constantFrom(..."0123456789abcdef"), { minLength: 64, maxLength: 64 }).map((digits) => digits.join(""));
+    const anyRecord: fc.Arbitrary<KeyRecord> = fc.record(
+      {
+        digest: hex,
+        id: fc.string({ unit: "binary", maxLength: 20 }),
+        user: fc.string({ unit: "grapheme", maxLength: 40 }),
+        team: fc.option(fc.string({ unit: "grapheme" })),
+        role: fc.string(),
+        tags: fc.array(fc.string()),
+        models: fc.option(fc.array(fc.string())),
+        expiresAtMs: fc.option(fc.nat()),
+        revoked: fc.boolean(),
+      },
+      { noNullPrototype: true },
+    );
+    fc.assert(
+      fc.property(fc.uniqueArray(anyRecord, { selector: ({ digest }) => digest, maxLength: 40 }), (records) => {
+        const packer = new KeyPacker();
+        for (const one of records) packer.add(one);
+        const packed = packer.kept();
+        for (const one of records) {
+          assert.deepEqual(packed.find(one.digest), one);
+          assert.deepEqual(
+            packed.of(one.id),
+            records.filter(({ id }) => id === one.id),
+          );
+          assert.equal(packed.findBefore(one.digest), null);
+        }
+        assert.equal(packed.size, records.length);
+        assert.equal(packed.find("0".repeat(63)), null);
+      }),
+    );
+  });
 });
