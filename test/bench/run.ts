@@ -1,7 +1,8 @@
 /**
  * `make bench`: Sluice beside a direct call, nginx, Portkey and LiteLLM, in one run, interleaved: the tested process
  * on one core, load and upstream on another. Sluice has authentication with 1,000 keys, routing, limits, budgets,
- * metrics and logs on; nginx its access log; LiteLLM its master key. Prints ratios with minimum, median and maximum,
+ * metrics and logs on; nginx its access log; LiteLLM its master key. `bare` is node:http and undici with nothing on: what
+ * Sluice stands on, so that its own share shows. Prints ratios with minimum, median and maximum,
  * and writes them with the raw figures to bench-results/.
  *
  *   --rounds N        interleaved rounds (default 5)
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { type Child, removeFolder, startChild, temporaryFolder } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
 import { ensureDebian, MissingTool } from "../harness/tools.ts";
+import { untilReady } from "../harness/until-ready.ts";
 import { type Door, Load, type Measured, type Request } from "./load.ts";
 import { cores, pinned } from "./machine.ts";
 import { pacedLatency } from "./paced-load.ts";
@@ -82,6 +84,11 @@ const sluiceChild = await started(startSluice(dir, cores.tested, port.sluice, po
 const json = { "content-type": "application/json" };
 const key = { ...json, authorization: `Bearer ${clearKey}` };
 const direct: Door = { name: "direct", port: port.upstream, pid: null, headers: key };
+const barePort = await freePort();
+const bareArgs = ["test/bench/bare-proxy.ts", String(barePort), String(port.upstream), String(port.paced)];
+const bareChild = await started(startChild(...pinned(cores.tested, process.execPath, bareArgs), { name: "bare", logFile: `${dir}/bare.log` }));
+await untilReady(bareChild, async () => (await fetch(`http://127.0.0.1:${barePort}/`, { method: "POST" })).status > 0, 10_000);
+const bare: Door = { name: "bare", port: barePort, pid: bareChild.pid, headers: key };
 const nginx: Door = { name: "nginx", port: port.nginx, pid: nginxChild.pid, headers: key };
 const sluice: Door = { name: "sluice", port: port.sluice, pid: sluiceChild.pid, headers: key };
 
@@ -154,8 +161,8 @@ function compareAll(what: string, results: Series, others: readonly string[]): v
 }
 
 const stream = (chunks: number): Turn[] =>
-  present(nginx, sluice, portkey, litellm).map((door) => {
-    const path = door === nginx ? `/paced${completions}` : completions;
+  present(nginx, bare, sluice, portkey, litellm).map((door) => {
+    const path = door === nginx || door === bare ? `/paced${completions}` : completions;
     const own = door === portkey || door === litellm ? (door as Peer) : null;
     const model = door === sluice ? "paced" : (own?.pacedModel ?? "gpt-4o");
     return { name: door.name, door, request: { path, body: chat(model, short, { stream: true, max_tokens: chunks }), headers: own?.paced ?? door.headers } };
@@ -166,15 +173,16 @@ const workloads: Record<string, () => Promise<Series>> = {
     // Portkey gets twice as fast in its first 20 s.
     if (portkey) await load.measure(portkey, plain, 64, 20);
     await load.measure(sluice, plain, 64, 8);
-    const results = await series(turns(present(direct, nginx, sluice, portkey, litellm), plain), 64);
-    compareAll("1 KB, 64 connections", results, ["nginx", "portkey", "litellm"]);
+    const results = await series(turns(present(direct, nginx, bare, sluice, portkey, litellm), plain), 64);
+    compareAll("1 KB, 64 connections", results, ["nginx", "bare", "portkey", "litellm"]);
+    row("1 KB, 64 connections, throughput", results, "bare", "nginx", throughput);
     row("1 KB, 64 connections, throughput", results, "nginx", "direct", throughput);
     absolute("1 KB, 64 connections, CPU a request", results, "sluice", (one) => one.cpuUs, 0, " us");
     return results;
   },
   async single() {
-    const results = await series(turns(present(direct, nginx, sluice, portkey, litellm), plain), 1);
-    for (const { name } of present(nginx, sluice, portkey, litellm))
+    const results = await series(turns(present(direct, nginx, bare, sluice, portkey, litellm), plain), 1);
+    for (const { name } of present(nginx, bare, sluice, portkey, litellm))
       row("1 KB, 1 connection, added median latency", results, name, "direct", addedP50, 0, " us");
     return results;
   },
@@ -206,13 +214,14 @@ const workloads: Record<string, () => Promise<Series>> = {
   },
   async stream50() {
     const results = await series(stream(50), 64);
-    for (const other of ["nginx", "portkey", "litellm"]) row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    row("stream of 50 chunks at 2 ms, CPU a stream", results, "bare", "nginx", cpu);
+    for (const other of ["nginx", "bare", "portkey", "litellm"]) row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
     absolute("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", (one) => one.cpuUs, 0, " us");
     return results;
   },
   async stream500() {
     const results = await series(stream(500), 32, 3);
-    for (const other of ["nginx", "portkey", "litellm"]) row("stream of 500 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    for (const other of ["nginx", "bare", "portkey", "litellm"]) row("stream of 500 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
     return results;
   },
   async embeddings() {
