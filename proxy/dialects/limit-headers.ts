@@ -21,20 +21,29 @@ export function goDuration(ms: number): string {
 /** null: no limit of that kind. */
 export type LimitReadings = Readonly<Record<"requests" | "tokens", LimitReading | null>>;
 
+const kinds = ["requests", "tokens"] as const;
+
+/** Of limit, remainder and reset. Written out: a name that is put together is looked up anew with every call. */
+const names = {
+  openai: {
+    requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+  },
+  anthropic: {
+    requests: ["anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"],
+    tokens: ["anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"],
+  },
+} as const;
+
 export function limitHeaders(readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const what of ["requests", "tokens"] as const) {
+  for (const what of kinds) {
     const reading = readings[what];
     if (reading === null) continue;
-    if (surface === "openai") {
-      headers[`x-ratelimit-limit-${what}`] = String(reading.limit);
-      headers[`x-ratelimit-remaining-${what}`] = String(reading.remaining);
-      headers[`x-ratelimit-reset-${what}`] = goDuration(reading.resetMs);
-    } else {
-      headers[`anthropic-ratelimit-${what}-limit`] = String(reading.limit);
-      headers[`anthropic-ratelimit-${what}-remaining`] = String(reading.remaining);
-      headers[`anthropic-ratelimit-${what}-reset`] = new Date(nowMs + reading.resetMs).toISOString();
-    }
+    const [limit, remaining, reset] = names[surface][what];
+    headers[limit] = String(reading.limit);
+    headers[remaining] = String(reading.remaining);
+    headers[reset] = surface === "openai" ? goDuration(reading.resetMs) : new Date(nowMs + reading.resetMs).toISOString();
   }
   return headers;
 }

@@ -78,7 +78,8 @@ export class Attempt implements UpstreamHandler {
   readonly #resolve: (result: AttemptResult) => void;
   readonly #nowMs: () => number;
   readonly #beganMs: number;
-  readonly #total: NodeJS.Timeout;
+  /** By `performance.now()`, in milliseconds. */
+  readonly #totalDueMs: number;
   #wait: NodeJS.Timeout;
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
@@ -105,7 +106,7 @@ export class Attempt implements UpstreamHandler {
       settle = resolve;
     });
     this.#resolve = settle;
-    this.#total = setTimeout(() => this.#fail(tooLong), limits.totalMs);
+    this.#totalDueMs = performance.now() + limits.totalMs;
     this.#wait = setTimeout(() => this.#fail(tooLong), Math.min(limits.firstByteMs, limits.totalMs));
   }
 
@@ -170,15 +171,19 @@ export class Attempt implements UpstreamHandler {
     return more || this.#waitForClient();
   }
 
-  /** From here on the idle limit holds. The timer is made anew where the limit changes, and pushed back cheaply after that. */
+  /**
+   * From here on the idle limit holds, or what is left of the whole. The timer is made anew where the limit changes, and
+   * pushed back cheaply after that.
+   */
   #idle(): void {
-    if (this.#idling) {
+    const leftMs = Math.ceil(this.#totalDueMs - performance.now());
+    if (this.#idling && leftMs > this.#limits.idleMs) {
       this.#wait.refresh();
       return;
     }
     this.#idling = true;
     clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => this.#fail(tooLong), this.#limits.idleMs);
+    this.#wait = setTimeout(() => this.#fail(tooLong), Math.max(0, Math.min(this.#limits.idleMs, leftMs)));
   }
 
   #write(out: Uint8Array | string): boolean {
@@ -195,10 +200,13 @@ export class Attempt implements UpstreamHandler {
     if (this.#phase === "over") return true;
     this.#idling = false;
     clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => {
+    const leftMs = Math.ceil(this.#totalDueMs - performance.now());
+    const cutOff = (): void => {
       this.#client.destroy();
       this.#abandon();
-    }, this.#limits.stalledClientMs);
+    };
+    if (leftMs > this.#limits.stalledClientMs) this.#wait = setTimeout(cutOff, this.#limits.stalledClientMs);
+    else this.#wait = setTimeout(() => this.#fail(tooLong), Math.max(0, leftMs));
     this.#client.onDrain(() => {
       if (this.#phase === "over") return;
       this.#idle();
@@ -256,7 +264,6 @@ export class Attempt implements UpstreamHandler {
   #settle(result: AttemptResult): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    clearTimeout(this.#total);
     clearTimeout(this.#wait);
     this.#client.onClose(null);
     this.#client.onInterrupt(null);

@@ -1,6 +1,7 @@
 /** The most that a call can use, from what is known before it is made. */
 import type { Buffer } from "node:buffer";
 import type { Price } from "../config/schema.ts";
+import type { JsonObject } from "../dialects/canonical.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { capMember, type Shaped } from "./shape.ts";
@@ -14,6 +15,7 @@ const ordinaryOutput = 1_024;
 /** An image or file that the request only points to: what the largest common tilings come to. */
 const linkedTokens = 4_000;
 const links = ["image_url", "input_image", "file_id", "file_url", '"url"', "file_uri"] as const;
+const linkNames: ReadonlySet<string> = new Set(["url", ...links]);
 
 function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
@@ -49,11 +51,31 @@ function occurrences(bytes: Buffer, word: string): number {
   return count;
 }
 
+const ofTexts: ReadonlySet<string> = new Set(["role", "content", "name"]);
+
+function onlyTexts(messages: unknown): boolean {
+  if (!Array.isArray(messages)) return false;
+  for (const message of messages as JsonObject[]) {
+    for (const name in message) if (!ofTexts.has(name) || typeof message[name] !== "string") return false;
+  }
+  return true;
+}
+
+/** Texts and plain members only, as most calls have: there is nothing that could link, so the bytes needn't be searched. */
+function linksNothing(json: JsonObject): boolean {
+  for (const name in json) {
+    const value = json[name];
+    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || linkNames.has(name)) return false;
+  }
+  return true;
+}
+
 /** No tokenizer makes more than one token of a byte; what is only linked is counted apart. */
 function promptBound(shaped: Shaped): number {
-  const { bytes } = shaped.received;
+  const { bytes, json } = shaped.received;
   const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
-  return bytes.length + added + links.reduce((sum, word) => sum + linkedTokens * occurrences(bytes, word), 0);
+  const linked = linksNothing(json) ? 0 : links.reduce((sum, word) => sum + linkedTokens * occurrences(bytes, word), 0);
+  return bytes.length + added + linked;
 }
 
 /** nano-USD for a million tokens, of prompts and of answers, at the dearest. */
