@@ -17,6 +17,7 @@ const longestPauseMs = 5_000;
 const retireEveryMs = 3_600_000;
 /** How long what is too old waits for the chain to tell that it goes; then it stays until the next time. */
 const retireWaitMs = 10_000;
+const clocksMs = 3_600_000;
 
 /** Records that a sink did not take: numbers in the chain, both included. */
 interface Gap {
@@ -146,6 +147,7 @@ export class AuditLog {
   readonly #chain: Chain;
   readonly #with: AuditWith;
   readonly #outlets: Outlet[];
+  #lastMs = 0;
   #retiring: Promise<void> = Promise.resolve();
   #stopRetiring: (() => void) | null = null;
   #closing = false;
@@ -170,6 +172,7 @@ export class AuditLog {
   }
 
   #add(members: string): void {
+    this.#lastMs = this.#with.nowMs();
     this.figures.records++;
     const line = this.#chain.add(members);
     const { seq } = this.#chain.last;
@@ -188,6 +191,7 @@ export class AuditLog {
     try {
       const expired = (await sink.expired?.()) ?? null;
       if (expired === null) return;
+      this.#tell();
       for (const end of expired.ends) this.#add(`"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify(end satisfies End)}`);
       if (await outlet.written(retireWaitMs)) await expired.remove();
     } catch (cause) {
@@ -202,9 +206,26 @@ export class AuditLog {
         this.#add(`"type":"dropped","time":"${this.#time()}","in":"${outlet.sink.name}","from":${from},"to":${to},"count":${to - from + 1}`);
   }
 
+  /**
+   * After a silence as long as records are kept, all of the chain may be gone, and with it what told of that. The time
+   * that clocks may differ by is left to it.
+   */
+  #tellSilence(): void {
+    const silentMs = this.#with.nowMs() - this.#lastMs;
+    for (const { sink } of this.#outlets)
+      if (sink.keptMs != null && silentMs >= sink.keptMs - clocksMs)
+        this.#add(`"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify({ chain: this.#chain.id, ...this.#chain.last })}`);
+  }
+
+  /** What has to stand before anything else. */
+  #tell(): void {
+    this.#tellSilence();
+    this.#tellGaps();
+  }
+
   /** A call that is over, or about to be made. */
   write(event: AuditEvent, call: CallRecord): void {
-    this.#tellGaps();
+    this.#tell();
     const { id, next } = this.#chain;
     const { sealer = null } = this.#with;
     this.#add(auditMembers(event, call, this.#with.nowMs(), sealer === null ? null : (bodies) => sealBodies(sealer, id, next, bodies)));
@@ -221,7 +242,7 @@ export class AuditLog {
     this.#closing = true;
     this.#stopRetiring?.();
     await Promise.race([this.#retiring, new Promise<void>((resolve) => this.#with.after(waitMs, resolve))]);
-    this.#tellGaps();
+    this.#tell();
     this.#add(`"type":"closed","time":"${this.#time()}"`);
     await Promise.all(this.#outlets.map((outlet) => outlet.close(waitMs)));
   }

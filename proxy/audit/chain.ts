@@ -79,10 +79,17 @@ export function readLink(line: string, digest: Digest): Link | null {
   return { chain, seq, type, prev, hash, sound: digest(line.slice(0, found.index)) === hash, record };
 }
 
-/** The end of a chain at this line, and the record's own time (NaN where it has none). Whether it is sound is not asked. null: it is no line of a chain. */
-export function readEnd(line: string): { end: { chain: string; seq: number; hash: string }; timeMs: number } | null {
+export interface ChainEnd {
+  end: { chain: string; seq: number; hash: string };
+  /** The record's own; NaN where it has none. */
+  timeMs: number;
+  link: Link;
+}
+
+/** The end of a chain at this line. Whether it is sound is not asked. null: it is no line of a chain. */
+export function readEnd(line: string): ChainEnd | null {
   const link = readLink(line, unasked);
   if (link === null) return null;
   const { chain, seq, hash: digest, record } = link;
-  return { end: { chain, seq, hash: digest }, timeMs: Date.parse(String(record["time"])) };
+  return { end: { chain, seq, hash: digest }, timeMs: Date.parse(String(record["time"])), link };
 }

@@ -1,6 +1,7 @@
 /** What records tell of other records in one place: which came before, which were deleted for their age, and which never got there. */
 import { z } from "zod";
 import type { Link } from "./chain.ts";
+import type { End } from "./sink.ts";
 
 const end = z.object({ in: z.string().default("file"), chain: z.string(), seq: z.number(), hash: z.string() });
 const opened = z.object({ follows: z.union([z.array(end), end.transform((one) => [one])]) });
@@ -46,4 +47,11 @@ export class Claims {
       if (told?.in === this.#place) this.dropped.push({ chain, from: told.from, to: told.to });
     }
   }
+}
+
+/** Of what records tell that are about to go: what somebody still needs, the furthest of each chain. */
+export function stillNeeded(told: readonly EndClaim[], needed: ReadonlySet<string>): End[] {
+  const furthest = new Map<string, End>();
+  for (const { chain, seq, hash } of told) if (needed.has(chain) && seq >= (furthest.get(chain)?.seq ?? 0)) furthest.set(chain, { chain, seq, hash });
+  return [...furthest.values()];
 }

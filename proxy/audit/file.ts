@@ -2,9 +2,10 @@
  * Audit files: `audit-<time>-<chain>-<number>.jsonl` in one folder, a new one when the present one is full or a day
  * old, and none older than they are to be kept.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { readEnd } from "./chain.ts";
+import { auditFiles, contentOf, gone } from "./files.ts";
+import { expiredFiles } from "./retention.ts";
 import type { AuditSink, End, Expired } from "./sink.ts";
 
 export interface FileOptions {
@@ -16,48 +17,12 @@ export interface FileOptions {
 }
 
 const dayMs = 86_400_000;
-export const auditFile = /^audit-(\d{8}T\d{9}Z)-([0-9a-f-]{36})-(\d{6})\.jsonl$/;
 const stamp = (ms: number): string => new Date(ms).toISOString().replace(/[-:.]/g, "");
-
-/** Names in the order in which they were written. */
-export async function auditFiles(folder: string): Promise<string[]> {
-  return (await readdir(folder)).filter((name) => auditFile.test(name)).sort();
-}
-
-/** The last whole record of a file. */
-async function lastOf(file: string): Promise<ReturnType<typeof readEnd>> {
-  const lines = (await readFile(file, "utf8")).split("\n");
-  for (let at = lines.length - 1; at >= 0; at--) {
-    const last = readEnd(lines[at] ?? "");
-    if (last !== null) return last;
-  }
-  return null;
-}
-
-/** Another process may use the folder, and delete first. */
-function gone(cause: { code?: string }): null {
-  if (cause.code === "ENOENT") return null;
-  throw cause;
-}
-
-/**
- * The end of a file that is too old; null where it is not. By its last record's own time, which the chain vouches for:
- * who only sets back a file's date can't have the gateway delete it.
- */
-async function agedOf(file: string, beforeMs: number): Promise<{ end: End | null } | null> {
-  if ((await stat(file)).mtimeMs >= beforeMs) return null;
-  const last = await lastOf(file);
-  return last === null || !(last.timeMs >= beforeMs) ? { end: last?.end ?? null } : null;
-}
-
-/** In their order, so that what stays behind a failure is the end of its chain. */
-async function removeAll(files: readonly string[]): Promise<void> {
-  for (const file of files) await unlink(file).catch(gone);
-}
 
 export class FileSink implements AuditSink {
   readonly name = "file";
   readonly durable = true;
+  readonly keptMs: number | null;
   readonly #options: FileOptions;
   readonly #chain: string;
   #handle: FileHandle | null = null;
@@ -68,6 +33,7 @@ export class FileSink implements AuditSink {
   constructor(chain: string, options: FileOptions) {
     this.#chain = chain;
     this.#options = options;
+    this.keptMs = options.retentionDays === 0 ? null : options.retentionDays * dayMs;
   }
 
   /** The end of what another process wrote last; null where there is nothing. */
@@ -75,8 +41,8 @@ export class FileSink implements AuditSink {
     await mkdir(this.#options.folder, { recursive: true });
     const names = await auditFiles(this.#options.folder);
     for (const name of names.reverse()) {
-      const last = await lastOf(join(this.#options.folder, name)).catch(gone);
-      if (last !== null) return last.end;
+      const content = await contentOf(join(this.#options.folder, name)).catch(gone);
+      if (content?.last != null) return content.last.end;
     }
     return null;
   }
@@ -115,23 +81,10 @@ export class FileSink implements AuditSink {
   }
 
   async expired(): Promise<Expired | null> {
-    const { folder, retentionDays, nowMs } = this.#options;
-    if (retentionDays === 0) return null;
-    const beforeMs = nowMs() - retentionDays * dayMs;
-    const old: string[] = [];
-    const ends: End[] = [];
-    /** Chains of which something stays: what comes after it stays, too. */
-    const staying = new Set<string>();
-    // The newest never goes: something has to tell of the others.
-    for (const name of (await auditFiles(folder)).slice(0, -1)) {
-      const file = join(folder, name);
-      const chain = auditFile.exec(name)?.[2] ?? "";
-      const aged = staying.has(chain) ? null : await agedOf(file, beforeMs).catch(gone);
-      if (aged === null) staying.add(chain);
-      else old.push(file);
-      if (aged?.end) ends.push(aged.end);
-    }
-    return old.length === 0 ? null : { ends, remove: () => removeAll(old) };
+    const { folder, nowMs } = this.#options;
+    if (this.keptMs === null) return null;
+    const beforeMs = nowMs() - this.keptMs;
+    return expiredFiles(folder, beforeMs);
   }
 
   async close(): Promise<void> {

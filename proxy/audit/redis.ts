@@ -1,15 +1,17 @@
 /**
  * Audit records in a stream of Redis or Valkey, `sluice:{audit}`, each an entry with one field `r`.
  *
- * A batch whose answer was lost comes again; `sluice:{audit}:written:<chain>` holds the number of the chain's last record
- * in the stream, by which those that are there already are passed over.
+ * `sluice:{audit}:ends` has the number of each chain's last record in the stream. By it, those are passed over that are
+ * there already when a batch comes again whose answer was lost.
  */
 import { once } from "node:events";
 import { type Client, connect } from "../fleet/redis-client.ts";
 import { readEnd } from "./chain.ts";
+import { Claims, stillNeeded } from "./claims.ts";
 import type { AuditSink, End, Expired } from "./sink.ts";
 
 export const auditStream = "sluice:{audit}";
+const auditEnds = `${auditStream}:ends`;
 const dayMs = 86_400_000;
 /** How long a start waits for the connection, in milliseconds, to learn what was written last. */
 const readyMs = 2_000;
@@ -19,9 +21,9 @@ const mostChars = 1_048_576;
 /** Entries of one reading: a record with bodies may have 100 KiB. */
 const page = 200;
 
-/** KEYS: the stream, the chain's last number. ARGV: how long to remember that, in milliseconds; then number and line by turns. */
+/** KEYS: the stream, the ends. ARGV: the chain; then number and line by turns. */
 const append = `
-local last = tonumber(redis.call('GET', KEYS[2]) or '-1')
+local last = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '-1')
 for at = 2, #ARGV, 2 do
   local seq = tonumber(ARGV[at])
   if seq > last then
@@ -29,8 +31,18 @@ for at = 2, #ARGV, 2 do
     last = seq
   end
 end
-redis.call('SET', KEYS[2], last, 'PX', ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], last)
 return last
+`;
+
+/** KEYS: the stream, the ends. ARGV: the first id that stays; then chain and number of what goes last by turns. */
+const trim = `
+redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+for at = 2, #ARGV, 2 do
+  local last = tonumber(redis.call('HGET', KEYS[2], ARGV[at]) or '-1')
+  if last <= tonumber(ARGV[at + 1]) then redis.call('HDEL', KEYS[2], ARGV[at]) end
+end
+return 1
 `;
 
 /** Of a record as it is written: `{"v":1,"chain":"…","seq":7,…`. */
@@ -40,15 +52,15 @@ export class RedisSink implements AuditSink {
   readonly name = "redis";
   readonly durable = true;
   readonly #client: Client;
-  readonly #written: string;
-  readonly #retentionDays: number;
+  readonly #chain: string;
+  readonly keptMs: number | null;
   readonly #nowMs: () => number;
 
   /** `chain`: the id of the one that is written here. `retentionDays`: 0 for ever. */
   constructor(client: Client, chain: string, retentionDays: number, nowMs: () => number) {
     this.#client = client;
-    this.#written = `${auditStream}:written:${chain}`;
-    this.#retentionDays = retentionDays;
+    this.#chain = chain;
+    this.keptMs = retentionDays === 0 ? null : retentionDays * dayMs;
     this.#nowMs = nowMs;
   }
 
@@ -69,7 +81,7 @@ export class RedisSink implements AuditSink {
   }
 
   async #append(args: readonly string[]): Promise<void> {
-    await this.#client.eval(append, 2, auditStream, this.#written, String(dayMs), ...args);
+    await this.#client.eval(append, 2, auditStream, auditEnds, this.#chain, ...args);
   }
 
   /** null, too, where the store can't be reached: writing will tell. */
@@ -86,24 +98,36 @@ export class RedisSink implements AuditSink {
 
   /** By the records' own time, which the chain vouches for, up to the first that is to be kept. */
   async expired(): Promise<Expired | null> {
-    if (this.#retentionDays === 0) return null;
-    const beforeMs = this.#nowMs() - this.#retentionDays * dayMs;
+    if (this.keptMs === null) return null;
+    const beforeMs = this.#nowMs() - this.keptMs;
     const ends = new Map<string, End>();
+    const told = new Claims(this.name);
     let last = "";
     for await (const [id, line] of entriesOf(this.#client)) {
       const found = readEnd(line);
       if (found !== null && found.timeMs >= beforeMs) break;
-      if (found !== null) ends.set(found.end.chain, found.end);
+      if (found !== null) {
+        ends.set(found.end.chain, found.end);
+        told.note(found.link, id);
+      }
       last = id;
     }
     if (last === "") return null;
-    const client = this.#client;
+    const going = [...ends.values()];
     return {
-      ends: [...ends.values()],
-      async remove() {
-        await client.xtrim(auditStream, "MINID", after(last));
+      ends: [...(await this.#needed(told)), ...going],
+      remove: async () => {
+        await this.#client.eval(trim, 2, auditStream, auditEnds, after(last), ...going.flatMap(({ chain, seq }) => [chain, String(seq)]));
       },
     };
+  }
+
+  /** Of chains that are there still. */
+  async #needed({ retired }: Claims): Promise<End[]> {
+    const chains = [...new Set(retired.map(({ chain }) => chain))];
+    if (chains.length === 0) return [];
+    const there = await this.#client.hmget(auditEnds, ...chains);
+    return stillNeeded(retired, new Set(chains.filter((_chain, at) => there[at] !== null)));
   }
 
   close(): Promise<void> {

@@ -7,7 +7,10 @@ export interface End {
 
 /** What is kept too long already. It is deleted only once the chain tells so, or a fall in between would look like tampering. */
 export interface Expired {
-  /** The last record of each chain, or of each file, that goes. */
+  /**
+   * The last record of each chain, or of each file, that goes; and what records that go had told of chains of which
+   * something stays.
+   */
   ends: readonly End[];
   remove(): Promise<void>;
 }
@@ -20,6 +23,8 @@ export interface AuditSink {
   write(lines: string): Promise<void>;
   /** The end of what another process wrote last, where that can be known. */
   previous?(): Promise<End | null>;
+  /** For how long records are kept, in milliseconds; null, or left out: for ever. */
+  readonly keptMs?: number | null;
   /** null where nothing is. */
   expired?(): Promise<Expired | null>;
   close(): Promise<void>;

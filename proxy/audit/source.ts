@@ -5,7 +5,7 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { connect } from "../fleet/redis-client.ts";
-import { auditFiles } from "./file.ts";
+import { auditFiles } from "./files.ts";
 import { auditStream, streamLines } from "./redis.ts";
 
 export interface Line {

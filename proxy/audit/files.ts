@@ -1,0 +1,50 @@
+/** Audit files in a folder, and what they hold. Read line by line: one file may be large, and calls go on meanwhile. */
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { type ChainEnd, readEnd } from "./chain.ts";
+
+/** Time, chain and number. */
+export const auditFile = /^audit-(\d{8}T\d{9}Z)-([0-9a-f-]{36})-(\d{6})\.jsonl$/;
+
+/** Names in the order in which they were written. */
+export async function auditFiles(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => auditFile.test(name)).sort();
+}
+
+export interface FileContent {
+  first: ChainEnd | null;
+  /** The last whole record. */
+  last: ChainEnd | null;
+  /** Records that tell what was deleted. */
+  retired: ChainEnd[];
+}
+
+const lines = (file: string) => createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+
+export async function contentOf(file: string): Promise<FileContent> {
+  const content: FileContent = { first: null, last: null, retired: [] };
+  /** The last line may be cut off; then it is the one before. */
+  let [before, latest] = ["", ""];
+  for await (const line of lines(file)) {
+    if (latest === "") content.first = readEnd(line);
+    [before, latest] = [latest, line];
+    if (!line.includes('"retired"')) continue;
+    const record = readEnd(line);
+    if (record?.link.type === "retired") content.retired.push(record);
+  }
+  content.last = readEnd(latest) ?? readEnd(before);
+  return content;
+}
+
+/** The first record of a file. */
+export async function firstOf(file: string): Promise<ChainEnd | null> {
+  for await (const line of lines(file)) return readEnd(line);
+  return null;
+}
+
+/** Another process may use the folder, and delete first. */
+export function gone(cause: { code?: string }): null {
+  if (cause.code === "ENOENT") return null;
+  throw cause;
+}

@@ -1,0 +1,61 @@
+/** Which files of a folder are too old, and what the chain has to tell before they go. */
+import { stat, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { Claims, stillNeeded } from "./claims.ts";
+import { auditFile, auditFiles, contentOf, type FileContent, firstOf, gone } from "./files.ts";
+import type { End, Expired } from "./sink.ts";
+
+/**
+ * What is in a file that is too old; null where it is not. By its last record's own time, which the chain vouches for: who
+ * only sets back a file's date can't have the gateway delete it.
+ */
+async function aged(file: string, beforeMs: number): Promise<FileContent | null> {
+  if ((await stat(file)).mtimeMs >= beforeMs) return null;
+  const content = await contentOf(file);
+  return content.last !== null && content.last.timeMs >= beforeMs ? null : content;
+}
+
+const chainOf = (name: string): string => auditFile.exec(name)?.[2] ?? "";
+
+/** Chains of which a file that stays needs something to tell: its own, and those that it follows. */
+async function neededBy(folder: string, name: string): Promise<string[]> {
+  const claims = new Claims("file");
+  const first = auditFile.exec(name)?.[3] === "000000" ? await firstOf(join(folder, name)).catch(gone) : null;
+  if (first !== null) claims.note(first.link, name);
+  return [chainOf(name), ...claims.follows.map(({ chain }) => chain)];
+}
+
+/** In their order, so that what stays behind a failure is the end of its chain. */
+async function removeAll(files: readonly string[]): Promise<void> {
+  for (const file of files) await unlink(file).catch(gone);
+}
+
+/** Files that go, by name, with what is in them; and the names of those that stay. */
+async function sorted(folder: string, beforeMs: number): Promise<{ going: Map<string, FileContent>; staying: string[] }> {
+  const going = new Map<string, FileContent>();
+  const staying: string[] = [];
+  const names = await auditFiles(folder);
+  for (const name of names) {
+    // The newest never goes: something has to tell of the others. Nor does what comes after something that stays.
+    const stays = name === names.at(-1) || staying.some((one) => chainOf(one) === chainOf(name));
+    const content = stays ? null : await aged(join(folder, name), beforeMs).catch(gone);
+    if (content === null) staying.push(name);
+    else going.set(name, content);
+  }
+  return { going, staying };
+}
+
+/** null where nothing is too old. `beforeMs`: records of that time and later stay. */
+export async function expiredFiles(folder: string, beforeMs: number): Promise<Expired | null> {
+  const { going, staying } = await sorted(folder, beforeMs);
+  if (going.size === 0) return null;
+  const needed = new Set((await Promise.all(staying.map((name) => neededBy(folder, name)))).flat());
+  const told = new Claims("file");
+  const ends: End[] = [];
+  for (const [name, { last, retired }] of going) {
+    if (last !== null) ends.push(last.end);
+    for (const record of retired) told.note(record.link, name);
+  }
+  const files = [...going.keys()].map((name) => join(folder, name));
+  return { ends: [...stillNeeded(told.retired, needed), ...ends], remove: () => removeAll(files) };
+}
