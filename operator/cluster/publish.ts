@@ -10,8 +10,10 @@ import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
 import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
 import { type Cluster, orNull } from "./api.ts";
+import { eachOf } from "./each.ts";
 
 const pepperBytes = 32;
+const writesAtOnce = 8;
 const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
 
 const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>>): boolean =>
@@ -125,7 +127,8 @@ export class Publisher {
       await this.#applySecret(wanted);
       written++;
     }
-    for (const [name, data] of configMapsOf(this.#prefix, published)) {
+    const maps = [...configMapsOf(this.#prefix, published)];
+    const put = async ([name, data]: readonly [string, Record<string, string>]): Promise<void> => {
       const now = this.#maps.get(name);
       // The same text is kept once.
       if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key])) this.#maps.set(name, { ...now, ...data });
@@ -133,7 +136,11 @@ export class Publisher {
         await this.#applyMap(name, data);
         written++;
       }
-    }
+    };
+    const [failure] = await eachOf(maps.slice(0, -1), writesAtOnce, put);
+    if (failure !== undefined) throw failure;
+    // The manifest, once all that it names is there.
+    for (const last of maps.slice(-1)) await put(last);
     this.#latest = config;
     this.#latestSecret = wanted;
     this.#asLatest = true;
