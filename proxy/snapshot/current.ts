@@ -65,7 +65,10 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
 
   const load = async (): Promise<void> => {
     const version = (await source.version?.()) ?? null;
-    if (version !== null && version === settled) return;
+    if (version !== null && version === settled) {
+      rejection = null;
+      return;
+    }
     const superseded = async (): Promise<boolean> => again && dropped < mostDropped && version !== null && (await source.version?.()) !== version;
     const prepared = await paced(prepare(await source.current()), sliceMs, superseded);
     dropped = prepared === null ? dropped + 1 : 0;

@@ -288,6 +288,19 @@ describe("a config that is large", () => {
     assert.deepEqual([source.reads, rejected.length, cell.rejection()?.reason, cell.snapshot()?.revision], [3, 1, "config.json is missing", good.revision]);
   });
 
+  it("is refused no more once the content that is live is back", async () => {
+    const source = new Given(large(1, 10).files);
+    const { cell } = cellOf(source);
+    await cell.refresh();
+    source.number = 2;
+    source.current = () => Promise.reject(new Error("the disk is gone"));
+    await cell.refresh();
+    assert.equal(cell.rejection()?.reason, "the disk is gone");
+    source.number = 1;
+    await cell.refresh();
+    assert.deepEqual([cell.rejection(), cell.snapshot()?.keyCount], [null, 10]);
+  });
+
   it("names the entry that does not fit", () => {
     const { files } = large(1, 3_000);
     const name = Object.keys(files).find((one) => one.startsWith("keys-")) ?? "";
