@@ -23,6 +23,11 @@ export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snap
   return [...theirs, ...ours].filter((secret) => secret.length >= leastSecret);
 }
 
+/** An answer with a key in it is for nobody but who has sent that key. */
+export function holdsSecret(body: Buffer, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => body.includes(secret)) || (body.includes("slc_") && body.toString("latin1").search(ownKey) >= 0);
+}
+
 /** Changes every text of a body, as far as it is written down. */
 class Cleaner {
   readonly #masker: Masker | null;

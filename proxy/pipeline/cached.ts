@@ -12,6 +12,7 @@ import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
+import { holdsSecret, secretsOf } from "./bodies.ts";
 import { ByMeaning, type Found } from "./by-meaning.ts";
 import type { EmbedWith } from "./embed.ts";
 import type { Shaped } from "./shape.ts";
@@ -160,9 +161,9 @@ async function ask(call: CachedCall, config: CacheConfig, control: CacheControl,
   }
 }
 
-function keep({ record, gateway }: CachedCall, capture: Capture): CachedAnswer | null {
+function keep({ record, gateway, client, snapshot }: CachedCall, capture: Capture): CachedAnswer | null {
   const { body } = capture;
-  if (body === null || record.broken || record.abandoned) return null;
+  if (body === null || record.broken || record.abandoned || holdsSecret(body, secretsOf(client.headers, snapshot))) return null;
   const { provider, model, upstreamModel, target, dropped, costNanoUsd } = record;
   return { body, storedAtMs: gateway.cache.nowMs(), target, provider, model, upstreamModel, dropped, costNanoUsd };
 }

@@ -362,8 +362,8 @@ class Call {
     const { bytes } = shaped.received;
     const secrets = secretsOf(this.#client.headers, this.#snapshot);
     const answer = body ?? "";
-    // The request is masked by now, where the policy masks; what the provider said is not.
-    if (logging.payloads) this.record.payloads = { request: excerpt(bytes, null, secrets), response: excerpt(answer, masker, secrets) };
+    // The texts of the request are masked by now, where the policy masks; names of members and what the provider said are not.
+    if (logging.payloads) this.record.payloads = { request: excerpt(bytes, masker, secrets), response: excerpt(answer, masker, secrets) };
     const by = masker ?? everyMask;
     if (audit.bodies) this.record.audited = { request: excerpt(bytes, by, secrets), response: excerpt(answer, by, secrets) };
   }
