@@ -98,3 +98,10 @@ export function excerpt(body: Uint8Array | string, masker: Masker | null, secret
   }
   return JSON.stringify(cleaner.value(json)).slice(0, most);
 }
+
+type Body = Uint8Array | string;
+
+export const bodiesOf = (request: Body, response: Body, masker: Masker | null, secrets: readonly string[]): { request: string; response: string } => ({
+  request: excerpt(request, masker, secrets),
+  response: excerpt(response, masker, secrets),
+});

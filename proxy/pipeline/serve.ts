@@ -37,12 +37,13 @@ import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { type Admitted, type Admitter, admit } from "./admit.ts";
 import { authenticate, type Identity } from "./authenticate.ts";
-import { excerpt, secretsOf } from "./bodies.ts";
+import { bodiesOf, secretsOf } from "./bodies.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { type Dispatcher, type DispatchOutcome, dispatch } from "./dispatch.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { guarded } from "./guard.ts";
+import { Heard } from "./heard.ts";
 import { masked } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
@@ -195,7 +196,10 @@ class Call {
     const unaudited = route.config.audit.required ? await beginOnRecord(this.#gateway.audit, this.record) : null;
     if (unaudited) return unaudited;
     if (route.config.audit.required && !shaped.received.stream) this.#client.hold();
-    return throughCache({
+    const { masker } = route;
+    const heard = route.config.audit.bodies ? new Heard(shaped.format) : null;
+    if (heard !== null) this.#client.filterFirst(heard);
+    const failed = await throughCache({
       client: this.#client,
       gateway: this.#gateway,
       surface: this.#surface,
@@ -206,6 +210,12 @@ class Call {
       record: this.record,
       go: () => this.#dispatch(shaped, route, identity),
     });
+    if (heard !== null) this.record.audited = bodiesOf(shaped.received.bytes, heard.body, masker ?? everyMask, this.#secrets());
+    return failed;
+  }
+
+  #secrets(): string[] {
+    return secretsOf(this.#client.headers, this.#snapshot);
   }
 
   #refused({ route, model }: { route: Route; model: string | null }, received: Received, identity: Identity, call: Circumstances): Failure | null {
@@ -357,15 +367,8 @@ class Call {
   }
 
   #noteBodies(shaped: Shaped, body: DispatchOutcome["body"], { config, masker }: Route): void {
-    const { logging, audit } = config;
-    if (!logging.payloads && !audit.bodies) return;
-    const { bytes } = shaped.received;
-    const secrets = secretsOf(this.#client.headers, this.#snapshot);
-    const answer = body ?? "";
     // The texts of the request are masked by now, where the policy masks; names of members and what the provider said are not.
-    if (logging.payloads) this.record.payloads = { request: excerpt(bytes, masker, secrets), response: excerpt(answer, masker, secrets) };
-    const by = masker ?? everyMask;
-    if (audit.bodies) this.record.audited = { request: excerpt(bytes, by, secrets), response: excerpt(answer, by, secrets) };
+    if (config.logging.payloads) this.record.payloads = bodiesOf(shaped.received.bytes, body ?? "", masker, this.#secrets());
   }
 
   /** The answer has begun: all that is left is an event in the client's format, and no end marker. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFile, chmod, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ import { connect } from "../../../proxy/fleet/redis-client.ts";
 import { run } from "../../harness/command.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
-import { openai, startUpstream } from "../../harness/upstream.ts";
+import { chatFrames, openai, startUpstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
@@ -38,12 +38,20 @@ async function folder(): Promise<string> {
 const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
 const targets = [{ provider: { name: "up" } }];
 const manifests = (more: Manifest[] = []): Manifest[] => [
-  provider("up", upstream.url, { region: "eu", models: ["open", "guarded", "limited", "bodies", "required"].map((name) => ({ name, price })) }),
+  provider("up", upstream.url, { region: "eu", models: ["open", "guarded", "limited", "bodies", "required", "kept"].map((name) => ({ name, price })) }),
   secret("up-credentials", { apiKey: "sk-upstream" }),
   policy("open", { match: { models: ["open"] }, routing: { targets }, guard: { mask: {} } }),
   policy("guarded", { match: { models: ["guarded"] }, routing: { targets }, guard: { deny: ["bomb"] }, access: { roles: ["admin"] } }),
   policy("limited", { match: { models: ["limited"] }, routing: { targets }, limits: [{ per: "User", requests: 1, window: "1h" }] }),
   policy("bodies", { match: { models: ["bodies"] }, routing: { targets }, audit: { bodies: true } }),
+  policy("kept", {
+    match: { models: ["kept"] },
+    routing: { targets },
+    audit: { bodies: true },
+    cache: { ttl: "1h" },
+    guard: { mask: { mode: "Placeholder" } },
+    limits: [{ per: "User", requests: 4, window: "1h" }],
+  }),
   policy("required", { match: { models: ["required"] }, routing: { targets }, audit: { required: true } }),
   ...key("alice", alice, { team: "red" }),
   ...more,
@@ -117,6 +125,55 @@ describe("the audit log", () => {
     const verified = await sluice("audit", "verify", path);
     assert.equal(verified.code, 0, verified.stdout);
     assert.match(verified.stdout, /^10 records in 1 chains: nothing was changed\n$/);
+  });
+
+  it("has with bodies what was said, whole, in a stream, from the cache or cut short, and what was asked in vain", async () => {
+    const path = await folder();
+    const { url, close } = await gateway([`--audit-dir=${path}`]);
+    // In pieces, so that nothing is found in any of them.
+    const said = "mail dave@example.com, card 4111 1111 1111 1111";
+    const streamed =
+      (end: boolean) =>
+      (_request: UpstreamRequest, response: ServerResponse): void => {
+        const frames = chatFrames("kept", said.match(/.{1,6}/g) ?? [], true);
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        for (const frame of end ? frames : frames.slice(0, -4)) response.write(frame);
+        response.end();
+      };
+    const ask = "I am carol@example.com";
+    assert.equal(await call(url, "kept", ask), 200);
+    assert.equal(await call(url, "kept", ask), 200);
+    upstream.answer(streamed(true));
+    assert.equal(await call(url, "kept", ask, alice, { stream: true }), 200);
+    assert.equal(await call(url, "kept", ask, alice, { stream: true }), 200);
+    upstream.answer(streamed(false));
+    assert.equal(await call(url, "kept", `Again, ${ask}`, alice, { stream: true }), 200);
+    upstream.answer((_request, response) => void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'));
+    assert.equal(await call(url, "kept", `No, ${ask}`), 400);
+    upstream.answer(openai);
+    assert.equal(await call(url, "kept", `At last, ${ask}`), 429);
+    await close();
+    const bodies = (await calls(path)).map((one) => [one["cache"], one["status"], String(one["response_body"])]);
+    const all = '{"0/content":"mail [EMAIL], card [CREDIT_CARD]"}';
+    assert.deepEqual(
+      bodies.slice(2),
+      [
+        ["miss", 200, all],
+        ["hit", 200, all],
+        ["miss", 200, '{"0/content":"mail [EMAIL], "}'],
+        ["miss", 400, ""],
+        ["miss", 429, ""],
+      ],
+      "half a card's number is no card, and is left out",
+    );
+    assert.deepEqual(
+      bodies.slice(0, 2).map(([cache, , body]) => [cache, /Hello there/.test(String(body))]),
+      [
+        ["miss", true],
+        ["hit", true],
+      ],
+    );
+    for (const { request_body: body } of await calls(path)) assert.match(String(body), /I am \[EMAIL_1\]/);
   });
 
   it("goes on after a kill in the middle of writing, and the next chain knows the one before", async () => {

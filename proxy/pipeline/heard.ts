@@ -1,0 +1,61 @@
+/** What is answered, as the audit log has it: listened to on its way to the client, wherever it comes from, and not changed. */
+import type { WireFormat } from "../config/capabilities.ts";
+import { everyMask } from "../masking/masker.ts";
+import { ReplyTexts } from "../masking/reply.ts";
+import type { ReplyFilter } from "../wire/client.ts";
+
+/** A little more than is written down of a stream, in characters. */
+const most = 17_000;
+
+export class Heard implements ReplyFilter {
+  readonly #texts = new Map<string, string>();
+  readonly #reader: ReplyTexts;
+  #left = most;
+  #whole: Uint8Array | string | null = null;
+  #ended = false;
+
+  constructor(format: WireFormat) {
+    this.#reader = new ReplyTexts(format, {
+      whole: (text) => text,
+      piece: (channel, text) => {
+        this.#texts.set(channel, (this.#texts.get(channel) ?? "") + text.slice(0, Math.max(0, this.#left)));
+        this.#left -= text.length;
+        return text;
+      },
+      end: () => "",
+    });
+  }
+
+  /** A whole answer; of a stream, an object with each of its texts. "" where there was neither. */
+  get body(): Uint8Array | string {
+    if (this.#whole !== null) return this.#whole;
+    if (this.#texts.size === 0) return "";
+    // Of a text that did not come to its end, the last word may be half of what would have to be masked.
+    const said = (text: string): string => (this.#ended && this.#left >= 0 ? text : text.slice(0, everyMask.openEnd(text)));
+    return JSON.stringify(Object.fromEntries([...this.#texts].map(([channel, text]) => [channel, said(text)])));
+  }
+
+  whole(body: Uint8Array | string): Uint8Array | string {
+    this.#whole = body;
+    return body;
+  }
+
+  chunk(bytes: Uint8Array | string): Uint8Array | string {
+    if (this.#left > 0) this.#read(bytes);
+    return bytes;
+  }
+
+  #read(bytes: Uint8Array | string): void {
+    try {
+      this.#reader.chunk(bytes);
+    } catch {
+      // An event too large to be read: it is no fault of the call that nobody listens any more.
+      this.#left = -1;
+    }
+  }
+
+  last(): string {
+    this.#ended = true;
+    return "";
+  }
+}
