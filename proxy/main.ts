@@ -32,6 +32,7 @@ import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
+import { Members } from "./wire/members.ts";
 import { sendSmall } from "./wire/small.ts";
 import { readTls, type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
@@ -183,7 +184,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
-  const state: TrafficState = { draining: false, active: new Set() };
+  const state: TrafficState = { draining: false, active: new Members() };
   const metrics = createMetrics(routing, cache, () => state.active.size);
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);

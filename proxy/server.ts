@@ -15,6 +15,7 @@ import type { OwnedRouting } from "./routing/create.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
+import type { Members } from "./wire/members.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 import { endOfTurn } from "./wire/turns.ts";
 
@@ -25,7 +26,7 @@ const maxHeaderBytes = 16_384;
 
 export interface TrafficState {
   draining: boolean;
-  readonly active: Set<ClientConnection>;
+  readonly active: Members<ClientConnection>;
 }
 
 const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;

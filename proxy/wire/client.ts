@@ -3,6 +3,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import type { Readable, Transform } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
+import type { Member } from "./members.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;
@@ -32,7 +33,8 @@ export interface ReplyFilter {
   last(): Uint8Array | string;
 }
 
-export class ClientConnection {
+export class ClientConnection implements Member {
+  place = -1;
   readonly requestId: string;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;

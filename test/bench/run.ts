@@ -192,6 +192,7 @@ const workloads: Record<string, () => Promise<Series>> = {
     return results;
   },
   async half() {
+    await load.measure(sluice, plain, 64, 8);
     const peak = await load.measure(sluice, plain, 64, seconds);
     const perSecond = Math.round(peak.requestsPerSecond / 2);
     const results: Record<string, number[]> = { direct: [], sluice: [] };

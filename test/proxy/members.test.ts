@@ -1,0 +1,41 @@
+/** The set of calls under way holds what a Set would. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type Member, Members } from "../../proxy/wire/members.ts";
+
+describe("members", () => {
+  it("come and go as in a Set", () => {
+    const step = fc.record({ add: fc.boolean(), which: fc.nat(9) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const all: Member[] = Array.from({ length: 10 }, () => ({ place: -1 }));
+        const members = new Members<Member>();
+        const model = new Set<Member>();
+        for (const { add, which } of steps) {
+          const one = all[which] as Member;
+          if (add === model.has(one)) continue;
+          if (add) members.add(one);
+          else members.delete(one);
+          if (add) model.add(one);
+          else model.delete(one);
+          assert.equal(members.size, model.size);
+          assert.deepEqual(new Set(members), model);
+        }
+      }),
+    );
+  });
+
+  it("may leave while they are gone through", () => {
+    const members = new Members<Member>();
+    const all = Array.from({ length: 5 }, () => ({ place: -1 }));
+    for (const one of all) members.add(one);
+    const seen = new Set<Member>();
+    for (const one of members) {
+      seen.add(one);
+      members.delete(one);
+    }
+    assert.deepEqual(seen, new Set(all));
+    assert.equal(members.size, 0);
+  });
+});
