@@ -195,11 +195,14 @@ const workloads: Record<string, () => Promise<Series>> = {
     await load.measure(sluice, plain, 64, 8);
     const peak = await load.measure(sluice, plain, 64, seconds);
     const perSecond = Math.round(peak.requestsPerSecond / 2);
-    const results: Record<string, number[]> = { direct: [], sluice: [] };
+    const doors = [direct, nginx, bare, sluice];
+    const results: Record<string, number[]> = Object.fromEntries(doors.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++)
-      for (const door of [direct, sluice]) results[door.name]?.push((await pacedLatency(door, plain, perSecond, seconds)).p99Us);
-    const added = (results["sluice"] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
-    rows.push({ what: `1 KB at half of peak (${perSecond}/s), added p99: sluice / direct`, spread: spread(added), digits: 0, unit: " us" });
+      for (const door of doors) results[door.name]?.push((await pacedLatency(door, plain, perSecond, seconds)).p99Us);
+    for (const { name } of [nginx, bare, sluice]) {
+      const added = (results[name] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
+      rows.push({ what: `1 KB at half of Sluice's peak (${perSecond}/s), added p99: ${name} / direct`, spread: spread(added), digits: 0, unit: " us" });
+    }
     raw["half"] = results;
     return new Map();
   },
