@@ -31,7 +31,7 @@ import type { TokenVerifier } from "../identity/verify.ts";
 import { everyMask } from "../masking/masker.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
-import type { CallRecord } from "../telemetry/record.ts";
+import { type CallRecord, newRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders, replyHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
@@ -80,46 +80,6 @@ const longestWaitMs = 60_000;
 /** The deadline where a route has no target to take one from. */
 const defaultTotalMs = 600_000;
 
-function newRecord(client: ClientConnection, nowMs: number): CallRecord {
-  return {
-    requestId: client.requestId,
-    startedMs: nowMs,
-    address: "",
-    durationMs: 0,
-    method: client.method,
-    operation: "unknown",
-    route: "",
-    model: "",
-    target: "",
-    provider: "",
-    upstreamModel: "",
-    key: "",
-    user: "",
-    team: "",
-    role: "",
-    status: 200,
-    code: null,
-    cause: null,
-    stream: false,
-    broken: false,
-    abandoned: false,
-    firstByteMs: null,
-    usage: null,
-    costNanoUsd: null,
-    cache: null,
-    semantic: null,
-    savedNanoUsd: null,
-    masked: null,
-    region: "",
-    attempts: [],
-    dropped: [],
-    country: "",
-    statistics: true,
-    payloads: null,
-    audited: null,
-  };
-}
-
 class Call {
   readonly #client: ClientConnection;
   readonly #gateway: Gateway;
@@ -132,7 +92,7 @@ class Call {
     this.#client = client;
     this.#gateway = gateway;
     this.#snapshot = snapshot;
-    this.record = newRecord(client, gateway.nowMs());
+    this.record = newRecord(client.requestId, client.method, gateway.nowMs());
     if (client.path.endsWith("/messages")) this.#surface = "anthropic";
   }
 

@@ -69,3 +69,44 @@ export interface CallRecord {
   /** Bodies for the audit log, masked. */
   audited: { request: string; response: string } | null;
 }
+
+/** Of a call of which nothing is known yet but that it has begun. */
+export function newRecord(requestId: string, method: string, startedMs: number): CallRecord {
+  return {
+    requestId,
+    startedMs,
+    address: "",
+    durationMs: 0,
+    method,
+    operation: "unknown",
+    route: "",
+    model: "",
+    target: "",
+    provider: "",
+    upstreamModel: "",
+    key: "",
+    user: "",
+    team: "",
+    role: "",
+    status: 200,
+    code: null,
+    cause: null,
+    stream: false,
+    broken: false,
+    abandoned: false,
+    firstByteMs: null,
+    usage: null,
+    costNanoUsd: null,
+    cache: null,
+    semantic: null,
+    savedNanoUsd: null,
+    masked: null,
+    region: "",
+    attempts: [],
+    dropped: [],
+    country: "",
+    statistics: true,
+    payloads: null,
+    audited: null,
+  };
+}
