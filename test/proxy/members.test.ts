@@ -21,7 +21,7 @@ describe("members", () => {
           else model.delete(one);
           assert.equal(members.size, model.size);
           assert.deepEqual(new Set(members), model);
-          assert.ok([...members].every((one) => model.has(one)), "the very objects, and not such that look alike");
+          assert.ok([...members].every((one) => model.has(one)));
         }
       }),
     );
