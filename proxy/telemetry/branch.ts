@@ -1,0 +1,34 @@
+/**
+ * A map that only grows and makes what it hasn't yet. Of most branches there is one leaf: the first is kept beside the
+ * map, and found without hashing.
+ */
+export class Branch<K, V> {
+  readonly #make: (key: K) => V;
+  #key: K | undefined;
+  #value: V | undefined;
+  #more: Map<K, V> | null = null;
+
+  constructor(make: (key: K) => V) {
+    this.#make = make;
+  }
+
+  get(key: K): V | undefined {
+    return key === this.#key ? this.#value : this.#more?.get(key);
+  }
+
+  at(key: K): V {
+    return this.get(key) ?? this.#grow(key);
+  }
+
+  #grow(key: K): V {
+    const value = this.#make(key);
+    if (this.#value === undefined) {
+      this.#key = key;
+      this.#value = value;
+    } else {
+      this.#more ??= new Map();
+      this.#more.set(key, value);
+    }
+    return value;
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Counters and histograms for what is counted with every call. prom-client finds a series by a string that it makes of all
+ * labels, each time; here whoever counts keeps the series. The registry stays prom-client's: it asks for the values when
+ * it is scraped, and writes them as it writes its own.
+ */
+import type { Metric, Registry } from "prom-client";
+
+export type Labels = Readonly<Record<string, string | number>>;
+
+/** What the registry writes out. `sharedLabels` come after `labels`, and are put into text once for as long as the object lives. */
+interface Value {
+  metricName?: string;
+  labels?: Labels;
+  sharedLabels: Labels;
+  value: number;
+}
+
+/** What a registry of prom-client asks of a metric. */
+abstract class Family<S> {
+  readonly name: string;
+  readonly help: string;
+  abstract readonly type: "counter" | "histogram";
+  protected readonly series: S[] = [];
+
+  constructor(registry: Registry, name: string, help: string) {
+    this.name = name;
+    this.help = help;
+    registry.registerMetric(this as unknown as Metric);
+  }
+
+  /** For readers of objects: each value with all its labels. */
+  get() {
+    const { values, ...head } = this.getForPromString();
+    return { ...head, values: values.map(({ labels, sharedLabels, ...value }) => ({ ...value, labels: { ...labels, ...sharedLabels } })) };
+  }
+
+  /** For the text of a scrape. */
+  getForPromString() {
+    return { name: this.name, help: this.help, type: this.type, values: this.series.flatMap((one) => this.values(one)), aggregator: "sum" };
+  }
+
+  protected abstract values(series: S): Value[];
+}
+
+export class Count {
+  readonly labels: Labels;
+  #value = 0;
+
+  constructor(labels: Labels) {
+    this.labels = labels;
+  }
+
+  get value(): number {
+    return this.#value;
+  }
+
+  /** A counter never falls: what is not above 0 is left out. */
+  add(amount: number): void {
+    if (amount > 0) this.#value += amount;
+  }
+}
+
+export class Counts extends Family<Count> {
+  readonly type = "counter";
+
+  /** A new series, at 0. To be kept: the same labels again would be shown twice. */
+  of(labels: Labels): Count {
+    const made = new Count(labels);
+    this.series.push(made);
+    return made;
+  }
+
+  protected values(series: Count): Value[] {
+    return [{ sharedLabels: series.labels, value: series.value }];
+  }
+}
+
+export class Spread {
+  readonly labels: Labels;
+  /** By bound, not cumulated; what is above all bounds is in `count` alone. */
+  readonly buckets: number[];
+  readonly #bounds: readonly number[];
+  #sum = 0;
+  #count = 0;
+
+  constructor(labels: Labels, bounds: readonly number[]) {
+    this.labels = labels;
+    this.buckets = bounds.map(() => 0);
+    this.#bounds = bounds;
+  }
+
+  get sum(): number {
+    return this.#sum;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  observe(value: number): void {
+    if (!Number.isFinite(value)) return;
+    this.#sum += value;
+    this.#count++;
+    const bounds = this.#bounds;
+    for (let at = 0; at < bounds.length; at++) {
+      if (value > (bounds[at] as number)) continue;
+      this.buckets[at] = (this.buckets[at] as number) + 1;
+      return;
+    }
+  }
+}
+
+export class Spreads extends Family<Spread> {
+  readonly type = "histogram";
+  readonly #bounds: readonly number[];
+
+  /** `bounds`: ascending. */
+  constructor(registry: Registry, name: string, help: string, bounds: readonly number[]) {
+    super(registry, name, help);
+    this.#bounds = bounds;
+  }
+
+  /** A new series, of nothing yet. To be kept: the same labels again would be shown twice. */
+  of(labels: Labels): Spread {
+    const made = new Spread(labels, this.#bounds);
+    this.series.push(made);
+    return made;
+  }
+
+  protected values({ labels, buckets, sum, count }: Spread): Value[] {
+    let below = 0;
+    const bucket = (le: number | string, value: number): Value => ({ metricName: `${this.name}_bucket`, labels: { le }, sharedLabels: labels, value });
+    return [
+      ...this.#bounds.map((bound, at) => bucket(bound, (below += buckets[at] ?? 0))),
+      bucket("+Inf", count),
+      { metricName: `${this.name}_sum`, sharedLabels: labels, value: sum },
+      { metricName: `${this.name}_count`, sharedLabels: labels, value: count },
+    ];
+  }
+}
