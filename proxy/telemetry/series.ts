@@ -54,9 +54,9 @@ export class Count {
     return this.#value;
   }
 
-  /** A counter never falls: what is not above 0 is left out. */
+  /** A counter never falls, and never ends: what is not above 0, or has no end, is left out. */
   add(amount: number): void {
-    if (amount > 0) this.#value += amount;
+    if (amount > 0 && amount < Number.POSITIVE_INFINITY) this.#value += amount;
   }
 }
 
