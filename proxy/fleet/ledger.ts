@@ -3,46 +3,88 @@
  * batch is sent until the store has it, and counts once however often it is sent, so that the store's sums equal what
  * was settled.
  */
+import { Branch } from "../telemetry/branch.ts";
 import type { CallRecord } from "../telemetry/record.ts";
-import { addRow, rowKey } from "./ledger-rows.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
-
-/** Who called, beyond what the record has. */
-export interface LedgerCaller {
-  namespace: string;
-  role: string;
-}
 
 export const hourMs = 3_600_000;
 /** More rows than this in one hour are added up under "other", so that the sum stays right. */
 const mostRows = 20_000;
 const other = "other";
 
-const measures = (call: CallRecord) => ({
-  requests: 1,
-  errors: call.status >= 400 || call.broken ? 1 : 0,
-  promptTokens: call.usage?.prompt ?? 0,
-  cachedTokens: call.usage?.cachedPrompt ?? 0,
-  cacheWriteTokens: call.usage?.cacheWrite ?? 0,
-  completionTokens: call.usage?.completion ?? 0,
-  reasoningTokens: call.usage?.reasoning ?? 0,
-  costNanoUsd: call.costNanoUsd ?? 0,
-  estimated: call.usage?.estimated ? 1 : 0,
-  unpriced: call.usage !== null && call.costNanoUsd === null ? 1 : 0,
-});
+type Dimensions = Pick<CallRecord, "user" | "team" | "role" | "key" | "route" | "model" | "provider">;
 
-/** The row of one call. */
-export function ledgerRow(call: CallRecord, caller: LedgerCaller): LedgerRow {
-  const { user, key, route, model, provider } = call;
-  const hour = Math.floor((call.startedMs + call.durationMs) / hourMs) * hourMs;
-  return { hourMs: hour, namespace: caller.namespace, user, team: call.team, role: caller.role, key, route, model, provider, ...measures(call) };
+function emptyRow(hour: number, namespace: string, { user, team, role, key, route, model, provider }: Dimensions): LedgerRow {
+  const zeros = { requests: 0, errors: 0, promptTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, completionTokens: 0, reasoningTokens: 0 };
+  return { hourMs: hour, namespace, user, team, role, key, route, model, provider, ...zeros, costNanoUsd: 0, estimated: 0, unpriced: 0 };
+}
+
+function count(row: LedgerRow, { status, broken, usage, costNanoUsd }: CallRecord): void {
+  row.requests++;
+  if (status >= 400 || broken) row.errors++;
+  row.costNanoUsd += costNanoUsd ?? 0;
+  if (usage === null) return;
+  row.promptTokens += usage.prompt;
+  row.cachedTokens += usage.cachedPrompt;
+  row.cacheWriteTokens += usage.cacheWrite;
+  row.completionTokens += usage.completion;
+  row.reasoningTokens += usage.reasoning;
+  if (usage.estimated) row.estimated++;
+  if (costNanoUsd === null) row.unpriced++;
+}
+
+/** Of the caller's key, else of the policy. */
+const namespaceOf = ({ key, route }: CallRecord): string => (key || route).split("/", 1)[0] ?? "";
+
+const by =
+  <V>(make: () => V) =>
+  () =>
+    new Branch<string, V>(make);
+const leaf = (): { row: LedgerRow | null } => ({ row: null });
+
+/** Rows of one hour. One is found by the call's own strings; what tells them apart in the store is made there, once a batch. */
+class HourRows {
+  readonly hourMs: number;
+  readonly rows: LedgerRow[] = [];
+  readonly #others = new Map<string, LedgerRow>();
+  /** By key, user, team, role, route, model and provider; the namespace follows from these. */
+  readonly #tree = by(by(by(by(by(by(by(leaf)))))))();
+
+  constructor(startMs: number) {
+    this.hourMs = startMs;
+  }
+
+  add(call: CallRecord): void {
+    count(this.#known(call) ?? this.#newRow(call), call);
+  }
+
+  #known({ key, user, team, role, route, model, provider }: CallRecord): LedgerRow | null | undefined {
+    return this.#tree.get(key)?.get(user)?.get(team)?.get(role)?.get(route)?.get(model)?.get(provider)?.row;
+  }
+
+  #newRow(call: CallRecord): LedgerRow {
+    const namespace = namespaceOf(call);
+    if (this.rows.length >= mostRows) return this.#others.get(namespace) ?? this.#newOther(namespace);
+    const { key, user, team, role, route, model, provider } = call;
+    const row = emptyRow(this.hourMs, namespace, call);
+    this.#tree.at(key).at(user).at(team).at(role).at(route).at(model).at(provider).row = row;
+    this.rows.push(row);
+    return row;
+  }
+
+  #newOther(namespace: string): LedgerRow {
+    const row = emptyRow(this.hourMs, namespace, { user: other, team: other, role: other, key: other, route: other, model: other, provider: other });
+    this.#others.set(namespace, row);
+    this.rows.push(row);
+    return row;
+  }
 }
 
 export class UsageLedger {
   readonly #store: FleetStore;
   readonly #holder: string;
   readonly #trouble: (cause: unknown) => void;
-  #open = new Map<number, Map<string, LedgerRow>>();
+  #open: HourRows[] = [];
   #sending: LedgerBatch[] = [];
   #busy = false;
   #seq = 0;
@@ -53,21 +95,24 @@ export class UsageLedger {
     this.#trouble = onTrouble;
   }
 
-  add(row: LedgerRow): void {
-    let hour = this.#open.get(row.hourMs);
-    if (hour === undefined) this.#open.set(row.hourMs, (hour = new Map()));
-    const key = rowKey(row);
-    if (hour.size < mostRows || hour.has(key)) {
-      addRow(hour, key, row);
-      return;
-    }
-    const rest = { ...row, user: other, team: other, role: other, key: other, route: other, model: other, provider: other };
-    addRow(hour, rowKey(rest), rest);
+  add(call: CallRecord): void {
+    const atMs = call.startedMs + call.durationMs;
+    this.#hour(atMs - (atMs % hourMs)).add(call);
+  }
+
+  #hour(startMs: number): HourRows {
+    const last = this.#open.at(-1);
+    if (last?.hourMs === startMs) return last;
+    const known = this.#open.find((hour) => hour.hourMs === startMs);
+    if (known !== undefined) return known;
+    const made = new HourRows(startMs);
+    this.#open.push(made);
+    return made;
   }
 
   /** Rows that the store is not known to have. */
   get waiting(): number {
-    return this.#sending.reduce((sum, batch) => sum + batch.rows.length, 0) + [...this.#open.values()].reduce((sum, hour) => sum + hour.size, 0);
+    return this.#sending.reduce((sum, batch) => sum + batch.rows.length, 0) + this.#open.reduce((sum, hour) => sum + hour.rows.length, 0);
   }
 
   /** Sends what there is; what was sent in vain goes first, unchanged. */
@@ -89,7 +134,7 @@ export class UsageLedger {
   }
 
   #cut(): void {
-    for (const [hour, rows] of this.#open) this.#sending.push({ hourMs: hour, seq: ++this.#seq, rows: [...rows.values()] });
-    this.#open = new Map();
+    for (const { hourMs: hour, rows } of this.#open) this.#sending.push({ hourMs: hour, seq: ++this.#seq, rows });
+    this.#open = [];
   }
 }

@@ -1,7 +1,7 @@
 /** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
 import { randomUUID } from "node:crypto";
 import type { CallRecord } from "../telemetry/record.ts";
-import { ledgerRow, UsageLedger } from "./ledger.ts";
+import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
 import { Quotas } from "./quotas.ts";
 import type { FleetStore } from "./store.ts";
@@ -59,7 +59,7 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     ready,
     record(call) {
       // Without a route there is nobody whose usage it could be.
-      if (call.route !== "") ledger.add(ledgerRow(call, { namespace: (call.key || call.route).split("/", 1)[0] ?? "", role: call.role }));
+      if (call.route !== "") ledger.add(call);
     },
     async close() {
       clearInterval(timer);
