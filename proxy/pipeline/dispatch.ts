@@ -281,7 +281,7 @@ class Dispatch {
     const nowMs = this.#with.nowMs();
     const remainingMs = this.#request.deadlineMs - nowMs;
     const { client, shaped } = this.#request;
-    const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: { ...this.#request.forwarded } });
+    const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: this.#request.forwarded });
     if (!("outgoing" in prepared)) return prepared;
     const outgoing = await this.#authorize(target, prepared.outgoing);
     if (isProviderErrorResult(outgoing)) return { result: outgoing, prepared, error: outgoing.error };

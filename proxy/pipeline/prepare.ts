@@ -1,7 +1,8 @@
 /** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
 import { Buffer } from "node:buffer";
+import type { WireFormat } from "../config/capabilities.ts";
 import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError, type Usage } from "../dialects/canonical.ts";
-import type { ReplyContext } from "../dialects/dialect.ts";
+import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -81,50 +82,68 @@ function looksWhole(bytes: Buffer): boolean {
   return bytes.toString("latin1", 0, 64).trimStart().startsWith("{") && text.endsWith("}");
 }
 
-function passthroughWhole(bytes: Buffer, usageOf: (body: JsonObject) => Usage | null): WholeReply | ProviderError {
+function passthroughWhole(bytes: Buffer, format: Pick<Dialect, "usageOf">): WholeReply | ProviderError {
   if (bytes.length <= parseWholeBytes) {
     const body = parsed(bytes);
-    return isObject(body) ? { body: bytes, usage: usageOf(body) } : unreadable();
+    return isObject(body) ? { body: bytes, usage: format.usageOf(body) } : unreadable();
   }
   if (!looksWhole(bytes)) return unreadable();
-  return { body: bytes, usage: usageOf({ usage: tailUsage(bytes) }) };
+  return { body: bytes, usage: format.usageOf({ usage: tailUsage(bytes) }) };
 }
 
-/** Asks for usage in the stream where the client did not; the observer takes it out again. */
-function streamOptions(json: JsonObject): { edit: JsonObject; hideUsage: boolean } {
-  const options = isObject(json["stream_options"]) ? json["stream_options"] : {};
-  if (options["include_usage"] === true) return { edit: {}, hideUsage: false };
-  return { edit: { stream_options: { ...options, include_usage: true } }, hideUsage: true };
-}
+const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
 
-function passthrough(shaped: Shaped, target: ResolvedTarget, path: string, context: PrepareContext): Prepared | Failure {
-  const { entry, model } = target;
-  const edits: JsonObject = { ...shaped.edits };
-  if (shaped.received.json["model"] !== model.config.upstream) edits["model"] = model.config.upstream;
-  else delete edits["model"];
-  let hideUsage = false;
-  if (shaped.received.stream && (shaped.format === "openai.chat" || shaped.format === "openai.completions")) {
-    const asked = streamOptions(shaped.received.json);
-    Object.assign(edits, asked.edit);
-    hideUsage = asked.hideUsage;
+/** Formats whose streams have usage only where it is asked for. */
+const tellsUsageOnRequest = (format: WireFormat): boolean => format === "openai.chat" || format === "openai.completions";
+
+const none: JsonObject = {};
+
+/** What changes in the bytes on their way to a target: what the route asks for, and then what provider and gateway need. */
+function bodyEdits({ edits, received }: Shaped, upstream: string, hideUsage: boolean, own: JsonObject): JsonObject {
+  const all: JsonObject = {};
+  for (const name in edits) if (name !== "model") all[name] = edits[name];
+  if (received.json["model"] !== upstream) all["model"] = upstream;
+  if (hideUsage) {
+    const options = received.json["stream_options"];
+    all["stream_options"] = { ...(isObject(options) ? options : {}), include_usage: true };
   }
-  const own = entry.provider.passthroughEdits?.(shaped.format, entry.account, model, shaped.received.json) ?? {};
+  for (const name in own) all[name] = own[name];
+  return all;
+}
+
+/** A call whose bytes pass through both ways. */
+class PassedThrough implements Prepared {
+  readonly outgoing: Outgoing;
+  readonly dropped: string[] = [];
+  readonly translated = false;
+  readonly #dialect: Dialect | undefined;
+  readonly #hideUsage: boolean;
+
+  /** `hideUsage`: the gateway asks for usage in the stream and the client does not; the observer takes it out again. */
+  constructor(outgoing: Outgoing, dialect: Dialect | undefined, hideUsage: boolean) {
+    this.outgoing = outgoing;
+    this.#dialect = dialect;
+    this.#hideUsage = hideUsage;
+  }
+
+  whole(bytes: Buffer): WholeReply | ProviderError {
+    return passthroughWhole(bytes, this.#dialect ?? embeddings);
+  }
+
+  reader(): StreamReader | null {
+    return this.#dialect === undefined ? null : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }));
+  }
+}
+
+function passthrough(shaped: Shaped, { entry, model }: ResolvedTarget, path: string, context: PrepareContext): Prepared | Failure {
+  const { received, format } = shaped;
+  const own = entry.provider.passthroughEdits?.(format, entry.account, model, received.json) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
-  Object.assign(edits, own);
-  const dialect = dialects[shaped.format];
-  const usageOf = dialect?.usageOf ?? embeddings.usageOf;
-  return {
-    outgoing: {
-      method: "POST",
-      path,
-      headers: { ...context.forwarded, "content-type": "application/json" },
-      body: applyEdits(shaped.received.bytes, shaped.received.outline, edits),
-    },
-    dropped: [],
-    translated: false,
-    whole: (bytes) => passthroughWhole(bytes, usageOf),
-    reader: () => (dialect ? passthroughReader(dialect.observer({ hideUsage })) : null),
-  };
+  const hideUsage = received.stream && tellsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
+  const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
+  return new PassedThrough({ method: "POST", path, headers, body }, dialects[format], hideUsage);
 }
 
 function refused(one: { code: Failure["code"]; message: string; param: string | null }): Failure {
@@ -153,10 +172,7 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
 }
 
 function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, context: PrepareContext): ReplyContext {
-  const asked =
-    shaped.format === "openai.chat" || shaped.format === "openai.completions"
-      ? isObject(shaped.received.json["stream_options"]) && shaped.received.json["stream_options"]["include_usage"] === true
-      : true;
+  const asked = !tellsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
   return { model: shaped.model ?? model.name, fallbackId: context.requestId, createdSeconds: Math.floor(context.nowMs / 1000), includeUsage: asked, request };
 }
 

@@ -2,8 +2,10 @@
 import type { Buffer } from "node:buffer";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
+import { isObject } from "../providers/classify.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
+import { skimmed } from "../wire/json-skim.ts";
 
 export const maxJsonDepth = 64;
 
@@ -18,7 +20,7 @@ export interface Received {
 
 function isJson(contentType: string | null): boolean {
   // A missing type is taken for JSON: `curl -d` without -H is how people try a gateway out.
-  if (contentType === null) return true;
+  if (contentType === null || contentType === "application/json") return true;
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   return type === "application/json" || type.endsWith("+json") || type === "application/x-www-form-urlencoded";
 }
@@ -30,6 +32,13 @@ const problems: Record<OutlineProblem, string> = {
   not_object: "The request body must be a JSON object.",
 };
 
+/** Quickly where nothing is wrong with the body, as a rule. */
+function outlineOf(bytes: Buffer, text: string, json: unknown): Outline | OutlineProblem {
+  // Places are in bytes: of an ASCII text its characters are, else those of its bytes as Latin-1.
+  const found = isObject(json) ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth) : null;
+  return found ?? outline(bytes, maxJsonDepth);
+}
+
 /** A body that is all there. */
 export function parseBody(bytes: Buffer): Received | Failure {
   const text = bytes.toString("utf8");
@@ -39,7 +48,7 @@ export function parseBody(bytes: Buffer): Received | Failure {
   } catch (cause) {
     return failure("invalid_json", `The request body is not valid JSON${position(cause)}.`);
   }
-  const found = outline(bytes, maxJsonDepth);
+  const found = outlineOf(bytes, text, json);
   if (typeof found === "string") return failure("invalid_json", problems[found]);
   const body = json as JsonObject;
   const model = body["model"] ?? null;

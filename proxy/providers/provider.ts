@@ -120,7 +120,7 @@ export interface Provider {
     account: ProviderAccount,
     model: ProviderModel,
     body: Readonly<Record<string, unknown>>,
-  ): Record<string, unknown> | Refusal;
+  ): Readonly<Record<string, unknown>> | Refusal;
   /** Adds credentials. Called for each attempt, after the body is final. May be async only where a token must be fetched. */
   authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing>;
   readonly chat: ((request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions) => ChatCall | Refusal) | null;

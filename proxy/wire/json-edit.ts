@@ -6,8 +6,6 @@ import { Buffer } from "node:buffer";
 
 export interface Member {
   name: string;
-  /** Offset of the name's opening quote. */
-  start: number;
   valueStart: number;
   valueEnd: number;
 }
@@ -153,16 +151,16 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
     at = skipBlank(body, at);
     if (body[at] === COMMA) at = skipBlank(body, at + 1);
     if (body[at] !== QUOTE) return { open, members };
-    const start = at;
+    const nameStart = at;
     at = stringEnd(body, at);
-    const name = nameAt(body, start, at);
+    const name = nameAt(body, nameStart, at);
     const wrong = note(seen, name);
     if (wrong < 0) return named[wrong] ?? "duplicate";
     at = skipBlank(body, at);
     if (body[at] === COLON) at = skipBlank(body, at + 1);
     const end = valueEnd(body, at, maxDepth - 1);
     if (end < 0) return named[end] ?? "depth";
-    members.push({ name, start, valueStart: at, valueEnd: end });
+    members.push({ name, valueStart: at, valueEnd: end });
     at = end;
   }
 }
@@ -170,39 +168,64 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
 /** Member name → new value; undefined removes it. What is not there yet is added in front. */
 export type Edits = Readonly<Record<string, unknown>>;
 
-/** A new buffer with the edits made; the same one where there are none. */
+/** A new buffer with the edits made; the same one where nothing changes. */
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const names = Object.keys(edits);
   if (names.length === 0) return body;
-  const kept = found.members.filter((member) => !(Object.hasOwn(edits, member.name) && edits[member.name] === undefined));
-  if (kept.length < found.members.length) return rewrite(body, kept, edits);
-  const pieces: Buffer[] = [];
-  let from = found.open;
-  pieces.push(body.subarray(0, found.open));
-  const present = new Set<string>();
-  const added: string[] = [];
-  for (const member of found.members) present.add(member.name);
-  for (const name of names) if (!present.has(name) && edits[name] !== undefined) added.push(`${JSON.stringify(name)}:${JSON.stringify(edits[name])}`);
-  if (added.length > 0) pieces.push(Buffer.from(found.members.length > 0 ? `${added.join(",")},` : added.join(",")));
+  const replaced: Member[] = [];
   for (const member of found.members) {
     if (!Object.hasOwn(edits, member.name)) continue;
-    pieces.push(body.subarray(from, member.valueStart), Buffer.from(JSON.stringify(edits[member.name])));
-    from = member.valueEnd;
+    if (edits[member.name] === undefined) return rewrite(body, found, edits);
+    replaced.push(member);
   }
-  pieces.push(body.subarray(from));
-  return Buffer.concat(pieces);
+  const added = replaced.length === names.length ? "" : addedText(names, replaced, edits, found.members.length > 0);
+  return added === "" && replaced.length === 0 ? body : spliced(body, found.open, added, replaced, edits);
+}
+
+/** Members that are not there yet, as they stand behind the opening brace. */
+function addedText(names: readonly string[], replaced: readonly Member[], edits: Edits, others: boolean): string {
+  const present = replaced.length === 0 ? null : new Set(replaced.map(({ name }) => name));
+  let text = "";
+  for (const name of names) {
+    if (edits[name] === undefined || present?.has(name) === true) continue;
+    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
+  }
+  return text === "" || !others ? text : `${text},`;
+}
+
+/** `added` at `open`, and new values in their places. */
+function spliced(body: Buffer, open: number, added: string, replaced: readonly Member[], edits: Edits): Buffer {
+  const values = replaced.map(({ name }) => JSON.stringify(edits[name]));
+  let size = body.length + (added === "" ? 0 : Buffer.byteLength(added));
+  for (const [at, { valueStart, valueEnd }] of replaced.entries()) size += Buffer.byteLength(values[at] ?? "") - (valueEnd - valueStart);
+  const out = Buffer.allocUnsafe(size);
+  const last = replaced.at(-1)?.valueEnd ?? open;
+  // What is behind the last edit is most of it, as a rule. One copy of everything costs less than a view of that part.
+  if (size >= body.length) out.set(body, size - body.length);
+  else body.copy(out, last + size - body.length, last);
+  for (let at = 0; at < open; at++) out[at] = body[at] ?? 0;
+  let to = open + (added === "" ? 0 : out.write(added, open));
+  let from = open;
+  for (const [at, { valueStart, valueEnd }] of replaced.entries()) {
+    to += body.copy(out, to, from, valueStart);
+    to += out.write(values[at] ?? "", to);
+    from = valueEnd;
+  }
+  return out;
 }
 
 /** Where members go away, the members are joined anew; their values are still the client's bytes. */
-function rewrite(body: Buffer, kept: readonly Member[], edits: Edits): Buffer {
+function rewrite(body: Buffer, found: Outline, edits: Edits): Buffer {
   const pieces: Buffer[] = [Buffer.from("{")];
   const present = new Set<string>();
   const add = (name: string, value: Buffer | string): void => {
     pieces.push(Buffer.from(`${pieces.length > 1 ? "," : ""}${JSON.stringify(name)}:`), typeof value === "string" ? Buffer.from(value) : value);
   };
-  for (const member of kept) {
+  for (const member of found.members) {
+    const edited = Object.hasOwn(edits, member.name);
+    if (edited && edits[member.name] === undefined) continue;
     present.add(member.name);
-    add(member.name, Object.hasOwn(edits, member.name) ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
+    add(member.name, edited ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
   }
   for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) add(name, JSON.stringify(value));
   pieces.push(Buffer.from("}"));

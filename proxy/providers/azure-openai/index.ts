@@ -1,5 +1,5 @@
 /** Azure OpenAI: OpenAI's format under addresses and with authentication of its own. */
-import { limitEdits, mended, messageEdits } from "../openai/mend.ts";
+import { chatEdits, mended } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
@@ -22,7 +22,7 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 export const provider: Provider = {
   capabilities,
   passthroughPath: pathOf,
-  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? { ...limitEdits(body, account, model), ...messageEdits(body) } : {}),
+  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? chatEdits(body, account, model) : {}),
   authorize,
   chat: (request, account, model, options) => ({
     ...passthroughChat(mended(request, account, model, true), account, model, options),

@@ -3,30 +3,41 @@ import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../classify.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
-const limits = ["max_tokens", "max_completion_tokens"] as const;
+type LimitName = "max_tokens" | "max_completion_tokens";
 
-/** OpenAI's reasoning models refuse `max_tokens` (https://platform.openai.com/docs/api-reference/chat/create). */
-const reasoning = /^(o[1-9]|gpt-5)/;
-
-/** The name by which this model takes the limit; null: as it came. */
-function limitName(account: ProviderAccount, model: ProviderModel): (typeof limits)[number] | null {
-  const option = account.config.options["maxTokensField"];
-  if (option === "max_tokens" || option === "max_completion_tokens") return option;
-  return option === "Auto" && reasoning.test(model.config.upstream) ? "max_completion_tokens" : null;
+/** OpenAI's reasoning models refuse `max_tokens` (https://platform.openai.com/docs/api-reference/chat/create): o1 to o9 and gpt-5. */
+function reasons(upstream: string): boolean {
+  if (upstream.startsWith("gpt-5")) return true;
+  const generation = upstream.charAt(1);
+  return upstream.startsWith("o") && generation >= "1" && generation <= "9";
 }
 
+/** The name by which this model takes the limit; null: as it came. */
+function limitName(account: ProviderAccount, model: ProviderModel): LimitName | null {
+  const option = account.config.options["maxTokensField"];
+  if (option === "max_tokens" || option === "max_completion_tokens") return option;
+  return option === "Auto" && reasons(model.config.upstream) ? "max_completion_tokens" : null;
+}
+
+const none: Readonly<Record<string, unknown>> = {};
+
 /** The limit under the name that the model takes; empty where nothing changes. */
-export function limitEdits(body: Readonly<Record<string, unknown>>, account: ProviderAccount, model: ProviderModel): Record<string, unknown> {
+export function limitEdits(body: Readonly<Record<string, unknown>>, account: ProviderAccount, model: ProviderModel): Readonly<Record<string, unknown>> {
   const wanted = limitName(account, model);
-  const other = limits.find((name) => name !== wanted);
-  if (wanted === null || other === undefined || (body[other] ?? null) === null) return {};
+  if (wanted === null) return none;
+  const other: LimitName = wanted === "max_tokens" ? "max_completion_tokens" : "max_tokens";
+  if ((body[other] ?? null) === null) return none;
   return { [other]: undefined, ...((body[wanted] ?? null) === null ? { [wanted]: body[other] } : {}) };
 }
 
 /** Members that other providers' answers carry and that OpenAI refuses in a message. */
 const foreign = ["thinking_blocks", "reasoning_content", "reasoning"] as const;
 
-const hasForeign = (message: unknown): boolean => isObject(message) && foreign.some((name) => Object.hasOwn(message, name));
+function hasForeign(message: unknown): boolean {
+  if (!isObject(message)) return false;
+  for (const name of foreign) if (Object.hasOwn(message, name)) return true;
+  return false;
+}
 
 export function withoutForeign<T>(message: T): T {
   if (!hasForeign(message)) return message;
@@ -36,9 +47,15 @@ export function withoutForeign<T>(message: T): T {
 }
 
 /** A conversation that another provider took part in, so that it can go on at OpenAI; empty where nothing changes. */
-export function messageEdits(body: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { messages } = body;
-  return Array.isArray(messages) && messages.some(hasForeign) ? { messages: messages.map(withoutForeign) } : {};
+function messageEdits({ messages }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Array.isArray(messages) && messages.some(hasForeign) ? { messages: messages.map(withoutForeign) } : none;
+}
+
+/** All that has to change in a chat's body before OpenAI's own models take it. */
+export function chatEdits(body: Readonly<Record<string, unknown>>, account: ProviderAccount, model: ProviderModel): Readonly<Record<string, unknown>> {
+  const limit = limitEdits(body, account, model);
+  const messages = messageEdits(body);
+  return messages === none ? limit : { ...limit, ...messages };
 }
 
 /** The same for a request that is put together anew. */

@@ -1,0 +1,108 @@
+/**
+ * The outline of a body that is parsed already, without reading its names. JSON.parse keeps one member of each name, so
+ * a name stands twice somewhere exactly where the text has more names than the value has members.
+ */
+import type { Member, Outline } from "./json-edit.ts";
+
+const QUOTE = 34;
+const BACKSLASH = 92;
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+const OPEN_BRACKET = 91;
+const CLOSE_BRACKET = 93;
+const COMMA = 44;
+const COLON = 58;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+
+const blank = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
+
+/** Offset of the quote that closes the string which opens at `open`. */
+function closingQuote(text: string, open: number): number {
+  let close = text.indexOf('"', open + 1);
+  while (text.charCodeAt(close - 1) === BACKSLASH && oddSlashes(text, close)) close = text.indexOf('"', close + 1);
+  return close;
+}
+
+function oddSlashes(text: string, behind: number): boolean {
+  let at = behind - 1;
+  while (text.charCodeAt(at) === BACKSLASH) at--;
+  return (behind - at) % 2 === 0;
+}
+
+function behindBlanks(text: string, from: number): number {
+  let at = from;
+  while (blank(text.charCodeAt(at))) at++;
+  return at;
+}
+
+/** `end`: where the comma or brace is that ends the last member's value. */
+function endLast(members: readonly Member[], text: string, end: number): void {
+  const last = members.at(-1);
+  if (last === undefined) return;
+  last.valueEnd = end;
+  while (blank(text.charCodeAt(last.valueEnd - 1))) last.valueEnd--;
+}
+
+/** Notes the top level's members, still without names. The number of names at all levels, or -1 for nesting beyond `maxDepth`. */
+function skim(text: string, maxDepth: number, members: Member[]): number {
+  let depth = 0;
+  let names = 0;
+  for (let at = 0; at < text.length; at++) {
+    switch (text.charCodeAt(at)) {
+      case QUOTE:
+        at = closingQuote(text, at);
+        break;
+      case COLON:
+        names++;
+        if (depth === 1) members.push({ name: "", valueStart: behindBlanks(text, at + 1), valueEnd: 0 });
+        break;
+      case OPEN_BRACE:
+      case OPEN_BRACKET:
+        if (++depth > maxDepth) return -1;
+        break;
+      case CLOSE_BRACE:
+      case CLOSE_BRACKET:
+        if (--depth === 0) endLast(members, text, at);
+        break;
+      case COMMA:
+        if (depth === 1) endLast(members, text, at);
+        break;
+    }
+  }
+  return names;
+}
+
+/** Members of objects at all levels; NaN where one is called `__proto__`. */
+function membersWithin(value: unknown): number {
+  if (typeof value !== "object" || value === null) return 0;
+  let count = 0;
+  if (Array.isArray(value)) {
+    for (const one of value) if (typeof one === "object") count += membersWithin(one);
+    return count;
+  }
+  for (const name of Object.keys(value)) {
+    if (name === "__proto__") return Number.NaN;
+    const member = (value as Record<string, unknown>)[name];
+    count += typeof member === "object" ? 1 + membersWithin(member) : 1;
+  }
+  return count;
+}
+
+const isDigit = (code: number): boolean => code >= DIGIT_0 && code <= DIGIT_9;
+
+/**
+ * The outline that `outline` would find. `text` holds one character for each byte of the body (it is the body where that
+ * is ASCII, else its bytes as Latin-1), and `json` is what JSON.parse made of it. null: something may be wrong with the
+ * body, or its members have another order in `json`; `outline` tells.
+ */
+export function skimmed(text: string, json: object, maxDepth: number): Outline | null {
+  const members: Member[] = [];
+  const names = skim(text, maxDepth, members);
+  if (names < 0 || names !== membersWithin(json)) return null;
+  const keys = Object.keys(json);
+  // Names that are whole numbers come first in an object, wherever they stand in the text.
+  if (keys.length > 0 && isDigit(keys[0]?.charCodeAt(0) ?? 0)) return null;
+  for (let at = 0; at < members.length; at++) (members[at] as Member).name = keys[at] ?? "";
+  return { open: text.indexOf("{") + 1, members };
+}
