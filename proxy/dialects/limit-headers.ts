@@ -13,37 +13,46 @@ export interface LimitReading {
 export function goDuration(ms: number): string {
   if (ms < 1_000) return `${Math.ceil(ms)}ms`;
   const seconds = Math.ceil(ms / 1_000);
-  const parts = [Math.floor(seconds / 3_600), Math.floor((seconds % 3_600) / 60), seconds % 60];
-  const [hours = 0, minutes = 0, rest = 0] = parts;
+  const hours = Math.floor(seconds / 3_600);
+  const minutes = Math.floor((seconds % 3_600) / 60);
+  const rest = seconds % 60;
   return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}s`;
 }
 
 /** null: no limit of that kind. */
 export type LimitReadings = Readonly<Record<"requests" | "tokens", LimitReading | null>>;
 
-const kinds = ["requests", "tokens"] as const;
-
-/** Of limit, remainder and reset. Written out: a name that is put together is looked up anew with every call. */
-const names = {
-  openai: {
-    requests: ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-    tokens: ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
-  },
-  anthropic: {
-    requests: ["anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"],
-    tokens: ["anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"],
-  },
-} as const;
-
-export function limitHeaders(readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): Record<string, string> {
+/** Written out in both formats: a name that is put together is looked up anew with every call. */
+function inOpenAi({ requests, tokens }: LimitReadings): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const what of kinds) {
-    const reading = readings[what];
-    if (reading === null) continue;
-    const [limit, remaining, reset] = names[surface][what];
-    headers[limit] = String(reading.limit);
-    headers[remaining] = String(reading.remaining);
-    headers[reset] = surface === "openai" ? goDuration(reading.resetMs) : new Date(nowMs + reading.resetMs).toISOString();
+  if (requests !== null) {
+    headers["x-ratelimit-limit-requests"] = String(requests.limit);
+    headers["x-ratelimit-remaining-requests"] = String(requests.remaining);
+    headers["x-ratelimit-reset-requests"] = goDuration(requests.resetMs);
+  }
+  if (tokens !== null) {
+    headers["x-ratelimit-limit-tokens"] = String(tokens.limit);
+    headers["x-ratelimit-remaining-tokens"] = String(tokens.remaining);
+    headers["x-ratelimit-reset-tokens"] = goDuration(tokens.resetMs);
   }
   return headers;
+}
+
+function inAnthropic({ requests, tokens }: LimitReadings, nowMs: number): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (requests !== null) {
+    headers["anthropic-ratelimit-requests-limit"] = String(requests.limit);
+    headers["anthropic-ratelimit-requests-remaining"] = String(requests.remaining);
+    headers["anthropic-ratelimit-requests-reset"] = new Date(nowMs + requests.resetMs).toISOString();
+  }
+  if (tokens !== null) {
+    headers["anthropic-ratelimit-tokens-limit"] = String(tokens.limit);
+    headers["anthropic-ratelimit-tokens-remaining"] = String(tokens.remaining);
+    headers["anthropic-ratelimit-tokens-reset"] = new Date(nowMs + tokens.resetMs).toISOString();
+  }
+  return headers;
+}
+
+export function limitHeaders(readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): Record<string, string> {
+  return surface === "openai" ? inOpenAi(readings) : inAnthropic(readings, nowMs);
 }

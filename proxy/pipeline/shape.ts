@@ -66,13 +66,26 @@ function parameterEdits(route: Route, json: JsonObject): JsonObject {
 
 const wishName = "prefer_provider";
 
+interface Wish {
+  given: boolean;
+  preferred: string | null;
+}
+
+const noWish: Wish = { given: false, preferred: null };
+
 /** The gateway's own member goes no further; a name that is not there changes nothing, as it is a wish. */
-function takeWish(json: JsonObject): { given: boolean; preferred: string | null } | Failure {
-  const given = Object.hasOwn(json, wishName);
-  const wish = json[wishName] ?? null;
+function takeWish(json: JsonObject): Wish | Failure {
+  const wish = json[wishName];
+  if (wish === undefined) return noWish;
   if (wish !== null && typeof wish !== "string") return failure("invalid_value", "`prefer_provider` must be the name of a target.", { param: wishName });
   delete json[wishName];
-  return { given, preferred: wish };
+  return { given: true, preferred: wish };
+}
+
+/** The route's prompts, filled in: what stands before the caller's messages and what stands behind them. */
+interface Prompts {
+  before: ChatMessage[];
+  behind: ChatMessage[];
 }
 
 function promptMessages(route: Route, position: "Prepend" | "Append", variables: Readonly<Record<string, string>>): ChatMessage[] {
@@ -80,6 +93,13 @@ function promptMessages(route: Route, position: "Prepend" | "Append", variables:
     .filter((prompt) => prompt.position === position)
     .map((prompt) => ({ role: prompt.role as ChatMessage["role"], content: fillIn(prompt.content, variables) }));
 }
+
+function promptsOf(route: Route, identity: Identity, model: string | null, nowMs: number): Prompts {
+  const variables = variablesOf(identity, model, nowMs);
+  return { before: promptMessages(route, "Prepend", variables), behind: promptMessages(route, "Append", variables) };
+}
+
+const withPrompts = ({ before, behind }: Prompts, messages: readonly ChatMessage[]): ChatMessage[] => [...before, ...messages, ...behind];
 
 function fillIn(template: string, variables: Readonly<Record<string, string>>): string {
   return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) => (Object.hasOwn(variables, name) ? (variables[name] ?? "") : whole));
@@ -100,57 +120,78 @@ function edited(json: JsonObject, edits: JsonObject): JsonObject {
   return out;
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
-}
-
 const nothing: readonly string[] = [];
 
+/** `prompts`: null where the route has none for this format. */
+class ShapedBody implements Shaped {
+  readonly format: WireFormat;
+  readonly received: Received;
+  readonly model: string | null;
+  readonly preferred: string | null;
+  readonly filled: readonly string[];
+  readonly edits: JsonObject;
+  readonly mustTranslate: boolean;
+  readonly #prompts: Prompts | null;
+  #chat: ChatRequest | Refusal | null = null;
+  #embeddings: EmbeddingsRequest | Refusal | null = null;
+
+  constructor(received: Received, format: WireFormat, model: string | null, wish: Wish, edits: JsonObject, prompts: Prompts | null) {
+    this.format = format;
+    this.received = received;
+    this.model = model;
+    this.preferred = wish.preferred;
+    this.edits = edits;
+    this.#prompts = prompts;
+    // In OpenAI's chat they are among the edits.
+    this.filled = prompts === null || format === "openai.chat" ? nothing : withPrompts(prompts, []).map(({ content }) => String(content));
+    this.mustTranslate = format !== "openai.chat" && format !== "openai.embeddings" && (prompts !== null || hasOthers(edits));
+  }
+
+  chat(): ChatRequest | Refusal {
+    return (this.#chat ??= this.#decodeChat());
+  }
+
+  embeddings(): EmbeddingsRequest | Refusal {
+    return (this.#embeddings ??= embeddings.decode({ ...edited(this.received.json, this.edits), model: this.model ?? "" }));
+  }
+
+  #decodeChat(): ChatRequest | Refusal {
+    const dialect = dialects[this.format];
+    if (dialect === undefined) return refusal(null, "This operation has no chat form.");
+    const ofOpenAi = this.format === "openai.chat";
+    const decoded = dialect.decode({ ...edited(this.received.json, ofOpenAi ? this.edits : {}), model: this.model ?? "" });
+    if (isRefusal(decoded) || ofOpenAi) return decoded;
+    const request = edited(decoded, canonicalEdits(this.edits)) as ChatRequest;
+    return this.#prompts === null ? request : { ...request, messages: withPrompts(this.#prompts, request.messages) };
+  }
+}
+
+/** Edits that the bytes of another format can't carry. */
+function hasOthers(edits: JsonObject): boolean {
+  for (const name in edits) if (name !== "model" && name !== wishName) return true;
+  return false;
+}
+
 export function shape(received: Received, format: WireFormat, route: Route, model: string | null, identity: Identity, nowMs: number): Shaped | Failure {
-  const wish = takeWish(received.json);
+  const { json } = received;
+  const wish = takeWish(json);
   if ("code" in wish) return wish;
-  const edits = parameterEdits(route, received.json);
+  const edits = parameterEdits(route, json);
   if (wish.given) edits[wishName] = undefined;
   const named = edits["model"] ?? model;
   const effective = typeof named === "string" ? named : null;
-  const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
-  const variables = hasPrompts ? variablesOf(identity, effective, nowMs) : {};
-  const withPrompts = (messages: readonly ChatMessage[]): ChatMessage[] => [
-    ...promptMessages(route, "Prepend", variables),
-    ...messages,
-    ...promptMessages(route, "Append", variables),
-  ];
-  // In the other formats they are among the edits, or there are none.
-  const filled = () => withPrompts([]).map(({ content }) => String(content));
   const needed = requiredMember[format];
-  if ((received.json[needed] ?? null) === null) {
+  if ((json[needed] ?? null) === null) {
     return failure("missing_required_parameter", `The request has no \`${needed}\`. Add it.`, { param: needed });
   }
-  if (format === "openai.chat" && hasPrompts) {
-    if (!Array.isArray(received.json["messages"])) return failure("invalid_value", "`messages` must be a list.", { param: "messages" });
-    edits["messages"] = withPrompts(received.json["messages"] as ChatMessage[]);
+  const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
+  const prompts = hasPrompts ? promptsOf(route, identity, effective, nowMs) : null;
+  if (format === "openai.chat" && prompts !== null) {
+    const { messages } = json;
+    if (!Array.isArray(messages)) return failure("invalid_value", "`messages` must be a list.", { param: "messages" });
+    edits["messages"] = withPrompts(prompts, messages as ChatMessage[]);
   }
-  const decodeChat = (): ChatRequest | Refusal => {
-    const dialect = dialects[format];
-    if (dialect === undefined) return refusal(null, "This operation has no chat form.");
-    const decoded = dialect.decode({ ...edited(received.json, format === "openai.chat" ? edits : {}), model: effective ?? "" });
-    if (isRefusal(decoded) || format === "openai.chat") return decoded;
-    const request = edited(decoded, canonicalEdits(edits)) as ChatRequest;
-    return hasPrompts ? { ...request, messages: withPrompts(request.messages) } : request;
-  };
-  return {
-    format,
-    received,
-    model: effective,
-    preferred: wish.preferred,
-    filled: format === "openai.chat" ? nothing : filled(),
-    edits,
-    mustTranslate:
-      format !== "openai.chat" && format !== "openai.embeddings" && (hasPrompts || Object.keys(edits).some((name) => name !== "model" && name !== wishName)),
-    chat: once(decodeChat),
-    embeddings: once(() => embeddings.decode({ ...edited(received.json, edits), model: effective ?? "" })),
-  };
+  return new ShapedBody(received, format, effective, wish, edits, prompts);
 }
 
 /** Edits of a canonical request: the model is settled already, and of two names for one limit the edited one counts. */

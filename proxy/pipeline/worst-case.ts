@@ -15,7 +15,6 @@ const ordinaryOutput = 1_024;
 /** An image or file that the request only points to: what the largest common tilings come to. */
 const linkedTokens = 4_000;
 const links = ["image_url", "input_image", "file_id", "file_url", '"url"', "file_uri"] as const;
-const linkNames: ReadonlySet<string> = new Set(["url", ...links]);
 
 function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
@@ -51,12 +50,14 @@ function occurrences(bytes: Buffer, word: string): number {
   return count;
 }
 
-const ofTexts: ReadonlySet<string> = new Set(["role", "content", "name"]);
+const isLink = (name: string): boolean => name === "url" || links.includes(name as (typeof links)[number]);
+
+const ofTexts = (name: string): boolean => name === "role" || name === "content" || name === "name";
 
 function onlyTexts(messages: unknown): boolean {
   if (!Array.isArray(messages)) return false;
   for (const message of messages as JsonObject[]) {
-    for (const name in message) if (!ofTexts.has(name) || typeof message[name] !== "string") return false;
+    for (const name in message) if (!ofTexts(name) || typeof message[name] !== "string") return false;
   }
   return true;
 }
@@ -65,7 +66,7 @@ function onlyTexts(messages: unknown): boolean {
 function linksNothing(json: JsonObject): boolean {
   for (const name in json) {
     const value = json[name];
-    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || linkNames.has(name)) return false;
+    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || isLink(name)) return false;
   }
   return true;
 }

@@ -5,8 +5,23 @@ import type { ResponseHeaders } from "./upstream.ts";
 /** Client → upstream, on passthrough only: they choose behaviour of the API, not identity. */
 const towardsUpstream = ["openai-beta", "anthropic-beta", "anthropic-version", "traceparent", "tracestate", "idempotency-key"] as const;
 
-/** Upstream → client. */
-const towardsClient = ["openai-processing-ms", "openai-version", "request-id", "retry-after", "retry-after-ms"] as const;
+/** Upstream → client, beside what tells of rate limits. */
+const towardsClient: ReadonlySet<string> = new Set(["openai-processing-ms", "openai-version", "request-id", "retry-after", "retry-after-ms"]);
+
+/** By the first letter, so that most names need no closer look. */
+function crosses(name: string): boolean {
+  switch (name[0]) {
+    case "x":
+      return name.startsWith("x-ratelimit-");
+    case "a":
+      return name.startsWith("anthropic-ratelimit-");
+    case "o":
+    case "r":
+      return towardsClient.has(name);
+    default:
+      return false;
+  }
+}
 
 export function forwardHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const out: Record<string, string> = {};
@@ -18,12 +33,8 @@ export function forwardHeaders(headers: IncomingHttpHeaders): Record<string, str
 }
 
 export function replyHeaders(headers: ResponseHeaders, out: Record<string, string | number>): void {
-  for (const name of towardsClient) {
-    const value = headers[name];
-    if (typeof value === "string") out[name] = value;
-  }
   for (const name in headers) {
-    if (!name.startsWith("x-ratelimit-") && !name.startsWith("anthropic-ratelimit-")) continue;
+    if (!crosses(name)) continue;
     const value = headers[name];
     if (typeof value === "string") out[name] = value;
   }

@@ -184,10 +184,9 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
 
 /** Members that are not there yet, as they stand behind the opening brace. */
 function addedText(names: readonly string[], replaced: readonly Member[], edits: Edits, others: boolean): string {
-  const present = replaced.length === 0 ? null : new Set(replaced.map(({ name }) => name));
   let text = "";
   for (const name of names) {
-    if (edits[name] === undefined || present?.has(name) === true) continue;
+    if (edits[name] === undefined || replaced.some((member) => member.name === name)) continue;
     text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
   }
   return text === "" || !others ? text : `${text},`;
