@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
 import type { CallRecord } from "./record.ts";
+import { plain, quoted, SharedFields } from "./shared-fields.ts";
 
 export type { Logger } from "pino";
 
@@ -13,17 +14,33 @@ const chunkBytes = 65_536;
 /** What may wait for a reader that doesn't keep up; beyond that lines are dropped, for logging never blocks a call. */
 const maxWaitingBytes = 16_777_216;
 
+/** Chunks that are kept for the next lines, once written. */
+const mostSpare = 4;
+
+interface Out {
+  write(chunk: Buffer): unknown;
+  /** All that was given to it is written. */
+  on(event: "drain", then: () => void): unknown;
+}
+
 /**
  * Gathers lines as bytes. Strings held until they are written would outlive two garbage collections, and cost more
- * than making them.
+ * than making them. Chunks are used again: the kernel has to give new memory page by page.
  */
 class Lines {
-  readonly #out: { write(chunk: Buffer): unknown };
+  readonly #out: Out;
   #chunk = Buffer.allocUnsafeSlow(chunkBytes);
   #used = 0;
+  /** Handed over, perhaps not written yet. */
+  #lent: Buffer<ArrayBuffer>[] = [];
+  #spare: Buffer<ArrayBuffer>[] = [];
 
-  constructor(out: { write(chunk: Buffer): unknown }) {
+  constructor(out: Out) {
     this.#out = out;
+    out.on("drain", () => {
+      this.#spare = [...this.#spare, ...this.#lent].slice(0, mostSpare);
+      this.#lent = [];
+    });
   }
 
   write(line: string): void {
@@ -34,8 +51,10 @@ class Lines {
 
   flush(): void {
     if (this.#used === 0) return;
-    const full = this.#chunk.subarray(0, this.#used);
-    this.#chunk = Buffer.allocUnsafeSlow(chunkBytes);
+    const chunk = this.#chunk;
+    const full = chunk.subarray(0, this.#used);
+    if (this.#lent.length < mostSpare) this.#lent.push(chunk);
+    this.#chunk = this.#spare.pop() ?? Buffer.allocUnsafeSlow(chunkBytes);
     this.#used = 0;
     this.#out.write(full);
   }
@@ -43,7 +62,7 @@ class Lines {
 
 export function createLogger(level: string, name: string): Logger {
   const out = pino.destination({ fd: 1, sync: false, contentMode: "buffer", maxLength: maxWaitingBytes });
-  const lines = new Lines(out as unknown as { write(chunk: Buffer): unknown });
+  const lines = new Lines(out as unknown as Out);
   setInterval(() => lines.flush(), flushMs).unref();
   process.once("exit", () => {
     lines.flush();
@@ -53,9 +72,6 @@ export function createLogger(level: string, name: string): Logger {
   return pino(options, lines);
 }
 
-/** Printable ASCII without quote and backslash needs no escaping. */
-const plain = /^[ !#-[\]-~]*$/;
-
 /** At most 1 KiB, without characters that could pass for another line or steer a terminal. */
 export function clean(text: string): string {
   if (text.length <= 1024 && plain.test(text)) return text;
@@ -63,7 +79,8 @@ export function clean(text: string): string {
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, " ");
 }
 
-const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
+/** What a client can fill, as JSON. */
+const cleaned = (text: string): string => (text.length <= 1024 && plain.test(text) ? `"${text}"` : JSON.stringify(clean(text)));
 
 function cacheFields({ cache, semantic }: CallRecord): string {
   if (cache === null) return "";
@@ -72,22 +89,22 @@ function cacheFields({ cache, semantic }: CallRecord): string {
   return `,"cache":"${cache}","semantic":"${semantic.result}"${similarity}`;
 }
 
+const shared = new SharedFields();
+
 /** The fields of a call as JSON members, each behind a comma. Put together by hand: it is done for every call, and a serialiser costs ten times as much. */
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
-  let line = `,"request_id":${quoted(clean(call.requestId))},"address":"${call.address}","operation":${quoted(call.operation)},"route":${quoted(call.route)},"model":${quoted(call.model)}`;
-  line += `,"provider":${quoted(call.provider)}`;
-  if (call.region !== "") line += `,"region":${quoted(call.region)}`;
-  line += `,"upstream_model":${quoted(call.upstreamModel)},"key":${quoted(call.key)},"user":${quoted(call.user)},"team":${quoted(call.team)},"status":${call.status}`;
+  let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)},"status":${call.status}`;
   if (call.code !== null) line += `,"code":"${call.code}"`;
-  if (call.cause !== null) line += `,"cause":${quoted(clean(call.cause))}`;
-  line += `,"stream":${call.stream}`;
+  if (call.cause !== null) line += `,"cause":${cleaned(call.cause)}`;
+  line += call.stream ? ',"stream":true' : ',"stream":false';
   if (call.broken) line += ',"outcome":"stream_error"';
   if (call.abandoned) line += ',"outcome":"client_closed"';
   line += `,"duration_ms":${Math.round(call.durationMs)}`;
   if (call.firstByteMs !== null) line += `,"first_token_ms":${Math.round(call.firstByteMs)}`;
   if (usage !== null) {
-    line += `,"input_tokens":${usage.prompt},"cached_tokens":${usage.cachedPrompt},"output_tokens":${usage.completion},"estimated":${usage.estimated}`;
+    line += `,"input_tokens":${usage.prompt},"cached_tokens":${usage.cachedPrompt},"output_tokens":${usage.completion}`;
+    line += usage.estimated ? ',"estimated":true' : ',"estimated":false';
   }
   if (call.masked !== null) line += `,"masked":${JSON.stringify(call.masked)}`;
   line += cacheFields(call);
@@ -105,19 +122,21 @@ export function logCall(log: Logger, call: CallRecord): void {
   if (!log.isLevelEnabled("info")) return;
   const inner = log as unknown as Record<symbol, unknown>;
   const out = inner[streamSym] as { write(line: string): void };
-  out.write(`{"level":"info","time":"${isoTime(call.startedMs + call.durationMs)}"${String(inner[chindingsSym])}${callFields(call)},"msg":"call"}\n`);
+  out.write(`${head(call.startedMs + call.durationMs)}${String(inner[chindingsSym])}${callFields(call)},"msg":"call"}\n`);
 }
 
-let second = 0;
-let secondText = "";
+const thousandths = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, "0")}Z"`);
 
-/** ISO 8601 in milliseconds. Calls of one second share its text. */
-function isoTime(ms: number): string {
+let second = -1;
+let secondHead = "";
+
+/** Level, and time as ISO 8601 in milliseconds. Lines of one second share its text. */
+function head(ms: number): string {
   const whole = Math.floor(ms);
   const rest = whole % 1000;
   if (whole - rest !== second) {
     second = whole - rest;
-    secondText = new Date(second).toISOString().slice(0, 20);
+    secondHead = `{"level":"info","time":"${new Date(second).toISOString().slice(0, 20)}`;
   }
-  return `${secondText}${rest < 10 ? "00" : rest < 100 ? "0" : ""}${rest}Z`;
+  return secondHead + (thousandths[rest] ?? "");
 }
