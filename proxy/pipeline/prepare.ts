@@ -16,6 +16,8 @@ import type { Shaped } from "./shape.ts";
 
 export interface WholeReply {
   body: Uint8Array | string;
+  /** The bytes of `body` as Latin-1 text, where it was made to look at them. */
+  latin1?: string;
   usage: Usage | null;
 }
 
@@ -53,13 +55,15 @@ function unreadable(): ProviderError {
   };
 }
 
-function parsed(bytes: Buffer): unknown {
+function parsedText(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString("utf8")) as unknown;
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }
 }
+
+const parsed = (bytes: Buffer): unknown => parsedText(bytes.toString("utf8"));
 
 /** Answers up to this size are parsed whole; of larger ones (embeddings) only the ends and the usage are looked at. */
 const parseWholeBytes = 65_536;
@@ -84,8 +88,10 @@ function looksWhole(bytes: Buffer): boolean {
 
 function passthroughWhole(bytes: Buffer, format: Pick<Dialect, "usageOf">): WholeReply | ProviderError {
   if (bytes.length <= parseWholeBytes) {
-    const body = parsed(bytes);
-    return isObject(body) ? { body: bytes, usage: format.usageOf(body) } : unreadable();
+    // Only numbers are read of it, for which texts may be Latin-1 as well as UTF-8: it is made faster, and sent as it is.
+    const latin1 = bytes.toString("latin1");
+    const body = parsedText(latin1);
+    return isObject(body) ? { body: bytes, latin1, usage: format.usageOf(body) } : unreadable();
   }
   if (!looksWhole(bytes)) return unreadable();
   return { body: bytes, usage: format.usageOf({ usage: tailUsage(bytes) }) };
