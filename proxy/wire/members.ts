@@ -29,6 +29,13 @@ export class Members<T extends Member> implements Iterable<T> {
     one.place = -1;
   }
 
+  /** Takes out the one that was added last, as long as none was deleted meanwhile; undefined where there is none. */
+  pop(): T | undefined {
+    const last = this.#all.pop();
+    if (last !== undefined) last.place = -1;
+    return last;
+  }
+
   /** Those of this moment, whatever becomes of them meanwhile. */
   [Symbol.iterator](): Iterator<T> {
     return [...this.#all].values();

@@ -1,9 +1,10 @@
-/** Connections to upstreams. The only importer of undici; knows nothing of what is sent. */
+/** Calls to upstreams; knows nothing of what is sent. */
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { Readable } from "node:stream";
-import { buildConnector, type Dispatcher, Pool } from "undici";
-import { addressAllowed, DestinationRefusedError, guardedLookup } from "../config/destination.ts";
+import type { Dispatcher } from "undici";
+import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
+import { type Connection, Connections, stalledWrite } from "./connections.ts";
 import { endOfTurn, type Task } from "./turns.ts";
 
 export interface UpstreamAddress {
@@ -60,37 +61,11 @@ const connectCodes: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-const stalledWrite = "ESLUICEWRITE";
-
-class StalledWriteError extends Error {
-  override readonly name = "StalledWriteError";
-  readonly code = stalledWrite;
-}
-
 /**
  * Errors of OpenSSL are of the handshake as long as nothing was answered: with TLS 1.3 a server that refuses our certificate, or wants one,
  * says so after our side of the handshake is done.
  */
 const handshake = /^(ERR_TLS|ERR_SSL|CERT_)|CERT/;
-
-/** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
-function connector(address: UpstreamAddress): buildConnector.connector {
-  const { ca = null, serverName = null, client = null } = address.tls ?? {};
-  const lookup = guardedLookup(address.allowPrivate) as never;
-  const trust = ca === null ? {} : { ca };
-  const shown = client === null ? {} : { cert: client.cert, key: client.key };
-  // Sessions are kept by the connector, so that none of another certificate's is taken up again.
-  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, ...trust, ...shown });
-  return (options, callback) =>
-    connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
-      const [error, socket] = result;
-      if (error !== null || socket === null) return callback(error as Error, null);
-      socket.setTimeout(address.writeMs, () => {
-        if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream takes nothing of the request"));
-      });
-      callback(null, socket);
-    });
-}
 
 function keyOf({ origin, allowPrivate, connectMs, writeMs, tls }: UpstreamAddress): string {
   return `${origin}|${allowPrivate}|${connectMs}|${writeMs}|${tls?.serverName ?? ""}|${tls?.client?.id ?? ""}|${tls?.ca ?? ""}`;
@@ -112,13 +87,13 @@ const maxJoinedBytes = 65_536;
 
 const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined };
 
-/** Pools by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
+/** Connections by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
 export class Upstreams {
-  readonly #pools = new Map<string, Pool>();
+  readonly #pools = new Map<string, Connections>();
   /** Addresses are objects that a snapshot keeps, so that a call finds its pool without making a key of strings. null: not allowed. */
-  #known = new WeakMap<UpstreamAddress, Pool | null>();
+  #known = new WeakMap<UpstreamAddress, Connections | null>();
 
-  #look(address: UpstreamAddress): Pool | null {
+  #look(address: UpstreamAddress): Connections | null {
     const found = this.#known.get(address);
     if (found !== undefined) return found;
     const host = new URL(address.origin).hostname.replace(/^\[|\]$/g, "");
@@ -128,20 +103,11 @@ export class Upstreams {
     return pool;
   }
 
-  #pool(address: UpstreamAddress): Pool {
+  #pool(address: UpstreamAddress): Connections {
     const key = keyOf(address);
     let pool = this.#pools.get(key);
     if (pool) return pool;
-    pool = new Pool(address.origin, {
-      connect: connector(address),
-      // The pipeline keeps time itself: first token, idle and total differ by provider.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: 30_000,
-      keepAliveMaxTimeout: 300_000,
-      pipelining: 1,
-      allowH2: false,
-    });
+    pool = new Connections(address);
     this.#pools.set(key, pool);
     return pool;
   }
@@ -153,7 +119,7 @@ export class Upstreams {
     for (const [key, pool] of this.#pools) {
       if (wanted.has(key)) continue;
       this.#pools.delete(key);
-      pool.close().catch(() => undefined);
+      pool.close();
     }
   }
 
@@ -170,8 +136,9 @@ export class Upstreams {
       handler.error("refused", new DestinationRefusedError(`${address.origin} is not allowed as a destination`));
       return noCall;
     }
-    const exchange = new Exchange(handler);
-    pool.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
+    const connection = pool.take();
+    const exchange = new Exchange(handler, connection);
+    connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
     return exchange;
   }
 }
@@ -187,14 +154,16 @@ const ended: Arrival = { kind: "end" };
 
 class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
+  readonly #connection: Connection;
   #controller: Dispatcher.DispatchController | null = null;
   #arrived: Arrival[] = [];
   #over = false;
   #aborted = false;
   #started = false;
 
-  constructor(handler: UpstreamHandler) {
+  constructor(handler: UpstreamHandler, connection: Connection) {
     this.#handler = handler;
+    this.#connection = connection;
   }
 
   abort(): void {
@@ -264,11 +233,17 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
     last.bytes += chunk.length;
   }
 
+  onBodySent(): void {
+    this.#connection.sent();
+  }
+
   onResponseEnd(): void {
+    this.#connection.release(true);
     this.#arrive(ended);
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#connection.release(false);
     this.#arrive({ kind: "error", error });
   }
 }

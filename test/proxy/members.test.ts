@@ -6,19 +6,21 @@ import { type Member, Members } from "../../proxy/wire/members.ts";
 
 describe("members", () => {
   it("come and go as in a Set", () => {
-    const step = fc.record({ add: fc.boolean(), which: fc.nat(9) });
+    const step = fc.record({ what: fc.constantFrom("add", "delete", "pop"), which: fc.nat(9) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
         const all: Member[] = Array.from({ length: 10 }, () => ({ place: -1 }));
         const members = new Members<Member>();
         const model = new Set<Member>();
-        for (const { add, which } of steps) {
-          const one = all[which] as Member;
-          if (add === model.has(one)) continue;
-          if (add) members.add(one);
-          else members.delete(one);
-          if (add) model.add(one);
+        for (const { what, which } of steps) {
+          const one = what === "pop" ? members.pop() : all[which];
+          if (what === "pop") assert.equal(one === undefined, model.size === 0);
+          if (one === undefined || (what === "add") === model.has(one)) continue;
+          if (what === "add") members.add(one);
+          if (what === "delete") members.delete(one);
+          if (what === "add") model.add(one);
           else model.delete(one);
+          assert.equal(one.place >= 0, what === "add");
           assert.equal(members.size, model.size);
           assert.deepEqual(new Set(members), model);
           assert.ok([...members].every((one) => model.has(one)));

@@ -38,7 +38,7 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
 ];
 
 const owners: { name: string; package: RegExp; within: RegExp }[] = [
-  { name: "undici", package: /^undici$/, within: /^proxy\/wire\/upstream\.ts$/ },
+  { name: "undici", package: /^undici$/, within: /^proxy\/wire\/(connections|upstream)\.ts$/ },
   { name: "the Kubernetes client", package: /^@kubernetes\//, within: /^operator\/(cluster\/|main\.ts$)/ },
 ];
 

@@ -1,0 +1,152 @@
+/** Connections to one origin, kept alive, with one call at a time on each. */
+import type { Socket } from "node:net";
+import { buildConnector, Client, type Dispatcher } from "undici";
+import { guardedLookup } from "../config/destination.ts";
+import { onread, readDirectly } from "./direct-reads.ts";
+import { type Member, Members } from "./members.ts";
+import type { UpstreamAddress } from "./upstream.ts";
+
+const idleMs = 30_000;
+const longestIdleMs = 300_000;
+
+export const stalledWrite = "ESLUICEWRITE";
+
+class StalledWriteError extends Error {
+  override readonly name = "StalledWriteError";
+  readonly code = stalledWrite;
+}
+
+function connectorOf(address: UpstreamAddress): buildConnector.connector {
+  const { ca = null, serverName = null, client = null } = address.tls ?? {};
+  const lookup = guardedLookup(address.allowPrivate) as never;
+  const trust = ca === null ? {} : { ca };
+  const shown = client === null ? {} : { cert: client.cert, key: client.key };
+  // Sessions are kept by the connector, so that none of another certificate's is taken up again.
+  const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, onread, ...trust, ...shown });
+  return (options, callback) =>
+    connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
+      if (result[0] === null) readDirectly(result[1]);
+      callback(...result);
+    });
+}
+
+export interface Connection extends Member {
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
+  /** Some of the request was handed to the socket: what the upstream does not take of it is not waited for without limit. */
+  sent(): void;
+  /** The call is over. `clean`: another can follow on the same connection. */
+  release(clean: boolean): void;
+}
+
+class OneConnection implements Connection {
+  place = -1;
+  readonly #origin: Connections;
+  readonly #client: Client;
+  readonly #writeMs: number;
+  #socket: Socket | null = null;
+  #watched = false;
+
+  constructor(origin: Connections, address: UpstreamAddress, connect: buildConnector.connector) {
+    this.#origin = origin;
+    this.#writeMs = address.writeMs;
+    this.#client = new Client(address.origin, {
+      connect: (options, callback) =>
+        connect(options, (...result) => {
+          this.#socket = result[0] === null ? result[1] : null;
+          callback(...result);
+        }),
+      // The pipeline keeps time itself: first token, idle and total differ by provider.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: idleMs,
+      keepAliveMaxTimeout: longestIdleMs,
+      pipelining: 1,
+      allowH2: false,
+    });
+    this.#client.on("disconnect", () => this.#origin.disconnected(this));
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#client.dispatch(options, handler);
+  }
+
+  /** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
+  sent(): void {
+    const socket = this.#socket;
+    if (this.#watched || socket === null || socket.writableLength === 0) return;
+    this.#watched = true;
+    socket.setTimeout(this.#writeMs, () => {
+      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream takes nothing of the request"));
+      else this.#unwatch();
+    });
+  }
+
+  #unwatch(): void {
+    this.#watched = false;
+    this.#socket?.setTimeout(0).removeAllListeners("timeout");
+  }
+
+  release(clean: boolean): void {
+    if (this.#watched) this.#unwatch();
+    this.#origin.released(this, clean);
+  }
+
+  /** After the call that is under way. */
+  close(): void {
+    this.#client.close().catch(() => undefined);
+  }
+
+  destroy(): Promise<void> {
+    return this.#client.destroy();
+  }
+}
+
+/** What was used last is used first, so that what is not needed any more falls idle and is closed. */
+export class Connections {
+  readonly #address: UpstreamAddress;
+  readonly #connect: buildConnector.connector;
+  readonly #all = new Set<OneConnection>();
+  readonly #idle = new Members<OneConnection>();
+  #closed = false;
+
+  constructor(address: UpstreamAddress) {
+    this.#address = address;
+    this.#connect = connectorOf(address);
+  }
+
+  /** For one call, which has to release it. */
+  take(): Connection {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const made = new OneConnection(this, this.#address, this.#connect);
+    this.#all.add(made);
+    return made;
+  }
+
+  released(connection: OneConnection, clean: boolean): void {
+    if (clean && !this.#closed) this.#idle.add(connection);
+    else this.#drop(connection);
+  }
+
+  disconnected(connection: OneConnection): void {
+    if (connection.place < 0) return;
+    this.#idle.delete(connection);
+    this.#drop(connection);
+  }
+
+  #drop(connection: OneConnection): void {
+    this.#all.delete(connection);
+    connection.close();
+  }
+
+  /** Takes no more calls; those under way finish. */
+  close(): void {
+    this.#closed = true;
+    for (const idle of this.#idle) this.disconnected(idle);
+  }
+
+  async destroy(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#all].map((connection) => connection.destroy()));
+  }
+}
