@@ -45,6 +45,13 @@ const why: PrinterColumn = {
   description: "What stands in the way.",
   priority: 1,
 };
+const alert: PrinterColumn = {
+  name: "Alert",
+  type: "string",
+  jsonPath: `.status.alerts[?(@.state=="Active")].event`,
+  description: "What is told of at present.",
+  priority: 1,
+};
 const age: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation." };
 
 export const kinds: Record<Kind, KindDefinition> = {
@@ -62,6 +69,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
       conditionColumn("Healthy"),
+      alert,
       { name: "Endpoint", type: "string", jsonPath: ".status.endpoint", description: "Base URL in use.", priority: 1 },
       why,
       age,
@@ -81,6 +89,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Strategy", type: "string", jsonPath: ".spec.routing.strategy", description: "How a target is chosen." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      alert,
       { name: "Canary", type: "string", jsonPath: ".status.canary.phase", description: "How far the canary has come.", priority: 1 },
       why,
       age,

@@ -75,11 +75,20 @@ export function structural(type: z.ZodType, path: string): Schema {
   };
 }
 
+/** What kubectl, which reads YAML 1.1, takes for true or false where nobody quotes it; True and False are quoted by whoever writes YAML. */
+const booleans = /^(y|n|yes|no|on|off)$/i;
+
+function words(names: string[], path: string): string[] {
+  const taken = names.find((name) => booleans.test(name));
+  if (taken !== undefined) throw new NotStructuralError(`${path}: kubectl reads ${taken} as a boolean; choose another word`);
+  return names;
+}
+
 function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
   if (inner instanceof z.ZodString) return stringSchema(inner, path);
   if (inner instanceof z.ZodNumber) return integerSchema(inner, path);
   if (inner instanceof z.ZodBoolean) return { type: "boolean" };
-  if (inner instanceof z.ZodEnum) return { type: "string", enum: inner.options.map(String) };
+  if (inner instanceof z.ZodEnum) return { type: "string", enum: words(inner.options.map(String), path) };
   if (inner instanceof z.ZodArray) return arraySchema(inner, meta, path);
   if (inner instanceof z.ZodRecord) return mapSchema(inner, meta, path);
   if (inner instanceof z.ZodObject) return objectSchema(inner, path);
@@ -144,6 +153,7 @@ function objectSchema(inner: z.ZodObject, path: string): Schema {
   if (!loose && !(inner.def.catchall instanceof z.ZodNever))
     throw new NotStructuralError(`${path}: an object that strips unknown fields ignores what it accepts`);
   const members = Object.entries(inner.shape as Record<string, z.ZodType>);
+  words(Object.keys(inner.shape), path);
   const required = members.filter(([, member]) => !isWrapper(member)).map(([name]) => name);
   return {
     type: "object",

@@ -3,8 +3,11 @@
  * In memory between passes; the status is written when something is crossed or was told of, and else once in a while.
  */
 import { isDeepStrictEqual } from "node:util";
-import { type AlertTest, type BudgetCrossing, budgetStatus } from "../crds/types/budget.ts";
+import type { AlertTest } from "../crds/types/alerts.ts";
+import { type BudgetCrossing, budgetStatus } from "../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../proxy/config/budget.ts";
+import { budgetAlert, budgetTest } from "./alerts/budget-alert.ts";
+import { type Due, requestedTest, type TestDue, wants } from "./alerts/due.ts";
 import { advance, boundedSeeds, exceeded, type Standing, seedsOf, standingIn, statusOfStanding } from "./compile/budget-standing.ts";
 import type { BudgetWatch } from "./compile/budgets.ts";
 import type { Compiled } from "./compile/compile.ts";
@@ -23,23 +26,8 @@ interface Held {
   reportedAtMs: number;
 }
 
-/** A crossing of which somebody is still to be told. */
-export interface Untold {
-  watch: BudgetWatch;
-  meta: ObjectMeta;
-  crossing: BudgetCrossing;
-  resetsAtMs: number | null;
-  /** Same for the same crossing, whoever asks. */
-  key: string;
-}
-
-/** Asks for a test alert by each channel; any new value, best a moment. */
-export const testAnnotation = "sluice.dev/test-alerts";
-
-export interface TestDue {
-  watch: BudgetWatch;
-  requestedAt: string;
-}
+const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
+  new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
 
 const nameOf = ({ event, percent, subject }: BudgetCrossing): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
 
@@ -113,36 +101,38 @@ export class BudgetBook {
   }
 
   /** Crossings whose channels are not all told yet, of budgets that are there. */
-  untold({ watches, others }: Compiled): Untold[] {
-    const metas = new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
+  due({ watches, others }: Compiled): Due[] {
+    const metas = metasOf(others);
     return watches.flatMap((watch) => {
       const { id } = watch.config;
       const held = this.#held.get(id);
       const meta = metas.get(id);
       if (held === undefined || meta === undefined) return [];
       const { crossings, periodStartMs, resetsAtMs } = held.standing;
-      return crossings
-        .filter(({ event, told }) => watch.channels.some((channel) => wants(channel.on, event) && !told.includes(channel.id)))
-        .map((crossing) => ({ watch, meta, crossing, resetsAtMs, key: `${id}|${periodStartMs}|${nameOf(crossing)}` }));
+      return crossings.flatMap((crossing): Due[] => {
+        const channels = watch.channels.filter((channel) => wants(channel, crossing.event) && !crossing.told.includes(channel.id));
+        if (channels.length === 0) return [];
+        const alert = budgetAlert(watch, crossing, resetsAtMs, `${id}|${periodStartMs}|${nameOf(crossing)}`);
+        return [{ kind: "Budget", meta, alert, channels, settled: (channel) => this.#told(id, crossing, channel) }];
+      });
     });
   }
 
   /** Budgets whose channels are to be tried out, since their annotation says so. */
-  testsDue({ watches }: Compiled, objects: readonly WorldObject[]): TestDue[] {
-    const asked = new Map(objects.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta.annotations?.[testAnnotation]]));
-    return watches.flatMap((watch) => {
-      const requestedAt = asked.get(watch.config.id)?.slice(0, 64);
-      return requestedAt === undefined || this.#tests.get(watch.config.id)?.requestedAt === requestedAt ? [] : [{ watch, requestedAt }];
+  testsDue({ watches, others }: Compiled, nowMs: number): TestDue[] {
+    const metas = metasOf(others);
+    return watches.flatMap((watch): TestDue[] => {
+      const { id, namespace } = watch.config;
+      const requestedAt = requestedTest(metas.get(id), this.#tests.get(id));
+      if (requestedAt === null) return [];
+      const tested = (results: AlertTest["results"]): void => void this.#tests.set(id, { requestedAt, results });
+      return [{ about: `Budget/${id}`, namespace, alert: budgetTest(watch, requestedAt, nowMs), channels: watch.channels, tested }];
     });
   }
 
-  tested(id: string, test: AlertTest): void {
-    this.#tests.set(id, test);
-  }
-
   /** A channel need not be told of a crossing any more. */
-  told({ watch, crossing }: Untold, channel: string): void {
-    const held = this.#held.get(watch.config.id);
+  #told(id: string, crossing: BudgetCrossing, channel: string): void {
+    const held = this.#held.get(id);
     if (held === undefined) return;
     const crossings = held.standing.crossings.map((one) =>
       nameOf(one) === nameOf(crossing) && one.at === crossing.at ? { ...one, told: [...new Set([...one.told, channel])] } : one,
@@ -150,5 +140,3 @@ export class BudgetBook {
     held.standing = { ...held.standing, crossings };
   }
 }
-
-export const wants = (on: readonly string[] | null, event: string): boolean => on === null || on.includes(event);

@@ -6,6 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
+import { AlarmBook } from "./alarms.ts";
 import { AlertDispatcher } from "./alerts/dispatcher.ts";
 import { send } from "./alerts/send.ts";
 import { smtpOf } from "./alerts/smtp.ts";
@@ -164,6 +165,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         // Another leader may have gone further: what it wrote counts.
         canaries.forget();
         budgets.forget();
+        alarms.forget();
         loop?.trigger();
       }
     },
@@ -171,13 +173,13 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   let fresh = true;
   const canaries = new CanaryBook();
   const budgets = new BudgetBook();
+  const alarms = new AlarmBook();
   let alerting: { compiled: Compiled; values: ReadonlyMap<string, string> } | null = null;
   const dispatchAlerts = (): void => {
-    if (alerting !== null && election.leading()) alerts.dispatch(budgets.untold(alerting.compiled));
+    if (alerting !== null && election.leading()) alerts.dispatch([...budgets.due(alerting.compiled), ...alarms.due(alerting.compiled)]);
   };
   const smtp = smtpOf(settings.alerts.smtp, process.env);
   const alerts = new AlertDispatcher({
-    book: budgets,
     send: (alert, channel, namespace) =>
       send(alert, channel, {
         smtp,
@@ -189,9 +191,9 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     random: Math.random,
     changed: () => loop?.trigger(),
     wake: (afterMs) => void setTimeout(dispatchAlerts, afterMs + 1).unref(),
-    outcome(one, untold) {
+    outcome(one, { alert }) {
       metrics.alert(one.type, one.result);
-      const line = { budget: one.about, channel: one.channel, crossing: untold.crossing, why: one.why };
+      const line = { about: alert.about, event: alert.event, state: alert.state, key: alert.key, channel: one.channel, why: one.why };
       if (one.result === "sent") log.info(line, "alert sent");
       else log.warn(line, one.result === "retried" ? "alert not sent; trying again" : "alert given up");
     },
@@ -214,16 +216,18 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     book: new StatusBook(),
     canaries,
     budgets,
+    alarms,
     seeds: null,
-    alert(compiled, values, objects) {
+    alert(compiled, values) {
       alerting = { compiled, values };
       dispatchAlerts();
-      alerts.test(budgets.testsDue(compiled, objects));
+      alerts.test([...budgets.testsDue(compiled, Date.now()), ...alarms.testsDue(compiled, Date.now())]);
     },
     nowMs: Date.now,
     leading: election.leading,
     observe(pass) {
       metrics.pass(pass);
+      metrics.alarms(alarms.counts());
       if (pass.programmed.revision === revision) return;
       revision = pass.programmed.revision;
       log.info({ revision, written: pass.written, proxies: pass.programmed.total }, "published");

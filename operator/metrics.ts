@@ -13,6 +13,8 @@ export interface OperatorMetrics {
   watchFailed(): void;
   leading(now: boolean): void;
   alert(channel: string, result: string): void;
+  /** How many are on. */
+  alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
 }
 
 const standingOf = ({ kind, accepted, resolvedRefs }: Verdict): string => `${kind} ${!accepted.some(isError) && !resolvedRefs.some(isError)}`;
@@ -45,8 +47,18 @@ export function operatorMetrics(): OperatorMetrics {
     labelNames: ["channel", "result"],
     registers,
   });
+  const alarms = new Gauge({
+    name: "sluice_operator_alarms",
+    help: "Providers and policies of which spec.alertWhen is true now, by kind and event.",
+    labelNames: ["kind", "event"],
+    registers,
+  });
   return {
     registry,
+    alarms(counts) {
+      alarms.reset();
+      for (const { kind, event, on } of counts) alarms.set({ kind, event }, on);
+    },
     alert: (channel, result) => alerts.inc({ channel, result }),
     pass({ compileMs, written, compiled, programmed }) {
       passes.inc({ result: "ok" });

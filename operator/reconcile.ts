@@ -3,6 +3,7 @@
 import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
+import type { AlarmBook } from "./alarms.ts";
 import type { BudgetBook } from "./budgets.ts";
 import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
@@ -35,8 +36,9 @@ export interface Reconciler {
   book: StatusBook;
   canaries: CanaryBook;
   budgets: BudgetBook;
-  /** Tells of what budgets have crossed; with what Secrets hold, by digest. */
-  alert(compiled: Compiled, values: ReadonlyMap<string, string>, objects: readonly WorldObject[]): void;
+  alarms: AlarmBook;
+  /** Tells of what budgets have crossed, and of what providers and policies have come to; with what Secrets hold, by digest. */
+  alert(compiled: Compiled, values: ReadonlyMap<string, string>): void;
   nowMs(): number;
   /** What budgets had spent, to be rendered by the next pass; null: what is published. */
   seeds: readonly BudgetSeed[] | null;
@@ -51,6 +53,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const pepper = await publisher.pepper();
   const { world, values, others } = await source.read(pepper);
   context.budgets.learn(others);
+  context.alarms.learn(others);
   const began = performance.now();
   const compiled = compile(
     {
@@ -79,14 +82,15 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const written = await publisher.publish(compiled.config, published, values);
   // At once, since the rest of the pass takes a while: what proxies wait for is there.
   const nudged = written > 0 ? nudge(context, published.manifest.revision) : null;
-  const { live, total, reports, canaries } = await askFleet(context.cluster, settings, published.manifest.revision);
+  const { live, total, reports, canaries, watched } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.others, reports);
+  context.alarms.report(compiled, reports, watched, context.nowMs());
   await readBudgets(context, compiled);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   await reportAll(context, compiled, world.objects, programmed);
-  if (context.leading()) context.alert(compiled, values, others);
+  if (context.leading()) context.alert(compiled, values);
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   const failure = await (nudged ?? (everywhere ? null : nudge(context, programmed.revision)));
   if (failure !== null) throw failure;

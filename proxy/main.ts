@@ -23,6 +23,7 @@ import { createRouting, type OwnedRouting } from "./routing/create.ts";
 import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
+import { WatchTally } from "./routing/watch.ts";
 import { statusServer, type TrafficState, trafficServer } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
@@ -181,7 +182,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
   const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
-  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas));
+  const watched = new WatchTally(Date.now);
+  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas), watched);
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
   const state: TrafficState = { draining: false, active: new Members() };
@@ -200,6 +202,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       tokens.keep(snapshot.settings.identity.issuers);
       routing.keep(new Set(snapshot.providers.keys()));
       canaries.apply(snapshot);
+      watched.apply(snapshot);
       cache.keep(routesOf(snapshot));
       metrics.swapped(snapshot, routes);
       log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
@@ -213,7 +216,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   await cell.refresh();
   await fleet.ready();
   const { quotas } = fleet;
-  const gateway = gatewayOf(settings, log, [metrics, canaries, fleet], {
+  const gateway = gatewayOf(settings, log, [metrics, canaries, watched, fleet], {
     upstreams,
     routing,
     auth,
@@ -226,7 +229,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   const traffic = trafficServer(gateway, cell, state, tls);
   const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
-  const status = statusServer(cell, metrics, state, routing, canaries, fleet.store, quotas);
+  const status = statusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");

@@ -12,6 +12,7 @@ import { readBudgets } from "./pipeline/budget-report.ts";
 import { type Gateway, serve } from "./pipeline/serve.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
+import type { WatchTally } from "./routing/watch.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
@@ -117,6 +118,7 @@ export function statusServer(
   state: TrafficState,
   routing: OwnedRouting,
   canaries: CanaryTally,
+  watched: WatchTally,
   ledger: FleetStore,
   quotas: Quotas,
 ): FastifyInstance {
@@ -159,6 +161,7 @@ export function statusServer(
       inFlight: state.active.size,
       instance,
       canaries: canaries.readings(),
+      watched: watched.readings(),
       providers: [...(snapshot?.providers.values() ?? [])].map((entry) => ({
         id: entry.account.config.id,
         type: entry.account.config.type,

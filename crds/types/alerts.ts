@@ -12,40 +12,69 @@ const address = z
   .max(254)
   .regex(/^[^\s@<>,;:"\\()[\]]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "must be an e-mail address, such as finance@example.com");
 
-export const alertEvents = ["Threshold", "Spike"] as const;
+/** Channels of a kind of object. `facts`: what a message may name; `why`: what is told. */
+export function channels(events: readonly [string, ...string[]], facts: readonly string[], why: string) {
+  return z
+    .array(
+      z
+        .strictObject({
+          slack: z.strictObject({ secretRef }).optional().describe("A Slack incoming webhook, whose URL is the Secret's value."),
+          email: z
+            .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
+            .optional()
+            .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
+          pagerDuty: z.strictObject({ secretRef }).optional().describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
+          webhook: z.strictObject({ secretRef }).optional().describe("A POST of JSON to the URL that is the Secret's value."),
+          events: z.array(z.enum(events)).min(1).max(events.length).optional().meta({ listType: "set" }).describe("Which events it hears of; absent: all."),
+          message: z
+            .string()
+            .min(1)
+            .max(1_024)
+            .optional()
+            .describe(
+              `Text in place of the standard one. ${facts
+                .slice(0, -1)
+                .map((one) => `{{${one}}}`)
+                .join(", ")} and {{${facts.at(-1)}}} stand for their values.`,
+            ),
+        })
+        .meta({
+          cel: [
+            {
+              rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
+              message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
+            },
+          ],
+        }),
+    )
+    .min(1)
+    .max(8)
+    .meta({ listType: "atomic" })
+    .describe(why);
+}
 
-export const alerts = z
-  .array(
-    z
-      .strictObject({
-        slack: z.strictObject({ secretRef }).optional().describe("A Slack incoming webhook, whose URL is the Secret's value."),
-        email: z
-          .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
-          .optional()
-          .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
-        pagerDuty: z.strictObject({ secretRef }).optional().describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
-        webhook: z.strictObject({ secretRef }).optional().describe("A POST of JSON to the URL that is the Secret's value."),
-        on: z.array(z.enum(alertEvents)).min(1).max(2).optional().meta({ listType: "set" }).describe("Which events; absent: all."),
-        message: z
-          .string()
-          .min(1)
-          .max(1_024)
-          .optional()
-          .describe(
-            "Text in place of the standard one. {{budget}}, {{subject}}, {{percent}}, {{spent}}, {{amount}}, {{resetsAt}} and {{event}} stand for their values.",
-          ),
-      })
-      .meta({
-        cel: [
-          {
-            rule: "[has(self.slack), has(self.email), has(self.pagerDuty), has(self.webhook)].filter(x, x).size() == 1",
-            message: "set exactly one of slack, email, pagerDuty and webhook; write a second entry for another",
-          },
-        ],
-      }),
-  )
-  .min(1)
-  .max(8)
-  .meta({ listType: "atomic" })
-  .describe("Who is told when a threshold is crossed or spending jumps, once for each period. Events tell of it in any case.");
+/** What a Budget's message may name. */
+export const budgetFacts = ["budget", "subject", "percent", "spent", "amount", "resetsAt", "event"] as const;
+
+export const alerts = channels(
+  ["Threshold", "Spike"],
+  budgetFacts,
+  "Who is told when a threshold is crossed or spending jumps, once for each period. Events tell of it in any case.",
+);
 export type AlertsSpec = z.output<typeof alerts>;
+
+export const alertTest = z
+  .strictObject({
+    requestedAt: z.string().max(64).describe("What the annotation sluice.dev/test-alerts said."),
+    results: z
+      .array(
+        z
+          .strictObject({ channel: z.string().max(64).describe("Type and number."), result: z.string().max(256).describe("sent, or why not.") })
+          .describe("Of one channel."),
+      )
+      .max(8)
+      .meta({ listType: "atomic" })
+      .describe("What came of it."),
+  })
+  .describe("The last test of the channels.");
+export type AlertTest = z.output<typeof alertTest>;

@@ -1,6 +1,6 @@
 /** `Budget`: how much may be spent, by whom, in which period. */
 import { z } from "zod";
-import { alerts } from "./alerts.ts";
+import { alerts, alertTest } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
 import { decimal, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
 
@@ -130,22 +130,6 @@ export const budgetCrossing = z
   })
   .describe("Something that was told of, and is not to be told again in this period.");
 export type BudgetCrossing = z.output<typeof budgetCrossing>;
-
-export const alertTest = z
-  .strictObject({
-    requestedAt: z.string().max(64).describe("What the annotation sluice.dev/test-alerts said."),
-    results: z
-      .array(
-        z
-          .strictObject({ channel: z.string().max(64).describe("Type and number."), result: z.string().max(256).describe("sent, or why not.") })
-          .describe("Of one channel."),
-      )
-      .max(8)
-      .meta({ listType: "atomic" })
-      .describe("What came of it."),
-  })
-  .describe("The last test of the channels.");
-export type AlertTest = z.output<typeof alertTest>;
 
 export const budgetStatus = z
   .strictObject({

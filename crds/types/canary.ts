@@ -2,11 +2,12 @@
 import { z } from "zod";
 import { duration, objectName } from "./scalars.ts";
 
-const share = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
-const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
+export const share = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
+/** A time of milliseconds, seconds or minutes. */
+export const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
 
 /** `<1%` where small is good, `>5%` where large is bad. */
-const threshold = (sign: "<" | ">", pattern: string, example: string) =>
+export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
   z
     .string()
     .min(3)

@@ -1,5 +1,7 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
+import { alarm, providerAlerts, providerAlertWhen } from "./alarms.ts";
+import { alertTest } from "./alerts.ts";
 import { endpointRule } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, decimal, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
@@ -111,9 +113,16 @@ export const llmProviderSpec = z
       .optional()
       .describe("Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell."),
     allowedNamespaces: allowedNamespaces.prefault({}).describe("Which namespaces' policies may route to this provider."),
+    alertWhen: providerAlertWhen.optional(),
+    alerts: providerAlerts.optional(),
   })
   .meta({
     cel: [
+      { rule: "!has(self.alerts) || has(self.alertWhen)", message: "set alertWhen as well: without it there is nothing that alerts could tell of" },
+      {
+        rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
+        message: "alertWhen.unhealthy goes by healthCheck: set that, or unhealthy to false",
+      },
       {
         rule: "!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https:')",
         message: "spec.tls needs an endpoint that begins with https://",
@@ -128,5 +137,7 @@ export const llmProviderStatus = z
     ...statusBase,
     models: z.int().min(0).optional().describe("How many models the provider serves."),
     endpoint: z.string().max(1024).optional().describe("The base URL in use, without credentials."),
+    alerts: alarm.optional(),
+    alertTest: alertTest.optional(),
   })
   .describe("What is the case.");

@@ -1,6 +1,8 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
 import { access } from "./access.ts";
+import { alarm, policyAlerts, policyAlertWhen } from "./alarms.ts";
+import { alertTest } from "./alerts.ts";
 import { canary, canaryStatus } from "./canary.ts";
 import { guard } from "./guard.ts";
 import { policyLimits } from "./limits.ts";
@@ -194,9 +196,12 @@ export const routingPolicySpec = z
       .prefault({})
       .describe("What the audit log says of the calls of this policy, where the installation has one."),
     logging: logging.prefault({}),
+    alertWhen: policyAlertWhen.optional(),
+    alerts: policyAlerts.optional(),
   })
   .meta({
     cel: [
+      { rule: "!has(self.alerts) || has(self.alertWhen)", message: "set alertWhen as well: without it there is nothing that alerts could tell of" },
       {
         rule: "!self.access.anonymous || has(self.match.pathPrefix)",
         message: "an anonymous policy needs match.pathPrefix, so that it stays apart from what needs a key",
@@ -207,5 +212,11 @@ export const routingPolicySpec = z
 export type RoutingPolicySpec = z.output<typeof routingPolicySpec>;
 
 export const routingPolicyStatus = z
-  .strictObject({ ...statusBase, targets: z.int().min(0).optional().describe("How many targets are usable."), canary: canaryStatus.optional() })
+  .strictObject({
+    ...statusBase,
+    targets: z.int().min(0).optional().describe("How many targets are usable."),
+    canary: canaryStatus.optional(),
+    alerts: alarm.optional(),
+    alertTest: alertTest.optional(),
+  })
   .describe("What is the case.");

@@ -1,28 +1,28 @@
 /** What an alert says, in each channel's own form. Pure. */
-import { type Channel, filled, type MessageFact } from "../compile/alerts.ts";
+import { type Channel, filled } from "../compile/alerts.ts";
 
 export type Severity = "info" | "warning" | "critical";
 
 export interface Alert {
   /** Same for the same event: a receiver may tell by it what it has had already. */
   key: string;
-  event: "Threshold" | "Spike" | "Test";
+  /** Same from the beginning of something to its end, and for the next time. */
+  incident: string;
+  event: string;
+  /** Over: what was told before is so no more. */
+  state: "Active" | "Over";
   severity: Severity;
-  /** `Budget/namespace/name` */
+  /** `Kind/namespace/name` */
   about: string;
-  facts: Readonly<Record<MessageFact, string>>;
+  /** In a line. */
+  title: string;
+  /** In a sentence or two. */
+  text: string;
+  facts: Readonly<Record<string, string>>;
   atMs: number;
 }
 
-export function standardText({ event, facts }: Alert): string {
-  const whose = facts.subject === "" ? "" : ` for ${facts.subject}`;
-  const until = facts.resetsAt === "" ? "" : ` It resets at ${facts.resetsAt}.`;
-  if (event === "Test") return `Test alert of the budget ${facts.budget}: this channel works. Nothing has happened.`;
-  if (event === "Spike") return `Spending under the budget ${facts.budget} is at ${facts.percent} % of a usual period: USD ${facts.spent} so far.${until}`;
-  return `The budget ${facts.budget}${whose} has reached ${facts.percent} %: USD ${facts.spent} of ${facts.amount}.${until}`;
-}
-
-export const textOf = (alert: Alert, channel: Channel): string => (channel.message === null ? standardText(alert) : filled(channel.message, alert.facts));
+export const textOf = (alert: Alert, channel: Channel): string => (channel.message === null ? alert.text : filled(channel.message, alert.facts));
 
 /** Slack's control characters, as its formatting guide has them. */
 const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -30,26 +30,30 @@ const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").repla
 /** Body of an incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"). */
 export const slackBody = (alert: Alert, channel: Channel): object => ({ text: slackEscaped(textOf(alert, channel)) });
 
-/** An event of PagerDuty's Events API v2; `dedup_key` makes a repeated one no second incident. */
-export const pagerDutyBody = (alert: Alert, channel: Channel, routingKey: string): object => ({
-  routing_key: routingKey,
-  event_action: "trigger",
-  dedup_key: alert.key.slice(0, 255),
-  payload: {
-    summary: textOf(alert, channel).slice(0, 1024),
-    source: alert.about,
-    severity: alert.severity,
-    timestamp: new Date(alert.atMs).toISOString(),
-    component: "sluice",
-    class: alert.event,
-    custom_details: alert.facts,
-  },
-});
+/** An event of PagerDuty's Events API v2; by `dedup_key` a repeated one is no second incident, and one that is over ends it. */
+export function pagerDutyBody(alert: Alert, channel: Channel, routingKey: string): object {
+  const about = { routing_key: routingKey, dedup_key: alert.incident.slice(0, 255) };
+  if (alert.state === "Over") return { ...about, event_action: "resolve" };
+  return {
+    ...about,
+    event_action: "trigger",
+    payload: {
+      summary: textOf(alert, channel).slice(0, 1024),
+      source: alert.about,
+      severity: alert.severity,
+      timestamp: new Date(alert.atMs).toISOString(),
+      component: "sluice",
+      class: alert.event,
+      custom_details: alert.facts,
+    },
+  };
+}
 
 export const webhookBody = (alert: Alert, channel: Channel): object => ({
   version: 1,
   key: alert.key,
   event: alert.event,
+  state: alert.state,
   severity: alert.severity,
   object: alert.about,
   at: new Date(alert.atMs).toISOString(),
@@ -58,6 +62,14 @@ export const webhookBody = (alert: Alert, channel: Channel): object => ({
 });
 
 export const mailOf = (alert: Alert, channel: Channel): { subject: string; text: string } => ({
-  subject: `Sluice: ${alert.event === "Test" ? "test alert" : alert.event === "Spike" ? "spending jumps" : `${alert.facts.percent} %`} (${alert.facts.budget})`,
+  subject: `Sluice: ${alert.title}`,
   text: `${textOf(alert, channel)}\n`,
 });
+
+/** Nothing has happened: a channel is tried. */
+export function testAlert(about: string, requestedAt: string, facts: Readonly<Record<string, string>>, atMs: number): Alert {
+  const name = about.slice(about.indexOf("/") + 1);
+  const key = `${about}|test|${requestedAt}`;
+  const text = `Test alert of ${about}: this channel works. Nothing has happened.`;
+  return { key, incident: key, event: "Test", state: "Active", severity: "info", about, title: `test alert (${name})`, text, facts, atMs };
+}

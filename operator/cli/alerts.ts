@@ -1,15 +1,16 @@
-/** `sluice alerts test`: has the operator send a test alert by each channel of a Budget, and prints what came of it. */
+/** `sluice alerts test`: has the operator send a test alert by each channel of an object, and prints what came of it. */
 import { parseArgs } from "node:util";
-import { group, kinds, version } from "../../crds/kinds.ts";
-import type { AlertTest } from "../../crds/types/budget.ts";
-import { testAnnotation } from "../budgets.ts";
+import { group, type Kind, kinds, version } from "../../crds/kinds.ts";
+import type { AlertTest } from "../../crds/types/alerts.ts";
+import { testAnnotation } from "../alerts/due.ts";
 import { asMerge, connect, inWords, loadConfig, statusCode } from "../cluster/api.ts";
 import { UsageError } from "./keys/arguments.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 
-const usage = `sluice alerts test NAME: send a test alert by each channel of the Budget NAME
+const usage = `sluice alerts test [KIND/]NAME: send a test alert by each channel of an object
 
-  The operator sends it, with the Secrets and from the place that real alerts come from. Needs the right to change the Budget.
+  KIND is budget (which may be left out), llmprovider or routingpolicy. The operator sends the alert, with the Secrets
+  and from the place that real ones come from. Needs the right to change the object.
 
   -n, --namespace NS    (default: the kubeconfig's, else default)
   --kubeconfig FILE     (default: ~/.kube/config)
@@ -24,21 +25,33 @@ const options = {
 
 type Tested = StoredObject & { spec?: { alerts?: unknown[] }; status?: { alertTest?: AlertTest } };
 
-async function test(name: string, namespace: string, kubeconfig: string | null, seconds: number): Promise<AlertTest> {
+/** Kinds that have alerts, under every name that kubectl knows them by. */
+const tested: readonly Kind[] = ["Budget", "LLMProvider", "RoutingPolicy"];
+
+function subjectOf(text: string): { kind: Kind; name: string } {
+  const parts = text.split("/");
+  const [word, name] = parts.length === 1 ? ["budget", text] : parts;
+  const kind = tested.find((one) => [kinds[one].singular, kinds[one].plural, ...kinds[one].shortNames].includes((word ?? "").toLowerCase()));
+  if (kind === undefined || name === undefined || name === "" || parts.length > 2)
+    throw new UsageError(`it is NAME, budget/NAME, llmprovider/NAME or routingpolicy/NAME, not ${text}`);
+  return { kind, name };
+}
+
+async function test(kind: Kind, name: string, namespace: string, kubeconfig: string | null, seconds: number): Promise<AlertTest> {
   const cluster = connect(loadConfig(kubeconfig));
-  const { plural } = kinds.Budget;
+  const { plural } = kinds[kind];
   const ref = { group, version, plural, namespace, name };
-  const budget = (await cluster.custom.getNamespacedCustomObject(ref).catch((cause: unknown) => {
-    throw statusCode(cause) === 404 ? new Error(`namespace ${namespace} has no Budget ${name}`) : cause;
+  const object = (await cluster.custom.getNamespacedCustomObject(ref).catch((cause: unknown) => {
+    throw statusCode(cause) === 404 ? new Error(`namespace ${namespace} has no ${kind} ${name}`) : cause;
   })) as Tested;
-  if ((budget.spec?.alerts ?? []).length === 0) throw new Error(`Budget ${namespace}/${name} has no spec.alerts`);
+  if ((object.spec?.alerts ?? []).length === 0) throw new Error(`${kind} ${namespace}/${name} has no spec.alerts`);
   const requestedAt = new Date().toISOString();
   await cluster.custom.patchNamespacedCustomObject(
     { ...ref, body: { metadata: { annotations: { [testAnnotation]: requestedAt } } }, fieldManager: "sluice-cli" },
     asMerge,
   );
   const answered = (one: StoredObject): boolean => (one as Tested).status?.alertTest?.requestedAt === requestedAt;
-  await waitUntil(cluster, "Budget", { name, namespace }, seconds, answered);
+  await waitUntil(cluster, kind, { name, namespace }, seconds, answered);
   const done = (await cluster.custom.getNamespacedCustomObject(ref)) as Tested;
   return done.status?.alertTest ?? { requestedAt, results: [] };
 }
@@ -49,15 +62,16 @@ export async function runAlerts(args: readonly string[]): Promise<void> {
     process.stdout.write(`${usage}\n`);
     return;
   }
-  const [command, name, ...more] = positionals;
-  if (command !== "test" || name === undefined || more.length > 0) throw new UsageError("it is: sluice alerts test NAME");
+  const [command, text, ...more] = positionals;
+  if (command !== "test" || text === undefined || more.length > 0) throw new UsageError("it is: sluice alerts test [KIND/]NAME");
+  const { kind, name } = subjectOf(text);
   if (!/^[1-9]\d{0,3}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
   const config = loadConfig(values.kubeconfig ?? null);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
-  const { results } = await test(name, namespace, values.kubeconfig ?? null, Number(values.wait)).catch((cause: unknown) => {
+  const { results } = await test(kind, name, namespace, values.kubeconfig ?? null, Number(values.wait)).catch((cause: unknown) => {
     throw new Error(inWords(cause), { cause });
   });
   for (const { channel, result } of results) process.stdout.write(`${channel.padEnd(14)} ${result}\n`);
-  if (results.length === 0) throw new Error("no channel is usable; the Budget's condition ResolvedRefs says why");
+  if (results.length === 0) throw new Error(`no channel is usable; the ${kind}'s condition ${kind === "Budget" ? "ResolvedRefs" : "AlertsReady"} says why`);
   if (results.some(({ result }) => result !== "sent")) process.exitCode = 1;
 }

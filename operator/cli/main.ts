@@ -21,7 +21,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "limit somebody's calls, in force within seconds",
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
   },
-  alerts: { summary: "try out a Budget's alert channels", run: async (args) => (await import("./alerts.ts")).runAlerts(args) },
+  alerts: {
+    summary: "try out the alert channels of a Budget, LLMProvider or RoutingPolicy",
+    run: async (args) => (await import("./alerts.ts")).runAlerts(args),
+  },
   audit: { summary: "verify the audit log, and read it", run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args) },
   "compliance-report": {
     summary: "who used what, what was refused and masked, from the audit log",

@@ -1,6 +1,7 @@
 /** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
 import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
+import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../canaries.ts";
 import type { ProxyReport } from "../compile/health.ts";
 import type { OperatorSettings } from "../settings.ts";
@@ -74,6 +75,8 @@ export interface Fleet {
   reports: ProxyReport[];
   /** What they have counted of canaries. */
   canaries: CanaryReport[];
+  /** What they have counted for alerts. */
+  watched: WatchReading[];
 }
 
 /** Asks every proxy once. */
@@ -88,6 +91,7 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, rev
     total: counted.length,
     reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
     canaries: answers.flatMap((answer) => answer?.canaries ?? []),
+    watched: answers.flatMap((answer) => answer?.watched ?? []),
   };
 }
 

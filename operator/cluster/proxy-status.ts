@@ -1,5 +1,6 @@
 /** What a proxy says at /status, read with care: an older or newer one may say less or more. */
 import { z } from "zod";
+import { type WatchReading, watchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../canaries.ts";
 import type { ProxyReport } from "../compile/health.ts";
 
@@ -20,6 +21,7 @@ const proxyStatus = z.object({
   providers: z.array(provider).catch([]),
   instance: z.string().max(64).catch(""),
   canaries: z.array(canary).catch([]),
+  watched: z.array(watchReading).catch([]),
 });
 
 export interface ProxyStatus {
@@ -27,18 +29,19 @@ export interface ProxyStatus {
   revision: string | null;
   providers: ProxyReport;
   canaries: CanaryReport[];
+  watched: WatchReading[];
 }
 
 /** null where it is no status at all. */
 export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const parsed = proxyStatus.safeParse(body);
   if (!parsed.success) return null;
-  const { ready, revision, providers, instance } = parsed.data;
+  const { ready, revision, providers, instance, watched } = parsed.data;
   // Without a name of its own, what a proxy counts can't be told from another's.
   const canaries = instance === "" ? [] : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
   const reports = providers.map(({ id, healthy, reason, breakers }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
     return [id, { healthy, reason, open }] as const;
   });
-  return { ready, revision, providers: new Map(reports), canaries };
+  return { ready, revision, providers: new Map(reports), canaries, watched };
 }

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
+import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
 import type { BudgetCrossing } from "../../crds/types/budget.ts";
 import { type Condition, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
@@ -67,6 +68,30 @@ export function crossed(before: unknown, after: unknown): Transition[] {
   });
 }
 
+/** Reasons of Events: when it begins, and when it is over. */
+const alarmReasons: Record<AlarmEvent, readonly [string, string]> = {
+  BreakerOpen: ["BreakerOpened", "BreakerClosed"],
+  Unhealthy: ["HealthCheckFailing", "HealthCheckSucceeding"],
+  Failover: ["FailoverBegan", "FailoverEnded"],
+  ErrorRate: ["ErrorRateHigh", "ErrorRateNormal"],
+  Latency: ["LatencyHigh", "LatencyNormal"],
+  FirstToken: ["FirstTokenLate", "FirstTokenInTime"],
+};
+
+/** Pure: what has begun or is over of a provider or policy since the status before. */
+export function alarmed(before: unknown, after: unknown): Transition[] {
+  const of = (status: unknown): Alarm[] => ((status ?? {}) as { alerts?: Alarm[] }).alerts ?? [];
+  const was = of(before);
+  const fresh = of(after).filter((now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state));
+  return fresh.map(({ event, state, bound, detail, since, over }) => {
+    const on = state === "Active";
+    const message = `${detail}${on && bound !== "" ? ` (the bound is ${bound})` : ""}`;
+    const reason = alarmReasons[event][on ? 0 : 1];
+    const condition = { type: event, status: on ? "True" : "False", reason, message, lastTransitionTime: over ?? since, observedGeneration: 0 } as const;
+    return { condition, warning: on };
+  });
+}
+
 async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: Transition, nowMs: number): Promise<void> {
   const { meta, kind } = verdict;
   await cluster.events.createNamespacedEvent({
@@ -102,7 +127,12 @@ export async function report(cluster: Cluster, verdict: Verdict, object: WorldOb
     throw cause;
   }
   const before = previousConditions(object.status);
-  const news = [...transitions(before, status["conditions"] as Condition[]), ...warnings(verdict, before), ...crossed(object.status, status)];
+  const news = [
+    ...transitions(before, status["conditions"] as Condition[]),
+    ...warnings(verdict, before),
+    ...crossed(object.status, status),
+    ...alarmed(object.status, status),
+  ];
   // An Event is a courtesy: where it can't be written, the status stands all the same.
   await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;

@@ -38,10 +38,9 @@ interface Refers {
 }
 
 function namesIn(kind: Kind, spec: Refers): unknown[] {
-  if (kind === "LLMProvider") return [spec.credentials?.secretRef?.name, spec.tls?.clientCertificate?.secretRef?.name];
   if (kind === "ApiKey") return [spec.writeTo?.name];
-  if (kind !== "Budget" || !Array.isArray(spec.alerts)) return [];
-  return spec.alerts.map((one) => (one?.slack ?? one?.pagerDuty ?? one?.webhook)?.secretRef?.name);
+  const alerts = Array.isArray(spec.alerts) ? spec.alerts.map((one) => (one?.slack ?? one?.pagerDuty ?? one?.webhook)?.secretRef?.name) : [];
+  return kind === "LLMProvider" ? [spec.credentials?.secretRef?.name, spec.tls?.clientCertificate?.secretRef?.name, ...alerts] : alerts;
 }
 
 /** `namespace/name` of the Secrets that an object refers to, whether or not the rest of it is valid. */

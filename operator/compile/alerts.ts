@@ -1,6 +1,6 @@
 /** spec.alerts → channels. Pure: a Secret's value is named by its digest, and looked up by who sends. */
 import type { AlertsSpec } from "../../crds/types/alerts.ts";
-import { type Parsed, problem } from "./outcome.ts";
+import { own, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -13,29 +13,23 @@ export interface Channel {
   /** Digest of the Secret's value; "" for e-mail. */
   secret: string;
   to: readonly string[];
-  on: readonly string[] | null;
+  events: readonly string[] | null;
   message: string | null;
 }
-
-/** What a message may name. */
-export const messageFacts = ["budget", "subject", "percent", "spent", "amount", "resetsAt", "event"] as const;
-export type MessageFact = (typeof messageFacts)[number];
 
 const place = /\{\{\s*([^{}]*?)\s*\}\}/g;
 
 /** The text with its places filled in. */
-export function filled(message: string, facts: Readonly<Record<MessageFact, string>>): string {
-  return message.replace(place, (whole, name: string) => (Object.hasOwn(facts, name) ? facts[name as MessageFact] : whole));
+export function filled(message: string, facts: Readonly<Record<string, string>>): string {
+  return message.replace(place, (whole, name: string) => own(facts, name) ?? whole);
 }
 
-function checkMessage(message: string | undefined, path: (string | number)[], accepted: Problem[]): void {
+function checkMessage(message: string | undefined, facts: readonly string[], path: (string | number)[], accepted: Problem[]): void {
   for (const [, name = ""] of (message ?? "").matchAll(place)) {
-    if ((messageFacts as readonly string[]).includes(name)) continue;
-    accepted.push(problem("Invalid", `message: {{${name}}} stands for nothing; there are ${messageFacts.map((one) => `{{${one}}}`).join(", ")}`, path));
+    if (facts.includes(name)) continue;
+    accepted.push(problem("Invalid", `message: {{${name}}} stands for nothing; there are ${facts.map((one) => `{{${one}}}`).join(", ")}`, path));
   }
 }
-
-const own = <T>(record: Readonly<Record<string, T>>, key: string): T | undefined => (Object.hasOwn(record, key) ? record[key] : undefined);
 
 type Entry = AlertsSpec[number];
 
@@ -54,18 +48,27 @@ function secretOf(entry: Entry, namespace: string, world: World, path: (string |
 const noMail = (path: (string | number)[]): Problem =>
   problem("Unsupported", "this installation has no mail server; the platform team can name one in Helm's alerts.smtp", path);
 
-export function compileAlerts(budget: Parsed<"Budget">, world: World, mail: boolean, accepted: Problem[], refs: Problem[]): Channel[] {
+/** `facts`: what a message may name. */
+export function compileChannels(
+  entries: AlertsSpec | undefined,
+  namespace: string,
+  facts: readonly string[],
+  world: World,
+  mail: boolean,
+  accepted: Problem[],
+  refs: Problem[],
+): Channel[] {
   const channels: Channel[] = [];
   const counts = new Map<ChannelType, number>();
-  for (const [at, entry] of (budget.spec.alerts ?? []).entries()) {
+  for (const [at, entry] of (entries ?? []).entries()) {
     const path = ["spec", "alerts", at];
-    checkMessage(entry.message, [...path, "message"], accepted);
+    checkMessage(entry.message, facts, [...path, "message"], accepted);
     const type = typeOf(entry);
     const number = (counts.get(type) ?? 0) + 1;
     counts.set(type, number);
-    const secret = type === "email" ? (mail ? "" : noMail(path)) : secretOf(entry, budget.meta.namespace, world, path);
+    const secret = type === "email" ? (mail ? "" : noMail(path)) : secretOf(entry, namespace, world, path);
     if (typeof secret !== "string") refs.push(secret);
-    else channels.push({ id: `${type}-${number}`, type, secret, to: entry.email?.to ?? [], on: entry.on ?? null, message: entry.message ?? null });
+    else channels.push({ id: `${type}-${number}`, type, secret, to: entry.email?.to ?? [], events: entry.events ?? null, message: entry.message ?? null });
   }
   return channels;
 }

@@ -1,8 +1,9 @@
 /** Budget → BudgetConfig. */
 import { decimalToNano } from "../../crds/quantity.ts";
+import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/schema.ts";
-import { type Channel, compileAlerts } from "./alerts.ts";
+import { type Channel, compileChannels } from "./alerts.ts";
 import type { Watch } from "./budget-standing.ts";
 import { compileLimits } from "./limits.ts";
 import { type Parsed, problem } from "./outcome.ts";
@@ -59,7 +60,7 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     seeds: [],
   };
-  const channels = compileAlerts(budget, world, mail, accepted, resolvedRefs);
+  const channels = compileChannels(spec.alerts, meta.namespace, budgetFacts, world, mail, accepted, resolvedRefs);
   const { amountNanoUsd } = config;
   const spike = spec.spike === undefined ? null : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);

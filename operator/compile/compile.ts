@@ -11,6 +11,7 @@
 import type { Kind } from "../../crds/kinds.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type BudgetConfig, type ProviderConfig, type RenderedConfig, type RouteConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
+import { type AlarmWatch, compileAlarms } from "./alarms.ts";
 import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { Claims } from "./conflicts.ts";
@@ -35,6 +36,8 @@ export interface Compiled {
   canaries: CanaryPlan[];
   /** Budgets of money. */
   watches: BudgetWatch[];
+  /** Providers and policies that somebody wants to be told of. */
+  alarms: AlarmWatch[];
 }
 
 const index = <T extends { id: string }>(entries: readonly T[] | undefined): ReadonlyMap<string, T> =>
@@ -69,12 +72,13 @@ function compileProviders(
   capabilities: Readonly<Record<string, Capabilities>>,
   verdicts: Verdict[],
   memo: CompileMemo,
-): ProviderView & { live: Map<string, ProviderConfig> } {
+): ProviderView & { live: Map<string, ProviderConfig>; alarms: AlarmWatch[] } {
   // What is no longer permitted doesn't come back as a last good form either.
   const previous = index(input.previous?.providers.filter((one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings)));
   const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
+  const alarms: (AlarmWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
     grants.set(object.id, object.spec.allowedNamespaces);
     const declared = capabilities[object.spec.type];
@@ -88,6 +92,7 @@ function compileProviders(
         verdict.live = "current";
       }
     }
+    alarms.push(compileAlarms(object, input.world, input.settings.hasMail ?? true, verdict));
   }
   const all = [...parsed.map((one) => one.verdict), ...invalid];
   for (const verdict of all) {
@@ -97,7 +102,7 @@ function compileProviders(
     verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
   }
   verdicts.push(...all);
-  return { live, grants, capabilities, existing: new Set(all.map((verdict) => idOf(verdict.meta))) };
+  return { live, grants, capabilities, existing: new Set(all.map((verdict) => idOf(verdict.meta))), alarms: alarms.filter((one) => one !== null) };
 }
 
 interface Candidate {
@@ -130,7 +135,7 @@ function compileRoutes(
   view: ProviderView,
   verdicts: Verdict[],
   memo: CompileMemo,
-): { routes: RouteConfig[]; canaries: CanaryPlan[] } {
+): { routes: RouteConfig[]; canaries: CanaryPlan[]; alarms: AlarmWatch[] } {
   const previous = index(input.previous?.routes);
   const { parsed, invalid } = parseKind("RoutingPolicy", objects, memo.policySpecs);
   const lastOf = (id: string): RouteConfig | null => {
@@ -139,11 +144,13 @@ function compileRoutes(
   };
   const candidates: (Candidate | null)[] = [];
   const plans: CanaryPlan[] = [];
+  const alarms: (AlarmWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
     const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings, input.canaries?.get(object.id));
     if (compiled.canary !== null) plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
+    alarms.push(compileAlarms(object, input.world, input.settings.hasMail ?? true, verdict));
     const last = lastOf(object.id);
     const held = last !== null && compiled.accessSettled ? underAccess(last, compiled.config.access, view) : last;
     candidates.push(candidateOf(verdict, compiled, held));
@@ -154,7 +161,7 @@ function compileRoutes(
   verdicts.push(...all);
   const routes = settleConflicts(candidates.filter((one) => one !== null));
   const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
-  return { routes, canaries: plans.filter((plan) => live.get(plan.route) === plan.id) };
+  return { routes, canaries: plans.filter((plan) => live.get(plan.route) === plan.id), alarms: alarms.filter((one) => one !== null) };
 }
 
 function settleConflicts(candidates: Candidate[]): RouteConfig[] {
@@ -245,5 +252,6 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
     verdicts: [...verdicts, ...keys.verdicts],
     others: verdicts,
     canaries: compiledRoutes.canaries,
+    alarms: [...view.alarms, ...compiledRoutes.alarms],
   };
 }

@@ -4,6 +4,7 @@ import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
+import { countingOf } from "./alarms.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import { priceOf } from "./price.ts";
 import { upstreamTlsOf } from "./upstream-tls.ts";
@@ -193,6 +194,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     },
     healthCheck: healthCheckOf(spec),
     quota: quotaOf(spec.quota),
+    ...(spec.alertWhen === undefined ? {} : { watch: countingOf(spec.alertWhen) }),
   };
   return { config, accepted, resolvedRefs };
 }

@@ -5,6 +5,7 @@ import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { type CacheConfig, cacheKeyPart, type ProviderConfig, type RouteConfig, type RuleConfig, type TargetConfig } from "../../proxy/config/schema.ts";
 import { compileAccess, notResident } from "./access.ts";
+import { countingOf } from "./alarms.ts";
 import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
@@ -160,7 +161,7 @@ function configOf(
   cache: RouteConfig["cache"],
   world: World,
 ): RouteConfig {
-  const { match, routing, request, allowedNamespaces, audit, logging } = policy.spec;
+  const { match, routing, request, allowedNamespaces, audit, logging, alertWhen } = policy.spec;
   const usable = new Set(targets.map((target) => target.name));
   return {
     id: policy.id,
@@ -189,6 +190,7 @@ function configOf(
     limits,
     audit,
     logging,
+    ...(alertWhen === undefined ? {} : { watch: countingOf(alertWhen) }),
   };
 }
 

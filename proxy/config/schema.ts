@@ -20,6 +20,7 @@ import { identitySettings } from "./identity.ts";
 import { limitConfig } from "./limits.ts";
 import { maskConfig } from "./masking.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
+import { watchConfig } from "./watch.ts";
 
 export { type BudgetConfig, budgetConfig };
 
@@ -105,6 +106,8 @@ export const providerConfig = z.object({
   quota: quotaConfig,
   /** null: only calls tell whether it is healthy. */
   healthCheck: healthCheckConfig.nullable().default(null),
+  /** Absent: nobody watches it. */
+  watch: watchConfig.optional(),
 });
 export type ProviderConfig = z.output<typeof providerConfig>;
 
@@ -249,6 +252,8 @@ export const routeConfig = z.object({
   /** required: a call is made only once its record is safe. bodies: records have requests and answers, masked. */
   audit: z.object({ required: z.boolean(), bodies: z.boolean() }).default({ required: false, bodies: false }),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
+  /** Absent: nobody watches it. */
+  watch: watchConfig.optional(),
 });
 export type RouteConfig = z.output<typeof routeConfig>;
 

@@ -41,13 +41,16 @@ export class Breaker {
     if (this.#successes >= limits.successThreshold) this.#close();
   }
 
-  failure(limits: BreakerLimits, nowMs: number): void {
+  /** true where it opens by this. */
+  failure(limits: BreakerLimits, nowMs: number): boolean {
     const state = this.state(limits, nowMs);
     this.release();
     // A call that set out before the breaker opened says nothing new.
-    if (state === "open") return;
+    if (state === "open") return false;
     this.#failures++;
-    if (state === "half-open" || this.#failures >= limits.failureThreshold) this.#open(nowMs);
+    const opens = state === "half-open" || this.#failures >= limits.failureThreshold;
+    if (opens) this.#open(nowMs);
+    return opens;
   }
 
   #open(nowMs: number): void {

@@ -42,11 +42,18 @@ function subjectOf(request: PlanRequest): string | null {
   return affinity.by === "User" ? request.identity.key.user : request.identity.key.id;
 }
 
+/** Who counts for alerts. */
+export interface RoutingWatch {
+  opened(provider: string): void;
+  moved(route: string): void;
+}
+
 /** `checked` is what active checks know of a provider; null where it has none. */
 export function createRouting(
   clock: { nowMs(): number; random(): number },
   checked: (provider: string) => CheckReading | null = () => null,
   quotas: ProviderQuotas = localQuotas(clock.nowMs),
+  watch: RoutingWatch | null = null,
 ): OwnedRouting {
   const providers = new Map<string, ProviderHealth>();
   const turns = new Map<string, number>();
@@ -107,7 +114,7 @@ export function createRouting(
         room.settle(1, result.tokens > 0 ? result.tokens : tokens);
       },
       failed(failure) {
-        model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs());
+        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs())) watch?.opened(config.id);
         room.settle(1, tokens);
       },
       released() {
@@ -145,7 +152,10 @@ export function createRouting(
       if (order.length < 2) return order;
       const ranks = order.map((target) => rankOf(target, request.route.config.routing.slowAfterMs));
       if (ranks.every((rank) => rank === ranks[0])) return order;
-      return [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
+      const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
+      // Who is merely slow or short of quota is spared, which is no failure of anybody's.
+      if (ranks[0] === 2 && ranked[0]?.config.provider !== order[0]?.config.provider) watch?.moved(request.route.config.id);
+      return ranked;
     },
     acquire(target, tokens) {
       const { provider, model } = healthOf(target);

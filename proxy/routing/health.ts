@@ -57,13 +57,15 @@ export class ModelHealth {
     this.#holdBackMs = firstHoldBackMs;
   }
 
-  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number): void {
-    if (breaking.has(kind)) this.breaker.failure(config.circuitBreaker, nowMs);
-    else this.breaker.release();
-    if (kind !== "RateLimited") return;
+  /** true where the breaker opens by this. */
+  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number): boolean {
+    const opens = breaking.has(kind) && this.breaker.failure(config.circuitBreaker, nowMs);
+    if (!breaking.has(kind)) this.breaker.release();
+    if (kind !== "RateLimited") return opens;
     // Without a word from the provider the pause doubles, up to a minute.
     this.#heldUntilMs = nowMs + (retryAfterMs ?? this.#holdBackMs);
     this.#holdBackMs = Math.min(longestHoldBackMs, this.#holdBackMs * 2);
+    return opens;
   }
 
   state(config: ProviderConfig, nowMs: number): BreakerState {

@@ -130,7 +130,8 @@ function fingerprint(config: RouteConfig, targets: readonly RouteTarget[], embed
     const { id, type, endpoint, options } = entry.account.config;
     return [id, type, endpoint, options, models.map((one) => [one.name, one.config.upstream])];
   });
-  return sha256Hex(canonicalJson([config, asked]));
+  const { watch: _, ...what } = config;
+  return sha256Hex(canonicalJson([what, asked]));
 }
 
 function seeded({ budgets, seeds = [] }: KeylessConfig): readonly BudgetConfig[] {

@@ -5,6 +5,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Kind, kindNames, kinds } from "../../crds/kinds.ts";
+import { AlarmBook } from "../../operator/alarms.ts";
 import { BudgetBook } from "../../operator/budgets.ts";
 import { CanaryBook } from "../../operator/canaries.ts";
 import type { Cluster } from "../../operator/cluster/api.ts";
@@ -89,6 +90,7 @@ export async function startPasses(objects: readonly WorldObject[], secrets: Read
     book: new StatusBook(),
     canaries: new CanaryBook(),
     budgets: new BudgetBook(),
+    alarms: new AlarmBook(),
     alert: () => undefined,
     nowMs: Date.now,
     seeds: null,

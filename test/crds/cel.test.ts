@@ -145,26 +145,59 @@ describe("the CRDs on an API server", { skip }, () => {
     const tables: Record<Kind, { spec: string; status: Record<string, unknown>; cells: Record<string, unknown> }> = {
       LLMProvider: {
         spec: "a provider with everything",
-        status: { models: 2, endpoint: "https://api.openai.com/v1" },
+        status: {
+          models: 2,
+          endpoint: "https://api.openai.com/v1",
+          alerts: [
+            {
+              event: "ErrorRate",
+              state: "Active",
+              since: "2027-02-01T00:00:00.000Z",
+              value: "6%",
+              bound: "5%",
+              detail: "6% of 100",
+              told: ["slack-1"],
+              toldOver: [],
+            },
+          ],
+          alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
+        },
         cells: {
           Type: "OpenAI",
           Models: 2,
           Accepted: "True",
           Programmed: "False",
           Healthy: null,
+          Alert: "ErrorRate",
           Endpoint: "https://api.openai.com/v1",
           Why: "1/3 proxies at 7f3a91c2",
         },
       },
       RoutingPolicy: {
         spec: "a policy with everything",
-        status: { targets: 2 },
+        status: {
+          targets: 2,
+          alerts: [
+            {
+              event: "Failover",
+              state: "Active",
+              since: "2027-02-01T00:00:00.000Z",
+              value: "6%",
+              bound: "5%",
+              detail: "6% of 100",
+              told: ["slack-1"],
+              toldOver: [],
+            },
+          ],
+          alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
+        },
         cells: {
           Path: "/team-a/chat",
           Models: '["gpt-4","gpt-4o"]',
           Strategy: "Priority",
           Accepted: "True",
           Programmed: "False",
+          Alert: "Failover",
           Canary: null,
           Why: "1/3 proxies at 7f3a91c2",
         },

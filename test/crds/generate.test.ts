@@ -48,6 +48,8 @@ describe("the generator refuses", () => {
     "a float": [z.number().min(0).max(1), /floats differ/],
     "an integer without a minimum": [z.int().max(3), /an integer needs a minimum/],
     "an object that strips what it doesn't know": [z.object({}), /ignores what it accepts/],
+    "a field that kubectl reads as a boolean": [z.strictObject({ on: z.boolean().describe("On.") }), /kubectl reads on as a boolean/],
+    "a word that kubectl reads as a boolean": [z.enum(["Off", "Idle"]), /kubectl reads Off as a boolean/],
     "anything at all": [z.any(), /any has no structural form/],
   };
   for (const [name, [type, message]] of Object.entries(rows)) {

@@ -28,6 +28,7 @@ const badUrl = /endpoint must be an http or https URL without user, query and fr
 const callers = /spec\.request\.(defaults|overrides): .*messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens/;
 const many = (length: number): string[] => Array.from({ length }, (_, at) => `m${at}`);
 
+const mailed = { to: ["a@example.com"] };
 const tried = { target: "openai", percent: 5, for: "1h", succeedWhen: { errorRate: "<1%" } };
 const oneCriterion = (field: string): RegExp => new RegExp(`spec\\.routing\\.canary\\.${field}: .*set at least one of errorRate, latencyP95, costIncrease`);
 
@@ -40,10 +41,33 @@ export const ruleRefusals: Record<string, Refusal> = {
   ),
   "an alert without a channel": same(
     "Budget",
-    budget({ alerts: [{ on: ["Spike"] }] }),
+    budget({ alerts: [{ events: ["Spike"] }] }),
     /spec\.alerts\[0\]: .*set exactly one of slack, email, pagerDuty and webhook/,
   ),
   "alerts about no money": same("Budget", { limits: [{ requests: 1 }], alerts: [{ email: { to: ["a@example.com"] } }] }, /spike and alerts are about money/),
+  "a provider's alert without a channel": same(
+    "LLMProvider",
+    provider({ alertWhen: {}, alerts: [{ events: ["BreakerOpen"] }] }),
+    /spec\.alerts\[0\]: .*set exactly one of slack, email, pagerDuty and webhook/,
+  ),
+  "a policy's alert with two channels": same(
+    "RoutingPolicy",
+    policy({ alertWhen: { failover: ">0%" }, alerts: [{ email: mailed, slack: { secretRef: { name: "alerts", key: "slack" } } }] }),
+    /spec\.alerts\[0\]: .*set exactly one of slack, email, pagerDuty and webhook/,
+  ),
+  "a provider's alerts of nothing": same("LLMProvider", provider({ alerts: [{ email: mailed }] }), /set alertWhen as well/),
+  "a policy's alerts of nothing": same("RoutingPolicy", policy({ alerts: [{ email: mailed }] }), /set alertWhen as well/),
+  "a provider of which nothing is watched": same(
+    "LLMProvider",
+    provider({ alertWhen: { breakerOpen: false, unhealthy: false } }),
+    /spec\.alertWhen: .*set at least one of breakerOpen, unhealthy, errorRate, latencyP95 and firstTokenP95/,
+  ),
+  "a policy of which nothing is watched": same(
+    "RoutingPolicy",
+    policy({ alertWhen: {} }),
+    /spec\.alertWhen: .*set at least one of failover, errorRate, latencyP95 and firstTokenP95/,
+  ),
+  "a provider's health without a check": same("LLMProvider", provider({ alertWhen: { unhealthy: true } }), /alertWhen\.unhealthy goes by healthCheck/),
   "a spike of something that never ends": same(
     "Budget",
     budget({ period: "Total", spike: { factor: "2.0" } }),
@@ -361,6 +385,20 @@ export const boundRefusals: Record<string, Refusal> = {
   "a time zone that can't be one": apart("Budget", budget({ timeZone: "Asia/Tokyo; drop" }), /spec\.timeZone.*should match/, /IANA time zone/),
   "a spike below the usual": apart("Budget", budget({ spike: { factor: "0.5" } }), /spec\.spike\.factor.*should match/, /must be a number in quotes above 1/),
   "an address that is none": apart("Budget", budget({ alerts: [{ email: { to: ["finance"] } }] }), /should match/, /must be an e-mail address/),
+  "an error rate from above": apart("LLMProvider", provider({ alertWhen: { errorRate: "<5%" } }), /errorRate.*should match/, /must be a bound from below/),
+  "a latency in hours": apart("RoutingPolicy", policy({ alertWhen: { latencyP95: ">1h" } }), /latencyP95.*should match/, /must be a bound from below/),
+  "a window of two hours": apart(
+    "LLMProvider",
+    provider({ alertWhen: { window: "2h" } }),
+    /window.*should match/,
+    /must be whole minutes from 1m to 60m, or 1h/,
+  ),
+  "an event that a policy has not": apart(
+    "RoutingPolicy",
+    policy({ alertWhen: { failover: ">0%" }, alerts: [{ email: mailed, events: ["BreakerOpen"] }] }),
+    /events\[0\]: Unsupported value/,
+    /must be one of Failover, ErrorRate, Latency, FirstToken/,
+  ),
   "a threshold above the amount": apart("Budget", budget({ thresholds: [120] }), /should be less than or equal to 100/, /spec\.thresholds/),
   "a scope without an entry": apart("Budget", budget({ scope: { teams: [] } }), /should have at least 1 items/, /spec\.scope\.teams must not be empty/),
   "a key without a user": apart("ApiKey", { writeTo: { name: "a" } }, /spec\.user: Required value/, /spec\.user is required/),
@@ -429,6 +467,16 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       quota: { requestsPerMinute: 100, tokensPerMinute: 200_000 },
       healthCheck: { path: "/models", interval: "30s", timeout: "5s", expectedStatus: 200, failureThreshold: 3, successThreshold: 1 },
       options: { organization: "org-1" },
+      alertWhen: {
+        breakerOpen: false,
+        unhealthy: true,
+        errorRate: ">2.5%",
+        latencyP95: ">30s",
+        firstTokenP95: ">1500ms",
+        window: "1h",
+        minimumRequests: 100,
+      },
+      alerts: [{ pagerDuty: { secretRef: { name: "alerts", key: "pagerduty" } }, events: ["Unhealthy", "ErrorRate"], message: "{{object}}: {{detail}}" }],
       allowedNamespaces: { from: "Selector", selector: { matchLabels: { "kubernetes.io/metadata.name": "team-a" } } },
     },
   },
@@ -501,6 +549,8 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
         { per: "Model", concurrency: 8 },
       ],
       logging: { statistics: false, payloads: true },
+      alertWhen: { failover: ">0%", errorRate: ">1%", latencyP95: ">2m", firstTokenP95: ">2s", window: "15m", minimumRequests: 50 },
+      alerts: [{ email: { to: ["oncall@example.com"] }, events: ["Failover"] }, { webhook: { secretRef: { name: "alerts", key: "url" } } }],
     },
   },
   "the shortest cache by meaning": { kind: "RoutingPolicy", spec: semantic({ threshold: "1" }) },
@@ -529,7 +579,7 @@ export const accepted: Record<string, { kind: Kind; spec: Spec }> = {
       thresholds: [50, 80, 100],
       spike: { factor: "2.5", minimum: "10" },
       alerts: [
-        { slack: { secretRef: { name: "alerts", key: "slack" } }, on: ["Threshold"] },
+        { slack: { secretRef: { name: "alerts", key: "slack" } }, events: ["Threshold"] },
         { email: { to: ["finance@example.com"] }, message: "{{budget}} is at {{percent}} %" },
         { pagerDuty: { secretRef: { name: "alerts", key: "pagerduty" } } },
         { webhook: { secretRef: { name: "alerts", key: "url" } } },

@@ -35,13 +35,25 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
 }
 
 const facts = { budget: "a/b", subject: "alice", percent: "80", spent: "8.00", amount: "10.00", resetsAt: "2027-03-02T00:00:00.000Z", event: "Threshold" };
-const alert: Alert = { key: "a/b|1|Threshold 80 alice", event: "Threshold", severity: "warning", about: "Budget/a/b", facts, atMs: 0 };
+const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
+const alert: Alert = {
+  key: "a/b|1|Threshold 80 alice",
+  incident: "a/b|1|Threshold 80 alice",
+  event: "Threshold",
+  state: "Active",
+  severity: "warning",
+  about: "Budget/a/b",
+  title: "80 % (a/b)",
+  text,
+  facts,
+  atMs: 0,
+};
 const channel = (type: Channel["type"], more: Partial<Channel> = {}): Channel => ({
   id: `${type}-1`,
   type,
   secret: "d",
   to: [],
-  on: null,
+  events: null,
   message: null,
   ...more,
 });
@@ -52,12 +64,11 @@ const senders = (secret: string, more: Partial<Senders> = {}): Senders => ({
   allowPrivate: true,
   ...more,
 });
-const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
 
 describe("an alert", () => {
   it("reaches Slack, escaped as Slack wants it", async () => {
     const { url, received } = await receiver((_request, response) => response.end("ok"));
-    const subject = { ...alert, facts: { ...facts, subject: "<!channel> & co" } };
+    const subject = { ...alert, text: text.replace("alice", "<!channel> & co") };
     assert.deepEqual(await send(subject, channel("slack"), senders(`${url}/services/T/B/secret`)), { outcome: "done" });
     assert.deepEqual(received, [{ path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } }]);
   });
@@ -80,6 +91,7 @@ describe("an alert", () => {
         version: 1,
         key: alert.key,
         event: "Threshold",
+        state: "Active",
         severity: "warning",
         object: "Budget/a/b",
         at: "1970-01-01T00:00:00.000Z",
@@ -171,7 +183,9 @@ const compiled = (object: WorldObject, hasMail = true) =>
     },
     capabilities,
   );
-const two = { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" } } }, { slack: { secretRef: { name: "alerts", key: "other" } }, on: ["Spike"] }] };
+const two = {
+  alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" } } }, { slack: { secretRef: { name: "alerts", key: "other" } }, events: ["Spike"] }],
+};
 
 describe("what a budget's alerts refer to", () => {
   for (const [name, spec, hasMail, reason, message] of [
@@ -228,9 +242,8 @@ describe("the delivery of alerts", () => {
     const outcomes: string[] = [];
     const make = () =>
       new AlertDispatcher({
-        book,
         send: (one, { id }) => {
-          sent.push(`${id} ${one.facts.percent}`);
+          sent.push(`${id} ${one.facts["percent"]}: ${one.text}`);
           return Promise.resolve(answers.shift() ?? { outcome: "done" });
         },
         nowMs: () => nowMs,
@@ -250,7 +263,7 @@ describe("the delivery of alerts", () => {
         const all = compiled(object);
         book.report(all, [reading(spent)], nowMs);
         status = { ...all.verdicts[0]?.status };
-        dispatcher.dispatch(book.untold(all));
+        dispatcher.dispatch(book.due(all));
         await dispatcher.idle();
       },
       restart() {
@@ -271,7 +284,9 @@ describe("the delivery of alerts", () => {
     life.restart();
     await life.pass(10);
     await life.pass(10);
-    assert.deepEqual(life.sent, ["webhook-1 80", "webhook-1 100"], "the other channel is for spikes");
+    const sentence = (percent: number, spent: string) =>
+      `webhook-1 ${percent}: The budget a/b has reached ${percent} %: USD ${spent} of 10.00. It resets at 2027-03-02T00:00:00.000Z.`;
+    assert.deepEqual(life.sent, [sentence(80, "8.50"), sentence(100, "10.00")], "the other channel is for spikes");
   });
 
   it("is tried again with growing pauses when it fails, also by the next operator", async () => {

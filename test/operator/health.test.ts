@@ -51,6 +51,7 @@ describe("Healthy", () => {
       revision: "abc",
       providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"] }]]),
       canaries: [],
+      watched: [],
     });
     assert.deepEqual(parseProxyStatus({ ready: true, revision: null, providers: "none" })?.providers, new Map());
   });

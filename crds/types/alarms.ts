@@ -1,0 +1,90 @@
+/** Of providers and policies: what is told of, and what the status remembers of it. */
+import { z } from "zod";
+import { channels } from "./alerts.ts";
+import { share, threshold, time } from "./canary.ts";
+
+export const providerEvents = ["BreakerOpen", "Unhealthy", "ErrorRate", "Latency", "FirstToken"] as const;
+export const policyEvents = ["Failover", "ErrorRate", "Latency", "FirstToken"] as const;
+export const alarmEvents = ["BreakerOpen", "Unhealthy", "Failover", "ErrorRate", "Latency", "FirstToken"] as const;
+export type AlarmEvent = (typeof alarmEvents)[number];
+
+/** What a message may name. */
+export const alarmFacts = ["object", "event", "state", "value", "bound", "detail", "since"] as const;
+
+const measured = (calls: string) => ({
+  errorRate: threshold(">", share, "5%")
+    .optional()
+    .describe(`Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`),
+  latencyP95: threshold(">", time, "30s").optional().describe(`95th percentile of the time to the last byte of an answer, such as ">30s". Event Latency.`),
+  firstTokenP95: threshold(">", time, "2s").optional().describe(`95th percentile of the time to the first byte of a stream, such as ">2s". Event FirstToken.`),
+  window: z
+    .string()
+    .min(2)
+    .max(3)
+    .regex(/^([1-9]|[1-5][0-9]|60)m$|^1h$/, "must be whole minutes from 1m to 60m, or 1h")
+    .default("5m")
+    .describe("What the figures are of: so long until now."),
+  minimumRequests: z.int().min(1).max(10_000_000).default(20).describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),
+});
+
+export const providerAlertWhen = z
+  .strictObject({
+    breakerOpen: z.boolean().default(true).describe("A model's breaker is open on any proxy, or has opened in the window. Event BreakerOpen."),
+    unhealthy: z.boolean().optional().describe("Its healthCheck fails on any proxy; absent: true where it has one. Event Unhealthy."),
+    ...measured("attempts"),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "self.breakerOpen || !has(self.unhealthy) || self.unhealthy || has(self.errorRate) || has(self.latencyP95) || has(self.firstTokenP95)",
+        message: "set at least one of breakerOpen, unhealthy, errorRate, latencyP95 and firstTokenP95",
+      },
+    ],
+  })
+  .describe("What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.");
+export type ProviderAlertWhen = z.output<typeof providerAlertWhen>;
+
+export const policyAlertWhen = z
+  .strictObject({
+    failover: threshold(">", share, "5%")
+      .optional()
+      .describe('Share of the calls that another provider had to serve than the one that comes first, such as ">5%"; ">0%" is any. Event Failover.'),
+    ...measured("calls"),
+  })
+  .meta({
+    cel: [
+      {
+        rule: "has(self.failover) || has(self.errorRate) || has(self.latencyP95) || has(self.firstTokenP95)",
+        message: "set at least one of failover, errorRate, latencyP95 and firstTokenP95",
+      },
+    ],
+  })
+  .describe("What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.");
+export type PolicyAlertWhen = z.output<typeof policyAlertWhen>;
+
+const who = "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";
+export const providerAlerts = channels(providerEvents, alarmFacts, who);
+export const policyAlerts = channels(policyEvents, alarmFacts, who);
+
+const told = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
+
+export const alarm = z
+  .array(
+    z
+      .strictObject({
+        event: z.enum(alarmEvents).describe("What happened."),
+        state: z.enum(["Active", "Over"]).describe("Whether it is still so."),
+        since: z.string().max(40).describe("When it was noticed."),
+        over: z.string().max(40).optional().describe("When it was over."),
+        value: z.string().max(256).describe("What was found when it began."),
+        bound: z.string().max(32).describe("The bound from alertWhen; empty where there is none."),
+        detail: z.string().max(512).describe("The same in a sentence."),
+        told: told.describe("Channels that need not be told any more that it began."),
+        toldOver: told.describe("Channels that need not be told any more that it is over."),
+      })
+      .describe("One event."),
+  )
+  .max(8)
+  .meta({ listType: "map", listMapKeys: ["event"] })
+  .describe("What was told of last, of each event that alertWhen names.");
+export type Alarm = z.output<typeof alarm>[number];

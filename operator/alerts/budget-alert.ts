@@ -1,0 +1,34 @@
+/** What is said of a Budget's crossing. Pure. */
+import type { BudgetCrossing } from "../../crds/types/budget.ts";
+import { usdText } from "../compile/budget-standing.ts";
+import type { BudgetWatch } from "../compile/budgets.ts";
+import { type Alert, testAlert } from "./message.ts";
+
+export function budgetAlert({ config }: BudgetWatch, crossing: BudgetCrossing, resetsAtMs: number | null, key: string): Alert {
+  const { event, percent, subject, spent } = crossing;
+  const amount = usdText(config.amountNanoUsd);
+  const resetsAt = resetsAtMs === null ? "" : new Date(resetsAtMs).toISOString();
+  const whose = subject === "" ? "" : ` for ${subject}`;
+  const until = resetsAt === "" ? "" : ` It resets at ${resetsAt}.`;
+  const spike = event === "Spike";
+  return {
+    key,
+    incident: key,
+    event,
+    state: "Active",
+    severity: !spike && percent >= 100 ? "critical" : "warning",
+    about: `Budget/${config.id}`,
+    title: `${spike ? "spending jumps" : `${percent} %`} (${config.id})`,
+    text: spike
+      ? `Spending under the budget ${config.id} is at ${percent} % of a usual period: USD ${spent} so far.${until}`
+      : `The budget ${config.id}${whose} has reached ${percent} %: USD ${spent} of ${amount}.${until}`,
+    facts: { budget: config.id, subject, percent: String(percent), spent, amount, resetsAt, event },
+    atMs: Date.parse(crossing.at),
+  };
+}
+
+export function budgetTest({ config }: BudgetWatch, requestedAt: string, atMs: number): Alert {
+  const amount = usdText(config.amountNanoUsd);
+  const facts = { budget: config.id, subject: "", percent: "0", spent: "0.00", amount, resetsAt: "", event: "Test" };
+  return testAlert(`Budget/${config.id}`, requestedAt, facts, atMs);
+}

@@ -1,0 +1,168 @@
+/**
+ * How a provider or a policy stands to its spec.alertWhen: from what the proxies report, and from what its status told
+ * before. Pure. Each event is told of once when it begins and once when it is over.
+ */
+import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
+import type { WatchReading } from "../../proxy/config/watch.ts";
+import type { AlarmWatch } from "./alarms.ts";
+import type { ProviderReport, ProxyReport } from "./health.ts";
+
+/** What is the case of one event. */
+export interface Sighting {
+  on: boolean;
+  value: string;
+  bound: string;
+  detail: string;
+}
+
+/** Something is over once it has been so for this long, so that what goes to and fro is told of once. */
+export const quietMs = 60_000;
+/** The 95th percentile is above a bound where more than this share is. */
+const tail = 0.05;
+const mostNames = 8;
+
+type Counts = WatchReading["counts"];
+
+const percent = (share: number): string => `${Number((100 * share).toFixed(2))}%`;
+const minutes = (ms: number): string => `${ms / 60_000} min`;
+const seconds = (ms: number): string => (ms < 1_000 ? `${ms}ms` : `${ms / 1_000}s`);
+
+/** Of proxies that count by the same bounds; null where none does yet. */
+function added(watch: AlarmWatch, readings: readonly WatchReading[]): Counts | null {
+  const { windowMs, latencyMs, firstTokenMs } = watch.counting;
+  const mine = readings.filter(
+    ({ kind, id, config }) =>
+      kind === watch.kind && id === watch.id && config.windowMs === windowMs && config.latencyMs === latencyMs && config.firstTokenMs === firstTokenMs,
+  );
+  const [first, ...rest] = mine.map((one) => one.counts);
+  if (first === undefined) return null;
+  const sum = { ...first };
+  for (const one of rest) for (const figure of Object.keys(sum) as (keyof Counts)[]) sum[figure] += one[figure];
+  return sum;
+}
+
+function listed(names: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const shown = [...counts].slice(0, mostNames).map(([name, proxies]) => `${name} on ${proxies}`);
+  return [...shown, ...(counts.size > mostNames ? [`${counts.size - mostNames} more`] : [])].join(", ");
+}
+
+function breakerOpen({ counting }: AlarmWatch, proxies: readonly ProviderReport[], counts: Counts | null): Sighting | null {
+  if (proxies.length === 0) return null;
+  const open = proxies.flatMap((one) => one.open);
+  const times = counts?.opened ?? 0;
+  const names = listed(open);
+  const before = times === 0 ? "" : `opened ${times} ${times === 1 ? "time" : "times"} in the last ${minutes(counting.windowMs)}`;
+  const now = open.length === 0 ? "" : `open for ${names}`;
+  const detail = [now, before].filter((part) => part !== "").join("; ");
+  return { on: detail !== "", value: names, bound: "", detail: detail === "" ? "breakers are closed on all proxies" : detail };
+}
+
+function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
+  const told = proxies.filter((one) => one.healthy !== null);
+  if (told.length === 0) return null;
+  const ill = told.filter((one) => one.healthy === false);
+  if (ill.length === 0) return { on: false, value: `${told.length}/${told.length}`, bound: "", detail: `${told.length} of ${told.length} proxies reach it` };
+  const reasons = listed(ill.flatMap((one) => one.reason ?? []));
+  return {
+    on: true,
+    value: `${told.length - ill.length}/${told.length}`,
+    bound: "",
+    detail: `${ill.length} of ${told.length} proxies don't reach it: ${reasons}`,
+  };
+}
+
+/** More than a share of so many. */
+function above({ counting, minimumRequests }: AlarmWatch, part: number, of: number, share: number, bound: string, what: string): Sighting {
+  const found = of === 0 ? 0 : Math.min(1, part / of);
+  const time = `in the last ${minutes(counting.windowMs)}`;
+  if (of < minimumRequests) return { on: false, value: percent(found), bound, detail: `${of} ${time}: fewer than ${minimumRequests} tell nothing` };
+  return { on: found > share, value: percent(found), bound, detail: `${percent(found)} of ${of} ${what} ${time}` };
+}
+
+function judged(watch: AlarmWatch, event: AlarmEvent, counts: Counts): Sighting {
+  const { counting, failover, errorRate, kind } = watch;
+  const calls = kind === "LLMProvider" ? "attempts" : "calls";
+  if (event === "ErrorRate") return above(watch, counts.errors, counts.calls, errorRate ?? 1, percent(errorRate ?? 1), `${calls} failed`);
+  if (event === "Failover")
+    return above(
+      watch,
+      counts.moved,
+      counts.calls,
+      failover ?? 1,
+      percent(failover ?? 1),
+      `${calls} went on to another provider than the one that comes first`,
+    );
+  const latency = event === "Latency";
+  const bound = seconds((latency ? counting.latencyMs : counting.firstTokenMs) ?? 0);
+  const [part, of] = latency ? [counts.slow, counts.timed] : [counts.late, counts.firstTokens];
+  return above(watch, part, of, tail, bound, latency ? `answers took longer than ${bound}` : `streams began later than after ${bound}`);
+}
+
+/** What is the case now of each event that is watched; null where it can't be told. */
+export function sightings(watch: AlarmWatch, proxies: readonly ProxyReport[], readings: readonly WatchReading[]): Map<AlarmEvent, Sighting | null> {
+  const told = proxies.flatMap((report) => report.get(watch.id) ?? []);
+  const counts = added(watch, readings);
+  const of = (event: AlarmEvent): Sighting | null => {
+    if (event === "BreakerOpen") return breakerOpen(watch, told, counts);
+    if (event === "Unhealthy") return unhealthy(told);
+    return counts === null ? null : judged(watch, event, counts);
+  };
+  return new Map(watch.events.map((event) => [event, of(event)]));
+}
+
+export interface AlarmStanding {
+  alarms: readonly Alarm[];
+  /** Since when an event that is on has not been seen any more. */
+  quietSinceMs: ReadonlyMap<AlarmEvent, number>;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+const bounded = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);
+
+const begun = (event: AlarmEvent, { value, bound, detail }: Sighting, nowMs: number): Alarm => ({
+  event,
+  state: "Active",
+  since: iso(nowMs),
+  value: bounded(value, 256),
+  bound: bounded(bound, 32),
+  detail: bounded(detail, 512),
+  told: [],
+  toldOver: [],
+});
+
+const ended = (alarm: Alarm, detail: string, nowMs: number): Alarm => ({ ...alarm, state: "Over", over: iso(nowMs), detail: bounded(detail, 512) });
+
+/** One event's next state. `quiet`: since when it has not been seen. */
+function next(event: AlarmEvent, before: Alarm | undefined, sighting: Sighting | null, quiet: number | undefined, nowMs: number) {
+  const on = before?.state === "Active";
+  if (sighting === null) return { alarm: before, quiet: on ? quiet : undefined };
+  if (sighting.on) return { alarm: on ? before : begun(event, sighting, nowMs), quiet: undefined };
+  if (!on) return { alarm: before, quiet: undefined };
+  const since = quiet ?? nowMs;
+  return nowMs - since < quietMs ? { alarm: before, quiet: since } : { alarm: ended(before, sighting.detail, nowMs), quiet: undefined };
+}
+
+export function advance(watch: AlarmWatch, before: AlarmStanding, seen: ReadonlyMap<AlarmEvent, Sighting | null>, nowMs: number): AlarmStanding {
+  const alarms: Alarm[] = [];
+  const quietSinceMs = new Map<AlarmEvent, number>();
+  for (const [event, sighting] of seen) {
+    const one = next(
+      event,
+      before.alarms.find((alarm) => alarm.event === event),
+      sighting,
+      before.quietSinceMs.get(event),
+      nowMs,
+    );
+    if (one.alarm !== undefined) alarms.push(one.alarm);
+    if (one.quiet !== undefined) quietSinceMs.set(event, one.quiet);
+  }
+  // Who was told that it began is to hear that nobody looks any more.
+  for (const alarm of before.alarms) {
+    if (seen.has(alarm.event)) continue;
+    if (alarm.state === "Active") alarms.push(ended(alarm, "it is not watched any more", nowMs));
+    else if (watch.channels.some(({ id }) => alarm.told.includes(id) && !alarm.toldOver.includes(id))) alarms.push(alarm);
+  }
+  return { alarms, quietSinceMs };
+}

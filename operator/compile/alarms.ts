@@ -1,0 +1,85 @@
+/** `spec.alertWhen` and `spec.alerts` of providers and policies → what proxies count, and what the operator judges by. Pure. */
+import { durationMs } from "../../crds/quantity.ts";
+import { type AlarmEvent, alarmFacts, type PolicyAlertWhen, type ProviderAlertWhen } from "../../crds/types/alarms.ts";
+import type { WatchConfig } from "../../proxy/config/watch.ts";
+import { type Channel, compileChannels } from "./alerts.ts";
+import type { Parsed } from "./outcome.ts";
+import type { Problem, Verdict } from "./verdict.ts";
+import type { World } from "./world.ts";
+
+export interface AlarmWatch {
+  kind: "LLMProvider" | "RoutingPolicy";
+  id: string;
+  /** Events that are watched. */
+  events: readonly AlarmEvent[];
+  /** Shares from 0 to 1; null where none is set. */
+  failover: number | null;
+  errorRate: number | null;
+  minimumRequests: number;
+  counting: WatchConfig;
+  channels: readonly Channel[];
+}
+
+type When = Partial<Pick<PolicyAlertWhen, "failover"> & Pick<ProviderAlertWhen, "breakerOpen" | "unhealthy">> &
+  Pick<PolicyAlertWhen, "errorRate" | "latencyP95" | "firstTokenP95" | "window" | "minimumRequests">;
+
+const shareOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text.slice(1, -1)) / 100);
+const msOf = (text: string | undefined): number | null => (text === undefined ? null : durationMs(text.slice(1)));
+
+/** What proxies are to count. */
+export const countingOf = (when: When): WatchConfig => ({
+  windowMs: durationMs(when.window),
+  latencyMs: msOf(when.latencyP95),
+  firstTokenMs: msOf(when.firstTokenP95),
+});
+
+function eventsOf(when: When): AlarmEvent[] {
+  const watched: Record<AlarmEvent, boolean> = {
+    BreakerOpen: when.breakerOpen ?? false,
+    Unhealthy: when.unhealthy ?? false,
+    Failover: when.failover !== undefined,
+    ErrorRate: when.errorRate !== undefined,
+    Latency: when.latencyP95 !== undefined,
+    FirstToken: when.firstTokenP95 !== undefined,
+  };
+  return (Object.keys(watched) as AlarmEvent[]).filter((event) => watched[event]);
+}
+
+/** Channels that wait for what never comes. */
+function checkEvents(channels: readonly Channel[], watched: readonly string[]): string[] {
+  const idle = channels.flatMap(({ id, events }) => (events ?? []).filter((event) => !watched.includes(event)).map((event) => `${id} waits for ${event}`));
+  return idle.length === 0 ? [] : [`${idle.join(", ")}, which alertWhen does not name`];
+}
+
+/** Whoever can't be told stands in no call's way: what is wrong is a warning, and the condition AlertsReady. */
+export function compileAlarms(object: Parsed<"LLMProvider"> | Parsed<"RoutingPolicy">, world: World, mail: boolean, verdict: Verdict): AlarmWatch | null {
+  const given: When | undefined = object.spec.alertWhen;
+  if (given === undefined) return null;
+  const when: When = object.kind === "LLMProvider" ? { ...given, unhealthy: given.unhealthy ?? object.spec.healthCheck !== undefined } : given;
+  const problems: Problem[] = [];
+  const refs: Problem[] = [];
+  const channels = compileChannels(object.spec.alerts, object.meta.namespace, alarmFacts, world, mail, problems, refs);
+  const events = eventsOf(when);
+  for (const message of checkEvents(channels, events)) problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
+  verdict.accepted.push(...problems.map((one) => ({ ...one, severity: "warning" as const })));
+  verdict.resolvedRefs.push(...refs.map((one) => ({ ...one, severity: "warning" as const })));
+  if (object.spec.alerts !== undefined) verdict.conditions.push(readiness([...problems, ...refs], channels.length, object.spec.alerts.length));
+  return {
+    kind: object.kind,
+    id: object.id,
+    events,
+    failover: shareOf(when.failover),
+    errorRate: shareOf(when.errorRate),
+    minimumRequests: when.minimumRequests,
+    counting: countingOf(when),
+    channels,
+  };
+}
+
+function readiness(problems: readonly Problem[], usable: number, all: number): Verdict["conditions"][number] {
+  const type = "AlertsReady";
+  const [first] = problems;
+  if (first === undefined) return { type, status: "True", reason: "Ready", message: `${usable} of ${all} channels can be used` };
+  const message = `${usable} of ${all} channels can be used: ${problems.map((one) => one.message).join("; ")}`;
+  return { type, status: "False", reason: first.reason, message };
+}

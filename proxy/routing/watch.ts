@@ -1,0 +1,158 @@
+/**
+ * Counts for alerts: of each watched provider and policy, what happened in the last minutes. The operator adds up what
+ * the proxies say. Nothing is counted where nobody watches.
+ */
+import type { FailureClass } from "../config/schema.ts";
+import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } from "../config/watch.ts";
+import { failures } from "../failure.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+
+/** A window moves on in steps of this share of it. */
+const slotCount = 12;
+const width = watchFigures.length;
+const at = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
+
+/** Failures that are the provider's; the others say nothing of it. */
+const counted: ReadonlySet<string> = new Set<FailureClass>(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+
+/** The last `windowMs`, in slots that are used in turn. */
+class Window {
+  readonly config: WatchConfig;
+  readonly #slotMs: number;
+  readonly #counts = new Uint32Array(slotCount * width);
+  #newest = 0;
+
+  constructor(config: WatchConfig) {
+    this.config = config;
+    this.#slotMs = Math.max(1, Math.ceil(config.windowMs / slotCount));
+  }
+
+  /** Empties the slots whose time has come again. A clock that was set back counts into the newest. */
+  #turn(nowMs: number): void {
+    const slot = Math.floor(nowMs / this.#slotMs);
+    if (slot <= this.#newest) return;
+    for (let one = Math.max(this.#newest + 1, slot - slotCount + 1); one <= slot; one++) {
+      const from = (one % slotCount) * width;
+      this.#counts.fill(0, from, from + width);
+    }
+    this.#newest = slot;
+  }
+
+  add(figure: WatchFigure, nowMs: number): void {
+    this.#turn(nowMs);
+    const index = (this.#newest % slotCount) * width + at[figure];
+    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+  }
+
+  /** A whole answer. */
+  took(ms: number, nowMs: number): void {
+    this.add("timed", nowMs);
+    if (this.config.latencyMs !== null && ms > this.config.latencyMs) this.add("slow", nowMs);
+  }
+
+  began(ms: number, nowMs: number): void {
+    this.add("firstTokens", nowMs);
+    if (this.config.firstTokenMs !== null && ms > this.config.firstTokenMs) this.add("late", nowMs);
+  }
+
+  counts(nowMs: number): WatchReading["counts"] {
+    this.#turn(nowMs);
+    const sum = (figure: WatchFigure): number => {
+      let total = 0;
+      for (let slot = 0; slot < slotCount; slot++) total += this.#counts[slot * width + at[figure]] ?? 0;
+      return total;
+    };
+    return Object.fromEntries(watchFigures.map((figure) => [figure, sum(figure)])) as WatchReading["counts"];
+  }
+}
+
+type Wanted = ReadonlyMap<string, WatchConfig>;
+
+/** Counts stay while what is to be counted does. */
+function keep(windows: Map<string, Window>, wanted: Wanted): void {
+  for (const id of windows.keys()) if (!wanted.has(id)) windows.delete(id);
+  for (const [id, config] of wanted) {
+    const before = windows.get(id)?.config;
+    const same =
+      before !== undefined && before.windowMs === config.windowMs && before.latencyMs === config.latencyMs && before.firstTokenMs === config.firstTokenMs;
+    if (!same) windows.set(id, new Window(config));
+  }
+}
+
+export class WatchTally {
+  readonly #nowMs: () => number;
+  readonly #providers = new Map<string, Window>();
+  readonly #routes = new Map<string, Window>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  apply(snapshot: Snapshot): void {
+    const configs = [...snapshot.providers.values()].map((entry) => entry.account.config);
+    keep(this.#providers, new Map(configs.flatMap(({ id, watch }) => (watch === undefined ? [] : [[id, watch] as const]))));
+    const routes = [...snapshot.paths.values()].flatMap((path) => path.routes);
+    keep(this.#routes, new Map(routes.flatMap(({ config: { id, watch } }) => (watch === undefined ? [] : [[id, watch] as const]))));
+  }
+
+  /** A model's breaker opened. */
+  opened(provider: string): void {
+    this.#providers.get(provider)?.add("opened", this.#nowMs());
+  }
+
+  /** The provider that would serve a call can't be called: another one comes first. */
+  moved(route: string): void {
+    this.#routes.get(route)?.add("moved", this.#nowMs());
+  }
+
+  record(call: CallRecord): void {
+    if (this.#providers.size > 0 && call.attempts.length > 0) this.#attempts(call);
+    if (this.#routes.size === 0) return;
+    const route = this.#routes.get(call.route);
+    if (route !== undefined) this.#call(route, call);
+  }
+
+  #attempts(call: CallRecord): void {
+    const nowMs = this.#nowMs();
+    for (const [index, attempt] of call.attempts.entries()) {
+      const window = this.#providers.get(attempt.provider);
+      const ok = attempt.outcome === "ok";
+      // Whoever hung up said nothing of the provider.
+      if (window === undefined || (ok ? call.abandoned : !counted.has(attempt.outcome))) continue;
+      window.add("calls", nowMs);
+      if (!ok) {
+        window.add("errors", nowMs);
+        continue;
+      }
+      window.took(attempt.durationMs, nowMs);
+      if (call.stream && call.firstByteMs !== null && index === call.attempts.length - 1) window.began(call.firstByteMs, nowMs);
+    }
+  }
+
+  #call(route: Window, call: CallRecord): void {
+    const failed = call.code !== null && (failures[call.code].blame === "provider" || call.code === "no_usable_target");
+    const answered = call.code === null && call.attempts.length > 0;
+    if (call.abandoned || !(failed || answered)) return;
+    const nowMs = this.#nowMs();
+    route.add("calls", nowMs);
+    const [first] = call.attempts;
+    if (first !== undefined && call.attempts.some((one) => one.provider !== first.provider)) route.add("moved", nowMs);
+    if (failed) {
+      route.add("errors", nowMs);
+      return;
+    }
+    route.took(call.durationMs, nowMs);
+    if (!call.stream || call.firstByteMs === null) return;
+    // A caller waits for what failed before, too.
+    const before = call.attempts.slice(0, -1).reduce((sum, one) => sum + one.durationMs, 0);
+    route.began(before + call.firstByteMs, nowMs);
+  }
+
+  readings(): WatchReading[] {
+    const nowMs = this.#nowMs();
+    const of = (kind: WatchReading["kind"], windows: ReadonlyMap<string, Window>): WatchReading[] =>
+      [...windows].map(([id, window]) => ({ kind, id, config: window.config, counts: window.counts(nowMs) }));
+    return [...of("LLMProvider", this.#providers), ...of("RoutingPolicy", this.#routes)];
+  }
+}

@@ -1,0 +1,159 @@
+/** Alerts of providers and policies in a cluster: from a provider that fails to who is told, and that it is over. */
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
+import { run } from "../harness/command.ts";
+import { ensureTool, skipReason } from "../harness/tools.ts";
+import { until } from "../harness/until.ts";
+import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+
+const skip = await skipReason(
+  () => ensureTool("etcd"),
+  () => ensureTool("kube-apiserver"),
+  () => ensureTool("kubectl"),
+  () => ensureTool("helm"),
+);
+
+const clear = "slc_alice_key_0001";
+const provider = (name: string, url: string, more = ""): string => `
+apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: ${name}, namespace: team-a }
+spec:
+  type: OpenAICompatible
+  endpoint: ${url}/v1
+  allowPrivateEndpoint: true
+  models: [{ name: gpt-4o }]
+  retry: { attempts: 1 }
+  circuitBreaker: { failureThreshold: 3, successThreshold: 1, openFor: 1s }
+${more}
+---`;
+const objects = (first: string, second: string, hook: string): string => `
+apiVersion: v1
+kind: Secret
+metadata: { name: alerts, namespace: team-a }
+stringData: { url: "${hook}/hook-secret-token" }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: alice-key, namespace: team-a }
+stringData: { apiKey: ${clear} }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: ApiKey
+metadata: { name: alice, namespace: team-a }
+spec: { user: alice@example.com, writeTo: { name: alice-key } }
+---${provider("first", first, "  alertWhen: { window: 1m }\n  alerts: [{ webhook: { secretRef: { name: alerts, key: url } } }]")}
+${provider("second", second)}
+apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: chat, namespace: team-a }
+spec:
+  match: { models: [gpt-4o] }
+  routing: { targets: [{ provider: { name: first } }, { provider: { name: second } }] }
+  alertWhen: { failover: ">0%", minimumRequests: 1, window: 1m }
+  alerts: [{ webhook: { secretRef: { name: alerts, key: url } } }]
+`;
+
+describe("alerts of providers and policies in a cluster", { skip }, () => {
+  let cluster: Cluster;
+  let operator: OperatorProcess;
+  let first: Upstream;
+  let second: Upstream;
+  const hooks: string[] = [];
+  const hook = createServer((request, response) => {
+    let text = "";
+    request.on("data", (data: Buffer) => (text += data.toString("utf8")));
+    request.on("end", () => {
+      const { object, event, state } = JSON.parse(text) as Record<string, string>;
+      hooks.push(`${object} ${event} ${state}`);
+      response.end();
+    });
+  });
+  const call = async (): Promise<string | null> => {
+    const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+    return answer.headers.get("x-provider-used");
+  };
+  const alertsOf = async (what: string) =>
+    JSON.parse((await cluster.kubectl("get", what, "-n", "team-a", "-o", "jsonpath={.status.alerts}")) || "[]") as {
+      event: string;
+      state: string;
+      told: string[];
+      toldOver: string[];
+    }[];
+  const settled = (what: string, state: string) =>
+    until(
+      `${what} is told of as ${state}`,
+      async () => {
+        const [one] = await alertsOf(what);
+        assert.deepEqual([one?.state, state === "Active" ? one?.told : one?.toldOver], [state, ["webhook-1"]]);
+      },
+      200_000,
+      500,
+    );
+
+  before(async () => {
+    first = await startUpstream((_request, response) => json(response, 500, { error: { message: "no" } }));
+    second = await startUpstream();
+    await new Promise<void>((resolve) => hook.listen(0, "127.0.0.1", resolve));
+    cluster = await startCluster({ proxies: 1, namespaces: ["team-a"], set: ["operator.resyncMs=1000"] });
+    operator = await cluster.startOperator();
+    await cluster.apply(objects(first.url, second.url, `http://127.0.0.1:${(hook.address() as AddressInfo).port}`));
+    await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Programmed", status: "True" });
+    await untilCondition(cluster, "team-a", "apikey/alice", { type: "Programmed", status: "True" });
+    await untilCondition(cluster, "team-a", "llmprovider/first", { type: "AlertsReady", status: "True" });
+  });
+  after(async () => {
+    await cluster?.stop();
+    await first?.close();
+    await second?.close();
+    hook.close();
+  });
+
+  it("tell of a breaker and of failover, once, over a restart of the operator", async () => {
+    for (let count = 0; count < 4; count++) assert.equal(await call(), "second");
+    await settled("llmprovider/first", "Active");
+    await settled("routingpolicy/chat", "Active");
+    await operator.end("SIGKILL");
+    operator = await cluster.startOperator();
+    assert.equal(await call(), "second");
+    assert.match(await cluster.kubectl("get", "llmproviders", "-n", "team-a", "-o", "wide"), /first .*BreakerOpen/);
+  });
+
+  it("can be tried out", async () => {
+    const file = join(import.meta.dirname, "../../operator/cli/main.ts");
+    const sluice = (...args: string[]) => run(process.execPath, [file, ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath], {});
+    const done = await sluice("alerts", "test", "llmprovider/first");
+    assert.equal(done.code, 0, done.stderr + done.stdout);
+    assert.match(done.stdout, /^webhook-1 +sent\n$/);
+    assert.match((await sluice("alerts", "test", "llmprovider/second")).stderr, /LLMProvider team-a\/second has no spec\.alerts/);
+    assert.match((await sluice("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
+  });
+
+  it("tell that it is over, and nobody was told anything twice", async () => {
+    first.answer(openai);
+    await until("the provider is back", async () => assert.equal(await call(), "first"));
+    await settled("llmprovider/first", "Over");
+    await settled("routingpolicy/chat", "Over");
+    assert.deepEqual([...hooks].sort(), [
+      "LLMProvider/team-a/first BreakerOpen Active",
+      "LLMProvider/team-a/first BreakerOpen Over",
+      "LLMProvider/team-a/first Test Active",
+      "RoutingPolicy/team-a/chat Failover Active",
+      "RoutingPolicy/team-a/chat Failover Over",
+    ]);
+    const events = await cluster.kubectl("get", "events.events.k8s.io", "-n", "team-a", "-o", "jsonpath={range .items[*]}{.type} {.reason}{'\\n'}{end}");
+    for (const line of ["Warning BreakerOpened", "Normal BreakerClosed", "Warning FailoverBegan", "Normal FailoverEnded"])
+      assert.equal(events.split("\n").filter((one) => one === line).length, 1, `${line} once in\n${events}`);
+    for (const kind of ["llmproviders", "routingpolicies", "events", "configmaps"])
+      assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token/);
+  });
+});

@@ -1,0 +1,410 @@
+/** Alerts of providers and policies: what is on, when it is over, and who hears of it, over restarts. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { alarm } from "../../crds/types/alarms.ts";
+import { AlarmBook } from "../../operator/alarms.ts";
+import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
+import { mailOf, pagerDutyBody } from "../../operator/alerts/message.ts";
+import type { Sent } from "../../operator/alerts/send.ts";
+import { alarmed } from "../../operator/cluster/report.ts";
+import { secretRefs } from "../../operator/cluster/world.ts";
+import { quietMs, sightings } from "../../operator/compile/alarm-standing.ts";
+import type { AlarmWatch } from "../../operator/compile/alarms.ts";
+import { compile } from "../../operator/compile/compile.ts";
+import type { ProviderReport } from "../../operator/compile/health.ts";
+import type { WorldObject } from "../../operator/compile/world.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import type { WatchReading } from "../../proxy/config/watch.ts";
+
+const digest = "d".repeat(64);
+const fact = { digest, displayPrefix: "" };
+type Spec = Record<string, unknown>;
+
+const object = (kind: "LLMProvider" | "RoutingPolicy", spec: Spec, status: unknown = {}, annotations: Record<string, string> = {}): WorldObject => ({
+  kind,
+  meta: { name: kind === "LLMProvider" ? "p" : "r", namespace: "a", uid: kind, generation: 1, createdAtMs: 0, labels: {}, annotations },
+  spec,
+  status,
+});
+const provider = (more: Spec, ...rest: [status?: unknown, annotations?: Record<string, string>]): WorldObject =>
+  object("LLMProvider", { type: "OpenAICompatible", endpoint: "https://llm.example.com", models: [{ name: "m" }], ...more }, ...rest);
+const policy = (more: Spec, ...rest: [status?: unknown, annotations?: Record<string, string>]): WorldObject =>
+  object("RoutingPolicy", { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...more }, ...rest);
+const compiled = (objects: WorldObject[], hasMail = true) =>
+  compile(
+    {
+      world: { objects, namespaces: { a: {} }, secrets: { "a/alerts": { url: fact, key: fact } } },
+      settings: { proxy: { maxBodyBytes: 1024 }, sharingNamespaces: [], hasMail },
+      previous: null,
+      nowMs: 0,
+    },
+    capabilities,
+  );
+const watchOf = (one: WorldObject): AlarmWatch => {
+  const [watch] = compiled([one]).alarms;
+  assert.ok(watch);
+  return watch;
+};
+
+const none = { calls: 0, errors: 0, moved: 0, opened: 0, timed: 0, slow: 0, firstTokens: 0, late: 0 };
+const reading = (watch: AlarmWatch, counts: Partial<WatchReading["counts"]>): WatchReading => ({
+  kind: watch.kind,
+  id: watch.id,
+  config: watch.counting,
+  counts: { ...none, ...counts },
+});
+const report = (healthy: boolean | null, open: string[] = [], reason: string | null = null) =>
+  new Map<string, ProviderReport>([["a/p", { healthy, reason, open }]]);
+
+describe("what is the case of an event", () => {
+  const check = { healthCheck: { path: "/models" } };
+  const rows: [
+    name: string,
+    object: WorldObject,
+    proxies: ReturnType<typeof report>[],
+    counts: Partial<WatchReading["counts"]>[],
+    event: string,
+    on: boolean | null,
+    detail: RegExp,
+  ][] = [
+    ["no proxy knows it", provider({ alertWhen: {} }), [], [], "BreakerOpen", null, /^$/],
+    ["a breaker is open on one proxy", provider({ alertWhen: {} }), [report(true), report(true, ["m"])], [], "BreakerOpen", true, /^open for m on 1$/],
+    [
+      "a breaker opened between two looks",
+      provider({ alertWhen: {} }),
+      [report(true)],
+      [{ opened: 2 }],
+      "BreakerOpen",
+      true,
+      /^opened 2 times in the last 5 min$/,
+    ],
+    ["breakers are closed", provider({ alertWhen: {} }), [report(true)], [{}], "BreakerOpen", false, /^breakers are closed on all proxies$/],
+    [
+      "its check fails",
+      provider({ alertWhen: {}, ...check }),
+      [report(true), report(false, [], "status 503")],
+      [],
+      "Unhealthy",
+      true,
+      /^1 of 2 .*: status 503 on 1$/,
+    ],
+    ["its check has not told yet", provider({ alertWhen: {}, ...check }), [report(null)], [], "Unhealthy", null, /^$/],
+    ["its check succeeds", provider({ alertWhen: {}, ...check }), [report(true)], [], "Unhealthy", false, /^1 of 1 proxies reach it$/],
+    [
+      "errors of all proxies together are too many",
+      provider({ alertWhen: { errorRate: ">5%" } }),
+      [],
+      [
+        { calls: 15, errors: 0 },
+        { calls: 15, errors: 2 },
+      ],
+      "ErrorRate",
+      true,
+      /^6\.67% of 30 attempts failed in the last 5 min$/,
+    ],
+    [
+      "errors are just at the bound",
+      policy({ alertWhen: { errorRate: ">5%" } }),
+      [],
+      [{ calls: 100, errors: 5 }],
+      "ErrorRate",
+      false,
+      /^5% of 100 calls failed/,
+    ],
+    ["there are too few calls", policy({ alertWhen: { errorRate: ">5%" } }), [], [{ calls: 19, errors: 19 }], "ErrorRate", false, /fewer than 20 tell nothing/],
+    ["no proxy counts yet", policy({ alertWhen: { errorRate: ">5%" } }), [], [], "ErrorRate", null, /^$/],
+    [
+      "any call that went on counts",
+      policy({ alertWhen: { failover: ">0%", window: "1h" } }),
+      [],
+      [{ calls: 400, moved: 1 }],
+      "Failover",
+      true,
+      /^0\.25% of 400 .*in the last 60 min$/,
+    ],
+    [
+      "more than one in twenty is slow",
+      policy({ alertWhen: { latencyP95: ">1500ms" } }),
+      [],
+      [{ timed: 100, slow: 6 }],
+      "Latency",
+      true,
+      /^6% of 100 answers took longer than 1\.5s/,
+    ],
+    [
+      "one in twenty is slow",
+      policy({ alertWhen: { latencyP95: ">2m" } }),
+      [],
+      [{ timed: 100, slow: 5 }],
+      "Latency",
+      false,
+      /^5% of 100 answers took longer than 120s/,
+    ],
+    [
+      "first tokens are late",
+      provider({ alertWhen: { firstTokenP95: ">900ms" } }),
+      [],
+      [{ firstTokens: 20, late: 2 }],
+      "FirstToken",
+      true,
+      /^10% of 20 streams began later than after 900ms/,
+    ],
+  ];
+  for (const [name, one, proxies, counts, event, on, detail] of rows)
+    it(name, () => {
+      const watch = watchOf(one);
+      const seen = sightings(
+        watch,
+        proxies,
+        counts.map((each) => reading(watch, each)),
+      ).get(event as never);
+      assert.equal(seen === null ? null : seen?.on, on);
+      assert.match(seen?.detail ?? "", detail);
+    });
+
+  it("is not told by a proxy that counts by other bounds", () => {
+    const watch = watchOf(policy({ alertWhen: { errorRate: ">5%" } }));
+    const old = { ...reading(watch, { calls: 100, errors: 100 }), config: { ...watch.counting, windowMs: 60_000 } };
+    assert.equal(sightings(watch, [], [old, { ...old, config: watch.counting, id: "a/other" }]).get("ErrorRate"), null);
+  });
+});
+
+describe("what is watched", () => {
+  const slack = { slack: { secretRef: { name: "alerts", key: "url" } } };
+  const conditions = (one: WorldObject, hasMail = true) => {
+    const verdict = compiled([one], hasMail).verdicts.find(({ kind }) => kind === one.kind);
+    return { verdict, ready: verdict?.conditions.find(({ type }) => type === "AlertsReady") };
+  };
+
+  it("is counted by proxies, and only that", () => {
+    const { config, alarms } = compiled([provider({ alertWhen: { latencyP95: ">30s", window: "10m" } }), policy({})]);
+    assert.deepEqual(config.providers[0]?.watch, { windowMs: 600_000, latencyMs: 30_000, firstTokenMs: null });
+    assert.equal(Object.hasOwn(config.routes[0] ?? {}, "watch"), false);
+    assert.deepEqual(
+      alarms.map(({ kind, events }) => [kind, events]),
+      [["LLMProvider", ["BreakerOpen", "Latency"]]],
+    );
+  });
+
+  for (const [name, alerts, hasMail, reason, message] of [
+    ["a Secret is missing", [{ slack: { secretRef: { name: "none", key: "url" } } }], true, "SecretNotFound", /^0 of 1 channels can be used: Secret none/],
+    ["a key is missing", [slack, { pagerDuty: { secretRef: { name: "alerts", key: "no" } } }], true, "SecretKeyNotFound", /^1 of 2 .*has no key no$/],
+    ["there is no mail server", [{ email: { to: ["a@example.com"] } }], false, "Unsupported", /no mail server/],
+    ["a message names what isn't there", [{ ...slack, message: "{{budget}}" }], true, "Invalid", /\{\{budget\}\} stands for nothing; there are \{\{object\}\}/],
+    [
+      "a channel waits for what is not watched",
+      [{ ...slack, events: ["Latency"] }],
+      true,
+      "Invalid",
+      /slack-1 waits for Latency, which alertWhen does not name/,
+    ],
+  ] as const)
+    it(`and the provider serves all the same, though ${name}`, () => {
+      const { verdict, ready } = conditions(provider({ alertWhen: {}, alerts }), hasMail);
+      assert.deepEqual([ready?.status, ready?.reason], ["False", reason]);
+      assert.match(ready?.message ?? "", message);
+      assert.equal(verdict?.live, "current");
+      const policies = compiled([provider({}), policy({ alertWhen: { latencyP95: ">1s", errorRate: ">1%" }, alerts })], hasMail);
+      assert.equal(policies.verdicts.find(({ kind }) => kind === "RoutingPolicy")?.live, "current");
+    });
+
+  it("can be told when all channels are there", () => {
+    const { ready } = conditions(policy({ alertWhen: { failover: ">0%" }, alerts: [slack] }));
+    assert.deepEqual([ready?.status, ready?.message], ["True", "1 of 1 channels can be used"]);
+    assert.equal(conditions(provider({ alertWhen: {} })).ready, undefined, "nobody is to be told");
+  });
+
+  it("names the Secrets that the operator reads", () => {
+    const alerts = [slack, { email: { to: ["a@example.com"] } }, { webhook: { secretRef: { name: "hooks", key: "url" } } }];
+    assert.deepEqual(secretRefs(policy({ alerts })), ["a/alerts", "a/hooks"]);
+    assert.deepEqual(secretRefs(provider({ credentials: { secretRef: { name: "up" } }, alerts })), ["a/up", "a/alerts", "a/hooks"]);
+  });
+});
+
+describe("an alert of a provider", () => {
+  const start = Date.parse("2027-03-01T00:00:00Z");
+  const alerts = [
+    { webhook: { secretRef: { name: "alerts", key: "url" } } },
+    { pagerDuty: { secretRef: { name: "alerts", key: "key" } }, events: ["ErrorRate"] },
+  ];
+  const spec = { alertWhen: { errorRate: ">5%" }, alerts };
+
+  /** An operator's life: passes with what proxies report, its status kept between lives. */
+  function operator(answer: (channel: string, nowMs: number) => Sent = () => ({ outcome: "done" })) {
+    let nowMs = start;
+    let status: Record<string, unknown> = {};
+    let book = new AlarmBook();
+    let given: Spec = spec;
+    const sent: string[] = [];
+    const events: string[] = [];
+    const outcomes: string[] = [];
+    const tests: string[] = [];
+    const make = () =>
+      new AlertDispatcher({
+        send: (one, { id }) => {
+          const result = answer(id, nowMs);
+          if (result.outcome === "done") sent.push(`${id} ${one.event} ${one.state}`);
+          return Promise.resolve(result);
+        },
+        nowMs: () => nowMs,
+        random: () => 1,
+        changed: () => undefined,
+        wake: () => undefined,
+        outcome: (one: AlertOutcome) => outcomes.push(`${one.channel} ${one.result}`),
+      });
+    let dispatcher = make();
+    return {
+      sent,
+      events,
+      outcomes,
+      tests,
+      status: () => status,
+      change: (next: Spec) => (given = next),
+      /** null: no proxy answers. */
+      async pass(open: boolean | null, errors = 0, afterMs = 15_000, annotations: Record<string, string> = {}) {
+        nowMs += afterMs;
+        const one = provider(given, status, annotations);
+        book.learn([one]);
+        const all = compiled([one]);
+        const proxies = open === null ? [] : [report(true, open ? ["m"] : [])];
+        const [watch] = all.alarms;
+        book.report(all, proxies, open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })], nowMs);
+        const after = { ...all.verdicts[0]?.status };
+        alarm.parse(after["alerts"] ?? []);
+        for (const { condition, warning } of alarmed(status, after)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
+        status = JSON.parse(JSON.stringify(after));
+        dispatcher.test(book.testsDue(all, nowMs));
+        dispatcher.dispatch(book.due(all));
+        await dispatcher.idle();
+      },
+      restart() {
+        book = new AlarmBook();
+        dispatcher = make();
+      },
+    };
+  }
+
+  it("comes once when it begins and once when it is over, over restarts", async () => {
+    const life = operator();
+    await life.pass(false);
+    await life.pass(true);
+    await life.pass(true);
+    life.restart();
+    await life.pass(true);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active"]);
+    await life.pass(false, 0, quietMs / 2);
+    await life.pass(true);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active"], "it goes to and fro");
+    await life.pass(false);
+    await life.pass(null, 0, 3 * quietMs);
+    life.restart();
+    await life.pass(false);
+    assert.equal(life.sent.length, 1, "nobody could tell for long enough that it is over");
+    await life.pass(false, 0, quietMs);
+    await life.pass(false);
+    life.restart();
+    await life.pass(false);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active", "webhook-1 BreakerOpen Over"]);
+    await life.pass(true);
+    assert.deepEqual(life.sent.slice(2), ["webhook-1 BreakerOpen Active"], "the next time is told of again");
+    assert.deepEqual(life.events, ["Warning BreakerOpened", "Normal BreakerClosed", "Warning BreakerOpened"]);
+  });
+
+  it("goes to those who want to hear of it", async () => {
+    const life = operator();
+    await life.pass(false, 6);
+    assert.deepEqual(life.sent, ["webhook-1 ErrorRate Active", "pagerDuty-1 ErrorRate Active"]);
+    const [entry] = alarm.parse(life.status()["alerts"]);
+    assert.deepEqual([entry?.value, entry?.bound, entry?.detail], ["6%", "5%", "6% of 100 attempts failed in the last 5 min"]);
+    await life.pass(false, 5);
+    await life.pass(false, 5, quietMs);
+    assert.deepEqual(life.sent.slice(2), ["webhook-1 ErrorRate Over", "pagerDuty-1 ErrorRate Over"]);
+  });
+
+  it("that never reached a channel while it lasted does so before the news that it is over", async () => {
+    let well = false;
+    const life = operator((channel) => (well || channel !== "webhook-1" ? { outcome: "done" } : { outcome: "retry", why: "it answered 500", afterMs: null }));
+    await life.pass(true);
+    await life.pass(false);
+    await life.pass(false, 0, quietMs);
+    assert.deepEqual([life.sent, life.events], [[], ["Warning BreakerOpened", "Normal BreakerClosed"]]);
+    life.restart();
+    well = true;
+    await life.pass(false);
+    await life.pass(false);
+    await life.pass(false);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active", "webhook-1 BreakerOpen Over"]);
+  });
+
+  it("that is given up spares its channel the news that it is over", async () => {
+    const life = operator((channel) => (channel === "webhook-1" ? { outcome: "never", why: "it answered 404" } : { outcome: "done" }));
+    await life.pass(true);
+    await life.pass(true);
+    life.restart();
+    await life.pass(false);
+    await life.pass(false, 0, quietMs);
+    await life.pass(false);
+    assert.deepEqual([life.sent, life.outcomes], [[], ["webhook-1 given_up"]]);
+  });
+
+  it("is over when nobody watches any more, and is kept where the spec can't be read", async () => {
+    const life = operator();
+    await life.pass(true);
+    life.change({ ...spec, models: [{ name: "m" }, { name: "m" }] });
+    await life.pass(true);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active"]);
+    life.change({ ...spec, models: "none" });
+    await life.pass(true);
+    assert.equal(alarm.parse(life.status()["alerts"]).length, 1);
+    life.change({ ...spec, alertWhen: { ...spec.alertWhen, breakerOpen: false } });
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active", "webhook-1 BreakerOpen Over"]);
+    assert.equal(life.status()["alerts"], undefined);
+  });
+
+  it("can be tried, each channel once", async () => {
+    const life = operator();
+    const asked = { "sluice.dev/test-alerts": "now" };
+    await life.pass(false, 0, 1_000, asked);
+    await life.pass(false, 0, 1_000, asked);
+    life.restart();
+    await life.pass(false, 0, 1_000, asked);
+    assert.deepEqual(life.sent, ["webhook-1 Test Active", "pagerDuty-1 Test Active"]);
+    const results = ["webhook-1", "pagerDuty-1"].map((channel) => ({ channel, result: "sent" }));
+    assert.deepEqual(life.status()["alertTest"], { requestedAt: "now", results });
+  });
+
+  it("opens an incident at PagerDuty and ends the same one", async () => {
+    const watch = watchOf(provider(spec));
+    const book = new AlarmBook();
+    const since = "2027-03-01T00:00:00.000Z";
+    const entry = {
+      event: "ErrorRate",
+      state: "Over",
+      since,
+      over: "2027-03-01T00:10:00.000Z",
+      value: "6%",
+      bound: "5%",
+      detail: "6% of 100",
+      told: [],
+      toldOver: [],
+    };
+    const one = provider(spec, { alerts: [entry] });
+    book.learn([one]);
+    const all = compiled([one]);
+    book.report(all, [], [], start);
+    const bodies = () => book.due(all).map(({ alert }) => pagerDutyBody(alert, watch.channels[1] as never, "routing") as Record<string, unknown>);
+    const begun = bodies();
+    for (const due of book.due(all)) for (const { id } of due.channels) due.settled(id, "sent");
+    const ended = book.due(all).map(({ alert }) => alert);
+    assert.equal(begun.length, 1);
+    assert.deepEqual([begun[0]?.["event_action"], begun[0]?.["dedup_key"]], ["trigger", "LLMProvider/a/p|ErrorRate"]);
+    assert.deepEqual(bodies(), [{ routing_key: "routing", dedup_key: "LLMProvider/a/p|ErrorRate", event_action: "resolve" }]);
+    assert.deepEqual(
+      ended.map(({ text, severity }) => [text, severity]),
+      [[`Over for the provider a/p: errors are few again. It began at ${since}. 6% of 100.`, "info"]],
+    );
+    assert.equal(mailOf(ended[0] as never, watch.channels[0] as never).subject, "Sluice: errors are few again (a/p)");
+  });
+});
