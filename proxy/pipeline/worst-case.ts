@@ -50,7 +50,10 @@ function occurrences(bytes: Buffer, word: string): number {
   return count;
 }
 
-const isLink = (name: string): boolean => name === "url" || links.includes(name as (typeof links)[number]);
+function isLink(name: string): boolean {
+  for (const link of links) if (name === link) return true;
+  return name === "url";
+}
 
 const ofTexts = (name: string): boolean => name === "role" || name === "content" || name === "name";
 

@@ -168,6 +168,31 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
 /** Member name → new value; undefined removes it. What is not there yet is added in front. */
 export type Edits = Readonly<Record<string, unknown>>;
 
+/** JSON of short names, texts and numbers, kept: most calls put in the same ones, such as the upstream's name of a model. */
+const kept = new Map<string | number, Buffer>();
+const mostKept = 256;
+const keptLength = 64;
+
+function jsonOf(value: unknown): Buffer {
+  if (typeof value !== "number" && (typeof value !== "string" || value.length > keptLength)) return Buffer.from(JSON.stringify(value));
+  let json = kept.get(value);
+  if (json === undefined) {
+    if (kept.size >= mostKept) kept.clear();
+    kept.set(value, (json = Buffer.from(JSON.stringify(value))));
+  }
+  return json;
+}
+
+/** `bytes` come in the place of what stands from `from` to `to`. */
+interface Cut {
+  from: number;
+  to: number;
+  bytes: Buffer;
+}
+
+const colon = Buffer.from(":");
+const comma = Buffer.from(",");
+
 /** A new buffer with the edits made; the same one where nothing changes. */
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const names = Object.keys(edits);
@@ -178,37 +203,44 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
     if (edits[member.name] === undefined) return rewrite(body, found, edits);
     replaced.push(member);
   }
-  const added = replaced.length === names.length ? "" : addedText(names, replaced, edits, found.members.length > 0);
-  return added === "" && replaced.length === 0 ? body : spliced(body, found.open, added, replaced, edits);
+  const cuts: Cut[] = [];
+  if (replaced.length < names.length) add(cuts, found, replaced, edits);
+  for (const { name, valueStart, valueEnd } of replaced) cuts.push({ from: valueStart, to: valueEnd, bytes: jsonOf(edits[name]) });
+  return cuts.length === 0 ? body : spliced(body, cuts);
 }
 
-/** Members that are not there yet, as they stand behind the opening brace. */
-function addedText(names: readonly string[], replaced: readonly Member[], edits: Edits, others: boolean): string {
-  let text = "";
-  for (const name of names) {
+/** Members that are not there yet, behind the opening brace. */
+function add(cuts: Cut[], { open, members }: Outline, replaced: readonly Member[], edits: Edits): void {
+  const insert = (bytes: Buffer): number => cuts.push({ from: open, to: open, bytes });
+  for (const name in edits) {
     if (edits[name] === undefined || replaced.some((member) => member.name === name)) continue;
-    text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${JSON.stringify(edits[name])}`;
+    if (cuts.length > 0) insert(comma);
+    insert(jsonOf(name));
+    insert(colon);
+    insert(jsonOf(edits[name]));
   }
-  return text === "" || !others ? text : `${text},`;
+  if (cuts.length > 0 && members.length > 0) insert(comma);
 }
 
-/** `added` at `open`, and new values in their places. */
-function spliced(body: Buffer, open: number, added: string, replaced: readonly Member[], edits: Edits): Buffer {
-  const values = replaced.map(({ name }) => JSON.stringify(edits[name]));
-  let size = body.length + (added === "" ? 0 : Buffer.byteLength(added));
-  for (const [at, { valueStart, valueEnd }] of replaced.entries()) size += Buffer.byteLength(values[at] ?? "") - (valueEnd - valueStart);
-  const out = Buffer.allocUnsafe(size);
-  const last = replaced.at(-1)?.valueEnd ?? open;
-  // What is behind the last edit is most of it, as a rule. One copy of everything costs less than a view of that part.
-  if (size >= body.length) out.set(body, size - body.length);
-  else body.copy(out, last + size - body.length, last);
-  for (let at = 0; at < open; at++) out[at] = body[at] ?? 0;
-  let to = open + (added === "" ? 0 : out.write(added, open));
-  let from = open;
-  for (const [at, { valueStart, valueEnd }] of replaced.entries()) {
-    to += body.copy(out, to, from, valueStart);
-    to += out.write(values[at] ?? "", to);
-    from = valueEnd;
+/** `cuts` in the order of their places. */
+function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
+  let growth = 0;
+  let behind = 0;
+  for (const { from, to, bytes } of cuts) {
+    growth += bytes.length - (to - from);
+    behind = to;
+  }
+  const out = Buffer.allocUnsafe(body.length + growth);
+  // What stands behind the last cut is most of it, as a rule. One copy of everything costs less than a view of that part.
+  if (growth >= 0) out.set(body, growth);
+  else body.copy(out, behind + growth, behind);
+  let read = 0;
+  let written = 0;
+  for (const { from, to, bytes } of cuts) {
+    if (from > read) written += body.copy(out, written, read, from);
+    out.set(bytes, written);
+    written += bytes.length;
+    read = to;
   }
   return out;
 }
@@ -217,16 +249,17 @@ function spliced(body: Buffer, open: number, added: string, replaced: readonly M
 function rewrite(body: Buffer, found: Outline, edits: Edits): Buffer {
   const pieces: Buffer[] = [Buffer.from("{")];
   const present = new Set<string>();
-  const add = (name: string, value: Buffer | string): void => {
-    pieces.push(Buffer.from(`${pieces.length > 1 ? "," : ""}${JSON.stringify(name)}:`), typeof value === "string" ? Buffer.from(value) : value);
+  const put = (name: string, value: Buffer): void => {
+    if (pieces.length > 1) pieces.push(comma);
+    pieces.push(jsonOf(name), colon, value);
   };
   for (const member of found.members) {
     const edited = Object.hasOwn(edits, member.name);
     if (edited && edits[member.name] === undefined) continue;
     present.add(member.name);
-    add(member.name, edited ? JSON.stringify(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
+    put(member.name, edited ? jsonOf(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
   }
-  for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) add(name, JSON.stringify(value));
+  for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) put(name, jsonOf(value));
   pieces.push(Buffer.from("}"));
   return Buffer.concat(pieces);
 }
