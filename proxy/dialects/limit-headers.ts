@@ -22,9 +22,10 @@ export function goDuration(ms: number): string {
 /** null: no limit of that kind. */
 export type LimitReadings = Readonly<Record<"requests" | "tokens", LimitReading | null>>;
 
+type Headers = Record<string, string | number>;
+
 /** Written out in both formats: a name that is put together is looked up anew with every call. */
-function inOpenAi({ requests, tokens }: LimitReadings): Record<string, string> {
-  const headers: Record<string, string> = {};
+function addInOpenAi(headers: Headers, { requests, tokens }: LimitReadings): void {
   if (requests !== null) {
     headers["x-ratelimit-limit-requests"] = String(requests.limit);
     headers["x-ratelimit-remaining-requests"] = String(requests.remaining);
@@ -35,11 +36,9 @@ function inOpenAi({ requests, tokens }: LimitReadings): Record<string, string> {
     headers["x-ratelimit-remaining-tokens"] = String(tokens.remaining);
     headers["x-ratelimit-reset-tokens"] = goDuration(tokens.resetMs);
   }
-  return headers;
 }
 
-function inAnthropic({ requests, tokens }: LimitReadings, nowMs: number): Record<string, string> {
-  const headers: Record<string, string> = {};
+function addInAnthropic(headers: Headers, { requests, tokens }: LimitReadings, nowMs: number): void {
   if (requests !== null) {
     headers["anthropic-ratelimit-requests-limit"] = String(requests.limit);
     headers["anthropic-ratelimit-requests-remaining"] = String(requests.remaining);
@@ -50,9 +49,10 @@ function inAnthropic({ requests, tokens }: LimitReadings, nowMs: number): Record
     headers["anthropic-ratelimit-tokens-remaining"] = String(tokens.remaining);
     headers["anthropic-ratelimit-tokens-reset"] = new Date(nowMs + tokens.resetMs).toISOString();
   }
-  return headers;
 }
 
-export function limitHeaders(readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): Record<string, string> {
-  return surface === "openai" ? inOpenAi(readings) : inAnthropic(readings, nowMs);
+/** `nowMs`: when the readings were taken. */
+export function addLimitHeaders(headers: Headers, readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): void {
+  if (surface === "openai") addInOpenAi(headers, readings);
+  else addInAnthropic(headers, readings, nowMs);
 }

@@ -4,7 +4,7 @@
  * of it. An answer from the cache takes nothing.
  */
 import type { BudgetConfig } from "../config/budget.ts";
-import { type LimitReading, limitHeaders } from "../dialects/limit-headers.ts";
+import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Quotas, Refused, Reservation } from "../fleet/quotas.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
@@ -65,7 +65,10 @@ function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quo
 
 function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation | Refused, { quotas, nowMs }: Admitter): Admitted | Failure {
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
-  if (readings.requests !== null || readings.tokens !== null) request.client.always(limitHeaders(readings, request.surface, nowMs()));
+  if (readings.requests !== null || readings.tokens !== null) {
+    const takenMs = nowMs();
+    request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
+  }
   if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Due).refuse(got);
   return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
 }

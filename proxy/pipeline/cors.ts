@@ -21,7 +21,8 @@ export function cors(client: ClientConnection, allowedOrigins: readonly string[]
   const origin = client.header("origin");
   if (origin === null || allowedOrigins.length === 0) return null;
   const allowed = allowedOrigins.includes(origin);
-  if (allowed) client.always({ "access-control-allow-origin": origin, "access-control-expose-headers": exposed, vary: "origin" });
+  if (allowed)
+    client.always((headers) => Object.assign(headers, { "access-control-allow-origin": origin, "access-control-expose-headers": exposed, vary: "origin" }));
   if (!isPreflight(client)) return null;
   if (!allowed) return foreign;
   const asked = client.header("access-control-request-headers");

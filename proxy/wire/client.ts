@@ -33,6 +33,9 @@ export interface ReplyFilter {
   last(): Uint8Array | string;
 }
 
+/** Puts headers to those of an answer: a copy of them would cost more than their making. */
+export type AddHeaders = (headers: Record<string, string | number>) => void;
+
 export class ClientConnection implements Member {
   place = -1;
   readonly requestId: string;
@@ -46,7 +49,7 @@ export class ClientConnection implements Member {
   /** So many of them stay before those that are added later. */
   #firsts = 0;
   #closed = false;
-  #always: Readonly<Record<string, string>> | null = null;
+  #always: AddHeaders | null = null;
   /** What is sent only once `release` is called. */
   #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
   /** The chunks of the answer are framed here. */
@@ -171,8 +174,15 @@ export class ClientConnection implements Member {
   }
 
   /** Headers of every answer, whatever comes of the call. */
-  always(headers: Readonly<Record<string, string>>): void {
-    this.#always = this.#always === null ? headers : { ...this.#always, ...headers };
+  always(add: AddHeaders): void {
+    const first = this.#always;
+    this.#always =
+      first === null
+        ? add
+        : (headers) => {
+            first(headers);
+            add(headers);
+          };
   }
 
   /** The body as it comes, through `through`; its errors are those of the stream that is given back. */
@@ -208,7 +218,7 @@ export class ClientConnection implements Member {
     }
     if (this.#closed || this.#response.headersSent) return;
     if (this.#closing()) headers["connection"] = "close";
-    if (this.#always !== null) Object.assign(headers, this.#always);
+    this.#always?.(headers);
     this.#response.writeHead(status, headers);
   }
 
