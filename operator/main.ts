@@ -17,6 +17,7 @@ import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
 import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
+import { tellGivenUp } from "./cluster/report.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import type { Compiled } from "./compile/compile.ts";
@@ -186,16 +187,19 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         pagerDutyURL: settings.alerts.pagerDutyURL,
         secret: (digest) => alerting?.values.get(digest) ?? null,
         allowPrivate: mayBePrivate(namespace, settings),
+        nowMs: Date.now,
       }),
     nowMs: Date.now,
     random: Math.random,
     changed: () => loop?.trigger(),
     wake: (afterMs) => void setTimeout(dispatchAlerts, afterMs + 1).unref(),
-    outcome(one, { alert }) {
+    outcome(one, due) {
+      const { alert } = due;
       metrics.alert(one.type, one.result);
       const line = { about: alert.about, event: alert.event, state: alert.state, key: alert.key, channel: one.channel, why: one.why };
       if (one.result === "sent") log.info(line, "alert sent");
       else log.warn(line, one.result === "retried" ? "alert not sent; trying again" : "alert given up");
+      if (one.result === "given_up") void tellGivenUp(cluster, due, one.channel, `${alert.event} (${alert.state})`, one.why);
     },
   });
   let revision = "";

@@ -16,6 +16,7 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
   const fact: SecretFact = {
     digest: keyedDigest(pepper, value),
     displayPrefix,
+    length: Buffer.byteLength(value),
     ...(moment.test(value) ? { momentMs: Date.parse(value) } : {}),
     ...pemFacts(value),
   };

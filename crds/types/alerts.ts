@@ -24,7 +24,19 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
             .optional()
             .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
           pagerDuty: z.strictObject({ secretRef }).optional().describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
-          webhook: z.strictObject({ secretRef }).optional().describe("A POST of JSON to the URL that is the Secret's value."),
+          webhook: z
+            .strictObject({
+              secretRef,
+              signingKeyRef: z
+                .strictObject({
+                  name: objectName.describe("Name of the Secret, in the object's own namespace."),
+                  key: secretKey.describe("Key within the Secret."),
+                })
+                .optional()
+                .describe("Where the key is with which each POST is signed by HMAC-SHA-256, so that the receiver can tell who sent it. Absent: not signed."),
+            })
+            .optional()
+            .describe("A POST of JSON to the URL that is the Secret's value."),
           events: z.array(z.enum(events)).min(1).max(events.length).optional().meta({ listType: "set" }).describe("Which events it hears of; absent: all."),
           message: z
             .string()

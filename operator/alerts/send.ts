@@ -1,4 +1,5 @@
 /** Hands one alert to one channel. What went wrong is told without any secret: a webhook's URL is one. */
+import { createHmac } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
@@ -25,6 +26,7 @@ export interface Senders {
   secret(digest: string): string | null;
   /** URLs may lead to private addresses. */
   allowPrivate: boolean;
+  nowMs(): number;
 }
 
 /** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. */
@@ -56,14 +58,23 @@ function parsedUrl(text: string, allowPrivate: boolean): URL | string {
   return url;
 }
 
+/**
+ * What says who sent a POST, and when: HMAC-SHA-256 of the seconds since 1970, a dot, and the body, in hex. With the time
+ * in it nobody can send it again later.
+ */
+export function signature(key: string, bytes: string, nowMs: number): Record<string, string> {
+  const timestamp = String(Math.floor(nowMs / 1000));
+  return { "x-sluice-timestamp": timestamp, "x-sluice-signature": `sha256=${createHmac("sha256", key).update(`${timestamp}.${bytes}`).digest("hex")}` };
+}
+
 /** Redirects are not followed: they could lead where the URL may not. */
-function post(text: string, body: object, allowPrivate: boolean): Promise<Sent> {
+function post(text: string, body: object, allowPrivate: boolean, sign: (bytes: string) => Record<string, string> = () => ({})): Promise<Sent> {
   const url = parsedUrl(text.trim(), allowPrivate);
   if (typeof url === "string") return Promise.resolve({ outcome: "never", why: url });
   const bytes = JSON.stringify(body);
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise<Sent>((resolve) => {
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts" };
+    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts", ...sign(bytes) };
     const call = request(url, { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
       // The head says it all: who has taken the alert must not get it again for a body that hangs.
       resolve(judge(response.statusCode ?? 0, response.headers["retry-after"]));
@@ -114,11 +125,18 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp): Promise<Sent> {
   }
 }
 
+function postWebhook(alert: Alert, channel: Channel, url: string, { secret, allowPrivate, nowMs }: Senders): Promise<Sent> {
+  if (channel.signingKey === null) return post(url, webhookBody(alert, channel), allowPrivate);
+  const key = secret(channel.signingKey);
+  if (key === null) return Promise.resolve({ outcome: "retry", why: "the Secret of its signing key is not there", afterMs: null });
+  return post(url, webhookBody(alert, channel), allowPrivate, (bytes) => signature(key, bytes, nowMs()));
+}
+
 export async function send(alert: Alert, channel: Channel, senders: Senders): Promise<Sent> {
   if (channel.type === "email") return senders.smtp === null ? { outcome: "never", why: "there is no mail server" } : mail(alert, channel, senders.smtp);
   const secret = senders.secret(channel.secret);
   if (secret === null) return { outcome: "retry", why: "its Secret is not there", afterMs: null };
   if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders.allowPrivate);
-  if (channel.type === "webhook") return post(secret, webhookBody(alert, channel), senders.allowPrivate);
+  if (channel.type === "webhook") return postWebhook(alert, channel, secret, senders);
   return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), true);
 }

@@ -61,7 +61,7 @@ function assumed(ref: string): Record<string, SecretFact> {
 interface Refers {
   credentials?: { secretRef?: { key?: string } };
   writeTo?: { key?: string };
-  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string } }>>[];
+  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>>[];
 }
 
 /** Keys of Secrets that objects name, beyond those that types have by themselves. */
@@ -70,7 +70,9 @@ function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
     .filter((object) => secretRefs(object).includes(ref))
     .flatMap(({ spec }) => {
       const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
-      const channels = Array.isArray(alerts) ? alerts.map((one) => (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key) : [];
+      const channels = Array.isArray(alerts)
+        ? alerts.flatMap((one) => [(one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key, one.webhook?.signingKeyRef?.key])
+        : [];
       return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => key !== undefined);
     });
 }

@@ -92,7 +92,14 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
   });
 }
 
-async function tell(cluster: Cluster, verdict: Verdict, { condition, warning }: Transition, nowMs: number): Promise<void> {
+/** Somebody who should have been told was not: an Event, since nothing else reaches the object's owner. Never throws. */
+export async function tellGivenUp(cluster: Cluster, about: Pick<Verdict, "kind" | "meta">, channel: string, event: string, why: string): Promise<void> {
+  const message = `${channel} was not told of ${event}, and is not tried again: ${why}`;
+  const condition = { type: "Alert", status: "False", reason: "AlertNotDelivered", message, lastTransitionTime: "", observedGeneration: 0 } as const;
+  await tell(cluster, about, { condition, warning: true }, Date.now()).catch(() => undefined);
+}
+
+async function tell(cluster: Cluster, verdict: Pick<Verdict, "kind" | "meta">, { condition, warning }: Transition, nowMs: number): Promise<void> {
   const { meta, kind } = verdict;
   await cluster.events.createNamespacedEvent({
     namespace: meta.namespace,

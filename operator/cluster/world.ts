@@ -34,12 +34,17 @@ interface Refers {
   credentials?: { secretRef?: { name?: string } };
   tls?: { clientCertificate?: { secretRef?: { name?: string } } };
   writeTo?: { name?: string };
-  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string } }>>[];
+  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string }; signingKeyRef?: { name?: string } }>>[];
+}
+
+function namesOfChannel(channel: NonNullable<Refers["alerts"]>[number] | null): unknown[] {
+  const named = channel?.slack ?? channel?.pagerDuty ?? channel?.webhook;
+  return [named?.secretRef?.name, named?.signingKeyRef?.name];
 }
 
 function namesIn(kind: Kind, spec: Refers): unknown[] {
   if (kind === "ApiKey") return [spec.writeTo?.name];
-  const alerts = Array.isArray(spec.alerts) ? spec.alerts.map((one) => (one?.slack ?? one?.pagerDuty ?? one?.webhook)?.secretRef?.name) : [];
+  const alerts = Array.isArray(spec.alerts) ? spec.alerts.flatMap(namesOfChannel) : [];
   return kind === "LLMProvider" ? [spec.credentials?.secretRef?.name, spec.tls?.clientCertificate?.secretRef?.name, ...alerts] : alerts;
 }
 

@@ -12,6 +12,8 @@ export interface Channel {
   type: ChannelType;
   /** Digest of the Secret's value; "" for e-mail. */
   secret: string;
+  /** Digest of the key that a webhook's POST is signed with; null: it is not signed. */
+  signingKey: string | null;
   to: readonly string[];
   events: readonly string[] | null;
   message: string | null;
@@ -35,14 +37,41 @@ type Entry = AlertsSpec[number];
 
 const typeOf = ({ slack, email, pagerDuty }: Entry): ChannelType => (slack ? "slack" : email ? "email" : pagerDuty ? "pagerDuty" : "webhook");
 
-/** Digest of the value that an entry refers to, or what is missing. */
-function secretOf(entry: Entry, namespace: string, world: World, path: (string | number)[]): string | Problem {
-  const { name, key } = (entry.slack ?? entry.pagerDuty ?? entry.webhook)?.secretRef ?? { name: "", key: "" };
+interface SecretRef {
+  name: string;
+  key: string;
+}
+
+/** Digest of a Secret's value, or what is missing. */
+function digestOf({ name, key }: SecretRef, namespace: string, world: World, path: (string | number)[]): string | Problem {
   const secret = own(world.secrets, `${namespace}/${name}`);
   if (secret === undefined) return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
   const fact = own(secret, key);
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
   return fact.unusable === undefined ? fact.digest : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
+}
+
+/** Digest of the value that an entry refers to, "" for e-mail; or what is missing. */
+function secretOf(entry: Entry, namespace: string, world: World, mail: boolean, path: (string | number)[]): string | Problem {
+  const ref = (entry.slack ?? entry.pagerDuty ?? entry.webhook)?.secretRef;
+  if (ref !== undefined) return digestOf(ref, namespace, world, path);
+  return mail ? "" : noMail(path);
+}
+
+const leastSigningKey = 16;
+
+/** Digest of the key that it is signed with, null where it is not; or what is wrong. */
+function signingKeyOf(entry: Entry, namespace: string, world: World, path: (string | number)[]): string | null | Problem {
+  const ref = entry.webhook?.signingKeyRef;
+  if (ref === undefined) return null;
+  const where = [...path, "webhook", "signingKeyRef"];
+  const length = own(own(world.secrets, `${namespace}/${ref.name}`) ?? {}, ref.key)?.length ?? leastSigningKey;
+  if (length >= leastSigningKey) return digestOf(ref, namespace, world, where);
+  return problem(
+    "SecretUnusable",
+    `Secret ${ref.name}, key ${ref.key}: a signing key has at least ${leastSigningKey} bytes, such as openssl rand -hex 32 makes`,
+    where,
+  );
 }
 
 const noMail = (path: (string | number)[]): Problem =>
@@ -66,9 +95,20 @@ export function compileChannels(
     const type = typeOf(entry);
     const number = (counts.get(type) ?? 0) + 1;
     counts.set(type, number);
-    const secret = type === "email" ? (mail ? "" : noMail(path)) : secretOf(entry, namespace, world, path);
+    const secret = secretOf(entry, namespace, world, mail, path);
+    const signingKey = signingKeyOf(entry, namespace, world, path);
     if (typeof secret !== "string") refs.push(secret);
-    else channels.push({ id: `${type}-${number}`, type, secret, to: entry.email?.to ?? [], events: entry.events ?? null, message: entry.message ?? null });
+    if (typeof signingKey === "object" && signingKey !== null) refs.push(signingKey);
+    else if (typeof secret === "string")
+      channels.push({
+        id: `${type}-${number}`,
+        type,
+        secret,
+        signingKey,
+        to: entry.email?.to ?? [],
+        events: entry.events ?? null,
+        message: entry.message ?? null,
+      });
   }
   return channels;
 }

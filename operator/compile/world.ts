@@ -47,6 +47,8 @@ export interface PemFacts {
 export interface SecretFact extends PemFacts {
   /** keyedDigest(pepper, value), lower-case hex. */
   digest: string;
+  /** Bytes. Absent where nobody can say. */
+  length?: number;
   /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
   displayPrefix: string;
   /** Set where the value is a moment of RFC 3339: epoch milliseconds. */

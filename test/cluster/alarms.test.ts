@@ -1,5 +1,6 @@
 /** Alerts of providers and policies in a cluster: from a provider that fails to who is told, and that it is over. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -18,6 +19,8 @@ const skip = await skipReason(
 );
 
 const clear = "slc_alice_key_0001";
+const signingKey = "signing-key-0001-of-the-hook";
+const webhook = "{ webhook: { secretRef: { name: alerts, key: url }, signingKeyRef: { name: alerts, key: signingKey } } }";
 const provider = (name: string, url: string, more = ""): string => `
 apiVersion: sluice.dev/v1alpha1
 kind: LLMProvider
@@ -35,7 +38,7 @@ const objects = (first: string, second: string, hook: string): string => `
 apiVersion: v1
 kind: Secret
 metadata: { name: alerts, namespace: team-a }
-stringData: { url: "${hook}/hook-secret-token" }
+stringData: { url: "${hook}/hook-secret-token", signingKey: "${signingKey}" }
 ---
 apiVersion: v1
 kind: Secret
@@ -46,7 +49,7 @@ apiVersion: sluice.dev/v1alpha1
 kind: ApiKey
 metadata: { name: alice, namespace: team-a }
 spec: { user: alice@example.com, writeTo: { name: alice-key } }
----${provider("first", first, "  alertWhen: { window: 1m }\n  alerts: [{ webhook: { secretRef: { name: alerts, key: url } } }]")}
+---${provider("first", first, `  alertWhen: { window: 1m }\n  alerts: [${webhook}]`)}
 ${provider("second", second)}
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
@@ -55,7 +58,7 @@ spec:
   match: { models: [gpt-4o] }
   routing: { targets: [{ provider: { name: first } }, { provider: { name: second } }] }
   alertWhen: { failover: ">0%", minimumRequests: 1, window: 1m }
-  alerts: [{ webhook: { secretRef: { name: alerts, key: url } } }]
+  alerts: [${webhook}]
 `;
 
 describe("alerts of providers and policies in a cluster", { skip }, () => {
@@ -69,8 +72,10 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     request.on("data", (data: Buffer) => (text += data.toString("utf8")));
     request.on("end", () => {
       const { object, event, state } = JSON.parse(text) as Record<string, string>;
-      hooks.push(`${object} ${event} ${state}`);
-      response.end();
+      const { "x-sluice-timestamp": timestamp, "x-sluice-signature": signature } = request.headers;
+      const genuine = signature === `sha256=${createHmac("sha256", signingKey).update(`${timestamp}.${text}`).digest("hex")}`;
+      hooks.push(`${object} ${event} ${state}${genuine ? "" : ", not signed"}`);
+      response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end();
     });
   });
   const call = async (): Promise<string | null> => {
@@ -151,9 +156,9 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       "RoutingPolicy/team-a/chat Failover Over",
     ]);
     const events = await cluster.kubectl("get", "events.events.k8s.io", "-n", "team-a", "-o", "jsonpath={range .items[*]}{.type} {.reason}{'\\n'}{end}");
-    for (const line of ["Warning BreakerOpened", "Normal BreakerClosed", "Warning FailoverBegan", "Normal FailoverEnded"])
+    for (const line of ["Warning BreakerOpened", "Normal BreakerClosed", "Warning FailoverBegan", "Normal FailoverEnded", "Warning AlertNotDelivered"])
       assert.equal(events.split("\n").filter((one) => one === line).length, 1, `${line} once in\n${events}`);
     for (const kind of ["llmproviders", "routingpolicies", "events", "configmaps"])
-      assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token/);
+      assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token|signing-key-0001/);
   });
 });

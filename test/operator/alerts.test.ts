@@ -1,5 +1,6 @@
 /** Alerts at real HTTP and SMTP servers, and their delivery in virtual time. */
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
@@ -8,6 +9,7 @@ import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispat
 import type { Alert } from "../../operator/alerts/message.ts";
 import { type Senders, type Sent, send } from "../../operator/alerts/send.ts";
 import { BudgetBook } from "../../operator/budgets.ts";
+import { secretRefs } from "../../operator/cluster/world.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import { filled } from "../../operator/compile/alerts.ts";
 import { compile } from "../../operator/compile/compile.ts";
@@ -16,6 +18,8 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 
 interface Received {
   path: string;
+  headers: IncomingMessage["headers"];
+  text: string;
   body: Record<string, unknown>;
 }
 
@@ -25,7 +29,7 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
     let text = "";
     request.on("data", (data: Buffer) => (text += data.toString("utf8")));
     request.on("end", () => {
-      received.push({ path: request.url ?? "", body: JSON.parse(text) as Record<string, unknown> });
+      received.push({ path: request.url ?? "", headers: request.headers, text, body: JSON.parse(text) as Record<string, unknown> });
       answer(request, response, received.length);
     });
   });
@@ -33,6 +37,8 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
   after(() => server.close());
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received };
 }
+
+const said = (received: readonly Received[]) => received.map(({ path, body }) => ({ path, body }));
 
 const facts = { budget: "a/b", subject: "alice", percent: "80", spent: "8.00", amount: "10.00", resetsAt: "2027-03-02T00:00:00.000Z", event: "Threshold" };
 const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
@@ -52,6 +58,7 @@ const channel = (type: Channel["type"], more: Partial<Channel> = {}): Channel =>
   id: `${type}-1`,
   type,
   secret: "d",
+  signingKey: null,
   to: [],
   events: null,
   message: null,
@@ -62,6 +69,7 @@ const senders = (secret: string, more: Partial<Senders> = {}): Senders => ({
   pagerDutyURL: "http://127.0.0.1:1/",
   secret: () => secret,
   allowPrivate: true,
+  nowMs: () => 1_796_083_200_999,
   ...more,
 });
 
@@ -70,7 +78,7 @@ describe("an alert", () => {
     const { url, received } = await receiver((_request, response) => response.end("ok"));
     const subject = { ...alert, text: text.replace("alice", "<!channel> & co") };
     assert.deepEqual(await send(subject, channel("slack"), senders(`${url}/services/T/B/secret`)), { outcome: "done" });
-    assert.deepEqual(received, [{ path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } }]);
+    assert.deepEqual(said(received), [{ path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } }]);
   });
 
   it("reaches PagerDuty as an event of its second API, which tells a repeated one by its key", async () => {
@@ -85,7 +93,7 @@ describe("an alert", () => {
   it("reaches a webhook as documented, with the text that the budget gives", async () => {
     const { url, received } = await receiver((_request, response) => response.end());
     await send(alert, channel("webhook", { message: "{{budget}}: {{percent}} % by {{ subject }}" }), senders(`${url}/hook?token=x`));
-    assert.deepEqual(received[0], {
+    assert.deepEqual(said(received)[0], {
       path: "/hook?token=x",
       body: {
         version: 1,
@@ -99,6 +107,25 @@ describe("an alert", () => {
         facts,
       },
     });
+  });
+
+  it("is signed with its time, so that a webhook's receiver can tell who sent it and when", async () => {
+    const { url, received } = await receiver((_request, response) => response.end());
+    const secrets = new Map([
+      ["d", `${url}/hook`],
+      ["k", "a key of sixteen"],
+    ]);
+    const signed = channel("webhook", { signingKey: "k" });
+    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), { outcome: "done" });
+    const [{ headers, text: body }] = received as [Received];
+    assert.equal(headers["x-sluice-timestamp"], "1796083200");
+    assert.equal(headers["x-sluice-signature"], `sha256=${createHmac("sha256", "a key of sixteen").update(`1796083200.${body}`).digest("hex")}`);
+    secrets.delete("k");
+    const why = "the Secret of its signing key is not there";
+    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), { outcome: "retry", why, afterMs: null });
+    assert.equal(received.length, 1, "never unsigned");
+    await send(alert, channel("webhook"), senders(`${url}/hook`));
+    assert.equal(received[1]?.headers["x-sluice-signature"], undefined);
   });
 
   it("reaches a mailbox by a real mail server, with its login", async () => {
@@ -175,7 +202,14 @@ const compiled = (object: WorldObject, hasMail = true) =>
       world: {
         objects: [object],
         namespaces: { a: {} },
-        secrets: { "a/alerts": { url: { digest, displayPrefix: "" }, other: { digest, displayPrefix: "" } } },
+        secrets: {
+          "a/alerts": {
+            url: { digest, displayPrefix: "" },
+            other: { digest, displayPrefix: "" },
+            key: { digest: "k".repeat(64), displayPrefix: "", length: 16 },
+          },
+          "a/short": { key: { digest, displayPrefix: "", length: 15 } },
+        },
       },
       settings: { proxy: { maxBodyBytes: 1024 }, sharingNamespaces: [], hasMail },
       previous: null,
@@ -197,6 +231,20 @@ describe("what a budget's alerts refer to", () => {
       /Secret none is not in namespace a/,
     ],
     ["a key that isn't there", { alerts: [{ slack: { secretRef: { name: "alerts", key: "none" } } }] }, true, "SecretKeyNotFound", /has no key none/],
+    [
+      "a signing key",
+      { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "alerts", key: "none" } } }] },
+      true,
+      "SecretKeyNotFound",
+      /Secret alerts has no key none/,
+    ],
+    [
+      "a signing key that nobody could guess",
+      { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "short", key: "key" } } }] },
+      true,
+      "SecretUnusable",
+      /a signing key has at least 16 bytes/,
+    ],
     ["mail without a mail server", { alerts: [{ email: { to: ["a@example.com"] } }] }, false, "Unsupported", /no mail server/],
   ] as const)
     it(`is missing: ${name}`, () => {
@@ -207,7 +255,15 @@ describe("what a budget's alerts refer to", () => {
       );
       assert.match(verdict?.resolvedRefs[0]?.message ?? "", message);
       assert.equal(verdict?.live, "current", "the budget holds all the same");
+      assert.deepEqual(compiled(budget(spec), hasMail).watches[0]?.channels, []);
     });
+
+  it("is a key to sign with, too", () => {
+    const webhook = { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "alerts", key: "key" } };
+    const one = budget({ alerts: [{ webhook }] });
+    assert.equal(compiled(one).watches[0]?.channels[0]?.signingKey, "k".repeat(64));
+    assert.deepEqual(secretRefs(budget({ alerts: [{ webhook: { ...webhook, signingKeyRef: { name: "keys", key: "key" } } }] })), ["a/alerts", "a/keys"]);
+  });
 
   it("is a fact that a message may name", () => {
     const [verdict] = compiled(budget({ alerts: [{ email: { to: ["a@example.com"] }, message: "{{budgett}}" }] })).verdicts;
