@@ -29,6 +29,7 @@ import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.t
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
+import { Batched } from "./telemetry/batched.ts";
 import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
@@ -53,6 +54,8 @@ export interface RunningProxy {
   state: FleetState;
   /** Reads the config now instead of at the next sign of change. */
   refresh(): Promise<void>;
+  /** Counts and logs the calls that are over now, instead of in a moment. */
+  settleRecords(): void;
   /** Stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
   close(): Promise<void>;
 }
@@ -69,7 +72,7 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
 function gatewayOf(
   settings: ProxySettings,
   log: Logger,
-  recorders: readonly { record(call: CallRecord): void }[],
+  records: Batched<CallRecord>,
   parts: {
     upstreams: Upstreams;
     routing: OwnedRouting;
@@ -88,14 +91,26 @@ function gatewayOf(
     random: Math.random,
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
     record(call, audited = false) {
-      for (const recorder of recorders) recorder.record(call);
       if (!audited) parts.audit?.write("call", call);
-      // A refused attempt is on record whatever the policy logs of calls.
-      if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
+      records.add(call);
     },
     unexpected: (cause, requestId) =>
       log.error({ request_id: requestId, err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause) }, "unexpected failure"),
   };
+}
+
+/** Calls that are over, counted and logged a few at a time. */
+function recordsOf(log: Logger, recorders: readonly { record(call: CallRecord): void }[]): Batched<CallRecord> {
+  return new Batched({
+    each(call) {
+      for (const recorder of recorders) recorder.record(call);
+      // A refused attempt is on record whatever the policy logs of calls.
+      if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
+    },
+    failed: (cause) => log.error({ err: String(cause) }, "a call was not recorded"),
+    atOnce: ({ payloads, audited }) => payloads !== null || audited !== null,
+    after: clock.after,
+  });
 }
 
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
@@ -216,7 +231,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   await cell.refresh();
   await fleet.ready();
   const { quotas } = fleet;
-  const gateway = gatewayOf(settings, log, [metrics, canaries, watched, fleet], {
+  const records = recordsOf(log, [metrics, canaries, watched, fleet]);
+  const gateway = gatewayOf(settings, log, records, {
     upstreams,
     routing,
     auth,
@@ -230,6 +246,11 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const traffic = trafficServer(gateway, cell, state, tls);
   const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = statusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
+  // Whoever asks is told of all calls that are over.
+  status.addHook("onRequest", (_request, _reply, done) => {
+    records.drain();
+    done();
+  });
   const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");
@@ -239,8 +260,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     current: cell,
     state: fleet,
     refresh: () => cell.refresh(),
+    settleRecords: () => records.drain(),
     close: () =>
       drain(traffic, status, state, settings.drainMs, async () => {
+        records.drain();
         cell.close();
         countries.close();
         checks.stop();
@@ -285,6 +308,8 @@ export async function runProxy(args: readonly string[]): Promise<void> {
   }
   const settings = parseProxySettings(args, process.env);
   const proxy = await startProxy({ settings, source: folderSource(settings.configDir, settings.pollMs) });
+  // Before the logger's own hook, which writes out what it was given.
+  process.prependOnceListener("exit", () => proxy.settleRecords());
   await new Promise<void>((resolve) => {
     process.once("SIGTERM", resolve);
     process.once("SIGINT", resolve);

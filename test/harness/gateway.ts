@@ -106,8 +106,14 @@ export async function startGateway(
     url: dev.proxy.trafficUrl,
     statusUrl: dev.proxy.statusUrl,
     folder,
-    logs,
-    logText: () => lines.join(""),
+    get logs() {
+      dev.proxy.settleRecords();
+      return logs;
+    },
+    logText() {
+      dev.proxy.settleRecords();
+      return lines.join("");
+    },
     printed,
     async apply(next) {
       const before = printed.length;
@@ -117,7 +123,10 @@ export async function startGateway(
       await eventually(() => printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")));
       await dev.proxy.refresh();
     },
-    state: dev.proxy.state,
+    get state() {
+      dev.proxy.settleRecords();
+      return dev.proxy.state;
+    },
     metrics: async () => (await fetch(`${dev.proxy.statusUrl}/metrics`)).text(),
     status,
     async close() {
