@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass, Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { deadlines, type Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
 import type { Prepared } from "./prepare.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
@@ -69,7 +70,9 @@ type Phase = "head" | "error" | "whole" | "stream" | "over";
 /** Writes the head before the first byte of a stream. */
 export type StartStream = (headers: ResponseHeaders) => void;
 
-export class Attempt implements UpstreamHandler {
+export class Attempt implements UpstreamHandler, Timed {
+  place = -1;
+  dueMs = 0;
   readonly #client: ClientConnection;
   readonly #prepared: Prepared;
   readonly #limits: AttemptLimits;
@@ -80,7 +83,8 @@ export class Attempt implements UpstreamHandler {
   readonly #beganMs: number;
   /** By `performance.now()`, in milliseconds. */
   readonly #totalDueMs: number;
-  #wait: NodeJS.Timeout;
+  /** The client takes nothing: the limit that runs is its own. */
+  #stalled = false;
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
   #status = 0;
@@ -89,7 +93,6 @@ export class Attempt implements UpstreamHandler {
   #bytes = 0;
   #reader: StreamReader | null = null;
   #wrote = false;
-  #idling = false;
   #firstByteMs: number | null = null;
   readonly result: Promise<AttemptResult>;
 
@@ -107,7 +110,7 @@ export class Attempt implements UpstreamHandler {
     });
     this.#resolve = settle;
     this.#totalDueMs = performance.now() + limits.totalMs;
-    this.#wait = setTimeout(() => this.#fail(tooLong), Math.min(limits.firstByteMs, limits.totalMs));
+    this.#due(limits.firstByteMs);
   }
 
   /** Begins: `send` starts the call with this attempt as its handler. */
@@ -171,19 +174,22 @@ export class Attempt implements UpstreamHandler {
     return more || this.#waitForClient();
   }
 
-  /**
-   * From here on the idle limit holds, or what is left of the whole. The timer is made anew where the limit changes, and
-   * pushed back cheaply after that.
-   */
+  /** From now on, or from the last of the whole if that comes first. */
+  #due(ms: number): void {
+    deadlines.set(this, Math.min(performance.now() + ms, this.#totalDueMs));
+  }
+
+  /** A limit has run out. */
+  expired(): void {
+    if (this.#phase === "over") this.#call?.abort();
+    else if (this.#stalled && performance.now() < this.#totalDueMs) {
+      this.#client.destroy();
+      this.#abandon();
+    } else this.#fail(tooLong);
+  }
+
   #idle(): void {
-    const leftMs = Math.ceil(this.#totalDueMs - performance.now());
-    if (this.#idling && leftMs > this.#limits.idleMs) {
-      this.#wait.refresh();
-      return;
-    }
-    this.#idling = true;
-    clearTimeout(this.#wait);
-    this.#wait = setTimeout(() => this.#fail(tooLong), Math.max(0, Math.min(this.#limits.idleMs, leftMs)));
+    this.#due(this.#limits.idleMs);
   }
 
   #write(out: Uint8Array | string): boolean {
@@ -198,17 +204,11 @@ export class Attempt implements UpstreamHandler {
   /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
   #waitForClient(): boolean {
     if (this.#phase === "over") return true;
-    this.#idling = false;
-    clearTimeout(this.#wait);
-    const leftMs = Math.ceil(this.#totalDueMs - performance.now());
-    const cutOff = (): void => {
-      this.#client.destroy();
-      this.#abandon();
-    };
-    if (leftMs > this.#limits.stalledClientMs) this.#wait = setTimeout(cutOff, this.#limits.stalledClientMs);
-    else this.#wait = setTimeout(() => this.#fail(tooLong), Math.max(0, leftMs));
+    this.#stalled = true;
+    this.#due(this.#limits.stalledClientMs);
     this.#client.onDrain(() => {
       if (this.#phase === "over") return;
+      this.#stalled = false;
       this.#idle();
       this.#call?.resume();
     });
@@ -216,7 +216,7 @@ export class Attempt implements UpstreamHandler {
   }
 
   end(): void {
-    if (this.#phase === "over") clearTimeout(this.#wait);
+    if (this.#phase === "over") deadlines.lift(this);
     if (this.#phase === "stream") {
       this.#take(this.#reader?.close());
       if (this.#phase === "stream") this.#fail(truncated);
@@ -227,7 +227,7 @@ export class Attempt implements UpstreamHandler {
   }
 
   error(kind: UpstreamErrorKind, _cause: Error): void {
-    if (this.#phase === "over") clearTimeout(this.#wait);
+    if (this.#phase === "over") deadlines.lift(this);
     if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
@@ -264,12 +264,12 @@ export class Attempt implements UpstreamHandler {
   #settle(result: AttemptResult): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    clearTimeout(this.#wait);
+    deadlines.lift(this);
     this.#client.onClose(null);
     this.#client.onInterrupt(null);
     // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
-    else if (result.kind === "streamed") this.#wait = setTimeout(() => this.#call?.abort(), lingerMs).unref();
+    else if (result.kind === "streamed") deadlines.set(this, performance.now() + lingerMs);
     this.#resolve(result);
   }
 }

@@ -1,0 +1,129 @@
+/** Many time limits on one timer run out when each would have on its own. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { Deadlines, type Timed } from "../../proxy/wire/deadlines.ts";
+
+/** Time that only moves when told to; holds at most one timer. */
+class Clock {
+  now = 0;
+  timer: { dueMs: number; then: () => void } | null = null;
+  timers = 0;
+
+  nowMs(): number {
+    return this.now;
+  }
+
+  after(ms: number, then: () => void): () => void {
+    assert.equal(this.timer, null, "a second timer");
+    assert.ok(Number.isInteger(ms) && ms >= 0 && ms < 2 ** 31);
+    this.timers++;
+    const timer = { dueMs: this.now + ms, then };
+    this.timer = timer;
+    return () => {
+      if (this.timer === timer) this.timer = null;
+    };
+  }
+
+  advance(ms: number): void {
+    const end = this.now + ms;
+    while (this.timer !== null && this.timer.dueMs <= end) {
+      this.now = Math.max(this.now, this.timer.dueMs);
+      const { then } = this.timer;
+      this.timer = null;
+      then();
+    }
+    this.now = end;
+  }
+}
+
+class Call implements Timed {
+  place = -1;
+  dueMs = 0;
+  readonly expiredAt: number[] = [];
+  readonly #clock: Clock;
+  readonly #then: () => void;
+
+  constructor(clock: Clock, then: () => void = () => undefined) {
+    this.#clock = clock;
+    this.#then = then;
+  }
+
+  expired(): void {
+    this.expiredAt.push(this.#clock.now);
+    this.#then();
+  }
+}
+
+describe("deadlines", () => {
+  it("run out when they are due, once, and not when they were lifted", () => {
+    const step = fc.record({ what: fc.constantFrom("set", "lift", "wait"), which: fc.nat(5), ms: fc.nat(50) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const clock = new Clock();
+        const deadlines = new Deadlines(clock);
+        const calls = Array.from({ length: 6 }, () => new Call(clock));
+        const wanted = calls.map((): number[] => []);
+        const limits = calls.map((): number | null => null);
+        const wait = (ms: number): void => {
+          clock.advance(ms);
+          for (const [at, limit] of limits.entries()) {
+            if (limit === null || limit > clock.now) continue;
+            wanted[at]?.push(limit);
+            limits[at] = null;
+          }
+        };
+        for (const { what, which, ms } of steps) {
+          const call = calls[which] as Call;
+          if (what === "set") deadlines.set(call, (limits[which] = clock.now + ms));
+          if (what === "lift") deadlines.lift(call);
+          if (what === "lift") limits[which] = null;
+          if (what === "wait") wait(ms);
+        }
+        wait(100);
+        assert.deepEqual(
+          calls.map(({ expiredAt }) => expiredAt),
+          wanted,
+        );
+        assert.equal(clock.timer, null, "a timer for nobody");
+      }),
+    );
+  });
+
+  it("may be set anew, or lift another's, by one that has run out", () => {
+    const clock = new Clock();
+    const deadlines = new Deadlines(clock);
+    const other = new Call(clock);
+    let again = 2;
+    const call: Call = new Call(clock, () => {
+      deadlines.lift(other);
+      if (again-- > 0) deadlines.set(call, clock.now + 10);
+    });
+    deadlines.set(call, 10);
+    deadlines.set(other, 10);
+    clock.advance(100);
+    assert.deepEqual([call.expiredAt, other.expiredAt], [[10, 20, 30], []]);
+  });
+
+  it("that are moved later, as by each chunk of a stream, make no timers", () => {
+    const clock = new Clock();
+    const deadlines = new Deadlines(clock);
+    const call = new Call(clock);
+    for (let at = 0; at < 1000; at++) {
+      deadlines.set(call, clock.now + 10_000);
+      clock.advance(1);
+    }
+    assert.equal(clock.timers, 1);
+  });
+
+  it("far away don't overflow the timer", () => {
+    const clock = new Clock();
+    const deadlines = new Deadlines(clock);
+    const call = new Call(clock);
+    deadlines.set(call, 2 ** 33);
+    clock.advance(2 ** 33 - 1);
+    assert.deepEqual(call.expiredAt, []);
+    clock.advance(1);
+    assert.deepEqual(call.expiredAt, [2 ** 33]);
+  });
+});
