@@ -2,10 +2,13 @@
 import { parseArgs } from "node:util";
 import { durationMs } from "../../crds/quantity.ts";
 import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../../proxy/config/usage-report.ts";
-import { readLedgers } from "./ledger.ts";
+import { type Ledger, ledgerAt, ledgersIn, readLedgers } from "./ledger.ts";
 
 const where = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they
-                        share no Redis or Valkey
+                        share no Redis or Valkey; or
+  --system-namespace NS where Sluice is installed in a cluster: its proxies are asked through the API server, which takes
+                        the rights of the Role sluice-reports there
+  --kubeconfig FILE     (default: ~/.kube/config)
   --period TIME         until now, such as 24h or 7d (default 7d), or
   --from, --to MOMENT   such as 2027-02-01T00:00:00Z; whole hours count
   -o, --output FORMAT   table (default), json or csv`;
@@ -23,6 +26,8 @@ ${where}`;
 
 const options = {
   url: { type: "string", multiple: true },
+  "system-namespace": { type: "string" },
+  kubeconfig: { type: "string" },
   period: { type: "string" },
   from: { type: "string" },
   to: { type: "string" },
@@ -45,7 +50,14 @@ type Values = ReturnType<typeof parsed>;
 function parsed(args: readonly string[]) {
   const { values } = parseArgs({ args: [...args], options });
   if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+  const inCluster = values["system-namespace"] !== undefined || values.kubeconfig !== undefined;
+  if (inCluster && values.url !== undefined) throw new UsageError("give --url, or --system-namespace and --kubeconfig, not both");
   return values;
+}
+
+function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: Values): Ledger[] | Promise<Ledger[]> {
+  if (kubeconfig === undefined && systemNamespace === undefined) return (url ?? [ownStatus]).map(ledgerAt);
+  return ledgersIn({ kubeconfig: kubeconfig ?? null, systemNamespace: systemNamespace ?? "sluice-system" });
 }
 
 function moment(name: string, text: string): number {
@@ -114,7 +126,7 @@ function render(values: Values, groupBy: readonly Grouping[], groups: readonly G
 
 async function rowsOf(values: Values) {
   const { fromMs, toMs } = span(values, Date.now());
-  return readLedgers(values.url ?? [ownStatus], fromMs, toMs);
+  return readLedgers(await ledgersOf(values), fromMs, toMs);
 }
 
 export async function runCostReport(args: readonly string[]): Promise<void> {

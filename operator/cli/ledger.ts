@@ -1,5 +1,8 @@
-/** Rows of the usage ledger, asked of proxies. */
+/** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
+import { connect, inWords, loadConfig } from "../cluster/api.ts";
+import { settingsOf } from "../cluster/observe.ts";
+import { findStatusPorts, getThroughApiServer } from "../cluster/pod-proxy.ts";
 
 const timeoutMs = 30_000;
 
@@ -9,21 +12,61 @@ interface Usage {
   rows: LedgerRow[];
 }
 
-async function ask(url: string, fromMs: number, toMs: number): Promise<Usage> {
-  const target = new URL("/usage", url);
-  target.search = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() }).toString();
-  try {
-    const response = await fetch(target, { signal: AbortSignal.timeout(timeoutMs) });
+/** One proxy's ledger. */
+export interface Ledger {
+  get(path: string): Promise<unknown>;
+  /** Why it could not be read, in words for who reads it. */
+  failure(why: string): string;
+}
+
+export const ledgerAt = (url: string): Ledger => ({
+  async get(path) {
+    const response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(timeoutMs) });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
-    return (await response.json()) as Usage;
+    return response.json();
+  },
+  failure: (why) => `no ledger at ${url}: ${why}; it is a proxy's status port, 9090. In a cluster --system-namespace finds it`,
+});
+
+export interface ClusterPlace {
+  kubeconfig: string | null;
+  systemNamespace: string;
+}
+
+/** Ledgers of an installation's ready proxies. Throws where there is none, or where this user may not look. */
+export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): Promise<Ledger[]> {
+  const cluster = connect(loadConfig(kubeconfig));
+  const found = async (): Promise<Ledger[]> => {
+    const settings = await settingsOf(cluster, { kubeconfig, systemNamespace, settings: null }, []);
+    const ports = await findStatusPorts(cluster, settings);
+    if (ports.length === 0 && settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls.map(ledgerAt);
+    return ports.map((port) => ({
+      get: (path) => getThroughApiServer(cluster.config, port, path, timeoutMs),
+      failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
+    }));
+  };
+  const ledgers = await found().catch((cause: unknown) => {
+    throw new Error(inWords(cause), { cause });
+  });
+  if (ledgers.length === 0) throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
+  return ledgers;
+}
+
+async function ask(ledger: Ledger, fromMs: number, toMs: number): Promise<Usage> {
+  const query = new URLSearchParams({ from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() });
+  try {
+    return (await ledger.get(`/usage?${query}`)) as Usage;
   } catch (cause) {
-    throw new Error(`no ledger at ${url}: ${cause instanceof Error ? cause.message : String(cause)}; it is a proxy's status port, 9090`, { cause });
+    throw new Error(ledger.failure(cause instanceof Error ? cause.message : String(cause)), { cause });
   }
 }
 
 /** Proxies with a store between them give the same rows, so that one is enough; those without are added up, each once. */
-export async function readLedgers(urls: readonly string[], fromMs: number, toMs: number): Promise<LedgerRow[]> {
-  const all = await Promise.all(urls.map((url) => ask(url, fromMs, toMs)));
+export async function readLedgers([first, ...rest]: readonly Ledger[], fromMs: number, toMs: number): Promise<LedgerRow[]> {
+  if (first === undefined) return [];
+  const usage = await ask(first, fromMs, toMs);
+  if (usage.shared) return usage.rows;
+  const all = [usage, ...(await Promise.all(rest.map((ledger) => ask(ledger, fromMs, toMs))))];
   const shared = all.find((one) => one.shared);
   if (shared) return shared.rows;
   return [...new Map(all.map((one) => [one.instance, one])).values()].flatMap((one) => one.rows);

@@ -164,6 +164,7 @@ describe("usage", () => {
     ["a period that isn't one", ["cost-report", "--period", "soon"], /--period must be a time/],
     ["two spans", ["cost-report", "--period", "1d", "--from", "2027-01-01T00:00:00Z"], /not both/],
     ["a metric that isn't one", ["top-users", "--metric", "joy"], /cost, tokens or requests/],
+    ["two places", ["cost-report", "--url", "http://127.0.0.1:9", "--system-namespace", "a"], /give --url, or --system-namespace and --kubeconfig, not both/],
     ["a proxy that isn't there", ["cost-report", "--url", "http://127.0.0.1:9"], /no ledger at http:\/\/127\.0\.0\.1:9/],
   ];
   for (const [name, args, expected] of words) {

@@ -1,0 +1,61 @@
+/** Proxies' status ports, reached through the API server: for people at whose place no Pod can be reached. */
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { request as httpsRequest, type RequestOptions } from "node:https";
+import type { KubeConfig, V1EndpointSlice } from "@kubernetes/client-node";
+import type { OperatorSettings } from "../settings.ts";
+import type { Cluster } from "./api.ts";
+
+export interface StatusPort {
+  namespace: string;
+  pod: string;
+  port: number;
+}
+
+/** Pure: status ports of the Pods that are ready. */
+export function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
+  const all = slices.flatMap(({ endpoints, ports }) =>
+    (endpoints ?? [])
+      .filter((one) => one.conditions?.ready !== false && one.targetRef?.kind === "Pod")
+      .map((one) => ({ namespace: one.targetRef?.namespace ?? "", pod: one.targetRef?.name ?? "", port: ports?.[0]?.port ?? 0 })),
+  );
+  // A Pod with two addresses is in two slices.
+  return [...new Map(all.map((one) => [`${one.namespace}/${one.pod}`, one])).values()];
+}
+
+export async function findStatusPorts(cluster: Cluster, settings: OperatorSettings): Promise<StatusPort[]> {
+  const labelSelector = `kubernetes.io/service-name=${settings.proxyStatusService}`;
+  const { items } = await cluster.discovery.listNamespacedEndpointSlice({ namespace: settings.namespace, labelSelector });
+  return statusPorts(items);
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  for await (const part of response) parts.push(part as Buffer);
+  return Buffer.concat(parts).toString("utf8");
+}
+
+/** The API server's own words where it gave any. */
+function refusal(status: number, text: string): Error {
+  let message = "";
+  try {
+    message = String((JSON.parse(text) as { message?: unknown }).message ?? "");
+  } catch {
+    message = text.split("\n", 1)[0] ?? "";
+  }
+  return new Error(`the API server answered ${status}${message === "" ? "" : `: ${message.slice(0, 300)}`}`);
+}
+
+/** GET of a path with its query at a status port. Throws with the API server's reason. client-node's own call takes no query. */
+export async function getThroughApiServer(config: KubeConfig, { namespace, pod, port }: StatusPort, path: string, timeoutMs: number): Promise<unknown> {
+  const server = config.getCurrentCluster()?.server ?? "";
+  const url = new URL(`${server.replace(/\/+$/, "")}/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`);
+  const options: RequestOptions = { method: "GET", signal: AbortSignal.timeout(timeoutMs) };
+  await config.applyToHTTPSOptions(options);
+  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    send(url, options, resolve).on("error", reject).end();
+  });
+  const text = await textOf(response);
+  if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0, text);
+  return JSON.parse(text);
+}
