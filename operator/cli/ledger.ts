@@ -1,7 +1,6 @@
 /** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { connect, inWords, loadConfig } from "../cluster/api.ts";
-import { settingsOf } from "../cluster/observe.ts";
 import { findStatusPorts, getThroughApiServer } from "../cluster/pod-proxy.ts";
 
 const timeoutMs = 30_000;
@@ -36,20 +35,14 @@ export interface ClusterPlace {
 /** Ledgers of an installation's ready proxies. Throws where there is none, or where this user may not look. */
 export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): Promise<Ledger[]> {
   const cluster = connect(loadConfig(kubeconfig));
-  const found = async (): Promise<Ledger[]> => {
-    const settings = await settingsOf(cluster, { kubeconfig, systemNamespace, settings: null }, []);
-    const ports = await findStatusPorts(cluster, settings);
-    if (ports.length === 0 && settings.proxyStatusUrls.length > 0) return settings.proxyStatusUrls.map(ledgerAt);
-    return ports.map((port) => ({
-      get: (path) => getThroughApiServer(cluster.config, port, path, timeoutMs),
-      failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
-    }));
-  };
-  const ledgers = await found().catch((cause: unknown) => {
+  const ports = await findStatusPorts(cluster, systemNamespace).catch((cause: unknown) => {
     throw new Error(inWords(cause), { cause });
   });
-  if (ledgers.length === 0) throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
-  return ledgers;
+  if (ports.length === 0) throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
+  return ports.map((port) => ({
+    get: (path) => getThroughApiServer(cluster.config, port, path, timeoutMs),
+    failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
+  }));
 }
 
 async function ask(ledger: Ledger, fromMs: number, toMs: number): Promise<Usage> {

@@ -31,8 +31,7 @@ export interface ObserveOptions {
 const syncTimeoutMs = 30_000;
 const lookMs = 50;
 
-/** The operator's settings; what could not be read goes to `notes`. */
-export async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
+async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
   const fallback = { namespace: options.systemNamespace };
   if (options.settings !== null) return operatorSettings.parse(parse(await readFile(options.settings, "utf8")));
   const name = "sluice-operator";

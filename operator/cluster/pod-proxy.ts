@@ -2,7 +2,6 @@
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { KubeConfig, V1EndpointSlice } from "@kubernetes/client-node";
-import type { OperatorSettings } from "../settings.ts";
 import type { Cluster } from "./api.ts";
 
 export interface StatusPort {
@@ -22,9 +21,11 @@ export function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
   return [...new Map(all.map((one) => [`${one.namespace}/${one.pod}`, one])).values()];
 }
 
-export async function findStatusPorts(cluster: Cluster, settings: OperatorSettings): Promise<StatusPort[]> {
-  const labelSelector = `kubernetes.io/service-name=${settings.proxyStatusService}`;
-  const { items } = await cluster.discovery.listNamespacedEndpointSlice({ namespace: settings.namespace, labelSelector });
+/** Slices carry their Service's labels, whatever the release is called. */
+const labelSelector = "app.kubernetes.io/component=proxy-status";
+
+export async function findStatusPorts(cluster: Cluster, namespace: string): Promise<StatusPort[]> {
+  const { items } = await cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector });
   return statusPorts(items);
 }
 

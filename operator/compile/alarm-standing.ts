@@ -53,10 +53,11 @@ function breakerOpen({ counting }: AlarmWatch, proxies: readonly ProviderReport[
   const open = proxies.flatMap((one) => one.open);
   const times = counts?.opened ?? 0;
   const names = listed(open);
-  const before = times === 0 ? "" : `opened ${times} ${times === 1 ? "time" : "times"} in the last ${minutes(counting.windowMs)}`;
+  const often = `${times} ${times === 1 ? "time" : "times"}`;
+  const before = times === 0 ? "" : `opened ${often} in the last ${minutes(counting.windowMs)}`;
   const now = open.length === 0 ? "" : `open for ${names}`;
   const detail = [now, before].filter((part) => part !== "").join("; ");
-  return { on: detail !== "", value: names, bound: "", detail: detail === "" ? "breakers are closed on all proxies" : detail };
+  return { on: detail !== "", value: open.length === 0 ? often : names, bound: "", detail: detail === "" ? "breakers are closed on all proxies" : detail };
 }
 
 function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {

@@ -283,6 +283,7 @@ describe("the chart", { skip }, () => {
   it("renders whatever can be switched on", async () => {
     const documents = await render(
       ...set("proxy.autoscaling.enabled=true", "networkPolicy.enabled=true", "networkPolicy.monitoringNamespaceLabels.team=ops", "serviceMonitor.enabled=true"),
+      ...set("networkPolicy.apiServerAddresses={10.0.0.0/28}"),
       ...set(
         `image.digest=sha256:${"a".repeat(64)}`,
         "imagePullSecrets[0].name=pull",
@@ -295,6 +296,8 @@ describe("the chart", { skip }, () => {
     const kinds = new Set(documents.map(({ kind }) => kind));
     for (const kind of ["HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor", "PodDisruptionBudget"]) assert.ok(kinds.has(kind), kind);
     assert.equal(kinds.has("CustomResourceDefinition"), false);
+    const [, fromWhom] = find(documents, "NetworkPolicy", "sluice-proxy")["spec"].ingress;
+    assert.deepEqual(fromWhom.from.at(-1), { ipBlock: { cidr: "10.0.0.0/28" } }, "the API server asks for reports");
     const proxy = find(documents, "Deployment", "sluice-proxy")["spec"];
     assert.equal(proxy.replicas, undefined);
     assert.equal(proxy.template.spec.containers[0].image, `sluice@sha256:${"a".repeat(64)}`);

@@ -85,7 +85,7 @@ describe("reports through the API server", { skip }, () => {
     await discovery.createNamespacedEndpointSlice({
       namespace,
       body: {
-        metadata: { name: `${name}-status`, labels: { "kubernetes.io/service-name": "sluice-proxy-status" } },
+        metadata: { name: `${name}-status`, labels: { "kubernetes.io/service-name": "sluice-proxy-status", "app.kubernetes.io/component": "proxy-status" } },
         addressType: "IPv4",
         endpoints: [{ addresses: [address ?? ""], conditions: { ready: true }, targetRef: { kind: "Pod", name, namespace } }],
         ports: [{ name: "status", port }],

@@ -119,6 +119,9 @@ describe("the command line", () => {
   it("lints a good folder with 0", async () => {
     assert.deepEqual([(await sluice("lint", "examples/quickstart/policies", "examples/quickstart/simulated")).code], [0]);
   });
+  it("finds nothing in the example of alerts", async () => {
+    assert.deepEqual(await sluice("lint", "examples/alerts"), { code: 0, out: "4 objects, 0 findings\n", err: "" });
+  });
   it("lints a folder with a dangling reference with 1, by file and line", async () => {
     const { code, out } = await sluice("lint", "examples/quickstart/policies");
     assert.equal(code, 1);
