@@ -52,12 +52,22 @@ export interface CallerOrigin {
   viaProxy: boolean;
 }
 
+/** Whoever is at the other end of a connection: a load balancer, as a rule, so that few are seen again and again. */
+interface Peer {
+  address: string | null;
+  trusted: boolean;
+}
+
+/** Peers that are kept. */
+const mostPeers = 1_000;
+
 export type HeaderLookup = (name: string) => string | null;
 
 export class Origins {
   readonly #trusted: Networks;
   readonly #header: string;
   readonly #countryHeader: string | null;
+  readonly #peers = new Map<string, Peer>();
 
   constructor(settings: OriginSettings) {
     this.#trusted = new Networks(settings.trustedProxies);
@@ -66,10 +76,20 @@ export class Origins {
   }
 
   of(socketAddress: string, header: HeaderLookup): CallerOrigin {
-    const peer = canonicalAddress(socketAddress);
-    if (peer === null || this.#trusted.empty || !this.#trusted.has(peer)) return { address: peer, viaProxy: false };
+    const { address, trusted } = this.#peer(socketAddress);
+    if (address === null || !trusted) return { address, viaProxy: false };
     const chain = header(this.#header);
-    return { address: chain === null ? peer : this.#walk(peer, chain), viaProxy: true };
+    return { address: chain === null ? address : this.#walk(address, chain), viaProxy: true };
+  }
+
+  #peer(socketAddress: string): Peer {
+    const known = this.#peers.get(socketAddress);
+    if (known !== undefined) return known;
+    const address = canonicalAddress(socketAddress);
+    const peer = { address, trusted: address !== null && !this.#trusted.empty && this.#trusted.has(address) };
+    if (this.#peers.size >= mostPeers) this.#peers.clear();
+    this.#peers.set(socketAddress, peer);
+    return peer;
   }
 
   #walk(peer: string, chain: string): string | null {

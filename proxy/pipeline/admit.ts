@@ -12,12 +12,12 @@ import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
-import { budgetDues } from "./budget-claims.ts";
-import { type Due, limitDues } from "./limit-claims.ts";
+import { type BudgetSubject, budgetDues } from "./budget-claims.ts";
+import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
 import type { Shaped } from "./shape.ts";
-import { expectedTokens, sendCap, worstCost, worstOfUnread } from "./worst-case.ts";
+import { expectedTokens, sendCap, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
 
 export interface AdmitRequest {
   client: ClientConnection;
@@ -47,11 +47,6 @@ export interface Admitted {
 
 const free: Admitted = { settle: () => undefined };
 
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
-}
-
 /** Of the limit with the least left. */
 function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
@@ -80,10 +75,41 @@ function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): rea
   return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
 }
 
-function covered({ snapshot, identity }: AdmitRequest, scoped: ScopeSubject, nowMs: number): { role: Role | null; budgets: readonly BudgetConfig[] } {
-  const role = identity.anonymous ? null : (snapshot.roles.get(identity.key.role) ?? null);
-  const own = covering(snapshot, scoped, nowMs);
-  return { role, budgets: role === null || role.budget === null ? own : [...own, role.budget] };
+/** What a call falls under, and the most that it can take of it, which is worked out where something asks. */
+class Subject implements BudgetSubject, LimitSubject {
+  readonly route: Route;
+  readonly identity: Identity;
+  readonly model: string;
+  readonly targets: readonly ResolvedTarget[];
+  readonly role: Role | null;
+  readonly budgets: readonly BudgetConfig[];
+  readonly #request: AdmitRequest;
+  #worst: WorstCost | null | undefined;
+  #tokens: number | undefined;
+
+  constructor(request: AdmitRequest, nowMs: number) {
+    const { route, identity, model, targets, snapshot } = request;
+    this.#request = request;
+    this.route = route;
+    this.identity = identity;
+    this.model = model;
+    this.targets = targets;
+    this.role = identity.anonymous ? null : (snapshot.roles.get(identity.key.role) ?? null);
+    const own = covering(snapshot, request, nowMs);
+    this.budgets = this.role === null || this.role.budget === null ? own : [...own, this.role.budget];
+  }
+
+  worst(): WorstCost | null {
+    const { shaped, client, targets } = this.#request;
+    if (this.#worst === undefined) this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
+    return this.#worst;
+  }
+
+  tokens(): number {
+    const { shaped } = this.#request;
+    this.#tokens ??= shaped === null ? 0 : expectedTokens(shaped);
+    return this.#tokens;
+  }
 }
 
 /** Leave for a call of the gateway's own. */
@@ -97,15 +123,13 @@ export interface AdmittedAside {
  * has no room for it, null. `limited`: rate limits are asked as well.
  */
 export async function admitAside(request: AdmitRequest & { shaped: Shaped }, limited: boolean, admitter: Admitter): Promise<AdmittedAside | null> {
-  const { route, identity, shaped, model, targets } = request;
-  const scoped = { route, identity, model, targets };
-  const { role, budgets } = covered(request, scoped, admitter.nowMs());
-  const money = budgetDues({ ...scoped, budgets, worst: once(() => worstCost(shaped, targets)) }, admitter);
+  const subject = new Subject(request, admitter.nowMs());
+  const money = budgetDues(subject, admitter);
   if ("code" in money) return null;
-  const limits = limited ? limitDues({ route, identity, model, budgets, role, tokens: once(() => expectedTokens(shaped)) }) : [];
-  const dues = [...money.dues, ...limits];
+  const dues = [...money.dues];
+  if (limited) limitDues(subject, dues);
   if (dues.length === 0) return free;
-  dues.sort(inOrder);
+  sort(dues);
   const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
   if ("refused" in got) return null;
   return { settle: (record, counted) => got.settle(dues.map((due) => (counted || money.dues.includes(due) ? due.actual(record) : 0))) };
@@ -114,17 +138,24 @@ export async function admitAside(request: AdmitRequest & { shaped: Shaped }, lim
 /** One order everywhere. */
 const inOrder = (a: Due, b: Due): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
 
+/** Sorts only what is out of order: the dues of a caller come in the same order with every call, often the right one. */
+function sort(dues: Due[]): void {
+  for (let at = 1; at < dues.length; at++) {
+    if (inOrder(dues[at - 1] as Due, dues[at] as Due) < 0) continue;
+    dues.sort(inOrder);
+    return;
+  }
+}
+
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
-  const { route, identity, shaped, model, targets, client } = request;
-  const scoped = { route, identity, model, targets };
-  const { role, budgets } = covered(request, scoped, admitter.nowMs());
-  const worst = once(() => (shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets)));
-  const money = budgetDues({ ...scoped, budgets, worst }, admitter);
+  const subject = new Subject(request, admitter.nowMs());
+  const money = budgetDues(subject, admitter);
   if ("code" in money) return money;
-  const dues = [...money.dues, ...limitDues({ route, identity, model, budgets, role, tokens: once(() => (shaped === null ? 0 : expectedTokens(shaped))) })];
+  const { dues, cap } = money;
+  limitDues(subject, dues);
   if (dues.length === 0) return free;
-  if (shaped !== null) sendCap(shaped, money.cap);
-  dues.sort(inOrder);
+  if (request.shaped !== null) sendCap(request.shaped, cap);
+  sort(dues);
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));
   return got instanceof Promise ? got.then((one) => outcome(request, dues, one, admitter)) : outcome(request, dues, got, admitter);
 }

@@ -120,6 +120,30 @@ const unpriced = failure(
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
 
+class BudgetDue implements Due {
+  readonly claim: { counter: BudgetCounter; amount: number };
+  readonly shows = null;
+  readonly #budget: MoneyBudget;
+  readonly #with: BudgetWith;
+
+  constructor(budget: MoneyBudget, counter: BudgetCounter, amount: number, context: BudgetWith) {
+    this.claim = { counter, amount };
+    this.#budget = budget;
+    this.#with = context;
+  }
+
+  actual(record: CallRecord): number {
+    return charged(this.#budget, record);
+  }
+
+  refuse(why: Refused): Failure {
+    const { counter, amount } = this.claim;
+    const { quotas } = this.#with;
+    if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter))) quotas.noteRefused(counter.key);
+    return refusal(this.#budget, counter.resetsAtMs, amount, why, this.#with);
+  }
+}
+
 /** What the call takes of its budgets, or why it may not be made. */
 export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Due[]; cap: number | null } | Failure {
   const dues: Due[] = [];
@@ -136,15 +160,7 @@ export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Du
       amount = worst.nanoUsd;
       cap ??= worst.cap;
     }
-    dues.push({
-      claim: { counter, amount },
-      actual: (record) => charged(budget, record),
-      refuse: (why) => {
-        if (why.why === "limit" && nearlyUsedUp(budget, context.quotas.spent(counter))) context.quotas.noteRefused(counter.key);
-        return refusal(budget, counter.resetsAtMs, amount, why, context);
-      },
-      shows: null,
-    });
+    dues.push(new BudgetDue(budget, counter, amount, context));
   }
   return { dues, cap };
 }

@@ -109,40 +109,52 @@ function counterOf(limit: LimitConfig, owner: string, subject: string): CounterS
   return counter;
 }
 
-function dueOf(limit: LimitConfig, owner: string, subject: string, tokens: () => number, by: string | null = null): Due {
-  const { of, amount } = limit;
-  return {
-    claim: {
-      counter: counterOf(limit, owner, subject),
-      // A call larger than the limit could never be made; it takes all there is.
-      amount: of === "Tokens" ? Math.min(amount, tokens()) : 1,
-    },
-    actual: settled[of],
-    refuse: (refused) => refusal(limit, by, refused),
-    shows: of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null,
-  };
+class LimitDue implements Due {
+  readonly claim: Claim;
+  readonly #limit: LimitConfig;
+  readonly #by: string | null;
+
+  constructor(limit: LimitConfig, owner: string, subject: string, call: LimitSubject, by: string | null) {
+    // A call larger than the limit could never be made; it takes all there is.
+    const amount = limit.of === "Tokens" ? Math.min(limit.amount, call.tokens()) : 1;
+    this.claim = { counter: counterOf(limit, owner, subject), amount };
+    this.#limit = limit;
+    this.#by = by;
+  }
+
+  actual(record: CallRecord): number {
+    return settled[this.#limit.of](record);
+  }
+
+  refuse(refused: Refused): Failure {
+    return refusal(this.#limit, this.#by, refused);
+  }
+
+  get shows(): Due["shows"] {
+    const { of } = this.#limit;
+    return of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null;
+  }
 }
 
 function budgetLimits(call: LimitSubject, dues: Due[]): void {
   for (const budget of call.budgets) {
     for (const limit of budget.limits) {
       const subject = subjectOf(limit.per, call);
-      if (subject !== null) dues.push(dueOf(limit, `budget:${budget.id}`, subject, call.tokens, `Budget ${budget.id}`));
+      if (subject !== null) dues.push(new LimitDue(limit, `budget:${budget.id}`, subject, call, `Budget ${budget.id}`));
     }
   }
 }
 
-export function limitDues(call: LimitSubject): Due[] {
-  const dues: Due[] = [];
-  const { identity, route, role, tokens } = call;
+/** Adds what the call takes of its limits to `dues`. */
+export function limitDues(call: LimitSubject, dues: Due[]): void {
+  const { identity, route, role } = call;
   for (const limit of route.config.limits) {
     const subject = subjectOf(limit.per, call);
-    if (subject !== null) dues.push(dueOf(limit, route.config.id, subject, tokens));
+    if (subject !== null) dues.push(new LimitDue(limit, route.config.id, subject, call, null));
   }
   budgetLimits(call, dues);
-  if (identity.anonymous) return dues;
+  if (identity.anonymous) return;
   const { key, namespace } = identity;
-  for (const limit of role?.limits ?? []) dues.push(dueOf(limit, `role:${key.role}`, `${namespace}/${key.user}`, tokens, `the role ${key.role}`));
-  for (const limit of key.limits ?? []) dues.push(dueOf(limit, "key", key.id, tokens));
-  return dues;
+  for (const limit of role?.limits ?? []) dues.push(new LimitDue(limit, `role:${key.role}`, `${namespace}/${key.user}`, call, `the role ${key.role}`));
+  for (const limit of key.limits ?? []) dues.push(new LimitDue(limit, "key", key.id, call, null));
 }
