@@ -92,6 +92,21 @@ export function parseLoosely(bytes: Buffer): unknown {
   }
 }
 
+/** The request with its credential, or why there is none. */
+type Authorized = Outgoing | Extract<AttemptResult, { kind: "failed" }>;
+
+const noToken: Authorized = {
+  kind: "failed",
+  error: attemptError(
+    "Unauthorized",
+    "upstream_auth_error",
+    "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
+  ),
+  status: null,
+  headers: {},
+  errorBody: null,
+};
+
 interface Tried {
   result: AttemptResult;
   prepared: Prepared;
@@ -129,7 +144,8 @@ class Dispatch {
     let last: Failure | null = null;
     for (const target of this.#request.targets) {
       if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
-      const permit = await this.#acquire(target);
+      const acquired = this.#acquire(target);
+      const permit = acquired instanceof Promise ? await acquired : acquired;
       if (permit === null) continue;
       const next = await this.#target(target, permit);
       if (next.done) return this.#outcome;
@@ -283,7 +299,8 @@ class Dispatch {
     const { client, shaped } = this.#request;
     const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: this.#request.forwarded });
     if (!("outgoing" in prepared)) return prepared;
-    const outgoing = await this.#authorize(target, prepared.outgoing);
+    const authorized = this.#authorize(target, prepared.outgoing);
+    const outgoing = authorized instanceof Promise ? await authorized : authorized;
     if (isProviderErrorResult(outgoing)) return { result: outgoing, prepared, error: outgoing.error };
     const attempt = new Attempt(
       client,
@@ -299,17 +316,12 @@ class Dispatch {
     return this.#judge(target, prepared, result);
   }
 
-  async #authorize(target: ResolvedTarget, outgoing: Outgoing): Promise<Outgoing | Extract<AttemptResult, { kind: "failed" }>> {
+  #authorize(target: ResolvedTarget, outgoing: Outgoing): Authorized | Promise<Authorized> {
     try {
       const authorized = target.entry.provider.authorize(outgoing, target.entry.account, this.#with.auth);
-      return authorized instanceof Promise ? await authorized : authorized;
+      return authorized instanceof Promise ? authorized.catch(() => noToken) : authorized;
     } catch {
-      const error = attemptError(
-        "Unauthorized",
-        "upstream_auth_error",
-        "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
-      );
-      return { kind: "failed", error, status: null, headers: {}, errorBody: null };
+      return noToken;
     }
   }
 

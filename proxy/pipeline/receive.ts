@@ -78,10 +78,15 @@ function position(cause: unknown): string {
   return at === undefined ? "" : ` at offset ${at}`;
 }
 
-export async function receive(client: ClientConnection, maxBodyBytes: number, needed: string): Promise<Received | Failure> {
+/** At once where the body is all there. */
+export function receive(client: ClientConnection, maxBodyBytes: number, needed: string): Received | Failure | Promise<Received | Failure> {
   if (!isJson(client.header("content-type"))) return failure("unsupported_media_type", "Send the request body as application/json.");
   if (client.header("content-encoding") !== null) return failure("unsupported_media_type", "Send the request body without content-encoding.");
-  const body = await client.readBody(maxBodyBytes);
+  const body = client.readBody(maxBodyBytes);
+  return body instanceof Promise ? body.then((read) => readable(read, needed)) : readable(body, needed);
+}
+
+function readable(body: Buffer | Failure, needed: string): Received | Failure {
   if ("code" in body) return body;
   if (body.length === 0) return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
   return parseBody(body);

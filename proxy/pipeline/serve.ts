@@ -137,7 +137,8 @@ class Call {
     if (addressed.operation.kind === "resource") return this.#resource(addressed.operation, addressed, identity, call);
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
     const format = formatOf(addressed.operation);
-    const received = await receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
+    const reading = receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
+    const received = reading instanceof Promise ? await reading : reading;
     if (isFailure(received)) return received;
     const routed = route(addressed.path, received.model, identity);
     if (isFailure(routed)) return routed;
@@ -149,7 +150,7 @@ class Call {
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
     if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
-    return this.#generate(shaped, routed.route, identity);
+    return await this.#generate(shaped, routed.route, identity);
   }
 
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
@@ -262,7 +263,8 @@ class Call {
         : (target.config.models?.find((name) => name === shaped.model) ?? first.model.name);
     const planned = this.#gateway.routing.plan(planRequest(shaped, target, resolved, identity, (name) => this.#client.header(name)));
     const call = { client: this.#client, surface: this.#surface, snapshot: this.#snapshot, model: this.record.model };
-    const admitted = await admit({ ...call, route: target, identity, shaped, targets: planned }, this.#gateway);
+    const admission = admit({ ...call, route: target, identity, shaped, targets: planned }, this.#gateway);
+    const admitted = admission instanceof Promise ? await admission : admission;
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     const outcome = await dispatch(

@@ -137,16 +137,16 @@ export class ClientConnection implements Member {
     else this.destroy();
   }
 
-  /** The whole body, at most `maxBytes`. What is too large is refused as soon as it is known. */
-  readBody(maxBytes: number): Promise<Buffer | Failure> {
+  /** The whole body, at most `maxBytes`; at once where it is all there. What is too large is refused as soon as it is known. */
+  readBody(maxBytes: number): Buffer | Failure | Promise<Buffer | Failure> {
     const announced = Number(this.header("content-length") ?? 0);
-    if (announced > maxBytes) return Promise.resolve(tooLarge(maxBytes));
+    if (announced > maxBytes) return tooLarge(maxBytes);
     // By the end of the turn most bodies are all there.
     if (this.#request.complete && this.#request.readableLength <= maxBytes) {
       const body = (this.#request.read() as Buffer | null) ?? Buffer.alloc(0);
       // Only now does the stream come to its end.
       this.#request.resume();
-      return Promise.resolve(wellFormed(body));
+      return wellFormed(body);
     }
     return new Promise((resolve) => {
       const chunks: Buffer[] = [];
