@@ -1,7 +1,7 @@
 /** The client's side of one call: its body in, its answer out, and when it goes away. */
 import { Buffer, isUtf8 } from "node:buffer";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import type { Readable, Transform } from "node:stream";
+import type { Readable, Transform, Writable } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
 import type { Member } from "./members.ts";
 
@@ -54,6 +54,8 @@ export class ClientConnection implements Member {
   #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
   /** The chunks of the answer are framed here. */
   #frames = false;
+  /** The first of them was written, and the head with it. */
+  #begun = false;
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
@@ -276,11 +278,21 @@ export class ClientConnection implements Member {
     this.sentBytes += bytes.length;
     if (!this.#frames) return this.#response.write(bytes);
     const out = framed(bytes);
-    return typeof out === "string" ? this.#response.write(out, "latin1") : this.#response.write(out);
+    const to = this.#begun ? this.#stream() : this.#response;
+    this.#begun = true;
+    return typeof out === "string" ? to.write(out, "latin1") : to.write(out);
+  }
+
+  /**
+   * What is written behind the head. node:http adds nothing to chunks that are framed already, but holds each back to the
+   * end of the tick; it has no socket yet for an answer that waits for an earlier one of the same connection.
+   */
+  #stream(): Writable {
+    return this.#response.socket ?? this.#response;
   }
 
   onDrain(listener: () => void): void {
-    this.#response.once("drain", listener);
+    (this.#frames ? this.#stream() : this.#response).once("drain", listener);
   }
 
   end(bytes?: Uint8Array | string, latin1?: string): void {

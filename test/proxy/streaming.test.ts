@@ -11,18 +11,41 @@ const body = JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: 
 /** Around the sizes at which a chunk is written in another way, and with characters of one to four bytes. */
 const words = ["a", "é".repeat(4_096), "中".repeat(3_000), "🌊".repeat(20_000), "z".repeat(7_990), "z".repeat(9_000)];
 
+/** Bodies of the chunked answers on one connection, in order. */
+function bodiesOf(text: string): string[] {
+  const bodies: string[] = [];
+  for (let at = text.indexOf("\r\n\r\n"); at >= 0; at = text.indexOf("\r\n\r\n", at)) {
+    let body = "";
+    at += 4;
+    for (let size = -1; size !== 0; ) {
+      const lineEnd = text.indexOf("\r\n", at);
+      size = Number.parseInt(text.slice(at, lineEnd), 16);
+      body += text.slice(lineEnd + 2, lineEnd + 2 + size);
+      at = lineEnd + 2 + size + 2;
+    }
+    bodies.push(body);
+  }
+  return bodies;
+}
+
 describe("a stream", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
+  /** Opens once the second of two calls has been answered. */
+  let firstMayEnd: PromiseWithResolvers<void> | null = null;
+  let begun = 0;
 
   before(async () => {
     upstream = await startUpstream(async (request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
+      const first = begun++ === 0;
       for (const frame of chatFrames(request.json["model"], words, true)) {
         response.write(frame);
         await new Promise((resolve) => setImmediate(resolve));
+        if (first) await firstMayEnd?.promise;
       }
       response.end();
+      if (!first) firstMayEnd?.resolve();
     });
     gateway = await startGateway([
       provider("up", upstream.url, { type: "OpenAI" }),
@@ -57,4 +80,17 @@ describe("a stream", () => {
       assert.equal(text.startsWith("data: ", end + 4), !chunked);
     });
   }
+
+  it("waits whole for an earlier one of its connection", async () => {
+    firstMayEnd = Promise.withResolvers();
+    begun = 0;
+    const headers = `Host: sluice\r\nauthorization: Bearer ${alice}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
+    const request = `POST /v1/chat/completions HTTP/1.1\r\n${headers}\r\n\r\n${body}`;
+    const { text } = await raw(gateway.url, request + request, { answers: 2, quietMs: 300 });
+    firstMayEnd = null;
+    const whole = Buffer.from(chatFrames("gpt-4o", words, false).join("")).toString("latin1");
+    const bodies = bodiesOf(text);
+    assert.equal(bodies.length, 2);
+    for (const one of bodies) assert.ok(one === whole, `${one.length} of ${whole.length} bytes`);
+  });
 });
