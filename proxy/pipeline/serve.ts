@@ -136,21 +136,24 @@ class Call {
       return this.#answer(await ownUsage(this.#client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()));
     if (addressed.operation.kind === "resource") return this.#resource(addressed.operation, addressed, identity, call);
     if (addressed.operation.kind === "models") return this.#models(addressed, identity, call, addressed.operation.id);
-    const format = formatOf(addressed.operation);
-    const reading = receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[format]);
+    const reading = receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[formatOf(addressed.operation)]);
     const received = reading instanceof Promise ? await reading : reading;
-    if (isFailure(received)) return received;
-    const routed = route(addressed.path, received.model, identity);
+    return await (isFailure(received) ? received : this.#received(received, addressed, identity, call));
+  }
+
+  /** From the body on. */
+  #received(received: Received, { path, operation }: Addressed, identity: Identity, call: Circumstances): Failure | null | Promise<Failure | null> {
+    const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
     this.record.route = routed.route.config.id;
     this.record.stream = received.stream;
     this.record.statistics = routed.route.config.logging.statistics;
+    const format = formatOf(operation);
     const cleaned = this.#refused(routed, received, identity, call) ?? masked(routed.route, received, format, this.#client, this.record);
     if (isFailure(cleaned)) return cleaned;
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
-    if (addressed.operation.kind === "countTokens") return this.#countTokens(shaped);
-    return await this.#generate(shaped, routed.route, identity);
+    return operation.kind === "countTokens" ? this.#countTokens(shaped) : this.#generate(shaped, routed.route, identity);
   }
 
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
