@@ -27,9 +27,9 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) 
 
 describe("calls that are recorded a few at a time", () => {
   for (const [what, some, expected] of [
-    ["wait while they are few", upTo(31), []],
-    ["wait no longer when they are many", upTo(32), upTo(32)],
-    ["keep their order over batches", upTo(70), upTo(64)],
+    ["wait while they are few", upTo(15), []],
+    ["wait no longer when they are many", upTo(16), upTo(16)],
+    ["keep their order over batches", upTo(40), upTo(32)],
     ["don't wait where one is not to be kept, and neither do those before it", [1, 2, 1_000], [1, 2, 1_000]],
   ] as const) {
     it(what, () => {
@@ -47,10 +47,10 @@ describe("calls that are recorded a few at a time", () => {
     timers.shift()?.then();
     assert.deepEqual(done, [1, 2]);
     assert.equal(timers.length, 0, "none while nothing waits");
-    add(...upTo(33));
+    add(...upTo(17));
     assert.equal(timers.length, 1);
     timers.shift()?.then();
-    assert.deepEqual(done, [1, 2, ...upTo(33)]);
+    assert.deepEqual(done, [1, 2, ...upTo(17)]);
   });
 
   it("are done when asked for, once", () => {
