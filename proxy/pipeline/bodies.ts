@@ -15,12 +15,25 @@ const leastSecret = 8;
 /** Keys of this gateway, whosever. */
 const ownKey = /\bslc_[\w-]{8,}/g;
 
+const isLong = (secret: string): boolean => secret.length >= leastSecret;
+
+/** Of all providers of a snapshot, which does not change. */
+const gatewaySecrets = new WeakMap<Snapshot["providers"], readonly string[]>();
+
+function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
+  let known = gatewaySecrets.get(providers);
+  if (known === undefined) {
+    known = [...providers.values()].flatMap(({ account }) => Object.values(account.credentials)).filter(isLong);
+    gatewaySecrets.set(providers, known);
+  }
+  return known;
+}
+
 /** What the caller and the gateway prove themselves by. Somebody may have pasted it into a prompt, and a provider repeats it. */
 export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snapshot, "providers">): string[] {
   const { authorization = "", "x-api-key": key, "api-key": other } = headers;
   const theirs = [authorization.slice(authorization.indexOf(" ") + 1).trim(), ...[key, other].filter((value) => typeof value === "string")];
-  const ours = [...providers.values()].flatMap(({ account }) => Object.values(account.credentials));
-  return [...theirs, ...ours].filter((secret) => secret.length >= leastSecret);
+  return [...theirs.filter(isLong), ...secretsOfGateway(providers)];
 }
 
 /** An answer with a key in it is for nobody but who has sent that key. */
