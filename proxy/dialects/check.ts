@@ -41,7 +41,12 @@ export function first<T>(values: Iterable<T>, complain: (value: T, at: number) =
 
 /** Members that are there and not null must pass. `prefix` ends in a dot where the object is not the body itself. */
 export function members(body: JsonObject, checks: Readonly<Record<string, Check>>, prefix = ""): Refusal | null {
-  return first(Object.entries(checks), ([name, complain]) => ((body[name] ?? null) === null ? null : complain(body[name], prefix + name)));
+  for (const name in checks) {
+    const value = body[name] ?? null;
+    const found = value === null ? null : (checks[name]?.(value, prefix + name) ?? null);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 /** A member that must be there. */

@@ -23,13 +23,14 @@ const parts: Readonly<Record<string, (part: JsonObject, param: string) => Refusa
     is.members(part["file"] as JsonObject, { file_data: is.aString, file_id: is.aString, filename: is.aString }, `${param}.file.`),
 };
 
+const listOfParts = is.objects((part, at) => {
+  const check = Object.hasOwn(parts, String(part["type"])) ? parts[String(part["type"])] : undefined;
+  return check === undefined ? is.invalid(`${at}.type`, `one of ${Object.keys(parts).join(", ")}`) : check(part, at);
+});
+
 const content: is.Check = (value, param) => {
   if (typeof value === "string") return null;
-  if (!Array.isArray(value)) return is.invalid(param, "a string or a list of parts");
-  return is.objects((part, at) => {
-    const check = Object.hasOwn(parts, String(part["type"])) ? parts[String(part["type"])] : undefined;
-    return check === undefined ? is.invalid(`${at}.type`, `one of ${Object.keys(parts).join(", ")}`) : check(part, at);
-  })(value, param);
+  return Array.isArray(value) ? listOfParts(value, param) : is.invalid(param, "a string or a list of parts");
 };
 
 const named: is.Check = (value, param) => is.anObject(value, param) ?? is.required(value as JsonObject, "name", is.aString, `${param}.`);
@@ -41,6 +42,16 @@ function toolCall(call: JsonObject, param: string): Refusal | null {
   return fn ?? is.required(call["function"] as JsonObject, "arguments", is.aString, `${param}.function.`);
 }
 
+/** Of a message, whoever speaks. */
+const messageMembers: Readonly<Record<string, is.Check>> = {
+  content,
+  name: is.aString,
+  tool_calls: is.objects(toolCall),
+  refusal: is.aString,
+  reasoning_content: is.aString,
+  thinking_blocks: is.objects(() => null),
+};
+
 function message(one: JsonObject, param: string): Refusal | null {
   const role = one["role"];
   if (role === "function" || (one["function_call"] ?? null) !== null)
@@ -49,18 +60,7 @@ function message(one: JsonObject, param: string): Refusal | null {
       "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.",
     );
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
-  const found = is.members(
-    one,
-    {
-      content,
-      name: is.aString,
-      tool_calls: is.objects(toolCall),
-      refusal: is.aString,
-      reasoning_content: is.aString,
-      thinking_blocks: is.objects(() => null),
-    },
-    `${param}.`,
-  );
+  const found = is.members(one, messageMembers, `${param}.`);
   if (found) return found;
   if (role === "tool") return is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`);
   return role === "assistant" ? null : is.required(one, "content", content, `${param}.`);

@@ -26,7 +26,8 @@ const harmless: Readonly<Record<string, (value: unknown) => boolean>> = {
 /** Names of what is dropped. */
 export function judgeParameters(request: ChatRequest, rules: ParameterRules): string[] | Refusal {
   const dropped: string[] = [];
-  for (const [name, value] of Object.entries(request)) {
+  for (const name of Object.keys(request)) {
+    const value = request[name];
     if (value === null || value === undefined || rules.known.has(name)) continue;
     if (Object.hasOwn(harmless, name) && harmless[name]?.(value)) continue;
     if (rules.refused.has(name)) return refusal(name, `\`${name}\` is not known to the provider of this model. Leave it out, or choose another model.`);
@@ -45,13 +46,21 @@ export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refus
 
 /** Members that are there of an object of optional ones. */
 export function present<T extends object>(members: T): { [K in keyof T]?: NonNullable<T[K]> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined && value !== null)) as { [K in keyof T]?: NonNullable<T[K]> };
+  const out: { [K in keyof T]?: NonNullable<T[K]> } = {};
+  for (const name in members) {
+    const value = members[name];
+    if (value !== undefined && value !== null) out[name] = value;
+  }
+  return out;
 }
 
 export type Settled<T> = { [K in keyof T]: Exclude<T[K], Refusal> };
 
 /** Parts of a request that were translated on their own: all of them, or the first refusal. */
 export function settled<T extends Record<string, unknown>>(parts: T): Settled<T> | Refusal {
-  for (const part of Object.values(parts)) if (typeof part === "object" && part !== null && isRefusal(part)) return part;
+  for (const name in parts) {
+    const part: unknown = parts[name];
+    if (typeof part === "object" && part !== null && isRefusal(part)) return part;
+  }
   return parts as Settled<T>;
 }
