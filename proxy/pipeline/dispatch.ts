@@ -310,7 +310,7 @@ class Dispatch {
       (headers) => this.#startStream(target, prepared, headers),
       this.#with.nowMs,
     );
-    attempt.begin((handler) => this.#with.upstreams.send(target.entry.address, outgoing, handler));
+    attempt.begin((handler) => this.#with.upstreams.send(target.entry.address, outgoing, handler, shaped.received.stream));
     const result = await attempt.result;
     this.#noteLimits(target, attempt.headers);
     return this.#judge(target, prepared, result);

@@ -130,7 +130,8 @@ export class Upstreams {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+  /** `long`: the answer may take a while, so the request should hold no more memory than its own meanwhile. */
+  send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler, long = false): UpstreamCall {
     const pool = this.#look(address);
     if (pool === null) {
       handler.error("refused", new DestinationRefusedError(`${address.origin} is not allowed as a destination`));
@@ -138,9 +139,19 @@ export class Upstreams {
     }
     const connection = pool.take();
     const exchange = new Exchange(handler, connection);
-    connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body: request.body }, exchange);
+    const body = long ? ofItsOwn(request.body) : request.body;
+    connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body }, exchange);
     return exchange;
   }
+}
+
+/** Node cuts small buffers from slabs of 8 KiB; one that is kept keeps the slab. undici keeps the request until the answer's end. */
+function ofItsOwn(body: UpstreamRequest["body"]): UpstreamRequest["body"] {
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  if (!(bytes instanceof Uint8Array) || bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
 }
 
 /** What came of a call in this turn, in its order. */
@@ -218,7 +229,9 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
     if (this.#aborted) controller.abort(new Error("aborted by the gateway"));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+    // Cut from the read that brought them, which would be kept until the end.
+    controller.rawHeaders = null;
     if (status >= 200) this.#arrive({ kind: "head", status, headers });
   }
 
