@@ -13,8 +13,10 @@ export const customReach = 128;
 /** So much of a stream's end may belong to something that is not all there, in characters. */
 const longestToken = 320;
 
+const digit = /\d/;
 const word = /[^\s,;:<>()[\]"\\]/;
-const numeric = /[\d +().\-/]/;
+/** The colon with a digit behind it tells a time, or an address, from a telephone number. */
+const numeric = /[\d +().\-/:]/;
 
 export class Masker {
   readonly config: MaskConfig;
@@ -52,8 +54,13 @@ export class Masker {
       while (at > least && part.test(text[at - 1] ?? "")) at--;
       return at;
     };
-    // Groups of digits with blanks between them may hang on a word.
-    const from = Math.min(back(text.length, word), back(back(text.length, numeric), word));
+    let from = back(back(text.length, numeric), word);
+    // Groups of digits with blanks between them may hang on a word that begins like one of them, and on one another.
+    while (numeric.test(text[from] ?? "")) {
+      const first = back(from, numeric);
+      if (!digit.test(text.slice(first, from))) break;
+      from = back(first, word);
+    }
     return this.#custom.length === 0 ? from : Math.min(from, Math.max(0, text.length - customReach));
   }
 }

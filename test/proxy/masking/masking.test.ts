@@ -73,15 +73,26 @@ const piece = fc.oneof(
   ),
 );
 const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(""));
-const chunked = fc.tuple(text, fc.array(fc.nat(40), { maxLength: 30 })).map(([all, lengths]) => {
-  const chunks: string[] = [];
-  let at = 0;
-  for (const length of lengths) {
-    chunks.push(all.slice(at, at + length));
-    at += length;
-  }
-  return { all, chunks: [...chunks, all.slice(at)] };
-});
+const inChunks = (texts: fc.Arbitrary<string>) =>
+  fc.tuple(texts, fc.array(fc.nat(40), { maxLength: 30 })).map(([all, lengths]) => {
+    const chunks: string[] = [];
+    let at = 0;
+    for (const length of lengths) {
+      chunks.push(all.slice(at, at + length));
+      at += length;
+    }
+    return { all, chunks: [...chunks, all.slice(at)] };
+  });
+const chunked = inChunks(text);
+/** Numbers, parts of numbers and what joins and parts them. */
+const numbers = fc.array(
+  fc.constantFrom(
+    ...["0171 2345678", "171 ", "+1 415 555 2671", "+1 ", "(415) 555-2671", "415) 555-2671", "555-", "2671 ", "4111 1111 1111 1111", "4111 ", "1111 1111 "],
+    ...["123-45-6789", "0", "1", "12", ":", ".", "-", "/", " ", "+", "(", ")", ",", "\n", "_", "'", "=", "a", "x", "2x", "é", "@", "b.co", "a.b@c.de"],
+  ),
+  { maxLength: 12 },
+);
+const numbered = inChunks(numbers.map((parts) => parts.join("")));
 
 describe("placeholders", () => {
   it("come back as what they stood for, for any text, also one that holds placeholders already", () => {
@@ -136,24 +147,32 @@ describe("placeholders", () => {
 });
 
 describe("an answer's text", () => {
-  it("is masked in any pieces as it is masked whole", () => {
-    fc.assert(
-      fc.property(chunked, ({ all, chunks }) => {
-        const whole = new Tally(masker()).mask(all, false);
-        const change = new MaskAnswer(masker(), new Tally(masker()));
-        let out = "";
-        let longest = 0;
-        let passed = 0;
-        for (const chunk of chunks) {
-          const now = change.piece("c", chunk);
-          out += now;
-          passed += chunk.length;
-          longest = Math.max(longest, passed - out.length);
-        }
-        assert.equal(out + change.end("c"), whole);
-      }),
-      { numRuns: 2_000 },
-    );
+  for (const [name, texts] of [
+    ["text", chunked],
+    ["numbers", numbered],
+  ] as const)
+    it(`is masked in any pieces as it is masked whole: ${name}`, () => {
+      fc.assert(
+        fc.property(texts, ({ all, chunks }) => {
+          const change = new MaskAnswer(masker(), new Tally(masker()));
+          const out = chunks.map((chunk) => change.piece("c", chunk)).join("") + change.end("c");
+          assert.equal(out, new Tally(masker()).mask(all, false));
+        }),
+        { numRuns: 5_000 },
+      );
+    });
+
+  it("waits for what may yet tell a number from another", () => {
+    for (const pieces of [
+      ["call 0171 2345678", ":", "5"],
+      ["0171 23456780171 2345678", "-415-555-2671123-45-67892x"],
+      ["0171 2345678+1 ", "0171 2345678@", "0171 2345678"],
+      ["call (", "415) 555-2671"],
+    ]) {
+      const change = new MaskAnswer(masker(), new Tally(masker()));
+      const out = pieces.map((piece) => change.piece("c", piece)).join("") + change.end("c");
+      assert.equal(out, new Tally(masker()).mask(pieces.join(""), false));
+    }
   });
 
   it("waits a few hundred characters at most", () => {
