@@ -34,6 +34,7 @@ import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
+import { Deadlines } from "./wire/deadlines.ts";
 import { Members } from "./wire/members.ts";
 import { sendSmall } from "./wire/small.ts";
 import { readTls, type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
@@ -87,6 +88,7 @@ function gatewayOf(
 ): Gateway {
   return {
     ...parts,
+    deadlines: new Deadlines(),
     nowMs: Date.now,
     random: Math.random,
     limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },

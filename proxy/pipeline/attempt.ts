@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass, Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { deadlines, type Timed } from "../wire/deadlines.ts";
+import type { Deadlines, Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
 import type { Prepared } from "./prepare.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
@@ -67,6 +67,12 @@ const goingDown = attemptError("BadRequest", "draining", "The gateway is being r
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
 
+export interface AttemptClock {
+  /** Epoch milliseconds. */
+  nowMs: () => number;
+  deadlines: Deadlines;
+}
+
 /** Writes the head before the first byte of a stream. */
 export type StartStream = (headers: ResponseHeaders) => void;
 
@@ -80,8 +86,9 @@ export class Attempt implements UpstreamHandler, Timed {
   readonly #start: StartStream;
   readonly #resolve: (result: AttemptResult) => void;
   readonly #nowMs: () => number;
+  readonly #deadlines: Deadlines;
   readonly #beganMs: number;
-  /** By `performance.now()`, in milliseconds. */
+  /** By the clock of the deadlines. */
   readonly #totalDueMs: number;
   /** The client takes nothing: the limit that runs is its own. */
   #stalled = false;
@@ -96,20 +103,21 @@ export class Attempt implements UpstreamHandler, Timed {
   #firstByteMs: number | null = null;
   readonly result: Promise<AttemptResult>;
 
-  constructor(client: ClientConnection, prepared: Prepared, limits: AttemptLimits, stream: boolean, start: StartStream, nowMs: () => number) {
+  constructor(client: ClientConnection, prepared: Prepared, limits: AttemptLimits, stream: boolean, start: StartStream, clock: AttemptClock) {
     this.#client = client;
     this.#prepared = prepared;
     this.#limits = limits;
     this.#stream = stream;
     this.#start = start;
-    this.#nowMs = nowMs;
-    this.#beganMs = nowMs();
+    this.#nowMs = clock.nowMs;
+    this.#deadlines = clock.deadlines;
+    this.#beganMs = clock.nowMs();
     let settle: (result: AttemptResult) => void = () => undefined;
     this.result = new Promise((resolve) => {
       settle = resolve;
     });
     this.#resolve = settle;
-    this.#totalDueMs = performance.now() + limits.totalMs;
+    this.#totalDueMs = clock.deadlines.nowMs() + limits.totalMs;
     this.#due(limits.firstByteMs);
   }
 
@@ -176,13 +184,13 @@ export class Attempt implements UpstreamHandler, Timed {
 
   /** From now on, or from the last of the whole if that comes first. */
   #due(ms: number): void {
-    deadlines.set(this, Math.min(performance.now() + ms, this.#totalDueMs));
+    this.#deadlines.set(this, Math.min(this.#deadlines.nowMs() + ms, this.#totalDueMs));
   }
 
   /** A limit has run out. */
   expired(): void {
     if (this.#phase === "over") this.#call?.abort();
-    else if (this.#stalled && performance.now() < this.#totalDueMs) {
+    else if (this.#stalled && this.#deadlines.nowMs() < this.#totalDueMs) {
       this.#client.destroy();
       this.#abandon();
     } else this.#fail(tooLong);
@@ -216,7 +224,7 @@ export class Attempt implements UpstreamHandler, Timed {
   }
 
   end(): void {
-    if (this.#phase === "over") deadlines.lift(this);
+    if (this.#phase === "over") this.#deadlines.lift(this);
     if (this.#phase === "stream") {
       this.#take(this.#reader?.close());
       if (this.#phase === "stream") this.#fail(truncated);
@@ -227,7 +235,7 @@ export class Attempt implements UpstreamHandler, Timed {
   }
 
   error(kind: UpstreamErrorKind, _cause: Error): void {
-    if (this.#phase === "over") deadlines.lift(this);
+    if (this.#phase === "over") this.#deadlines.lift(this);
     if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
@@ -264,12 +272,12 @@ export class Attempt implements UpstreamHandler, Timed {
   #settle(result: AttemptResult): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
-    deadlines.lift(this);
+    this.#deadlines.lift(this);
     this.#client.onClose(null);
     this.#client.onInterrupt(null);
     // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
-    else if (result.kind === "streamed") deadlines.set(this, performance.now() + lingerMs);
+    else if (result.kind === "streamed") this.#deadlines.set(this, this.#deadlines.nowMs() + lingerMs);
     this.#resolve(result);
   }
 }

@@ -8,6 +8,7 @@ import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { Attempt, type AttemptLimits, type AttemptResult, attemptError } from "./attempt.ts";
 import { isProviderError, type Prepared, prepare } from "./prepare.ts";
@@ -46,6 +47,7 @@ export interface Dispatcher {
   upstreams: Pick<Upstreams, "send">;
   routing: Routing;
   auth: AuthEnvironment;
+  deadlines: Deadlines;
   nowMs(): number;
   /** 0 to 1. */
   random(): number;
@@ -308,7 +310,7 @@ class Dispatch {
       this.#limitsOf(target, remainingMs),
       shaped.received.stream,
       (headers) => this.#startStream(target, prepared, headers),
-      this.#with.nowMs,
+      this.#with,
     );
     attempt.begin((handler) => this.#with.upstreams.send(target.entry.address, outgoing, handler, shaped.received.stream));
     const result = await attempt.result;
@@ -331,7 +333,8 @@ class Dispatch {
     const slowAfterMs = target === this.#request.targets.at(-1) ? null : this.#request.route.config.routing.slowAfterMs;
     const stream = this.#request.shaped.received.stream;
     const firstByteMs = stream ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs) : timeouts.responseMs;
-    return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), ...this.#request.limits };
+    const { stalledClientMs, maxReplyBytes, maxStreamBytes } = this.#request.limits;
+    return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), stalledClientMs, maxReplyBytes, maxStreamBytes };
   }
 
   #startStream(target: ResolvedTarget, prepared: Prepared, headers: ResponseHeaders): void {

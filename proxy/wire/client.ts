@@ -15,9 +15,14 @@ const maxDrainedBytes = 65_536;
 const maxStringBytes = 8_192;
 const crlf = Buffer.from("\r\n");
 
+function asBuffer(bytes: Uint8Array | string): Buffer {
+  if (typeof bytes === "string") return Buffer.from(bytes);
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** A chunk of HTTP/1.1's chunked coding (RFC 9112, section 7.1) in one piece, as bytes or as Latin-1 text. */
 function framed(bytes: Uint8Array | string): Buffer | string {
-  const buffer = typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const buffer = asBuffer(bytes);
   const size = `${buffer.length.toString(16)}\r\n`;
   if (buffer.length <= maxStringBytes) return `${size}${buffer.toString("latin1")}\r\n`;
   return Buffer.concat([Buffer.from(size, "latin1"), buffer, crlf]);

@@ -6,7 +6,7 @@
 import { type Member, Members } from "./members.ts";
 
 export interface Timed extends Member {
-  /** By `performance.now()`, in milliseconds; kept by `Deadlines`. */
+  /** By the clock of its `Deadlines`, which keeps it. */
   dueMs: number;
   /** The time is up; the limit is lifted before. May set another. */
   expired(): void;
@@ -42,6 +42,11 @@ export class Deadlines {
     this.#clock = clock;
   }
 
+  /** Milliseconds, by the clock in which limits are told. */
+  nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
   /** In place of the limit that there was. */
   set(one: Timed, dueMs: number): void {
     one.dueMs = dueMs;
@@ -75,5 +80,3 @@ export class Deadlines {
     if (nextMs < this.#wakesMs) this.#wake(nextMs);
   }
 }
-
-export const deadlines = new Deadlines();

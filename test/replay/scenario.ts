@@ -11,9 +11,12 @@ import type { Dispatcher } from "../../proxy/pipeline/dispatch.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
 import { createRouting, type OwnedRouting } from "../../proxy/routing/create.ts";
 import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { Deadlines } from "../../proxy/wire/deadlines.ts";
 import { direct, type Reply, throughGateway } from "./caller.ts";
 import { fine, SimulatedProvider, simulatedUpstreams, type Weather } from "./provider.ts";
 import { virtualTime } from "./virtual-time.ts";
+
+const calledOff = (timer: NodeJS.Timeout) => (): void => clearTimeout(timer);
 
 export interface Phase {
   name: string;
@@ -138,6 +141,7 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
         forget: () => undefined,
         send: () => Promise.reject(new Error("no calls of its own here")),
       },
+      deadlines: new Deadlines({ nowMs: clock.nowMs, after: (ms, then) => calledOff(setTimeout(then, ms)) }),
       nowMs: clock.nowMs,
       random: clock.random,
     };

@@ -81,7 +81,10 @@ export class OpenAiObserver extends FrameObserver {
     if (!this.#hideUsage) return true;
     const from = behindKey - ',"usage"'.length;
     if (this.#work[from] !== COMMA) return this.#decoded(this.#work.subarray(start, end));
-    return Buffer.concat([this.#work.subarray(start, from), this.#work.subarray(from + nullUsage.length, end)]);
+    const out = Buffer.allocUnsafe(end - start - nullUsage.length);
+    this.#work.copy(out, 0, start, from);
+    this.#work.copy(out, from - start, from + nullUsage.length, end);
+    return out;
   }
 
   /** A frame of several lines. `event:` and `id:` are taken out: the official SDK yields named frames wrapped, not as chunks. */
