@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import type { Readable, Transform, Writable } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
 import type { Member } from "./members.ts";
+import { behindTurn, type Task } from "./turns.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;
@@ -41,7 +42,7 @@ export interface ReplyFilter {
 /** Puts headers to those of an answer: a copy of them would cost more than their making. */
 export type AddHeaders = (headers: Record<string, string | number>) => void;
 
-export class ClientConnection implements Member {
+export class ClientConnection implements Member, Task {
   place = -1;
   readonly requestId: string;
   readonly #request: IncomingMessage;
@@ -61,6 +62,8 @@ export class ClientConnection implements Member {
   #frames = false;
   /** The first of them was written, and the head with it. */
   #begun = false;
+  /** Chunks of this turn, framed, as Latin-1. */
+  #unsent = "";
   /** Bytes of the answer's body handed to the socket. */
   sentBytes = 0;
 
@@ -283,9 +286,22 @@ export class ClientConnection implements Member {
     this.sentBytes += bytes.length;
     if (!this.#frames) return this.#response.write(bytes);
     const out = framed(bytes);
-    const to = this.#begun ? this.#stream() : this.#response;
+    if (this.#begun && typeof out === "string") {
+      if (this.#unsent === "") behindTurn(this);
+      this.#unsent += out;
+      return !this.#stream().writableNeedDrain;
+    }
+    this.run();
+    const to = this.#stream();
     this.#begun = true;
     return typeof out === "string" ? to.write(out, "latin1") : to.write(out);
+  }
+
+  /** Writes what of the stream has gathered in this turn. */
+  run(): void {
+    const out = this.#unsent;
+    this.#unsent = "";
+    if (out !== "" && !this.#closed) this.#stream().write(out, "latin1");
   }
 
   /**
@@ -293,11 +309,11 @@ export class ClientConnection implements Member {
    * end of the tick; it has no socket yet for an answer that waits for an earlier one of the same connection.
    */
   #stream(): Writable {
-    return this.#response.socket ?? this.#response;
+    return (this.#begun ? this.#response.socket : null) ?? this.#response;
   }
 
   onDrain(listener: () => void): void {
-    (this.#frames ? this.#stream() : this.#response).once("drain", listener);
+    this.#stream().once("drain", listener);
   }
 
   end(bytes?: Uint8Array | string, latin1?: string): void {
@@ -309,6 +325,7 @@ export class ClientConnection implements Member {
     if (this.#closed || this.#response.writableEnded) return;
     if (this.#frames) {
       if (bytes !== undefined) this.writeRaw(bytes);
+      this.run();
       this.#response.end("0\r\n\r\n", "latin1");
       return;
     }
