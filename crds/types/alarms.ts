@@ -27,6 +27,14 @@ const measured = (calls: string) => ({
   minimumRequests: z.int().min(1).max(10_000_000).default(20).describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),
 });
 
+const what = "What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.";
+
+/** A rule of every kind that has both. */
+export const alertsNeedWhen = {
+  rule: "!has(self.alerts) || has(self.alertWhen)",
+  message: "set alertWhen as well: without it there is nothing that alerts could tell of",
+};
+
 export const providerAlertWhen = z
   .strictObject({
     breakerOpen: z.boolean().default(true).describe("A model's breaker is open on any proxy, or has opened in the window. Event BreakerOpen."),
@@ -41,7 +49,7 @@ export const providerAlertWhen = z
       },
     ],
   })
-  .describe("What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.");
+  .describe(what);
 export type ProviderAlertWhen = z.output<typeof providerAlertWhen>;
 
 export const policyAlertWhen = z
@@ -59,7 +67,7 @@ export const policyAlertWhen = z
       },
     ],
   })
-  .describe("What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.");
+  .describe(what);
 export type PolicyAlertWhen = z.output<typeof policyAlertWhen>;
 
 const who = "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";

@@ -1,6 +1,6 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
-import { alarm, providerAlerts, providerAlertWhen } from "./alarms.ts";
+import { alarm, alertsNeedWhen, providerAlerts, providerAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
 import { endpointRule } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
@@ -118,7 +118,7 @@ export const llmProviderSpec = z
   })
   .meta({
     cel: [
-      { rule: "!has(self.alerts) || has(self.alertWhen)", message: "set alertWhen as well: without it there is nothing that alerts could tell of" },
+      alertsNeedWhen,
       {
         rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
         message: "alertWhen.unhealthy goes by healthCheck: set that, or unhealthy to false",

@@ -1,7 +1,7 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
 import { access } from "./access.ts";
-import { alarm, policyAlerts, policyAlertWhen } from "./alarms.ts";
+import { alarm, alertsNeedWhen, policyAlerts, policyAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
 import { canary, canaryStatus } from "./canary.ts";
 import { guard } from "./guard.ts";
@@ -201,7 +201,7 @@ export const routingPolicySpec = z
   })
   .meta({
     cel: [
-      { rule: "!has(self.alerts) || has(self.alertWhen)", message: "set alertWhen as well: without it there is nothing that alerts could tell of" },
+      alertsNeedWhen,
       {
         rule: "!self.access.anonymous || has(self.match.pathPrefix)",
         message: "an anonymous policy needs match.pathPrefix, so that it stays apart from what needs a key",
