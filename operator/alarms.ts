@@ -13,7 +13,7 @@ import type { Compiled } from "./compile/compile.ts";
 import type { ProxyReport } from "./compile/health.ts";
 import { idOf, isError } from "./compile/outcome.ts";
 import type { Verdict } from "./compile/verdict.ts";
-import type { WorldObject } from "./compile/world.ts";
+import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 
 interface Held {
   standing: AlarmStanding;
@@ -24,6 +24,8 @@ type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;
 const watchName = ({ kind, id }: AlarmWatch): string => `${kind}/${id}`;
 const isWatchable = ({ kind }: Named): boolean => kind === "LLMProvider" || kind === "RoutingPolicy";
+
+const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> => new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
 
 /** What a status tells; what can't be read counts as nothing. */
 function heldIn(status: unknown): Held {
@@ -70,7 +72,7 @@ export class AlarmBook {
 
   /** What began or is over and was not told to all. Who was not told that it began hears that first. */
   due({ alarms, others }: Compiled): Due[] {
-    const metas = new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
+    const metas = metasOf(others);
     return alarms.flatMap((watch) => {
       const meta = metas.get(watchName(watch));
       const known = this.#held.get(watchName(watch))?.standing.alarms ?? [];
@@ -105,7 +107,7 @@ export class AlarmBook {
 
   /** Objects whose channels are to be tried out, since their annotation says so. */
   testsDue({ alarms, others }: Compiled, nowMs: number): TestDue[] {
-    const metas = new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
+    const metas = metasOf(others);
     return alarms.flatMap((watch): TestDue[] => {
       const about = watchName(watch);
       const meta = metas.get(about);

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { KubeConfig, V1EndpointSlice } from "@kubernetes/client-node";
 import type { Cluster } from "./api.ts";
+import { readyEndpoints } from "./proxies.ts";
 
 export interface StatusPort {
   namespace: string;
@@ -11,11 +12,11 @@ export interface StatusPort {
 }
 
 /** Pure: status ports of the Pods that are ready. */
-export function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
-  const all = slices.flatMap(({ endpoints, ports }) =>
-    (endpoints ?? [])
-      .filter((one) => one.conditions?.ready !== false && one.targetRef?.kind === "Pod")
-      .map((one) => ({ namespace: one.targetRef?.namespace ?? "", pod: one.targetRef?.name ?? "", port: ports?.[0]?.port ?? 0 })),
+function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
+  const all = slices.flatMap((slice) =>
+    readyEndpoints(slice)
+      .filter((one) => one.targetRef?.kind === "Pod")
+      .map((one) => ({ namespace: one.targetRef?.namespace ?? "", pod: one.targetRef?.name ?? "", port: slice.ports?.[0]?.port ?? 0 })),
   );
   // A Pod with two addresses is in two slices.
   return [...new Map(all.map((one) => [`${one.namespace}/${one.pod}`, one])).values()];

@@ -1,5 +1,5 @@
 /** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
-import type { V1EndpointSlice } from "@kubernetes/client-node";
+import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../canaries.ts";
@@ -12,11 +12,14 @@ const askTimeoutMs = 1_000;
 /** Of a question that may take the store a while. */
 const budgetTimeoutMs = 5_000;
 
+export const readyEndpoints = ({ endpoints }: V1EndpointSlice): V1Endpoint[] => (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
+
 function sliceUrls(slice: V1EndpointSlice): string[] {
   const port = slice.ports?.[0]?.port;
   if (port === undefined) return [];
-  const ready = (slice.endpoints ?? []).filter((endpoint) => endpoint.conditions?.ready !== false);
-  return ready.flatMap((endpoint) => endpoint.addresses.map((address) => `http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`));
+  return readyEndpoints(slice).flatMap((endpoint) =>
+    endpoint.addresses.map((address) => `http://${slice.addressType === "IPv6" ? `[${address}]` : address}:${port}`),
+  );
 }
 
 /** Pure: status URLs of the ready endpoints. */
