@@ -3,7 +3,7 @@
  * batch is sent until the store has it, and counts once however often it is sent, so that the store's sums equal what
  * was settled.
  */
-import { Branch } from "../telemetry/branch.ts";
+import { by } from "../telemetry/branch.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
@@ -36,10 +36,6 @@ function count(row: LedgerRow, { status, broken, usage, costNanoUsd }: CallRecor
 /** Of the caller's key, else of the policy. */
 const namespaceOf = ({ key, route }: CallRecord): string => (key || route).split("/", 1)[0] ?? "";
 
-const by =
-  <V>(make: () => V) =>
-  () =>
-    new Branch<string, V>(make);
 const leaf = (): { row: LedgerRow | null } => ({ row: null });
 
 /** Rows of one hour. One is found by the call's own strings; what tells them apart in the store is made there, once a batch. */

@@ -32,3 +32,9 @@ export class Branch<K, V> {
     return value;
   }
 }
+
+/** One level of a tree by strings: `by(by(leaf))()` is a tree of two. */
+export const by =
+  <V>(make: () => V) =>
+  (): Branch<string, V> =>
+    new Branch<string, V>(make);

@@ -30,15 +30,8 @@ function connectorOf(address: UpstreamAddress): buildConnector.connector {
     });
 }
 
-export interface Connection extends Member {
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
-  /** Some of the request was handed to the socket: what the upstream does not take of it is not waited for without limit. */
-  sent(): void;
-  /** The call is over. `clean`: another can follow on the same connection. */
-  release(clean: boolean): void;
-}
-
-class OneConnection implements Connection {
+/** For one call after another. */
+export class Connection implements Member {
   place = -1;
   readonly #origin: Connections;
   readonly #client: Client;
@@ -70,7 +63,10 @@ class OneConnection implements Connection {
     this.#client.dispatch(options, handler);
   }
 
-  /** undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why. */
+  /**
+   * Some of the request was handed to the socket: what the upstream does not take of it is not waited for without limit.
+   * undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why.
+   */
   sent(): void {
     const socket = this.#socket;
     if (this.#watched || socket === null || socket.writableLength === 0) return;
@@ -86,6 +82,7 @@ class OneConnection implements Connection {
     this.#socket?.setTimeout(0).removeAllListeners("timeout");
   }
 
+  /** The call is over. `clean`: another can follow on the same connection. */
   release(clean: boolean): void {
     if (this.#watched) this.#unwatch();
     this.#origin.released(this, clean);
@@ -105,8 +102,8 @@ class OneConnection implements Connection {
 export class Connections {
   readonly #address: UpstreamAddress;
   readonly #connect: buildConnector.connector;
-  readonly #all = new Set<OneConnection>();
-  readonly #idle = new Members<OneConnection>();
+  readonly #all = new Set<Connection>();
+  readonly #idle = new Members<Connection>();
   #closed = false;
 
   constructor(address: UpstreamAddress) {
@@ -118,23 +115,23 @@ export class Connections {
   take(): Connection {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    const made = new OneConnection(this, this.#address, this.#connect);
+    const made = new Connection(this, this.#address, this.#connect);
     this.#all.add(made);
     return made;
   }
 
-  released(connection: OneConnection, clean: boolean): void {
+  released(connection: Connection, clean: boolean): void {
     if (clean && !this.#closed) this.#idle.add(connection);
     else this.#drop(connection);
   }
 
-  disconnected(connection: OneConnection): void {
+  disconnected(connection: Connection): void {
     if (connection.place < 0) return;
     this.#idle.delete(connection);
     this.#drop(connection);
   }
 
-  #drop(connection: OneConnection): void {
+  #drop(connection: Connection): void {
     this.#all.delete(connection);
     connection.close();
   }

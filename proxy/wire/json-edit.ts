@@ -18,14 +18,14 @@ export interface Outline {
 
 export type OutlineProblem = "depth" | "duplicate" | "proto" | "not_object";
 
-const QUOTE = 34;
-const BACKSLASH = 92;
-const OPEN_BRACE = 123;
-const CLOSE_BRACE = 125;
-const OPEN_BRACKET = 91;
-const CLOSE_BRACKET = 93;
-const COMMA = 44;
-const COLON = 58;
+export const QUOTE = 34;
+export const BACKSLASH = 92;
+export const OPEN_BRACE = 123;
+export const CLOSE_BRACE = 125;
+export const OPEN_BRACKET = 91;
+export const CLOSE_BRACKET = 93;
+export const COMMA = 44;
+export const COLON = 58;
 
 /** Offset behind the closing quote of the string that opens at `at`. */
 function stringEnd(body: Buffer, at: number): number {
@@ -39,7 +39,7 @@ function stringEnd(body: Buffer, at: number): number {
   return body.length;
 }
 
-const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;
+export const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;
 
 function skipBlank(body: Buffer, from: number): number {
   let at = from;

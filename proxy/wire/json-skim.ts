@@ -2,20 +2,10 @@
  * The outline of a body that is parsed already, without reading its names. JSON.parse keeps one member of each name, so
  * a name stands twice somewhere exactly where the text has more names than the value has members.
  */
-import type { Member, Outline } from "./json-edit.ts";
+import { BACKSLASH, blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, type Member, OPEN_BRACE, OPEN_BRACKET, type Outline, QUOTE } from "./json-edit.ts";
 
-const QUOTE = 34;
-const BACKSLASH = 92;
-const OPEN_BRACE = 123;
-const CLOSE_BRACE = 125;
-const OPEN_BRACKET = 91;
-const CLOSE_BRACKET = 93;
-const COMMA = 44;
-const COLON = 58;
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
-
-const blank = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
 
 /** Offset of the quote that closes the string which opens at `open`. */
 function closingQuote(text: string, open: number): number {
