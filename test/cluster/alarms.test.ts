@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
+import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
@@ -21,36 +22,17 @@ const skip = await skipReason(
 const clear = "slc_alice_key_0001";
 const signingKey = "signing-key-0001-of-the-hook";
 const webhook = "{ webhook: { secretRef: { name: alerts, key: url }, signingKeyRef: { name: alerts, key: signingKey } } }";
-const provider = (name: string, url: string, more = ""): string => `
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: ${name}, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: ${url}/v1
-  allowPrivateEndpoint: true
-  models: [{ name: gpt-4o }]
-  retry: { attempts: 1 }
-  circuitBreaker: { failureThreshold: 3, successThreshold: 1, openFor: 1s }
-${more}
----`;
+const provider = (name: string, url: string, more = ""): string =>
+  compatibleProvider(name, url, `  circuitBreaker: { failureThreshold: 3, successThreshold: 1, openFor: 1s }\n${more}`);
 const objects = (first: string, second: string, hook: string): string => `
 apiVersion: v1
 kind: Secret
 metadata: { name: alerts, namespace: team-a }
 stringData: { url: "${hook}/hook-secret-token", signingKey: "${signingKey}" }
----
-apiVersion: v1
-kind: Secret
-metadata: { name: alice-key, namespace: team-a }
-stringData: { apiKey: ${clear} }
----
-apiVersion: sluice.dev/v1alpha1
-kind: ApiKey
-metadata: { name: alice, namespace: team-a }
-spec: { user: alice@example.com, writeTo: { name: alice-key } }
+---${alice(clear)}
 ---${provider("first", first, `  alertWhen: { window: 1m }\n  alerts: [${webhook}]`)}
-${provider("second", second)}
+---${provider("second", second)}
+---
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
 metadata: { name: chat, namespace: team-a }

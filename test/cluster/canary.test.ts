@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
+import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -13,18 +14,7 @@ const skip = await skipReason(
 );
 
 const clear = "slc_alice_key_0001";
-const provider = (name: string, url: string): string => `
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: ${name}, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: ${url}/v1
-  allowPrivateEndpoint: true
-  models: [{ name: gpt-4o }]
-  retry: { attempts: 1 }
-  circuitBreaker: { failureThreshold: 1000 }
-`;
+const provider = (name: string, url: string): string => compatibleProvider(name, url, "  circuitBreaker: { failureThreshold: 1000 }");
 const policy = (percent: number): string => `
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
@@ -41,17 +31,6 @@ spec:
       succeedWhen: { errorRate: "<1%" }
       rollBackWhen: { errorRate: ">5%" }
 `;
-const caller = `
-apiVersion: v1
-kind: Secret
-metadata: { name: alice-key, namespace: team-a }
-stringData: { apiKey: ${clear} }
----
-apiVersion: sluice.dev/v1alpha1
-kind: ApiKey
-metadata: { name: alice, namespace: team-a }
-spec: { user: alice@example.com, writeTo: { name: alice-key } }
-`;
 
 describe("a canary, from its start to the verdict", { skip }, () => {
   let cluster: Cluster;
@@ -67,7 +46,7 @@ describe("a canary, from its start to the verdict", { skip }, () => {
     });
     await cluster.namespace("team-a");
     operator = await cluster.startOperator();
-    await cluster.apply([provider("old", old.url), provider("new", tried.url), policy(50), caller].join("---"));
+    await cluster.apply([provider("old", old.url), provider("new", tried.url), policy(50), alice(clear)].join("---"));
     await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Programmed", status: "True" });
     await untilCondition(cluster, "team-a", "apikey/alice", { type: "Programmed", status: "True" });
   });

@@ -142,25 +142,17 @@ describe("the CRDs on an API server", { skip }, () => {
         { type: "Programmed", status: programmed, reason: "Pending", message: "1/3 proxies at 7f3a91c2" },
       ].map((one) => ({ ...one, lastTransitionTime: "2026-11-21T00:00:00Z", observedGeneration: 1 }));
 
+    const told = (event: string) => ({
+      alerts: [{ event, state: "Active", since: "2027-02-01T00:00:00.000Z", value: "6%", bound: "5%", detail: "6% of 100", told: ["slack-1"], toldOver: [] }],
+      alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
+    });
     const tables: Record<Kind, { spec: string; status: Record<string, unknown>; cells: Record<string, unknown> }> = {
       LLMProvider: {
         spec: "a provider with everything",
         status: {
           models: 2,
           endpoint: "https://api.openai.com/v1",
-          alerts: [
-            {
-              event: "ErrorRate",
-              state: "Active",
-              since: "2027-02-01T00:00:00.000Z",
-              value: "6%",
-              bound: "5%",
-              detail: "6% of 100",
-              told: ["slack-1"],
-              toldOver: [],
-            },
-          ],
-          alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
+          ...told("ErrorRate"),
         },
         cells: {
           Type: "OpenAI",
@@ -177,19 +169,7 @@ describe("the CRDs on an API server", { skip }, () => {
         spec: "a policy with everything",
         status: {
           targets: 2,
-          alerts: [
-            {
-              event: "Failover",
-              state: "Active",
-              since: "2027-02-01T00:00:00.000Z",
-              value: "6%",
-              bound: "5%",
-              detail: "6% of 100",
-              told: ["slack-1"],
-              toldOver: [],
-            },
-          ],
-          alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
+          ...told("Failover"),
         },
         cells: {
           Path: "/team-a/chat",
