@@ -16,6 +16,7 @@ import type { WatchTally } from "./routing/watch.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
+import { Incoming } from "./wire/incoming.ts";
 import type { Members } from "./wire/members.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 import { endOfTurn } from "./wire/turns.ts";
@@ -56,7 +57,7 @@ function onClientError(error: { code?: string }, socket: Socket): void {
 /** The options of the listener itself: node:https's where there is TLS. */
 function listener(tls: TlsMaterial | null): object {
   // A missing Host is refused by the pipeline, in words.
-  const common = { headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false };
+  const common = { IncomingMessage: Incoming, headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false };
   return tls === null ? { http: common } : { https: { ...common, ...tls.options } };
 }
 
@@ -82,7 +83,7 @@ export function trafficServer(gateway: Gateway, current: Current, state: Traffic
   }
   const handle = (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
-    const client = new ClientConnection(request.raw, reply.raw, requestIdOf(request), () => state.draining);
+    const client = new ClientConnection(request.raw as unknown as Incoming, reply.raw, requestIdOf(request), () => state.draining);
     const snapshot = current.snapshot();
     if (snapshot === null) {
       refuse(client);

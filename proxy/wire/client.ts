@@ -1,8 +1,9 @@
 /** The client's side of one call: its body in, its answer out, and when it goes away. */
 import { Buffer, isUtf8 } from "node:buffer";
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable, Transform, Writable } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
+import type { Body, Incoming } from "./incoming.ts";
 import type { Member } from "./members.ts";
 import { behindTurn, type Task } from "./turns.ts";
 
@@ -45,7 +46,7 @@ export type AddHeaders = (headers: Record<string, string | number>) => void;
 export class ClientConnection implements Member, Task {
   place = -1;
   readonly requestId: string;
-  readonly #request: IncomingMessage;
+  readonly #request: Incoming;
   readonly #response: ServerResponse;
   readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
@@ -68,7 +69,7 @@ export class ClientConnection implements Member, Task {
   sentBytes = 0;
 
   /** `closing`: the server is on its way out, so clients are told to connect anew. */
-  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, closing: () => boolean = () => false) {
+  constructor(request: Incoming, response: ServerResponse, requestId: string, closing: () => boolean = () => false) {
     this.#closing = closing;
     this.#request = request;
     this.#response = response;
@@ -151,36 +152,8 @@ export class ClientConnection implements Member, Task {
   readBody(maxBytes: number): Buffer | Failure | Promise<Buffer | Failure> {
     const announced = Number(this.header("content-length") ?? 0);
     if (announced > maxBytes) return tooLarge(maxBytes);
-    // By the end of the turn most bodies are all there.
-    if (this.#request.complete && this.#request.readableLength <= maxBytes) {
-      const body = (this.#request.read() as Buffer | null) ?? Buffer.alloc(0);
-      // Only now does the stream come to its end.
-      this.#request.resume();
-      return wellFormed(body);
-    }
-    return new Promise((resolve) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      const done = (result: Buffer | Failure): void => {
-        this.#request.off("data", onData).off("end", onEnd).off("error", onError).off("close", onError);
-        resolve(result);
-      };
-      const onData = (chunk: Buffer): void => {
-        size += chunk.length;
-        if (size > maxBytes) {
-          this.#request.pause();
-          done(tooLarge(maxBytes));
-          return;
-        }
-        chunks.push(chunk);
-      };
-      const onEnd = (): void => {
-        const body = chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks);
-        done(wellFormed(body));
-      };
-      const onError = (): void => done(failure("client_closed_request", "The client went away while sending its request."));
-      this.#request.on("data", onData).on("end", onEnd).on("error", onError).on("close", onError);
-    });
+    const body = this.#request.whole(maxBytes);
+    return body instanceof Promise ? body.then((read) => wellFormed(read, maxBytes)) : wellFormed(body, maxBytes);
   }
 
   /** Headers of every answer, whatever comes of the call. */
@@ -197,11 +170,12 @@ export class ClientConnection implements Member, Task {
 
   /** The body as it comes, through `through`; its errors are those of the stream that is given back. */
   bodyStream(through: Transform): Readable {
-    this.#request.once("error", (cause) => through.destroy(cause));
-    this.#request.once("close", () => {
-      if (!this.#request.complete) through.destroy(new Error("the client went away"));
+    const request = this.#request.asStream();
+    request.once("error", (cause) => through.destroy(cause));
+    request.once("close", () => {
+      if (!request.complete) through.destroy(new Error("the client went away"));
     });
-    return this.#request.pipe(through);
+    return request.pipe(through);
   }
 
   /** Nothing of a whole answer is sent until `release`; a later one takes the place of an earlier one. Not for streams. */
@@ -345,7 +319,9 @@ export class ClientConnection implements Member, Task {
   }
 }
 
-function wellFormed(body: Buffer): Buffer | Failure {
+function wellFormed(body: Body, maxBytes: number): Buffer | Failure {
+  if (body === "too_large") return tooLarge(maxBytes);
+  if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
   return isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
 }
 

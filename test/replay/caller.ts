@@ -1,7 +1,7 @@
 /** Callers in virtual time: through the gateway's own stages from shaping to dispatch, or straight to the provider. */
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { type Dispatcher, dispatch } from "../../proxy/pipeline/dispatch.ts";
 import { planRequest, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
 import { parseBody } from "../../proxy/pipeline/receive.ts";
@@ -11,6 +11,7 @@ import { shape } from "../../proxy/pipeline/shape.ts";
 import type { OwnedRouting } from "../../proxy/routing/create.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { ClientConnection } from "../../proxy/wire/client.ts";
+import type { Incoming } from "../../proxy/wire/incoming.ts";
 import type { SimulatedProvider } from "./provider.ts";
 
 export interface Reply {
@@ -79,7 +80,7 @@ class Response extends EventEmitter {
 
 function connection(into: Received): ClientConnection {
   const request = { method: "POST", url: "/replay", headers: {}, complete: true, socket: { remoteAddress: "" } };
-  return new ClientConnection(request as unknown as IncomingMessage, new Response(into) as unknown as ServerResponse, "replay");
+  return new ClientConnection(request as unknown as Incoming, new Response(into) as unknown as ServerResponse, "replay");
 }
 
 const complete = (text: string, stream: boolean): boolean => (stream ? text.endsWith("data: [DONE]\n\n") : text.includes('"Hello there"'));

@@ -1,0 +1,80 @@
+/**
+ * Requests of clients, whose bodies are gathered past node:stream. A body that is read whole needs none of it: its
+ * queue, its events and the ticks in which it ends and closes cost more than the reading. Until the body is asked for as
+ * a stream, node:http's parser hands its pieces to `push` here.
+ */
+import { Buffer } from "node:buffer";
+import { IncomingMessage } from "node:http";
+
+/** too_large: larger than was allowed; the rest is not read. gone: the client went away before its end. */
+export type Body = Buffer | "too_large" | "gone";
+
+interface Reader {
+  maxBytes: number;
+  resolve(body: Body): void;
+}
+
+const nothing = Buffer.alloc(0);
+
+export class Incoming extends IncomingMessage {
+  /** null: node:stream has the body. */
+  #pieces: Buffer[] | null = [];
+  #bytes = 0;
+  #reader: Reader | null = null;
+
+  /** From the parser. false: no more is read from the socket until the body is asked for. */
+  override push(piece: Buffer | null): boolean {
+    if (this.#pieces === null) return super.push(piece);
+    if (piece !== null) {
+      this.#pieces.push(piece);
+      this.#bytes += piece.length;
+    }
+    if (this.#reader === null) return this.#bytes < this.readableHighWaterMark;
+    if (this.#bytes > this.#reader.maxBytes) this.#settle("too_large");
+    else if (piece === null) this.#settle(this.#joined());
+    else return true;
+    return false;
+  }
+
+  /** The whole body; at once where it is all there. Once. */
+  whole(maxBytes: number): Body | Promise<Body> {
+    if (this.#bytes > maxBytes) return "too_large";
+    if (this.complete) {
+      // Tells node:http that somebody had it.
+      this._read(0);
+      return this.#joined();
+    }
+    if (this.destroyed) return "gone";
+    return new Promise((resolve) => {
+      this.#reader = { maxBytes, resolve };
+      // The socket goes on, where it was held up.
+      this._read(0);
+    });
+  }
+
+  /** The body by node:stream after all, with what came already. */
+  asStream(): this {
+    const pieces = this.#pieces ?? [];
+    this.#pieces = null;
+    for (const piece of pieces) super.push(piece);
+    if (this.complete) super.push(null);
+    return this;
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#settle("gone");
+    super._destroy(error, callback);
+  }
+
+  #joined(): Buffer {
+    const pieces = this.#pieces ?? [];
+    this.#pieces = [];
+    return pieces.length === 1 ? (pieces[0] ?? nothing) : Buffer.concat(pieces);
+  }
+
+  #settle(body: Body): void {
+    const reader = this.#reader;
+    this.#reader = null;
+    reader?.resolve(body);
+  }
+}

@@ -1,0 +1,147 @@
+/** A client's body arrives whole and in order, however it is cut and framed, and whenever it is asked for. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { after, before, describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { Incoming } from "../../proxy/wire/incoming.ts";
+
+interface Case {
+  chunked: boolean;
+  /** Sizes of what is written, each in a turn of its own. */
+  pieces: number[];
+  /** Turns of the event loop between the request's head and its being read. */
+  turnsBefore: number;
+  asStream: boolean;
+}
+
+/** Bytes that tell their place. */
+function numbered(size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32BE(at, at);
+  return bytes;
+}
+
+const maxBytes = 1_000_000;
+
+describe("a request's body", () => {
+  let server: Server<typeof Incoming>;
+  let port = 0;
+  let handle: (request: Incoming, response: ServerResponse) => Promise<void> = async () => undefined;
+  const sockets: Socket[] = [];
+
+  before(async () => {
+    server = createServer({ IncomingMessage: Incoming }, (request, response) => void handle(request, response));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    port = (server.address() as AddressInfo).port;
+  });
+
+  after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    server.closeAllConnections();
+  });
+
+  const open = (): Socket => {
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    socket.on("error", () => undefined);
+    sockets.push(socket);
+    return socket;
+  };
+
+  async function send(socket: Socket, { chunked, pieces }: Pick<Case, "chunked" | "pieces">): Promise<void> {
+    const all = numbered(pieces.reduce((sum, size) => sum + size, 0));
+    socket.write(`POST / HTTP/1.1\r\nHost: here\r\n${chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${all.length}`}\r\n\r\n`);
+    let from = 0;
+    for (const size of pieces) {
+      const piece = all.subarray(from, (from += size));
+      if (chunked && size > 0) socket.write(`${size.toString(16)}\r\n`);
+      socket.write(piece);
+      if (chunked && size > 0) socket.write("\r\n");
+      await nextTurn();
+    }
+    if (chunked) socket.write("0\r\n\r\n");
+  }
+
+  it("is what was sent, on one connection after another", async () => {
+    const socket = open();
+    let answered: () => void = () => undefined;
+    socket.on("data", () => answered());
+    const piece = fc.oneof(fc.integer({ min: 0, max: 200 }), fc.integer({ min: 0, max: 150_000 }));
+    const cases = fc.record<Case>({
+      chunked: fc.boolean(),
+      pieces: fc.array(piece, { maxLength: 6 }),
+      turnsBefore: fc.integer({ min: 0, max: 12 }),
+      asStream: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async (one) => {
+        const read = new Promise<Buffer | string>((resolve, reject) => {
+          handle = async (request, response) => {
+            for (let turn = 0; turn < one.turnsBefore; turn++) await nextTurn();
+            const body = one.asStream ? await buffer(request.asStream()).catch(reject) : await request.whole(maxBytes);
+            response.end("ok");
+            resolve(body ?? "");
+          };
+        });
+        const done = new Promise<void>((resolve) => {
+          answered = resolve;
+        });
+        await send(socket, one);
+        const size = one.pieces.reduce((sum, more) => sum + more, 0);
+        assert.deepEqual(await read, numbered(size));
+        await done;
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("is not read beyond what is allowed, nor gathered without end before somebody asks", async () => {
+    const socket = open();
+    let unasked = 0;
+    const result = new Promise<unknown>((resolve) => {
+      handle = async (request) => {
+        while (!request.socket.isPaused()) await nextTurn();
+        unasked = request.socket.bytesRead;
+        resolve(await request.whole(2_000_000));
+        request.socket.destroy();
+      };
+    });
+    socket.write("POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n");
+    const block = Buffer.concat([Buffer.from("10000\r\n"), numbered(65_536), Buffer.from("\r\n")]);
+    while (!socket.destroyed) if (!socket.write(block)) await drained(socket);
+    assert.equal(await result, "too_large");
+    assert.ok(unasked < 500_000, `${unasked} bytes were read unasked`);
+  });
+
+  const ways: Record<string, (request: Incoming) => Promise<unknown>> = {
+    "while it is waited for": async (request) => request.whole(maxBytes),
+    "before it is asked for": async (request) => {
+      await new Promise((closed) => request.socket.once("close", closed));
+      return request.whole(maxBytes);
+    },
+    "as a stream": async (request) => buffer(request.asStream()).catch(() => "gone"),
+  };
+  for (const [name, way] of Object.entries(ways))
+    it(`ends with the client's connection, ${name}`, async () => {
+      const socket = open();
+      const result = new Promise<unknown>((resolve) => {
+        handle = async (request) => {
+          const body = way(request);
+          socket.destroy();
+          resolve(await body);
+        };
+      });
+      socket.write("POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nhalf");
+      assert.equal(await result, "gone");
+    });
+});
+
+const drained = (socket: Socket): Promise<unknown> =>
+  new Promise((resolve) => {
+    socket.once("drain", resolve);
+    socket.once("close", resolve);
+  });
