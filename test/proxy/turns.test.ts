@@ -1,0 +1,66 @@
+/** What arrives in one turn of the event loop is worked through together. */
+import assert from "node:assert/strict";
+import { execPath } from "node:process";
+import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { behindTurn, endOfTurn } from "../../proxy/wire/turns.ts";
+import { run } from "../harness/command.ts";
+
+const noting = (into: string[], name: string) => ({ run: () => void into.push(name) });
+
+/** Until what was given is done, and one that brought nothing lies behind. */
+async function quietTurn(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
+  endOfTurn({ run: () => undefined });
+  await nextTurn();
+  await nextTurn();
+}
+
+describe("a turn of the event loop", () => {
+  it("is worked through in the order in which it came, writes last", async () => {
+    await quietTurn();
+    const done: string[] = [];
+    behindTurn(noting(done, "write"));
+    endOfTurn(noting(done, "first"));
+    endOfTurn(noting(done, "second"));
+    endOfTurn({
+      run: () => {
+        done.push("third");
+        behindTurn(noting(done, "another write"));
+      },
+    });
+    assert.deepEqual(done, [], "nothing runs within the call");
+    await nextTurn();
+    assert.deepEqual(done, ["first", "second", "third", "write", "another write"]);
+  });
+
+  it("holds the first back only where the one before brought several", async () => {
+    await quietTurn();
+    const done: string[] = [];
+    setImmediate(() => done.push("end of a quiet turn"));
+    endOfTurn(noting(done, "alone"));
+    await nextTurn();
+    endOfTurn(noting(done, "one"));
+    endOfTurn(noting(done, "two"));
+    await nextTurn();
+    setImmediate(() => done.push("end of a busy turn"));
+    endOfTurn(noting(done, "held"));
+    await nextTurn();
+    assert.deepEqual(done, ["alone", "end of a quiet turn", "one", "two", "end of a busy turn", "held"]);
+  });
+
+  it("goes on behind a task that throws, which nobody catches", async () => {
+    const script = `
+      import { behindTurn, endOfTurn } from "./proxy/wire/turns.ts";
+      process.on("uncaughtException", (error) => console.log("uncaught " + error.message));
+      const failing = { run: () => { throw new Error("told") } };
+      endOfTurn(failing);
+      endOfTurn(failing);
+      endOfTurn({ run: () => console.log("the next") });
+      behindTurn(failing);
+      behindTurn({ run: () => console.log("its write") });`;
+    const { stdout, stderr } = await run(execPath, ["--input-type=module", "-e", script]);
+    assert.deepEqual(stdout.trim().split("\n").sort(), ["its write", "the next", "uncaught told", "uncaught told", "uncaught told"], stderr);
+  });
+});
