@@ -24,15 +24,25 @@ export interface Transition {
   warning: boolean;
 }
 
-/** Pure: conditions whose status or reason is news, as far as anyone should hear of it. */
-export function transitions(before: readonly Condition[], after: readonly Condition[]): Transition[] {
+/** From or to what alerts tell of, and from or to nothing else. */
+function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
+  if (type !== "Healthy") return false;
+  const wrong = [old?.reason, reason].filter((one) => one !== undefined && one !== "Reachable" && one !== "NotYetKnown");
+  return wrong.length > 0 && wrong.every((one) => toldByAlerts.includes(one as string));
+}
+
+/**
+ * Pure: conditions whose status or reason is news, as far as anyone should hear of it. `toldByAlerts`: reasons of Healthy
+ * that alerts have Events for.
+ */
+export function transitions(before: readonly Condition[], after: readonly Condition[], toldByAlerts: readonly string[] = []): Transition[] {
   return after.flatMap((condition) => {
     const old = before.find((one) => one.type === condition.type);
     const pending =
       condition.reason === "Pending" ||
       (condition.type === "Healthy" && condition.status === "Unknown") ||
       ((condition.type === "Expired" || condition.type === "Exceeded") && condition.status === "False");
-    if (pending || (old?.status === condition.status && old.reason === condition.reason)) return [];
+    if (pending || (old?.status === condition.status && old.reason === condition.reason) || byAlerts(condition, old, toldByAlerts)) return [];
     const warning = (condition.status === "False") !== abnormal.has(condition.type) && !fine.has(condition.reason);
     // A new object that is simply fine is told of once, by Programmed.
     if (old === undefined && !warning && !told.has(condition.type)) return [];
@@ -135,7 +145,7 @@ export async function report(cluster: Cluster, verdict: Verdict, object: WorldOb
   }
   const before = previousConditions(object.status);
   const news = [
-    ...transitions(before, status["conditions"] as Condition[]),
+    ...transitions(before, status["conditions"] as Condition[], verdict.toldByAlerts),
     ...warnings(verdict, before),
     ...crossed(object.status, status),
     ...alarmed(object.status, status),

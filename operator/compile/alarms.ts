@@ -45,6 +45,16 @@ function eventsOf(when: When): AlarmEvent[] {
   return (Object.keys(watched) as AlarmEvent[]).filter((event) => watched[event]);
 }
 
+/**
+ * What of the condition Healthy is the same thing as an event that is watched. Where nothing but calls tells of a
+ * provider, what doesn't reach it is its breakers.
+ */
+function toldByAlerts(events: readonly AlarmEvent[], checked: boolean): string[] {
+  const breakers = events.includes("BreakerOpen");
+  const reach = checked ? events.includes("Unhealthy") : breakers;
+  return [...(breakers ? ["BreakerOpen"] : []), ...(reach ? ["PartlyReachable", "Unreachable"] : [])];
+}
+
 /** Channels that wait for what never comes. */
 function checkEvents(channels: readonly Channel[], watched: readonly string[]): string[] {
   const idle = channels.flatMap(({ id, events }) => (events ?? []).filter((event) => !watched.includes(event)).map((event) => `${id} waits for ${event}`));
@@ -60,6 +70,7 @@ export function compileAlarms(object: Parsed<"LLMProvider"> | Parsed<"RoutingPol
   const refs: Problem[] = [];
   const channels = compileChannels(object.spec.alerts, object.meta.namespace, alarmFacts, world, mail, problems, refs);
   const events = eventsOf(when);
+  if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
   for (const message of checkEvents(channels, events)) problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
   verdict.accepted.push(...problems.map((one) => ({ ...one, severity: "warning" as const })));
   verdict.resolvedRefs.push(...refs.map((one) => ({ ...one, severity: "warning" as const })));

@@ -53,4 +53,6 @@ export interface Verdict {
   status: Record<string, unknown>;
   /** Further conditions of the kind's own. */
   conditions: { type: string; status: "True" | "False" | "Unknown"; reason: string; message: string }[];
+  /** Reasons of the condition Healthy that alerts tell of by Events of their own: the condition adds none. */
+  toldByAlerts?: readonly string[];
 }

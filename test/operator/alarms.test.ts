@@ -6,12 +6,13 @@ import { AlarmBook } from "../../operator/alarms.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
 import { mailOf, pagerDutyBody } from "../../operator/alerts/message.ts";
 import type { Sent } from "../../operator/alerts/send.ts";
-import { alarmed } from "../../operator/cluster/report.ts";
+import { alarmed, transitions } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import { quietMs, sightings } from "../../operator/compile/alarm-standing.ts";
 import type { AlarmWatch } from "../../operator/compile/alarms.ts";
 import { compile } from "../../operator/compile/compile.ts";
-import type { ProviderReport } from "../../operator/compile/health.ts";
+import { addHealth, type ProviderReport } from "../../operator/compile/health.ts";
+import { previousConditions, statusOf } from "../../operator/compile/status.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
@@ -219,6 +220,71 @@ describe("what is watched", () => {
     assert.deepEqual(secretRefs(policy({ alerts })), ["a/alerts", "a/hooks"]);
     assert.deepEqual(secretRefs(provider({ credentials: { secretRef: { name: "up" } }, alerts })), ["a/up", "a/alerts", "a/hooks"]);
   });
+});
+
+describe("the Events of one thing", () => {
+  const check = { healthCheck: { path: "/models" } };
+  const breaker = ["Warning BreakerOpened", "Normal BreakerClosed"];
+  const open = report(true, ["m"]);
+  /** Without a health check one open breaker of one model is all there is. */
+  const shut = report(false, ["m"], "every model's breaker is open");
+  const failing = report(false, [], "status 503");
+  const well = report(true);
+  const rows: [name: string, spec: Spec, passes: ReturnType<typeof report>[], events: string[]][] = [
+    ["are of the breaker that keeps opening, where it is watched", { alertWhen: {} }, [well, open, well, open, well], breaker],
+    ["are of the only breaker, too", { alertWhen: {} }, [well, shut, open, shut, well], breaker],
+    ["are of the breaker beside a health check", { ...check, alertWhen: {} }, [well, open, well, open, well], breaker],
+    [
+      "are of the health check that is watched",
+      { ...check, alertWhen: {} },
+      [well, failing, well],
+      ["Warning HealthCheckFailing", "Normal HealthCheckSucceeding"],
+    ],
+    ["are the condition's where nobody watches", {}, [well, open, well], ["Warning BreakerOpen", "Normal Reachable"]],
+    [
+      "are the condition's of what is not watched",
+      { ...check, alertWhen: { unhealthy: false } },
+      [well, failing, well],
+      ["Warning Unreachable", "Normal Reachable"],
+    ],
+    [
+      "are the condition's of breakers that are not",
+      { ...check, alertWhen: { breakerOpen: false } },
+      [well, open, well],
+      ["Warning BreakerOpen", "Normal Reachable"],
+    ],
+    [
+      "are not lost where one thing goes over into another",
+      { ...check, alertWhen: { unhealthy: false } },
+      [well, failing, open, well],
+      ["Warning Unreachable", "Warning BreakerOpen", "Warning BreakerOpened", "Normal BreakerClosed"],
+    ],
+  ];
+  for (const [name, spec, passes, expected] of rows)
+    it(name, () => {
+      const book = new AlarmBook();
+      const events: string[] = [];
+      let status: unknown = {};
+      let nowMs = 0;
+      const pass = (proxy: ReturnType<typeof report>): void => {
+        nowMs += 15_000;
+        const one = provider(spec, status);
+        book.learn([one]);
+        const all = compiled([one]);
+        const [verdict] = all.verdicts;
+        assert.ok(verdict);
+        addHealth(all.others, [proxy]);
+        book.report(all, [proxy], [], nowMs);
+        const now = statusOf(verdict, { revision: "r", live: 1, total: 1 }, status, nowMs);
+        const news = [...transitions(previousConditions(status), previousConditions(now), verdict.toldByAlerts), ...alarmed(status, now)];
+        for (const { condition, warning } of news)
+          if (!["Programmed", "PriceUnknown"].includes(condition.type)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
+        status = now;
+      };
+      for (const proxy of passes) pass(proxy);
+      for (let count = 0; count * 15_000 <= quietMs; count++) pass(well);
+      assert.deepEqual(events, expected);
+    });
 });
 
 describe("an alert of a provider", () => {
