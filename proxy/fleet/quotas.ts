@@ -2,9 +2,11 @@
  * Reservations under any number of limits at once, all or nothing. Most are made from what this proxy has leased, without
  * a round trip; the store is asked in the background before a lease runs out, and by a waiting call only near a limit.
  */
+import { LeaseSlice } from "./lease-slice.ts";
 import { MemoryStore } from "./memory.ts";
-import { type CounterSpec, LeaseSlice, type Reading, type Slice, sliceOf, type Taken } from "./slices.ts";
+import type { CounterSpec, Reading, Slice, Taken } from "./slice.ts";
 import { budgetKey, type FleetStore, type StoreOp, type StoreReply } from "./store.ts";
+import { WindowSlice } from "./window-slice.ts";
 
 export interface Claim {
   counter: CounterSpec;
@@ -73,6 +75,8 @@ function newRound(): Round {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { promise, resolve };
 }
+
+const sliceOf = (spec: CounterSpec, nowMs: number): Slice => (spec.kind === "window" ? new WindowSlice(spec, nowMs) : new LeaseSlice(spec, nowMs));
 
 const refusedBy = (claim: Claim, slice: Slice | undefined): Refused => ({
   refused: claim.counter,
@@ -222,7 +226,7 @@ export class Quotas {
     if (taken === undefined) return;
     const used = actual ?? taken.amount;
     if (used > taken.amount && slice.spec.limit !== null) this.figures.overruns++;
-    slice.settle(taken, used, this.#clock.nowMs());
+    slice.settle(taken, used);
     if (slice.due) this.#flushSoon();
   }
 

@@ -3,7 +3,7 @@ import type { BudgetConfig } from "../config/budget.ts";
 import { periods } from "../config/periods.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Quotas, Refused } from "../fleet/quotas.ts";
-import type { CounterSpec } from "../fleet/slices.ts";
+import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Identity } from "./authenticate.ts";

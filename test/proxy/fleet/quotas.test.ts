@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { type Claim, Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
 import { RedisStore } from "../../../proxy/fleet/redis.ts";
-import type { CounterSpec } from "../../../proxy/fleet/slices.ts";
+import type { CounterSpec } from "../../../proxy/fleet/slice.ts";
 import type { FleetStore } from "../../../proxy/fleet/store.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";

@@ -1,0 +1,169 @@
+/**
+ * A slice of a period's sum, or of a number of calls at once. It reports sums over the store's epoch, so that a report
+ * that is lost or comes twice changes nothing.
+ */
+import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
+import { heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
+
+/** What is known of a budget is kept this long after its last use, in milliseconds. */
+const rememberedMs = 600_000;
+
+export class LeaseSlice extends Slice {
+  #epoch = "";
+  #seq = 0;
+  #granted = 0;
+  #returned = 0;
+  #spent = 0;
+  /** What the store is known to have heard. */
+  #toldReturned = 0;
+  #toldSpent = 0;
+  #sent = { returned: 0, spent: 0 };
+  /** Below zero: spent beyond the lease, to be told as a debt. */
+  #available = 0;
+  #reserved = 0;
+  #seenUsed = 0;
+  #seenSpent = 0;
+  #seenVersion = 0;
+  #heardMs: number;
+
+  constructor(spec: CounterSpec, nowMs: number) {
+    super(spec, nowMs);
+    this.#heardMs = nowMs;
+  }
+
+  available(nowMs: number): number {
+    if (this.spec.limit === null) return Number.MAX_SAFE_INTEGER;
+    // The store takes a silent holder for dead, and what it held for free.
+    if (this.spec.kind === "held" && this.#available > 0 && nowMs - this.#heardMs > heldTtlMs) this.giveBack();
+    return this.#available;
+  }
+
+  take(amount: number, nowMs: number): Taken {
+    this.note(amount, nowMs);
+    this.#reserved += amount;
+    if (this.spec.limit !== null) this.#available -= amount;
+    if (this.spec.limit !== null && this.#available < Math.max(amount, this.low) && !this.tight) this.due = true;
+    return { amount, lots: [] };
+  }
+
+  settle(taken: Taken, actual: number): void {
+    this.#reserved -= taken.amount;
+    this.#spent += actual;
+    this.#available += (this.spec.limit === null ? 0 : taken.amount) - actual;
+    if (this.tight || this.#available < 0) this.due = true;
+  }
+
+  op(nowMs: number): LeaseOp {
+    const { spec } = this;
+    this.due = false;
+    // Near the limit, and when idle, what no call waits for goes back.
+    if (this.#available > 0 && this.need === 0 && (this.tight || this.idle(nowMs))) this.giveBack();
+    const need = Math.max(0, this.need - Math.max(0, this.#available));
+    const want = spec.limit === null || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - Math.max(0, this.#available));
+    this.#sent = { returned: this.#returned, spent: this.#spent };
+    return {
+      kind: spec.kind === "held" ? "held" : "period",
+      key: spec.key,
+      limit: spec.limit,
+      seed: spec.seed,
+      expiresAtMs: spec.expiresAtMs,
+      life: this.life,
+      epoch: this.#epoch,
+      seq: ++this.#seq,
+      granted: this.#granted,
+      returned: this.#returned,
+      spent: this.#spent,
+      seenUsed: this.#seenUsed,
+      seenSpent: this.#seenSpent,
+      seenVersion: this.#seenVersion,
+      need,
+      least: Math.min(need, Math.max(1, this.least - Math.max(0, this.#available))),
+      want: this.tight ? 0 : want,
+      debt: Math.max(0, -this.#available),
+    };
+  }
+
+  apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void {
+    if (reply.kind !== "lease" || op.kind === "window") return;
+    if (reply.epoch === this.#epoch || this.#epoch === "") {
+      // A first entry told nothing but its debt: sums begin with it.
+      if (this.#epoch !== "") {
+        this.#toldReturned = this.#sent.returned;
+        this.#toldSpent = this.#sent.spent;
+      }
+    } else this.#moved();
+    this.#epoch = reply.epoch;
+    const granted = reply.granted - this.#granted;
+    this.#available += granted;
+    this.#granted = reply.granted;
+    this.#seenUsed = reply.used;
+    this.#seenSpent = reply.spent;
+    this.#seenVersion = reply.version;
+    this.recovering = reply.recovering;
+    this.#heardMs = sentMs;
+    this.tight = reply.tight;
+    const remaining = this.spec.limit === null ? Number.MAX_SAFE_INTEGER : this.spec.limit - reply.used;
+    this.refusal(granted - op.debt, op.need, reply.recovering ? 0 : remaining, nowMs);
+    this.retryMs = reply.recovering || this.spec.kind === "held" ? 1_000 : 0;
+    if (this.#spent > this.#toldSpent && this.tight) this.due = true;
+  }
+
+  /** The store began anew: what it had heard of is in what it began with, the rest is to be told again. */
+  #moved(): void {
+    this.#returned -= this.#toldReturned;
+    this.#spent -= this.#toldSpent;
+    this.#toldReturned = 0;
+    this.#toldSpent = 0;
+    this.#granted = 0;
+    // Calls at once are counted anew: those under way are told as a debt.
+    if (this.spec.kind !== "held") return;
+    this.#returned = 0;
+    this.#available = -this.#reserved;
+    this.due = true;
+  }
+
+  failed(): void {
+    this.due = true;
+  }
+
+  override contended(amount: number): boolean {
+    return this.spec.kind === "period" && this.spec.limit !== null && this.spec.limit - this.#seenSpent - (this.#spent - this.#toldSpent) >= amount;
+  }
+
+  reading(): Reading {
+    const limit = this.spec.limit ?? Number.MAX_SAFE_INTEGER;
+    return { limit, remaining: Math.max(0, limit - this.#seenUsed + Math.max(0, this.#available)), resetMs: 0 };
+  }
+
+  /** Held by calls under way. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
+  /** Spent in the whole fleet as far as is known here. */
+  known(): number {
+    return this.#seenSpent + this.#spent - this.#toldSpent;
+  }
+
+  review(nowMs: number): void {
+    const unheard = this.#spent > this.#toldSpent || this.#returned > this.#toldReturned || this.#available < 0;
+    const idle = this.#available > 0 && this.idle(nowMs);
+    const low = this.spec.limit !== null && !this.tight && !this.idle(nowMs) && this.#available < this.target(nowMs) / 2;
+    const beats = this.spec.kind === "held" && this.#granted > this.#returned && nowMs - this.#heardMs > heldTtlMs / 5;
+    if (unheard || idle || low || beats || (this.tight && this.#available > 0)) this.due = true;
+  }
+
+  done(nowMs: number, crowded: boolean): boolean {
+    // Should the store forget a budget, somebody has to know what was spent.
+    if (this.spec.kind === "period" && !crowded && nowMs - this.lastUseMs < rememberedMs) return false;
+    const told = this.#spent === this.#toldSpent && this.#returned === this.#toldReturned;
+    return told && this.#available === 0 && this.#reserved === 0 && this.need === 0 && this.idle(nowMs);
+  }
+
+  giveBack(): void {
+    if (this.#available <= 0) return;
+    this.#returned += this.#available;
+    this.#available = 0;
+    this.due = true;
+  }
+}
