@@ -4,8 +4,9 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { decimalToNano } from "../crds/quantity.ts";
 import { parseNetwork } from "../proxy/config/networks.ts";
+import type { Price } from "../proxy/config/provider.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
-import { originSettings, type Price, type SettingsInput } from "../proxy/config/schema.ts";
+import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
 import { priceOf } from "./compile/price.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 

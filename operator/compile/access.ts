@@ -1,7 +1,8 @@
 /** `spec.access` → what the proxy enforces. Rules that can't hold as they are written are errors, not guesses. */
 import type { AccessSpec } from "../../crds/types/access.ts";
 import { parseNetwork, withoutHostBits } from "../../proxy/config/networks.ts";
-import type { ProviderConfig, RouteConfig } from "../../proxy/config/schema.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";

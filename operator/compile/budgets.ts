@@ -2,7 +2,7 @@
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { KeySelector } from "../../crds/types/budget.ts";
-import type { BudgetConfig } from "../../proxy/config/schema.ts";
+import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { type Channel, compileChannels } from "./alerts.ts";
 import type { Watch } from "./budget-standing.ts";
 import { compileLimits } from "./limits.ts";

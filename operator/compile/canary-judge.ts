@@ -4,7 +4,7 @@
  * Each proxy counts since it started, under a name of that run. The newest counts of a run replace the earlier ones,
  * so hearing them twice adds nothing, and a restarted proxy is a new run beside its old one.
  */
-import { canaryLatencyBoundsMs } from "../../proxy/config/schema.ts";
+import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
 import type { CanaryPhase, CanaryPlan, Criteria } from "./canary.ts";
 
 export interface Side {

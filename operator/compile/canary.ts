@@ -3,7 +3,7 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { CanarySpec } from "../../crds/types/canary.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import { canonicalJson } from "../../proxy/config/encode.ts";
-import type { RouteConfig, TargetConfig } from "../../proxy/config/schema.ts";
+import type { RouteConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 

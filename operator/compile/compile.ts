@@ -9,8 +9,11 @@
  * An object that can't be compiled keeps its last good form, which is found in what was published before.
  */
 import type { Kind } from "../../crds/kinds.ts";
+import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import { type BudgetConfig, type ProviderConfig, type RenderedConfig, type RouteConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
+import { type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
 import { type AlarmWatch, compileAlarms } from "./alarms.ts";
 import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";

@@ -2,7 +2,7 @@
  * Two policies that claim the same model under the same path for the same callers: the older one serves it, and the
  * younger one's status says so. Open policies meet everybody, whatever namespaces they name.
  */
-import type { RouteConfig } from "../../proxy/config/schema.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 

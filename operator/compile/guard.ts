@@ -2,7 +2,7 @@
 import { matchesNothing, patternProblem } from "../../crds/pattern.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { MaskConfig } from "../../proxy/config/masking.ts";
-import type { GuardConfig } from "../../proxy/config/schema.ts";
+import type { GuardConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 

@@ -1,6 +1,6 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
-import type { KeyRecord } from "../../proxy/config/schema.ts";
+import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
 import { keyLimits } from "./limits.ts";
 import { own, type Parsed, problem } from "./outcome.ts";

@@ -1,6 +1,6 @@
 /** One ApiKey, and what came of it: its verdict and its record, made anew only when something that they stand on is another. */
 import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
-import type { KeyRecord } from "../../proxy/config/schema.ts";
+import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
 import { idOf, isError, newVerdict, own, type Parsed, problem, problemsOf } from "./outcome.ts";
 import { budgetsOf, type Selecting } from "./selectors.ts";

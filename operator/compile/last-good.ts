@@ -2,7 +2,10 @@
  * Last good forms: what was published before stands in for an object that can't be compiled now. It never brings back
  * what someone else has taken away since: a provider, a model, a grant.
  */
-import type { ProviderConfig, RouteConfig, SemanticCacheConfig, TargetConfig } from "../../proxy/config/schema.ts";
+
+import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
+import type { RouteConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { notResident } from "./access.ts";
 import { granted } from "./grants.ts";
 import { namespaceOf } from "./outcome.ts";

@@ -3,8 +3,10 @@
  * compiled. Of 50,000 keys few change at once: only those are looked at while the ground stays, and those that are not
  * live by themselves, since whether they are depends on others.
  */
+
+import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { differences, patched } from "../../proxy/config/remember.ts";
-import type { KeyRecord, RouteConfig } from "../../proxy/config/schema.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
 import { type Ground, GroundMemo } from "./key-ground.ts";
 import { always, KnownKey, type Outcome, overlap, type Span, within } from "./known-key.ts";
 import type { Selecting } from "./selectors.ts";

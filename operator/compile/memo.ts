@@ -4,8 +4,10 @@
  */
 import type { Kind } from "../../crds/kinds.ts";
 import type { ParsedSpec } from "../../crds/parse.ts";
+import type { BudgetConfig } from "../../proxy/config/budget.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import { Made, Twins } from "../../proxy/config/remember.ts";
-import type { BudgetConfig, ProviderConfig, RouteConfig } from "../../proxy/config/schema.ts";
+import type { RouteConfig } from "../../proxy/config/route.ts";
 import { KeyMemo } from "./live-keys.ts";
 import type { WorldObject } from "./world.ts";
 

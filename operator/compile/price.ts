@@ -1,6 +1,6 @@
 /** A price as people write it, in decimal USD → nano-USD. */
 import { decimalToNano } from "../../crds/quantity.ts";
-import type { Price } from "../../proxy/config/schema.ts";
+import type { Price } from "../../proxy/config/provider.ts";
 
 /** USD for a million tokens, as decimal strings. */
 export interface Rates {

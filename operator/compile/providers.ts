@@ -3,7 +3,7 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
-import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/schema.ts";
+import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/provider.ts";
 import { countingOf } from "./alarms.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import { priceOf } from "./price.ts";

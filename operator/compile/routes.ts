@@ -2,8 +2,10 @@
 import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
+import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import { type CacheConfig, cacheKeyPart, type ProviderConfig, type RouteConfig, type RuleConfig, type TargetConfig } from "../../proxy/config/schema.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
+import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { compileAccess, notResident } from "./access.ts";
 import { countingOf } from "./alarms.ts";
 import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";

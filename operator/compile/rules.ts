@@ -1,6 +1,6 @@
 /** Rules of a policy: the first that matches decides, so one that stands behind a wider one never matches. */
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
-import type { RuleConfig } from "../../proxy/config/schema.ts";
+import type { RuleConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 

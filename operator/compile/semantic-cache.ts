@@ -1,7 +1,7 @@
 /** `spec.cache.semantic` → what the proxy looks up by. The text leaves to the provider of embeddings: what holds for targets holds for it. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
-import type { SemanticCacheConfig } from "../../proxy/config/schema.ts";
+import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
 import { notResident } from "./access.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { ProviderView } from "./routes.ts";

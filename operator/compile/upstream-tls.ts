@@ -1,7 +1,7 @@
 /** `spec.tls` of an LLMProvider → what a connection is made with. Pure. */
 import { readableCertificate } from "../../proxy/config/certificates.ts";
 import { credentialName } from "../../proxy/config/names.ts";
-import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/schema.ts";
+import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";

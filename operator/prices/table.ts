@@ -3,7 +3,7 @@
  * published tables contain slips of a thousandfold: what is out of range counts as unknown, never as a price.
  */
 import { calcPrice } from "@pydantic/genai-prices";
-import type { Price } from "../../proxy/config/schema.ts";
+import type { Price } from "../../proxy/config/provider.ts";
 
 /** Price of a provider's model by its upstream name, or null where the table has none that can be believed. */
 export type PriceTable = (provider: string, upstreamModel: string) => Price | null;

@@ -2,7 +2,7 @@
  * Hours by the clock on the wall of a time zone. Where the clock is put forward, the hour that does not exist is never
  * served in; where it is put back, the hour that comes twice is served in twice.
  */
-import type { RouteConfig } from "../config/schema.ts";
+import type { RouteConfig } from "../config/route.ts";
 
 type Hours = NonNullable<RouteConfig["access"]["hours"]>;
 

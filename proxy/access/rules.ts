@@ -1,7 +1,7 @@
 /** The rules of a route that ask where a call comes from, when, and with whose consent. Each refusal has a code of its own. */
 
 import { Networks } from "../config/networks.ts";
-import type { RouteConfig } from "../config/schema.ts";
+import type { RouteConfig } from "../config/route.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hoursTest } from "./hours.ts";
 

@@ -1,5 +1,5 @@
 /** The response cache: a store, and one call upstream for many that ask the same at once. */
-import type { RouteConfig } from "../config/schema.ts";
+import type { RouteConfig } from "../config/route.ts";
 import { Breaker } from "../routing/breaker.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { CachedAnswer, CacheStore } from "./store.ts";

@@ -1,6 +1,7 @@
 /** What makes two calls the same call. Pure. */
+
+import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
 import { canonicalJson } from "../config/encode.ts";
-import type { CacheConfig, CacheKeyPart } from "../config/schema.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import type { Shaped } from "../pipeline/shape.ts";

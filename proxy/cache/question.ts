@@ -5,7 +5,7 @@
  * too, those that carry a figure, an address or a placeholder must be the same: two questions that differ in a number
  * alone have vectors that are all but equal, and answers that are not.
  */
-import type { CacheConfig } from "../config/schema.ts";
+import type { CacheConfig } from "../config/cache.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import { requiredMember, type Shaped } from "../pipeline/shape.ts";

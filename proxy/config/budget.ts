@@ -1,13 +1,10 @@
 /** The contract's part on budgets. Money is integer nano-USD. */
 import { z } from "zod";
+import { id, names, nanoUsd } from "./basics.ts";
 import { limitConfig } from "./limits.ts";
 
-const nanoUsd = z.int().min(0);
-const names = z.array(z.string()).nullable();
-
 export const budgetConfig = z.object({
-  /** `namespace/name`. */
-  id: z.string(),
+  id,
   /** null: money is not limited. */
   amountNanoUsd: nanoUsd.nullable(),
   period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),

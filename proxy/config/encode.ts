@@ -1,10 +1,11 @@
 /** RenderedConfig → documents and manifest. Canonical: keys sorted, no white space, so equal input gives equal bytes. */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hash } from "node:crypto";
-
+import type { KeyRecord } from "./key-record.ts";
 import { credentialNames } from "./names.ts";
 import { Made, sameList } from "./remember.ts";
-import { type KeyRecord, keyShards, type Manifest, type PublishedConfig, type RenderedConfig, type RouteConfig, routeShards, schemaVersion } from "./schema.ts";
+import type { RouteConfig } from "./route.ts";
+import { keyShards, type Manifest, type PublishedConfig, type RenderedConfig, routeShards, schemaVersion } from "./schema.ts";
 
 export { credentialName } from "./names.ts";
 

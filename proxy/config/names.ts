@@ -1,5 +1,5 @@
 /** Names that both sides derive alike. Pure. */
-import type { ProviderConfig } from "./schema.ts";
+import type { ProviderConfig } from "./provider.ts";
 
 /** Name in the credentials Secret of a value with this keyed digest. */
 export function credentialName(digest: string): string {

@@ -2,15 +2,15 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { credentialName, keyedDigest, sha256Hex } from "./encode.ts";
+import type { KeyRecord } from "./key-record.ts";
+import type { RouteConfig } from "./route.ts";
 import {
   acceptedSchemaVersions,
   configDocument,
-  type KeyRecord,
   keysDocument,
   type Manifest,
   manifestDocument,
   type RenderedConfig,
-  type RouteConfig,
   routesDocument,
   seedsDocument,
 } from "./schema.ts";

@@ -1,7 +1,7 @@
 /** A verified token's claims → the caller. */
 import type { JWTPayload } from "jose";
 import type { IdentityIssuer } from "../config/identity.ts";
-import type { KeyRecord } from "../config/schema.ts";
+import type { KeyRecord } from "../config/key-record.ts";
 
 /** As a label of an object may be: it ends up in records, budgets and rules. */
 const label = /^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/;

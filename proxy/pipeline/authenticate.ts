@@ -1,7 +1,7 @@
 /** Stage: who calls. A key in `Authorization: Bearer`, `x-api-key` or `api-key`, whichever SDK is used. */
 import type { IncomingHttpHeaders } from "node:http";
 import { mistypedKey } from "../config/key-form.ts";
-import type { KeyRecord } from "../config/schema.ts";
+import type { KeyRecord } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 import { clientTokenPrefix } from "../identity/client-tokens.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";

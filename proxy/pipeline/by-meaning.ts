@@ -1,7 +1,7 @@
 /** Part of the look-up in the cache: an answer to a question that means the same as this call's. Whatever goes wrong is a miss. */
 import { type Question, question } from "../cache/question.ts";
 import type { CachedAnswer } from "../cache/store.ts";
-import type { CacheConfig, SemanticCacheConfig } from "../config/schema.ts";
+import type { CacheConfig, SemanticCacheConfig } from "../config/cache.ts";
 import type { BreakerLimits } from "../routing/breaker.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import type { CachedCall } from "./cached.ts";

@@ -5,7 +5,7 @@ import { Capture } from "../cache/capture.ts";
 import { type CacheControl, parseCacheControl } from "../cache/control.ts";
 import { cacheable, cacheKey } from "../cache/key.ts";
 import type { CachedAnswer } from "../cache/store.ts";
-import type { CacheConfig } from "../config/schema.ts";
+import type { CacheConfig } from "../config/cache.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";

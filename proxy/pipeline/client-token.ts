@@ -1,5 +1,5 @@
 /** A client token → the identity of the key that minted it, narrowed to what the token is for. */
-import type { KeyRecord } from "../config/schema.ts";
+import type { KeyRecord } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { type Identity, identify } from "./authenticate.ts";

@@ -1,6 +1,6 @@
 /** Stage: one request to one target after another, until one answers. One deadline holds for all attempts together. */
 import type { Buffer } from "node:buffer";
-import type { FailureClass } from "../config/schema.ts";
+import type { FailureClass } from "../config/route.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";

@@ -1,5 +1,5 @@
 /** Paths of files, batches and fine-tuning (https://platform.openai.com/docs/api-reference/files). Pure. */
-import type { ResourceKind } from "../config/schema.ts";
+import type { ResourceKind } from "../config/route.ts";
 
 export interface ResourceOperation {
   kind: "resource";

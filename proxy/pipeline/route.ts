@@ -1,6 +1,7 @@
 /** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
+
+import type { KeyRecord } from "../config/key-record.ts";
 import type { Permission } from "../config/roles.ts";
-import type { KeyRecord } from "../config/schema.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route, RouteTarget } from "../snapshot/snapshot.ts";

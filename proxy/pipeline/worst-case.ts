@@ -1,6 +1,6 @@
 /** The most that a call can use, from what is known before it is made. */
 import type { Buffer } from "node:buffer";
-import type { Price } from "../config/schema.ts";
+import type { Price } from "../config/provider.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { ResolvedTarget } from "./route.ts";

@@ -1,6 +1,6 @@
 /** What a provider folder exports. The pipeline knows only this interface; nothing outside a folder names a provider. */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
-import type { ModelConfig, ProviderConfig } from "../config/schema.ts";
+import type { ModelConfig, ProviderConfig } from "../config/provider.ts";
 import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream.ts";
 

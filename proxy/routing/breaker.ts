@@ -2,7 +2,7 @@
  * Circuit breaker of one provider's model. Closed: everything passes. Open: nothing does, for a time. Half-open: a few
  * trials at once decide. Time is an argument.
  */
-import type { ProviderConfig } from "../config/schema.ts";
+import type { ProviderConfig } from "../config/provider.ts";
 
 export type BreakerState = "closed" | "half-open" | "open";
 export type BreakerLimits = ProviderConfig["circuitBreaker"];

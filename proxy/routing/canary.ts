@@ -1,5 +1,6 @@
 /** Canaries in the proxy: who gets the share, and what came of it, counted for the operator to judge. */
-import { type CanaryConfig, canaryLatencyBoundsMs, type FailureClass } from "../config/schema.ts";
+import { type CanaryConfig, canaryLatencyBoundsMs } from "../config/canary.ts";
+import type { FailureClass } from "../config/route.ts";
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";

@@ -3,7 +3,7 @@
  * question itself are arguments. What is known of a provider outlives a change of config that leaves its check alone.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { HealthCheckConfig } from "../config/schema.ts";
+import type { HealthCheckConfig } from "../config/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 
 export interface CheckClock {

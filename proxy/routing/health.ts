@@ -1,5 +1,7 @@
 /** What this process knows of a provider and of each of its models: breaker, hold-back, latency, retry budget. */
-import type { FailureClass, LeastLatencyConfig, ProviderConfig } from "../config/schema.ts";
+
+import type { ProviderConfig } from "../config/provider.ts";
+import type { FailureClass, LeastLatencyConfig } from "../config/route.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 

@@ -1,5 +1,5 @@
 /** One question to a provider: does it answer GET with the expected status in time? Bound by the same destination rules as any call. */
-import type { HealthCheckConfig } from "../config/schema.ts";
+import type { HealthCheckConfig } from "../config/provider.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 import type { UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";

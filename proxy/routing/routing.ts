@@ -1,5 +1,5 @@
 /** The choice of targets, behind one interface: which, in what order, and whether one may be called now. */
-import type { FailureClass } from "../config/schema.ts";
+import type { FailureClass } from "../config/route.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { Route } from "../snapshot/snapshot.ts";

@@ -1,5 +1,5 @@
 /** Which targets a route's rules choose for a request: the first rule that matches decides. Pure. */
-import type { RuleConfig } from "../config/schema.ts";
+import type { RuleConfig } from "../config/route.ts";
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { PlanRequest } from "./routing.ts";
 

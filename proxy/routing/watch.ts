@@ -2,7 +2,7 @@
  * Counts for alerts: of each watched provider and policy, what happened in the last minutes. The operator adds up what
  * the proxies say. Nothing is counted where nobody watches.
  */
-import type { FailureClass } from "../config/schema.ts";
+import type { FailureClass } from "../config/route.ts";
 import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } from "../config/watch.ts";
 import { failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";

@@ -1,6 +1,7 @@
 /** Keys by digest and by id, over all documents. */
 import { keyShardOf } from "../config/encode.ts";
-import { type KeyRecord, keyShards } from "../config/schema.ts";
+import type { KeyRecord } from "../config/key-record.ts";
+import { keyShards } from "../config/schema.ts";
 import type { PackedKeys } from "./packed-keys.ts";
 
 export interface FoundKey {

@@ -6,8 +6,8 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
 import { keyShardOf } from "../config/encode.ts";
+import type { KeyRecord } from "../config/key-record.ts";
 import type { Keeper } from "../config/parse.ts";
-import type { KeyRecord } from "../config/schema.ts";
 
 /** FNV-1a over the characters: it need only spread names well, and whoever picks them has one that counts, at most. */
 function hashOf(text: string): number {

@@ -2,11 +2,15 @@
 import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
+import type { BudgetConfig } from "../config/budget.ts";
 import { canonicalJson, keyedDigester, sha256Hex } from "../config/encode.ts";
+import type { KeyRecord } from "../config/key-record.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import { atOnce, type KeylessConfig, type Steps } from "../config/parse.ts";
+import type { ProviderConfig } from "../config/provider.ts";
 import type { Permission, RoleConfig } from "../config/roles.ts";
-import type { BudgetConfig, KeyRecord, Manifest, ProviderConfig, RenderedConfig, RouteConfig, Settings, TargetConfig } from "../config/schema.ts";
+import type { RouteConfig, TargetConfig } from "../config/route.ts";
+import type { Manifest, RenderedConfig, Settings } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";

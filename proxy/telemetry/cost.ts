@@ -1,5 +1,5 @@
 /** What a call costs, in integer nano-USD. Pure. */
-import type { Price } from "../config/schema.ts";
+import type { Price } from "../config/provider.ts";
 import type { Usage } from "../dialects/canonical.ts";
 
 type Rates = Omit<Price, "tiers" | "source">;

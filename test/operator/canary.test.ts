@@ -10,8 +10,8 @@ import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
-import { canaryLatencyBoundsMs } from "../../proxy/config/schema.ts";
 
 const minute = 60_000;
 const start = Date.parse("2026-11-20T12:00:00Z");

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { believable, priceTable } from "../../operator/prices/table.ts";
-import type { Price } from "../../proxy/config/schema.ts";
+import type { Price } from "../../proxy/config/provider.ts";
 import { costNanoUsd } from "../../proxy/telemetry/cost.ts";
 
 const table = priceTable(new Date("2026-11-20T00:00:00Z"));

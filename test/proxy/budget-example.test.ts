@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { compileFolder } from "../../operator/folder/compile-folder.ts";
-import type { KeyRecord } from "../../proxy/config/schema.ts";
+import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { MemoryStore } from "../../proxy/fleet/memory.ts";
 import { Quotas } from "../../proxy/fleet/quotas.ts";
 import type { Identity } from "../../proxy/pipeline/authenticate.ts";

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type Question, question } from "../../../proxy/cache/question.ts";
-import { type CacheConfig, cacheConfig } from "../../../proxy/config/schema.ts";
+import { type CacheConfig, cacheConfig } from "../../../proxy/config/cache.ts";
 import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import type { Identity } from "../../../proxy/pipeline/authenticate.ts";
 import { parseBody } from "../../../proxy/pipeline/receive.ts";

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encode, sha256Hex } from "../../../proxy/config/encode.ts";
-import { providerConfig, type RenderedConfig, routeConfig, settings } from "../../../proxy/config/schema.ts";
+import { providerConfig } from "../../../proxy/config/provider.ts";
+import { routeConfig } from "../../../proxy/config/route.ts";
+import { type RenderedConfig, settings } from "../../../proxy/config/schema.ts";
 import { providers } from "../../../proxy/providers/registry.generated.ts";
 import { build } from "../../../proxy/snapshot/snapshot.ts";
 

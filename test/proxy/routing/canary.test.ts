@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type CanaryConfig, canaryLatencyBoundsMs } from "../../../proxy/config/schema.ts";
+import { type CanaryConfig, canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
 import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { CanaryTally } from "../../../proxy/routing/canary.ts";
 import { createRouting } from "../../../proxy/routing/create.ts";

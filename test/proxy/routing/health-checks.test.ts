@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { HealthCheckConfig } from "../../../proxy/config/schema.ts";
+import type { HealthCheckConfig } from "../../../proxy/config/provider.ts";
 import { type CheckReading, HealthChecks } from "../../../proxy/routing/health-checks.ts";
 import type { ProviderEntry } from "../../../proxy/snapshot/snapshot.ts";
 

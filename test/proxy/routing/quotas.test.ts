@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ProviderConfig } from "../../../proxy/config/schema.ts";
+import type { ProviderConfig } from "../../../proxy/config/provider.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { Quotas } from "../../../proxy/fleet/quotas.ts";
 import type { ProviderModel } from "../../../proxy/providers/provider.ts";

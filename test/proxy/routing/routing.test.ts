@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ProviderConfig, RouteConfig, RuleConfig } from "../../../proxy/config/schema.ts";
+import type { ProviderConfig } from "../../../proxy/config/provider.ts";
+import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
 import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
 import { createRouting, type OwnedRouting } from "../../../proxy/routing/create.ts";

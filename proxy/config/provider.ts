@@ -1,0 +1,79 @@
+/** The contract's part on providers: how to reach each, what its models cost and hold, and what to bear with it. */
+import { z } from "zod";
+import { id, millis, nanoUsd } from "./basics.ts";
+import { watchConfig } from "./watch.ts";
+
+export const price = z.object({
+  /** nano-USD for a million tokens. */
+  input: nanoUsd,
+  cachedInput: nanoUsd,
+  cacheWrite: nanoUsd,
+  output: nanoUsd,
+  reasoning: nanoUsd,
+  /** Above these many prompt tokens, these prices hold for the whole request. */
+  tiers: z
+    .array(z.object({ aboveTokens: z.int().min(1), input: nanoUsd, cachedInput: nanoUsd, cacheWrite: nanoUsd, output: nanoUsd, reasoning: nanoUsd }))
+    .default([]),
+  source: z.enum(["override", "table"]),
+});
+export type Price = z.output<typeof price>;
+
+export const quotaConfig = z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() });
+export type QuotaConfig = z.output<typeof quotaConfig>;
+
+export const modelConfig = z.object({
+  upstream: z.string(),
+  sunset: z.string().nullable(),
+  price: price.nullable(),
+  maxOutputTokens: z.int().nullable(),
+  contextTokens: z.int().nullable(),
+  quota: quotaConfig.default({ requestsPerMinute: null, tokensPerMinute: null }),
+});
+export type ModelConfig = z.output<typeof modelConfig>;
+
+export const healthCheckConfig = z.object({
+  /** Below the endpoint's own path; begins with "/". */
+  path: z.string(),
+  intervalMs: z.int().min(1),
+  timeoutMs: millis,
+  expectedStatus: z.int(),
+  failureThreshold: z.int().min(1),
+  successThreshold: z.int().min(1),
+});
+export type HealthCheckConfig = z.output<typeof healthCheckConfig>;
+
+/** Names of the entries in the Secret: certificate with its chain, and its key, both PEM. */
+export const clientCertificateConfig = z.object({ certificate: z.string(), key: z.string() });
+export type ClientCertificateConfig = z.output<typeof clientCertificateConfig>;
+
+/** Whom to trust, PEM, null: the public authorities; the name to ask for, null: the endpoint's host; and what to show to a server that asks. */
+export const upstreamTlsConfig = z.object({
+  ca: z.string().nullable(),
+  serverName: z.string().nullable(),
+  clientCertificate: clientCertificateConfig.nullable().default(null),
+});
+export type UpstreamTlsConfig = z.output<typeof upstreamTlsConfig>;
+
+export const providerConfig = z.object({
+  id,
+  type: z.string(),
+  /** Base URL without a trailing slash. */
+  endpoint: z.string(),
+  allowPrivateEndpoint: z.boolean(),
+  tls: upstreamTlsConfig.nullable().default(null),
+  /** Credential field → name of the entry in the Secret. */
+  credentials: z.record(z.string(), z.string()),
+  options: z.record(z.string(), z.string()),
+  region: z.string().nullable(),
+  models: z.record(z.string(), modelConfig),
+  unsupportedParameters: z.enum(["Drop", "Refuse"]),
+  timeouts: z.object({ connectMs: millis, writeMs: millis.default(30_000), responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
+  retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
+  circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
+  quota: quotaConfig,
+  /** null: only calls tell whether it is healthy. */
+  healthCheck: healthCheckConfig.nullable().default(null),
+  /** Absent: nobody watches it. */
+  watch: watchConfig.optional(),
+});
+export type ProviderConfig = z.output<typeof providerConfig>;

@@ -1,0 +1,108 @@
+/** The contract's part on routes: which calls one takes, from whom, what becomes of them, and where they go. */
+import { z } from "zod";
+import { id, millis, names } from "./basics.ts";
+import { cacheConfig } from "./cache.ts";
+import { canaryConfig } from "./canary.ts";
+import { limitConfig } from "./limits.ts";
+import { maskConfig } from "./masking.ts";
+import { watchConfig } from "./watch.ts";
+
+export const targetConfig = z.object({
+  /** What rules call it. */
+  name: z.string(),
+  provider: id,
+  /** The provider's model, or null for the one that the caller asked for. */
+  model: z.string().nullable(),
+  priority: z.int(),
+  weight: z.int(),
+});
+export type TargetConfig = z.output<typeof targetConfig>;
+
+export const ruleConfig = z.object({
+  when: z.object({
+    tags: names,
+    roles: names,
+    teams: names,
+    users: names,
+    models: names,
+    headers: z.array(z.object({ name: z.string(), value: z.string() })),
+    batchSizeAbove: z.int().nullable(),
+    promptTokensAbove: z.int().nullable(),
+  }),
+  use: z.array(z.string()),
+});
+export type RuleConfig = z.output<typeof ruleConfig>;
+
+export const failureClass = z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+export type FailureClass = z.output<typeof failureClass>;
+
+const accessRules = {
+  /** Networks in CIDR form, or single addresses. */
+  networks: names.default(null),
+  countries: z.object({ allow: names, deny: names }).nullable().default(null),
+  /** Minutes of the day by the wall clock; `toMinute` not above `fromMinute` is on the day after. Days: 0 is Sunday. */
+  hours: z
+    .object({ fromMinute: z.int(), toMinute: z.int(), timeZone: z.string(), days: z.array(z.int()) })
+    .nullable()
+    .default(null),
+  consent: z.object({ header: z.string(), value: z.string() }).nullable().default(null),
+  /** Regions of providers that may see the data. */
+  regions: names.default(null),
+};
+
+/** What the strategy LeastLatency goes by. */
+export const leastLatencyConfig = z.object({ windowMs: millis, samples: z.int().min(1), minimumSamples: z.int().min(1) });
+export type LeastLatencyConfig = z.output<typeof leastLatencyConfig>;
+
+export const guardConfig = z.object({
+  deny: z.array(z.string()),
+  allow: z.array(z.string()).nullable(),
+  maxPromptBytes: z.int().nullable(),
+  exemptRoles: z.array(z.string()),
+  /** null: nothing is masked. */
+  mask: maskConfig.nullable().default(null),
+});
+export type GuardConfig = z.output<typeof guardConfig>;
+
+export const resourceKind = z.enum(["Files", "Batches", "FineTuning"]);
+export type ResourceKind = z.output<typeof resourceKind>;
+
+export const routeConfig = z.object({
+  id,
+  /** "" stands for /v1. */
+  pathPrefix: z.string(),
+  /** null: whatever is asked for under pathPrefix. */
+  models: z.array(z.string()).nullable(),
+  /** Namespaces whose keys may use it, or "*". */
+  consumers: z.union([z.literal("*"), z.array(z.string())]),
+  access: z.object({ anonymous: z.boolean(), roles: names, teams: names, tags: names, ...accessRules }),
+  request: z.object({
+    defaults: z.record(z.string(), z.unknown()),
+    overrides: z.record(z.string(), z.unknown()),
+    prompts: z.array(z.object({ role: z.string(), position: z.enum(["Prepend", "Append"]), content: z.string() })),
+  }),
+  routing: z.object({
+    strategy: z.enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"]),
+    targets: z.array(targetConfig),
+    fallbackOn: z.array(failureClass),
+    slowAfterMs: millis.nullable(),
+    leastLatency: leastLatencyConfig.default({ windowMs: 300_000, samples: 100, minimumSamples: 5 }),
+    affinity: z.object({ by: z.enum(["User", "ApiKey", "Header"]), header: z.string().nullable() }).nullable(),
+    rules: z.array(ruleConfig),
+    canary: canaryConfig.nullable().default(null),
+  }),
+  /** What passes through to a provider as it is. */
+  resources: z
+    .object({ provider: id, kinds: z.array(resourceKind) })
+    .nullable()
+    .default(null),
+  guard: guardConfig.nullable().default(null),
+  cache: cacheConfig.nullable().default(null),
+  limits: z.array(limitConfig).default([]),
+  /** required: a call is made only once its record is safe. bodies: records have requests and answers, masked. */
+  audit: z.object({ required: z.boolean(), bodies: z.boolean() }).default({ required: false, bodies: false }),
+  logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
+  /** Absent: nobody watches it. */
+  watch: watchConfig.optional(),
+});
+export type RouteConfig = z.output<typeof routeConfig>;
