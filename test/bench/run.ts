@@ -14,7 +14,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type Child, removeFolder, startChild, temporaryFolder } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
-import { ensureDebian, MissingTool } from "../harness/tools.ts";
+import { ensureDebian, ensureTool, MissingTool } from "../harness/tools.ts";
 import { untilReady } from "../harness/until-ready.ts";
 import { type Door, Load, type Measured, type Request } from "./load.ts";
 import { cores, pinned } from "./machine.ts";
@@ -92,17 +92,21 @@ const bare: Door = { name: "bare", port: barePort, pid: bareChild.pid, headers: 
 const nginx: Door = { name: "nginx", port: port.nginx, pid: nginxChild.pid, headers: key };
 const sluice: Door = { name: "sluice", port: port.sluice, pid: sluiceChild.pid, headers: key };
 
-async function peer(name: string, start: () => Promise<Peer>): Promise<Peer | null> {
-  if (without.includes(name)) return null;
+/** null, and a line that says why, where the machine lacks what is needed. */
+async function orLeftOut<T>(what: string, get: () => Promise<T>): Promise<T | null> {
   try {
-    const one = await start();
-    children.push(one.child);
-    return one;
+    return await get();
   } catch (cause) {
     if (!(cause instanceof MissingTool)) throw cause;
-    process.stdout.write(`${name} is left out: ${cause.message}\n`);
+    process.stdout.write(`${what} is left out: ${cause.message}\n`);
     return null;
   }
+}
+
+async function peer(name: string, start: () => Promise<Peer>): Promise<Peer | null> {
+  const one = without.includes(name) ? null : await orLeftOut(name, start);
+  if (one !== null) children.push(one.child);
+  return one;
 }
 const upstream = { port: port.upstream, pacedPort: port.paced };
 const portkey = await peer("portkey", async () => startPortkey(dir, await freePort(), upstream));
@@ -192,13 +196,15 @@ const workloads: Record<string, () => Promise<Series>> = {
     return results;
   },
   async half() {
+    const fortio = await orLeftOut("the row at half of the peak", () => ensureTool("fortio"));
+    if (fortio === null) return new Map();
     await load.measure(sluice, plain, 64, 8);
     const peak = await load.measure(sluice, plain, 64, seconds);
     const perSecond = Math.round(peak.requestsPerSecond / 2);
     const doors = [direct, nginx, bare, sluice];
     const results: Record<string, number[]> = Object.fromEntries(doors.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++)
-      for (const door of doors) results[door.name]?.push((await pacedLatency(door, plain, perSecond, seconds)).p99Us);
+      for (const door of doors) results[door.name]?.push((await pacedLatency(fortio, door, plain, perSecond, seconds)).p99Us);
     for (const { name } of [nginx, bare, sluice]) {
       const added = (results[name] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
       rows.push({ what: `1 KB at half of Sluice's peak (${perSecond}/s), added p99: ${name} / direct`, spread: spread(added), digits: 0, unit: " us" });

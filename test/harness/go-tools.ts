@@ -17,6 +17,7 @@ export const goTools = {
   "kube-apiserver": kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
   kubectl: kubernetes("k8s.io/kubernetes/cmd/kubectl"),
   etcd: { folder: join(modules, "etcd"), package: "go.etcd.io/etcd/server/v3", versionOf: "go.etcd.io/etcd/server/v3", stamps: () => ({}) },
+  fortio: { folder: join(modules, "fortio"), package: "fortio.org/fortio", versionOf: "fortio.org/fortio", stamps: () => ({}) },
   helm: { folder: join(modules, "helm"), package: "helm.sh/helm/v3/cmd/helm", versionOf: "helm.sh/helm/v3", stamps: helmStamps },
 } satisfies Record<string, GoTool>;
 

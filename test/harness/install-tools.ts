@@ -1,4 +1,4 @@
-/** Installs every real part that the tests and benchmarks use, and says where each is: `make tools`. */
+/** Installs the real parts that the tests use, and says where each is: `make tools`. */
 import { join } from "node:path";
 import { inCi } from "./missing-tool.ts";
 import { ensureDebian, ensurePythonEnv, ensureTool, goTools, MissingTool, pinnedVersion, type ToolName } from "./tools.ts";
@@ -14,8 +14,11 @@ const parts: Record<string, () => Promise<string>> = {
   python: () => ensurePythonEnv(requirements),
 };
 
+/** Builds that only the benchmarks need: they make them themselves. */
+const notForTests: readonly string[] = ["fortio"];
+
 /** With names, only those. */
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts).filter((name) => !notForTests.includes(name));
 let missing = 0;
 for (const name of wanted) {
   const ensure = parts[name];
