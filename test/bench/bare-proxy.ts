@@ -53,3 +53,6 @@ createServer((request, response) => {
     );
   });
 }).listen(port, "127.0.0.1");
+
+// Of its own accord, so that a profile is written.
+process.on("SIGTERM", () => process.exit());

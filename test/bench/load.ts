@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../harness/command.ts";
-import { cores, cpuUs, pinned } from "./machine.ts";
+import { type CpuTime, cores, cpuTime, pinned } from "./machine.ts";
 import { parseWrk, type WrkResult } from "./statistics.ts";
 
 /** Somewhere that a request can be sent to. */
@@ -26,7 +26,11 @@ export interface Request {
 export interface Measured extends WrkResult {
   /** Processor time of the door's process for each request, in microseconds. */
   cpuUs: number;
+  /** That of it which the kernel took. */
+  kernelUs: number;
 }
+
+const spent = async ({ pid }: Door): Promise<CpuTime> => (pid === null ? { userUs: Number.NaN, kernelUs: Number.NaN } : cpuTime(pid));
 
 const lua = (text: string): string => `[==[${text}]==]`;
 
@@ -56,13 +60,14 @@ function done() local sum = 0; for _, thread in ipairs(threads) do sum = sum + (
   async measure(door: Door, request: Request, connections: number, seconds: number): Promise<Measured> {
     const script = await this.#script(door, request);
     const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "--latency", "-s", script, `http://127.0.0.1:${door.port}${request.path}`];
-    const before = door.pid === null ? 0 : await cpuUs(door.pid);
+    const before = await spent(door);
     const done = await run(...pinned(cores.load, this.#wrk, args));
-    const spent = door.pid === null ? Number.NaN : (await cpuUs(door.pid)) - before;
+    const after = await spent(door);
     if (done.code !== 0) throw new Error(`wrk failed: ${done.stderr}`);
     const result = parseWrk(done.stdout);
     const wrong = request.status === undefined ? result.failures : result.socketErrors + result.unexpected;
     if (wrong > 0) throw new Error(`${door.name} ${request.path}: ${wrong} wrong answers at ${connections} connections\n${done.stdout}`);
-    return { ...result, cpuUs: spent / result.requests };
+    const kernelUs = (after.kernelUs - before.kernelUs) / result.requests;
+    return { ...result, kernelUs, cpuUs: kernelUs + (after.userUs - before.userUs) / result.requests };
   }
 }

@@ -19,15 +19,20 @@ async function children(pid: number): Promise<number[]> {
   return [...own, ...(await Promise.all(own.map(children))).flat()];
 }
 
-/** Processor time, in microseconds, of a process and those that it started. NaN where there is no /proc. */
-export async function cpuUs(pid: number): Promise<number> {
+export interface CpuTime {
+  userUs: number;
+  kernelUs: number;
+}
+
+/** Processor time of a process and those that it started. NaN where there is no /proc. */
+export async function cpuTime(pid: number): Promise<CpuTime> {
   const pids = [pid, ...(await children(pid))];
-  const ticks = await Promise.all(
+  const times = await Promise.all(
     pids.map(async (one) => {
       const stat = await readFile(`/proc/${one}/stat`, "utf8").catch(() => "");
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return Number(fields[11]) + Number(fields[12]);
+      return { userUs: Number(fields[11]) * tickUs, kernelUs: Number(fields[12]) * tickUs };
     }),
   );
-  return ticks.reduce((sum, value) => sum + value, 0) * tickUs;
+  return times.reduce((sum, one) => ({ userUs: sum.userUs + one.userUs, kernelUs: sum.kernelUs + one.kernelUs }));
 }
