@@ -364,7 +364,7 @@ class Dispatch {
     this.#outcome.body = whole.body;
     const headers = this.#request.replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length + 1);
     headers["content-type"] = "application/json";
-    this.#request.client.reply(200, headers, whole.body, whole.latin1);
+    this.#request.client.reply(200, headers, whole.body);
     return { result, prepared, error: null };
   }
 }

@@ -1,7 +1,7 @@
 /** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError, type Usage } from "../dialects/canonical.ts";
+import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
@@ -13,13 +13,7 @@ import type { ResponseHeaders } from "../wire/upstream.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
 import type { ResolvedTarget } from "./route.ts";
 import type { Shaped } from "./shape.ts";
-
-export interface WholeReply {
-  body: Uint8Array | string;
-  /** The bytes of `body` as Latin-1 text, where it was made to look at them. */
-  latin1?: string;
-  usage: Usage | null;
-}
+import { parsed, passedReply, unreadable, type WholeReply } from "./whole-reply.ts";
 
 export interface Prepared {
   outgoing: Outgoing;
@@ -42,59 +36,6 @@ export interface PrepareContext {
 
 export function isProviderError(value: object): value is ProviderError {
   return "class" in value && "code" in value;
-}
-
-function unreadable(): ProviderError {
-  return {
-    class: "ServerError",
-    code: "upstream_invalid_response",
-    message: "The provider's answer could not be read.",
-    param: null,
-    retryAfterMs: null,
-    upstreamStatus: 200,
-  };
-}
-
-function parsedText(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-const parsed = (bytes: Buffer): unknown => parsedText(bytes.toString("utf8"));
-
-/** Answers up to this size are parsed whole; of larger ones (embeddings) only the ends and the usage are looked at. */
-const parseWholeBytes = 65_536;
-const usageKey = Buffer.from('"usage"');
-
-/** The object behind the last `"usage":`, without decoding what comes before. */
-function tailUsage(bytes: Buffer): unknown {
-  const at = bytes.lastIndexOf(usageKey);
-  if (at < 0) return undefined;
-  const open = bytes.indexOf(0x7b, at);
-  for (let close = open < 0 ? -1 : bytes.indexOf(0x7d, open); close > 0 && close - open < 4096; close = bytes.indexOf(0x7d, close + 1)) {
-    const value = parsed(bytes.subarray(open, close + 1));
-    if (value !== undefined) return value;
-  }
-  return undefined;
-}
-
-function looksWhole(bytes: Buffer): boolean {
-  const text = bytes.toString("latin1", Math.max(0, bytes.length - 64)).trimEnd();
-  return bytes.toString("latin1", 0, 64).trimStart().startsWith("{") && text.endsWith("}");
-}
-
-function passthroughWhole(bytes: Buffer, format: Pick<Dialect, "usageOf">): WholeReply | ProviderError {
-  if (bytes.length <= parseWholeBytes) {
-    // Only numbers are read of it, for which texts may be Latin-1 as well as UTF-8: it is made faster, and sent as it is.
-    const latin1 = bytes.toString("latin1");
-    const body = parsedText(latin1);
-    return isObject(body) ? { body: bytes, latin1, usage: format.usageOf(body) } : unreadable();
-  }
-  if (!looksWhole(bytes)) return unreadable();
-  return { body: bytes, usage: format.usageOf({ usage: tailUsage(bytes) }) };
 }
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
@@ -133,7 +74,7 @@ class PassedThrough implements Prepared {
   }
 
   whole(bytes: Buffer): WholeReply | ProviderError {
-    return passthroughWhole(bytes, this.#dialect ?? embeddings);
+    return passedReply(bytes, (this.#dialect ?? embeddings).usageOf);
   }
 
   reader(): StreamReader | null {
@@ -168,7 +109,7 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
     dropped: call.dropped,
     translated: true,
     whole(bytes, headers) {
-      const body = parsed(bytes);
+      const body = parsed(bytes.toString("utf8"));
       const reply: EmbeddingsReply | ProviderError = body === undefined ? unreadable() : call.decodeReply(body, headers);
       if (isProviderError(reply)) return reply;
       return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
@@ -196,7 +137,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
-      const body = parsed(bytes);
+      const body = parsed(bytes.toString("utf8"));
       const decoded = body === undefined ? unreadable() : call.decodeReply(body, headers);
       if (isProviderError(decoded)) return decoded;
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };

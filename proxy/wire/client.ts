@@ -231,12 +231,12 @@ export class ClientConnection implements Member, Task {
     this.#firsts++;
   }
 
-  /** A whole answer, through the filters. `headers` without content-length; `latin1`: the body's bytes as text, where somebody has made it. */
-  reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string, latin1?: string): void {
+  /** A whole answer, through the filters. `headers` without content-length. */
+  reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string): void {
     const filtered = this.#filters.length === 0 ? body : this.#filters.reduce((bytes, filter) => filter.whole(bytes), body);
     headers["content-length"] = typeof filtered === "string" ? Buffer.byteLength(filtered) : filtered.length;
     this.head(status, headers);
-    this.end(filtered, filtered === body ? latin1 : undefined);
+    this.end(filtered);
   }
 
   /** Bytes of a stream, through the filters. false when the socket's buffer is full: wait for `onDrain`. */
@@ -290,7 +290,7 @@ export class ClientConnection implements Member, Task {
     this.#stream().once("drain", listener);
   }
 
-  end(bytes?: Uint8Array | string, latin1?: string): void {
+  end(bytes?: Uint8Array | string): void {
     if (this.#held !== null) {
       this.#held.body = bytes;
       this.#held.ended = true;
@@ -305,7 +305,7 @@ export class ClientConnection implements Member, Task {
     }
     if (bytes !== undefined) this.sentBytes += bytes.length;
     // node:http writes head and a short string in one piece, but head and a buffer in two.
-    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(latin1 ?? bytes.toString("latin1"), "latin1");
+    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
     else this.#response.end(bytes);
     // A large body that was refused unread would keep the connection busy: close it behind the answer. Of a small one
     // node:http reads the rest and throws it away, which costs both sides less than a new connection.

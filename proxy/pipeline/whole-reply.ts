@@ -1,0 +1,79 @@
+/** A whole answer that passes through: whether it is one, and what it says of its usage. */
+import { Buffer } from "node:buffer";
+import type { JsonObject, ProviderError, Usage } from "../dialects/canonical.ts";
+import { isObject } from "../providers/classify.ts";
+
+export interface WholeReply {
+  body: Uint8Array | string;
+  usage: Usage | null;
+}
+
+export function unreadable(): ProviderError {
+  return {
+    class: "ServerError",
+    code: "upstream_invalid_response",
+    message: "The provider's answer could not be read.",
+    param: null,
+    retryAfterMs: null,
+    upstreamStatus: 200,
+  };
+}
+
+/** undefined: it is not JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const usageName = Buffer.from('"usage"');
+const blanks = new Set([0x20, 0x0a, 0x0d, 0x09]);
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
+
+function isOpened(bytes: Buffer): boolean {
+  let at = 0;
+  while (blanks.has(bytes[at] ?? openBrace)) at++;
+  return bytes[at] === openBrace;
+}
+
+/**
+ * The member `usage` of an answer, without parsing the texts before it. From its name to its end an answer is an object
+ * of its own once a brace is set before it, where the name is a member of the answer itself: in an object, a list or a
+ * text within it, brackets or quotes would not match. undefined: that can't be told without parsing all.
+ */
+function lastMember(bytes: Buffer): JsonObject | undefined {
+  const at = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
+  // Only numbers are read of it, for which texts may be Latin-1 as well as UTF-8; it is made faster.
+  const tail = at < 0 ? undefined : parsed(`{${bytes.toString("latin1", at)}`);
+  return isObject(tail) ? tail : undefined;
+}
+
+/** Answers up to this size are parsed whole where need be; of larger ones (embeddings) only the ends and the usage are looked at. */
+const parseWholeBytes = 65_536;
+
+/** The object behind the last `"usage":`, without decoding what comes behind it either: that may be the vectors. */
+function usageWithin(bytes: Buffer): unknown {
+  const at = bytes.lastIndexOf(usageName);
+  const open = at < 0 ? -1 : bytes.indexOf(openBrace, at);
+  for (let close = open < 0 ? -1 : bytes.indexOf(closeBrace, open); close > 0 && close - open < 4096; close = bytes.indexOf(closeBrace, close + 1)) {
+    const value = parsed(bytes.toString("latin1", open, close + 1));
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+const isClosed = (bytes: Buffer): boolean =>
+  bytes
+    .toString("latin1", Math.max(0, bytes.length - 64))
+    .trimEnd()
+    .endsWith("}");
+
+/** `usageOf` reads the usage of an answer, or of an object with its member `usage` alone. */
+export function passedReply(bytes: Buffer, usageOf: (reply: JsonObject) => Usage | null): WholeReply | ProviderError {
+  if (bytes.length > parseWholeBytes) return isOpened(bytes) && isClosed(bytes) ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) } : unreadable();
+  const reply = lastMember(bytes) ?? parsed(bytes.toString("latin1"));
+  return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : unreadable();
+}

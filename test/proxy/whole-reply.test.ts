@@ -1,0 +1,53 @@
+/** What is read of a whole answer that passes through is what parsing all of it would tell. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { JsonObject, Usage } from "../../proxy/dialects/canonical.ts";
+import { passedReply } from "../../proxy/pipeline/whole-reply.ts";
+
+/** The member itself, for the test to look at. */
+function read(text: string): { usage: unknown } | "unreadable" {
+  let seen: unknown;
+  const reply = passedReply(Buffer.from(text), (body: JsonObject) => {
+    seen = body["usage"];
+    return seen as Usage | null;
+  });
+  return "code" in reply ? "unreadable" : { usage: seen };
+}
+
+describe("the usage of a whole answer", () => {
+  it("is that of the answer itself, wherever else the name stands", () => {
+    const name = fc.constantFrom("usage", "id", "choices", 'a "usage":{} within');
+    const word = fc.oneof(fc.constantFrom("usage", '"usage"', '"usage":{"a":1}}', "}", '\\"'), fc.string());
+    const leaf = fc.oneof(word, fc.integer(), fc.boolean(), fc.constant(null));
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof({ depthSize: "small" }, leaf, fc.array(tie("value"), { maxLength: 3 }), fc.dictionary(name, tie("value"), { maxKeys: 4 })),
+    }));
+    const answers = fc.tuple(fc.dictionary(name, value), fc.constantFrom("", " ", "\n  "), fc.constantFrom("", " ", "\r\n\t"));
+    fc.assert(
+      fc.property(answers, ([answer, indent, before]) => {
+        const text = before + JSON.stringify(answer, null, indent) + before;
+        // Texts are read as Latin-1: only numbers are wanted.
+        const all = JSON.parse(Buffer.from(text).toString("latin1")) as JsonObject;
+        assert.deepEqual(read(text), { usage: all["usage"] });
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  const usage = { prompt_tokens: 3, total_tokens: 4 };
+  const vectors = Array.from({ length: 9_000 }, (_, at) => at / 7);
+  const cases: Record<string, [text: string, result: ReturnType<typeof read>]> = {
+    "before long vectors": [JSON.stringify({ object: "list", usage, data: vectors }), { usage }],
+    "behind long vectors": [JSON.stringify({ object: "list", data: vectors, usage }), { usage }],
+    "with its name twice": [`{"usage":{"prompt_tokens":1},"usage":${JSON.stringify(usage)}}`, { usage }],
+    "of no JSON": ["<html>usage</html>", "unreadable"],
+    "of a list": [`[${JSON.stringify({ usage })}]`, "unreadable"],
+    "of an answer that is cut off": [`{"id":"1","usage":${JSON.stringify(usage)}`, "unreadable"],
+    "of a long answer that is cut off": [JSON.stringify({ data: vectors, usage }).slice(0, -3), "unreadable"],
+    "of an answer with something behind it": [`${JSON.stringify({ id: "1", usage })}}`, "unreadable"],
+    "of nothing": ["", "unreadable"],
+  };
+  for (const [name, [text, result]] of Object.entries(cases)) it(name, () => assert.deepEqual(read(text), result));
+});
