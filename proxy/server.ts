@@ -152,7 +152,11 @@ export function statusServer(
     const snapshot = current.snapshot();
     const rejection = current.rejection();
     const breakers: Record<string, Record<string, string>> = {};
-    for (const { provider, model, state: reading } of routing.breakers()) breakers[provider] = { ...breakers[provider], [model]: reading };
+    const causes: Record<string, Record<string, string>> = {};
+    for (const { provider, model, state: reading, cause } of routing.breakers()) {
+      breakers[provider] = { ...breakers[provider], [model]: reading };
+      if (cause !== null) causes[provider] = { ...causes[provider], [model]: cause };
+    }
     return {
       revision: snapshot?.revision ?? null,
       ready: ready(),
@@ -169,6 +173,7 @@ export function statusServer(
         models: [...entry.models.keys()],
         ...routing.health(entry.account.config.id),
         breakers: breakers[entry.account.config.id] ?? {},
+        causes: causes[entry.account.config.id] ?? {},
       })),
     };
   });

@@ -9,6 +9,7 @@ const provider = z.object({
   healthy: z.boolean().nullable().catch(null),
   reason: z.string().max(512).nullable().catch(null),
   breakers: z.record(z.string(), z.string()).catch({}),
+  causes: z.record(z.string(), z.string().max(64)).catch({}),
 });
 
 const count = z.int().min(0);
@@ -39,9 +40,9 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const { ready, revision, providers, instance, watched } = parsed.data;
   // Without a name of its own, what a proxy counts can't be told from another's.
   const canaries = instance === "" ? [] : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
-  const reports = providers.map(({ id, healthy, reason, breakers }) => {
+  const reports = providers.map(({ id, healthy, reason, breakers, causes }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
-    return [id, { healthy, reason, open }] as const;
+    return [id, { healthy, reason, open, causes: new Map(Object.entries(causes)) }] as const;
   });
   return { ready, revision, providers: new Map(reports), canaries, watched };
 }

@@ -8,6 +8,8 @@ export interface ProviderReport {
   reason: string | null;
   /** Models whose breaker is not closed. */
   open: readonly string[];
+  /** Of those, why the last call failed, where the connection did. */
+  causes: ReadonlyMap<string, string>;
 }
 
 /** Of one proxy: provider id → what it says. */
@@ -29,6 +31,11 @@ function listed(counts: readonly [string, number][]): string {
   return [...shown, ...(counts.length > mostNames ? [`${counts.length - mostNames} more`] : [])].join(", ");
 }
 
+function withCause(model: string, { causes }: ProviderReport): string {
+  const cause = causes.get(model);
+  return cause === undefined ? model : `${model} (${cause})`;
+}
+
 export function healthCondition(provider: string, proxies: readonly ProxyReport[]): Bare {
   const type = "Healthy";
   const told = proxies.flatMap((report) => report.get(provider) ?? []);
@@ -36,7 +43,7 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
   const ill = told.filter((one) => one.healthy === false);
   if (well === 0 && ill.length === 0) return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
-  const open = count(told.flatMap((one) => one.open));
+  const open = count(told.flatMap((one) => one.open.map((model) => withCause(model, one))));
   const reasons = count(ill.flatMap((one) => one.reason ?? []));
   const message = [
     `${well}/${proxies.length} proxies reach it`,

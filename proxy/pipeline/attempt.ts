@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass, Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
+import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
@@ -25,14 +26,14 @@ export interface AttemptLimits {
 }
 
 export type AttemptResult =
-  /** Nothing reached the client. */
-  | { kind: "failed"; error: ProviderError; status: number | null; headers: ResponseHeaders; errorBody: Buffer | null }
+  /** Nothing reached the client. `cause`: why the connection failed, where it did. */
+  | { kind: "failed"; error: ProviderError; cause: AttemptCause | null; status: number | null; headers: ResponseHeaders; errorBody: Buffer | null }
   /** A whole answer, not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
   /** The stream ran to its end. */
   | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The stream broke after bytes had reached the client. */
-  | { kind: "broken"; error: ProviderError; told: boolean; usage: Usage | null; contentLength: number; firstByteMs: number }
+  | { kind: "broken"; error: ProviderError; cause: AttemptCause | null; told: boolean; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The client went away. */
   | { kind: "abandoned"; usage: Usage | null; contentLength: number; firstByteMs: number | null };
 
@@ -101,6 +102,8 @@ export class Attempt implements UpstreamHandler, Timed {
   #reader: StreamReader | null = null;
   #wrote = false;
   #firstByteMs: number | null = null;
+  /** Of a failure of the connection. */
+  #cause: AttemptCause | null = null;
   readonly result: Promise<AttemptResult>;
 
   constructor(client: ClientConnection, prepared: Prepared, limits: AttemptLimits, stream: boolean, start: StartStream, clock: AttemptClock) {
@@ -193,7 +196,10 @@ export class Attempt implements UpstreamHandler, Timed {
     else if (this.#stalled && this.#deadlines.nowMs() < this.#totalDueMs) {
       this.#client.destroy();
       this.#abandon();
-    } else this.#fail(tooLong);
+    } else {
+      this.#cause = "answer_timeout";
+      this.#fail(tooLong);
+    }
   }
 
   #idle(): void {
@@ -234,8 +240,9 @@ export class Attempt implements UpstreamHandler, Timed {
     else if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
   }
 
-  error(kind: UpstreamErrorKind, _cause: Error): void {
+  error(kind: UpstreamErrorKind, cause: Error): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
+    else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
     if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
@@ -256,8 +263,8 @@ export class Attempt implements UpstreamHandler, Timed {
   #fail(error: ProviderError, errorBody: Buffer | null = null, told = false): void {
     const usage = this.#reader?.usage() ?? null;
     const contentLength = this.#reader?.contentLength() ?? 0;
-    if (this.#wrote) this.#settle({ kind: "broken", error, told, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
-    else this.#settle({ kind: "failed", error, status: this.#status || null, headers: this.#headers, errorBody });
+    if (this.#wrote) this.#settle({ kind: "broken", error, cause: this.#cause, told, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
+    else this.#settle({ kind: "failed", error, cause: this.#cause, status: this.#status || null, headers: this.#headers, errorBody });
   }
 
   #abandon(): void {

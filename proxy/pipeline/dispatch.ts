@@ -7,6 +7,7 @@ import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provide
 import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import { type AttemptCause, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
@@ -23,6 +24,8 @@ export interface AttemptRecord {
   /** "ok", or the class of the failure. */
   outcome: string;
   durationMs: number;
+  /** Why the connection failed, or there was no token, where that is how it failed. */
+  cause?: AttemptCause;
 }
 
 export interface DispatchOutcome {
@@ -81,8 +84,12 @@ const fallbackClasses: Readonly<Record<ProviderError["class"], FailureClass | nu
 /** Failures of which the same target may be asked again; the others are better asked elsewhere. */
 const retryable: ReadonlySet<ProviderError["class"]> = new Set(["Unavailable", "ServerError", "RateLimited"]);
 
-function toFailure(error: ProviderError): Failure {
-  return failure(error.code, error.message, { ...(error.param === null ? {} : { param: error.param }), retryAfterMs: error.retryAfterMs });
+function toFailure(error: ProviderError, cause: AttemptCause | null): Failure {
+  return failure(error.code, error.message, {
+    ...(error.param === null ? {} : { param: error.param }),
+    retryAfterMs: error.retryAfterMs,
+    ...(cause === null ? {} : { cause }),
+  });
 }
 
 export function parseLoosely(bytes: Buffer): unknown {
@@ -97,23 +104,28 @@ export function parseLoosely(bytes: Buffer): unknown {
 /** The request with its credential, or why there is none. */
 type Authorized = Outgoing | Extract<AttemptResult, { kind: "failed" }>;
 
-const noToken: Authorized = {
+const noToken = (thrown: unknown): Authorized => ({
   kind: "failed",
   error: attemptError(
     "Unauthorized",
     "upstream_auth_error",
     "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
   ),
+  cause: tokenCauseOf(thrown),
   status: null,
   headers: {},
   errorBody: null,
-};
+});
 
 interface Tried {
   result: AttemptResult;
   prepared: Prepared;
   /** The failure, with the provider's own words read. */
   error: ProviderError | null;
+}
+
+function causeIn({ result }: Tried): AttemptCause | null {
+  return result.kind === "failed" || result.kind === "broken" ? result.cause : null;
 }
 
 /** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
@@ -181,12 +193,14 @@ class Dispatch {
         return { done: false, failure: tried, fallBack: false };
       }
       const durationMs = this.#with.nowMs() - began;
+      const cause = causeIn(tried);
       this.#outcome.attempts.push({
         provider: target.entry.account.config.id,
         target: target.config.name,
         model: target.model.name,
         outcome: tried.error?.class ?? "ok",
         durationMs,
+        ...(cause === null ? {} : { cause }),
       });
       this.#noteFirstToken(target, tried, durationMs);
       if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
@@ -220,11 +234,17 @@ class Dispatch {
   async #afterFailure(target: ResolvedTarget, tried: Tried, error: ProviderError, permit: Permit, attempt: number): Promise<Permit | TargetEnd> {
     const kind = fallbackClasses[error.class];
     if (kind === null) permit.released();
-    else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs });
+    else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause: causeIn(tried) });
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : this.#retryDelay(target, error, attempt);
     const again = delayMs !== null && (await this.#pause(delayMs)) ? await this.#acquire(target) : null;
-    return again ?? { done: false, failure: toFailure(error), fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind) };
+    return (
+      again ?? {
+        done: false,
+        failure: toFailure(error, causeIn(tried)),
+        fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind),
+      }
+    );
   }
 
   #renew(target: ResolvedTarget, tried: Tried): boolean {
@@ -237,7 +257,7 @@ class Dispatch {
     this.#note(target, tried);
     this.#outcome.broken = true;
     this.#outcome.told = tried.result.kind === "broken" && tried.result.told;
-    this.#outcome.failure = toFailure(error);
+    this.#outcome.failure = toFailure(error, causeIn(tried));
     return { done: true };
   }
 
@@ -321,9 +341,9 @@ class Dispatch {
   #authorize(target: ResolvedTarget, outgoing: Outgoing): Authorized | Promise<Authorized> {
     try {
       const authorized = target.entry.provider.authorize(outgoing, target.entry.account, this.#with.auth);
-      return authorized instanceof Promise ? authorized.catch(() => noToken) : authorized;
-    } catch {
-      return noToken;
+      return authorized instanceof Promise ? authorized.catch(noToken) : authorized;
+    } catch (thrown) {
+      return noToken(thrown);
     }
   }
 

@@ -12,6 +12,7 @@ import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
+import { type AttemptCause, causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
 import { type Dispatcher, parseLoosely } from "./dispatch.ts";
@@ -72,8 +73,14 @@ interface Reply {
   body: Buffer;
 }
 
-/** null: it failed, is too large, or `signal` cut it off. */
-function send(upstreams: Pick<Upstreams, "send">, embedder: Embedder, outgoing: Prepared["outgoing"], signal: AbortSignal): Promise<Reply | null> {
+/** null: it failed, is too large, or `signal` cut it off. `broke` is told why a connection failed. */
+function send(
+  upstreams: Pick<Upstreams, "send">,
+  embedder: Embedder,
+  outgoing: Prepared["outgoing"],
+  signal: AbortSignal,
+  broke: (cause: AttemptCause) => void,
+): Promise<Reply | null> {
   return new Promise((resolve) => {
     let status = 0;
     let headers: ResponseHeaders = {};
@@ -91,7 +98,10 @@ function send(upstreams: Pick<Upstreams, "send">, embedder: Embedder, outgoing: 
         return true;
       },
       end: () => resolve({ status, headers, body: Buffer.concat(chunks) }),
-      error: () => resolve(null),
+      error(_kind, thrown) {
+        broke(causeOf(thrown, status !== 0));
+        resolve(null);
+      },
     });
     const cut = (): void => {
       resolve(null);
@@ -118,6 +128,7 @@ function vectorOf(body: Uint8Array | string): Float32Array | null {
 class Embedding {
   readonly #request: EmbedRequest;
   readonly #with: EmbedWith;
+  #cause: AttemptCause | null = null;
   readonly #signal: AbortSignal;
   readonly #began: number;
   /** What was used, for budgets, metrics, log and ledger. */
@@ -181,9 +192,10 @@ class Embedding {
     if ("code" in prepared) return null;
     try {
       const outgoing = await provider.authorize(prepared.outgoing, account, this.#with.auth);
-      const reply = this.#signal.aborted ? null : await send(this.#with.upstreams, embedder, outgoing, this.#signal);
+      const reply = this.#signal.aborted ? null : await send(this.#with.upstreams, embedder, outgoing, this.#signal, (cause) => (this.#cause = cause));
       return reply === null ? null : { ...reply, prepared };
-    } catch {
+    } catch (thrown) {
+      this.#cause = tokenCauseOf(thrown);
       return null;
     }
   }
@@ -191,7 +203,7 @@ class Embedding {
   /** Whoever is too slow for a look-up may still be well. */
   #silent(permit: Permit): NoVector {
     if (this.#signal.aborted) permit.released();
-    else permit.failed({ class: "Unavailable", retryAfterMs: null });
+    else permit.failed({ class: "Unavailable", retryAfterMs: null, cause: this.#cause });
     return "failed";
   }
 

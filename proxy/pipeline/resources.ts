@@ -6,6 +6,7 @@ import type { ProviderError } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
+import { causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
@@ -70,8 +71,10 @@ function outgoingOf(client: ClientConnection, operation: ResourceOperation, path
 async function authorized(outgoing: Outgoing, entry: ProviderEntry, auth: AuthEnvironment): Promise<Outgoing | Failure> {
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
-  } catch {
-    return failure("upstream_auth_error", "The gateway could not get a token for the provider. Ask the platform team to check its credential.");
+  } catch (thrown) {
+    return failure("upstream_auth_error", "The gateway could not get a token for the provider. Ask the platform team to check its credential.", {
+      cause: tokenCauseOf(thrown),
+    });
   }
 }
 
@@ -165,12 +168,13 @@ class Exchange {
     } else this.#settle(this.#failed());
   }
 
-  error(kind: UpstreamErrorKind, _cause: Error): void {
+  error(kind: UpstreamErrorKind, thrown: Error): void {
+    const cause = causeOf(thrown, this.#status !== 0);
     const timedOut = kind === "connectTimeout" || kind === "writeTimeout";
     this.refuse(
       timedOut
-        ? failure("upstream_timeout", "The provider took too long. Try again later.")
-        : failure("upstream_unreachable", "The provider could not be reached. Try again later."),
+        ? failure("upstream_timeout", "The provider took too long. Try again later.", { cause })
+        : failure("upstream_unreachable", "The provider could not be reached. Try again later.", { cause }),
     );
   }
 

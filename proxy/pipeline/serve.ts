@@ -340,6 +340,7 @@ class Call {
   #breakOff(failed: Failure, told = false): void {
     this.record.broken = true;
     this.record.code = failed.code;
+    this.record.cause = failed.cause;
     if (!told) this.#client.writeRaw(surfaces[this.#surface].streamError(failed, this.#client.requestId));
     this.#client.end();
   }

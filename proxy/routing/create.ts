@@ -1,5 +1,6 @@
 /** Rules, strategy, affinity and the caller's wish make an order; health decides what of it may be called now. */
 import type { ResolvedTarget } from "../pipeline/route.ts";
+import { type AttemptCause, causeInWords } from "../wire/causes.ts";
 import type { BreakerState } from "./breaker.ts";
 import { withCanary } from "./canary.ts";
 import { type ModelHealth, ProviderHealth } from "./health.ts";
@@ -17,6 +18,8 @@ export interface BreakerReading {
   provider: string;
   model: string;
   state: BreakerState;
+  /** Why the last call failed, where the breaker is not closed and the connection failed. */
+  cause: AttemptCause | null;
 }
 
 export interface ProviderReading {
@@ -40,6 +43,11 @@ function subjectOf(request: PlanRequest): string | null {
   if (affinity.by === "Header") return request.header(affinity.header ?? "");
   if (request.identity.anonymous) return null;
   return affinity.by === "User" ? request.identity.key.user : request.identity.key.id;
+}
+
+function openReason(states: readonly BreakerReading[]): string {
+  const causes = [...new Set(states.flatMap(({ cause }) => cause ?? []))].sort();
+  return ["every model's breaker is open", ...causes.map(causeInWords)].join(": ");
 }
 
 /** Who counts for alerts. */
@@ -114,7 +122,7 @@ export function createRouting(
         room.settle(1, result.tokens > 0 ? result.tokens : tokens);
       },
       failed(failure) {
-        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs())) watch?.opened(config.id);
+        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs(), failure.cause ?? null)) watch?.opened(config.id);
         room.settle(1, tokens);
       },
       released() {
@@ -129,7 +137,10 @@ export function createRouting(
     for (const [provider, health] of providers) {
       const config = configs.get(provider);
       if (config === undefined) continue;
-      for (const [model, known] of health.models) readings.push({ provider, model, state: known.state(config, clock.nowMs()) });
+      for (const [model, known] of health.models) {
+        const state = known.state(config, clock.nowMs());
+        readings.push({ provider, model, state, cause: state === "closed" ? null : known.cause });
+      }
     }
     return readings;
   };
@@ -197,7 +208,7 @@ export function createRouting(
       const states = breakers().filter((one) => one.provider === provider);
       if (states.length === 0) return { healthy: null, reason: null };
       const healthy = states.some((one) => one.state === "closed");
-      return { healthy, reason: healthy ? null : "every model's breaker is open" };
+      return { healthy, reason: healthy ? null : openReason(states) };
     },
   };
 }

@@ -2,6 +2,7 @@
 
 import type { ProviderConfig } from "../config/provider.ts";
 import type { FailureClass, LeastLatencyConfig } from "../config/route.ts";
+import type { AttemptCause } from "../wire/causes.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 
@@ -23,6 +24,8 @@ const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "
 
 export class ModelHealth {
   readonly breaker = new Breaker();
+  /** Why the last call failed, where its connection did. */
+  cause: AttemptCause | null = null;
   readonly latency = new LatencySamples(latencySamples);
   readonly #firstTokens = new LatencySamples(slowSamples);
   #heldUntilMs = 0;
@@ -54,13 +57,15 @@ export class ModelHealth {
   }
 
   succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number): void {
+    this.cause = null;
     this.breaker.success(config.circuitBreaker);
     this.latency.add(firstByteMs, nowMs);
     this.#holdBackMs = firstHoldBackMs;
   }
 
   /** true where the breaker opens by this. */
-  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number): boolean {
+  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number, cause: AttemptCause | null = null): boolean {
+    this.cause = cause;
     const opens = breaking.has(kind) && this.breaker.failure(config.circuitBreaker, nowMs);
     if (!breaking.has(kind)) this.breaker.release();
     if (kind !== "RateLimited") return opens;

@@ -2,27 +2,19 @@
 import type { HealthCheckConfig } from "../config/provider.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
-import type { UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
+import { causeInWords, causeOf, tokenCauseOf } from "../wire/causes.ts";
+import type { Upstreams } from "../wire/upstream.ts";
 import type { Probe } from "./health-checks.ts";
 
 /** The rest of a larger answer is not waited for. */
 const maxBytes = 262_144;
 
-const reasons: Readonly<Record<UpstreamErrorKind, string>> = {
-  connect: "no connection",
-  connectTimeout: "no connection in time",
-  writeTimeout: "no answer in time",
-  reset: "the connection broke",
-  aborted: "no answer in time",
-  refused: "the endpoint leads to an address that is not allowed",
-};
-
-async function authorized(entry: ProviderEntry, check: HealthCheckConfig, auth: AuthEnvironment): Promise<Outgoing | null> {
+async function authorized(entry: ProviderEntry, check: HealthCheckConfig, auth: AuthEnvironment): Promise<Outgoing | string> {
   const outgoing: Outgoing = { method: "GET", path: `${entry.account.basePath}${check.path}`, headers: { accept: "application/json" }, body: null };
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
-  } catch {
-    return null;
+  } catch (thrown) {
+    return `no token for the provider: ${causeInWords(tokenCauseOf(thrown))}`;
   }
 }
 
@@ -48,7 +40,7 @@ function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfi
         return true;
       },
       end: () => settle(verdict(), false),
-      error: (kind) => settle(reasons[kind], false),
+      error: (_kind, cause) => settle(causeInWords(causeOf(cause, status !== 0)), false),
     });
   });
 }
@@ -56,6 +48,6 @@ function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfi
 export function prober(upstreams: Upstreams, auth: AuthEnvironment): Probe {
   return async (entry, check) => {
     const outgoing = await authorized(entry, check, auth);
-    return outgoing === null ? "no token for the provider" : ask(upstreams, entry, check, outgoing);
+    return typeof outgoing === "string" ? outgoing : ask(upstreams, entry, check, outgoing);
   };
 }

@@ -3,6 +3,7 @@ import type { FailureClass } from "../config/route.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import type { ResolvedTarget } from "../pipeline/route.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import type { AttemptCause } from "../wire/causes.ts";
 
 /** What choosing may look at. */
 export interface PlanRequest {
@@ -25,7 +26,7 @@ export interface PlanRequest {
 /** Permission to make one attempt; it must be given back by exactly one of its methods. */
 export interface Permit {
   succeeded(result: { firstByteMs: number; durationMs: number; tokens: number }): void;
-  failed(failure: { class: FailureClass; retryAfterMs: number | null }): void;
+  failed(failure: { class: FailureClass; retryAfterMs: number | null; cause?: AttemptCause | null }): void;
   /** Says nothing of the target's health: the client went away, or the request itself was at fault. */
   released(): void;
 }

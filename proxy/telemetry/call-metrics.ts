@@ -4,6 +4,7 @@
  */
 import type { Registry } from "prom-client";
 import { type FailureCode, failures } from "../failure.ts";
+import type { AttemptCause } from "../wire/causes.ts";
 import { Branch } from "./branch.ts";
 import { type CallRecord, semanticResults } from "./record.ts";
 import { type Count, Counts, type Spread, Spreads } from "./series.ts";
@@ -22,7 +23,7 @@ const familiesOf = (registry: Registry) => ({
   duration: new Spreads(registry, "ai_request_duration", "Seconds from the request to the last byte of its answer.", durationBuckets),
   firstToken: new Spreads(registry, "ai_time_to_first_token", "Seconds from sending a request upstream to the first byte of the answer.", durationBuckets),
   tokenCount: new Spreads(registry, "ai_token_count", "Tokens of one call, input and output together.", tokenBuckets),
-  attempts: new Counts(registry, "ai_gateway_upstream_attempts_total", "Attempts at providers by outcome."),
+  attempts: new Counts(registry, "ai_gateway_upstream_attempts_total", "Attempts at providers by outcome, and by cause where the connection failed."),
   failover: new Counts(registry, "ai_gateway_provider_failover_total", "Calls that went on from one provider to another."),
   cost: new Counts(registry, "ai_gateway_cost_total", "USD, from the models' prices."),
   unpriced: new Counts(registry, "ai_gateway_unpriced_requests_total", "Answered calls whose model has no price."),
@@ -40,6 +41,7 @@ class ModelSeries {
   readonly #all: Families;
   readonly #labels: { provider: string; model: string };
   readonly outcomes: Branch<string, Count>;
+  readonly causes: Branch<string, Branch<AttemptCause, Count>>;
   #input: Count | null = null;
   #cachedInput: Count | null = null;
   #output: Count | null = null;
@@ -53,6 +55,7 @@ class ModelSeries {
     this.#all = all;
     this.#labels = { provider, model };
     this.outcomes = new Branch((outcome) => all.attempts.of({ ...this.#labels, outcome }));
+    this.causes = new Branch((outcome) => new Branch((cause) => all.attempts.of({ ...this.#labels, outcome, cause })));
   }
 
   count({ usage, costNanoUsd, savedNanoUsd }: CallRecord): void {
@@ -144,8 +147,9 @@ export function callMetrics(registry: Registry): (call: CallRecord) => void {
 
   const countAttempts = (call: CallRecord): void => {
     let previous: string | null = null;
-    for (const { provider, model, outcome } of call.attempts) {
-      models.at(provider).at(model).outcomes.at(outcome).add(1);
+    for (const { provider, model, outcome, cause } of call.attempts) {
+      const series = models.at(provider).at(model);
+      (cause === undefined ? series.outcomes.at(outcome) : series.causes.at(outcome).at(cause)).add(1);
       if (previous !== null && previous !== provider) failovers.at(previous).at(provider).add(1);
       previous = provider;
     }

@@ -38,6 +38,7 @@ export class Connection implements Member {
   readonly #writeMs: number;
   #socket: Socket | null = null;
   #watched = false;
+  #trouble: Error | null = null;
 
   constructor(origin: Connections, address: UpstreamAddress, connect: buildConnector.connector) {
     this.#origin = origin;
@@ -46,6 +47,9 @@ export class Connection implements Member {
       connect: (options, callback) =>
         connect(options, (...result) => {
           this.#socket = result[0] === null ? result[1] : null;
+          this.#socket?.once("error", (cause: Error) => {
+            this.#trouble = cause;
+          });
           callback(...result);
         }),
       // The pipeline keeps time itself: first token, idle and total differ by provider.
@@ -80,6 +84,11 @@ export class Connection implements Member {
   #unwatch(): void {
     this.#watched = false;
     this.#socket?.setTimeout(0).removeAllListeners("timeout");
+  }
+
+  /** What ended the connection: of a TLS alert undici tells only that the other side closed, since that comes right behind it. */
+  why(told: Error): Error {
+    return (told as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? told) : told;
   }
 
   /** The call is over. `clean`: another can follow on the same connection. */

@@ -16,7 +16,7 @@ export function sendSmall(
     const chunks: Buffer[] = [];
     let size = 0;
     let status = 0;
-    const timer = setTimeout(() => fail(new Error("no answer in time")), timeoutMs);
+    const timer = setTimeout(() => fail(Object.assign(new Error("no answer in time"), { code: "ESLUICELATE" })), timeoutMs);
     const call = upstreams.send(
       { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs },
       { ...request, path: target.pathname + target.search },

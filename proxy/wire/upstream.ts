@@ -4,7 +4,8 @@ import { isIP } from "node:net";
 import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
-import { type Connection, Connections, stalledWrite } from "./connections.ts";
+import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
+import { type Connection, Connections } from "./connections.ts";
 import { endOfTurn, type Task } from "./turns.ts";
 
 export interface UpstreamAddress {
@@ -50,36 +51,20 @@ export interface UpstreamCall {
   resume(): void;
 }
 
-const connectCodes: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "ERR_TLS_CERT_ALTNAME_INVALID",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-]);
-
-/**
- * Errors of OpenSSL are of the handshake as long as nothing was answered: with TLS 1.3 a server that refuses our certificate, or wants one,
- * says so after our side of the handshake is done.
- */
-const handshake = /^(ERR_TLS|ERR_SSL|CERT_)|CERT/;
-
 function keyOf({ origin, allowPrivate, connectMs, writeMs, tls }: UpstreamAddress): string {
   return `${origin}|${allowPrivate}|${connectMs}|${writeMs}|${tls?.serverName ?? ""}|${tls?.client?.id ?? ""}|${tls?.ca ?? ""}`;
 }
 
+const kinds: Partial<Record<UpstreamCause, UpstreamErrorKind>> = {
+  address_not_allowed: "refused",
+  connect_timeout: "connectTimeout",
+  write_timeout: "writeTimeout",
+};
+
 function kindOf(error: Error, started: boolean): UpstreamErrorKind {
-  if (error instanceof DestinationRefusedError) return "refused";
-  const code = String((error as { code?: unknown }).code ?? "");
-  if (code === "UND_ERR_CONNECT_TIMEOUT") return "connectTimeout";
-  if (code === stalledWrite) return "writeTimeout";
-  if (code === "UND_ERR_ABORTED") return "aborted";
-  if (code === "ESLUICEDESTINATION") return "refused";
-  if (!started && (connectCodes.has(code) || handshake.test(code))) return "connect";
-  return "reset";
+  if ((error as { code?: unknown }).code === "UND_ERR_ABORTED") return "aborted";
+  const cause = causeOf(error, started);
+  return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
 }
 
 /** Pieces are joined up to this size. */
@@ -257,6 +242,6 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#connection.release(false);
-    this.#arrive({ kind: "error", error });
+    this.#arrive({ kind: "error", error: this.#connection.why(error) });
   }
 }

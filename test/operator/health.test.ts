@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { healthCondition, type ProxyReport } from "../../operator/compile/health.ts";
 
-const report = (healthy: boolean | null, reason: string | null = null, open: string[] = []): ProxyReport => new Map([["a/p", { healthy, reason, open }]]);
+const report = (healthy: boolean | null, reason: string | null = null, open: string[] = [], causes: Record<string, string> = {}): ProxyReport =>
+  new Map([["a/p", { healthy, reason, open, causes: new Map(Object.entries(causes)) }]]);
 const silent: ProxyReport = new Map();
 
 describe("Healthy", () => {
@@ -33,6 +34,13 @@ describe("Healthy", () => {
       message: "2/2 proxies reach it; breaker open for gpt-4o on 1",
     },
     {
+      name: "a breaker is open on two, for different causes",
+      proxies: [report(true, null, ["gpt-4o"], { "gpt-4o": "tls_expired" }), report(true, null, ["gpt-4o"], { other: "dns_failed" })],
+      status: "False",
+      reason: "BreakerOpen",
+      message: "2/2 proxies reach it; breaker open for gpt-4o on 1, gpt-4o (tls_expired) on 1",
+    },
+    {
       name: "none reaches it",
       proxies: [report(false, "no connection")],
       status: "False",
@@ -46,13 +54,23 @@ describe("Healthy", () => {
 
   it("reads what proxies of other versions say", () => {
     assert.equal(parseProxyStatus("<html>"), null);
-    assert.deepEqual(parseProxyStatus({ ready: true, revision: "abc", providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" } }], more: 1 }), {
-      ready: true,
-      revision: "abc",
-      providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"] }]]),
-      canaries: [],
-      watched: [],
-    });
+    assert.deepEqual(
+      parseProxyStatus({
+        ready: true,
+        revision: "abc",
+        providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" }, causes: { m: "tls_expired" } }],
+        more: 1,
+      }),
+      {
+        ready: true,
+        revision: "abc",
+        providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]) }]]),
+        canaries: [],
+        watched: [],
+      },
+    );
+    const older = { ready: true, revision: null, providers: [{ id: "a/p", breakers: { m: "open" } }] };
+    assert.deepEqual(parseProxyStatus(older)?.providers.get("a/p")?.causes, new Map());
     assert.deepEqual(parseProxyStatus({ ready: true, revision: null, providers: "none" })?.providers, new Map());
   });
 });

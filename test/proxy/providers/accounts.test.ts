@@ -6,6 +6,7 @@ import { provider as azure } from "../../../proxy/providers/azure-openai/index.t
 import { provider as bedrock } from "../../../proxy/providers/bedrock/index.ts";
 import type { AuthEnvironment, Outgoing, Provider } from "../../../proxy/providers/provider.ts";
 import { provider as watsonx } from "../../../proxy/providers/watsonx/index.ts";
+import { tokenCauseOf } from "../../../proxy/wire/causes.ts";
 import { TokenCache } from "../../../proxy/wire/tokens.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../../harness/gateway.ts";
 import { json, openai, startUpstream } from "../../harness/upstream.ts";
@@ -80,14 +81,16 @@ for (const { name, provider: under, setting, url, form } of tokens) {
     });
 
     it("fail without a word of the credential", async () => {
-      for (const answer of [
-        { status: 400, body: '{"error":"no"}' },
-        { status: 200, body: "{}" },
-      ]) {
+      for (const [answer, why] of [
+        [{ status: 400, body: '{"error":"no"}' }, "token_refused"],
+        [{ status: 200, body: "{}" }, "token_invalid"],
+        [{ status: 200, body: "<html>" }, "token_invalid"],
+        [{ status: 502, body: "" }, "token_invalid"],
+      ] as const) {
         const service = tokenService(() => answer);
         await assert.rejects(
           async () => under.authorize(outgoing(), account, service.env),
-          (cause: Error) => !/ibm-key|cs/.test(cause.message),
+          (cause: Error) => !/ibm-key|cs|html/.test(cause.message) && tokenCauseOf(cause) === why,
         );
       }
     });

@@ -32,7 +32,13 @@ function oracle() {
     "model",
   );
   const count = histogram("ai_token_count", "Tokens of one call, input and output together.", amounts, "provider", "model");
-  const attempts = counter("ai_gateway_upstream_attempts_total", "Attempts at providers by outcome.", "provider", "model", "outcome");
+  const attempts = counter(
+    "ai_gateway_upstream_attempts_total",
+    "Attempts at providers by outcome, and by cause where the connection failed.",
+    "provider",
+    "model",
+    "outcome",
+  );
   const failover = counter("ai_gateway_provider_failover_total", "Calls that went on from one provider to another.", "from", "to");
   const cost = counter("ai_gateway_cost_total", "USD, from the models' prices.", "provider", "model");
   const unpriced = counter("ai_gateway_unpriced_requests_total", "Answered calls whose model has no price.", "provider", "model");

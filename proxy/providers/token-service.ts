@@ -1,0 +1,38 @@
+/** Services where a credential is exchanged for a token by a form (OAuth 2.0, RFC 6749 section 4.4 and its kin). */
+import { TokenServiceError } from "../wire/causes.ts";
+import { isObject } from "./classify.ts";
+import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
+
+/** Where the service doesn't say for how long its token is good. */
+const defaultLifeSeconds = 300;
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * One call to the service. Fails with a TokenServiceError where it answers with no token, else with the connection's error;
+ * neither holds anything that was sent or answered.
+ */
+export async function fetchToken(
+  url: string,
+  form: Readonly<Record<string, string>>,
+  account: ProviderAccount,
+  env: AuthEnvironment,
+): Promise<{ value: string; expiresAtMs: number }> {
+  const { status, body: text } = await env.send(url, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
+    body: new URLSearchParams(form).toString(),
+    allowPrivate: account.config.allowPrivateEndpoint,
+  });
+  if (status >= 400 && status < 500) throw new TokenServiceError("token_refused", `the token service answered ${status}`);
+  const body = status === 200 ? parsed(text) : null;
+  if (!isObject(body) || typeof body["access_token"] !== "string") throw new TokenServiceError("token_invalid", `the token service answered ${status}`);
+  const lifeSeconds = Number(body["expires_in"]);
+  return { value: body["access_token"], expiresAtMs: env.nowMs() + (Number.isFinite(lifeSeconds) ? lifeSeconds : defaultLifeSeconds) * 1000 };
+}

@@ -1,0 +1,118 @@
+/** Why a connection to an upstream failed: one of a closed list, for logs, metrics and status. Never words of the other side. */
+
+import { stalledWrite } from "./connections.ts";
+
+/** In words, for whoever runs the gateway. */
+const words = {
+  dns_unknown_name: "no such host in DNS",
+  dns_failed: "DNS gives no answer",
+  connection_refused: "the connection is refused",
+  no_route: "there is no route to it",
+  connect_timeout: "no connection in time",
+  tls_unknown_authority: "its certificate is of no authority that is trusted here",
+  tls_expired: "its certificate has expired",
+  tls_not_yet_valid: "its certificate is not valid yet",
+  tls_wrong_name: "its certificate is for another name",
+  tls_client_certificate_refused: "it refuses the gateway's certificate",
+  tls_client_certificate_missing: "it asks the gateway for a certificate",
+  tls_failed: "no TLS connection comes about",
+  address_not_allowed: "the endpoint leads to an address that is not allowed",
+  not_http: "what it answers is not HTTP",
+  connection_broke: "the connection broke",
+  write_timeout: "it stopped taking the request",
+  answer_timeout: "no answer in time",
+} as const;
+
+export type UpstreamCause = keyof typeof words;
+
+/** `token_`: at the service where the provider's credential is exchanged for a token. */
+const tokenWords = {
+  token_refused: "its token service refuses the credential",
+  token_invalid: "its token service gives no token",
+} as const;
+
+export type AttemptCause = UpstreamCause | `token_${UpstreamCause}` | keyof typeof tokenWords;
+
+/** What a token service did wrong after it was reached. */
+export class TokenServiceError extends Error {
+  override readonly name = "TokenServiceError";
+  readonly reason: keyof typeof tokenWords;
+
+  constructor(reason: keyof typeof tokenWords, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** All of them, for the docs. */
+export const attemptCauses: readonly string[] = [...Object.keys(words), ...Object.keys(tokenWords)];
+
+export function causeInWords(cause: AttemptCause): string {
+  const known: Readonly<Record<string, string>> = { ...words, ...tokenWords };
+  const said = known[cause] ?? `of its token service: ${known[cause.replace(/^token_/, "")] ?? "it failed"}`;
+  return `${said} (${cause})`;
+}
+
+const byCode: Readonly<Record<string, UpstreamCause>> = {
+  ENOTFOUND: "dns_unknown_name",
+  ECONNREFUSED: "connection_refused",
+  EHOSTUNREACH: "no_route",
+  EHOSTDOWN: "no_route",
+  ENETUNREACH: "no_route",
+  EADDRNOTAVAIL: "no_route",
+  UND_ERR_CONNECT_TIMEOUT: "connect_timeout",
+  ESLUICEDESTINATION: "address_not_allowed",
+  ESLUICELATE: "answer_timeout",
+  [stalledWrite]: "write_timeout",
+  ERR_TLS_CERT_ALTNAME_INVALID: "tls_wrong_name",
+  HOSTNAME_MISMATCH: "tls_wrong_name",
+  CERT_HAS_EXPIRED: "tls_expired",
+  CERT_NOT_YET_VALID: "tls_not_yet_valid",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "tls_unknown_authority",
+  UNABLE_TO_GET_ISSUER_CERT: "tls_unknown_authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "tls_unknown_authority",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "tls_unknown_authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "tls_unknown_authority",
+  CERT_SIGNATURE_FAILURE: "tls_unknown_authority",
+  CERT_UNTRUSTED: "tls_unknown_authority",
+  INVALID_CA: "tls_unknown_authority",
+  PATH_LENGTH_EXCEEDED: "tls_failed",
+  INVALID_PURPOSE: "tls_failed",
+  UNSPECIFIED: "tls_failed",
+  EPROTO: "tls_failed",
+};
+
+/** Alerts of OpenSSL, whose names have a prefix that differs by its version. */
+const patterns: readonly (readonly [RegExp, UpstreamCause])[] = [
+  [/ALERT_CERTIFICATE_REQUIRED/, "tls_client_certificate_missing"],
+  [/ALERT_((BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)/, "tls_client_certificate_refused"],
+  [/^(ERR_TLS|ERR_SSL)|CERT/, "tls_failed"],
+  [/^EAI_/, "dns_failed"],
+];
+
+const inHandshake = "before secure TLS connection was established";
+
+/**
+ * `answered`: a head has come, so that no error can be one of connecting. Until then errors of OpenSSL are of the handshake: with
+ * TLS 1.3 a server that refuses our certificate, or wants one, says so after our side of the handshake is done.
+ */
+export function causeOf(error: unknown, answered: boolean): UpstreamCause {
+  const { name, code: given, syscall, message } = error as Partial<Record<"name" | "code" | "syscall" | "message", unknown>>;
+  const code = String(given ?? "");
+  if (name === "HTTPParserError") return "not_http";
+  const cause = (Object.hasOwn(byCode, code) ? byCode[code] : undefined) ?? patterns.find(([pattern]) => pattern.test(code))?.[1];
+  if (cause !== undefined) return answered && isOfConnecting(cause) ? "connection_broke" : cause;
+  if (answered) return "connection_broke";
+  if (code === "ETIMEDOUT" && syscall === "connect") return "connect_timeout";
+  return String(message).includes(inHandshake) ? "tls_failed" : "connection_broke";
+}
+
+/** Of what was thrown while a token was got. */
+export function tokenCauseOf(thrown: unknown): AttemptCause {
+  return thrown instanceof TokenServiceError ? thrown.reason : `token_${causeOf(thrown, false)}`;
+}
+
+/** Nothing of the request was sent, as far as anybody can tell. */
+export function isOfConnecting(cause: UpstreamCause): boolean {
+  return cause.startsWith("tls_") || cause.startsWith("dns_") || cause === "connection_refused" || cause === "no_route";
+}
