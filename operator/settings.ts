@@ -60,12 +60,20 @@ export interface OperatorArguments {
   kubeconfig: string | null;
 }
 
+function asYaml(file: string, text: string): Record<string, unknown> {
+  try {
+    return (parse(text) ?? {}) as Record<string, unknown>;
+  } catch (cause) {
+    throw new Error(`${file} is no YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`, { cause });
+  }
+}
+
 export async function parseOperatorArguments(args: readonly string[]): Promise<OperatorArguments> {
   const { values } = parseArgs({
     args: [...args],
     options: { settings: { type: "string", default: "/etc/sluice/operator.yaml" }, kubeconfig: { type: "string" }, "status-port": { type: "string" } },
   });
-  const given = (parse(await readFile(values.settings, "utf8")) ?? {}) as Record<string, unknown>;
+  const given = asYaml(values.settings, await readFile(values.settings, "utf8"));
   if (values["status-port"] !== undefined) given["statusPort"] = Number(values["status-port"]);
   const parsed = operatorSettings.safeParse(given);
   const wrong = parsed.success ? misfit(parsed.data) : null;

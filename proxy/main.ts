@@ -226,7 +226,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
     rejected(reason) {
       metrics.rejected();
-      log.warn({ reason }, "config not taken; the last good one goes on serving");
+      log.warn(
+        { reason },
+        cell.snapshot() === null ? "no config yet; calls are refused until there is one" : "config not taken; the last good one goes on serving",
+      );
     },
   });
   const audit = await startAudit(settings, log, metrics.registry, clock);

@@ -146,6 +146,10 @@ function misfit(settings: ProxySettings): string | null {
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 
+class SettingError extends Error {
+  readonly code = "ERR_PARSE_ARGS_SETTING";
+}
+
 /** Throws an Error with a message for the person at the terminal. */
 export function parseProxySettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ProxySettings {
   const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
@@ -162,8 +166,10 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
   if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
   const wrong = parsed.success ? misfit(parsed.data) : null;
-  if (wrong !== null) throw new Error(wrong);
+  if (wrong !== null) throw new SettingError(wrong);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new Error(`${issue?.path.join(".") ?? "settings"}: ${issue?.message ?? "invalid"}`);
+  const name = issue?.path.join(".") ?? "settings";
+  const flag = Object.entries(flags).find(([, field]) => field === name)?.[0];
+  throw new SettingError(`${flag === undefined ? name : `--${flag}`}: ${issue?.message ?? "invalid"}`);
 }

@@ -60,6 +60,7 @@ export async function runAlerts(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   if (values.help || positionals.length === 0) {
     process.stdout.write(`${usage}\n`);
+    process.exitCode = values.help ? 0 : 2;
     return;
   }
   const [command, text, ...more] = positionals;

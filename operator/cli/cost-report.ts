@@ -70,7 +70,11 @@ function moment(name: string, text: string): number {
 function span({ period, from, to }: Values, nowMs: number): { fromMs: number; toMs: number } {
   if (period !== undefined && from !== undefined) throw new UsageError("give --period or --from, not both");
   const toMs = to === undefined ? nowMs : moment("to", to);
-  if (from !== undefined) return { fromMs: moment("from", from), toMs };
+  if (from !== undefined) {
+    const fromMs = moment("from", from);
+    if (fromMs >= toMs) throw new UsageError(to === undefined ? "--from must be in the past" : "--from must be before --to");
+    return { fromMs, toMs };
+  }
   const text = period ?? "7d";
   if (!/^[1-9][0-9]{0,4}(m|h|d)$/.test(text)) throw new UsageError(`--period must be a time such as 24h or 7d, not ${text}`);
   const fromMs = toMs - durationMs(text);
@@ -113,7 +117,8 @@ function asTable(head: readonly string[], groups: readonly Group[]): string {
   const pad = (cell: string, at: number): string => (at < texts ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0));
   const notes = sums !== null && sums.unpriced > 0 ? [`${sums.unpriced} requests of models without a price are not in the cost`] : [];
   const guesses = sums !== null && sums.estimated > 0 ? [`${sums.estimated} requests have estimated tokens`] : [];
-  return [...lines.map((line) => line.map(pad).join("   ").trimEnd()), ...notes, ...guesses].join("\n");
+  const nothing = sums === null ? ["nothing was used in this time"] : [];
+  return [...lines.map((line) => line.map(pad).join("   ").trimEnd()), ...notes, ...guesses, ...nothing].join("\n");
 }
 
 function render(values: Values, groupBy: readonly Grouping[], groups: readonly Group[]): string {

@@ -26,7 +26,13 @@ effect at once; a mistake is printed with file and line, and the last good form 
   --status-port N   probes, metrics, status (default 9090)
   --host ADDRESS    listen on (default 127.0.0.1)
   --settings FILE   what a cluster's operator would be told: origins, identity, cors (docs/access.md)
-  --log-level LEVEL (default info)`;
+  --log-level LEVEL (default info)
+
+Options of sluice proxy work too, such as --audit-dir, --state-url and --country-database.`;
+
+class UsageError extends Error {
+  readonly code = "ERR_PARSE_ARGS_USAGE";
+}
 
 export interface RunningDev {
   proxy: RunningProxy;
@@ -82,7 +88,9 @@ class FolderConfig implements ConfigSource {
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
     const report = findings.map(formatFinding).join("\n");
     if (report !== this.#reported && report !== "") this.#print(report);
-    if (findings.some((one) => one.severity === "error") && report !== this.#reported) this.#print("the last good form of what is wrong goes on serving");
+    if (findings.some((one) => one.severity === "error") && report !== this.#reported)
+      this.#print(this.#previous === null ? "what is wrong is not served" : "the last good form of what is wrong goes on serving, where there was one");
+    if (this.#previous === null && compiled.verdicts.length === 0) this.#print("no object of Sluice is there yet; *.yaml, *.yml and *.json are read");
     this.#reported = report;
     if (unreadable) return;
     this.#previous = compiled.config;
@@ -169,10 +177,10 @@ export async function startDev(
   log?: Logger,
 ): Promise<RunningDev> {
   const { paths, flags } = divide(args);
-  if (paths.length === 0) throw new Error("name at least one folder of manifests");
   const settingsFile = taken(flags, "settings");
-  const given = settingsFile === null ? installation.parse({}) : await readInstallation(settingsFile);
   const settings = parseProxySettings(flags, { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
+  if (paths.length === 0) throw new UsageError("name at least one folder of manifests, such as examples/quickstart/policies");
+  const given = settingsFile === null ? installation.parse({}) : await readInstallation(settingsFile);
   const source = new FolderConfig(paths, env, print, { ...given, countryDatabase: given.countryDatabase || settings.countryDatabase !== "" });
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });

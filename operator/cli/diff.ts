@@ -3,6 +3,7 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import type { Kind } from "../../crds/kinds.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { compileFolder, type Finding, formatFinding } from "../folder/compile-folder.ts";
+import { complaint } from "./complaint.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve
@@ -91,7 +92,7 @@ export async function runDiff(args: readonly string[]): Promise<void> {
   }
   const compared = await compare(before, after).catch((cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))));
   if (compared instanceof Error) {
-    process.stderr.write(`sluice diff: ${compared.message}\n`);
+    process.stderr.write(`sluice diff: ${complaint("diff", compared)}\n`);
     process.exitCode = 2;
     return;
   }

@@ -29,6 +29,7 @@ export async function runKeys(args: readonly string[]): Promise<void> {
   const asked = keysArguments(args);
   if (asked === null) {
     process.stdout.write(`${keysUsage}\n`);
+    process.exitCode = args.includes("--help") ? 0 : 2;
     return;
   }
   const { command, values } = asked;

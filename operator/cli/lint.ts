@@ -36,5 +36,8 @@ export async function runLint(args: readonly string[]): Promise<void> {
     for (const one of findings) process.stdout.write(`${formatFinding(one)}\n`);
     process.stdout.write(`${compiled.verdicts.length} objects, ${findings.length} findings\n`);
   }
+  // A check in CI that looks in the wrong place must not pass.
+  if (compiled.verdicts.length === 0 && findings.length === 0)
+    throw new Error(`no object of Sluice is in ${positionals.join(", ")}; *.yaml, *.yml and *.json are read`);
   if (findings.some((one) => one.severity === "error")) process.exitCode = 1;
 }

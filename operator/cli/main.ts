@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /** The one binary: the first word chooses the command, and each command is a file of its own. */
 import { nearest } from "../../crds/parse.ts";
+import { complaint, isMisuse } from "./complaint.ts";
 
 type Command = { summary: string; run(args: readonly string[]): Promise<void> };
 
@@ -41,16 +42,31 @@ const commands: Readonly<Record<string, Command>> = {
 
 function usage(): string {
   const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(17)} ${summary}`);
-  return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more.\n`;
+  return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more; sluice version, which one this is.\n`;
 }
 
-async function main(): Promise<void> {
-  const [name = "--help", ...args] = process.argv.slice(2);
+/** The words as the commands take them: `help keys` and `keys -h` are `keys --help`. */
+function words([first = "--help", ...rest]: readonly string[]): [string, ...string[]] {
+  const [second, ...others] = rest;
+  if (first === "help" && second !== undefined) return words([second, "--help", ...others]);
+  return [first, ...rest.map((word) => (word === "-h" ? "--help" : word))];
+}
+
+async function version(): Promise<string> {
+  const { default: about } = await import("../../package.json", { with: { type: "json" } });
+  return `sluice ${about.version}, node ${process.versions.node}\n`;
+}
+
+async function main([name, ...args]: [string, ...string[]]): Promise<void> {
   if (name === "--help" || name === "-h" || name === "help") {
     process.stdout.write(usage());
     return;
   }
-  const command = commands[name];
+  if (name === "--version" || name === "version") {
+    process.stdout.write(await version());
+    return;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const meant = nearest(name, Object.keys(commands));
     process.stderr.write(`sluice: no command ${name}${meant === null ? "" : `; did you mean ${meant}?`}\n\n${usage()}`);
@@ -60,8 +76,9 @@ async function main(): Promise<void> {
   await command.run(args);
 }
 
-main().catch((cause: unknown) => {
-  process.stderr.write(`sluice: ${cause instanceof Error ? cause.message : String(cause)}\n`);
-  // Of the words on the command line, not of what was found: a check in CI must be able to tell.
-  process.exitCode = String((cause as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS") ? 2 : 1;
+const asked = words(process.argv.slice(2));
+main(asked).catch((cause: unknown) => {
+  process.stderr.write(`sluice: ${complaint(asked[0], cause)}\n`);
+  // What has been opened by then, such as one of two listeners, must not keep alive what does not work.
+  process.exit(isMisuse(cause) ? 2 : 1);
 });

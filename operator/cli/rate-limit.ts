@@ -168,6 +168,7 @@ export async function runSetRateLimit(args: readonly string[]): Promise<void> {
   const values = parsed(args);
   if (values.help || args.length === 0) {
     process.stdout.write(`${usage}\n`);
+    process.exitCode = values.help ? 0 : 2;
     return;
   }
   if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);

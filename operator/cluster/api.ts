@@ -37,6 +37,9 @@ export function loadConfig(kubeconfig: string | null): KubeConfig {
   const config = new PooledKubeConfig();
   if (kubeconfig !== null) config.loadFromFile(kubeconfig);
   else config.loadFromDefault();
+  // What client-node makes up where it finds nothing, and then refuses to use, in words that help nobody.
+  if (config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === "http://localhost:8080")
+    throw new Error("no cluster is known: there is no kubeconfig in ~/.kube/config, and none is named by KUBECONFIG or --kubeconfig");
   return config;
 }
 
@@ -80,5 +83,5 @@ export async function orNull<T>(call: Promise<T>): Promise<T | null> {
 export function inWords(cause: unknown): string {
   const body = (cause as { body?: unknown } | null)?.body;
   const theirs = typeof body === "string" ? /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] : undefined;
-  return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
+  return (theirs?.replaceAll('\\"', '"') ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
 }

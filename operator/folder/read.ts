@@ -99,8 +99,10 @@ function fillIn(text: string, env: Reading["env"]): { text: string; missing: str
 /** Notes where an object stands; false where it stands elsewhere already. */
 function declare(what: string, id: string, locate: Locate, into: Reading): boolean {
   const key = `${what}/${id}`;
-  if (into.places.has(key)) {
-    into.problems.push({ ...locate(["metadata", "name"]), message: `${what} ${id} is written down twice` });
+  const earlier = into.places.get(key)?.(["metadata", "name"]);
+  if (earlier !== undefined) {
+    const message = `${what} ${id} is written down twice, here and at ${earlier.file}:${earlier.line}; keep one, or read only one of the folders`;
+    into.problems.push({ ...locate(["metadata", "name"]), message });
     return false;
   }
   into.places.set(key, locate);

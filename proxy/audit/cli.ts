@@ -53,6 +53,9 @@ async function keyFrom(file: string | undefined): Promise<Uint8Array | null> {
   return given ? Buffer.from(given) : null;
 }
 
+const noRecords = (paths: readonly string[], redis: string | undefined): string =>
+  `no audit record was found in ${[...paths, ...(redis === undefined ? [] : ["the store"])].join(", ")}; name the folder of --audit-dir, files out of it, or --redis URL`;
+
 const mostShown = 100;
 
 /** Files and the store are two copies: each has to be sound by itself. */
@@ -64,6 +67,8 @@ async function verify(paths: readonly string[], redis: string | undefined, keyFi
   const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
   for (const { records, chains, troubles, notes } of found) {
+    // All that was there may have been removed, and whoever looks in the wrong place must not be told that all is well.
+    if (records === 0 && troubles.length === 0) throw new Error(noRecords(paths, redis));
     list("WRONG ", troubles);
     list("note  ", notes);
     process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
@@ -122,6 +127,7 @@ export async function runAudit(args: readonly string[]): Promise<void> {
   const [command, ...paths] = positionals;
   if (values.help || command === undefined) {
     process.stdout.write(`${auditUsage}\n\n${showUsage}\n`);
+    process.exitCode = values.help ? 0 : 2;
     return;
   }
   if (command === "show") return show(paths, values.redis, values.id);
@@ -198,15 +204,22 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
   });
   if (values.help || args.length === 0) {
     process.stdout.write(`${reportUsage}\n`);
+    process.exitCode = values.help ? 0 : 2;
     return;
   }
   if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
   const fromMs = moment("from", values.from, Number.NEGATIVE_INFINITY);
   const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
+  if (fromMs >= toMs) throw new UsageError("--from must be before --to");
   const report = new ComplianceReport(fromMs, toMs);
+  let records = 0;
   for await (const { text } of sourceOf(positionals, values.redis)) {
     const link = readLink(text, plain);
-    if (link !== null) report.add(link);
+    if (link === null) continue;
+    records++;
+    report.add(link);
   }
+  // A report full of zeros would be believed.
+  if (records === 0) throw new Error(noRecords(positionals, values.redis));
   process.stdout.write(`${printed(report.end(), values.output)}\n`);
 }

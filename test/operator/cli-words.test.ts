@@ -1,0 +1,112 @@
+/** What the command line says to words that it can't use, and to things that are not there: what to do, and an exit code that CI can tell. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+
+let root: string;
+let taken: Server;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "sluice-words-"));
+  await mkdir(join(root, "empty"));
+  await writeFile(join(root, "notes.txt"), "no audit record\n");
+  taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+});
+after(async () => {
+  taken.close();
+  await rm(root, { recursive: true, force: true });
+});
+
+interface Said {
+  code: number | null;
+  out: string;
+  err: string;
+}
+
+/** `HOME` without a kubeconfig. What does not end by itself is killed, and has no code. */
+function sluice(args: readonly string[]): Promise<Said> {
+  return new Promise((resolve) => {
+    const { KUBECONFIG: _, ...env } = process.env;
+    const child = spawn(process.execPath, ["operator/cli/main.ts", ...args], {
+      env: { ...env, HOME: root },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 30_000,
+    });
+    const said: Said = { code: null, out: "", err: "" };
+    child.stdout.on("data", (data) => {
+      said.out += data;
+    });
+    child.stderr.on("data", (data) => {
+      said.err += data;
+    });
+    child.on("close", (code) => resolve({ ...said, code }));
+  });
+}
+
+const wrong: readonly [string, () => string[], number, RegExp][] = [
+  ["an option that is not there", () => ["lint", "--nonsense", root], 2, /lint has no option --nonsense; sluice lint --help lists/],
+  ["one of dev, before its folder is looked for", () => ["dev", "--nonsense", "x"], 2, /dev has no option --nonsense/],
+  ["a word too many", () => ["cost-report", "x"], 2, /takes options alone, not x; sluice cost-report --help/],
+  ["a value that looks like an option", () => ["top-users", "--limit", "-1"], 2, /--limit needs a value; .* --limit=VALUE/],
+  ["an option without its value", () => ["keys", "list", "--kubeconfig"], 2, /--kubeconfig needs a value/],
+  ["a value of an option that takes none", () => ["keys", "--help=3"], 2, /--help takes no value/],
+  ["a command with the name of a method of objects", () => ["toString"], 2, /no command toString/],
+  ["a port that is none", () => ["proxy", "--port", "abc"], 2, /--port: /],
+  ["a folder that is not there", () => ["lint", join(root, "nope")], 1, /nope: there is no such file or folder/],
+  ["the same of diff, where 1 means a difference", () => ["diff", join(root, "nope"), root], 2, /nope: there is no such file or folder/],
+  ["a folder without manifests", () => ["lint", join(root, "empty")], 1, /no object of Sluice is in .*empty; \*\.yaml/],
+  ["no settings of the operator", () => ["operator"], 1, /operator\.yaml: there is no such file or folder; --settings/],
+  ["settings that are no YAML", () => ["operator", "--settings", "README.md"], 1, /README\.md is no YAML/],
+  ["no cluster", () => ["keys", "list"], 1, /no cluster is known: there is no kubeconfig/],
+  ["a time that ends before it begins", () => ["cost-report", "--from", "2026-02-01", "--to", "2026-01-01"], 2, /--from must be before --to/],
+  ["the same of the audit log", () => ["compliance-report", root, "--from", "2026-02-01", "--to", "2026-01-01"], 2, /--from must be before --to/],
+  [
+    "an audit log of which nothing is left",
+    () => ["audit", "verify", join(root, "empty")],
+    1,
+    /no audit record was found in .*empty; name the folder of --audit-dir/,
+  ],
+  ["a report on a file that is no audit log", () => ["compliance-report", join(root, "notes.txt")], 1, /no audit record was found in .*notes\.txt/],
+  ["a store that does not answer", () => ["audit", "verify", "--redis", "redis://127.0.0.1:1"], 1, /the store of --redis is not reached: .*ECONNREFUSED/],
+  [
+    "a port in use, and does not stay half started",
+    () => ["dev", join(root, "empty"), "--port=0", `--status-port=${(taken.address() as AddressInfo).port}`],
+    1,
+    /port \d+ of 127\.0\.0\.1 is in use by another process; choose another with --port or --status-port/,
+  ],
+];
+
+describe("sluice on what it can't use", { concurrency: 2 }, () => {
+  for (const [what, args, code, words] of wrong)
+    it(`says what to do about ${what}`, async () => {
+      const said = await sluice(args());
+      assert.match(said.err, words);
+      assert.doesNotMatch(said.err, /ENOENT|positional|at .*\.ts:/);
+      assert.equal(said.code, code);
+    });
+
+  for (const args of [["keys"], ["audit"], ["compliance-report"], ["set-rate-limit"], ["alerts"], ["lint"], ["render"], ["diff"]])
+    it(`takes ${args.join(" ")} alone as a mistake, and prints how it is used`, async () => {
+      const { code, out } = await sluice(args);
+      assert.match(out, /^sluice /);
+      assert.equal(code, 2);
+    });
+
+  it("helps in each way that people ask for it", async () => {
+    const [one, two, three] = await Promise.all([sluice(["help", "keys"]), sluice(["keys", "-h"]), sluice(["keys", "--help"])]);
+    assert.match(three.out, /^sluice keys COMMAND/);
+    assert.deepEqual([one, two], [three, three]);
+    assert.equal(three.code, 0);
+  });
+
+  it("says which version it is", async () => {
+    const [one, two] = await Promise.all([sluice(["--version"]), sluice(["version"])]);
+    assert.match(one.out, /^sluice \d+\.\d+\.\d+, node \d+/);
+    assert.deepEqual(one, two);
+  });
+});
