@@ -21,6 +21,17 @@ export class Incoming extends IncomingMessage {
   #pieces: Buffer[] | null = [];
   #bytes = 0;
   #reader: Reader | null = null;
+  #read = false;
+
+  static {
+    // node:http lets go of a request that was answered once its body is at its end, else with the next one of the
+    // connection: the caller's key would be held for as long as the connection is idle.
+    Object.defineProperty(Incoming.prototype, "readableEnded", {
+      get(this: Incoming): boolean {
+        return this.#read || Boolean(Reflect.get(IncomingMessage.prototype, "readableEnded", this));
+      },
+    });
+  }
 
   /** From the parser. false: no more is read from the socket until the body is asked for. */
   override push(piece: Buffer | null): boolean {
@@ -69,6 +80,7 @@ export class Incoming extends IncomingMessage {
   #joined(): Buffer {
     const pieces = this.#pieces ?? [];
     this.#pieces = [];
+    this.#read = true;
     return pieces.length === 1 ? (pieces[0] ?? nothing) : Buffer.concat(pieces);
   }
 

@@ -6,8 +6,11 @@ import { type AddressInfo, connect, type Socket } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { Incoming } from "../../proxy/wire/incoming.ts";
+import { until } from "../harness/until.ts";
 
 interface Case {
   chunked: boolean;
@@ -97,6 +100,26 @@ describe("a request's body", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("is let go of with its request while the connection is idle", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const socket = open();
+    let request: WeakRef<Incoming> | null = null;
+    handle = async (incoming, response) => {
+      request = new WeakRef(incoming);
+      await incoming.whole(maxBytes);
+      response.end("ok");
+    };
+    const answered = new Promise((resolve) => socket.once("data", resolve));
+    await send(socket, { chunked: false, pieces: [100] });
+    await answered;
+    await until("the request is collected", async () => {
+      collect();
+      assert.equal(request?.deref() === undefined, true);
+    });
+    assert.equal(socket.destroyed, false);
   });
 
   it("is not read beyond what is allowed, nor gathered without end before somebody asks", async () => {
