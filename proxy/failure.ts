@@ -97,6 +97,11 @@ export function failure(code: FailureCode, message: string, more: { param?: stri
   return { code, message, param: more.param ?? null, retryAfterMs: more.retryAfterMs ?? null, cause: more.cause ?? null };
 }
 
+/** Of what a stage came to: it failed, and there is nothing else. */
+export function isFailure(value: object): value is Failure {
+  return "code" in value && "retryAfterMs" in value;
+}
+
 export function statusOf(one: Failure): number {
   return failures[one.code].status;
 }

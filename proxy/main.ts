@@ -15,7 +15,7 @@ import { type FleetState, startFleetState } from "./fleet/start.ts";
 import type { FleetStore } from "./fleet/store.ts";
 import type { FetchJson } from "./identity/keys.ts";
 import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
-import type { Gateway } from "./pipeline/serve.ts";
+import type { Gateway } from "./pipeline/gateway.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { CanaryTally } from "./routing/canary.ts";

@@ -3,26 +3,30 @@
  * the attempt can fail without a trace, so that another can follow.
  */
 import { Buffer } from "node:buffer";
-import type { ProviderError, ProviderErrorClass, Usage } from "../dialects/canonical.ts";
-import type { FailureCode } from "../failure.ts";
+import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
 import type { Prepared } from "./prepare.ts";
+import { providerError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
 
-export interface AttemptLimits {
+/** What holds for every answer, whoever gives it. */
+export interface AnswerLimits {
+  /** A client that takes nothing for this long is cut off. */
+  stalledClientMs: number;
+  maxReplyBytes: number;
+  maxStreamBytes: number;
+}
+
+export interface AttemptLimits extends AnswerLimits {
   /** To the first byte of the answer's body. */
   firstByteMs: number;
   /** Between two reads of an answer. */
   idleMs: number;
   /** For the whole answer. */
   totalMs: number;
-  /** A client that takes nothing for this long is cut off. */
-  stalledClientMs: number;
-  maxReplyBytes: number;
-  maxStreamBytes: number;
 }
 
 export type AttemptResult =
@@ -41,30 +45,26 @@ const maxErrorBytes = 65_536;
 /** How long an upstream may take to close a stream whose end marker has been read. */
 const lingerMs = 5_000;
 
-export function attemptError(kind: ProviderErrorClass, code: FailureCode, message: string, upstreamStatus: number | null = null): ProviderError {
-  return { class: kind, code, message, param: null, retryAfterMs: null, upstreamStatus };
-}
-
 const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
-  connect: attemptError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
-  connectTimeout: attemptError("Timeout", "upstream_timeout", "No connection to the provider could be made in time. Try again later."),
-  writeTimeout: attemptError("Timeout", "upstream_timeout", "The provider stopped taking the request. Try again later."),
-  reset: attemptError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
-  aborted: attemptError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
-  refused: attemptError(
+  connect: providerError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
+  connectTimeout: providerError("Timeout", "upstream_timeout", "No connection to the provider could be made in time. Try again later."),
+  writeTimeout: providerError("Timeout", "upstream_timeout", "The provider stopped taking the request. Try again later."),
+  reset: providerError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
+  aborted: providerError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
+  refused: providerError(
     "Unavailable",
     "upstream_unreachable",
     "The provider's endpoint leads to an address that is not allowed. Ask the platform team to check it.",
   ),
 };
 
-const tooLong = attemptError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
-const tooLarge = attemptError("ServerError", "upstream_invalid_response", "The provider's answer is larger than the gateway accepts.");
-const truncated = attemptError("Unavailable", "upstream_stream_truncated", "The provider's stream ended before the answer was complete.");
-const notAStream = attemptError("ServerError", "upstream_invalid_response", "The provider did not answer with a stream.");
+const tooLong = providerError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
+const tooLarge = providerError("ServerError", "upstream_invalid_response", "The provider's answer is larger than the gateway accepts.");
+const truncated = providerError("Unavailable", "upstream_stream_truncated", "The provider's stream ended before the answer was complete.");
+const notAStream = providerError("ServerError", "upstream_invalid_response", "The provider did not answer with a stream.");
 
 /** BadRequest, so that no other target is tried: there is no time left for one. */
-const goingDown = attemptError("BadRequest", "draining", "The gateway is being restarted. Try again.");
+const goingDown = providerError("BadRequest", "draining", "The gateway is being restarted. Try again.");
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
 
@@ -237,13 +237,13 @@ export class Attempt implements UpstreamHandler, Timed {
       return;
     }
     if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
-    else if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
+    else if (this.#phase === "error") this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
     else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
-    if (this.#phase === "error") this.#fail(attemptError("ServerError", "upstream_error", "", this.#status), this.#body());
+    if (this.#phase === "error") this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
 

@@ -11,6 +11,7 @@ import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
+import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
 import type { Identity } from "./authenticate.ts";
 import { holdsSecret, secretsOf } from "./bodies.ts";
 import { ByMeaning, type Found } from "./by-meaning.ts";
@@ -110,7 +111,7 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
   record.model = kept.model;
   record.upstreamModel = kept.upstreamModel;
   record.dropped = kept.dropped;
-  const headers: Record<string, string | number> = {
+  const headers: AnswerHeaders = {
     "x-request-id": client.requestId,
     "x-provider-used": kept.target,
     "x-sluice-cache": record.cache,
@@ -122,7 +123,7 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
     client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
     return;
   }
-  client.streamHead({ ...headers, "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no" });
+  client.streamHead(asEventStream(headers));
   client.write(kept.body);
   client.finish();
 }

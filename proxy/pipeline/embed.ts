@@ -15,10 +15,11 @@ import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
 import { type AttemptCause, causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
-import { type Dispatcher, parseLoosely } from "./dispatch.ts";
+import type { Dispatcher } from "./dispatch-request.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
-import { isProviderError, type Prepared, prepare } from "./prepare.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { isProviderError, parseLoosely } from "./provider-error.ts";
 import { parseBody } from "./receive.ts";
 import type { Shaped } from "./shape.ts";
 

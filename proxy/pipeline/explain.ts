@@ -3,7 +3,7 @@
  * Nothing is sent, and every provider is taken to be well.
  */
 import type { Buffer } from "node:buffer";
-import { type Failure, failure, failures } from "../failure.ts";
+import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matches, unmet } from "../routing/rules.ts";
@@ -16,7 +16,6 @@ import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
 import { denied, noTarget, offeredTo, type ResolvedTarget, resident, resolveTargets, route } from "./route.ts";
-import { isFailure } from "./serve.ts";
 import { type Shaped, shape } from "./shape.ts";
 
 export interface ExplainRequest {

@@ -10,6 +10,7 @@ import { isObject } from "../providers/classify.ts";
 import type { Outgoing, ProviderModel } from "../providers/provider.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
+import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
 import type { ResolvedTarget } from "./route.ts";
 import type { Shaped } from "./shape.ts";
@@ -32,10 +33,6 @@ export interface PrepareContext {
   deadlineMs: number;
   /** Headers that pass on to the upstream. */
   forwarded: Record<string, string>;
-}
-
-export function isProviderError(value: object): value is ProviderError {
-  return "class" in value && "code" in value;
 }
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
@@ -93,24 +90,20 @@ function passthrough(shaped: Shaped, { entry, model }: ResolvedTarget, path: str
   return new PassedThrough({ method: "POST", path, headers, body }, dialects[format], hideUsage);
 }
 
-function refused(one: { code: Failure["code"]; message: string; param: string | null }): Failure {
-  return failure(one.code, one.message, one.param === null ? {} : { param: one.param });
-}
-
 function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared | Failure {
   const request = shaped.embeddings();
-  if (isRefusal(request)) return refused(request);
+  if (isRefusal(request)) return toFailure(request);
   const encode = target.entry.provider.embeddings;
   if (encode === null) return failure("unsupported_parameter", "The provider of this model has no embeddings.", { param: "model" });
   const call = encode(request, target.entry.account, target.model);
-  if (isRefusal(call)) return refused(call);
+  if (isRefusal(call)) return toFailure(call);
   return {
     outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
     dropped: call.dropped,
     translated: true,
     whole(bytes, headers) {
       const body = parsed(bytes.toString("utf8"));
-      const reply: EmbeddingsReply | ProviderError = body === undefined ? unreadable() : call.decodeReply(body, headers);
+      const reply: EmbeddingsReply | ProviderError = body === undefined ? unreadable : call.decodeReply(body, headers);
       if (isProviderError(reply)) return reply;
       return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
     },
@@ -125,12 +118,12 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
 
 function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const request = shaped.chat();
-  if (isRefusal(request)) return refused(request);
+  if (isRefusal(request)) return toFailure(request);
   const dialect = dialects[shaped.format];
   const encode = target.entry.provider.chat;
   if (encode === null || dialect === undefined) return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
   const call = encode(request, target.entry.account, target.model, { stream: shaped.received.stream, deadlineMs: context.deadlineMs });
-  if (isRefusal(call)) return refused(call);
+  if (isRefusal(call)) return toFailure(call);
   const reply = contextOf(shaped, request, target.model, context);
   return {
     outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
@@ -138,7 +131,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     translated: true,
     whole(bytes, headers) {
       const body = parsed(bytes.toString("utf8"));
-      const decoded = body === undefined ? unreadable() : call.decodeReply(body, headers);
+      const decoded = body === undefined ? unreadable : call.decodeReply(body, headers);
       if (isProviderError(decoded)) return decoded;
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },

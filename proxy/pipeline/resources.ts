@@ -2,7 +2,6 @@
 import type { Buffer } from "node:buffer";
 import { Transform } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
-import type { ProviderError } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
@@ -12,6 +11,7 @@ import { forwardHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
+import { noToken, parseLoosely, toFailure } from "./provider-error.ts";
 import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";
 import { excluded, lacks, offeredTo, resident } from "./route.ts";
 
@@ -72,9 +72,7 @@ async function authorized(outgoing: Outgoing, entry: ProviderEntry, auth: AuthEn
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
   } catch (thrown) {
-    return failure("upstream_auth_error", "The gateway could not get a token for the provider. Ask the platform team to check its credential.", {
-      cause: tokenCauseOf(thrown),
-    });
+    return toFailure(noToken, tokenCauseOf(thrown));
   }
 }
 
@@ -200,22 +198,10 @@ class Exchange {
     const error = this.#entry.provider.decodeError({
       status: this.#status,
       headers: this.#headers,
-      body: parsed(this.#error),
+      body: parseLoosely(this.#error),
       nowMs: this.#environment.nowMs(),
     });
     if (this.#status === 404) return failure("resource_not_found", `The provider of policy ${this.#route.config.id} has nothing under this id.`);
-    return told(error);
-  }
-}
-
-function told(error: ProviderError): Failure {
-  return failure(error.code, error.message, { ...(error.param === null ? {} : { param: error.param }), retryAfterMs: error.retryAfterMs });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
+    return toFailure(error);
   }
 }

@@ -100,6 +100,12 @@ export function resolveTargets(route: Route, model: string | null): ResolvedTarg
   return resolved;
 }
 
+/** The model as the configuration calls it, for what is written down: never the caller's free text. `first`: of the targets that have it. */
+export function modelAsRouted(route: Route, model: string | null, first: ResolvedTarget): string {
+  if (model !== null && first.entry.models.has(model)) return model;
+  return route.config.models?.find((name) => name === model) ?? first.model.name;
+}
+
 /** What a caller is told where no target resolves. */
 export function noTarget(route: Route, model: string | null): Failure {
   return model === null || route.targets.length === 0

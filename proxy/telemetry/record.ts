@@ -1,7 +1,7 @@
 /** What is remembered of one call, from which metrics and the access log are written. No body, no key, no header. */
 import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
-import type { AttemptRecord } from "../pipeline/dispatch.ts";
+import type { AttemptCause } from "../wire/causes.ts";
 
 export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "refused", "paused"] as const;
 
@@ -13,6 +13,18 @@ export interface SemanticLookup {
   result: (typeof semanticResults)[number];
   /** Of the nearest question; null where there is none to compare with. */
   similarity: number | null;
+}
+
+export interface AttemptRecord {
+  provider: string;
+  /** Name of the target within its policy. */
+  target: string;
+  model: string;
+  /** "ok", or the class of the failure. */
+  outcome: string;
+  durationMs: number;
+  /** Why the connection failed, or there was no token, where that is how it failed. */
+  cause?: AttemptCause;
 }
 
 export interface CallRecord {

@@ -7,7 +7,7 @@ import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
-import type { Dispatcher } from "../../proxy/pipeline/dispatch.ts";
+import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
 import { createRouting, type OwnedRouting } from "../../proxy/routing/create.ts";
 import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";

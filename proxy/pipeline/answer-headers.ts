@@ -1,0 +1,38 @@
+/** Headers of a successful answer: what passes through from the provider, and what the gateway says of how it came about. */
+import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { replyHeaders } from "../wire/headers.ts";
+import type { ResponseHeaders } from "../wire/upstream.ts";
+import type { Prepared } from "./prepare.ts";
+import type { ResolvedTarget } from "./route.ts";
+
+export type AnswerHeaders = Record<string, string | number>;
+
+/** `attempts`: so many were made, the one that is answered included. */
+export function answerHeaders(
+  client: ClientConnection,
+  record: CallRecord,
+  target: ResolvedTarget,
+  prepared: Prepared,
+  upstream: ResponseHeaders,
+  attempts: number,
+): AnswerHeaders {
+  const headers: AnswerHeaders = {};
+  if (!prepared.translated) replyHeaders(upstream, headers);
+  headers["x-request-id"] = client.requestId;
+  headers["x-provider-used"] = target.config.name;
+  if (record.cache !== null) headers["x-sluice-cache"] = record.cache;
+  if (prepared.dropped.length > 0) headers["x-sluice-dropped-params"] = prepared.dropped.join(",");
+  if (client.header("x-sluice-attempts") !== null) headers["x-sluice-attempts"] = attempts;
+  const sunset = target.model.config.sunset;
+  if (sunset !== null) headers["sunset"] = new Date(`${sunset}T00:00:00Z`).toUTCString();
+  return headers;
+}
+
+/** A stream that nobody on the way is to keep or to hold back. */
+export function asEventStream(headers: AnswerHeaders): AnswerHeaders {
+  headers["content-type"] = "text/event-stream; charset=utf-8";
+  headers["cache-control"] = "no-cache";
+  headers["x-accel-buffering"] = "no";
+  return headers;
+}

@@ -1,0 +1,37 @@
+/** What dispatch works on, and what it works with. */
+import type { AuthEnvironment } from "../providers/provider.ts";
+import type { Routing } from "../routing/routing.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
+import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
+import type { AnswerHeaders } from "./answer-headers.ts";
+import type { AnswerLimits } from "./attempt.ts";
+import type { Prepared } from "./prepare.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { Shaped } from "./shape.ts";
+
+export interface DispatchRequest {
+  client: ClientConnection;
+  shaped: Shaped;
+  route: Route;
+  /** In the order in which to try them. */
+  targets: readonly ResolvedTarget[];
+  /** Epoch milliseconds. */
+  deadlineMs: number;
+  forwarded: Record<string, string>;
+  promptTokens: number;
+  limits: AnswerLimits;
+  /** Headers of a successful answer, made when the target is known. `attempts` counts this one. */
+  replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders, attempts: number): AnswerHeaders;
+}
+
+export interface Dispatcher {
+  upstreams: Pick<Upstreams, "send">;
+  routing: Routing;
+  auth: AuthEnvironment;
+  deadlines: Deadlines;
+  nowMs(): number;
+  /** 0 to 1. */
+  random(): number;
+}

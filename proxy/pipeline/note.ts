@@ -1,0 +1,43 @@
+/** What a call's record learns from the stages that it passes. */
+import { failures } from "../failure.ts";
+import type { Route } from "../snapshot/snapshot.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { Operation } from "./address.ts";
+import type { Identity } from "./authenticate.ts";
+import type { DispatchOutcome } from "./dispatch.ts";
+import { estimatedUsage } from "./estimated.ts";
+import type { Shaped } from "./shape.ts";
+
+export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
+  record.operation = operation.kind === "generate" ? operation.format : operation.kind;
+  const key = identity.anonymous ? identity.known : identity.key;
+  if (key === undefined) return;
+  record.key = key.id;
+  record.user = key.user;
+  record.team = key.team ?? "";
+  record.role = key.role;
+}
+
+export function noteRoute(record: CallRecord, { config }: Route): void {
+  record.route = config.id;
+  record.statistics = config.logging.statistics;
+}
+
+export function noteOutcome(record: CallRecord, outcome: DispatchOutcome, shaped: Shaped): void {
+  record.attempts = outcome.attempts;
+  record.dropped = outcome.dropped;
+  record.usage = outcome.usage ?? (outcome.target === null ? null : estimatedUsage(shaped, outcome.contentLength, outcome.body));
+  record.firstByteMs = outcome.firstByteMs;
+  record.abandoned = outcome.abandoned;
+  const last = outcome.attempts.at(-1);
+  record.target = outcome.target?.config.name ?? "";
+  record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
+  record.upstreamModel = outcome.target?.model.config.upstream ?? "";
+  record.region = outcome.target?.entry.account.config.region ?? "";
+  if (record.usage && outcome.target) record.costNanoUsd = costNanoUsd(record.usage, outcome.target.model.config.price);
+  if (outcome.abandoned) {
+    record.code = "client_closed_request";
+    record.status = failures.client_closed_request.status;
+  }
+}

@@ -1,0 +1,38 @@
+/** What a provider says of a failure, and what the gateway says of one in its place: made, told from an answer, and put as the client is told. */
+import type { Buffer } from "node:buffer";
+import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
+import type { Failure, FailureCode } from "../failure.ts";
+import type { AttemptCause } from "../wire/causes.ts";
+
+export function providerError(kind: ProviderErrorClass, code: FailureCode, message: string, upstreamStatus: number | null = null): ProviderError {
+  return { class: kind, code, message, param: null, retryAfterMs: null, upstreamStatus };
+}
+
+export function isProviderError(value: object): value is ProviderError {
+  return "class" in value && "code" in value;
+}
+
+/** The provider could not be called, for want of a credential. */
+export const noToken = providerError(
+  "Unauthorized",
+  "upstream_auth_error",
+  "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
+);
+
+/** The JSON of an error's body, or its text where it is none. */
+export function parseLoosely(body: Buffer | string): unknown {
+  const text = typeof body === "string" ? body : body.toString("utf8");
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+/** Also of a refusal, for which no waiting helps. `cause`: why the connection failed, or there was no token. */
+export function toFailure(
+  { code, message, param, retryAfterMs = null }: { code: FailureCode; message: string; param: string | null; retryAfterMs?: number | null },
+  cause: AttemptCause | null = null,
+): Failure {
+  return { code, message, param, retryAfterMs, cause };
+}

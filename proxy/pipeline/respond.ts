@@ -1,0 +1,50 @@
+/** Stage: what the gateway itself answers, in the client's own format: JSON of its own, and failures, in the stream where it has begun. */
+import { Buffer } from "node:buffer";
+import { surfaces } from "../dialects/surfaces.ts";
+import { type Failure, failures } from "../failure.ts";
+import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Addressed } from "./address.ts";
+import type { AnswerHeaders } from "./answer-headers.ts";
+
+/** A Retry-After that the SDKs obey: they wait at most 60 s. */
+const longestWaitMs = 60_000;
+
+export function answerJson(client: ClientConnection, body: object): void {
+  client.reply(200, { "content-type": "application/json", "x-request-id": client.requestId }, JSON.stringify(body));
+}
+
+/** The answer has begun: all that is left is an event in the client's format, and no end marker. `told`: the stream had it already. */
+export function breakOff(client: ClientConnection, surface: Addressed["surface"], failed: Failure, told: boolean, record: CallRecord): void {
+  record.broken = true;
+  record.code = failed.code;
+  record.cause = failed.cause;
+  if (!told) client.writeRaw(surfaces[surface].streamError(failed, client.requestId));
+  client.end();
+}
+
+export function answerFailure(client: ClientConnection, surface: Addressed["surface"], failed: Failure, record: CallRecord): void {
+  const { status } = failures[failed.code];
+  record.code = failed.code;
+  record.status = status;
+  record.cause = failed.cause;
+  if (client.started) {
+    breakOff(client, surface, failed, false, record);
+    return;
+  }
+  const body = JSON.stringify(surfaces[surface].errorBody(failed, client.requestId));
+  client.head(status, failureHeaders(client, failed, Buffer.byteLength(body)));
+  client.end(body);
+}
+
+function failureHeaders(client: ClientConnection, failed: Failure, length: number): AnswerHeaders {
+  const row = failures[failed.code];
+  const headers: AnswerHeaders = { "content-type": "application/json", "content-length": length, "x-request-id": client.requestId };
+  const wait = failed.retryAfterMs;
+  if (wait !== null) headers["retry-after"] = Math.max(1, Math.ceil(wait / 1000));
+  const retry = wait !== null && wait > longestWaitMs ? false : row.retry;
+  if (retry !== null) headers["x-should-retry"] = String(retry);
+  if (row.status === 401) headers["www-authenticate"] = "Bearer";
+  if (failed.code === "method_not_allowed") headers["allow"] = client.path.includes("/models") ? "GET, HEAD" : "POST";
+  return headers;
+}

@@ -1,0 +1,107 @@
+/**
+ * Part of dispatch: one attempt at one target from end to end. The request is put into the provider's form, given its
+ * credential and sent; in the end its answer is on the way to the client, or it is known what kind of failure it was.
+ */
+import type { Buffer } from "node:buffer";
+import type { ProviderError } from "../dialects/canonical.ts";
+import type { Failure } from "../failure.ts";
+import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
+import { exhaustedForMs } from "../providers/rate-limits.ts";
+import { tokenCauseOf } from "../wire/causes.ts";
+import type { ResponseHeaders } from "../wire/upstream.ts";
+import { asEventStream } from "./answer-headers.ts";
+import { Attempt, type AttemptLimits, type AttemptResult } from "./attempt.ts";
+import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
+import { type Prepared, prepare } from "./prepare.ts";
+import { isProviderError, noToken, parseLoosely } from "./provider-error.ts";
+import type { ResolvedTarget } from "./route.ts";
+import type { WholeReply } from "./whole-reply.ts";
+
+type Failed = Extract<AttemptResult, { kind: "failed" }>;
+
+export interface Tried {
+  result: AttemptResult;
+  prepared: Prepared;
+  /** The failure, with the provider's own words read. */
+  error: ProviderError | null;
+  /** A whole answer, as it went to the client. */
+  whole: WholeReply | null;
+}
+
+/** The request with its credential, or why there is none. */
+type Authorized = Outgoing | Failed;
+
+const unauthorized = (thrown: unknown): Authorized => ({
+  kind: "failed",
+  error: noToken,
+  cause: tokenCauseOf(thrown),
+  status: null,
+  headers: {},
+  errorBody: null,
+});
+
+const isFailed = (value: Authorized): value is Failed => "kind" in value;
+
+function authorize({ entry }: ResolvedTarget, outgoing: Outgoing, auth: AuthEnvironment): Authorized | Promise<Authorized> {
+  try {
+    const authorized = entry.provider.authorize(outgoing, entry.account, auth);
+    return authorized instanceof Promise ? authorized.catch(unauthorized) : authorized;
+  } catch (thrown) {
+    return unauthorized(thrown);
+  }
+}
+
+function limitsOf(target: ResolvedTarget, remainingMs: number, { targets, route, shaped, limits }: DispatchRequest): AttemptLimits {
+  const { timeouts } = target.entry.account.config;
+  // Nobody is left to move on to from the last target, so it may take its time.
+  const slowAfterMs = target === targets.at(-1) ? null : route.config.routing.slowAfterMs;
+  const firstByteMs = shaped.received.stream ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs) : timeouts.responseMs;
+  const { stalledClientMs, maxReplyBytes, maxStreamBytes } = limits;
+  return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), stalledClientMs, maxReplyBytes, maxStreamBytes };
+}
+
+export function errorReply({ status, headers }: Failed, body: Buffer, nowMs: number): ErrorReply {
+  return { status: status ?? 502, headers, body: parseLoosely(body), nowMs };
+}
+
+/** A Failure where this target could not even be asked. `count`: of attempts so far, this one included. */
+export async function tryTarget(target: ResolvedTarget, request: DispatchRequest, count: number, dispatcher: Dispatcher): Promise<Tried | Failure> {
+  const nowMs = dispatcher.nowMs();
+  const remainingMs = request.deadlineMs - nowMs;
+  const { client, shaped } = request;
+  const { stream } = shaped.received;
+  const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: request.forwarded });
+  if (!("outgoing" in prepared)) return prepared;
+  const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
+  const outgoing = authorized instanceof Promise ? await authorized : authorized;
+  if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
+  const startStream = (headers: ResponseHeaders): void => client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+  const attempt = new Attempt(client, prepared, limitsOf(target, remainingMs, request), stream, startStream, dispatcher);
+  attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler, stream));
+  const result = await attempt.result;
+  if (request.targets.length > 1) noteUsedUp(target, attempt.headers, dispatcher);
+  return judge(target, prepared, result, request, count, dispatcher);
+}
+
+/** A provider that says that its rate limit is used up comes last for a while. */
+function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing, nowMs }: Dispatcher): void {
+  const waitMs = exhaustedForMs(headers, nowMs());
+  if (waitMs !== null) routing.spare(target, waitMs);
+}
+
+/** Reads a whole answer and sends it; puts the provider's words to a failure. */
+function judge(target: ResolvedTarget, prepared: Prepared, result: AttemptResult, request: DispatchRequest, count: number, { nowMs }: Dispatcher): Tried {
+  if (result.kind === "failed") {
+    const { errorBody } = result;
+    const error = errorBody === null ? result.error : target.entry.provider.decodeError(errorReply(result, errorBody, nowMs()));
+    return { result, prepared, error, whole: null };
+  }
+  if (result.kind === "broken") return { result, prepared, error: result.error, whole: null };
+  if (result.kind !== "whole") return { result, prepared, error: null, whole: null };
+  const whole = prepared.whole(result.bytes, result.headers);
+  if (isProviderError(whole)) return { result, prepared, error: whole, whole: null };
+  const headers = request.replyHeaders(target, prepared, result.headers, count);
+  headers["content-type"] = "application/json";
+  request.client.reply(200, headers, whole.body);
+  return { result, prepared, error: null, whole };
+}
