@@ -2,56 +2,65 @@
  * What the operator knows of providers and policies that somebody watches: from the status that it or another leader
  * wrote, and from what proxies report. The status is written when something begins or is over, and when it was told.
  */
-import { type Alarm, alarm } from "../crds/types/alarms.ts";
-import { type AlertTest, alertTest } from "../crds/types/alerts.ts";
+import type { Alarm } from "../crds/types/alarms.ts";
+import type { AlertTest } from "../crds/types/alerts.ts";
 import type { WatchReading } from "../proxy/config/watch.ts";
-import { alarmAlert, alarmTest } from "./alerts/alarm-alert.ts";
+import { alarmAlert, alarmTest, type Ending, incidentOf } from "./alerts/alarm-alert.ts";
+import { endingOf, type Held, heldIn, isOpen, toldIn, type Watchable, withNames } from "./alerts/alarm-held.ts";
 import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
-import { type AlarmStanding, advance, sightings } from "./compile/alarm-standing.ts";
+import { Farewells } from "./alerts/farewells.ts";
+import { nowhere, type Reached, reachOf, removed } from "./alerts/reach.ts";
+import { advance, sightings, unwatched } from "./compile/alarm-standing.ts";
 import type { AlarmWatch } from "./compile/alarms.ts";
+import type { Channel } from "./compile/alerts.ts";
 import type { Compiled } from "./compile/compile.ts";
 import type { ProxyReport } from "./compile/health.ts";
-import { idOf, isError } from "./compile/outcome.ts";
+import { idOf } from "./compile/outcome.ts";
 import type { Verdict } from "./compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
-
-interface Held {
-  standing: AlarmStanding;
-  test: AlertTest | undefined;
-}
 
 type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;
 const watchName = ({ kind, id }: AlarmWatch): string => `${kind}/${id}`;
-const isWatchable = ({ kind }: Named): boolean => kind === "LLMProvider" || kind === "RoutingPolicy";
+const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } => one.kind === "LLMProvider" || one.kind === "RoutingPolicy";
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> => new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
 
-/** What a status tells; what can't be read counts as nothing. */
-function heldIn(status: unknown): Held {
-  const { alerts, alertTest: test } = (status ?? {}) as { alerts?: unknown; alertTest?: unknown };
-  const [alarms, tested] = [alarm.safeParse(alerts ?? []), alertTest.safeParse(test)];
-  return { standing: { alarms: alarms.success ? alarms.data : [], quietSinceMs: new Map() }, test: tested.success ? tested.data : undefined };
-}
-
 export class AlarmBook {
   #held = new Map<string, Held>();
+  readonly #farewells = new Farewells();
+  /** Of what is in memory; what was sent before it was forgotten is no news of it. */
+  #epoch = 0;
+  #nowMs = 0;
 
   /** What is in memory no longer counts: another process may have written since. */
   forget(): void {
     this.#held.clear();
+    this.#epoch++;
   }
 
   /** Reads statuses that nothing is known of yet. */
   learn(objects: readonly WorldObject[]): void {
     for (const object of objects) {
-      if (!isWatchable(object) || this.#held.has(nameOf(object))) continue;
-      this.#held.set(nameOf(object), heldIn(object.status));
+      if (!isWatchable(object)) continue;
+      const name = nameOf(object);
+      const known = this.#held.get(name);
+      if (known?.meta.uid === object.meta.uid) continue;
+      // A namesake that was made since.
+      if (known !== undefined) this.#leave(known, [...known.reach.values()], "Deleted");
+      this.#held.set(name, { ...heldIn(object.status), kind: object.kind, meta: object.meta });
     }
   }
 
-  /** Adds what is told of objects to their status. */
-  report({ alarms, others }: Compiled, proxies: readonly ProxyReport[], readings: readonly WatchReading[], nowMs: number): void {
+  /** Adds what is told of objects to their status. `values`: what Secrets hold, by digest. */
+  report(
+    { alarms, others }: Compiled,
+    proxies: readonly ProxyReport[],
+    readings: readonly WatchReading[],
+    nowMs: number,
+    values: ReadonlyMap<string, string> = new Map(),
+  ): void {
+    this.#nowMs = nowMs;
     const watches = new Map(alarms.map((watch) => [watchName(watch), watch]));
     const next = new Map<string, Held>();
     for (const verdict of others) {
@@ -59,50 +68,102 @@ export class AlarmBook {
       const before = isWatchable(verdict) ? this.#held.get(name) : undefined;
       if (before === undefined) continue;
       const watch = watches.get(name);
-      // A mistake elsewhere in the object must not make it forget what was told.
-      const kept = verdict.accepted.some(isError) ? before.standing : { alarms: [], quietSinceMs: new Map() };
-      const standing = watch === undefined ? kept : advance(watch, before.standing, sightings(watch, proxies, readings), nowMs);
-      const held = { ...before, standing };
-      next.set(name, held);
-      if (standing.alarms.length > 0) verdict.status["alerts"] = standing.alarms;
+      const held = watch === undefined ? this.#unwatched(before, verdict) : this.#watched(before, watch, proxies, readings, values);
+      next.set(name, { ...held, meta: verdict.meta });
+      if (held.standing.alarms.length > 0) verdict.status["alerts"] = held.standing.alarms;
       if (held.test !== undefined) verdict.status["alertTest"] = held.test;
     }
+    for (const [name, held] of this.#held) if (!next.has(name)) this.#leave(held, [...held.reach.values()], "Deleted");
     this.#held = next;
+    this.#dropHeardAgain(alarms);
+  }
+
+  #watched(before: Held, watch: AlarmWatch, proxies: readonly ProxyReport[], readings: readonly WatchReading[], values: ReadonlyMap<string, string>): Held {
+    this.#leave(before, removed(before.reach, watch.named), "ChannelRemoved");
+    const standing = advance(watch, withNames(before, watch.named, this.#nowMs), sightings(watch, proxies, readings), this.#nowMs);
+    const reach = isOpen(standing, watch.named) ? reachOf(before.reach, watch, values) : nowhere;
+    return { ...before, standing, named: watch.named, reach };
+  }
+
+  #unwatched(before: Held, verdict: Verdict): Held {
+    // A mistake elsewhere in the object must not make it forget what was told.
+    if (verdict.refsUnknown) return before;
+    this.#leave(before, [...before.reach.values()], "NotWatched");
+    return { ...before, standing: unwatched(before.standing, this.#nowMs), named: [], reach: nowhere };
+  }
+
+  /** Those who were told that something began, and whom the object names no more, are to hear that it is over. */
+  #leave(held: Held, reached: readonly Reached[], ending: Ending): void {
+    for (const alarm of held.standing.alarms)
+      for (const one of reached) {
+        const { id } = one.channel;
+        if (alarm.told.includes(id) && !alarm.toldOver.includes(id)) this.#sayFarewell(held, alarm, one, ending);
+      }
+  }
+
+  #sayFarewell({ kind, meta }: Held, alarm: Alarm, reached: Reached, ending: Ending): void {
+    const on = alarm.state === "Active";
+    const ended = on ? { ...alarm, over: new Date(this.#nowMs).toISOString() } : alarm;
+    const alert = alarmAlert({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alarm));
+    this.#farewells.add([{ kind, meta, alert, ...reached }]);
+  }
+
+  /** Where the same people hear of the same thing again, it is not over for them. */
+  #dropHeardAgain(watches: readonly AlarmWatch[]): void {
+    for (const watch of watches) {
+      const on = this.#held.get(watchName(watch))?.standing.alarms.filter(({ state }) => state === "Active") ?? [];
+      for (const { event } of on)
+        this.#farewells.drop(
+          incidentOf(watch, event),
+          watch.channels.filter((channel) => wants(channel, event)),
+        );
+    }
   }
 
   /** What began or is over and was not told to all. Who was not told that it began hears that first. */
-  due({ alarms, others }: Compiled): Due[] {
-    const metas = metasOf(others);
-    return alarms.flatMap((watch) => {
-      const meta = metas.get(watchName(watch));
-      const known = this.#held.get(watchName(watch))?.standing.alarms ?? [];
-      if (meta === undefined) return [];
-      return known.flatMap((one) =>
-        [false, true].flatMap((over): Due[] => {
-          if (over && one.state !== "Over") return [];
-          const channels = watch.channels.filter((channel) => {
-            const begun = one.told.includes(channel.id);
-            return wants(channel, one.event) && (over ? begun && !one.toldOver.includes(channel.id) : !begun);
-          });
-          if (channels.length === 0) return [];
-          const settled = (channel: string, how: Settled): void => this.#settled(watch, one, over, channel, how);
-          return [{ kind: watch.kind, meta, alert: alarmAlert(watch, one, over), channels, settled }];
-        }),
-      );
-    });
+  due({ alarms }: Compiled): Due[] {
+    return [...this.#farewells.due(), ...alarms.flatMap((watch) => this.#dueOf(watch))];
   }
 
-  #settled(watch: AlarmWatch, { event, since }: Alarm, over: boolean, channel: string, how: Settled): void {
+  #dueOf(watch: AlarmWatch): Due[] {
     const held = this.#held.get(watchName(watch));
-    if (held === undefined) return;
-    const add = (names: readonly string[], wanted: boolean): string[] => (wanted ? [...new Set([...names, channel])] : [...names]);
-    const alarms = held.standing.alarms.map((one) =>
-      one.event === event && one.since === since
-        ? // Whom the beginning did not reach is not told of the end.
-          { ...one, told: add(one.told, !over), toldOver: add(one.toldOver, over || how === "given_up") }
-        : one,
+    // A look between two passes: names of channels are those of the next one already.
+    if (held?.named !== watch.named) return [];
+    return held.standing.alarms.flatMap((one) =>
+      [false, true].flatMap((over): Due[] => {
+        if (over && one.state !== "Over") return [];
+        const channels = watch.channels.filter((channel) => {
+          const begun = one.told.includes(channel.id);
+          // Who heard that it began is to hear that it is over, whatever else it wants to hear of by now.
+          return over ? begun && !one.toldOver.includes(channel.id) : wants(channel, one.event) && !begun;
+        });
+        if (channels.length === 0) return [];
+        const epoch = this.#epoch;
+        const settled = (id: string, how: Settled): void => {
+          const channel = channels.find((each) => each.id === id);
+          if (channel !== undefined && epoch === this.#epoch) this.#settled(held, one, over, channel, how);
+        };
+        return [{ kind: watch.kind, meta: held.meta, alert: alarmAlert(watch, one, over ? endingOf(one) : null), channels, settled }];
+      }),
     );
-    held.standing = { ...held.standing, alarms };
+  }
+
+  /** `then`: what was held of it when it was sent. */
+  #settled(then: Held, alarm: Alarm, over: boolean, channel: Channel, how: Settled): void {
+    const held = this.#held.get(nameOf(then));
+    const same = held?.meta.uid === then.meta.uid ? held : undefined;
+    const named = same?.named?.find(({ place }) => place === channel.place);
+    if (same !== undefined && named !== undefined) same.standing = toldIn(same.standing, alarm, over, named.id, how);
+    else if (over) this.#farewells.drop(incidentOf({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
+    else if (how === "sent") this.#tooLate(then, same, alarm, channel);
+  }
+
+  /** It heard of a beginning while it, or the object, was on its way out. */
+  #tooLate(then: Held, now: Held | undefined, alarm: Alarm, channel: Channel): void {
+    const ending =
+      now === undefined ? "Deleted" : now.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over") ? "NotWatched" : "ChannelRemoved";
+    const latest = now?.standing.alarms.find((one) => one.event === alarm.event && one.since === alarm.since) ?? alarm;
+    this.#sayFarewell(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
   }
 
   /** Objects whose channels are to be tried out, since their annotation says so. */

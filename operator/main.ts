@@ -181,11 +181,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   };
   const smtp = smtpOf(settings.alerts.smtp, process.env);
   const alerts = new AlertDispatcher({
-    send: (alert, channel, namespace) =>
+    send: (alert, channel, namespace, kept) =>
       send(alert, channel, {
         smtp,
         pagerDutyURL: settings.alerts.pagerDutyURL,
-        secret: (digest) => alerting?.values.get(digest) ?? null,
+        secret: (digest) => alerting?.values.get(digest) ?? kept?.get(digest) ?? null,
         allowPrivate: mayBePrivate(namespace, settings),
         nowMs: Date.now,
       }),

@@ -85,12 +85,15 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const { live, total, reports, canaries, watched } = await askFleet(context.cluster, settings, published.manifest.revision);
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.others, reports);
-  context.alarms.report(compiled, reports, watched, context.nowMs());
+  context.alarms.report(compiled, reports, watched, context.nowMs(), values);
   await readBudgets(context, compiled);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
-  await reportAll(context, compiled, world.objects, programmed);
+  const unwritten = await reportAll(context, compiled, world.objects, programmed);
+  // A status that can't be written must not keep anyone from being told.
   if (context.leading()) context.alert(compiled, values);
+  // All had their turn; the pass is done again for those that failed.
+  if (unwritten.length > 0) throw unwritten[0];
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
   const failure = await (nudged ?? (everywhere ? null : nudge(context, programmed.revision)));
   if (failure !== null) throw failure;
@@ -119,11 +122,10 @@ function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unkno
 
 const writesAtOnce = 8;
 
-async function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], programmed: Programmed): Promise<void> {
+/** What went wrong, one for each status that could not be written. */
+function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], programmed: Programmed): Promise<unknown[]> {
   const due = context.book.due(objects, compiled.verdicts, programmed, context.nowMs());
-  const failures = await eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
+  return eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
     if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
   });
-  // All had their turn; the pass is done again for those that failed.
-  if (failures.length > 0) throw failures[0];
 }

@@ -84,6 +84,7 @@ export const alarm = z
         state: z.enum(["Active", "Over"]).describe("Whether it is still so."),
         since: z.string().max(40).describe("When it was noticed."),
         over: z.string().max(40).optional().describe("When it was over."),
+        ending: z.enum(["Recovered", "NotWatched"]).optional().describe("Why it is over: it is so no more, or alertWhen does not name it any more."),
         value: z.string().max(256).describe("What was found when it began."),
         bound: z.string().max(32).describe("The bound from alertWhen; empty where there is none."),
         detail: z.string().max(512).describe("The same in a sentence."),

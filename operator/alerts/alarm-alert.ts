@@ -21,32 +21,59 @@ const words: Record<AlarmEvent, Words> = {
 
 const nouns = { LLMProvider: "provider", RoutingPolicy: "policy" } as const;
 
-const aboutOf = ({ kind, id }: AlarmWatch): string => `${kind}/${id}`;
+/** What it is said of. */
+export type Subject = Pick<AlarmWatch, "kind" | "id">;
 
-/** `over`: of its end, not of its beginning. */
-export function alarmAlert(watch: AlarmWatch, alarm: Alarm, over: boolean): Alert {
-  const { event, since, value, bound, detail } = alarm;
+const aboutOf = ({ kind, id }: Subject): string => `${kind}/${id}`;
+
+/** Why it is over. Deleted: with the object. ChannelRemoved: for one channel, which the object names no more. */
+export type Ending = "Recovered" | "NotWatched" | "Deleted" | "ChannelRemoved";
+
+function overText({ kind, id }: Subject, { event, since, detail }: Alarm, ending: Ending): string {
+  const whose = `the ${nouns[kind]} ${id}`;
+  const what = `${words[event].title} since ${since}`;
+  if (ending === "Recovered") return `Over for ${whose}: ${words[event].over}. It began at ${since}. ${detail}.`;
+  if (ending === "NotWatched") return `No longer watched for ${whose}: ${what}. Whether it is still so is not looked at.`;
+  if (ending === "Deleted") return `The ${nouns[kind]} ${id} was deleted, and with it what was told of it: ${what}.`;
+  return `This channel is no longer told of ${whose}: ${what}. spec.alerts does not name it any more.`;
+}
+
+const overDetail: Partial<Record<Ending, string>> = {
+  Deleted: "the object was deleted",
+  ChannelRemoved: "spec.alerts does not name this channel any more",
+};
+
+const overTitle: Partial<Record<Ending, string>> = { NotWatched: "no longer watched", Deleted: "deleted", ChannelRemoved: "no longer told here" };
+
+export const incidentOf = (subject: Subject, event: AlarmEvent): string => `${aboutOf(subject)}|${event}`;
+
+/** `ending`: of its end, and why it is over; null: of its beginning. */
+export function alarmAlert(watch: Subject, alarm: Alarm, ending: Ending | null): Alert {
+  const { event, since, value, bound } = alarm;
+  const over = ending !== null;
+  const detail = (ending === null ? undefined : overDetail[ending]) ?? alarm.detail;
   const about = aboutOf(watch);
   const { severity, title, over: well } = words[event];
   const state = over ? "Over" : "Active";
   const at = over ? (alarm.over ?? since) : since;
   const limit = bound === "" ? "" : ` (the bound is ${bound})`;
   const whose = `the ${nouns[watch.kind]} ${watch.id}`;
+  const ended = ending === null ? title : ending === "Recovered" ? well : `${overTitle[ending]}: ${title}`;
   return {
     key: `${about}|${event}|${since}|${state}`,
-    incident: `${about}|${event}`,
+    incident: incidentOf(watch, event),
     event,
     state,
     severity: over ? "info" : severity,
     about,
-    title: `${over ? well : title} (${watch.id})`,
-    text: over ? `Over for ${whose}: ${well}. It began at ${since}. ${detail}.` : `For ${whose}, ${title}: ${detail}${limit}.`,
+    title: `${ended} (${watch.id})`,
+    text: ending === null ? `For ${whose}, ${title}: ${detail}${limit}.` : overText(watch, alarm, ending),
     facts: { object: watch.id, event, state, value, bound, detail, since },
     atMs: Date.parse(at),
   };
 }
 
-export function alarmTest(watch: AlarmWatch, requestedAt: string, atMs: number): Alert {
+export function alarmTest(watch: Subject, requestedAt: string, atMs: number): Alert {
   const facts = { object: watch.id, event: "Test", state: "Active", value: "", bound: "", detail: "", since: new Date(atMs).toISOString() };
   return testAlert(aboutOf(watch), requestedAt, facts, atMs);
 }

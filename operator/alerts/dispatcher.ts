@@ -4,7 +4,7 @@
  * dies between sending and writing does, once.
  */
 import type { Channel, ChannelType } from "../compile/alerts.ts";
-import type { Due, TestDue } from "./due.ts";
+import { type Due, type TestDue, targetOf } from "./due.ts";
 import type { Alert } from "./message.ts";
 import type { Sent } from "./send.ts";
 
@@ -20,7 +20,8 @@ export interface AlertOutcome {
 }
 
 export interface DispatcherWith {
-  send(alert: Alert, channel: Channel, namespace: string): Promise<Sent>;
+  /** `kept`: as Due has it. */
+  send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent>;
   nowMs(): number;
   /** 0 to 1. */
   random(): number;
@@ -40,6 +41,8 @@ export class AlertDispatcher {
   readonly #with: DispatcherWith;
   readonly #waiting = new Map<string, Waiting>();
   readonly #underWay = new Map<string, Promise<void>>();
+  /** Incidents and whom they are told to just now; true where something else is to be told of it. */
+  readonly #lanes = new Map<string, boolean>();
 
   constructor(parts: DispatcherWith) {
     this.#with = parts;
@@ -66,15 +69,26 @@ export class AlertDispatcher {
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
-    const run = this.#send(one.alert, channel, one.meta.namespace)
+    // One after the other: a beginning that overtook the end before it would be ended by that.
+    const lane = `${one.alert.incident}|${targetOf(channel)}`;
+    if (this.#lanes.has(lane)) {
+      this.#lanes.set(lane, true);
+      return;
+    }
+    this.#lanes.set(lane, false);
+    const run = this.#send(one.alert, channel, one.meta.namespace, one.kept)
       .then((sent) => this.#settle(name, one, channel, waiting, sent))
-      .finally(() => this.#underWay.delete(name));
+      .finally(() => {
+        this.#underWay.delete(name);
+        if (this.#lanes.get(lane) === true) this.#with.wake(0);
+        this.#lanes.delete(lane);
+      });
     this.#underWay.set(name, run);
   }
 
   /** Whatever goes wrong in one channel is that channel's. */
-  #send(alert: Alert, channel: Channel, namespace: string): Promise<Sent> {
-    return this.#with.send(alert, channel, namespace).catch((): Sent => ({ outcome: "retry", why: "it could not be sent", afterMs: null }));
+  #send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent> {
+    return this.#with.send(alert, channel, namespace, kept).catch((): Sent => ({ outcome: "retry", why: "it could not be sent", afterMs: null }));
   }
 
   #settle(name: string, one: Due, channel: Channel, waiting: Waiting, sent: Sent): void {

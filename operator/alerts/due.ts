@@ -14,6 +14,8 @@ export interface Due {
   alert: Alert;
   /** Those who are still to be told. */
   channels: readonly Channel[];
+  /** Digest → clear value of what they need and no object refers to any more. */
+  kept?: ReadonlyMap<string, string>;
   /** A channel need not be told of it any more. */
   settled(channel: string, how: Settled): void;
 }
@@ -35,5 +37,8 @@ export function requestedTest(meta: ObjectMeta | undefined, last: AlertTest | un
   const asked = meta?.annotations?.[testAnnotation]?.slice(0, 64);
   return asked === undefined || asked === last?.requestedAt ? null : asked;
 }
+
+/** Same for channels that lead to the same people. */
+export const targetOf = ({ type, secret, to }: Channel): string => `${type} ${secret} ${to.join(" ")}`;
 
 export const wants = (channel: Channel, event: string): boolean => channel.events === null || channel.events.includes(event);

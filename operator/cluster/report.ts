@@ -93,10 +93,10 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
   const of = (status: unknown): Alarm[] => ((status ?? {}) as { alerts?: Alarm[] }).alerts ?? [];
   const was = of(before);
   const fresh = of(after).filter((now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state));
-  return fresh.map(({ event, state, bound, detail, since, over }) => {
+  return fresh.map(({ event, state, bound, detail, since, over, ending }) => {
     const on = state === "Active";
     const message = `${detail}${on && bound !== "" ? ` (the bound is ${bound})` : ""}`;
-    const reason = alarmReasons[event][on ? 0 : 1];
+    const reason = ending === "NotWatched" ? "NoLongerWatched" : alarmReasons[event][on ? 0 : 1];
     const condition = { type: event, status: on ? "True" : "False", reason, message, lastTransitionTime: over ?? since, observedGeneration: 0 } as const;
     return { condition, warning: on };
   });

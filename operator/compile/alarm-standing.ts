@@ -133,7 +133,22 @@ const begun = (event: AlarmEvent, { value, bound, detail }: Sighting, nowMs: num
   toldOver: [],
 });
 
-const ended = (alarm: Alarm, detail: string, nowMs: number): Alarm => ({ ...alarm, state: "Over", over: iso(nowMs), detail: bounded(detail, 512) });
+const ended = (alarm: Alarm, ending: "Recovered" | "NotWatched", detail: string, nowMs: number): Alarm => ({
+  ...alarm,
+  state: "Over",
+  over: iso(nowMs),
+  ending,
+  detail: bounded(detail, 512),
+});
+
+/** Nobody looks any more. */
+const left = (alarm: Alarm, nowMs: number): Alarm => ended(alarm, "NotWatched", "it is not watched any more", nowMs);
+
+/** Of an object that nobody watches any more: what was on is seen to be over, once. */
+export const unwatched = ({ alarms }: AlarmStanding, nowMs: number): AlarmStanding => ({
+  alarms: alarms.filter(({ state }) => state === "Active").map((alarm) => left(alarm, nowMs)),
+  quietSinceMs: new Map(),
+});
 
 /** One event's next state. `quiet`: since when it has not been seen. */
 function next(event: AlarmEvent, before: Alarm | undefined, sighting: Sighting | null, quiet: number | undefined, nowMs: number) {
@@ -142,7 +157,7 @@ function next(event: AlarmEvent, before: Alarm | undefined, sighting: Sighting |
   if (sighting.on) return { alarm: on ? before : begun(event, sighting, nowMs), quiet: undefined };
   if (!on) return { alarm: before, quiet: undefined };
   const since = quiet ?? nowMs;
-  return nowMs - since < quietMs ? { alarm: before, quiet: since } : { alarm: ended(before, sighting.detail, nowMs), quiet: undefined };
+  return nowMs - since < quietMs ? { alarm: before, quiet: since } : { alarm: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
 }
 
 export function advance(watch: AlarmWatch, before: AlarmStanding, seen: ReadonlyMap<AlarmEvent, Sighting | null>, nowMs: number): AlarmStanding {
@@ -162,8 +177,8 @@ export function advance(watch: AlarmWatch, before: AlarmStanding, seen: Readonly
   // Who was told that it began is to hear that nobody looks any more.
   for (const alarm of before.alarms) {
     if (seen.has(alarm.event)) continue;
-    if (alarm.state === "Active") alarms.push(ended(alarm, "it is not watched any more", nowMs));
-    else if (watch.channels.some(({ id }) => alarm.told.includes(id) && !alarm.toldOver.includes(id))) alarms.push(alarm);
+    if (alarm.state === "Active") alarms.push(left(alarm, nowMs));
+    else if (watch.named.some(({ id }) => alarm.told.includes(id) && !alarm.toldOver.includes(id))) alarms.push(alarm);
   }
   return { alarms, quietSinceMs };
 }

@@ -2,7 +2,7 @@
 import { durationMs } from "../../crds/quantity.ts";
 import { type AlarmEvent, alarmFacts, type PolicyAlertWhen, type ProviderAlertWhen } from "../../crds/types/alarms.ts";
 import type { WatchConfig } from "../../proxy/config/watch.ts";
-import { type Channel, compileChannels } from "./alerts.ts";
+import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import type { Parsed } from "./outcome.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 import type { World } from "./world.ts";
@@ -17,7 +17,10 @@ export interface AlarmWatch {
   errorRate: number | null;
   minimumRequests: number;
   counting: WatchConfig;
+  /** Those that can be used. */
   channels: readonly Channel[];
+  /** All that the spec names. */
+  named: readonly ChannelName[];
 }
 
 type When = Partial<Pick<PolicyAlertWhen, "failover"> & Pick<ProviderAlertWhen, "breakerOpen" | "unhealthy">> &
@@ -84,6 +87,7 @@ export function compileAlarms(object: Parsed<"LLMProvider"> | Parsed<"RoutingPol
     minimumRequests: when.minimumRequests,
     counting: countingOf(when),
     channels,
+    named: channelNames(object.spec.alerts),
   };
 }
 

@@ -6,9 +6,15 @@ import type { World } from "./world.ts";
 
 export type ChannelType = "slack" | "email" | "pagerDuty" | "webhook";
 
-export interface Channel {
+/** An entry of spec.alerts, usable or not. */
+export interface ChannelName {
   /** Tells it from the object's others, and stays while its entry does: it is remembered in the status. */
   id: string;
+  /** Where it leads, in words of the spec: the same after entries before it have come or gone. */
+  place: string;
+}
+
+export interface Channel extends ChannelName {
   type: ChannelType;
   /** Digest of the Secret's value; "" for e-mail. */
   secret: string;
@@ -77,6 +83,25 @@ function signingKeyOf(entry: Entry, namespace: string, world: World, path: (stri
 const noMail = (path: (string | number)[]): Problem =>
   problem("Unsupported", "this installation has no mail server; the platform team can name one in Helm's alerts.smtp", path);
 
+const placeOf = (entry: Entry): string => {
+  const { secretRef } = entry.slack ?? entry.pagerDuty ?? entry.webhook ?? {};
+  return `${typeOf(entry)} ${secretRef === undefined ? (entry.email?.to ?? []).join(" ") : `${secretRef.name}/${secretRef.key}`}`;
+};
+
+/** One for each entry, in their order. */
+export function channelNames(entries: AlertsSpec | undefined): ChannelName[] {
+  const counts = new Map<string, number>();
+  const numbered = (text: string): number => {
+    const number = (counts.get(text) ?? 0) + 1;
+    counts.set(text, number);
+    return number;
+  };
+  return (entries ?? []).map((entry) => {
+    const place = placeOf(entry);
+    return { id: `${typeOf(entry)}-${numbered(typeOf(entry))}`, place: `${place} ${numbered(place)}` };
+  });
+}
+
 /** `facts`: what a message may name. */
 export function compileChannels(
   entries: AlertsSpec | undefined,
@@ -88,20 +113,18 @@ export function compileChannels(
   refs: Problem[],
 ): Channel[] {
   const channels: Channel[] = [];
-  const counts = new Map<ChannelType, number>();
+  const names = channelNames(entries);
   for (const [at, entry] of (entries ?? []).entries()) {
     const path = ["spec", "alerts", at];
     checkMessage(entry.message, facts, [...path, "message"], accepted);
     const type = typeOf(entry);
-    const number = (counts.get(type) ?? 0) + 1;
-    counts.set(type, number);
     const secret = secretOf(entry, namespace, world, mail, path);
     const signingKey = signingKeyOf(entry, namespace, world, path);
     if (typeof secret !== "string") refs.push(secret);
     if (typeof signingKey === "object" && signingKey !== null) refs.push(signingKey);
     else if (typeof secret === "string")
       channels.push({
-        id: `${type}-${number}`,
+        ...(names[at] as ChannelName),
         type,
         secret,
         signingKey,

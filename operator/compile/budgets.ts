@@ -3,7 +3,7 @@ import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
-import { type Channel, compileChannels } from "./alerts.ts";
+import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import type { Watch } from "./budget-standing.ts";
 import { compileLimits } from "./limits.ts";
 import { type Parsed, problem } from "./outcome.ts";
@@ -25,7 +25,10 @@ export interface CompiledBudget {
 
 /** What the operator goes by when it watches a budget. */
 export interface BudgetWatch extends Watch {
-  channels: Channel[];
+  /** Those that can be used. */
+  channels: readonly Channel[];
+  /** All that the spec names. */
+  named: readonly ChannelName[];
 }
 
 /** `mail`: the installation has a mail server. */
@@ -65,6 +68,6 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
   const spike = spec.spike === undefined ? null : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);
   const selector = spec.scope.selector ?? null;
-  const watch = amountNanoUsd === null ? null : { config: { ...config, amountNanoUsd }, thresholds, spike, channels };
+  const watch = amountNanoUsd === null ? null : { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
   return { config, watch, selector, accepted, resolvedRefs };
 }

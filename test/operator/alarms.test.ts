@@ -18,6 +18,7 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 
 const digest = "d".repeat(64);
+const other = "e".repeat(64);
 const fact = { digest, displayPrefix: "" };
 type Spec = Record<string, unknown>;
 
@@ -34,7 +35,7 @@ const policy = (more: Spec, ...rest: [status?: unknown, annotations?: Record<str
 const compiled = (objects: WorldObject[], hasMail = true) =>
   compile(
     {
-      world: { objects, namespaces: { a: {} }, secrets: { "a/alerts": { url: fact, key: fact } } },
+      world: { objects, namespaces: { a: {} }, secrets: { "a/alerts": { url: fact, key: { digest: other, displayPrefix: "" } } } },
       settings: { proxy: { maxBodyBytes: 1024 }, sharingNamespaces: [], hasMail },
       previous: null,
       nowMs: 0,
@@ -296,53 +297,79 @@ describe("an alert of a provider", () => {
   const spec = { alertWhen: { errorRate: ">5%" }, alerts };
 
   /** An operator's life: passes with what proxies report, its status kept between lives. */
-  function operator(answer: (channel: string, nowMs: number) => Sent = () => ({ outcome: "done" })) {
+  function operator(answer: (channel: string, nowMs: number, state: string) => Sent | Promise<Sent> = () => ({ outcome: "done" })) {
     let nowMs = start;
     let status: Record<string, unknown> = {};
     let book = new AlarmBook();
-    let given: Spec = spec;
+    let given: Spec | null = spec;
+    let uid = "1";
+    let again = false;
+    let values = new Map([digest, other].map((one) => [one, "clear"]));
     const sent: string[] = [];
+    const texts: string[] = [];
     const events: string[] = [];
     const outcomes: string[] = [];
     const tests: string[] = [];
     const make = () =>
       new AlertDispatcher({
-        send: (one, { id }) => {
-          const result = answer(id, nowMs);
-          if (result.outcome === "done") sent.push(`${id} ${one.event} ${one.state}`);
-          return Promise.resolve(result);
+        send: async (one, { id, secret }, _namespace, kept) => {
+          assert.equal(values.get(secret) ?? kept?.get(secret), "clear", "what the Secret held is there");
+          const result = await answer(id, nowMs, one.state);
+          if (result.outcome === "done") {
+            sent.push(`${id} ${one.event} ${one.state}`);
+            texts.push(one.text);
+          }
+          return result;
         },
         nowMs: () => nowMs,
         random: () => 1,
         changed: () => undefined,
-        wake: () => undefined,
+        wake: (afterMs) => (again ||= afterMs === 0),
         outcome: (one: AlertOutcome) => outcomes.push(`${one.channel} ${one.result}`),
       });
     let dispatcher = make();
     return {
       sent,
+      texts,
       events,
       outcomes,
       tests,
       status: () => status,
       change: (next: Spec) => (given = next),
+      /** With the Secret that it refers to. */
+      remove() {
+        given = null;
+        status = {};
+        values = new Map();
+      },
+      make(next: Spec) {
+        given = next;
+        status = {};
+        values = new Map([digest, other].map((one) => [one, "clear"]));
+        uid += "1";
+      },
       /** null: no proxy answers. */
-      async pass(open: boolean | null, errors = 0, afterMs = 15_000, annotations: Record<string, string> = {}) {
+      async pass(open: boolean | null, errors = 0, afterMs = 15_000, annotations: Record<string, string> = {}, settle = true) {
         nowMs += afterMs;
-        const one = provider(given, status, annotations);
-        book.learn([one]);
-        const all = compiled([one]);
+        const one = provider(given ?? {}, status, annotations);
+        const objects = given === null ? [] : [{ ...one, meta: { ...one.meta, uid } }];
+        book.learn(objects);
+        const all = compiled(objects);
         const proxies = open === null ? [] : [report(true, open ? ["m"] : [])];
         const [watch] = all.alarms;
-        book.report(all, proxies, open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })], nowMs);
+        book.report(all, proxies, open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })], nowMs, values);
         const after = { ...all.verdicts[0]?.status };
         alarm.parse(after["alerts"] ?? []);
         for (const { condition, warning } of alarmed(status, after)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = JSON.parse(JSON.stringify(after));
         dispatcher.test(book.testsDue(all, nowMs));
-        dispatcher.dispatch(book.due(all));
-        await dispatcher.idle();
+        do {
+          again = false;
+          dispatcher.dispatch(book.due(all));
+          if (settle) await dispatcher.idle();
+        } while (again);
       },
+      idle: () => dispatcher.idle(),
       restart() {
         book = new AlarmBook();
         dispatcher = make();
@@ -427,6 +454,208 @@ describe("an alert of a provider", () => {
     await life.pass(true);
     assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active", "webhook-1 BreakerOpen Over"]);
     assert.equal(life.status()["alerts"], undefined);
+  });
+
+  const begun = "webhook-1 BreakerOpen Active";
+  const over = "webhook-1 BreakerOpen Over";
+  const hook = (key: string, more: Spec = {}): Spec => ({ webhook: { secretRef: { name: "alerts", key } }, ...more });
+  const fault: Sent = { outcome: "retry", why: "it answered 500", afterMs: null };
+
+  it("is over when the object is deleted, for those who were told, with its Secret or without", async () => {
+    const life = operator();
+    await life.pass(true);
+    await life.pass(true);
+    life.restart();
+    await life.pass(true);
+    life.remove();
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual(life.sent, [begun, over]);
+    assert.match(life.texts[1] ?? "", /^The provider a\/p was deleted, and with it what was told of it: a breaker is open since 2027-03-01T00:00:15\.000Z\.$/);
+  });
+
+  it("of a deleted object is told of until the channel hears it, for a day", async () => {
+    let well = true;
+    const life = operator(() => (well ? { outcome: "done" } : fault));
+    await life.pass(true);
+    well = false;
+    life.remove();
+    await life.pass(null);
+    await life.pass(null, 0, 600_000);
+    well = true;
+    await life.pass(null, 0, 600_000);
+    await life.pass(null, 0, 600_000);
+    assert.deepEqual(
+      [life.sent, life.outcomes],
+      [
+        [begun, over],
+        ["webhook-1 sent", "webhook-1 retried", "webhook-1 retried", "webhook-1 sent"],
+      ],
+    );
+    life.make(spec);
+    await life.pass(true);
+    well = false;
+    life.remove();
+    for (let hour = 0; hour < 30; hour++) await life.pass(null, 0, 3_600_000);
+    assert.deepEqual([life.sent.length, life.outcomes.at(-1), life.outcomes.length], [3, "webhook-1 given_up", 30]);
+  });
+
+  it("of a deleted object is no news to whom nothing was told", async () => {
+    const deaf = operator(() => fault);
+    await deaf.pass(true);
+    deaf.remove();
+    await deaf.pass(true, 0, 600_000);
+    const refused = operator(() => ({ outcome: "never", why: "it answered 404" }));
+    await refused.pass(true);
+    refused.remove();
+    await refused.pass(true);
+    assert.deepEqual([deaf.sent, deaf.outcomes, refused.outcomes], [[], ["webhook-1 retried"], ["webhook-1 given_up"]]);
+    const later = operator();
+    await later.pass(true);
+    later.remove();
+    later.restart();
+    await later.pass(true);
+    assert.deepEqual(later.sent, [begun], "with the object's status the memory of it is gone");
+  });
+
+  it("that is on its way while the object is deleted is over as soon as it has arrived", async () => {
+    const arrived = Promise.withResolvers<Sent>();
+    const life = operator((_channel, _nowMs, state) => (state === "Active" ? arrived.promise : { outcome: "done" }));
+    await life.pass(true, 0, 15_000, {}, false);
+    life.remove();
+    await life.pass(true, 0, 1_000, {}, false);
+    arrived.resolve({ outcome: "done" });
+    await life.idle();
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual(life.sent, [begun, over]);
+  });
+
+  it("whose end is on its way while the object is deleted is over once", async () => {
+    const arrived = Promise.withResolvers<Sent>();
+    const life = operator((_channel, _nowMs, state) => (state === "Over" ? arrived.promise : { outcome: "done" }));
+    await life.pass(true);
+    await life.pass(false);
+    await life.pass(false, 0, quietMs, {}, false);
+    life.remove();
+    await life.pass(false, 0, 1_000, {}, false);
+    arrived.resolve({ outcome: "done" });
+    await life.idle();
+    await life.pass(false);
+    assert.deepEqual(life.sent, [begun, over]);
+    assert.match(life.texts[1] ?? "", /^Over for the provider a\/p: breakers are closed again/);
+  });
+
+  it("goes on for a namesake that is made anew, and is over where all is well with that", async () => {
+    let well = true;
+    const life = operator(() => (well ? { outcome: "done" } : fault));
+    await life.pass(true);
+    life.make(spec);
+    await life.pass(true);
+    assert.deepEqual(life.sent, [begun, begun], "an end that comes after the next beginning would close its incident");
+    well = false;
+    life.make(spec);
+    await life.pass(false);
+    well = true;
+    await life.pass(true, 0, 600_000);
+    await life.pass(true, 0, 600_000);
+    assert.deepEqual(life.sent.slice(2), [begun], "what could not be told is no news any more");
+    life.make(spec);
+    await life.pass(false);
+    await life.pass(false);
+    assert.deepEqual(life.sent.slice(3), [over]);
+  });
+
+  it("is over when alertWhen goes with all its channels", async () => {
+    const life = operator();
+    await life.pass(true);
+    life.change({});
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual(
+      [life.sent, life.events],
+      [
+        [begun, over],
+        ["Warning BreakerOpened", "Normal NoLongerWatched"],
+      ],
+    );
+    assert.match(life.texts[1] ?? "", /^No longer watched for the provider a\/p: a breaker is open since .* Whether it is still so is not looked at\.$/);
+    assert.equal(life.status()["alerts"], undefined);
+  });
+
+  it("is over for a channel that goes, and for the others when it is", async () => {
+    const life = operator();
+    life.change({ ...spec, alerts: [hook("url"), hook("key")] });
+    await life.pass(true);
+    assert.deepEqual(life.sent.splice(0), [begun, "webhook-2 BreakerOpen Active"]);
+    life.change({ ...spec, alerts: [hook("key")] });
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual(life.sent.splice(0), [over]);
+    assert.match(
+      life.texts[2] ?? "",
+      /^This channel is no longer told of the provider a\/p: a breaker is open since .* spec\.alerts does not name it any more\.$/,
+    );
+    assert.deepEqual(alarm.parse(life.status()["alerts"])[0]?.told, ["webhook-1"], "which was the second before");
+    await life.pass(false);
+    await life.pass(false, 0, quietMs);
+    await life.pass(false);
+    assert.deepEqual(life.sent.splice(0), [over]);
+    life.change({ ...spec, alerts: undefined });
+    await life.pass(true);
+    await life.pass(true);
+    assert.deepEqual([life.sent, life.events.length], [[], 3]);
+  });
+
+  it("is told of once, though channels change their order, and to those who come later only while it lasts", async () => {
+    const life = operator();
+    life.change({ ...spec, alerts: [hook("url"), hook("key")] });
+    await life.pass(true);
+    life.change({ ...spec, alerts: [hook("key"), hook("url")] });
+    await life.pass(true);
+    assert.equal(life.sent.splice(0).length, 2);
+    life.change({ ...spec, alerts: [hook("none"), hook("key"), hook("url"), hook("key", { message: "{{event}}" })] });
+    await life.pass(true);
+    assert.deepEqual(life.sent.splice(0), ["webhook-4 BreakerOpen Active"]);
+    await life.pass(false);
+    await life.pass(false, 0, quietMs);
+    assert.deepEqual(
+      life.sent.splice(0),
+      ["webhook-2", "webhook-3", "webhook-4"].map((id) => `${id} BreakerOpen Over`),
+    );
+    life.change({ ...spec, alerts: [hook("key"), hook("url"), hook("key"), hook("url"), hook("key")] });
+    await life.pass(false);
+    await life.pass(false, 0, 2 * 86_400_000);
+    life.restart();
+    life.change({ ...spec, alerts: ["a", "b", "c", "d", "e", "f"].map(() => hook("url")) });
+    await life.pass(false);
+    assert.deepEqual(life.sent, []);
+  });
+
+  it("is over also for whom no longer wants to hear of such things, and where the Secret was away meanwhile", async () => {
+    const life = operator();
+    await life.pass(true);
+    life.change({ ...spec, alerts: [{ ...alerts[0], events: ["ErrorRate"] }] });
+    await life.pass(false);
+    await life.pass(false, 0, quietMs);
+    assert.deepEqual(life.sent.splice(0), [begun, over]);
+    life.change(spec);
+    await life.pass(true);
+    life.change({ ...spec, alerts: [hook("none")] });
+    await life.pass(true);
+    assert.deepEqual(life.sent.splice(0), [begun, over]);
+  });
+
+  it("leaves no more names of channels in the status than there are channels", async () => {
+    const life = operator();
+    const all = (type: string): Spec[] => Array.from({ length: 8 }, () => ({ [type]: { secretRef: { name: "alerts", key: "url" } } }));
+    for (const type of ["webhook", "slack", "pagerDuty"]) {
+      life.change({ ...spec, alerts: all(type) });
+      life.restart();
+      await life.pass(true);
+      await life.pass(true);
+    }
+    assert.equal(alarm.parse(life.status()["alerts"])[0]?.told.length, 8);
   });
 
   it("can be tried, each channel once", async () => {

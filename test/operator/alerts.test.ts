@@ -56,6 +56,7 @@ const alert: Alert = {
 };
 const channel = (type: Channel["type"], more: Partial<Channel> = {}): Channel => ({
   id: `${type}-1`,
+  place: `${type} alerts/key 1`,
   type,
   secret: "d",
   signingKey: null,
