@@ -2,7 +2,8 @@
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
-import { type ResourceOperation, resourceOperation } from "./resource-paths.ts";
+import { lost } from "./lost.ts";
+import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
 
 export type Operation =
   | { kind: "generate"; format: WireFormat }
@@ -68,11 +69,18 @@ function operationOf(method: string, rest: string, underPrefix: boolean): Operat
   return resourceOperation(method, rest);
 }
 
+/** Methods of a path that is served, for a caller who came with another. */
+export function allowedAt(path: string): readonly string[] {
+  const below = path.lastIndexOf("/v1/");
+  const rest = below < 0 ? path : path.slice(below + 3);
+  return resourceMethods(rest) ?? (/\/(models(\/[^/]*)?|sluice\/usage)$/.test(rest) ? ["GET", "HEAD"] : ["POST"]);
+}
+
 export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
   const found = split(path, snapshot);
   const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
-  if (!found || !operation) return failure("unknown_url", "Nothing is served at this path. Check the base URL: it ends in /v1, or in a policy's path prefix.");
-  if (operation === "method") return failure("method_not_allowed", `${method.slice(0, 16)} is not allowed here. Use POST for calls and GET for models.`);
+  if (!found || !operation) return failure("unknown_url", lost(path));
+  if (operation === "method") return failure("method_not_allowed", `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`);
   const anthropic = operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
   return { path: found.entry, operation, surface: anthropic ? "anthropic" : "openai" };
 }

@@ -34,6 +34,9 @@ export function resourceOperation(method: string, rest: string): ResourceOperati
   return { kind: "resource", resource: first[0], method: method as ResourceOperation["method"], path: rest };
 }
 
+/** null: no such path. */
+export const resourceMethods = (rest: string): readonly string[] | null => paths.find(([, pattern]) => pattern.test(rest))?.[2] ?? null;
+
 const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
 
 /** Of a query, only what lists take. */

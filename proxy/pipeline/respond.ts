@@ -1,4 +1,5 @@
 /** Stage: what the gateway itself answers, in the client's own format: JSON of its own, and failures, in the stream where it has begun. */
+import { allowedAt } from "./address.ts";
 import { Buffer } from "node:buffer";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failures } from "../failure.ts";
@@ -45,6 +46,6 @@ function failureHeaders(client: ClientConnection, failed: Failure, length: numbe
   const retry = wait !== null && wait > longestWaitMs ? false : row.retry;
   if (retry !== null) headers["x-should-retry"] = String(retry);
   if (row.status === 401) headers["www-authenticate"] = "Bearer";
-  if (failed.code === "method_not_allowed") headers["allow"] = client.path.includes("/models") ? "GET, HEAD" : "POST";
+  if (failed.code === "method_not_allowed") headers["allow"] = allowedAt(client.path).join(", ");
   return headers;
 }

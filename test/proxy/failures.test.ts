@@ -78,19 +78,34 @@ describe("what a caller is told", () => {
     });
   }
 
-  const addresses: { method: string; path: string; status: number; code: string }[] = [
-    { method: "POST", path: "/v1/nothing", status: 404, code: "unknown_url" },
-    { method: "POST", path: "/", status: 404, code: "unknown_url" },
+  const addresses: { method: string; path: string; status: number; code: string; says?: RegExp; allow?: string }[] = [
+    { method: "POST", path: "/v1/nothing", status: 404, code: "unknown_url", says: /no such operation\. It has, under \/v1: chat\/completions, / },
+    { method: "POST", path: "/v1/images/generations", status: 404, code: "unknown_url", says: /no such operation/ },
+    { method: "POST", path: "/v1/v1/chat/completions", status: 404, code: "unknown_url", says: /\/v1 twice/ },
+    { method: "POST", path: "/chat/completions", status: 404, code: "unknown_url", says: /lacks its \/v1/ },
+    { method: "POST", path: "/", status: 404, code: "unknown_url", says: /Check the base URL/ },
     { method: "POST", path: "/v1/../v1/chat/completions/..%2f", status: 404, code: "unknown_url" },
-    { method: "GET", path: "/v1/chat/completions", status: 405, code: "method_not_allowed" },
-    { method: "DELETE", path: "/v1/models", status: 405, code: "method_not_allowed" },
+    { method: "GET", path: "/v1/chat/completions", status: 405, code: "method_not_allowed", says: /GET is not allowed here\. Use POST\./, allow: "POST" },
+    { method: "DELETE", path: "/v1/models", status: 405, code: "method_not_allowed", says: /Use GET or HEAD\./, allow: "GET, HEAD" },
+    { method: "PUT", path: "/v1/files", status: 405, code: "method_not_allowed", says: /Use GET or POST\./, allow: "GET, POST" },
+    { method: "POST", path: "/v1/sluice/usage", status: 405, code: "method_not_allowed", says: /Use GET or HEAD\./, allow: "GET, HEAD" },
   ];
-  for (const { method, path, status, code } of addresses) {
+  for (const { method, path, status, code, says, allow } of addresses) {
     it(`of ${method} ${path}: ${status} ${code}`, async () => {
       const answer = await fetch(`${gateway.url}${path}`, { method, headers: { authorization: `Bearer ${clear}` } });
-      assert.deepEqual([answer.status, ((await answer.json()) as ErrorBody).error.code], [status, code]);
+      const { error } = (await answer.json()) as ErrorBody;
+      assert.deepEqual([answer.status, error.code, answer.headers.get("allow")], [status, code, allow ?? null]);
+      assert.match(error.message, says ?? /./);
     });
   }
+
+  it("of a browser's preflight where no page may call: what the platform team can do", async () => {
+    const headers = { origin: "https://chat.example.com", "access-control-request-method": "POST" };
+    const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: "OPTIONS", headers });
+    const { error } = (await answer.json()) as ErrorBody;
+    assert.deepEqual([answer.status, error.code], [403, "origin_not_allowed"]);
+    assert.match(error.message, /cors\.allowedOrigins/);
+  });
 
   it("of a request that is not HTTP: 400 in the envelope", async () => {
     const { hostname, port } = new URL(gateway.url);

@@ -13,6 +13,18 @@ export const capabilities: Capabilities = {
       pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
       description: "Name under which a chat's token limit is sent. max_tokens: for servers that know no other. AsSent: as the caller sent it.",
     },
+    responses: {
+      required: false,
+      default: "Native",
+      pattern: "^(Native|Translate)$",
+      description: "Calls of /responses. Native: passed through. Translate: sent as a chat, for servers without it.",
+    },
+    completions: {
+      required: false,
+      default: "Native",
+      pattern: "^(Native|Translate)$",
+      description: "Calls of /completions, OpenAI's older format. Native: passed through. Translate: sent as a chat, for servers without it.",
+    },
   },
   credentials: [{ name: "apiKey", required: false, description: "API key, sent as a bearer token where the server wants one." }],
   credentialsRequired: false,

@@ -1,17 +1,24 @@
 /** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, `/v1` included where the server has it. */
 
+import type { WireFormat } from "../../config/capabilities.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
 import { limitEdits, mended } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
-import type { Provider } from "../provider.ts";
+import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
+
+/** Many servers have chat alone; what they lack is sent as a chat. */
+function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
+  if (format === "openai.responses") return config.options["responses"] === "Translate";
+  return format === "openai.completions" && config.options["completions"] === "Translate";
+}
 
 export const provider: Provider = {
   capabilities,
   passthroughPath: (format, account) => {
     const path = openAiPaths[format];
-    return path === undefined ? null : account.basePath + path;
+    return path === undefined || lacks(format, account) ? null : account.basePath + path;
   },
   passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? limitEdits(body, account, model) : {}),
   authorize: bearer,

@@ -1,0 +1,93 @@
+/** What `make run` serves, with the SDKs that people will try on it. */
+import assert from "node:assert/strict";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import Anthropic from "@anthropic-ai/sdk";
+import OpenAI from "openai";
+import { pino } from "pino";
+import { startProviderServer } from "../../examples/quickstart/provider-server.ts";
+import { type RunningDev, startDev } from "../../operator/cli/dev.ts";
+
+const example = join(import.meta.dirname, "..", "..", "examples", "quickstart");
+const apiKey = "slc_example_key_for_this_machine_only";
+const model = "gpt-4o-mini";
+const messages = [{ role: "user" as const, content: "Hello!" }];
+const said = /^You said "Hello!"/;
+
+describe("make run", () => {
+  let folder: string;
+  let provider: { port: number; close(): void };
+  let dev: RunningDev;
+  const printed: string[] = [];
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sluice-quickstart-"));
+    provider = await startProviderServer(0);
+    await cp(join(example, "policies"), join(folder, "policies"), { recursive: true });
+    const simulated = await readFile(join(example, "simulated", "provider.yaml"), "utf8");
+    await writeFile(join(folder, "provider.yaml"), simulated.replace(":8000/", `:${provider.port}/`));
+    dev = await startDev([folder, "--port=0", "--status-port=0"], {}, (line) => printed.push(line), pino({ level: "silent" }));
+  });
+  after(async () => {
+    await dev.close();
+    provider.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const openai = (): OpenAI => new OpenAI({ apiKey, baseURL: `${dev.proxy.trafficUrl}/v1`, maxRetries: 0 });
+
+  it("loads without a complaint", () =>
+    assert.deepEqual(
+      printed.filter((line) => /error|warning/.test(line)),
+      [],
+    ));
+
+  it("answers each operation that an OpenAI SDK has a method for", async () => {
+    const client = openai();
+    const chat = await client.chat.completions.create({ model, messages });
+    assert.match(chat.choices[0]?.message.content ?? "", said);
+    const response = await client.responses.create({ model, input: "Hello!" });
+    assert.match(response.output_text, said);
+    const completion = await client.completions.create({ model, prompt: "Hello!" });
+    assert.match(completion.choices[0]?.text ?? "", said);
+    const embedding = await client.embeddings.create({ model: "text-embedding-3-small", input: "Hello!" });
+    assert.equal(embedding.data.length, 1);
+    assert.deepEqual((await client.models.list()).data.map(({ id }) => id).sort(), [model, "text-embedding-3-small"].sort());
+  });
+
+  it("streams chats and responses", async () => {
+    let text = "";
+    for await (const chunk of await openai().chat.completions.create({ model, messages, stream: true })) text += chunk.choices[0]?.delta.content ?? "";
+    assert.match(text, said);
+    let answer = "";
+    for await (const event of await openai().responses.create({ model, input: "Hello!", stream: true }))
+      if (event.type === "response.output_text.delta") answer += event.delta;
+    assert.match(answer, said);
+  });
+
+  it("answers Anthropic's SDK, whose base URL has no /v1", async () => {
+    const client = new Anthropic({ apiKey, baseURL: dev.proxy.trafficUrl, maxRetries: 0 });
+    const message = await client.messages.create({ model, max_tokens: 100, messages });
+    assert.match(message.content[0]?.type === "text" ? message.content[0].text : "", said);
+  });
+
+  it("needs neither key nor model on the open path that it prints", async () => {
+    const run = await readFile(join(example, "run.ts"), "utf8");
+    const path = /curl http:\/\/127\.0\.0\.1:\$\{port\}(\/[a-z]+) -d/.exec(run)?.[1] ?? "none printed";
+    const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, {
+      method: "POST",
+      // As curl says it of what it sends with -d.
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: JSON.stringify({ messages }),
+    });
+    const body = (await answer.json()) as { choices: { message: { content: string } }[] };
+    assert.match(body.choices[0]?.message.content ?? "", said);
+  });
+
+  it("shows what calls cost", async () => {
+    await openai().chat.completions.create({ model, messages });
+    const metrics = await (await fetch(`${dev.proxy.statusUrl}/metrics`)).text();
+    assert.match(metrics, /ai_gateway_cost_total\{[^}]*\} [0-9.e-]*[1-9]/);
+    assert.doesNotMatch(metrics, /ai_gateway_unpriced_requests_total\{[^}]*\} [1-9]/);
+  });
+});
