@@ -1,11 +1,12 @@
 /** Stage: what the gateway itself answers, in the client's own format: JSON of its own, and failures, in the stream where it has begun. */
-import { allowedAt } from "./address.ts";
+
 import { Buffer } from "node:buffer";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failures } from "../failure.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
+import { allowedAt } from "./address.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 
 /** A Retry-After that the SDKs obey: they wait at most 60 s. */
