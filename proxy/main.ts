@@ -66,7 +66,7 @@ function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironm
     nowMs: Date.now,
     token: (key, make) => tokens.token(key, make),
     forget: (key) => tokens.forget(key),
-    send: (url, { allowPrivate, ...request }) => sendSmall(upstreams, url, request, allowPrivate),
+    send: (url, { allowPrivate, tls, ...request }) => sendSmall(upstreams, url, request, allowPrivate, tls),
   };
 }
 

@@ -5,7 +5,7 @@ import { alertTest } from "./alerts.ts";
 import { endpointRule } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, decimal, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
-import { upstreamTls } from "./upstream-tls.ts";
+import { tokenService, upstreamTls } from "./upstream-tls.ts";
 
 const price = z
   .strictObject({
@@ -44,6 +44,7 @@ export const llmProviderSpec = z
       .describe("Base URL. Defaulted where the type has one."),
     allowPrivateEndpoint: z.boolean().default(false).describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
     tls: upstreamTls.optional(),
+    tokenService: tokenService.optional(),
     credentials: z.strictObject({ secretRef: secretKeyRef }).optional().describe("Where the provider's key is. Needed unless the type works without one."),
     options: z
       .record(z.string().max(63), z.string().max(512))

@@ -1,4 +1,4 @@
-/** Whom an LLMProvider's endpoint must prove to be. */
+/** Whom a server that the gateway calls must prove to be. */
 import { z } from "zod";
 import { objectName } from "./scalars.ts";
 
@@ -20,7 +20,7 @@ export const upstreamTls = z
         "must be a DNS name without scheme and port, such as llm.example.com",
       )
       .optional()
-      .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the endpoint's host."),
+      .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the host that is called."),
     clientCertificate: z
       .strictObject({
         secretRef: z
@@ -28,6 +28,13 @@ export const upstreamTls = z
           .describe("Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes."),
       })
       .optional()
-      .describe("What the gateway shows to an endpoint that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none."),
+      .describe("What the gateway shows to a server that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none."),
   })
   .describe("TLS to the endpoint.");
+export type UpstreamTls = z.output<typeof upstreamTls>;
+
+export const tokenService = z
+  .strictObject({ tls: upstreamTls.describe("TLS to the token service.") })
+  .describe(
+    "The service where the credential is exchanged for a token, for types that have one; spec.options has its address. What is in spec.tls is not for it.",
+  );

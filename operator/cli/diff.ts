@@ -22,7 +22,7 @@ export interface Change {
 }
 
 /** Names made from secrets: that they differ is all that may be told. */
-const digests = /^(digest$|previous\.digest$|credentials\.|tls\.clientCertificate)/;
+const digests = /^(digest$|previous\.digest$|credentials\.|(tls|tokenTls)\.clientCertificate)/;
 
 /** TLS that comes or goes as a whole has such names within. */
 const masked = (value: unknown): string => JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));

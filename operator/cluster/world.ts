@@ -30,9 +30,14 @@ export function worldObject(kind: Kind, object: CustomObject): WorldObject {
   };
 }
 
+interface ReferringTls {
+  clientCertificate?: { secretRef?: { name?: string } };
+}
+
 interface Refers {
   credentials?: { secretRef?: { name?: string } };
-  tls?: { clientCertificate?: { secretRef?: { name?: string } } };
+  tls?: ReferringTls;
+  tokenService?: { tls?: ReferringTls };
   writeTo?: { name?: string };
   alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string }; signingKeyRef?: { name?: string } }>>[];
 }
@@ -45,7 +50,9 @@ function namesOfChannel(channel: NonNullable<Refers["alerts"]>[number] | null): 
 function namesIn(kind: Kind, spec: Refers): unknown[] {
   if (kind === "ApiKey") return [spec.writeTo?.name];
   const alerts = Array.isArray(spec.alerts) ? spec.alerts.flatMap(namesOfChannel) : [];
-  return kind === "LLMProvider" ? [spec.credentials?.secretRef?.name, spec.tls?.clientCertificate?.secretRef?.name, ...alerts] : alerts;
+  if (kind !== "LLMProvider") return alerts;
+  const pairs = [spec.tls, spec.tokenService?.tls].map((tls) => tls?.clientCertificate?.secretRef?.name);
+  return [spec.credentials?.secretRef?.name, ...pairs, ...alerts];
 }
 
 /** `namespace/name` of the Secrets that an object refers to, whether or not the rest of it is valid. */

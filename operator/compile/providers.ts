@@ -7,7 +7,7 @@ import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/prov
 import { countingOf } from "./alarms.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import { priceOf } from "./price.ts";
-import { upstreamTlsOf } from "./upstream-tls.ts";
+import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, World } from "./world.ts";
 
@@ -166,6 +166,7 @@ export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: C
     endpoint,
     allowPrivateEndpoint: spec.allowPrivateEndpoint,
     tls: upstreamTlsOf(provider, endpoint, input, accepted, resolvedRefs),
+    ...tokenTlsOf(provider, capabilities, options, input, accepted, resolvedRefs),
     credentials,
     options,
     region: spec.region ?? null,

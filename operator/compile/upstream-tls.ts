@@ -1,4 +1,7 @@
-/** `spec.tls` of an LLMProvider → what a connection is made with. Pure. */
+/** `spec.tls` and `spec.tokenService.tls` of an LLMProvider → what connections are made with. Pure. */
+
+import type { UpstreamTls } from "../../crds/types/upstream-tls.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { readableCertificate } from "../../proxy/config/certificates.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
@@ -40,14 +43,16 @@ function halfOf<Half extends "certificate" | "privateKey">(
 
 /** null where there is none to show, or where it can't be: then `refs` say why. */
 function clientCertificateOf(
-  { spec, meta }: Parsed<"LLMProvider">,
+  tls: UpstreamTls,
+  at: readonly string[],
+  { meta }: Parsed<"LLMProvider">,
   { world, nowMs }: Pick<CompileInput, "world" | "nowMs">,
   refs: Problem[],
 ): ClientCertificateConfig | null {
-  const name = spec.tls?.clientCertificate?.secretRef.name;
+  const name = tls.clientCertificate?.secretRef.name;
   if (name === undefined) return null;
   const tell = ({ reason, message }: Wrong, severity: Problem["severity"] = "error"): null => {
-    refs.push(problem(reason, `Secret ${name} ${message}`, ["spec", "tls", "clientCertificate", "secretRef"], severity));
+    refs.push(problem(reason, `Secret ${name} ${message}`, [...at, "clientCertificate", "secretRef"], severity));
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
@@ -64,21 +69,50 @@ function clientCertificateOf(
   return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
 }
 
+type World = Pick<CompileInput, "world" | "nowMs">;
+
 /** `accepted` and `refs` take what is wrong with the object itself, and with what it refers to. */
-export function upstreamTlsOf(
+function configOf(
+  tls: UpstreamTls,
+  at: readonly string[],
   provider: Parsed<"LLMProvider">,
-  endpoint: string,
-  input: Pick<CompileInput, "world" | "nowMs">,
+  input: World,
   accepted: Problem[],
   refs: Problem[],
-): UpstreamTlsConfig | null {
-  const { tls } = provider.spec;
-  if (tls === undefined) return null;
-  // The endpoint that a type has by itself, no rule of the schema sees.
-  if (!endpoint.startsWith("https:")) accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", ["spec", "tls"]));
+): UpstreamTlsConfig {
   const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
-  if (wrong !== null) accepted.push(problem("Invalid", `spec.tls.caBundle ${wrong}`, ["spec", "tls", "caBundle"]));
+  if (wrong !== null) accepted.push(problem("Invalid", `${at.join(".")}.caBundle ${wrong}`, [...at, "caBundle"]));
   // Only the certificates: bundles come with comments, which are of no use to a proxy.
   const ca = wrong === null ? (tls.caBundle?.match(block)?.join("\n") ?? null) : null;
-  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(provider, input, refs) };
+  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(tls, at, provider, input, refs) };
+}
+
+export function upstreamTlsOf(provider: Parsed<"LLMProvider">, endpoint: string, input: World, accepted: Problem[], refs: Problem[]): UpstreamTlsConfig | null {
+  const { tls } = provider.spec;
+  if (tls === undefined) return null;
+  const at = ["spec", "tls"];
+  // The endpoint that a type has by itself, no rule of the schema sees.
+  if (!endpoint.startsWith("https:")) accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", at));
+  return configOf(tls, at, provider, input, accepted, refs);
+}
+
+/** As a member of the config: nothing where nothing is asked for. `options` with their defaults. */
+export function tokenTlsOf(
+  provider: Parsed<"LLMProvider">,
+  { type, tokenServiceOption: option }: Capabilities,
+  options: Readonly<Record<string, string>>,
+  input: World,
+  accepted: Problem[],
+  refs: Problem[],
+): { tokenTls?: UpstreamTlsConfig } {
+  const tls = provider.spec.tokenService?.tls;
+  if (tls === undefined) return {};
+  const at = ["spec", "tokenService"];
+  if (option === undefined) {
+    accepted.push(problem("Invalid", `${type} has no token service; take spec.tokenService out. TLS to the endpoint is spec.tls`, at));
+    return {};
+  }
+  const url = own(options, option) ?? "";
+  if (!url.startsWith("https:")) accepted.push(problem("Invalid", `spec.tokenService.tls needs a spec.options.${option} that begins with https://`, at));
+  return { tokenTls: configOf(tls, [...at, "tls"], provider, input, accepted, refs) };
 }

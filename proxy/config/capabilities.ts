@@ -44,6 +44,8 @@ export interface Capabilities {
   exactlyOneOf?: readonly (readonly string[])[];
   /** Ways to authenticate: one of these sets must be whole. Absent: each field speaks for itself. */
   credentialSets?: readonly { credentials: readonly string[]; options: readonly string[] }[];
+  /** The option that holds the address of the service where a credential is exchanged for a token. Absent: the type needs none. */
+  tokenServiceOption?: string;
   /** Request parameters by name and how they fare; what is not listed is native for passthrough and dropped otherwise. */
   parameters: Readonly<Record<string, Support>>;
   /** Files, batches and fine-tuning are passed through. */

@@ -61,6 +61,8 @@ export const providerConfig = z.object({
   endpoint: z.string(),
   allowPrivateEndpoint: z.boolean(),
   tls: upstreamTlsConfig.nullable().default(null),
+  /** To the service that makes tokens of its credential. Absent: the public authorities, and no certificate of ours. */
+  tokenTls: upstreamTlsConfig.optional(),
   /** Credential field → name of the entry in the Secret. */
   credentials: z.record(z.string(), z.string()),
   options: z.record(z.string(), z.string()),

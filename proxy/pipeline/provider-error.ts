@@ -12,12 +12,16 @@ export function isProviderError(value: object): value is ProviderError {
   return "class" in value && "code" in value;
 }
 
-/** The provider could not be called, for want of a credential. */
-export const noToken = providerError(
+const tokenRefused = providerError(
   "Unauthorized",
   "upstream_auth_error",
   "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
 );
+/** An outage like the provider's own: others are asked instead. */
+const tokenUnavailable = providerError("Unavailable", "upstream_unreachable", "The gateway could not get a token for the provider. Try again later.");
+
+/** The provider could not be called, for want of a token. */
+export const noToken = (cause: AttemptCause): ProviderError => (cause === "token_refused" ? tokenRefused : tokenUnavailable);
 
 /** The JSON of an error's body, or its text where it is none. */
 export function parseLoosely(body: Buffer | string): unknown {

@@ -72,7 +72,8 @@ async function authorized(outgoing: Outgoing, entry: ProviderEntry, auth: AuthEn
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
   } catch (thrown) {
-    return toFailure(noToken, tokenCauseOf(thrown));
+    const cause = tokenCauseOf(thrown);
+    return toFailure(noToken(cause), cause);
   }
 }
 

@@ -31,14 +31,10 @@ export interface Tried {
 /** The request with its credential, or why there is none. */
 type Authorized = Outgoing | Failed;
 
-const unauthorized = (thrown: unknown): Authorized => ({
-  kind: "failed",
-  error: noToken,
-  cause: tokenCauseOf(thrown),
-  status: null,
-  headers: {},
-  errorBody: null,
-});
+function unauthorized(thrown: unknown): Authorized {
+  const cause = tokenCauseOf(thrown);
+  return { kind: "failed", error: noToken(cause), cause, status: null, headers: {}, errorBody: null };
+}
 
 const isFailed = (value: Authorized): value is Failed => "kind" in value;
 

@@ -1,6 +1,6 @@
 /** What a provider folder exports. The pipeline knows only this interface; nothing outside a folder names a provider. */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
-import type { ModelConfig, ProviderConfig } from "../config/provider.ts";
+import type { ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
 import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream.ts";
 
@@ -13,11 +13,12 @@ export interface ProviderAccount {
   readonly basePath: string;
   /** Credential fields in clear; never logged. */
   readonly credentials: Readonly<Record<string, string>>;
+  /** To the service that makes tokens of the credential. Absent: the public authorities, and no certificate of ours. */
+  readonly tokenTls?: UpstreamTls;
 }
 
 /** `secrets`: clear values by the names that the config has for them. */
-function tlsOf({ tls }: ProviderConfig, secrets: ReadonlyMap<string, string>): UpstreamTls | null {
-  if (tls === null) return null;
+export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, string>): UpstreamTls {
   const { ca, serverName, clientCertificate: pair } = tls;
   const clear = (name: string): string => secrets.get(name) ?? "";
   const client = pair === null ? null : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
@@ -27,7 +28,7 @@ function tlsOf({ tls }: ProviderConfig, secrets: ReadonlyMap<string, string>): U
 /** Where an account's calls go, under which rules and limits of the connection. */
 export function upstreamAddress({ origin, config }: ProviderAccount, secrets: ReadonlyMap<string, string>): UpstreamAddress {
   const { allowPrivateEndpoint: allowPrivate, timeouts } = config;
-  const tls = tlsOf(config, secrets);
+  const tls = config.tls === null ? null : tlsOf(config.tls, secrets);
   return { origin, allowPrivate, connectMs: timeouts.connectMs, writeMs: timeouts.writeMs, ...(tls ? { tls } : {}) };
 }
 
@@ -103,7 +104,7 @@ export interface AuthEnvironment {
   /** A small call outside the request's own: token endpoints. Checked against the same destination rules as any upstream. */
   send(
     url: string,
-    request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null; allowPrivate: boolean },
+    request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null; allowPrivate: boolean; tls: UpstreamTls | null },
   ): Promise<{ status: number; body: string }>;
 }
 

@@ -1,7 +1,14 @@
 /** Services where a credential is exchanged for a token by a form (OAuth 2.0, RFC 6749 section 4.4 and its kin). */
+import { createHash } from "node:crypto";
 import { TokenServiceError } from "../wire/causes.ts";
 import { isObject } from "./classify.ts";
 import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
+
+/** Names the token in the cache: made of a digest, since it must hold no secret. Who trusts others than the public authorities has tokens of its own. */
+export function tokenKeyOf(kind: string, parts: readonly (string | undefined)[], { config, tokenTls }: ProviderAccount): string {
+  const all = tokenTls === undefined ? parts : [...parts, config.id];
+  return `${kind}:${createHash("sha256").update(all.join("\n")).digest("hex")}`;
+}
 
 /** Where the service doesn't say for how long its token is good. */
 const defaultLifeSeconds = 300;
@@ -12,6 +19,14 @@ function parsed(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** Statuses that say nothing of the credential: too slow, too many calls, an outage. */
+const passing = (status: number): boolean => status === 408 || status === 429 || status >= 500;
+
+function reasonOf(status: number): TokenServiceError["reason"] {
+  if (passing(status)) return "token_failed";
+  return status >= 400 ? "token_refused" : "token_invalid";
 }
 
 /**
@@ -29,10 +44,10 @@ export async function fetchToken(
     headers: { "content-type": "application/x-www-form-urlencoded", accept: "application/json" },
     body: new URLSearchParams(form).toString(),
     allowPrivate: account.config.allowPrivateEndpoint,
+    tls: account.tokenTls ?? null,
   });
-  if (status >= 400 && status < 500) throw new TokenServiceError("token_refused", `the token service answered ${status}`);
   const body = status === 200 ? parsed(text) : null;
-  if (!isObject(body) || typeof body["access_token"] !== "string") throw new TokenServiceError("token_invalid", `the token service answered ${status}`);
+  if (!isObject(body) || typeof body["access_token"] !== "string") throw new TokenServiceError(reasonOf(status), `the token service answered ${status}`);
   const lifeSeconds = Number(body["expires_in"]);
   return { value: body["access_token"], expiresAtMs: env.nowMs() + (Number.isFinite(lifeSeconds) ? lifeSeconds : defaultLifeSeconds) * 1000 };
 }

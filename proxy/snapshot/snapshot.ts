@@ -13,7 +13,7 @@ import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import type { Manifest, RenderedConfig, Settings } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
-import { type Provider, type ProviderAccount, type ProviderModel, upstreamAddress } from "../providers/provider.ts";
+import { type Provider, type ProviderAccount, type ProviderModel, tlsOf, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
 import { type FoundKey, KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
@@ -110,7 +110,8 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
   const url = new URL(config.endpoint);
   const clear: Record<string, string> = {};
   for (const [field, name] of Object.entries(config.credentials)) clear[field] = credentials.get(name) ?? "";
-  return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear };
+  const tokenTls = config.tokenTls === undefined ? {} : { tokenTls: tlsOf(config.tokenTls, credentials) };
+  return { config, origin: url.origin, basePath: url.pathname.replace(/\/+$/, ""), credentials: clear, ...tokenTls };
 }
 
 const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);

@@ -4,8 +4,7 @@ import type { CacheStore } from "../cache/store.ts";
 import type { VectorIndex } from "../cache/vectors.ts";
 import { certificateEndMs } from "../config/certificates.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
-import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { UpstreamAddress } from "../wire/upstream.ts";
+import type { ProviderEntry, Snapshot } from "../snapshot/snapshot.ts";
 import { callMetrics } from "./call-metrics.ts";
 import type { CallRecord } from "./record.ts";
 
@@ -115,9 +114,9 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
     },
   });
 
-  const noteCertificate = (provider: string, { tls }: UpstreamAddress): void => {
-    const endMs = tls?.client ? certificateEndMs(tls.client.cert) : null;
-    if (endMs !== null) certificates.set({ provider }, endMs / 1000);
+  const noteCertificate = (provider: string, { address, account }: ProviderEntry): void => {
+    const ends = [address.tls, account.tokenTls].flatMap((tls) => (tls?.client ? (certificateEndMs(tls.client.cert) ?? []) : []));
+    if (ends.length > 0) certificates.set({ provider }, Math.min(...ends) / 1000);
   };
   return {
     registry,
@@ -133,7 +132,7 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       for (const [provider, entry] of snapshot.providers) {
         for (const [model, { config }] of entry.models)
           if (config.sunset !== null) sunset.set({ provider, model }, Date.parse(`${config.sunset}T00:00:00Z`) / 1000);
-        noteCertificate(provider, entry.address);
+        noteCertificate(provider, entry);
       }
     },
     rejected: () => rejects.inc(),

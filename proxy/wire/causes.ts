@@ -28,6 +28,7 @@ export type UpstreamCause = keyof typeof words;
 /** `token_`: at the service where the provider's credential is exchanged for a token. */
 const tokenWords = {
   token_refused: "its token service refuses the credential",
+  token_failed: "its token service fails",
   token_invalid: "its token service gives no token",
 } as const;
 

@@ -1,6 +1,6 @@
 /** A small call of the gateway's own, such as to a token endpoint: bounded in time and size. */
 import { Buffer } from "node:buffer";
-import type { Upstreams } from "./upstream.ts";
+import type { Upstreams, UpstreamTls } from "./upstream.ts";
 
 const timeoutMs = 15_000;
 const maxBytes = 262_144;
@@ -10,6 +10,7 @@ export function sendSmall(
   url: string,
   request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null },
   allowPrivate: boolean,
+  tls: UpstreamTls | null = null,
 ): Promise<{ status: number; body: string }> {
   const target = new URL(url);
   return new Promise((resolve, reject) => {
@@ -18,7 +19,7 @@ export function sendSmall(
     let status = 0;
     const timer = setTimeout(() => fail(Object.assign(new Error("no answer in time"), { code: "ESLUICELATE" })), timeoutMs);
     const call = upstreams.send(
-      { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs },
+      { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs, ...(tls === null ? {} : { tls }) },
       { ...request, path: target.pathname + target.search },
       {
         head: (code) => {

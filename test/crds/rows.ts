@@ -112,6 +112,13 @@ export const ruleRefusals: Record<string, Refusal> = {
   ),
   "a client certificate from nowhere": same("LLMProvider", provider({ tls: { clientCertificate: {} } }), /spec\.tls\.clientCertificate.*secretRef/s),
   "authorities that are no PEM": apart("LLMProvider", provider({ tls: { caBundle: "c2VjcmV0" } }), /spec\.tls\.caBundle/, /must be certificates in PEM/),
+  "a token service without TLS": same("LLMProvider", provider({ tokenService: {} }), /spec\.tokenService.*tls/s),
+  "authorities of a token service that are no PEM": apart(
+    "LLMProvider",
+    provider({ tokenService: { tls: { caBundle: "c2VjcmV0" } } }),
+    /spec\.tokenService\.tls\.caBundle/,
+    /must be certificates in PEM/,
+  ),
   "a server's name with a scheme": apart(
     "LLMProvider",
     provider({ tls: { serverName: "https://a" } }),

@@ -87,6 +87,21 @@ describe("sluice diff", () => {
     for (const { out } of [renewed, begun, await sluice("diff", without, one, "-o", "json")]) assert.doesNotMatch(out, /cred-|-----BEGIN/);
   });
 
+  it("says no more of the certificate that a token service is shown", async () => {
+    const pair = await (await certificateAuthority()).issue("gateway.internal");
+    const data = { "tls.crt": pair.cert, "tls.key": pair.key, apiKey: planted };
+    const held = `${JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, stringData: data })}\n---\n`;
+    const watsonx = `${held}${provider.replace("OpenAICompatible", "Watsonx")}  options: { projectId: p }\n`;
+    const [one, two] = [
+      await folder("token-a", watsonx),
+      await folder("token-b", `${watsonx}  tokenService: { tls: { clientCertificate: { secretRef: { name: s } } } }\n`),
+    ];
+    const { out, err } = await sluice("diff", one, two);
+    assert.equal(err, "");
+    assert.match(out, /tokenTls: .*"clientCertificate":"\(secret\)"/);
+    assert.doesNotMatch(out, /cred-|-----BEGIN/);
+  });
+
   it("exits 2 where the change has errors, and shows that the last good form would serve on", async () => {
     const one = await folder("broken-a", secret(planted) + provider);
     const two = await folder("broken-b", secret(planted) + provider.replace("models:", "modles:"));

@@ -138,6 +138,44 @@ const rows: Row[] = [
   })),
   ...(
     [
+      ["for a type without one", {}, { serverName: "iam.internal" }, "Invalid", /OpenAICompatible has no token service; take spec\.tokenService out/],
+      [
+        "that is called without TLS",
+        { type: "Watsonx", options: { projectId: "p", iamUrl: "http://iam.internal" } },
+        { serverName: "iam.internal" },
+        "Invalid",
+        /spec\.tokenService\.tls needs a spec\.options\.iamUrl that begins with https:\/\//,
+      ],
+      [
+        "with what is no certificate",
+        { type: "Watsonx", options: { projectId: "p" } },
+        { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n" },
+        "Invalid",
+        /spec\.tokenService\.tls\.caBundle must be whole certificates/,
+      ],
+      [
+        "with a Secret that is not there",
+        { type: "AzureOpenAI", options: { tenantId: "t", clientId: "c" }, endpoint: "https://r.openai.azure.com" },
+        { clientCertificate: { secretRef: { name: "pair" } } },
+        "SecretNotFound",
+        /Secret pair is not in namespace a; create it/,
+      ],
+    ] as const
+  ).map(([what, spec, tls, reason, message]) => ({
+    name: `TLS to a token service ${what} is refused`,
+    objects: [provider("a/p", { endpoint: "https://llm.example.com", ...spec, credentials: { secretRef: { name: "both" } }, tokenService: { tls } })],
+    more: {
+      secrets: {
+        "a/both": { apiKey: { digest: digest("k"), displayPrefix: "" }, clientSecret: { digest: digest("s"), displayPrefix: "" } },
+      },
+    } as Partial<World>,
+    of: ["LLMProvider", "a/p"] as Row["of"],
+    reasons: [reason],
+    live: "none" as const,
+    message,
+  })),
+  ...(
+    [
       ["is not there", {}, "SecretNotFound", /Secret pair is not in namespace a; create it/],
       ["has no certificate", { "tls.key": {} }, "SecretKeyNotFound", /has no key tls\.crt; it must be a Secret of type kubernetes\.io\/tls/],
       ["has no key", { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } }, "SecretKeyNotFound", /has no key tls\.key/],

@@ -120,7 +120,12 @@ describe("a provider's client certificate", () => {
     const tls = { clientCertificate: { secretRef: { name: "pair" } } };
     assert.deepEqual(secretRefs(of({ tls })), ["a/pair"]);
     assert.deepEqual(secretRefs(of({ tls, credentials: { secretRef: { name: "s1" } } })), ["a/s1", "a/pair"]);
-    for (const odd of [null, {}, { clientCertificate: null }, { clientCertificate: { secretRef: 7 } }, 7]) assert.deepEqual(secretRefs(of({ tls: odd })), []);
+    for (const odd of [null, {}, { clientCertificate: null }, { clientCertificate: { secretRef: 7 } }, 7]) {
+      assert.deepEqual(secretRefs(of({ tls: odd })), []);
+      assert.deepEqual(secretRefs(of({ tokenService: { tls: odd } })), []);
+    }
+    assert.deepEqual(secretRefs(of({ tokenService: { tls } })), ["a/pair"]);
+    assert.deepEqual(secretRefs(of({ tokenService: 7 })), []);
   });
 
   it("is published by names, and its clear values are handed on for the Secret only", async () => {

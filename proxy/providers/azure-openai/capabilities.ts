@@ -35,7 +35,7 @@ export const capabilities: Capabilities = {
       required: false,
       default: "https://login.microsoftonline.com",
       pattern: "^https?://[^/?#@]+$",
-      description: "Entra's token service; other clouds have their own.",
+      description: "Entra's token service; other clouds have their own. For one with a certificate of a private authority there is spec.tokenService.tls.",
     },
     scope: {
       required: false,
@@ -53,6 +53,7 @@ export const capabilities: Capabilities = {
     { credentials: ["clientSecret"], options: ["tenantId", "clientId"] },
   ],
   credentialsRequired: true,
+  tokenServiceOption: "authority",
   parameters: {},
   resources: true,
   pricesFrom: "azure",

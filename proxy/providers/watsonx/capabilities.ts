@@ -16,12 +16,14 @@ export const capabilities: Capabilities = {
       required: false,
       default: "https://iam.cloud.ibm.com",
       pattern: "^https?://[^/?#@]+$",
-      description: "The token service, which makes a short-lived token of the API key.",
+      description:
+        "The token service, which makes a short-lived token of the API key. For one with a certificate of a private authority there is spec.tokenService.tls.",
     },
   },
   exactlyOneOf: [["projectId", "spaceId"]],
   credentials: [{ name: "apiKey", required: true, description: "IBM Cloud API key. It is sent to the token service only." }],
   credentialsRequired: true,
+  tokenServiceOption: "iamUrl",
   parameters: {
     temperature: "native",
     top_p: "native",

@@ -1,12 +1,10 @@
 /** IBM Cloud's token service: https://cloud.ibm.com/apidocs/iam-identity-token-api#gettoken-apikey */
-import { createHash } from "node:crypto";
 import type { AuthEnvironment, ProviderAccount } from "../provider.ts";
-import { fetchToken } from "../token-service.ts";
+import { fetchToken, tokenKeyOf } from "../token-service.ts";
 
-/** Names the token in the cache; made of a digest, because it must hold no secret. */
 export function tokenKey(account: ProviderAccount): string {
   const parts = [account.config.options["iamUrl"], account.credentials["apiKey"]];
-  return `iam:${createHash("sha256").update(parts.join("\n")).digest("hex")}`;
+  return tokenKeyOf("iam", parts, account);
 }
 
 export function iamToken(account: ProviderAccount, env: AuthEnvironment): Promise<string> {

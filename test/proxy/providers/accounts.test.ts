@@ -85,7 +85,9 @@ for (const { name, provider: under, setting, url, form } of tokens) {
         [{ status: 400, body: '{"error":"no"}' }, "token_refused"],
         [{ status: 200, body: "{}" }, "token_invalid"],
         [{ status: 200, body: "<html>" }, "token_invalid"],
-        [{ status: 502, body: "" }, "token_invalid"],
+        [{ status: 302, body: "" }, "token_invalid"],
+        [{ status: 502, body: "" }, "token_failed"],
+        [{ status: 429, body: "" }, "token_failed"],
       ] as const) {
         const service = tokenService(() => answer);
         await assert.rejects(
