@@ -84,6 +84,17 @@ describe("make run", () => {
     assert.match(body.choices[0]?.message.content ?? "", said);
   });
 
+  it("serves every path that docs/calling.md names", async () => {
+    const page = await readFile(join(example, "..", "..", "docs", "calling.md"), "utf8");
+    const paths = [...page.matchAll(/`(GET|POST) (\/v1\/[^` ]+)`/g)].map(([, method = "", path = ""]) => ({ method, path: path.replace("{id}", model) }));
+    assert.ok(paths.length >= 9);
+    for (const { method, path } of paths) {
+      const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, { method, headers: { authorization: `Bearer ${apiKey}` } });
+      const { error } = (await answer.json()) as { error?: { code: string } };
+      assert.doesNotMatch(error?.code ?? "", /unknown_url|method_not_allowed/, `${method} ${path}`);
+    }
+  });
+
   it("shows what calls cost", async () => {
     await openai().chat.completions.create({ model, messages });
     const metrics = await (await fetch(`${dev.proxy.statusUrl}/metrics`)).text();

@@ -1,0 +1,151 @@
+/** What the documentation says is there is there: links, commands and their options, fields of objects, Helm values. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parseAllDocuments, parse as parseYaml } from "yaml";
+import { type Kind, kinds } from "../../crds/kinds.ts";
+import { parseObject, parseSpec } from "../../crds/parse.ts";
+import { run } from "../harness/command.ts";
+import { ensureTool } from "../harness/tools.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+const textOf = (page: string): string => readFileSync(join(root, page), "utf8");
+
+interface Block {
+  page: string;
+  line: number;
+  text: string;
+}
+
+function blocks(page: string, languages: readonly string[]): Block[] {
+  const text = textOf(page);
+  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```/gm)]
+    .filter(([, language = ""]) => languages.includes(language))
+    .map((found) => ({ page, line: text.slice(0, found.index).split("\n").length, text: found[2] ?? "" }));
+}
+
+/** Without what stands between backticks, such as regular expressions. */
+const prose = (page: string): string => textOf(page).replace(/`[^`\n]*`/g, "");
+
+/** As forges make them of headings. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .trim()
+    .replaceAll(" ", "-");
+
+describe("links of the documentation", () => {
+  for (const page of pages)
+    it(`lead somewhere: ${page}`, () => {
+      const dead: string[] = [];
+      for (const [, target = ""] of prose(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const [path = "", anchor] = target.split("#");
+        const file = path === "" ? page : relative(root, join(root, dirname(page), path));
+        const headings = (): string[] => [...textOf(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+        if (!existsSync(join(root, file)) || (anchor !== undefined && !headings().includes(anchor))) dead.push(target);
+      }
+      assert.deepEqual(dead, []);
+    });
+
+  it("include every page in the README", () => {
+    const readme = prose("README.md");
+    assert.deepEqual(
+      pages.filter((page) => page.startsWith("docs/") && !readme.includes(`(${page})`)),
+      [],
+    );
+  });
+});
+
+const helps = new Map<string, Promise<string>>();
+function helpOf(command: string): Promise<string> {
+  const known = helps.get(command) ?? run(process.execPath, [join(root, "operator", "cli", "main.ts"), command, "--help"]).then(({ stdout }) => stdout);
+  helps.set(command, known);
+  return known;
+}
+
+/** The words of each command that a page shows, in a block or within a line. */
+function commands(page: string): string[] {
+  const shown = blocks(page, ["", "sh", "console"]).flatMap(({ text }) => text.split("\n"));
+  const inline = [...textOf(page).matchAll(/`(sluice [^`]+)`/g)].map(([, text = ""]) => text);
+  return [...shown, ...inline].map((one) => /^\s*(?:\$ )?sluice (.*?)(?:\s+#.*)?$/.exec(one)?.[1]).filter((one) => one !== undefined);
+}
+
+describe("commands of the documentation", () => {
+  for (const page of pages)
+    it(`are there, with their options: ${page}`, async () => {
+      for (const words of commands(page)) {
+        const [command = "", ...rest] = words.split(/\s+/);
+        if (!/^[a-z]/.test(command)) continue;
+        // Options of the proxy are options of dev.
+        const help = (await helpOf(command)) + (command === "dev" ? await helpOf("proxy") : "");
+        assert.match(help, new RegExp(`^sluice ${command}`), `${page}: sluice ${words}`);
+        for (const [option] of rest.join(" ").matchAll(/(?<=^|[\s[])--?[a-z][a-z-]*/g))
+          assert.ok(option === "--help" || help.includes(`${option} `) || help.includes(`${option},`), `${page}: sluice ${words}: the help has no ${option}`);
+      }
+    });
+});
+
+/** Problems of what is shown in part: what is left out is no mistake. */
+function problemsOf(object: Record<string, unknown>): string[] {
+  const wrong = (parsed: ReturnType<typeof parseSpec>): string[] =>
+    parsed.ok ? [] : parsed.problems.map(({ message }) => message).filter((message) => !/ is required| is not set|needs? |set /.test(message));
+  const kind = object["kind"];
+  if (typeof kind === "string" && Object.hasOwn(kinds, kind))
+    return object["apiVersion"] === undefined ? wrong(parseSpec(kind as Kind, object["spec"])) : strictly(kind as Kind, object);
+  if (kind !== undefined || object["spec"] === undefined) return [];
+  const each = Object.keys(kinds).map((one) => wrong(parseSpec(one as Kind, object["spec"])));
+  return each.some((problems) => problems.length === 0) ? [] : each.flat();
+}
+
+function strictly(kind: Kind, object: Record<string, unknown>): string[] {
+  const parsed = parseObject(kind, object);
+  return parsed.ok ? [] : parsed.problems.map(({ message }) => message);
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+/** Without fields whose value is left out. */
+const documents = (text: string): Record<string, unknown>[] =>
+  parseAllDocuments(text.replace(/^.*: ….*$/gm, ""))
+    .map((one) => one.toJS() as unknown)
+    .filter(isObject);
+
+/** Of the README's block of commands, what is piped into kubectl. */
+const piped = (text: string): string => /<<'YAML'\n([\s\S]*?)\nYAML/.exec(text)?.[1] ?? "";
+
+describe("objects of the documentation", () => {
+  const shown = pages.flatMap((page) => [...blocks(page, ["yaml"]), ...blocks(page, [""]).map((one) => ({ ...one, text: piped(one.text) }))]);
+  for (const { page, line, text } of shown.filter((one) => /^(kind|spec):/m.test(one.text)))
+    it(`have fields that are there: ${page}:${line}`, () => assert.deepEqual(documents(text).flatMap(problemsOf), []));
+});
+
+describe("Helm values of the documentation", () => {
+  const chart = join(root, "charts", "sluice");
+  const names = Object.keys(parseYaml(readFileSync(join(chart, "values.yaml"), "utf8")) as object);
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sluice-docs-"));
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  const shown = pages.flatMap((page) => blocks(page, ["yaml"]));
+  const values = shown.filter(
+    ({ text }) => documents(text).every((one) => Object.keys(one).every((name) => names.includes(name))) && documents(text).length > 0,
+  );
+  for (const { page, line, text } of values)
+    it(`are taken by the chart: ${page}:${line}`, async () => {
+      const file = join(folder, `${page.replaceAll("/", "-")}-${line}.yaml`);
+      await writeFile(file, text);
+      // The store is what most of them need, and another page says.
+      const args = ["template", "sluice", chart, "--namespace", "sluice-system", "--set", "state.url=redis://valkey:6379", "-f", file];
+      const done = await run(await ensureTool("helm"), args, { env: { ...process.env, HOME: folder } });
+      assert.equal(done.code, 0, done.stderr);
+    });
+
+  it("are shown at all", () => assert.ok(values.length >= 5));
+});
