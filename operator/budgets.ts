@@ -4,14 +4,20 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { AlertTest } from "../crds/types/alerts.ts";
-import { type BudgetCrossing, budgetStatus } from "../crds/types/budget.ts";
+import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../proxy/config/budget.ts";
-import { budgetAlert, budgetTest } from "./alerts/budget-alert.ts";
-import { type Due, requestedTest, type TestDue, wants } from "./alerts/due.ts";
-import { advance, boundedSeeds, exceeded, type Standing, seedsOf, standingIn, statusOfStanding } from "./compile/budget-standing.ts";
+import { budgetAlert, budgetOver, budgetTest, incidentOf } from "./alerts/budget-alert.ts";
+import { type Held, incidentChannels, resolvedIn, toldIn, withNames } from "./alerts/budget-held.ts";
+import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
+import { Farewells } from "./alerts/farewells.ts";
+import type { Alert } from "./alerts/message.ts";
+import { nowhere, type Reached, reachOf, removed } from "./alerts/reach.ts";
+import { type Channel, hasIncidents } from "./compile/alerts.ts";
+import { advance, boundedSeeds, exceeded, openIncidents, seedsOf, standingIn, statusOfStanding, unresolvedOf } from "./compile/budget-standing.ts";
 import type { BudgetWatch } from "./compile/budgets.ts";
 import type { Compiled } from "./compile/compile.ts";
-import { idOf } from "./compile/outcome.ts";
+import { idOf, isError } from "./compile/outcome.ts";
+import type { Verdict } from "./compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 
 /** Numbers that change with every request are not worth a write each. */
@@ -19,21 +25,19 @@ const reportEveryMs = 30_000;
 /** A change of seeds is a revision of its own for all proxies. */
 const seedEveryMs = 300_000;
 
-interface Held {
-  standing: Standing;
-  /** As last put into a status, and when. */
-  reported: Standing;
-  reportedAtMs: number;
-}
-
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
 
-const nameOf = ({ event, percent, subject }: BudgetCrossing): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
+const overOf = (id: string, one: BudgetUnresolved, why: string): Alert =>
+  budgetOver(id, one, incidentOf(id, Date.parse(one.periodStart), one), Date.parse(one.at), `For the budget ${id} it is over: ${why}.`);
 
 export class BudgetBook {
   #held = new Map<string, Held>();
   #tests = new Map<string, AlertTest>();
+  readonly #farewells = new Farewells();
+  /** Of what is in memory; what was sent before it was forgotten is no news of it. */
+  #epoch = 0;
+  #nowMs = 0;
   #seeds: BudgetSeed[] = [];
   #seededAtMs = 0;
 
@@ -42,6 +46,7 @@ export class BudgetBook {
     this.#held.clear();
     this.#tests.clear();
     this.#seededAtMs = 0;
+    this.#epoch++;
   }
 
   /** Reads statuses that nothing is known of yet. */
@@ -51,8 +56,11 @@ export class BudgetBook {
       const parsed = budgetStatus.safeParse(object.status);
       if (parsed.success && parsed.data.alertTest !== undefined && !this.#tests.has(idOf(object.meta)))
         this.#tests.set(idOf(object.meta), parsed.data.alertTest);
-      const standing = parsed.success ? standingIn(parsed.data) : null;
-      if (standing !== null) this.#held.set(idOf(object.meta), { standing, reported: standing, reportedAtMs: 0 });
+      if (!parsed.success) continue;
+      const standing = standingIn(parsed.data);
+      const { conditions: _conditions, observedGeneration: _generation, alertTest: _test, ...shown } = parsed.data;
+      if (standing !== null)
+        this.#held.set(idOf(object.meta), { meta: object.meta, standing, reported: standing, reportedAtMs: 0, shown, named: null, reach: nowhere });
     }
   }
 
@@ -69,53 +77,137 @@ export class BudgetBook {
     return this.#seeds;
   }
 
-  /** Adds how budgets stand to their status. */
-  report({ watches, others }: Compiled, reports: readonly BudgetReadings[], nowMs: number): void {
+  /** Adds how budgets stand to their status. `values`: what Secrets hold, by digest. */
+  report({ watches, others }: Compiled, reports: readonly BudgetReadings[], nowMs: number, values: ReadonlyMap<string, string> = new Map()): void {
+    this.#nowMs = nowMs;
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
     const next = new Map<string, Held>();
     for (const verdict of others) {
+      if (verdict.kind !== "Budget") continue;
       const id = idOf(verdict.meta);
-      const watch = verdict.kind === "Budget" ? byId.get(id) : undefined;
-      if (watch === undefined) continue;
+      const watch = byId.get(id);
       const tested = this.#tests.get(id);
       if (tested !== undefined) verdict.status["alertTest"] = tested;
-      const held = this.#advance(watch, this.#held.get(id), reports, nowMs);
+      const before = this.#held.get(id);
+      const held = watch === undefined ? this.#unwatched(before, verdict) : this.#watched(watch, before, verdict.meta, reports, values);
       if (held === null) continue;
-      next.set(id, held);
-      Object.assign(verdict.status, statusOfStanding(watch, held.reported));
-      verdict.conditions.push({ type: "Exceeded", ...exceeded(watch, held.reported) });
+      next.set(id, { ...held, meta: verdict.meta });
+      Object.assign(verdict.status, held.shown);
+      if (watch !== undefined) verdict.conditions.push({ type: "Exceeded", ...exceeded(watch, held.reported) });
     }
+    for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()], "the budget is gone");
     this.#held = next;
+    this.#dropHeardAgain(watches);
   }
 
-  #advance(watch: BudgetWatch, before: Held | undefined, reports: readonly BudgetReadings[], nowMs: number): Held | null {
-    const standing = advance(watch, before?.standing ?? null, reports, nowMs);
+  /** A mistake elsewhere in the object must not make it forget what was told. */
+  #unwatched(before: Held | undefined, verdict: Verdict): Held | null {
+    return before !== undefined && verdict.accepted.some(isError) ? before : null;
+  }
+
+  #watched(
+    watch: BudgetWatch,
+    known: Held | undefined,
+    meta: ObjectMeta,
+    reports: readonly BudgetReadings[],
+    values: ReadonlyMap<string, string>,
+  ): Held | null {
+    const mine = incidentChannels(watch);
+    if (known !== undefined) this.#leave(known, removed(known.reach, mine.named), "the budget does not name this channel any more");
+    const before = known === undefined ? null : withNames(known, watch.named);
+    const standing = advance(watch, before, reports, this.#nowMs);
     if (standing === null) return null;
+    const open = standing.crossings.length > 0 || standing.unresolved.length > 0;
+    const kept = { meta, standing, named: watch.named, reach: open ? reachOf(known?.reach ?? nowhere, mine, values) : nowhere };
+    const { reported } = known ?? {};
     const same =
-      before !== undefined &&
-      before.reported.periodStartMs === standing.periodStartMs &&
-      before.reported.refused.size === standing.refused.size &&
-      isDeepStrictEqual(before.reported.crossings, standing.crossings);
-    if (same && nowMs - before.reportedAtMs < reportEveryMs) return { ...before, standing };
-    return { standing, reported: standing, reportedAtMs: nowMs };
+      known !== undefined &&
+      reported !== undefined &&
+      reported.periodStartMs === standing.periodStartMs &&
+      reported.refused.size === standing.refused.size &&
+      isDeepStrictEqual(reported.crossings, standing.crossings) &&
+      isDeepStrictEqual(reported.unresolved, standing.unresolved);
+    if (same && this.#nowMs - known.reportedAtMs < reportEveryMs) return { ...known, ...kept, shown: statusOfStanding(watch, known.reported) };
+    return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusOfStanding(watch, standing) };
   }
 
-  /** Crossings whose channels are not all told yet, of budgets that are there. */
-  due({ watches, others }: Compiled): Due[] {
-    const metas = metasOf(others);
-    return watches.flatMap((watch) => {
-      const { id } = watch.config;
-      const held = this.#held.get(id);
-      const meta = metas.get(id);
-      if (held === undefined || meta === undefined) return [];
-      const { crossings, periodStartMs, resetsAtMs } = held.standing;
-      return crossings.flatMap((crossing): Due[] => {
-        const channels = watch.channels.filter((channel) => wants(channel, crossing.event) && !crossing.told.includes(channel.id));
-        if (channels.length === 0) return [];
-        const alert = budgetAlert(watch, crossing, resetsAtMs, `${id}|${periodStartMs}|${nameOf(crossing)}`);
-        return [{ kind: "Budget", meta, alert, channels, settled: (channel) => this.#told(id, crossing, channel) }];
-      });
-    });
+  /** Channels with something open, and that the budget names no more, are to hear that it is over. */
+  #leave({ meta, standing }: Held, reached: readonly Reached[], why: string): void {
+    for (const one of openIncidents(standing, this.#nowMs))
+      for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each, why);
+  }
+
+  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: Reached, why: string): void {
+    this.#farewells.add([{ kind: "Budget", meta, alert: overOf(idOf(meta), incident, why), ...reached }]);
+  }
+
+  /** Where the same people hear of the same thing again, it is not over for them. */
+  #dropHeardAgain(watches: readonly BudgetWatch[]): void {
+    for (const { config, channels } of watches) {
+      const standing = this.#held.get(config.id)?.standing;
+      for (const one of standing?.crossings ?? [])
+        this.#farewells.drop(
+          incidentOf(config.id, standing?.periodStartMs ?? 0, one),
+          channels.filter((channel) => wants(channel, one.event)),
+        );
+    }
+  }
+
+  /** Crossings whose channels are not all told yet, of budgets that are there, and incidents that are over. */
+  due({ watches }: Compiled): Due[] {
+    return [...this.#farewells.due(), ...watches.flatMap((watch) => this.#dueOf(watch))];
+  }
+
+  #dueOf(watch: BudgetWatch): Due[] {
+    const held = this.#held.get(watch.config.id);
+    // A look between two passes: names of channels are those of the next one already.
+    if (held?.named !== watch.named) return [];
+    const { crossings, unresolved, periodStartMs, resetsAtMs } = held.standing;
+    const { id } = watch.config;
+    const due = (alert: Alert, channels: Channel[], settled: (channel: Channel, how: Settled) => void): Due[] => {
+      const epoch = this.#epoch;
+      const known = (name: string, how: Settled): void => {
+        const channel = channels.find((one) => one.id === name);
+        if (channel !== undefined && epoch === this.#epoch) settled(channel, how);
+      };
+      return channels.length === 0 ? [] : [{ kind: "Budget", meta: held.meta, alert, channels, settled: known }];
+    };
+    return [
+      ...unresolved.flatMap((one) => {
+        const channels = watch.channels.filter((channel) => one.channels.includes(channel.id));
+        return due(overOf(id, one, "its period is over"), channels, (channel) => this.#resolved(held, one, channel));
+      }),
+      ...crossings.flatMap((one) => {
+        const channels = watch.channels.filter((channel) => wants(channel, one.event) && !one.told.includes(channel.id));
+        const alert = budgetAlert(watch, one, resetsAtMs, incidentOf(id, periodStartMs, one));
+        return due(alert, channels, (channel, how) => this.#told(held, one, channel, how));
+      }),
+    ];
+  }
+
+  /** What is held now, and how it names a channel. */
+  #now(then: Held, channel: Channel): { held: Held; name: string } | null {
+    const held = this.#held.get(idOf(then.meta));
+    const name = held?.named?.find(({ place }) => place === channel.place)?.id;
+    return held === undefined || name === undefined ? null : { held, name };
+  }
+
+  /** A channel need not be told of a crossing any more. `then`: what was held when it was sent. */
+  #told(then: Held, crossing: BudgetCrossing, channel: Channel, how: Settled): void {
+    const { periodStartMs } = then.standing;
+    const now = this.#now(then, channel);
+    if (now !== null) now.held.standing = toldIn(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
+    else if (how === "sent" && hasIncidents(channel.id)) {
+      const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
+      this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() }, "the budget is gone");
+    }
+  }
+
+  /** Nor of an incident's end. */
+  #resolved(then: Held, incident: BudgetUnresolved, channel: Channel): void {
+    const now = this.#now(then, channel);
+    if (now === null) this.#farewells.drop(overOf(idOf(then.meta), incident, "").incident, [channel]);
+    else now.held.standing = resolvedIn(now.held.standing, incident, now.name);
   }
 
   /** Budgets whose channels are to be tried out, since their annotation says so. */
@@ -128,15 +220,5 @@ export class BudgetBook {
       const tested = (results: AlertTest["results"]): void => void this.#tests.set(id, { requestedAt, results });
       return [{ about: `Budget/${id}`, namespace, alert: budgetTest(watch, requestedAt, nowMs), channels: watch.channels, tested }];
     });
-  }
-
-  /** A channel need not be told of a crossing any more. */
-  #told(id: string, crossing: BudgetCrossing, channel: string): void {
-    const held = this.#held.get(id);
-    if (held === undefined) return;
-    const crossings = held.standing.crossings.map((one) =>
-      nameOf(one) === nameOf(crossing) && one.at === crossing.at ? { ...one, told: [...new Set([...one.told, channel])] } : one,
-    );
-    held.standing = { ...held.standing, crossings };
   }
 }

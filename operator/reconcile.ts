@@ -86,7 +86,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const programmed = { revision: published.manifest.revision, live, total };
   addHealth(compiled.others, reports);
   context.alarms.report(compiled, reports, watched, context.nowMs(), values);
-  await readBudgets(context, compiled);
+  await readBudgets(context, compiled, values);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   const unwritten = await reportAll(context, compiled, world.objects, programmed);
@@ -102,9 +102,9 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   return everywhere && !decided;
 }
 
-async function readBudgets(context: Reconciler, compiled: Compiled): Promise<void> {
+async function readBudgets(context: Reconciler, compiled: Compiled, values: ReadonlyMap<string, string>): Promise<void> {
   const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings);
-  context.budgets.report(compiled, readings, context.nowMs());
+  context.budgets.report(compiled, readings, context.nowMs(), values);
   if (readings.length === 0) return;
   const seedable = readings.length === 1 || readings.some((one) => one.shared);
   // Proxies with a store each would count a sum over all of them once for each.

@@ -119,6 +119,8 @@ export type BudgetSpec = z.output<typeof budgetSpec>;
 const usd = (what: string) => z.string().max(32).optional().describe(`${what}, in USD.`);
 const at = (what: string) => z.string().max(40).optional().describe(what);
 
+const channelIds = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
+
 export const budgetCrossing = z
   .strictObject({
     event: z.enum(["Threshold", "Spike"]).describe("What happened."),
@@ -126,10 +128,23 @@ export const budgetCrossing = z
     subject: z.string().max(256).describe("Whose budget, where there is one for each; else empty."),
     at: z.string().max(40).describe("When it was noticed."),
     spent: z.string().max(32).describe("What had been spent, in USD."),
-    told: z.array(z.string().max(64)).max(8).meta({ listType: "atomic" }).describe("Channels that need not be told any more."),
+    told: channelIds.describe("Channels that need not be told any more."),
+    givenUp: channelIds.optional().describe("Those of them that could not be told."),
   })
   .describe("Something that was told of, and is not to be told again in this period.");
 export type BudgetCrossing = z.output<typeof budgetCrossing>;
+
+export const budgetUnresolved = z
+  .strictObject({
+    periodStart: z.string().max(40).describe("When the period began in which it was told of."),
+    event: budgetCrossing.shape.event,
+    percent: budgetCrossing.shape.percent,
+    subject: budgetCrossing.shape.subject,
+    at: z.string().max(40).describe("When it was noticed that the period is over."),
+    channels: channelIds.describe("Channels whose incident is to be resolved."),
+  })
+  .describe("An incident.");
+export type BudgetUnresolved = z.output<typeof budgetUnresolved>;
 
 export const budgetStatus = z
   .strictObject({
@@ -151,6 +166,12 @@ export const budgetStatus = z
       .meta({ listType: "atomic" })
       .describe("Those who have spent most."),
     crossings: z.array(budgetCrossing).max(500).optional().meta({ listType: "atomic" }).describe("What was told of in this period."),
+    unresolved: z
+      .array(budgetUnresolved)
+      .max(500)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("Incidents of periods before that PagerDuty is still to be told the end of."),
     history: z
       .array(
         z.strictObject({ periodStart: z.string().max(40).describe("Its beginning."), spent: z.string().max(32).describe("In USD.") }).describe("A period."),

@@ -27,6 +27,30 @@ export function budgetAlert({ config }: BudgetWatch, crossing: BudgetCrossing, r
   };
 }
 
+const nameOf = ({ event, percent, subject }: Crossed): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
+
+type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject">;
+
+/** Same from a crossing to the end of its period. `id`: of the Budget. */
+export const incidentOf = (id: string, periodStartMs: number, crossing: Crossed): string => `${id}|${periodStartMs}|${nameOf(crossing)}`;
+
+/** What a budget crossed is so no more. `why`: a sentence. */
+export function budgetOver(id: string, crossing: Crossed, incident: string, atMs: number, why: string): Alert {
+  const { event, percent, subject } = crossing;
+  return {
+    key: `${incident}|Over`,
+    incident,
+    event,
+    state: "Over",
+    severity: "info",
+    about: `Budget/${id}`,
+    title: `over (${id})`,
+    text: why,
+    facts: { budget: id, subject, percent: String(percent), spent: "", amount: "", resetsAt: "", event },
+    atMs,
+  };
+}
+
 export function budgetTest({ config }: BudgetWatch, requestedAt: string, atMs: number): Alert {
   const amount = usdText(config.amountNanoUsd);
   const facts = { budget: config.id, subject: "", percent: "0", spent: "0.00", amount, resetsAt: "", event: "Test" };

@@ -1,4 +1,5 @@
 /** What an alert says, in each channel's own form. Pure. */
+import { createHash } from "node:crypto";
 import { type Channel, filled } from "../compile/alerts.ts";
 
 export type Severity = "info" | "warning" | "critical";
@@ -30,9 +31,18 @@ const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").repla
 /** Body of an incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"). */
 export const slackBody = (alert: Alert, channel: Channel): object => ({ text: slackEscaped(textOf(alert, channel)) });
 
+const longestDedupKey = 255;
+
+/** PagerDuty takes so many characters; what is cut off must not make two incidents one. */
+function dedupKey(incident: string): string {
+  if (incident.length <= longestDedupKey) return incident;
+  const digest = createHash("sha256").update(incident).digest("hex");
+  return `${incident.slice(0, longestDedupKey - digest.length - 1)}|${digest}`;
+}
+
 /** An event of PagerDuty's Events API v2; by `dedup_key` a repeated one is no second incident, and one that is over ends it. */
 export function pagerDutyBody(alert: Alert, channel: Channel, routingKey: string): object {
-  const about = { routing_key: routingKey, dedup_key: alert.incident.slice(0, 255) };
+  const about = { routing_key: routingKey, dedup_key: dedupKey(alert.incident) };
   if (alert.state === "Over") return { ...about, event_action: "resolve" };
   return {
     ...about,

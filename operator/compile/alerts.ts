@@ -83,6 +83,9 @@ function signingKeyOf(entry: Entry, namespace: string, world: World, path: (stri
 const noMail = (path: (string | number)[]): Problem =>
   problem("Unsupported", "this installation has no mail server; the platform team can name one in Helm's alerts.smtp", path);
 
+/** By its id: it keeps something open until it is told that it is over. The others only hear of it. */
+export const hasIncidents = (id: string): boolean => id.startsWith("pagerDuty-");
+
 const placeOf = (entry: Entry): string => {
   const { secretRef } = entry.slack ?? entry.pagerDuty ?? entry.webhook ?? {};
   return `${typeOf(entry)} ${secretRef === undefined ? (entry.email?.to ?? []).join(" ") : `${secretRef.name}/${secretRef.key}`}`;

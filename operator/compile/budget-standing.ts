@@ -3,8 +3,9 @@
  * that was spent is forgotten, whatever store or proxy has lost its memory since.
  */
 import { decimalToNano } from "../../crds/quantity.ts";
-import type { BudgetCrossing, BudgetStatus } from "../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../crds/types/budget.ts";
 import type { BudgetConfig, BudgetReadings, BudgetSeed } from "../../proxy/config/budget.ts";
+import { hasIncidents } from "./alerts.ts";
 
 export interface Standing {
   periodStartMs: number;
@@ -17,6 +18,8 @@ export interface Standing {
   /** Subjects for whom a call was refused. */
   refused: ReadonlySet<string>;
   crossings: readonly BudgetCrossing[];
+  /** Incidents of periods before that are still open, as far as is known. */
+  unresolved: readonly BudgetUnresolved[];
   /** Periods before, the newest last. */
   history: readonly { periodStart: string; spent: string }[];
 }
@@ -58,6 +61,7 @@ export function standingIn(status: BudgetStatus): Standing | null {
     groups: new Map((status.groups ?? [{ subject: "", spent: status.spent ?? "0" }]).map(({ subject, spent }) => [subject, nano(spent)])),
     refused: new Set((status.crossings ?? []).filter((one) => one.percent === 100).map(({ subject }) => subject)),
     crossings: status.crossings ?? [],
+    unresolved: status.unresolved ?? [],
     history: status.history ?? [],
   };
 }
@@ -122,6 +126,39 @@ function crossingsOf(watch: Watch, standing: Standing, nowMs: number): BudgetCro
   return [...standing.crossings, ...fresh].slice(0, mostCrossings);
 }
 
+/** Channels in which a crossing has opened an incident. */
+export const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] => told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
+
+const mostUnresolved = 500;
+
+/** With incidents that are to be resolved, the newest first to stay. */
+export const withUnresolved = (before: readonly BudgetUnresolved[], more: readonly BudgetUnresolved[]): BudgetUnresolved[] =>
+  [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-mostUnresolved);
+
+/** Of an incident whose period is over. */
+export const unresolvedOf = (crossing: BudgetCrossing, periodStartMs: number, channels: string[], nowMs: number): BudgetUnresolved => {
+  const { event, percent, subject } = crossing;
+  return { periodStart: iso(periodStartMs), event, percent, subject, at: iso(nowMs), channels };
+};
+
+/** Everything that is open, of this period and of those before. */
+export const openIncidents = ({ crossings, periodStartMs, unresolved }: Standing, nowMs: number): BudgetUnresolved[] =>
+  withUnresolved(
+    unresolved,
+    crossings.map((one) => unresolvedOf(one, periodStartMs, openedBy(one), nowMs)),
+  );
+
+/** By then each has been given up, or its channel can't be used. */
+const longestUnresolvedMs = 172_800_000;
+
+/** What goes from one look to the next, and from one period to the next. */
+function carriedOver(before: Standing | null, periodStartMs: number, nowMs: number): Pick<Standing, "unresolved" | "history"> {
+  if (before === null) return { unresolved: [], history: [] };
+  const same = before.periodStartMs === periodStartMs;
+  const open = same ? before.unresolved : openIncidents(before, nowMs);
+  return { unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < longestUnresolvedMs), history: same ? before.history : closed(before) };
+}
+
 /** What is the case now. null where nothing is known of it. */
 export function advance(watch: Watch, before: Standing | null, reports: readonly BudgetReadings[], nowMs: number): Standing | null {
   const readings = reached(reports, watch.config.id);
@@ -144,13 +181,13 @@ export function advance(watch: Watch, before: Standing | null, reports: readonly
     groups: top,
     refused: new Set([...(same?.refused ?? []), ...of.flatMap((one) => one.refused)]),
     crossings: same?.crossings ?? [],
-    history: same !== null ? same.history : before === null ? [] : closed(before),
+    ...carriedOver(before, newest, nowMs),
   };
   return { ...standing, crossings: crossingsOf(watch, standing, nowMs) };
 }
 
 export function statusOfStanding({ config }: Watch, standing: Standing): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
-  const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, history } = standing;
+  const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, unresolved, history } = standing;
   return {
     periodStart: iso(periodStartMs),
     ...(resetsAtMs === null ? {} : { resetsAt: iso(resetsAtMs) }),
@@ -159,6 +196,7 @@ export function statusOfStanding({ config }: Watch, standing: Standing): Omit<Bu
       ? { remaining: usdText(Math.max(0, config.amountNanoUsd - spentNanoUsd)) }
       : { groupCount, groups: [...groups].map(([subject, spent]) => ({ subject, spent: usdText(spent) })) }),
     ...(crossings.length === 0 ? {} : { crossings: [...crossings] }),
+    ...(unresolved.length === 0 ? {} : { unresolved: [...unresolved] }),
     ...(history.length === 0 ? {} : { history: [...history] }),
   };
 }

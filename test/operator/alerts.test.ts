@@ -5,8 +5,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { after, describe, it } from "node:test";
 import { SMTPServer } from "smtp-server";
+import { budgetStatus } from "../../crds/types/budget.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
-import type { Alert } from "../../operator/alerts/message.ts";
+import { type Alert, pagerDutyBody } from "../../operator/alerts/message.ts";
 import { type Senders, type Sent, send } from "../../operator/alerts/send.ts";
 import { BudgetBook } from "../../operator/budgets.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
@@ -197,11 +198,12 @@ const budget = (spec: Record<string, unknown>, status: unknown = {}): WorldObjec
   spec: { amount: "10", period: "Daily", ...spec },
   status,
 });
-const compiled = (object: WorldObject, hasMail = true) =>
+const compiled = (object: WorldObject, hasMail = true) => compiledAll([object], hasMail);
+const compiledAll = (objects: WorldObject[], hasMail = true) =>
   compile(
     {
       world: {
-        objects: [object],
+        objects,
         namespaces: { a: {} },
         secrets: {
           "a/alerts": {
@@ -274,14 +276,15 @@ describe("what a budget's alerts refer to", () => {
 
 describe("the delivery of alerts", () => {
   const start = Date.parse("2027-03-01T00:00:00Z");
-  const reading = (spent: number, refused: string[] = []) => ({
+  const dayMs = 86_400_000;
+  const reading = (spent: number, day = 0, refused: string[] = []) => ({
     instance: "i",
     shared: true,
     budgets: [
       {
         id: "a/b",
-        periodStartMs: start,
-        resetsAtMs: start + 86_400_000,
+        periodStartMs: start + day * dayMs,
+        resetsAtMs: start + (day + 1) * dayMs,
         spentNanoUsd: spent * 1e9,
         groupCount: 1,
         groups: [{ subject: "", spentNanoUsd: spent * 1e9 }],
@@ -291,16 +294,21 @@ describe("the delivery of alerts", () => {
   });
 
   /** An operator's life: passes with what proxies report, its status kept between lives. */
-  function operator(answers: Sent[]) {
+  function operator(answers: (Sent | Promise<Sent>)[], given: Record<string, unknown> | null = two) {
     let nowMs = start;
     let status: unknown = {};
+    let spec = given;
     let book = new BudgetBook();
     const sent: string[] = [];
+    const incidents: string[] = [];
     const outcomes: string[] = [];
     const make = () =>
       new AlertDispatcher({
-        send: (one, { id }) => {
+        send: (one, { id, secret }, _namespace, kept) => {
+          assert.equal(kept?.get(secret) ?? "clear", "clear");
           sent.push(`${id} ${one.facts["percent"]}: ${one.text}`);
+          const { event_action: action, dedup_key: key } = pagerDutyBody(one, channel("pagerDuty"), "routing") as Record<string, string>;
+          incidents.push(`${id} ${action} ${key}`);
           return Promise.resolve(answers.shift() ?? { outcome: "done" });
         },
         nowMs: () => nowMs,
@@ -312,17 +320,22 @@ describe("the delivery of alerts", () => {
     let dispatcher = make();
     return {
       sent,
+      incidents,
       outcomes,
-      async pass(spent: number, afterMs = 1_000) {
+      status: () => status as { unresolved?: unknown[]; crossings?: { told: string[] }[]; alertTest?: unknown },
+      change: (next: Record<string, unknown> | null) => (spec = next),
+      async pass(spent: number, afterMs = 1_000, day = 0, settle = true) {
         nowMs += afterMs;
-        const object = budget(two, status);
-        book.learn([object]);
-        const all = compiled(object);
-        book.report(all, [reading(spent)], nowMs);
-        status = { ...all.verdicts[0]?.status };
+        const objects = spec === null ? [] : [budget(spec, status)];
+        book.learn(objects);
+        const all = compiledAll(objects);
+        book.report(all, [reading(spent, day)], nowMs, new Map([[digest, "clear"]]));
+        status = JSON.parse(JSON.stringify(all.verdicts[0]?.status ?? {}));
+        budgetStatus.parse({ ...(status as object), conditions: [] });
         dispatcher.dispatch(book.due(all));
-        await dispatcher.idle();
+        if (settle) await dispatcher.idle();
       },
+      idle: () => dispatcher.idle(),
       restart() {
         book = new BudgetBook();
         dispatcher = make();
@@ -375,5 +388,129 @@ describe("the delivery of alerts", () => {
     for (let hour = 0; hour < 30; hour++) await late.pass(8.5, 3_600_000);
     assert.equal(late.outcomes.at(-1), "given_up");
     assert.equal(late.sent.length, 25);
+  });
+
+  describe("to PagerDuty", () => {
+    const key = (name: string, day = 0): string => `a/b|${start + day * dayMs}|${name}`;
+    const pager = (secretKey: string): object => ({ pagerDuty: { secretRef: { name: "alerts", key: secretKey } } });
+    const hooked = { alerts: [{ slack: { secretRef: { name: "alerts", key: "other" } } }, pager("url")] };
+    const only = { alerts: [pager("url")] };
+
+    it("ends the incidents of a period with it, once, and those of the next with that", async () => {
+      const life = operator([], hooked);
+      await life.pass(11);
+      assert.deepEqual(life.incidents.splice(0), [
+        `slack-1 trigger ${key("Threshold 80 ")}`,
+        `pagerDuty-1 trigger ${key("Threshold 80 ")}`,
+        `slack-1 trigger ${key("Threshold 100 ")}`,
+        `pagerDuty-1 trigger ${key("Threshold 100 ")}`,
+      ]);
+      await life.pass(11);
+      await life.pass(0, dayMs, 1);
+      assert.equal(life.status().unresolved?.length, 2, "as the status remembers it");
+      await life.pass(0, 1_000, 1);
+      await life.pass(0, 60_000, 1);
+      assert.deepEqual(life.incidents.splice(0), [`pagerDuty-1 resolve ${key("Threshold 80 ")}`, `pagerDuty-1 resolve ${key("Threshold 100 ")}`]);
+      assert.equal(life.status().unresolved, undefined);
+      await life.pass(9, 1_000, 1);
+      await life.pass(9, 1_000, 1);
+      await life.pass(0, dayMs, 2);
+      await life.pass(0, 1_000, 2);
+      assert.deepEqual(life.incidents.slice(1), [`pagerDuty-1 trigger ${key("Threshold 80 ", 1)}`, `pagerDuty-1 resolve ${key("Threshold 80 ", 1)}`]);
+    });
+
+    it("does so over restarts: before the period ends, and before PagerDuty could be told", async () => {
+      const fault: Sent = { outcome: "retry", why: "it answered 500", afterMs: null };
+      const life = operator([{ outcome: "done" }, fault], only);
+      await life.pass(9);
+      await life.pass(9);
+      life.restart();
+      await life.pass(0, dayMs, 1);
+      assert.deepEqual(life.outcomes, ["sent", "retried"]);
+      await life.pass(0, 1_000, 1);
+      life.restart();
+      await life.pass(0, 1_000, 1);
+      await life.pass(0, 1_000, 1);
+      life.restart();
+      await life.pass(0, 60_000, 1);
+      assert.deepEqual(life.incidents.slice(1), Array(2).fill(`pagerDuty-1 resolve ${key("Threshold 80 ")}`));
+    });
+
+    it("ends no incident that it could not open, and one that opened too late at once", async () => {
+      const never = operator([{ outcome: "never", why: "it answered 400" }], only);
+      await never.pass(9);
+      await never.pass(9);
+      never.restart();
+      await never.pass(0, dayMs, 1);
+      assert.equal(never.incidents.length, 1);
+      const arrived = Promise.withResolvers<Sent>();
+      const late = operator([arrived.promise], only);
+      await late.pass(9, dayMs - 5_000, 0, false);
+      await late.pass(0, 5_000, 1, false);
+      arrived.resolve({ outcome: "done" });
+      await late.idle();
+      await late.pass(0, 1_000, 1);
+      await late.pass(0, 1_000, 1);
+      assert.deepEqual(late.incidents, [`pagerDuty-1 trigger ${key("Threshold 80 ")}`, `pagerDuty-1 resolve ${key("Threshold 80 ")}`]);
+    });
+
+    it("gives up after a day", async () => {
+      const faults = Array.from({ length: 100 }, (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null }));
+      const life = operator([{ outcome: "done" }, ...faults], only);
+      await life.pass(9);
+      for (let hour = 0; hour < 30; hour++) await life.pass(0, hour === 0 ? dayMs : 3_600_000, 1);
+      assert.deepEqual([life.outcomes.at(-1), life.status().unresolved], ["given_up", undefined]);
+    });
+
+    for (const [name, next] of [
+      ["the budget is deleted", null],
+      ["its channel goes", { alerts: [pager("key")] }],
+      ["it limits no money any more", { amount: undefined, period: undefined, limits: [{ requests: 1, window: "1m" }] }],
+    ] as const)
+      it(`ends an incident when ${name}`, async () => {
+        const life = operator([], only);
+        await life.pass(9);
+        await life.pass(9);
+        life.change(next);
+        await life.pass(9);
+        await life.pass(9);
+        const ended = life.incidents.filter((one) => one.includes("resolve"));
+        assert.deepEqual(ended, [`pagerDuty-1 resolve ${key("Threshold 80 ")}`]);
+      });
+
+    it("tells nobody twice for a mistake in the budget that is mended", async () => {
+      const life = operator([], only);
+      await life.pass(9);
+      await life.pass(9);
+      for (const broken of [{ ...only, thresholds: "none" }, { alerts: [{ ...pager("url"), message: "{{nothing}}" }] }]) {
+        life.change(broken);
+        await life.pass(9);
+        assert.deepEqual(life.status().crossings?.[0]?.told, ["pagerDuty-1"]);
+        life.restart();
+        await life.pass(9);
+        life.change(only);
+        await life.pass(9);
+      }
+      assert.equal(life.incidents.length, 1);
+    });
+
+    it("tells those who come later in a period, and those who stay only once", async () => {
+      const life = operator([], only);
+      await life.pass(9);
+      await life.pass(9);
+      life.change({ alerts: [pager("key"), pager("url")] });
+      await life.pass(9);
+      await life.pass(9);
+      assert.deepEqual(life.incidents.slice(1), [`pagerDuty-1 trigger ${key("Threshold 80 ")}`]);
+      assert.deepEqual(life.status().crossings?.[0]?.told, ["pagerDuty-1", "pagerDuty-2"]);
+    });
+
+    it("names an incident of a long subject so that no other has its name", () => {
+      const of = (incident: string) => (pagerDutyBody({ ...alert, incident }, channel("pagerDuty"), "routing") as Record<string, string>)["dedup_key"] ?? "";
+      const long = "x".repeat(300);
+      assert.equal(of(`${long}a`).length, 255);
+      assert.notEqual(of(`${long}a`), of(`${long}b`));
+      assert.equal(of(`${long}a`), of(`${long}a`));
+    });
   });
 });

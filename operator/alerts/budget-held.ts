@@ -1,0 +1,71 @@
+/** What is remembered of a Budget, and whom it opened an incident with. Pure. */
+import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../crds/types/budget.ts";
+import { type ChannelName, hasIncidents } from "../compile/alerts.ts";
+import { type Standing, unresolvedOf, withUnresolved } from "../compile/budget-standing.ts";
+import type { BudgetWatch } from "../compile/budgets.ts";
+import type { ObjectMeta } from "../compile/world.ts";
+import type { Settled } from "./due.ts";
+import { type Channels, type Reach, renamed } from "./reach.ts";
+
+export interface Held {
+  meta: ObjectMeta;
+  standing: Standing;
+  /** As last put into a status, and when. */
+  reported: Standing;
+  reportedAtMs: number;
+  /** The figures of that status. */
+  shown: Partial<BudgetStatus>;
+  /** Channels as the standing names them; null: as a status that this process has not written names them. */
+  named: readonly ChannelName[] | null;
+  reach: Reach;
+}
+
+/** Those that have something open until they are told that it is over. */
+export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => ({
+  channels: channels.filter(({ id }) => hasIncidents(id)),
+  named: named.filter(({ id }) => hasIncidents(id)),
+});
+
+/** The standing with the names that channels have now. */
+export function withNames({ standing, named }: Held, now: readonly ChannelName[]): Standing {
+  if (named === now) return standing;
+  const of = (ids: readonly string[]): string[] => renamed(ids, named, now);
+  const crossings = standing.crossings.map(({ told, givenUp, ...one }) => {
+    const without = of(givenUp ?? []);
+    return { ...one, told: of(told), ...(without.length === 0 ? {} : { givenUp: without }) };
+  });
+  return {
+    ...standing,
+    crossings,
+    unresolved: withUnresolved(
+      [],
+      standing.unresolved.map((one) => ({ ...one, channels: of(one.channels) })),
+    ),
+  };
+}
+
+const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b: typeof a): boolean =>
+  a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;
+
+/** With a channel that need not be told of a crossing of `periodStartMs` any more. */
+export function toldIn(standing: Standing, crossing: BudgetCrossing, periodStartMs: number, channel: string, how: Settled, nowMs: number): Standing {
+  if (standing.periodStartMs !== periodStartMs) {
+    // The period ended while it was on its way.
+    const open = how === "sent" && hasIncidents(channel) ? [unresolvedOf(crossing, periodStartMs, [channel], nowMs)] : [];
+    return { ...standing, unresolved: withUnresolved(standing.unresolved, open) };
+  }
+  const add = (ids: readonly string[]): string[] => [...new Set([...ids, channel])];
+  const crossings = standing.crossings.map((one) =>
+    same(one, crossing) ? { ...one, told: add(one.told), ...(how === "given_up" ? { givenUp: add(one.givenUp ?? []) } : {}) } : one,
+  );
+  return { ...standing, crossings };
+}
+
+/** With an incident that a channel need not be told the end of any more. */
+export function resolvedIn(standing: Standing, incident: BudgetUnresolved, channel: string): Standing {
+  const { unresolved } = standing;
+  const rest = unresolved.map((one) =>
+    same(one, incident) && one.periodStart === incident.periodStart ? { ...one, channels: one.channels.filter((id) => id !== channel) } : one,
+  );
+  return { ...standing, unresolved: withUnresolved([], rest) };
+}
