@@ -1,5 +1,6 @@
 /** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
 import { randomUUID } from "node:crypto";
+import { systemClock } from "../clock.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
@@ -32,13 +33,6 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     toldMs = Date.now();
     onTrouble(cause);
   };
-  const clock = {
-    nowMs: Date.now,
-    after(ms: number, then: () => void) {
-      const timer = setTimeout(then, ms).unref();
-      return () => clearTimeout(timer);
-    },
-  };
   const ready = async (): Promise<void> => {
     for (let waitedMs = 0; waitedMs < 1_000; waitedMs += 20) {
       try {
@@ -49,7 +43,7 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
       }
     }
   };
-  const quotas = new Quotas(store, holder, clock, { onTrouble: trouble });
+  const quotas = new Quotas(store, holder, systemClock, { onTrouble: trouble });
   const ledger = new UsageLedger(store, holder, trouble);
   const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
   return {

@@ -6,7 +6,8 @@
 import type { BudgetConfig } from "../config/budget.ts";
 import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
-import type { Quotas, Refused, Reservation } from "../fleet/quotas.ts";
+import type { Refused } from "../fleet/claim-set.ts";
+import type { Quotas, Reservation } from "../fleet/quotas.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";

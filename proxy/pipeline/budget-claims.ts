@@ -2,7 +2,8 @@
 import type { BudgetConfig } from "../config/budget.ts";
 import { periods } from "../config/periods.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { Quotas, Refused } from "../fleet/quotas.ts";
+import type { Refused } from "../fleet/claim-set.ts";
+import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
 import type { CallRecord } from "../telemetry/record.ts";
@@ -139,7 +140,7 @@ class BudgetDue implements Due {
   refuse(why: Refused): Failure {
     const { counter, amount } = this.claim;
     const { quotas } = this.#with;
-    if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter))) quotas.noteRefused(counter.key);
+    if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter))) quotas.refusals.note(counter.key);
     return refusal(this.#budget, counter.resetsAtMs, amount, why, this.#with);
   }
 }

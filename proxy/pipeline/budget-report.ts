@@ -25,7 +25,7 @@ export function readBudgets(snapshot: Snapshot, store: FleetStore, quotas: Quota
         spentNanoUsd: groups.reduce((sum, { spent }) => sum + spent, 0),
         groupCount: groups.length,
         groups: groups.slice(0, mostGroups).map(({ subject, spent }) => ({ subject, spentNanoUsd: spent })),
-        refused: quotas.refusedOf(budget.id, startMs).slice(0, mostRefused),
+        refused: quotas.refusals.of(budget.id, startMs).slice(0, mostRefused),
       };
     }),
   );

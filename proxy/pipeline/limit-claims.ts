@@ -2,7 +2,7 @@
 import type { BudgetConfig } from "../config/budget.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { Claim, Refused } from "../fleet/quotas.ts";
+import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";

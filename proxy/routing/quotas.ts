@@ -1,6 +1,7 @@
 /** What an LLMProvider declares that it takes in a minute, kept by this proxy alone or by the fleet together. */
 import type { ProviderConfig, QuotaConfig } from "../config/provider.ts";
-import type { Claim, Quotas, Reservation } from "../fleet/quotas.ts";
+import type { Claim } from "../fleet/claim-set.ts";
+import type { Quotas, Reservation } from "../fleet/quotas.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import { SlidingCount } from "./windows.ts";
 

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
+import type { Claim } from "../../../proxy/fleet/claim-set.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
-import { type Claim, Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
+import { Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
 import { RedisStore } from "../../../proxy/fleet/redis.ts";
 import type { CounterSpec } from "../../../proxy/fleet/slice.ts";
 import type { FleetStore } from "../../../proxy/fleet/store.ts";

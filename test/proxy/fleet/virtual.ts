@@ -1,6 +1,7 @@
 /** Time that a test moves, and a store in it that loses requests, answers and its memory. */
+
+import type { Clock } from "../../../proxy/clock.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
-import type { QuotaClock } from "../../../proxy/fleet/quotas.ts";
 import { type FleetStore, recoveryMs, type StoreOp, type StoreReply } from "../../../proxy/fleet/store.ts";
 
 export class VirtualTime {
@@ -14,7 +15,7 @@ export class VirtualTime {
   nowMs = (): number => this.#nowMs;
 
   /** A clock of one process, which may be off. */
-  clock(offMs = 0): QuotaClock {
+  clock(offMs = 0): Clock {
     return {
       nowMs: () => this.#nowMs + offMs,
       after: (ms, then) => {

@@ -1,0 +1,246 @@
+/**
+ * What goes between this proxy and the store: one call at a time, with all that is due of all counters, and a sign of
+ * life now and then. Calls are late after a deadline; when several failed in a row, the store is left alone for a while.
+ */
+import type { Clock } from "../clock.ts";
+import type { Holdings } from "./holdings.ts";
+import type { Slice } from "./slice.ts";
+import type { FleetStore, StoreOp, StoreReply } from "./store.ts";
+
+/** How often slices are looked at in the background, in milliseconds. */
+const tickMs = 250;
+/** How long what is due waits for more of it, in milliseconds. */
+const soonMs = 15;
+const beatMs = 1_000;
+/** The heartbeat has so many deadlines' time. */
+const beatPatience = 4;
+const breakAfter = 3;
+/** So long a store that fails is not asked, in milliseconds. */
+export const openForMs = 1_000;
+/** So many deadlines a call waits where it could only be refused otherwise. */
+export const patience = 10;
+
+export interface ExchangeFigures {
+  /** Calls to the store, each with any number of counters. */
+  roundTrips: number;
+  /** Calls to the store that failed or were late. */
+  failures: number;
+}
+
+export interface ExchangeOptions {
+  /** In milliseconds. */
+  deadlineMs: number;
+  onTrouble(cause: unknown): void;
+}
+
+/** Resolves with the answer to one call to the store, whatever it is. */
+interface Round {
+  promise: Promise<void>;
+  resolve(): void;
+}
+
+function newRound(): Round {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { promise, resolve };
+}
+
+export class Exchange {
+  readonly #store: FleetStore;
+  readonly #holder: string;
+  readonly #clock: Clock;
+  readonly #holdings: Holdings;
+  readonly #options: ExchangeOptions;
+  readonly #figures: ExchangeFigures;
+  #run = "";
+  #fleetSize = 1;
+  /** The one that begins next. */
+  #round = newRound();
+  #flushing = false;
+  #flushedMs = 0;
+  #soon: (() => void) | null = null;
+  #failuresInARow = 0;
+  #openUntilMs = 0;
+  #stopTick: (() => void) | null = null;
+  #beatAtMs = 0;
+  #closed = false;
+
+  constructor(store: FleetStore, holder: string, clock: Clock, holdings: Holdings, options: ExchangeOptions, figures: ExchangeFigures) {
+    this.#store = store;
+    this.#holder = holder;
+    this.#clock = clock;
+    this.#holdings = holdings;
+    this.#options = options;
+    this.#figures = figures;
+    void this.#beat();
+    this.#arm();
+  }
+
+  /** Proxies alive. */
+  get fleetSize(): number {
+    return this.#fleetSize;
+  }
+
+  /** The store can't be reached. */
+  get broken(): boolean {
+    const nowMs = this.#clock.nowMs();
+    return nowMs < this.#openUntilMs || (this.#flushing && nowMs - this.#flushedMs > patience * this.#options.deadlineMs);
+  }
+
+  /** Asks for what is wanted. What resolves with the store's answer; null: it has answered already. */
+  ask(): Promise<void> | null {
+    const { promise } = this.#round;
+    return this.#flush() === null ? null : promise;
+  }
+
+  /** Waits for the store's answer; true where it doesn't come within so many deadlines. */
+  isLate(round: Promise<void>, deadlines: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#after(deadlines * this.#options.deadlineMs, () => resolve(true));
+      void round.then(() => {
+        cancel();
+        resolve(false);
+      });
+    });
+  }
+
+  /** A deadline. Where this process itself is late, what has arrived meanwhile is read before it is called missing. */
+  #after(ms: number, then: () => void): () => void {
+    let over = false;
+    const cancel = this.#clock.after(ms, () => setImmediate(() => over || then()));
+    return () => {
+      over = true;
+      cancel();
+    };
+  }
+
+  /** Something is due, and nobody waits for it. */
+  flushSoon(): void {
+    if (this.#soon !== null || this.#closed) return;
+    this.#soon = this.#clock.after(soonMs, () => {
+      this.#soon = null;
+      if (!this.broken) void this.#flush();
+    });
+  }
+
+  /** Tells and asks the store all that is due. null: it has answered already. */
+  #flush(): Promise<void> | null {
+    if (this.#flushing) return this.#round.promise;
+    const nowMs = this.#clock.nowMs();
+    const slices: Slice[] = [];
+    const ops: StoreOp[] = [];
+    for (const slice of this.#holdings.awake()) {
+      if (!slice.due && slice.need <= Math.max(0, slice.available(nowMs))) {
+        slice.need = 0;
+        slice.least = 0;
+        continue;
+      }
+      ops.push(slice.op(nowMs));
+      slice.need = 0;
+      slice.least = 0;
+      slices.push(slice);
+    }
+    if (ops.length === 0) return null;
+    const round = this.#round;
+    this.#round = newRound();
+    let answer: ReturnType<FleetStore["sync"]>;
+    this.#figures.roundTrips++;
+    try {
+      answer = this.#store.sync(this.#holder, ops);
+    } catch (cause) {
+      answer = Promise.reject(cause);
+    }
+    if (!(answer instanceof Promise)) {
+      this.#applied(slices, ops, answer, nowMs);
+      round.resolve();
+      return null;
+    }
+    this.#flushing = true;
+    this.#flushedMs = nowMs;
+    return this.#settled(answer, slices, ops, nowMs, round);
+  }
+
+  async #settled(answer: Promise<(StoreReply | null)[]>, slices: readonly Slice[], ops: readonly StoreOp[], sentMs: number, round: Round): Promise<void> {
+    const { deadlineMs } = this.#options;
+    const cancel = this.#after(deadlineMs, () => this.#failed(new Error(`the store did not answer within ${deadlineMs} ms`)));
+    try {
+      this.#applied(slices, ops, await answer, sentMs);
+      this.#failuresInARow = 0;
+      this.#openUntilMs = 0;
+    } catch (cause) {
+      for (const [at, slice] of slices.entries()) slice.failed(ops[at] as StoreOp);
+      this.#failed(cause);
+    } finally {
+      cancel();
+      this.#flushing = false;
+      round.resolve();
+      // Calls that came meanwhile have been waiting for this.
+      if (!this.broken && [...this.#holdings.awake()].some((slice) => slice.need > 0)) void this.#flush();
+    }
+  }
+
+  #applied(slices: readonly Slice[], ops: readonly StoreOp[], replies: readonly (StoreReply | null)[], sentMs: number): void {
+    const nowMs = this.#clock.nowMs();
+    for (const [at, slice] of slices.entries()) {
+      const reply = replies[at];
+      const op = ops[at] as StoreOp;
+      if (reply) slice.apply(op, reply, sentMs, nowMs);
+      else slice.failed(op);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    this.#figures.failures++;
+    this.#failuresInARow++;
+    this.#options.onTrouble(cause);
+    if (this.#failuresInARow >= breakAfter) this.#openUntilMs = this.#clock.nowMs() + openForMs;
+  }
+
+  async #beat(): Promise<void> {
+    this.#beatAtMs = this.#clock.nowMs();
+    const cancel = this.#after(this.#options.deadlineMs * beatPatience, () => this.#failed(new Error("the store is slow")));
+    try {
+      const size = this.#store.heartbeat(this.#holder);
+      this.#fleetSize = Math.max(1, size instanceof Promise ? await size : size);
+      this.#noteRun(this.#store.run);
+    } catch (cause) {
+      this.#failed(cause);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** A store that began anew must hear of all that is known of money before it grants any. */
+  #noteRun(run: string): void {
+    const before = this.#run;
+    this.#run = run;
+    if (before === "" || before === run) return;
+    this.#holdings.tellAll();
+    this.flushSoon();
+  }
+
+  #arm(): void {
+    if (this.#closed) return;
+    this.#stopTick = this.#clock.after(tickMs, () => {
+      this.#tick();
+      this.#arm();
+    });
+  }
+
+  /** The background's work: reports, refills, gives back. */
+  #tick(): void {
+    if (this.#clock.nowMs() - this.#beatAtMs >= beatMs) void this.#beat();
+    this.#holdings.review();
+    if (!this.broken) void this.#flush();
+  }
+
+  /** Gives back all that is leased. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopTick?.();
+    this.#soon?.();
+    await (this.#flushing ? this.#round.promise.catch(() => undefined) : undefined);
+    this.#holdings.giveAllBack();
+    const flushed = this.broken ? null : this.#flush();
+    if (flushed !== null) await flushed;
+  }
+}
