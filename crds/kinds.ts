@@ -41,8 +41,8 @@ const conditionColumn = (type: string): PrinterColumn => ({
 const why: PrinterColumn = {
   name: "Why",
   type: "string",
-  jsonPath: `.status.conditions[?(@.status=="False")].message`,
-  description: "What stands in the way.",
+  jsonPath: ".status.why",
+  description: "What is wrong.",
   priority: 1,
 };
 const alert: PrinterColumn = {
@@ -111,6 +111,8 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Spent", type: "string", jsonPath: ".status.spent", description: "USD in this period." },
       { name: "Remaining", type: "string", jsonPath: ".status.remaining", description: "USD left in this period." },
       { name: "Resets", type: "string", jsonPath: ".status.resetsAt", description: "When the next period begins." },
+      conditionColumn("Exceeded"),
+      { name: "Limits", type: "string", jsonPath: ".spec.limits", description: "Rate limits.", priority: 1 },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
       why,
@@ -131,6 +133,7 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Role", type: "string", jsonPath: ".spec.role", description: "The caller's role." },
       { name: "Prefix", type: "string", jsonPath: ".status.keyPrefix", description: "The key's first characters." },
       { name: "Expires", type: "string", jsonPath: ".status.expiresAt", description: "When the key expires." },
+      { name: "Revoked", type: "boolean", jsonPath: ".spec.revoked", description: "Whether the key is refused." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
       why,

@@ -172,4 +172,5 @@ export const statusBase = {
     .optional()
     .meta({ listType: "map", listMapKeys: ["type"] })
     .describe("Accepted, ResolvedRefs, Programmed, and conditions of the kind's own."),
+  why: z.string().max(1024).optional().describe("The first thing that is wrong, in the words of its condition. Absent: nothing is."),
 };

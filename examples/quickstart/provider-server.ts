@@ -62,6 +62,8 @@ function answer(request: IncomingMessage, text: string, response: ServerResponse
   const body = JSON.parse(text || "{}") as ChatBody;
   if (request.url === "/v1/chat/completions") chat(body, response);
   else if (request.url === "/v1/embeddings") embed(body, response);
+  else if (request.url === "/v1/models")
+    sendJson(response, 200, { object: "list", data: [] }); // for health checks
   else sendJson(response, 404, { error: { message: `no ${request.url}`, type: "invalid_request_error", param: null, code: null } });
 }
 

@@ -4,17 +4,12 @@ import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
 import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
 import type { BudgetCrossing } from "../../crds/types/budget.ts";
-import { type Condition, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
+import { type Condition, isAmiss, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
-/** Conditions that are True when something is wrong. */
-const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
-
-/** Reasons of a condition that is False because something came to a good end. */
-const fine: ReadonlySet<string> = new Set(["Promoted"]);
 /** Conditions whose first appearance is news, even when all is well. */
 const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
 
@@ -43,7 +38,7 @@ export function transitions(before: readonly Condition[], after: readonly Condit
       (condition.type === "Healthy" && condition.status === "Unknown") ||
       ((condition.type === "Expired" || condition.type === "Exceeded") && condition.status === "False");
     if (pending || (old?.status === condition.status && old.reason === condition.reason) || byAlerts(condition, old, toldByAlerts)) return [];
-    const warning = (condition.status === "False") !== abnormal.has(condition.type) && !fine.has(condition.reason);
+    const warning = isAmiss(condition);
     // A new object that is simply fine is told of once, by Programmed.
     if (old === undefined && !warning && !told.has(condition.type)) return [];
     return [{ condition, warning }];

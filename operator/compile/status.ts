@@ -20,6 +20,16 @@ export interface Programmed {
   total: number;
 }
 
+/** Conditions that are True when something is wrong. */
+const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
+
+/** Reasons of a condition that is False because something came to a good end. */
+const fine: ReadonlySet<string> = new Set(["Promoted"]);
+
+/** Whether a condition tells of something that is wrong. */
+export const isAmiss = ({ type, status, reason }: Pick<Condition, "type" | "status" | "reason">): boolean =>
+  status === (abnormal.has(type) ? "True" : "False") && !fine.has(reason);
+
 type Bare = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
 
 /** The API server refuses a condition whose message is longer than 32,768; five of these and a count fit. */
@@ -78,9 +88,11 @@ export function statusOf(verdict: Verdict, state: Programmed, previous: unknown,
     programmed(verdict, state),
     ...verdict.conditions,
   ];
+  const wrong = bare.find(isAmiss);
   return {
     observedGeneration: verdict.meta.generation,
     ...verdict.status,
+    ...(wrong === undefined ? {} : { why: bounded(wrong.message, 1024) }),
     conditions: bare.map((one) => dated(one, before, verdict.meta.generation, now)),
   };
 }

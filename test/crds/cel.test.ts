@@ -203,6 +203,8 @@ describe("the CRDs on an API server", { skip }, () => {
           Spent: "12.50",
           Remaining: "8999987.499999999",
           Resets: "2027-03-01T00:00:00.000Z",
+          Exceeded: null,
+          Limits: '[{"onStateLoss":"Allow","requests":100,"window":"1h"},{"concurrency":5,"onStateLoss":"Allow","window":"1m"}]',
           Accepted: "True",
           Programmed: "False",
           Why: "1/3 proxies at 7f3a91c2",
@@ -217,6 +219,7 @@ describe("the CRDs on an API server", { skip }, () => {
           Role: "data-scientist",
           Prefix: "slc_7Qm2",
           Expires: "2027-02-18T00:00:00Z",
+          Revoked: true,
           Accepted: "True",
           Programmed: "False",
           Why: "1/3 proxies at 7f3a91c2",
@@ -230,7 +233,7 @@ describe("the CRDs on an API server", { skip }, () => {
         const object = { apiVersion, kind, metadata: { name }, spec: accepted[spec]?.spec };
         const created = await kube("POST", objectPath(kind), { ...object, status });
         assert.equal(created.body["status"], undefined);
-        const patch = { status: { ...status, observedGeneration: 1, conditions: conditions("False") } };
+        const patch = { status: { ...status, observedGeneration: 1, why: "1/3 proxies at 7f3a91c2", conditions: conditions("False") } };
         const type = { "content-type": "application/merge-patch+json" };
         const patched = await kube("PATCH", `${objectPath(kind)}/${name}/status?fieldValidation=Strict`, patch, type);
         assert.equal(patched.status, 200, messageOf(patched));

@@ -35,6 +35,40 @@ describe("status is never kinder than the traffic", () => {
     });
   }
 
+  const tellings: { name: string; of: Partial<Verdict>; why: string | undefined }[] = [
+    { name: "nothing is wrong", of: {}, why: undefined },
+    { name: "it is not valid", of: { live: "none", accepted: [problem("Invalid")], resolvedRefs: [problem("SecretNotFound")] }, why: "it is Invalid" },
+    { name: "a reference leads nowhere", of: { live: "none", resolvedRefs: [problem("SecretNotFound")] }, why: "it is SecretNotFound" },
+    {
+      name: "a budget is within its amount",
+      of: { conditions: [{ type: "Exceeded", status: "False", reason: "WithinAmount", message: "spending is within the amount" }] },
+      why: undefined,
+    },
+    {
+      name: "a budget is used up",
+      of: { conditions: [{ type: "Exceeded", status: "True", reason: "AmountReached", message: "the amount is reached" }] },
+      why: "the amount is reached",
+    },
+    {
+      name: "a key has not expired",
+      of: { conditions: [{ type: "Expired", status: "False", reason: "NotExpired", message: "it expires in March" }] },
+      why: undefined,
+    },
+    {
+      name: "a price is not known",
+      of: { conditions: [{ type: "PriceUnknown", status: "True", reason: "PriceUnknown", message: "no price is known for m" }] },
+      why: "no price is known for m",
+    },
+    {
+      name: "a canary is promoted",
+      of: { conditions: [{ type: "CanaryProgressing", status: "False", reason: "Promoted", message: "it has all of the traffic" }] },
+      why: undefined,
+    },
+    { name: "the words are long", of: { live: "none", accepted: [{ ...problem("Invalid"), message: "m".repeat(5_000) }] }, why: `${"m".repeat(1023)}…` },
+  ];
+  for (const { name, of, why } of tellings)
+    it(`says what is wrong, and nothing else, when ${name}`, () => assert.equal(statusOf(verdict(of), everywhere, {}, nowMs)["why"], why));
+
   it("counts the proxies and names the revision", () => {
     const found = conditions(statusOf(verdict(), { ...everywhere, live: 1 }, {}, nowMs)).find((one) => one.type === "Programmed");
     assert.equal(found?.message, "1/3 proxies at 7f3a91c2d004");

@@ -1,6 +1,6 @@
 /** What `make run` serves, with the SDKs that people will try on it. */
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -93,6 +93,19 @@ describe("make run", () => {
       const { error } = (await answer.json()) as { error?: { code: string } };
       assert.doesNotMatch(error?.code ?? "", /unknown_url|method_not_allowed/, `${method} ${path}`);
     }
+  });
+
+  it("has no metric that the documentation does not name", async () => {
+    await openai().chat.completions.create({ model, messages });
+    const names = (await (await fetch(`${dev.proxy.statusUrl}/metrics`)).text()).matchAll(/^# TYPE (\S+)/gm);
+    const own = [...names].map(([, name = ""]) => name).filter((name) => !/^(nodejs|process)_/.test(name));
+    const folder = join(example, "..", "..", "docs");
+    const pages = (await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")))).join("\n");
+    assert.ok(own.length > 20);
+    assert.deepEqual(
+      own.filter((name) => !pages.includes(name)),
+      [],
+    );
   });
 
   it("shows what calls cost", async () => {
