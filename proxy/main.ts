@@ -1,26 +1,23 @@
 /** `sluice proxy`: composes the data plane and runs it until told to stop. */
 
-import { Server as SecureHttp } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { Server as SecureServer } from "node:tls";
-import type { FastifyInstance } from "fastify";
-import { Counter, Gauge, type Registry } from "prom-client";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
-import type { AuditLog } from "./audit/audit.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { openCache } from "./cache/open.ts";
-import type { Quotas } from "./fleet/quotas.ts";
+import { keepTls } from "./certificate.ts";
+import { systemClock } from "./clock.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
-import type { FleetStore } from "./fleet/store.ts";
-import type { FetchJson } from "./identity/keys.ts";
-import { CachingVerifier, type TokenVerifier } from "./identity/verify.ts";
+import { CachingVerifier } from "./identity/verify.ts";
+import { drain, listen } from "./listening.ts";
+import { authEnvironment, fetchJson } from "./own-calls.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
+import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
-import { createRouting, type OwnedRouting } from "./routing/create.ts";
-import { type CheckClock, HealthChecks } from "./routing/health-checks.ts";
+import { createRouting } from "./routing/create.ts";
+import { HealthChecks } from "./routing/health-checks.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
@@ -29,15 +26,14 @@ import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.t
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
-import { Batched } from "./telemetry/batched.ts";
-import { createLogger, type Logger, logCall } from "./telemetry/log.ts";
+import type { Batched } from "./telemetry/batched.ts";
+import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 import { Members } from "./wire/members.ts";
-import { sendSmall } from "./wire/small.ts";
-import { readTls, type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
+import { readTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
 
@@ -61,31 +57,10 @@ export interface RunningProxy {
   close(): Promise<void>;
 }
 
-function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironment {
-  return {
-    nowMs: Date.now,
-    token: (key, make) => tokens.token(key, make),
-    forget: (key) => tokens.forget(key),
-    send: (url, { allowPrivate, tls, ...request }) => sendSmall(upstreams, url, request, allowPrivate, tls),
-  };
-}
+/** What the stages of a call work with, but for what is made here. */
+type Parts = Omit<Gateway, "deadlines" | "nowMs" | "random" | "limits" | "record" | "unexpected">;
 
-function gatewayOf(
-  settings: ProxySettings,
-  log: Logger,
-  records: Batched<CallRecord>,
-  parts: {
-    upstreams: Upstreams;
-    routing: OwnedRouting;
-    auth: AuthEnvironment;
-    countries: Countries;
-    tokens: TokenVerifier;
-    cache: ResponseCache;
-    audit: AuditLog | null;
-    quotas: Quotas;
-    ledger: FleetStore;
-  },
-): Gateway {
+function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRecord>, parts: Parts): Gateway {
   return {
     ...parts,
     deadlines: new Deadlines(),
@@ -101,81 +76,17 @@ function gatewayOf(
   };
 }
 
-/** Calls that are over, counted and logged a few at a time. */
-function recordsOf(log: Logger, recorders: readonly { record(call: CallRecord): void }[]): Batched<CallRecord> {
-  return new Batched({
-    each(call) {
-      for (const recorder of recorders) recorder.record(call);
-      // A refused attempt is on record whatever the policy logs of calls.
-      if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
-    },
-    failed: (cause) => log.error({ err: String(cause) }, "a call was not recorded"),
-    atOnce: ({ payloads, audited }) => payloads !== null || audited !== null,
-    after: clock.after,
-  });
-}
-
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
 
 const routesOf = (snapshot: Snapshot) => [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
 
-/** Timers that don't keep the process alive. */
-const clock: CheckClock = {
-  nowMs: Date.now,
-  random: Math.random,
-  after(ms, then) {
-    const timer = setTimeout(then, ms).unref();
-    return () => clearTimeout(timer);
-  },
-};
-
 function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger): HealthChecks {
-  return new HealthChecks(clock, prober(upstreams, auth), {
+  return new HealthChecks({ ...systemClock, random: Math.random }, prober(upstreams, auth), {
     changed(provider, { healthy, reason }) {
       if (healthy === false) log.warn({ provider, reason }, "health check fails; the provider is called last");
       else log.info({ provider }, "health check passes");
     },
   });
-}
-
-/** A new certificate is used for the next connection; those that are open keep theirs. */
-function keepTls(files: TlsFiles, first: TlsMaterial, server: SecureServer, pollMs: number, log: Logger, registry: Registry): () => void {
-  const registers = [registry];
-  const notAfter = new Gauge({
-    name: "sluice_tls_certificate_not_after_seconds",
-    help: "When the listener's certificate ends, in seconds since 1970.",
-    registers,
-  });
-  const failures = new Counter({ name: "sluice_tls_reload_failures_total", help: "New certificates that could not be used; the old one stays.", registers });
-  notAfter.set(first.notAfterMs / 1000);
-  return watchTls(files, first, pollMs, {
-    apply(material) {
-      server.setSecureContext(material.options);
-      notAfter.set(material.notAfterMs / 1000);
-      log.info({ not_after: new Date(material.notAfterMs).toISOString() }, "certificate live");
-    },
-    failed(cause) {
-      failures.inc();
-      log.error({ err: cause instanceof Error ? cause.message : String(cause) }, "certificate not taken; the old one stays in use");
-    },
-  });
-}
-
-async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  await app.listen({ host, port });
-  const address = app.server.address() as AddressInfo;
-  const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
-  const scheme = app.server instanceof SecureHttp ? "https" : "http";
-  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
-}
-
-/** Through the same check of addresses as calls to providers, and without following redirects. */
-function fetchJson(upstreams: Upstreams): FetchJson {
-  return async (url, allowPrivate) => {
-    const { status, body } = await sendSmall(upstreams, url, { method: "GET", headers: { accept: "application/json" }, body: null }, allowPrivate);
-    if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
-    return JSON.parse(body) as unknown;
-  };
 }
 
 /** How often the file of countries is looked at for a new edition. */
@@ -232,22 +143,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       );
     },
   });
-  const audit = await startAudit(settings, log, metrics.registry, clock);
+  const audit = await startAudit(settings, log, metrics.registry, systemClock);
   await cell.refresh();
   await fleet.ready();
   const { quotas } = fleet;
   const records = recordsOf(log, [metrics, canaries, watched, fleet]);
-  const gateway = gatewayOf(settings, log, records, {
-    upstreams,
-    routing,
-    auth,
-    countries,
-    tokens,
-    cache,
-    audit,
-    quotas,
-    ledger: fleet.store,
-  });
+  const gateway = gatewayOf(settings, log, records, { upstreams, routing, auth, countries, tokens, cache, audit, quotas, ledger: fleet.store });
   const traffic = trafficServer(gateway, cell, state, tls);
   const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = statusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
@@ -279,31 +180,6 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
         await upstreams.close();
       }),
   };
-}
-
-/** How long a connection without a call may go on sending its request while we drain. */
-const strayMs = 500;
-const lookMs = 50;
-
-/** Not ready first; then no new connections; then a deadline for what is under way, with a little left to say goodbye. */
-async function drain(traffic: FastifyInstance, status: FastifyInstance, state: TrafficState, drainMs: number, after: () => Promise<void>): Promise<void> {
-  state.draining = true;
-  const deadline = setTimeout(() => {
-    for (const client of state.active) client.interrupt();
-  }, drainMs);
-  const began = performance.now();
-  let quietSince = began;
-  const look = setInterval(() => {
-    if (state.active.size > 0) quietSince = performance.now();
-    traffic.server.closeIdleConnections();
-    const now = performance.now();
-    if (now - quietSince >= strayMs || now - began >= drainMs + 1_000) traffic.server.closeAllConnections();
-  }, lookMs);
-  await traffic.close();
-  clearTimeout(deadline);
-  clearInterval(look);
-  await after();
-  await status.close();
 }
 
 export async function runProxy(args: readonly string[]): Promise<void> {

@@ -3,6 +3,7 @@
  * background, so that nothing waits for them but calls whose policy says so. A sink that doesn't keep up gets what fits
  * into its buffer; what doesn't is counted, and the chain says how much is missing.
  */
+import type { Clock } from "../clock.ts";
 import type { Sealer } from "../seal/seal.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { Chain } from "./chain.ts";
@@ -32,9 +33,7 @@ export interface AuditFigures {
   failures: Map<string, number>;
 }
 
-export interface AuditWith {
-  nowMs(): number;
-  after(ms: number, then: () => void): () => void;
+export interface AuditWith extends Clock {
   /** Seals bodies; null leaves them as they are. */
   sealer?: Sealer | null;
   /** A sink fails, or works again. */

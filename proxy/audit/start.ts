@@ -2,10 +2,11 @@
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import { Counter } from "prom-client";
+import type { Clock } from "../clock.ts";
 import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { AuditLog, type AuditWith } from "./audit.ts";
+import { AuditLog } from "./audit.ts";
 import { Chain } from "./chain.ts";
 import { FileSink } from "./file.ts";
 import { OtlpSink } from "./otlp.ts";
@@ -30,23 +31,18 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
 /** Trouble of a sink is told at most so often. */
 const tellEveryMs = 10_000;
 
-export async function startAudit(
-  settings: ProxySettings,
-  log: Logger,
-  registry: Registry,
-  parts: Pick<AuditWith, "nowMs" | "after">,
-): Promise<AuditLog | null> {
+export async function startAudit(settings: ProxySettings, log: Logger, registry: Registry, clock: Clock): Promise<AuditLog | null> {
   const id = randomUUID();
-  const sinks = sinksOf(settings, id, parts.nowMs);
+  const sinks = sinksOf(settings, id, clock.nowMs);
   if (sinks.length === 0) return null;
   const key = settings.auditKey === "" ? null : Buffer.from(settings.auditKey);
   const told = new Map<string, number>();
   const audit = await AuditLog.open(new Chain(id, key), sinks, {
-    ...parts,
+    ...clock,
     sealer: settings.sealingKeys.trim() === "" ? null : new Sealer(settings.sealingKeys),
     trouble(sink, cause) {
-      if (parts.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
-      told.set(sink, parts.nowMs());
+      if (clock.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
+      told.set(sink, clock.nowMs());
       log.error({ sink, err: cause instanceof Error ? cause.message : String(cause) }, "audit records can't be written; they wait");
     },
   });

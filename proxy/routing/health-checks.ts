@@ -3,15 +3,13 @@
  * question itself are arguments. What is known of a provider outlives a change of config that leaves its check alone.
  */
 import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "../clock.ts";
 import type { HealthCheckConfig } from "../config/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
 
-export interface CheckClock {
-  nowMs(): number;
+export interface CheckClock extends Clock {
   /** 0 to 1. */
   random(): number;
-  /** Calls back once after so many milliseconds; returns how to call it off. */
-  after(ms: number, then: () => void): () => void;
 }
 
 export interface CheckReading {

@@ -1,0 +1,45 @@
+/** The two listeners' beginning and end: where they are reached, and how they stop without cutting calls off. */
+import { Server as SecureHttp } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import type { TrafficState } from "./server.ts";
+
+/** Resolves to the URL. */
+export async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  await app.listen({ host, port });
+  const address = app.server.address() as AddressInfo;
+  const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
+  const scheme = app.server instanceof SecureHttp ? "https" : "http";
+  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
+}
+
+/** How long a connection without a call may go on sending its request while we drain. */
+const strayMs = 500;
+const lookMs = 50;
+
+/** Not ready first; then no new connections; then a deadline for what is under way, with a little left to say goodbye. */
+export async function drain(
+  traffic: FastifyInstance,
+  status: FastifyInstance,
+  state: TrafficState,
+  drainMs: number,
+  after: () => Promise<void>,
+): Promise<void> {
+  state.draining = true;
+  const deadline = setTimeout(() => {
+    for (const client of state.active) client.interrupt();
+  }, drainMs);
+  const began = performance.now();
+  let quietSince = began;
+  const look = setInterval(() => {
+    if (state.active.size > 0) quietSince = performance.now();
+    traffic.server.closeIdleConnections();
+    const now = performance.now();
+    if (now - quietSince >= strayMs || now - began >= drainMs + 1_000) traffic.server.closeAllConnections();
+  }, lookMs);
+  await traffic.close();
+  clearTimeout(deadline);
+  clearInterval(look);
+  await after();
+  await status.close();
+}

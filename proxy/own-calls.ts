@@ -1,0 +1,24 @@
+/** Calls that the gateway makes for itself: for providers' tokens, and for the keys of token issuers. */
+import type { FetchJson } from "./identity/keys.ts";
+import type { AuthEnvironment } from "./providers/provider.ts";
+import { sendSmall } from "./wire/small.ts";
+import type { TokenCache } from "./wire/tokens.ts";
+import type { Upstreams } from "./wire/upstream.ts";
+
+export function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthEnvironment {
+  return {
+    nowMs: Date.now,
+    token: (key, make) => tokens.token(key, make),
+    forget: (key) => tokens.forget(key),
+    send: (url, { allowPrivate, tls, ...request }) => sendSmall(upstreams, url, request, allowPrivate, tls),
+  };
+}
+
+/** Through the same check of addresses as calls to providers, and without following redirects. */
+export function fetchJson(upstreams: Upstreams): FetchJson {
+  return async (url, allowPrivate) => {
+    const { status, body } = await sendSmall(upstreams, url, { method: "GET", headers: { accept: "application/json" }, body: null }, allowPrivate);
+    if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
+    return JSON.parse(body) as unknown;
+  };
+}

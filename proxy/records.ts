@@ -1,0 +1,18 @@
+/** Calls that are over: counted and logged, a few at a time. */
+import { systemClock } from "./clock.ts";
+import { Batched } from "./telemetry/batched.ts";
+import { type Logger, logCall } from "./telemetry/log.ts";
+import type { CallRecord } from "./telemetry/record.ts";
+
+export function recordsOf(log: Logger, recorders: readonly { record(call: CallRecord): void }[]): Batched<CallRecord> {
+  return new Batched({
+    each(call) {
+      for (const recorder of recorders) recorder.record(call);
+      // A refused attempt is on record whatever the policy logs of calls.
+      if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
+    },
+    failed: (cause) => log.error({ err: String(cause) }, "a call was not recorded"),
+    atOnce: ({ payloads, audited }) => payloads !== null || audited !== null,
+    after: systemClock.after,
+  });
+}
