@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { type Kind, kinds } from "../../crds/kinds.ts";
 import { parseObject, parseSpec } from "../../crds/parse.ts";
+import { failures } from "../../proxy/failure.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool } from "../harness/tools.ts";
 
@@ -148,4 +149,27 @@ describe("Helm values of the documentation", () => {
     });
 
   it("are shown at all", () => assert.ok(values.length >= 5));
+});
+
+describe("docs/errors.md", () => {
+  const rows = new Map(
+    [...textOf("docs/errors.md").matchAll(/^\| `([a-z0-9_]+)` \| (\d+) \| (\w+) \| (\w+) \| ([a-z ]+) \| (.+) \|$/gm)].map(([, code = "", ...cells]) => [
+      code,
+      cells,
+    ]),
+  );
+  const retries = new Map<boolean | null, string>([
+    [true, "yes"],
+    [false, "no"],
+    [null, "by status"],
+  ]);
+
+  it("has every code, and no other", () => assert.deepEqual([...rows.keys()].sort(), Object.keys(failures).sort()));
+
+  for (const [code, { status, type, blame, retry }] of Object.entries(failures))
+    it(`says of ${code} what the gateway does, and what it means`, () => {
+      const [meaning = "", ...told] = [...(rows.get(code) ?? [])].reverse();
+      assert.deepEqual(told.reverse(), [String(status), type, blame, retries.get(retry)]);
+      assert.ok(meaning.length > 15);
+    });
 });
