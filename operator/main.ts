@@ -7,6 +7,7 @@ import fastify, { type FastifyInstance } from "fastify";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { AlarmBook } from "./alarms.ts";
+import { AlarmClock } from "./alerts/alarm-clock.ts";
 import { AlertDispatcher } from "./alerts/dispatcher.ts";
 import { send } from "./alerts/send.ts";
 import { smtpOf } from "./alerts/smtp.ts";
@@ -179,6 +180,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const dispatchAlerts = (): void => {
     if (alerting !== null && election.leading()) alerts.dispatch([...budgets.due(alerting.compiled), ...alarms.due(alerting.compiled)]);
   };
+  const clock = new AlarmClock(dispatchAlerts);
   const smtp = smtpOf(settings.alerts.smtp, process.env);
   const alerts = new AlertDispatcher({
     send: (alert, channel, namespace, kept) =>
@@ -192,7 +194,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     nowMs: Date.now,
     random: Math.random,
     changed: () => loop?.trigger(),
-    wake: (afterMs) => void setTimeout(dispatchAlerts, afterMs + 1).unref(),
+    wake: (afterMs) => clock.wake(afterMs),
     outcome(one, due) {
       const { alert } = due;
       metrics.alert(one.type, one.result);

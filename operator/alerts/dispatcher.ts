@@ -11,6 +11,8 @@ import type { Sent } from "./send.ts";
 const firstRetryMs = 5_000;
 const longestRetryMs = 300_000;
 const giveUpAfterMs = 86_400_000;
+/** To one receiver. */
+const mostAtOnce = 4;
 
 export interface AlertOutcome {
   type: ChannelType;
@@ -41,8 +43,12 @@ export class AlertDispatcher {
   readonly #with: DispatcherWith;
   readonly #waiting = new Map<string, Waiting>();
   readonly #underWay = new Map<string, Promise<void>>();
-  /** Incidents and whom they are told to just now; true where something else is to be told of it. */
-  readonly #lanes = new Map<string, boolean>();
+  /** Incidents with whom they are told to just now. */
+  readonly #lanes = new Set<string>();
+  /** How much is told to each just now. */
+  readonly #targets = new Map<string, number>();
+  /** Something waits for a lane or a target. */
+  #heldBack = false;
 
   constructor(parts: DispatcherWith) {
     this.#with = parts;
@@ -69,21 +75,37 @@ export class AlertDispatcher {
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
-    // One after the other: a beginning that overtook the end before it would be ended by that.
-    const lane = `${one.alert.incident}|${targetOf(channel)}`;
-    if (this.#lanes.has(lane)) {
-      this.#lanes.set(lane, true);
-      return;
-    }
-    this.#lanes.set(lane, false);
+    const [lane, target] = [`${one.alert.incident}|${targetOf(channel)}`, targetOf(channel)];
+    if (!this.#enter(lane, target)) return;
     const run = this.#send(one.alert, channel, one.meta.namespace, one.kept)
       .then((sent) => this.#settle(name, one, channel, waiting, sent))
       .finally(() => {
         this.#underWay.delete(name);
-        if (this.#lanes.get(lane) === true) this.#with.wake(0);
-        this.#lanes.delete(lane);
+        this.#exit(lane, target);
       });
     this.#underWay.set(name, run);
+  }
+
+  /** false: not now. A beginning that overtook the end before it would be ended by that, and a receiver that is slow must not be asked for everything at once. */
+  #enter(lane: string, target: string): boolean {
+    const there = this.#targets.get(target) ?? 0;
+    if (this.#lanes.has(lane) || there >= mostAtOnce) {
+      this.#heldBack = true;
+      return false;
+    }
+    this.#lanes.add(lane);
+    this.#targets.set(target, there + 1);
+    return true;
+  }
+
+  #exit(lane: string, target: string): void {
+    this.#lanes.delete(lane);
+    const left = (this.#targets.get(target) ?? 1) - 1;
+    if (left === 0) this.#targets.delete(target);
+    else this.#targets.set(target, left);
+    if (!this.#heldBack) return;
+    this.#heldBack = false;
+    this.#with.wake(0);
   }
 
   /** Whatever goes wrong in one channel is that channel's. */

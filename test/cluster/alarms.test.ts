@@ -21,9 +21,25 @@ const skip = await skipReason(
 
 const clear = "slc_alice_key_0001";
 const signingKey = "signing-key-0001-of-the-hook";
-const webhook = "{ webhook: { secretRef: { name: alerts, key: url }, signingKeyRef: { name: alerts, key: signingKey } } }";
+const webhookOf = (secret: string): string => `{ webhook: { secretRef: { name: ${secret}, key: url }, signingKeyRef: { name: ${secret}, key: signingKey } } }`;
+const webhook = webhookOf("alerts");
 const provider = (name: string, url: string, more = ""): string =>
   compatibleProvider(name, url, `  circuitBreaker: { failureThreshold: 3, successThreshold: 1, openFor: 1s }\n${more}`);
+/** What goes while an alert of it is on: its Secret with it. */
+const passing = (url: string, hook: string): string => `
+apiVersion: v1
+kind: Secret
+metadata: { name: passing, namespace: team-a }
+stringData: { url: "${hook}/hook-secret-token", signingKey: "${signingKey}" }
+---${provider("passing", url, `  alertWhen: { window: 1m }\n  alerts: [${webhookOf("passing")}]`)}
+---
+apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: passing, namespace: team-a }
+spec:
+  match: { models: [passing] }
+  routing: { targets: [{ provider: { name: passing }, model: gpt-4o }] }
+`;
 const objects = (first: string, second: string, hook: string): string => `
 apiVersion: v1
 kind: Secret
@@ -60,12 +76,14 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end();
     });
   });
-  const call = async (): Promise<string | null> => {
-    const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
+  const ask = (model: string): Promise<Response> =>
+    fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
-      body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] }),
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }] }),
     });
+  const call = async (): Promise<string | null> => {
+    const answer = await ask("gpt-4o");
     assert.equal(answer.status, 200, await answer.text());
     return answer.headers.get("x-provider-used");
   };
@@ -125,6 +143,17 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     assert.match((await sluice("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
   });
 
+  it("tell that it is over when the provider is deleted with its Secret", async () => {
+    const file = passing(first.url, `http://127.0.0.1:${(hook.address() as AddressInfo).port}`);
+    await cluster.apply(file);
+    await untilCondition(cluster, "team-a", "routingpolicy/passing", { type: "Programmed", status: "True" });
+    await untilCondition(cluster, "team-a", "llmprovider/passing", { type: "AlertsReady", status: "True" });
+    for (let count = 0; count < 4; count++) assert.notEqual((await ask("passing")).status, 200);
+    await settled("llmprovider/passing", "Active");
+    for (const what of ["secret", "llmprovider", "routingpolicy"]) await cluster.kubectl("delete", what, "passing", "-n", "team-a");
+    await until("who was told hears of the end", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")), 30_000, 100);
+  });
+
   it("tell that it is over, and nobody was told anything twice", async () => {
     first.answer(openai);
     await until("the provider is back", async () => assert.equal(await call(), "first"));
@@ -134,12 +163,23 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       "LLMProvider/team-a/first BreakerOpen Active",
       "LLMProvider/team-a/first BreakerOpen Over",
       "LLMProvider/team-a/first Test Active",
+      "LLMProvider/team-a/passing BreakerOpen Active",
+      "LLMProvider/team-a/passing BreakerOpen Over",
       "RoutingPolicy/team-a/chat Failover Active",
       "RoutingPolicy/team-a/chat Failover Over",
     ]);
-    const events = await cluster.kubectl("get", "events.events.k8s.io", "-n", "team-a", "-o", "jsonpath={range .items[*]}{.type} {.reason}{'\\n'}{end}");
-    for (const line of ["Warning BreakerOpened", "Normal BreakerClosed", "Warning FailoverBegan", "Normal FailoverEnded", "Warning AlertNotDelivered"])
+    const events = await cluster.kubectl(
+      "get",
+      "events.events.k8s.io",
+      "-n",
+      "team-a",
+      "-o",
+      "jsonpath={range .items[*]}{.type} {.reason} {.regarding.name}{'\\n'}{end}",
+    );
+    const provider = ["Warning BreakerOpened first", "Normal BreakerClosed first"];
+    for (const line of [...provider, "Warning FailoverBegan chat", "Normal FailoverEnded chat", "Warning AlertNotDelivered chat"])
       assert.equal(events.split("\n").filter((one) => one === line).length, 1, `${line} once in\n${events}`);
+    assert.doesNotMatch(events, /(BreakerOpen|Unreachable|Reachable) first/, "the condition says nothing that the alert says");
     for (const kind of ["llmproviders", "routingpolicies", "events", "configmaps"])
       assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token|signing-key-0001/);
   });

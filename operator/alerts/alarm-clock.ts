@@ -1,0 +1,34 @@
+/** One timer for all that wait: each asks to be woken at every look, and a timer for each would make more with every ring. */
+
+/** Node takes a longer one for none. */
+const longestMs = 2_147_483_647;
+
+export class AlarmClock {
+  readonly #ring: () => void;
+  #timer: NodeJS.Timeout | null = null;
+  #atMs = 0;
+
+  constructor(ring: () => void) {
+    this.#ring = ring;
+  }
+
+  /** Rings after so many milliseconds at the latest. Who wants to be woken later asks again when it has rung. */
+  wake(afterMs: number): void {
+    const atMs = performance.now() + afterMs;
+    if (this.#timer !== null && this.#atMs <= atMs) return;
+    this.stop();
+    this.#atMs = atMs;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = null;
+        this.#ring();
+      },
+      Math.min(longestMs, afterMs + 1),
+    ).unref();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
