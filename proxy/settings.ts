@@ -73,6 +73,7 @@ const flags = {
   "status-port": "statusPort",
   "log-level": "logLevel",
   "drain-ms": "drainMs",
+  "stalled-client-ms": "stalledClientMs",
   "poll-ms": "pollMs",
   "cache-bytes": "cacheBytes",
   "cache-store": "cacheStore",
@@ -103,6 +104,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
+  --stalled-client-ms N   a caller that takes nothing of its stream for so long is cut off (default 60000)
   --poll-ms N          how often the folder is read (default 2000)
   --cache-bytes N      memory for cached answers (default 64 MiB)
   --cache-store S      Memory (default) or Shared: cached answers at --cache-url, sealed with keys that are read from

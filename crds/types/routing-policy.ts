@@ -185,7 +185,9 @@ export const routingPolicySpec = z
         required: z
           .boolean()
           .default(false)
-          .describe("A call is made, and a whole answer given, only once a record of it is safe in a file or in the store; where that can't be, it gets 503."),
+          .describe(
+            "A call is made, and its answer given to the end, only once a record of it is safe in a file or in the store; where that can't be, it gets 503, or its stream an error event.",
+          ),
         bodies: z
           .boolean()
           .default(false)

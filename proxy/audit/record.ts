@@ -16,6 +16,7 @@ export function auditMembers(event: AuditEvent, call: CallRecord, nowMs: number,
   const bodies = event === "call" ? call.audited : null;
   let members = `"type":"${event}","time":"${new Date(nowMs).toISOString()}","decision":"${decision}"`;
   members += callFields({ ...call, payloads: sealed === null ? bodies : null });
+  if (event === "withheld") members += `,"sent_bytes":${call.sentBytes}`;
   if (bodies !== null && sealed !== null) members += `,"sealed_bodies":"${sealed(bodies)}"`;
   if (call.role !== "") members += `,"role":${JSON.stringify(call.role)}`;
   if (call.country !== "") members += `,"country":${JSON.stringify(call.country)}`;

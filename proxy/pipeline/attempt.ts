@@ -38,8 +38,8 @@ export type AttemptResult =
   | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The stream broke after bytes had reached the client. */
   | { kind: "broken"; error: ProviderError; cause: AttemptCause | null; told: boolean; usage: Usage | null; contentLength: number; firstByteMs: number }
-  /** The client went away. */
-  | { kind: "abandoned"; usage: Usage | null; contentLength: number; firstByteMs: number | null };
+  /** The client went away, or took nothing for so long that it was cut off. */
+  | { kind: "abandoned"; stalled: boolean; usage: Usage | null; contentLength: number; firstByteMs: number | null };
 
 const maxErrorBytes = 65_536;
 /** How long an upstream may take to close a stream whose end marker has been read. */
@@ -179,7 +179,7 @@ export class Attempt implements UpstreamHandler, Timed {
 
   #take(step: StreamStep | undefined): boolean {
     if (step === undefined) return true;
-    const more = step.out.length === 0 || this.#write(step.out);
+    const more = step.out.length === 0 || this.#write(step.out, step.ended);
     if (step.error) this.#fail(step.error, null, step.told ?? false);
     else if (step.ended) this.#finish();
     return more || this.#waitForClient();
@@ -195,7 +195,7 @@ export class Attempt implements UpstreamHandler, Timed {
     if (this.#phase === "over") this.#call?.abort();
     else if (this.#stalled && this.#deadlines.nowMs() < this.#totalDueMs) {
       this.#client.destroy();
-      this.#abandon();
+      this.#abandon(true);
     } else {
       this.#cause = "answer_timeout";
       this.#fail(tooLong);
@@ -206,13 +206,13 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#due(this.#limits.idleMs);
   }
 
-  #write(out: Uint8Array | string): boolean {
+  #write(out: Uint8Array | string, last: boolean): boolean {
     if (!this.#wrote) {
       this.#wrote = true;
       this.#start(this.#headers);
       this.#idle();
     }
-    return this.#client.write(out);
+    return this.#client.write(out, last);
   }
 
   /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
@@ -267,9 +267,10 @@ export class Attempt implements UpstreamHandler, Timed {
     else this.#settle({ kind: "failed", error, cause: this.#cause, status: this.#status || null, headers: this.#headers, errorBody });
   }
 
-  #abandon(): void {
+  #abandon(stalled = false): void {
     this.#settle({
       kind: "abandoned",
+      stalled,
       usage: this.#reader?.usage() ?? null,
       contentLength: this.#reader?.contentLength() ?? 0,
       firstByteMs: this.#firstByteMs,

@@ -124,7 +124,7 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
     return;
   }
   client.streamHead(asEventStream(headers));
-  client.write(kept.body);
+  client.write(kept.body, true);
   client.finish();
 }
 

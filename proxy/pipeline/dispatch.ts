@@ -21,6 +21,8 @@ export interface DispatchOutcome {
   /** The stream itself told the client how it failed. */
   told: boolean;
   abandoned: boolean;
+  /** The client took nothing any more, and was cut off for that. */
+  stalled: boolean;
   target: ResolvedTarget | null;
   attempts: AttemptRecord[];
   usage: Usage | null;
@@ -51,6 +53,7 @@ class Dispatch {
       broken: false,
       told: false,
       abandoned: false,
+      stalled: false,
       target: null,
       attempts: [],
       usage: null,
@@ -177,6 +180,7 @@ class Dispatch {
     this.#note(target, tried);
     if (tried.result.kind === "abandoned") {
       this.#outcome.abandoned = true;
+      this.#outcome.stalled = tried.result.stalled;
       permit.released();
       return { done: true };
     }

@@ -30,6 +30,7 @@ export function noteOutcome(record: CallRecord, outcome: DispatchOutcome, shaped
   record.usage = outcome.usage ?? (outcome.target === null ? null : estimatedUsage(shaped, outcome.contentLength, outcome.body));
   record.firstByteMs = outcome.firstByteMs;
   record.abandoned = outcome.abandoned;
+  record.stalled = outcome.stalled;
   const last = outcome.attempts.at(-1);
   record.target = outcome.target?.config.name ?? "";
   record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";

@@ -1,11 +1,12 @@
 /**
  * Stage, around the call to a provider, where a policy lets no call go unaudited: a record that it begins is safe before
- * it is made, and the record of how it ended is safe before a whole answer is given. A stream is on its way to the
- * client by then, so its end waits for nothing.
+ * it is made, and the record of how it ended is safe before a whole answer is given, and before a stream comes to its
+ * proper end: its last bytes wait, without which no client takes it for complete.
  */
 import type { AuditLog } from "../audit/audit.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { CallRecord } from "../telemetry/record.ts";
+import type { ClientConnection } from "../wire/client.ts";
 
 /** How long a call waits for its audit record to be safe, in milliseconds. */
 const waitMs = 1_000;
@@ -20,10 +21,12 @@ export async function beginOnRecord(audit: AuditLog | null, call: CallRecord): P
   return (await (audit?.durable(waitMs) ?? false)) ? null : refused;
 }
 
-/** null: the answer may be given. Otherwise what to give in its place, after `withheld`. */
-export async function endOnRecord(audit: AuditLog | null, call: CallRecord): Promise<Failure | null> {
+/** null: what is held back may be given. Otherwise what to give in its place, after `withheld`. */
+export async function endOnRecord(audit: AuditLog | null, call: CallRecord, client: Pick<ClientConnection, "started" | "closed">): Promise<Failure | null> {
   audit?.write("call", call);
   if (await (audit?.durable(waitMs) ?? false)) return null;
+  // Of a stream that broke off, or that nobody takes any more, there is nothing left to withhold.
+  if (client.started && (call.broken || client.closed)) return null;
   audit?.write("withheld", call);
   return refused;
 }

@@ -14,7 +14,7 @@
  *   cached        504              answered without asking a provider
  *   admit         403 429 503      rate limits and budgets; settled when the call is over
  *   dispatch      4xx 5xx          targets one after another, until one answers
- *   on record     503              where no call may go unaudited: before it is dispatched, and before a whole answer is given
+ *   on record     503              where no call may go unaudited: before it is dispatched, and before an answer comes to its end
  *   respond                        failures in the client's own format, in the stream where it has begun
  *   record                         metrics and log
  */
@@ -83,6 +83,7 @@ class Call {
       this.#gateway.unexpected(cause, this.#client.requestId);
       this.#fail(failure("internal_error", "The gateway failed on this request. Report it with the request id."));
     } finally {
+      record.sentBytes = this.#client.sentBytes;
       record.durationMs ||= this.#gateway.nowMs() - record.startedMs;
       this.#admitted?.settle(record);
       const { holding } = this.#client;
@@ -156,7 +157,7 @@ class Call {
     const { audit } = route.config;
     const unaudited = audit.required ? await beginOnRecord(this.#gateway.audit, this.#record) : null;
     if (unaudited) return unaudited;
-    if (audit.required && !shaped.received.stream) this.#client.hold();
+    if (audit.required) this.#client.hold();
     const heard = audit.bodies ? new Heard(shaped.format) : null;
     if (heard !== null) this.#client.filterFirst(heard);
     const failed = await throughCache({
@@ -237,9 +238,10 @@ class Call {
     return passThrough(client, operation, target, { upstreams, auth, nowMs: () => this.#gateway.nowMs(), totalMs: totalMsOf(config.timeouts.totalMs) });
   }
 
-  /** The answer that was held back, or a refusal in its place. */
+  /** The answer that was held back, or of a stream its end; or a refusal in its place. */
   async #release(): Promise<void> {
-    const unaudited = await endOnRecord(this.#gateway.audit, this.#record);
+    const unaudited = await endOnRecord(this.#gateway.audit, this.#record, this.#client);
+    if (unaudited) this.#client.cut();
     if (unaudited && !this.#client.closed) this.#fail(unaudited);
     this.#client.release();
   }

@@ -89,6 +89,14 @@ function cacheFields({ cache, semantic }: CallRecord): string {
   return `,"cache":"${cache}","semantic":"${semantic.result}"${similarity}`;
 }
 
+/** Of an answer that did not come to its end: how that came, and how much of it had left. */
+function cutShort({ broken, abandoned, stalled, code, sentBytes }: CallRecord): string {
+  const gone = abandoned || code === "client_closed_request";
+  if (!gone && !broken) return "";
+  const byClient = stalled ? "client_stalled" : "client_closed";
+  return `,"outcome":"${gone ? byClient : "stream_error"}","sent_bytes":${sentBytes}`;
+}
+
 const shared = new SharedFields();
 
 /** The fields of a call as JSON members, each behind a comma. Put together by hand: it is done for every call, and a serialiser costs ten times as much. */
@@ -98,8 +106,7 @@ export function callFields(call: CallRecord): string {
   if (call.code !== null) line += `,"code":"${call.code}"`;
   if (call.cause !== null) line += `,"cause":${cleaned(call.cause)}`;
   line += call.stream ? ',"stream":true' : ',"stream":false';
-  if (call.broken) line += ',"outcome":"stream_error"';
-  if (call.abandoned) line += ',"outcome":"client_closed"';
+  line += cutShort(call);
   line += `,"duration_ms":${Math.round(call.durationMs)}`;
   if (call.firstByteMs !== null) line += `,"first_token_ms":${Math.round(call.firstByteMs)}`;
   if (usage !== null) {

@@ -58,6 +58,10 @@ export interface CallRecord {
   /** The stream broke after its head was sent. */
   broken: boolean;
   abandoned: boolean;
+  /** The client took nothing any more, and was cut off for that: `abandoned` as well. */
+  stalled: boolean;
+  /** Bytes of the answer's body that were handed to the connection; 0 until the call is over. */
+  sentBytes: number;
   firstByteMs: number | null;
   usage: Usage | null;
   /** null where the model has no price or nothing was used. */
@@ -106,6 +110,8 @@ export function newRecord(requestId: string, method: string, startedMs: number):
     stream: false,
     broken: false,
     abandoned: false,
+    stalled: false,
+    sentBytes: 0,
     firstByteMs: null,
     usage: null,
     costNanoUsd: null,

@@ -59,6 +59,8 @@ export class ClientConnection implements Member, Task {
   #always: AddHeaders | null = null;
   /** What is sent only once `release` is called. */
   #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
+  /** The same of a stream: its last bytes, from `write` with `last` on, and its end. */
+  #heldEnd: { pieces: (Uint8Array | string)[]; last: boolean; ended: boolean } | null = null;
   /** The chunks of the answer are framed here. */
   #frames = false;
   /** The first of them was written, and the head with it. */
@@ -178,16 +180,25 @@ export class ClientConnection implements Member, Task {
     return request.pipe(through);
   }
 
-  /** Nothing of a whole answer is sent until `release`; a later one takes the place of an earlier one. Not for streams. */
+  /** Nothing of a whole answer is sent until `release`, where a later one takes the place of an earlier one; and of a stream not its end. */
   hold(): void {
     this.#held = { status: 0, headers: {}, body: undefined, ended: false };
   }
 
   get holding(): boolean {
-    return this.#held !== null;
+    return this.#held !== null || this.#heldEnd !== null;
+  }
+
+  /** What was held back of a stream is not sent. */
+  cut(): void {
+    this.#heldEnd = null;
   }
 
   release(): void {
+    const end = this.#heldEnd;
+    this.#heldEnd = null;
+    for (const piece of end?.pieces ?? []) this.writeRaw(piece);
+    if (end?.ended) this.end();
     const held = this.#held;
     this.#held = null;
     if (held === null || held.status === 0) return;
@@ -211,7 +222,8 @@ export class ClientConnection implements Member, Task {
    * each: head, size, chunk and line end leave as one.
    */
   streamHead(headers: Record<string, string | number>): void {
-    this.release();
+    if (this.#held !== null) this.#heldEnd = { pieces: [], last: false, ended: false };
+    this.#held = null;
     const frames = this.httpVersion === "1.1" && !this.started;
     if (frames) headers["transfer-encoding"] = "chunked";
     this.head(200, headers);
@@ -239,8 +251,9 @@ export class ClientConnection implements Member, Task {
     this.end(filtered);
   }
 
-  /** Bytes of a stream, through the filters. false when the socket's buffer is full: wait for `onDrain`. */
-  write(bytes: Uint8Array | string): boolean {
+  /** Bytes of a stream, through the filters; `last`: it ends with them. false when the socket's buffer is full: wait for `onDrain`. */
+  write(bytes: Uint8Array | string, last = false): boolean {
+    if (last && this.#heldEnd !== null) this.#heldEnd.last = true;
     return this.writeRaw(this.#filters.length === 0 ? bytes : this.#filters.reduce((part, filter) => filter.chunk(part), bytes));
   }
 
@@ -256,7 +269,10 @@ export class ClientConnection implements Member, Task {
   /** Past the filters: events of the gateway's own. */
   writeRaw(bytes: Uint8Array | string): boolean {
     if (this.#closed || bytes.length === 0) return true;
-    this.release();
+    if (this.#heldEnd?.last) {
+      this.#heldEnd.pieces.push(bytes);
+      return true;
+    }
     this.sentBytes += bytes.length;
     if (!this.#frames) return this.#response.write(bytes);
     const out = framed(bytes);
@@ -294,6 +310,10 @@ export class ClientConnection implements Member, Task {
     if (this.#held !== null) {
       this.#held.body = bytes;
       this.#held.ended = true;
+      return;
+    }
+    if (this.#heldEnd !== null) {
+      this.#heldEnd.ended = true;
       return;
     }
     if (this.#closed || this.#response.writableEnded) return;

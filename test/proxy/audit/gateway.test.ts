@@ -281,6 +281,60 @@ describe("the audit log", () => {
   });
 });
 
+describe("a stream that its caller does not take to the end", () => {
+  const chat = (signal: AbortSignal | null = null): RequestInit => ({
+    method: "POST",
+    headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "bodies", stream: true, messages: [{ role: "user", content: "Hi" }] }),
+    ...(signal === null ? {} : { signal }),
+  });
+
+  it("is on record with what it got, and that it hung up", async () => {
+    const path = await folder();
+    const started = await gateway([`--audit-dir=${path}`]);
+    const frames = chatFrames("bodies", ["Hello", " there"], false);
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(frames.slice(0, 2).join(""));
+    });
+    const hangUp = new AbortController();
+    const answer = await fetch(`${started.url}/v1/chat/completions`, chat(hangUp.signal));
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+    let got = 0;
+    while (got < frames.slice(0, 2).join("").length) got += (await reader.read()).value?.length ?? 0;
+    hangUp.abort();
+    const told = await eventually(async () => (await calls(path)).at(-1));
+    assert.deepEqual(
+      [told["status"], told["code"], told["outcome"], told["sent_bytes"], told["provider"], told["decision"]],
+      [499, "client_closed_request", "client_closed", got, "default/up", "allow"],
+    );
+    assert.match(String(told["response_body"]), /0\/content/);
+    upstream.answer(openai);
+    await started.close();
+  });
+
+  it("is told from one that takes nothing any more, and is cut off for that", async () => {
+    const path = await folder();
+    const started = await gateway([`--audit-dir=${path}`, "--stalled-client-ms=200"]);
+    const frame = chatFrames("bodies", ["x".repeat(60_000)], false)[1] ?? "";
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const fill = (): void => {
+        while (!response.destroyed && response.write(frame));
+      };
+      response.on("drain", fill);
+      fill();
+    });
+    const answer = await fetch(`${started.url}/v1/chat/completions`, chat());
+    const told = await eventually(async () => (await calls(path)).at(-1));
+    assert.deepEqual([told["status"], told["code"], told["outcome"]], [499, "client_closed_request", "client_stalled"]);
+    assert.ok(Number(told["sent_bytes"]) > frame.length);
+    await answer.text().catch(() => undefined);
+    upstream.answer(openai);
+    await started.close();
+  });
+});
+
 describe("calls that must be on record", () => {
   it("are made when they are, and refused when they can't be; others go on", async () => {
     const path = await folder();
@@ -300,7 +354,14 @@ describe("calls that must be on record", () => {
     assert.deepEqual((await written()).at(-1), ["call", 400], "also where the provider refused it");
     upstream.answer(openai);
     assert.equal(await call(started.url, "required", "Hi", alice, { stream: true }), 200);
-    await eventually(async () => (await calls(path)).length === 3);
+    assert.deepEqual(
+      (await written()).slice(-2),
+      [
+        ["begun", 200],
+        ["call", 200],
+      ],
+      "and of a stream, once its end is there",
+    );
     await started.close();
 
     const none = await gateway([]);
@@ -350,6 +411,75 @@ describe("calls that must be on record", () => {
         ["withheld", 200, "default/up"],
       ],
     );
+  });
+
+  it("have no end, as streams, that can't be put on record", async () => {
+    const redis = await startRedis();
+    after(() => redis.stop());
+    const kept = policy("kept-on-record", {
+      match: { pathPrefix: "/kept", models: ["required"] },
+      routing: { targets },
+      audit: { required: true },
+      cache: { ttl: "1h" },
+    });
+    const started = await startGateway(manifests([kept]), ["--audit-redis=true", `--state-url=${redis.url}`]);
+    const ask = (prefix: string): Promise<Response> =>
+      fetch(`${started.url}${prefix}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "required", stream: true, messages: [{ role: "user", content: "Hi" }] }),
+      });
+    const whole = await (await ask("/kept")).text();
+    assert.match(whole, /there.*\[DONE\]/s);
+    const again = await ask("/kept");
+    assert.equal(again.headers.get("x-sluice-cache"), "hit");
+    assert.equal(await again.text(), whole);
+    const frames = chatFrames("required", ["Hello", " there"], false);
+    let finish: () => void = () => undefined;
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(frames.slice(0, 2).join(""));
+      finish = () => response.end(frames.slice(2).join(""));
+    });
+    const answer = await ask("");
+    const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("Hello")) text += (await reader.read()).value ?? "";
+    const sent = Buffer.byteLength(text);
+    await redis.kill();
+    finish();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    upstream.answer(openai);
+    assert.match(text, /audit_unavailable/);
+    assert.doesNotMatch(text, /\[DONE\]| there/);
+    await redis.startAgain();
+    await eventually(async () => (await call(started.url, "required")) === 200, 20_000);
+    await started.close();
+    const client = connect(redis.url, null, null);
+    after(() => client.disconnect());
+    await eventually(() => Promise.resolve(client.status === "ready"));
+    const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
+    const told = lines.filter((one) => one["request_id"] === answer.headers.get("x-request-id"));
+    assert.deepEqual(told.map((one) => [one["type"], one["status"], one["sent_bytes"]]).slice(-2), [
+      ["call", 200, undefined],
+      ["withheld", 200, sent],
+    ]);
+  });
+
+  it("hold up nobody who hung up, and no failure of the provider", async () => {
+    const path = await folder();
+    const started = await gateway([`--audit-dir=${path}`]);
+    const frames = chatFrames("required", ["Hello", " there"], false);
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(frames.slice(0, 2).join(""));
+    });
+    assert.equal(await call(started.url, "required", "Hi", alice, { stream: true }), 200);
+    const told = (await calls(path)).at(-1);
+    assert.deepEqual([told?.["code"], told?.["outcome"]], ["upstream_stream_truncated", "stream_error"]);
+    assert.ok(Number(told?.["sent_bytes"]) > 100);
+    upstream.answer(openai);
+    await started.close();
   });
 
   it("wait for no store that is gone", async () => {

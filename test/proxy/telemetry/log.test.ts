@@ -49,6 +49,9 @@ const calls: fc.Arbitrary<CallRecord> = fc
     cause: maybe(text),
     stream: fc.boolean(),
     broken: fc.boolean(),
+    abandoned: fc.boolean(),
+    stalled: fc.boolean(),
+    sentBytes: fc.nat(),
     firstByteMs: maybe(fc.double({ min: 0, max: 20_000, noNaN: true })),
     usage: maybe(usages),
     masked: maybe(fc.dictionary(fc.constantFrom("Email", "Iban"), fc.nat(4))),
@@ -61,11 +64,17 @@ const calls: fc.Arbitrary<CallRecord> = fc
     dropped: fc.array(text, { maxLength: 2 }),
     payloads: maybe(fc.record({ request: text, response: text })),
   })
-  .map((some) => ({ ...newRecord("", "POST", 0), ...some, abandoned: false }));
+  .map((some) => ({ ...newRecord("", "POST", 0), ...some }));
+
+function outcomeOf({ abandoned, stalled, broken, code }: CallRecord): string | null {
+  if (abandoned || code === "client_closed_request") return stalled ? "client_stalled" : "client_closed";
+  return broken ? "stream_error" : null;
+}
 
 /** What a line says of a call, as one would give it to pino. */
 function expectedFields(call: CallRecord): Record<string, unknown> {
   const { usage, semantic } = call;
+  const outcome = outcomeOf(call);
   return {
     request_id: clean(call.requestId),
     address: call.address,
@@ -82,7 +91,7 @@ function expectedFields(call: CallRecord): Record<string, unknown> {
     ...(call.code === null ? {} : { code: call.code }),
     ...(call.cause === null ? {} : { cause: clean(call.cause) }),
     stream: call.stream,
-    ...(call.broken ? { outcome: "stream_error" } : {}),
+    ...(outcome === null ? {} : { outcome, sent_bytes: call.sentBytes }),
     duration_ms: Math.round(call.durationMs),
     ...(call.firstByteMs === null ? {} : { first_token_ms: Math.round(call.firstByteMs) }),
     ...(usage === null ? {} : { input_tokens: usage.prompt, cached_tokens: usage.cachedPrompt, output_tokens: usage.completion, estimated: usage.estimated }),
