@@ -83,16 +83,20 @@ export function startProviderServer(port: number): Promise<{ port: number; close
       }
     });
   });
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", () => {
       const address = server.address();
-      resolve({ port: typeof address === "object" && address !== null ? address.port : port, close: () => server.close() });
+      resolve({ port: typeof address === "object" && address !== null ? address.port : port, close });
     });
   });
 }
 
 if (import.meta.main) {
-  const { port } = await startProviderServer(Number(process.argv[2] ?? 8000));
+  const { port } = await startProviderServer(Number(process.argv[2] ?? 18000));
   process.stdout.write(`simulated provider on http://127.0.0.1:${port}/v1\n`);
 }

@@ -6,7 +6,19 @@ import { startProviderServer } from "./provider-server.ts";
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const real = Boolean(process.env["OPENAI_API_KEY"]);
 const port = process.env["PORT"] ?? "8080";
-if (!real) await startProviderServer(8000);
+/** As in simulated/provider.yaml. */
+const providerPort = 18000;
+
+function inUse(cause: unknown): never {
+  const { code, port: taken } = cause as { code?: string; port?: number };
+  if (code !== "EADDRINUSE") throw cause;
+  const remedy =
+    taken === providerPort ? "end that process: the simulated provider has this port" : "PORT and STATUS_PORT choose others, as in: PORT=8081 make run";
+  process.stderr.write(`port ${taken} is in use by another process; ${remedy}\n`);
+  process.exit(1);
+}
+
+const provider = real ? null : await startProviderServer(providerPort).catch(inUse);
 const key = process.env["SLUICE_EXAMPLE_KEY"] ?? "slc_example_key_for_this_machine_only";
 
 process.stdout.write(`
@@ -32,4 +44,6 @@ await runDev([
   process.env["STATUS_PORT"] ?? "9090",
   "--host",
   "127.0.0.1",
-]);
+]).catch(inUse);
+// Or it would keep the process alive after Ctrl-C.
+provider?.close();

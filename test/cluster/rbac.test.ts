@@ -139,6 +139,7 @@ describe("the chart as it is installed", { skip }, () => {
 
   it("the objects that NOTES print are taken by the API server", async () => {
     const notes = await cluster.helm("get", "notes", "sluice", "--namespace", systemNamespace);
+    assert.match(notes, /WARNING: there are several proxies and no state\.url/);
     const manifests = /<<'YAML'\n(.*?)\nYAML/s.exec(notes)?.[1] ?? "";
     const file = join(cluster.apiServer.dir, "notes.yaml");
     await writeFile(file, manifests);

@@ -1,6 +1,9 @@
 /** What `make run` serves, with the SDKs that people will try on it. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -9,6 +12,8 @@ import OpenAI from "openai";
 import { pino } from "pino";
 import { startProviderServer } from "../../examples/quickstart/provider-server.ts";
 import { type RunningDev, startDev } from "../../operator/cli/dev.ts";
+import { run } from "../harness/command.ts";
+import { eventually } from "../harness/gateway.ts";
 
 const example = join(import.meta.dirname, "..", "..", "examples", "quickstart");
 const apiKey = "slc_example_key_for_this_machine_only";
@@ -26,7 +31,7 @@ describe("make run", () => {
     provider = await startProviderServer(0);
     await cp(join(example, "policies"), join(folder, "policies"), { recursive: true });
     const simulated = await readFile(join(example, "simulated", "provider.yaml"), "utf8");
-    await writeFile(join(folder, "provider.yaml"), simulated.replace(":8000/", `:${provider.port}/`));
+    await writeFile(join(folder, "provider.yaml"), simulated.replace(":18000/", `:${provider.port}/`));
     dev = await startDev([folder, "--port=0", "--status-port=0"], {}, (line) => printed.push(line), pino({ level: "silent" }));
   });
   after(async () => {
@@ -72,8 +77,8 @@ describe("make run", () => {
   });
 
   it("needs neither key nor model on the open path that it prints", async () => {
-    const run = await readFile(join(example, "run.ts"), "utf8");
-    const path = /curl http:\/\/127\.0\.0\.1:\$\{port\}(\/[a-z]+) -d/.exec(run)?.[1] ?? "none printed";
+    const script = await readFile(join(example, "run.ts"), "utf8");
+    const path = /curl http:\/\/127\.0\.0\.1:\$\{port\}(\/[a-z]+) -d/.exec(script)?.[1] ?? "none printed";
     const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, {
       method: "POST",
       // As curl says it of what it sends with -d.
@@ -113,5 +118,37 @@ describe("make run", () => {
     const metrics = await (await fetch(`${dev.proxy.statusUrl}/metrics`)).text();
     assert.match(metrics, /ai_gateway_cost_total\{[^}]*\} [0-9.e-]*[1-9]/);
     assert.doesNotMatch(metrics, /ai_gateway_unpriced_requests_total\{[^}]*\} [1-9]/);
+  });
+});
+
+describe("make run beside somebody else", () => {
+  it("says which port is in use and what to do, and ends", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const port = String((taken.address() as AddressInfo).port);
+    try {
+      // With a key of OpenAI no simulated provider is started, whose port is a fixed one.
+      const env = { ...process.env, OPENAI_API_KEY: "sk-none", PORT: "0", STATUS_PORT: port };
+      const { code, stderr } = await run(process.execPath, [join(example, "run.ts")], { env });
+      assert.match(stderr, new RegExp(`port ${port} is in use by another process; PORT and STATUS_PORT choose others`));
+      assert.doesNotMatch(stderr, /node:net/);
+      assert.equal(code, 1);
+    } finally {
+      taken.close();
+    }
+  });
+
+  it("ends at the first Ctrl-C", async (context) => {
+    const child = spawn(process.execPath, [join(example, "run.ts")], { env: { ...process.env, OPENAI_API_KEY: "", PORT: "0", STATUS_PORT: "0" } });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
+    const closed = once(child, "close");
+    await eventually(() => /serving on|in use/.test(said));
+    if (said.includes("in use")) return context.skip("make run is going on here already");
+    child.kill("SIGINT");
+    const hanging = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    const [code] = (await closed) as [number | null];
+    clearTimeout(hanging);
+    assert.equal(code, 0);
   });
 });
