@@ -18,8 +18,8 @@ import { addHealth } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { WorldObject } from "./compile/world.ts";
+import { compileSettings } from "./compile-settings.ts";
 import type { ClusterIssuer } from "./identity.ts";
-import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
 import { priceTable } from "./prices/table.ts";
 import type { OperatorSettings } from "./settings.ts";
 
@@ -58,15 +58,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const compiled = compile(
     {
       world,
-      settings: {
-        proxy: renderedSettings(settings, await context.issuer()),
-        sharingNamespaces: settings.sharingNamespaces,
-        prices: installedPrices(settings),
-        privateEndpointNamespaces: settings.privateEndpointNamespaces,
-        knowsCountries: knowsCountries(settings),
-        knowsRoles: true,
-        hasMail: settings.alerts.smtp !== null,
-      },
+      settings: compileSettings(settings, await context.issuer()),
       previous: publisher.previous(),
       seeds: context.seeds ?? publisher.previous()?.seeds ?? [],
       canaries: context.canaries.facts(others),

@@ -6,7 +6,7 @@ import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { CanaryBook } from "../canaries.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
-import { installedPrices, knowsCountries, renderedSettings } from "../installation.ts";
+import { compileSettings } from "../compile-settings.ts";
 import { priceTable } from "../prices/table.ts";
 import { type OperatorSettings, operatorSettings } from "../settings.ts";
 import { type Cluster, connect, loadConfig, orNull, statusCode } from "./api.ts";
@@ -130,15 +130,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
   const compiled = compile(
     {
       world,
-      settings: {
-        proxy: renderedSettings(settings),
-        sharingNamespaces: settings.sharingNamespaces,
-        prices: installedPrices(settings),
-        privateEndpointNamespaces: settings.privateEndpointNamespaces,
-        knowsCountries: knowsCountries(settings),
-        knowsRoles: true,
-        hasMail: settings.alerts.smtp !== null,
-      },
+      settings: compileSettings(settings),
       previous: await published(cluster, settings, notes),
       canaries: new CanaryBook().facts(world.objects),
       nowMs,

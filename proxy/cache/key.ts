@@ -52,17 +52,24 @@ function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unkn
   return key.team === null ? null : ["team", namespace, key.team];
 }
 
+/** All that tells one call from another. */
+export interface CacheLookup {
+  config: CacheConfig;
+  shaped: Shaped;
+  route: Route;
+  identity: Identity;
+  /** The provider that the caller asks for. */
+  preferred: string | null;
+  /** Keyed, so that a key tells nothing of the prompt even to who guesses it. */
+  digest(text: string): string;
+}
+
 /**
- * The key under which the answer to this call is kept, or null where it is to be kept for nobody. `digest` is keyed, so
- * that a key tells nothing of the prompt even to who guesses it. `hollow`: leaves out of the body what may differ.
+ * The key under which the answer to this call is kept, or null where it is to be kept for nobody. `hollow`: leaves out of
+ * the body what may differ.
  */
 export function cacheKey(
-  config: CacheConfig,
-  shaped: Shaped,
-  route: Route,
-  identity: Identity,
-  preferred: string | null,
-  digest: (text: string) => string,
+  { config, shaped, route, identity, preferred, digest }: CacheLookup,
   hollow: (body: JsonObject) => JsonObject = (body) => body,
 ): string | null {
   const who = sharers(config.scope, identity);

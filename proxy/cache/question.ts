@@ -5,12 +5,9 @@
  * too, those that carry a figure, an address or a placeholder must be the same: two questions that differ in a number
  * alone have vectors that are all but equal, and answers that are not.
  */
-import type { CacheConfig } from "../config/cache.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
-import type { Identity } from "../pipeline/authenticate.ts";
 import { requiredMember, type Shaped } from "../pipeline/shape.ts";
-import type { Route } from "../snapshot/snapshot.ts";
-import { cacheKey } from "./key.ts";
+import { type CacheLookup, cacheKey } from "./key.ts";
 
 export interface Question {
   text: string;
@@ -78,20 +75,14 @@ function hasTools({ received, edits }: Shaped): boolean {
   });
 }
 
-/** null where there is nothing to compare by meaning. The parameters are those of `cacheKey`. */
-export function question(
-  config: CacheConfig,
-  shaped: Shaped,
-  route: Route,
-  identity: Identity,
-  preferred: string | null,
-  digest: (text: string) => string,
-): Question | null {
+/** null where there is nothing to compare by meaning. */
+export function question(call: CacheLookup): Question | null {
+  const { shaped, digest } = call;
   if (shaped.format === "openai.embeddings" || hasTools(shaped)) return null;
   const member = requiredMember[shaped.format];
   const turn = lastTurn(shaped.received.json[member]);
   if (turn === null || turn.text.trim() === "" || turn.text.length > longest) return null;
   const hollow = (body: JsonObject): JsonObject => ({ ...body, [member]: turn.without(body[member]) });
-  const rest = cacheKey(config, shaped, route, identity, preferred, digest, hollow);
+  const rest = cacheKey(call, hollow);
   return rest === null ? null : { text: turn.text, partition: digest(JSON.stringify([rest, literals(turn.text)])) };
 }

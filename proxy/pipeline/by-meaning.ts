@@ -1,4 +1,5 @@
 /** Part of the look-up in the cache: an answer to a question that means the same as this call's. Whatever goes wrong is a miss. */
+import type { CacheLookup } from "../cache/key.ts";
 import { type Question, question } from "../cache/question.ts";
 import type { CachedAnswer } from "../cache/store.ts";
 import type { CacheConfig, SemanticCacheConfig } from "../config/cache.ts";
@@ -34,10 +35,10 @@ export class ByMeaning {
   }
 
   /** null where the policy doesn't ask for it, or the call has no question to compare. */
-  static of(call: CachedCall, config: CacheConfig, preferred: string | null): ByMeaning | null {
-    const { route, shaped, identity, snapshot } = call;
+  static of(call: CachedCall, lookup: CacheLookup): ByMeaning | null {
+    const { config, route } = lookup;
     if (config.semantic === null || route.embedder === null) return null;
-    const asked = question(config, shaped, route, identity, preferred, snapshot.digest);
+    const asked = question(lookup);
     return asked === null ? null : new ByMeaning(call, config, config.semantic, route.embedder, asked);
   }
 

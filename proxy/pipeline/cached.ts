@@ -3,7 +3,7 @@
 import { type Flight, type Landed, maxAnswerBytes, type ResponseCache } from "../cache/cache.ts";
 import { Capture } from "../cache/capture.ts";
 import { type CacheControl, parseCacheControl } from "../cache/control.ts";
-import { cacheable, cacheKey } from "../cache/key.ts";
+import { type CacheLookup, cacheable, cacheKey } from "../cache/key.ts";
 import type { CachedAnswer } from "../cache/store.ts";
 import type { CacheConfig } from "../config/cache.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -41,16 +41,16 @@ export function throughCache(call: CachedCall): Promise<Failure | null> {
 
 async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure | null> {
   const control = parseCacheControl(call.client.header("cache-control"));
-  const digest = call.snapshot.digest;
-  const wanted = !control.noStore && cacheable(cache, call.shaped);
-  const preferred = call.client.header("x-prefer-provider") ?? call.shaped.preferred;
-  const key = wanted ? cacheKey(cache, call.shaped, call.route, call.identity, preferred, digest) : null;
+  const { shaped, route, identity } = call;
+  const preferred = call.client.header("x-prefer-provider") ?? shaped.preferred;
+  const lookup: CacheLookup = { config: cache, shaped, route, identity, preferred, digest: call.snapshot.digest };
+  const key = !control.noStore && cacheable(cache, shaped) ? cacheKey(lookup) : null;
   if (key === null) {
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go();
   }
   // Whoever wants a fresh answer needs no comparing.
-  const meaning = (): ByMeaning | null => (control.noCache ? null : ByMeaning.of(call, cache, preferred));
+  const meaning = (): ByMeaning | null => (control.noCache ? null : ByMeaning.of(call, lookup));
   return answer(call, cache, control, key, meaning);
 }
 

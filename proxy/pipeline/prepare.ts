@@ -3,6 +3,7 @@ import type { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
+import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -14,7 +15,7 @@ import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
 import type { ResolvedTarget } from "./route.ts";
 import type { Shaped } from "./shape.ts";
-import { parsed, passedReply, unreadable, type WholeReply } from "./whole-reply.ts";
+import { parsed, passedReply, type WholeReply } from "./whole-reply.ts";
 
 export interface Prepared {
   outgoing: Outgoing;
@@ -103,7 +104,7 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
     translated: true,
     whole(bytes, headers) {
       const body = parsed(bytes.toString("utf8"));
-      const reply: EmbeddingsReply | ProviderError = body === undefined ? unreadable : call.decodeReply(body, headers);
+      const reply: EmbeddingsReply | ProviderError = body === undefined ? invalidReply() : call.decodeReply(body, headers);
       if (isProviderError(reply)) return reply;
       return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
     },
@@ -131,7 +132,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     translated: true,
     whole(bytes, headers) {
       const body = parsed(bytes.toString("utf8"));
-      const decoded = body === undefined ? unreadable : call.decodeReply(body, headers);
+      const decoded = body === undefined ? invalidReply() : call.decodeReply(body, headers);
       if (isProviderError(decoded)) return decoded;
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },

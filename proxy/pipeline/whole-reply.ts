@@ -1,15 +1,13 @@
 /** A whole answer that passes through: whether it is one, and what it says of its usage. */
 import { Buffer } from "node:buffer";
 import type { JsonObject, ProviderError, Usage } from "../dialects/canonical.ts";
+import { invalidReply } from "../dialects/invalid-reply.ts";
 import { isObject } from "../providers/classify.ts";
-import { providerError } from "./provider-error.ts";
 
 export interface WholeReply {
   body: Uint8Array | string;
   usage: Usage | null;
 }
-
-export const unreadable = providerError("ServerError", "upstream_invalid_response", "The provider's answer could not be read.", 200);
 
 /** undefined: it is not JSON. */
 export function parsed(text: string): unknown {
@@ -65,7 +63,8 @@ const isClosed = (bytes: Buffer): boolean =>
 
 /** `usageOf` reads the usage of an answer, or of an object with its member `usage` alone. */
 export function passedReply(bytes: Buffer, usageOf: (reply: JsonObject) => Usage | null): WholeReply | ProviderError {
-  if (bytes.length > parseWholeBytes) return isOpened(bytes) && isClosed(bytes) ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) } : unreadable;
+  if (bytes.length > parseWholeBytes)
+    return isOpened(bytes) && isClosed(bytes) ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) } : invalidReply();
   const reply = lastMember(bytes) ?? parsed(bytes.toString("latin1"));
-  return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : unreadable;
+  return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : invalidReply();
 }

@@ -1,8 +1,8 @@
 /** A Messages object → canonical (https://platform.claude.com/docs/en/api/messages/create). */
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
-import { invalidReply } from "../openai/reply.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
 

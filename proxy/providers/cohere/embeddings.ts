@@ -1,20 +1,14 @@
 /** Embeddings by v2 embed (https://docs.cohere.com/reference/embed). */
 import { type EmbeddingsReply, type EmbeddingsRequest, type JsonObject, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { isVector, textsOf } from "../vectors.ts";
 import { capabilities } from "./capabilities.ts";
-import { invalidReply, usageOf } from "./reply.ts";
+import { usageOf } from "./reply.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions", "input_type"]);
 const inputTypes: ReadonlySet<unknown> = new Set(["search_document", "search_query", "classification", "clustering"]);
-
-function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
-  if (typeof input === "string") return [input];
-  const texts = input.filter((one) => typeof one === "string");
-  return texts.length === input.length ? texts : null;
-}
-
-const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
 
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
   const embeddings = isObject(body) && isObject(body["embeddings"]) ? body["embeddings"]["float"] : null;

@@ -1,6 +1,8 @@
 /** Cohere's v2 chat answer → canonical (https://docs.cohere.com/reference/chat). */
+
 import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -46,11 +48,6 @@ export function finishReason(native: unknown, calledTools: boolean): { reason: F
   const reason = known ?? (calledTools ? "tool_calls" : "stop");
   // COMPLETE and TOOL_CALL say no more than our own words.
   return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL" ? { reason } : { reason, native };
-}
-
-export function invalidReply(): ProviderError {
-  const message = "The provider's answer could not be read.";
-  return { class: "ServerError", code: "upstream_invalid_response", message, param: null, retryAfterMs: null, upstreamStatus: 200 };
 }
 
 /** An id that the API left out, of the length that every provider takes. */

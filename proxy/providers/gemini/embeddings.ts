@@ -1,27 +1,18 @@
 /** Embeddings by batchEmbedContents (https://ai.google.dev/api/embeddings#method:-models.batchembedcontents). */
 import { type EmbeddingsReply, type EmbeddingsRequest, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { isVector, textsOf } from "../vectors.ts";
 import { objects, usageOf } from "./reply.ts";
 import { modelPath } from "./request.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions"]);
 
-function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
-  if (typeof input === "string") return [input];
-  const texts = input.filter((one) => typeof one === "string");
-  return texts.length === input.length ? texts : null;
-}
-
-const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
-
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
   const entries = isObject(body) ? objects(body["embeddings"]).map((one) => one["values"]) : [];
   const vectors = entries.filter(isVector);
-  if (vectors.length !== wanted || entries.length !== wanted) {
-    const message = "The provider's answer could not be read.";
-    return { class: "ServerError", code: "upstream_invalid_response", message, param: null, retryAfterMs: null, upstreamStatus: 200 };
-  }
+  if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
   // Older models tell no usage.
   return { model, vectors, usage: isObject(body) ? usageOf(body["usageMetadata"]) : null };
 }

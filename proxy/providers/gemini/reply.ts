@@ -1,5 +1,7 @@
 /** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
+
 import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
@@ -63,10 +65,6 @@ export function finishReason(native: string, calledTools: boolean): FinishReason
 /** The provider's own word where it says more than ours. */
 export function nativeWord<Name extends string>(native: string, reason: FinishReason, name: Name): { [N in Name]?: string } {
   return native.toLowerCase() === reason ? {} : ({ [name]: native } as { [N in Name]?: string });
-}
-
-function failed(code: ProviderError["code"], message: string): ProviderError {
-  return { class: "ServerError", code, message, param: null, retryAfterMs: null, upstreamStatus: 200 };
 }
 
 /** Function calls come whole. */
@@ -143,12 +141,12 @@ function blocked(native: string): ChatChoice {
 }
 
 export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | ProviderError {
-  if (!isObject(body) || !isShallow(body)) return failed("upstream_invalid_response", "The provider's answer could not be read.");
+  if (!isObject(body) || !isShallow(body)) return invalidReply();
   const candidates = objects(body["candidates"]);
   const reason = blockReason(body);
-  if (candidates.length === 0 && reason === null) return failed("upstream_invalid_response", "The provider's answer has no content.");
+  if (candidates.length === 0 && reason === null) return invalidReply("The provider's answer has no content.");
   const failure = candidates.map((one) => finishFailure(one["finishReason"])).find((found) => found !== null);
-  if (failure != null) return failed("upstream_error", failure);
+  if (failure != null) return { ...invalidReply(failure), code: "upstream_error" };
   const seen = new Set<string>();
   return {
     id: text(body["responseId"]) ?? "",

@@ -1,6 +1,7 @@
 /** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
 import { Buffer } from "node:buffer";
 import type { ChatChoice, ChatReply, EmbeddingsReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { isObject } from "../classify.ts";
 
@@ -11,10 +12,6 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
   if (calledTools && native !== "length" && native !== "content_filter") return native === "function_call" ? "function_call" : "tool_calls";
   if (native === "model_length") return "length";
   return typeof native === "string" && finishReasons.has(native) ? (native as FinishReason) : "stop";
-}
-
-export function invalidReply(message = "The provider's answer could not be read."): ProviderError {
-  return { class: "ServerError", code: "upstream_invalid_response", message, param: null, retryAfterMs: null, upstreamStatus: 200 };
 }
 
 function toolCalls(value: unknown, choice: number): ToolCall[] {

@@ -1,13 +1,12 @@
 /** Embeddings by watsonx: https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings */
 import { type EmbeddingsReply, type EmbeddingsRequest, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
-import { invalidReply } from "../openai/reply.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
+import { isVector, textsOf } from "../vectors.ts";
 import { owner } from "./request.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format"]);
-
-const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
 
 function decode(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
   const results = isObject(body) && Array.isArray(body["results"]) ? (body["results"] as unknown[]) : [];
@@ -19,9 +18,8 @@ function decode(body: unknown, model: string, wanted: number): EmbeddingsReply |
 }
 
 export function watsonxEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel, path: string): EmbeddingsCall | Refusal {
-  const given = typeof request.input === "string" ? [request.input] : request.input;
-  const texts = given.filter((one) => typeof one === "string");
-  if (texts.length !== given.length) return refusal("input", "watsonx takes texts, not tokens. Send `input` as text.");
+  const texts = textsOf(request.input);
+  if (texts === null) return refusal("input", "watsonx takes texts, not tokens. Send `input` as text.");
   return {
     path,
     body: JSON.stringify({ model_id: model.config.upstream, ...owner(account), inputs: texts }),

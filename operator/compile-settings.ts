@@ -1,0 +1,17 @@
+/** What compile obeys of a running operator's settings. */
+import type { CompileSettings } from "./compile/world.ts";
+import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
+import type { OperatorSettings } from "./settings.ts";
+
+/** `issuer`: as for `renderedSettings`. */
+export function compileSettings(settings: OperatorSettings, issuer?: Parameters<typeof renderedSettings>[1]): CompileSettings {
+  return {
+    proxy: renderedSettings(settings, issuer),
+    sharingNamespaces: settings.sharingNamespaces,
+    prices: installedPrices(settings),
+    privateEndpointNamespaces: settings.privateEndpointNamespaces,
+    knowsCountries: knowsCountries(settings),
+    knowsRoles: true,
+    hasMail: settings.alerts.smtp !== null,
+  };
+}

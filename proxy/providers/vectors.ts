@@ -1,0 +1,11 @@
+/** Embeddings of providers that take texts only, and whose vectors are lists of numbers. */
+import type { EmbeddingsRequest } from "../dialects/canonical.ts";
+
+/** null where some of it is tokens. */
+export function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
+  if (typeof input === "string") return [input];
+  const texts = input.filter((one) => typeof one === "string");
+  return texts.length === input.length ? texts : null;
+}
+
+export const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
