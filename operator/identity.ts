@@ -1,11 +1,21 @@
 /** `identity` of the installation: issuers whose tokens proxies take, as they are written in Helm values. */
 import { z } from "zod";
 import { type IdentityIssuer, tokenAlgorithms } from "../proxy/config/identity.ts";
+import { bundleProblem, certificatesIn } from "./compile/bundle.ts";
 
 const label = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-");
 const claim = z.string().min(1).max(256);
 const tokenUrl = z.url({ protocol: /^https?$/ }).max(1024);
 const keySet = z.strictObject({ keys: z.array(z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"], "must be a public key: RSA, EC or OKP") })).min(1) });
+
+/** Certificates of authorities in PEM. They stand in the settings themselves: they are for everybody to see. */
+const caBundle = z
+  .string()
+  .max(16_384)
+  .superRefine((bundle, context) => {
+    const wrong = bundleProblem(bundle);
+    if (wrong !== null) context.addIssue({ code: "custom", message: `caBundle ${wrong}` });
+  });
 
 const common = {
   name: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be lower-case letters, digits and -"),
@@ -13,6 +23,8 @@ const common = {
   algorithms: z.array(z.enum(tokenAlgorithms)).min(1).default(["RS256", "ES256"]),
   jwksUrl: tokenUrl.optional(),
   jwks: keySet.optional(),
+  /** Of the server that the keys are fetched from, instead of the public authorities. */
+  caBundle: caBundle.optional(),
   /** Let the issuer be at a private, loopback or cluster address. */
   allowPrivateEndpoint: z.boolean().default(false),
   defaults: z.strictObject({ team: label.optional(), role: label.default("developer"), tags: z.array(label).max(32).default([]) }).prefault({}),
@@ -32,6 +44,10 @@ const oidc = z.strictObject({
 /** ServiceAccounts. Without issuer and keys, those of the operator's own cluster, which it asks the API server for. */
 const kubernetes = z.strictObject({ ...common, kind: z.literal("Kubernetes"), issuer: tokenUrl.optional() });
 
+/** What is fetched first; undefined where nothing is. */
+const keysFrom = ({ jwksUrl, jwks, issuer }: z.output<typeof oidc> | z.output<typeof kubernetes>): string | undefined =>
+  jwksUrl ?? (jwks === undefined ? issuer : undefined);
+
 export const identity = z
   .strictObject({
     issuers: z
@@ -41,9 +57,12 @@ export const identity = z
   })
   .refine(({ issuers }) => new Set(issuers.map(({ name }) => name)).size === issuers.length, "two issuers have the same name")
   .refine(
-    ({ issuers }) =>
-      issuers.every((one) => one.allowPrivateEndpoint || !(one.jwksUrl ?? (one.jwks === undefined ? one.issuer : undefined))?.startsWith("http:")),
+    ({ issuers }) => issuers.every((one) => one.allowPrivateEndpoint || !keysFrom(one)?.startsWith("http:")),
     "keys must come over https; http is for issuers with allowPrivateEndpoint",
+  )
+  .refine(
+    ({ issuers }) => issuers.every((one) => one.caBundle === undefined || keysFrom(one)?.startsWith("https:")),
+    "caBundle is for keys that are fetched over https: from jwksUrl, or with the issuer's discovery document; take it out",
   )
   .refine(({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined), "set jwksUrl or jwks, not both")
   .refine(
@@ -76,6 +95,7 @@ function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityI
     algorithms: one.algorithms,
     jwksUrl: one.jwksUrl ?? null,
     jwks: one.jwks ?? asked?.jwks ?? null,
+    ca: one.caBundle === undefined ? null : certificatesIn(one.caBundle),
     allowPrivateEndpoint: one.allowPrivateEndpoint,
     namespace: one.kind === "OIDC" ? one.namespace : null,
     claims: { user: claims.user ?? "sub", team: claims.team ?? null, role: claims.role ?? null, tags: claims.tags ?? null },

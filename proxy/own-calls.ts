@@ -16,8 +16,10 @@ export function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthE
 
 /** Through the same check of addresses as calls to providers, and without following redirects. */
 export function fetchJson(upstreams: Upstreams): FetchJson {
-  return async (url, allowPrivate) => {
-    const { status, body } = await sendSmall(upstreams, url, { method: "GET", headers: { accept: "application/json" }, body: null }, allowPrivate);
+  return async (url, { allowPrivateEndpoint, ca }) => {
+    const request = { method: "GET", headers: { accept: "application/json" }, body: null } as const;
+    const tls = ca === null ? null : { ca, serverName: null, client: null };
+    const { status, body } = await sendSmall(upstreams, url, request, allowPrivateEndpoint, tls);
     if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
     return JSON.parse(body) as unknown;
   };

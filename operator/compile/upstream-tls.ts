@@ -2,24 +2,12 @@
 
 import type { UpstreamTls } from "../../crds/types/upstream-tls.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
-import { readableCertificate } from "../../proxy/config/certificates.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
+import { bundleProblem, certificatesIn } from "./bundle.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
-
-const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
-
-/** What is wrong with a bundle; null where it is nothing but certificates. */
-function bundleProblem(bundle: string): string | null {
-  const blocks = bundle.match(block) ?? [];
-  // A key beside the certificate would be published to whoever may read ConfigMaps.
-  if (bundle.includes("PRIVATE KEY-----")) return "holds a private key; take it out, make a new one, and leave only certificates";
-  if (blocks.length === 0 || bundle.replace(block, "").includes("-----")) return "must be whole certificates in PEM and nothing else";
-  const bad = blocks.findIndex((pem) => !readableCertificate(pem));
-  return bad < 0 ? null : `has a certificate, number ${bad + 1}, that can't be read; copy it again`;
-}
 
 const certificateKey = "tls.crt";
 const privateKeyKey = "tls.key";
@@ -82,8 +70,7 @@ function configOf(
 ): UpstreamTlsConfig {
   const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
   if (wrong !== null) accepted.push(problem("Invalid", `${at.join(".")}.caBundle ${wrong}`, [...at, "caBundle"]));
-  // Only the certificates: bundles come with comments, which are of no use to a proxy.
-  const ca = wrong === null ? (tls.caBundle?.match(block)?.join("\n") ?? null) : null;
+  const ca = wrong === null ? certificatesIn(tls.caBundle ?? "") : null;
   return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(tls, at, provider, input, refs) };
 }
 

@@ -23,6 +23,8 @@ export const identityIssuer = z.object({
     .object({ keys: z.array(z.record(z.string(), z.unknown())) })
     .nullable()
     .default(null),
+  /** Authorities, PEM, that the server of the keys must be certified by; null: the public ones. */
+  ca: z.string().nullable().default(null),
   allowPrivateEndpoint: z.boolean().default(false),
   /** Namespace that callers belong to; null where the token says it (Kubernetes). */
   namespace: z.string().nullable().default(null),

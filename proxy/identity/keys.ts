@@ -13,7 +13,8 @@ const pauseMs = 30_000;
 /** The same while no key is known at all. */
 const firstPauseMs = 2_000;
 
-export type FetchJson = (url: string, allowPrivate: boolean) => Promise<unknown>;
+/** By the issuer's rules: where it may be, and whom its certificate must be of. */
+export type FetchJson = (url: string, issuer: Pick<IdentityIssuer, "allowPrivateEndpoint" | "ca">) => Promise<unknown>;
 
 export class KeysUnavailableError extends Error {
   override readonly name = "KeysUnavailableError";
@@ -85,12 +86,12 @@ export class IssuerKeys {
 
   async #load(): Promise<void> {
     const url = this.#issuer.jwksUrl ?? (await this.#discover());
-    this.#held = held(await this.#fetch(url, this.#issuer.allowPrivateEndpoint), this.#nowMs());
+    this.#held = held(await this.#fetch(url, this.#issuer), this.#nowMs());
   }
 
   async #discover(): Promise<string> {
-    const { issuer, allowPrivateEndpoint } = this.#issuer;
-    const document = await this.#fetch(`${issuer.replace(/\/+$/, "")}/.well-known/openid-configuration`, allowPrivateEndpoint);
+    const { issuer } = this.#issuer;
+    const document = await this.#fetch(`${issuer.replace(/\/+$/, "")}/.well-known/openid-configuration`, this.#issuer);
     const url = member(document, "jwks_uri");
     if (member(document, "issuer") !== issuer) throw new Error("the discovery document is another issuer's");
     if (typeof url !== "string" || !URL.canParse(url)) throw new Error("the discovery document names no jwks_uri");

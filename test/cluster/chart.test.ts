@@ -327,6 +327,7 @@ describe("the chart", { skip }, () => {
       ["identity.issuers[0].name=corp", "identity.issuers[0].kind=OIDC", "identity.issuers[0].audiences={a}", "identity.issuers[0].issuer=https://a"],
       /\/identity\/issuers\/0.*missing property 'namespace'/,
     ],
+    ["an issuer's authority that is a file's name", ["identity.issuers[0].caBundle=ca.pem"], /\/identity\/issuers\/0\/caBundle.*does not match pattern/],
     ["a namespace that can't be", ["operator.watchNamespaces={Team_A}"], /\/operator\/watchNamespaces\/0.*does not match pattern/],
     ["a base URL that isn't one", ["baseURL=example.com"], /\/baseURL.*does not match pattern/],
     ["a grace period that cuts streams", ["proxy.terminationGracePeriodSeconds=20"], /terminationGracePeriodSeconds must be at least/],

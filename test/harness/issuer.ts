@@ -1,5 +1,6 @@
 /** An OIDC issuer on loopback: discovery, keys that rotate, and tokens as a test wants them. */
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import type { Pair } from "./certificates.ts";
 import { json, startUpstream } from "./upstream.ts";
 
 export interface Issuer {
@@ -19,7 +20,8 @@ export interface Issuer {
   close(): Promise<void>;
 }
 
-export async function startIssuer(algorithm = "ES256"): Promise<Issuer> {
+/** `tls`: PEM; then it speaks nothing else. */
+export async function startIssuer(algorithm = "ES256", tls: Pair | null = null): Promise<Issuer> {
   const published: JWK[] = [];
   let current: { publicKey: CryptoKey; privateKey: CryptoKey };
   let count = 0;
@@ -37,7 +39,7 @@ export async function startIssuer(algorithm = "ES256"): Promise<Issuer> {
     if (request.path === "/.well-known/openid-configuration") return json(response, 200, { issuer: server.url, jwks_uri: `${server.url}/keys` });
     if (request.path === "/keys") return json(response, 200, { keys: published });
     json(response, 404, {});
-  });
+  }, tls);
   return {
     url: server.url,
     asked,

@@ -6,10 +6,13 @@ import { issuerIn } from "../../operator/cluster/issuer.ts";
 import { installation, knowsCountries, readInstallation, renderedSettings } from "../../operator/installation.ts";
 import { parseOperatorArguments } from "../../operator/settings.ts";
 import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
+import { certificateAuthority } from "../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 
 const oidc = { name: "corp", kind: "OIDC", issuer: "https://id.example.com", audiences: ["sluice"], namespace: "team-a" };
 const jwks = { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y" }] };
+
+const { cert: authority, key: authorityKey } = await certificateAuthority();
 
 describe("settings of an installation", () => {
   const refused: [what: string, given: object, says: RegExp][] = [
@@ -23,6 +26,19 @@ describe("settings of an installation", () => {
     ["keys in two places", { identity: { issuers: [{ ...oidc, jwksUrl: "https://id.example.com/keys", jwks }] } }, /not both/],
     ["a secret for a public key", { identity: { issuers: [{ ...oidc, jwks: { keys: [{ kty: "oct", k: "c2VjcmV0" }] } }] } }, /must be a public key/],
     ["keys over plain http", { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com" }] } }, /must come over https/],
+    ["an authority that is no certificate", { identity: { issuers: [{ ...oidc, caBundle: "c2VjcmV0" }] } }, /caBundle must be whole certificates in PEM/],
+    ["an authority for keys that nobody fetches", { identity: { issuers: [{ ...oidc, jwks, caBundle: authority }] } }, /caBundle is for keys that are fetched/],
+    [
+      "an authority for keys without TLS",
+      { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com", allowPrivateEndpoint: true, caBundle: authority }] } },
+      /caBundle is for keys that are fetched over https/,
+    ],
+    [
+      "an authority for keys that the cluster tells",
+      { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], caBundle: authority }] } },
+      /caBundle is for keys that are fetched/,
+    ],
+    ["a key beside an authority", { identity: { issuers: [{ ...oidc, caBundle: `${authority}\n${authorityKey}` }] } }, /holds a private key; take it out/],
     ["keys of no issuer", { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], jwks }] } }, /needs issuer as well/],
     ["a field that nobody reads", { identity: { issuers: [{ ...oidc, secret: "x" }] } }, /Unrecognized key/],
   ];

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
+import { certificateAuthority } from "../../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { type Issuer, startIssuer } from "../../harness/issuer.ts";
@@ -15,11 +16,16 @@ describe("callers with tokens", () => {
   let corp: Issuer;
   let cluster: Issuer;
   let internal: Issuer;
+  let certified: Issuer;
+  let uncertified: Issuer;
   let gateway: TestGateway;
   let folder: string;
 
   before(async () => {
     [upstream, corp, cluster, internal] = await Promise.all([startUpstream(), startIssuer(), startIssuer("RS256"), startIssuer()]);
+    const ours = await certificateAuthority("Ours");
+    const pair = await ours.issue("127.0.0.1");
+    [certified, uncertified] = await Promise.all([startIssuer("ES256", pair), startIssuer("ES256", pair)]);
     folder = await temporaryFolder("identity");
     const shared = { audiences: ["sluice"], allowPrivateEndpoint: true };
     await writeFile(
@@ -30,6 +36,16 @@ describe("callers with tokens", () => {
           issuers: [
             { ...shared, name: "corp", kind: "OIDC", issuer: corp.url, namespace: "default", claims: { user: "email", role: "role", tags: "groups" } },
             { ...shared, name: "cluster", kind: "Kubernetes", issuer: cluster.url, jwks: cluster.keys(), defaults: { role: "workload" } },
+            {
+              ...shared,
+              name: "certified",
+              kind: "OIDC",
+              issuer: certified.url,
+              namespace: "default",
+              caBundle: `# ours\n${ours.cert}`,
+              claims: { user: "email" },
+            },
+            { ...shared, name: "uncertified", kind: "OIDC", issuer: uncertified.url, namespace: "default" },
             {
               ...shared,
               name: "internal",
@@ -64,7 +80,7 @@ describe("callers with tokens", () => {
   });
   after(async () => {
     await gateway.close();
-    for (const one of [upstream, corp, cluster, internal]) await one.close();
+    for (const one of [upstream, corp, cluster, internal, certified, uncertified]) await one.close();
     removeFolder(folder);
   });
 
@@ -91,6 +107,8 @@ describe("callers with tokens", () => {
     ["an expired token", () => corp.token({ ...alice, iat: 1, exp: 60 }), "everyone", "401 expired_token"],
     ["a token for somebody else", () => corp.token({ ...alice, aud: "other" }), "everyone", "401 invalid_token"],
     ["a token of an issuer whose keys are at an address that is not allowed", () => internal.token(alice), "everyone", "503 identity_unavailable"],
+    ["a token of an issuer with a private authority", () => certified.token(alice), "everyone", "200 ok"],
+    ["a token of one whose authority nobody stated", () => uncertified.token(alice), "everyone", "503 identity_unavailable"],
     ["a word with dots", () => Promise.resolve("a.b.c"), "everyone", "401 invalid_token"],
     ["an API key", () => Promise.resolve(clear), "everyone", "200 ok"],
   ];
@@ -102,6 +120,13 @@ describe("callers with tokens", () => {
 
   it("meet open routes with any token", async () => {
     assert.equal(await call(await corp.token({ ...alice, aud: "other" }), "gpt-4o", "/open"), "200 ok");
+  });
+
+  it("have the reason in the log where keys can't be fetched", async () => {
+    assert.equal(await call(await uncertified.token(alice), "everyone"), "503 identity_unavailable");
+    assert.deepEqual(uncertified.asked, []);
+    const line = gateway.logs.find((one) => one["issuer"] === "uncertified");
+    assert.match(String(line?.["err"]), /certificate/);
   });
 
   it("reach no issuer at an address that is not allowed", () => assert.deepEqual(internal.asked, []));
