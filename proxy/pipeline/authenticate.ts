@@ -45,6 +45,8 @@ const anonymous = (reason: Failure): AnonymousIdentity => ({ anonymous: true, fa
 
 const missing = failure("missing_api_key", "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.");
 const invalid = failure("invalid_api_key", "The API key is not known here. Check it for typing errors, or ask for a new one.");
+const empty = failure("missing_api_key", "The header for the API key is there, and empty. Is the variable set that holds the key?");
+const noScheme = failure("invalid_api_key", "The API key was not found in the header. Write it as Authorization: Bearer KEY, or send it as x-api-key.");
 const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
 const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
 const rotated = failure("expired_api_key", "The API key has been replaced by a new one, and its time of grace is over. Use the new key.");
@@ -53,7 +55,8 @@ const revoked = failure("revoked_api_key", "The API key has been revoked. Ask fo
 export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
-  if (clear === "" || clear.length > maxTokenLength) return anonymous(invalid);
+  if (clear === "") return anonymous(/^(bearer)?\s*$/i.test(headers.authorization ?? "") ? empty : noScheme);
+  if (clear.length > maxTokenLength) return anonymous(invalid);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
   if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };

@@ -12,3 +12,17 @@ export function lost(path: string): string {
   if (known.test(path)) return "The base URL lacks its /v1: no policy serves this path without it.";
   return "Nothing is served at this path. Check the base URL: it ends in /v1, or in a policy's path prefix.";
 }
+
+/** What each path takes, by the member that must be there. */
+const takers: Readonly<Record<string, string>> = {
+  messages: "/chat/completions, or Anthropic's /messages",
+  prompt: "/completions",
+  input: "/responses and /embeddings",
+};
+
+/** For a body without the member that its path needs: it may be meant for another path. */
+export function absent(needed: string, body: Readonly<Record<string, unknown>>): string {
+  const other = Object.keys(takers).find((name) => name !== needed && (body[name] ?? null) !== null);
+  if (other === undefined) return `The request has no \`${needed}\`. Add it.`;
+  return `The request has no \`${needed}\`, but \`${other}\`, which is for ${takers[other]}. Check the path, and whether the base URL ends in /v1.`;
+}

@@ -6,6 +6,7 @@ import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Identity } from "./authenticate.ts";
+import { absent } from "./lost.ts";
 import type { Received } from "./receive.ts";
 
 export interface Shaped {
@@ -182,7 +183,7 @@ export function shape(received: Received, format: WireFormat, route: Route, mode
   const effective = typeof named === "string" ? named : null;
   const needed = requiredMember[format];
   if ((json[needed] ?? null) === null) {
-    return failure("missing_required_parameter", `The request has no \`${needed}\`. Add it.`, { param: needed });
+    return failure("missing_required_parameter", absent(needed, json), { param: needed });
   }
   const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
   const prompts = hasPrompts ? promptsOf(route, identity, effective, nowMs) : null;

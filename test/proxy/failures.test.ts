@@ -99,6 +99,37 @@ describe("what a caller is told", () => {
     });
   }
 
+  const credentials: [name: string, headers: Record<string, string>, code: string, says: RegExp][] = [
+    ["no key", {}, "missing_api_key", /No API key was given/],
+    ["a variable that is not set", { authorization: "Bearer " }, "missing_api_key", /there, and empty\. Is the variable set/],
+    ["the same in x-api-key", { "x-api-key": "" }, "missing_api_key", /there, and empty/],
+    ["a key without a scheme", { authorization: clear }, "invalid_api_key", /Authorization: Bearer KEY/],
+    ["another scheme", { authorization: "Basic YTpi" }, "invalid_api_key", /Authorization: Bearer KEY/],
+    ["a key of a provider", { authorization: "Bearer sk-proj-1234" }, "invalid_api_key", /not known here/],
+  ];
+  for (const [name, headers, code, says] of credentials)
+    it(`of ${name}: 401 ${code}, with what to do`, async () => {
+      const answer = await fetch(`${gateway.url}/v1/models`, { headers });
+      const { error } = (await answer.json()) as ErrorBody;
+      assert.deepEqual([answer.status, error.code], [401, code]);
+      assert.match(error.message, says);
+    });
+
+  const elsewhere: [path: string, body: object, says: RegExp][] = [
+    ["/v1/completions", { model: "gpt-4o", messages: [] }, /no `prompt`, but `messages`, which is for \/chat\/completions/],
+    ["/v1/chat/completions", { model: "gpt-4o", input: "Hi" }, /no `messages`, but `input`, which is for \/responses/],
+    ["/v1/responses", { model: "gpt-4o", messages: [] }, /no `input`, but `messages`/],
+    ["/v1/chat/completions", { model: "gpt-4o" }, /no `messages`\. Add it/],
+  ];
+  for (const [path, body, says] of elsewhere)
+    it(`of a body for another path at ${path}: ${JSON.stringify(body)}`, async () => {
+      const headers = { authorization: `Bearer ${clear}`, "content-type": "application/json" };
+      const answer = await fetch(`${gateway.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+      const { error } = (await answer.json()) as ErrorBody;
+      assert.deepEqual([answer.status, error.code], [400, "missing_required_parameter"]);
+      assert.match(error.message, says);
+    });
+
   it("of a browser's preflight where no page may call: what the platform team can do", async () => {
     const headers = { origin: "https://chat.example.com", "access-control-request-method": "POST" };
     const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: "OPTIONS", headers });
