@@ -52,10 +52,13 @@ const expired = failure("expired_api_key", "The API key has expired. Ask for a n
 const rotated = failure("expired_api_key", "The API key has been replaced by a new one, and its time of grace is over. Use the new key.");
 const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
 
+/** Of a header without anything that could be a key. */
+const unwritten = (authorization: string): Failure => (/^(bearer)?\s*$/i.test(authorization) ? empty : noScheme);
+
 export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
-  if (clear === "") return anonymous(/^(bearer)?\s*$/i.test(headers.authorization ?? "") ? empty : noScheme);
+  if (clear === "") return anonymous(unwritten(headers.authorization ?? ""));
   if (clear.length > maxTokenLength) return anonymous(invalid);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
