@@ -58,7 +58,7 @@ export class BudgetBook {
         this.#tests.set(idOf(object.meta), parsed.data.alertTest);
       if (!parsed.success) continue;
       const standing = standingIn(parsed.data);
-      const { conditions: _conditions, observedGeneration: _generation, alertTest: _test, ...shown } = parsed.data;
+      const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest: _test, ...shown } = parsed.data;
       if (standing !== null)
         this.#held.set(idOf(object.meta), { meta: object.meta, standing, reported: standing, reportedAtMs: 0, shown, named: null, reach: nowhere });
     }

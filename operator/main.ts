@@ -114,6 +114,11 @@ class Loop {
     if (this.#timer) clearTimeout(this.#timer);
     await this.#running;
   }
+
+  /** One more pass after it was stopped. */
+  async last(): Promise<void> {
+    await this.#pass();
+  }
 }
 
 function statusServer(metrics: OperatorMetrics, ready: () => boolean): FastifyInstance {
@@ -177,8 +182,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const budgets = new BudgetBook();
   const alarms = new AlarmBook();
   let alerting: { compiled: Compiled; values: ReadonlyMap<string, string> } | null = null;
+  /** What was told or given up, and no pass has put into a status yet. */
+  let unsaved = false;
+  let stopping = false;
   const dispatchAlerts = (): void => {
-    if (alerting !== null && election.leading()) alerts.dispatch([...budgets.due(alerting.compiled), ...alarms.due(alerting.compiled)]);
+    if (alerting !== null && !stopping && election.leading()) alerts.dispatch([...budgets.due(alerting.compiled), ...alarms.due(alerting.compiled)]);
   };
   const clock = new AlarmClock(dispatchAlerts);
   const smtp = smtpOf(settings.alerts.smtp, process.env);
@@ -193,7 +201,10 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       }),
     nowMs: Date.now,
     random: Math.random,
-    changed: () => loop?.trigger(),
+    changed() {
+      unsaved = true;
+      loop?.trigger();
+    },
     wake: (afterMs) => clock.wake(afterMs),
     outcome(one, due) {
       const { alert } = due;
@@ -226,6 +237,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     seeds: null,
     alert(compiled, values) {
       alerting = { compiled, values };
+      if (stopping) return;
       dispatchAlerts();
       alerts.test([...budgets.testsDue(compiled, Date.now()), ...alarms.testsDue(compiled, Date.now())]);
     },
@@ -247,10 +259,12 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         await publisher.read();
         fresh = false;
       }
+      unsaved = false;
       return reconcile(context);
     },
     settings.resyncMs,
     (cause) => {
+      unsaved = true;
       metrics.failed();
       fresh = true;
       log.warn({ status: statusCode(cause), err: inWords(cause) }, "pass failed; trying again");
@@ -264,8 +278,12 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     statusUrl,
     leading: election.leading,
     async stop() {
+      stopping = true;
+      clock.stop();
       await loop?.stop();
       await alerts.idle();
+      // Whoever leads next tells again what no status says was told.
+      if (unsaved) await loop?.last();
       await election.stop();
       await source.stop();
       await status.close();

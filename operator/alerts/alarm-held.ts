@@ -35,11 +35,14 @@ export function toldIn(standing: AlarmStanding, { event, since }: Alarm, over: b
   return { ...standing, alarms };
 }
 
+/** Its times are some: who may write a status must not bring down what reads it. */
+const isSound = ({ since, over = since }: Alarm): boolean => Number.isFinite(Date.parse(since)) && Number.isFinite(Date.parse(over));
+
 /** What a status tells; what can't be read counts as nothing. */
 export function heldIn(status: unknown): Omit<Held, "kind" | "meta"> {
   const { alerts, alertTest: test } = (status ?? {}) as { alerts?: unknown; alertTest?: unknown };
   const [alarms, tested] = [alarm.safeParse(alerts ?? []), alertTest.safeParse(test)];
-  const standing: AlarmStanding = { alarms: alarms.success ? alarms.data : [], quietSinceMs: new Map() };
+  const standing: AlarmStanding = { alarms: alarms.success ? alarms.data.filter(isSound) : [], quietSinceMs: new Map() };
   return { standing, test: tested.success ? tested.data : undefined, named: null, reach: nowhere };
 }
 

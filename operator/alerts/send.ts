@@ -27,12 +27,16 @@ export interface Senders {
   /** URLs may lead to private addresses. */
   allowPrivate: boolean;
   nowMs(): number;
+  /** For a whole mail; absent: 20 s. */
+  mailTimeoutMs?: number;
 }
 
 /** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. */
 export type Sent = { outcome: "done" } | { outcome: "retry"; why: string; afterMs: number | null } | { outcome: "never"; why: string };
 
 const timeoutMs = 10_000;
+/** A mail takes several turns, each with its own time; a server that draws them out must not hold up the operator's end. */
+const defaultMailTimeoutMs = 20_000;
 const longestRetryAfterMs = 3_600_000;
 
 function retryAfter(value: string | undefined, nowMs: number): number | null {
@@ -96,7 +100,7 @@ function post(text: string, body: object, allowPrivate: boolean, sign: (bytes: s
   }).catch((): Sent => ({ outcome: "never", why: "the Secret's value is no URL that can be called" }));
 }
 
-async function mail(alert: Alert, channel: Channel, smtp: Smtp): Promise<Sent> {
+async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: number): Promise<Sent> {
   const transport = createTransport({
     host: smtp.host,
     port: smtp.port,
@@ -108,19 +112,22 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp): Promise<Sent> {
     greetingTimeout: timeoutMs,
     socketTimeout: timeoutMs,
   });
+  const overdue = Promise.withResolvers<Sent>();
+  const timer = setTimeout(() => overdue.resolve({ outcome: "retry", why: "the mail server did not finish in time", afterMs: null }), patienceMs);
   try {
-    await transport.sendMail({
+    const sent = transport.sendMail({
       from: smtp.from,
       to: [...channel.to],
       ...mailOf(alert, channel),
       messageId: `<${Buffer.from(`${alert.key}|${channel.id}`).toString("base64url")}@sluice>`,
     });
-    return { outcome: "done" };
+    return await Promise.race([sent.then((): Sent => ({ outcome: "done" })), overdue.promise]);
   } catch (cause) {
     const { responseCode, code } = cause as { responseCode?: number; code?: string };
     const why = responseCode === undefined ? `the mail server can't be used (${code ?? "unknown"})` : `the mail server answered ${responseCode}`;
     return responseCode !== undefined && responseCode >= 500 ? { outcome: "never", why } : { outcome: "retry", why, afterMs: null };
   } finally {
+    clearTimeout(timer);
     transport.close();
   }
 }
@@ -133,7 +140,10 @@ function postWebhook(alert: Alert, channel: Channel, url: string, { secret, allo
 }
 
 export async function send(alert: Alert, channel: Channel, senders: Senders): Promise<Sent> {
-  if (channel.type === "email") return senders.smtp === null ? { outcome: "never", why: "there is no mail server" } : mail(alert, channel, senders.smtp);
+  if (channel.type === "email")
+    return senders.smtp === null
+      ? { outcome: "never", why: "there is no mail server" }
+      : mail(alert, channel, senders.smtp, senders.mailTimeoutMs ?? defaultMailTimeoutMs);
   const secret = senders.secret(channel.secret);
   if (secret === null) return { outcome: "retry", why: "its Secret is not there", afterMs: null };
   if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders.allowPrivate);

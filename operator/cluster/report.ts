@@ -128,6 +128,15 @@ export function newStatus(verdict: Verdict, object: WorldObject, state: Programm
   return isDeepStrictEqual(status, object.status) ? null : status;
 }
 
+/** Pure: what is to be told of as Events. A condition that turned False for what is a warning, too, tells of it alone. */
+export function newsOf(verdict: Verdict, before: unknown, after: Record<string, unknown>): Transition[] {
+  const conditions = previousConditions(before);
+  const turned = transitions(conditions, previousConditions(after), verdict.toldByAlerts);
+  const said = turned.filter(({ warning }) => warning).map(({ condition }) => condition.message);
+  const warned = warnings(verdict, conditions).filter(({ condition }) => !said.some((message) => message.includes(condition.message)));
+  return [...turned, ...warned, ...crossed(before, after), ...alarmed(before, after)];
+}
+
 /** true where the object was still there. */
 export async function report(cluster: Cluster, verdict: Verdict, object: WorldObject, status: Record<string, unknown>, nowMs: number): Promise<boolean> {
   const { meta, kind } = verdict;
@@ -138,13 +147,7 @@ export async function report(cluster: Cluster, verdict: Verdict, object: WorldOb
     if (statusCode(cause) === 404 || statusCode(cause) === 409) return false;
     throw cause;
   }
-  const before = previousConditions(object.status);
-  const news = [
-    ...transitions(before, status["conditions"] as Condition[], verdict.toldByAlerts),
-    ...warnings(verdict, before),
-    ...crossed(object.status, status),
-    ...alarmed(object.status, status),
-  ];
+  const news = newsOf(verdict, object.status, status);
   // An Event is a courtesy: where it can't be written, the status stands all the same.
   await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;

@@ -50,9 +50,19 @@ export function usdText(nanoUsd: number): string {
 const iso = (ms: number): string => new Date(ms).toISOString();
 const nano = (text: string | undefined): number => (text === undefined ? 0 : decimalToNano(text));
 
-/** null where a status tells of no period. */
+const isMoney = (text: string): boolean => /^\d{1,7}(\.\d{1,9})?$/.test(text);
+const isTime = (text: string): boolean => Number.isFinite(Date.parse(text));
+
+/** Whoever may write a status must not bring down the pass that reads it. */
+function isSound({ periodStart, resetsAt, spent, groups = [], crossings = [], unresolved = [], history = [] }: BudgetStatus): boolean {
+  const times = [periodStart, resetsAt, ...crossings.map(({ at }) => at), ...unresolved.flatMap((one) => [one.at, one.periodStart])];
+  const money = [spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
+  return times.every((one) => one === undefined || isTime(one)) && money.every((one) => one === undefined || isMoney(one));
+}
+
+/** null where a status tells of no period, or of none that can be. */
 export function standingIn(status: BudgetStatus): Standing | null {
-  if (status.periodStart === undefined) return null;
+  if (status.periodStart === undefined || !isSound(status)) return null;
   return {
     periodStartMs: Date.parse(status.periodStart),
     resetsAtMs: status.resetsAt === undefined ? null : Date.parse(status.resetsAt),

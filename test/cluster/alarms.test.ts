@@ -65,6 +65,8 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
   let first: Upstream;
   let second: Upstream;
   const hooks: string[] = [];
+  /** What a hook waits for before it answers. */
+  let held: Promise<unknown> = Promise.resolve();
   const hook = createServer((request, response) => {
     let text = "";
     request.on("data", (data: Buffer) => (text += data.toString("utf8")));
@@ -73,7 +75,7 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       const { "x-sluice-timestamp": timestamp, "x-sluice-signature": signature } = request.headers;
       const genuine = signature === `sha256=${createHmac("sha256", signingKey).update(`${timestamp}.${text}`).digest("hex")}`;
       hooks.push(`${object} ${event} ${state}${genuine ? "" : ", not signed"}`);
-      response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end();
+      void held.then(() => response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end());
     });
   });
   const ask = (model: string): Promise<Response> =>
@@ -143,13 +145,28 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     assert.match((await sluice("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
   });
 
-  it("tell that it is over when the provider is deleted with its Secret", async () => {
+  it("are told once though the operator is stopped while one is on its way, and over when the provider is deleted with its Secret", async () => {
+    const answer = Promise.withResolvers<void>();
+    held = answer.promise;
     const file = passing(first.url, `http://127.0.0.1:${(hook.address() as AddressInfo).port}`);
     await cluster.apply(file);
     await untilCondition(cluster, "team-a", "routingpolicy/passing", { type: "Programmed", status: "True" });
     await untilCondition(cluster, "team-a", "llmprovider/passing", { type: "AlertsReady", status: "True" });
     for (let count = 0; count < 4; count++) assert.notEqual((await ask("passing")).status, 200);
-    await settled("llmprovider/passing", "Active");
+    await until("the hook is called", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Active")), 30_000, 100);
+    const ended = operator.end("SIGTERM");
+    answer.resolve();
+    await ended;
+    const [one] = await alertsOf("llmprovider/passing");
+    assert.deepEqual([one?.state, one?.told], ["Active", ["webhook-1"]], "the last thing that it wrote");
+    operator = await cluster.startOperator();
+    // It knows where the channel leads once it has had a look.
+    await until(
+      "the operator leads",
+      async () => assert.match(await (await fetch(`${operator.statusUrl}/metrics`)).text(), /sluice_operator_reconciles_total\{result="ok"\} [1-9]/),
+      30_000,
+      100,
+    );
     for (const what of ["secret", "llmprovider", "routingpolicy"]) await cluster.kubectl("delete", what, "passing", "-n", "team-a");
     await until("who was told hears of the end", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")), 30_000, 100);
   });

@@ -6,13 +6,13 @@ import { AlarmBook } from "../../operator/alarms.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
 import { mailOf, pagerDutyBody } from "../../operator/alerts/message.ts";
 import type { Sent } from "../../operator/alerts/send.ts";
-import { alarmed, transitions } from "../../operator/cluster/report.ts";
+import { alarmed, newsOf } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import { quietMs, sightings } from "../../operator/compile/alarm-standing.ts";
 import type { AlarmWatch } from "../../operator/compile/alarms.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { addHealth, type ProviderReport } from "../../operator/compile/health.ts";
-import { previousConditions, statusOf } from "../../operator/compile/status.ts";
+import { statusOf } from "../../operator/compile/status.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
@@ -255,6 +255,12 @@ describe("the Events of one thing", () => {
       ["Warning BreakerOpen", "Normal Reachable"],
     ],
     [
+      "are of the condition that says which channels can't be used",
+      { alertWhen: {}, alerts: [{ slack: { secretRef: { name: "none", key: "url" } } }] },
+      [well],
+      ["Warning SecretNotFound"],
+    ],
+    [
       "are not lost where one thing goes over into another",
       { ...check, alertWhen: { unhealthy: false } },
       [well, failing, open, well],
@@ -277,8 +283,7 @@ describe("the Events of one thing", () => {
         addHealth(all.others, [proxy]);
         book.report(all, [proxy], [], nowMs);
         const now = statusOf(verdict, { revision: "r", live: 1, total: 1 }, status, nowMs);
-        const news = [...transitions(previousConditions(status), previousConditions(now), verdict.toldByAlerts), ...alarmed(status, now)];
-        for (const { condition, warning } of news)
+        for (const { condition, warning } of newsOf(verdict, status, now))
           if (!["Programmed", "PriceUnknown"].includes(condition.type)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = now;
       };
@@ -644,6 +649,16 @@ describe("an alert of a provider", () => {
     life.change({ ...spec, alerts: [hook("none")] });
     await life.pass(true);
     assert.deepEqual(life.sent.splice(0), [begun, over]);
+  });
+
+  it("goes by nothing that can't be in a status", async () => {
+    const life = operator();
+    await life.pass(true);
+    const [entry] = alarm.parse(life.status()["alerts"]);
+    life.status()["alerts"] = [{ ...entry, since: "yesterday" }];
+    life.restart();
+    await life.pass(true);
+    assert.deepEqual(life.sent, [begun, begun]);
   });
 
   it("leaves no more names of channels in the status than there are channels", async () => {

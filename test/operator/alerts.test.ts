@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, describe, it } from "node:test";
 import { SMTPServer } from "smtp-server";
 import { budgetStatus } from "../../crds/types/budget.ts";
@@ -161,6 +161,19 @@ describe("an alert", () => {
     assert.doesNotMatch(JSON.stringify(wrong), /wrong/);
     const gone = await send(alert, to, senders("", { smtp: { ...smtp, port: 1 } }));
     assert.equal(gone.outcome, "retry");
+  });
+
+  it("is tried again where a mail server draws it out for ever", async () => {
+    const server = createTcpServer((socket) => {
+      const timer = setInterval(() => socket.write("220-wait\r\n"), 20);
+      socket.on("error", () => undefined).on("close", () => clearInterval(timer));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const smtp = { host: "127.0.0.1", port, security: "None", from: "sluice@example.com", auth: null } as const;
+    const sent = await send(alert, channel("email", { to: ["a@example.com"] }), senders("", { smtp, mailTimeoutMs: 200 }));
+    assert.deepEqual(sent, { outcome: "retry", why: "the mail server did not finish in time", afterMs: null });
   });
 
   for (const [name, status, headers, outcome] of [

@@ -125,6 +125,19 @@ describe("how a budget stands", () => {
     );
   });
 
+  for (const [name, wrong] of [
+    ["a beginning that is no time", { periodStart: "yesterday" }],
+    ["an end that is no time", { resetsAt: "" }],
+    ["money that is none", { spent: "much" }],
+    ["a period before that cost nothing that can be", { history: [{ periodStart: "2027-03-01T00:00:00Z", spent: "-1" }] }],
+    ["a crossing at no time", { crossings: [{ event: "Threshold", percent: 80, subject: "", at: "now", spent: "1", told: [] }] }],
+    ["an incident of no period", { unresolved: [{ periodStart: "", event: "Spike", percent: 1, subject: "", at: "2027-03-01T00:00:00Z", channels: [] }] }],
+  ] as const)
+    it(`is not read from a status with ${name}`, () => {
+      const status = budgetStatus.parse({ periodStart: "2027-03-01T00:00:00.000Z", spent: "1.00", ...wrong });
+      assert.equal(standingIn(status), null);
+    });
+
   it("writes money exactly", () => {
     fc.assert(fc.property(fc.nat(Number.MAX_SAFE_INTEGER), (nano) => assert.equal(decimalToNano(usdText(nano)), nano)));
     assert.equal(usdText(12_340_000_000), "12.34");
