@@ -154,8 +154,10 @@ export function statusServer(
     const rejection = current.rejection();
     const breakers: Record<string, Record<string, string>> = {};
     const causes: Record<string, Record<string, string>> = {};
-    for (const { provider, model, state: reading, cause } of routing.breakers()) {
+    const refused: Record<string, string[]> = {};
+    for (const { provider, model, state: reading, cause, refused: isRefused } of routing.breakers()) {
       breakers[provider] = { ...breakers[provider], [model]: reading };
+      if (isRefused) refused[provider] = [...(refused[provider] ?? []), model];
       if (cause !== null) causes[provider] = { ...causes[provider], [model]: cause };
     }
     return {
@@ -175,6 +177,7 @@ export function statusServer(
         ...routing.health(entry.account.config.id),
         breakers: breakers[entry.account.config.id] ?? {},
         causes: causes[entry.account.config.id] ?? {},
+        refused: refused[entry.account.config.id] ?? [],
       })),
     };
   });

@@ -10,6 +10,7 @@ const provider = z.object({
   reason: z.string().max(512).nullable().catch(null),
   breakers: z.record(z.string(), z.string()).catch({}),
   causes: z.record(z.string(), z.string().max(64)).catch({}),
+  refused: z.array(z.string()).catch([]),
 });
 
 const count = z.int().min(0);
@@ -40,9 +41,9 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const { ready, revision, providers, instance, watched } = parsed.data;
   // Without a name of its own, what a proxy counts can't be told from another's.
   const canaries = instance === "" ? [] : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
-  const reports = providers.map(({ id, healthy, reason, breakers, causes }) => {
+  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
-    return [id, { healthy, reason, open, causes: new Map(Object.entries(causes)) }] as const;
+    return [id, { healthy, reason, open, causes: new Map(Object.entries(causes)), refused }] as const;
   });
   return { ready, revision, providers: new Map(reports), canaries, watched };
 }

@@ -10,6 +10,8 @@ export interface ProviderReport {
   open: readonly string[];
   /** Of those, why the last call failed, where the connection did. */
   causes: ReadonlyMap<string, string>;
+  /** Models of which the provider does not take our credential. */
+  refused: readonly string[];
 }
 
 /** Of one proxy: provider id → what it says. */
@@ -44,15 +46,18 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
   if (well === 0 && ill.length === 0) return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
   const open = count(told.flatMap((one) => one.open.map((model) => withCause(model, one))));
+  const refused = count(told.flatMap((one) => one.refused));
   const reasons = count(ill.flatMap((one) => one.reason ?? []));
   const message = [
     `${well}/${proxies.length} proxies reach it`,
     ...(unknown > 0 ? [`${unknown} not yet known`] : []),
     ...(reasons.length > 0 ? [listed(reasons)] : []),
+    ...(refused.length > 0 ? [`credential refused for ${listed(refused)}`] : []),
     ...(open.length > 0 ? [`breaker open for ${listed(open)}`] : []),
   ].join("; ");
   if (well === 0) return { type, status: "False", reason: "Unreachable", message };
   if (ill.length > 0) return { type, status: "False", reason: "PartlyReachable", message };
+  if (refused.length > 0) return { type, status: "False", reason: "CredentialRefused", message };
   return open.length > 0 ? { type, status: "False", reason: "BreakerOpen", message } : { type, status: "True", reason: "Reachable", message };
 }
 

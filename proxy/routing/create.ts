@@ -20,6 +20,8 @@ export interface BreakerReading {
   state: BreakerState;
   /** Why the last call failed, where the breaker is not closed and the connection failed. */
   cause: AttemptCause | null;
+  /** Our credential is not taken. */
+  refused: boolean;
 }
 
 export interface ProviderReading {
@@ -139,7 +141,7 @@ export function createRouting(
       if (config === undefined) continue;
       for (const [model, known] of health.models) {
         const state = known.state(config, clock.nowMs());
-        readings.push({ provider, model, state, cause: state === "closed" ? null : known.cause });
+        readings.push({ provider, model, state, cause: state === "closed" ? null : known.cause, refused: known.refused(clock.nowMs()) });
       }
     }
     return readings;

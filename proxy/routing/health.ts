@@ -19,6 +19,11 @@ const leastRetries = 10;
 const firstHoldBackMs = 1_000;
 const longestHoldBackMs = 60_000;
 
+/** So many refusals of our credential, and no answer since, are no whim of one request. */
+const leastRefusals = 3;
+/** A refusal longer ago says nothing of now: the credential may be another. */
+const refusalsCountMs = 600_000;
+
 /** Failures that say the provider is ill; a refusal of our pace or key does not. */
 const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "ServerError"]);
 
@@ -28,6 +33,8 @@ export class ModelHealth {
   cause: AttemptCause | null = null;
   readonly latency = new LatencySamples(latencySamples);
   readonly #firstTokens = new LatencySamples(slowSamples);
+  #refusals = 0;
+  #refusedMs = 0;
   #heldUntilMs = 0;
   #sparedUntilMs = 0;
   #holdBackMs = firstHoldBackMs;
@@ -40,6 +47,11 @@ export class ModelHealth {
   /** Epoch milliseconds until which others come first, because its limit is used up. */
   get sparedUntilMs(): number {
     return this.#sparedUntilMs;
+  }
+
+  /** The provider, or its token service, refused our credential again and again, and answered nothing since. */
+  refused(nowMs: number): boolean {
+    return this.#refusals >= leastRefusals && nowMs - this.#refusedMs < refusalsCountMs;
   }
 
   spare(untilMs: number): void {
@@ -58,6 +70,7 @@ export class ModelHealth {
 
   succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number): void {
     this.cause = null;
+    this.#refusals = 0;
     this.breaker.success(config.circuitBreaker);
     this.latency.add(firstByteMs, nowMs);
     this.#holdBackMs = firstHoldBackMs;
@@ -66,6 +79,10 @@ export class ModelHealth {
   /** true where the breaker opens by this. */
   failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number, cause: AttemptCause | null = null): boolean {
     this.cause = cause;
+    if (kind === "Unauthorized") {
+      this.#refusals++;
+      this.#refusedMs = nowMs;
+    }
     const opens = breaking.has(kind) && this.breaker.failure(config.circuitBreaker, nowMs);
     if (!breaking.has(kind)) this.breaker.release();
     if (kind !== "RateLimited") return opens;

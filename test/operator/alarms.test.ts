@@ -56,7 +56,7 @@ const reading = (watch: AlarmWatch, counts: Partial<WatchReading["counts"]>): Wa
   counts: { ...none, ...counts },
 });
 const report = (healthy: boolean | null, open: string[] = [], reason: string | null = null) =>
-  new Map<string, ProviderReport>([["a/p", { healthy, reason, open, causes: new Map() }]]);
+  new Map<string, ProviderReport>([["a/p", { healthy, reason, open, causes: new Map(), refused: [] }]]);
 
 describe("what is the case of an event", () => {
   const check = { healthCheck: { path: "/models" } };

@@ -3,8 +3,13 @@ import { describe, it } from "node:test";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { healthCondition, type ProxyReport } from "../../operator/compile/health.ts";
 
-const report = (healthy: boolean | null, reason: string | null = null, open: string[] = [], causes: Record<string, string> = {}): ProxyReport =>
-  new Map([["a/p", { healthy, reason, open, causes: new Map(Object.entries(causes)) }]]);
+const report = (
+  healthy: boolean | null,
+  reason: string | null = null,
+  open: string[] = [],
+  causes: Record<string, string> = {},
+  refused: string[] = [],
+): ProxyReport => new Map([["a/p", { healthy, reason, open, causes: new Map(Object.entries(causes)), refused }]]);
 const silent: ProxyReport = new Map();
 
 describe("Healthy", () => {
@@ -41,6 +46,13 @@ describe("Healthy", () => {
       message: "2/2 proxies reach it; breaker open for gpt-4o on 1, gpt-4o (tls_expired) on 1",
     },
     {
+      name: "a credential is refused",
+      proxies: [report(true), report(true, null, ["o1"], {}, ["gpt-4o"])],
+      status: "False",
+      reason: "CredentialRefused",
+      message: "2/2 proxies reach it; credential refused for gpt-4o on 1; breaker open for o1 on 1",
+    },
+    {
       name: "none reaches it",
       proxies: [report(false, "no connection")],
       status: "False",
@@ -58,13 +70,13 @@ describe("Healthy", () => {
       parseProxyStatus({
         ready: true,
         revision: "abc",
-        providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" }, causes: { m: "tls_expired" } }],
+        providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" }, causes: { m: "tls_expired" }, refused: ["n"] }],
         more: 1,
       }),
       {
         ready: true,
         revision: "abc",
-        providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]) }]]),
+        providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]), refused: ["n"] }]]),
         canaries: [],
         watched: [],
       },

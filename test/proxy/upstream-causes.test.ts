@@ -159,6 +159,25 @@ describe("the cause of a failed connection", () => {
     assert.deepEqual([well["healthy"], well["reason"], well["causes"]], [true, null, {}]);
   });
 
+  it("says after three refusals of the credential that it is refused, until a call is answered", async () => {
+    const strict = await startUpstream((_request, response) => json(response, 401, { error: { message: "no" } }));
+    closing.push(strict);
+    // A provider of its own: what is known of the other one stays.
+    const spare = [provider("spare", strict.url), secret("spare-credentials", { apiKey: "sk" })];
+    const chat = policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "spare" } }] } });
+    await gateway.apply([...manifests(strict.url).filter(({ kind }) => kind === "ApiKey" || kind === "Secret"), ...spare, chat]);
+    const refused: unknown[] = [];
+    const look = async (): Promise<void> => {
+      await ask();
+      const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };
+      refused.push(providers.find((one) => one["id"] === "default/spare")?.["refused"]);
+    };
+    for (let at = 0; at < 3; at++) await look();
+    strict.answer(openai);
+    await look();
+    assert.deepEqual(refused, [[], [], ["gpt-4o"], []]);
+  });
+
   it("is the reason of a health check that fails", async () => {
     const healthCheck = { path: "/models", interval: "1s", failureThreshold: 1 };
     await gateway.apply(manifests(urls["expired"] ?? "", { tls: { caBundle: ours.cert }, healthCheck }));

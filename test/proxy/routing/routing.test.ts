@@ -274,18 +274,24 @@ describe("permission to call", () => {
   });
 
   it("opens a breaker on failures of the provider, and not on refusals of our pace or our request", () => {
-    const { routing: one } = routing();
+    const { routing: one, clock } = routing();
     const [ill, strict] = [target("ill"), target("strict")];
     for (let at = 0; at < 2; at++) acquire(one, ill, 1)?.failed({ class: "ServerError", retryAfterMs: null });
     for (let at = 0; at < 5; at++) acquire(one, strict, 1)?.failed({ class: "Unauthorized", retryAfterMs: null });
     assert.equal(acquire(one, ill, 1), null);
     assert.ok(acquire(one, strict, 1));
     assert.deepEqual(
-      one.breakers().map((reading) => [reading.provider, reading.state]),
+      one.breakers().map((reading) => [reading.provider, reading.state, reading.refused]),
       [
-        ["a/ill", "open"],
-        ["a/strict", "closed"],
+        ["a/ill", "open", false],
+        ["a/strict", "closed", true],
       ],
+    );
+    clock.now += 600_000;
+    assert.deepEqual(
+      one.breakers().map(({ refused }) => refused),
+      [false, false],
+      "what was refused long ago may have been mended since",
     );
   });
 
