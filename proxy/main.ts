@@ -1,5 +1,4 @@
 /** `sluice proxy`: composes the data plane and runs it until told to stop. */
-
 import type { Server as SecureServer } from "node:tls";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { startAudit } from "./audit/start.ts";

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
-import { run } from "../harness/command.ts";
+import { sluice } from "../harness/sluice.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -136,13 +135,12 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
   });
 
   it("can be tried out", async () => {
-    const file = join(import.meta.dirname, "../../operator/cli/main.ts");
-    const sluice = (...args: string[]) => run(process.execPath, [file, ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath], {});
-    const done = await sluice("alerts", "test", "llmprovider/first");
+    const inTeamA = (...args: string[]) => sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
+    const done = await inTeamA("alerts", "test", "llmprovider/first");
     assert.equal(done.code, 0, done.stderr + done.stdout);
     assert.match(done.stdout, /^webhook-1 +sent\n$/);
-    assert.match((await sluice("alerts", "test", "llmprovider/second")).stderr, /LLMProvider team-a\/second has no spec\.alerts/);
-    assert.match((await sluice("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
+    assert.match((await inTeamA("alerts", "test", "llmprovider/second")).stderr, /LLMProvider team-a\/second has no spec\.alerts/);
+    assert.match((await inTeamA("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
   });
 
   it("are told once though the operator is stopped while one is on its way, and over when the provider is deleted with its Secret", async () => {

@@ -2,10 +2,9 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
-import { run } from "../harness/command.ts";
+import { sluice } from "../harness/sluice.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -78,12 +77,7 @@ describe("budgets in a cluster", { skip }, () => {
       response.end();
     });
   });
-  const sluice = (...args: string[]) =>
-    run(
-      process.execPath,
-      [join(import.meta.dirname, "../../operator/cli/main.ts"), ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath],
-      {},
-    );
+  const inTeamA = (...args: string[]) => sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
   const statusOf = async (name: string) =>
     JSON.parse(await cluster.kubectl("get", "budget", name, "-n", "team-a", "-o", "jsonpath={.status}")) as Record<string, unknown> & {
       crossings?: { percent: number; told: string[] }[];
@@ -103,7 +97,7 @@ describe("budgets in a cluster", { skip }, () => {
     cluster = await startCluster({ proxies: 1, namespaces: ["team-a"], set: ["operator.resyncMs=1000"] });
     operator = await cluster.startOperator();
     await cluster.apply(objects(upstream.url, `http://127.0.0.1:${(hook.address() as AddressInfo).port}`));
-    const created = await sluice("keys", "create", "--user", "alice", "--show");
+    const created = await inTeamA("keys", "create", "--user", "alice", "--show");
     assert.equal(created.code, 0, created.stderr);
     clear = created.stdout.trim().split("\n").at(-1) ?? "";
     for (const name of ["small", "each"]) await untilCondition(cluster, "team-a", `budget/${name}`, { type: "Programmed", status: "True" });
@@ -157,17 +151,17 @@ describe("budgets in a cluster", { skip }, () => {
   });
 
   it("tries its channels when asked to", async () => {
-    const done = await sluice("alerts", "test", "small");
+    const done = await inTeamA("alerts", "test", "small");
     assert.equal(done.code, 0, done.stderr + done.stdout);
     assert.match(done.stdout, /^webhook-1 +sent\n$/);
     assert.equal(hooks.at(-1)?.event, "Test");
     await cluster.kubectl("delete", "secret", "alerts", "-n", "team-a");
     await untilCondition(cluster, "team-a", "budget/small", { type: "ResolvedRefs", status: "False" });
-    const broken = await sluice("alerts", "test", "small");
+    const broken = await inTeamA("alerts", "test", "small");
     assert.equal(broken.code, 1);
     assert.match(broken.stderr, /no channel is usable/);
-    assert.match((await sluice("alerts", "test", "each")).stderr, /has no spec\.alerts/);
-    assert.match((await sluice("alerts", "test", "none")).stderr, /has no Budget none/);
+    assert.match((await inTeamA("alerts", "test", "each")).stderr, /has no spec\.alerts/);
+    assert.match((await inTeamA("alerts", "test", "none")).stderr, /has no Budget none/);
   });
 
   it("tells nobody what its Secrets hold", async () => {

@@ -1,9 +1,8 @@
 /** The life of a key in a cluster: made, rotated, revoked, by command, under the chart's rights. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
-import { run } from "../harness/command.ts";
+import { sluice } from "../harness/sluice.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -35,12 +34,7 @@ spec: { match: { models: [gpt-4o] }, routing: { targets: [{ provider: { name: up
 describe("the life of a key in a cluster", { skip }, () => {
   let cluster: Cluster;
   let upstream: Upstream;
-  const keys = (...args: string[]) =>
-    run(
-      process.execPath,
-      [join(import.meta.dirname, "../../operator/cli/main.ts"), "keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath],
-      {},
-    );
+  const keys = (...args: string[]) => sluice("keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
   /** By each proxy's own answer. */
   const codes = (clear: string): Promise<(string | null)[]> =>
     Promise.all(
@@ -137,14 +131,7 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 6s, grace: 2s 
     const created = await keys("create", "--user", "hasty", "--show");
     const clear = created.stdout.trim().split("\n").at(-1) ?? "";
     const set = (...args: string[]) =>
-      run(
-        process.execPath,
-        [
-          ...[join(import.meta.dirname, "../../operator/cli/main.ts"), "set-rate-limit", "--user", "hasty", ...args],
-          ...["-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath],
-        ],
-        {},
-      );
+      sluice("set-rate-limit", "--user", "hasty", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
     const statuses = (count: number): Promise<number[]> =>
       Promise.all(
         Array.from({ length: count }, async (_, at) => {

@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { CoreV1Api, DiscoveryV1Api } from "@kubernetes/client-node";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { type Cluster, startCluster, systemNamespace } from "../harness/cluster.ts";
-import { run } from "../harness/command.ts";
+import { sluice } from "../harness/sluice.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
@@ -93,9 +92,8 @@ describe("reports through the API server", { skip }, () => {
     });
   }
 
-  const sluice = (...args: string[]) =>
-    run(process.execPath, [join(import.meta.dirname, "../../operator/cli/main.ts"), ...args, "--kubeconfig", kubeconfig], {});
-  const report = () => sluice("cost-report", "--from", "2027-02-01T00:00:00Z", "--to", "2027-02-02T00:00:00Z", "--group-by", "user", "-o", "csv");
+  const here = (...args: string[]) => sluice(...args, "--kubeconfig", kubeconfig);
+  const report = () => here("cost-report", "--from", "2027-02-01T00:00:00Z", "--to", "2027-02-02T00:00:00Z", "--group-by", "user", "-o", "csv");
 
   before(async () => {
     cluster = await startCluster({ proxies: 0 });
@@ -126,7 +124,7 @@ describe("reports through the API server", { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^alice,2,.*,1\.50\r?$/m);
     assert.match(asked[0] ?? "", /^one \/usage\?from=2027-02-01T00%3A00%3A00\.000Z&to=2027-02-02T00%3A00%3A00\.000Z$/);
-    const top = await sluice("top-users", "--from", "2027-02-01T00:00:00Z", "--limit", "1", "--system-namespace", systemNamespace);
+    const top = await here("top-users", "--from", "2027-02-01T00:00:00Z", "--limit", "1", "--system-namespace", systemNamespace);
     assert.equal(top.code, 0, top.stderr);
     assert.match(top.stdout, /alice/);
     servers[0]?.close();

@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
 import { type Cluster, conditionsOf, type OperatorProcess, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
-import { run } from "../harness/command.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
+import { sluice } from "../harness/sluice.ts";
 import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
@@ -137,7 +137,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("explain reads the cluster and says where a request would go, with and without a right to Secrets", async () => {
     const explain = (kubeconfig: string, ...more: string[]) =>
-      run(process.execPath, ["operator/cli/main.ts", "explain", "--kubeconfig", kubeconfig, "--key", "team-a/alice", "--model", "small", ...more]);
+      sluice("explain", "--kubeconfig", kubeconfig, "--key", "team-a/alice", "--model", "small", ...more);
     const { code, stdout, stderr } = await explain(cluster.apiServer.adminKubeconfigPath);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /route {5}team-a\/chat\ntargets\n {2}1\. {2}main \(team-a\/main small\): Priority: 1/);

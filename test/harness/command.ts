@@ -14,17 +14,23 @@ export interface Finished {
 export interface CommandOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** What it reads; absent: nothing. */
+  input?: string;
+  /** Milliseconds after which it is killed. */
+  timeout?: number;
 }
 
-export function run(command: string, args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+export function run(command: string, args: readonly string[], { input = "", ...options }: CommandOptions = {}): Promise<Finished> {
   const { promise, resolve } = Promise.withResolvers<Finished>();
-  const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { ...options, stdio: "pipe" });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   child.on("error", (error) => resolve({ code: null, stdout, stderr: error.message }));
   child.on("close", (code) => resolve({ code, stdout, stderr }));
+  // It may end without reading.
+  child.stdin.on("error", () => undefined).end(input);
   return promise;
 }
 

@@ -1,12 +1,13 @@
 /** What the command line says to words that it can't use, and to things that are not there: what to do, and an exit code that CI can tell. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import type { Finished } from "../harness/command.ts";
+import { sluiceWith } from "../harness/sluice.ts";
 
 let root: string;
 let taken: Server;
@@ -22,30 +23,10 @@ after(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-interface Said {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
 /** `HOME` without a kubeconfig. What does not end by itself is killed, and has no code. */
-function sluice(args: readonly string[]): Promise<Said> {
-  return new Promise((resolve) => {
-    const { KUBECONFIG: _, ...env } = process.env;
-    const child = spawn(process.execPath, ["operator/cli/main.ts", ...args], {
-      env: { ...env, HOME: root },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 30_000,
-    });
-    const said: Said = { code: null, out: "", err: "" };
-    child.stdout.on("data", (data) => {
-      said.out += data;
-    });
-    child.stderr.on("data", (data) => {
-      said.err += data;
-    });
-    child.on("close", (code) => resolve({ ...said, code }));
-  });
+function sluice(args: readonly string[]): Promise<Finished> {
+  const { KUBECONFIG: _, ...env } = process.env;
+  return sluiceWith({ env: { ...env, HOME: root }, timeout: 30_000 }, ...args);
 }
 
 const wrong: readonly [string, () => string[], number, RegExp][] = [
@@ -85,28 +66,28 @@ describe("sluice on what it can't use", { concurrency: 2 }, () => {
   for (const [what, args, code, words] of wrong)
     it(`says what to do about ${what}`, async () => {
       const said = await sluice(args());
-      assert.match(said.err, words);
-      assert.doesNotMatch(said.err, /ENOENT|positional|at .*\.ts:/);
+      assert.match(said.stderr, words);
+      assert.doesNotMatch(said.stderr, /ENOENT|positional|at .*\.ts:/);
       assert.equal(said.code, code);
     });
 
   for (const args of [["keys"], ["audit"], ["compliance-report"], ["set-rate-limit"], ["alerts"], ["lint"], ["render"], ["diff"]])
     it(`takes ${args.join(" ")} alone as a mistake, and prints how it is used`, async () => {
-      const { code, out } = await sluice(args);
-      assert.match(out, /^sluice /);
+      const { code, stdout } = await sluice(args);
+      assert.match(stdout, /^sluice /);
       assert.equal(code, 2);
     });
 
   it("helps in each way that people ask for it", async () => {
     const [one, two, three] = await Promise.all([sluice(["help", "keys"]), sluice(["keys", "-h"]), sluice(["keys", "--help"])]);
-    assert.match(three.out, /^sluice keys COMMAND/);
+    assert.match(three.stdout, /^sluice keys COMMAND/);
     assert.deepEqual([one, two], [three, three]);
     assert.equal(three.code, 0);
   });
 
   it("says which version it is", async () => {
     const [one, two] = await Promise.all([sluice(["--version"]), sluice(["version"])]);
-    assert.match(one.out, /^sluice \d+\.\d+\.\d+, node \d+/);
+    assert.match(one.stdout, /^sluice \d+\.\d+\.\d+, node \d+/);
     assert.deepEqual(one, two);
   });
 });

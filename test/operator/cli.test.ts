@@ -6,29 +6,13 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { certificateAuthority } from "../harness/certificates.ts";
 import { eventually } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 
 let root: string;
 before(async () => {
   root = await mkdtemp(join(tmpdir(), "sluice-cli-"));
 });
 after(() => rm(root, { recursive: true, force: true }));
-
-const main = ["operator/cli/main.ts"];
-
-function sluice(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, [...main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    let out = "";
-    let err = "";
-    child.stdout.on("data", (data) => {
-      out += data;
-    });
-    child.stderr.on("data", (data) => {
-      err += data;
-    });
-    child.on("close", (code) => resolve({ code, out, err }));
-  });
-}
 
 const planted = "sk-planted-secret-1";
 const secret = (value: string): string => `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { apiKey: ${value} }\n---\n`;
@@ -52,22 +36,22 @@ async function folder(name: string, text: string): Promise<string> {
 describe("sluice diff", () => {
   it("says nothing and exits 0 where nothing changes", async () => {
     const [one, two] = [await folder("same-a", secret(planted) + provider), await folder("same-b", `# moved\n${provider}---\n${secret(planted)}`)];
-    assert.deepEqual(await sluice("diff", one, two), { code: 0, out: "", err: "" });
+    assert.deepEqual(await sluice("diff", one, two), { code: 0, stdout: "", stderr: "" });
   });
 
   it("names each object and field that changes, and no secret", async () => {
     const one = await folder("change-a", secret(planted) + provider);
     const key = "---\napiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: k }\nspec: { user: u, writeTo: { name: s } }\n";
     const two = await folder("change-b", secret("sk-planted-secret-2") + provider.replace("llm.example.com", "other.example.com") + key);
-    const { code, out, err } = await sluice("diff", one, two);
-    assert.deepEqual([code, err], [1, ""]);
-    assert.deepEqual(out.trimEnd().split("\n"), [
+    const { code, stdout, stderr } = await sluice("diff", one, two);
+    assert.deepEqual([code, stderr], [1, ""]);
+    assert.deepEqual(stdout.trimEnd().split("\n"), [
       "~ LLMProvider default/p",
       "    credentials.apiKey: (secret) → (secret)",
       '    endpoint: "http://llm.example.com/v1" → "http://other.example.com/v1"',
       "+ ApiKey default/k",
     ]);
-    assert.doesNotMatch((await sluice("diff", one, two, "-o", "json")).out, /sk-planted|cred-/);
+    assert.doesNotMatch((await sluice("diff", one, two, "-o", "json")).stdout, /sk-planted|cred-/);
   });
 
   it("says that a client certificate is another, and not by which name it goes", async () => {
@@ -80,11 +64,11 @@ describe("sluice diff", () => {
     const without = await folder("pair-none", await manifests(""));
     const [one, two] = [await folder("pair-a", await manifests(tls)), await folder("pair-b", await manifests(tls))];
     const renewed = await sluice("diff", one, two);
-    assert.deepEqual([renewed.code, renewed.err], [1, ""]);
-    assert.match(renewed.out, /tls\.clientCertificate\.certificate: \(secret\) → \(secret\)/);
+    assert.deepEqual([renewed.code, renewed.stderr], [1, ""]);
+    assert.match(renewed.stdout, /tls\.clientCertificate\.certificate: \(secret\) → \(secret\)/);
     const begun = await sluice("diff", without, one);
-    assert.match(begun.out, /tls: null → .*"clientCertificate":"\(secret\)"/);
-    for (const { out } of [renewed, begun, await sluice("diff", without, one, "-o", "json")]) assert.doesNotMatch(out, /cred-|-----BEGIN/);
+    assert.match(begun.stdout, /tls: null → .*"clientCertificate":"\(secret\)"/);
+    for (const { stdout } of [renewed, begun, await sluice("diff", without, one, "-o", "json")]) assert.doesNotMatch(stdout, /cred-|-----BEGIN/);
   });
 
   it("says no more of the certificate that a token service is shown", async () => {
@@ -96,18 +80,18 @@ describe("sluice diff", () => {
       await folder("token-a", watsonx),
       await folder("token-b", `${watsonx}  tokenService: { tls: { clientCertificate: { secretRef: { name: s } } } }\n`),
     ];
-    const { out, err } = await sluice("diff", one, two);
-    assert.equal(err, "");
-    assert.match(out, /tokenTls: .*"clientCertificate":"\(secret\)"/);
-    assert.doesNotMatch(out, /cred-|-----BEGIN/);
+    const { stdout, stderr } = await sluice("diff", one, two);
+    assert.equal(stderr, "");
+    assert.match(stdout, /tokenTls: .*"clientCertificate":"\(secret\)"/);
+    assert.doesNotMatch(stdout, /cred-|-----BEGIN/);
   });
 
   it("exits 2 where the change has errors, and shows that the last good form would serve on", async () => {
     const one = await folder("broken-a", secret(planted) + provider);
     const two = await folder("broken-b", secret(planted) + provider.replace("models:", "modles:"));
-    const { code, out, err } = await sluice("diff", one, two);
-    assert.deepEqual([code, out], [2, ""]);
-    assert.match(err, /all\.yaml:\d+:3: error UnknownField: .*did you mean models/);
+    const { code, stdout, stderr } = await sluice("diff", one, two);
+    assert.deepEqual([code, stdout], [2, ""]);
+    assert.match(stderr, /all\.yaml:\d+:3: error UnknownField: .*did you mean models/);
   });
 
   for (const args of [
@@ -124,15 +108,20 @@ describe("sluice diff", () => {
   }
 
   it("is explained", async () => {
-    const { code, out } = await sluice("diff", "--help");
-    assert.deepEqual([code, out.startsWith("sluice diff")], [0, true]);
+    const { code, stdout } = await sluice("diff", "--help");
+    assert.deepEqual([code, stdout.startsWith("sluice diff")], [0, true]);
   });
 });
 
 describe("sluice lint and render", () => {
   it("lint gives its findings as JSON too", async () => {
-    const { code, out } = await sluice("lint", await folder("json", secret(planted) + provider.replace("ftp", "").replace("http://", "ftp://")), "-o", "json");
-    const [finding] = JSON.parse(out) as { line: number; severity: string; reason: string; object: string }[];
+    const { code, stdout } = await sluice(
+      "lint",
+      await folder("json", secret(planted) + provider.replace("ftp", "").replace("http://", "ftp://")),
+      "-o",
+      "json",
+    );
+    const [finding] = JSON.parse(stdout) as { line: number; severity: string; reason: string; object: string }[];
     assert.equal(code, 1);
     assert.deepEqual([finding?.severity, finding?.reason, finding?.object], ["error", "Invalid", "LLMProvider default/p"]);
     assert.ok((finding?.line ?? 0) > 5);
@@ -144,8 +133,8 @@ describe("sluice lint and render", () => {
       `${secret(planted)}${provider}\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: t }\nstringData: { apiKey: [${planted}\n`,
     );
     for (const command of ["lint", "render"]) {
-      const { out, err } = await sluice(command, path);
-      assert.doesNotMatch(out + err, new RegExp(planted), command);
+      const { stdout, stderr } = await sluice(command, path);
+      assert.doesNotMatch(stdout + stderr, new RegExp(planted), command);
     }
   });
 });
@@ -153,21 +142,21 @@ describe("sluice lint and render", () => {
 describe("sluice dev", () => {
   it("takes flags before the folder, and every save of an editor that renames", async () => {
     const path = await folder("dev", secret(planted) + provider);
-    const child = spawn(process.execPath, [...main, "dev", "--port", "0", "--status-port=0", path], { stdio: ["ignore", "ignore", "pipe"] });
-    let err = "";
+    const child = spawn(process.execPath, ["operator/cli/main.ts", "dev", "--port", "0", "--status-port=0", path], { stdio: ["ignore", "ignore", "pipe"] });
+    let stderr = "";
     child.stderr.on("data", (data) => {
-      err += data;
+      stderr += data;
     });
-    const revisions = (): string[] => [...err.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
+    const revisions = (): string[] => [...stderr.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
     try {
-      await eventually(() => err.includes("serving on http://127.0.0.1:"));
+      await eventually(() => stderr.includes("serving on http://127.0.0.1:"));
       for (const [at, host] of ["one", "two", "three"].entries()) {
         await writeFile(join(path, ".all.yaml.tmp"), secret(planted) + provider.replace("llm.", `${host}.`));
         await rename(join(path, ".all.yaml.tmp"), join(path, "all.yaml"));
         await eventually(() => revisions().length === at + 2);
       }
       assert.equal(new Set(revisions()).size, 4);
-      assert.doesNotMatch(err, new RegExp(planted));
+      assert.doesNotMatch(stderr, new RegExp(planted));
     } finally {
       child.kill("SIGTERM");
     }

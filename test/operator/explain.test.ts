@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,25 +6,12 @@ import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import type { Explanation } from "../../proxy/pipeline/explain.ts";
 import { key, type Manifest, policy, provider, secret } from "../harness/gateway.ts";
+import { sluiceWith } from "../harness/sluice.ts";
 
 const clear = "slc_alice_key_0001";
 
-function sluice(args: readonly string[], input = "", env: Record<string, string> = {}): Promise<{ code: number | null; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["operator/cli/main.ts", "explain", ...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
-    let out = "";
-    let err = "";
-    child.stdout.on("data", (data) => {
-      out += data;
-    });
-    child.stderr.on("data", (data) => {
-      err += data;
-    });
-    child.on("close", (code) => resolve({ code, out, err }));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
-  });
-}
+const explain = (args: readonly string[], input = "", env: Record<string, string> = {}) =>
+  sluiceWith({ input, env: { ...process.env, ...env } }, "explain", ...args);
 
 const url = "https://llm.example.com";
 const to = (name: string, more: object = {}): object => ({ provider: { name }, ...more });
@@ -69,9 +55,9 @@ describe("sluice explain", () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   const json = async (...args: string[]): Promise<Explanation & { notes: string[]; code: number | null }> => {
-    const { code, out, err } = await sluice([folder, "-o", "json", ...args]);
-    assert.equal(err, "");
-    return { ...(JSON.parse(out) as Explanation & { notes: string[] }), code };
+    const { code, stdout, stderr } = await explain([folder, "-o", "json", ...args]);
+    assert.equal(stderr, "");
+    return { ...(JSON.parse(stdout) as Explanation & { notes: string[] }), code };
   };
   const alice = ["--key", "default/alice"];
   const placed = (one: Explanation): (string | number | null)[][] => one.targets.map(({ place, target }) => [place, target]);
@@ -177,13 +163,13 @@ describe("sluice explain", () => {
       [["--key-stdin"], `${clear}\n`, {}],
       [["--key-env", "ALICE"], "", { ALICE: clear }],
     ] as const) {
-      const { code, out } = await sluice([folder, ...args, "--model", "gpt-4o"], input, env);
-      assert.equal(code, 0, out);
+      const { code, stdout } = await explain([folder, ...args, "--model", "gpt-4o"], input, env);
+      assert.equal(code, 0, stdout);
       assert.match(
-        out,
+        stdout,
         /caller {4}default\/alice, user alice@example\.com\noperation openai\.chat\nmodel {5}gpt-4o\nroute {5}default\/chat\ntargets\n {2}1\. {2}small/,
       );
-      assert.doesNotMatch(out, /slc_|sk-planted/);
+      assert.doesNotMatch(stdout, /slc_|sk-planted/);
     }
   });
 
@@ -199,15 +185,15 @@ describe("sluice explain", () => {
     [["--key-env", "NOT_THERE_AT_ALL"], /the environment has no NOT_THERE_AT_ALL/],
   ] as const) {
     it(`refuses ${args.join(" ")}`, async () => {
-      const { code, err } = await sluice([folder, ...args]);
+      const { code, stderr } = await explain([folder, ...args]);
       assert.equal(code, 2);
-      assert.match(err, message);
+      assert.match(stderr, message);
     });
   }
 
   it("says that an ApiKey is not there", async () => {
-    const { code, err } = await sluice([folder, "--key", "default/nobody"]);
+    const { code, stderr } = await explain([folder, "--key", "default/nobody"]);
     assert.equal(code, 1);
-    assert.match(err, /ApiKey default\/nobody is not served; there is no such object/);
+    assert.match(stderr, /ApiKey default\/nobody is not served; there is no such object/);
   });
 });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { compileFolder, formatFinding } from "../../operator/folder/compile-folder.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
 const head = "apiVersion: sluice.dev/v1alpha1\n";
@@ -100,48 +100,33 @@ describe("a folder of manifests", () => {
   });
 });
 
-function sluice(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["operator/cli/main.ts", ...args], { stdio: ["ignore", "pipe", "pipe"] });
-    let out = "";
-    let err = "";
-    child.stdout.on("data", (data) => {
-      out += data;
-    });
-    child.stderr.on("data", (data) => {
-      err += data;
-    });
-    child.on("close", (code) => resolve({ code, out, err }));
-  });
-}
-
 describe("the command line", () => {
   it("lints a good folder with 0", async () => {
     assert.deepEqual([(await sluice("lint", "examples/quickstart/policies", "examples/quickstart/simulated")).code], [0]);
   });
   it("finds nothing in the example of alerts", async () => {
-    assert.deepEqual(await sluice("lint", "examples/alerts"), { code: 0, out: "4 objects, 0 findings\n", err: "" });
+    assert.deepEqual(await sluice("lint", "examples/alerts"), { code: 0, stdout: "4 objects, 0 findings\n", stderr: "" });
   });
   it("lints a folder with a dangling reference with 1, by file and line", async () => {
-    const { code, out } = await sluice("lint", "examples/quickstart/policies");
+    const { code, stdout } = await sluice("lint", "examples/quickstart/policies");
     assert.equal(code, 1);
-    assert.match(out, /chat\.yaml:\d+:\d+: error ProviderNotFound: /);
+    assert.match(stdout, /chat\.yaml:\d+:\d+: error ProviderNotFound: /);
   });
   it("renders ConfigMaps that a proxy would read, and no secret", async () => {
-    const { code, out } = await sluice("render", "examples/quickstart/policies", "examples/quickstart/simulated");
+    const { code, stdout } = await sluice("render", "examples/quickstart/policies", "examples/quickstart/simulated");
     assert.equal(code, 0);
-    assert.match(out, /name: sluice-config/);
-    assert.doesNotMatch(out, /slc_example_key/);
+    assert.match(stdout, /name: sluice-config/);
+    assert.doesNotMatch(stdout, /slc_example_key/);
   });
   it("says what was probably meant", async () => {
-    const { code, err } = await sluice("lnit");
+    const { code, stderr } = await sluice("lnit");
     assert.equal(code, 2);
-    assert.match(err, /did you mean lint/);
+    assert.match(stderr, /did you mean lint/);
   });
   for (const command of ["lint", "render", "diff", "dev", "proxy", "operator"]) {
     it(`explains ${command}`, async () => {
-      const { code, out } = await sluice(command, "--help");
-      assert.deepEqual([code, out.startsWith(`sluice ${command}`)], [0, true]);
+      const { code, stdout } = await sluice(command, "--help");
+      assert.deepEqual([code, stdout.startsWith(`sluice ${command}`)], [0, true]);
     });
   }
 });

@@ -3,11 +3,9 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { run } from "../harness/command.ts";
 import { eventually, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
-
-const sluice = (...args: string[]) => run(process.execPath, [join(import.meta.dirname, "../../operator/cli/main.ts"), ...args], {});
 
 describe("sluice keys, on a folder", () => {
   let upstream: Upstream;

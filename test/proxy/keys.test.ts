@@ -8,8 +8,8 @@ import { mintKey } from "../../proxy/config/key-form.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
 import { build } from "../../proxy/snapshot/snapshot.ts";
-import { run } from "../harness/command.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 import { openai, startUpstream } from "../harness/upstream.ts";
 
 const pepper = new Uint8Array(32).fill(5);
@@ -99,11 +99,7 @@ describe("rotation while calls are under way", () => {
       for (let turn = 0; turn < 10; turn++) {
         // One key before is kept: whoever used the one before that has moved on by now.
         before = now;
-        const done = await run(
-          process.execPath,
-          [join(import.meta.dirname, "../../operator/cli/main.ts"), "keys", "rotate", "--user", "alice@example.com", "--folder", gateway.folder],
-          {},
-        );
+        const done = await sluice("keys", "rotate", "--user", "alice@example.com", "--folder", gateway.folder);
         assert.equal(done.code, 0, done.stderr);
         const next = await current();
         assert.notEqual(next, now);

@@ -4,8 +4,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { run } from "../harness/command.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
 const upstream = await startUpstream();
@@ -247,11 +247,11 @@ describe("limits of a role", () => {
 });
 
 describe("sluice set-rate-limit, on a folder", () => {
-  const sluice = (...args: string[]) => run(process.execPath, [join(import.meta.dirname, "../../operator/cli/main.ts"), "set-rate-limit", ...args], {});
+  const setLimit = (...args: string[]) => sluice("set-rate-limit", ...args);
 
   it("limits a user at once, changes the limit, and takes it away", async () => {
     const { url, folder } = await gateway([]);
-    const set = (...args: string[]) => sluice("--user", "alice@example.com", ...args, "--folder", folder);
+    const set = (...args: string[]) => setLimit("--user", "alice@example.com", ...args, "--folder", folder);
     assert.equal((await call(url, "alice")).status, 200);
     const made = await set("--limit", "1", "--period", "1h", "--concurrency", "5", "--expires-in", "24h");
     assert.equal(made.code, 0, made.stderr);
@@ -276,7 +276,7 @@ describe("sluice set-rate-limit, on a folder", () => {
     [["--nobody", "a"], /nobody/],
   ] as const)
     it(`refuses ${args.join(" ")}`, async () => {
-      const done = await sluice(...args, "--folder", tmpdir());
+      const done = await setLimit(...args, "--folder", tmpdir());
       assert.equal(done.code, 2, done.stdout);
       assert.match(done.stderr, message);
     });

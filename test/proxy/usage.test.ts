@@ -1,17 +1,15 @@
 /** The usage ledger as its readers see it: holders of keys, and reports by command. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { groupRows, usd } from "../../proxy/config/usage-report.ts";
-import { run } from "../harness/command.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { sluice } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
 const clearOf = (name: string): string => `slc_usage_${name}_key_01`;
-const sluice = (...args: string[]) => run(process.execPath, [join(import.meta.dirname, "../../operator/cli/main.ts"), ...args], {});
 
 describe("usage", () => {
   let upstream: Upstream;

@@ -1,5 +1,4 @@
 /** Cohere's v2 chat answer → canonical (https://docs.cohere.com/reference/chat). */
-
 import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";

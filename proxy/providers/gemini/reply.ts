@@ -1,5 +1,4 @@
 /** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
-
 import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";

@@ -15,15 +15,13 @@ import { auditStream } from "../../../proxy/audit/redis.ts";
 import type { AuditSink } from "../../../proxy/audit/sink.ts";
 import { Verifier } from "../../../proxy/audit/verify.ts";
 import { connect } from "../../../proxy/fleet/redis-client.ts";
-import { run } from "../../harness/command.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
+import { sluice } from "../../harness/sluice.ts";
 import { chatFrames, openai, startUpstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
-const main = join(import.meta.dirname, "../../../operator/cli/main.ts");
-const sluice = (...args: string[]) => run(process.execPath, [main, ...args], {});
 const upstream = await startUpstream();
 after(() => upstream.close());
 const alice = "slc_audit_alice_00001";

@@ -1,18 +1,16 @@
 /** Audit records in a real Redis: deleted for their age, written again after a lost answer, and followed by the next process. */
 import assert from "node:assert/strict";
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from "node:net";
-import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { AuditLog } from "../../../proxy/audit/audit.ts";
 import { Chain } from "../../../proxy/audit/chain.ts";
 import { auditStream, openRedisSink } from "../../../proxy/audit/redis.ts";
 import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
-import { run } from "../../harness/command.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
+import { sluice } from "../../harness/sluice.ts";
 import { aCall, timers } from "./kit.ts";
 
-const main = join(import.meta.dirname, "../../../operator/cli/main.ts");
 const redis = await startRedis();
 after(() => redis.stop());
 const client: Client = connect(redis.url, null, null);
@@ -20,7 +18,7 @@ after(() => client.disconnect());
 await eventually(() => Promise.resolve(client.status === "ready"));
 
 const dayMs = 86_400_000;
-const verify = () => run(process.execPath, [main, "audit", "verify", "--redis", redis.url], {});
+const verify = () => sluice("audit", "verify", "--redis", redis.url);
 const clock = { ms: Date.parse("2027-03-01T00:00:00Z") };
 const nowMs = () => clock.ms;
 const parts = () => ({ ...timers(), nowMs });

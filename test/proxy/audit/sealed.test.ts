@@ -10,14 +10,13 @@ import { Chain } from "../../../proxy/audit/chain.ts";
 import { FileSink } from "../../../proxy/audit/file.ts";
 import { openBodies, sealBodies } from "../../../proxy/audit/sealed.ts";
 import { Sealer } from "../../../proxy/seal/seal.ts";
-import { run } from "../../harness/command.ts";
 import { key, policy, provider, secret, startGateway } from "../../harness/gateway.ts";
+import { sluiceWith } from "../../harness/sluice.ts";
 import { startUpstream } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
-const main = join(import.meta.dirname, "../../../operator/cli/main.ts");
-const sluice = (keys: string, ...args: string[]) => run(process.execPath, [main, "audit", ...args], { env: { ...process.env, SLUICE_SEALING_KEYS: keys } });
+const sluice = (keys: string, ...args: string[]) => sluiceWith({ env: { ...process.env, SLUICE_SEALING_KEYS: keys } }, "audit", ...args);
 const upstream = await startUpstream();
 after(() => upstream.close());
 const folders: string[] = [];

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { advise, parsePairs } from "../../../proxy/cache/similarity-cli.ts";
-import { run } from "../../harness/command.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import { sluiceWith } from "../../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../../harness/upstream.ts";
 import { embeddings } from "./words.ts";
 
@@ -25,16 +25,12 @@ describe("sluice similarity", () => {
   let gateway: TestGateway;
   let folder = "";
 
-  const sluice = async (args: readonly string[], text = file, env: Record<string, string> = { SLUICE_API_KEY: alice }) => {
+  const similarity = async (args: readonly string[], text = file, env: Record<string, string> = { SLUICE_API_KEY: alice }) => {
     const path = join(folder, "pairs.tsv");
     await writeFile(path, text);
-    return run(
-      process.execPath,
-      [join(import.meta.dirname, "../../../operator/cli/main.ts"), "similarity", ...args.map((one) => (one === "PAIRS" ? path : one))],
-      { env: { ...process.env, ...env } },
-    );
+    return sluiceWith({ env: { ...process.env, ...env } }, "similarity", ...args.map((one) => (one === "PAIRS" ? path : one)));
   };
-  const ask = (...more: string[]) => sluice(["PAIRS", "--model", "embed", "--url", gateway.url, ...more]);
+  const ask = (...more: string[]) => similarity(["PAIRS", "--model", "embed", "--url", gateway.url, ...more]);
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-pairs-"));
@@ -88,15 +84,15 @@ describe("sluice similarity", () => {
   ];
   for (const [name, args, text, env, code, expected] of mistakes)
     it(`says what is wrong with ${name}`, async () => {
-      const done = await sluice(args, text, env);
+      const done = await similarity(args, text, env);
       assert.deepEqual([done.code, done.stdout], [code, ""]);
       assert.match(done.stderr, expected);
     });
 
   it("says what the gateway says", async () => {
     const args = ["PAIRS", "--model", "none", "--url", gateway.url];
-    assert.match((await sluice(args)).stderr, /answered 404: The model "none" does not exist/);
-    const stranger = await sluice(args, file, { SLUICE_API_KEY: "slc_test_nobody_0000001" });
+    assert.match((await similarity(args)).stderr, /answered 404: The model "none" does not exist/);
+    const stranger = await similarity(args, file, { SLUICE_API_KEY: "slc_test_nobody_0000001" });
     assert.match(stranger.stderr, /answered 401/);
     assert.ok(!stranger.stderr.includes("slc_test_nobody"));
   });
