@@ -49,8 +49,11 @@ describe("a client certificate in a cluster", { skip }, () => {
   };
   const fingerprint = ({ cert }: Pair): string => new X509Certificate(cert).fingerprint256;
 
+  let caBundle = "";
+
   before(async () => {
     const authority = await certificateAuthority();
+    caBundle = authority.cert;
     [first, renewed] = await Promise.all([authority.issue("one.internal"), authority.issue("two.internal")]);
     upstream = await startUpstream(undefined, { ...(await authority.issue("127.0.0.1")), clientCa: authority.cert });
     cluster = await startCluster({ proxies: 1, namespaces: ["team-a"], set: ["operator.resyncMs=1000"] });
@@ -96,5 +99,29 @@ describe("a client certificate in a cluster", { skip }, () => {
     const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", { type: "ResolvedRefs", status: "False", reason: "SecretUnusable" });
     assert.match(message, /Secret sluice-to-llm has a tls\.key that is not the key of the first certificate in tls\.crt/);
     assert.equal(await shown(), fingerprint(renewed));
+  });
+
+  it("has its failure told by kubectl, where the server asks for one and gets none", async () => {
+    const spec = { type: "OpenAICompatible", endpoint: upstream.url, allowPrivateEndpoint: true, tls: { caBundle }, models: [{ name: "bare" }] };
+    const breaker = { circuitBreaker: { failureThreshold: 1 }, retry: { attempts: 1 } };
+    const targets = [{ provider: { name: "bare" } }];
+    await cluster.apply(
+      [object("LLMProvider", "bare", { ...spec, ...breaker }), object("RoutingPolicy", "bare", { match: { models: ["bare"] }, routing: { targets } })].join(
+        "\n---\n",
+      ),
+    );
+    for (const name of ["llmprovider/bare", "routingpolicy/bare"]) await untilCondition(cluster, "team-a", name, { type: "Programmed", status: "True" });
+    const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "bare", messages: [{ role: "user", content: "ping" }] }),
+    });
+    assert.deepEqual([answer.status, /certificate/.test(await answer.text())], [502, false]);
+    const { message } = await untilCondition(cluster, "team-a", "llmprovider/bare", { type: "Healthy", status: "False", reason: "Unreachable" });
+    assert.match(
+      message,
+      /it asks the gateway for a certificate \(tls_client_certificate_missing\) on 1; breaker open for bare \(tls_client_certificate_missing\) on 1/,
+    );
+    assert.match(await cluster.kubectl("describe", "llmprovider", "bare", "-n", "team-a"), /tls_client_certificate_missing/);
   });
 });
