@@ -73,12 +73,17 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
     args: [...args],
     options: { settings: { type: "string", default: "/etc/sluice/operator.yaml" }, kubeconfig: { type: "string" }, "status-port": { type: "string" } },
   });
-  const given = asYaml(values.settings, await readFile(values.settings, "utf8"));
-  if (values["status-port"] !== undefined) given["statusPort"] = Number(values["status-port"]);
-  const parsed = operatorSettings.safeParse(given);
+  const text = await readFile(values.settings, "utf8");
+  const statusPort = values["status-port"] === undefined ? {} : { statusPort: Number(values["status-port"]) };
+  return { settings: asOperatorSettings(values.settings, text, statusPort), kubeconfig: values.kubeconfig ?? null };
+}
+
+/** `over`: what goes before the file's own. Throws with the file's name and what is wrong. */
+export function asOperatorSettings(file: string, text: string, over: Readonly<Record<string, unknown>> = {}): OperatorSettings {
+  const parsed = operatorSettings.safeParse({ ...asYaml(file, text), ...over });
   const wrong = parsed.success ? misfit(parsed.data) : null;
-  if (wrong !== null) throw new Error(`${values.settings}: ${wrong}`);
-  if (parsed.success) return { settings: parsed.data, kubeconfig: values.kubeconfig ?? null };
+  if (wrong !== null) throw new Error(`${file}: ${wrong}`);
+  if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new Error(`${values.settings}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
+  throw new Error(`${file}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
 }

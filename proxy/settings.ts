@@ -1,6 +1,7 @@
 /** Settings of the proxy process: flags, then environment, then defaults; all of it parsed here, once. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { SettingError, settingError } from "./setting-error.ts";
 import { logLevels } from "./telemetry/log.ts";
 
 export const proxySettings = z.strictObject({
@@ -148,10 +149,6 @@ function misfit(settings: ProxySettings): string | null {
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 
-class SettingError extends Error {
-  readonly code = "ERR_PARSE_ARGS_SETTING";
-}
-
 /** Throws an Error with a message for the person at the terminal. */
 export function parseProxySettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ProxySettings {
   const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
@@ -170,8 +167,5 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
   const wrong = parsed.success ? misfit(parsed.data) : null;
   if (wrong !== null) throw new SettingError(wrong);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const name = issue?.path.join(".") ?? "settings";
-  const flag = Object.entries(flags).find(([, field]) => field === name)?.[0];
-  throw new SettingError(`${flag === undefined ? name : `--${flag}`}: ${issue?.message ?? "invalid"}`);
+  throw settingError(parsed.error.issues[0], flags);
 }

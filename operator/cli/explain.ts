@@ -106,12 +106,21 @@ function shortBody(path: string, model: string | undefined): object {
   return { ...named, max_tokens: 1, messages: [{ role: "user", content: "Hi" }] };
 }
 
+function asObject(given: string, file: string): object {
+  try {
+    const json: unknown = JSON.parse(given);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--body ${file} is no JSON object`);
+}
+
 async function bodyOf(values: Values): Promise<Buffer> {
   if (values.body === undefined) return Buffer.from(JSON.stringify(shortBody(values.path, values.model)));
   const given = values.body === "-" ? await text(process.stdin) : await readFile(values.body, "utf8");
   if (values.model === undefined) return Buffer.from(given);
-  const json: unknown = JSON.parse(given);
-  return Buffer.from(JSON.stringify({ ...(json as object), model: values.model }));
+  return Buffer.from(JSON.stringify({ ...asObject(given, values.body), model: values.model }));
 }
 
 async function clearKey(values: Values): Promise<string | null> {

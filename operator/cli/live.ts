@@ -14,7 +14,7 @@ export const live = (one: StoredObject): boolean =>
     (condition) => condition.type === "Programmed" && condition.status === "True" && condition.observedGeneration === one.metadata.generation,
   ) ?? false;
 
-/** Until `done` says so. Throws when the time is over, with what the status says. */
+/** Until `done` says so. Throws when the time is over, or the object is refused as it stands, with what the status says. */
 export async function waitUntil(
   cluster: Cluster,
   kind: Kind,
@@ -27,6 +27,10 @@ export async function waitUntil(
   for (;;) {
     const one = (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as StoredObject;
     if (done(one)) return;
+    const refused = one.status?.conditions?.find(
+      ({ type, status, observedGeneration }) => type === "Accepted" && status === "False" && observedGeneration === one.metadata.generation,
+    );
+    if (refused) throw new Error(`${kind} ${namespace}/${name} is there, and not accepted: ${refused.message}`);
     if (Date.now() > endMs) {
       const said = (one.status?.conditions ?? [])
         .filter((condition) => condition.status !== "True")

@@ -8,7 +8,7 @@ import { type Compiled, compile } from "../compile/compile.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { compileSettings } from "../compile-settings.ts";
 import { priceTable } from "../prices/table.ts";
-import { type OperatorSettings, operatorSettings } from "../settings.ts";
+import { asOperatorSettings, type OperatorSettings, operatorSettings } from "../settings.ts";
 import { type Cluster, connect, loadConfig, orNull, statusCode } from "./api.ts";
 import { Publisher } from "./publish.ts";
 import { clusterSource } from "./source.ts";
@@ -33,7 +33,7 @@ const lookMs = 50;
 
 async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
   const fallback = { namespace: options.systemNamespace };
-  if (options.settings !== null) return operatorSettings.parse(parse(await readFile(options.settings, "utf8")));
+  if (options.settings !== null) return asOperatorSettings(options.settings, await readFile(options.settings, "utf8"));
   const name = "sluice-operator";
   const map = await orNull(cluster.core.readNamespacedConfigMap({ namespace: options.systemNamespace, name })).catch((cause: unknown) => {
     if (statusCode(cause) === 403) return null;

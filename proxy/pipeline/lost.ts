@@ -15,7 +15,7 @@ export function lost(path: string): string {
 
 /** What each path takes, by the member that must be there. */
 const takers: Readonly<Record<string, string>> = {
-  messages: "/chat/completions, or Anthropic's /messages",
+  messages: "/chat/completions and /messages",
   prompt: "/completions",
   input: "/responses and /embeddings",
 };

@@ -2,10 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { settingError } from "../setting-error.ts";
 import { logLevels } from "../telemetry/log.ts";
 
-const fleetUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
-  const url = new URL(text);
+const fleetUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return false;
   return url.username === "" && url.password === "" && url.search === "" && url.hash === "" && url.pathname === "/";
 }, "must be scheme, host and port only, such as https://sluice.example.com");
 
@@ -72,8 +74,7 @@ export function parseSidecarSettings(args: readonly string[], env: Readonly<Reco
   }
   const parsed = sidecarSettings.safeParse(given);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  throw new Error(`${issue?.path.join(".") ?? "settings"}: ${issue?.message ?? "invalid"}`);
+  throw settingError(parsed.error.issues[0], { ...flags, fleet: "fleet" });
 }
 
 export const readCa = (settings: SidecarSettings): Promise<string | null> =>
