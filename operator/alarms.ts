@@ -37,6 +37,7 @@ export class AlarmBook {
   forget(): void {
     this.#held.clear();
     this.#epoch++;
+    this.#farewells.hold();
   }
 
   /** Reads statuses that nothing is known of yet. */
@@ -75,6 +76,7 @@ export class AlarmBook {
     }
     for (const [name, held] of this.#held) if (!next.has(name)) this.#leave(held, [...held.reach.values()], "Deleted");
     this.#held = next;
+    this.#farewells.release();
     this.#dropHeardAgain(alarms);
   }
 

@@ -47,6 +47,7 @@ export class BudgetBook {
     this.#tests.clear();
     this.#seededAtMs = 0;
     this.#epoch++;
+    this.#farewells.hold();
   }
 
   /** Reads statuses that nothing is known of yet. */
@@ -97,6 +98,7 @@ export class BudgetBook {
     }
     for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()], "the budget is gone");
     this.#held = next;
+    this.#farewells.release();
     this.#dropHeardAgain(watches);
   }
 

@@ -16,6 +16,8 @@ const nameOf = (incident: string, channel: Channel): string => `${incident}|${ta
 export class Farewells {
   readonly #all = new Map<string, Farewell>();
 
+  #onHold = false;
+
   add(farewells: readonly Farewell[]): void {
     for (const one of farewells) this.#all.set(nameOf(one.alert.incident, one.channel), one);
   }
@@ -25,7 +27,17 @@ export class Farewells {
     for (const channel of channels) this.#all.delete(nameOf(incident, channel));
   }
 
+  /** None is due until somebody knows again who hears of what by an object. */
+  hold(): void {
+    this.#onHold = true;
+  }
+
+  release(): void {
+    this.#onHold = false;
+  }
+
   due(): Due[] {
+    if (this.#onHold) return [];
     return [...this.#all.values()].map((one) => ({
       kind: one.kind,
       meta: one.meta,

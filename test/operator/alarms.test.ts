@@ -375,6 +375,13 @@ describe("an alert of a provider", () => {
         } while (again);
       },
       idle: () => dispatcher.idle(),
+      forget: () => book.forget(),
+      /** As when the clock rings between two passes. */
+      async look(afterMs: number) {
+        nowMs += afterMs;
+        dispatcher.dispatch(book.due(compiled([])));
+        await dispatcher.idle();
+      },
       restart() {
         book = new AlarmBook();
         dispatcher = make();
@@ -521,6 +528,30 @@ describe("an alert of a provider", () => {
     later.restart();
     await later.pass(true);
     assert.deepEqual(later.sent, [begun], "with the object's status the memory of it is gone");
+  });
+
+  it("of a deleted object is told of after another has led meanwhile, unless by then it is on again", async () => {
+    let well = true;
+    const life = operator(() => (well ? { outcome: "done" } : fault));
+    const deleted = async (): Promise<void> => {
+      well = true;
+      await life.pass(true);
+      well = false;
+      life.remove();
+      await life.pass(true);
+      life.forget();
+      well = true;
+    };
+    await deleted();
+    await life.look(600_000);
+    assert.deepEqual(life.sent, [begun], "nobody knows yet what another has told");
+    await life.pass(true, 0, 600_000);
+    assert.deepEqual(life.sent.splice(0), [begun, over]);
+    life.make(spec);
+    await deleted();
+    life.make(spec);
+    await life.pass(true, 0, 600_000);
+    assert.deepEqual(life.sent, [begun, begun]);
   });
 
   it("that is on its way while the object is deleted is over as soon as it has arrived", async () => {
