@@ -4,7 +4,7 @@ import { z } from "zod";
 import { SettingError, settingError } from "./setting-error.ts";
 import { logLevels } from "./telemetry/log.ts";
 
-export const proxySettings = z.strictObject({
+const proxySettings = z.strictObject({
   /** Folder that holds the rendered config. */
   configDir: z.string().default("/etc/sluice/config"),
   host: z.string().default("0.0.0.0"),

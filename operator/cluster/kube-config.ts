@@ -7,7 +7,7 @@ import { KubeConfig, type RequestContext } from "@kubernetes/client-node";
 
 type CreateDispatcher = (cluster: unknown, agentOptions: object) => unknown;
 
-export const callTimeoutMs = 10_000;
+const callTimeoutMs = 10_000;
 
 export class PooledKubeConfig extends KubeConfig {
   constructor() {

@@ -12,7 +12,7 @@ export interface CustomObject extends KubernetesObject {
   status?: unknown;
 }
 
-export function worldObject(kind: Kind, object: CustomObject): WorldObject {
+function worldObject(kind: Kind, object: CustomObject): WorldObject {
   const meta = object.metadata ?? {};
   return {
     kind,

@@ -137,7 +137,7 @@ function crossingsOf(watch: Watch, standing: Standing, nowMs: number): BudgetCro
 }
 
 /** Channels in which a crossing has opened an incident. */
-export const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] => told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
+const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] => told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
 
 const mostUnresolved = 500;
 

@@ -3,7 +3,7 @@ import type { Kind } from "../../crds/kinds.ts";
 import type { ObjectMeta } from "./world.ts";
 
 /** Closed list of what can be wrong with an object: the reason of a condition, and the rule that lint names. */
-export const problemReasons = [
+const problemReasons = [
   "Invalid",
   "UnknownField",
   "SecretNotFound",

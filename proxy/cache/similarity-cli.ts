@@ -5,7 +5,7 @@ import { z } from "zod";
 import { literals } from "./question.ts";
 import { cosine, normalised } from "./vectors.ts";
 
-export const similarityUsage = `sluice similarity FILE: find the threshold of a cache that compares by meaning (docs/caching.md)
+const similarityUsage = `sluice similarity FILE: find the threshold of a cache that compares by meaning (docs/caching.md)
 
 The file has one pair of questions a line, three fields apart by tabs:
   same<TAB>How do I reset my password?<TAB>I forgot my password

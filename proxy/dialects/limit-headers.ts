@@ -10,7 +10,7 @@ export interface LimitReading {
 }
 
 /** OpenAI writes durations as Go does, such as 6m0s and 20ms. */
-export function goDuration(ms: number): string {
+function goDuration(ms: number): string {
   if (ms < 1_000) return `${Math.ceil(ms)}ms`;
   const seconds = Math.ceil(ms / 1_000);
   const hours = Math.floor(seconds / 3_600);

@@ -53,7 +53,7 @@ interface WindowCounter {
 /** Counters are looked over for what has expired after this many operations. */
 const sweepEvery = 4_096;
 /** Hours of the ledger that are kept in memory: 62 days. */
-export const keptHours = 1_488;
+const keptHours = 1_488;
 
 let stores = 0;
 

@@ -137,7 +137,7 @@ export interface FleetStore {
 export const heldTtlMs = 10_000;
 /** After a store lost its memory, it grants nothing of a limited counter until holders had this long to report, in milliseconds. */
 export const recoveryMs = 1_500;
-export const slicesPerWindow = 120;
+const slicesPerWindow = 120;
 
 /** How long units of a window may be spent after they were granted, in milliseconds. */
 export const windowLifeMs = (windowMs: number): number => Math.min(1_000, sliceMsOf(windowMs));

@@ -8,7 +8,6 @@ import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 
 export const clientTokenPrefix = "slt_";
-export const longestLifeMs = 3_600_000;
 
 const claims = z.strictObject({
   /** Which signing key: the first 8 hex digits of its digest. */

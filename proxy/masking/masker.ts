@@ -9,7 +9,7 @@ interface Custom {
 }
 
 /** In a stream, what a custom pattern finds may be this long, in characters. */
-export const customReach = 128;
+const customReach = 128;
 /** So much of a stream's end may belong to something that is not all there, in characters. */
 const longestToken = 320;
 

@@ -58,7 +58,7 @@ const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
 const mostKept = 10_000;
 
 /** The counter of a budget for a subject at a moment. */
-export function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number): BudgetCounter {
+function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
   if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));

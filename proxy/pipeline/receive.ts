@@ -7,7 +7,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 import { skimmed } from "../wire/json-skim.ts";
 
-export const maxJsonDepth = 64;
+const maxJsonDepth = 64;
 
 export interface Received {
   bytes: Buffer;

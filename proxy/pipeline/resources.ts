@@ -16,7 +16,7 @@ import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";
 import { excluded, lacks, offeredTo, resident } from "./route.ts";
 
 /** A file at OpenAI is at most this large. */
-export const maxUploadBytes = 536_870_912;
+const maxUploadBytes = 536_870_912;
 const maxErrorBytes = 65_536;
 
 const notServed = failure("unknown_url", "No policy of yours passes this through. Ask the platform team for one with spec.resources.");

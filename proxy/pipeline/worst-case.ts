@@ -9,7 +9,7 @@ import { capMember, type Shaped } from "./shape.ts";
 /** Members by which the formats limit an answer's length. */
 const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
 /** Assumed where neither caller nor model says how long an answer can be, and then also asked for. */
-export const defaultOutputCap = 16_384;
+const defaultOutputCap = 16_384;
 /** What is counted against a limit on tokens where the caller sets no cap: limits are set right by settling. */
 const ordinaryOutput = 1_024;
 /** An image or file that the request only points to: what the largest common tilings come to. */
@@ -21,7 +21,7 @@ function wholeNumber(value: unknown): number | null {
 }
 
 /** The caller's or the policy's cap on one answer; null where there is none. */
-export function askedCap({ edits, received }: Shaped): number | null {
+function askedCap({ edits, received }: Shaped): number | null {
   let cap: number | null = null;
   for (const name of capMembers) {
     const value = wholeNumber(name in edits ? edits[name] : received.json[name]);

@@ -9,7 +9,7 @@ import { exhaustedForMs } from "./rate-limits.ts";
 type Classified = { class: ProviderErrorClass; code: FailureCode };
 
 /** What a status means when nothing more is known. */
-export function classOfStatus(status: number): Classified {
+function classOfStatus(status: number): Classified {
   if (status === 401 || status === 403 || status === 402) return { class: "Unauthorized", code: "upstream_auth_error" };
   if (status === 404) return { class: "NotFound", code: "upstream_model_not_found" };
   if (status === 408 || status === 504) return { class: "Timeout", code: "upstream_timeout" };

@@ -11,7 +11,7 @@ const fleetUrl = z.string().refine((text) => {
   return url.username === "" && url.password === "" && url.search === "" && url.hash === "" && url.pathname === "/";
 }, "must be scheme, host and port only, such as https://sluice.example.com");
 
-export const sidecarSettings = z.strictObject({
+const sidecarSettings = z.strictObject({
   /** Where the gateway is; every address that a name resolves to counts. */
   fleet: z.array(fleetUrl).min(1, "say where the gateway is: --fleet http://sluice.sluice-system"),
   /** Projected ServiceAccount token; read anew as kubelet rotates it. */

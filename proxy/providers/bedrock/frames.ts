@@ -8,7 +8,7 @@ import { crc32 } from "node:zlib";
 import { EventStreamCodec } from "@smithy/core/event-streams";
 
 /** One frame may hold this much. The format allows 16 MiB; an event of a model is a few bytes. */
-export const maxFrameBytes = 1_048_576;
+const maxFrameBytes = 1_048_576;
 
 const preludeBytes = 12;
 /** Prelude and the CRC at the end. */

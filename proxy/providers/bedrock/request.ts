@@ -40,7 +40,7 @@ export interface EncodedRequest {
 }
 
 /** Base models, inference profiles (`us.anthropic.…`) and their ARNs name the family. */
-export function isClaude(account: ProviderAccount, model: ProviderModel): boolean {
+function isClaude(account: ProviderAccount, model: ProviderModel): boolean {
   const family = account.config.options["modelFamily"];
   return family === "Claude" || (family !== "Other" && /(^|[./])anthropic\./.test(model.config.upstream));
 }

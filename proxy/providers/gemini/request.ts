@@ -84,7 +84,7 @@ function generationConfig(request: ChatRequest, target: Target, dropped: Set<str
   return { ...config, ...format, ...(thinking === null ? {} : { thinkingConfig: thinking }) };
 }
 
-export function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
+function generateBody(request: ChatRequest, target: Target, dropped: Set<string>): JsonObject | Refusal {
   for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
   const conversation = contentsOf(request.messages, target.thinking === "Level", dropped);
   if (isRefusal(conversation)) return conversation;

@@ -39,7 +39,7 @@ function hasForeign(message: unknown): boolean {
   return false;
 }
 
-export function withoutForeign<T>(message: T): T {
+function withoutForeign<T>(message: T): T {
   if (!hasForeign(message)) return message;
   const own: Record<string, unknown> = { ...(message as Record<string, unknown>) };
   for (const name of foreign) delete own[name];
