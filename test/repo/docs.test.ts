@@ -8,6 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { type Kind, kinds } from "../../crds/kinds.ts";
 import { parseObject, parseSpec } from "../../crds/parse.ts";
+import { operatorMetrics } from "../../operator/metrics.ts";
 import { failures } from "../../proxy/failure.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool } from "../harness/tools.ts";
@@ -172,4 +173,14 @@ describe("docs/errors.md", () => {
       assert.deepEqual(told.reverse(), [String(status), type, blame, retries.get(retry)]);
       assert.ok(meaning.length > 15);
     });
+});
+
+it("every metric of the operator is in the documentation", async () => {
+  const names = (await operatorMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => !/^(nodejs|process)_/.test(name));
+  const text = pages.map(textOf).join("\n");
+  assert.ok(names.length > 5);
+  assert.deepEqual(
+    names.filter((name) => !text.includes(name)),
+    [],
+  );
 });
