@@ -4,19 +4,13 @@ import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 const clear = "slc_alice_key_0001";
 const signingKey = "signing-key-0001-of-the-hook";

@@ -3,40 +3,22 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, type OperatorProcess, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { keyedProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 /** A scripted answer is 11 tokens in and 7 out: USD 0.0000975. */
-const objects = (url: string, hook: string) => `
-apiVersion: v1
-kind: Secret
-metadata: { name: up, namespace: team-a }
-stringData: { apiKey: sk-upstream }
+const models = '[{ name: gpt-4o, maxOutputTokens: 100, price: { inputPerMillion: "2.5", outputPerMillion: "10" } }]';
+const objects = (url: string, hook: string) => `${keyedProvider("up", `${url}/v1`, models)}
 ---
 apiVersion: v1
 kind: Secret
 metadata: { name: alerts, namespace: team-a }
 stringData: { url: "${hook}/hook-secret-token" }
----
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: up, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: "${url}/v1"
-  allowPrivateEndpoint: true
-  credentials: { secretRef: { name: up, key: apiKey } }
-  models: [{ name: gpt-4o, maxOutputTokens: 100, price: { inputPerMillion: "2.5", outputPerMillion: "10" } }]
 ---
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy

@@ -6,9 +6,9 @@ import { operatorSettings } from "../../operator/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { chart } from "../harness/cluster.ts";
 import { run } from "../harness/command.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { ensureTool, skipWithout } from "../harness/tools.ts";
 
-const skip = await skipReason(() => ensureTool("helm"));
+const skip = await skipWithout("helm");
 
 interface Rendered {
   kind: string;

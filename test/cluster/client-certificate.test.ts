@@ -3,17 +3,11 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { certificateAuthority, type Pair } from "../harness/certificates.ts";
-import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { until } from "../harness/until.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 const clear = "slc_client_certificate_0001";
 

@@ -1,29 +1,15 @@
 /** The life of a key in a cluster: made, rotated, revoked, by command, under the chart's rights. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { keyedProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
-const objects = (url: string) => `
-apiVersion: v1
-kind: Secret
-metadata: { name: up, namespace: team-a }
-stringData: { apiKey: sk-upstream }
----
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: up, namespace: team-a }
-spec: { type: OpenAICompatible, endpoint: "${url}/v1", allowPrivateEndpoint: true, credentials: { secretRef: { name: up, key: apiKey } }, models: [{ name: gpt-4o }] }
+const objects = (url: string) => `${keyedProvider("up", `${url}/v1`, "[{ name: gpt-4o }]")}
 ---
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy

@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { type Cluster, connect, loadConfig } from "../../operator/cluster/api.ts";
 import { type Election, elect, mayHold } from "../../operator/cluster/lease.ts";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
 const times = { durationMs: 3_000, renewDeadlineMs: 1_500, retryMs: 200 };
@@ -19,10 +19,7 @@ describe("who may hold the lease", () => {
   for (const [what, seen, nowMs, may] of cases) it(what, () => assert.equal(mayHold("me", seen, nowMs, times), may));
 });
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-);
+const skip = await skipWithout("etcd", "kube-apiserver");
 
 describe("an election on a real API server", { skip }, () => {
   let server: ApiServer;

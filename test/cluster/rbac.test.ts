@@ -3,16 +3,20 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse, parseAllDocuments, stringify } from "yaml";
-import { type Cluster, chart, conditionsOf, type OperatorProcess, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  chart,
+  conditionsOf,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  systemNamespace,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { run } from "../harness/command.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { ensureTool } from "../harness/tools.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 interface Rendered {
   kind: string;

@@ -6,24 +6,15 @@ import { networkInterfaces } from "node:os";
 import { after, before, describe, it } from "node:test";
 import { CoreV1Api, DiscoveryV1Api } from "@kubernetes/client-node";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
-import { type Cluster, startCluster, systemNamespace } from "../harness/cluster.ts";
+import { type Cluster, skipWithoutCluster, startCluster, systemNamespace } from "../harness/cluster.ts";
 import { sluice } from "../harness/sluice.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
 /** The API server proxies to no loopback address. */
 const address = Object.values(networkInterfaces())
   .flat()
   .find((one) => one?.family === "IPv4" && !one.internal)?.address;
-const skip =
-  address === undefined
-    ? "this machine has no address but loopback"
-    : await skipReason(
-        () => ensureTool("etcd"),
-        () => ensureTool("kube-apiserver"),
-        () => ensureTool("kubectl"),
-        () => ensureTool("helm"),
-      );
+const skip = address === undefined ? "this machine has no address but loopback" : await skipWithoutCluster();
 
 const row = (user: string, costNanoUsd: number): LedgerRow =>
   ({

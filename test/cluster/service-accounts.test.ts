@@ -6,17 +6,11 @@ import { pino } from "pino";
 import { startSidecar } from "../../proxy/sidecar/main.ts";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
-import { type Cluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 describe("workloads by their ServiceAccount", { skip }, () => {
   let cluster: Cluster;

@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
-import { type Cluster, startCluster } from "../harness/cluster.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { type Cluster, skipWithoutCluster, startCluster } from "../harness/cluster.ts";
 import { until } from "../harness/until.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 // biome-ignore lint/suspicious/noExplicitAny: a Pod as the API server gives it, asserted field by field
 type Pod = any;

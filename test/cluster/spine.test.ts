@@ -2,18 +2,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
-import { type Cluster, conditionsOf, type OperatorProcess, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, conditionsOf, type OperatorProcess, skipWithoutCluster, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { sluice } from "../harness/sluice.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-  () => ensureTool("helm"),
-);
+const skip = await skipWithoutCluster();
 
 const canary = (name: string): string => `planted-${name}-${randomBytes(12).toString("hex")}`;
 const decode = (base64: string): string => Buffer.from(base64, "base64").toString("utf8");

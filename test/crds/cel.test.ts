@@ -11,16 +11,12 @@ import { parseSpec } from "../../crds/parse.ts";
 import { type Schema, structural } from "../../crds/structural.ts";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { run } from "../harness/command.ts";
-import { ensureTool, skipReason } from "../harness/tools.ts";
+import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { type Answer, kubeClient } from "./kube.ts";
 import { mutations } from "./mutations.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-  () => ensureTool("kubectl"),
-);
+const skip = await skipWithout("etcd", "kube-apiserver", "kubectl");
 
 const root = join(import.meta.dirname, "../..");
 const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

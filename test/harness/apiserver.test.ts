@@ -4,12 +4,9 @@ import { after, before, describe, it } from "node:test";
 import { ApiException, CoreV1Api, KubeConfig, VersionApi } from "@kubernetes/client-node";
 import { type ApiServer, startApiServer } from "./apiserver.ts";
 import { run } from "./command.ts";
-import { ensureTool, pinnedVersion, skipReason } from "./tools.ts";
+import { ensureTool, pinnedVersion, skipWithout } from "./tools.ts";
 
-const skip = await skipReason(
-  () => ensureTool("etcd"),
-  () => ensureTool("kube-apiserver"),
-);
+const skip = await skipWithout("etcd", "kube-apiserver");
 
 describe("the API server of the tests", { skip }, () => {
   let server: ApiServer;

@@ -26,3 +26,21 @@ kind: ApiKey
 metadata: { name: alice, namespace: team-a }
 spec: { user: alice@example.com, writeTo: { name: alice-key } }
 `;
+
+/** An OpenAI-compatible provider and the Secret of its key, of one name. `endpoint`: with its /v1. `models`: as YAML. */
+export const keyedProvider = (name: string, endpoint: string, models: string): string => `
+apiVersion: v1
+kind: Secret
+metadata: { name: ${name}, namespace: team-a }
+stringData: { apiKey: sk-upstream }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: ${name}, namespace: team-a }
+spec:
+  type: OpenAICompatible
+  endpoint: ${endpoint}
+  allowPrivateEndpoint: true
+  credentials: { secretRef: { name: ${name}, key: apiKey } }
+  models: ${models}
+`;

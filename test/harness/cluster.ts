@@ -11,9 +11,12 @@ import { type Child, startChild } from "./child.ts";
 import { type Finished, run } from "./command.ts";
 import { freePort } from "./free-port.ts";
 import { type KubeletPod, startKubeletPod } from "./kubelet.ts";
-import { ensureTool } from "./tools.ts";
+import { ensureTool, skipWithout } from "./tools.ts";
 import { until } from "./until.ts";
 import { untilReady } from "./until-ready.ts";
+
+/** Why a file of tests with a cluster can't run on this machine; false where it can. */
+export const skipWithoutCluster = (): Promise<string | false> => skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 
 const root = join(import.meta.dirname, "..", "..");
 const node = join(root, "node_modules", ".bin", "node");

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { cacheFolder, withLock } from "./cache-folder.ts";
 import { findBinary, lastLines, run } from "./command.ts";
 import { type GoTool, goTools, type ToolName } from "./go-tools.ts";
-import { MissingTool } from "./missing-tool.ts";
+import { MissingTool, skipReason } from "./missing-tool.ts";
 
 export { ensureDebian } from "./debian.ts";
 export { goTools, type ToolName } from "./go-tools.ts";
@@ -23,6 +23,9 @@ export function ensureTool(name: ToolName): Promise<string> {
   ensured.set(name, found);
   return found;
 }
+
+/** For a whole file that needs these, as `skipReason` gives it. */
+export const skipWithout = (...names: ToolName[]): Promise<string | false> => skipReason(...names.map((name) => () => ensureTool(name)));
 
 async function locate(name: ToolName): Promise<string> {
   const assets = process.env["KUBEBUILDER_ASSETS"];
