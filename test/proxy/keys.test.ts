@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
-import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
 import { build } from "../../proxy/snapshot/snapshot.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
+import { keyRecord } from "../harness/key-record.ts";
 import { sluice } from "../harness/sluice.ts";
 import { openai, startUpstream } from "../harness/upstream.ts";
 
@@ -16,20 +16,7 @@ const pepper = new Uint8Array(32).fill(5);
 const clearOf = (at: number): string => `slc_many_${at}`;
 
 function snapshotOf(count: number) {
-  const keys = Array.from(
-    { length: count },
-    (_, at): KeyRecord => ({
-      digest: keyedDigest(pepper, clearOf(at)),
-      id: `n/k${at}`,
-      user: `u${at}`,
-      team: null,
-      role: "developer",
-      tags: [],
-      models: null,
-      expiresAtMs: null,
-      revoked: false,
-    }),
-  );
+  const keys = Array.from({ length: count }, (_, at) => keyRecord(keyedDigest(pepper, clearOf(at)), `n/k${at}`, { user: `u${at}` }));
   const config: RenderedConfig = { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], budgets: [], keys };
   return build(config, encode(config, sha256Hex(pepper)).manifest, { pepper, credentials: new Map() }, {});
 }

@@ -18,6 +18,7 @@ import { KeyPacker } from "../../proxy/snapshot/packed-keys.ts";
 import { build, building, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "../../proxy/snapshot/source.ts";
 import { eventually } from "../harness/gateway.ts";
+import { keyRecord } from "../harness/key-record.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
 const pepper = Buffer.alloc(32, 7);
@@ -316,18 +317,7 @@ describe("a config that is large", () => {
 
 describe("keys of a snapshot", () => {
   const clearOf = (at: number): string => `slc_key_${at}`;
-  const record = (at: number, more: Partial<KeyRecord> = {}): KeyRecord => ({
-    digest: keyedDigest(pepper, clearOf(at)),
-    id: `a/key-${at % 50}`,
-    user: "u",
-    team: null,
-    role: "developer",
-    tags: [],
-    models: null,
-    expiresAtMs: null,
-    revoked: false,
-    ...more,
-  });
+  const record = (at: number, more: Partial<KeyRecord> = {}): KeyRecord => keyRecord(keyedDigest(pepper, clearOf(at)), `a/key-${at % 50}`, more);
   const keys = Array.from({ length: 200 }, (_, at) =>
     record(at, at % 10 === 0 ? { previous: { digest: keyedDigest(pepper, clearOf(at + 1_000)), untilMs: at } } : {}),
   );
