@@ -324,7 +324,7 @@ describe("a stream that its caller does not take to the end", () => {
       fill();
     });
     const answer = await fetch(`${started.url}/v1/chat/completions`, chat());
-    const told = await eventually(async () => (await calls(path)).at(-1));
+    const told = await eventually(async () => (await calls(path)).at(-1), 60_000);
     assert.deepEqual([told["status"], told["code"], told["outcome"]], [499, "client_closed_request", "client_stalled"]);
     assert.ok(Number(told["sent_bytes"]) > frame.length);
     await answer.text().catch(() => undefined);
