@@ -173,7 +173,7 @@ export class Attempt implements UpstreamHandler, Timed {
       this.#fail(tooLarge);
       return true;
     }
-    if (this.#wrote) this.#idle();
+    if (this.#wrote && !this.#stalled) this.#idle();
     return this.#take(this.#reader?.push(chunk));
   }
 
@@ -182,7 +182,7 @@ export class Attempt implements UpstreamHandler, Timed {
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
     if (step.error) this.#fail(step.error, null, step.told ?? false);
     else if (step.ended) this.#finish();
-    return more || this.#waitForClient();
+    return (more && !this.#stalled) || this.#waitForClient();
   }
 
   /** From now on, or from the last of the whole if that comes first. */
@@ -218,6 +218,8 @@ export class Attempt implements UpstreamHandler, Timed {
   /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
   #waitForClient(): boolean {
     if (this.#phase === "over") return true;
+    // What was on its way already does not give it more time.
+    if (this.#stalled) return false;
     this.#stalled = true;
     this.#due(this.#limits.stalledClientMs);
     this.#client.onDrain(() => {

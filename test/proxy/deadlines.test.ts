@@ -3,48 +3,16 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Deadlines, type Timed } from "../../proxy/wire/deadlines.ts";
-
-/** Time that only moves when told to; holds at most one timer. */
-class Clock {
-  now = 0;
-  timer: { dueMs: number; then: () => void } | null = null;
-  timers = 0;
-
-  nowMs(): number {
-    return this.now;
-  }
-
-  after(ms: number, then: () => void): () => void {
-    assert.equal(this.timer, null, "a second timer");
-    assert.ok(Number.isInteger(ms) && ms >= 0 && ms < 2 ** 31);
-    this.timers++;
-    const timer = { dueMs: this.now + ms, then };
-    this.timer = timer;
-    return () => {
-      if (this.timer === timer) this.timer = null;
-    };
-  }
-
-  advance(ms: number): void {
-    const end = this.now + ms;
-    while (this.timer !== null && this.timer.dueMs <= end) {
-      this.now = Math.max(this.now, this.timer.dueMs);
-      const { then } = this.timer;
-      this.timer = null;
-      then();
-    }
-    this.now = end;
-  }
-}
+import { HandClock } from "../harness/hand-clock.ts";
 
 class Call implements Timed {
   place = -1;
   dueMs = 0;
   readonly expiredAt: number[] = [];
-  readonly #clock: Clock;
+  readonly #clock: HandClock;
   readonly #then: () => void;
 
-  constructor(clock: Clock, then: () => void = () => undefined) {
+  constructor(clock: HandClock, then: () => void = () => undefined) {
     this.#clock = clock;
     this.#then = then;
   }
@@ -60,7 +28,7 @@ describe("deadlines", () => {
     const step = fc.record({ what: fc.constantFrom("set", "lift", "wait"), which: fc.nat(5), ms: fc.nat(50) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const clock = new Clock();
+        const clock = new HandClock();
         const deadlines = new Deadlines(clock);
         const calls = Array.from({ length: 6 }, () => new Call(clock));
         const wanted = calls.map((): number[] => []);
@@ -91,7 +59,7 @@ describe("deadlines", () => {
   });
 
   it("may be set anew, or lift another's, by one that has run out", () => {
-    const clock = new Clock();
+    const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const other = new Call(clock);
     let again = 2;
@@ -106,7 +74,7 @@ describe("deadlines", () => {
   });
 
   it("that are moved later, as by each chunk of a stream, make no timers", () => {
-    const clock = new Clock();
+    const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const call = new Call(clock);
     for (let at = 0; at < 1000; at++) {
@@ -117,7 +85,7 @@ describe("deadlines", () => {
   });
 
   it("far away don't overflow the timer", () => {
-    const clock = new Clock();
+    const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const call = new Call(clock);
     deadlines.set(call, 2 ** 33);

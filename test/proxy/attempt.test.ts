@@ -1,0 +1,102 @@
+/** What holds within one attempt, with time that only moves when told to. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Attempt } from "../../proxy/pipeline/attempt.ts";
+import type { Prepared } from "../../proxy/pipeline/prepare.ts";
+import type { StreamReader, StreamStep } from "../../proxy/pipeline/reader.ts";
+import type { ClientConnection } from "../../proxy/wire/client.ts";
+import { Deadlines } from "../../proxy/wire/deadlines.ts";
+import { HandClock } from "../harness/hand-clock.ts";
+
+/** Takes nothing until it drains. */
+class SlowClient {
+  destroyed = false;
+  readonly waiting: (() => void)[] = [];
+
+  onClose(): void {}
+  onInterrupt(): void {}
+  write(): boolean {
+    return false;
+  }
+  onDrain(listener: () => void): void {
+    this.waiting.push(listener);
+  }
+  destroy(): void {
+    this.destroyed = true;
+  }
+  drain(): void {
+    for (const listener of this.waiting.splice(0)) listener();
+  }
+}
+
+/** Hands lines on, and holds what is no whole one. */
+const lines = (): StreamReader => {
+  let held = "";
+  const step = (out: string): StreamStep => ({ out, ended: false, error: null });
+  return {
+    push(bytes) {
+      held += bytes.toString();
+      const end = held.lastIndexOf("\n") + 1;
+      const out = held.slice(0, end);
+      held = held.slice(end);
+      return step(out);
+    },
+    close: () => step(""),
+    usage: () => null,
+    contentLength: () => 0,
+  };
+};
+
+const limits = { firstByteMs: 1_000, idleMs: 30_000, totalMs: 600_000, stalledClientMs: 200, maxReplyBytes: 1_000_000, maxStreamBytes: 1_000_000 };
+
+function streaming() {
+  const clock = new HandClock();
+  const client = new SlowClient();
+  const attempt = new Attempt(client as unknown as ClientConnection, { reader: lines } as unknown as Prepared, limits, true, () => undefined, {
+    nowMs: () => clock.now,
+    deadlines: new Deadlines(clock),
+  });
+  let resumed = 0;
+  attempt.begin(() => ({ abort: () => undefined, resume: () => void resumed++ }));
+  attempt.head(200, { "content-type": "text/event-stream" });
+  return {
+    clock,
+    client,
+    push: (text: string): boolean => attempt.data(Buffer.from(text)),
+    resumed: () => resumed,
+    ended: () => Promise.race([attempt.result, nextTurn(null)]),
+  };
+}
+
+describe("a client that takes nothing", () => {
+  for (const [what, behind] of [
+    ["nothing", []],
+    ["half a frame", ["half"]],
+    ["a whole frame", ["whole\n"]],
+    ["both", ["half", "whole\n", "half"]],
+  ] as const)
+    it(`is cut off when its own limit is over, though ${what} came behind`, async () => {
+      const { clock, client, push, ended } = streaming();
+      assert.equal(push("data\n"), false, "no more is read");
+      clock.advance(100);
+      for (const text of behind) assert.equal(push(text), false, "nor now");
+      clock.advance(99);
+      assert.equal(client.destroyed, false);
+      clock.advance(1);
+      assert.equal(client.destroyed, true);
+      const result = await ended();
+      assert.deepEqual([result?.kind, result?.kind === "abandoned" && result.stalled], ["abandoned", true]);
+    });
+
+  it("goes on once it drains, with one resuming", async () => {
+    const { clock, client, push, resumed, ended } = streaming();
+    push("data\n");
+    push("more\n");
+    client.drain();
+    assert.equal(resumed(), 1);
+    clock.advance(limits.idleMs - 1);
+    assert.deepEqual([client.destroyed, await ended()], [false, null]);
+  });
+});
