@@ -310,6 +310,27 @@ describe("a stream that its caller does not take to the end", () => {
     upstream.answer(openai);
     await started.close();
   });
+
+  it("is told from one that takes nothing any more, and is cut off for that", async () => {
+    const path = await folder();
+    const started = await gateway([`--audit-dir=${path}`, "--stalled-client-ms=200"]);
+    const frame = chatFrames("bodies", ["x".repeat(60_000)], false)[1] ?? "";
+    upstream.answer((_request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const fill = (): void => {
+        while (!response.destroyed && response.write(frame));
+      };
+      response.on("drain", fill);
+      fill();
+    });
+    const answer = await fetch(`${started.url}/v1/chat/completions`, chat());
+    const told = await eventually(async () => (await calls(path)).at(-1));
+    assert.deepEqual([told["status"], told["code"], told["outcome"]], [499, "client_closed_request", "client_stalled"]);
+    assert.ok(Number(told["sent_bytes"]) > frame.length);
+    await answer.text().catch(() => undefined);
+    upstream.answer(openai);
+    await started.close();
+  });
 });
 
 describe("calls that must be on record", () => {
