@@ -291,17 +291,17 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   };
 }
 
-export async function runOperator(args: readonly string[]): Promise<void> {
+export async function runOperator(args: readonly string[]): Promise<{ close(): Promise<void> } | null> {
   if (args.includes("--help")) {
     process.stdout.write(`${operatorUsage}\n`);
-    return;
+    return null;
   }
   const { settings, kubeconfig } = await parseOperatorArguments(args);
   const operator = await startOperator(settings, loadConfig(kubeconfig));
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  await operator.stop();
-  process.exit(0);
+  return {
+    async close() {
+      await operator.stop();
+      process.exit(0);
+    },
+  };
 }

@@ -181,18 +181,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
-export async function runProxy(args: readonly string[]): Promise<void> {
+export async function runProxy(args: readonly string[]): Promise<RunningProxy | null> {
   if (args.includes("--help")) {
     process.stdout.write(`${proxyUsage}\n`);
-    return;
+    return null;
   }
   const settings = parseProxySettings(args, process.env);
   const proxy = await startProxy({ settings, source: folderSource(settings.configDir, settings.pollMs) });
   // Before the logger's own hook, which writes out what it was given.
   process.prependOnceListener("exit", () => proxy.settleRecords());
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  await proxy.close();
+  return proxy;
 }

@@ -1,6 +1,7 @@
 /** `make run`: the gateway on this folder, with the simulated provider unless OPENAI_API_KEY is set. */
 import { fileURLToPath } from "node:url";
 import { runDev } from "../../operator/cli/dev.ts";
+import { untilAsked } from "../../operator/cli/until-asked.ts";
 import { startProviderServer } from "./provider-server.ts";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -35,15 +36,8 @@ An open path needs neither key nor model:
 Change a file under examples/quickstart/policies and save: it takes effect at once. Ctrl-C ends it.
 
 `);
-await runDev([
-  here("policies"),
-  here(real ? "openai" : "simulated"),
-  "--port",
-  port,
-  "--status-port",
-  process.env["STATUS_PORT"] ?? "9090",
-  "--host",
-  "127.0.0.1",
-]).catch(inUse);
+await untilAsked(() =>
+  runDev([here("policies"), here(real ? "openai" : "simulated"), "--port", port, "--status-port", process.env["STATUS_PORT"] ?? "9090", "--host", "127.0.0.1"]),
+).catch(inUse);
 // Or it would keep the process alive after Ctrl-C.
 provider?.close();

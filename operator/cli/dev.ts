@@ -197,15 +197,10 @@ export async function startDev(
   };
 }
 
-export async function runDev(args: readonly string[]): Promise<void> {
+export async function runDev(args: readonly string[]): Promise<RunningDev | null> {
   if (args.includes("--help")) {
     process.stdout.write(`${devUsage}\n`);
-    return;
+    return null;
   }
-  const dev = await startDev(args, process.env, (line) => process.stderr.write(`${line}\n`));
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  await dev.close();
+  return startDev(args, process.env, (line) => process.stderr.write(`${line}\n`));
 }

@@ -2,18 +2,22 @@
 /** The one binary: the first word chooses the command, and each command is a file of its own. */
 import { nearest } from "../../crds/parse.ts";
 import { complaint, isMisuse } from "./complaint.ts";
+import { type Serving, untilAsked } from "./until-asked.ts";
 
-type Command = { summary: string; run(args: readonly string[]): Promise<void> };
+type Args = readonly string[];
+type Command = { summary: string; run(args: Args): Promise<void> };
+
+/** A command that ends when it is asked to. */
+const serving = (summary: string, start: (args: Args) => Promise<Serving | null>): Command => ({ summary, run: (args) => untilAsked(() => start(args)) });
 
 /** Loaded when chosen, so that a proxy does not load the control plane. */
 const commands: Readonly<Record<string, Command>> = {
-  operator: { summary: "control plane: watch objects, compile, publish, report status", run: async (args) => (await import("../main.ts")).runOperator(args) },
-  proxy: { summary: "data plane: serve LLM calls from the published config", run: async (args) => (await import("../../proxy/main.ts")).runProxy(args) },
-  sidecar: {
-    summary: "in a Pod: call the gateway as its ServiceAccount, without a key",
-    run: async (args) => (await import("../../proxy/sidecar/main.ts")).runSidecar(args),
-  },
-  dev: { summary: "both in one process, on a folder of manifests", run: async (args) => (await import("./dev.ts")).runDev(args) },
+  operator: serving("control plane: watch objects, compile, publish, report status", async (args) => (await import("../main.ts")).runOperator(args)),
+  proxy: serving("data plane: serve LLM calls from the published config", async (args) => (await import("../../proxy/main.ts")).runProxy(args)),
+  sidecar: serving("in a Pod: call the gateway as its ServiceAccount, without a key", async (args) =>
+    (await import("../../proxy/sidecar/main.ts")).runSidecar(args),
+  ),
+  dev: serving("both in one process, on a folder of manifests", async (args) => (await import("./dev.ts")).runDev(args)),
   lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
   diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
   explain: { summary: "which provider a request would go to, and why", run: async (args) => (await import("./explain.ts")).runExplain(args) },

@@ -88,16 +88,11 @@ export async function startSidecar(settings: SidecarSettings, log: Logger, resol
   };
 }
 
-export async function runSidecar(args: readonly string[]): Promise<void> {
+export async function runSidecar(args: readonly string[]): Promise<RunningSidecar | null> {
   if (args.includes("--help")) {
     process.stdout.write(`${sidecarUsage}\n`);
-    return;
+    return null;
   }
   const settings = parseSidecarSettings(args, process.env);
-  const sidecar = await startSidecar(settings, createLogger(settings.logLevel, "sluice-sidecar"));
-  await new Promise<void>((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });
-  await sidecar.close();
+  return startSidecar(settings, createLogger(settings.logLevel, "sluice-sidecar"));
 }

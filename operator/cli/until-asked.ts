@@ -1,0 +1,21 @@
+/** Runs what serves until the process is asked to end, by SIGTERM or Ctrl-C. */
+export interface Serving {
+  /** Resolves when nothing is under way any more. */
+  close(): Promise<void>;
+}
+
+/**
+ * `start` begins to serve; null where it has nothing to serve, as after `--help`. The signals are heard from before it
+ * starts: one that comes meanwhile ends the process at once, for nothing has been taken on yet, and would be lost to
+ * the first process of a container, which has no default of its own.
+ */
+export async function untilAsked(start: () => Promise<Serving | null>): Promise<void> {
+  const asked = new Promise<"asked">((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve("asked"));
+  });
+  const serving = await Promise.race([start(), asked]);
+  if (serving === "asked") process.exit(0);
+  if (serving === null) return;
+  await asked;
+  await serving.close();
+}
