@@ -22,7 +22,10 @@ describe("a process that serves until it is asked to end", () => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     it(`winds up at ${signal}`, async () => {
       const serving = `{ async close() { console.log("closed"); clearInterval(open); } }`;
-      assert.deepEqual(await ended(signal, `untilAsked(async () => ${serving}); setImmediate(() => console.log("now"));`), { said: "now\nclosed\n", code: 0 });
+      assert.deepEqual(await ended(signal, `untilAsked(async () => (${serving})); setImmediate(() => console.log("now"));`), {
+        said: "now\nclosed\n",
+        code: 0,
+      });
     });
 
     it(`ends at once at ${signal} while it is still starting`, async () => {
