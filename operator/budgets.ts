@@ -2,12 +2,11 @@
  * What the operator knows of budgets: from the status that it or another leader wrote, and from what proxies report.
  * In memory between passes; the status is written when something is crossed or was told of, and else once in a while.
  */
-import { isDeepStrictEqual } from "node:util";
 import type { AlertTest } from "../crds/types/alerts.ts";
 import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../proxy/config/budget.ts";
-import { budgetAlert, budgetOver, budgetTest, incidentOf } from "./alerts/budget-alert.ts";
-import { type Held, incidentChannels, resolvedIn, toldIn, withNames } from "./alerts/budget-held.ts";
+import { budgetAlert, budgetOver, budgetTest, incidentOf, overIncidentOf } from "./alerts/budget-alert.ts";
+import { type Held, incidentChannels, isNoNews, resolvedIn, toldIn, withNames } from "./alerts/budget-held.ts";
 import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
 import { Farewells } from "./alerts/farewells.ts";
 import type { Alert } from "./alerts/message.ts";
@@ -27,9 +26,6 @@ const seedEveryMs = 300_000;
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
-
-const overOf = (id: string, one: BudgetUnresolved, why: string): Alert =>
-  budgetOver(id, one, incidentOf(id, Date.parse(one.periodStart), one), Date.parse(one.at), `For the budget ${id} it is over: ${why}.`);
 
 export class BudgetBook {
   #held = new Map<string, Held>();
@@ -53,15 +49,14 @@ export class BudgetBook {
   /** Reads statuses that nothing is known of yet. */
   learn(objects: readonly WorldObject[]): void {
     for (const object of objects) {
-      if (object.kind !== "Budget" || this.#held.has(idOf(object.meta))) continue;
+      const { kind, meta } = object;
+      if (kind !== "Budget" || this.#held.has(idOf(meta))) continue;
       const parsed = budgetStatus.safeParse(object.status);
-      if (parsed.success && parsed.data.alertTest !== undefined && !this.#tests.has(idOf(object.meta)))
-        this.#tests.set(idOf(object.meta), parsed.data.alertTest);
       if (!parsed.success) continue;
+      const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest, ...shown } = parsed.data;
+      if (alertTest !== undefined && !this.#tests.has(idOf(meta))) this.#tests.set(idOf(meta), alertTest);
       const standing = standingIn(parsed.data);
-      const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest: _test, ...shown } = parsed.data;
-      if (standing !== null)
-        this.#held.set(idOf(object.meta), { meta: object.meta, standing, reported: standing, reportedAtMs: 0, shown, named: null, reach: nowhere });
+      if (standing !== null) this.#held.set(idOf(meta), { meta, standing, reported: standing, reportedAtMs: 0, shown, named: null, reach: nowhere });
     }
   }
 
@@ -96,7 +91,7 @@ export class BudgetBook {
       Object.assign(verdict.status, held.shown);
       if (watch !== undefined) verdict.conditions.push({ type: "Exceeded", ...exceeded(watch, held.reported) });
     }
-    for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()], "the budget is gone");
+    for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()]);
     this.#held = next;
     this.#farewells.release();
     this.#dropHeardAgain(watches);
@@ -115,41 +110,36 @@ export class BudgetBook {
     values: ReadonlyMap<string, string>,
   ): Held | null {
     const mine = incidentChannels(watch);
-    if (known !== undefined) this.#leave(known, removed(known.reach, mine.named), "the budget does not name this channel any more");
+    if (known !== undefined) this.#leave(known, removed(known.reach, mine.named));
     const before = known === undefined ? null : withNames(known, watch.named);
     const standing = advance(watch, before, reports, this.#nowMs);
     if (standing === null) return null;
     const open = standing.crossings.length > 0 || standing.unresolved.length > 0;
     const kept = { meta, standing, named: watch.named, reach: open ? reachOf(known?.reach ?? nowhere, mine, values) : nowhere };
-    const { reported } = known ?? {};
-    const same =
-      known !== undefined &&
-      reported !== undefined &&
-      reported.periodStartMs === standing.periodStartMs &&
-      reported.refused.size === standing.refused.size &&
-      isDeepStrictEqual(reported.crossings, standing.crossings) &&
-      isDeepStrictEqual(reported.unresolved, standing.unresolved);
-    if (same && this.#nowMs - known.reportedAtMs < reportEveryMs) return { ...known, ...kept, shown: statusOfStanding(watch, known.reported) };
+    if (known !== undefined && isNoNews(known.reported, standing) && this.#nowMs - known.reportedAtMs < reportEveryMs)
+      return { ...known, ...kept, shown: statusOfStanding(watch, known.reported) };
     return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusOfStanding(watch, standing) };
   }
 
   /** Channels with something open, and that the budget names no more, are to hear that it is over. */
-  #leave({ meta, standing }: Held, reached: readonly Reached[], why: string): void {
+  #leave({ meta, standing }: Held, reached: readonly Reached[]): void {
     for (const one of openIncidents(standing, this.#nowMs))
-      for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each, why);
+      for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each);
   }
 
-  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: Reached, why: string): void {
-    this.#farewells.add([{ kind: "Budget", meta, alert: overOf(idOf(meta), incident, why), ...reached }]);
+  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: Reached): void {
+    this.#farewells.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
   }
 
   /** Where the same people hear of the same thing again, it is not over for them. */
   #dropHeardAgain(watches: readonly BudgetWatch[]): void {
     for (const { config, channels } of watches) {
-      const standing = this.#held.get(config.id)?.standing;
-      for (const one of standing?.crossings ?? [])
+      const held = this.#held.get(config.id);
+      if (held === undefined) continue;
+      const { crossings, periodStartMs } = held.standing;
+      for (const one of crossings)
         this.#farewells.drop(
-          incidentOf(config.id, standing?.periodStartMs ?? 0, one),
+          incidentOf(config.id, periodStartMs, one),
           channels.filter((channel) => wants(channel, one.event)),
         );
     }
@@ -177,7 +167,7 @@ export class BudgetBook {
     return [
       ...unresolved.flatMap((one) => {
         const channels = watch.channels.filter((channel) => one.channels.includes(channel.id));
-        return due(overOf(id, one, "its period is over"), channels, (channel) => this.#resolved(held, one, channel));
+        return due(budgetOver(id, one), channels, (channel) => this.#resolved(held, one, channel));
       }),
       ...crossings.flatMap((one) => {
         const channels = watch.channels.filter((channel) => wants(channel, one.event) && !one.told.includes(channel.id));
@@ -201,14 +191,14 @@ export class BudgetBook {
     if (now !== null) now.held.standing = toldIn(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
     else if (how === "sent" && hasIncidents(channel.id)) {
       const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
-      this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() }, "the budget is gone");
+      this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });
     }
   }
 
   /** Nor of an incident's end. */
   #resolved(then: Held, incident: BudgetUnresolved, channel: Channel): void {
     const now = this.#now(then, channel);
-    if (now === null) this.#farewells.drop(overOf(idOf(then.meta), incident, "").incident, [channel]);
+    if (now === null) this.#farewells.drop(overIncidentOf(idOf(then.meta), incident), [channel]);
     else now.held.standing = resolvedIn(now.held.standing, incident, now.name);
   }
 

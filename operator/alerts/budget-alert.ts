@@ -1,5 +1,5 @@
 /** What is said of a Budget's crossing. Pure. */
-import type { BudgetCrossing } from "../../crds/types/budget.ts";
+import type { BudgetCrossing, BudgetUnresolved } from "../../crds/types/budget.ts";
 import { usdText } from "../compile/budget-standing.ts";
 import type { BudgetWatch } from "../compile/budgets.ts";
 import { type Alert, testAlert } from "./message.ts";
@@ -27,16 +27,20 @@ export function budgetAlert({ config }: BudgetWatch, crossing: BudgetCrossing, r
   };
 }
 
-const nameOf = ({ event, percent, subject }: Crossed): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
-
 type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject">;
+
+const nameOf = ({ event, percent, subject }: Crossed): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
 
 /** Same from a crossing to the end of its period. `id`: of the Budget. */
 export const incidentOf = (id: string, periodStartMs: number, crossing: Crossed): string => `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
-/** What a budget crossed is so no more. `why`: a sentence. */
-export function budgetOver(id: string, crossing: Crossed, incident: string, atMs: number, why: string): Alert {
-  const { event, percent, subject } = crossing;
+/** Of an incident that is over, as a status keeps it. `id`: of the Budget. */
+export const overIncidentOf = (id: string, one: BudgetUnresolved): string => incidentOf(id, Date.parse(one.periodStart), one);
+
+/** What a Budget crossed is so no more. Only channels with incidents are told, and those show nothing but which one it is. */
+export function budgetOver(id: string, one: BudgetUnresolved): Alert {
+  const { event, percent, subject } = one;
+  const incident = overIncidentOf(id, one);
   return {
     key: `${incident}|Over`,
     incident,
@@ -45,9 +49,9 @@ export function budgetOver(id: string, crossing: Crossed, incident: string, atMs
     severity: "info",
     about: `Budget/${id}`,
     title: `over (${id})`,
-    text: why,
+    text: `For the budget ${id} it is over.`,
     facts: { budget: id, subject, percent: String(percent), spent: "", amount: "", resetsAt: "", event },
-    atMs,
+    atMs: Date.parse(one.at),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What is remembered of a Budget, and whom it opened an incident with. Pure. */
+import { isDeepStrictEqual } from "node:util";
 import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../crds/types/budget.ts";
 import { type ChannelName, hasIncidents } from "../compile/alerts.ts";
 import { type Standing, unresolvedOf, withUnresolved } from "../compile/budget-standing.ts";
@@ -43,6 +44,13 @@ export function withNames({ standing, named }: Held, now: readonly ChannelName[]
     ),
   };
 }
+
+/** Whether a standing tells nothing that is worth writing a status for, but for figures that change with every call. */
+export const isNoNews = (reported: Standing, now: Standing): boolean =>
+  reported.periodStartMs === now.periodStartMs &&
+  reported.refused.size === now.refused.size &&
+  isDeepStrictEqual(reported.crossings, now.crossings) &&
+  isDeepStrictEqual(reported.unresolved, now.unresolved);
 
 const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b: typeof a): boolean =>
   a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;

@@ -46,10 +46,10 @@ function retryAfter(value: string | undefined, nowMs: number): number | null {
   return Number.isFinite(ms) && ms > 0 ? Math.min(ms, longestRetryAfterMs) : null;
 }
 
-function judge(status: number, after: string | undefined): Sent {
+function judge(status: number, after: string | undefined, nowMs: number): Sent {
   if (status >= 200 && status < 300) return { outcome: "done" };
   const why = `it answered ${status}`;
-  if (status === 429 || status === 408 || status >= 500) return { outcome: "retry", why, afterMs: retryAfter(after, Date.now()) };
+  if (status === 429 || status === 408 || status >= 500) return { outcome: "retry", why, afterMs: retryAfter(after, nowMs) };
   return { outcome: "never", why };
 }
 
@@ -72,7 +72,12 @@ export function signature(key: string, bytes: string, nowMs: number): Record<str
 }
 
 /** Redirects are not followed: they could lead where the URL may not. */
-function post(text: string, body: object, allowPrivate: boolean, sign: (bytes: string) => Record<string, string> = () => ({})): Promise<Sent> {
+function post(
+  text: string,
+  body: object,
+  { allowPrivate, nowMs }: Pick<Senders, "allowPrivate" | "nowMs">,
+  sign: (bytes: string) => Record<string, string> = () => ({}),
+): Promise<Sent> {
   const url = parsedUrl(text.trim(), allowPrivate);
   if (typeof url === "string") return Promise.resolve({ outcome: "never", why: url });
   const bytes = JSON.stringify(body);
@@ -81,7 +86,7 @@ function post(text: string, body: object, allowPrivate: boolean, sign: (bytes: s
     const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts", ...sign(bytes) };
     const call = request(url, { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
       // The head says it all: who has taken the alert must not get it again for a body that hangs.
-      resolve(judge(response.statusCode ?? 0, response.headers["retry-after"]));
+      resolve(judge(response.statusCode ?? 0, response.headers["retry-after"], nowMs()));
       response.on("error", () => undefined);
       response.destroy();
     });
@@ -132,11 +137,11 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
   }
 }
 
-function postWebhook(alert: Alert, channel: Channel, url: string, { secret, allowPrivate, nowMs }: Senders): Promise<Sent> {
-  if (channel.signingKey === null) return post(url, webhookBody(alert, channel), allowPrivate);
-  const key = secret(channel.signingKey);
+function postWebhook(alert: Alert, channel: Channel, url: string, senders: Senders): Promise<Sent> {
+  if (channel.signingKey === null) return post(url, webhookBody(alert, channel), senders);
+  const key = senders.secret(channel.signingKey);
   if (key === null) return Promise.resolve({ outcome: "retry", why: "the Secret of its signing key is not there", afterMs: null });
-  return post(url, webhookBody(alert, channel), allowPrivate, (bytes) => signature(key, bytes, nowMs()));
+  return post(url, webhookBody(alert, channel), senders, (bytes) => signature(key, bytes, senders.nowMs()));
 }
 
 export async function send(alert: Alert, channel: Channel, senders: Senders): Promise<Sent> {
@@ -146,7 +151,8 @@ export async function send(alert: Alert, channel: Channel, senders: Senders): Pr
       : mail(alert, channel, senders.smtp, senders.mailTimeoutMs ?? defaultMailTimeoutMs);
   const secret = senders.secret(channel.secret);
   if (secret === null) return { outcome: "retry", why: "its Secret is not there", afterMs: null };
-  if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders.allowPrivate);
+  if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders);
   if (channel.type === "webhook") return postWebhook(alert, channel, secret, senders);
-  return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), true);
+  // Its URL is the installation's, and may lead anywhere.
+  return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), { ...senders, allowPrivate: true });
 }

@@ -179,6 +179,12 @@ describe("an alert", () => {
   for (const [name, status, headers, outcome] of [
     ["a fault of theirs is tried again", 500, {}, { outcome: "retry", why: "it answered 500", afterMs: null }],
     ["a limit of theirs is waited for", 429, { "retry-after": "30" }, { outcome: "retry", why: "it answered 429", afterMs: 30_000 }],
+    [
+      "a moment of theirs is waited for by the operator's clock",
+      503,
+      { "retry-after": new Date(1_796_083_230_000).toUTCString() },
+      { outcome: "retry", why: "it answered 503", afterMs: 29_001 },
+    ],
     ["a webhook that is gone is not", 404, {}, { outcome: "never", why: "it answered 404" }],
     ["a redirect is not followed", 302, { location: "http://169.254.169.254/" }, { outcome: "never", why: "it answered 302" }],
   ] as const)
