@@ -78,12 +78,16 @@ export class BudgetBook {
     this.#nowMs = nowMs;
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
     const next = new Map<string, Held>();
+    const tests = new Map<string, AlertTest>();
     for (const verdict of others) {
       if (verdict.kind !== "Budget") continue;
       const id = idOf(verdict.meta);
       const watch = byId.get(id);
       const tested = this.#tests.get(id);
-      if (tested !== undefined) verdict.status["alertTest"] = tested;
+      if (tested !== undefined) {
+        tests.set(id, tested);
+        verdict.status["alertTest"] = tested;
+      }
       const before = this.#held.get(id);
       const held = watch === undefined ? this.#unwatched(before, verdict) : this.#watched(watch, before, verdict.meta, reports, values);
       if (held === null) continue;
@@ -93,6 +97,7 @@ export class BudgetBook {
     }
     for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()]);
     this.#held = next;
+    this.#tests = tests;
     this.#farewells.release();
     this.#dropHeardAgain(watches);
   }

@@ -108,9 +108,12 @@ export class AlertDispatcher {
     this.#with.wake(0);
   }
 
-  /** Whatever goes wrong in one channel is that channel's. */
+  /** Whatever goes wrong in one channel is that channel's. Of what was not foreseen only the name is told: its words may hold a secret. */
   #send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent> {
-    return this.#with.send(alert, channel, namespace, kept).catch((): Sent => ({ outcome: "retry", why: "it could not be sent", afterMs: null }));
+    return this.#with.send(alert, channel, namespace, kept).catch((cause: unknown): Sent => {
+      const name = cause instanceof Error ? cause.name : typeof cause;
+      return { outcome: "retry", why: `it could not be sent (${name})`, afterMs: null };
+    });
   }
 
   #settle(name: string, one: Due, channel: Channel, waiting: Waiting, sent: Sent): void {

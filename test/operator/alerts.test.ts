@@ -409,6 +409,39 @@ describe("the delivery of alerts", () => {
     assert.equal(late.sent.length, 25);
   });
 
+  it("can be tried, each channel once for each request, and anew for a budget that was made again", async () => {
+    const book = new BudgetBook();
+    const asked: WorldObject = { ...budget(two), meta: { ...budget(two).meta, annotations: { "sluice.dev/test-alerts": "now" } } };
+    const sent: string[] = [];
+    const fails = new TypeError("of https://hooks.example.com/secret");
+    const dispatcher = new AlertDispatcher({
+      send: (_alert, { id }) => (sent.push(id) === 1 ? Promise.reject(fails) : Promise.resolve({ outcome: "done" })),
+      nowMs: () => start,
+      random: () => 1,
+      changed: () => undefined,
+      wake: () => undefined,
+      outcome: () => undefined,
+    });
+    const pass = async (objects: WorldObject[]): Promise<unknown> => {
+      const all = compiledAll(objects);
+      book.learn(objects);
+      book.report(all, [], start);
+      dispatcher.test(book.testsDue(all, start));
+      await dispatcher.idle();
+      return all.verdicts[0]?.status["alertTest"];
+    };
+    await pass([asked]);
+    const results = [
+      { channel: "webhook-1", result: "it could not be sent (TypeError)" },
+      { channel: "slack-1", result: "sent" },
+    ];
+    assert.deepEqual(await pass([asked]), { requestedAt: "now", results });
+    assert.deepEqual(sent.splice(0), ["webhook-1", "slack-1"]);
+    await pass([]);
+    assert.equal(await pass([asked]), undefined, "what an earlier one's trial gave is none of its");
+    assert.deepEqual(sent, ["webhook-1", "slack-1"]);
+  });
+
   describe("to PagerDuty", () => {
     const key = (name: string, day = 0): string => `a/b|${start + day * dayMs}|${name}`;
     const pager = (secretKey: string): object => ({ pagerDuty: { secretRef: { name: "alerts", key: secretKey } } });
