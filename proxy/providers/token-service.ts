@@ -13,6 +13,12 @@ export function tokenKeyOf(kind: string, parts: readonly (string | undefined)[],
 /** Where the service doesn't say for how long its token is good. */
 const defaultLifeSeconds = 300;
 
+/** Whatever is no length of time counts as not said: a token good for no time would be fetched for each call. */
+function lifeSecondsOf(said: unknown): number {
+  const seconds = Number(said);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : defaultLifeSeconds;
+}
+
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -47,7 +53,7 @@ export async function fetchToken(
     tls: account.tokenTls ?? null,
   });
   const body = status === 200 ? parsed(text) : null;
-  if (!isObject(body) || typeof body["access_token"] !== "string") throw new TokenServiceError(reasonOf(status), `the token service answered ${status}`);
-  const lifeSeconds = Number(body["expires_in"]);
-  return { value: body["access_token"], expiresAtMs: env.nowMs() + (Number.isFinite(lifeSeconds) ? lifeSeconds : defaultLifeSeconds) * 1000 };
+  if (!isObject(body) || typeof body["access_token"] !== "string" || body["access_token"] === "")
+    throw new TokenServiceError(reasonOf(status), `the token service answered ${status}`);
+  return { value: body["access_token"], expiresAtMs: env.nowMs() + lifeSecondsOf(body["expires_in"]) * 1000 };
 }

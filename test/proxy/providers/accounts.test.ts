@@ -70,6 +70,18 @@ for (const { name, provider: under, setting, url, form } of tokens) {
       assert.equal((await under.authorize(outgoing(), account, service.env)).headers["authorization"], "Bearer token-2");
     });
 
+    for (const said of [undefined, null, "", 0, -1, "soon"])
+      it(`are kept for five minutes where the service gives ${JSON.stringify(said)} for their life`, async () => {
+        const service = tokenService(() => ({ status: 200, body: JSON.stringify({ access_token: "token", expires_in: said }) }));
+        await under.authorize(outgoing(), account, service.env);
+        service.pass(239_000);
+        await under.authorize(outgoing(), account, service.env);
+        assert.equal(service.asked.length, 1);
+        service.pass(2_000);
+        await under.authorize(outgoing(), account, service.env);
+        assert.equal(service.asked.length, 2);
+      });
+
     it("are made anew once when the provider refuses one, and not for other failures", async () => {
       let count = 0;
       const service = tokenService(() => ({ status: 200, body: JSON.stringify({ access_token: `token-${++count}`, expires_in: 3600 }) }));
@@ -84,6 +96,7 @@ for (const { name, provider: under, setting, url, form } of tokens) {
       for (const [answer, why] of [
         [{ status: 400, body: '{"error":"no"}' }, "token_refused"],
         [{ status: 200, body: "{}" }, "token_invalid"],
+        [{ status: 200, body: '{"access_token":""}' }, "token_invalid"],
         [{ status: 200, body: "<html>" }, "token_invalid"],
         [{ status: 302, body: "" }, "token_invalid"],
         [{ status: 502, body: "" }, "token_failed"],
