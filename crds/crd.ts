@@ -1,5 +1,6 @@
 /** A kind → its CustomResourceDefinition. Pure. */
 import type { KindDefinition, PrinterColumn } from "./kinds.ts";
+import { published } from "./published.ts";
 import { structural } from "./structural.ts";
 
 export interface CustomResourceDefinition {
@@ -22,8 +23,8 @@ export function crd(group: string, version: string, kind: KindDefinition): Custo
     apiVersion: { type: "string", description: "Version of the schema that the object is written in." },
     kind: { type: "string", description: "Kind of the object." },
     metadata: { type: "object" },
-    spec: structural(kind.spec, `${kind.kind}.spec`),
-    status: structural(kind.status, `${kind.kind}.status`),
+    spec: published(structural(kind.spec, `${kind.kind}.spec`)),
+    status: published(structural(kind.status, `${kind.kind}.status`)),
   };
   return {
     apiVersion: "apiextensions.k8s.io/v1",

@@ -1,6 +1,7 @@
 /** docs/reference.md: every field of the kinds, as their schemas have them. Pure. */
 import type { KindDefinition } from "./kinds.ts";
 import { type Schema, structural } from "./structural.ts";
+import { roomy } from "./types/worded.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 const code = (text: string): string => `\`${text}\``;
@@ -15,13 +16,12 @@ function typeName(schema: Schema): string {
 
 /** Bounds of a scalar, or of a list's entries. */
 function scalarBounds(schema: Schema): string[] {
-  const { enum: values, pattern, minimum, maximum, maxLength } = schema;
+  const { enum: values, words, minimum, maximum, maxLength } = schema;
   return [
     ...(values ? [values.map(code).join(", ")] : []),
-    // What is longer says nothing to a reader; the description does.
-    ...(pattern === undefined || pattern.length > 120 ? [] : [`matches ${code(pattern)}`]),
+    ...(words === undefined ? [] : [words.message.replace(/^must be /, "")]),
     ...(minimum === undefined ? [] : [maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`]),
-    ...(maxLength === undefined ? [] : [`at most ${maxLength} characters`]),
+    ...(maxLength === undefined || maxLength === roomy ? [] : [`at most ${maxLength} characters`]),
   ];
 }
 

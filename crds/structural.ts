@@ -7,8 +7,9 @@
 import { RE2JS } from "re2js";
 import { z } from "zod";
 import type { CelRule } from "./types/scalars.ts";
+import type { Words } from "./types/worded.ts";
 
-/** The part of a CRD's `openAPIV3Schema` that we use. */
+/** The part of a CRD's `openAPIV3Schema` that we use, and the words of a pattern, of which `published.ts` makes a rule. */
 export interface Schema {
   type: "object" | "array" | "string" | "integer" | "boolean";
   description?: string;
@@ -17,6 +18,7 @@ export interface Schema {
   minLength?: number;
   maxLength?: number;
   pattern?: string;
+  words?: Words;
   minimum?: number;
   maximum?: number;
   minItems?: number;
@@ -43,7 +45,7 @@ const defaultMaxProperties = 64;
 /** zod's bounds of a safe integer, which every z.int() carries. */
 const unbounded = Number.MAX_SAFE_INTEGER;
 
-type Meta = Pick<z.GlobalMeta, "description" | "cel" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
+type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
 type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
 
 const isWrapper = (type: z.ZodType): type is Wrapper => type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
@@ -85,7 +87,7 @@ function words(names: string[], path: string): string[] {
 }
 
 function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
-  if (inner instanceof z.ZodString) return stringSchema(inner, path);
+  if (inner instanceof z.ZodString) return stringSchema(inner, meta, path);
   if (inner instanceof z.ZodNumber) return integerSchema(inner, path);
   if (inner instanceof z.ZodBoolean) return { type: "boolean" };
   if (inner instanceof z.ZodEnum) return { type: "string", enum: words(inner.options.map(String), path) };
@@ -98,12 +100,19 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
 /** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
 const json = (type: z.ZodType): Record<string, unknown> => z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
-function stringSchema(inner: z.ZodString, path: string): Schema {
+function stringSchema(inner: z.ZodString, { words }: Meta, path: string): Schema {
   const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
   if (allOf !== undefined) throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
-  if (pattern !== undefined) assertRe2(pattern, path);
-  return { type: "string", ...(minLength === undefined ? {} : { minLength }), maxLength, ...(pattern === undefined ? {} : { pattern }) };
+  const length = { ...(minLength === undefined ? {} : { minLength }), maxLength };
+  if (pattern === undefined) return { type: "string", ...length };
+  if (words === undefined) throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
+  assertRe2(pattern, path);
+  for (const [when] of words.hints) {
+    if (when.flags !== "") throw new NotStructuralError(`${path}: the pattern ${String(when)} has flags, which CEL has no place for`);
+    assertRe2(when.source, path);
+  }
+  return { type: "string", ...length, pattern, words };
 }
 
 /** The API server's regular expressions are RE2's: no look-around, no back-references. */

@@ -1,27 +1,33 @@
 /** `spec.access` of a RoutingPolicy: who may call, from where, when, and where the data may go. */
 import { z } from "zod";
 import { headerName, subject, timeZone } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 /** As browsers send it. */
-export const webOrigin = z
-  .string()
-  .min(8)
-  .max(253)
-  .regex(/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, "must be an origin in lower case without a path, such as https://chat.example.com");
+export const webOrigin = worded(
+  z.string().max(253),
+  /^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/,
+  "must be an origin in lower case without a path, such as https://chat.example.com",
+  [
+    [/[*]/, "must be one origin, such as https://chat.example.com: patterns with * are not taken, so name each"],
+    [/^[A-Za-z0-9.-]+(:[0-9]+)?(\/.*)?$/, "must begin with https:// or http://, such as https://chat.example.com"],
+    [/^https?:\/\/[^/]+\//, "must end after the host or port, without a / and path, such as https://chat.example.com"],
+  ],
+);
 
-const network = z
-  .string()
-  .min(2)
-  .max(49)
-  .regex(
-    /^([0-9]{1,3}(\.[0-9]{1,3}){3}(\/[0-9]{1,2})?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
-    "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address",
-  );
+const network = worded(
+  z.string().max(49),
+  /^([0-9]{1,3}(\.[0-9]{1,3}){3}(\/[0-9]{1,2})?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
+  "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address",
+  [
+    [/^[0-9.]+ *\/[0-9]+[.]/, "must have the length of the prefix after the /, such as 10.0.0.0/8; that is /24 for 255.255.255.0"],
+    [/^[0-9.]+ *-/, "must be networks such as 10.0.0.0/24, each an entry of its own: ranges with - are not taken"],
+    [/[*]/, "must be a network such as 10.0.0.0/8, which is what 10.* would be: patterns with * are not taken"],
+    [/[g-zG-Z]/, "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address, and not a name"],
+  ],
+);
 
-const country = z
-  .string()
-  .length(2)
-  .regex(/^[A-Z]{2}$/, "must be a country's ISO 3166-1 code in capitals, such as DE");
+const country = worded(shortText, /^[A-Z]{2}$/, "must be a country's ISO 3166-1 code of two capitals, such as DE");
 
 const countryList = z.array(country).min(1).max(256).optional().meta({ listType: "set" });
 
@@ -34,10 +40,16 @@ const countries = z
   .describe("Countries from which calls may come. A caller whose country is not known is refused, whichever list is set.");
 
 const timeOfDay = (last: "23:59" | "24:00") =>
-  z
-    .string()
-    .length(5)
-    .regex(last === "24:00" ? /^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$/ : /^([01][0-9]|2[0-3]):[0-5][0-9]$/, `must be a time of day from 00:00 to ${last}`);
+  worded(
+    shortText,
+    last === "24:00" ? /^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$/ : /^([01][0-9]|2[0-3]):[0-5][0-9]$/,
+    `must be a time of day from 00:00 to ${last}, such as 18:30`,
+    [
+      [/^[0-9]:/, "needs two digits for the hour, such as 08:00"],
+      [/[ap]\.?m/, "must be by the clock of 24 hours, such as 20:00 for eight in the evening"],
+      [/^[0-9]{2}:[0-9]{2}:/, "must be without seconds, such as 18:30"],
+    ],
+  );
 
 const hours = z
   .strictObject({
@@ -62,11 +74,11 @@ const consent = z
   })
   .describe("Calls need this header.");
 
-const region = z
-  .string()
-  .min(1)
-  .max(63)
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/, "must be a region as an LLMProvider's spec.region names it");
+const region = worded(
+  z.string().max(63),
+  /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/,
+  "must be a region as an LLMProvider's spec.region names it, such as eu-central-1",
+);
 
 const residency = z
   .strictObject({

@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { channels } from "./alerts.ts";
 import { share, threshold, time } from "./canary.ts";
+import { durationHints } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 export const providerEvents = ["BreakerOpen", "Unhealthy", "ErrorRate", "Latency", "FirstToken"] as const;
 export const policyEvents = ["Failover", "ErrorRate", "Latency", "FirstToken"] as const;
@@ -17,11 +19,7 @@ const measured = (calls: string) => ({
     .describe(`Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`),
   latencyP95: threshold(">", time, "30s").optional().describe(`95th percentile of the time to the last byte of an answer, such as ">30s". Event Latency.`),
   firstTokenP95: threshold(">", time, "2s").optional().describe(`95th percentile of the time to the first byte of a stream, such as ">2s". Event FirstToken.`),
-  window: z
-    .string()
-    .min(2)
-    .max(3)
-    .regex(/^([1-9]|[1-5][0-9]|60)m$|^1h$/, "must be whole minutes from 1m to 60m, or 1h")
+  window: worded(shortText, /^([1-9]|[1-5][0-9]|60)m$|^1h$/, "must be whole minutes from 1m to 60m, or 1h", durationHints("5m, 15m or 1h"))
     .default("5m")
     .describe("What the figures are of: so long until now."),
   minimumRequests: z.int().min(1).max(10_000_000).default(20).describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),

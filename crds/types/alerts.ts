@@ -1,16 +1,21 @@
 /** Who is told of what, and how. */
 import { z } from "zod";
 import { objectName, secretKey } from "./scalars.ts";
+import { worded } from "./worded.ts";
 
 const secretRef = z
   .strictObject({ name: objectName.describe("Name of the Secret, in the object's own namespace."), key: secretKey.describe("Key within the Secret.") })
   .describe("Reference to a value in a Secret of the same namespace.");
 
-const address = z
-  .string()
-  .min(3)
-  .max(254)
-  .regex(/^[^\s@<>,;:"\\()[\]]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, "must be an e-mail address, such as finance@example.com");
+const address = worded(
+  z.string().max(254),
+  /^[^ \t\r\n\f@<>,;:"\\()[\]]+@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/,
+  "must be an e-mail address, such as finance@example.com",
+  [
+    [/[,;]/, "must be one e-mail address, such as finance@example.com: write each as an entry of its own"],
+    [/<|^mailto:/, "must be the e-mail address alone, without a name or <>, such as finance@example.com"],
+  ],
+);
 
 /** Channels of a kind of object. `facts`: what a message may name; `why`: what is told. */
 export function channels(events: readonly [string, ...string[]], facts: readonly string[], why: string) {

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { webOrigin } from "./access.ts";
 import { keyLimits } from "./limits.ts";
-import { duration, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
+import { duration, durationHints, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 export const apiKeySpec = z
   .strictObject({
@@ -27,10 +28,12 @@ export const apiKeySpec = z
           .optional()
           .meta({ listType: "set" })
           .describe("Origins of web pages that its tokens are bound to, such as https://chat.example.com; absent: tokens for any client."),
-        maxLifetime: z
-          .string()
-          .max(4)
-          .regex(/^([1-9][0-9]{0,2}s|[1-9]m|[1-5][0-9]m|60m|1h)$/, "must be a duration of at most 1h, such as 90s, 10m or 1h")
+        maxLifetime: worded(
+          shortText,
+          /^([1-9][0-9]{0,2}s|[1-9]m|[1-5][0-9]m|60m|1h)$/,
+          "must be a duration of at most 1h in one unit, such as 90s, 10m or 1h",
+          [...durationHints("90s, 10m or 1h"), [/^[0-9]{4,}s$/, "has too many digits: take minutes, as 60m is for 3600s, which is the longest"]],
+        )
           .default("10m")
           .describe("Longest life of a token, at most 1h."),
       })

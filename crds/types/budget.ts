@@ -3,6 +3,7 @@ import { z } from "zod";
 import { alerts, alertTest } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
 import { decimal, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 const labelName = z.string().min(1).max(317);
 const labelValue = z.string().max(63);
@@ -85,11 +86,12 @@ export const budgetSpec = z
       .describe("Percent of the amount. Each is told of once in a period, by an Event and by `alerts`; at 100 also when a call is refused for the budget."),
     spike: z
       .strictObject({
-        factor: z
-          .string()
-          .max(6)
-          .regex(/^([2-9]|[1-9][0-9]{1,2}|1[.][1-9][0-9]?|[2-9][.][0-9]{1,2})$/, 'must be a number in quotes above 1, such as "2.0"')
-          .describe("So many times the usual: the mean of the periods before, at least three, at most fourteen."),
+        factor: worded(
+          shortText,
+          /^([2-9]|[1-9][0-9]{1,2}|1[.][1-9][0-9]?|[2-9][.][0-9]{1,2})$/,
+          'must be a number in quotes from 1.1 to 999, below 10 with at most two digits after the point, such as "2.0"',
+          [[/[x%]/, 'must be the number alone: "2.0" for twice, or 200%, of the usual']],
+        ).describe("So many times the usual: the mean of the periods before, at least three, at most fourteen."),
         minimum: decimal.default("1").describe("USD; below it nothing is a spike."),
       })
       .optional()

@@ -1,6 +1,7 @@
 /** `spec.routing.canary`: a target that gets a share of the traffic for a time, and then all of it or none. */
 import { z } from "zod";
 import { duration, objectName } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 export const share = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
 /** A time of milliseconds, seconds or minutes. */
@@ -8,11 +9,17 @@ export const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
 
 /** `<1%` where small is good, `>5%` where large is bad. */
 export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
-  z
-    .string()
-    .min(3)
-    .max(12)
-    .regex(new RegExp(`^${sign}${pattern}$`), `must be ${sign === "<" ? "a bound from above" : "a bound from below"} in quotes, such as "${sign}${example}"`);
+  worded(
+    shortText,
+    new RegExp(`^${sign}${pattern}$`),
+    `must be ${sign === "<" ? "a bound from above" : "a bound from below"} in quotes, such as "${sign}${example}"`,
+    [
+      [/^[<>] *=/, `takes no =: write ${sign} alone, such as "${sign}${example}"`],
+      [new RegExp(`^[^${sign}]`), `must begin with ${sign}, in quotes, such as "${sign}${example}"`],
+      [/ /, `must have no spaces, such as "${sign}${example}"`],
+      [/[0-9]$/, `needs a unit after the number, such as "${sign}${example}"`],
+    ],
+  );
 
 const criteria = (sign: "<" | ">") => ({
   errorRate: threshold(sign, share, "1%").optional().describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),

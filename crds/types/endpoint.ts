@@ -1,6 +1,6 @@
-/** The rule for a provider's endpoint, put together from the parts of a URL so that whoever parses it later can't fail. */
+/** A provider's endpoint, its pattern put together from the parts of a URL so that whoever parses it later can't fail. */
 import { z } from "zod";
-import type { CelRule } from "./scalars.ts";
+import { worded } from "./worded.ts";
 
 const bare = (pattern: RegExp): string => pattern.source.slice(1, -1);
 
@@ -13,7 +13,15 @@ const port = "([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][
 const path = "(/[A-Za-z0-9._~%!$&()*+,;=:@/-]*)?";
 
 /** No user, for that would be a secret outside a Secret; no query and no fragment, for they would be ignored. */
-export const endpointRule: CelRule = {
-  rule: `self.matches('^https?://(${name}|${ipv4}|${ipv6})(:${port})?${path}$')`,
-  message: "endpoint must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
-};
+export const endpoint = worded(
+  z.string().max(1024),
+  new RegExp(`^https?://(${name}|${ipv4}|${ipv6})(:${port})?${path}$`),
+  "must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
+  [
+    [/^[A-Za-z0-9.-]+(:[0-9]+)?(\/.*)?$/, "must begin with https:// or http://, such as https://llm.example.com/v1"],
+    [/^https?:\/\/[^/]*@/, "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names"],
+    [/[?#]/, "must end before any ? or #, such as https://llm.example.com/v1: a version goes into spec.options, where the type has one"],
+    [/[<>{}]/, "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand"],
+    [/^https?:\/\/[A-Za-z0-9.-]*_/, "must not have _ in its host: no DNS name of a server has it"],
+  ],
+);

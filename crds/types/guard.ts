@@ -1,6 +1,7 @@
 /** `RoutingPolicy.spec.guard`: what a request may say. */
 import { z } from "zod";
 import { subject } from "./scalars.ts";
+import { worded } from "./worded.ts";
 
 const pattern = z.string().min(1).max(1024);
 
@@ -16,12 +17,11 @@ const mask = z
       .array(
         z
           .strictObject({
-            name: z
-              .string()
-              .min(1)
-              .max(40)
-              .regex(/^[A-Z][A-Za-z0-9]*$/, "must be a name in CamelCase, such as EmployeeId")
-              .describe("What it is, for counts and placeholders."),
+            name: worded(
+              z.string().max(40),
+              /^[A-Z][A-Za-z0-9]*$/,
+              "must be a name in CamelCase: letters and digits, the first a capital, such as EmployeeId",
+            ).describe("What it is, for counts and placeholders."),
             pattern: pattern.describe("A regular expression of RE2."),
             replacement: z
               .string()

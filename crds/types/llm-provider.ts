@@ -2,10 +2,11 @@
 import { z } from "zod";
 import { alarm, alertsNeedWhen, providerAlerts, providerAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
-import { endpointRule } from "./endpoint.ts";
+import { endpoint } from "./endpoint.ts";
 import { providerTypes } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, decimal, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
+import { shortText, worded } from "./worded.ts";
 
 const price = z
   .strictObject({
@@ -35,13 +36,7 @@ const model = z.strictObject({
 export const llmProviderSpec = z
   .strictObject({
     type: z.enum(providerTypes).describe("Which provider's protocol is spoken."),
-    endpoint: z
-      .string()
-      .min(8)
-      .max(1024)
-      .optional()
-      .meta({ cel: [endpointRule] })
-      .describe("Base URL. Defaulted where the type has one."),
+    endpoint: endpoint.optional().describe("Base URL. Defaulted where the type has one."),
     allowPrivateEndpoint: z.boolean().default(false).describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
@@ -78,10 +73,12 @@ export const llmProviderSpec = z
         initialDelay: timer.default("200ms").describe("Wait before the second attempt."),
         maxDelay: timer.default("5s").describe("Longest wait between two attempts."),
         multiplier: z.int().min(1).max(10).default(2).describe("Each wait is the one before times this."),
-        jitter: z
-          .string()
-          .max(6)
-          .regex(/^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/, 'must be a share in quotes from 0 to 1, such as "0.2"')
+        jitter: worded(
+          shortText,
+          /^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/,
+          'must be a share in quotes from 0 to 1 with at most three digits after the point, such as "0.2"',
+          [[/%/, 'must be a share and not percent: "0.2" for 20%']],
+        )
           .default("0.2")
           .describe("Share of each delay that is random, 0 to 1."),
       })
@@ -99,12 +96,9 @@ export const llmProviderSpec = z
     quota: quota.optional().describe("What the provider allows over all models; traffic moves on before it refuses."),
     healthCheck: z
       .strictObject({
-        path: z
-          .string()
-          .min(1)
-          .max(512)
-          .regex(/^\/[!-~]*$/, "must be a path that begins with / and has no spaces, such as /models")
-          .describe("Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing."),
+        path: worded(z.string().max(512), /^\/[!-~]*$/, "must be a path that begins with / and has no spaces, such as /models", [
+          [/^https?:/, "must be a path that begins with /, such as /models: it goes after spec.endpoint, whose host is asked"],
+        ]).describe("Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing."),
         interval: interval.default("30s").describe("Time between two checks of one proxy, give or take a tenth."),
         timeout: timer.default("5s").describe("An answer later than this is a failure."),
         expectedStatus: z.int().min(200).max(599).default(200).describe("HTTP status of a healthy answer."),

@@ -9,6 +9,7 @@ import { policyLimits } from "./limits.ts";
 import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
 import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
+import { worded } from "./worded.ts";
 
 const match = z
   .strictObject({
@@ -19,11 +20,15 @@ const match = z
       .optional()
       .meta({ listType: "set" })
       .describe("Model names that callers ask for. Absent: whatever is asked for under pathPrefix."),
-    pathPrefix: z
-      .string()
-      .min(2)
-      .max(128)
-      .regex(/^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/, "must be a path in lower case that doesn't end in /, such as /chat")
+    pathPrefix: worded(
+      z.string().max(128),
+      /^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/,
+      "must be a path in lower case that begins with / and doesn't end in /, such as /chat",
+      [
+        [/[*]/, "must be without *, such as /chat: what is below the path is served as well"],
+        [/^https?:/, "must be the path alone, without scheme and host, such as /chat"],
+      ],
+    )
       .optional()
       .meta({
         cel: [{ rule: "self != '/v1' && !self.startsWith('/v1/')", message: "pathPrefix must not lie under /v1, which serves every policy without a prefix" }],

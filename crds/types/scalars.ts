@@ -3,9 +3,10 @@
  * could run over unbounded input.
  *
  * `meta` keys that `crds/structural.ts` carries into the CRD: `cel` (x-kubernetes-validations), `listType`,
- * `listMapKeys`, `maxProperties`, `format`. A pattern's message is what lint says; the API server shows the pattern.
+ * `listMapKeys`, `maxProperties`, `format`, and `words` (see worded.ts).
  */
 import { z } from "zod";
+import { type Hint, shortText, worded } from "./worded.ts";
 
 /** A rule of `x-kubernetes-validations`; the message says how to mend the object. */
 export interface CelRule {
@@ -25,99 +26,128 @@ declare module "zod" {
   }
 }
 
-/** DNS-1123 label or subdomain: the name of a Kubernetes object. */
-export const objectName = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "must be the name of an object: lower-case letters, digits, - and .");
+const noCapitals: Hint = [/[A-Z]/, "must be in lower case, as all names of objects are"];
+const noUnderscore: Hint = [/_/, "must not have _, as no name of an object has: use -"];
 
-export const namespaceName = z
-  .string()
-  .min(1)
-  .max(63)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be the name of a namespace: lower-case letters, digits and -");
+/** DNS-1123 label or subdomain: the name of a Kubernetes object. */
+export const objectName = worded(
+  z.string().max(253),
+  /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
+  "must be the name of an object: lower-case letters, digits, - and ., the first and last a letter or digit",
+  [noCapitals, noUnderscore, [/\//, "must be the name of an object alone, without its kind or namespace before a /"]],
+);
+
+export const namespaceName = worded(
+  z.string().max(63),
+  /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+  "must be the name of a namespace: lower-case letters, digits and -, the first and last a letter or digit",
+  [noCapitals, noUnderscore],
+);
+
+/** What is often written for a duration. `example`: some that the field takes, as in "30s, 10m or 1h". */
+export const durationHints = (example: string): Hint[] => [
+  [/^[0-9]+([.][0-9]+)?$/, `needs a unit, such as ${example}`],
+  [/[0-9][.,][0-9]/, "takes whole numbers only, such as 90m for one and a half hours"],
+  [/^[0-9]+ *([A-Z]|[a-z]{3}|[wy])|[0-9a-z] [0-9a-z]/, `must be numbers with units and without spaces, such as ${example}`],
+];
 
 /** A duration such as `30s`, `10m`, `90d`, or a sum such as `1h30m`; above zero, since its first number is. */
-export const duration = z
-  .string()
-  .min(2)
-  .max(32)
-  .regex(/^[1-9][0-9]{0,4}(ms|s|m|h|d)([0-9]{1,5}(ms|s|m|h|d))*$/, "must be a duration above zero, such as 30s, 10m, 1h30m or 90d");
+export const duration = worded(
+  z.string().max(32),
+  /^[1-9][0-9]{0,4}(ms|s|m|h|d)([0-9]{1,5}(ms|s|m|h|d))*$/,
+  "must be a duration above zero, such as 30s, 10m, 1h30m or 90d",
+  [...durationHints("30s, 10m, 1h or 90d"), [/^[0-9]{6,}/, "can have at most five digits before a unit: take a larger one, as 30d is for 2592000s"]],
+);
+
+const timerHints: Hint[] = [
+  ...durationHints("30s, 10m or 1h"),
+  [/[0-9]d/, "must be below 100h, and in hours in place of days: 24h is one day"],
+  [/^([0-9]{5,}s|[0-9]{4,}m)$/, "has too many digits: take a larger unit, as 24h is for 86400s or 1440m; it must be below 100h"],
+];
 
 /** A duration that a timer can wait: below the 2^31 ms that `setTimeout` takes, however the sum is written. */
-export const timer = z
-  .string()
-  .min(2)
-  .max(15)
-  .regex(
-    /^[1-9][0-9]{0,5}ms$|^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
-    "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m",
-  );
+export const timer = worded(
+  shortText,
+  /^[1-9][0-9]{0,5}ms$|^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
+  "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m",
+  timerHints,
+);
 
 /** How often something is done: a timer of at least a second. */
-export const interval = z
-  .string()
-  .min(2)
-  .max(15)
-  .regex(
-    /^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
-    "must be a duration of at least 1s and below 100h, such as 10s, 1m or 1h30m",
-  );
+export const interval = worded(
+  shortText,
+  /^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
+  "must be a duration of at least 1s and below 100h, such as 10s, 1m or 1h30m",
+  timerHints,
+);
 
 /** A non-negative decimal number as a string, so that no float ever touches money. Its billionths fit a safe integer. */
-export const decimal = z
-  .string()
-  .min(1)
-  .max(17)
-  .regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number in quotes below 9000000, such as "2.50"');
+export const decimal = worded(shortText, /^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number in quotes below 9000000, such as "2.50"', [
+  [/^[$€£¥]|[A-Za-z]{3}|[$€£¥]$/, 'must be the number alone, without a currency, such as "2.50": money is in USD'],
+  [/,/, 'must not have a comma: a point stands before the fraction, and nothing between thousands, as in "1250.00"'],
+  [/^-/, 'must not be negative: a number in quotes, such as "2.50"'],
+  [/^[.]|[.]$/, 'needs a digit on each side of the point, such as "0.50"'],
+  [/^[0-9]+[.][0-9]{10,}$/, 'can have at most nine digits after the point, such as "0.000000001"'],
+]);
 
 /**
  * A calendar day, `YYYY-MM-DD`, in UTC. The pattern knows the lengths of months. `format: date` is not used: with it
  * the API server (1.36) takes a list for a string.
  */
-export const day = z.string().max(10).regex(z.regexes.date, "must be a day that exists, such as 2027-02-28");
+export const day = worded(shortText, z.regexes.date, "must be a day that exists, written year, month, day, such as 2027-02-28", [
+  [/^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]/, "must be a day without a time, such as 2027-02-28; it begins at midnight UTC"],
+]);
 
 /** A moment of RFC 3339, such as `2027-02-28T12:00:00Z`; without `format: date-time` for the same reason. */
-export const moment = z
-  .string()
-  .max(40)
-  .regex(z.regexes.datetime({ offset: true }), "must be a moment that exists, such as 2027-02-28T12:00:00Z");
+export const moment = worded(
+  z.string().max(40),
+  z.regexes.datetime({ offset: true }),
+  "must be a moment that exists, with its zone, such as 2027-02-28T12:00:00Z",
+  [
+    [/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, "needs a time and a zone after the day, such as 2027-02-28T12:00:00Z"],
+    [/^[0-9-]{10}T[0-9:]+([.][0-9]+)?$/, "needs a zone at its end: Z for UTC, as in 2027-02-28T12:00:00Z, or an offset such as +09:00"],
+    [/^[0-9-]{10} /, "needs a T between day and time, and a zone, such as 2027-02-28T12:00:00Z"],
+  ],
+);
 
 /** An IANA time zone; that it exists is for the operator to find out. */
-export const timeZone = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/, "must be an IANA time zone, such as Asia/Tokyo");
+export const timeZone = worded(
+  z.string().max(64),
+  /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/,
+  "must be an IANA time zone, such as Asia/Tokyo, Europe/Berlin or UTC",
+  [
+    [/[0-9]:[0-9]/, "must be the name of an IANA time zone, such as Asia/Tokyo, and not an offset"],
+    [/[A-Za-z] [A-Za-z]/, "must be an IANA time zone, with _ for each space, such as America/New_York"],
+  ],
+);
 
 /** Lower-case name of a header. */
-export const headerName = z
-  .string()
-  .min(1)
-  .max(64)
-  .regex(/^[a-z0-9-]+$/, "must be a header's name in lower case");
+export const headerName = worded(z.string().max(64), /^[a-z0-9-]+$/, "must be a header's name in lower case: letters, digits and -, such as x-tenant", [
+  [/:/, "must be the name of a header alone, without a colon and value, such as x-tenant"],
+  [/[A-Z]/, "must be in lower case, such as x-tenant; callers may write it either way"],
+]);
 
 /** A model's name as callers and routes write it. Slashes, colons and at signs occur in real model names. */
-export const modelName = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9._:/@+-]*[A-Za-z0-9])?$/, "must be a model's name: letters, digits and ._:/@+-, the first and last a letter or digit");
+export const modelName = worded(
+  z.string().max(128),
+  /^[A-Za-z0-9]([A-Za-z0-9._:/@+-]*[A-Za-z0-9])?$/,
+  "must be a model's name: letters, digits and ._:/@+-, the first and last a letter or digit, such as gpt-4o",
+  [[/[*?]/, "must be one model's name: patterns with * or ? are not taken, so name each model"]],
+);
 
 /** A free label that ends up in records and reports: user, team, role, tag. */
-export const subject = z
-  .string()
-  .min(1)
-  .max(128)
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]*[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-, the first and last a letter or digit");
+export const subject = worded(
+  z.string().max(128),
+  /^[A-Za-z0-9]([A-Za-z0-9._@:/+-]*[A-Za-z0-9])?$/,
+  "must be letters, digits and ._@:/+-, the first and last a letter or digit, such as alice@example.com or data-science",
+  [
+    [/[*?]/, "must be one name: patterns with * or ? are not taken, so name each"],
+    [/ /, "must not have spaces: use - or . for them, as in data-science"],
+  ],
+);
 
 /** A key within a Secret. */
-export const secretKey = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[-._a-zA-Z0-9]+$/, "must be a key of a Secret: letters, digits and -._");
+export const secretKey = worded(z.string().max(253), /^[-._a-zA-Z0-9]+$/, "must be a key of a Secret: letters, digits and -._, such as apiKey");
 
 export const secretKeyRef = z
   .strictObject({

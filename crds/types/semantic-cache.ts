@@ -1,6 +1,7 @@
 /** `RoutingPolicy.spec.cache.semantic`: answers to questions that mean the same. */
 import { z } from "zod";
-import { modelName, namespaceName, objectName } from "./scalars.ts";
+import { durationHints, modelName, namespaceName, objectName } from "./scalars.ts";
+import { shortText, worded } from "./worded.ts";
 
 export const semanticCache = z
   .strictObject({
@@ -15,21 +16,22 @@ export const semanticCache = z
         model: modelName.describe("Its model for embeddings."),
       })
       .describe("Where texts are made into vectors."),
-    threshold: z
-      .string()
-      .min(1)
-      .max(10)
-      .regex(/^(0\.[5-9][0-9]{0,5}|1(\.0{1,6})?)$/, 'must be a number in quotes from 0.5 to 1, such as "0.95"')
-      .describe("Least cosine similarity of two questions that get one answer. It depends on the model for embeddings: docs/caching.md says how to find it."),
+    threshold: worded(
+      shortText,
+      /^(0\.[5-9][0-9]{0,5}|1(\.0{1,6})?)$/,
+      'must be a number in quotes from 0.5 to 1 with at most six digits after the point, such as "0.95"',
+      [[/%|^[0-9]{2,3}$/, 'must be a number in quotes from 0.5 to 1: "0.95" for 95%']],
+    ).describe("Least cosine similarity of two questions that get one answer. It depends on the model for embeddings: docs/caching.md says how to find it."),
     mode: z
       .enum(["Serve", "Shadow"])
       .default("Serve")
       .describe("Shadow: similarities are measured, beside the call and without delaying it, and no answer is given by them."),
-    timeout: z
-      .string()
-      .min(2)
-      .max(6)
-      .regex(/^([1-9][0-9]{0,3}ms|[1-9]s)$/, "must be a duration from 1ms to 9999ms, such as 300ms or 2s")
+    timeout: worded(
+      shortText,
+      /^([1-9][0-9]{0,3}ms|[1-9]s)$/,
+      "must be a duration from 1ms to 9999ms, such as 300ms or 2s",
+      durationHints("300ms or 2s").filter(([, say]) => !say.includes("90m")),
+    )
       .default("500ms")
       .describe("How long the look-up may take; after that it is a miss."),
     maxEntries: z

@@ -1,24 +1,25 @@
 /** Whom a server that the gateway calls must prove to be. */
 import { z } from "zod";
 import { objectName } from "./scalars.ts";
+import { worded } from "./worded.ts";
 
 /** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
 export const upstreamTls = z
   .strictObject({
-    caBundle: z
-      .string()
-      .max(16_384)
-      .regex(/^\s*-----BEGIN CERTIFICATE-----/, "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----")
+    caBundle: worded(
+      z.string().max(16_384),
+      /^[ \t\r\n\f]*-----BEGIN CERTIFICATE-----/,
+      "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----",
+      [[/^[A-Za-z0-9+/= \t\r\n]+$/, "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"]],
+    )
       .optional()
       .describe("Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones."),
-    serverName: z
-      .string()
-      .min(1)
-      .max(253)
-      .regex(
-        /^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$/,
-        "must be a DNS name without scheme and port, such as llm.example.com",
-      )
+    serverName: worded(
+      z.string().max(253),
+      /^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$/,
+      "must be a DNS name without scheme and port, such as llm.example.com",
+      [[/^[0-9.]+$/, "must be a DNS name, such as llm.example.com, and not an address: the certificate's name"]],
+    )
       .optional()
       .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the host that is called."),
     clientCertificate: z

@@ -191,7 +191,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     const unknown = await cluster.tryApply(policy("typo", "m", "main", "  limts: []\n"));
     assert.match(unknown.stderr, /unknown field "spec.limts"/);
     const url = await cluster.tryApply(provider("bad-url", "ftp://example.com", "upstream"));
-    assert.match(url.stderr, /endpoint must be an http or https URL/);
+    assert.match(url.stderr, /spec\.endpoint: .*must be an http or https URL/);
   });
 
   it("an object that was good and is broken now keeps its last good form", async () => {

@@ -10,6 +10,7 @@ import { kinds } from "../../crds/kinds.ts";
 import { capabilitiesFile, inOrder, providerTypesFile, registryFile } from "../../crds/provider-files.ts";
 import { providersPage } from "../../crds/providers-page.ts";
 import { NotStructuralError, structural } from "../../crds/structural.ts";
+import { worded } from "../../crds/types/worded.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -33,13 +34,10 @@ describe("the generator refuses", () => {
     ],
     "a string without a maximum": [z.string(), /a string needs a maximum length/],
     "a string with two patterns": [z.string().max(9).regex(/a/).regex(/b/), /one pattern/],
-    "a pattern that RE2 lacks": [
-      z
-        .string()
-        .max(9)
-        .regex(/^(?=a)/),
-      /is not one of RE2/,
-    ],
+    "a pattern that RE2 lacks": [worded(z.string().max(9), /^(?=a)/, "must be a"), /is not one of RE2/],
+    "a hint that RE2 lacks": [worded(z.string().max(9), /^a/, "must be a", [[/^(?!a)/, "must begin with a"]]), /is not one of RE2/],
+    "a hint whose flags the API server would not know": [worded(z.string().max(9), /^a/, "must be a", [[/^b/i, "must be a, not b"]]), /has flags/],
+    "a pattern without words": [z.string().max(9).regex(/^a/), /says nothing to people; state it by worded\(\)/],
     "a list without a maximum": [z.array(z.boolean()).meta({ listType: "atomic" }), /a list needs a maximum length/],
     "a list that nobody can merge": [z.array(z.boolean()).max(3), /a list needs a listType/],
     "a list of unbounded strings": [z.array(z.string()).max(3).meta({ listType: "set" }), /field\[\]: a string needs a maximum length/],

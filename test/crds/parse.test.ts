@@ -66,7 +66,11 @@ describe("what is said of a mistake", () => {
     const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "" }, { name: "b", bar: 1 }], retry: { attempts: 0 } });
     assert.ok(!parsed.ok);
     assert.deepEqual(parsed.problems, [
-      { path: ["spec", "models", 0, "name"], message: "spec.models[0].name must not be empty", unknownField: false },
+      {
+        path: ["spec", "models", 0, "name"],
+        message: "spec.models[0].name must be a model's name: letters, digits and ._:/@+-, the first and last a letter or digit, such as gpt-4o",
+        unknownField: false,
+      },
       { path: ["spec", "models", 1, "bar"], message: "unknown field spec.models[1].bar", unknownField: true },
       { path: ["spec", "retry", "attempts"], message: "spec.retry.attempts must be at least 1", unknownField: false },
     ]);
