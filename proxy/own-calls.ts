@@ -1,6 +1,7 @@
 /** Calls that the gateway makes for itself: for providers' tokens, and for the keys of token issuers. */
 import type { FetchJson } from "./identity/keys.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
+import { parseJson } from "./wire/json.ts";
 import { sendSmall } from "./wire/small.ts";
 import type { TokenCache } from "./wire/tokens.ts";
 import type { Upstreams } from "./wire/upstream.ts";
@@ -21,6 +22,6 @@ export function fetchJson(upstreams: Upstreams): FetchJson {
     const tls = ca === null ? null : { ca, serverName: null, client: null };
     const { status, body } = await sendSmall(upstreams, url, request, allowPrivateEndpoint, tls);
     if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
-    return JSON.parse(body) as unknown;
+    return parseJson(body);
   };
 }

@@ -4,6 +4,7 @@
  * whole, and a read that consists of whole frames from which nothing is taken is handed on as the very same buffer.
  */
 import { Buffer } from "node:buffer";
+import { parseJson } from "../wire/json.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
@@ -133,7 +134,7 @@ export abstract class FrameObserver implements StreamObserver {
   /** JSON of a frame's data; undefined, with `error` set, where it is none. */
   protected json(data: string): unknown {
     try {
-      return JSON.parse(data) as unknown;
+      return parseJson(data);
     } catch {
       this.fail("The provider's stream could not be read.", "upstream_invalid_response");
       return undefined;

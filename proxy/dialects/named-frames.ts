@@ -1,6 +1,7 @@
 /** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
 import type { Buffer } from "node:buffer";
 import { isObject } from "../providers/classify.ts";
+import { parseJson } from "../wire/json.ts";
 import type { JsonObject } from "./canonical.ts";
 import { FrameObserver, Needle, readFrame, type Verdict } from "./frames.ts";
 
@@ -68,7 +69,7 @@ function nameAt(work: Buffer, start: number, end: number): string | null {
 
 function typeIn(data: string): string {
   try {
-    const body: unknown = JSON.parse(data);
+    const body: unknown = parseJson(data);
     return isObject(body) && typeof body["type"] === "string" ? body["type"] : "";
   } catch {
     return "";

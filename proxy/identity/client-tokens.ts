@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { parseJson } from "../wire/json.ts";
 
 export const clientTokenPrefix = "slt_";
 
@@ -58,7 +59,7 @@ export class ClientTokens {
     const given = Buffer.from(token.slice(dot + 1), "base64url");
     const wanted = this.#sign(body);
     if (dot < 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return null;
-    const parsed = claims.safeParse(JSON.parse(Buffer.from(body.slice(clientTokenPrefix.length), "base64url").toString("utf8")));
+    const parsed = claims.safeParse(parseJson(Buffer.from(body.slice(clientTokenPrefix.length), "base64url").toString("utf8")));
     if (!parsed.success || parsed.data.kid !== this.#kid) return null;
     const { kid: _, bind, ...rest } = parsed.data;
     return { ...rest, isOf: (digest) => this.#bind(digest) === bind };

@@ -1,9 +1,11 @@
 /** Tokens of issuers → identities. What was verified once is kept for a while, by digest, so that a signature costs once. */
+import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose";
+import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
 import type { IdentityIssuer } from "../config/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
+import { parseJson } from "../wire/json.ts";
 import { callerOf, UnusableClaimError } from "./claims.ts";
 import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
 
@@ -59,6 +61,9 @@ function unverified(token: string): { issuer: unknown; audiences: unknown[]; key
   const { kid } = decodeProtectedHeader(token);
   return { issuer: payload.iss, audiences: [payload.aud].flat(), keyId: typeof kid === "string" ? kid : undefined };
 }
+
+/** Of a token that is verified. Not as `jose` read them, which trusts JSON.parse with names in escapes, such as an address by PHP. */
+const claimsOf = (token: string): JWTPayload => parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as JWTPayload;
 
 export class CachingVerifier implements TokenVerifier {
   readonly #fetch: FetchJson;
@@ -137,7 +142,7 @@ export class CachingVerifier implements TokenVerifier {
     const { exp = 0, iat = 0 } = payload;
     if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "it lives too long");
     if (iat * 1000 > nowMs + issuer.clockSkewMs) return refused(meanings["nbf"] ?? "", "it was issued in the future");
-    const { key: record, namespace } = callerOf(issuer, payload);
+    const { key: record, namespace } = callerOf(issuer, claimsOf(token));
     const identity: Identity = { anonymous: false, key: record, namespace };
     this.#remember(digest, { identity, issuer: this.#nameOf(issuer), untilMs: Math.min(nowMs + keptMs, exp * 1000) });
     return identity;

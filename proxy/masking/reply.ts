@@ -8,6 +8,7 @@ import type { WireFormat } from "../config/capabilities.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { type FrameReader, frameReaders, isObject, type Kind, type Template } from "../dialects/frame-texts.ts";
 import type { ReplyFilter } from "../wire/client.ts";
+import { parseJson } from "../wire/json.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
 import { changedTexts } from "./request.ts";
 
@@ -43,7 +44,7 @@ export class ReplyTexts implements ReplyFilter {
     const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
     let json: unknown;
     try {
-      json = JSON.parse(text);
+      json = parseJson(text);
     } catch {
       return body;
     }
@@ -66,7 +67,7 @@ export class ReplyTexts implements ReplyFilter {
   #frame(frame: SseFrame): void {
     let json: unknown;
     try {
-      json = JSON.parse(frame.data);
+      json = parseJson(frame.data);
     } catch {
       // The end marker, or what no client could read either.
       if (frame.data === "[DONE]") this.#over("");

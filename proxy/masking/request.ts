@@ -4,6 +4,7 @@ import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Received } from "../pipeline/receive.ts";
 import { parseBody } from "../pipeline/receive.ts";
+import { parseJson } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { Tally } from "./tally.ts";
 
@@ -25,7 +26,7 @@ type Change = (text: string) => string;
 function inJson(text: string, change: Change): string {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     return change(text);
   }

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import { Tally } from "../masking/tally.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import { jsonIn } from "../wire/json.ts";
 
 /** Of each body, in characters. */
 const most = 16_384;
@@ -75,7 +76,7 @@ class Cleaner {
 
   /** JSON within JSON, such as a tool's arguments. */
   #string(text: string, depth: number): string {
-    const inner = depth < deepest && /^\s*[[{]/.test(text) && text.length <= this.#left ? parsed(text) : undefined;
+    const inner = depth < deepest && /^\s*[[{]/.test(text) && text.length <= this.#left ? jsonIn(text) : undefined;
     return inner === undefined ? this.text(text) : JSON.stringify(this.value(inner, depth + 1));
   }
 
@@ -83,14 +84,6 @@ class Cleaner {
     const text = String(value);
     const masked = this.text(text);
     return masked === text ? value : masked;
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
   }
 }
 
@@ -104,7 +97,7 @@ const unescaped = (text: string): string =>
 /** `masker`: null leaves personal data in. */
 export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
   const cleaner = new Cleaner(masker, secrets);
-  const json = masker !== null && body.length <= mostParsed ? parsed(textOf(body, mostParsed)) : undefined;
+  const json = masker !== null && body.length <= mostParsed ? jsonIn(textOf(body, mostParsed)) : undefined;
   if (json === undefined || typeof json !== "object") {
     const text = textOf(body, 4 * most);
     return cleaner.text(masker === null ? text : unescaped(text)).slice(0, most);

@@ -13,6 +13,7 @@ import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
 import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
 import { type AttemptCause, causeOf, tokenCauseOf } from "../wire/causes.ts";
+import { parseJson } from "../wire/json.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
 import type { Dispatcher } from "./dispatch-request.ts";
@@ -115,7 +116,7 @@ function send(
 
 function vectorOf(body: Uint8Array | string): Float32Array | null {
   try {
-    const parsed = JSON.parse(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")) as unknown;
+    const parsed = parseJson(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
     const data = isObject(parsed) ? parsed["data"] : null;
     const first: unknown = Array.isArray(data) ? data[0] : null;
     const values = isObject(first) ? first["embedding"] : null;

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import { isRefusal, type JsonObject, type Usage } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
+import { jsonIn } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { Shaped } from "./shape.ts";
 
@@ -21,13 +22,8 @@ export function estimatedUsage(shaped: Shaped, contentLength: number, body: Uint
   };
 }
 
-function parsed(body: Uint8Array | string): unknown {
-  try {
-    return JSON.parse(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8")) as unknown;
-  } catch {
-    return null;
-  }
-}
+const parsed = (body: Uint8Array | string): unknown =>
+  jsonIn(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
 
 /** Members that hold an answer's words, in whichever format. */
 const wordMembers: ReadonlySet<string> = new Set(["content", "text", "arguments", "reasoning_content", "refusal", "thinking", "partial_json"]);

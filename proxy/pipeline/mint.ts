@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { parseJson } from "../wire/json.ts";
 import type { Identity } from "./authenticate.ts";
 
 const maxBodyBytes = 16_384;
@@ -22,7 +23,7 @@ async function readWanted(client: ClientConnection): Promise<Wanted | Failure> {
   if (body.length === 0) return {};
   let json: unknown;
   try {
-    json = JSON.parse(body.toString("utf8"));
+    json = parseJson(body.toString("utf8"));
   } catch {
     return failure("invalid_json", "The request body is not valid JSON.");
   }

@@ -9,13 +9,14 @@ import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
 import { isObject } from "../providers/classify.ts";
 import type { Outgoing, ProviderModel } from "../providers/provider.ts";
+import { jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
 import type { ResolvedTarget } from "./route.ts";
 import type { Shaped } from "./shape.ts";
-import { parsed, passedReply, type WholeReply } from "./whole-reply.ts";
+import { passedReply, type WholeReply } from "./whole-reply.ts";
 
 export interface Prepared {
   outgoing: Outgoing;
@@ -103,7 +104,7 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
     dropped: call.dropped,
     translated: true,
     whole(bytes, headers) {
-      const body = parsed(bytes.toString("utf8"));
+      const body = jsonIn(bytes.toString("utf8"));
       const reply: EmbeddingsReply | ProviderError = body === undefined ? invalidReply() : call.decodeReply(body, headers);
       if (isProviderError(reply)) return reply;
       return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
@@ -131,7 +132,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
-      const body = parsed(bytes.toString("utf8"));
+      const body = jsonIn(bytes.toString("utf8"));
       const decoded = body === undefined ? invalidReply() : call.decodeReply(body, headers);
       if (isProviderError(decoded)) return decoded;
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };

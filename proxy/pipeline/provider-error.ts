@@ -3,6 +3,7 @@ import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
 import type { Failure, FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
+import { parseJson } from "../wire/json.ts";
 
 export function providerError(kind: ProviderErrorClass, code: FailureCode, message: string, upstreamStatus: number | null = null): ProviderError {
   return { class: kind, code, message, param: null, retryAfterMs: null, upstreamStatus };
@@ -27,7 +28,7 @@ export const noToken = (cause: AttemptCause): ProviderError => (cause === "token
 export function parseLoosely(body: Buffer | string): unknown {
   const text = typeof body === "string" ? body : body.toString("utf8");
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     return text;
   }

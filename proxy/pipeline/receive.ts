@@ -4,6 +4,7 @@ import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import { isObject } from "../providers/classify.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { parseJson } from "../wire/json.ts";
 import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 import { skimmed } from "../wire/json-skim.ts";
 
@@ -32,30 +33,33 @@ const problems: Record<OutlineProblem, string> = {
   not_object: "The request body must be a JSON object.",
 };
 
-/** Quickly where nothing is wrong with the body, as a rule. */
-function outlineOf(bytes: Buffer, text: string, json: unknown): Outline | OutlineProblem {
+/** Quickly where nothing is unusual in the body, as a rule. Throws where it is no JSON. */
+function read(bytes: Buffer, text: string): { json: unknown; outline: Outline } | OutlineProblem {
+  // Bodies with names that it may misread are read once more below.
+  const json: unknown = JSON.parse(text);
   // Places are in bytes: of an ASCII text its characters are, else those of its bytes as Latin-1.
-  const found = isObject(json) ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth) : null;
-  return found ?? outline(bytes, maxJsonDepth);
+  const quick = isObject(json) ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth) : null;
+  if (quick !== null) return { json, outline: quick };
+  const found = outline(bytes, maxJsonDepth);
+  return typeof found === "string" ? found : { json: parseJson(text), outline: found };
 }
 
 /** A body that is all there. */
 export function parseBody(bytes: Buffer): Received | Failure {
   const text = bytes.toString("utf8");
-  let json: unknown;
+  let found: ReturnType<typeof read>;
   try {
-    json = JSON.parse(text);
+    found = read(bytes, text);
   } catch (cause) {
     return failure("invalid_json", `The request body is not valid JSON${position(cause)}.`);
   }
-  const found = outlineOf(bytes, text, json);
   if (typeof found === "string") return failure("invalid_json", problems[found]);
-  const body = json as JsonObject;
+  const body = found.json as JsonObject;
   const model = body["model"] ?? null;
   if (model !== null && (typeof model !== "string" || model === "")) return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
   const stream = body["stream"] ?? false;
   if (typeof stream !== "boolean") return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
-  return tooMany(body) ?? { bytes, json: body, outline: found, model, stream };
+  return tooMany(body) ?? { bytes, json: body, outline: found.outline, model, stream };
 }
 
 /** The longest lists that a request may have. */

@@ -3,19 +3,11 @@ import { Buffer } from "node:buffer";
 import type { JsonObject, ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { isObject } from "../providers/classify.ts";
+import { jsonIn } from "../wire/json.ts";
 
 export interface WholeReply {
   body: Uint8Array | string;
   usage: Usage | null;
-}
-
-/** undefined: it is not JSON. */
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 const usageName = Buffer.from('"usage"');
@@ -37,7 +29,7 @@ function isOpened(bytes: Buffer): boolean {
 function lastMember(bytes: Buffer): JsonObject | undefined {
   const at = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
   // Only numbers are read of it, for which texts may be Latin-1 as well as UTF-8; it is made faster.
-  const tail = at < 0 ? undefined : parsed(`{${bytes.toString("latin1", at)}`);
+  const tail = at < 0 ? undefined : jsonIn(`{${bytes.toString("latin1", at)}`);
   return isObject(tail) ? tail : undefined;
 }
 
@@ -49,7 +41,7 @@ function usageWithin(bytes: Buffer): unknown {
   const at = bytes.lastIndexOf(usageName);
   const open = at < 0 ? -1 : bytes.indexOf(openBrace, at);
   for (let close = open < 0 ? -1 : bytes.indexOf(closeBrace, open); close > 0 && close - open < 4096; close = bytes.indexOf(closeBrace, close + 1)) {
-    const value = parsed(bytes.toString("latin1", open, close + 1));
+    const value = jsonIn(bytes.toString("latin1", open, close + 1));
     if (value !== undefined) return value;
   }
   return undefined;
@@ -65,6 +57,6 @@ const isClosed = (bytes: Buffer): boolean =>
 export function passedReply(bytes: Buffer, usageOf: (reply: JsonObject) => Usage | null): WholeReply | ProviderError {
   if (bytes.length > parseWholeBytes)
     return isOpened(bytes) && isClosed(bytes) ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) } : invalidReply();
-  const reply = lastMember(bytes) ?? parsed(bytes.toString("latin1"));
+  const reply = lastMember(bytes) ?? jsonIn(bytes.toString("latin1"));
   return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : invalidReply();
 }

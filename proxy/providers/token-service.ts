@@ -1,6 +1,7 @@
 /** Services where a credential is exchanged for a token by a form (OAuth 2.0, RFC 6749 section 4.4 and its kin). */
 import { createHash } from "node:crypto";
 import { TokenServiceError } from "../wire/causes.ts";
+import { jsonIn } from "../wire/json.ts";
 import { isObject } from "./classify.ts";
 import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
 
@@ -17,14 +18,6 @@ const defaultLifeSeconds = 300;
 function lifeSecondsOf(said: unknown): number {
   const seconds = Number(said);
   return Number.isFinite(seconds) && seconds > 0 ? seconds : defaultLifeSeconds;
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return null;
-  }
 }
 
 /** Statuses that say nothing of the credential: too slow, too many calls, an outage. */
@@ -52,7 +45,7 @@ export async function fetchToken(
     allowPrivate: account.config.allowPrivateEndpoint,
     tls: account.tokenTls ?? null,
   });
-  const body = status === 200 ? parsed(text) : null;
+  const body = status === 200 ? jsonIn(text) : null;
   if (!isObject(body) || typeof body["access_token"] !== "string" || body["access_token"] === "")
     throw new TokenServiceError(reasonOf(status), `the token service answered ${status}`);
   return { value: body["access_token"], expiresAtMs: env.nowMs() + lifeSecondsOf(body["expires_in"]) * 1000 };

@@ -2,29 +2,11 @@
  * The outline of a body that is parsed already, without reading its names. JSON.parse keeps one member of each name, so
  * a name stands twice somewhere exactly where the text has more names than the value has members.
  */
-import { BACKSLASH, blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, type Member, OPEN_BRACE, OPEN_BRACKET, type Outline, QUOTE } from "./json-edit.ts";
+import { behindBlanks, closingQuote, hasEscapedName } from "./json.ts";
+import { blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, type Member, OPEN_BRACE, OPEN_BRACKET, type Outline, QUOTE } from "./json-edit.ts";
 
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
-
-/** Offset of the quote that closes the string which opens at `open`. */
-function closingQuote(text: string, open: number): number {
-  let close = text.indexOf('"', open + 1);
-  while (text.charCodeAt(close - 1) === BACKSLASH && oddSlashes(text, close)) close = text.indexOf('"', close + 1);
-  return close;
-}
-
-function oddSlashes(text: string, behind: number): boolean {
-  let at = behind - 1;
-  while (text.charCodeAt(at) === BACKSLASH) at--;
-  return (behind - at) % 2 === 0;
-}
-
-function behindBlanks(text: string, from: number): number {
-  let at = from;
-  while (blank(text.charCodeAt(at))) at++;
-  return at;
-}
 
 /** `end`: where the comma or brace is that ends the last member's value. */
 function endLast(members: readonly Member[], text: string, end: number): void {
@@ -84,12 +66,12 @@ const isDigit = (code: number): boolean => code >= DIGIT_0 && code <= DIGIT_9;
 /**
  * The outline that `outline` would find. `text` holds one character for each byte of the body (it is the body where that
  * is ASCII, else its bytes as Latin-1), and `json` is what JSON.parse made of it. null: something may be wrong with the
- * body, or its members have another order in `json`; `outline` tells.
+ * body, a name may have been misread, or its members have another order in `json`; `outline` tells.
  */
 export function skimmed(text: string, json: object, maxDepth: number): Outline | null {
   const members: Member[] = [];
   const names = skim(text, maxDepth, members);
-  if (names < 0 || names !== membersWithin(json)) return null;
+  if (names < 0 || names !== membersWithin(json) || hasEscapedName(text)) return null;
   const keys = Object.keys(json);
   // Names that are whole numbers come first in an object, wherever they stand in the text.
   if (keys.length > 0 && isDigit(keys[0]?.charCodeAt(0) ?? 0)) return null;

@@ -1,5 +1,6 @@
 /** An OIDC issuer on loopback: discovery, keys that rotate, and tokens as a test wants them. */
-import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import { Buffer } from "node:buffer";
+import { CompactSign, type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK } from "jose";
 import type { Pair } from "./certificates.ts";
 import { json, startUpstream } from "./upstream.ts";
 
@@ -7,8 +8,11 @@ export interface Issuer {
   url: string;
   /** Paths asked for so far. */
   asked: string[];
-  /** A good token for the audience sluice; `claims` over it, undefined removes one. */
-  token(claims?: Record<string, unknown>, more?: { header?: Record<string, unknown>; lifeSeconds?: number; key?: CryptoKey }): Promise<string>;
+  /** A good token for the audience sluice; `claims` over it, undefined removes one. `written`: what becomes of its JSON. */
+  token(
+    claims?: Record<string, unknown>,
+    more?: { header?: Record<string, unknown>; lifeSeconds?: number; key?: CryptoKey; written?: (json: string) => string },
+  ): Promise<string>;
   /** A new key pair; the old public key goes with `drop`. */
   rotate(drop?: boolean): Promise<void>;
   /** Answers nothing but 500 from now on, or answers again. */
@@ -47,7 +51,8 @@ export async function startIssuer(algorithm = "ES256", tls: Pair | null = null):
       const now = Math.floor(Date.now() / 1000);
       const payload: Record<string, unknown> = { iss: server.url, aud: "sluice", sub: "alice", iat: now, exp: now + (more.lifeSeconds ?? 300), ...claims };
       for (const name of Object.keys(payload)) if (payload[name] === undefined) delete payload[name];
-      return new SignJWT(payload as JWTPayload)
+      const text = JSON.stringify(payload);
+      return new CompactSign(Buffer.from(more.written?.(text) ?? text))
         .setProtectedHeader({ alg: algorithm, kid: `key-${count}`, ...more.header } as { alg: string })
         .sign(more.key ?? current.privateKey);
     },

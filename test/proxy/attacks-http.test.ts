@@ -223,6 +223,17 @@ describe("attacks over HTTP", () => {
     );
   });
 
+  it("a model hides behind no spelling, whatever was sent before", async () => {
+    const open = (text: string): string => request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });
+    const messages = '"messages":[{"role":"user","content":"Hi"}]';
+    // The name of this one is the beginning of the other's as it is written, which JSON.parse of V8 takes for the same.
+    await raw(gateway.url, open(`{${messages},"\\\\u006":0}`));
+    const before = upstream.requests.length;
+    const answer = await raw(gateway.url, open(`{${messages},"\\u006dodel":"dearer"}`));
+    assert.deepEqual(answer.statuses, [200]);
+    assert.ok(!String(upstream.requests[before]?.text).includes("dearer"), String(upstream.requests[before]?.text));
+  });
+
   it("nothing that a caller writes splits a header or a log line", async () => {
     for (const id of ["a b", "a%0d%0aX-Evil: 1", "é", "a".repeat(200), '","user":"root']) {
       const answer = await raw(gateway.url, request(`x-request-id: ${id}\r\nUser-Agent: "}{"x":1\r\n`));

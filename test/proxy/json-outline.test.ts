@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { parseJson } from "../../proxy/wire/json.ts";
 import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
 import { skimmed } from "../../proxy/wire/json-skim.ts";
 
@@ -43,6 +44,8 @@ const spaced = (body: Tree, flags: fc.Stream<boolean>, blanks: fc.Stream<string>
     () => flags.next().value ?? false,
     () => blanks.next().value ?? "",
   );
+const hasEscapedName = (text: string): boolean =>
+  [...text.matchAll(/"((?:[^"\\]|\\.)*)"(\s*:)?/g)].some(([, name, colon]) => colon !== undefined && name?.includes("\\"));
 const flags = fc.infiniteStream(fc.boolean());
 const blanks = fc.infiniteStream(fc.constantFrom("", " ", "\n", "\t "));
 
@@ -67,7 +70,7 @@ describe("the outline of a body", () => {
           assert.ok(!twice && !proto, text);
           assert.deepEqual(
             found.members.map((one) => [one.name, JSON.parse(Buffer.from(text).toString("utf8", one.valueStart, one.valueEnd))]),
-            Object.entries(JSON.parse(text) as object).sort(([a], [b]) => members.findIndex(([key]) => key === a) - members.findIndex(([key]) => key === b)),
+            Object.entries(parseJson(text) as object).sort(([a], [b]) => members.findIndex(([key]) => key === a) - members.findIndex(([key]) => key === b)),
           );
         }
       }),
@@ -81,7 +84,7 @@ describe("the outline of a body", () => {
         const text = spaced({ members }, spelled, between);
         const found = outline(Buffer.from(text), most);
         const quick = skim(text, most);
-        const leftAlone = typeof found === "string" || members.some(([key]) => key === "7");
+        const leftAlone = typeof found === "string" || members.some(([key]) => key === "7") || hasEscapedName(text);
         assert.deepEqual(quick, leftAlone ? null : found, text);
       }),
       { numRuns: 2000 },
@@ -98,16 +101,17 @@ describe("the outline of a body", () => {
       fc.property(fc.array(fc.tuple(name, tree), { maxLength: 4 }), changes, flags, blanks, (members, edits, spelled, between) => {
         const text = spaced({ members }, spelled, between);
         const found = outline(Buffer.from(text), 64);
-        fc.pre(typeof found !== "string");
+        // What is put in is ours, and has no such name.
+        fc.pre(typeof found !== "string" && !JSON.stringify(edits).includes("__proto__"));
         const bytes = Buffer.from(text);
         const out = applyEdits(bytes, found as Outline, edits);
         assert.equal(bytes.toString(), text, "the body itself");
-        const expected = { ...(JSON.parse(text) as Record<string, unknown>) };
+        const expected = { ...(parseJson(text) as Record<string, unknown>) };
         for (const [key, value] of Object.entries(edits)) {
           if (value === undefined) delete expected[key];
           else expected[key] = JSON.parse(JSON.stringify(value));
         }
-        assert.deepEqual(JSON.parse(out.toString()), expected);
+        assert.deepEqual(parseJson(out.toString()), expected);
         const valueIn = (body: Buffer, within: Outline, key: string): string | undefined => {
           const member = within.members.find((one) => one.name === key);
           return member === undefined ? undefined : body.toString("utf8", member.valueStart, member.valueEnd);

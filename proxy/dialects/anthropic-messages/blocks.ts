@@ -1,5 +1,6 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
 import { isObject } from "../../providers/classify.ts";
+import { parseJson } from "../../wire/json.ts";
 import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
@@ -87,7 +88,7 @@ export function inputText(input: unknown): string {
 export function inputOf(text: string): JsonObject {
   if (text.trim() === "") return {};
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     return isObject(value) ? value : { INVALID_JSON: text };
   } catch {
     return { INVALID_JSON: text };

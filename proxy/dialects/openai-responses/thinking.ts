@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { isObject } from "../../providers/classify.ts";
+import { parseJson } from "../../wire/json.ts";
 import type { JsonObject } from "../canonical.ts";
 
 const marker = "sluice.thinking.";
@@ -17,7 +18,7 @@ export function packThinking(blocks: readonly JsonObject[]): string {
 export function unpackThinking(packed: unknown): JsonObject[] {
   if (typeof packed !== "string" || !packed.startsWith(marker)) return [];
   try {
-    const blocks: unknown = JSON.parse(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));
+    const blocks: unknown = parseJson(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));
     return Array.isArray(blocks) ? blocks.filter(isObject) : [];
   } catch {
     return [];

@@ -1,6 +1,7 @@
 /** Anthropic's stream → events (https://platform.claude.com/docs/en/build-with-claude/streaming). */
 import { decodeUsage, mergeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -42,7 +43,7 @@ class AnthropicStream {
 
   frame(frame: SseFrame, emit: Emit): void {
     if (frame.data.trim() === "") return;
-    const body: unknown = JSON.parse(frame.data);
+    const body: unknown = parseJson(frame.data);
     if (isObject(body)) this.#event(text(body["type"]) || frame.event, body, emit);
     else emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
   }

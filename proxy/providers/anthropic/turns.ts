@@ -7,6 +7,7 @@
 import { createHash } from "node:crypto";
 import type { ChatMessage, ContentPart, FilePart, ImagePart, JsonObject, Refusal } from "../../dialects/canonical.ts";
 import { isRefusal, refusal } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import { isObject } from "../classify.ts";
 
 /** How a provider writes blocks. */
@@ -49,7 +50,7 @@ const isBlank = (text: string): boolean => text.trim() === "";
 function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
   if (isBlank(text)) return { input: {} };
   try {
-    const value: unknown = JSON.parse(text);
+    const value: unknown = parseJson(text);
     if (isObject(value)) return { input: value };
   } catch {}
   return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");

@@ -1,6 +1,7 @@
 /** Converse's stream → events (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html). */
 import { Buffer } from "node:buffer";
 import type { ChatDelta, JsonObject, StreamEvent } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -20,7 +21,7 @@ interface OpenBlock {
 
 function parsed(payload: string): unknown {
   try {
-    return JSON.parse(payload) as unknown;
+    return parseJson(payload);
   } catch {
     return payload;
   }

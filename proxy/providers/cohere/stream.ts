@@ -1,5 +1,6 @@
 /** Cohere's v2 stream → events (https://docs.cohere.com/docs/streaming). The JSON's `type` says what a frame is; `message-end` is the last. */
 import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -25,7 +26,7 @@ class CohereStream {
 
   frame(frame: SseFrame, emit: Emit): void {
     if (frame.data.trim() === "") return;
-    const body: unknown = JSON.parse(frame.data);
+    const body: unknown = parseJson(frame.data);
     if (!isObject(body)) {
       emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
       return;

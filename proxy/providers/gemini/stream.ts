@@ -4,6 +4,7 @@
  * are told when the upstream closes.
  */
 import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -30,7 +31,7 @@ class GeminiStream {
 
   frame(frame: SseFrame, emit: Emit): void {
     if (frame.data.trim() === "") return;
-    const body: unknown = JSON.parse(frame.data);
+    const body: unknown = parseJson(frame.data);
     const one: unknown = Array.isArray(body) ? body[0] : body;
     if (!isObject(one) || !isShallow(one)) emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
     else if (one["error"] !== undefined) this.#fail(() => emit({ kind: "error", error: decodeStreamError(one) }), emit);

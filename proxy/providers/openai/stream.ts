@@ -1,6 +1,7 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
 import type { ChatDelta, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
+import { parseJson } from "../../wire/json.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { finishReason } from "./reply.ts";
@@ -110,7 +111,7 @@ export function openAiChatDecoder(mend: Mend = (body) => body): ChatStreamDecode
   const chunks = new ChatChunks();
   return sseChatDecoder((frame, emit) => {
     if (frame.data === "[DONE]") emit({ kind: "end" });
-    else if (frame.data.trim() !== "") chunks.body(mend(JSON.parse(frame.data)), frame.event, emit);
+    else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
   });
 }
 

@@ -3,6 +3,7 @@
  * reason or the usage (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat-stream).
  */
 import type { StreamEvent } from "../../dialects/canonical.ts";
+import { parseJson } from "../../wire/json.ts";
 import { isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import { ChatChunks } from "../openai/stream.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
@@ -37,7 +38,7 @@ export function watsonxDecoder(): ChatStreamDecoder {
   return sseChatDecoder(
     (frame, emit) => {
       if (frame.event === "close" || frame.data.trim() === "") return;
-      const body: unknown = JSON.parse(frame.data);
+      const body: unknown = parseJson(frame.data);
       const failed = frame.event === "error" || (isObject(body) && Array.isArray(body["errors"]));
       if (failed) {
         emit(streamFailure("upstream_error", firstError(body)?.message ?? "The provider broke the answer off."));

@@ -1,0 +1,133 @@
+/**
+ * JSON from outside: bodies of requests, answers of providers, arguments of tools.
+ *
+ * V8 from 12.8 on may misread the name of a member that is written with an escape: where an object that began alike had
+ * a name with a backslash in it, JSON.parse compares that name to the text of the next one before its escapes are read
+ * (https://github.com/nodejs/node/issues/63785). After {"a":1,"\\u006":2}, the text {"a":1,"\u006dodel":2} is read as
+ * another {"a":1,"\\u006":2}. So whoever sends the first could have others' bodies misread, or hide a member of an own
+ * one, such as its model, from the gateway and not from the provider. Names with escapes are read without JSON.parse.
+ */
+import { BACKSLASH, blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-edit.ts";
+
+/** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
+export function closingQuote(text: string, open: number): number {
+  let close = text.indexOf('"', open + 1);
+  while (text.charCodeAt(close - 1) === BACKSLASH && oddSlashes(text, close)) close = text.indexOf('"', close + 1);
+  return close;
+}
+
+function oddSlashes(text: string, behind: number): boolean {
+  let at = behind - 1;
+  while (text.charCodeAt(at) === BACKSLASH) at--;
+  return (behind - at) % 2 === 0;
+}
+
+export function behindBlanks(text: string, from: number): number {
+  let at = from;
+  while (blank(text.charCodeAt(at))) at++;
+  return at;
+}
+
+function isEscaped(text: string, open: number, close: number): boolean {
+  for (let at = open + 1; at < close; at++) if (text.charCodeAt(at) === BACKSLASH) return true;
+  return false;
+}
+
+/** Of valid JSON: whether the name of any member has an escape in it. */
+export function hasEscapedName(text: string): boolean {
+  if (!text.includes("\\")) return false;
+  for (let open = text.indexOf('"'); open >= 0; ) {
+    const close = closingQuote(text, open);
+    if (text.charCodeAt(behindBlanks(text, close + 1)) === COLON && isEscaped(text, open, close)) return true;
+    open = text.indexOf('"', close + 1);
+  }
+  return false;
+}
+
+/** Reads a text that JSON.parse took; texts and numbers by JSON.parse, which reads those right. */
+class Reader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(): unknown {
+    switch (this.#next()) {
+      case OPEN_BRACE:
+        this.#at++;
+        return this.#object();
+      case OPEN_BRACKET:
+        this.#at++;
+        return this.#list();
+      case QUOTE:
+        return this.#string();
+      default:
+        return this.#scalar();
+    }
+  }
+
+  /** The character that comes behind blanks. */
+  #next(): number {
+    this.#at = behindBlanks(this.#text, this.#at);
+    return this.#text.charCodeAt(this.#at);
+  }
+
+  /** Whether another entry comes, past the comma before it; else past `close`. */
+  #more(close: number): boolean {
+    const mark = this.#next();
+    if (mark === COMMA || mark === close) this.#at++;
+    return mark !== close;
+  }
+
+  #object(): unknown {
+    const object: Record<string, unknown> = {};
+    while (this.#more(CLOSE_BRACE)) {
+      this.#next();
+      const name = this.#string();
+      this.#next();
+      // The colon.
+      this.#at++;
+      const value = this.value();
+      if (name === "__proto__") Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
+      else object[name] = value;
+    }
+    return object;
+  }
+
+  #list(): unknown {
+    const list: unknown[] = [];
+    while (this.#more(CLOSE_BRACKET)) list.push(this.value());
+    return list;
+  }
+
+  #string(): string {
+    const open = this.#at;
+    this.#at = closingQuote(this.#text, open) + 1;
+    return JSON.parse(this.#text.slice(open, this.#at)) as string;
+  }
+
+  #scalar(): unknown {
+    const from = this.#at;
+    while (this.#at < this.#text.length && !ends(this.#text.charCodeAt(this.#at))) this.#at++;
+    return JSON.parse(this.#text.slice(from, this.#at)) as unknown;
+  }
+}
+
+const ends = (code: number): boolean => code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || blank(code);
+
+/** As JSON.parse, and throws as it does; also a RangeError where members with such names nest too deep for the stack. */
+export function parseJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  return hasEscapedName(text) ? new Reader(text).value() : value;
+}
+
+/** undefined: the text is no JSON. */
+export function jsonIn(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
