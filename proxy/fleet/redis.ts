@@ -33,6 +33,8 @@ const indexKeptMs = 62 * 86_400_000;
 const hourMs = 3_600_000;
 /** Fields of a batch that go in one script. */
 const fieldsAtOnce = 2_000;
+/** Hours that are read at the same time. */
+const hoursAtOnce = 8;
 /** Indexed keys that are remembered, so that each is indexed once. */
 const mostIndexed = 100_000;
 
@@ -169,8 +171,25 @@ export class RedisStore implements FleetStore {
     const first = Math.ceil(Math.max(fromMs, now - ledgerKeptMs) / hourMs) * hourMs;
     const hours: number[] = [];
     for (let at = first; at < Math.min(toMs, now + hourMs); at += hourMs) hours.push(at);
-    const all = await Promise.all(hours.map(async (hour) => rowsOf(hour, await this.#client.hgetall(ledgerKey(hour)))));
-    return all.flat();
+    const rows: LedgerRow[] = [];
+    while (hours.length > 0) {
+      const some = await Promise.all(hours.splice(0, hoursAtOnce).map(async (hour) => rowsOf(hour, await this.#fields(ledgerKey(hour)))));
+      for (const one of some) for (const row of one) rows.push(row);
+    }
+    return rows;
+  }
+
+  /** In parts: every command has a second, and an hour of many callers may take longer as a whole. */
+  async #fields(key: string): Promise<Record<string, string>> {
+    const fields: Record<string, string> = {};
+    let cursor = "0";
+    do {
+      const [next, some] = await this.#client.hscan(key, cursor, "COUNT", fieldsAtOnce);
+      // A field may come twice while the hash grows; the later one counts.
+      for (let at = 0; at + 1 < some.length; at += 2) fields[some[at] ?? ""] = some[at + 1] ?? "";
+      cursor = next;
+    } while (cursor !== "0");
+    return fields;
   }
 
   async readBudget(id: string, periodStartMs: number): Promise<CounterReading[]> {
