@@ -240,7 +240,11 @@ export class AuditLog {
   async close(waitMs = 3_000): Promise<void> {
     this.#closing = true;
     this.#stopRetiring?.();
-    await Promise.race([this.#retiring, new Promise<void>((resolve) => this.#with.after(waitMs, resolve))]);
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#with.after(waitMs, late.resolve);
+    await Promise.race([this.#retiring, late.promise]);
+    // A timer that nobody waits for any more would keep the process.
+    cancel();
     this.#tell();
     this.#add(`"type":"closed","time":"${this.#time()}"`);
     await Promise.all(this.#outlets.map((outlet) => outlet.close(waitMs)));

@@ -64,6 +64,7 @@ class Victim implements AuditSink {
   readonly durable = true;
   readonly keptMs: number | null;
   readonly #sink: AuditSink;
+  readonly #underWay = new Set<Promise<unknown>>();
   dead = false;
 
   constructor(sink: AuditSink) {
@@ -73,13 +74,21 @@ class Victim implements AuditSink {
   }
 
   async #alive<T>(result: Promise<T>): Promise<T> {
+    this.#underWay.add(result);
     const settled = await result.then(
       (value) => () => value,
       (cause: unknown) => () => {
         throw cause;
       },
     );
+    this.#underWay.delete(result);
     return this.dead ? new Promise<T>(() => undefined) : settled();
+  }
+
+  /** Resolves when what the system was doing for it has come to its end. */
+  async kill(): Promise<void> {
+    this.dead = true;
+    await Promise.allSettled(this.#underWay);
   }
 
   write(lines: string): Promise<void> {
@@ -92,7 +101,7 @@ class Victim implements AuditSink {
 
   async expired() {
     const found = (await this.#sink.expired?.()) ?? null;
-    return found === null ? null : { ends: found.ends, remove: () => (this.dead ? new Promise<void>(() => undefined) : found.remove()) };
+    return found === null ? null : { ends: found.ends, remove: () => (this.dead ? new Promise<void>(() => undefined) : this.#alive(found.remove())) };
   }
 
   close() {
@@ -168,8 +177,8 @@ class Process {
     await eventually(() => Promise.resolve(this.#hourly !== null));
   }
 
-  kill(): void {
-    for (const victim of this.victims) victim.dead = true;
+  async kill(): Promise<void> {
+    await Promise.all(this.victims.map((victim) => victim.kill()));
   }
 }
 
@@ -220,9 +229,7 @@ async function lived(path: string, steps: readonly Step[]): Promise<Record<"file
         for (let at = 0; at < count; at++) one.log.write("call", aCall());
         await new Promise((resolve) => setImmediate(resolve));
       }
-      one.kill();
-      // What the system was doing for it comes to its end.
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await one.kill();
       await again(who);
     }
     fileFault.length = 0;
