@@ -13,7 +13,7 @@ run: node_modules/.installed ## Start the gateway on examples/quickstart and pri
 ##@ Develop
 .PHONY: test
 test: node_modules/.installed tools ## Install what the tests need and run all of them
-	@$(NODE) --test --test-concurrency=2 --test-timeout=600000 'test/**/*.test.ts'
+	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 'test/**/*.test.ts'
 
 .PHONY: check
 check: generate format lint types test ## Everything, then a clean tree
