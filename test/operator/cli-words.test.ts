@@ -26,7 +26,7 @@ after(async () => {
 /** `HOME` without a kubeconfig. What does not end by itself is killed, and has no code. */
 function sluice(args: readonly string[]): Promise<Finished> {
   const { KUBECONFIG: _, ...env } = process.env;
-  return sluiceWith({ env: { ...env, HOME: root }, timeout: 30_000 }, ...args);
+  return sluiceWith({ env: { ...env, HOME: root }, timeout: 120_000 }, ...args);
 }
 
 const wrong: readonly [string, () => string[], number, RegExp][] = [

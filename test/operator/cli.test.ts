@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -143,6 +144,7 @@ describe("sluice dev", () => {
   it("takes flags before the folder, and every save of an editor that renames", async () => {
     const path = await folder("dev", secret(planted) + provider);
     const child = spawn(process.execPath, ["operator/cli/main.ts", "dev", "--port", "0", "--status-port=0", path], { stdio: ["ignore", "ignore", "pipe"] });
+    const closed = once(child, "close");
     let stderr = "";
     child.stderr.on("data", (data) => {
       stderr += data;
@@ -160,6 +162,6 @@ describe("sluice dev", () => {
     } finally {
       child.kill("SIGTERM");
     }
-    assert.equal(await new Promise((resolve) => child.on("close", resolve)), 0);
+    assert.equal((await closed)[0], 0);
   });
 });

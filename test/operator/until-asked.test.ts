@@ -8,7 +8,7 @@ const module = new URL("../../operator/cli/until-asked.ts", import.meta.url).hre
 /** What a process says and how it ends that gets `signal` at the word "now". */
 async function ended(signal: NodeJS.Signals, script: string): Promise<{ said: string; code: number | null }> {
   const source = `import { untilAsked } from ${JSON.stringify(module)}; const open = setInterval(() => {}, 1e6); ${script}`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "inherit"], timeout: 30_000 });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "inherit"], timeout: 120_000 });
   let said = "";
   child.stdout.on("data", (data) => {
     said += data;

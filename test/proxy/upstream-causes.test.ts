@@ -147,7 +147,7 @@ describe("the cause of a failed connection", () => {
   };
 
   it("is what an open breaker gives as its reason, until the provider answers again", async () => {
-    const circuitBreaker = { failureThreshold: 1, openFor: "1s", successThreshold: 1 };
+    const circuitBreaker = { failureThreshold: 1, openFor: "3s", successThreshold: 1 };
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: other.cert }, circuitBreaker }));
     await ask();
     const ill = await providerStatus();

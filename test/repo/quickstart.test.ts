@@ -143,10 +143,11 @@ describe("make run beside somebody else", () => {
     let said = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
     const closed = once(child, "close");
+    context.after(() => child.kill("SIGKILL"));
     await eventually(() => /serving on|in use/.test(said));
     if (said.includes("in use")) return context.skip("make run is going on here already");
     child.kill("SIGINT");
-    const hanging = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    const hanging = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const [code] = (await closed) as [number | null];
     clearTimeout(hanging);
     assert.equal(code, 0);

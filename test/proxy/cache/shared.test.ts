@@ -73,16 +73,22 @@ describe("a shared store of answers", () => {
   it("reads what an old key sealed until that key is gone, and takes nothing that was changed or moved", async () => {
     const [old, fresh] = [sealingKey(), sealingKey()];
     await kept((await store(old)).cache, "a/old", "k");
-    assert.deepEqual(await (await store(`${fresh} ${old}`)).cache.get("a/old", "k"), answer);
+    const both = await store(`${fresh} ${old}`);
+    assert.deepEqual(await eventually(() => both.cache.get("a/old", "k")), answer);
     const without = await store(fresh);
     await kept(without.cache, "a/new", "k");
-    without.troubles.length = 0;
-    assert.equal(await without.cache.get("a/old", "k"), null);
+    // On a busy machine a look-up may be given up before there is anything to read.
+    const notTaken = (route: string, name: string) =>
+      eventually(async () => {
+        without.troubles.length = 0;
+        assert.equal(await without.cache.get(route, name), null);
+        return without.troubles.includes("unreadable");
+      });
+    await notTaken("a/old", "k");
     await raw.set("sluice:cache:a/new:moved", (await raw.getBuffer("sluice:cache:a/new:k")) ?? "");
-    assert.equal(await without.cache.get("a/new", "moved"), null);
+    await notTaken("a/new", "moved");
     await raw.append("sluice:cache:a/new:k", "x");
-    assert.equal(await without.cache.get("a/new", "k"), null);
-    assert.deepEqual(without.troubles, ["unreadable", "unreadable", "unreadable"]);
+    await notTaken("a/new", "k");
   });
 
   it("keeps no more entries of a route than its policy allows, those that end last", async () => {
@@ -165,11 +171,17 @@ describe("a gateway with shared answers", () => {
 
   it("makes one call of a thousand equal ones at once", async () => {
     upstream.requests.length = 0;
+    const all = Promise.withResolvers<void>();
     upstream.answer(async (request, response) => {
-      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await all.promise;
       await openai(request, response);
     });
-    const answers = await Promise.all(Array.from({ length: 1_000 }, () => ask("all at once")));
+    const asking = Array.from({ length: 1_000 }, () => ask("all at once"));
+    await eventually(async () => /ai_gateway_requests_in_flight 1000/.test(await gateway.metrics()));
+    // Each looks into the store first, for a twentieth of a second at most.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    all.resolve();
+    const answers = await Promise.all(asking);
     upstream.answer(openai);
     assert.equal(upstream.requests.length, 1);
     assert.ok(answers.every((one) => one.status === 200));
