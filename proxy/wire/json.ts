@@ -44,7 +44,7 @@ export function hasEscapedName(text: string): boolean {
   return false;
 }
 
-/** Reads a text that JSON.parse took; texts and numbers by JSON.parse, which reads those right. */
+/** Reads a text that JSON.parse took, and so is JSON; strings with escapes by JSON.parse, which reads those right by themselves. */
 class Reader {
   readonly #text: string;
   #at = 0;
@@ -104,16 +104,25 @@ class Reader {
 
   #string(): string {
     const open = this.#at;
-    this.#at = closingQuote(this.#text, open) + 1;
-    return JSON.parse(this.#text.slice(open, this.#at)) as string;
+    const close = closingQuote(this.#text, open);
+    this.#at = close + 1;
+    return isEscaped(this.#text, open, close) ? (JSON.parse(this.#text.slice(open, close + 1)) as string) : this.#text.slice(open + 1, close);
   }
 
   #scalar(): unknown {
     const from = this.#at;
     while (this.#at < this.#text.length && !ends(this.#text.charCodeAt(this.#at))) this.#at++;
-    return JSON.parse(this.#text.slice(from, this.#at)) as unknown;
+    const text = this.#text.slice(from, this.#at);
+    const word = words.get(text);
+    return word === undefined ? Number(text) : word;
   }
 }
+
+const words: ReadonlyMap<string, unknown> = new Map([
+  ["true", true],
+  ["false", false],
+  ["null", null],
+]);
 
 const ends = (code: number): boolean => code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || blank(code);
 
