@@ -47,10 +47,28 @@ const kindOfType: Readonly<Record<string, string>> = {
 
 const units: Readonly<Record<string, string>> = { string: " characters", array: " entries" };
 
-function wrongType(expected: string, input: unknown): string {
+/** Texts that would be right without quotes. */
+const bare: Readonly<Record<string, RegExp>> = { int: /^-?[0-9]+$/, number: /^-?[0-9]+$/, boolean: /^(true|false)$/ };
+
+/** What can be known of the zod type that was expected. */
+interface Expected {
+  shape?: object;
+  element?: { shape?: object };
+}
+
+/** How a value of one type is made into that of another, where that is plain; what else was meant can't be told. */
+function advice(expected: string, input: unknown, { shape = {}, element }: Expected): string {
+  const isScalar = ["string", "number", "boolean"].includes(typeof input);
+  if (expected === "array" && isScalar) return "; put it in [ ]";
+  if (expected === "array" && input !== null && element?.shape) return "; put a - before its first field";
+  if (expected === "string" && isScalar) return "; put it in quotes";
+  if (expected === "object" && typeof input === "string" && Object.hasOwn(shape, "name")) return "; write name: and the name below it";
+  return typeof input === "string" && bare[expected]?.test(input) ? "; write it without quotes" : "";
+}
+
+function wrongType(expected: string, input: unknown, type: Expected = {}): string {
   if (input === undefined) return "is required";
-  const quote = expected === "string" && (typeof input === "number" || typeof input === "boolean") ? "; put it in quotes" : "";
-  return `must be ${kindOfType[expected] ?? expected}, but is ${kindOfValue(input)}${quote}`;
+  return `must be ${kindOfType[expected] ?? expected}, but is ${kindOfValue(input)}${advice(expected, input, type)}`;
 }
 
 function wrongValue(values: readonly unknown[], input: unknown): string {
@@ -69,7 +87,7 @@ function tooSmall(origin: string, minimum: number | bigint): string {
 export function wording(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
-      return wrongType(issue.expected, issue.input);
+      return wrongType(issue.expected, issue.input, issue.inst as Expected | undefined);
     case "invalid_value":
       return wrongValue(issue.values, issue.input);
     case "too_small":

@@ -15,12 +15,14 @@ export const webOrigin = worded(
   ],
 );
 
+/** Its last part is open to forms of IPv6 that aren't, which the operator tells. */
 const network = worded(
   z.string().max(49),
-  /^([0-9]{1,3}(\.[0-9]{1,3}){3}(\/[0-9]{1,2})?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
+  /^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(\/(3[0-2]|[0-2]?[0-9]))?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
   "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address",
   [
     [/^[0-9.]+ *\/[0-9]+[.]/, "must have the length of the prefix after the /, such as 10.0.0.0/8; that is /24 for 255.255.255.0"],
+    [/^[0-9.]+(\/[0-9]+)?$/, "must have four numbers from 0 to 255, and after a / at most 32, such as 10.0.0.0/8"],
     [/^[0-9.]+ *-/, "must be networks such as 10.0.0.0/24, each an entry of its own: ranges with - are not taken"],
     [/[*]/, "must be a network such as 10.0.0.0/8, which is what 10.* would be: patterns with * are not taken"],
     [/[g-zG-Z]/, "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address, and not a name"],

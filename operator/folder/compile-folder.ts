@@ -25,6 +25,7 @@ export interface CompiledFolder {
 
 function findingsOf(folder: FolderWorld, compiled: Compiled): Finding[] {
   const findings: Finding[] = folder.problems.map((one) => ({ ...one, severity: "error", reason: "Unreadable", object: "" }));
+  findings.push(...folder.otherwise.map((one): Finding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" })));
   for (const verdict of compiled.verdicts) {
     const { kind, meta } = verdict;
     const locate = folder.places.get(`${kind}/${meta.namespace}/${meta.name}`);

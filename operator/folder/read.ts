@@ -7,6 +7,7 @@ import { apiVersion, type Kind, kindNames } from "../../crds/kinds.ts";
 import { parseObject } from "../../crds/parse.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
+import { readOtherwise } from "./yaml11.ts";
 
 export interface Place {
   file: string;
@@ -25,6 +26,8 @@ export type Locate = (path: readonly (string | number)[]) => Place;
 export interface FolderWorld {
   world: World;
   problems: FolderProblem[];
+  /** What a cluster would be given otherwise by kubectl. */
+  otherwise: FolderProblem[];
   /** `Kind/namespace/name` → where it stands. */
   places: Map<string, Locate>;
   /** Digest → clear value, for publishing. Kept apart from the world so that nothing compiled can hold one. */
@@ -182,6 +185,9 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
   const raw = document.errors.length > 0 ? null : contentOf(file, document, lines, into);
   if (raw === null || raw === undefined) return;
   const locate = locator(file, lines, document as Document);
+  if (String((raw as RawObject).apiVersion).startsWith("sluice.dev/")) {
+    for (const { offset, message } of readOtherwise(document as Document)) into.otherwise.push({ ...placeAt(file, lines, offset), message });
+  }
   if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
   else into.problems.push({ ...locate([]), message: "this document is no object" });
 }
@@ -204,10 +210,18 @@ async function textOf(file: string): Promise<string> {
 
 /** Reads files and folders in order. Throws only where a path can't be read. */
 export async function readFolder(paths: readonly string[], env: Reading["env"], pepper: Uint8Array): Promise<FolderWorld> {
-  const into: Reading = { world: { objects: [], namespaces: {}, secrets: {} }, problems: [], places: new Map(), secretValues: new Map(), env, pepper };
+  const into: Reading = {
+    world: { objects: [], namespaces: {}, secrets: {} },
+    problems: [],
+    otherwise: [],
+    places: new Map(),
+    secretValues: new Map(),
+    env,
+    pepper,
+  };
   for (const path of paths) {
     for (const file of await manifestFiles(path)) readText(file, await textOf(file), into);
   }
-  const { world, problems, places, secretValues } = into;
-  return { world, problems, places, secretValues };
+  const { world, problems, otherwise, places, secretValues } = into;
+  return { world, problems, otherwise, places, secretValues };
 }

@@ -13,6 +13,7 @@ import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool, skipWithout } from "../harness/tools.ts";
 import { type Answer, kubeClient } from "./kube.ts";
+import { others, worded } from "./mistakes.ts";
 import { mutations } from "./mutations.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
@@ -243,8 +244,9 @@ describe("the CRDs on an API server", { skip }, () => {
   });
 
   describe("in the hands of kubectl", () => {
-    const kubectl = async (...args: string[]): ReturnType<typeof run> =>
-      run(await ensureTool("kubectl"), args, { env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath }, cwd: root });
+    const given = async (input: string, ...args: string[]): ReturnType<typeof run> =>
+      run(await ensureTool("kubectl"), args, { env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath }, cwd: root, input });
+    const kubectl = (...args: string[]): ReturnType<typeof run> => given("", ...args);
 
     it("are applied from their folder as it is, without a warning", async () => {
       const done = await kubectl("apply", "--server-side", "--force-conflicts", "-f", "crds/");
@@ -252,6 +254,14 @@ describe("the CRDs on an API server", { skip }, () => {
       assert.equal(done.stderr, "");
       assert.equal(done.stdout.trim().split("\n").length, 4);
     });
+
+    for (const [what, { manifest, kubectl: expected }] of Object.entries({ ...worded, ...others })) {
+      it(`answer ${what}`, async () => {
+        const done = await given(manifest, "apply", "-f", "-");
+        assert.equal(done.code, 1, done.stdout);
+        assert.ok(done.stderr.includes(expected), done.stderr);
+      });
+    }
 
     it("are explained in the words of the schema", async () => {
       const done = await kubectl("explain", "llmproviders.spec.timeouts.firstToken");

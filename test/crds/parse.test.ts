@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { parse } from "yaml";
 import type { Kind } from "../../crds/kinds.ts";
 import { nearest, type ParsedSpec, parseObject, parseSpec } from "../../crds/parse.ts";
 import { decimalToNano, durationMs } from "../../crds/quantity.ts";
+import { parseNetwork } from "../../proxy/config/networks.ts";
+import { others, worded } from "./mistakes.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
 const messages = (parsed: ParsedSpec<Kind>): string => (parsed.ok ? "" : parsed.problems.map((one) => one.message).join("\n"));
@@ -105,6 +108,33 @@ describe("what is said of a mistake", () => {
   for (const spec of [null, "text", 7, [], undefined]) {
     it(`copes with a spec that is ${JSON.stringify(spec)}`, () => assert.match(messages(parseSpec("Budget", spec)), /^spec (is required|must be an object)/));
   }
+});
+
+describe("what lint says of", () => {
+  for (const [what, { kind, manifest, lint }] of Object.entries({ ...worded, ...others })) {
+    if (lint === undefined) continue;
+    it(what, () => {
+      const said = messages(parseObject(kind, parse(manifest) as Record<string, unknown>));
+      assert.ok(said.includes(lint), said);
+    });
+  }
+});
+
+describe("a network", () => {
+  const octets = ["0", "7", "10", "99", "100", "199", "249", "255", "256", "300", "08", "999"];
+  const lengths = ["", "/0", "/8", "/08", "/32", "/33", "/99"];
+
+  it("of IPv4 is taken where it is one", () => {
+    for (const [at, octet] of octets.entries()) {
+      for (const length of lengths) {
+        const parts = ["10", "0", "0", "1"];
+        parts[at % 4] = octet;
+        const network = parts.join(".") + length;
+        const spec = { match: { models: ["a"] }, routing: { targets: [{ provider: { name: "a" } }] }, access: { networks: [network] } };
+        assert.equal(parseSpec("RoutingPolicy", spec).ok, parseNetwork(network) !== null, network);
+      }
+    }
+  });
 });
 
 describe("an endpoint", () => {

@@ -49,6 +49,22 @@ const slips: { name: string; text: string; expected: RegExp[] }[] = [
   },
 ];
 
+const countries = (list: string): string =>
+  `${head}kind: RoutingPolicy\nmetadata: { name: r }\nspec:\n  match: { models: [m] }\n  routing: { targets: [{ provider: { name: p } }] }\n  access: { countries: { allow: [${list}] } }\n`;
+slips.push(
+  {
+    name: "with a country that kubectl reads as false is warned",
+    text: `${goodProvider}---\n${countries("SE, NO")}`,
+    expected: [/^one\.yaml:15:38: warning ReadOtherwise: kubectl reads NO as false, and this is read as text: put it in quotes, or write false$/],
+  },
+  { name: "with that country in quotes is not warned", text: `${goodProvider}---\n${countries("SE, 'NO'")}`, expected: [] },
+  {
+    name: "with such a word in a document of somebody else's is not warned",
+    text: `${goodProvider}---\napiVersion: v1\nkind: ConfigMap\ndata: { a: yes }\n`,
+    expected: [],
+  },
+);
+
 describe("a folder of manifests", () => {
   const rows: { name: string; text: string; expected: RegExp[] }[] = [
     { name: "that is fine has no findings", text: goodProvider, expected: [] },
