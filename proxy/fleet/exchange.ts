@@ -55,7 +55,8 @@ export class Exchange {
   #fleetSize = 1;
   /** The one that begins next. */
   #round = newRound();
-  #flushing = false;
+  /** The call to the store that has not been answered yet; never fails. */
+  #underWay: Promise<void> | null = null;
   #flushedMs = 0;
   #soon: (() => void) | null = null;
   #failuresInARow = 0;
@@ -83,7 +84,7 @@ export class Exchange {
   /** The store can't be reached. */
   get broken(): boolean {
     const nowMs = this.#clock.nowMs();
-    return nowMs < this.#openUntilMs || (this.#flushing && nowMs - this.#flushedMs > patience * this.#options.deadlineMs);
+    return nowMs < this.#openUntilMs || (this.#underWay !== null && nowMs - this.#flushedMs > patience * this.#options.deadlineMs);
   }
 
   /** Asks for what is wanted. What resolves with the store's answer; null: it has answered already. */
@@ -92,7 +93,7 @@ export class Exchange {
     return this.#flush() === null ? null : promise;
   }
 
-  /** Waits for the store's answer; true where it doesn't come within so many deadlines. */
+  /** Waits for the store's answer, whatever it is; true where it doesn't come within so many deadlines. */
   isLate(round: Promise<void>, deadlines: number): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#after(deadlines * this.#options.deadlineMs, () => resolve(true));
@@ -124,7 +125,7 @@ export class Exchange {
 
   /** Tells and asks the store all that is due. null: it has answered already. */
   #flush(): Promise<void> | null {
-    if (this.#flushing) return this.#round.promise;
+    if (this.#underWay !== null) return this.#round.promise;
     const nowMs = this.#clock.nowMs();
     const slices: Slice[] = [];
     const ops: StoreOp[] = [];
@@ -154,9 +155,9 @@ export class Exchange {
       round.resolve();
       return null;
     }
-    this.#flushing = true;
     this.#flushedMs = nowMs;
-    return this.#settled(answer, slices, ops, nowMs, round);
+    this.#underWay = this.#settled(answer, slices, ops, nowMs, round);
+    return this.#underWay;
   }
 
   async #settled(answer: Promise<(StoreReply | null)[]>, slices: readonly Slice[], ops: readonly StoreOp[], sentMs: number, round: Round): Promise<void> {
@@ -171,7 +172,7 @@ export class Exchange {
       this.#failed(cause);
     } finally {
       cancel();
-      this.#flushing = false;
+      this.#underWay = null;
       round.resolve();
       // Calls that came meanwhile have been waiting for this.
       if (!this.broken && [...this.#holdings.awake()].some((slice) => slice.need > 0)) void this.#flush();
@@ -233,14 +234,14 @@ export class Exchange {
     if (!this.broken) void this.#flush();
   }
 
-  /** Gives back all that is leased. */
+  /** Gives back all that is leased, to a store that answers. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTick?.();
     this.#soon?.();
-    await (this.#flushing ? this.#round.promise.catch(() => undefined) : undefined);
+    while (this.#underWay !== null) if (await this.isLate(this.#underWay, patience)) return;
     this.#holdings.giveAllBack();
     const flushed = this.broken ? null : this.#flush();
-    if (flushed !== null) await flushed;
+    if (flushed !== null) await this.isLate(flushed, patience);
   }
 }

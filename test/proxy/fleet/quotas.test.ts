@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
-import type { Claim } from "../../../proxy/fleet/claim-set.ts";
+import type { Claim, Refused } from "../../../proxy/fleet/claim-set.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { Quotas, type Reservation } from "../../../proxy/fleet/quotas.ts";
 import { RedisStore } from "../../../proxy/fleet/redis.ts";
@@ -256,6 +256,59 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("forget" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("die" as const), at }) },
 );
+
+describe("the end of a proxy", () => {
+  for (const [name, weather] of [
+    ["while it tells the store something", "fair"],
+    ["while a call to the store fails", "request lost"],
+  ] as const)
+    it(`gives back what it has leased, ${name}`, async () => {
+      const time = new VirtualTime();
+      const store = new RoughStore(time.nowMs);
+      const counter = budgetOf("b|ns/x|0|", limit);
+      const of = (holder: string) => new Quotas(store as unknown as FleetStore, holder, time.clock());
+      const [leaving, staying] = [of("p0"), of("p1")];
+      const take = async (quotas: Quotas, amount: number): Promise<Reservation | Refused | undefined> => {
+        const got: { one?: Reservation | Refused } = {};
+        void Promise.resolve(quotas.reserve([{ counter, amount }])).then((one) => {
+          got.one = one;
+        });
+        await time.pass(2_000);
+        return got.one;
+      };
+      const first = await take(leaving, 100);
+      assert.ok(first !== undefined && !("refused" in first));
+      first.settle([100]);
+      store.weather = weather;
+      // The tick that tells of it is over before the store can answer.
+      time.advance(1_000);
+      let ended = false;
+      void leaving.close().then(() => {
+        ended = true;
+      });
+      await null;
+      await null;
+      store.weather = "fair";
+      await time.pass(1_000);
+      assert.equal(ended, true);
+      const rest = await take(staying, limit - 100);
+      assert.ok(rest !== undefined && !("refused" in rest));
+      void staying.close();
+    });
+
+  it("does not wait for a store that never answers", async () => {
+    const time = new VirtualTime();
+    const silent = { run: "r", heartbeat: () => 1, sync: () => new Promise(() => undefined) } as unknown as FleetStore;
+    const quotas = new Quotas(silent, "p0", time.clock());
+    void Promise.resolve(quotas.reserve([{ counter: budgetOf("b|ns/x|0|", limit), amount: 100 }]));
+    let ended = false;
+    void quotas.close().then(() => {
+      ended = true;
+    });
+    await time.pass(2_000);
+    assert.equal(ended, true);
+  });
+});
 
 describe("the lease protocol", () => {
   it("never spends and reserves more than the limit, whatever is lost, sent twice or forgotten", async () => {
