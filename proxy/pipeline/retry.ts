@@ -25,7 +25,7 @@ const retryable: ReadonlySet<ProviderError["class"]> = new Set(["Unavailable", "
 export function retryDelayMs(target: ResolvedTarget, error: ProviderError, attempt: number, request: DispatchRequest, dispatcher: Dispatcher): number | null {
   const { retry } = target.entry.account.config;
   if (attempt >= retry.attempts) return null;
-  const elsewhere = request.targets.length > 1 && (error.class === "RateLimited" || error.class === "Timeout");
+  const elsewhere = request.targets.length > 1 && error.class === "RateLimited";
   if (!retryable.has(error.class) || elsewhere || !dispatcher.routing.mayRetry(target)) return null;
   const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));
   const jittered = backoff * (1 - retry.jitter * dispatcher.random());

@@ -34,7 +34,7 @@ import { authenticate, type Identity } from "./authenticate.ts";
 import { bodiesOf, secretsOf } from "./bodies.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
-import { deadlineMs, totalMsOf } from "./deadline.ts";
+import { deadlineMs } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
 import { guarded } from "./guard.ts";
@@ -235,7 +235,7 @@ class Call {
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     const { upstreams, auth } = this.#gateway;
-    return passThrough(client, operation, target, { upstreams, auth, nowMs: () => this.#gateway.nowMs(), totalMs: totalMsOf(config.timeouts.totalMs) });
+    return passThrough(client, operation, target, { upstreams, auth, nowMs: () => this.#gateway.nowMs(), totalMs: config.timeouts.totalMs });
   }
 
   /** The answer that was held back, or of a stream its end; or a refusal in its place. */
