@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
+import { settingError } from "../proxy/usage-error.ts";
 import { installation, misfit } from "./installation.ts";
 
 export const operatorSettings = z.strictObject({
@@ -60,12 +61,22 @@ export interface OperatorArguments {
   kubeconfig: string | null;
 }
 
-function asYaml(file: string, text: string): Record<string, unknown> {
+function asYaml(file: string, text: string): object {
+  let document: unknown;
   try {
-    return (parse(text) ?? {}) as Record<string, unknown>;
+    document = parse(text) ?? {};
   } catch (cause) {
     throw new Error(`${file} is no YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`, { cause });
   }
+  if (typeof document === "object" && document !== null && !Array.isArray(document)) return document;
+  throw new Error(`${file} holds no settings: they are lines such as namespace: sluice-system`);
+}
+
+function statusPortOf(text: string | undefined): { statusPort?: number } {
+  if (text === undefined) return {};
+  const parsed = operatorSettings.pick({ statusPort: true }).safeParse({ statusPort: Number(text) });
+  if (parsed.success) return parsed.data;
+  throw settingError(parsed.error.issues[0], { "status-port": "statusPort" });
 }
 
 export async function parseOperatorArguments(args: readonly string[]): Promise<OperatorArguments> {
@@ -73,13 +84,13 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
     args: [...args],
     options: { settings: { type: "string", default: "/etc/sluice/operator.yaml" }, kubeconfig: { type: "string" }, "status-port": { type: "string" } },
   });
+  const statusPort = statusPortOf(values["status-port"]);
   const text = await readFile(values.settings, "utf8");
-  const statusPort = values["status-port"] === undefined ? {} : { statusPort: Number(values["status-port"]) };
   return { settings: asOperatorSettings(values.settings, text, statusPort), kubeconfig: values.kubeconfig ?? null };
 }
 
 /** `over`: what goes before the file's own. Throws with the file's name and what is wrong. */
-export function asOperatorSettings(file: string, text: string, over: Readonly<Record<string, unknown>> = {}): OperatorSettings {
+export function asOperatorSettings(file: string, text: string, over: Partial<OperatorSettings> = {}): OperatorSettings {
   const parsed = operatorSettings.safeParse({ ...asYaml(file, text), ...over });
   const wrong = parsed.success ? misfit(parsed.data) : null;
   if (wrong !== null) throw new Error(`${file}: ${wrong}`);

@@ -1,8 +1,9 @@
 /** Settings of the proxy process: flags, then environment, then defaults; all of it parsed here, once. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { SettingError, settingError } from "./setting-error.ts";
+
 import { logLevels } from "./telemetry/log.ts";
+import { settingError, UsageError } from "./usage-error.ts";
 
 const proxySettings = z.strictObject({
   /** Folder that holds the rendered config. */
@@ -165,7 +166,7 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
   if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
   const parsed = proxySettings.safeParse(given);
   const wrong = parsed.success ? misfit(parsed.data) : null;
-  if (wrong !== null) throw new SettingError(wrong);
+  if (wrong !== null) throw new UsageError(wrong);
   if (parsed.success) return parsed.data;
   throw settingError(parsed.error.issues[0], flags);
 }

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { durationMs } from "../../crds/quantity.ts";
 import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../../proxy/config/usage-report.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 import { type Ledger, ledgerAt, ledgersIn, readLedgers } from "./ledger.ts";
 
 const where = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they
@@ -40,10 +41,6 @@ const options = {
 
 /** Where `sluice dev` has it, and a forwarded port. */
 const ownStatus = "http://127.0.0.1:9090";
-
-class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_USAGE";
-}
 
 type Values = ReturnType<typeof parsed>;
 

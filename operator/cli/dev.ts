@@ -8,6 +8,7 @@ import { type RunningProxy, startProxy } from "../../proxy/main.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import type { ConfigSource } from "../../proxy/snapshot/source.ts";
 import type { Logger } from "../../proxy/telemetry/log.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 import { CanaryBook, type CanaryReport } from "../canaries.ts";
 import { parseProxyStatus } from "../cluster/proxy-status.ts";
 import type { Compiled } from "../compile/compile.ts";
@@ -29,10 +30,6 @@ effect at once; a mistake is printed with file and line, and the last good form 
   --log-level LEVEL (default info)
 
 Options of sluice proxy work too, such as --audit-dir, --state-url and --country-database.`;
-
-class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_USAGE";
-}
 
 export interface RunningDev {
   proxy: RunningProxy;

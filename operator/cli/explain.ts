@@ -9,6 +9,7 @@ import { authenticate, type Identity, identify } from "../../proxy/pipeline/auth
 import { type ExplainRequest, type Explanation, explain, type TargetReport } from "../../proxy/pipeline/explain.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
 import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 import { observeCluster } from "../cluster/observe.ts";
 import type { Compiled } from "../compile/compile.ts";
 import { isError } from "../compile/outcome.ts";
@@ -62,10 +63,6 @@ const options = {
 } as const;
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>["values"];
-
-class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_SLUICE";
-}
 
 function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", values: Values): number | null {
   const given = values[name];

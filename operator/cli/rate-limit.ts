@@ -6,8 +6,8 @@ import { stringify } from "yaml";
 import { apiVersion, group, kinds, version } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
 import { durationMs } from "../../crds/quantity.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 import { type Cluster, connect, inWords, loadConfig, statusCode } from "../cluster/api.ts";
-import { UsageError } from "./keys/arguments.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 

@@ -79,9 +79,18 @@ export async function orNull<T>(call: Promise<T>): Promise<T | null> {
   }
 }
 
+/** Of a Status (meta/v1), whose text the API server's encoder escapes. */
+function messageIn(body: unknown): string | undefined {
+  try {
+    const { message } = JSON.parse(String(body)) as { message?: unknown };
+    return typeof message === "string" ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The API server's own words where it gave any, else the first line: client-node puts headers and all into its messages. */
 export function inWords(cause: unknown): string {
-  const body = (cause as { body?: unknown } | null)?.body;
-  const theirs = typeof body === "string" ? /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] : undefined;
-  return (theirs?.replaceAll('\\"', '"') ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
+  const theirs = messageIn((cause as { body?: unknown } | null)?.body);
+  return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);
 }

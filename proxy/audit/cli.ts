@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { Sealer } from "../seal/seal.ts";
+import { UsageError } from "../usage-error.ts";
 import { type Link, readLink } from "./chain.ts";
 import { type ComplianceMonth, ComplianceReport } from "./report.ts";
 import { openBodies } from "./sealed.ts";
@@ -36,10 +37,6 @@ ${where}
 
 /** Whether records are sound is for verify to say. */
 const plain = (): string => "";
-class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_USAGE";
-}
-
 const password = (): string | null => process.env["SLUICE_STATE_PASSWORD"] || null;
 
 function sourceOf(paths: readonly string[], redis: string | undefined) {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
+import { UsageError } from "../usage-error.ts";
 import { literals } from "./question.ts";
 import { cosine, normalised } from "./vectors.ts";
 
@@ -18,10 +19,6 @@ same: the pair may share an answer. other: it must not. Lines that begin with # 
   -o, --output FORMAT  table (default) or json
 
 The API key is read from SLUICE_API_KEY.`;
-
-class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_USAGE";
-}
 
 interface Pair {
   kind: "same" | "other";

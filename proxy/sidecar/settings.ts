@@ -2,8 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { settingError } from "../setting-error.ts";
 import { logLevels } from "../telemetry/log.ts";
+import { settingError } from "../usage-error.ts";
 
 const fleetUrl = z.string().refine((text) => {
   const url = URL.parse(text);

@@ -1,5 +1,6 @@
 /** The words behind `sluice keys`. */
 import { parseArgs } from "node:util";
+import { UsageError } from "../../../proxy/usage-error.ts";
 
 export const keysUsage = `sluice keys COMMAND: make and manage API keys, in a cluster or in a folder of manifests
 
@@ -51,10 +52,6 @@ function parsed(args: readonly string[]) {
 }
 
 /** A mistake in the command, not in what it found. */
-export class UsageError extends Error {
-  readonly code = "ERR_PARSE_ARGS_USAGE";
-}
-
 export const keysCommands = ["create", "rotate", "revoke", "list"] as const;
 export type KeysCommand = (typeof keysCommands)[number];
 
