@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { startCluster } from "../harness/cluster.ts";
+import { keyedProvider } from "../harness/cluster-objects.ts";
 import { MissingTool } from "../harness/tools.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "100" }, keys: { type: "string", default: "0" } } });
@@ -17,21 +18,7 @@ const lookEveryMs = 25;
 const lostAfterMs = 60_000;
 const keysAtATime = 500;
 
-const base = `
-apiVersion: v1
-kind: Secret
-metadata: { name: up, namespace: team-a }
-stringData: { apiKey: sk-bench }
----
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: up, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: https://llm.example.com/v1
-  credentials: { secretRef: { name: up, key: apiKey } }
-  models: [{ name: small }]
-`;
+const base = keyedProvider("up", "https://llm.example.com/v1", "[{ name: small }]");
 const policy = (round: number): string => `
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy

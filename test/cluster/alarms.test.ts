@@ -4,7 +4,7 @@ import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, eventsIn, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
@@ -177,18 +177,11 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
       "RoutingPolicy/team-a/chat Failover Active",
       "RoutingPolicy/team-a/chat Failover Over",
     ]);
-    const events = await cluster.kubectl(
-      "get",
-      "events.events.k8s.io",
-      "-n",
-      "team-a",
-      "-o",
-      "jsonpath={range .items[*]}{.type} {.reason} {.regarding.name}{'\\n'}{end}",
-    );
+    const events = await eventsIn(cluster, "team-a", ".type", ".reason", ".regarding.name");
     const provider = ["Warning BreakerOpened first", "Normal BreakerClosed first"];
     for (const line of [...provider, "Warning FailoverBegan chat", "Normal FailoverEnded chat", "Warning AlertNotDelivered chat"])
-      assert.equal(events.split("\n").filter((one) => one === line).length, 1, `${line} once in\n${events}`);
-    assert.doesNotMatch(events, /(BreakerOpen|Unreachable|Reachable) first/, "the condition says nothing that the alert says");
+      assert.equal(events.filter((one) => one === line).length, 1, `${line} once in\n${events.join("\n")}`);
+    assert.doesNotMatch(events.join("\n"), /(BreakerOpen|Unreachable|Reachable) first/, "the condition says nothing that the alert says");
     for (const kind of ["llmproviders", "routingpolicies", "events", "configmaps"])
       assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token|signing-key-0001/);
   });

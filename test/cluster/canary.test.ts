@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { type Cluster, eventsIn, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { until } from "../harness/until.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -97,16 +97,9 @@ describe("a canary, from its start to the verdict", { skip }, () => {
   });
 
   it("Events told of it, and the spec is as it was", async () => {
-    const events = await cluster.kubectl(
-      "get",
-      "events.events.k8s.io",
-      "-n",
-      "team-a",
-      "-o",
-      "jsonpath={range .items[*]}{.type} {.action} {.reason}{'\\n'}{end}",
-    );
+    const events = await eventsIn(cluster, "team-a", ".type", ".action", ".reason");
     for (const line of ["Normal CanaryProgressing Progressing", "Warning CanaryProgressing RolledBack", "Normal CanaryProgressing Promoted"])
-      assert.ok(events.includes(line), `${line} in\n${events}`);
+      assert.ok(events.includes(line), `${line} in\n${events.join("\n")}`);
     assert.equal(await cluster.kubectl("get", "routingpolicy", "chat", "-n", "team-a", "-o", "jsonpath={.spec.routing.canary.percent}"), "40");
   });
 });

@@ -7,6 +7,7 @@ import { startSidecar } from "../../proxy/sidecar/main.ts";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import { keyedProvider } from "../harness/cluster-objects.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { until } from "../harness/until.ts";
 
@@ -31,22 +32,7 @@ describe("workloads by their ServiceAccount", { skip }, () => {
       ],
     });
     await cluster.startOperator();
-    await cluster.apply(`
-apiVersion: v1
-kind: Secret
-metadata: { name: upstream, namespace: team-a }
-stringData: { apiKey: sk-upstream }
----
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: main, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: ${upstream.baseUrl}
-  allowPrivateEndpoint: true
-  credentials: { secretRef: { name: upstream, key: apiKey } }
-  models: [{ name: small }]
----
+    await cluster.apply(`${keyedProvider("main", upstream.baseUrl, "[{ name: small }]")}---
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
 metadata: { name: chat, namespace: team-a }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
 import { type Cluster, conditionsOf, type OperatorProcess, skipWithoutCluster, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
+import { providerWithKey, secretOf } from "../harness/cluster-objects.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
@@ -12,17 +13,7 @@ const skip = await skipWithoutCluster();
 const canary = (name: string): string => `planted-${name}-${randomBytes(12).toString("hex")}`;
 const decode = (base64: string): string => Buffer.from(base64, "base64").toString("utf8");
 
-const provider = (name: string, endpoint: string, secret: string) => `
-apiVersion: sluice.dev/v1alpha1
-kind: LLMProvider
-metadata: { name: ${name}, namespace: team-a }
-spec:
-  type: OpenAICompatible
-  endpoint: ${endpoint}
-  allowPrivateEndpoint: true
-  credentials: { secretRef: { name: ${secret}, key: apiKey } }
-  models: [{ name: small }, { name: large }]
-`;
+const provider = (name: string, endpoint: string, secret: string): string => providerWithKey(name, endpoint, secret, "[{ name: small }, { name: large }]");
 const policy = (name: string, model: string, providerName: string, more = "") => `
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
@@ -37,13 +28,6 @@ kind: ApiKey
 metadata: { name: ${name}, namespace: team-a }
 spec: { user: ${name}@example.com, team: a, writeTo: { name: ${name}-key } }
 `;
-const secret = (name: string, value: string) => `
-apiVersion: v1
-kind: Secret
-metadata: { name: ${name}, namespace: team-a }
-stringData: { apiKey: ${value} }
-`;
-
 /** A namespace that refuses Secrets, as one with a full quota does, without the controller that quotas need. */
 const noSecretsIn = (namespace: string) => `
 apiVersion: admissionregistration.k8s.io/v1
@@ -100,7 +84,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a provider, a policy and a key become Programmed, and the key is in the Secret that was asked for", async () => {
     await cluster.apply(
-      [secret("upstream", planted.first), provider("main", upstream.baseUrl, "upstream"), policy("chat", "small", "main"), key("alice")].join("---"),
+      [secretOf("upstream", planted.first), provider("main", upstream.baseUrl, "upstream"), policy("chat", "small", "main"), key("alice")].join("---"),
     );
     for (const object of ["llmprovider/main", "routingpolicy/chat", "apikey/alice"]) {
       const { message } = await untilCondition(cluster, "team-a", object, { type: "Programmed", status: "True", reason: "Live" });
@@ -204,7 +188,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a rotated Secret takes effect without a restart, and the old value is removed", async () => {
     const pids = cluster.proxies.map(({ child }) => child.pid);
-    await cluster.apply(secret("upstream", planted.second));
+    await cluster.apply(secretOf("upstream", planted.second));
     await onAllProxies((at) =>
       until(`proxy ${at} uses the new credential`, async () => {
         await ask(at);
@@ -245,7 +229,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a key whose Secret is there is used as it is, and a revoked one is refused", async () => {
     const own = `slc_${"a".repeat(40)}`;
-    await cluster.apply([secret("bob-key", own), key("bob")].join("---"));
+    await cluster.apply([secretOf("bob-key", own), key("bob")].join("---"));
     await untilCondition(cluster, "team-a", "apikey/bob", { type: "Programmed", status: "True" });
     assert.equal(decode(await cluster.kubectl("get", "secret", "bob-key", "-n", "team-a", "-o", "jsonpath={.data.apiKey}")), own);
     assert.equal((await client(0, own).models.list()).data.length > 0, true);

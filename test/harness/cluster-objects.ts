@@ -15,25 +15,23 @@ ${more}
 `;
 
 /** alice@example.com and her key. */
-export const alice = (clearKey: string): string => `
-apiVersion: v1
-kind: Secret
-metadata: { name: alice-key, namespace: team-a }
-stringData: { apiKey: ${clearKey} }
----
+export const alice = (clearKey: string): string => `${secretOf("alice-key", clearKey)}---
 apiVersion: sluice.dev/v1alpha1
 kind: ApiKey
 metadata: { name: alice, namespace: team-a }
 spec: { user: alice@example.com, writeTo: { name: alice-key } }
 `;
 
-/** An OpenAI-compatible provider and the Secret of its key, of one name. `endpoint`: with its /v1. `models`: as YAML. */
-export const keyedProvider = (name: string, endpoint: string, models: string): string => `
+/** A Secret with one key, `apiKey`. */
+export const secretOf = (name: string, value: string): string => `
 apiVersion: v1
 kind: Secret
 metadata: { name: ${name}, namespace: team-a }
-stringData: { apiKey: sk-upstream }
----
+stringData: { apiKey: ${value} }
+`;
+
+/** An OpenAI-compatible provider whose key is in a Secret's `apiKey`. `endpoint`: with its /v1. `models`: as YAML. */
+export const providerWithKey = (name: string, endpoint: string, secret: string, models: string): string => `
 apiVersion: sluice.dev/v1alpha1
 kind: LLMProvider
 metadata: { name: ${name}, namespace: team-a }
@@ -41,6 +39,10 @@ spec:
   type: OpenAICompatible
   endpoint: ${endpoint}
   allowPrivateEndpoint: true
-  credentials: { secretRef: { name: ${name}, key: apiKey } }
+  credentials: { secretRef: { name: ${secret}, key: apiKey } }
   models: ${models}
 `;
+
+/** The same with that Secret, of one name. */
+export const keyedProvider = (name: string, endpoint: string, models: string): string =>
+  `${secretOf(name, "sk-upstream")}---${providerWithKey(name, endpoint, name, models)}`;

@@ -220,6 +220,12 @@ export async function conditionsOf(cluster: Cluster, namespace: string, object: 
   return Object.fromEntries(current.map((one) => [one.type, one]));
 }
 
+/** Events about objects of a namespace, a line each. `fields`: of events.k8s.io/v1, such as `.reason`, with a blank between them. */
+export async function eventsIn(cluster: Cluster, namespace: string, ...fields: readonly string[]): Promise<string[]> {
+  const line = `jsonpath={range .items[*]}${fields.map((field) => `{${field}}`).join(" ")}{'\\n'}{end}`;
+  return (await cluster.kubectl("get", "events.events.k8s.io", "-n", namespace, "-o", line)).split("\n");
+}
+
 /** Waits until a condition of the object's present generation is as wanted, and returns it. */
 export function untilCondition(
   cluster: Cluster,

@@ -48,6 +48,30 @@ export function chatFrames(model: unknown, words: readonly string[], withUsage: 
   ];
 }
 
+export interface PausedStream {
+  answer: Answer;
+  /** What is sent of it before `finish`. */
+  begun: string;
+  /** Sends the rest. */
+  finish(): void;
+}
+
+/** A stream that waits behind the first of its words, until it is told to go on. */
+export function pausedStream(model: unknown, words: readonly string[] = ["Hello", " there"]): PausedStream {
+  const frames = chatFrames(model, words, false);
+  const begun = frames.slice(0, 2).join("");
+  let waiting: ServerResponse | null = null;
+  return {
+    answer(_request, response) {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(begun);
+      waiting = response;
+    },
+    begun,
+    finish: () => void waiting?.end(frames.slice(2).join("")),
+  };
+}
+
 /** OpenAI's chat completions (plain and streamed) and embeddings. */
 export const openai: Answer = (request, response) => {
   const { json: body } = request;

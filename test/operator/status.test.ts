@@ -17,6 +17,11 @@ function verdict(part: Partial<Verdict> = {}): Verdict {
   return { kind: "ApiKey", meta, accepted: [], resolvedRefs: [], live: "current", entry: null, status: {}, conditions: [], ...part };
 }
 
+/** A verdict with one condition of its kind's own. */
+const told = (type: string, status: "True" | "False", reason: string, message: string): Partial<Verdict> => ({
+  conditions: [{ type, status, reason, message }],
+});
+
 const conditions = (status: Record<string, unknown>): Condition[] => status["conditions"] as Condition[];
 
 describe("status is never kinder than the traffic", () => {
@@ -39,31 +44,11 @@ describe("status is never kinder than the traffic", () => {
     { name: "nothing is wrong", of: {}, why: undefined },
     { name: "it is not valid", of: { live: "none", accepted: [problem("Invalid")], resolvedRefs: [problem("SecretNotFound")] }, why: "it is Invalid" },
     { name: "a reference leads nowhere", of: { live: "none", resolvedRefs: [problem("SecretNotFound")] }, why: "it is SecretNotFound" },
-    {
-      name: "a budget is within its amount",
-      of: { conditions: [{ type: "Exceeded", status: "False", reason: "WithinAmount", message: "spending is within the amount" }] },
-      why: undefined,
-    },
-    {
-      name: "a budget is used up",
-      of: { conditions: [{ type: "Exceeded", status: "True", reason: "AmountReached", message: "the amount is reached" }] },
-      why: "the amount is reached",
-    },
-    {
-      name: "a key has not expired",
-      of: { conditions: [{ type: "Expired", status: "False", reason: "NotExpired", message: "it expires in March" }] },
-      why: undefined,
-    },
-    {
-      name: "a price is not known",
-      of: { conditions: [{ type: "PriceUnknown", status: "True", reason: "PriceUnknown", message: "no price is known for m" }] },
-      why: "no price is known for m",
-    },
-    {
-      name: "a canary is promoted",
-      of: { conditions: [{ type: "CanaryProgressing", status: "False", reason: "Promoted", message: "it has all of the traffic" }] },
-      why: undefined,
-    },
+    { name: "a budget is within its amount", of: told("Exceeded", "False", "WithinAmount", "spending is within the amount"), why: undefined },
+    { name: "a budget is used up", of: told("Exceeded", "True", "AmountReached", "the amount is reached"), why: "the amount is reached" },
+    { name: "a key has not expired", of: told("Expired", "False", "NotExpired", "it expires in March"), why: undefined },
+    { name: "a price is not known", of: told("PriceUnknown", "True", "PriceUnknown", "no price is known for m"), why: "no price is known for m" },
+    { name: "a canary is promoted", of: told("CanaryProgressing", "False", "Promoted", "it has all of the traffic"), why: undefined },
     { name: "the words are long", of: { live: "none", accepted: [{ ...problem("Invalid"), message: "m".repeat(5_000) }] }, why: `${"m".repeat(1023)}…` },
   ];
   for (const { name, of, why } of tellings)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
-import { chatFrames, startUpstream } from "../harness/upstream.ts";
+import { pausedStream, startUpstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
 
@@ -16,23 +16,14 @@ async function begin(drainMs: number) {
     ],
     ["--drain-ms", String(drainMs)],
   );
-  const frames = chatFrames("gpt-4o", ["one", "two"], true);
-  let release: () => void = () => undefined;
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  upstream.answer(async (_request, response) => {
-    response.writeHead(200, { "content-type": "text/event-stream" });
-    response.write(frames.slice(0, 2).join(""));
-    await released;
-    response.end(frames.slice(2).join(""));
-  });
+  const paused = pausedStream("gpt-4o", ["one", "two"]);
+  upstream.answer(paused.answer);
   const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
     body: JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "Hi" }] }),
   });
-  return { upstream, gateway, answer, release };
+  return { upstream, gateway, answer, release: paused.finish };
 }
 
 describe("a drain", () => {

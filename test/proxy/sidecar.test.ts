@@ -14,7 +14,7 @@ import { removeFolder, temporaryFolder } from "../harness/child.ts";
 import { freePort } from "../harness/free-port.ts";
 import { eventually, type Manifest, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { type Issuer, startIssuer } from "../harness/issuer.ts";
-import { chatFrames, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const quiet = pino({ level: "silent" });
 const claims = (name: string) => ({ sub: `system:serviceaccount:team-b:${name}`, "kubernetes.io": { namespace: "team-b", serviceaccount: { name } } });
@@ -93,22 +93,13 @@ describe("a sidecar", () => {
   });
 
   it("passes a stream on word by word", async () => {
-    let release = (): void => undefined;
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    upstream.answer(async (_request, response) => {
-      const frames = chatFrames("gpt-4o", ["one", "two"], false);
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(frames.slice(0, 2).join(""));
-      await held;
-      response.end(frames.slice(2).join(""));
-    });
+    const paused = pausedStream("gpt-4o", ["one", "two"]);
+    upstream.answer(paused.answer);
     const stream = await app().chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], stream: true });
     let text = "";
     for await (const chunk of stream) {
       text += chunk.choices[0]?.delta.content ?? "";
-      if (text === "one") release();
+      if (text === "one") paused.finish();
     }
     upstream.answer(openai);
     assert.equal(text, "onetwo");
@@ -126,10 +117,7 @@ describe("a sidecar", () => {
   });
 
   it("ends the provider's call when the app goes away", async () => {
-    upstream.answer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(chatFrames("gpt-4o", ["one"], false).slice(0, 2).join(""));
-    });
+    upstream.answer(pausedStream("gpt-4o").answer);
     const before = upstream.requests.length;
     const controller = new AbortController();
     const stream = await app().chat.completions.create({ model: "gpt-4o", messages: [], stream: true }, { signal: controller.signal });

@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
-import { chatFrames, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_tls_alice_000001";
 
@@ -164,20 +164,15 @@ describe("certificates that the gateway shows to providers", () => {
 
   it("takes a renewed pair for the next call, while one under way ends as it began", async () => {
     await gateway.apply(manifests(first));
-    const frames = chatFrames("gpt-4o", ["Hello", " there"], false);
-    let finish: () => void = () => undefined;
-    upstream.answer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(frames.slice(0, 2).join(""));
-      finish = () => response.end(frames.slice(2).join(""));
-    });
+    const paused = pausedStream("gpt-4o");
+    upstream.answer(paused.answer);
     const streaming = await send({ stream: true });
     assert.equal(streaming.status, 200);
     upstream.answer(openai);
     await gateway.apply(manifests(renewed));
     assert.equal((await ask()).status, 200);
     assert.equal(shown(), fingerprint(renewed));
-    finish();
+    paused.finish();
     assert.match(await streaming.text(), / there.*\[DONE\]/s);
   });
 

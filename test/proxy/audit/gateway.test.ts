@@ -18,7 +18,7 @@ import { connect } from "../../../proxy/fleet/redis-client.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { sluice } from "../../harness/sluice.ts";
-import { chatFrames, openai, startUpstream, type UpstreamRequest } from "../../harness/upstream.ts";
+import { chatFrames, openai, pausedStream, startUpstream, type UpstreamRequest } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
@@ -290,16 +290,13 @@ describe("a stream that its caller does not take to the end", () => {
   it("is on record with what it got, and that it hung up", async () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`]);
-    const frames = chatFrames("bodies", ["Hello", " there"], false);
-    upstream.answer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(frames.slice(0, 2).join(""));
-    });
+    const { answer: half, begun } = pausedStream("bodies");
+    upstream.answer(half);
     const hangUp = new AbortController();
     const answer = await fetch(`${started.url}/v1/chat/completions`, chat(hangUp.signal));
     const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
     let got = 0;
-    while (got < frames.slice(0, 2).join("").length) got += (await reader.read()).value?.length ?? 0;
+    while (got < begun.length) got += (await reader.read()).value?.length ?? 0;
     hangUp.abort();
     const told = await eventually(async () => (await calls(path)).at(-1));
     assert.deepEqual(
@@ -432,20 +429,15 @@ describe("calls that must be on record", () => {
     const again = await ask("/kept");
     assert.equal(again.headers.get("x-sluice-cache"), "hit");
     assert.equal(await again.text(), whole);
-    const frames = chatFrames("required", ["Hello", " there"], false);
-    let finish: () => void = () => undefined;
-    upstream.answer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(frames.slice(0, 2).join(""));
-      finish = () => response.end(frames.slice(2).join(""));
-    });
+    const paused = pausedStream("required");
+    upstream.answer(paused.answer);
     const answer = await ask("");
     const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     while (!text.includes("Hello")) text += (await reader.read()).value ?? "";
     const sent = Buffer.byteLength(text);
     await redis.kill();
-    finish();
+    paused.finish();
     for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
     upstream.answer(openai);
     assert.match(text, /audit_unavailable/);
@@ -467,11 +459,8 @@ describe("calls that must be on record", () => {
   it("hold up nobody who hung up, and no failure of the provider", async () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`]);
-    const frames = chatFrames("required", ["Hello", " there"], false);
-    upstream.answer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/event-stream" });
-      response.end(frames.slice(0, 2).join(""));
-    });
+    const { begun } = pausedStream("required");
+    upstream.answer((_request, response) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(begun));
     assert.equal(await call(started.url, "required", "Hi", alice, { stream: true }), 200);
     const told = (await calls(path)).at(-1);
     assert.deepEqual([told?.["code"], told?.["outcome"]], ["upstream_stream_truncated", "stream_error"]);
