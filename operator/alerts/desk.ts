@@ -1,0 +1,97 @@
+/** Alerts in a running operator: between passes, those that the books hold are told, by whom leads. */
+import type { Logger } from "pino";
+import type { Cluster } from "../cluster/api.ts";
+import { tellGivenUp } from "../cluster/report.ts";
+import type { Compiled } from "../compile/compile.ts";
+import { mayBePrivate } from "../compile/private-endpoints.ts";
+import type { OperatorMetrics } from "../metrics.ts";
+import type { OperatorSettings } from "../settings.ts";
+import { AlarmClock } from "./alarm-clock.ts";
+import { AlertDispatcher, type AlertOutcome } from "./dispatcher.ts";
+import type { Due, TestDue } from "./due.ts";
+import { type Smtp, send } from "./send.ts";
+
+/** Knows what is to be told of one sort of object. */
+export interface AlertBook {
+  due(compiled: Compiled): Due[];
+  testsDue(compiled: Compiled, nowMs: number): TestDue[];
+}
+
+export interface AlertDeskWith {
+  settings: OperatorSettings;
+  /** null: there is no mail server. */
+  smtp: Smtp | null;
+  books: readonly AlertBook[];
+  cluster: Cluster;
+  metrics: Pick<OperatorMetrics, "alert">;
+  log: Logger;
+  leading(): boolean;
+  /** Something was told or given up: the status is to be written. */
+  changed(): void;
+}
+
+export class AlertDesk {
+  readonly #with: AlertDeskWith;
+  readonly #clock = new AlarmClock(() => this.#dispatch());
+  readonly #dispatcher: AlertDispatcher;
+  /** Of the last pass. */
+  #compiled: Compiled | null = null;
+  #values: ReadonlyMap<string, string> = new Map();
+  #stopping = false;
+
+  constructor(parts: AlertDeskWith) {
+    this.#with = parts;
+    const { settings, smtp } = parts;
+    this.#dispatcher = new AlertDispatcher({
+      send: (alert, channel, namespace, kept) =>
+        send(alert, channel, {
+          smtp,
+          pagerDutyURL: settings.alerts.pagerDutyURL,
+          secret: (digest) => this.#values.get(digest) ?? kept?.get(digest) ?? null,
+          allowPrivate: mayBePrivate(namespace, settings),
+          nowMs: Date.now,
+        }),
+      nowMs: Date.now,
+      random: Math.random,
+      changed: parts.changed,
+      wake: (afterMs) => this.#clock.wake(afterMs),
+      outcome: (one, due) => this.#note(one, due),
+    });
+  }
+
+  /** What a pass has found. `values`: what Secrets hold, by digest. */
+  tell(compiled: Compiled, values: ReadonlyMap<string, string>): void {
+    this.#compiled = compiled;
+    this.#values = values;
+    if (this.#stopping) return;
+    this.#dispatch();
+    this.#dispatcher.test(this.#with.books.flatMap((book) => book.testsDue(compiled, Date.now())));
+  }
+
+  #dispatch(): void {
+    const compiled = this.#compiled;
+    if (compiled === null || this.#stopping || !this.#with.leading()) return;
+    this.#dispatcher.dispatch(this.#with.books.flatMap((book) => book.due(compiled)));
+  }
+
+  #note({ type, result, channel, why }: AlertOutcome, due: Due): void {
+    const { cluster, metrics, log } = this.#with;
+    const { about, event, state, key } = due.alert;
+    metrics.alert(type, result);
+    const line = { about, event, state, key, channel, why };
+    if (result === "sent") log.info(line, "alert sent");
+    else log.warn(line, result === "retried" ? "alert not sent; trying again" : "alert given up");
+    if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, why);
+  }
+
+  /** Begins nothing any more. */
+  stop(): void {
+    this.#stopping = true;
+    this.#clock.stop();
+  }
+
+  /** Waits for what is under way. */
+  idle(): Promise<void> {
+    return this.#dispatcher.idle();
+  }
+}

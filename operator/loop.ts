@@ -1,0 +1,89 @@
+/** When the operator looks at the cluster: at once when something changed, again until proxies follow, and at every resync. */
+
+/** How soon another look follows while proxies are on their way to a revision, and after a failure. */
+const firstFollowUpMs = 200;
+const longestFollowUpMs = 3_000;
+const firstRetryMs = 500;
+const longestRetryMs = 15_000;
+/** Changes that come together are compiled together. */
+const settleMs = 50;
+
+/** Runs passes one at a time. */
+export class Loop {
+  readonly #run: (resync: boolean) => Promise<boolean>;
+  readonly #resyncMs: number;
+  readonly #failed: (cause: unknown) => void;
+  #timer: NodeJS.Timeout | null = null;
+  #dueMs = 0;
+  #running: Promise<void> | null = null;
+  #again = false;
+  #stopped = false;
+  #retryMs = firstRetryMs;
+  #followUpMs = firstFollowUpMs;
+  #lastResyncMs = 0;
+
+  /** `run`: one pass, of everything where `resync` says so; true where nothing is left to wait for. `failed`: what it threw. */
+  constructor(run: (resync: boolean) => Promise<boolean>, resyncMs: number, failed: (cause: unknown) => void) {
+    this.#run = run;
+    this.#resyncMs = resyncMs;
+    this.#failed = failed;
+  }
+
+  /** Something changed. */
+  trigger(): void {
+    this.#followUpMs = firstFollowUpMs;
+    this.#schedule(settleMs);
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#stopped) return;
+    if (this.#running !== null) {
+      this.#again = true;
+      return;
+    }
+    const dueMs = performance.now() + afterMs;
+    // Never later than what was promised before, or a steady stream of changes would put it off for ever.
+    if (this.#timer && this.#dueMs <= dueMs) return;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#running = this.#pass();
+    }, afterMs);
+  }
+
+  async #pass(): Promise<void> {
+    const resync = performance.now() - this.#lastResyncMs >= this.#resyncMs;
+    let next = this.#resyncMs;
+    try {
+      const settled = await this.#run(resync);
+      if (resync) this.#lastResyncMs = performance.now();
+      if (settled) this.#followUpMs = firstFollowUpMs;
+      else {
+        next = this.#followUpMs;
+        this.#followUpMs = Math.min(longestFollowUpMs, this.#followUpMs * 2);
+      }
+      this.#retryMs = firstRetryMs;
+    } catch (cause) {
+      this.#failed(cause);
+      next = this.#retryMs;
+      this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+      this.#lastResyncMs = 0;
+    }
+    this.#running = null;
+    const soon = this.#again;
+    this.#again = false;
+    this.#schedule(soon ? settleMs : next);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  /** One more pass after it was stopped. */
+  async last(): Promise<void> {
+    await this.#pass();
+  }
+}
