@@ -4,9 +4,15 @@ import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import type { TrafficState } from "./server.ts";
 
+/**
+ * Connections that wait to be accepted. Node's own 511 are fewer than come at once when a fleet of callers connects
+ * anew; Linux resets those that find no room for some seconds. The kernel takes less where its somaxconn is lower.
+ */
+export const backlog = 4_096;
+
 /** Resolves to the URL. */
 export async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  await app.listen({ host, port });
+  await app.listen({ host, port, backlog });
   const address = app.server.address() as AddressInfo;
   const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
   const scheme = app.server instanceof SecureHttp ? "https" : "http";

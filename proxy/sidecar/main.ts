@@ -1,6 +1,7 @@
 /** `sluice sidecar`: the gateway on loopback, in the name of the Pod's ServiceAccount. No provider's key comes near the Pod. */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { backlog } from "../listening.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { Fleet, type Resolve } from "./fleet.ts";
 import { Relay } from "./relay.ts";
@@ -17,7 +18,7 @@ export interface RunningSidecar {
 function listen(server: Server, host: string, port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(port, host, () => {
+    server.listen(port, host, backlog, () => {
       const { address, port: taken } = server.address() as AddressInfo;
       const name = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
       resolve(`http://${name.includes(":") ? `[${name}]` : name}:${taken}`);

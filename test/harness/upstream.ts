@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { backlog } from "../../proxy/listening.ts";
 
 export interface UpstreamRequest {
   method: string;
@@ -130,7 +131,8 @@ export async function startUpstream(first: Answer = openai, tls: { cert: string;
   const { clientCa, ...pair } = tls ?? {};
   const secure = clientCa === undefined ? pair : { ...pair, ca: clientCa, requestCert: true, rejectUnauthorized: true };
   const server = tls === null ? createServer(serve) : createSecureServer(secure, serve);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // As the gateway's own: a burst of callers is a burst of calls to their provider.
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", backlog, resolve));
   const { port } = server.address() as AddressInfo;
   return {
     url: `${tls === null ? "http" : "https"}://127.0.0.1:${port}`,
