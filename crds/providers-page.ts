@@ -1,5 +1,6 @@
 /** docs/providers.md, from what the providers declare of themselves. Pure. */
 import type { Capabilities, Support } from "../proxy/config/capabilities.ts";
+import { optionForm } from "../proxy/config/option-form.ts";
 
 const cell = (text: string): string => text.replaceAll("|", "\\|");
 const code = (text: string): string => `\`${text}\``;
@@ -22,7 +23,7 @@ function settings(one: Capabilities): string[] {
   );
   const options = Object.entries(one.options).map(([name, option]) => {
     const fallback = option.required ? "required" : option.default === undefined ? "" : code(option.default);
-    return `| ${code(`options.${name}`)} | ${fallback} | ${option.pattern === undefined ? "" : `matches ${code(cell(option.pattern))}`} | ${cell(option.description)} |`;
+    return `| ${code(`options.${name}`)} | ${fallback} | ${optionForm(option) ?? ""} | ${cell(option.description)} |`;
   });
   const rows = [...credentials, ...options];
   return rows.length === 0 ? [] : ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |", ...rows, ""];

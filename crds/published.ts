@@ -3,19 +3,16 @@
  * `matches` are one engine (RE2, found anywhere in the text), so both take the same texts; both at once would tell
  * of every mistake twice.
  */
+import { literal, matches } from "./cel.ts";
 import type { Schema } from "./structural.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
-/** JSON's escapes are all among CEL's. JavaScript escapes slashes, which needs no explaining to RE2. */
-const literal = (text: string): string => JSON.stringify(text);
-const pattern = (source: string): string => literal(source.replace(/\\(.)/g, (whole, character) => (character === "/" ? "/" : whole)));
-
 const expression = ({ message, hints }: Words): string =>
-  hints.reduceRight((otherwise, [when, say]) => `self.matches(${pattern(when.source)}) ? ${literal(say)} : ${otherwise}`, literal(message));
+  hints.reduceRight((otherwise, [when, say]) => `${matches("self", when.source)} ? ${literal(say)} : ${otherwise}`, literal(message));
 
 function ruleOf(source: string, words: Words): CelRule {
-  const rule = { rule: `self.matches(${pattern(source)})`, message: words.message };
+  const rule = { rule: matches("self", source), message: words.message };
   return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(words) };
 }
 

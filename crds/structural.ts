@@ -6,6 +6,7 @@
  */
 import { RE2JS } from "re2js";
 import { z } from "zod";
+import { matches } from "./cel.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
@@ -145,15 +146,22 @@ function arraySchema(inner: z.ZodArray, meta: Meta, path: string): Schema {
   };
 }
 
-/** Schemas have no place for a key's bounds, so they become a rule. */
+/** Schemas have no place for a key's bounds and pattern, so they become rules. */
 function mapSchema(inner: z.ZodRecord, meta: Meta, path: string): Schema {
-  const { maxLength } = json(inner.keyType as z.ZodType) as Partial<Schema>;
+  const key = inner.keyType as z.ZodType;
+  const { maxLength, pattern } = json(key) as Partial<Schema>;
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a map's keys need a maximum length`);
+  const { words } = metaOf(layers(key));
+  if (pattern !== undefined && words === undefined)
+    throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
+  if (pattern !== undefined) assertRe2(pattern, path);
+  const worded =
+    pattern === undefined || words === undefined ? [] : [{ rule: `self.all(key, ${matches("key", pattern)})`, message: `each key ${words.message}` }];
   return {
     type: "object",
     maxProperties: meta.maxProperties ?? defaultMaxProperties,
     additionalProperties: described(inner.valueType as z.ZodType, `${path}.*`),
-    "x-kubernetes-validations": [{ rule: `self.all(key, size(key) <= ${maxLength})`, message: `keys can have at most ${maxLength} characters` }],
+    "x-kubernetes-validations": [{ rule: `self.all(key, size(key) <= ${maxLength})`, message: `keys can have at most ${maxLength} characters` }, ...worded],
   };
 }
 

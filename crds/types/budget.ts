@@ -2,11 +2,8 @@
 import { z } from "zod";
 import { alerts, alertTest } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
-import { decimal, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
+import { decimal, labelName, labelValue, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
-
-const labelName = z.string().min(1).max(317);
-const labelValue = z.string().max(63);
 
 /** As a Kubernetes label selector. */
 const keySelector = z

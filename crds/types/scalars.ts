@@ -156,7 +156,20 @@ export const secretKeyRef = z
   })
   .describe("Reference to a Secret in the same namespace.");
 
-const labels = z.record(z.string().max(317), z.string().max(63));
+/** A label as Kubernetes lets objects have it: a selector by another would never hold. */
+export const labelName = worded(
+  z.string().max(317),
+  /^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/,
+  "must be the name of a label: at most 63 letters, digits and -_., the first and last a letter or digit, as in tier or example.com/tier",
+);
+
+export const labelValue = worded(
+  z.string().max(63),
+  /^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$/,
+  "must be the value of a label: letters, digits and -_., the first and last a letter or digit, such as gold",
+);
+
+const labels = z.record(labelName, labelValue);
 
 export const labelSelector = z
   .strictObject({

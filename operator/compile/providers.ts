@@ -1,8 +1,10 @@
 /** LLMProvider → ProviderConfig. */
+import { nearest } from "../../crds/nearest.ts";
 import { durationMs } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
+import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 import type { ModelConfig, Price, ProviderConfig } from "../../proxy/config/provider.ts";
 import { countingOf } from "./alarms.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
@@ -40,7 +42,9 @@ function optionProblem(name: string, value: string, capabilities: Capabilities):
     return problem("UnknownField", `${capabilities.type} has no option ${name}; its options are: ${names}`, path);
   }
   if (declared.pattern === undefined || new RegExp(declared.pattern).test(value)) return null;
-  return problem("Invalid", `spec.options.${name} must match ${declared.pattern}: ${declared.description}`, path);
+  const meant = nearest(value, optionWords(declared) ?? []);
+  const advice = meant === null ? "" : `; did you mean ${meant}?`;
+  return problem("Invalid", `spec.options.${name} must be ${optionForm(declared)}${advice}`, path);
 }
 
 /** Options with defaults, checked against what the type declares. */

@@ -17,6 +17,8 @@ export interface OptionDeclaration {
   default?: string;
   /** An anchored regular expression that the value must match. */
   pattern?: string;
+  /** What the pattern takes, in words that go on from "must be", with an example. A list of words, `^(A|B)$`, needs none. */
+  form?: string;
 }
 
 export interface CredentialField {

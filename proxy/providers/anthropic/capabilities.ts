@@ -7,11 +7,18 @@ export const capabilities: Capabilities = {
   passthrough: ["anthropic.messages"],
   translated: ["openai.chat", "openai.completions", "openai.responses"],
   options: {
-    version: { required: false, description: "Sent as anthropic-version.", default: "2023-06-01", pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" },
+    version: {
+      required: false,
+      description: "Sent as anthropic-version.",
+      default: "2023-06-01",
+      pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+      form: "a date of the API, such as 2023-06-01",
+    },
     beta: {
       required: false,
       description: "Sent as anthropic-beta, beside what a caller of the Messages API sends; several are separated by commas.",
       pattern: "^[a-z0-9-]{1,64}(,[a-z0-9-]{1,64}){0,15}$",
+      form: "names in lower case, with commas and no spaces between them, such as files-api-2025-04-14",
     },
     structuredOutputs: {
       required: false,

@@ -17,6 +17,7 @@ export const capabilities: Capabilities = {
       required: false,
       default: "2024-10-21",
       pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$",
+      form: "a date of the API, such as 2024-10-21 or 2025-01-01-preview",
       description: "The api-version of the Deployments surface.",
     },
     maxTokensField: {
@@ -28,19 +29,22 @@ export const capabilities: Capabilities = {
     tenantId: {
       required: false,
       pattern: "^[A-Za-z0-9.-]{1,64}$",
+      form: "the tenant's id or domain, such as contoso.onmicrosoft.com",
       description: "Entra tenant, with clientId and the Secret's clientSecret instead of an API key.",
     },
-    clientId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", description: "Entra application." },
+    clientId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", form: "the application's id: letters, digits and -", description: "Entra application." },
     authority: {
       required: false,
       default: "https://login.microsoftonline.com",
       pattern: "^https?://[^/?#@]+$",
+      form: "a URL without a path, and without a / at its end, such as https://login.microsoftonline.com",
       description: "Entra's token service; other clouds have their own. For one with a certificate of a private authority there is spec.tokenService.tls.",
     },
     scope: {
       required: false,
       default: "https://cognitiveservices.azure.com/.default",
       pattern: "^https://.{1,200}$",
+      form: "a URL that begins with https://, such as https://cognitiveservices.azure.com/.default",
       description: "Scope of the Entra token.",
     },
   },

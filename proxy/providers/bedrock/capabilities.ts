@@ -12,6 +12,7 @@ export const capabilities: Capabilities = {
       required: true,
       description: "AWS region: part of the default endpoint and of the signature.",
       pattern: "^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$",
+      form: "an AWS region, such as eu-central-1",
     },
     modelFamily: {
       required: false,

@@ -7,8 +7,13 @@ export const capabilities: Capabilities = {
   passthrough: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses"],
   translated: ["anthropic.messages"],
   options: {
-    organization: { required: false, description: "Sent as OpenAI-Organization.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
-    project: { required: false, description: "Sent as OpenAI-Project.", pattern: "^[A-Za-z0-9_-]{1,128}$" },
+    organization: {
+      required: false,
+      description: "Sent as OpenAI-Organization.",
+      pattern: "^[A-Za-z0-9_-]{1,128}$",
+      form: "the organization's id, such as org-abc123",
+    },
+    project: { required: false, description: "Sent as OpenAI-Project.", pattern: "^[A-Za-z0-9_-]{1,128}$", form: "the project's id, such as proj_abc123" },
     maxTokensField: {
       required: false,
       default: "Auto",

@@ -8,14 +8,37 @@ export const capabilities: Capabilities = {
   passthrough: [],
   translated: ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"],
   options: {
-    region: { required: false, default: "us-south", pattern: "^[a-z]{2}-[a-z0-9-]{2,20}$", description: "IBM Cloud region, part of the default endpoint." },
-    projectId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", description: "The project that calls are made for. Either this or spaceId." },
-    spaceId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", description: "The deployment space that calls are made for. Either this or projectId." },
-    version: { required: false, default: "2024-10-08", pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description: "Date of the API whose behaviour is wanted." },
+    region: {
+      required: false,
+      default: "us-south",
+      pattern: "^[a-z]{2}-[a-z0-9-]{2,20}$",
+      form: "an IBM Cloud region, such as eu-de",
+      description: "IBM Cloud region, part of the default endpoint.",
+    },
+    projectId: {
+      required: false,
+      pattern: "^[A-Za-z0-9-]{1,64}$",
+      form: "its id: letters, digits and -",
+      description: "The project that calls are made for. Either this or spaceId.",
+    },
+    spaceId: {
+      required: false,
+      pattern: "^[A-Za-z0-9-]{1,64}$",
+      form: "its id: letters, digits and -",
+      description: "The deployment space that calls are made for. Either this or projectId.",
+    },
+    version: {
+      required: false,
+      default: "2024-10-08",
+      pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+      form: "a date of the API, such as 2024-10-08",
+      description: "Date of the API whose behaviour is wanted.",
+    },
     iamUrl: {
       required: false,
       default: "https://iam.cloud.ibm.com",
       pattern: "^https?://[^/?#@]+$",
+      form: "a URL without a path, and without a / at its end, such as https://iam.cloud.ibm.com",
       description:
         "The token service, which makes a short-lived token of the API key. For one with a certificate of a private authority there is spec.tokenService.tls.",
     },
