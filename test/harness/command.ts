@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Finished {
   /** null where a signal ended it, or where it never started. */
@@ -32,6 +33,20 @@ export function run(command: string, args: readonly string[], { input = "", ...o
   // It may end without reading.
   child.stdin.on("error", () => undefined).end(input);
   return promise;
+}
+
+const pausesMs = [2_000, 10_000];
+
+/** For what fetches from a registry, which fails at times: as `run`, and twice more where it fails. */
+export async function runAgain(command: string, args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+  for (const pauseMs of pausesMs) {
+    const done = await run(command, args, options);
+    // null: it is not there, or somebody ended it.
+    if (done.code === 0 || done.code === null) return done;
+    process.stderr.write(`${command} ${args.slice(0, 3).join(" ")} failed, and is tried again:\n${lastLines(done.stderr, 3)}\n`);
+    await sleep(pauseMs);
+  }
+  return run(command, args, options);
 }
 
 export function lastLines(text: string, count: number): string {

@@ -37,7 +37,17 @@ export async function install(packageName: string): Promise<void> {
 }
 
 function aptGet(asRoot: readonly string[], ...args: string[]): Promise<Finished> {
-  const [command = "env", ...rest] = [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", ...args];
+  const [command = "env", ...rest] = [
+    ...asRoot,
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-o",
+    "Acquire::Retries=3",
+    ...args,
+  ];
   return run(command, rest);
 }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { access, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder, withLock } from "./cache-folder.ts";
-import { lastLines, run } from "./command.ts";
+import { lastLines, run, runAgain } from "./command.ts";
 import { ensureDebian, install } from "./debian.ts";
 import { MissingTool } from "./missing-tool.ts";
 
@@ -25,7 +25,8 @@ export async function ensurePythonEnv(requirementsFile: string): Promise<string>
 async function create(base: string, folder: string, requirementsFile: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await createVenv(base, folder);
-  const installed = await run(join(folder, "bin", "python"), ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", requirementsFile]);
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--timeout", "60"];
+  const installed = await runAgain(join(folder, "bin", "python"), [...pip, "-r", requirementsFile]);
   if (installed.code !== 0) throw new MissingTool("python packages", `pip install -r ${requirementsFile} failed:\n${lastLines(installed.stderr, 10)}`);
   await writeFile(join(folder, "complete"), "");
 }

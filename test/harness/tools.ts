@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheFolder, withLock } from "./cache-folder.ts";
-import { findBinary, lastLines, run } from "./command.ts";
+import { findBinary, lastLines, runAgain } from "./command.ts";
 import { type GoTool, goTools, type ToolName } from "./go-tools.ts";
 import { MissingTool, skipReason } from "./missing-tool.ts";
 
@@ -62,7 +62,7 @@ async function pinnedVersions(tool: GoTool): Promise<(module: string) => string>
 
 async function cacheKey(name: ToolName, tool: GoTool, ldflags: string): Promise<string> {
   // Asked in the module's folder: its `go` line may have Go fetch a newer toolchain.
-  const go = await run("go", ["env", "GOVERSION", "GOOS", "GOARCH"], { cwd: tool.folder, env: { ...process.env, ...goEnv } });
+  const go = await runAgain("go", ["env", "GOVERSION", "GOOS", "GOARCH"], { cwd: tool.folder, env: { ...process.env, ...goEnv } });
   if (go.code !== 0)
     throw new MissingTool(name, `no usable Go toolchain (${lastLines(go.stderr, 3)}); install Go, or name a folder that has it in KUBEBUILDER_ASSETS`);
   const hash = createHash("sha256");
@@ -75,7 +75,8 @@ async function build(name: ToolName, tool: GoTool, ldflags: string, target: stri
   const partial = `${target}.${process.pid}.partial`;
   await mkdir(dirname(target), { recursive: true });
   const args = ["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", partial, tool.package];
-  const done = await run("go", args, { cwd: tool.folder, env: { ...process.env, ...goEnv } });
+  // What was fetched and compiled the first time is not again.
+  const done = await runAgain("go", args, { cwd: tool.folder, env: { ...process.env, ...goEnv } });
   if (done.code !== 0) {
     await rm(partial, { force: true });
     throw new MissingTool(name, `go build ${tool.package} failed:\n${lastLines(done.stderr, 20)}`);
