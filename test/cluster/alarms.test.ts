@@ -145,7 +145,7 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     await untilCondition(cluster, "team-a", "routingpolicy/passing", { type: "Programmed", status: "True" });
     await untilCondition(cluster, "team-a", "llmprovider/passing", { type: "AlertsReady", status: "True" });
     for (let count = 0; count < 4; count++) assert.notEqual((await ask("passing")).status, 200);
-    await until("the hook is called", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Active")), 30_000, 100);
+    await until("the hook is called", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Active")), 90_000, 100);
     const ended = operator.end("SIGTERM");
     answer.resolve();
     await ended;
@@ -156,11 +156,11 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     await until(
       "the operator leads",
       async () => assert.match(await (await fetch(`${operator.statusUrl}/metrics`)).text(), /sluice_operator_reconciles_total\{result="ok"\} [1-9]/),
-      30_000,
+      90_000,
       100,
     );
     for (const what of ["secret", "llmprovider", "routingpolicy"]) await cluster.kubectl("delete", what, "passing", "-n", "team-a");
-    await until("who was told hears of the end", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")), 30_000, 100);
+    await until("who was told hears of the end", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")), 90_000, 100);
   });
 
   it("tell that it is over, and nobody was told anything twice", async () => {

@@ -92,14 +92,14 @@ describe("budgets in a cluster", { skip }, () => {
 
   it("shows what was spent and what is left, and tells by Event and alert what was crossed, once, though the first try fails", async () => {
     await call();
-    await until("the threshold is crossed", async () => assert.equal((await statusOf("small")).crossings?.[0]?.percent, 80), 30_000, 100);
+    await until("the threshold is crossed", async () => assert.equal((await statusOf("small")).crossings?.[0]?.percent, 80), 90_000, 100);
     // Events are a courtesy, written once, behind the status.
     const eventsOf = () => cluster.kubectl("get", "events", "-n", "team-a", "-o", "jsonpath={range .items[*]}{.reason} {.note}{.message}{'\\n'}{end}");
-    await until("an Event tells of it", async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % are reached: USD 0\.0000975 spent/), 30_000, 100);
+    await until("an Event tells of it", async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % are reached: USD 0\.0000975 spent/), 90_000, 100);
     // In the middle of its retries.
     await operator.end("SIGKILL");
     operator = await cluster.startOperator();
-    await until("the alert is on record as told", async () => assert.deepEqual((await statusOf("small")).crossings?.[0]?.told, ["webhook-1"]), 60_000, 100);
+    await until("the alert is on record as told", async () => assert.deepEqual((await statusOf("small")).crossings?.[0]?.told, ["webhook-1"]), 90_000, 100);
     const status = await statusOf("small");
     assert.deepEqual([status["spent"], status["remaining"]], ["0.0000975", "0.0000025"]);
     assert.deepEqual(
@@ -117,19 +117,19 @@ describe("budgets in a cluster", { skip }, () => {
         const config = await cluster.kubectl("get", "configmap", "sluice-config", "-n", "sluice-system", "-o", "jsonpath={.data.seeds\\.json}");
         assert.match(config, /"spentNanoUsd":97500/);
       },
-      30_000,
+      90_000,
       100,
     );
-    await until("it has it", async () => assert.equal((await (cluster.proxies[0] as Cluster["proxies"][number]).status()).rejected, null), 30_000, 100);
+    await until("it has it", async () => assert.equal((await (cluster.proxies[0] as Cluster["proxies"][number]).status()).rejected, null), 90_000, 100);
     await untilCondition(cluster, "team-a", "budget/small", { type: "Programmed", status: "True" });
     await cluster.proxies[0]?.restart();
     await call();
-    await until("both calls count", async () => assert.equal((await statusOf("small"))["spent"], "0.000195"), 30_000, 100);
+    await until("both calls count", async () => assert.equal((await statusOf("small"))["spent"], "0.000195"), 90_000, 100);
     assert.equal((await untilCondition(cluster, "team-a", "budget/small", { type: "Exceeded", status: "True" })).reason, "AmountReached");
   });
 
   it("has a figure for each user where it says so", async () => {
-    await until("a call is seen", async () => assert.deepEqual((await statusOf("each"))["groups"], [{ subject: "alice", spent: "0.0000975" }]), 60_000, 100);
+    await until("a call is seen", async () => assert.deepEqual((await statusOf("each"))["groups"], [{ subject: "alice", spent: "0.0000975" }]), 90_000, 100);
     assert.equal((await statusOf("each"))["groupCount"], 1);
   });
 

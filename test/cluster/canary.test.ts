@@ -70,7 +70,7 @@ describe("a canary, from its start to the verdict", { skip }, () => {
         assert.equal(found?.reason, reason, found?.message);
         return found;
       },
-      40_000,
+      90_000,
       200,
     );
   const served = async (): Promise<Set<string | null>> => new Set((await Promise.all(Array.from({ length: 30 }, ask))).map((one) => one.provider));

@@ -295,7 +295,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await until("a proxy that was restarted meanwhile serves what is mounted", async () => assert.equal(await ask(0), "echo: ping"));
     await cluster.apiServer.startApiServerAgain();
     await cluster.apply(policy("after-outage", "large", "main"));
-    await untilCondition(cluster, "team-a", "routingpolicy/after-outage", { type: "Programmed", status: "True" }, 60_000);
+    await untilCondition(cluster, "team-a", "routingpolicy/after-outage", { type: "Programmed", status: "True" }, 90_000);
     await onAllProxies(async (at) => assert.equal(await ask(at, "large"), "echo: ping"));
   });
 

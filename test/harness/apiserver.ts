@@ -38,7 +38,7 @@ export interface ApiServer {
   startApiServerAgain(): Promise<void>;
 }
 
-const readyWithinMs = 60_000;
+const readyWithinMs = 180_000;
 const tokenLifeSeconds = 24 * 3600;
 
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
@@ -102,7 +102,7 @@ async function startEtcd(dir: string): Promise<{ etcd: Child; etcdUrl: string }>
     "--log-level=warn",
   ];
   const etcd = await startChild(await ensureTool("etcd"), args, { name: "etcd", logFile: join(dir, "etcd.log") });
-  await untilReady(etcd, async () => (await fetch(`${etcdUrl}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok, readyWithinMs);
+  await untilReady(etcd, async () => (await fetch(`${etcdUrl}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok, readyWithinMs);
   return { etcd, etcdUrl };
 }
 
@@ -149,7 +149,7 @@ function servingCa(dir: string): Buffer {
 function statusOf(url: string, ca: Buffer, token: string): Promise<number | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   const headers = { authorization: `Bearer ${token}` };
-  request(url, { ca, headers, agent: false, signal: AbortSignal.timeout(5_000) }, (response) => {
+  request(url, { ca, headers, agent: false, signal: AbortSignal.timeout(10_000) }, (response) => {
     response.resume();
     resolve(response.statusCode);
   })

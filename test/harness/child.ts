@@ -11,7 +11,7 @@ export interface Child {
   readonly pid: number;
   readonly name: string;
   running(): boolean;
-  /** Returns when the process is gone; one that ignores SIGTERM for 10 s is killed. */
+  /** Returns when the process is gone; one that ignores SIGTERM for 30 s is killed. */
   end(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Last lines of its log, for the message of whatever went wrong. */
   tail(): string;
@@ -25,7 +25,7 @@ export interface ChildOptions {
   env?: NodeJS.ProcessEnv;
 }
 
-const graceMs = 10_000;
+const graceMs = 30_000;
 const alive = new Set<ChildProcess>();
 const folders = new Set<string>();
 

@@ -161,7 +161,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
       volume: "config",
       folder,
       endpoint: null,
-      ready: async () => (await fetch(`${statusUrl}/readyz`, { signal: AbortSignal.timeout(1_000) })).ok,
+      ready: async () => (await fetch(`${statusUrl}/readyz`, { signal: AbortSignal.timeout(5_000) })).ok,
     });
     let child = await launch();
     return {
@@ -171,11 +171,11 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
       get child() {
         return child;
       },
-      status: async () => (await fetch(`${statusUrl}/status`, { signal: AbortSignal.timeout(2_000) })).json() as ReturnType<ProxyProcess["status"]>,
+      status: async () => (await fetch(`${statusUrl}/status`, { signal: AbortSignal.timeout(10_000) })).json() as ReturnType<ProxyProcess["status"]>,
       restart: async () => {
         await child.end("SIGTERM");
         child = await launch();
-        await untilReady(child, async () => (await fetch(`${statusUrl}/livez`)).ok, 15_000);
+        await untilReady(child, async () => (await fetch(`${statusUrl}/livez`)).ok, 60_000);
       },
     };
   }
@@ -232,7 +232,7 @@ export function untilCondition(
   namespace: string,
   object: string,
   wanted: Partial<Condition> & { type: string },
-  timeoutMs = 30_000,
+  timeoutMs = 90_000,
 ): Promise<Condition> {
   return until(
     `${object} in ${namespace} has ${JSON.stringify(wanted)}`,

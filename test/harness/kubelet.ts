@@ -3,8 +3,8 @@
  * template (so that admission has its say), keeps the projected volume as kubelet does, and reports readiness as an
  * EndpointSlice.
  *
- * A volume is refreshed when its Pod changes, and otherwise only every minute: an operator that forgets to nudge is
- * found out. Its content is swapped as a whole:
+ * A volume is refreshed when its Pod changes, and otherwise later than any test waits (kubelet would every minute): an
+ * operator that forgets to nudge is found out. Its content is swapped as a whole:
  *
  *   config.json -> ..data/config.json      ..data -> ..2026_11_21.123/
  */
@@ -35,7 +35,7 @@ export interface KubeletPodOptions {
   ready(): Promise<boolean>;
 }
 
-const syncEveryMs = 60_000;
+const syncEveryMs = 600_000;
 const probeEveryMs = 200;
 
 type Files = Record<string, Buffer>;

@@ -29,7 +29,7 @@ export interface Redis {
   startAgain(): Promise<void>;
 }
 
-const readyWithinMs = 15_000;
+const readyWithinMs = 60_000;
 
 /** Throws MissingTool where there is none and none can be installed. */
 export async function ensureRedis(): Promise<string> {
@@ -129,7 +129,7 @@ function answersPing(port: number, password: string | undefined, ca?: string): P
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
   const socket = ca === undefined ? connect(port, "127.0.0.1") : connectTls({ port, host: "127.0.0.1", ca });
   let answer = "";
-  socket.setEncoding("utf8").setTimeout(2_000, () => socket.destroy(new Error("no answer to PING")));
+  socket.setEncoding("utf8").setTimeout(10_000, () => socket.destroy(new Error("no answer to PING")));
   socket.on("error", reject);
   socket.on("close", () => resolve(answer.includes("+PONG")));
   socket.on("data", (text: string) => {

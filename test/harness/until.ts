@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** `check` throws as long as the condition does not hold; what it returns in the end is returned. */
-export async function until<T>(what: string, check: () => Promise<T> | T, timeoutMs = 20_000, everyMs = 50): Promise<T> {
+export async function until<T>(what: string, check: () => Promise<T> | T, timeoutMs = 60_000, everyMs = 50): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {

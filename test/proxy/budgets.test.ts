@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { periodAt } from "../../proxy/config/periods.ts";
+import { pastDayTurn } from "../harness/day-turn.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { json, startUpstream } from "../harness/upstream.ts";
 
+// Budgets here are of this day.
+await pastDayTurn(30_000);
 const upstream = await startUpstream();
 after(() => upstream.close());
 const clear = "slc_alice_key_0001_0123456789";

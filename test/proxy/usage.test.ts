@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { groupRows, usd } from "../../proxy/config/usage-report.ts";
+import { pastDayTurn } from "../harness/day-turn.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { sluice } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -19,6 +20,8 @@ describe("usage", () => {
     upstream = await startUpstream();
     const price = { inputPerMillion: "2", outputPerMillion: "10" };
     const elsewhere: Manifest[] = key("eve", clearOf("eve")).map((one) => ({ ...one, metadata: { ...one.metadata, namespace: "other" } }));
+    // Reports are of this month unless told otherwise.
+    await pastDayTurn(120_000);
     gateway = await startGateway([
       provider("up", upstream.url, { models: [{ name: "priced", price }, { name: "free-of-price" }] }),
       secret("up-credentials", { apiKey: "sk" }),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
+import { pastDayTurn } from "../harness/day-turn.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { countryDatabase } from "../harness/mmdb.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -32,7 +33,6 @@ const callers: Record<string, Caller | null> = {
   nobody: null,
 };
 
-const day = 86_400_000;
 const today = new Date().getUTCDay();
 const dayNames = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 const whole = { from: "00:00", to: "24:00", timeZone: "UTC" };
@@ -100,8 +100,7 @@ describe("who may do what", () => {
 
   before(async () => {
     // Near midnight the table would be of two days.
-    const left = day - (Date.now() % day);
-    if (left < 60_000) await new Promise((resolve) => setTimeout(resolve, left));
+    await pastDayTurn();
     folder = await temporaryFolder("who");
     await writeFile(join(folder, "country.mmdb"), countryDatabase({ "203.0.113.0/24": "DE", "198.51.100.0/24": "FR" }));
     await writeFile(join(folder, "settings.yaml"), stringify({ origins: { trustedProxies: ["127.0.0.1"] } }));

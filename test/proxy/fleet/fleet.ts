@@ -110,7 +110,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const flags = ["--port", String(port), "--status-port", String(status), "--state-url", options.stateUrl, "--log-level", "warn"];
     const child = await startChild(process.execPath, [...args, ...flags], { name: `proxy ${at}`, logFile: join(dir, `proxy-${at}.log`) });
     children[at] = child;
-    await untilReady(child, async () => (await fetch(`http://127.0.0.1:${status}/readyz`)).ok, 30_000);
+    await untilReady(child, async () => (await fetch(`http://127.0.0.1:${status}/readyz`)).ok, 90_000);
   };
   await Promise.all(ports.map((_, at) => start(at)));
   return {
