@@ -4,6 +4,7 @@ import { type ChatMessage, type ChatRequest, type EmbeddingsRequest, isRefusal, 
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
+import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Identity } from "./authenticate.ts";
 import { absent } from "./lost.ts";
@@ -173,8 +174,22 @@ function hasOthers(edits: JsonObject): boolean {
   return false;
 }
 
+/** A member that the provider could take for another one, which is the one that the gateway looks at. */
+function lookAlike(route: Route, received: Received): Failure | null {
+  for (const { name } of received.outline.members) {
+    const meant = takenFor(route.acted, name);
+    if (meant !== null) {
+      const message = `A member differs from \`${meant}\` in upper and lower case alone, and some providers take the one for the other. Write \`${meant}\`.`;
+      return failure("invalid_value", message, { param: meant });
+    }
+  }
+  return null;
+}
+
 export function shape(received: Received, format: WireFormat, route: Route, model: string | null, identity: Identity, nowMs: number): Shaped | Failure {
   const { json } = received;
+  const alike = lookAlike(route, received);
+  if (alike !== null) return alike;
   const wish = takeWish(json);
   if ("code" in wish) return wish;
   const edits = parameterEdits(route, json);

@@ -15,6 +15,7 @@ import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
 import { type Provider, type ProviderAccount, type ProviderModel, tlsOf, upstreamAddress } from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
+import { type ActedNames, actedNames } from "./acted-names.ts";
 import { type FoundKey, KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 
@@ -57,6 +58,7 @@ export interface Route {
   /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
   readonly fingerprint: string;
   readonly rules: AccessRules;
+  readonly acted: ActedNames;
   /** Regions in which data may be processed; null: anywhere. */
   readonly regions: ReadonlySet<string> | null;
 }
@@ -183,6 +185,7 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     teams: setOrNull(config.access.teams),
     tags: setOrNull(config.access.tags),
     rules: accessRules(config.access),
+    acted: actedNames(config.request),
     regions: setOrNull(config.access.regions),
   };
 }

@@ -34,6 +34,12 @@ describe("attacks over HTTP", () => {
       secret("up-credentials", { apiKey: "sk-upstream" }),
       policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
       policy("open", { match: { pathPrefix: "/open" }, access: { anonymous: true }, routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] } }),
+      policy("fixed", {
+        match: { pathPrefix: "/fixed" },
+        access: { anonymous: true },
+        request: { overrides: { topK: 1 }, defaults: { user: "nobody" } },
+        routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] },
+      }),
       policy("closed", {
         match: { pathPrefix: "/closed" },
         access: { roles: ["admin"] },
@@ -222,6 +228,27 @@ describe("attacks over HTTP", () => {
       200,
     );
   });
+
+  for (const [path, name, refused] of [
+    ["/open", "Model", true],
+    ["/open", "MODEL", true],
+    ["/open", "max_toKens", true],
+    ["/open", "max_to\u212aens", true],
+    ["/open", "u\u017fer", true],
+    ["/fixed", "TOPK", true],
+    ["/fixed", "topk", true],
+    ["/fixed", "topK", false],
+    ["/open", "topk", false],
+    ["/open", "ModelFamily", false],
+  ] as const) {
+    it(`${path} ${refused ? "refuses" : "lets through"} a member called ${name}`, async () => {
+      const sent = JSON.stringify({ messages: [{ role: "user", content: "Hi" }], [name]: 7 });
+      const answer = await fetch(`${gateway.url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: sent });
+      const said = (await answer.json()) as { error?: { code: string; message: string } };
+      assert.deepEqual([answer.status, said.error?.code], refused ? [400, "invalid_value"] : [200, undefined]);
+      if (refused) assert.match(said.error?.message ?? "", /differs from `\w+` in upper and lower case alone/);
+    });
+  }
 
   it("a model hides behind no spelling, whatever was sent before", async () => {
     const open = (text: string): string => request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });

@@ -9,10 +9,12 @@ import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import type { Identity } from "../../../proxy/pipeline/authenticate.ts";
 import { parseBody } from "../../../proxy/pipeline/receive.ts";
 import { type Shaped, shape } from "../../../proxy/pipeline/shape.ts";
+import { actedNames } from "../../../proxy/snapshot/acted-names.ts";
 import type { Route } from "../../../proxy/snapshot/snapshot.ts";
 
 const config: CacheConfig = cacheConfig.parse({ ttlMs: 1, maxEntries: 1, scope: "Namespace", ignore: [], temperatureAtMost: null, maxTokensBelow: null });
-const route = { fingerprint: "f", config: { request: { defaults: {}, overrides: {}, prompts: [] } } } as unknown as Route;
+const request = { defaults: {}, overrides: {}, prompts: [] };
+const route = { fingerprint: "f", acted: actedNames(request), config: { request } } as unknown as Route;
 const identity = { anonymous: false, namespace: "a", key: { id: "a/k", user: "u", team: null } } as unknown as Identity;
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
 
