@@ -188,7 +188,7 @@ describe("the audit log", () => {
       const after = (ms, then) => { const t = setTimeout(then, ms); return () => clearTimeout(t); };
       const log = await AuditLog.open(new Chain(id, null), [new FileSink(id, { folder: ${JSON.stringify(path)}, maxBytes: 20000, retentionDays: 0, nowMs })], { nowMs, after, trouble: console.error });
       const call = ${JSON.stringify(aCall())};
-      for (;;) { for (let at = 0; at < 5; at++) log.write("call", call); await log.durable(1_000); }`;
+      for (;;) { for (let at = 0; at < 5; at++) log.write("call", call); await log.durable(20_000); }`;
     for (let life = 0; life < 3; life++) {
       const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", writer], { stdio: "inherit" });
       const gone = once(child, "exit");
@@ -490,7 +490,7 @@ describe("an audit log by itself", () => {
     const log = await open("00000000-0000-4000-8000-000000000001");
     for (let at = 0; at < 40; at++) {
       log.write("call", aCall());
-      await log.durable(1_000);
+      await log.durable(20_000);
       now.ms += 43_200_000;
     }
     await log.close();
@@ -529,7 +529,7 @@ describe("an audit log by itself", () => {
     assert.ok(parts.troubles.length > 0);
     stuck = false;
     await eventually(() => Promise.resolve(written.join("").split("\n").length >= 1_001));
-    assert.equal(await log.durable(1_000), true);
+    assert.equal(await log.durable(20_000), true);
     await log.close();
   });
 
@@ -548,7 +548,7 @@ describe("an audit log by itself", () => {
     assert.ok((log.figures.dropped.get("odd") ?? 0) > 0);
     stuck = false;
     await eventually(() => Promise.resolve(written.length > 0));
-    await log.durable(1_000);
+    await log.durable(20_000);
     log.write("call", aCall());
     log.write("call", aCall());
     await log.close();

@@ -31,7 +31,7 @@ const inStream = async () => (await client.xrange(auditStream, "-", "+")).map(([
 async function fill(log: AuditLog, days: number): Promise<void> {
   for (let day = 0; day < days; day++) {
     for (let at = 0; at < 3; at++) log.write("call", aCall());
-    assert.equal(await log.durable(2_000), true);
+    assert.equal(await log.durable(20_000), true);
     clock.ms += dayMs;
   }
 }
