@@ -11,7 +11,15 @@ import type { StreamObserver } from "./dialect.ts";
 
 const LF = 10;
 const CR = 13;
+const QUOTE = 34;
+const BACKSLASH = 92;
 const nothing = Buffer.alloc(0);
+/** What a frame counts for in which no text is found: about one token. */
+const otherFrameLength = 4;
+/** What stands before words that are not the answer's text: tools' arguments, reasoning, refusals. */
+const otherMarkers = ['"arguments":"', '"partial_json":"', '"thinking":"', '"reasoning_content":"', '"reasoning":"', '"refusal":"'].map((text) =>
+  Buffer.from(text),
+);
 
 /** true: hand the frame on as it is. false: take it out. A buffer: hand that on in its place. */
 export type Verdict = boolean | Buffer;
@@ -52,6 +60,24 @@ export class Needle {
     const behind = this.#at + this.#bytes.length;
     return this.#at >= 0 && behind <= end ? behind : -1;
   }
+}
+
+/** Bytes of a frame's text in its JSON form, for an estimate; `from`: behind the marker before it, -1 where the frame has none. */
+export function textLength(work: Buffer, from: number, start: number, end: number): number {
+  if (from >= 0) return quotedLength(work, from, end);
+  const frame = work.subarray(start, end);
+  for (const marker of otherMarkers) {
+    const at = frame.indexOf(marker);
+    if (at >= 0) return Math.max(otherFrameLength, quotedLength(frame, at + marker.length, frame.length));
+  }
+  return otherFrameLength;
+}
+
+/** To the closing quote. */
+function quotedLength(work: Buffer, from: number, end: number): number {
+  let close = work.indexOf(QUOTE, from);
+  while (close > from && close < end && work[close - 1] === BACKSLASH) close = work.indexOf(QUOTE, close + 1);
+  return close < 0 ? 0 : Math.min(close, end) - from;
 }
 
 export interface FrameText {

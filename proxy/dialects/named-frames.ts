@@ -3,13 +3,12 @@ import type { Buffer } from "node:buffer";
 import { isObject } from "../providers/classify.ts";
 import { parseJson } from "../wire/json.ts";
 import type { JsonObject } from "./canonical.ts";
-import { FrameObserver, Needle, readFrame, type Verdict } from "./frames.ts";
+import { FrameObserver, Needle, readFrame, textLength, type Verdict } from "./frames.ts";
 
 const LF = 10;
-const QUOTE = 34;
 const LETTER_E = 101;
 const prefix = "event:";
-/** What a frame counts for whose text is not behind the marker: about one token. */
+/** What a frame counts for whose name stands in its data alone: about one token. */
 const otherFrameLength = 4;
 
 export abstract class NamedFrameObserver extends FrameObserver {
@@ -40,8 +39,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
   }
 
   #count(work: Buffer, start: number, end: number): void {
-    const from = this.#content.within(start, end);
-    this.contentLength += from < 0 ? otherFrameLength : Math.max(0, work.indexOf(QUOTE, from) - from);
+    this.contentLength += textLength(work, this.#content.within(start, end), start, end);
   }
 
   /** Comments; and frames in which the name comes later, or only in the data. */

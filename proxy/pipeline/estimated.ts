@@ -22,6 +22,24 @@ export function estimatedUsage(shaped: Shaped, contentLength: number, body: Uint
   };
 }
 
+export interface Reported {
+  /** What the provider says; null where it says nothing. */
+  usage: Usage | null;
+  /** Characters of a stream's content, as far as it came. */
+  contentLength: number;
+  /** A whole answer. */
+  body: Uint8Array | string | null;
+  /** The stream did not come to its end: what was said of it may be the count at its beginning. */
+  cutShort: boolean;
+}
+
+/** What a call counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
+export function countedUsage(shaped: Shaped, { usage, contentLength, body, cutShort }: Reported): Usage {
+  if (usage === null || usage.prompt + usage.completion === 0) return estimatedUsage(shaped, contentLength, body);
+  const seen = cutShort ? Math.ceil(contentLength / charactersPerToken) : 0;
+  return seen > usage.completion ? { ...usage, completion: seen, estimated: true } : usage;
+}
+
 const parsed = (body: Uint8Array | string): unknown =>
   jsonIn(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
 

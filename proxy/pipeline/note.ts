@@ -6,7 +6,7 @@ import type { CallRecord } from "../telemetry/record.ts";
 import type { Operation } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
 import type { DispatchOutcome } from "./dispatch.ts";
-import { estimatedUsage } from "./estimated.ts";
+import { countedUsage } from "./estimated.ts";
 import type { Shaped } from "./shape.ts";
 
 export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
@@ -27,7 +27,8 @@ export function noteRoute(record: CallRecord, { config }: Route): void {
 export function noteOutcome(record: CallRecord, outcome: DispatchOutcome, shaped: Shaped): void {
   record.attempts = outcome.attempts;
   record.dropped = outcome.dropped;
-  record.usage = outcome.usage ?? (outcome.target === null ? null : estimatedUsage(shaped, outcome.contentLength, outcome.body));
+  const cutShort = outcome.abandoned || (outcome.broken && !outcome.told);
+  record.usage = outcome.target === null ? outcome.usage : countedUsage(shaped, { ...outcome, cutShort });
   record.firstByteMs = outcome.firstByteMs;
   record.abandoned = outcome.abandoned;
   record.stalled = outcome.stalled;

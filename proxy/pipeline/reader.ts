@@ -1,6 +1,6 @@
 /** How an upstream's answer becomes the client's: passed through and watched, or translated. */
 import type { Buffer } from "node:buffer";
-import type { ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
+import type { ChatDelta, ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
 import { failureInStream } from "../providers/classify.ts";
 import type { ChatStreamDecoder } from "../providers/provider.ts";
@@ -38,6 +38,13 @@ export function passthroughReader(observer: StreamObserver): StreamReader {
   };
 }
 
+/** Characters of what was said, be it to a tool. */
+function lengthOf({ content, reasoning_content, refusal, tool_calls }: ChatDelta): number {
+  let length = (content?.length ?? 0) + (reasoning_content?.length ?? 0) + (refusal?.length ?? 0);
+  for (const call of tool_calls ?? []) length += call.function?.arguments?.length ?? 0;
+  return length;
+}
+
 export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStreamEncoder): StreamReader {
   let usage: Usage | null = null;
   let contentLength = 0;
@@ -45,7 +52,7 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
   let held: StreamEvent[] | null = [];
   const write = (event: StreamEvent): string => {
     if (event.kind === "usage") usage = event.usage;
-    if (event.kind === "delta") contentLength += (event.delta.content?.length ?? 0) + (event.delta.reasoning_content?.length ?? 0);
+    if (event.kind === "delta") contentLength += lengthOf(event.delta);
     if (held === null) return encoder.encode(event);
     held.push(event);
     if (event.kind === "start" || event.kind === "ping") return "";

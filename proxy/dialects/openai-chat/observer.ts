@@ -6,18 +6,17 @@ import { Buffer } from "node:buffer";
 import { isObject } from "../../providers/classify.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
 import type { JsonObject } from "../canonical.ts";
-import { FrameObserver, isOneLine, Needle, readFrame, type Verdict } from "../frames.ts";
+import { FrameObserver, isOneLine, Needle, readFrame, textLength, type Verdict } from "../frames.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
-const QUOTE = 34;
 const COMMA = 44;
 const LETTER_D = 100;
 /** `data: [DONE]` and its blank line fit. */
 const doneBytes = 24;
 const doneFrame = /^data: ?\[DONE\]\s*$/;
 const nullUsage = Buffer.from(',"usage":null');
-/** What a frame counts for whose text is not in `content` (tool arguments, reasoning): about one token. */
+/** What a frame of several lines counts for: about one token. */
 const otherFrameLength = 4;
 
 export interface OpenAiObserverOptions {
@@ -72,8 +71,7 @@ export class OpenAiObserver extends FrameObserver {
 
   /** Estimates the text's length from its JSON form: an escape counts for its bytes, several choices in a frame for one. */
   #count(start: number, end: number): void {
-    const from = this.#content.within(start, end);
-    this.contentLength += from < 0 ? otherFrameLength : Math.max(0, this.#work.indexOf(QUOTE, from) - from);
+    this.contentLength += textLength(this.#work, this.#content.within(start, end), start, end);
   }
 
   /** `"usage":null` is only there because the gateway asked for usage. */

@@ -2,9 +2,12 @@
 import { isObject } from "../../providers/classify.ts";
 import type { JsonObject, Usage } from "../canonical.ts";
 
-/** A token count as the wire gives it; anything but a number above 0 is 0. */
+/** No call has as many tokens; and what they cost can be counted. */
+const mostTokens = 1e9;
+
+/** A token count as the wire gives it; anything but a number above 0 that a call can have is 0. */
 export function count(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
+  return typeof value === "number" && value > 0 && value <= mostTokens ? Math.floor(value) : 0;
 }
 
 /** OpenAI's `usage` object → canonical; null where it is none. */

@@ -1,0 +1,189 @@
+/** A caller who wants more than is paid for: usage that is not told, told badly or too early, and limits that provider and gateway read differently. */
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+import type { LedgerRow } from "../../proxy/config/ledger.ts";
+import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { type Answer, chatFrames, json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
+
+type Json = Record<string, unknown>;
+
+const nameOf = (at: number): string => `caller${at}`;
+const clearOf = (at: number): string => `slc_money_caller_${at}_0001`;
+const callers = 50;
+const said = "word ".repeat(400);
+/** Four characters a token. */
+const saidTokens = said.length / 4;
+
+const messages = [{ role: "user", content: "Hi" }];
+const stream = (frames: readonly string[], ends = false): Answer => {
+  return (_request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    for (const frame of frames) response.write(frame);
+    if (ends) response.end();
+  };
+};
+const named = (event: string, data: Json): string => `event: ${event}\ndata: ${JSON.stringify({ type: event, ...data })}\n\n`;
+const began = named("message_start", {
+  message: { id: "m", type: "message", role: "assistant", model: "claude", content: [], usage: { input_tokens: 11, output_tokens: 1 } },
+});
+const opened = named("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
+const delta = (value: Json): string => named("content_block_delta", { index: 0, delta: value });
+const chat = (choice: Json, more: Json = {}): string =>
+  `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, ...choice, finish_reason: null }], ...more })}\n\n`;
+const early = { usage: { prompt_tokens: 11, completion_tokens: 1, total_tokens: 12 } };
+
+describe("attacks on what a call costs", () => {
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  /** Each test's own caller, so that its rows of the ledger are its own. */
+  let caller = 0;
+
+  before(async () => {
+    upstream = await startUpstream();
+    const price = { inputPerMillion: "1", outputPerMillion: "1" };
+    const target = (name: string): Json => ({ routing: { targets: [{ provider: { name } }] } });
+    gateway = await startGateway([
+      provider("up", upstream.url, { models: [{ name: "gpt", price, maxOutputTokens: 1_000_000 }] }),
+      provider("compatible", upstream.url, {
+        type: "OpenAICompatible",
+        models: [
+          { name: "open", price },
+          { name: "narrow", price, maxOutputTokens: 1_000 },
+        ],
+      }),
+      provider("claude", upstream.url, { type: "Anthropic", models: [{ name: "claude", price, maxOutputTokens: 1_000_000 }] }),
+      ...["up", "compatible", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk" })),
+      policy("gpt", { match: { models: ["gpt"] }, ...target("up") }),
+      policy("open", { match: { models: ["open", "narrow"] }, ...target("compatible") }),
+      policy("claude", { match: { models: ["claude"] }, ...target("claude") }),
+      { kind: "Budget", metadata: { name: "each" }, spec: { period: "Daily", amount: "10", per: "User" } },
+      ...Array.from({ length: callers }, (_, at) => key(nameOf(at), clearOf(at))).flat(),
+    ]);
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+  beforeEach(() => {
+    caller++;
+    upstream.answer(openai);
+    upstream.requests.length = 0;
+  });
+
+  const send = (path: string, body: Json, signal: AbortSignal | null = null): Promise<Response> =>
+    fetch(`${gateway.url}/v1${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clearOf(caller)}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
+
+  const row = (of: number): Promise<LedgerRow> =>
+    eventually(async () => (await gateway.state.store.readLedger(0, Number.MAX_SAFE_INTEGER)).find(({ user }) => user === `${nameOf(of)}@example.com`));
+
+  /** Reads until the text is there, and goes. */
+  async function readAndGo(path: string, body: Json, awaited: string): Promise<void> {
+    const going = new AbortController();
+    const response = await send(path, { stream: true, ...body }, going.signal);
+    let seen = "";
+    for await (const part of response.body ?? []) {
+      seen += Buffer.from(part).toString("utf8");
+      if (seen.includes(awaited)) break;
+    }
+    going.abort();
+  }
+
+  const half = JSON.stringify({ text: said });
+  const gone: [string, string, Json, readonly string[]][] = [
+    [
+      "a stream in Anthropic's format, whose first event has a count of 1",
+      "/messages",
+      { model: "claude", max_tokens: 1000 },
+      [began, opened, delta({ type: "text_delta", text: said })],
+    ],
+    ["such a stream that is translated", "/chat/completions", { model: "claude" }, [began, opened, delta({ type: "text_delta", text: said })]],
+    [
+      "a translated stream of a tool's arguments",
+      "/chat/completions",
+      { model: "claude" },
+      [
+        began,
+        named("content_block_start", { index: 0, content_block: { type: "tool_use", id: "t", name: "f", input: {} } }),
+        delta({ type: "input_json_delta", partial_json: half }),
+      ],
+    ],
+    [
+      "a stream of a tool's arguments in Anthropic's format, in one piece",
+      "/messages",
+      { model: "claude", max_tokens: 1000 },
+      [began, delta({ type: "input_json_delta", partial_json: half })],
+    ],
+    [
+      "a chat's stream of a tool's arguments in one piece",
+      "/chat/completions",
+      { model: "gpt" },
+      [
+        chat({ delta: { role: "assistant", content: null } }),
+        chat({ delta: { tool_calls: [{ index: 0, id: "t", type: "function", function: { name: "f", arguments: half } }] } }),
+      ],
+    ],
+    ["a chat whose text begins with a quote", "/chat/completions", { model: "gpt" }, [chat({ delta: { content: `"${said}"` } })]],
+    [
+      "a chat whose provider counts as it goes",
+      "/chat/completions",
+      { model: "gpt" },
+      [chat({ delta: { role: "assistant", content: "" } }, early), chat({ delta: { content: said } })],
+    ],
+    [
+      "the same, with a usage of zeros",
+      "/chat/completions",
+      { model: "gpt" },
+      [chat({ delta: { content: said } }, { usage: { prompt_tokens: 0, completion_tokens: 0 } })],
+    ],
+  ];
+  it("who leaves before the usage has come pays for what was said", async () => {
+    for (const [, path, body, frames] of gone) {
+      caller++;
+      upstream.answer(stream([...frames, ": still there\n\n"]));
+      await readAndGo(path, { messages, ...body }, "word word");
+    }
+    for (const [at, [name]] of gone.entries()) {
+      const { promptTokens, completionTokens, costNanoUsd } = await row(caller - gone.length + 1 + at);
+      assert.ok(completionTokens >= saidTokens, `${name}: ${completionTokens} tokens for ${saidTokens}`);
+      assert.ok(promptTokens > 0 && costNanoUsd >= saidTokens * 1000, name);
+    }
+  });
+
+  const odd: [string, unknown][] = [
+    ["{}", {}],
+    ["zeros", { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
+    ["texts", { prompt_tokens: "11", completion_tokens: "400" }],
+    ["numbers below zero", { prompt_tokens: -11, completion_tokens: -400 }],
+    ["numbers that nothing can count", { prompt_tokens: 1e308, completion_tokens: 1e300 }],
+    ["null", null],
+    ["a list", [11, 400]],
+  ];
+  it("a usage that can't be is none: what was said is counted", async () => {
+    const whole = {
+      id: "c",
+      object: "chat.completion",
+      created: 1,
+      model: "gpt",
+      choices: [{ index: 0, message: { role: "assistant", content: said }, finish_reason: "stop" }],
+    };
+    const streamed = chatFrames("gpt", [said], false).slice(0, -1);
+    for (const [, usage] of odd) {
+      caller++;
+      upstream.answer((_request, response) => json(response, 200, { ...whole, usage }));
+      await (await send("/chat/completions", { model: "gpt", messages })).text();
+      caller++;
+      upstream.answer(stream([...streamed, chat({ delta: {} }, { usage }), "data: [DONE]\n\n"], true));
+      await (await send("/chat/completions", { model: "gpt", messages, stream: true })).text();
+    }
+    for (const [at, name] of odd.flatMap(([one]) => [one, `${one}, in a stream`]).entries()) {
+      const { promptTokens, completionTokens } = await row(caller - 2 * odd.length + 1 + at);
+      assert.ok(completionTokens >= saidTokens && completionTokens < 2 * saidTokens, `${name}: ${completionTokens} tokens`);
+      assert.ok(promptTokens > 0 && promptTokens < 1_000, `${name}: ${promptTokens} tokens`);
+    }
+  });
+});
