@@ -253,6 +253,9 @@ export function embed(request: EmbedRequest, own: EmbedWith): Promise<Embedded> 
       if (late.signal.aborted) embedding.over(false);
       else resolve({ vector, over: (counted) => embedding.over(counted) });
     };
-    embedding.run().then(done, () => done("failed"));
+    embedding.run().then(done, (cause: unknown) => {
+      own.unexpected(cause, request.record.requestId);
+      done("failed");
+    });
   });
 }

@@ -1,6 +1,6 @@
 /** A small call of the gateway's own, such as to a token endpoint: bounded in time and size. */
 import { Buffer } from "node:buffer";
-import type { UpstreamCall, Upstreams, UpstreamTls } from "./upstream.ts";
+import type { Upstreams, UpstreamTls } from "./upstream.ts";
 
 const timeoutMs = 15_000;
 const maxBytes = 262_144;
@@ -17,38 +17,32 @@ export function sendSmall(
     const chunks: Buffer[] = [];
     let size = 0;
     let status = 0;
-    let call: UpstreamCall | null = null;
     const timer = setTimeout(() => fail(Object.assign(new Error("no answer in time"), { code: "ESLUICELATE" })), timeoutMs);
-    function fail(cause: unknown): void {
+    const call = upstreams.send(
+      { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs, ...(tls === null ? {} : { tls }) },
+      { ...request, path: target.pathname + target.search },
+      {
+        head: (code) => {
+          status = code;
+        },
+        data(chunk) {
+          size += chunk.length;
+          if (size > maxBytes) fail(new Error("the answer is too large"));
+          else chunks.push(chunk);
+          return true;
+        },
+        end() {
+          clearTimeout(timer);
+          resolve({ status, body: Buffer.concat(chunks).toString("utf8") });
+        },
+        error: (_kind, cause) => fail(cause),
+      },
+    );
+    function fail(cause: Error): void {
       clearTimeout(timer);
       reject(cause);
-      // Behind `send`, which may fail before it gives a call back.
-      queueMicrotask(() => call?.abort());
-    }
-    try {
-      call = upstreams.send(
-        { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs, ...(tls === null ? {} : { tls }) },
-        { ...request, path: target.pathname + target.search },
-        {
-          head: (code) => {
-            status = code;
-          },
-          data(chunk) {
-            size += chunk.length;
-            if (size > maxBytes) fail(new Error("the answer is too large"));
-            else chunks.push(chunk);
-            return true;
-          },
-          end() {
-            clearTimeout(timer);
-            resolve({ status, body: Buffer.concat(chunks).toString("utf8") });
-          },
-          error: (_kind, cause) => fail(cause),
-        },
-      );
-    } catch (cause) {
-      // Not a URL that can be called, such as one of another scheme.
-      fail(cause);
+      // Not within `send`: what it returns isn't known there yet.
+      queueMicrotask(() => call.abort());
     }
   });
 }

@@ -88,6 +88,13 @@ export class Upstreams {
     return pool;
   }
 
+  /** Throws where the address is not allowed, or none that can be called, such as one of another scheme. */
+  #connection(address: UpstreamAddress): Connection {
+    const pool = this.#look(address);
+    if (pool === null) throw new DestinationRefusedError(`${address.origin} is not allowed as a destination`);
+    return pool.take();
+  }
+
   #pool(address: UpstreamAddress): Connections {
     const key = keyOf(address);
     let pool = this.#pools.get(key);
@@ -115,14 +122,18 @@ export class Upstreams {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  /** `long`: the answer may take a while, so the request should hold no more memory than its own meanwhile. */
+  /**
+   * Throws nothing: what can't even begin is an error of the handler's, told before this returns. `long`: the answer may
+   * take a while, so the request should hold no more memory than its own meanwhile.
+   */
   send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler, long = false): UpstreamCall {
-    const pool = this.#look(address);
-    if (pool === null) {
-      handler.error("refused", new DestinationRefusedError(`${address.origin} is not allowed as a destination`));
+    let connection: Connection;
+    try {
+      connection = this.#connection(address);
+    } catch (cause) {
+      handler.error(kindOf(cause as Error, false), cause as Error);
       return noCall;
     }
-    const connection = pool.take();
     const exchange = new Exchange(handler, connection);
     const body = long ? ofItsOwn(request.body) : request.body;
     connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body }, exchange);
