@@ -58,6 +58,8 @@ const proxySettings = z.strictObject({
   auditRedis: z.stringbool().default(false),
   /** URL of an OpenTelemetry collector's /v1/logs; "" for none. */
   auditOtlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
+  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  auditOtlpCa: z.string().default(""),
   /** `name=value,name=value`; from the environment only. */
   auditOtlpHeaders: z.string().default(""),
   /** Key of the audit chain's HMAC; from the environment only. "" for a plain digest. */
@@ -95,6 +97,16 @@ const flags = {
   "audit-stdout": "auditStdout",
   "audit-redis": "auditRedis",
   "audit-otlp-url": "auditOtlpUrl",
+  "audit-otlp-ca": "auditOtlpCa",
+} as const;
+
+/** From the environment only: arguments are for everybody to see. */
+const secrets = {
+  SLUICE_AUDIT_KEY: "auditKey",
+  SLUICE_AUDIT_OTLP_HEADERS: "auditOtlpHeaders",
+  SLUICE_SEALING_KEYS: "sealingKeys",
+  SLUICE_CACHE_PASSWORD: "cachePassword",
+  SLUICE_STATE_PASSWORD: "statePassword",
 } as const;
 
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
@@ -126,6 +138,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --audit-retention-days N   older records are deleted (default 0: never)
   --audit-redis true   audit records into a stream at --state-url
   --audit-otlp-url URL audit records to a collector's /v1/logs; headers are read from SLUICE_AUDIT_OTLP_HEADERS
+  --audit-otlp-ca F    certificates to trust for TLS to it, instead of the system's
   --audit-stdout true  audit records on stdout
                        the key of their chain is read from SLUICE_AUDIT_KEY; bodies in them are sealed with
                        SLUICE_SEALING_KEYS, where there are any
@@ -142,11 +155,12 @@ function cacheMisfit({ cacheStore, cacheUrl, cachePassword, cacheCa, stateUrl, s
 
 /** What no setting can tell by itself; null where it fits. */
 function misfit(settings: ProxySettings): string | null {
-  const { tlsCert, tlsKey, tlsClientCa, auditRedis, stateUrl } = settings;
+  const { tlsCert, tlsKey, tlsClientCa, auditRedis, auditOtlpUrl, auditOtlpCa, stateUrl } = settings;
   const cache = cacheMisfit(settings);
   if (cache !== null) return cache;
   if ((tlsCert === "") !== (tlsKey === "")) return "--tls-cert and --tls-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
+  if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:")) return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 
@@ -159,11 +173,7 @@ export function parseProxySettings(args: readonly string[], env: Readonly<Record
     const value = values[flag] ?? env[`SLUICE_${flag.toUpperCase().replaceAll("-", "_")}`];
     if (value !== undefined) given[name] = value;
   }
-  if (env["SLUICE_AUDIT_KEY"] !== undefined) given["auditKey"] = env["SLUICE_AUDIT_KEY"];
-  if (env["SLUICE_AUDIT_OTLP_HEADERS"] !== undefined) given["auditOtlpHeaders"] = env["SLUICE_AUDIT_OTLP_HEADERS"];
-  if (env["SLUICE_SEALING_KEYS"] !== undefined) given["sealingKeys"] = env["SLUICE_SEALING_KEYS"];
-  if (env["SLUICE_CACHE_PASSWORD"] !== undefined) given["cachePassword"] = env["SLUICE_CACHE_PASSWORD"];
-  if (env["SLUICE_STATE_PASSWORD"] !== undefined) given["statePassword"] = env["SLUICE_STATE_PASSWORD"];
+  for (const [variable, name] of Object.entries(secrets)) if (env[variable] !== undefined) given[name] = env[variable];
   const parsed = proxySettings.safeParse(given);
   const wrong = parsed.success ? misfit(parsed.data) : null;
   if (wrong !== null) throw new UsageError(wrong);

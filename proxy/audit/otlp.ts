@@ -2,9 +2,17 @@
  * Audit records as OpenTelemetry logs, by OTLP over HTTP with JSON (opentelemetry-proto, logs/v1). The whole line is the
  * body, so that a chain can be verified from what a collector kept.
  */
+import { readFileSync } from "node:fs";
+import { Agent, request } from "undici";
+import { causeInWords, causeOf } from "../wire/causes.ts";
 import type { AuditSink } from "./sink.ts";
 
 const timeoutMs = 10_000;
+
+/** Why the collector was not reached, and nothing else of the error. */
+function why(thrown: unknown): string {
+  return causeInWords((thrown as { name?: unknown }).name === "TimeoutError" ? "answer_timeout" : causeOf(thrown, false));
+}
 
 interface Line {
   time: string;
@@ -16,11 +24,24 @@ export class OtlpSink implements AuditSink {
   readonly durable = false;
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #ca: string | null;
+  /** null: the next write connects anew. */
+  #agent: Agent | null;
 
-  /** `url`: of the collector's `/v1/logs`. */
-  constructor(url: string, headers: Readonly<Record<string, string>>) {
+  /**
+   * `url`: of the collector's `/v1/logs`. `ca`: file with the certificates to trust, instead of the system's. Throws where
+   * that can't be read.
+   */
+  constructor(url: string, headers: Readonly<Record<string, string>>, ca: string | null = null) {
     this.#url = url;
     this.#headers = headers;
+    this.#ca = ca;
+    this.#agent = this.#newAgent();
+  }
+
+  #newAgent(): Agent {
+    // Writes come one after the other.
+    return new Agent({ connections: 1, ...(this.#ca === null ? {} : { connect: { ca: readFileSync(this.#ca) } }) });
   }
 
   async write(lines: string): Promise<void> {
@@ -40,11 +61,27 @@ export class OtlpSink implements AuditSink {
     const resource = { attributes: [{ key: "service.name", value: { stringValue: "sluice-proxy" } }] };
     const body = JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ scope: { name: "sluice.audit" }, logRecords }] }] });
     const headers = { "content-type": "application/json", ...this.#headers };
-    const answer = await fetch(this.#url, { method: "POST", headers, body, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
-    if (!answer.ok) throw new Error(`the collector answered ${answer.status}`);
+    const status = await this.#post(headers, body);
+    if (status < 200 || status > 299) throw new Error(`the collector answered ${status}`);
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async #post(headers: Record<string, string>, body: string): Promise<number> {
+    const dispatcher = (this.#agent ??= this.#newAgent());
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      const answer = await request(this.#url, { method: "POST", headers, body, signal, dispatcher });
+      // Read to its end, or the connection could not be used again.
+      await answer.body.dump({ limit: 65_536, signal });
+      return answer.statusCode;
+    } catch (cause) {
+      // By the next write the file may hold another authority.
+      this.#agent = null;
+      await dispatcher.destroy();
+      throw new Error(`the collector is not reached: ${why(cause)}`, { cause });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#agent?.close();
   }
 }

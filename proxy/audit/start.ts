@@ -13,9 +13,15 @@ import { OtlpSink } from "./otlp.ts";
 import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
 
+/** Of `name=value,name=value`; a value may hold `=` itself, as the ends of base64 do. */
 function headersOf(text: string): Record<string, string> {
-  const pairs = text.split(",").map((pair) => pair.split("=", 2));
-  return Object.fromEntries(pairs.flatMap(([name = "", value = ""]) => (name.trim() === "" ? [] : [[name.trim().toLowerCase(), value.trim()]])));
+  const headers: Record<string, string> = {};
+  for (const pair of text.split(",")) {
+    const end = pair.indexOf("=");
+    const name = (end < 0 ? pair : pair.slice(0, end)).trim().toLowerCase();
+    if (name !== "") headers[name] = end < 0 ? "" : pair.slice(end + 1).trim();
+  }
+  return headers;
 }
 
 function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): AuditSink[] {
@@ -23,7 +29,7 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
   const sinks: AuditSink[] = [];
   if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
   if (settings.auditRedis) sinks.push(openRedisSink(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, chain, retentionDays, nowMs));
-  if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders)));
+  if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null));
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;
 }

@@ -122,7 +122,8 @@ describe("the chart", { skip }, () => {
 
   it("gives proxies the audit log's places and its key, which is in no argument", async () => {
     const documents = await render(
-      ...set("audit.stdout=true", "audit.redis=true", "audit.otlp.url=http://collector:4318/v1/logs", "audit.otlp.headersSecretRef.name=otlp"),
+      ...set("audit.stdout=true", "audit.redis=true", "audit.otlp.url=https://collector:4318/v1/logs", "audit.otlp.headersSecretRef.name=otlp"),
+      ...set("audit.otlp.tls.caSecretRef.name=collector-ca"),
       ...set(
         "audit.file.volume.persistentVolumeClaim.claimName=audit",
         "audit.retentionDays=30",
@@ -141,9 +142,15 @@ describe("the chart", { skip }, () => {
         settings.auditRedis,
         settings.auditStdout,
         settings.auditOtlpUrl,
+        settings.auditOtlpCa,
         settings.auditKey,
       ],
-      ["/var/lib/sluice/audit", 67_108_864, 30, true, true, "http://collector:4318/v1/logs", "k"],
+      ["/var/lib/sluice/audit", 67_108_864, 30, true, true, "https://collector:4318/v1/logs", "/etc/sluice/audit-otlp-ca/ca.crt", "k"],
+    );
+    assert.ok(container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === "/etc/sluice/audit-otlp-ca"));
+    assert.deepEqual(
+      volumes.find((one: { name: string }) => one.name === "audit-otlp-ca"),
+      { name: "audit-otlp-ca", secret: { secretName: "collector-ca", defaultMode: 440 } },
     );
     assert.ok(volumes.some((one: { persistentVolumeClaim?: { claimName: string } }) => one.persistentVolumeClaim?.claimName === "audit"));
     assert.ok(container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === settings.auditDir));

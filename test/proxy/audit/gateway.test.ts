@@ -249,14 +249,16 @@ describe("the audit log", () => {
       request.on("data", (data: Buffer) => (text += data.toString("utf8")));
       request.on("end", () => {
         if (failures-- > 0) return void response.writeHead(503).end();
-        bodies.push({ ...(JSON.parse(text) as Json), key: request.headers["x-key"] });
+        bodies.push({ ...(JSON.parse(text) as Json), key: request.headers["x-key"], other: request.headers["x-other"] });
         response.end("{}");
       });
     });
     await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
     after(() => collector.close());
     const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/logs`;
-    const started = await gateway(["--audit-redis=true", `--state-url=${redis.url}`, `--audit-otlp-url=${url}`], { SLUICE_AUDIT_OTLP_HEADERS: "X-Key=abc" });
+    const started = await gateway(["--audit-redis=true", `--state-url=${redis.url}`, `--audit-otlp-url=${url}`], {
+      SLUICE_AUDIT_OTLP_HEADERS: "X-Key=YWJjZA==, X-Other=b",
+    });
     for (let at = 0; at < 20; at++) await call(started.url, "open");
     await started.close();
     const verified = await sluice("audit", "verify", "--redis", redis.url);
@@ -267,7 +269,7 @@ describe("the audit log", () => {
       return resource?.scopeLogs[0]?.logRecords ?? [];
     });
     assert.equal(lines.length, 22);
-    assert.equal(bodies[0]?.["key"], "abc");
+    assert.deepEqual([bodies[0]?.["key"], bodies[0]?.["other"]], ["YWJjZA==", "b"]);
     assert.match(lines[1]?.timeUnixNano ?? "", /^\d{19}$/);
     const path = join(await folder(), "collected.jsonl");
     await writeFile(path, `${lines.map(({ body }) => body.stringValue).join("\n")}\n`);
