@@ -1,5 +1,5 @@
 /**
- * A schema as it stands in the CRD: each pattern is a CEL rule with words. The API server's `pattern` and CEL's
+ * A schema as it stands in the CRD: each pattern is a CEL rule with words, and so is that a text is a regular expression. The API server's `pattern` and CEL's
  * `matches` are one engine (RE2, found anywhere in the text), so both take the same texts; both at once would tell
  * of every mistake twice.
  */
@@ -16,13 +16,28 @@ function ruleOf(source: string, words: Words): CelRule {
   return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(words) };
 }
 
+/** Of a text that is no regular expression the server says why, and then the message. Offline it is the compiler that judges, with words of RE2JS. */
+const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>, CelRule>> = {
+  Any: { rule: `"".matches(self) in [true, false]`, message: "must be a regular expression of RE2, which has no look-around and no back-references" },
+  Texts: {
+    rule: `!"".matches(self)`,
+    message: "must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match",
+  },
+};
+
+/** The rules that stand for what a schema has beside them. */
+function made({ pattern, words, regularExpression }: Schema): CelRule[] {
+  const own = pattern === undefined || words === undefined ? [] : [ruleOf(pattern, words)];
+  return regularExpression === undefined ? own : [...own, expressionRules[regularExpression]];
+}
+
 const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
 export function published(schema: Schema): Schema {
-  const { pattern: source, words, ...rest } = schema;
+  const { pattern: _, words: __, regularExpression: ___, ...rest } = schema;
   const { items, properties, additionalProperties, "x-kubernetes-validations": rules = [] } = rest;
-  const all = source === undefined || words === undefined ? rules : [ruleOf(source, words), ...rules];
+  const all = [...made(schema), ...rules];
   return {
     ...rest,
     ...(items === undefined ? {} : { items: published(items) }),

@@ -16,10 +16,11 @@ function typeName(schema: Schema): string {
 
 /** Bounds of a scalar, or of a list's entries. */
 function scalarBounds(schema: Schema): string[] {
-  const { enum: values, words, minimum, maximum, maxLength } = schema;
+  const { enum: values, words, regularExpression, minimum, maximum, maxLength } = schema;
   return [
     ...(values ? [values.map(code).join(", ")] : []),
     ...(words === undefined ? [] : [words.message.replace(/^must be /, "")]),
+    ...(regularExpression === undefined ? [] : [`a regular expression of RE2${regularExpression === "Texts" ? " that the empty text does not match" : ""}`]),
     ...(minimum === undefined ? [] : [maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`]),
     ...(maxLength === undefined || maxLength === roomy ? [] : [`at most ${maxLength} characters`]),
   ];

@@ -10,7 +10,7 @@ import { matches } from "./cel.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
-/** The part of a CRD's `openAPIV3Schema` that we use, and the words of a pattern, of which `published.ts` makes a rule. */
+/** The part of a CRD's `openAPIV3Schema` that we use, and of what `published.ts` makes rules. */
 export interface Schema {
   type: "object" | "array" | "string" | "integer" | "boolean";
   description?: string;
@@ -20,6 +20,7 @@ export interface Schema {
   maxLength?: number;
   pattern?: string;
   words?: Words;
+  regularExpression?: "Any" | "Texts";
   minimum?: number;
   maximum?: number;
   minItems?: number;
@@ -46,7 +47,7 @@ const defaultMaxProperties = 64;
 /** zod's bounds of a safe integer, which every z.int() carries. */
 const unbounded = Number.MAX_SAFE_INTEGER;
 
-type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
+type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
 type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
 
 const isWrapper = (type: z.ZodType): type is Wrapper => type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
@@ -101,11 +102,11 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
 /** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
 const json = (type: z.ZodType): Record<string, unknown> => z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
-function stringSchema(inner: z.ZodString, { words }: Meta, path: string): Schema {
+function stringSchema(inner: z.ZodString, { words, regularExpression }: Meta, path: string): Schema {
   const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
   if (allOf !== undefined) throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
-  const length = { ...(minLength === undefined ? {} : { minLength }), maxLength };
+  const length = { ...(minLength === undefined ? {} : { minLength }), maxLength, ...(regularExpression === undefined ? {} : { regularExpression }) };
   if (pattern === undefined) return { type: "string", ...length };
   if (words === undefined) throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
   assertRe2(pattern, path);

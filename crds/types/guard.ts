@@ -4,6 +4,7 @@ import { subject } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const pattern = z.string().min(1).max(1024);
+const found = pattern.meta({ regularExpression: "Any" });
 
 const mask = z
   .strictObject({
@@ -22,7 +23,7 @@ const mask = z
               /^[A-Z][A-Za-z0-9]*$/,
               "must be a name in CamelCase: letters and digits, the first a capital, such as EmployeeId",
             ).describe("What it is, for counts and placeholders."),
-            pattern: pattern.describe("A regular expression of RE2."),
+            pattern: pattern.meta({ regularExpression: "Texts" }).describe("A regular expression of RE2."),
             replacement: z
               .string()
               .min(1)
@@ -49,14 +50,14 @@ const mask = z
 export const guard = z
   .strictObject({
     deny: z
-      .array(pattern)
+      .array(found)
       .min(1)
       .max(64)
       .optional()
       .meta({ listType: "atomic" })
       .describe('Regular expressions of RE2, such as "(?i)ignore (all )?previous instructions". A request in whose texts one of them is found is refused.'),
     allow: z
-      .array(pattern)
+      .array(found)
       .min(1)
       .max(64)
       .optional()

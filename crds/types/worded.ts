@@ -20,6 +20,8 @@ export interface Words {
 declare module "zod" {
   interface GlobalMeta {
     words?: Words;
+    /** The text is itself a regular expression: `Texts` one that must not be found in the empty text. */
+    regularExpression?: "Any" | "Texts";
   }
 }
 

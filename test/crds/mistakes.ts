@@ -11,7 +11,7 @@ export interface Mistake {
   manifest: string;
   /** A part of what kubectl prints. */
   kubectl: string;
-  /** A part of what lint says of the object; absent: it is YAML that is read otherwise, of which folder.test.ts knows. */
+  /** A part of what lint says of the object; absent: the object by itself is right to it, and the reader of the folder or the compiler tells. */
   lint?: string;
 }
 
@@ -293,6 +293,23 @@ export const others: Record<string, Mistake> = {
     ...r,
     manifest: policy("access: {countries: {allow: [SE, NO]}}"),
     kubectl: 'spec.access.countries.allow[1]: Invalid value: "boolean": spec.access.countries.allow[1] in body must be of type string: "boolean"',
+  },
+  "a regular expression that is none": {
+    ...r,
+    manifest: policy("guard: {deny: ['(a']}"),
+    kubectl:
+      "error parsing regexp: missing closing ): `(a` evaluating rule: must be a regular expression of RE2, which has no look-around and no back-references",
+  },
+  "a regular expression with a look-ahead": {
+    ...r,
+    manifest: policy("guard: {mask: {custom: [{name: Id, pattern: 'a(?=b)'}]}}"),
+    kubectl: "error parsing regexp: invalid or unsupported Perl syntax: `(?=` evaluating rule: must be a regular expression of RE2",
+  },
+  "a mask for the empty text": {
+    ...r,
+    manifest: policy("guard: {mask: {custom: [{name: Id, pattern: '[0-9]*'}]}}"),
+    kubectl:
+      'spec.guard.mask.custom[0].pattern: Invalid value: "[0-9]*": must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match',
   },
   "one for a list": { ...k, manifest: key("tags: internal"), ...typed("spec.tags", "array", "string", "must be a list, but is a string; put it in [ ]") },
   "an object for a list": {
