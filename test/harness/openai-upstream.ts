@@ -46,6 +46,7 @@ export async function startOpenAiUpstream(): Promise<OpenAiUpstream> {
     } else answer(body, response);
   };
   const server = createServer((request, response) => void handle(request, response).catch(() => response.destroy()));
+  server.keepAliveTimeout = 75_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const upstream: OpenAiUpstream = {
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,

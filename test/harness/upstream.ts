@@ -131,6 +131,8 @@ export async function startUpstream(first: Answer = openai, tls: { cert: string;
   const { clientCa, ...pair } = tls ?? {};
   const secure = clientCa === undefined ? pair : { ...pair, ca: clientCa, requestCert: true, rejectUnauthorized: true };
   const server = tls === null ? createServer(serve) : createSecureServer(secure, serve);
+  // As providers do. Node's 5 s may be over on a busy machine just as the gateway takes the connection for its next call.
+  server.keepAliveTimeout = 75_000;
   // As the gateway's own: a burst of callers is a burst of calls to their provider.
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", backlog, resolve));
   const { port } = server.address() as AddressInfo;

@@ -53,6 +53,7 @@ describe("files, batches and fine-tuning", () => {
         else json(200, { id: "ftjob-1", object: "fine_tuning.job", status: "queued" });
       });
     });
+    server.keepAliveTimeout = 75_000;
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const elsewhere: Manifest[] = key("other", stranger, { role: "admin" }).map((one) => ({ ...one, metadata: { ...one.metadata, namespace: "elsewhere" } }));
