@@ -31,6 +31,13 @@ function made({ pattern, words, regularExpression }: Schema): CelRule[] {
   return regularExpression === undefined ? own : [...own, expressionRules[regularExpression]];
 }
 
+/** `kubectl explain` shows no rules, so what a value must be stands in the description as well. */
+function explained({ description, words, items }: Schema): { description?: string } {
+  if (description === undefined) return {};
+  if (words !== undefined) return { description: `${description} ${words.message.replace(/^must/, "Must")}.` };
+  return items?.words === undefined ? { description } : { description: `${description} Each ${items.words.message}.` };
+}
+
 const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
@@ -40,6 +47,7 @@ export function published(schema: Schema): Schema {
   const all = [...made(schema), ...rules];
   return {
     ...rest,
+    ...explained(schema),
     ...(items === undefined ? {} : { items: published(items) }),
     ...(properties === undefined ? {} : { properties: each(properties) }),
     ...(additionalProperties === undefined ? {} : { additionalProperties: published(additionalProperties) }),

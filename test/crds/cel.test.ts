@@ -321,7 +321,16 @@ describe("the CRDs on an API server", { skip }, () => {
     it("are explained in the words of the schema", async () => {
       const done = await kubectl("explain", "llmproviders.spec.timeouts.firstToken");
       assert.equal(done.code, 0, done.stderr);
-      assert.match(done.stdout, /From sending a streamed request to the first byte of the answer's body/);
+      const shown = done.stdout.replaceAll(/\s+/g, " ");
+      assert.match(
+        shown,
+        /From sending a streamed request to the first byte of the answer's body\. Must be a duration above zero and below 100h, such as 500ms,/,
+      );
+    });
+
+    it("say of a list what each entry must be", async () => {
+      const done = await kubectl("explain", "routingpolicies.spec.access.networks");
+      assert.match(done.stdout.replaceAll(/\s+/g, " "), /Each must be a network such as 10\.0\.0\.0\/8/);
     });
 
     it("are listed together by their category", async () => {
