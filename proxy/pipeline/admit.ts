@@ -18,7 +18,7 @@ import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
 import type { Shaped } from "./shape.ts";
-import { expectedTokens, sendCap, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
+import { expectedTokens, sendCap, uncountable, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
 
 export interface AdmitRequest {
   client: ClientConnection;
@@ -85,6 +85,8 @@ class Subject implements BudgetSubject, LimitSubject {
   readonly role: Role | null;
   readonly budgets: readonly BudgetConfig[];
   readonly #request: AdmitRequest;
+  /** Something asked how much the call can take. */
+  estimated = false;
   #worst: WorstCost | null | undefined;
   #tokens: number | undefined;
 
@@ -101,12 +103,14 @@ class Subject implements BudgetSubject, LimitSubject {
   }
 
   worst(): WorstCost | null {
+    this.estimated = true;
     const { shaped, client, targets } = this.#request;
     if (this.#worst === undefined) this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
     return this.#worst;
   }
 
   tokens(): number {
+    this.estimated = true;
     const { shaped } = this.#request;
     this.#tokens ??= shaped === null ? 0 : expectedTokens(shaped);
     return this.#tokens;
@@ -155,7 +159,11 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   const { dues, cap } = money;
   limitDues(subject, dues);
   if (dues.length === 0) return free;
-  if (request.shaped !== null) sendCap(request.shaped, cap);
+  if (request.shaped !== null) {
+    const odd = subject.estimated ? uncountable(request.shaped) : null;
+    if (odd !== null) return odd;
+    sendCap(request.shaped, cap);
+  }
   sort(dues);
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));
   return got instanceof Promise ? got.then((one) => outcome(request, dues, one, admitter)) : outcome(request, dues, got, admitter);

@@ -1,33 +1,71 @@
 /** The most that a call can use, from what is known before it is made. */
-import type { Buffer } from "node:buffer";
+import type { WireFormat } from "../config/capabilities.ts";
 import type { Price } from "../config/provider.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
+import { type Failure, failure } from "../failure.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { capMember, type Shaped } from "./shape.ts";
 
 /** Members by which the formats limit an answer's length. */
 const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
+/** Those that count in a format: the provider passes over the others, or takes offence. */
+const ownCaps: Readonly<Record<WireFormat, readonly string[]>> = {
+  "openai.chat": ["max_completion_tokens", "max_tokens"],
+  "openai.completions": ["max_tokens"],
+  "openai.embeddings": [],
+  "openai.responses": ["max_output_tokens"],
+  "anthropic.messages": ["max_tokens"],
+};
 /** Assumed where neither caller nor model says how long an answer can be, and then also asked for. */
 const defaultOutputCap = 16_384;
 /** What is counted against a limit on tokens where the caller sets no cap: limits are set right by settling. */
 const ordinaryOutput = 1_024;
 /** An image or file that the request only points to: what the largest common tilings come to. */
 const linkedTokens = 4_000;
-const links = ["image_url", "input_image", "file_id", "file_url", '"url"', "file_uri"] as const;
+const links: ReadonlySet<string> = new Set([
+  ...["image_url", "input_image", "file_id", "file_url", "url", "file_uri"],
+  // Pictures and documents in base64 may be more tokens than bytes.
+  ...["media_type", "file_data"],
+]);
 
 function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The caller's or the policy's cap on one answer; null where there is none. */
-function askedCap({ edits, received }: Shaped): number | null {
+/** The caller's or the policy's cap on one answer; null where there is none that the provider would keep to. */
+function askedCap({ edits, received, format }: Shaped): number | null {
   let cap: number | null = null;
+  let kept = false;
   for (const name of capMembers) {
     const value = wholeNumber(name in edits ? edits[name] : received.json[name]);
-    if (value !== null) cap = Math.max(cap ?? 0, value);
+    if (value === null) continue;
+    cap = Math.max(cap ?? 0, value);
+    kept ||= name in edits || ownCaps[format].includes(name);
   }
-  return cap;
+  return kept ? cap : null;
+}
+
+const counted = [...capMembers, "n", "best_of"] as const;
+
+/** A number that one reader takes for what it isn't for another (a text, a fraction, one below zero), so that nothing can be reserved by it. */
+function isOdd(name: string, value: unknown, format: WireFormat): boolean {
+  if ((value ?? null) === null) return false;
+  // A completion of no tokens gives the probabilities of a prompt's.
+  const least = name === "max_tokens" && format === "openai.completions" ? 0 : 1;
+  const number = wholeNumber(value);
+  return number === null || number < least;
+}
+
+/** Why nothing that holds for this call can be counted by what it says; null where it can. */
+export function uncountable({ received: { json }, edits, format }: Shaped): Failure | null {
+  for (const name of counted) {
+    if (isOdd(name, name in edits ? edits[name] : json[name], format))
+      return failure("invalid_value", `\`${name}\` must be a whole number above 0.`, { param: name });
+  }
+  if (format !== "openai.responses" || (json["background"] ?? false) === false) return null;
+  const message = "`background` can't be used here: a budget or a limit counts the tokens of the answer. Ask without it.";
+  return failure("invalid_value", message, { param: "background" });
 }
 
 function answers({ edits, received }: Shaped): number {
@@ -44,15 +82,14 @@ export function expectedTokens(shaped: Shaped): number {
   return prompt + (askedCap(shaped) ?? ordinaryOutput) * answers(shaped);
 }
 
-function occurrences(bytes: Buffer, word: string): number {
+/** How often something is linked, as the parsed body has it: in its bytes a name may be written in many ways. */
+function occurrences(value: unknown): number {
+  if (typeof value === "string") return links.has(value) ? 1 : 0;
+  if (value === null || typeof value !== "object") return 0;
   let count = 0;
-  for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + word.length)) count++;
+  if (Array.isArray(value)) for (const one of value) count += occurrences(one);
+  else for (const name of Object.keys(value)) count += (links.has(name) ? 1 : 0) + occurrences((value as JsonObject)[name]);
   return count;
-}
-
-function isLink(name: string): boolean {
-  for (const link of links) if (name === link) return true;
-  return name === "url";
 }
 
 const ofTexts = (name: string): boolean => name === "role" || name === "content" || name === "name";
@@ -69,7 +106,7 @@ function onlyTexts(messages: unknown): boolean {
 function linksNothing(json: JsonObject): boolean {
   for (const name in json) {
     const value = json[name];
-    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || isLink(name)) return false;
+    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || links.has(name)) return false;
   }
   return true;
 }
@@ -78,7 +115,7 @@ function linksNothing(json: JsonObject): boolean {
 function promptBound(shaped: Shaped): number {
   const { bytes, json } = shaped.received;
   const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
-  const linked = linksNothing(json) ? 0 : links.reduce((sum, word) => sum + linkedTokens * occurrences(bytes, word), 0);
+  const linked = linksNothing(json) ? 0 : linkedTokens * occurrences(json);
   return bytes.length + added + linked;
 }
 

@@ -9,7 +9,9 @@ type Json = Record<string, unknown>;
 
 const nameOf = (at: number): string => `caller${at}`;
 const clearOf = (at: number): string => `slc_money_caller_${at}_0001`;
-const callers = 50;
+const callers = 120;
+/** Who has little left, and no call that passes. */
+const tight = 0;
 const said = "word ".repeat(400);
 /** Four characters a token. */
 const saidTokens = said.length / 4;
@@ -57,6 +59,7 @@ describe("attacks on what a call costs", () => {
       policy("open", { match: { models: ["open", "narrow"] }, ...target("compatible") }),
       policy("claude", { match: { models: ["claude"] }, ...target("claude") }),
       { kind: "Budget", metadata: { name: "each" }, spec: { period: "Daily", amount: "10", per: "User" } },
+      { kind: "Budget", metadata: { name: "little" }, spec: { period: "Daily", amount: "0.0005", scope: { users: [`${nameOf(tight)}@example.com`] } } },
       ...Array.from({ length: callers }, (_, at) => key(nameOf(at), clearOf(at))).flat(),
     ]);
   });
@@ -185,5 +188,60 @@ describe("attacks on what a call costs", () => {
       assert.ok(completionTokens >= saidTokens && completionTokens < 2 * saidTokens, `${name}: ${completionTokens} tokens`);
       assert.ok(promptTokens > 0 && promptTokens < 1_000, `${name}: ${promptTokens} tokens`);
     }
+  });
+
+  const uncounted: [string, string, Json][] = [
+    ...["max_tokens", "max_completion_tokens"].flatMap((name) =>
+      ["100000", -1, 0, 1.5, 1e300, true, [5], {}].map((value): [string, string, Json] => [
+        `${name} of ${JSON.stringify(value)}`,
+        "/chat/completions",
+        { [name]: value },
+      ]),
+    ),
+    ...["128", -1, 0, 1.5, 1e300].map((n): [string, string, Json] => [`n of ${JSON.stringify(n)}`, "/chat/completions", { n, max_tokens: 10 }]),
+    ["best_of as a text", "/completions", { prompt: "Hi", best_of: "20", max_tokens: 10 }],
+    ["max_tokens as a text", "/completions", { prompt: "Hi", max_tokens: "100000" }],
+    ["max_output_tokens as a text", "/responses", { input: "Hi", max_output_tokens: "100000" }],
+    ["an answer that is made when nobody listens", "/responses", { input: "Hi", max_output_tokens: 10, background: true }],
+  ];
+  for (const [what, path, body] of uncounted) {
+    it(`what a budget can't count on is not sent: ${what}`, async () => {
+      const response = await send(path, { model: "open", ...(path === "/chat/completions" ? { messages } : {}), ...body });
+      const { error } = (await response.json()) as { error: Json };
+      assert.deepEqual([response.status, error["code"], upstream.requests.length], [400, "invalid_value", 0], JSON.stringify(error));
+    });
+  }
+
+  const elsewhere: [string, string, Json, string][] = [
+    ["that of the Responses in a chat", "/chat/completions", { messages, max_output_tokens: 1 }, "max_completion_tokens"],
+    ["that of a chat in Responses", "/responses", { input: "Hi", max_tokens: 1, max_completion_tokens: 1 }, "max_output_tokens"],
+    ["that of a chat in a completion", "/completions", { prompt: "Hi", max_completion_tokens: 1, max_output_tokens: 1 }, "max_tokens"],
+  ];
+  for (const [what, path, body, sent] of elsewhere) {
+    it(`a cap that the provider does not read is none: ${what}`, async () => {
+      await (await send(path, { model: "open", ...body })).text();
+      assert.equal(upstream.requests[0]?.json[sent], 16_384);
+      upstream.requests.length = 0;
+      // What is reserved is what the model can say, 1000 tokens, of which the caller has 500.
+      caller = tight;
+      const refused = await send(path, { model: "narrow", ...body });
+      assert.match(await refused.text(), /budget_exceeded/);
+      assert.equal(upstream.requests.length, 0);
+    });
+  }
+
+  it("an image is no cheaper for the spelling of its member", async () => {
+    caller = tight;
+    const image = (name: string): string =>
+      `{"model":"narrow","max_tokens":10,"messages":[{"role":"user","content":[{"type":"${name}","${name}":{"${name.slice(6)}":"https://x.example/a.png"}}]}]}`;
+    for (const name of ["image_url", "image\\u005furl", "imag\\u0065_\\u0075rl"]) {
+      const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${clearOf(caller)}`, "content-type": "application/json" },
+        body: image(name),
+      });
+      assert.match(await response.text(), /budget_exceeded/, name);
+    }
+    assert.equal(upstream.requests.length, 0);
   });
 });
