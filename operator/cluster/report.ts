@@ -19,11 +19,14 @@ export interface Transition {
   warning: boolean;
 }
 
-/** From or to what alerts tell of, and from or to nothing else. */
+/**
+ * From or to what alerts tell of, and from or to nothing else. Neither is it news for them that a provider is reached
+ * when for a while no proxy could be asked.
+ */
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
   if (type !== "Healthy") return false;
   const wrong = [old?.reason, reason].filter((one) => one !== undefined && one !== "Reachable" && one !== "NotYetKnown");
-  return wrong.length > 0 && wrong.every((one) => toldByAlerts.includes(one as string));
+  return toldByAlerts.length > 0 && wrong.every((one) => toldByAlerts.includes(one as string));
 }
 
 /**

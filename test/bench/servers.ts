@@ -79,7 +79,7 @@ async function startNginx(nginx: string, dir: string, name: string, core: string
   await writeFile(join(own, "nginx.conf"), nginxConfig(own, server));
   const [command, args] = pinned(core, nginx, ["-p", own, "-c", join(own, "nginx.conf")]);
   const child = await startChild(command, args, { name, logFile: join(own, "log") });
-  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0, 10_000);
+  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0, 60_000);
   return child;
 }
 
@@ -233,6 +233,6 @@ export async function startProxy(
   ];
   const [command, args] = pinned(core, process.execPath, [...nodeArgs, "operator/cli/main.ts", "proxy", ...flags]);
   const child = await startChild(command, args, { name: "sluice", logFile: join(dir, "sluice.log") });
-  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${statusPort}/readyz`)).ok, 20_000);
+  await untilReady(child, async () => (await fetch(`http://127.0.0.1:${statusPort}/readyz`)).ok, 90_000);
   return child;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
+import { transitions } from "../../operator/cluster/report.ts";
 import { healthCondition, type ProxyReport } from "../../operator/compile/health.ts";
 
 const report = (
@@ -85,4 +86,28 @@ describe("Healthy", () => {
     assert.deepEqual(parseProxyStatus(older)?.providers.get("a/p")?.causes, new Map());
     assert.deepEqual(parseProxyStatus({ ready: true, revision: null, providers: "none" })?.providers, new Map());
   });
+});
+
+describe("news of a provider's health", () => {
+  const healthy = (status: string, reason: string) => ({ type: "Healthy", status, reason, message: "", lastTransitionTime: "", observedGeneration: 1 });
+  const [well, ill, refused, unknown] = [
+    healthy("True", "Reachable"),
+    healthy("False", "Unreachable"),
+    healthy("False", "CredentialRefused"),
+    healthy("Unknown", "NotYetKnown"),
+  ] as const;
+  const alerts = ["BreakerOpen", "Unreachable"];
+  const rows: [what: string, from: typeof well, to: typeof well, told: string[], news: boolean][] = [
+    ["it is lost", well, ill, [], true],
+    ["it is lost, which an alert tells", well, ill, alerts, false],
+    ["it is back", ill, well, [], true],
+    ["it is back, which an alert tells", ill, well, alerts, false],
+    ["no proxy can be asked", ill, unknown, [], false],
+    ["it is back, and no proxy could be asked meanwhile", unknown, well, [], true],
+    ["the same where alerts tell of it", unknown, well, alerts, false],
+    ["its credential is refused, of which no alert tells", well, refused, alerts, true],
+    ["its credential is taken again", refused, well, alerts, true],
+  ];
+  for (const [what, from, to, told, news] of rows)
+    it(`${what}: ${news ? "an Event" : "none"}`, () => assert.equal(transitions([from], [to], told).length, news ? 1 : 0));
 });

@@ -53,7 +53,9 @@ describe("usage", () => {
       ["eve", "priced"],
     ] as const)
       await call(name, model);
-    await eventually(async () => ((await own("boss", "scope=namespace&group_by=namespace")).body["data"] as Json[])[0]?.["requests"] === 4);
+    const counted = async (name: string, query: string, requests: number): Promise<boolean> =>
+      ((await own(name, query)).body["data"] as Json[])[0]?.["requests"] === requests;
+    await eventually(async () => (await counted("boss", "scope=namespace&group_by=namespace", 4)) && (await counted("eve", "group_by=namespace", 1)));
   });
   after(async () => {
     await gateway.close();
