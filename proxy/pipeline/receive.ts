@@ -82,11 +82,14 @@ function position(cause: unknown): string {
   return at === undefined ? "" : ` at offset ${at}`;
 }
 
+/** The installation's bound, by the name under which the platform team finds it. */
+const orRaise = ", or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values";
+
 /** At once where the body is all there. */
 export function receive(client: ClientConnection, maxBodyBytes: number, needed: string): Received | Failure | Promise<Received | Failure> {
   if (!isJson(client.header("content-type"))) return failure("unsupported_media_type", "Send the request body as application/json.");
   if (client.header("content-encoding") !== null) return failure("unsupported_media_type", "Send the request body without content-encoding.");
-  const body = client.readBody(maxBodyBytes);
+  const body = client.readBody(maxBodyBytes, orRaise);
   return body instanceof Promise ? body.then((read) => readable(read, needed)) : readable(body, needed);
 }
 

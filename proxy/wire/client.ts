@@ -150,12 +150,15 @@ export class ClientConnection implements Member, Task {
     else this.destroy();
   }
 
-  /** The whole body, at most `maxBytes`; at once where it is all there. What is too large is refused as soon as it is known. */
-  readBody(maxBytes: number): Buffer | Failure | Promise<Buffer | Failure> {
+  /**
+   * The whole body, at most `maxBytes`; at once where it is all there. What is too large is refused as soon as it is known,
+   * with `orElse`: what may be done besides sending less.
+   */
+  readBody(maxBytes: number, orElse = ""): Buffer | Failure | Promise<Buffer | Failure> {
     const announced = Number(this.header("content-length") ?? 0);
-    if (announced > maxBytes) return tooLarge(maxBytes);
+    if (announced > maxBytes) return tooLarge(maxBytes, orElse);
     const body = this.#request.whole(maxBytes);
-    return body instanceof Promise ? body.then((read) => wellFormed(read, maxBytes)) : wellFormed(body, maxBytes);
+    return body instanceof Promise ? body.then((read) => wellFormed(read, maxBytes, orElse)) : wellFormed(body, maxBytes, orElse);
   }
 
   /** Headers of every answer, whatever comes of the call. */
@@ -339,12 +342,12 @@ export class ClientConnection implements Member, Task {
   }
 }
 
-function wellFormed(body: Body, maxBytes: number): Buffer | Failure {
-  if (body === "too_large") return tooLarge(maxBytes);
+function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Failure {
+  if (body === "too_large") return tooLarge(maxBytes, orElse);
   if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
   return isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
 }
 
-function tooLarge(maxBytes: number): Failure {
-  return failure("request_too_large", `The request body is larger than ${maxBytes} bytes. Send a smaller one.`);
+function tooLarge(maxBytes: number, orElse: string): Failure {
+  return failure("request_too_large", `The request body is larger than ${maxBytes} bytes. Send a smaller one${orElse}.`);
 }

@@ -122,6 +122,25 @@ describe("what a caller is told", () => {
       assert.match(error.message, says);
     });
 
+  const blanks = new Uint8Array(10_485_761).fill(0x20);
+  for (const [name, body] of [
+    ["whose length is told", () => blanks],
+    ["whose length is not", () => new Blob([blanks]).stream()],
+  ] as const)
+    it(`of a body over the limit ${name}: what the platform team can raise`, async () => {
+      const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+        body: body(),
+        duplex: "half",
+      });
+      const { error } = (await answer.json()) as ErrorBody;
+      assert.equal(
+        error.message,
+        "The request body is larger than 10485760 bytes. Send a smaller one, or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values.",
+      );
+    });
+
   const elsewhere: [path: string, body: object, says: RegExp][] = [
     ["/v1/completions", { model: "gpt-4o", messages: [] }, /no `prompt`, but `messages`, which is for \/chat\/completions/],
     ["/v1/chat/completions", { model: "gpt-4o", input: "Hi" }, /no `messages`, but `input`, which is for \/responses/],
