@@ -1,6 +1,6 @@
 /** Remembers an answer while it passes on its way to the client. */
 import { Buffer } from "node:buffer";
-import type { ReplyFilter } from "../wire/client.ts";
+import type { ReplyFilter } from "../wire/reply-filter.ts";
 
 export class Capture implements ReplyFilter {
   readonly #maxBytes: number;

@@ -2,7 +2,7 @@
 import type { WireFormat } from "../config/capabilities.ts";
 import { everyMask } from "../masking/masker.ts";
 import { ReplyTexts } from "../masking/reply.ts";
-import type { ReplyFilter } from "../wire/client.ts";
+import type { ReplyFilter } from "../wire/reply-filter.ts";
 
 /** A little more than is written down of a stream, in characters. */
 const most = 17_000;

@@ -1,10 +1,13 @@
 /** The client's side of one call: its body in, its answer out, and when it goes away. */
-import { Buffer, isUtf8 } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable, Transform, Writable } from "node:stream";
-import { type Failure, failure } from "../failure.ts";
-import type { Body, Incoming } from "./incoming.ts";
+import type { Failure } from "../failure.ts";
+import { asBuffer, framed, lastChunk } from "./chunked.ts";
+import type { Incoming } from "./incoming.ts";
 import type { Member } from "./members.ts";
+import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
+import { readBody } from "./request-body.ts";
 import { behindTurn, type Task } from "./turns.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
@@ -12,33 +15,6 @@ const maxJoinedBytes = 16_384;
 
 /** Bodies up to this announced size are read to their end behind a refusal, so that the connection can be used again. */
 const maxDrainedBytes = 65_536;
-
-/** Chunks of a stream up to this size become strings, which node:http writes in one piece with the head. */
-const maxStringBytes = 8_192;
-const crlf = Buffer.from("\r\n");
-
-function asBuffer(bytes: Uint8Array | string): Buffer {
-  if (typeof bytes === "string") return Buffer.from(bytes);
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** A chunk of HTTP/1.1's chunked coding (RFC 9112, section 7.1) in one piece, as bytes or as Latin-1 text. */
-function framed(bytes: Uint8Array | string): Buffer | string {
-  const buffer = asBuffer(bytes);
-  const size = `${buffer.length.toString(16)}\r\n`;
-  if (buffer.length <= maxStringBytes) return `${size}${buffer.toString("latin1")}\r\n`;
-  return Buffer.concat([Buffer.from(size, "latin1"), buffer, crlf]);
-}
-
-/** Sees an answer on its way to the client, and may change it. Failures don't pass through it. */
-export interface ReplyFilter {
-  /** A whole answer's body. */
-  whole(body: Uint8Array | string): Uint8Array | string;
-  /** Bytes of a stream, cut anywhere; what goes on now. */
-  chunk(bytes: Uint8Array | string): Uint8Array | string;
-  /** The stream came to its proper end; what was still held back. */
-  last(): Uint8Array | string;
-}
 
 /** Puts headers to those of an answer: a copy of them would cost more than their making. */
 export type AddHeaders = (headers: Record<string, string | number>) => void;
@@ -51,10 +27,7 @@ export class ClientConnection implements Member, Task {
   readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
-  /** Nearest to the gateway first. */
-  readonly #filters: ReplyFilter[] = [];
-  /** So many of them stay before those that are added later. */
-  #firsts = 0;
+  #filters: ReplyFilters | null = null;
   #closed = false;
   #always: AddHeaders | null = null;
   /** What is sent only once `release` is called. */
@@ -150,15 +123,9 @@ export class ClientConnection implements Member, Task {
     else this.destroy();
   }
 
-  /**
-   * The whole body, at most `maxBytes`; at once where it is all there. What is too large is refused as soon as it is known,
-   * with `orElse`: what may be done besides sending less.
-   */
+  /** The whole body, at most `maxBytes`; at once where it is all there. `orElse`: what may be done besides sending less. */
   readBody(maxBytes: number, orElse = ""): Buffer | Failure | Promise<Buffer | Failure> {
-    const announced = Number(this.header("content-length") ?? 0);
-    if (announced > maxBytes) return tooLarge(maxBytes, orElse);
-    const body = this.#request.whole(maxBytes);
-    return body instanceof Promise ? body.then((read) => wellFormed(read, maxBytes, orElse)) : wellFormed(body, maxBytes, orElse);
+    return readBody(this.#request, maxBytes, orElse);
   }
 
   /** Headers of every answer, whatever comes of the call. */
@@ -221,8 +188,7 @@ export class ClientConnection implements Member, Task {
   }
 
   /**
-   * Begins an answer of unknown length. The chunks are framed here and not by node:http, which makes four pieces of
-   * each: head, size, chunk and line end leave as one.
+   * Begins an answer of unknown length, whose chunks leave in one piece each (see chunked.ts).
    */
   streamHead(headers: Record<string, string | number>): void {
     if (this.#held !== null) this.#heldEnd = { pieces: [], last: false, ended: false };
@@ -237,18 +203,19 @@ export class ClientConnection implements Member, Task {
 
   /** The answer meets this filter before those that were added earlier. */
   filter(filter: ReplyFilter): void {
-    this.#filters.splice(this.#firsts, 0, filter);
+    this.#filters ??= new ReplyFilters();
+    this.#filters.add(filter);
   }
 
   /** The answer meets this filter before all others, whenever they are added. */
   filterFirst(filter: ReplyFilter): void {
-    this.#filters.unshift(filter);
-    this.#firsts++;
+    this.#filters ??= new ReplyFilters();
+    this.#filters.addFirst(filter);
   }
 
   /** A whole answer, through the filters. `headers` without content-length. */
   reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string): void {
-    const filtered = this.#filters.length === 0 ? body : this.#filters.reduce((bytes, filter) => filter.whole(bytes), body);
+    const filtered = this.#filters === null ? body : this.#filters.whole(body);
     headers["content-length"] = typeof filtered === "string" ? Buffer.byteLength(filtered) : filtered.length;
     this.head(status, headers);
     this.end(filtered);
@@ -257,15 +224,12 @@ export class ClientConnection implements Member, Task {
   /** Bytes of a stream, through the filters; `last`: it ends with them. false when the socket's buffer is full: wait for `onDrain`. */
   write(bytes: Uint8Array | string, last = false): boolean {
     if (last && this.#heldEnd !== null) this.#heldEnd.last = true;
-    return this.writeRaw(this.#filters.length === 0 ? bytes : this.#filters.reduce((part, filter) => filter.chunk(part), bytes));
+    return this.writeRaw(this.#filters === null ? bytes : this.#filters.chunk(bytes));
   }
 
   /** The proper end of a stream, with what the filters still hold. */
   finish(): void {
-    for (const [at, filter] of this.#filters.entries()) {
-      const held = filter.last();
-      if (held.length > 0) this.writeRaw(this.#filters.slice(at + 1).reduce((part, next) => next.chunk(part), held));
-    }
+    if (this.#filters !== null) for (const piece of this.#filters.last()) this.writeRaw(piece);
     this.end();
   }
 
@@ -276,9 +240,10 @@ export class ClientConnection implements Member, Task {
       this.#heldEnd.pieces.push(bytes);
       return true;
     }
-    this.sentBytes += bytes.length;
-    if (!this.#frames) return this.#response.write(bytes);
-    const out = framed(bytes);
+    const chunk = asBuffer(bytes);
+    this.sentBytes += chunk.length;
+    if (!this.#frames) return this.#response.write(chunk);
+    const out = framed(chunk);
     if (this.#begun && typeof out === "string") {
       if (this.#unsent === "") behindTurn(this);
       this.#unsent += out;
@@ -323,10 +288,10 @@ export class ClientConnection implements Member, Task {
     if (this.#frames) {
       if (bytes !== undefined) this.writeRaw(bytes);
       this.run();
-      this.#response.end("0\r\n\r\n", "latin1");
+      this.#response.end(lastChunk, "latin1");
       return;
     }
-    if (bytes !== undefined) this.sentBytes += bytes.length;
+    if (bytes !== undefined) this.sentBytes += Buffer.byteLength(bytes);
     // node:http writes head and a short string in one piece, but head and a buffer in two.
     if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
     else this.#response.end(bytes);
@@ -340,14 +305,4 @@ export class ClientConnection implements Member, Task {
   destroy(): void {
     this.#response.destroy();
   }
-}
-
-function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Failure {
-  if (body === "too_large") return tooLarge(maxBytes, orElse);
-  if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
-  return isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
-}
-
-function tooLarge(maxBytes: number, orElse: string): Failure {
-  return failure("request_too_large", `The request body is larger than ${maxBytes} bytes. Send a smaller one${orElse}.`);
 }
