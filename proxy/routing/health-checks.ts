@@ -33,9 +33,10 @@ const longestFirstWaitMs = 1_000;
 /** Proxies that started together drift apart. */
 const jitter = 0.1;
 
+/** All that an answer to the check may hang on. */
 const identityOf = ({ account }: ProviderEntry): unknown => {
-  const { healthCheck, endpoint, credentials, allowPrivateEndpoint } = account.config;
-  return { healthCheck, endpoint, credentials, allowPrivateEndpoint };
+  const { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options } = account.config;
+  return { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options };
 };
 
 class Check {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { HealthCheckConfig } from "../../../proxy/config/provider.ts";
+import type { HealthCheckConfig, ProviderConfig } from "../../../proxy/config/provider.ts";
 import { type CheckReading, HealthChecks } from "../../../proxy/routing/health-checks.ts";
 import type { ProviderEntry } from "../../../proxy/snapshot/snapshot.ts";
 
 const check: HealthCheckConfig = { path: "/models", intervalMs: 10_000, timeoutMs: 1_000, expectedStatus: 200, failureThreshold: 3, successThreshold: 2 };
 
-function entries(healthCheck: HealthCheckConfig | null, endpoint = "https://llm.example.com"): ReadonlyMap<string, ProviderEntry> {
-  const config = { id: "a/p", endpoint, credentials: {}, allowPrivateEndpoint: false, healthCheck };
+function entries(healthCheck: HealthCheckConfig | null, more: Partial<ProviderConfig> = {}): ReadonlyMap<string, ProviderEntry> {
+  const config = { id: "a/p", endpoint: "https://llm.example.com", credentials: {}, options: {}, allowPrivateEndpoint: false, healthCheck, ...more };
   return new Map([["a/p", { account: { config } } as unknown as ProviderEntry]]);
 }
 
@@ -89,18 +89,24 @@ describe("health checks", () => {
     ]);
   });
 
-  it("a change of config that leaves the check alone keeps what is known; another begins anew", async () => {
-    const { checks, step, timers } = lab();
-    checks.apply(entries(check));
-    await step();
-    await step();
-    checks.apply(entries({ ...check }));
-    assert.equal(checks.reading("a/p")?.healthy, true);
-    assert.equal(timers(), 1);
-    checks.apply(entries(check, "https://other.example.com"));
-    assert.equal(checks.reading("a/p")?.healthy, null);
-    assert.equal(timers(), 1);
-  });
+  const trust = { ca: ["PEM"], serverName: null, clientCertificate: null };
+  for (const [name, more, healthy] of [
+    ["its models leaves what is known", { models: {} }, true],
+    ["its endpoint begins anew", { endpoint: "https://other.example.com" }, null],
+    ["its credential begins anew", { credentials: { apiKey: "credential-2" } }, null],
+    ["the authorities that are trusted begins anew", { tls: trust }, null],
+    ["those of its token service begins anew", { tokenTls: trust }, null],
+    ["the token service's address begins anew", { options: { iamUrl: "https://iam.example.com" } }, null],
+  ] as const)
+    it(`a change of ${name}`, async () => {
+      const { checks, step, timers } = lab();
+      checks.apply(entries(check));
+      await step();
+      await step();
+      checks.apply(entries({ ...check }, more as unknown as Partial<ProviderConfig>));
+      assert.equal(checks.reading("a/p")?.healthy, healthy);
+      assert.equal(timers(), 1);
+    });
 
   it("none is left when the provider goes, or its check", async () => {
     const { checks, timers } = lab();
