@@ -1,19 +1,28 @@
 /**
- * A schema as it stands in the CRD: each pattern is a CEL rule with words, and so is that a text is a regular expression. The API server's `pattern` and CEL's
- * `matches` are one engine (RE2, found anywhere in the text), so both take the same texts; both at once would tell
- * of every mistake twice.
+ * A schema as it stands in the CRD: each pattern is a CEL rule with words, and so is that a text is a regular
+ * expression. The API server's `pattern` and CEL's `matches` are one engine (RE2, found anywhere in the text), so both
+ * take the same texts; both at once would tell of every mistake twice.
  */
 import { literal, matches } from "./cel.ts";
 import type { Schema } from "./structural.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
-const expression = ({ message, hints }: Words): string =>
-  hints.reduceRight((otherwise, [when, say]) => `${matches("self", when.source)} ? ${literal(say)} : ${otherwise}`, literal(message));
+const expression = (variable: string, { message, hints }: Words): string =>
+  hints.reduceRight((otherwise, [when, say]) => `${matches(variable, when.source)} ? ${literal(say)} : ${otherwise}`, literal(message));
 
-function ruleOf(source: string, words: Words): CelRule {
-  const rule = { rule: matches("self", source), message: words.message };
-  return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(words) };
+function ruleOf(variable: string, source: string, words: Words): CelRule {
+  const rule = { rule: matches(variable, source), message: words.message };
+  return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(variable, words) };
+}
+
+/** Of a rule on the object around a text the API server tells no value. */
+function quietRules(properties: Record<string, Schema>): CelRule[] {
+  return Object.entries(properties).flatMap(([name, { pattern, words, unquoted }]) => {
+    if (pattern === undefined || words === undefined || unquoted === undefined) return [];
+    const { rule, ...says } = ruleOf(`self.${name}`, pattern, words);
+    return [{ rule: `!has(self.${name}) || ${rule}`, ...says, fieldPath: `.${name}` }];
+  });
 }
 
 /** Of a text that is no regular expression the server says why, and then the message. Offline it is the compiler that judges, with words of RE2JS. */
@@ -26,9 +35,9 @@ const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>,
 };
 
 /** The rules that stand for what a schema has beside them. */
-function made({ pattern, words, regularExpression }: Schema): CelRule[] {
-  const own = pattern === undefined || words === undefined ? [] : [ruleOf(pattern, words)];
-  return regularExpression === undefined ? own : [...own, expressionRules[regularExpression]];
+function made({ pattern, words, unquoted, regularExpression, properties = {} }: Schema): CelRule[] {
+  const own = pattern === undefined || words === undefined || unquoted ? [] : [ruleOf("self", pattern, words)];
+  return [...own, ...(regularExpression === undefined ? [] : [expressionRules[regularExpression]]), ...quietRules(properties)];
 }
 
 /** `kubectl explain` shows no rules, so what a value must be stands in the description as well. */
@@ -42,7 +51,7 @@ const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
 export function published(schema: Schema): Schema {
-  const { pattern: _, words: __, regularExpression: ___, ...rest } = schema;
+  const { pattern: _, words: __, regularExpression: ___, unquoted: ____, ...rest } = schema;
   const { items, properties, additionalProperties, "x-kubernetes-validations": rules = [] } = rest;
   const all = [...made(schema), ...rules];
   return {

@@ -20,6 +20,7 @@ export interface Schema {
   maxLength?: number;
   pattern?: string;
   words?: Words;
+  unquoted?: true;
   regularExpression?: "Any" | "Texts";
   minimum?: number;
   maximum?: number;
@@ -47,7 +48,9 @@ const defaultMaxProperties = 64;
 /** zod's bounds of a safe integer, which every z.int() carries. */
 const unbounded = Number.MAX_SAFE_INTEGER;
 
-type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"> & { format?: string };
+type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "unquoted" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"> & {
+  format?: string;
+};
 type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
 
 const isWrapper = (type: z.ZodType): type is Wrapper => type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
@@ -102,7 +105,7 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
 /** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
 const json = (type: z.ZodType): Record<string, unknown> => z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
-function stringSchema(inner: z.ZodString, { words, regularExpression }: Meta, path: string): Schema {
+function stringSchema(inner: z.ZodString, { words, unquoted, regularExpression }: Meta, path: string): Schema {
   const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
   if (allOf !== undefined) throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
@@ -114,7 +117,7 @@ function stringSchema(inner: z.ZodString, { words, regularExpression }: Meta, pa
     if (when.flags !== "") throw new NotStructuralError(`${path}: the pattern ${String(when)} has flags, which CEL has no place for`);
     assertRe2(when.source, path);
   }
-  return { type: "string", ...length, pattern, words };
+  return { type: "string", ...length, pattern, words, ...(unquoted ? { unquoted } : {}) };
 }
 
 /** The API server's regular expressions are RE2's: no look-around, no back-references. */

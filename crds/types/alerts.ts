@@ -1,10 +1,10 @@
 /** Who is told of what, and how. */
 import { z } from "zod";
-import { objectName, secretKey } from "./scalars.ts";
+import { secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const secretRef = z
-  .strictObject({ name: objectName.describe("Name of the Secret, in the object's own namespace."), key: secretKey.describe("Key within the Secret.") })
+  .strictObject({ name: secretName.describe("Name of the Secret, in the object's own namespace."), key: secretKey.describe("Key within the Secret.") })
   .describe("Reference to a value in a Secret of the same namespace.");
 
 const address = worded(
@@ -34,7 +34,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
               secretRef,
               signingKeyRef: z
                 .strictObject({
-                  name: objectName.describe("Name of the Secret, in the object's own namespace."),
+                  name: secretName.describe("Name of the Secret, in the object's own namespace."),
                   key: secretKey.describe("Key within the Secret."),
                 })
                 .optional()

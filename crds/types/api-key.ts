@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { webOrigin } from "./access.ts";
 import { keyLimits } from "./limits.ts";
-import { duration, durationHints, modelName, moment, objectName, secretKey, statusBase, subject } from "./scalars.ts";
+import { duration, durationHints, modelName, moment, secretKey, secretName, statusBase, subject } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 export const apiKeySpec = z
@@ -15,7 +15,7 @@ export const apiKeySpec = z
     limits: keyLimits.optional(),
     writeTo: z
       .strictObject({
-        name: objectName.describe("Name of the Secret in this namespace."),
+        name: secretName.describe("Name of the Secret in this namespace."),
         key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
       .describe("The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used."),

@@ -24,4 +24,4 @@ export const endpoint = worded(
     [/[<>{}]/, "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand"],
     [/^https?:\/\/[A-Za-z0-9.-]*_/, "must not have _ in its host: no DNS name of a server has it"],
   ],
-);
+).meta({ unquoted: true });

@@ -146,12 +146,26 @@ export const subject = worded(
   ],
 );
 
+const theKeyItself: Hint = [/^[A-Za-z0-9_.=+/-]{20,}$/, "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here"];
+
+/** The name of a Secret, where some write what should be in it. */
+export const secretName = worded(
+  z.string().max(253),
+  /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
+  "must be the name of a Secret: lower-case letters, digits, - and ., the first and last a letter or digit",
+  [theKeyItself, noCapitals, noUnderscore, [/\//, "must be the name of a Secret alone, which is in the object's own namespace"]],
+).meta({ unquoted: true });
+
 /** A key within a Secret. */
-export const secretKey = worded(z.string().max(253), /^[-._a-zA-Z0-9]+$/, "must be a key of a Secret: letters, digits and -._, such as apiKey");
+export const secretKey = worded(
+  z.string().max(253),
+  /^[-._a-zA-Z0-9]+$/,
+  "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey",
+).meta({ unquoted: true });
 
 export const secretKeyRef = z
   .strictObject({
-    name: objectName.describe("Name of the Secret, in the object's own namespace."),
+    name: secretName.describe("Name of the Secret, in the object's own namespace."),
     key: secretKey.optional().describe("Key within the Secret. Absent: each credential field is read from the key of its own name."),
   })
   .describe("Reference to a Secret in the same namespace.");

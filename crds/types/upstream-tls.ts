@@ -1,6 +1,6 @@
 /** Whom a server that the gateway calls must prove to be. */
 import { z } from "zod";
-import { objectName } from "./scalars.ts";
+import { secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 /** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
@@ -10,8 +10,12 @@ export const upstreamTls = z
       z.string().max(16_384),
       /^[ \t\r\n\f]*-----BEGIN CERTIFICATE-----/,
       "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----",
-      [[/^[A-Za-z0-9+/= \t\r\n]+$/, "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"]],
+      [
+        [/PRIVATE KEY/, "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names"],
+        [/^[A-Za-z0-9+/= \t\r\n]+$/, "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"],
+      ],
     )
+      .meta({ unquoted: true })
       .optional()
       .describe("Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones."),
     serverName: worded(
@@ -25,7 +29,7 @@ export const upstreamTls = z
     clientCertificate: z
       .strictObject({
         secretRef: z
-          .strictObject({ name: objectName.describe("Name of the Secret, in the object's own namespace, with the keys tls.crt and tls.key.") })
+          .strictObject({ name: secretName.describe("Name of the Secret, in the object's own namespace, with the keys tls.crt and tls.key.") })
           .describe("Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes."),
       })
       .optional()

@@ -20,6 +20,8 @@ export interface Words {
 declare module "zod" {
   interface GlobalMeta {
     words?: Words;
+    /** A secret is sometimes written here by mistake: the API server must not repeat it in its answer. */
+    unquoted?: true;
     /** The text is itself a regular expression: `Texts` one that must not be found in the empty text. */
     regularExpression?: "Any" | "Texts";
   }

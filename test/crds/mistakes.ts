@@ -31,6 +31,11 @@ const quoted = (place: string, value: string, words: string): { kubectl: string;
   kubectl: `${place}: Invalid value: ${JSON.stringify(value)}: ${words}`,
   lint: `${place} ${words}`,
 });
+/** Where a secret is sometimes written by mistake, the value is not repeated. */
+const unquoted = (place: string, words: string): { kubectl: string; lint: string } => ({
+  kubectl: `${place}: Invalid value: ${words}`,
+  lint: `${place} ${words}`,
+});
 const ruled = (place: string, words: string): { kubectl: string; lint: string } => ({
   kubectl: `${place}: Invalid value: ${words}`,
   lint: `${place}: ${words}`,
@@ -122,16 +127,12 @@ export const worded: Record<string, Mistake> = {
   "an endpoint without a scheme": {
     ...p,
     manifest: provider("endpoint: llm.example.com/v1"),
-    ...quoted("spec.endpoint", "llm.example.com/v1", "must begin with https:// or http://, such as https://llm.example.com/v1"),
+    ...unquoted("spec.endpoint", "must begin with https:// or http://, such as https://llm.example.com/v1"),
   },
   "an endpoint with a placeholder left in": {
     ...p,
     manifest: provider("endpoint: https://<resource>.openai.azure.com"),
-    ...quoted(
-      "spec.endpoint",
-      "https://<resource>.openai.azure.com",
-      "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand",
-    ),
+    ...unquoted("spec.endpoint", "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand"),
   },
   "a network with a mask": {
     ...r,
@@ -204,16 +205,32 @@ export const worded: Record<string, Mistake> = {
   "certificates in base64": {
     ...p,
     manifest: provider("tls: {caBundle: LS0tLS1CRUdJTg==}"),
-    ...quoted(
-      "spec.tls.caBundle",
-      "LS0tLS1CRUdJTg==",
-      "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more",
-    ),
+    ...unquoted("spec.tls.caBundle", "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"),
   },
   "an empty value, as a template leaves it": {
     ...p,
     manifest: provider('timeouts: {total: ""}'),
     ...quoted("spec.timeouts.total", "", "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m"),
+  },
+  "the key itself for the name of its Secret": {
+    ...p,
+    manifest: provider("credentials: {secretRef: {name: sk-Planted-0123456789abcdef}}"),
+    ...unquoted("spec.credentials.secretRef.name", "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here"),
+  },
+  "a Secret's key with a space": {
+    ...p,
+    manifest: provider("credentials: {secretRef: {name: openai, key: api key}}"),
+    ...unquoted("spec.credentials.secretRef.key", "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey"),
+  },
+  "a password in an endpoint": {
+    ...p,
+    manifest: provider("endpoint: 'https://user:planted@llm.example.com'"),
+    ...unquoted("spec.endpoint", "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names"),
+  },
+  "a private key among certificates": {
+    ...p,
+    manifest: provider('tls: {caBundle: "-----BEGIN EC PRIVATE KEY-----\\nplanted"}'),
+    ...unquoted("spec.tls.caBundle", "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names"),
   },
   "two of which one is wanted": {
     ...r,
