@@ -310,7 +310,7 @@ describe("a canary in a policy", () => {
       "with a bound the wrong way round",
       spec({ ...canary, succeedWhen: { errorRate: ">1%" } }),
       "Invalid",
-      /must be a bound from above in quotes, such as "<1%"/,
+      /must begin with <, in quotes, such as "<1%"/,
     ],
   ] as const) {
     it(`one ${name} is refused`, () => {
