@@ -50,8 +50,11 @@ function explained({ description, words, items }: Schema): { description?: strin
 const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
+/** What rules are made of. */
+const replaced: ReadonlySet<string> = new Set(["pattern", "words", "regularExpression", "unquoted"] satisfies (keyof Schema)[]);
+
 export function published(schema: Schema): Schema {
-  const { pattern: _, words: __, regularExpression: ___, unquoted: ____, ...rest } = schema;
+  const rest = Object.fromEntries(Object.entries(schema).filter(([name]) => !replaced.has(name))) as unknown as Schema;
   const { items, properties, additionalProperties, "x-kubernetes-validations": rules = [] } = rest;
   const all = [...made(schema), ...rules];
   return {

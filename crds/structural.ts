@@ -186,7 +186,10 @@ function objectSchema(inner: z.ZodObject, path: string): Schema {
 
 /** Entries of a list or map may go without a description: the list has one. */
 function described(type: z.ZodType, path: string): Schema {
-  if (metaOf(layers(type)).description) return structural(type, path);
+  const meta = metaOf(layers(type));
+  // It is the rule of an object around it that keeps a value out of answers.
+  if (meta.unquoted) throw new NotStructuralError(`${path}: what is not to be quoted has to be a field of an object`);
+  if (meta.description) return structural(type, path);
   const { description: _, ...schema } = structural(type.describe("entry"), path);
   return schema;
 }

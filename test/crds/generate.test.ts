@@ -10,6 +10,7 @@ import { kinds } from "../../crds/kinds.ts";
 import { capabilitiesFile, inOrder, providerTypesFile, registryFile } from "../../crds/provider-files.ts";
 import { providersPage } from "../../crds/providers-page.ts";
 import { NotStructuralError, structural } from "../../crds/structural.ts";
+import { secretName } from "../../crds/types/scalars.ts";
 import { worded } from "../../crds/types/worded.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 
@@ -37,6 +38,7 @@ describe("the generator refuses", () => {
     "a pattern that RE2 lacks": [worded(z.string().max(9), /^(?=a)/, "must be a"), /is not one of RE2/],
     "a hint that RE2 lacks": [worded(z.string().max(9), /^a/, "must be a", [[/^(?!a)/, "must begin with a"]]), /is not one of RE2/],
     "a hint whose flags the API server would not know": [worded(z.string().max(9), /^a/, "must be a", [[/^b/i, "must be a, not b"]]), /has flags/],
+    "a list of what is not to be quoted": [z.array(secretName).max(3).meta({ listType: "set" }), /has to be a field of an object/],
     "a pattern without words": [z.string().max(9).regex(/^a/), /says nothing to people; state it by worded\(\)/],
     "a list without a maximum": [z.array(z.boolean()).meta({ listType: "atomic" }), /a list needs a maximum length/],
     "a list that nobody can merge": [z.array(z.boolean()).max(3), /a list needs a listType/],
