@@ -306,12 +306,7 @@ describe("a canary in a policy", () => {
   for (const [name, broken, reason, message] of [
     ["that is no target", spec({ ...canary, target: "nobody" }), "TargetNotFound", /no target is named nobody; targets are old, new/],
     ["with nothing beside it", spec(canary, ["new"]), "Invalid", /a canary is tried beside other targets/],
-    [
-      "with a bound the wrong way round",
-      spec({ ...canary, succeedWhen: { errorRate: ">1%" } }),
-      "Invalid",
-      /must begin with <, in quotes, such as "<1%"/,
-    ],
+    ["with a bound the wrong way round", spec({ ...canary, succeedWhen: { errorRate: ">1%" } }), "Invalid", /must begin with <, in quotes, such as "<1%"/],
   ] as const) {
     it(`one ${name} is refused`, () => {
       const verdict = verdictOf(compiled(broken, new CanaryBook()));

@@ -89,7 +89,14 @@ describe("Healthy", () => {
 });
 
 describe("news of a provider's health", () => {
-  const healthy = (status: "True" | "False" | "Unknown", reason: string) => ({ type: "Healthy", status, reason, message: "", lastTransitionTime: "", observedGeneration: 1 });
+  const healthy = (status: "True" | "False" | "Unknown", reason: string) => ({
+    type: "Healthy",
+    status,
+    reason,
+    message: "",
+    lastTransitionTime: "",
+    observedGeneration: 1,
+  });
   const [well, ill, refused, unknown] = [
     healthy("True", "Reachable"),
     healthy("False", "Unreachable"),
