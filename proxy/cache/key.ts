@@ -6,6 +6,7 @@ import type { JsonObject } from "../dialects/canonical.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import type { Shaped } from "../pipeline/shape.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import { inexactNumbers } from "./inexact.ts";
 
 /** Body members by the name that a policy calls them. */
 const members: Readonly<Record<CacheKeyPart, readonly string[]>> = {
@@ -60,6 +61,8 @@ export interface CacheLookup {
   identity: Identity;
   /** The provider that the caller asks for. */
   preferred: string | null;
+  /** Headers that go on to the provider and change what it answers. */
+  headers: Readonly<Record<string, string>>;
   /** Keyed, so that a key tells nothing of the prompt even to who guesses it. */
   digest(text: string): string;
 }
@@ -69,12 +72,13 @@ export interface CacheLookup {
  * the body what may differ.
  */
 export function cacheKey(
-  { config, shaped, route, identity, preferred, digest }: CacheLookup,
+  { config, shaped, route, identity, preferred, headers, digest }: CacheLookup,
   hollow: (body: JsonObject) => JsonObject = (body) => body,
 ): string | null {
   const who = sharers(config.scope, identity);
   if (who === null) return null;
   const body = effective(shaped);
   for (const part of config.ignore) for (const name of members[part]) delete body[name];
-  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, shaped.filled, hollow(body)]));
+  const inexact = inexactNumbers(shaped.received.bytes.toString("latin1"));
+  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, headers, shaped.filled, inexact, hollow(body)]));
 }

@@ -10,6 +10,7 @@ import { type Failure, failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { behaviourHeaders } from "../wire/headers.ts";
 import type { Addressed } from "./address.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
 import type { Identity } from "./authenticate.ts";
@@ -43,7 +44,8 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
   const control = parseCacheControl(call.client.header("cache-control"));
   const { shaped, route, identity } = call;
   const preferred = call.client.header("x-prefer-provider") ?? shaped.preferred;
-  const lookup: CacheLookup = { config: cache, shaped, route, identity, preferred, digest: call.snapshot.digest };
+  const headers = behaviourHeaders(call.client.headers);
+  const lookup: CacheLookup = { config: cache, shaped, route, identity, preferred, headers, digest: call.snapshot.digest };
   const key = !control.noStore && cacheable(cache, shaped) ? cacheKey(lookup) : null;
   if (key === null) {
     call.record.cache = "bypass";

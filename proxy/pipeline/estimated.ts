@@ -5,6 +5,7 @@ import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { jsonIn } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { Shaped } from "./shape.ts";
+import { outputCap } from "./worst-case.ts";
 
 const charactersPerToken = 4;
 
@@ -36,7 +37,7 @@ export interface Reported {
 /** What a call counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
 export function countedUsage(shaped: Shaped, { usage, contentLength, body, cutShort }: Reported): Usage {
   if (usage === null || usage.prompt + usage.completion === 0) return estimatedUsage(shaped, contentLength, body);
-  const seen = cutShort ? Math.ceil(contentLength / charactersPerToken) : 0;
+  const seen = cutShort ? Math.min(Math.ceil(contentLength / charactersPerToken), outputCap(shaped) ?? Number.MAX_SAFE_INTEGER) : 0;
   return seen > usage.completion ? { ...usage, completion: seen, estimated: true } : usage;
 }
 

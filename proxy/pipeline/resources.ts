@@ -7,7 +7,6 @@ import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
 import { causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { forwardHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
@@ -59,8 +58,8 @@ class TooLargeError extends Error {
 const tooLarge = failure("request_too_large", `The upload is larger than ${maxUploadBytes} bytes. Send a smaller one.`);
 
 /** Without the body, which no signature covers at providers that have these. */
-function outgoingOf(client: ClientConnection, operation: ResourceOperation, path: string): Outgoing {
-  const headers = forwardHeaders(client.headers);
+function outgoingOf(client: ClientConnection, operation: ResourceOperation, path: string, forwarded: Record<string, string>): Outgoing {
+  const headers = { ...forwarded };
   for (const name of operation.method === "POST" ? ["content-type", "content-length"] : []) {
     const value = client.header(name);
     if (value !== null) headers[name] = value;
@@ -80,6 +79,8 @@ async function authorized(outgoing: Outgoing, entry: ProviderEntry, auth: AuthEn
 export interface ResourceEnvironment {
   upstreams: Pick<Upstreams, "send">;
   auth: AuthEnvironment;
+  /** Headers that pass on to the provider. */
+  forwarded: Record<string, string>;
   nowMs(): number;
   /** For the whole exchange, in milliseconds. */
   totalMs: number;
@@ -95,7 +96,7 @@ export async function passThrough(
   const path = entry.provider.resourcePath?.(operation.path, entry.account) ?? null;
   if (path === null) return notServed;
   if (Number(client.header("content-length") ?? 0) > maxUploadBytes) return tooLarge;
-  const outgoing = await authorized(outgoingOf(client, operation, path), entry, environment.auth);
+  const outgoing = await authorized(outgoingOf(client, operation, path, environment.forwarded), entry, environment.auth);
   if ("code" in outgoing) return outgoing;
   const body = operation.method === "POST" ? client.bodyStream(limited(maxUploadBytes)) : null;
   return new Promise((resolve) => {

@@ -194,7 +194,7 @@ class Call {
         route,
         targets,
         deadlineMs: deadlineMs(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
-        forwarded: forwardHeaders(client.headers),
+        forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,
         replyHeaders: (target, prepared, upstream, attempts) => answerHeaders(client, this.#record, target, prepared, upstream, attempts),
@@ -210,6 +210,11 @@ class Call {
     }
     if (outcome.failure === null && shaped.received.stream) client.finish();
     return outcome.failure;
+  }
+
+  /** Another text for each key, and the same each time. */
+  #ofCaller(identity: Identity, text: string): string {
+    return this.#snapshot.digest(JSON.stringify([identity.anonymous ? null : identity.key.id, text]));
   }
 
   #bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof bodiesOf> {
@@ -235,7 +240,8 @@ class Call {
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     const { upstreams, auth } = this.#gateway;
-    return passThrough(client, operation, target, { upstreams, auth, nowMs: () => this.#gateway.nowMs(), totalMs: config.timeouts.totalMs });
+    const forwarded = forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text));
+    return passThrough(client, operation, target, { upstreams, auth, forwarded, nowMs: () => this.#gateway.nowMs(), totalMs: config.timeouts.totalMs });
   }
 
   /** The answer that was held back, or of a stream its end; or a refusal in its place. */

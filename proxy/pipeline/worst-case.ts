@@ -75,6 +75,12 @@ function answers({ edits, received }: Shaped): number {
   return times * Math.max(1, wholeNumber(members.n) ?? 1, wholeNumber(members.best_of) ?? 1);
 }
 
+/** Tokens that the caller lets all answers together have; null where it doesn't say. */
+export function outputCap(shaped: Shaped): number | null {
+  const cap = askedCap(shaped);
+  return cap === null ? null : cap * answers(shaped);
+}
+
 /** About how many tokens a call will count for, for limits on tokens. */
 export function expectedTokens(shaped: Shaped): number {
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);

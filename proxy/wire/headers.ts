@@ -3,7 +3,9 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ResponseHeaders } from "./upstream.ts";
 
 /** Client → upstream, on passthrough only: they choose behaviour of the API, not identity. */
-const towardsUpstream = ["openai-beta", "anthropic-beta", "anthropic-version", "traceparent", "tracestate", "idempotency-key"] as const;
+const behaviour = ["openai-beta", "anthropic-beta", "anthropic-version"] as const;
+const towardsUpstream = [...behaviour, "traceparent", "tracestate"] as const;
+const idempotency = "idempotency-key";
 
 /** Upstream → client, beside what tells of rate limits. */
 const towardsClient: ReadonlySet<string> = new Set(["openai-processing-ms", "openai-version", "request-id", "retry-after", "retry-after-ms"]);
@@ -23,12 +25,26 @@ function crosses(name: string): boolean {
   }
 }
 
-export function forwardHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<string, string> {
   const out: Record<string, string> = {};
-  for (const name of towardsUpstream) {
+  for (const name of names) {
     const value = headers[name];
     if (typeof value === "string") out[name] = value;
   }
+  return out;
+}
+
+/** Those that change what is answered. */
+export const behaviourHeaders = (headers: IncomingHttpHeaders): Record<string, string> => picked(headers, behaviour);
+
+/**
+ * `ofCaller`: makes a text another for each caller. All of them are one to the provider, which would take a second call
+ * with one key of idempotency for the first one made again, and give what it had answered then, whoever asks.
+ */
+export function forwardHeaders(headers: IncomingHttpHeaders, ofCaller: (text: string) => string): Record<string, string> {
+  const out = picked(headers, towardsUpstream);
+  const once = headers[idempotency];
+  if (typeof once === "string") out[idempotency] = ofCaller(once);
   return out;
 }
 

@@ -190,6 +190,23 @@ describe("attacks on another tenant", () => {
     assert.equal(mine.requests.at(-1)?.headers.authorization, "Bearer sk-team-b");
   });
 
+  it("a key of idempotency is another for each caller, and the same for one", async () => {
+    await gateway.apply([
+      ...base(),
+      policy("team-b", "common", {
+        match: { models: ["common"] },
+        allowedNamespaces: { from: "All" },
+        routing: { targets: [{ provider: { name: "own" }, model: "gpt-4o" }] },
+      }),
+    ]);
+    for (const clear of [keyA, keyB, keyB]) assert.equal(await call(clear, "common", "/v1/chat/completions", { "idempotency-key": "order-1" }), "200 ok");
+    const [ofA, ofB, again] = mine.requests.slice(-3).map(({ headers }) => headers["idempotency-key"]);
+    assert.match(String(ofA), /^[0-9a-f]{64}$/);
+    assert.notEqual(ofA, ofB);
+    assert.equal(again, ofB);
+    await gateway.apply(base());
+  });
+
   it("the list of models tells nothing of team-a's", async () => {
     const list = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${keyB}` } });
     assert.deepEqual(

@@ -108,12 +108,37 @@ describe("response cache", () => {
     ["tools", { tools: [{ type: "function", function: { name: "f" } }] }],
     ["a parameter that the gateway doesn't know", { novel: 1 }],
     ["a wish for a provider", {}, { "x-prefer-provider": "main" }],
+    ["an answer of another version of the API", {}, { "openai-beta": "assistants=v2" }],
+    ["an answer with what is in trial", {}, { "anthropic-beta": "context-1m-2025-08-07" }],
   ];
   for (const [what, body, headers] of differences) {
     it(`tells ${what} apart`, async () => {
       assert.equal(await result(ask({})), "miss");
       assert.equal(await result(ask(body, headers)), "miss");
       assert.equal(upstream.requests.length, 2);
+    });
+  }
+
+  const numbers: [string, string, boolean][] = [
+    ["9007199254740992", "9007199254740993", false],
+    ["9007199254740993", "9007199254740993", true],
+    ["1.00000000000000000001", "1", false],
+    ["1e400", "2e400", false],
+    ["1e400", "null", false],
+    ["1e-400", "0", false],
+    ["10", "1e1", true],
+    ["1.0", "1", true],
+  ];
+  for (const [one, other, equal] of numbers) {
+    it(`${equal ? "takes" : "doesn't take"} a seed of ${one} for one of ${other}`, async () => {
+      const seeded = (seed: string): Promise<Response> =>
+        fetch(`${gateway.url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
+          body: `{"model":"gpt-4o","seed":${seed},"messages":[{"role":"user","content":"${turn}: 12345678901234567890 \\"1e999"}]}`,
+        });
+      assert.equal(await result(seeded(one)), "miss");
+      assert.equal(await result(seeded(other)), equal ? "hit" : "miss");
     });
   }
 

@@ -23,7 +23,7 @@ function asked(format: Shaped["format"], body: JsonObject): Question | null {
   if ("code" in received) throw new Error(received.message);
   const shaped = shape(received, format, route, "m", identity, 0);
   if ("code" in shaped) throw new Error(shaped.message);
-  return question({ config, shaped, route, identity, preferred: null, digest });
+  return question({ config, shaped, route, identity, preferred: null, headers: {}, digest });
 }
 
 /** Words without figures and addresses. */

@@ -1,0 +1,29 @@
+/**
+ * Numbers that JavaScript can't hold as they are written: two that differ, such as seeds beyond 2^53, are one to the
+ * gateway once they are parsed, and two to the provider, who gets them as they came. Pure.
+ */
+import { closingQuote } from "../wire/json.ts";
+import { QUOTE } from "../wire/json-edit.ts";
+
+/** Sixteen digits and more, or an exponent of three. */
+const suspect = /\d[\d.]{15}|[eE][+-]?\d{3}/;
+const none: readonly string[] = [];
+
+const isPart = (code: number): boolean => (code >= 48 && code <= 57) || code === 43 || code === 45 || code === 46 || code === 69 || code === 101;
+
+/** In the order of the text, which must be valid JSON. */
+export function inexactNumbers(text: string): readonly string[] {
+  if (!suspect.test(text)) return none;
+  const found: string[] = [];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = closingQuote(text, at);
+    else if (code === 45 || (code >= 48 && code <= 57)) {
+      const from = at;
+      while (isPart(text.charCodeAt(at + 1))) at++;
+      const number = text.slice(from, at + 1);
+      if (suspect.test(number)) found.push(number);
+    }
+  }
+  return found;
+}
