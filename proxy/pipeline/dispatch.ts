@@ -97,7 +97,14 @@ class Dispatch {
     let renewed = false;
     for (let attempt = 1; ; attempt++) {
       const began = this.#with.nowMs();
-      const tried = await tryTarget(target, this.#request, this.#outcome.attempts.length + 1, this.#with);
+      let tried: Tried | Failure;
+      try {
+        tried = await tryTarget(target, this.#request, this.#outcome.attempts.length + 1, this.#with);
+      } catch (cause) {
+        // A fault of ours. Kept, its permit would be one that a breaker waits for before it lets anybody else try.
+        permit.released();
+        throw cause;
+      }
       if ("code" in tried) {
         permit.released();
         return { done: false, failure: tried, fallBack: false };

@@ -183,8 +183,13 @@ class Embedding {
     if (this.#signal.aborted) return "slow";
     const permit = await routing.acquire(this.#request.embedder, roughPromptTokens(shaped.received));
     if (permit === null) return "paused";
-    const reply = await this.#send(shaped);
-    return reply === null ? this.#silent(permit) : this.#read(shaped, reply, permit);
+    try {
+      const reply = await this.#send(shaped);
+      return reply === null ? this.#silent(permit) : this.#read(shaped, reply, permit);
+    } catch (cause) {
+      permit.released();
+      throw cause;
+    }
   }
 
   async #send(shaped: Shaped): Promise<(Reply & { prepared: Prepared }) | null> {

@@ -1,0 +1,26 @@
+/** What dispatch gives back where something goes wrong that nobody foresaw. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { dispatch } from "../../proxy/pipeline/dispatch.ts";
+import type { Dispatcher, DispatchRequest } from "../../proxy/pipeline/dispatch-request.ts";
+import type { Permit } from "../../proxy/routing/routing.ts";
+
+it("A fault of the gateway's own gives its permit back, so that others may try the target", async () => {
+  const fault = new TypeError("of ours");
+  const ends: string[] = [];
+  const permit: Permit = { succeeded: () => ends.push("succeeded"), failed: () => ends.push("failed"), released: () => ends.push("released") };
+  const provider = {
+    passthroughPath() {
+      throw fault;
+    },
+  };
+  const request = {
+    client: { requestId: "r-1" },
+    shaped: { received: { stream: false }, mustTranslate: false },
+    targets: [{ entry: { provider, account: {} } }],
+    deadlineMs: 1_000,
+  } as unknown as DispatchRequest;
+  const dispatcher = { nowMs: () => 0, routing: { acquire: () => permit } } as unknown as Dispatcher;
+  await assert.rejects(dispatch(request, dispatcher), fault);
+  assert.deepEqual(ends, ["released"]);
+});
