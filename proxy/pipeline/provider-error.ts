@@ -25,8 +25,8 @@ const tokenUnavailable = providerError("Unavailable", "upstream_unreachable", "T
 export const noToken = (cause: AttemptCause): ProviderError => (cause === "token_refused" ? tokenRefused : tokenUnavailable);
 
 /** The JSON of an error's body, or its text where it is none. */
-export function parseLoosely(body: Buffer | string): unknown {
-  const text = typeof body === "string" ? body : body.toString("utf8");
+export function parseLoosely(body: Buffer): unknown {
+  const text = body.toString("utf8");
   try {
     return parseJson(text);
   } catch {

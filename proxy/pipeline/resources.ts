@@ -1,5 +1,5 @@
 /** Files, batches and fine-tuning: streamed through to the one provider that keeps them, both ways, without a look inside. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Transform } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -119,7 +119,9 @@ class Exchange {
   #over = false;
   #status = 0;
   #headers: ResponseHeaders = {};
-  #error = "";
+  /** Of an answer that tells of a failure: its body, and how long that is. */
+  readonly #error: Buffer[] = [];
+  #errorBytes = 0;
 
   constructor(client: ClientConnection, entry: ProviderEntry, route: Route, environment: ResourceEnvironment, resolve: (outcome: Failure | null) => void) {
     this.#client = client;
@@ -136,10 +138,14 @@ class Exchange {
     this.#client.onInterrupt(() => this.refuse(failure("draining", "The gateway is being restarted. Try again.")));
   }
 
+  get #isOk(): boolean {
+    return this.#status >= 200 && this.#status < 300;
+  }
+
   head(status: number, headers: ResponseHeaders): void {
     this.#status = status;
     this.#headers = headers;
-    if (status < 200 || status >= 300) return;
+    if (!this.#isOk) return;
     const out: Record<string, string | number> = {
       "x-request-id": this.#client.requestId,
       "x-provider-used": this.#entry.account.config.id.split("/")[1] ?? "",
@@ -152,8 +158,9 @@ class Exchange {
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#status < 200 || this.#status >= 300) {
-      if (this.#error.length < maxErrorBytes) this.#error += chunk.toString("utf8");
+    if (!this.#isOk) {
+      if (this.#errorBytes < maxErrorBytes) this.#error.push(chunk);
+      this.#errorBytes += chunk.length;
       return true;
     }
     if (this.#client.writeRaw(chunk)) return true;
@@ -162,7 +169,7 @@ class Exchange {
   }
 
   end(): void {
-    if (this.#status >= 200 && this.#status < 300) {
+    if (this.#isOk) {
       this.#client.end();
       this.#settle(null);
     } else this.#settle(this.#failed());
@@ -200,7 +207,7 @@ class Exchange {
     const error = this.#entry.provider.decodeError({
       status: this.#status,
       headers: this.#headers,
-      body: parseLoosely(this.#error),
+      body: parseLoosely(Buffer.concat(this.#error)),
       nowMs: this.#environment.nowMs(),
     });
     if (this.#status === 404) return failure("resource_not_found", `The provider of policy ${this.#route.config.id} has nothing under this id.`);

@@ -5,6 +5,10 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from "no
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
+import { passThrough, type ResourceTarget } from "../../proxy/pipeline/resources.ts";
+import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";
+import type { ClientConnection } from "../../proxy/wire/client.ts";
+import type { Upstreams } from "../../proxy/wire/upstream.ts";
 import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 
 const tuner = "slc_resources_tuner_1";
@@ -222,4 +226,33 @@ describe("files, batches and fine-tuning", () => {
       await other.close();
     }
   });
+});
+
+it("An error of the provider is said in its own words, wherever its bytes were cut on the way", async () => {
+  const words = "Größe: 🎉 日本";
+  const bytes = Buffer.from(JSON.stringify({ error: { message: words } }));
+  const decoded: unknown[] = [];
+  const stub = {
+    resourcePath: () => "/v1/files",
+    authorize: (outgoing: unknown) => outgoing,
+    decodeError: ({ body }: ErrorReply) => {
+      decoded.push(body);
+      return { class: "BadRequest", code: "upstream_rejected_request", message: "", param: null, retryAfterMs: null, upstreamStatus: 400 };
+    },
+  };
+  const client = { headers: {}, url: "/v1/files", started: false, header: () => null, onClose: () => undefined, onInterrupt: () => undefined };
+  const send: Upstreams["send"] = (_address, _request, handler) => {
+    queueMicrotask(() => {
+      handler.head(400, {});
+      for (const byte of bytes) handler.data(Buffer.of(byte));
+      handler.end();
+    });
+    return { abort: () => undefined, resume: () => undefined };
+  };
+  const target = { entry: { provider: stub, account: {}, address: {} }, route: {} } as unknown as ResourceTarget;
+  const environment = { upstreams: { send }, auth: {} as AuthEnvironment, nowMs: () => 0, totalMs: 1_000 };
+  const operation = { kind: "resource", resource: "Files", method: "GET", path: "/files" } as const;
+  const failed = await passThrough(client as unknown as ClientConnection, operation, target, environment);
+  assert.equal(failed?.code, "upstream_rejected_request");
+  assert.deepEqual(decoded, [{ error: { message: words } }]);
 });
