@@ -250,7 +250,7 @@ it("An error of the provider is said in its own words, wherever its bytes were c
     return { abort: () => undefined, resume: () => undefined };
   };
   const target = { entry: { provider: stub, account: {}, address: {} }, route: {} } as unknown as ResourceTarget;
-  const environment = { upstreams: { send }, auth: {} as AuthEnvironment, nowMs: () => 0, totalMs: 1_000 };
+  const environment = { upstreams: { send }, auth: {} as AuthEnvironment, forwarded: {}, nowMs: () => 0, totalMs: 1_000 };
   const operation = { kind: "resource", resource: "Files", method: "GET", path: "/files" } as const;
   const failed = await passThrough(client as unknown as ClientConnection, operation, target, environment);
   assert.equal(failed?.code, "upstream_rejected_request");
