@@ -218,7 +218,7 @@ class Explainer {
     const { headers, address: from, country } = this.#request;
     const call = { address: from, country: () => country, header: (name: string) => headerOf(headers, name), nowMs: this.#nowMs };
     const refused =
-      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, identity);
+      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, format, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;

@@ -19,6 +19,7 @@
  *   record                         metrics and log
  */
 import type { Circumstances } from "../access/rules.ts";
+import type { WireFormat } from "../config/capabilities.ts";
 import { isRefusal } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
@@ -136,15 +137,15 @@ class Call {
     noteRoute(this.#record, routed.route);
     this.#record.stream = received.stream;
     const format = formatOf(operation);
-    const cleaned = this.#refused(routed, received, identity, from) ?? masked(routed.route, received, format, this.#client, this.#record);
+    const cleaned = this.#refused(routed, received, format, identity, from) ?? masked(routed.route, received, format, this.#client, this.#record);
     if (isFailure(cleaned)) return cleaned;
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
     return operation.kind === "countTokens" ? this.#countTokens(shaped) : this.#generate(shaped, routed.route, identity);
   }
 
-  #refused({ route, model }: Routed, received: Received, identity: Identity, from: Circumstances): Failure | null {
-    return denied(route, model, identity, this.#snapshot.roles) ?? barred(route, from) ?? guarded(route, received, identity);
+  #refused({ route, model }: Routed, received: Received, format: WireFormat, identity: Identity, from: Circumstances): Failure | null {
+    return denied(route, model, identity, this.#snapshot.roles) ?? barred(route, from) ?? guarded(route, received, format, identity);
   }
 
   #countTokens(shaped: Shaped): Failure | null {
