@@ -18,7 +18,7 @@ after(() => removeFolder(dir));
 
 async function opened(url: string, password: string | null = null, ca: string | null = null): Promise<RedisStore> {
   const store = RedisStore.open(url, password, ca);
-  await eventually(() => store.heartbeat("probe").catch(() => null), 20_000);
+  await eventually(() => store.heartbeat("probe").catch(() => null), 60_000);
   return store;
 }
 
@@ -55,7 +55,7 @@ describe("a Redis that Sentinel looks after", async () => {
     const store: FleetStore = await opened(group.url);
     after(() => store.close());
     await group.killMaster();
-    await eventually(() => Promise.resolve(store.heartbeat("probe")).catch(() => null), 30_000);
+    await eventually(() => Promise.resolve(store.heartbeat("probe")).catch(() => null), 90_000);
     const lease = { kind: "period", key: "b|ns/failover|0|", limit: 1_000, seed: 0, expiresAtMs: null, life: 0, epoch: "", seq: 1 } as const;
     const sums = { granted: 0, returned: 0, spent: 0, seenVersion: 0, seenUsed: 0, seenSpent: 0, need: 400, least: 400, want: 0, debt: 0 };
     const [reply] = await store.sync("a", [{ ...lease, ...sums }]);
