@@ -162,8 +162,8 @@ export class AlarmBook {
 
   /** It heard of a beginning while it, or the object, was on its way out. */
   #tooLate(then: Held, now: Held | undefined, alarm: Alarm, channel: Channel): void {
-    const ending =
-      now === undefined ? "Deleted" : now.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over") ? "NotWatched" : "ChannelRemoved";
+    const nobodyLooks = now?.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over");
+    const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";
     const latest = now?.standing.alarms.find((one) => one.event === alarm.event && one.since === alarm.since) ?? alarm;
     this.#sayFarewell(then, latest, then.reach.get(channel.place) ?? { channel, kept: new Map() }, ending);
   }

@@ -51,11 +51,15 @@ const pastMs = 172_800_000;
 
 /** The standing with the names that channels have now. */
 export function withNames({ standing, named }: Held, now: readonly ChannelName[], nowMs: number): AlarmStanding {
+  const added = named === null ? [] : now.filter(({ place }) => !named.some((other) => other.place === place));
+  /** Who is not told of it any more. */
+  const spared = ({ state, over, since }: Alarm): readonly ChannelName[] => {
+    if (state === "Active") return [];
+    return nowMs - Date.parse(over ?? since) >= pastMs ? now : added;
+  };
   const alarms = standing.alarms.map((one) => {
-    const past = one.state === "Over" && nowMs - Date.parse(one.over ?? one.since) >= pastMs;
-    const fresh = named === null ? [] : now.filter(({ place }) => !named.some((other) => other.place === place));
-    const spared = past ? now : one.state === "Over" ? fresh : [];
-    const of = (ids: readonly string[]): string[] => [...new Set([...renamed(ids, named, now), ...spared.map(({ id }) => id)])];
+    const past = spared(one).map(({ id }) => id);
+    const of = (ids: readonly string[]): string[] => [...new Set([...renamed(ids, named, now), ...past])];
     return { ...one, told: of(one.told), toldOver: of(one.toldOver) };
   });
   return { ...standing, alarms };

@@ -15,7 +15,7 @@ const nameOf = (incident: string, channel: Channel): string => `${incident}|${ta
 
 export class Farewells {
   readonly #all = new Map<string, Farewell>();
-
+  /** Nobody knows just now who hears of what by an object. */
   #onHold = false;
 
   add(farewells: readonly Farewell[]): void {
@@ -27,7 +27,7 @@ export class Farewells {
     for (const channel of channels) this.#all.delete(nameOf(incident, channel));
   }
 
-  /** None is due until somebody knows again who hears of what by an object. */
+  /** None is due until `release`. */
   hold(): void {
     this.#onHold = true;
   }

@@ -1,6 +1,5 @@
 /** The cluster's objects, compiled as the operator would, with nothing written. For commands that people run. */
 import { readFile } from "node:fs/promises";
-import { parse } from "yaml";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { CanaryBook } from "../canaries.ts";
@@ -32,7 +31,6 @@ const syncTimeoutMs = 30_000;
 const lookMs = 50;
 
 async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
-  const fallback = { namespace: options.systemNamespace };
   if (options.settings !== null) return asOperatorSettings(options.settings, await readFile(options.settings, "utf8"));
   const name = "sluice-operator";
   const map = await orNull(cluster.core.readNamespacedConfigMap({ namespace: options.systemNamespace, name })).catch((cause: unknown) => {
@@ -40,8 +38,10 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
     throw cause;
   });
   const text = map?.data?.["settings.yaml"];
-  if (text === undefined) notes.push(`the operator's settings (ConfigMap ${options.systemNamespace}/${name}) can't be read; defaults are assumed`);
-  return operatorSettings.parse(text === undefined ? fallback : parse(text));
+  const where = `ConfigMap ${options.systemNamespace}/${name}`;
+  if (text !== undefined) return asOperatorSettings(where, text);
+  notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
+  return operatorSettings.parse({ namespace: options.systemNamespace });
 }
 
 const assumedFact = (ref: string, key: string): SecretFact => ({ digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" });
