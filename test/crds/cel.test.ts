@@ -40,7 +40,7 @@ describe("the CRDs on an API server", { skip }, () => {
   const messageOf = (answer: Answer): string => String(answer.body["message"]);
 
   async function established(plural: string): Promise<Crd> {
-    for (let attempt = 0; attempt < 100; attempt++) {
+    for (let attempt = 0; attempt < 900; attempt++) {
       const crd = (await kube("GET", `${crdPath}/${plural}.${group}`)).body as Crd;
       if (crd.status?.conditions?.some((one) => one.type === "Established" && one.status === "True")) return crd;
       await sleep(100);
@@ -60,7 +60,7 @@ describe("the CRDs on an API server", { skip }, () => {
     for (const { plural } of Object.values(kinds)) await established(plural);
     // A CRD is served shortly after it is established.
     for (const kind of Object.keys(kinds) as Kind[]) {
-      for (let attempt = 0; attempt < 100 && (await kube("GET", objectPath(kind))).status !== 200; attempt++) await sleep(100);
+      for (let attempt = 0; attempt < 900 && (await kube("GET", objectPath(kind))).status !== 200; attempt++) await sleep(100);
     }
   });
   after(() => server?.stop());
