@@ -49,7 +49,7 @@ function subjectOf(request: PlanRequest): string | null {
 
 function openReason(states: readonly BreakerReading[]): string {
   const causes = [...new Set(states.flatMap(({ cause }) => cause ?? []))].sort();
-  return ["every model's breaker is open", ...causes.map(causeInWords)].join(": ");
+  return ["every model's breaker is open", ...(causes.length === 0 ? [] : [causes.map(causeInWords).join(", ")])].join(": ");
 }
 
 /** Who counts for alerts. */

@@ -374,3 +374,25 @@ describe("windows", () => {
     assert.equal(samples.median(1, 1001, 1000, 4), 5);
   });
 });
+
+describe("the reason of a provider whose breakers are open", () => {
+  for (const [name, causes, reason] of [
+    ["no connection failed", [null], "every model's breaker is open"],
+    [
+      "connections failed for two reasons",
+      ["tls_expired", "connection_refused"],
+      /^every model's breaker is open: [^:]+ \(connection_refused\), [^:]+ \(tls_expired\)$/,
+    ],
+  ] as const)
+    it(`where ${name}`, () => {
+      const routing = createRouting({ nowMs: () => 0, random: () => 0 });
+      for (const [at, cause] of causes.entries()) {
+        const one = { ...target("p"), model: { ...target("p").model, name: `m-${at}` } };
+        for (let failures = 0; failures < breaker.failureThreshold; failures++)
+          (routing.acquire(one, 0) as Permit).failed({ class: "Unavailable", retryAfterMs: null, cause });
+      }
+      const told = routing.health("a/p").reason ?? "";
+      if (typeof reason === "string") assert.equal(told, reason);
+      else assert.match(told, reason);
+    });
+});
