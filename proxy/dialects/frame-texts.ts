@@ -37,6 +37,16 @@ function toolPieces(delta: JsonObject, at: string, like: Like, marks: Marks): vo
   }
 }
 
+/** As calls were before there were tools. */
+function functionPiece(delta: JsonObject, at: string, like: Like, marks: Marks): void {
+  const of = delta["function_call"];
+  if (!isObject(of) || typeof of["arguments"] !== "string") return;
+  marks.piece(`${at}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
+}
+
+/** Members of a delta that come in pieces, or hold no text; others are whole. */
+const inPieces: ReadonlySet<string> = new Set([...chatTexts, "role", "tool_calls", "function_call"]);
+
 function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: Marks): void {
   const at = String(choice["index"] ?? 0);
   const { usage: _usage, ...frame } = json;
@@ -46,6 +56,8 @@ function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: M
     for (const member of chatTexts)
       if (typeof delta[member] === "string") marks.piece(`${at}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
     toolPieces(delta, at, like, marks);
+    functionPiece(delta, at, like, marks);
+    for (const member of Object.keys(delta)) if (!inPieces.has(member)) delta[member] = marks.whole({ [member]: delta[member] })[member];
   }
   if ((choice["finish_reason"] ?? null) !== null) marks.over(`${at}/`);
 }
@@ -72,6 +84,8 @@ const anthropic: FrameReader = (json, event, marks) => {
   const { type, index, delta } = json;
   if (type === "content_block_stop") marks.over(`${String(index)}/`);
   if (type !== "content_block_delta" || !isObject(delta)) return type === "content_block_start" ? marks.whole(json) : json;
+  // What is cited, for one, is whole.
+  if (!Object.keys(anthropicTexts).some((member) => typeof delta[member] === "string")) return marks.whole(json);
   for (const [member, kind] of Object.entries(anthropicTexts)) {
     if (typeof delta[member] !== "string") continue;
     const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ type, index, delta: { type: delta["type"], [member]: text } }) });

@@ -47,6 +47,7 @@ interface Held {
 
 /** Masks what the provider says. What may be the beginning of something is held back, a few hundred characters at most. */
 export class MaskAnswer implements TextChange {
+  readonly hidesTokens = true;
   readonly #masker: Masker;
   readonly #tally: Tally;
   readonly #held = new Map<string, Held>();

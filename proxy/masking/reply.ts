@@ -13,6 +13,8 @@ import { SseDecoder, type SseFrame } from "../wire/sse.ts";
 import { changedTexts } from "./request.ts";
 
 export interface TextChange {
+  /** What would tell the words beside their text is taken out: tokens, and how probable they were. */
+  readonly hidesTokens?: boolean;
   /** A text that is all there. */
   whole(text: string): string;
   /** A piece of the text of a channel: what of it, and of what was held back, can go on now. */
@@ -26,6 +28,27 @@ const written = ({ event, data }: SseFrame): string =>
     .split("\n")
     .map((line) => `data: ${line}`)
     .join("\n")}\n\n`;
+
+const tokens: ReadonlySet<string> = new Set(["logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids"]);
+
+/** The same value where there is nothing to take out. */
+function withoutTokens(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const list = value.map(withoutTokens);
+    return list.some((one, at) => one !== value[at]) ? list : value;
+  }
+  if (!isObject(value)) return value;
+  let out = value;
+  for (const name of Object.keys(value)) {
+    const one = value[name];
+    // An empty list where there was one: SDKs read on in it.
+    const left = tokens.has(name) && typeof one === "object" && one !== null ? (Array.isArray(one) ? [] : null) : withoutTokens(one);
+    if (left === one) continue;
+    if (out === value) out = { ...value };
+    out[name] = left;
+  }
+  return out;
+}
 
 export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
@@ -48,7 +71,10 @@ export class ReplyTexts implements ReplyFilter {
     } catch {
       return body;
     }
-    const changed = changedTexts(json, "", (one) => this.#change.whole(one));
+    const changed = this.#hidden(
+      changedTexts(json, "", (one) => this.#change.whole(one)),
+      text,
+    );
     return changed === json ? body : JSON.stringify(changed);
   }
 
@@ -62,6 +88,11 @@ export class ReplyTexts implements ReplyFilter {
     this.#out = "";
     this.#over("");
     return this.#out;
+  }
+
+  /** `text`: what was parsed, in which most have nothing to hide. */
+  #hidden(json: unknown, text: string): unknown {
+    return this.#change.hidesTokens === true && /logprobs|token_ids|\\/.test(text) ? withoutTokens(json) : json;
   }
 
   #frame(frame: SseFrame): void {
@@ -78,7 +109,7 @@ export class ReplyTexts implements ReplyFilter {
       this.#out += written(frame);
       return;
     }
-    const changed = this.#read(json, frame.event, {
+    const changed = this.#read(this.#hidden(json, frame.data) as JsonObject, frame.event, {
       piece: (channel, holder, member, kind, template) => {
         this.#open.set(channel, template);
         holder[member] = this.#change.piece(channel, String(holder[member]), kind);

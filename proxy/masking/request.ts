@@ -17,8 +17,9 @@ const labels: ReadonlySet<string> = new Set([
 
 const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
 
-/** `data` is text where a document says so, and base64 elsewhere. */
-const isLabel = (member: string, of: JsonObject): boolean => labels.has(member) || (member === "data" && of["type"] !== "text");
+/** What is below such a member is looked at all the same: a tool may have a parameter of that name. `data` is text where a document says so, and base64 elsewhere. */
+const isLabel = (member: string, of: JsonObject, value: unknown): boolean =>
+  (labels.has(member) || (member === "data" && of["type"] !== "text")) && !isObject(value) && !(Array.isArray(value) && value.some(isObject));
 
 type Change = (text: string) => string;
 
@@ -51,25 +52,56 @@ function changedMembers(value: JsonObject, change: (member: string, one: unknown
   return out;
 }
 
-/** Every string below, whatever its member's name: what a tool gets is the caller's own. */
+/** Every string, number and name below, whatever its member's name: what a tool gets is the caller's own. */
 function changedAll(value: unknown, change: Change): unknown {
-  if (typeof value === "string") return change(value);
+  if (typeof value === "string") return value.startsWith("{") || value.startsWith("[") ? inJson(value, change) : change(value);
+  if (typeof value === "number") return changedNumber(value, change);
   if (Array.isArray(value)) return changedList(value, (one) => changedAll(one, change));
-  return isObject(value) ? changedMembers(value, (_member, one) => changedAll(one, change)) : value;
+  return isObject(value)
+    ? changedNames(
+        changedMembers(value, (_member, one) => changedAll(one, change)),
+        change,
+      )
+    : value;
 }
 
-/** A tool's arguments as an object. */
-const isToolInput = (member: string, { type }: JsonObject): boolean => member === "input" && typeof type === "string" && type.endsWith("tool_use");
+/** A number that is changed is a text from then on. */
+function changedNumber(value: number, change: Change): unknown {
+  const text = String(value);
+  const changed = change(text);
+  return changed === text ? value : changed;
+}
+
+function changedNames(value: JsonObject, change: Change): JsonObject {
+  const names = Object.keys(value);
+  const changed = names.map(change);
+  if (names.every((name, at) => name === changed[at])) return value;
+  const out: JsonObject = {};
+  for (const [at, name] of names.entries()) {
+    let free = changed[at] as string;
+    // Two that are masked alike remain two.
+    for (let count = 2; Object.hasOwn(out, free); count++) free = `${changed[at]} ${count}`;
+    out[free] = value[name];
+  }
+  return out;
+}
+
+/** A tool's arguments as an object, and what a caller notes on a call. */
+const isOwn = (member: string, { type }: JsonObject): boolean =>
+  member === "metadata" || (member === "input" && typeof type === "string" && type.endsWith("tool_use"));
+
+function changedMember(of: JsonObject, member: string, change: Change): unknown {
+  const value = of[member];
+  if (isLabel(member, of, value)) return value;
+  return isOwn(member, of) ? changedAll(value, change) : changedTexts(value, member, change);
+}
 
 /** The same value where nothing in it is changed. */
 export function changedTexts(value: unknown, name: string, change: Change): unknown {
   if (typeof value === "string") return name === "arguments" ? inJson(value, change) : change(value);
   if (Array.isArray(value)) return changedList(value, (one) => changedTexts(one, name, change));
   if (!isObject(value)) return value;
-  return changedMembers(value, (member, one) => {
-    if (isLabel(member, value)) return one;
-    return isToolInput(member, value) ? changedAll(one, change) : changedTexts(one, member, change);
-  });
+  return changedMembers(value, (member) => changedMember(value, member, change));
 }
 
 /** Prompts as numbers of tokens can't be read, and so can't be masked. */
@@ -94,8 +126,7 @@ export function maskRequest(received: Received, tally: Tally): Received | Failur
   const change: Change = (text) => tally.mask(text);
   const edits: JsonObject = {};
   for (const member of Object.keys(json)) {
-    if (labels.has(member)) continue;
-    const changed = changedTexts(json[member], member, change);
+    const changed = changedMember(json, member, change);
     if (changed !== json[member]) edits[member] = changed;
   }
   if (Object.keys(edits).length === 0) return received;

@@ -9,6 +9,8 @@ import { chatFrames, json, openai, startUpstream, type Upstream, usage } from ".
 type Json = Record<string, unknown>;
 const alice = "slc_mask_alice_00001";
 const bob = "slc_mask_bob_0000001";
+/** Also as a number, and as JSON writes an address that hides its mark. */
+const disguised = ["4111111111111111", "alice.doe\\u0040example.com", "alice.doe\\\\u0040example.com", "alice.doe\\\\\\\\u0040example.com"] as const;
 const planted = ["alice.doe@example.com", "+14155552671", "536-22-1234", "4111 1111 1111 1111", "EMP-123456"] as const;
 const all = `I am ${planted[0]}, call ${planted[1]}, ${planted[2]}, pay by ${planted[3]} as ${planted[4]}.`;
 const masked = "I am [EMAIL], call [PHONE], [SSN], pay by [CREDIT_CARD] as [EMPLOYEE_ID].";
@@ -76,6 +78,46 @@ const places: [string, string, Json][] = [
         user("Hi"),
         { role: "assistant", content: [{ type: "tool_use", id: "t", name: "f", input: { id: planted[0], type: planted[4], note: all } }] },
         user([{ type: "tool_result", tool_use_id: "t", content: "x" }]),
+      ],
+    },
+  ],
+  [
+    "the description of a tool's parameter that is called like a label",
+    "/chat/completions",
+    {
+      messages: [user("Hi")],
+      tools: [{ type: "function", function: { name: "f", parameters: { properties: { id: { description: all }, url: { enum: [all] } } } } }],
+    },
+  ],
+  ["the format of an answer", "/responses", { input: "Hi", text: { format: { type: "json_schema", name: "s", schema: { title: all } } } }],
+  ["a label of the caller's own", "/chat/completions", { messages: [user("Hi")], metadata: { id: planted[0], status: all, [planted[0]]: "1" } }],
+  [
+    "names and numbers in a tool's arguments",
+    "/chat/completions",
+    {
+      messages: [
+        user("Hi"),
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ ...call, function: { name: "f", arguments: JSON.stringify({ [planted[0]]: 1, card: 4111111111111111 }) } }],
+        },
+        { role: "tool", tool_call_id: "c1", content: "x" },
+      ],
+    },
+  ],
+  [
+    "JSON in a text in a tool's arguments",
+    "/chat/completions",
+    {
+      messages: [
+        user("Hi"),
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ ...call, function: { name: "f", arguments: JSON.stringify({ inner: JSON.stringify({ to: planted[0] }).replace("@", "\\u0040") }) } }],
+        },
+        { role: "tool", tool_call_id: "c1", content: "x" },
       ],
     },
   ],
@@ -159,6 +201,9 @@ describe("masking", () => {
     gateway = await startGateway([
       provider("up", upstream.url, { models: models.map((name) => ({ name })) }),
       secret("up-credentials", { apiKey: "sk" }),
+      provider("claude", upstream.url, { type: "Anthropic", models: [{ name: "claude" }] }),
+      secret("claude-credentials", { apiKey: "sk" }),
+      policy("claude", { match: { models: ["claude"] }, routing: { targets: [{ provider: { name: "claude" } }] }, guard: { mask: { answers: true } } }),
       policy("replacing", { match: { models: ["replacing"] }, routing: { targets }, guard: { mask: { custom } } }),
       policy("hiding", {
         match: { models: ["hiding"] },
@@ -191,7 +236,8 @@ describe("masking", () => {
     return { status: response.status, text: await response.text() };
   };
   /** Also as JSON within JSON has it. */
-  const leaks = (text: string): string[] => planted.filter((datum) => text.includes(datum) || text.includes(JSON.stringify(datum).slice(1, -1)));
+  const leaks = (text: string): string[] =>
+    [...planted, ...disguised].filter((datum) => text.includes(datum) || text.includes(JSON.stringify(datum).slice(1, -1)));
 
   for (const [name, path, body] of places)
     for (const model of ["replacing", "hiding"])
@@ -316,6 +362,64 @@ describe("masking", () => {
       if (!stream) assert.match(text, /I am alice\.doe@example\.com \[EMAIL\]/);
     }
   });
+
+  const frame = (choice: Json): string =>
+    `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, ...choice }] })}\n\n`;
+  const pieces = ["tell ali", "ce@exam", "ple.org"];
+  const token = (text: string): Json => ({
+    token: text,
+    logprob: -0.1,
+    bytes: [...Buffer.from(text)],
+    top_logprobs: [{ token: text, logprob: -0.1, bytes: null }],
+  });
+  const named = (type: string, more: Json): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const probable = { logprobs: { content: pieces.map(token) }, token_ids: [9906, 1917] };
+  const leaky: [string, string, Json, Json | string[]][] = [
+    [
+      "probabilities of tokens",
+      "/chat/completions",
+      { logprobs: true },
+      { choices: [{ index: 0, message: { role: "assistant", content: pieces.join("") }, finish_reason: "stop", ...probable }] },
+    ],
+    [
+      "probabilities of tokens in a stream",
+      "/chat/completions",
+      { logprobs: true },
+      pieces.map((content) => frame({ delta: { content }, logprobs: { content: [token(content)] }, token_ids: [1] })),
+    ],
+    ["a function's arguments in a stream", "/chat/completions", {}, pieces.map((one) => frame({ delta: { function_call: { arguments: one } } }))],
+    [
+      "notes on an answer in a stream",
+      "/chat/completions",
+      {},
+      [frame({ delta: { content: "x", annotations: [{ type: "url_citation", url_citation: { title: pieces.join("") } }] } })],
+    ],
+    [
+      "what an answer cites in a stream",
+      "/messages",
+      { max_tokens: 5 },
+      [
+        named("message_start", {
+          message: { id: "m", type: "message", role: "assistant", model: "m", content: [], usage: { input_tokens: 1, output_tokens: 1 } },
+        }),
+        named("content_block_delta", { index: 0, delta: { type: "citations_delta", citation: { type: "char_location", cited_text: pieces.join("") } } }),
+      ],
+    ],
+  ];
+  for (const [what, path, body, said] of leaky) {
+    it(`masks a provider's words also in ${what}`, async () => {
+      const frames = Array.isArray(said);
+      upstream.answer((_request, response) => {
+        if (!frames) return json(response, 200, { id: "x", object: "chat.completion", created: 1, model: "m", usage, ...said });
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.end([...said, path === "/messages" ? named("message_stop", {}) : "data: [DONE]\n\n"].join(""));
+      });
+      const { status, text } = await send(path, { model: path === "/messages" ? "claude" : "answering", messages: [user("Hi")], stream: frames, ...body });
+      assert.equal(status, 200, text);
+      assert.doesNotMatch(text, /ce@exam|"ple\.org|9906|"token_ids":\[1/);
+      assert.match(text, what.startsWith("prob") ? /logprobs":null/ : /\[EMAIL\]/);
+    });
+  }
 
   it("shares an answer between callers whose masked words are the same, and gives each their own", async () => {
     upstream.answer(echo(4));
