@@ -73,11 +73,18 @@ export function textLength(work: Buffer, from: number, start: number, end: numbe
   return otherFrameLength;
 }
 
-/** To the closing quote. */
+/** To the closing quote; where there is none, to the frame's end, whatever of the next frame has come already. */
 function quotedLength(work: Buffer, from: number, end: number): number {
   let close = work.indexOf(QUOTE, from);
-  while (close > from && close < end && work[close - 1] === BACKSLASH) close = work.indexOf(QUOTE, close + 1);
-  return close < 0 ? 0 : Math.min(close, end) - from;
+  while (close >= 0 && close < end && isEscaped(work, from, close)) close = work.indexOf(QUOTE, close + 1);
+  return (close < 0 ? end : Math.min(close, end)) - from;
+}
+
+/** A backslash before it may itself be escaped. */
+function isEscaped(work: Buffer, from: number, at: number): boolean {
+  let first = at;
+  while (first > from && work[first - 1] === BACKSLASH) first--;
+  return (at - first) % 2 === 1;
 }
 
 export interface FrameText {

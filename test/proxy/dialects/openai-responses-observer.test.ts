@@ -55,6 +55,7 @@ describe("the observer of OpenAI's Responses stream", () => {
         assert.equal(seen.out, stream);
         assert.deepEqual(seen, watch(observer(), stream));
       }),
+      { examples: [[["\\"], [230]]] },
     );
   });
 
@@ -63,7 +64,14 @@ describe("the observer of OpenAI's Responses stream", () => {
     assert.equal(observer().push(read), read);
   });
 
-  test("the content's length is that of the deltas", () => {
-    assert.equal(watch(observer(), created + text("12345") + text("678")).contentLength, 8);
-  });
+  for (const [texts, length] of [
+    [["12345", "678"], 8],
+    [["\\"], 2],
+    [["a\\", 'b"c', '\\"', ""], 11],
+  ] as const)
+    test(`the content's length is that of the deltas, as they are written: ${JSON.stringify(texts)}`, () => {
+      const stream = created + texts.map(text).join("");
+      for (const at of [[], everyByte(stream), [Buffer.byteLength(created + text(texts[0]))]])
+        assert.equal(watch(observer(), stream, at).contentLength, length);
+    });
 });
