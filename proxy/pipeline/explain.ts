@@ -12,6 +12,7 @@ import { type Addressed, address, formatOf } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
 import { guarded } from "./guard.ts";
+import { otherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
@@ -218,7 +219,10 @@ class Explainer {
     const { headers, address: from, country } = this.#request;
     const call = { address: from, country: () => country, header: (name: string) => headerOf(headers, name), nowMs: this.#nowMs };
     const refused =
-      denied(routed.route, routed.model, identity, this.#snapshot.roles) ?? barred(routed.route, call) ?? guarded(routed.route, received, format, identity);
+      denied(routed.route, routed.model, identity, this.#snapshot.roles) ??
+      barred(routed.route, call) ??
+      otherModels(received.json, routed.route, identity, this.#snapshot.roles) ??
+      guarded(routed.route, received, format, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;

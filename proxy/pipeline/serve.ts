@@ -8,6 +8,7 @@
  *   receive       400 413 415      the body, read and parsed once
  *   route         404              which policy serves this model for this caller
  *   authorise     401 403          whether the caller may, from there, now
+ *   other models  400              the body names none to the provider beside the one that was routed
  *   guard         400              what the request says is wanted
  *   mask          400              personal data is taken out, and put back into the answer
  *   shape         400              defaults, overrides, prompts
@@ -45,6 +46,7 @@ import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { noteIdentity, noteOutcome, noteRoute } from "./note.ts";
 import { beginOnRecord, endOnRecord } from "./on-record.ts";
+import { otherModels } from "./other-models.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
@@ -145,7 +147,12 @@ class Call {
   }
 
   #refused({ route, model }: Routed, received: Received, format: WireFormat, identity: Identity, from: Circumstances): Failure | null {
-    return denied(route, model, identity, this.#snapshot.roles) ?? barred(route, from) ?? guarded(route, received, format, identity);
+    return (
+      denied(route, model, identity, this.#snapshot.roles) ??
+      barred(route, from) ??
+      otherModels(received.json, route, identity, this.#snapshot.roles) ??
+      guarded(route, received, format, identity)
+    );
   }
 
   #countTokens(shaped: Shaped): Failure | null {

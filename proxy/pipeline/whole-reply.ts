@@ -36,10 +36,24 @@ function lastMember(bytes: Buffer): JsonObject | undefined {
 /** Answers up to this size are parsed whole where need be; of larger ones (embeddings) only the ends and the usage are looked at. */
 const parseWholeBytes = 65_536;
 
+const colon = 0x3a;
+
+/** Of the last `"usage":` with an object behind it; the name may also be a value, or the caller's own for a text that the answer repeats. */
+function usageAt(bytes: Buffer): number {
+  for (let at = bytes.lastIndexOf(usageName); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(usageName, at - 1)) {
+    let next = at + usageName.length;
+    while (blanks.has(bytes[next] ?? openBrace)) next++;
+    if (bytes[next] !== colon) continue;
+    next++;
+    while (blanks.has(bytes[next] ?? openBrace)) next++;
+    if (bytes[next] === openBrace) return next;
+  }
+  return -1;
+}
+
 /** The object behind the last `"usage":`, without decoding what comes behind it either: that may be the vectors. */
 function usageWithin(bytes: Buffer): unknown {
-  const at = bytes.lastIndexOf(usageName);
-  const open = at < 0 ? -1 : bytes.indexOf(openBrace, at);
+  const open = usageAt(bytes);
   for (let close = open < 0 ? -1 : bytes.indexOf(closeBrace, open); close > 0 && close - open < 4096; close = bytes.indexOf(closeBrace, close + 1)) {
     const value = jsonIn(bytes.toString("latin1", open, close + 1));
     if (value !== undefined) return value;

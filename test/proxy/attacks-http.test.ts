@@ -250,6 +250,27 @@ describe("attacks over HTTP", () => {
     });
   }
 
+  for (const [what, more] of [
+    ["a list of models to fall back on", { models: ["dearer"] }],
+    ["such a list with one entry", { fallbacks: [{ model: "dearer" }] }],
+    ["a tool with a model of its own", { tools: [{ type: "image_generation", model: "dearer" }] }],
+    [
+      "such a tool among others",
+      {
+        tools: [
+          { type: "function", function: { name: "f" } },
+          { type: "advisor", name: "advisor", model: "dearer" },
+        ],
+      },
+    ],
+  ] as const) {
+    it(`no other model is called by way of ${what}`, async () => {
+      const before = upstream.requests.length;
+      const answer = await raw(gateway.url, json(JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], ...more })));
+      assert.deepEqual([answer.statuses, answer.codes, upstream.requests.length], [[400], ["unsupported_parameter"], before]);
+    });
+  }
+
   it("a model hides behind no spelling, whatever was sent before", async () => {
     const open = (text: string): string => request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });
     const messages = '"messages":[{"role":"user","content":"Hi"}]';

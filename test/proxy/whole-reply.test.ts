@@ -36,6 +36,15 @@ describe("the usage of a whole answer", () => {
     );
   });
 
+  it("is not what the caller called so itself, however large the answer", () => {
+    const text = "x".repeat(70_000);
+    const usage = { output_tokens: 9_000 };
+    for (const own of ["{}", '{"output_tokens":0}', "x"]) {
+      const said = JSON.stringify({ output: [{ text }], usage, user: "usage", metadata: { usage: own, more: "{}" } });
+      assert.deepEqual(read(said), { usage });
+    }
+  });
+
   const usage = { prompt_tokens: 3, total_tokens: 4 };
   const vectors = Array.from({ length: 9_000 }, (_, at) => at / 7);
   const cases: Record<string, [text: string, result: ReturnType<typeof read>]> = {

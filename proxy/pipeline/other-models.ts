@@ -1,0 +1,28 @@
+/** Stage: whether the body names models to the provider beside the one that was routed, and so checked, priced and counted. */
+import type { JsonObject } from "../dialects/canonical.ts";
+import { type Failure, failure } from "../failure.ts";
+import { isObject } from "../providers/classify.ts";
+import type { Role, Route } from "../snapshot/snapshot.ts";
+import type { Identity } from "./authenticate.ts";
+import { denied } from "./route.ts";
+
+/** Members by which gateways at the other end take models to go on with. */
+const lists = ["models", "fallbacks"] as const;
+
+function toolModels(tools: unknown): string[] {
+  if (!Array.isArray(tools)) return [];
+  return tools.flatMap((tool: unknown) => (isObject(tool) && typeof tool["model"] === "string" ? [tool["model"]] : []));
+}
+
+export function otherModels(json: JsonObject, route: Route, identity: Identity, roles: ReadonlyMap<string, Role>): Failure | null {
+  for (const name of lists) {
+    if ((json[name] ?? null) === null) continue;
+    const message = `\`${name}\` would have the provider choose a model. Leave it out: the policy of this model says what is tried, and in what order.`;
+    return failure("unsupported_parameter", message, { param: name });
+  }
+  if ((json["tools"] ?? null) === null) return null;
+  const other = toolModels(json["tools"]).find((model) => route.config.models?.includes(model) !== true || denied(route, model, identity, roles) !== null);
+  if (other === undefined) return null;
+  const message = `A tool names the model ${JSON.stringify(other.slice(0, 128))}, which the policy of this model does not serve, or not to this key. Leave \`model\` out of the tool, or ask the platform team to add it to the policy's match.models.`;
+  return failure("unsupported_parameter", message, { param: "tools" });
+}
