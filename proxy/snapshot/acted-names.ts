@@ -46,6 +46,8 @@ const always = [
   "conversation",
   "background",
   "prefer_provider",
+  "models",
+  "fallbacks",
 ];
 
 /** Names that differ in case only have this in common; Go takes ſ for s and the sign of Kelvin for k as well. */
