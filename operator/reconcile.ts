@@ -8,6 +8,7 @@ import type { BudgetBook } from "./budgets.ts";
 import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
+import type { Rollout } from "./cluster/live-book.ts";
 import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
 import type { Publisher } from "./cluster/publish.ts";
 import { report } from "./cluster/report.ts";
@@ -74,14 +75,15 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const written = await publisher.publish(compiled.config, published, values);
   // At once, since the rest of the pass takes a while: what proxies wait for is there.
   const nudged = written > 0 ? nudge(context, published.manifest.revision) : null;
-  const { live, total, reports, canaries, watched } = await askFleet(context.cluster, settings, published.manifest.revision);
-  const programmed = { revision: published.manifest.revision, live, total };
+  const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings);
+  const { revision } = published.manifest;
+  const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
   addHealth(compiled.others, reports);
   context.alarms.report(compiled, reports, watched, context.nowMs(), values);
   await readBudgets(context, compiled, values);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
-  const unwritten = await reportAll(context, compiled, world.objects, programmed);
+  const unwritten = await reportAll(context, compiled, world.objects, { revision, proxies });
   // A status that can't be written must not keep anyone from being told.
   if (context.leading()) context.alert(compiled, values);
   // All had their turn; the pass is done again for those that failed.
@@ -115,8 +117,8 @@ function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unkno
 const writesAtOnce = 8;
 
 /** What went wrong, one for each status that could not be written. */
-function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], programmed: Programmed): Promise<unknown[]> {
-  const due = context.book.due(objects, compiled.verdicts, programmed, context.nowMs());
+function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], now: Rollout): Promise<unknown[]> {
+  const due = context.book.due(objects, compiled.verdicts, now, context.nowMs());
   return eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
     if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
   });

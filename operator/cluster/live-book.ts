@@ -24,22 +24,84 @@ interface Held {
   state: Programmed;
 }
 
+/** The newest revision, and at which one each of the proxies that count is; null where it has none or does not answer. */
+export interface Rollout {
+  revision: string;
+  proxies: readonly (string | null)[];
+}
+
+/** A form of an object that is not live everywhere yet, and the revision in which it first was. */
+interface Awaited {
+  entry: object | null;
+  revision: string;
+  place: number;
+}
+
+/** A proxy that is further behind counts as one that has nothing. */
+const mostRevisions = 256;
+
+/** Which of two revisions came later. */
+class Revisions {
+  readonly #places = new Map<string, number>();
+  #newest = "";
+  #count = 0;
+
+  /** The place of the newest one. */
+  add(revision: string): number {
+    if (revision === this.#newest) return this.#count;
+    this.#newest = revision;
+    // One that comes again has what the one before it had: where proxies still are at that, they need not move.
+    this.#places.delete(revision);
+    this.#places.set(revision, ++this.#count);
+    const [oldest] = this.#places.keys();
+    if (this.#places.size > mostRevisions && oldest !== undefined) this.#places.delete(oldest);
+    return this.#count;
+  }
+
+  /** -1: not known, or long ago. */
+  placeOf(revision: string | null): number {
+    return revision === null ? -1 : (this.#places.get(revision) ?? -1);
+  }
+}
+
 export class LiveBook {
   readonly #known = new Map<string, Held>();
+  readonly #revisions = new Revisions();
+  readonly #awaited = new Map<string, Awaited>();
   #verdicts: readonly Verdict[] = [];
   /** Verdicts on forms that are not known to be live everywhere. */
   readonly #pending = new Set<Verdict>();
 
   /**
-   * The state to report for each object: the one in which its present form went live, or else the present one. A verdict
-   * that is the same object as the time before is on the same form.
+   * The state to report for each object: the one in which its present form went live, or else how far that form is. It
+   * counts from the revision in which it first was, since where others change all the time proxies may never all be at
+   * the newest one. A verdict that is the same object as the time before is on the same form.
    */
-  statesOf(verdicts: readonly Verdict[], now: Programmed, statusNow: (verdict: Verdict) => unknown): (verdict: Verdict) => Programmed {
+  statesOf(verdicts: readonly Verdict[], now: Rollout, statusNow: (verdict: Verdict) => unknown): (verdict: Verdict) => Programmed {
+    const place = this.#revisions.add(now.revision);
     this.#turnOver(verdicts);
-    const everywhere = now.total > 0 && now.live >= now.total;
-    for (const verdict of [...this.#pending]) if (this.#settle(verdict, now, everywhere, statusNow)) this.#pending.delete(verdict);
+    const places = now.proxies.map((revision) => this.#revisions.placeOf(revision));
+    const total = places.length;
+    const reached = new Map<string, Programmed>();
+    for (const verdict of [...this.#pending]) {
+      const awaited = this.#await(verdict, now.revision, place);
+      const state = { revision: awaited.revision, live: places.filter((one) => one >= awaited.place).length, total };
+      if (this.#settle(verdict, state, statusNow)) this.#pending.delete(verdict);
+      else reached.set(refOf(verdict), state);
+    }
+    const newest: Programmed = { revision: now.revision, live: places.filter((one) => one === place).length, total };
     // With no proxy at all nothing is live, whatever was before.
-    return (verdict) => (now.total === 0 ? now : (this.#known.get(refOf(verdict))?.state ?? now));
+    return (verdict) => (total === 0 ? newest : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? newest));
+  }
+
+  /** A status that is written makes another verdict on the same form. */
+  #await(verdict: Verdict, revision: string, place: number): Awaited {
+    const ref = refOf(verdict);
+    const before = this.#awaited.get(ref);
+    if (before !== undefined && (before.entry === verdict.entry || equal(before.entry, verdict.entry))) return before;
+    const awaited = { entry: verdict.entry, revision, place };
+    this.#awaited.set(ref, awaited);
+    return awaited;
   }
 
   #turnOver(verdicts: readonly Verdict[]): void {
@@ -54,21 +116,25 @@ export class LiveBook {
       this.#pending.add(verdict);
       refs.delete(refOf(verdict));
     }
-    for (const ref of refs) this.#known.delete(ref);
+    for (const ref of refs) {
+      this.#known.delete(ref);
+      this.#awaited.delete(ref);
+    }
   }
 
   /** true where it is known now in which state the form went live. */
-  #settle(verdict: Verdict, now: Programmed, everywhere: boolean, statusNow: (verdict: Verdict) => unknown): boolean {
+  #settle(verdict: Verdict, state: Programmed, statusNow: (verdict: Verdict) => unknown): boolean {
     const ref = refOf(verdict);
     const was = this.#known.get(ref);
     if (was !== undefined && equal(was.entry, verdict.entry)) was.entry = verdict.entry;
-    else if (everywhere) {
+    else if (state.total > 0 && state.live >= state.total) {
       const told = was === undefined ? stateIn(statusNow(verdict), verdict.meta.generation) : null;
-      this.#known.set(ref, { entry: verdict.entry, state: told ?? now });
+      this.#known.set(ref, { entry: verdict.entry, state: told ?? state });
     } else {
       this.#known.delete(ref);
       return false;
     }
+    this.#awaited.delete(ref);
     return true;
   }
 

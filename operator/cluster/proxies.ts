@@ -71,9 +71,8 @@ export async function askBudgets(cluster: Cluster, settings: OperatorSettings): 
 }
 
 export interface Fleet {
-  /** Proxies that serve the revision, of `total` that are ready. */
-  live: number;
-  total: number;
+  /** The revision that each proxy serves which is ready; null where it has none or does not answer. */
+  proxies: (string | null)[];
   /** What those that answered say of providers. */
   reports: ProxyReport[];
   /** What they have counted of canaries. */
@@ -83,15 +82,14 @@ export interface Fleet {
 }
 
 /** Asks every proxy once. */
-export async function askFleet(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<Fleet> {
+export async function askFleet(cluster: Cluster, settings: OperatorSettings): Promise<Fleet> {
   const urls = await findUrls(cluster, settings);
   const answers = await Promise.all(urls.map(statusAt));
   // A proxy outside the cluster that is down takes no traffic; one in the endpoints that does not answer still counts.
   const outside = settings.proxyStatusUrls.length > 0;
   const counted = answers.filter((answer) => (answer === null ? !outside : answer.ready || answer.revision !== null));
   return {
-    live: counted.filter((answer) => answer?.revision === revision).length,
-    total: counted.length,
+    proxies: counted.map((answer) => answer?.revision ?? null),
     reports: counted.flatMap((answer) => (answer === null ? [] : [answer.providers])),
     canaries: answers.flatMap((answer) => answer?.canaries ?? []),
     watched: answers.flatMap((answer) => answer?.watched ?? []),

@@ -1,9 +1,8 @@
 /** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
 import { differences, equal } from "../../proxy/config/remember.ts";
-import type { Programmed } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
-import { LiveBook } from "./live-book.ts";
+import { LiveBook, type Rollout } from "./live-book.ts";
 import { newStatus } from "./report.ts";
 
 /** A status to be written. */
@@ -28,11 +27,11 @@ export class StatusBook {
   #noProxies = false;
 
   /** Those of the objects whose status is another than it should be. */
-  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Programmed, nowMs: number): Due[] {
+  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Rollout, nowMs: number): Due[] {
     const verdicts = fresh.map((verdict, at) => sameAs(this.#verdicts[at], verdict));
     this.#turnOver(objects, verdicts);
     const stateOf = this.#live.statesOf(verdicts, now, (verdict) => this.#byMeta.get(verdict.meta)?.status);
-    const noProxies = now.total === 0;
+    const noProxies = now.proxies.length === 0;
     // That there is no proxy changes everyone's status, and so does that there is one again.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
     this.#noProxies = noProxies;

@@ -4,13 +4,14 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { missingKeys } from "../../operator/cluster/keys.ts";
+import type { Rollout } from "../../operator/cluster/live-book.ts";
 import { dueTurns } from "../../operator/cluster/rotation.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
 import { type Due, StatusBook } from "../../operator/cluster/status-book.ts";
 import { type CustomObject, SecretFacts, SecretRefs, secretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { newVerdict } from "../../operator/compile/outcome.ts";
-import type { Programmed } from "../../operator/compile/status.ts";
+
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
@@ -153,7 +154,7 @@ describe("a provider's client certificate", () => {
 });
 
 describe("which statuses are due", () => {
-  const everywhere: Programmed = { revision: "r1", live: 2, total: 2 };
+  const everywhere: Rollout = { revision: "r1", proxies: ["r1", "r1"] };
   const verdictOf = (one: WorldObject): Verdict => ({ ...newVerdict(one.kind, one.meta), live: "current", entry: { id: one.meta.name } });
   const names = (due: Due[]): string[] => due.map(({ verdict }) => verdict.meta.name);
   /** As the API server and the watch would give them back. */
@@ -171,10 +172,10 @@ describe("which statuses are due", () => {
     const told = written(due, first);
     const verdicts = told.map(verdictOf);
     assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), []);
-    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, revision: "r2", live: 0 }, nowMs)), []);
+    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, revision: "r2" }, nowMs)), []);
     const changed = [told[0] as WorldObject, apiKey("k2", "s3")];
     const second = [verdicts[0] as Verdict, { ...verdictOf(changed[1] as WorldObject), entry: { id: "k2", other: true } }];
-    assert.deepEqual(names(book.due(changed, second, { revision: "r3", live: 1, total: 2 }, nowMs)), ["k2"]);
+    assert.deepEqual(names(book.due(changed, second, { revision: "r3", proxies: ["r3", "r2"] }, nowMs)), ["k2"]);
   });
 
   it("one that could not be written is due again", () => {
@@ -188,9 +189,9 @@ describe("which statuses are due", () => {
   it("one that is pending is looked at for as long as it is", () => {
     const book = new StatusBook();
     const first = [apiKey("k1", "s1")];
-    const told = written(book.due(first, first.map(verdictOf), { ...everywhere, live: 1 }, nowMs), first);
+    const told = written(book.due(first, first.map(verdictOf), { ...everywhere, proxies: ["r1", null] }, nowMs), first);
     const verdicts = told.map(verdictOf);
-    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, live: 1 }, nowMs)), []);
+    assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, proxies: ["r1", null] }, nowMs)), []);
     assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), ["k1"]);
   });
 
@@ -200,7 +201,7 @@ describe("which statuses are due", () => {
     const told = written(book.due(first, first.map(verdictOf), everywhere, nowMs), first);
     const verdicts = told.map(verdictOf);
     assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), []);
-    const none = book.due(told, verdicts, { revision: "r1", live: 0, total: 0 }, nowMs);
+    const none = book.due(told, verdicts, { revision: "r1", proxies: [] }, nowMs);
     assert.deepEqual(names(none), ["k1", "k2"]);
     const alone = written(none, told);
     assert.deepEqual(names(book.due(alone, alone.map(verdictOf), everywhere, nowMs)), ["k1", "k2"]);
