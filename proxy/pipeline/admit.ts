@@ -18,7 +18,7 @@ import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
 import type { Shaped } from "./shape.ts";
-import { expectedTokens, sendCap, uncountable, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
+import { dearerTier, expectedTokens, sendCap, uncountable, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
 
 export interface AdmitRequest {
   client: ClientConnection;
@@ -87,6 +87,8 @@ class Subject implements BudgetSubject, LimitSubject {
   readonly #request: AdmitRequest;
   /** Something asked how much the call can take. */
   estimated = false;
+  /** Something asked what it can cost. */
+  priced = false;
   #worst: WorstCost | null | undefined;
   #tokens: number | undefined;
 
@@ -104,6 +106,7 @@ class Subject implements BudgetSubject, LimitSubject {
 
   worst(): WorstCost | null {
     this.estimated = true;
+    this.priced = true;
     const { shaped, client, targets } = this.#request;
     if (this.#worst === undefined) this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
     return this.#worst;
@@ -160,7 +163,7 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   limitDues(subject, dues);
   if (dues.length === 0) return free;
   if (request.shaped !== null) {
-    const odd = subject.estimated ? uncountable(request.shaped) : null;
+    const odd = (subject.estimated ? uncountable(request.shaped) : null) ?? (subject.priced ? dearerTier(request.shaped) : null);
     if (odd !== null) return odd;
     sendCap(request.shaped, cap);
   }

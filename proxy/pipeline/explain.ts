@@ -11,6 +11,7 @@ import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapsh
 import { type Addressed, address, formatOf } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
+import { elsewhere } from "./elsewhere.ts";
 import { guarded } from "./guard.ts";
 import { otherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
@@ -222,6 +223,7 @@ class Explainer {
       denied(routed.route, routed.model, identity, this.#snapshot.roles) ??
       barred(routed.route, call) ??
       otherModels(received.json, routed.route, identity, this.#snapshot.roles) ??
+      elsewhere(received.json, routed.route) ??
       guarded(routed.route, received, format, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);

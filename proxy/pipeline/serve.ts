@@ -38,6 +38,7 @@ import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { deadlineMs } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
+import { elsewhere } from "./elsewhere.ts";
 import type { Gateway } from "./gateway.ts";
 import { guarded } from "./guard.ts";
 import { Heard } from "./heard.ts";
@@ -151,6 +152,7 @@ class Call {
       denied(route, model, identity, this.#snapshot.roles) ??
       barred(route, from) ??
       otherModels(received.json, route, identity, this.#snapshot.roles) ??
+      elsewhere(received.json, route) ??
       guarded(route, received, format, identity)
     );
   }

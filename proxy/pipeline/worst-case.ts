@@ -68,6 +68,22 @@ export function uncountable({ received: { json }, edits, format }: Shaped): Fail
   return failure("invalid_value", message, { param: "background" });
 }
 
+/**
+ * What a call is asked to be, at another price than the table's: OpenAI's priority processing, by either name
+ * (https://openai.com/api-fast-mode/), and Anthropic's fast mode (https://platform.claude.com/docs/en/build-with-claude/fast-mode).
+ */
+const dearer: Readonly<Record<string, ReadonlySet<unknown>>> = { service_tier: new Set(["priority", "fast"]), speed: new Set(["fast"]) };
+
+/** Where a hard budget counts on the price; null where the caller asks for nothing dearer. What the policy sets, it may. */
+export function dearerTier({ received: { json }, edits }: Shaped): Failure | null {
+  for (const name in dearer) {
+    if (name in edits || dearer[name]?.has(json[name]) !== true) continue;
+    const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
+    return failure("invalid_value", message, { param: name });
+  }
+  return null;
+}
+
 function answers({ edits, received }: Shaped): number {
   const members = { n: edits["n"] ?? received.json["n"], best_of: edits["best_of"] ?? received.json["best_of"] };
   const prompts = received.json["prompt"];

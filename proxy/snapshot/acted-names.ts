@@ -41,6 +41,8 @@ const always = [
   "safety_identifier",
   "prompt_cache_key",
   "service_tier",
+  "speed",
+  "inference_geo",
   "store",
   "previous_response_id",
   "conversation",

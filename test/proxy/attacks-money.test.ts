@@ -51,12 +51,14 @@ describe("attacks on what a call costs", () => {
         models: [
           { name: "open", price },
           { name: "narrow", price, maxOutputTokens: 1_000 },
+          { name: "swift", price },
         ],
       }),
       provider("claude", upstream.url, { type: "Anthropic", models: [{ name: "claude", price, maxOutputTokens: 1_000_000 }] }),
       ...["up", "compatible", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk" })),
       policy("gpt", { match: { models: ["gpt"] }, ...target("up") }),
       policy("open", { match: { models: ["open", "narrow"] }, ...target("compatible") }),
+      policy("swift", { match: { models: ["swift"] }, request: { overrides: { service_tier: "priority" } }, ...target("compatible") }),
       policy("claude", { match: { models: ["claude"] }, ...target("claude") }),
       { kind: "Budget", metadata: { name: "each" }, spec: { period: "Daily", amount: "10", per: "User" } },
       { kind: "Budget", metadata: { name: "little" }, spec: { period: "Daily", amount: "0.0005", scope: { users: [`${nameOf(tight)}@example.com`] } } },
@@ -202,6 +204,9 @@ describe("attacks on what a call costs", () => {
     ["best_of as a text", "/completions", { prompt: "Hi", best_of: "20", max_tokens: 10 }],
     ["max_tokens as a text", "/completions", { prompt: "Hi", max_tokens: "100000" }],
     ["max_output_tokens as a text", "/responses", { input: "Hi", max_output_tokens: "100000" }],
+    ["a dearer tier", "/chat/completions", { max_tokens: 10, service_tier: "priority" }],
+    ["a dearer tier by its other name", "/responses", { input: "Hi", max_output_tokens: 10, service_tier: "fast" }],
+    ["a dearer speed", "/chat/completions", { max_tokens: 10, speed: "fast" }],
     ["an answer that is made when nobody listens", "/responses", { input: "Hi", max_output_tokens: 10, background: true }],
   ];
   for (const [what, path, body] of uncounted) {
@@ -211,6 +216,17 @@ describe("attacks on what a call costs", () => {
       assert.deepEqual([response.status, error["code"], upstream.requests.length], [400, "invalid_value", 0], JSON.stringify(error));
     });
   }
+
+  it("a cheaper tier, and a dearer one that the policy sets, are sent", async () => {
+    for (const [model, tier, sent] of [
+      ["open", "flex", "flex"],
+      ["swift", "fast", "priority"],
+    ]) {
+      assert.equal((await send("/chat/completions", { model, messages, max_tokens: 10, service_tier: tier })).status, 200);
+      assert.equal(upstream.requests.at(-1)?.json["service_tier"], sent);
+    }
+    upstream.requests.length = 0;
+  });
 
   const elsewhere: [string, string, Json, string][] = [
     ["that of the Responses in a chat", "/chat/completions", { messages, max_output_tokens: 1 }, "max_completion_tokens"],

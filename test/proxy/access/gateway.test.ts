@@ -201,6 +201,13 @@ describe("residency", () => {
           },
         }),
       ),
+      policy("pinned", {
+        match: { models: ["pinned"] },
+        access: { residency: { regions: ["eu-central-1"] } },
+        request: { overrides: { inference_geo: "eu" } },
+        routing: { targets: [target("frankfurt", 1)] },
+      }),
+      policy("anywhere", { match: { models: ["anywhere"] }, routing: { targets: [target("virginia", 1)] } }),
       ...key("alice", clear),
     ]);
   });
@@ -210,11 +217,11 @@ describe("residency", () => {
     await us.close();
   });
 
-  const call = (model: string, headers: Record<string, string> = {}): Promise<Response> =>
+  const call = (model: string, headers: Record<string, string> = {}, more: Record<string, unknown> = {}): Promise<Response> =>
     fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", ...headers },
-      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }] }),
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], ...more }),
     });
 
   for (const model of ["priority", "roundrobin", "weighted", "leastlatency", "leastcost"]) {
@@ -229,6 +236,24 @@ describe("residency", () => {
       assert.ok(eu.requests.length > refused);
       eu.answer(openai);
       assert.equal(us.requests.length, 0);
+    });
+  }
+
+  for (const [model, sent] of [
+    ["priority", null],
+    ["pinned", "eu"],
+    ["anywhere", "global"],
+  ] as const) {
+    it(`holds for where a body says that the provider shall process it, with ${model}`, async () => {
+      const before = [eu.requests.length, us.requests.length];
+      const answer = await call(model, {}, { inference_geo: "global" });
+      const seen = [...eu.requests.slice(before[0]), ...us.requests.slice(before[1])];
+      assert.equal(answer.status, sent === null ? 400 : 200);
+      if (sent === null) assert.match(await answer.text(), /unsupported_parameter/);
+      assert.deepEqual(
+        seen.map((one) => one.json["inference_geo"]),
+        sent === null ? [] : [sent],
+      );
     });
   }
 
