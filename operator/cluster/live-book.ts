@@ -89,9 +89,9 @@ export class LiveBook {
       if (this.#settle(verdict, state, statusNow)) this.#pending.delete(verdict);
       else reached.set(refOf(verdict), state);
     }
-    const newest: Programmed = { revision: now.revision, live: places.filter((one) => one === place).length, total };
+    const nowhere: Programmed = { revision: now.revision, live: 0, total };
     // With no proxy at all nothing is live, whatever was before.
-    return (verdict) => (total === 0 ? newest : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? newest));
+    return (verdict) => (total === 0 ? nowhere : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? nowhere));
   }
 
   /** A status that is written makes another verdict on the same form. */

@@ -7,6 +7,7 @@
  */
 import type { JsonObject } from "../dialects/canonical.ts";
 import { requiredMember, type Shaped } from "../pipeline/shape.ts";
+import { isObject } from "../providers/classify.ts";
 import { type CacheLookup, cacheKey } from "./key.ts";
 
 export interface Question {
@@ -17,8 +18,6 @@ export interface Question {
 
 /** Of longer texts a vector tells too little, in characters. */
 const longest = 8_192;
-
-const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** The text of a message's content, and what of the content is left without it; null where it is not all text. */
 function apart(content: unknown): { text: string; rest: unknown } | null {

@@ -3,6 +3,7 @@
  * which text, and when a text is over.
  */
 import type { WireFormat } from "../config/capabilities.ts";
+import { isObject } from "../providers/classify.ts";
 import type { SseFrame } from "../wire/sse.ts";
 import type { JsonObject } from "./canonical.ts";
 
@@ -12,7 +13,6 @@ export type Kind = "text" | "json";
 /** Makes a frame with a text like the last one of its channel. */
 export type Template = (text: string) => SseFrame;
 
-export const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
 /** What a dialect's frame says to the rewriter. */
 export interface Marks {
   piece(channel: string, holder: JsonObject, member: string, kind: Kind, template: Template): void;

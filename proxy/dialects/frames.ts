@@ -5,17 +5,16 @@
  */
 import { Buffer } from "node:buffer";
 import { parseJson } from "../wire/json.ts";
+import { closingQuoteIn } from "../wire/json-edit.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
 
 const LF = 10;
 const CR = 13;
-const QUOTE = 34;
-const BACKSLASH = 92;
 const nothing = Buffer.alloc(0);
 /** What a frame counts for in which no text is found: about one token. */
-const otherFrameLength = 4;
+export const otherFrameLength = 4;
 /** What stands before words that are not the answer's text: tools' arguments, reasoning, refusals. */
 const otherMarkers = ['"arguments":"', '"partial_json":"', '"thinking":"', '"reasoning_content":"', '"reasoning":"', '"refusal":"'].map((text) =>
   Buffer.from(text),
@@ -75,16 +74,9 @@ export function textLength(work: Buffer, from: number, start: number, end: numbe
 
 /** To the closing quote; where there is none, to the frame's end, whatever of the next frame has come already. */
 function quotedLength(work: Buffer, from: number, end: number): number {
-  let close = work.indexOf(QUOTE, from);
-  while (close >= 0 && close < end && isEscaped(work, from, close)) close = work.indexOf(QUOTE, close + 1);
+  // The marker ends in the quote that opens it.
+  const close = closingQuoteIn(work, from - 1);
   return (close < 0 ? end : Math.min(close, end)) - from;
-}
-
-/** A backslash before it may itself be escaped. */
-function isEscaped(work: Buffer, from: number, at: number): boolean {
-  let first = at;
-  while (first > from && work[first - 1] === BACKSLASH) first--;
-  return (at - first) % 2 === 1;
 }
 
 export interface FrameText {

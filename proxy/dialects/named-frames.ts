@@ -1,15 +1,13 @@
 /** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
 import type { Buffer } from "node:buffer";
 import { isObject } from "../providers/classify.ts";
-import { parseJson } from "../wire/json.ts";
+import { jsonIn } from "../wire/json.ts";
 import type { JsonObject } from "./canonical.ts";
-import { FrameObserver, Needle, readFrame, textLength, type Verdict } from "./frames.ts";
+import { FrameObserver, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "./frames.ts";
 
 const LF = 10;
 const LETTER_E = 101;
 const prefix = "event:";
-/** What a frame counts for whose name stands in its data alone: about one token. */
-const otherFrameLength = 4;
 
 export abstract class NamedFrameObserver extends FrameObserver {
   readonly #names: ReadonlySet<string>;
@@ -66,10 +64,6 @@ function nameAt(work: Buffer, start: number, end: number): string | null {
 }
 
 function typeIn(data: string): string {
-  try {
-    const body: unknown = parseJson(data);
-    return isObject(body) && typeof body["type"] === "string" ? body["type"] : "";
-  } catch {
-    return "";
-  }
+  const body = jsonIn(data);
+  return isObject(body) && typeof body["type"] === "string" ? body["type"] : "";
 }

@@ -1,5 +1,6 @@
 /** Every text that a request carries, whatever its dialect. Pure. */
 import type { JsonObject } from "../dialects/canonical.ts";
+import { isObject } from "../providers/classify.ts";
 import { jsonIn } from "../wire/json.ts";
 
 /** Top-level members that hold words which a model gets to see, in all client formats. */
@@ -24,8 +25,6 @@ const labels: ReadonlySet<string> = new Set([
   "url",
   "file_data",
 ]);
-
-const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** A text of a request. `again`: its words stand in others as well, and are not counted once more. */
 export interface Carried {
@@ -76,11 +75,7 @@ function* walkAll(value: unknown): Generator<Carried> {
 }
 
 function* namesIn(value: unknown): Generator<Carried> {
-  if (Array.isArray(value)) for (const one of value) yield* namesIn(one);
-  else if (isObject(value)) {
-    yield again(Object.keys(value).join("\n"));
-    for (const inner of Object.values(value)) yield* namesIn(inner);
-  }
+  for (const one of walkAll(value)) if (one.again) yield one;
 }
 
 export function* textsOf(body: JsonObject): Generator<Carried> {

@@ -6,8 +6,9 @@
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { JsonObject } from "../dialects/canonical.ts";
-import { type FrameReader, frameReaders, isObject, type Kind, type Template } from "../dialects/frame-texts.ts";
-import { parseJson } from "../wire/json.ts";
+import { type FrameReader, frameReaders, type Kind, type Template } from "../dialects/frame-texts.ts";
+import { isObject } from "../providers/classify.ts";
+import { jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
 import { changedTexts } from "./request.ts";
@@ -65,12 +66,8 @@ export class ReplyTexts implements ReplyFilter {
 
   whole(body: Uint8Array | string): Uint8Array | string {
     const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-    let json: unknown;
-    try {
-      json = parseJson(text);
-    } catch {
-      return body;
-    }
+    const json = jsonIn(text);
+    if (json === undefined) return body;
     const changed = this.#hidden(
       changedTexts(json, "", (one) => this.#change.whole(one)),
       text,
@@ -96,16 +93,10 @@ export class ReplyTexts implements ReplyFilter {
   }
 
   #frame(frame: SseFrame): void {
-    let json: unknown;
-    try {
-      json = parseJson(frame.data);
-    } catch {
+    const json = jsonIn(frame.data);
+    if (!isObject(json)) {
       // The end marker, or what no client could read either.
       if (frame.data === "[DONE]") this.#over("");
-      this.#out += written(frame);
-      return;
-    }
-    if (!isObject(json)) {
       this.#out += written(frame);
       return;
     }

@@ -2,9 +2,11 @@
 import { isUtf8 } from "node:buffer";
 import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
+import { hasTokens } from "../guard/texts.ts";
 import type { Received } from "../pipeline/receive.ts";
 import { parseBody } from "../pipeline/receive.ts";
-import { parseJson } from "../wire/json.ts";
+import { isObject } from "../providers/classify.ts";
+import { jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { Tally } from "./tally.ts";
 
@@ -15,8 +17,6 @@ const labels: ReadonlySet<string> = new Set([
   ...["signature", "encrypted_content", "url", "image_url", "file_data", "prefer_provider"],
 ]);
 
-const isObject = (value: unknown): value is JsonObject => value !== null && typeof value === "object" && !Array.isArray(value);
-
 /** What is below such a member is looked at all the same: a tool may have a parameter of that name. `data` is text where a document says so, and base64 elsewhere. */
 const isLabel = (member: string, of: JsonObject, value: unknown): boolean =>
   (labels.has(member) || (member === "data" && of["type"] !== "text")) && !isObject(value) && !(Array.isArray(value) && value.some(isObject));
@@ -25,13 +25,8 @@ type Change = (text: string) => string;
 
 /** A JSON text within a string stays one: only the strings in it are changed. */
 function inJson(text: string, change: Change): string {
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch {
-    return change(text);
-  }
-  if (typeof value === "string" || !(isObject(value) || Array.isArray(value))) return change(text);
+  const value = jsonIn(text);
+  if (!isObject(value) && !Array.isArray(value)) return change(text);
   const changed = changedAll(value, change);
   return changed === value ? text : JSON.stringify(changed);
 }
@@ -104,17 +99,12 @@ export function changedTexts(value: unknown, name: string, change: Change): unkn
   return changedMembers(value, (member) => changedMember(value, member, change));
 }
 
-/** Prompts as numbers of tokens can't be read, and so can't be masked. */
-function isTokens(value: unknown): boolean {
-  return Array.isArray(value) && value.some((one) => typeof one === "number" || (Array.isArray(one) && one.some((inner) => typeof inner === "number")));
-}
-
 const unreadable = failure("prompt_unreadable", "The policy of this model masks personal data, and a prompt of token numbers can't be read. Send it as text.");
 
 /** The request with its texts masked; the same one where nothing was found. */
 export function maskRequest(received: Received, tally: Tally): Received | Failure {
   const { json } = received;
-  if (isTokens(json["prompt"]) || isTokens(json["input"])) return unreadable;
+  if (hasTokens(json)) return unreadable;
   if (tally.reversible) {
     const texts: string[] = [];
     changedTexts(json, "", (text) => {

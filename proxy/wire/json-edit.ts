@@ -27,16 +27,22 @@ export const CLOSE_BRACKET = 93;
 export const COMMA = 44;
 export const COLON = 58;
 
-/** Offset behind the closing quote of the string that opens at `at`. */
-function stringEnd(body: Buffer, at: number): number {
-  let close = body.indexOf(QUOTE, at + 1);
+/** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
+export function closingQuoteIn(body: Buffer, open: number): number {
+  let close = body.indexOf(QUOTE, open + 1);
   while (close > 0) {
     let slashes = 0;
     while (body[close - 1 - slashes] === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return close + 1;
+    if (slashes % 2 === 0) return close;
     close = body.indexOf(QUOTE, close + 1);
   }
-  return body.length;
+  return -1;
+}
+
+/** Offset behind the string that opens at `at`. */
+function stringEnd(body: Buffer, at: number): number {
+  const close = closingQuoteIn(body, at);
+  return close < 0 ? body.length : close + 1;
 }
 
 export const blank = (byte: number | undefined): boolean => byte === 32 || byte === 10 || byte === 13 || byte === 9;

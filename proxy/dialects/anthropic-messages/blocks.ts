@@ -1,6 +1,6 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
 import { isObject } from "../../providers/classify.ts";
-import { parseJson } from "../../wire/json.ts";
+import { jsonIn } from "../../wire/json.ts";
 import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
@@ -87,10 +87,6 @@ export function inputText(input: unknown): string {
 /** The input of a tool from JSON text; text that is none is wrapped the way Anthropic's docs on fine-grained tool streaming say. */
 export function inputOf(text: string): JsonObject {
   if (text.trim() === "") return {};
-  try {
-    const value: unknown = parseJson(text);
-    return isObject(value) ? value : { INVALID_JSON: text };
-  } catch {
-    return { INVALID_JSON: text };
-  }
+  const value = jsonIn(text);
+  return isObject(value) ? value : { INVALID_JSON: text };
 }

@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer";
 import { isObject } from "../../providers/classify.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
 import type { JsonObject } from "../canonical.ts";
-import { FrameObserver, isOneLine, Needle, readFrame, textLength, type Verdict } from "../frames.ts";
+import { FrameObserver, isOneLine, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "../frames.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
@@ -16,8 +16,6 @@ const LETTER_D = 100;
 const doneBytes = 24;
 const doneFrame = /^data: ?\[DONE\]\s*$/;
 const nullUsage = Buffer.from(',"usage":null');
-/** What a frame of several lines counts for: about one token. */
-const otherFrameLength = 4;
 
 export interface OpenAiObserverOptions {
   /** The gateway asked for usage and the client did not: take it out. */

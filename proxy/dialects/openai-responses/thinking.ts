@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { isObject } from "../../providers/classify.ts";
-import { parseJson } from "../../wire/json.ts";
+import { jsonIn } from "../../wire/json.ts";
 import type { JsonObject } from "../canonical.ts";
 
 const marker = "sluice.thinking.";
@@ -17,10 +17,6 @@ export function packThinking(blocks: readonly JsonObject[]): string {
 /** Nothing where it isn't ours or isn't readable. */
 export function unpackThinking(packed: unknown): JsonObject[] {
   if (typeof packed !== "string" || !packed.startsWith(marker)) return [];
-  try {
-    const blocks: unknown = parseJson(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));
-    return Array.isArray(blocks) ? blocks.filter(isObject) : [];
-  } catch {
-    return [];
-  }
+  const blocks = jsonIn(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));
+  return Array.isArray(blocks) ? blocks.filter(isObject) : [];
 }

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import type { ChatMessage, ContentPart, FilePart, ImagePart, JsonObject, Refusal } from "../../dialects/canonical.ts";
 import { isRefusal, refusal } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+import { jsonIn } from "../../wire/json.ts";
 import { isObject } from "../classify.ts";
 
 /** How a provider writes blocks. */
@@ -49,10 +49,8 @@ const isBlank = (text: string): boolean => text.trim() === "";
 /** Arguments of a tool call; "" stands for none. */
 function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
   if (isBlank(text)) return { input: {} };
-  try {
-    const value: unknown = parseJson(text);
-    if (isObject(value)) return { input: value };
-  } catch {}
+  const value = jsonIn(text);
+  if (isObject(value)) return { input: value };
   return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");
 }
 

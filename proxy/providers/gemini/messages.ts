@@ -4,7 +4,7 @@
  * which OpenAI's tool messages don't have.
  */
 import { type ChatMessage, isRefusal, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+import { jsonIn } from "../../wire/json.ts";
 import { isObject } from "../classify.ts";
 import { partsOf, textOf } from "./parts.ts";
 import { isShallow } from "./reply.ts";
@@ -30,12 +30,8 @@ interface Pending {
 }
 
 function parsedObject(text: string): JsonObject | null {
-  try {
-    const value: unknown = parseJson(text);
-    return isObject(value) && isShallow(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = jsonIn(text);
+  return isObject(value) && isShallow(value) ? value : null;
 }
 
 class Conversation {
