@@ -48,7 +48,9 @@ export function crd(group: string, version: string, kind: KindDefinition): Custo
           storage: true,
           subresources: { status: {} },
           additionalPrinterColumns: kind.columns.map(column),
-          schema: { openAPIV3Schema: { type: "object", description: kind.description, required: ["spec"], properties } },
+          schema: {
+            openAPIV3Schema: { type: "object", description: kind.description, required: ["spec"], properties },
+          },
         },
       ],
     },

@@ -13,12 +13,16 @@ export interface SpecProblem {
 
 /** `spec.models[0].price`. */
 export const dotted = (path: Path): string =>
-  path.reduce<string>((text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? step : `${text}.${step}`), "");
+  path.reduce<string>(
+    (text, step) => (typeof step === "number" ? `${text}[${step}]` : text === "" ? step : `${text}.${step}`),
+    "",
+  );
 
 /** Names of the fields that the schema has at a path. */
 function fieldsAt(root: Schema, path: Path): string[] {
   let at: Schema | undefined = root;
-  for (const step of path) at = typeof step === "number" ? at?.items : (at?.properties?.[step] ?? at?.additionalProperties);
+  for (const step of path)
+    at = typeof step === "number" ? at?.items : (at?.properties?.[step] ?? at?.additionalProperties);
   return Object.keys(at?.properties ?? {});
 }
 
@@ -62,7 +66,8 @@ function advice(expected: string, input: unknown, { shape = {}, element }: Expec
   if (expected === "array" && isScalar) return "; put it in [ ]";
   if (expected === "array" && input !== null && element?.shape) return "; put a - before its first field";
   if (expected === "string" && isScalar) return "; put it in quotes";
-  if (expected === "object" && typeof input === "string" && Object.hasOwn(shape, "name")) return "; write name: and the name below it";
+  if (expected === "object" && typeof input === "string" && Object.hasOwn(shape, "name"))
+    return "; write name: and the name below it";
   return typeof input === "string" && bare[expected]?.test(input) ? "; write it without quotes" : "";
 }
 
@@ -113,7 +118,8 @@ export function explain(schema: Schema, issues: readonly z.core.$ZodIssue[]): Sp
   for (const issue of issues) {
     const within = issue.path.map((step) => (typeof step === "number" ? step : String(step)));
     const path = ["spec", ...within];
-    if (issue.code !== "unrecognized_keys") keep({ path, message: `${dotted(path)} ${issue.message}`, unknownField: false });
+    if (issue.code !== "unrecognized_keys")
+      keep({ path, message: `${dotted(path)} ${issue.message}`, unknownField: false });
     else for (const key of issue.keys) keep(unknownField([...path, key], fieldsAt(schema, within)));
   }
   return [...found.values()];

@@ -27,7 +27,8 @@ async function emit(path: string, content: string): Promise<void> {
 
 async function readProvider(folder: string): Promise<ProviderFolder> {
   const path = `proxy/providers/${folder}/capabilities.ts`;
-  if (!existsSync(join(root, path))) throw new Error(`${path} is missing: every provider declares its capabilities there`);
+  if (!existsSync(join(root, path)))
+    throw new Error(`${path} is missing: every provider declares its capabilities there`);
   const { capabilities } = (await import(pathToFileURL(join(root, path)).href)) as { capabilities?: Capabilities };
   if (capabilities === undefined) throw new Error(`${path} exports no capabilities`);
   return { folder, capabilities };
@@ -58,7 +59,10 @@ async function emitKinds(): Promise<void> {
     await emit(`crds/${kind.plural}.yaml`, `${header}${toYaml(object)}`);
     // Uninstalling the chart would otherwise delete the CRDs, and with them every object.
     const kept = { ...object, metadata: { ...object.metadata, annotations: { "helm.sh/resource-policy": "keep" } } };
-    await emit(`charts/sluice/templates/crds/${kind.plural}.yaml`, `{{- if .Values.crds.install }}\n${header}${forHelm(toYaml(kept))}{{- end }}\n`);
+    await emit(
+      `charts/sluice/templates/crds/${kind.plural}.yaml`,
+      `{{- if .Values.crds.install }}\n${header}${forHelm(toYaml(kept))}{{- end }}\n`,
+    );
   }
   await emit("docs/reference.md", referencePage(apiVersion, Object.values(kinds)));
 }

@@ -52,7 +52,12 @@ const alert: PrinterColumn = {
   description: "What is told of at present.",
   priority: 1,
 };
-const age: PrinterColumn = { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp", description: "Time since creation." };
+const age: PrinterColumn = {
+  name: "Age",
+  type: "date",
+  jsonPath: ".metadata.creationTimestamp",
+  description: "Time since creation.",
+};
 
 export const kinds: Record<Kind, KindDefinition> = {
   LLMProvider: {
@@ -60,7 +65,8 @@ export const kinds: Record<Kind, KindDefinition> = {
     plural: "llmproviders",
     singular: "llmprovider",
     shortNames: ["llmp"],
-    description: "One account at one provider of language models: where it is, how to authenticate, which models it has.",
+    description:
+      "One account at one provider of language models: where it is, how to authenticate, which models it has.",
     spec: llmProviderSpec,
     status: llmProviderStatus,
     columns: [
@@ -90,7 +96,13 @@ export const kinds: Record<Kind, KindDefinition> = {
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
       alert,
-      { name: "Canary", type: "string", jsonPath: ".status.canary.phase", description: "How far the canary has come.", priority: 1 },
+      {
+        name: "Canary",
+        type: "string",
+        jsonPath: ".status.canary.phase",
+        description: "How far the canary has come.",
+        priority: 1,
+      },
       why,
       age,
     ],

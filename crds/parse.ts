@@ -34,7 +34,14 @@ export function parseSpec<K extends Kind>(kind: K, spec: unknown): ParsedSpec<K>
   if (!parsed.success) return { ok: false, problems: explain(schema, parsed.error.issues) };
   const broken = violations(schema, parsed.data, ["spec"]);
   if (broken.length === 0) return { ok: true, spec: parsed.data as SpecOf[K] };
-  return { ok: false, problems: broken.map(({ path, message }) => ({ path, message: `${dotted(path)}: ${message}`, unknownField: false })) };
+  return {
+    ok: false,
+    problems: broken.map(({ path, message }) => ({
+      path,
+      message: `${dotted(path)}: ${message}`,
+      unknownField: false,
+    })),
+  };
 }
 
 const topLevel = ["apiVersion", "kind", "metadata", "spec", "status"];

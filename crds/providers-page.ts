@@ -14,19 +14,27 @@ function overview(all: readonly Capabilities[]): string[] {
         : `${one.credentials.map((field) => code(field.name)).join(", ")}${one.credentialsRequired ? "" : ", where wanted"}`;
     return `| ${code(one.type)} | ${one.title} | ${one.defaultEndpoint === null ? "must be given" : code(one.defaultEndpoint)} | ${secret} | ${one.resources ? "yes" : "no"} |`;
   };
-  return ["| `spec.type` | provider | endpoint | credentials | files, batches, fine-tuning |", "| --- | --- | --- | --- | --- |", ...all.map(row), ""];
+  return [
+    "| `spec.type` | provider | endpoint | credentials | files, batches, fine-tuning |",
+    "| --- | --- | --- | --- | --- |",
+    ...all.map(row),
+    "",
+  ];
 }
 
 function settings(one: Capabilities): string[] {
   const credentials = one.credentials.map(
-    (field) => `| Secret key ${code(field.name)} | ${field.required ? "required" : ""} |  | ${cell(field.description)} |`,
+    (field) =>
+      `| Secret key ${code(field.name)} | ${field.required ? "required" : ""} |  | ${cell(field.description)} |`,
   );
   const options = Object.entries(one.options).map(([name, option]) => {
     const fallback = option.required ? "required" : option.default === undefined ? "" : code(option.default);
     return `| ${code(`options.${name}`)} | ${fallback} | ${optionForm(option) ?? ""} | ${cell(option.description)} |`;
   });
   const rows = [...credentials, ...options];
-  return rows.length === 0 ? [] : ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |", ...rows, ""];
+  return rows.length === 0
+    ? []
+    : ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |", ...rows, ""];
 }
 
 const section = (one: Capabilities): string[] => [

@@ -9,7 +9,10 @@ import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
 const expression = (variable: string, { message, hints }: Words): string =>
-  hints.reduceRight((otherwise, [when, say]) => `${matches(variable, when.source)} ? ${literal(say)} : ${otherwise}`, literal(message));
+  hints.reduceRight(
+    (otherwise, [when, say]) => `${matches(variable, when.source)} ? ${literal(say)} : ${otherwise}`,
+    literal(message),
+  );
 
 function ruleOf(variable: string, source: string, words: Words): CelRule {
   const rule = { rule: matches(variable, source), message: words.message };
@@ -27,17 +30,25 @@ function quietRules(properties: Record<string, Schema>): CelRule[] {
 
 /** Of a text that is no regular expression the server says why, and then the message. Offline it is the compiler that judges, with words of RE2JS. */
 const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>, CelRule>> = {
-  Any: { rule: `"".matches(self) in [true, false]`, message: "must be a regular expression of RE2, which has no look-around and no back-references" },
+  Any: {
+    rule: `"".matches(self) in [true, false]`,
+    message: "must be a regular expression of RE2, which has no look-around and no back-references",
+  },
   Texts: {
     rule: `!"".matches(self)`,
-    message: "must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match",
+    message:
+      "must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match",
   },
 };
 
 /** The rules that stand for what a schema has beside them. */
 function made({ pattern, words, unquoted, regularExpression, properties = {} }: Schema): CelRule[] {
   const own = pattern === undefined || words === undefined || unquoted ? [] : [ruleOf("self", pattern, words)];
-  return [...own, ...(regularExpression === undefined ? [] : [expressionRules[regularExpression]]), ...quietRules(properties)];
+  return [
+    ...own,
+    ...(regularExpression === undefined ? [] : [expressionRules[regularExpression]]),
+    ...quietRules(properties),
+  ];
 }
 
 /** `kubectl explain` shows no rules, so what a value must be stands in the description as well. */
@@ -51,7 +62,12 @@ const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
 /** What rules are made of. */
-const replaced: ReadonlySet<string> = new Set(["pattern", "words", "regularExpression", "unquoted"] satisfies (keyof Schema)[]);
+const replaced: ReadonlySet<string> = new Set([
+  "pattern",
+  "words",
+  "regularExpression",
+  "unquoted",
+] satisfies (keyof Schema)[]);
 
 export function published(schema: Schema): Schema {
   const rest = Object.fromEntries(Object.entries(schema).filter(([name]) => !replaced.has(name))) as unknown as Schema;

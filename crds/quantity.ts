@@ -10,7 +10,8 @@ const wholeDecimal = /^([0-9]+)(?:\.([0-9]{1,9}))?$/;
 export function durationMs(text: string): number {
   if (!wholeDuration.test(text)) throw new RangeError(`not a duration: ${JSON.stringify(text)}`);
   let total = 0;
-  for (const [, count, unit] of text.matchAll(durationPart)) total += Number(count) * unitMs[unit as keyof typeof unitMs];
+  for (const [, count, unit] of text.matchAll(durationPart))
+    total += Number(count) * unitMs[unit as keyof typeof unitMs];
   return exact(total, text);
 }
 

@@ -20,7 +20,9 @@ function scalarBounds(schema: Schema): string[] {
   return [
     ...(values ? [values.map(code).join(", ")] : []),
     ...(words === undefined ? [] : [words.message.replace(/^must be /, "")]),
-    ...(regularExpression === undefined ? [] : [`a regular expression of RE2${regularExpression === "Texts" ? " that the empty text does not match" : ""}`]),
+    ...(regularExpression === undefined
+      ? []
+      : [`a regular expression of RE2${regularExpression === "Texts" ? " that the empty text does not match" : ""}`]),
     ...(minimum === undefined ? [] : [maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`]),
     ...(maxLength === undefined || maxLength === roomy ? [] : [`at most ${maxLength} characters`]),
   ];
@@ -31,7 +33,9 @@ function bounds(schema: Schema): string {
   const distinct = schema["x-kubernetes-list-type"] === "set" ? ", each once" : "";
   const keys = schema["x-kubernetes-list-map-keys"]?.map(code).join(", ");
   const parts = [
-    ...(maxItems === undefined ? [] : [`${minItems} to ${maxItems} entries${keys ? `, each with its own ${keys}` : distinct}`]),
+    ...(maxItems === undefined
+      ? []
+      : [`${minItems} to ${maxItems} entries${keys ? `, each with its own ${keys}` : distinct}`]),
     ...(maxProperties === undefined ? [] : [`at most ${maxProperties} entries`]),
     ...scalarBounds(items ?? additionalProperties ?? schema),
   ];
@@ -56,7 +60,10 @@ function rows(path: string, schema: Schema, required: boolean): string[] {
   const parent = schema.items ?? schema;
   const below = schema.items ? `${path}[]` : path;
   const members = Object.entries(parent.properties ?? {});
-  return [row(path, schema, required), ...members.flatMap(([name, member]) => rows(`${below}.${name}`, member, parent.required?.includes(name) ?? false))];
+  return [
+    row(path, schema, required),
+    ...members.flatMap(([name, member]) => rows(`${below}.${name}`, member, parent.required?.includes(name) ?? false)),
+  ];
 }
 
 function section(kind: KindDefinition): string {

@@ -64,7 +64,11 @@ function duplicates(schema: Schema, list: readonly unknown[], path: Path): Viola
   const found: Violation[] = [];
   for (const [at, entry] of list.entries()) {
     const id = identity(schema, entry);
-    if (seen.has(id)) found.push({ path: [...path, at], message: `is in the list twice: ${id.replace(/^\[(.*)\]$/, "$1")}; remove one` });
+    if (seen.has(id))
+      found.push({
+        path: [...path, at],
+        message: `is in the list twice: ${id.replace(/^\[(.*)\]$/, "$1")}; remove one`,
+      });
     seen.add(id);
   }
   return found;

@@ -48,12 +48,16 @@ const defaultMaxProperties = 64;
 /** zod's bounds of a safe integer, which every z.int() carries. */
 const unbounded = Number.MAX_SAFE_INTEGER;
 
-type Meta = Pick<z.GlobalMeta, "description" | "cel" | "words" | "unquoted" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"> & {
+type Meta = Pick<
+  z.GlobalMeta,
+  "description" | "cel" | "words" | "unquoted" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"
+> & {
   format?: string;
 };
 type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
 
-const isWrapper = (type: z.ZodType): type is Wrapper => type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
+const isWrapper = (type: z.ZodType): type is Wrapper =>
+  type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
 
 /** The type itself and what it wraps, outermost first. */
 function layers(type: z.ZodType): z.ZodType[] {
@@ -61,14 +65,17 @@ function layers(type: z.ZodType): z.ZodType[] {
 }
 
 /** The outer layers' words win. */
-const metaOf = (chain: readonly z.ZodType[]): Meta => Object.assign({}, ...chain.toReversed().map((layer) => z.globalRegistry.get(layer) ?? {})) as Meta;
+const metaOf = (chain: readonly z.ZodType[]): Meta =>
+  Object.assign({}, ...chain.toReversed().map((layer) => z.globalRegistry.get(layer) ?? {})) as Meta;
 
 export function structural(type: z.ZodType, path: string): Schema {
   const chain = layers(type);
   const inner = chain.at(-1) ?? type;
   const meta = metaOf(chain);
-  if (!meta.description) throw new NotStructuralError(`${path}: needs a description, which is what kubectl explain shows`);
-  if (inner.def.checks?.some((check) => check._zod.def.check === "custom")) throw new NotStructuralError(`${path}: state a refinement as a CEL rule`);
+  if (!meta.description)
+    throw new NotStructuralError(`${path}: needs a description, which is what kubectl explain shows`);
+  if (inner.def.checks?.some((check) => check._zod.def.check === "custom"))
+    throw new NotStructuralError(`${path}: state a refinement as a CEL rule`);
   const { ["x-kubernetes-validations"]: made = [], ...shape } = shapeOf(inner, meta, path);
   const rules = [...(meta.cel ?? []), ...made];
   // With all within it filled in: the API server holds a default against the rules before it fills in others.
@@ -87,7 +94,8 @@ const booleans = /^(y|n|yes|no|on|off)$/i;
 
 function words(names: string[], path: string): string[] {
   const taken = names.find((name) => booleans.test(name));
-  if (taken !== undefined) throw new NotStructuralError(`${path}: kubectl reads ${taken} as a boolean; choose another word`);
+  if (taken !== undefined)
+    throw new NotStructuralError(`${path}: kubectl reads ${taken} as a boolean; choose another word`);
   return names;
 }
 
@@ -99,22 +107,32 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
   if (inner instanceof z.ZodArray) return arraySchema(inner, meta, path);
   if (inner instanceof z.ZodRecord) return mapSchema(inner, meta, path);
   if (inner instanceof z.ZodObject) return objectSchema(inner, path);
-  throw new NotStructuralError(`${path}: ${inner.def.type} has no structural form; use optional siblings and a CEL rule`);
+  throw new NotStructuralError(
+    `${path}: ${inner.def.type} has no structural form; use optional siblings and a CEL rule`,
+  );
 }
 
 /** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
-const json = (type: z.ZodType): Record<string, unknown> => z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
+const json = (type: z.ZodType): Record<string, unknown> =>
+  z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
 function stringSchema(inner: z.ZodString, { words, unquoted, regularExpression }: Meta, path: string): Schema {
   const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
-  if (allOf !== undefined) throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
-  const length = { ...(minLength === undefined ? {} : { minLength }), maxLength, ...(regularExpression === undefined ? {} : { regularExpression }) };
+  if (allOf !== undefined)
+    throw new NotStructuralError(`${path}: a string can have one pattern; state the second as a CEL rule`);
+  const length = {
+    ...(minLength === undefined ? {} : { minLength }),
+    maxLength,
+    ...(regularExpression === undefined ? {} : { regularExpression }),
+  };
   if (pattern === undefined) return { type: "string", ...length };
-  if (words === undefined) throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
+  if (words === undefined)
+    throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
   assertRe2(pattern, path);
   for (const [when] of words.hints) {
-    if (when.flags !== "") throw new NotStructuralError(`${path}: the pattern ${String(when)} has flags, which CEL has no place for`);
+    if (when.flags !== "")
+      throw new NotStructuralError(`${path}: the pattern ${String(when)} has flags, which CEL has no place for`);
     assertRe2(when.source, path);
   }
   return { type: "string", ...length, pattern, words, ...(unquoted ? { unquoted } : {}) };
@@ -131,7 +149,8 @@ function assertRe2(pattern: string, path: string): void {
 
 function integerSchema(inner: z.ZodNumber, path: string): Schema {
   const { type, minimum = -unbounded, maximum = unbounded } = json(inner) as Partial<Schema>;
-  if (type !== "integer") throw new NotStructuralError(`${path}: floats differ between languages; use a decimal string`);
+  if (type !== "integer")
+    throw new NotStructuralError(`${path}: floats differ between languages; use a decimal string`);
   if (minimum === -unbounded) throw new NotStructuralError(`${path}: an integer needs a minimum`);
   return { type: "integer", format: "int64", minimum, ...(maximum === unbounded ? {} : { maximum }) };
 }
@@ -139,7 +158,8 @@ function integerSchema(inner: z.ZodNumber, path: string): Schema {
 function arraySchema(inner: z.ZodArray, meta: Meta, path: string): Schema {
   const { minItems, maxItems } = json(inner) as Partial<Schema>;
   if (maxItems === undefined) throw new NotStructuralError(`${path}: a list needs a maximum length`);
-  if (meta.listType === undefined) throw new NotStructuralError(`${path}: a list needs a listType, by which server-side apply merges`);
+  if (meta.listType === undefined)
+    throw new NotStructuralError(`${path}: a list needs a listType, by which server-side apply merges`);
   return {
     type: "array",
     ...(minItems === undefined ? {} : { minItems }),
@@ -160,12 +180,17 @@ function mapSchema(inner: z.ZodRecord, meta: Meta, path: string): Schema {
     throw new NotStructuralError(`${path}: the pattern ${pattern} says nothing to people; state it by worded()`);
   if (pattern !== undefined) assertRe2(pattern, path);
   const worded =
-    pattern === undefined || words === undefined ? [] : [{ rule: `self.all(key, ${matches("key", pattern)})`, message: `each key ${words.message}` }];
+    pattern === undefined || words === undefined
+      ? []
+      : [{ rule: `self.all(key, ${matches("key", pattern)})`, message: `each key ${words.message}` }];
   return {
     type: "object",
     maxProperties: meta.maxProperties ?? defaultMaxProperties,
     additionalProperties: described(inner.valueType as z.ZodType, `${path}.*`),
-    "x-kubernetes-validations": [{ rule: `self.all(key, size(key) <= ${maxLength})`, message: `keys can have at most ${maxLength} characters` }, ...worded],
+    "x-kubernetes-validations": [
+      { rule: `self.all(key, size(key) <= ${maxLength})`, message: `keys can have at most ${maxLength} characters` },
+      ...worded,
+    ],
   };
 }
 
@@ -178,7 +203,13 @@ function objectSchema(inner: z.ZodObject, path: string): Schema {
   const required = members.filter(([, member]) => !isWrapper(member)).map(([name]) => name);
   return {
     type: "object",
-    ...(members.length === 0 ? {} : { properties: Object.fromEntries(members.map(([name, member]) => [name, structural(member, `${path}.${name}`)])) }),
+    ...(members.length === 0
+      ? {}
+      : {
+          properties: Object.fromEntries(
+            members.map(([name, member]) => [name, structural(member, `${path}.${name}`)]),
+          ),
+        }),
     ...(required.length === 0 ? {} : { required }),
     ...(loose ? { "x-kubernetes-preserve-unknown-fields": true } : {}),
   };

@@ -22,9 +22,11 @@ import type { ObjectMeta, WorldObject } from "./compile/world.ts";
 type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;
 const watchName = ({ kind, id }: AlarmWatch): string => `${kind}/${id}`;
-const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } => one.kind === "LLMProvider" || one.kind === "RoutingPolicy";
+const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } =>
+  one.kind === "LLMProvider" || one.kind === "RoutingPolicy";
 
-const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> => new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
+const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
+  new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
 
 export class AlarmBook {
   #held = new Map<string, Held>();
@@ -69,7 +71,10 @@ export class AlarmBook {
       const before = isWatchable(verdict) ? this.#held.get(name) : undefined;
       if (before === undefined) continue;
       const watch = watches.get(name);
-      const held = watch === undefined ? this.#unwatched(before, verdict) : this.#watched(before, watch, proxies, readings, values);
+      const held =
+        watch === undefined
+          ? this.#unwatched(before, verdict)
+          : this.#watched(before, watch, proxies, readings, values);
       next.set(name, { ...held, meta: verdict.meta });
       if (held.standing.alarms.length > 0) verdict.status["alerts"] = held.standing.alarms;
       if (held.test !== undefined) verdict.status["alertTest"] = held.test;
@@ -80,9 +85,20 @@ export class AlarmBook {
     this.#dropHeardAgain(alarms);
   }
 
-  #watched(before: Held, watch: AlarmWatch, proxies: readonly ProxyReport[], readings: readonly WatchReading[], values: ReadonlyMap<string, string>): Held {
+  #watched(
+    before: Held,
+    watch: AlarmWatch,
+    proxies: readonly ProxyReport[],
+    readings: readonly WatchReading[],
+    values: ReadonlyMap<string, string>,
+  ): Held {
     this.#leave(before, removed(before.reach, watch.named), "ChannelRemoved");
-    const standing = advance(watch, withNames(before, watch.named, this.#nowMs), sightings(watch, proxies, readings), this.#nowMs);
+    const standing = advance(
+      watch,
+      withNames(before, watch.named, this.#nowMs),
+      sightings(watch, proxies, readings),
+      this.#nowMs,
+    );
     const reach = isOpen(standing, watch.named) ? reachOf(before.reach, watch, values) : nowhere;
     return { ...before, standing, named: watch.named, reach };
   }
@@ -145,7 +161,15 @@ export class AlarmBook {
           const channel = channels.find((each) => each.id === id);
           if (channel !== undefined && epoch === this.#epoch) this.#settled(held, one, over, channel, how);
         };
-        return [{ kind: watch.kind, meta: held.meta, alert: alarmAlert(watch, one, over ? endingOf(one) : null), channels, settled }];
+        return [
+          {
+            kind: watch.kind,
+            meta: held.meta,
+            alert: alarmAlert(watch, one, over ? endingOf(one) : null),
+            channels,
+            settled,
+          },
+        ];
       }),
     );
   }
@@ -180,7 +204,15 @@ export class AlarmBook {
         const held = this.#held.get(about);
         if (held !== undefined) held.test = { requestedAt, results };
       };
-      return [{ about, namespace: meta.namespace, alert: alarmTest(watch, requestedAt, nowMs), channels: watch.channels, tested }];
+      return [
+        {
+          about,
+          namespace: meta.namespace,
+          alert: alarmTest(watch, requestedAt, nowMs),
+          channels: watch.channels,
+          tested,
+        },
+      ];
     });
   }
 

@@ -12,7 +12,16 @@ import { Farewells } from "./alerts/farewells.ts";
 import type { Alert } from "./alerts/message.ts";
 import { nowhere, type Reached, reachOf, removed } from "./alerts/reach.ts";
 import { type Channel, hasIncidents } from "./compile/alerts.ts";
-import { advance, boundedSeeds, exceeded, openIncidents, seedsOf, standingIn, statusOfStanding, unresolvedOf } from "./compile/budget-standing.ts";
+import {
+  advance,
+  boundedSeeds,
+  exceeded,
+  openIncidents,
+  seedsOf,
+  standingIn,
+  statusOfStanding,
+  unresolvedOf,
+} from "./compile/budget-standing.ts";
 import type { BudgetWatch } from "./compile/budgets.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { idOf, isError } from "./compile/outcome.ts";
@@ -56,7 +65,16 @@ export class BudgetBook {
       const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest, ...shown } = parsed.data;
       if (alertTest !== undefined && !this.#tests.has(idOf(meta))) this.#tests.set(idOf(meta), alertTest);
       const standing = standingIn(parsed.data);
-      if (standing !== null) this.#held.set(idOf(meta), { meta, standing, reported: standing, reportedAtMs: 0, shown, named: null, reach: nowhere });
+      if (standing !== null)
+        this.#held.set(idOf(meta), {
+          meta,
+          standing,
+          reported: standing,
+          reportedAtMs: 0,
+          shown,
+          named: null,
+          reach: nowhere,
+        });
     }
   }
 
@@ -74,7 +92,12 @@ export class BudgetBook {
   }
 
   /** Adds how budgets stand to their status. `values`: what Secrets hold, by digest. */
-  report({ watches, others }: Compiled, reports: readonly BudgetReadings[], nowMs: number, values: ReadonlyMap<string, string> = new Map()): void {
+  report(
+    { watches, others }: Compiled,
+    reports: readonly BudgetReadings[],
+    nowMs: number,
+    values: ReadonlyMap<string, string> = new Map(),
+  ): void {
     this.#nowMs = nowMs;
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
     const next = new Map<string, Held>();
@@ -89,7 +112,10 @@ export class BudgetBook {
         verdict.status["alertTest"] = tested;
       }
       const before = this.#held.get(id);
-      const held = watch === undefined ? this.#unwatched(before, verdict) : this.#watched(watch, before, verdict.meta, reports, values);
+      const held =
+        watch === undefined
+          ? this.#unwatched(before, verdict)
+          : this.#watched(watch, before, verdict.meta, reports, values);
       if (held === null) continue;
       next.set(id, { ...held, meta: verdict.meta });
       Object.assign(verdict.status, held.shown);
@@ -120,7 +146,12 @@ export class BudgetBook {
     const standing = advance(watch, before, reports, this.#nowMs);
     if (standing === null) return null;
     const open = standing.crossings.length > 0 || standing.unresolved.length > 0;
-    const kept = { meta, standing, named: watch.named, reach: open ? reachOf(known?.reach ?? nowhere, mine, values) : nowhere };
+    const kept = {
+      meta,
+      standing,
+      named: watch.named,
+      reach: open ? reachOf(known?.reach ?? nowhere, mine, values) : nowhere,
+    };
     if (known !== undefined && isNoNews(known.reported, standing) && this.#nowMs - known.reportedAtMs < reportEveryMs)
       return { ...known, ...kept, shown: statusOfStanding(watch, known.reported) };
     return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusOfStanding(watch, standing) };
@@ -175,7 +206,9 @@ export class BudgetBook {
         return due(budgetOver(id, one), channels, (channel) => this.#resolved(held, one, channel));
       }),
       ...crossings.flatMap((one) => {
-        const channels = watch.channels.filter((channel) => wants(channel, one.event) && !one.told.includes(channel.id));
+        const channels = watch.channels.filter(
+          (channel) => wants(channel, one.event) && !one.told.includes(channel.id),
+        );
         const alert = budgetAlert(watch, one, resetsAtMs, incidentOf(id, periodStartMs, one));
         return due(alert, channels, (channel, how) => this.#told(held, one, channel, how));
       }),
@@ -193,7 +226,8 @@ export class BudgetBook {
   #told(then: Held, crossing: BudgetCrossing, channel: Channel, how: Settled): void {
     const { periodStartMs } = then.standing;
     const now = this.#now(then, channel);
-    if (now !== null) now.held.standing = toldIn(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
+    if (now !== null)
+      now.held.standing = toldIn(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
     else if (how === "sent" && hasIncidents(channel.id)) {
       const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
       this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });
@@ -215,7 +249,15 @@ export class BudgetBook {
       const requestedAt = requestedTest(metas.get(id), this.#tests.get(id));
       if (requestedAt === null) return [];
       const tested = (results: AlertTest["results"]): void => void this.#tests.set(id, { requestedAt, results });
-      return [{ about: `Budget/${id}`, namespace, alert: budgetTest(watch, requestedAt, nowMs), channels: watch.channels, tested }];
+      return [
+        {
+          about: `Budget/${id}`,
+          namespace,
+          alert: budgetTest(watch, requestedAt, nowMs),
+          channels: watch.channels,
+          tested,
+        },
+      ];
     });
   }
 }

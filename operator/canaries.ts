@@ -47,14 +47,28 @@ export function progressIn(status: unknown): CanaryProgress | null {
   const { id, phase, target, startedAt, decidedAt, verdict, samples } = parsed.data;
   const startedAtMs = Date.parse(startedAt);
   if (Number.isNaN(startedAtMs)) return null;
-  return { id, phase, target, startedAtMs, decidedAtMs: decidedAt === undefined ? null : Date.parse(decidedAt), verdict, waiting: false, samples };
+  return {
+    id,
+    phase,
+    target,
+    startedAtMs,
+    decidedAtMs: decidedAt === undefined ? null : Date.parse(decidedAt),
+    verdict,
+    waiting: false,
+    samples,
+  };
 }
 
 const reasons = { Progressing: "Progressing", Promoted: "Promoted", RolledBack: "RolledBack" } as const;
 
 function conditionOf(progress: CanaryProgress): Verdict["conditions"][number] {
   const reason = progress.phase === "Progressing" && progress.waiting ? "TooFewRequests" : reasons[progress.phase];
-  return { type: "CanaryProgressing", status: progress.phase === "Progressing" ? "True" : "False", reason, message: progress.verdict };
+  return {
+    type: "CanaryProgressing",
+    status: progress.phase === "Progressing" ? "True" : "False",
+    reason,
+    message: progress.verdict,
+  };
 }
 
 interface Held {
@@ -97,7 +111,12 @@ export class CanaryBook {
       const plan = plans.get(route);
       const before = this.#held.get(route);
       // A mistake elsewhere in the policy must not make its canary begin anew.
-      const held = plan === undefined ? (verdict.live === "lastGood" ? before : undefined) : this.#advance(plan, before, reports, nowMs);
+      const held =
+        plan === undefined
+          ? verdict.live === "lastGood"
+            ? before
+            : undefined
+          : this.#advance(plan, before, reports, nowMs);
       if (held === undefined) continue;
       decided ||= before?.progress.id === held.progress.id && before.progress.phase !== held.progress.phase;
       next.set(route, held);
@@ -112,7 +131,10 @@ export class CanaryBook {
     const samples = reports.filter((one) => one.route === plan.route && one.id === plan.id).map((one) => one.sample);
     const progress = advance(plan, before?.progress ?? null, samples, nowMs);
     const same =
-      before !== undefined && before.reported.id === progress.id && before.reported.phase === progress.phase && before.reported.waiting === progress.waiting;
+      before !== undefined &&
+      before.reported.id === progress.id &&
+      before.reported.phase === progress.phase &&
+      before.reported.waiting === progress.waiting;
     if (same && nowMs - before.reportedAtMs < reportEveryMs) return { ...before, progress };
     return { progress, reported: progress, reportedAtMs: nowMs };
   }

@@ -4,7 +4,10 @@ import { installedPrices, knowsCountries, renderedSettings } from "./installatio
 import type { OperatorSettings } from "./settings.ts";
 
 /** `issuer`: as for `renderedSettings`. */
-export function compileSettings(settings: OperatorSettings, issuer?: Parameters<typeof renderedSettings>[1]): CompileSettings {
+export function compileSettings(
+  settings: OperatorSettings,
+  issuer?: Parameters<typeof renderedSettings>[1],
+): CompileSettings {
   return {
     proxy: renderedSettings(settings, issuer),
     sharingNamespaces: settings.sharingNamespaces,

@@ -3,10 +3,14 @@ import { z } from "zod";
 import { type IdentityIssuer, tokenAlgorithms } from "../proxy/config/identity.ts";
 import { bundleProblem, certificatesIn } from "./compile/bundle.ts";
 
-const label = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-");
+const label = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be letters, digits and ._@:/+-");
 const claim = z.string().min(1).max(256);
 const tokenUrl = z.url({ protocol: /^https?$/ }).max(1024);
-const keySet = z.strictObject({ keys: z.array(z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"], "must be a public key: RSA, EC or OKP") })).min(1) });
+const keySet = z.strictObject({
+  keys: z.array(z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"], "must be a public key: RSA, EC or OKP") })).min(1),
+});
 
 /** Certificates of authorities in PEM. They stand in the settings themselves: they are for everybody to see. */
 const caBundle = z
@@ -27,7 +31,13 @@ const common = {
   caBundle: caBundle.optional(),
   /** Let the issuer be at a private, loopback or cluster address. */
   allowPrivateEndpoint: z.boolean().default(false),
-  defaults: z.strictObject({ team: label.optional(), role: label.default("developer"), tags: z.array(label).max(32).default([]) }).prefault({}),
+  defaults: z
+    .strictObject({
+      team: label.optional(),
+      role: label.default("developer"),
+      tags: z.array(label).max(32).default([]),
+    })
+    .prefault({}),
   models: z.array(z.string().min(1).max(128)).min(1).optional(),
   clockSkewSeconds: z.int().min(0).max(300).default(30),
   maxLifetimeSeconds: z.int().min(60).max(31_536_000).default(86_400),
@@ -37,8 +47,17 @@ const oidc = z.strictObject({
   ...common,
   kind: z.literal("OIDC"),
   issuer: tokenUrl,
-  namespace: z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be the namespace that these callers belong to"),
-  claims: z.strictObject({ user: claim.default("sub"), team: claim.optional(), role: claim.optional(), tags: claim.optional() }).prefault({}),
+  namespace: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "must be the namespace that these callers belong to"),
+  claims: z
+    .strictObject({
+      user: claim.default("sub"),
+      team: claim.optional(),
+      role: claim.optional(),
+      tags: claim.optional(),
+    })
+    .prefault({}),
 });
 
 /** ServiceAccounts. Without issuer and keys, those of the operator's own cluster, which it asks the API server for. */
@@ -55,7 +74,10 @@ export const identity = z
       .max(16)
       .default([]),
   })
-  .refine(({ issuers }) => new Set(issuers.map(({ name }) => name)).size === issuers.length, "two issuers have the same name")
+  .refine(
+    ({ issuers }) => new Set(issuers.map(({ name }) => name)).size === issuers.length,
+    "two issuers have the same name",
+  )
   .refine(
     ({ issuers }) => issuers.every((one) => one.allowPrivateEndpoint || !keysFrom(one)?.startsWith("http:")),
     "keys must come over https; http is for issuers with allowPrivateEndpoint",
@@ -64,9 +86,16 @@ export const identity = z
     ({ issuers }) => issuers.every((one) => one.caBundle === undefined || keysFrom(one)?.startsWith("https:")),
     "caBundle is for keys that are fetched over https: from jwksUrl, or with the issuer's discovery document; take it out",
   )
-  .refine(({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined), "set jwksUrl or jwks, not both")
   .refine(
-    ({ issuers }) => issuers.every((one) => one.kind === "OIDC" || (one.jwksUrl === undefined && one.jwks === undefined) || one.issuer !== undefined),
+    ({ issuers }) => issuers.every((one) => one.jwksUrl === undefined || one.jwks === undefined),
+    "set jwksUrl or jwks, not both",
+  )
+  .refine(
+    ({ issuers }) =>
+      issuers.every(
+        (one) =>
+          one.kind === "OIDC" || (one.jwksUrl === undefined && one.jwks === undefined) || one.issuer !== undefined,
+      ),
     "with jwksUrl or jwks, an issuer of kind Kubernetes needs issuer as well",
   )
   .prefault({});
@@ -86,7 +115,8 @@ function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityI
   const asked = asksCluster(one) ? cluster : null;
   const issuer = one.issuer ?? asked?.issuer;
   if (issuer === undefined) return null;
-  const claims: Partial<Record<"user" | "team" | "role" | "tags", string | undefined>> = one.kind === "OIDC" ? one.claims : {};
+  const claims: Partial<Record<"user" | "team" | "role" | "tags", string | undefined>> =
+    one.kind === "OIDC" ? one.claims : {};
   return {
     name: one.name,
     kind: one.kind,
@@ -98,7 +128,12 @@ function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityI
     ca: one.caBundle === undefined ? null : certificatesIn(one.caBundle),
     allowPrivateEndpoint: one.allowPrivateEndpoint,
     namespace: one.kind === "OIDC" ? one.namespace : null,
-    claims: { user: claims.user ?? "sub", team: claims.team ?? null, role: claims.role ?? null, tags: claims.tags ?? null },
+    claims: {
+      user: claims.user ?? "sub",
+      team: claims.team ?? null,
+      role: claims.role ?? null,
+      tags: claims.tags ?? null,
+    },
     defaults: { team: one.defaults.team ?? null, role: one.defaults.role, tags: [...one.defaults.tags].sort() },
     models: one.models === undefined ? null : [...one.models].sort(),
     clockSkewMs: one.clockSkewSeconds * 1000,

@@ -10,14 +10,23 @@ import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
 import { priceOf } from "./compile/price.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
-const network = z.string().refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
+const network = z
+  .string()
+  .refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
 const origin = z
   .string()
-  .regex(/^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/, "must be an origin without a path, such as https://chat.example.com");
+  .regex(
+    /^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/,
+    "must be an origin without a path, such as https://chat.example.com",
+  );
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
 
-const roleName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be a role's name: letters, digits and ._@:/+-");
-const decimal = z.string().regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
+const roleName = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/, "must be a role's name: letters, digits and ._@:/+-");
+const decimal = z
+  .string()
+  .regex(/^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number of USD in quotes, such as "2.50"');
 const role = z.strictObject({
   permissions: z.array(z.enum(permissions)).max(permissions.length),
   models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
@@ -45,7 +54,8 @@ const price = z.strictObject({
 /** Provider type → upstream model → price; of two for one model the last counts. */
 export function installedPrices({ prices }: Pick<Installation, "prices">): Record<string, Record<string, Price>> {
   const byType: Record<string, Record<string, Price>> = {};
-  for (const { provider, model, ...rates } of prices) byType[provider] = { ...byType[provider], [model]: priceOf(rates) };
+  for (const { provider, model, ...rates } of prices)
+    byType[provider] = { ...byType[provider], [model]: priceOf(rates) };
   return byType;
 }
 
@@ -59,7 +69,11 @@ function renderedLimits(limits: z.output<typeof role>["limits"]): RoleConfig["li
 function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): Record<string, RoleConfig> {
   const own = Object.entries(given).map(([name, one]): [string, RoleConfig] => [
     name,
-    { permissions: one.permissions.toSorted(), models: one.models?.toSorted() ?? null, limits: renderedLimits(one.limits) },
+    {
+      permissions: one.permissions.toSorted(),
+      models: one.models?.toSorted() ?? null,
+      limits: renderedLimits(one.limits),
+    },
   ]);
   return { ...builtinRoles, ...Object.fromEntries(own) };
 }
@@ -73,7 +87,10 @@ export const installation = z.strictObject({
       forwardedHeader: originSettings.shape.forwardedHeader,
       countryHeader: header.nullable().default(null),
     })
-    .refine((one) => one.countryHeader === null || one.trustedProxies.length > 0, "countryHeader is believed from trustedProxies only: name them")
+    .refine(
+      (one) => one.countryHeader === null || one.trustedProxies.length > 0,
+      "countryHeader is believed from trustedProxies only: name them",
+    )
     .prefault({}),
   /** Proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
@@ -90,16 +107,29 @@ export const installation = z.strictObject({
 export type Installation = z.output<typeof installation>;
 
 /** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
-export function renderedSettings({ maxBodyBytes, origins, identity, cors, roles }: Installation, cluster: ClusterIssuer | null = null): SettingsInput {
-  return { maxBodyBytes, origins, identity: { issuers: renderedIssuers(identity, cluster) }, cors, roles: renderedRoles(roles) };
+export function renderedSettings(
+  { maxBodyBytes, origins, identity, cors, roles }: Installation,
+  cluster: ClusterIssuer | null = null,
+): SettingsInput {
+  return {
+    maxBodyBytes,
+    origins,
+    identity: { issuers: renderedIssuers(identity, cluster) },
+    cors,
+    roles: renderedRoles(roles),
+  };
 }
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;
 
 /** What no field can tell by itself; null where it fits. */
 export function misfit({ identity: { issuers }, roles }: Installation): string | null {
-  const at = issuers.findIndex(({ defaults }) => !Object.hasOwn(roles, defaults.role) && !Object.hasOwn(builtinRoles, defaults.role));
-  return at < 0 ? null : `identity.issuers.${at}.defaults.role: no role ${issuers[at]?.defaults.role} is defined, so it would open nothing; add it to roles`;
+  const at = issuers.findIndex(
+    ({ defaults }) => !Object.hasOwn(roles, defaults.role) && !Object.hasOwn(builtinRoles, defaults.role),
+  );
+  return at < 0
+    ? null
+    : `identity.issuers.${at}.defaults.role: no role ${issuers[at]?.defaults.role} is defined, so it would open nothing; add it to roles`;
 }
 
 /** Throws an Error that names file and field. */

@@ -100,7 +100,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       cluster,
       settings.identity,
       Date.now,
-      (cause) => log.warn({ status: statusCode(cause), err: inWords(cause) }, "the API server does not tell its token keys; those that are known stay in use"),
+      (cause) =>
+        log.warn(
+          { status: statusCode(cause), err: inWords(cause) },
+          "the API server does not tell its token keys; those that are known stay in use",
+        ),
       () => publisher.previous(),
     ),
     publisher,

@@ -17,29 +17,48 @@ export interface OperatorMetrics {
   alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
 }
 
-const standingOf = ({ kind, accepted, resolvedRefs }: Verdict): string => `${kind} ${!accepted.some(isError) && !resolvedRefs.some(isError)}`;
+const standingOf = ({ kind, accepted, resolvedRefs }: Verdict): string =>
+  `${kind} ${!accepted.some(isError) && !resolvedRefs.some(isError)}`;
 
 export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
   const standings = new Made<Verdict, string>();
-  const passes = new Counter({ name: "sluice_operator_reconciles_total", help: "Passes by result.", labelNames: ["result"], registers });
+  const passes = new Counter({
+    name: "sluice_operator_reconciles_total",
+    help: "Passes by result.",
+    labelNames: ["result"],
+    registers,
+  });
   const seconds = new Histogram({
     name: "sluice_operator_compile_seconds",
     help: "Time to compile everything.",
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
     registers,
   });
-  const writes = new Counter({ name: "sluice_operator_objects_published_total", help: "ConfigMaps and Secrets written.", registers });
-  const watches = new Counter({ name: "sluice_operator_watch_errors_total", help: "Lists and watches that failed and were started anew.", registers });
+  const writes = new Counter({
+    name: "sluice_operator_objects_published_total",
+    help: "ConfigMaps and Secrets written.",
+    registers,
+  });
+  const watches = new Counter({
+    name: "sluice_operator_watch_errors_total",
+    help: "Lists and watches that failed and were started anew.",
+    registers,
+  });
   const objects = new Gauge({
     name: "sluice_operator_objects",
     help: "Objects by kind and whether they are accepted.",
     labelNames: ["kind", "accepted"],
     registers,
   });
-  const proxies = new Gauge({ name: "sluice_operator_proxies", help: "Ready proxies, and those at the newest revision.", labelNames: ["state"], registers });
+  const proxies = new Gauge({
+    name: "sluice_operator_proxies",
+    help: "Ready proxies, and those at the newest revision.",
+    labelNames: ["state"],
+    registers,
+  });
   const leader = new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers });
   const alerts = new Counter({
     name: "sluice_operator_alerts_total",
@@ -66,7 +85,8 @@ export function operatorMetrics(): OperatorMetrics {
       writes.inc(written);
       objects.reset();
       const counts = new Map<string, number>();
-      for (const standing of standings.of(compiled.verdicts, standingOf)) counts.set(standing, (counts.get(standing) ?? 0) + 1);
+      for (const standing of standings.of(compiled.verdicts, standingOf))
+        counts.set(standing, (counts.get(standing) ?? 0) + 1);
       for (const [standing, count] of counts) {
         const [kind = "", accepted = ""] = standing.split(" ");
         objects.set({ kind, accepted }, count);

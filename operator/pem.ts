@@ -40,7 +40,8 @@ function privateKeyOf(pem: string): PublicHalf | Unusable {
     createSecureContext({ key: pem });
     return publicHalf(createPublicKey(key));
   } catch (cause) {
-    if (codeOf(cause) === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED")) return { unusable: "holds a key with a passphrase; store it without one" };
+    if (codeOf(cause) === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED"))
+      return { unusable: "holds a key with a passphrase; store it without one" };
     return { unusable: `holds a private key that TLS can't use${opensslReason(cause)}; make it anew` };
   }
 }

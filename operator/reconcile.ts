@@ -96,13 +96,19 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   return everywhere && !decided;
 }
 
-async function readBudgets(context: Reconciler, compiled: Compiled, values: ReadonlyMap<string, string>): Promise<void> {
+async function readBudgets(
+  context: Reconciler,
+  compiled: Compiled,
+  values: ReadonlyMap<string, string>,
+): Promise<void> {
   const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings);
   context.budgets.report(compiled, readings, context.nowMs(), values);
   if (readings.length === 0) return;
   const seedable = readings.length === 1 || readings.some((one) => one.shared);
   // Proxies with a store each would count a sum over all of them once for each.
-  context.seeds = seedable ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs()) : [];
+  context.seeds = seedable
+    ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs())
+    : [];
 }
 
 /** What went wrong; null where nothing did. */
@@ -117,7 +123,12 @@ function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unkno
 const writesAtOnce = 8;
 
 /** What went wrong, one for each status that could not be written. */
-function reportAll(context: Reconciler, compiled: Compiled, objects: readonly WorldObject[], now: Rollout): Promise<unknown[]> {
+function reportAll(
+  context: Reconciler,
+  compiled: Compiled,
+  objects: readonly WorldObject[],
+  now: Rollout,
+): Promise<unknown[]> {
   const due = context.book.due(objects, compiled.verdicts, now, context.nowMs());
   return eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
     if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());

@@ -23,6 +23,10 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
   if (value.trim() === "") return { ...fact, unusable: "the value is empty" };
   if (Buffer.byteLength(value) > mostBytes) return { ...fact, unusable: "the value is larger than 16 KiB" };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  if (/[\u0000-\u001f\u007f]/.test(value)) return { ...fact, unusable: "the value holds line ends or control characters; write it without a trailing newline" };
+  if (/[\u0000-\u001f\u007f]/.test(value))
+    return {
+      ...fact,
+      unusable: "the value holds line ends or control characters; write it without a trailing newline",
+    };
   return value.includes("\ufffd") ? { ...fact, unusable: "the value is not UTF-8 text" } : fact;
 }

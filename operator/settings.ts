@@ -46,7 +46,13 @@ export const operatorSettings = z.strictObject({
   statusPort: z.int().min(0).max(65_535).default(8081),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** Lease times in milliseconds. */
-  lease: z.strictObject({ durationMs: z.int().default(15_000), renewDeadlineMs: z.int().default(10_000), retryMs: z.int().default(2_000) }).prefault({}),
+  lease: z
+    .strictObject({
+      durationMs: z.int().default(15_000),
+      renewDeadlineMs: z.int().default(10_000),
+      retryMs: z.int().default(2_000),
+    })
+    .prefault({}),
 });
 export type OperatorSettings = z.output<typeof operatorSettings>;
 
@@ -66,7 +72,9 @@ function asYaml(file: string, text: string): object {
   try {
     document = parse(text) ?? {};
   } catch (cause) {
-    throw new Error(`${file} is no YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`, { cause });
+    throw new Error(`${file} is no YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`, {
+      cause,
+    });
   }
   if (typeof document === "object" && document !== null && !Array.isArray(document)) return document;
   throw new Error(`${file} holds no settings: they are lines such as namespace: sluice-system`);
@@ -82,7 +90,11 @@ function statusPortOf(text: string | undefined): { statusPort?: number } {
 export async function parseOperatorArguments(args: readonly string[]): Promise<OperatorArguments> {
   const { values } = parseArgs({
     args: [...args],
-    options: { settings: { type: "string", default: "/etc/sluice/operator.yaml" }, kubeconfig: { type: "string" }, "status-port": { type: "string" } },
+    options: {
+      settings: { type: "string", default: "/etc/sluice/operator.yaml" },
+      kubeconfig: { type: "string" },
+      "status-port": { type: "string" },
+    },
   });
   const statusPort = statusPortOf(values["status-port"]);
   const text = await readFile(values.settings, "utf8");

@@ -7,7 +7,13 @@ export type Blame = "caller" | "policy" | "provider" | "gateway";
 interface Row {
   status: number;
   /** OpenAI's `error.type`. */
-  type: "invalid_request_error" | "authentication_error" | "permission_error" | "rate_limit_error" | "insufficient_quota" | "server_error";
+  type:
+    | "invalid_request_error"
+    | "authentication_error"
+    | "permission_error"
+    | "rate_limit_error"
+    | "insufficient_quota"
+    | "server_error";
   blame: Blame;
   /** Whether the official SDKs should try again (`x-should-retry`); null leaves it to the status. */
   retry: boolean | null;
@@ -93,8 +99,18 @@ export interface Failure {
   cause: string | null;
 }
 
-export function failure(code: FailureCode, message: string, more: { param?: string; retryAfterMs?: number | null; cause?: string } = {}): Failure {
-  return { code, message, param: more.param ?? null, retryAfterMs: more.retryAfterMs ?? null, cause: more.cause ?? null };
+export function failure(
+  code: FailureCode,
+  message: string,
+  more: { param?: string; retryAfterMs?: number | null; cause?: string } = {},
+): Failure {
+  return {
+    code,
+    message,
+    param: more.param ?? null,
+    retryAfterMs: more.retryAfterMs ?? null,
+    cause: more.cause ?? null,
+  };
 }
 
 /** Of what a stage came to: it failed, and there is nothing else. */

@@ -65,19 +65,30 @@ function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRe
     deadlines: new Deadlines(),
     nowMs: Date.now,
     random: Math.random,
-    limits: { maxReplyBytes: settings.maxReplyBytes, maxStreamBytes: settings.maxStreamBytes, stalledClientMs: settings.stalledClientMs },
+    limits: {
+      maxReplyBytes: settings.maxReplyBytes,
+      maxStreamBytes: settings.maxStreamBytes,
+      stalledClientMs: settings.stalledClientMs,
+    },
     record(call, audited = false) {
       if (!audited) parts.audit?.write("call", call);
       records.add(call);
     },
     unexpected: (cause, requestId) =>
-      log.error({ request_id: requestId, err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause) }, "unexpected failure"),
+      log.error(
+        {
+          request_id: requestId,
+          err: cause instanceof Error ? { message: cause.message, stack: cause.stack } : String(cause),
+        },
+        "unexpected failure",
+      ),
   };
 }
 
 const addressesOf = (snapshot: Snapshot) => [...snapshot.providers.values()].map(({ address }) => address);
 
-const routesOf = (snapshot: Snapshot) => [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
+const routesOf = (snapshot: Snapshot) =>
+  [...snapshot.paths.values()].flatMap((path) => path.routes.map(({ config }) => config));
 
 function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger): HealthChecks {
   return new HealthChecks({ ...systemClock, random: Math.random }, prober(upstreams, auth), {
@@ -102,15 +113,27 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
   // Before anything runs that would have to be stopped again.
-  const files = { cert: settings.tlsCert, key: settings.tlsKey, clientCa: settings.tlsClientCa, clientAuth: settings.tlsClientAuth };
+  const files = {
+    cert: settings.tlsCert,
+    key: settings.tlsKey,
+    clientCa: settings.tlsClientCa,
+    clientAuth: settings.tlsClientAuth,
+  };
   const tls = files.cert === "" ? null : await readTls(files);
   const countries = await openCountries(settings, log);
   const upstreams = new Upstreams();
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
-  const fleet = startFleetState(settings, (cause) => log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"));
+  const fleet = startFleetState(settings, (cause) =>
+    log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
+  );
   const watched = new WatchTally(Date.now);
-  const routing = createRouting({ nowMs: Date.now, random: Math.random }, (provider) => checks.reading(provider), fleetQuotas(fleet.quotas), watched);
+  const routing = createRouting(
+    { nowMs: Date.now, random: Math.random },
+    (provider) => checks.reading(provider),
+    fleetQuotas(fleet.quotas),
+    watched,
+  );
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
   const state: TrafficState = { draining: false, active: new Members() };
@@ -118,7 +141,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
   const tokens = new CachingVerifier(fetchJson(upstreams), Date.now, (issuer, cause) =>
-    log.warn({ issuer, err: cause instanceof Error ? cause.message : String(cause) }, "keys of a token issuer not fetched; those that are known stay in use"),
+    log.warn(
+      { issuer, err: cause instanceof Error ? cause.message : String(cause) },
+      "keys of a token issuer not fetched; those that are known stay in use",
+    ),
   );
   const canaries = new CanaryTally();
   const cell = current(source, providers, Date.now, {
@@ -132,13 +158,18 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       watched.apply(snapshot);
       cache.keep(routesOf(snapshot));
       metrics.swapped(snapshot, routes);
-      log.info({ revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount }, "config live");
+      log.info(
+        { revision: snapshot.revision, providers: snapshot.providers.size, routes, keys: snapshot.keyCount },
+        "config live",
+      );
     },
     rejected(reason) {
       metrics.rejected();
       log.warn(
         { reason },
-        cell.snapshot() === null ? "no config yet; calls are refused until there is one" : "config not taken; the last good one goes on serving",
+        cell.snapshot() === null
+          ? "no config yet; calls are refused until there is one"
+          : "config not taken; the last good one goes on serving",
       );
     },
   });
@@ -147,9 +178,22 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   await fleet.ready();
   const { quotas } = fleet;
   const records = recordsOf(log, [metrics, canaries, watched, fleet]);
-  const gateway = gatewayOf(settings, log, records, { upstreams, routing, auth, countries, tokens, cache, audit, quotas, ledger: fleet.store });
+  const gateway = gatewayOf(settings, log, records, {
+    upstreams,
+    routing,
+    auth,
+    countries,
+    tokens,
+    cache,
+    audit,
+    quotas,
+    ledger: fleet.store,
+  });
   const traffic = trafficServer(gateway, cell, state, tls);
-  const stopTls = tls === null ? () => undefined : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
+  const stopTls =
+    tls === null
+      ? () => undefined
+      : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = statusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
   // Whoever asks is told of all calls that are over.
   status.addHook("onRequest", (_request, _reply, done) => {

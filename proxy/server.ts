@@ -52,18 +52,30 @@ function onClientError(error: { code?: string }, socket: Socket): void {
         ? (["431 Request Header Fields Too Large", "invalid_value", "The request's headers are too large."] as const)
         : (["400 Bad Request", "invalid_value", "The request is not valid HTTP."] as const);
   const body = JSON.stringify(surfaces.openai.errorBody(failure(code, message), ""));
-  socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 /** The options of the listener itself: node:https's where there is TLS. */
 function listener(tls: TlsMaterial | null): object {
   // A missing Host is refused by the pipeline, in words.
-  const common = { IncomingMessage: Incoming, headersTimeout: headersMs, maxHeaderSize: maxHeaderBytes, requireHostHeader: false };
+  const common = {
+    IncomingMessage: Incoming,
+    headersTimeout: headersMs,
+    maxHeaderSize: maxHeaderBytes,
+    requireHostHeader: false,
+  };
   return tls === null ? { http: common } : { https: { ...common, ...tls.options } };
 }
 
 /** `tls`: null for plain HTTP. */
-export function trafficServer(gateway: Gateway, current: Current, state: TrafficState, tls: TlsMaterial | null = null): FastifyInstance {
+export function trafficServer(
+  gateway: Gateway,
+  current: Current,
+  state: TrafficState,
+  tls: TlsMaterial | null = null,
+): FastifyInstance {
   const app = fastify({
     logger: false,
     keepAliveTimeout: keepAliveMs,
@@ -84,7 +96,12 @@ export function trafficServer(gateway: Gateway, current: Current, state: Traffic
   }
   const handle = (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
-    const client = new ClientConnection(request.raw as unknown as Incoming, reply.raw, requestIdOf(request), () => state.draining);
+    const client = new ClientConnection(
+      request.raw as unknown as Incoming,
+      reply.raw,
+      requestIdOf(request),
+      () => state.draining,
+    );
     const snapshot = current.snapshot();
     if (snapshot === null) {
       refuse(client);
@@ -108,7 +125,9 @@ export function trafficServer(gateway: Gateway, current: Current, state: Traffic
 }
 
 function refuse(client: ClientConnection): void {
-  const failed = failure("not_ready", "The gateway has no configuration yet. Try again in a moment.", { retryAfterMs: 1000 });
+  const failed = failure("not_ready", "The gateway has no configuration yet. Try again in a moment.", {
+    retryAfterMs: 1000,
+  });
   const body = JSON.stringify(surfaces.openai.errorBody(failed, client.requestId));
   client.head(503, { "content-type": "application/json", "content-length": Buffer.byteLength(body), "retry-after": 1 });
   client.end(body);
@@ -141,12 +160,14 @@ export function statusServer(
   // Rows of the usage ledger, for reports. `shared`: other proxies give the same ones.
   app.get<{ Querystring: { from?: string; to?: string } }>("/usage", async ({ query }, reply) => {
     const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
-    if (Number.isNaN(fromMs) || Number.isNaN(toMs)) return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
+    if (Number.isNaN(fromMs) || Number.isNaN(toMs))
+      return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
     return { instance, shared: ledger.shared, rows: await ledger.readLedger(fromMs, toMs) };
   });
   app.get<{ Querystring: { readings?: string } }>("/budgets", async ({ query }): Promise<BudgetReadings> => {
     const snapshot = current.snapshot();
-    const budgets = snapshot === null ? [] : await readBudgets(snapshot, ledger, quotas, Date.now(), query.readings !== "false");
+    const budgets =
+      snapshot === null ? [] : await readBudgets(snapshot, ledger, quotas, Date.now(), query.readings !== "false");
     return { instance, shared: ledger.shared, budgets };
   });
   app.get("/status", async () => {

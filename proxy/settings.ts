@@ -145,12 +145,23 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
 
 Each flag can be given in the environment, as SLUICE_CONFIG_DIR and so on.`;
 
-function cacheMisfit({ cacheStore, cacheUrl, cachePassword, cacheCa, stateUrl, sealingKeys }: ProxySettings): string | null {
-  if (cacheStore !== "Shared") return cacheUrl === "" ? null : "--cache-url needs --cache-store=Shared: else answers stay in this process";
-  if (cacheUrl === "" && stateUrl === "") return "--cache-store=Shared needs --cache-url or --state-url, where the answers are kept";
+function cacheMisfit({
+  cacheStore,
+  cacheUrl,
+  cachePassword,
+  cacheCa,
+  stateUrl,
+  sealingKeys,
+}: ProxySettings): string | null {
+  if (cacheStore !== "Shared")
+    return cacheUrl === "" ? null : "--cache-url needs --cache-store=Shared: else answers stay in this process";
+  if (cacheUrl === "" && stateUrl === "")
+    return "--cache-store=Shared needs --cache-url or --state-url, where the answers are kept";
   if (cacheUrl === "" && (cachePassword !== "" || cacheCa !== ""))
     return "--cache-ca and SLUICE_CACHE_PASSWORD need --cache-url: the store at --state-url has its own";
-  return sealingKeys.trim() === "" ? "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS: answers leave the process sealed only" : null;
+  return sealingKeys.trim() === ""
+    ? "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS: answers leave the process sealed only"
+    : null;
 }
 
 /** What no setting can tell by itself; null where it fits. */
@@ -160,12 +171,16 @@ function misfit(settings: ProxySettings): string | null {
   if (cache !== null) return cache;
   if ((tlsCert === "") !== (tlsKey === "")) return "--tls-cert and --tls-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
-  if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:")) return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
+  if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:"))
+    return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 
 /** Throws an Error with a message for the person at the terminal. */
-export function parseProxySettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): ProxySettings {
+export function parseProxySettings(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ProxySettings {
   const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
   const { values } = parseArgs({ args: [...args], options, allowPositionals: false });
   const given: Record<string, unknown> = {};

@@ -14,5 +14,7 @@ export function settingError(issue: Issue | undefined, flags: Readonly<Record<st
   const name = String(issue?.path[0] ?? "settings");
   const flag = Object.entries(flags).find(([, field]) => field === name)?.[0];
   const said = issue?.message ?? "is not valid";
-  return new UsageError(`${flag === undefined ? name : `--${flag}`}: ${said.endsWith("received NaN") ? "must be a number" : said}`);
+  return new UsageError(
+    `${flag === undefined ? name : `--${flag}`}: ${said.endsWith("received NaN") ? "must be a number" : said}`,
+  );
 }

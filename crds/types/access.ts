@@ -21,7 +21,10 @@ const network = worded(
   /^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}(\/(3[0-2]|[0-2]?[0-9]))?|[0-9A-Fa-f]{0,4}(:[0-9A-Fa-f]{0,4}){2,7}(:[0-9]{1,3}(\.[0-9]{1,3}){3})?(\/[0-9]{1,3})?)$/,
   "must be a network such as 10.0.0.0/8 or 2001:db8::/32, or one address",
   [
-    [/^[0-9.]+ *\/[0-9]+[.]/, "must have the length of the prefix after the /, such as 10.0.0.0/8; that is /24 for 255.255.255.0"],
+    [
+      /^[0-9.]+ *\/[0-9]+[.]/,
+      "must have the length of the prefix after the /, such as 10.0.0.0/8; that is /24 for 255.255.255.0",
+    ],
     [/^[0-9.]+(\/[0-9]+)?$/, "must have four numbers from 0 to 255, and after a / at most 32, such as 10.0.0.0/8"],
     [/^[0-9.]+ *-/, "must be networks such as 10.0.0.0/24, each an entry of its own: ranges with - are not taken"],
     [/[*]/, "must be a network such as 10.0.0.0/8, which is what 10.* would be: patterns with * are not taken"],
@@ -39,7 +42,9 @@ const countries = z
     deny: countryList.describe("Everybody but callers from these."),
   })
   .meta({ cel: [{ rule: "has(self.allow) != has(self.deny)", message: "set either allow or deny" }] })
-  .describe("Countries from which calls may come. A caller whose country is not known is refused, whichever list is set.");
+  .describe(
+    "Countries from which calls may come. A caller whose country is not known is refused, whichever list is set.",
+  );
 
 const timeOfDay = (last: "23:59" | "24:00") =>
   worded(
@@ -66,7 +71,9 @@ const hours = z
       .meta({ listType: "set" })
       .describe("Days on which the hours begin; absent: every day."),
   })
-  .meta({ cel: [{ rule: "self.from != self.to", message: "from and to must differ; for the whole day set 00:00 and 24:00" }] })
+  .meta({
+    cel: [{ rule: "self.from != self.to", message: "from and to must differ; for the whole day set 00:00 and 24:00" }],
+  })
   .describe("When calls are served.");
 
 const consent = z
@@ -96,10 +103,34 @@ const residency = z
 export const access = z
   .strictObject({
     anonymous: z.boolean().default(false).describe("Serve callers without a key. Needs match.pathPrefix."),
-    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("Roles that may call; absent: all."),
-    teams: z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe("Teams that may call; absent: all."),
-    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("A key needs at least one of these tags; absent: none."),
-    networks: z.array(network).min(1).max(256).optional().meta({ listType: "set" }).describe("Networks from which calls may come; absent: everywhere."),
+    roles: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("Roles that may call; absent: all."),
+    teams: z
+      .array(subject)
+      .min(1)
+      .max(256)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("Teams that may call; absent: all."),
+    tags: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("A key needs at least one of these tags; absent: none."),
+    networks: z
+      .array(network)
+      .min(1)
+      .max(256)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("Networks from which calls may come; absent: everywhere."),
     countries: countries.optional(),
     hours: hours.optional(),
     consent: consent.optional(),

@@ -16,16 +16,33 @@ export const alarmFacts = ["object", "event", "state", "value", "bound", "detail
 const measured = (calls: string) => ({
   errorRate: threshold(">", share, "5%")
     .optional()
-    .describe(`Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`),
-  latencyP95: threshold(">", time, "30s").optional().describe(`95th percentile of the time to the last byte of an answer, such as ">30s". Event Latency.`),
-  firstTokenP95: threshold(">", time, "2s").optional().describe(`95th percentile of the time to the first byte of a stream, such as ">2s". Event FirstToken.`),
-  window: worded(shortText, /^([1-9]|[1-5][0-9]|60)m$|^1h$/, "must be whole minutes from 1m to 60m, or 1h", durationHints("5m, 15m or 1h"))
+    .describe(
+      `Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`,
+    ),
+  latencyP95: threshold(">", time, "30s")
+    .optional()
+    .describe(`95th percentile of the time to the last byte of an answer, such as ">30s". Event Latency.`),
+  firstTokenP95: threshold(">", time, "2s")
+    .optional()
+    .describe(`95th percentile of the time to the first byte of a stream, such as ">2s". Event FirstToken.`),
+  window: worded(
+    shortText,
+    /^([1-9]|[1-5][0-9]|60)m$|^1h$/,
+    "must be whole minutes from 1m to 60m, or 1h",
+    durationHints("5m, 15m or 1h"),
+  )
     .default("5m")
     .describe("What the figures are of: so long until now."),
-  minimumRequests: z.int().min(1).max(10_000_000).default(20).describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),
+  minimumRequests: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(20)
+    .describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),
 });
 
-const what = "What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.";
+const what =
+  "What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.";
 
 /** A rule of every kind that has both. */
 export const alertsNeedWhen = {
@@ -35,8 +52,14 @@ export const alertsNeedWhen = {
 
 export const providerAlertWhen = z
   .strictObject({
-    breakerOpen: z.boolean().default(true).describe("A model's breaker is open on any proxy, or has opened in the window. Event BreakerOpen."),
-    unhealthy: z.boolean().optional().describe("Its healthCheck fails on any proxy; absent: true where it has one. Event Unhealthy."),
+    breakerOpen: z
+      .boolean()
+      .default(true)
+      .describe("A model's breaker is open on any proxy, or has opened in the window. Event BreakerOpen."),
+    unhealthy: z
+      .boolean()
+      .optional()
+      .describe("Its healthCheck fails on any proxy; absent: true where it has one. Event Unhealthy."),
     ...measured("attempts"),
   })
   .meta({
@@ -54,7 +77,9 @@ export const policyAlertWhen = z
   .strictObject({
     failover: threshold(">", share, "5%")
       .optional()
-      .describe('Share of the calls that another provider had to serve than the one that comes first, such as ">5%"; ">0%" is any. Event Failover.'),
+      .describe(
+        'Share of the calls that another provider had to serve than the one that comes first, such as ">5%"; ">0%" is any. Event Failover.',
+      ),
     ...measured("calls"),
   })
   .meta({
@@ -68,7 +93,8 @@ export const policyAlertWhen = z
   .describe(what);
 export type PolicyAlertWhen = z.output<typeof policyAlertWhen>;
 
-const who = "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";
+const who =
+  "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";
 export const providerAlerts = channels(providerEvents, alarmFacts, who);
 export const policyAlerts = channels(policyEvents, alarmFacts, who);
 
@@ -82,7 +108,10 @@ export const alarm = z
         state: z.enum(["Active", "Over"]).describe("Whether it is still so."),
         since: z.string().max(40).describe("When it was noticed."),
         over: z.string().max(40).optional().describe("When it was over."),
-        ending: z.enum(["Recovered", "NotWatched"]).optional().describe("Why it is over: it is so no more, or alertWhen does not name it any more."),
+        ending: z
+          .enum(["Recovered", "NotWatched"])
+          .optional()
+          .describe("Why it is over: it is so no more, or alertWhen does not name it any more."),
         value: z.string().max(256).describe("What was found when it began."),
         bound: z.string().max(32).describe("The bound from alertWhen; empty where there is none."),
         detail: z.string().max(512).describe("The same in a sentence."),

@@ -4,7 +4,10 @@ import { secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const secretRef = z
-  .strictObject({ name: secretName.describe("Name of the Secret, in the object's own namespace."), key: secretKey.describe("Key within the Secret.") })
+  .strictObject({
+    name: secretName.describe("Name of the Secret, in the object's own namespace."),
+    key: secretKey.describe("Key within the Secret."),
+  })
   .describe("Reference to a value in a Secret of the same namespace.");
 
 const address = worded(
@@ -23,12 +26,18 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
     .array(
       z
         .strictObject({
-          slack: z.strictObject({ secretRef }).optional().describe("A Slack incoming webhook, whose URL is the Secret's value."),
+          slack: z
+            .strictObject({ secretRef })
+            .optional()
+            .describe("A Slack incoming webhook, whose URL is the Secret's value."),
           email: z
             .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
             .optional()
             .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
-          pagerDuty: z.strictObject({ secretRef }).optional().describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
+          pagerDuty: z
+            .strictObject({ secretRef })
+            .optional()
+            .describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
           webhook: z
             .strictObject({
               secretRef,
@@ -38,11 +47,19 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
                   key: secretKey.describe("Key within the Secret."),
                 })
                 .optional()
-                .describe("Where the key is with which each POST is signed by HMAC-SHA-256, so that the receiver can tell who sent it. Absent: not signed."),
+                .describe(
+                  "Where the key is with which each POST is signed by HMAC-SHA-256, so that the receiver can tell who sent it. Absent: not signed.",
+                ),
             })
             .optional()
             .describe("A POST of JSON to the URL that is the Secret's value."),
-          events: z.array(z.enum(events)).min(1).max(events.length).optional().meta({ listType: "set" }).describe("Which events it hears of; absent: all."),
+          events: z
+            .array(z.enum(events))
+            .min(1)
+            .max(events.length)
+            .optional()
+            .meta({ listType: "set" })
+            .describe("Which events it hears of; absent: all."),
           message: z
             .string()
             .min(1)
@@ -86,7 +103,10 @@ export const alertTest = z
     results: z
       .array(
         z
-          .strictObject({ channel: z.string().max(64).describe("Type and number."), result: z.string().max(256).describe("sent, or why not.") })
+          .strictObject({
+            channel: z.string().max(64).describe("Type and number."),
+            result: z.string().max(256).describe("sent, or why not."),
+          })
           .describe("Of one channel."),
       )
       .max(8)

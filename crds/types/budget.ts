@@ -2,20 +2,41 @@
 import { z } from "zod";
 import { alerts, alertTest } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
-import { decimal, labelName, labelValue, modelName, moment, objectName, statusBase, subject, timeZone } from "./scalars.ts";
+import {
+  decimal,
+  labelName,
+  labelValue,
+  modelName,
+  moment,
+  objectName,
+  statusBase,
+  subject,
+  timeZone,
+} from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 /** As a Kubernetes label selector. */
 const keySelector = z
   .strictObject({
-    matchLabels: z.record(labelName, labelValue).meta({ maxProperties: 32 }).optional().describe("Labels that an ApiKey must carry, all of them."),
+    matchLabels: z
+      .record(labelName, labelValue)
+      .meta({ maxProperties: 32 })
+      .optional()
+      .describe("Labels that an ApiKey must carry, all of them."),
     matchExpressions: z
       .array(
         z
           .strictObject({
             key: labelName.describe("Name of a label."),
-            operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist"]).describe("How its value is to stand to `values`."),
-            values: z.array(labelValue).max(64).optional().meta({ listType: "set" }).describe("Values; for In and NotIn."),
+            operator: z
+              .enum(["In", "NotIn", "Exists", "DoesNotExist"])
+              .describe("How its value is to stand to `values`."),
+            values: z
+              .array(labelValue)
+              .max(64)
+              .optional()
+              .meta({ listType: "set" })
+              .describe("Values; for In and NotIn."),
           })
           .meta({
             cel: [
@@ -36,12 +57,16 @@ const keySelector = z
   .describe("Calls with ApiKeys of this namespace whose labels match. Callers without an ApiKey have no labels.");
 export type KeySelector = z.output<typeof keySelector>;
 
-const subjects = (what: string) => z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
+const subjects = (what: string) =>
+  z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
 
 export const budgetSpec = z
   .strictObject({
     amount: decimal.optional().describe("USD for each period; absent: money is not limited, only what `limits` says."),
-    period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]).optional().describe("Of `amount`. Weeks begin on Monday. Total never resets."),
+    period: z
+      .enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"])
+      .optional()
+      .describe("Of `amount`. Weeks begin on Monday. Total never resets."),
     timeZone: timeZone.default("UTC").describe("IANA time zone in which periods begin."),
     scope: z
       .strictObject({
@@ -57,20 +82,41 @@ export const budgetSpec = z
           .meta({ listType: "set" })
           .describe("Calls with one of these ApiKeys of this namespace, by name."),
         selector: keySelector.optional(),
-        models: z.array(modelName).min(1).max(256).optional().meta({ listType: "set" }).describe("Models as callers name them."),
-        providers: z.array(objectName).min(1).max(256).optional().meta({ listType: "set" }).describe("LLMProviders by name."),
+        models: z
+          .array(modelName)
+          .min(1)
+          .max(256)
+          .optional()
+          .meta({ listType: "set" })
+          .describe("Models as callers name them."),
+        providers: z
+          .array(objectName)
+          .min(1)
+          .max(256)
+          .optional()
+          .meta({ listType: "set" })
+          .describe("LLMProviders by name."),
       })
       .prefault({})
       .describe("What counts; empty: every call made with keys of this namespace."),
-    per: z.enum(["User", "Team", "ApiKey", "Model"]).optional().describe("One such budget for each; absent: one for all."),
+    per: z
+      .enum(["User", "Team", "ApiKey", "Model"])
+      .optional()
+      .describe("One such budget for each; absent: one for all."),
     enforcement: z
       .enum(["Hard", "Soft", "Shadow"])
       .default("Hard")
-      .describe("Hard: calls that could exceed it are refused. Soft: nothing is refused for the amount. Shadow: it is counted only, and throttles nothing."),
+      .describe(
+        "Hard: calls that could exceed it are refused. Soft: nothing is refused for the amount. Shadow: it is counted only, and throttles nothing.",
+      ),
     throttle: z
       .strictObject({
         atPercent: z.int().min(1).max(100).describe("From this share of the amount on."),
-        passPercent: z.int().min(0).max(99).describe("This share of the calls passes, drawn by lot; the others get 429 and may try again."),
+        passPercent: z
+          .int()
+          .min(0)
+          .max(99)
+          .describe("This share of the calls passes, drawn by lot; the others get 429 and may try again."),
       })
       .optional()
       .describe("Slow callers down before the amount is used up."),
@@ -80,7 +126,9 @@ export const budgetSpec = z
       .max(10)
       .default([80, 100])
       .meta({ listType: "set" })
-      .describe("Percent of the amount. Each is told of once in a period, by an Event and by `alerts`; at 100 also when a call is refused for the budget."),
+      .describe(
+        "Percent of the amount. Each is told of once in a period, by an Event and by `alerts`; at 100 also when a call is refused for the budget.",
+      ),
     spike: z
       .strictObject({
         factor: worded(
@@ -95,7 +143,9 @@ export const budgetSpec = z
       .describe("Tell when a period has cost much more than whole periods before it did."),
     alerts: alerts.optional(),
     limits: scopedLimits.optional(),
-    expiresAt: moment.optional().describe("The moment from which nothing of this is in force any more, such as 2027-02-28T12:00:00Z."),
+    expiresAt: moment
+      .optional()
+      .describe("The moment from which nothing of this is in force any more, such as 2027-02-28T12:00:00Z."),
     onStateLoss: z
       .enum(["Allow", "Deny"])
       .default("Deny")
@@ -105,11 +155,26 @@ export const budgetSpec = z
   })
   .meta({
     cel: [
-      { rule: "has(self.amount) || has(self.limits)", message: "set amount and period, or limits, or both: there is nothing to hold" },
-      { rule: "has(self.amount) == has(self.period)", message: "amount and period belong together: set both or neither" },
-      { rule: "has(self.amount) || !(has(self.spike) || has(self.alerts))", message: "spike and alerts are about money: set amount and period" },
-      { rule: "!has(self.spike) || !has(self.period) || self.period != 'Total'", message: "spike compares periods, and Total has only one" },
-      { rule: "has(self.amount) || !has(self.throttle)", message: "throttle goes by a share of amount: set amount and period" },
+      {
+        rule: "has(self.amount) || has(self.limits)",
+        message: "set amount and period, or limits, or both: there is nothing to hold",
+      },
+      {
+        rule: "has(self.amount) == has(self.period)",
+        message: "amount and period belong together: set both or neither",
+      },
+      {
+        rule: "has(self.amount) || !(has(self.spike) || has(self.alerts))",
+        message: "spike and alerts are about money: set amount and period",
+      },
+      {
+        rule: "!has(self.spike) || !has(self.period) || self.period != 'Total'",
+        message: "spike compares periods, and Total has only one",
+      },
+      {
+        rule: "has(self.amount) || !has(self.throttle)",
+        message: "throttle goes by a share of amount: set amount and period",
+      },
     ],
   })
   .describe("What is wanted of the budget.");
@@ -153,18 +218,31 @@ export const budgetStatus = z
     resetsAt: at("When the next one begins."),
     spent: usd("Spent in this period, by all together"),
     remaining: usd("Left of the amount, where there is one budget for all"),
-    groupCount: z.int().min(0).max(1_000_000_000).optional().describe("How many have spent anything, where there is a budget for each."),
+    groupCount: z
+      .int()
+      .min(0)
+      .max(1_000_000_000)
+      .optional()
+      .describe("How many have spent anything, where there is a budget for each."),
     groups: z
       .array(
         z
-          .strictObject({ subject: z.string().max(256).describe("Whose budget."), spent: z.string().max(32).describe("In USD.") })
+          .strictObject({
+            subject: z.string().max(256).describe("Whose budget."),
+            spent: z.string().max(32).describe("In USD."),
+          })
           .describe("One of those for whom there is a budget each."),
       )
       .max(100)
       .optional()
       .meta({ listType: "atomic" })
       .describe("Those who have spent most."),
-    crossings: z.array(budgetCrossing).max(500).optional().meta({ listType: "atomic" }).describe("What was told of in this period."),
+    crossings: z
+      .array(budgetCrossing)
+      .max(500)
+      .optional()
+      .meta({ listType: "atomic" })
+      .describe("What was told of in this period."),
     unresolved: z
       .array(budgetUnresolved)
       .max(500)
@@ -173,7 +251,12 @@ export const budgetStatus = z
       .describe("Incidents of periods before that PagerDuty is still to be told the end of."),
     history: z
       .array(
-        z.strictObject({ periodStart: z.string().max(40).describe("Its beginning."), spent: z.string().max(32).describe("In USD.") }).describe("A period."),
+        z
+          .strictObject({
+            periodStart: z.string().max(40).describe("Its beginning."),
+            spent: z.string().max(32).describe("In USD."),
+          })
+          .describe("A period."),
       )
       .max(14)
       .optional()

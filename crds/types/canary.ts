@@ -22,10 +22,14 @@ export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
   );
 
 const criteria = (sign: "<" | ">") => ({
-  errorRate: threshold(sign, share, "1%").optional().describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),
+  errorRate: threshold(sign, share, "1%")
+    .optional()
+    .describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),
   latencyP95: threshold(sign, time, "3s")
     .optional()
-    .describe(`95th percentile of the time from sending a request to the last byte of its answer, such as "${sign}3s".`),
+    .describe(
+      `95th percentile of the time from sending a request to the last byte of its answer, such as "${sign}3s".`,
+    ),
   costIncrease: threshold(sign, "([1-9]?[0-9]{1,3})([.][0-9]{1,3})?%", "10%")
     .optional()
     .describe(`Mean cost of an answer against that of the other targets in the same time, such as "${sign}10%".`),
@@ -41,7 +45,12 @@ export const canary = z
     target: objectName.describe("Name of the target that is tried. It has to be one of targets, beside others."),
     percent: z.int().min(1).max(99).describe("Share of the requests that it gets, as far as no rule decides."),
     for: duration.describe("How long it is watched before the verdict."),
-    minimumRequests: z.int().min(1).max(10_000_000).default(100).describe("Fewer requests at it than this give no verdict."),
+    minimumRequests: z
+      .int()
+      .min(1)
+      .max(10_000_000)
+      .default(100)
+      .describe("Fewer requests at it than this give no verdict."),
     succeedWhen: z
       .strictObject(criteria("<"))
       .meta({ cel: [some] })
@@ -52,7 +61,9 @@ export const canary = z
       .optional()
       .describe("As soon as one of these holds it gets no more traffic."),
   })
-  .describe("Try a target with a share of the traffic. The verdict changes what is served, never this spec; a changed canary begins anew.");
+  .describe(
+    "Try a target with a share of the traffic. The verdict changes what is served, never this spec; a changed canary begins anew.",
+  );
 export type CanarySpec = z.output<typeof canary>;
 
 const count = z.int().min(0).max(9_007_199_254_740_991);

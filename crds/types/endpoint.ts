@@ -19,8 +19,14 @@ export const endpoint = worded(
   "must be an http or https URL without user, query and fragment, such as https://llm.example.com/v1",
   [
     [/^[A-Za-z0-9.-]+(:[0-9]+)?(\/.*)?$/, "must begin with https:// or http://, such as https://llm.example.com/v1"],
-    [/^https?:\/\/[^/]*@/, "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names"],
-    [/[?#]/, "must end before any ? or #, such as https://llm.example.com/v1: a version goes into spec.options, where the type has one"],
+    [
+      /^https?:\/\/[^/]*@/,
+      "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names",
+    ],
+    [
+      /[?#]/,
+      "must end before any ? or #, such as https://llm.example.com/v1: a version goes into spec.options, where the type has one",
+    ],
     [/[<>{}]/, "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand"],
     [/^https?:\/\/[A-Za-z0-9.-]*_/, "must not have _ in its host: no DNS name of a server has it"],
   ],

@@ -13,7 +13,9 @@ const mask = z
       .max(4)
       .default(["Email", "Phone", "SSN", "CreditCard"])
       .meta({ listType: "set" })
-      .describe("E-mail addresses, telephone numbers, US social security numbers, payment cards that pass the Luhn check."),
+      .describe(
+        "E-mail addresses, telephone numbers, US social security numbers, payment cards that pass the Luhn check.",
+      ),
     custom: z
       .array(
         z
@@ -41,10 +43,19 @@ const mask = z
     mode: z
       .enum(["Replace", "Placeholder"])
       .default("Replace")
-      .describe("Replace: [EMAIL] for good. Placeholder: [EMAIL_1], the same for the same value in one call, and put back into the answer."),
-    answers: z.boolean().default(false).describe("Mask what the provider answers as well. What was put back is not masked."),
+      .describe(
+        "Replace: [EMAIL] for good. Placeholder: [EMAIL_1], the same for the same value in one call, and put back into the answer.",
+      ),
+    answers: z
+      .boolean()
+      .default(false)
+      .describe("Mask what the provider answers as well. What was put back is not masked."),
   })
-  .meta({ cel: [{ rule: "size(self.detect) > 0 || has(self.custom)", message: "set detect or custom: nothing would be masked" }] })
+  .meta({
+    cel: [
+      { rule: "size(self.detect) > 0 || has(self.custom)", message: "set detect or custom: nothing would be masked" },
+    ],
+  })
   .describe("Personal data that does not leave: it is replaced in every text of a request. Absent: none.");
 
 export const guard = z
@@ -55,7 +66,9 @@ export const guard = z
       .max(64)
       .optional()
       .meta({ listType: "atomic" })
-      .describe('Regular expressions of RE2, such as "(?i)ignore (all )?previous instructions". A request in whose texts one of them is found is refused.'),
+      .describe(
+        'Regular expressions of RE2, such as "(?i)ignore (all )?previous instructions". A request in whose texts one of them is found is refused.',
+      ),
     allow: z
       .array(found)
       .min(1)
@@ -63,7 +76,12 @@ export const guard = z
       .optional()
       .meta({ listType: "atomic" })
       .describe("Regular expressions of RE2. The last text of the user must match one of them, and none of deny."),
-    maxPromptBytes: z.int().min(1).max(33_554_432).optional().describe("Most bytes of text, all texts of a request together, files and images not counted."),
+    maxPromptBytes: z
+      .int()
+      .min(1)
+      .max(33_554_432)
+      .optional()
+      .describe("Most bytes of text, all texts of a request together, files and images not counted."),
     exemptRoles: z
       .array(subject)
       .min(1)

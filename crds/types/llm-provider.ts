@@ -11,10 +11,16 @@ import { shortText, worded } from "./worded.ts";
 const price = z
   .strictObject({
     inputPerMillion: decimal.describe("USD for a million input tokens."),
-    cachedInputPerMillion: decimal.optional().describe("USD for a million input tokens read from the provider's cache."),
-    cacheWritePerMillion: decimal.optional().describe("USD for a million input tokens written to the provider's cache."),
+    cachedInputPerMillion: decimal
+      .optional()
+      .describe("USD for a million input tokens read from the provider's cache."),
+    cacheWritePerMillion: decimal
+      .optional()
+      .describe("USD for a million input tokens written to the provider's cache."),
     outputPerMillion: decimal.describe("USD for a million output tokens, reasoning included. 0 for embeddings."),
-    reasoningPerMillion: decimal.optional().describe("USD for a million reasoning tokens, where they cost other than output."),
+    reasoningPerMillion: decimal
+      .optional()
+      .describe("USD for a million reasoning tokens, where they cost other than output."),
   })
   .describe("Overrides the price table for this model.");
 
@@ -25,8 +31,17 @@ const quota = z.strictObject({
 
 const model = z.strictObject({
   name: modelName.describe("The name that routes use."),
-  upstream: z.string().min(1).max(512).optional().describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
-  sunset: day.optional().describe("The day (YYYY-MM-DD, UTC) on which the provider withdraws this model; answers then carry a Sunset header."),
+  upstream: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
+  sunset: day
+    .optional()
+    .describe(
+      "The day (YYYY-MM-DD, UTC) on which the provider withdraws this model; answers then carry a Sunset header.",
+    ),
   price: price.optional(),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),
@@ -37,10 +52,16 @@ export const llmProviderSpec = z
   .strictObject({
     type: z.enum(providerTypes).describe("Which provider's protocol is spoken."),
     endpoint: endpoint.optional().describe("Base URL. Defaulted where the type has one."),
-    allowPrivateEndpoint: z.boolean().default(false).describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
+    allowPrivateEndpoint: z
+      .boolean()
+      .default(false)
+      .describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
-    credentials: z.strictObject({ secretRef: secretKeyRef }).optional().describe("Where the provider's key is. Needed unless the type works without one."),
+    credentials: z
+      .strictObject({ secretRef: secretKeyRef })
+      .optional()
+      .describe("Where the provider's key is. Needed unless the type works without one."),
     options: z
       .record(z.string().max(63), z.string().max(512))
       .optional()
@@ -55,13 +76,21 @@ export const llmProviderSpec = z
     unsupportedParameters: z
       .enum(["Drop", "Refuse"])
       .default("Drop")
-      .describe("What happens to a parameter that this provider lacks and that does not change the meaning of the request."),
+      .describe(
+        "What happens to a parameter that this provider lacks and that does not change the meaning of the request.",
+      ),
     timeouts: z
       .strictObject({
         connect: timer.default("10s").describe("To establish a connection, TLS included."),
-        write: timer.default("30s").describe("While sending a request, from one step that the provider takes of it to the next."),
-        response: timer.default("10m").describe("From sending a request that is not streamed to the first byte of its answer."),
-        firstToken: timer.default("120s").describe("From sending a streamed request to the first byte of the answer's body."),
+        write: timer
+          .default("30s")
+          .describe("While sending a request, from one step that the provider takes of it to the next."),
+        response: timer
+          .default("10m")
+          .describe("From sending a request that is not streamed to the first byte of its answer."),
+        firstToken: timer
+          .default("120s")
+          .describe("From sending a streamed request to the first byte of the answer's body."),
         idle: timer.default("60s").describe("Between two reads of an answer."),
         total: timer.default("30m").describe("For the whole answer."),
       })
@@ -96,18 +125,37 @@ export const llmProviderSpec = z
     quota: quota.optional().describe("What the provider allows over all models; traffic moves on before it refuses."),
     healthCheck: z
       .strictObject({
-        path: worded(z.string().max(512), /^\/[!-~]*$/, "must be a path that begins with / and has no spaces, such as /models", [
-          [/^https?:/, "must be a path that begins with /, such as /models: it goes after spec.endpoint, whose host is asked"],
-        ]).describe("Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing."),
+        path: worded(
+          z.string().max(512),
+          /^\/[!-~]*$/,
+          "must be a path that begins with / and has no spaces, such as /models",
+          [
+            [
+              /^https?:/,
+              "must be a path that begins with /, such as /models: it goes after spec.endpoint, whose host is asked",
+            ],
+          ],
+        ).describe(
+          "Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing.",
+        ),
         interval: interval.default("30s").describe("Time between two checks of one proxy, give or take a tenth."),
         timeout: timer.default("5s").describe("An answer later than this is a failure."),
         expectedStatus: z.int().min(200).max(599).default(200).describe("HTTP status of a healthy answer."),
         failureThreshold: z.int().min(1).max(100).default(3).describe("Consecutive failures that make it unhealthy."),
-        successThreshold: z.int().min(1).max(100).default(1).describe("Consecutive successes that make it healthy again."),
+        successThreshold: z
+          .int()
+          .min(1)
+          .max(100)
+          .default(1)
+          .describe("Consecutive successes that make it healthy again."),
       })
       .optional()
-      .describe("Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell."),
-    allowedNamespaces: allowedNamespaces.prefault({}).describe("Which namespaces' policies may route to this provider."),
+      .describe(
+        "Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell.",
+      ),
+    allowedNamespaces: allowedNamespaces
+      .prefault({})
+      .describe("Which namespaces' policies may route to this provider."),
     alertWhen: providerAlertWhen.optional(),
     alerts: providerAlerts.optional(),
   })

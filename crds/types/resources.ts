@@ -9,7 +9,9 @@ export const resources = z
     provider: z
       .strictObject({
         name: objectName.describe("Name of the LLMProvider."),
-        namespace: namespaceName.optional().describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+        namespace: namespaceName
+          .optional()
+          .describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
       })
       .describe("The provider that keeps them. All who may use this policy share what its account holds."),
     kinds: z
@@ -20,4 +22,6 @@ export const resources = z
       .meta({ listType: "set" })
       .describe("Which of them are passed through: /files, /batches, /fine_tuning/jobs."),
   })
-  .describe("Pass files, batches and fine-tuning through, for keys whose role has the permission fine_tune_models. Absent: they are not served.");
+  .describe(
+    "Pass files, batches and fine-tuning through, for keys whose role has the permission fine_tune_models. Absent: they are not served.",
+  );

@@ -17,7 +17,9 @@ export const responseCache = z
     scope: z
       .enum(["ApiKey", "User", "Team", "Namespace", "Shared"])
       .default("Namespace")
-      .describe("Who shares answers: callers of one key, one user, one team or one namespace of keys, or everybody who may use this policy."),
+      .describe(
+        "Who shares answers: callers of one key, one user, one team or one namespace of keys, or everybody who may use this policy.",
+      ),
     key: z
       .array(z.enum(parts))
       .min(1)
@@ -25,14 +27,21 @@ export const responseCache = z
       .default([...parts])
       .meta({
         listType: "set",
-        cel: [{ rule: "'Model' in self && 'Prompt' in self", message: "key must have Model and Prompt; without them answers would be mixed up" }],
+        cel: [
+          {
+            rule: "'Model' in self && 'Prompt' in self",
+            message: "key must have Model and Prompt; without them answers would be mixed up",
+          },
+        ],
       })
       .describe("What must be equal for an answer to be given again. Parameters with no name here always count."),
     when: z
       .strictObject({
         temperatureAtMost: decimal
           .optional()
-          .describe('Only calls with a temperature of at most this, such as "0"; a call without one counts as 1. Embeddings have none and always pass.'),
+          .describe(
+            'Only calls with a temperature of at most this, such as "0"; a call without one counts as 1. Embeddings have none and always pass.',
+          ),
         maxTokensBelow: z
           .int()
           .min(1)

@@ -8,7 +8,16 @@ import { guard } from "./guard.ts";
 import { policyLimits } from "./limits.ts";
 import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
-import { allowedNamespaces, headerName, modelName, namespaceName, objectName, statusBase, subject, timer } from "./scalars.ts";
+import {
+  allowedNamespaces,
+  headerName,
+  modelName,
+  namespaceName,
+  objectName,
+  statusBase,
+  subject,
+  timer,
+} from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const match = z
@@ -31,11 +40,18 @@ const match = z
     )
       .optional()
       .meta({
-        cel: [{ rule: "self != '/v1' && !self.startsWith('/v1/')", message: "pathPrefix must not lie under /v1, which serves every policy without a prefix" }],
+        cel: [
+          {
+            rule: "self != '/v1' && !self.startsWith('/v1/')",
+            message: "pathPrefix must not lie under /v1, which serves every policy without a prefix",
+          },
+        ],
       })
       .describe("Serve under this path, as an SDK's base URL and as a bare POST, instead of under /v1."),
   })
-  .meta({ cel: [{ rule: "has(self.models) || has(self.pathPrefix)", message: "name at least one of models and pathPrefix" }] })
+  .meta({
+    cel: [{ rule: "has(self.models) || has(self.pathPrefix)", message: "name at least one of models and pathPrefix" }],
+  })
   .describe("What this policy serves.");
 
 const callers = "Belongs to the caller: refused here.";
@@ -53,7 +69,8 @@ const parameters = z
     cel: [
       {
         rule: "!has(self.messages) && !has(self.stream) && !has(self.input) && !has(self.prompt)",
-        message: "messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens and the like",
+        message:
+          "messages, input, prompt and stream belong to the caller; set model, temperature, max_tokens and the like",
       },
     ],
   });
@@ -67,7 +84,11 @@ const request = z
         z.strictObject({
           role: z.enum(["system", "developer", "user"]).default("system").describe("Role of the message."),
           position: z.enum(["Prepend", "Append"]).default("Prepend").describe("Before or after the caller's messages."),
-          content: z.string().min(1).max(32_768).describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
+          content: z
+            .string()
+            .min(1)
+            .max(32_768)
+            .describe("Text; {{user}}, {{team}}, {{role}}, {{model}} and {{date}} are filled in."),
         }),
       )
       .max(16)
@@ -79,7 +100,9 @@ const request = z
 
 const providerRef = z.strictObject({
   name: objectName.describe("Name of the LLMProvider."),
-  namespace: namespaceName.optional().describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+  namespace: namespaceName
+    .optional()
+    .describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
 });
 
 const target = z.strictObject({
@@ -92,10 +115,34 @@ const target = z.strictObject({
 
 const when = z
   .strictObject({
-    tags: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key has one of these tags."),
-    roles: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key has one of these roles."),
-    teams: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key belongs to one of these teams."),
-    users: z.array(subject).min(1).max(64).optional().meta({ listType: "set" }).describe("The key belongs to one of these users."),
+    tags: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("The key has one of these tags."),
+    roles: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("The key has one of these roles."),
+    teams: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("The key belongs to one of these teams."),
+    users: z
+      .array(subject)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ listType: "set" })
+      .describe("The key belongs to one of these users."),
     models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The model asked for."),
     headers: z
       .array(
@@ -132,14 +179,23 @@ const routing = z
       .max(8)
       .default(["RateLimited", "Unavailable", "Timeout", "ServerError"])
       .meta({ listType: "set" })
-      .describe("Failures that move a request to the next target, before the first byte reached the caller. Empty: never."),
+      .describe(
+        "Failures that move a request to the next target, before the first byte reached the caller. Empty: never.",
+      ),
     leastLatency: z
       .strictObject({
         window: timer.default("5m").describe("Answers older than this don't count."),
         samples: z.int().min(1).max(1000).default(100).describe("How many of the newest answers count."),
-        minimumSamples: z.int().min(1).max(1000).default(5).describe("A target with fewer comes first, so that it gets them."),
+        minimumSamples: z
+          .int()
+          .min(1)
+          .max(1000)
+          .default(5)
+          .describe("A target with fewer comes first, so that it gets them."),
       })
-      .meta({ cel: [{ rule: "self.minimumSamples <= self.samples", message: "minimumSamples must not be above samples" }] })
+      .meta({
+        cel: [{ rule: "self.minimumSamples <= self.samples", message: "minimumSamples must not be above samples" }],
+      })
       .prefault({})
       .describe("What the strategy LeastLatency goes by: the median time to the first byte."),
     slowAfter: timer
@@ -152,11 +208,18 @@ const routing = z
         by: z.enum(["User", "ApiKey", "Header"]).describe("What tells callers apart."),
         header: headerName.optional().describe("Header by whose value callers are told apart."),
       })
-      .meta({ cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }] })
+      .meta({
+        cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }],
+      })
       .optional()
       .describe("Keep a caller on one target while it is healthy."),
     rules: z
-      .array(z.strictObject({ when, use: z.array(objectName).min(1).max(32).meta({ listType: "atomic" }).describe("Names of targets, in order.") }))
+      .array(
+        z.strictObject({
+          when,
+          use: z.array(objectName).min(1).max(32).meta({ listType: "atomic" }).describe("Names of targets, in order."),
+        }),
+      )
       .max(32)
       .optional()
       .meta({ listType: "atomic" })
@@ -177,7 +240,9 @@ export const routingPolicySpec = z
     match,
     allowedNamespaces: allowedNamespaces
       .prefault({})
-      .describe("Which namespaces' keys may use this policy. Other than Same takes effect only in namespaces that the installation lets share."),
+      .describe(
+        "Which namespaces' keys may use this policy. Other than Same takes effect only in namespaces that the installation lets share.",
+      ),
     access: access.prefault({}),
     request: request.optional(),
     routing,

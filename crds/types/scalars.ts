@@ -48,7 +48,10 @@ export const namespaceName = worded(
 export const durationHints = (example: string): Hint[] => [
   [/^[0-9]+([.][0-9]+)?$/, `needs a unit, such as ${example}`],
   [/[0-9][.,][0-9]/, "takes whole numbers only, such as 90m for one and a half hours"],
-  [/^[0-9]+ *([A-Z]|[a-z]{3}|[wy])|[0-9a-z] [0-9a-z]/, `must be numbers with units and without spaces, such as ${example}`],
+  [
+    /^[0-9]+ *([A-Z]|[a-z]{3}|[wy])|[0-9a-z] [0-9a-z]/,
+    `must be numbers with units and without spaces, such as ${example}`,
+  ],
 ];
 
 /** A duration such as `30s`, `10m`, `90d`, or a sum such as `1h30m`; above zero, since its first number is. */
@@ -56,13 +59,19 @@ export const duration = worded(
   z.string().max(32),
   /^[1-9][0-9]{0,4}(ms|s|m|h|d)([0-9]{1,5}(ms|s|m|h|d))*$/,
   "must be a duration above zero, such as 30s, 10m, 1h30m or 90d",
-  [...durationHints("30s, 10m, 1h or 90d"), [/^[0-9]{6,}/, "can have at most five digits before a unit: take a larger one, as 30d is for 2592000s"]],
+  [
+    ...durationHints("30s, 10m, 1h or 90d"),
+    [/^[0-9]{6,}/, "can have at most five digits before a unit: take a larger one, as 30d is for 2592000s"],
+  ],
 );
 
 const timerHints: Hint[] = [
   ...durationHints("30s, 10m or 1h"),
   [/[0-9]d/, "must be below 100h, and in hours in place of days: 24h is one day"],
-  [/^([0-9]{5,}s|[0-9]{4,}m)$/, "has too many digits: take a larger unit, as 24h is for 86400s or 1440m; it must be below 100h"],
+  [
+    /^([0-9]{5,}s|[0-9]{4,}m)$/,
+    "has too many digits: take a larger unit, as 24h is for 86400s or 1440m; it must be below 100h",
+  ],
 ];
 
 /** A duration that a timer can wait: below the 2^31 ms that `setTimeout` takes, however the sum is written. */
@@ -82,21 +91,29 @@ export const interval = worded(
 );
 
 /** A non-negative decimal number as a string, so that no float ever touches money. Its billionths fit a safe integer. */
-export const decimal = worded(shortText, /^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/, 'must be a decimal number in quotes below 9000000, such as "2.50"', [
-  [/^[$€£¥]|[A-Za-z]{3}|[$€£¥]$/, 'must be the number alone, without a currency, such as "2.50": money is in USD'],
-  [/,/, 'must not have a comma: a point stands before the fraction, and nothing between thousands, as in "1250.00"'],
-  [/^-/, 'must not be negative: a number in quotes, such as "2.50"'],
-  [/^[.]|[.]$/, 'needs a digit on each side of the point, such as "0.50"'],
-  [/^[0-9]+[.][0-9]{10,}$/, 'can have at most nine digits after the point, such as "0.000000001"'],
-]);
+export const decimal = worded(
+  shortText,
+  /^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/,
+  'must be a decimal number in quotes below 9000000, such as "2.50"',
+  [
+    [/^[$€£¥]|[A-Za-z]{3}|[$€£¥]$/, 'must be the number alone, without a currency, such as "2.50": money is in USD'],
+    [/,/, 'must not have a comma: a point stands before the fraction, and nothing between thousands, as in "1250.00"'],
+    [/^-/, 'must not be negative: a number in quotes, such as "2.50"'],
+    [/^[.]|[.]$/, 'needs a digit on each side of the point, such as "0.50"'],
+    [/^[0-9]+[.][0-9]{10,}$/, 'can have at most nine digits after the point, such as "0.000000001"'],
+  ],
+);
 
 /**
  * A calendar day, `YYYY-MM-DD`, in UTC. The pattern knows the lengths of months. `format: date` is not used: with it
  * the API server (1.36) takes a list for a string.
  */
-export const day = worded(shortText, z.regexes.date, "must be a day that exists, written year, month, day, such as 2027-02-28", [
-  [/^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]/, "must be a day without a time, such as 2027-02-28; it begins at midnight UTC"],
-]);
+export const day = worded(
+  shortText,
+  z.regexes.date,
+  "must be a day that exists, written year, month, day, such as 2027-02-28",
+  [[/^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]/, "must be a day without a time, such as 2027-02-28; it begins at midnight UTC"]],
+);
 
 /** A moment of RFC 3339, such as `2027-02-28T12:00:00Z`; without `format: date-time` for the same reason. */
 export const moment = worded(
@@ -105,7 +122,10 @@ export const moment = worded(
   "must be a moment that exists, with its zone, such as 2027-02-28T12:00:00Z",
   [
     [/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, "needs a time and a zone after the day, such as 2027-02-28T12:00:00Z"],
-    [/^[0-9-]{10}T[0-9:]+([.][0-9]+)?$/, "needs a zone at its end: Z for UTC, as in 2027-02-28T12:00:00Z, or an offset such as +09:00"],
+    [
+      /^[0-9-]{10}T[0-9:]+([.][0-9]+)?$/,
+      "needs a zone at its end: Z for UTC, as in 2027-02-28T12:00:00Z, or an offset such as +09:00",
+    ],
     [/^[0-9-]{10} /, "needs a T between day and time, and a zone, such as 2027-02-28T12:00:00Z"],
   ],
 );
@@ -122,10 +142,15 @@ export const timeZone = worded(
 );
 
 /** Lower-case name of a header. */
-export const headerName = worded(z.string().max(64), /^[a-z0-9-]+$/, "must be a header's name in lower case: letters, digits and -, such as x-tenant", [
-  [/:/, "must be the name of a header alone, without a colon and value, such as x-tenant"],
-  [/[A-Z]/, "must be in lower case, such as x-tenant; callers may write it either way"],
-]);
+export const headerName = worded(
+  z.string().max(64),
+  /^[a-z0-9-]+$/,
+  "must be a header's name in lower case: letters, digits and -, such as x-tenant",
+  [
+    [/:/, "must be the name of a header alone, without a colon and value, such as x-tenant"],
+    [/[A-Z]/, "must be in lower case, such as x-tenant; callers may write it either way"],
+  ],
+);
 
 /** A model's name as callers and routes write it. Slashes, colons and at signs occur in real model names. */
 export const modelName = worded(
@@ -146,14 +171,22 @@ export const subject = worded(
   ],
 );
 
-const theKeyItself: Hint = [/^[A-Za-z0-9_.=+/-]{20,}$/, "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here"];
+const theKeyItself: Hint = [
+  /^[A-Za-z0-9_.=+/-]{20,}$/,
+  "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here",
+];
 
 /** The name of a Secret, where some write what should be in it. */
 export const secretName = worded(
   z.string().max(253),
   /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
   "must be the name of a Secret: lower-case letters, digits, - and ., the first and last a letter or digit",
-  [theKeyItself, noCapitals, noUnderscore, [/\//, "must be the name of a Secret alone, which is in the object's own namespace"]],
+  [
+    theKeyItself,
+    noCapitals,
+    noUnderscore,
+    [/\//, "must be the name of a Secret alone, which is in the object's own namespace"],
+  ],
 ).meta({ unquoted: true });
 
 /** A key within a Secret. */
@@ -166,7 +199,9 @@ export const secretKey = worded(
 export const secretKeyRef = z
   .strictObject({
     name: secretName.describe("Name of the Secret, in the object's own namespace."),
-    key: secretKey.optional().describe("Key within the Secret. Absent: each credential field is read from the key of its own name."),
+    key: secretKey
+      .optional()
+      .describe("Key within the Secret. Absent: each credential field is read from the key of its own name."),
   })
   .describe("Reference to a Secret in the same namespace.");
 
@@ -197,7 +232,9 @@ export const allowedNamespaces = z
     from: z
       .enum(["Same", "All", "Selector"])
       .default("Same")
-      .describe("Same: this object's own namespace. All: every namespace. Selector: namespaces that `selector` matches."),
+      .describe(
+        "Same: this object's own namespace. All: every namespace. Selector: namespaces that `selector` matches.",
+      ),
     selector: labelSelector.optional(),
   })
   .meta({
@@ -229,5 +266,9 @@ export const statusBase = {
     .optional()
     .meta({ listType: "map", listMapKeys: ["type"] })
     .describe("Accepted, ResolvedRefs, Programmed, and conditions of the kind's own."),
-  why: z.string().max(1024).optional().describe("The first thing that is wrong, in the words of its condition. Absent: nothing is."),
+  why: z
+    .string()
+    .max(1024)
+    .optional()
+    .describe("The first thing that is wrong, in the words of its condition. Absent: nothing is."),
 };

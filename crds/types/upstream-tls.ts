@@ -11,13 +11,21 @@ export const upstreamTls = z
       /^[ \t\r\n\f]*-----BEGIN CERTIFICATE-----/,
       "must be certificates in PEM, the first line -----BEGIN CERTIFICATE-----",
       [
-        [/PRIVATE KEY/, "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names"],
-        [/^[A-Za-z0-9+/= \t\r\n]+$/, "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"],
+        [
+          /PRIVATE KEY/,
+          "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names",
+        ],
+        [
+          /^[A-Za-z0-9+/= \t\r\n]+$/,
+          "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more",
+        ],
       ],
     )
       .meta({ unquoted: true })
       .optional()
-      .describe("Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones."),
+      .describe(
+        "Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones.",
+      ),
     serverName: worded(
       z.string().max(253),
       /^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])?$/,
@@ -29,11 +37,19 @@ export const upstreamTls = z
     clientCertificate: z
       .strictObject({
         secretRef: z
-          .strictObject({ name: secretName.describe("Name of the Secret, in the object's own namespace, with the keys tls.crt and tls.key.") })
-          .describe("Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes."),
+          .strictObject({
+            name: secretName.describe(
+              "Name of the Secret, in the object's own namespace, with the keys tls.crt and tls.key.",
+            ),
+          })
+          .describe(
+            "Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes.",
+          ),
       })
       .optional()
-      .describe("What the gateway shows to a server that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none."),
+      .describe(
+        "What the gateway shows to a server that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none.",
+      ),
   })
   .describe("TLS to the endpoint.");
 export type UpstreamTls = z.output<typeof upstreamTls>;

@@ -28,14 +28,28 @@ function sendJson(response: ServerResponse, status: number, body: unknown): void
 
 function chat(body: ChatBody, response: ServerResponse): void {
   const answer = `You said ${JSON.stringify(lastText(body).slice(0, 200))}. I am a simulated provider, so that is all I know.`;
-  const usage = { prompt_tokens: countTokens(JSON.stringify(body.messages ?? [])), completion_tokens: countTokens(answer) };
+  const usage = {
+    prompt_tokens: countTokens(JSON.stringify(body.messages ?? [])),
+    completion_tokens: countTokens(answer),
+  };
   const total = { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens };
-  const head = { id: `chatcmpl-${Date.now()}`, created: Math.floor(Date.now() / 1000), model: body.model ?? "simulated" };
+  const head = {
+    id: `chatcmpl-${Date.now()}`,
+    created: Math.floor(Date.now() / 1000),
+    model: body.model ?? "simulated",
+  };
   if (body.stream !== true) {
     sendJson(response, 200, {
       ...head,
       object: "chat.completion",
-      choices: [{ index: 0, message: { role: "assistant", content: answer, refusal: null }, logprobs: null, finish_reason: "stop" }],
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: answer, refusal: null },
+          logprobs: null,
+          finish_reason: "stop",
+        },
+      ],
       usage: total,
     });
     return;
@@ -53,9 +67,18 @@ function chat(body: ChatBody, response: ServerResponse): void {
 
 function embed(body: ChatBody, response: ServerResponse): void {
   const inputs = typeof body.input === "string" ? [body.input] : (body.input ?? []);
-  const data = inputs.map((input, index) => ({ object: "embedding", index, embedding: [input.length / 100, 0.5, -0.5] }));
+  const data = inputs.map((input, index) => ({
+    object: "embedding",
+    index,
+    embedding: [input.length / 100, 0.5, -0.5],
+  }));
   const tokens = inputs.reduce((sum, input) => sum + countTokens(input), 0);
-  sendJson(response, 200, { object: "list", model: body.model, data, usage: { prompt_tokens: tokens, total_tokens: tokens } });
+  sendJson(response, 200, {
+    object: "list",
+    model: body.model,
+    data,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  });
 }
 
 function answer(request: IncomingMessage, text: string, response: ServerResponse): void {
@@ -64,7 +87,10 @@ function answer(request: IncomingMessage, text: string, response: ServerResponse
   else if (request.url === "/v1/embeddings") embed(body, response);
   else if (request.url === "/v1/models")
     sendJson(response, 200, { object: "list", data: [] }); // for health checks
-  else sendJson(response, 404, { error: { message: `no ${request.url}`, type: "invalid_request_error", param: null, code: null } });
+  else
+    sendJson(response, 404, {
+      error: { message: `no ${request.url}`, type: "invalid_request_error", param: null, code: null },
+    });
 }
 
 /** Listens on loopback; resolves to the port in use. */
@@ -79,7 +105,9 @@ export function startProviderServer(port: number): Promise<{ port: number; close
       try {
         answer(request, text, response);
       } catch {
-        sendJson(response, 400, { error: { message: "invalid JSON", type: "invalid_request_error", param: null, code: null } });
+        sendJson(response, 400, {
+          error: { message: "invalid JSON", type: "invalid_request_error", param: null, code: null },
+        });
       }
     });
   });

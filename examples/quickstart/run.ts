@@ -14,7 +14,9 @@ function inUse(cause: unknown): never {
   const { code, port: taken } = cause as { code?: string; port?: number };
   if (code !== "EADDRINUSE") throw cause;
   const remedy =
-    taken === providerPort ? "end that process: the simulated provider has this port" : "PORT and STATUS_PORT choose others, as in: PORT=8081 make run";
+    taken === providerPort
+      ? "end that process: the simulated provider has this port"
+      : "PORT and STATUS_PORT choose others, as in: PORT=8081 make run";
   process.stderr.write(`port ${taken} is in use by another process; ${remedy}\n`);
   process.exit(1);
 }
@@ -37,7 +39,16 @@ Change a file under examples/quickstart/policies and save: it takes effect at on
 
 `);
 await untilAsked(() =>
-  runDev([here("policies"), here(real ? "openai" : "simulated"), "--port", port, "--status-port", process.env["STATUS_PORT"] ?? "9090", "--host", "127.0.0.1"]),
+  runDev([
+    here("policies"),
+    here(real ? "openai" : "simulated"),
+    "--port",
+    port,
+    "--status-port",
+    process.env["STATUS_PORT"] ?? "9090",
+    "--host",
+    "127.0.0.1",
+  ]),
 ).catch(inUse);
 // Or it would keep the process alive after Ctrl-C.
 provider?.close();

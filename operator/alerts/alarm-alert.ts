@@ -13,7 +13,11 @@ interface Words {
 const words: Record<AlarmEvent, Words> = {
   BreakerOpen: { severity: "warning", title: "a breaker is open", over: "breakers are closed again" },
   Unhealthy: { severity: "critical", title: "the health check fails", over: "the health check succeeds again" },
-  Failover: { severity: "warning", title: "calls go on to another provider", over: "calls go to the provider that comes first again" },
+  Failover: {
+    severity: "warning",
+    title: "calls go on to another provider",
+    over: "calls go to the provider that comes first again",
+  },
   ErrorRate: { severity: "critical", title: "too many errors", over: "errors are few again" },
   Latency: { severity: "warning", title: "answers take too long", over: "answers come in time again" },
   FirstToken: { severity: "warning", title: "first tokens come too late", over: "first tokens come in time again" },
@@ -33,7 +37,8 @@ function overText({ kind, id }: Subject, { event, since, detail }: Alarm, ending
   const whose = `the ${nouns[kind]} ${id}`;
   const what = `${words[event].title} since ${since}`;
   if (ending === "Recovered") return `Over for ${whose}: ${words[event].over}. It began at ${since}. ${detail}.`;
-  if (ending === "NotWatched") return `No longer watched for ${whose}: ${what}. Whether it is still so is not looked at.`;
+  if (ending === "NotWatched")
+    return `No longer watched for ${whose}: ${what}. Whether it is still so is not looked at.`;
   if (ending === "Deleted") return `The ${nouns[kind]} ${id} was deleted, and with it what was told of it: ${what}.`;
   return `This channel is no longer told of ${whose}: ${what}. spec.alerts does not name it any more.`;
 }
@@ -43,7 +48,11 @@ const overDetail: Partial<Record<Ending, string>> = {
   ChannelRemoved: "spec.alerts does not name this channel any more",
 };
 
-const overTitle: Partial<Record<Ending, string>> = { NotWatched: "no longer watched", Deleted: "deleted", ChannelRemoved: "no longer told here" };
+const overTitle: Partial<Record<Ending, string>> = {
+  NotWatched: "no longer watched",
+  Deleted: "deleted",
+  ChannelRemoved: "no longer told here",
+};
 
 export const incidentOf = (subject: Subject, event: AlarmEvent): string => `${aboutOf(subject)}|${event}`;
 
@@ -74,6 +83,14 @@ export function alarmAlert(watch: Subject, alarm: Alarm, ending: Ending | null):
 }
 
 export function alarmTest(watch: Subject, requestedAt: string, atMs: number): Alert {
-  const facts = { object: watch.id, event: "Test", state: "Active", value: "", bound: "", detail: "", since: new Date(atMs).toISOString() };
+  const facts = {
+    object: watch.id,
+    event: "Test",
+    state: "Active",
+    value: "",
+    bound: "",
+    detail: "",
+    since: new Date(atMs).toISOString(),
+  };
   return testAlert(aboutOf(watch), requestedAt, facts, atMs);
 }

@@ -24,8 +24,15 @@ export interface Held {
 export const endingOf = ({ ending }: Alarm): Ending => ending ?? "Recovered";
 
 /** With a channel that need not be told any more. */
-export function toldIn(standing: AlarmStanding, { event, since }: Alarm, over: boolean, channel: string, how: Settled): AlarmStanding {
-  const add = (names: readonly string[], wanted: boolean): string[] => (wanted ? [...new Set([...names, channel])] : [...names]);
+export function toldIn(
+  standing: AlarmStanding,
+  { event, since }: Alarm,
+  over: boolean,
+  channel: string,
+  how: Settled,
+): AlarmStanding {
+  const add = (names: readonly string[], wanted: boolean): string[] =>
+    wanted ? [...new Set([...names, channel])] : [...names];
   const alarms = standing.alarms.map((one) =>
     one.event === event && one.since === since
       ? // Whom the beginning did not reach is not told of the end.
@@ -36,13 +43,17 @@ export function toldIn(standing: AlarmStanding, { event, since }: Alarm, over: b
 }
 
 /** Its times are some: who may write a status must not bring down what reads it. */
-const isSound = ({ since, over = since }: Alarm): boolean => Number.isFinite(Date.parse(since)) && Number.isFinite(Date.parse(over));
+const isSound = ({ since, over = since }: Alarm): boolean =>
+  Number.isFinite(Date.parse(since)) && Number.isFinite(Date.parse(over));
 
 /** What a status tells; what can't be read counts as nothing. */
 export function heldIn(status: unknown): Omit<Held, "kind" | "meta"> {
   const { alerts, alertTest: test } = (status ?? {}) as { alerts?: unknown; alertTest?: unknown };
   const [alarms, tested] = [alarm.safeParse(alerts ?? []), alertTest.safeParse(test)];
-  const standing: AlarmStanding = { alarms: alarms.success ? alarms.data.filter(isSound) : [], quietSinceMs: new Map() };
+  const standing: AlarmStanding = {
+    alarms: alarms.success ? alarms.data.filter(isSound) : [],
+    quietSinceMs: new Map(),
+  };
   return { standing, test: tested.success ? tested.data : undefined, named: null, reach: nowhere };
 }
 

@@ -4,7 +4,12 @@ import { usdText } from "../compile/budget-standing.ts";
 import type { BudgetWatch } from "../compile/budgets.ts";
 import { type Alert, testAlert } from "./message.ts";
 
-export function budgetAlert({ config }: BudgetWatch, crossing: BudgetCrossing, resetsAtMs: number | null, key: string): Alert {
+export function budgetAlert(
+  { config }: BudgetWatch,
+  crossing: BudgetCrossing,
+  resetsAtMs: number | null,
+  key: string,
+): Alert {
   const { event, percent, subject, spent } = crossing;
   const amount = usdText(config.amountNanoUsd);
   const resetsAt = resetsAtMs === null ? "" : new Date(resetsAtMs).toISOString();
@@ -29,13 +34,16 @@ export function budgetAlert({ config }: BudgetWatch, crossing: BudgetCrossing, r
 
 type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject">;
 
-const nameOf = ({ event, percent, subject }: Crossed): string => (event === "Spike" ? event : `${event} ${percent} ${subject}`);
+const nameOf = ({ event, percent, subject }: Crossed): string =>
+  event === "Spike" ? event : `${event} ${percent} ${subject}`;
 
 /** Same from a crossing to the end of its period. `id`: of the Budget. */
-export const incidentOf = (id: string, periodStartMs: number, crossing: Crossed): string => `${id}|${periodStartMs}|${nameOf(crossing)}`;
+export const incidentOf = (id: string, periodStartMs: number, crossing: Crossed): string =>
+  `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
 /** Of an incident that is over, as a status keeps it. `id`: of the Budget. */
-export const overIncidentOf = (id: string, one: BudgetUnresolved): string => incidentOf(id, Date.parse(one.periodStart), one);
+export const overIncidentOf = (id: string, one: BudgetUnresolved): string =>
+  incidentOf(id, Date.parse(one.periodStart), one);
 
 /** What a Budget crossed is so no more. Only channels with incidents are told, and those show nothing but which one it is. */
 export function budgetOver(id: string, one: BudgetUnresolved): Alert {

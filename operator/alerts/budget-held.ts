@@ -56,15 +56,25 @@ const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b
   a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;
 
 /** With a channel that need not be told of a crossing of `periodStartMs` any more. */
-export function toldIn(standing: Standing, crossing: BudgetCrossing, periodStartMs: number, channel: string, how: Settled, nowMs: number): Standing {
+export function toldIn(
+  standing: Standing,
+  crossing: BudgetCrossing,
+  periodStartMs: number,
+  channel: string,
+  how: Settled,
+  nowMs: number,
+): Standing {
   if (standing.periodStartMs !== periodStartMs) {
     // The period ended while it was on its way.
-    const open = how === "sent" && hasIncidents(channel) ? [unresolvedOf(crossing, periodStartMs, [channel], nowMs)] : [];
+    const open =
+      how === "sent" && hasIncidents(channel) ? [unresolvedOf(crossing, periodStartMs, [channel], nowMs)] : [];
     return { ...standing, unresolved: withUnresolved(standing.unresolved, open) };
   }
   const add = (ids: readonly string[]): string[] => [...new Set([...ids, channel])];
   const crossings = standing.crossings.map((one) =>
-    same(one, crossing) ? { ...one, told: add(one.told), ...(how === "given_up" ? { givenUp: add(one.givenUp ?? []) } : {}) } : one,
+    same(one, crossing)
+      ? { ...one, told: add(one.told), ...(how === "given_up" ? { givenUp: add(one.givenUp ?? []) } : {}) }
+      : one,
   );
   return { ...standing, crossings };
 }
@@ -73,7 +83,9 @@ export function toldIn(standing: Standing, crossing: BudgetCrossing, periodStart
 export function resolvedIn(standing: Standing, incident: BudgetUnresolved, channel: string): Standing {
   const { unresolved } = standing;
   const rest = unresolved.map((one) =>
-    same(one, incident) && one.periodStart === incident.periodStart ? { ...one, channels: one.channels.filter((id) => id !== channel) } : one,
+    same(one, incident) && one.periodStart === incident.periodStart
+      ? { ...one, channels: one.channels.filter((id) => id !== channel) }
+      : one,
   );
   return { ...standing, unresolved: withUnresolved([], rest) };
 }

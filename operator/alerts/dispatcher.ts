@@ -118,7 +118,8 @@ export class AlertDispatcher {
 
   #settle(name: string, one: Due, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
-    const told = (result: AlertOutcome["result"], why: string): void => this.#with.outcome({ type: channel.type, result, channel: channel.id, why }, one);
+    const told = (result: AlertOutcome["result"], why: string): void =>
+      this.#with.outcome({ type: channel.type, result, channel: channel.id, why }, one);
     const late = sent.outcome === "retry" && nowMs - one.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);

@@ -41,4 +41,5 @@ export function requestedTest(meta: ObjectMeta | undefined, last: AlertTest | un
 /** Same for channels that lead to the same people. */
 export const targetOf = ({ type, secret, to }: Channel): string => `${type} ${secret} ${to.join(" ")}`;
 
-export const wants = (channel: Channel, event: string): boolean => channel.events === null || channel.events.includes(event);
+export const wants = (channel: Channel, event: string): boolean =>
+  channel.events === null || channel.events.includes(event);

@@ -23,7 +23,8 @@ export interface Alert {
   atMs: number;
 }
 
-export const textOf = (alert: Alert, channel: Channel): string => (channel.message === null ? alert.text : filled(channel.message, alert.facts));
+export const textOf = (alert: Alert, channel: Channel): string =>
+  channel.message === null ? alert.text : filled(channel.message, alert.facts);
 
 /** Slack's control characters, as its formatting guide has them. */
 const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
@@ -77,9 +78,25 @@ export const mailOf = (alert: Alert, channel: Channel): { subject: string; text:
 });
 
 /** Nothing has happened: a channel is tried. */
-export function testAlert(about: string, requestedAt: string, facts: Readonly<Record<string, string>>, atMs: number): Alert {
+export function testAlert(
+  about: string,
+  requestedAt: string,
+  facts: Readonly<Record<string, string>>,
+  atMs: number,
+): Alert {
   const name = about.slice(about.indexOf("/") + 1);
   const key = `${about}|test|${requestedAt}`;
   const text = `Test alert of ${about}: this channel works. Nothing has happened.`;
-  return { key, incident: key, event: "Test", state: "Active", severity: "info", about, title: `test alert (${name})`, text, facts, atMs };
+  return {
+    key,
+    incident: key,
+    event: "Test",
+    state: "Active",
+    severity: "info",
+    about,
+    title: `test alert (${name})`,
+    text,
+    facts,
+    atMs,
+  };
 }

@@ -43,9 +43,14 @@ function keptOf({ secret, signingKey }: Channel, values: ReadonlyMap<string, str
 }
 
 /** Ids of channels, as a status remembers them, after entries have come or gone. null: nobody knows what they were named before. */
-export function renamed(ids: readonly string[], before: readonly ChannelName[] | null, now: readonly ChannelName[]): string[] {
+export function renamed(
+  ids: readonly string[],
+  before: readonly ChannelName[] | null,
+  now: readonly ChannelName[],
+): string[] {
   const places = new Map(before?.map(({ id, place }) => [id, place]));
-  const kept = (one: ChannelName): boolean => ids.some((id) => (before === null ? id === one.id : places.get(id) === one.place));
+  const kept = (one: ChannelName): boolean =>
+    ids.some((id) => (before === null ? id === one.id : places.get(id) === one.place));
   return now.filter(kept).map(({ id }) => id);
 }
 

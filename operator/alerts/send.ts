@@ -32,7 +32,10 @@ export interface Senders {
 }
 
 /** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. */
-export type Sent = { outcome: "done" } | { outcome: "retry"; why: string; afterMs: number | null } | { outcome: "never"; why: string };
+export type Sent =
+  | { outcome: "done" }
+  | { outcome: "retry"; why: string; afterMs: number | null }
+  | { outcome: "never"; why: string };
 
 const timeoutMs = 10_000;
 /** A mail takes several turns, each with its own time; a server that draws them out must not hold up the operator's end. */
@@ -49,7 +52,8 @@ function retryAfter(value: string | undefined, nowMs: number): number | null {
 function judge(status: number, after: string | undefined, nowMs: number): Sent {
   if (status >= 200 && status < 300) return { outcome: "done" };
   const why = `it answered ${status}`;
-  if (status === 429 || status === 408 || status >= 500) return { outcome: "retry", why, afterMs: retryAfter(after, nowMs) };
+  if (status === 429 || status === 408 || status >= 500)
+    return { outcome: "retry", why, afterMs: retryAfter(after, nowMs) };
   return { outcome: "never", why };
 }
 
@@ -68,7 +72,10 @@ function parsedUrl(text: string, allowPrivate: boolean): URL | string {
  */
 export function signature(key: string, bytes: string, nowMs: number): Record<string, string> {
   const timestamp = String(Math.floor(nowMs / 1000));
-  return { "x-sluice-timestamp": timestamp, "x-sluice-signature": `sha256=${createHmac("sha256", key).update(`${timestamp}.${bytes}`).digest("hex")}` };
+  return {
+    "x-sluice-timestamp": timestamp,
+    "x-sluice-signature": `sha256=${createHmac("sha256", key).update(`${timestamp}.${bytes}`).digest("hex")}`,
+  };
 }
 
 /** Redirects are not followed: they could lead where the URL may not. */
@@ -83,20 +90,32 @@ function post(
   const bytes = JSON.stringify(body);
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
   return new Promise<Sent>((resolve) => {
-    const headers = { "content-type": "application/json", "content-length": Buffer.byteLength(bytes), "user-agent": "sluice-alerts", ...sign(bytes) };
-    const call = request(url, { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
-      // The head says it all: who has taken the alert must not get it again for a body that hangs.
-      resolve(judge(response.statusCode ?? 0, response.headers["retry-after"], nowMs()));
-      response.on("error", () => undefined);
-      response.destroy();
-    });
+    const headers = {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(bytes),
+      "user-agent": "sluice-alerts",
+      ...sign(bytes),
+    };
+    const call = request(
+      url,
+      { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) },
+      (response) => {
+        // The head says it all: who has taken the alert must not get it again for a body that hangs.
+        resolve(judge(response.statusCode ?? 0, response.headers["retry-after"], nowMs()));
+        response.on("error", () => undefined);
+        response.destroy();
+      },
+    );
     call.on("error", (cause: { code?: string; name?: string }) => {
       const refused = cause.code === "ESLUICEDESTINATION";
       if (refused) resolve({ outcome: "never", why: "the URL leads to an address that is not allowed" });
       else
         resolve({
           outcome: "retry",
-          why: cause.name === "AbortError" || cause.name === "TimeoutError" ? "it did not answer in time" : `no connection (${cause.code ?? "unknown"})`,
+          why:
+            cause.name === "AbortError" || cause.name === "TimeoutError"
+              ? "it did not answer in time"
+              : `no connection (${cause.code ?? "unknown"})`,
           afterMs: null,
         });
     });
@@ -118,7 +137,10 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
     socketTimeout: timeoutMs,
   });
   const overdue = Promise.withResolvers<Sent>();
-  const timer = setTimeout(() => overdue.resolve({ outcome: "retry", why: "the mail server did not finish in time", afterMs: null }), patienceMs);
+  const timer = setTimeout(
+    () => overdue.resolve({ outcome: "retry", why: "the mail server did not finish in time", afterMs: null }),
+    patienceMs,
+  );
   try {
     const sent = transport.sendMail({
       from: smtp.from,
@@ -129,8 +151,13 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
     return await Promise.race([sent.then((): Sent => ({ outcome: "done" })), overdue.promise]);
   } catch (cause) {
     const { responseCode, code } = cause as { responseCode?: number; code?: string };
-    const why = responseCode === undefined ? `the mail server can't be used (${code ?? "unknown"})` : `the mail server answered ${responseCode}`;
-    return responseCode !== undefined && responseCode >= 500 ? { outcome: "never", why } : { outcome: "retry", why, afterMs: null };
+    const why =
+      responseCode === undefined
+        ? `the mail server can't be used (${code ?? "unknown"})`
+        : `the mail server answered ${responseCode}`;
+    return responseCode !== undefined && responseCode >= 500
+      ? { outcome: "never", why }
+      : { outcome: "retry", why, afterMs: null };
   } finally {
     clearTimeout(timer);
     transport.close();
@@ -140,7 +167,8 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
 function postWebhook(alert: Alert, channel: Channel, url: string, senders: Senders): Promise<Sent> {
   if (channel.signingKey === null) return post(url, webhookBody(alert, channel), senders);
   const key = senders.secret(channel.signingKey);
-  if (key === null) return Promise.resolve({ outcome: "retry", why: "the Secret of its signing key is not there", afterMs: null });
+  if (key === null)
+    return Promise.resolve({ outcome: "retry", why: "the Secret of its signing key is not there", afterMs: null });
   return post(url, webhookBody(alert, channel), senders, (bytes) => signature(key, bytes, senders.nowMs()));
 }
 

@@ -31,13 +31,21 @@ const tested: readonly Kind[] = ["Budget", "LLMProvider", "RoutingPolicy"];
 function subjectOf(text: string): { kind: Kind; name: string } {
   const parts = text.split("/");
   const [word, name] = parts.length === 1 ? ["budget", text] : parts;
-  const kind = tested.find((one) => [kinds[one].singular, kinds[one].plural, ...kinds[one].shortNames].includes((word ?? "").toLowerCase()));
+  const kind = tested.find((one) =>
+    [kinds[one].singular, kinds[one].plural, ...kinds[one].shortNames].includes((word ?? "").toLowerCase()),
+  );
   if (kind === undefined || name === undefined || name === "" || parts.length > 2)
     throw new UsageError(`it is NAME, budget/NAME, llmprovider/NAME or routingpolicy/NAME, not ${text}`);
   return { kind, name };
 }
 
-async function test(kind: Kind, name: string, namespace: string, kubeconfig: string | null, seconds: number): Promise<AlertTest> {
+async function test(
+  kind: Kind,
+  name: string,
+  namespace: string,
+  kubeconfig: string | null,
+  seconds: number,
+): Promise<AlertTest> {
   const cluster = connect(loadConfig(kubeconfig));
   const { plural } = kinds[kind];
   const ref = { group, version, plural, namespace, name };
@@ -64,15 +72,21 @@ export async function runAlerts(args: readonly string[]): Promise<void> {
     return;
   }
   const [command, text, ...more] = positionals;
-  if (command !== "test" || text === undefined || more.length > 0) throw new UsageError("it is: sluice alerts test [KIND/]NAME");
+  if (command !== "test" || text === undefined || more.length > 0)
+    throw new UsageError("it is: sluice alerts test [KIND/]NAME");
   const { kind, name } = subjectOf(text);
   if (!/^[1-9]\d{0,3}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
   const config = loadConfig(values.kubeconfig ?? null);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
-  const { results } = await test(kind, name, namespace, values.kubeconfig ?? null, Number(values.wait)).catch((cause: unknown) => {
-    throw new Error(inWords(cause), { cause });
-  });
+  const { results } = await test(kind, name, namespace, values.kubeconfig ?? null, Number(values.wait)).catch(
+    (cause: unknown) => {
+      throw new Error(inWords(cause), { cause });
+    },
+  );
   for (const { channel, result } of results) process.stdout.write(`${channel.padEnd(14)} ${result}\n`);
-  if (results.length === 0) throw new Error(`no channel is usable; the ${kind}'s condition ${kind === "Budget" ? "ResolvedRefs" : "AlertsReady"} says why`);
+  if (results.length === 0)
+    throw new Error(
+      `no channel is usable; the ${kind}'s condition ${kind === "Budget" ? "ResolvedRefs" : "AlertsReady"} says why`,
+    );
   if (results.some(({ result }) => result !== "sent")) process.exitCode = 1;
 }

@@ -1,14 +1,17 @@
 /** What somebody at a terminal is told of a failure: Node's own words say what happened, and not what to do about it. */
 
 /** Of the words on the command line, not of what was found: a check in CI must be able to tell. */
-export const isMisuse = (cause: unknown): boolean => String((cause as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
+export const isMisuse = (cause: unknown): boolean =>
+  String((cause as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
 
 const quoted = (text: string): string => /'([^']*)'/.exec(text)?.[1] ?? "";
 
 /** What the parser of the command line says, by its code. */
 const misuses: Readonly<Record<string, (command: string, said: string) => string>> = {
-  ERR_PARSE_ARGS_UNKNOWN_OPTION: (command, said) => `sluice ${command} has no option ${quoted(said)}; sluice ${command} --help lists those it has`,
-  ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL: (command, said) => `sluice ${command} takes options alone, not ${quoted(said)}; sluice ${command} --help lists them`,
+  ERR_PARSE_ARGS_UNKNOWN_OPTION: (command, said) =>
+    `sluice ${command} has no option ${quoted(said)}; sluice ${command} --help lists those it has`,
+  ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL: (command, said) =>
+    `sluice ${command} takes options alone, not ${quoted(said)}; sluice ${command} --help lists them`,
   ERR_PARSE_ARGS_INVALID_OPTION_VALUE: (command, said) => {
     const option = quoted(said).replace(/ <value>$/, "");
     if (said.includes("does not take an argument")) return `${option} takes no value`;
@@ -42,9 +45,12 @@ export function complaint(command: string, cause: unknown): string {
   if (Object.hasOwn(misuses, name)) return misuses[name]?.(command, said) ?? said;
   if (syscall === "listen" && name === "EADDRINUSE")
     return `port ${String(port)} of ${String(address)} is in use by another process; choose another with ${portFlags[command] ?? "--port or --status-port"}`;
-  if (typeof path === "string" && Object.hasOwn(files, name)) return `${path}: ${files[name]}${fileHint(command, path)}`;
+  if (typeof path === "string" && Object.hasOwn(files, name))
+    return `${path}: ${files[name]}${fileHint(command, path)}`;
   return said;
 }
 
 const fileHint = (command: string, path: string): string =>
-  command === "operator" && path === "/etc/sluice/operator.yaml" ? "; --settings says where else the operator's settings are" : "";
+  command === "operator" && path === "/etc/sluice/operator.yaml"
+    ? "; --settings says where else the operator's settings are"
+    : "";

@@ -46,9 +46,11 @@ type Values = ReturnType<typeof parsed>;
 
 function parsed(args: readonly string[]) {
   const { values } = parseArgs({ args: [...args], options });
-  if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+  if (!["table", "json", "csv"].includes(values.output))
+    throw new UsageError(`--output is table, json or csv, not ${values.output}`);
   const inCluster = values["system-namespace"] !== undefined || values.kubeconfig !== undefined;
-  if (inCluster && values.url !== undefined) throw new UsageError("give --url, or --system-namespace and --kubeconfig, not both");
+  if (inCluster && values.url !== undefined)
+    throw new UsageError("give --url, or --system-namespace and --kubeconfig, not both");
   return values;
 }
 
@@ -69,11 +71,13 @@ function span({ period, from, to }: Values, nowMs: number): { fromMs: number; to
   const toMs = to === undefined ? nowMs : moment("to", to);
   if (from !== undefined) {
     const fromMs = moment("from", from);
-    if (fromMs >= toMs) throw new UsageError(to === undefined ? "--from must be in the past" : "--from must be before --to");
+    if (fromMs >= toMs)
+      throw new UsageError(to === undefined ? "--from must be in the past" : "--from must be before --to");
     return { fromMs, toMs };
   }
   const text = period ?? "7d";
-  if (!/^[1-9][0-9]{0,4}(m|h|d)$/.test(text)) throw new UsageError(`--period must be a time such as 24h or 7d, not ${text}`);
+  if (!/^[1-9][0-9]{0,4}(m|h|d)$/.test(text))
+    throw new UsageError(`--period must be a time such as 24h or 7d, not ${text}`);
   const fromMs = toMs - durationMs(text);
   return { fromMs: fromMs - (fromMs % 3_600_000), toMs };
 }
@@ -88,7 +92,15 @@ function groupingsOf(text: string): Grouping[] {
 const figures = ["requests", "errors", "input_tokens", "cached_tokens", "output_tokens", "cost_usd"] as const;
 
 function cells({ by, sums }: Group): string[] {
-  return [...Object.values(by), sums.requests, sums.errors, sums.promptTokens, sums.cachedTokens, sums.completionTokens, usd(sums.costNanoUsd)].map(String);
+  return [
+    ...Object.values(by),
+    sums.requests,
+    sums.errors,
+    sums.promptTokens,
+    sums.cachedTokens,
+    sums.completionTokens,
+    usd(sums.costNanoUsd),
+  ].map(String);
 }
 
 /** RFC 4180; a cell that a spreadsheet would take for a formula is made text. */
@@ -101,18 +113,27 @@ function total(groups: readonly Group[]): Group["sums"] | null {
   const [first, ...rest] = groups;
   if (first === undefined) return null;
   const sums = { ...first.sums };
-  for (const group of rest) for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += group.sums[name];
+  for (const group of rest)
+    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += group.sums[name];
   return sums;
 }
 
 function asTable(head: readonly string[], groups: readonly Group[]): string {
   const sums = total(groups);
   const label = Object.fromEntries(Object.keys(groups[0]?.by ?? {}).map((name, at) => [name, at === 0 ? "total" : ""]));
-  const lines = [head.map((name) => name.toUpperCase()), ...groups.map(cells), ...(sums === null ? [] : [cells({ by: label, sums })])];
+  const lines = [
+    head.map((name) => name.toUpperCase()),
+    ...groups.map(cells),
+    ...(sums === null ? [] : [cells({ by: label, sums })]),
+  ];
   const widths = head.map((_, at) => Math.max(...lines.map((line) => (line[at] ?? "").length)));
   const texts = head.length - figures.length;
-  const pad = (cell: string, at: number): string => (at < texts ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0));
-  const notes = sums !== null && sums.unpriced > 0 ? [`${sums.unpriced} requests of models without a price are not in the cost`] : [];
+  const pad = (cell: string, at: number): string =>
+    at < texts ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0);
+  const notes =
+    sums !== null && sums.unpriced > 0
+      ? [`${sums.unpriced} requests of models without a price are not in the cost`]
+      : [];
   const guesses = sums !== null && sums.estimated > 0 ? [`${sums.estimated} requests have estimated tokens`] : [];
   const nothing = sums === null ? ["nothing was used in this time"] : [];
   return [...lines.map((line) => line.map(pad).join("   ").trimEnd()), ...notes, ...guesses, ...nothing].join("\n");
@@ -120,7 +141,8 @@ function asTable(head: readonly string[], groups: readonly Group[]): string {
 
 function render(values: Values, groupBy: readonly Grouping[], groups: readonly Group[]): string {
   const head = [...groupBy, ...figures];
-  if (values.output === "csv") return [head, ...groups.map(cells)].map((line) => line.map(csvCell).join(",")).join("\r\n");
+  if (values.output === "csv")
+    return [head, ...groups.map(cells)].map((line) => line.map(csvCell).join(",")).join("\r\n");
   if (values.output === "table") return asTable(head, groups);
   const shown = groups.map(({ by, sums }) => ({ ...by, ...sums, costUsd: usd(sums.costNanoUsd) }));
   return JSON.stringify(shown, null, 2);
@@ -155,7 +177,8 @@ export async function runTopUsers(args: readonly string[]): Promise<void> {
   }
   const metric = Object.hasOwn(metrics, values.metric) ? metrics[values.metric] : undefined;
   if (metric === undefined) throw new UsageError(`--metric is cost, tokens or requests, not ${values.metric}`);
-  if (!/^[1-9][0-9]{0,4}$/.test(values.limit)) throw new UsageError(`--limit is a number of users, not ${values.limit}`);
+  if (!/^[1-9][0-9]{0,4}$/.test(values.limit))
+    throw new UsageError(`--limit is a number of users, not ${values.limit}`);
   const groupBy: Grouping[] = ["namespace", "user", "team"];
   const groups = groupRows(await rowsOf(values), groupBy).sort((a, b) => metric(b) - metric(a));
   process.stdout.write(`${render(values, groupBy, groups.slice(0, Number(values.limit)))}\n`);

@@ -37,7 +37,11 @@ export interface RunningDev {
 }
 
 /** Credentials that a config names, from the values that the folder gave; values of earlier readings serve last good forms. */
-function filesOf(config: RenderedConfig, pepper: Uint8Array, values: ReadonlyMap<string, string>): { files: ConfigFiles; revision: string } {
+function filesOf(
+  config: RenderedConfig,
+  pepper: Uint8Array,
+  values: ReadonlyMap<string, string>,
+): { files: ConfigFiles; revision: string } {
   const published = encode(config, sha256Hex(pepper));
   const files: Record<string, string | Uint8Array> = { ...published.documents, pepper };
   const byName = new Map([...values].map(([digest, value]) => [credentialName(digest), value]));
@@ -62,7 +66,12 @@ class FolderConfig implements ConfigSource {
   #reported = "";
   #reloading: Promise<void> = Promise.resolve();
 
-  constructor(paths: readonly string[], env: Readonly<Record<string, string | undefined>>, print: (line: string) => void, installed: Installation) {
+  constructor(
+    paths: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+    print: (line: string) => void,
+    installed: Installation,
+  ) {
     this.#paths = paths;
     this.#env = env;
     this.#print = print;
@@ -86,15 +95,21 @@ class FolderConfig implements ConfigSource {
     const report = findings.map(formatFinding).join("\n");
     if (report !== this.#reported && report !== "") this.#print(report);
     if (findings.some((one) => one.severity === "error") && report !== this.#reported)
-      this.#print(this.#previous === null ? "what is wrong is not served" : "the last good form of what is wrong goes on serving, where there was one");
-    if (this.#previous === null && compiled.verdicts.length === 0) this.#print("no object of Sluice is there yet; *.yaml, *.yml and *.json are read");
+      this.#print(
+        this.#previous === null
+          ? "what is wrong is not served"
+          : "the last good form of what is wrong goes on serving, where there was one",
+      );
+    if (this.#previous === null && compiled.verdicts.length === 0)
+      this.#print("no object of Sluice is there yet; *.yaml, *.yml and *.json are read");
     this.#reported = report;
     if (unreadable) return;
     this.#previous = compiled.config;
     this.#compiled = compiled;
     const { files, revision } = filesOf(compiled.config, this.#pepper, this.#values);
     this.#files = files;
-    if (revision !== this.#revision) this.#print(`${this.#revision === "" ? "loaded" : "reloaded"}: revision ${revision}`);
+    if (revision !== this.#revision)
+      this.#print(`${this.#revision === "" ? "loaded" : "reloaded"}: revision ${revision}`);
     this.#revision = revision;
   }
 
@@ -176,9 +191,13 @@ export async function startDev(
   const { paths, flags } = divide(args);
   const settingsFile = taken(flags, "settings");
   const settings = parseProxySettings(flags, { SLUICE_HOST: "127.0.0.1", SLUICE_STATUS_HOST: "127.0.0.1", ...env });
-  if (paths.length === 0) throw new UsageError("name at least one folder of manifests, such as examples/quickstart/policies");
+  if (paths.length === 0)
+    throw new UsageError("name at least one folder of manifests, such as examples/quickstart/policies");
   const given = settingsFile === null ? installation.parse({}) : await readInstallation(settingsFile);
-  const source = new FolderConfig(paths, env, print, { ...given, countryDatabase: given.countryDatabase || settings.countryDatabase !== "" });
+  const source = new FolderConfig(paths, env, print, {
+    ...given,
+    countryDatabase: given.countryDatabase || settings.countryDatabase !== "",
+  });
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);

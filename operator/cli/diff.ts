@@ -25,7 +25,8 @@ export interface Change {
 const digests = /^(digest$|previous\.digest$|credentials\.|(tls|tokenTls)\.clientCertificate)/;
 
 /** TLS that comes or goes as a whole has such names within. */
-const masked = (value: unknown): string => JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));
+const masked = (value: unknown): string =>
+  JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));
 
 function fieldsOf(before: unknown, after: unknown, path: string): Change["fields"] {
   if (isDeepStrictEqual(before, after)) return [];
@@ -33,7 +34,8 @@ function fieldsOf(before: unknown, after: unknown, path: string): Change["fields
     const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
     return names.flatMap((name) => fieldsOf(before[name], after[name], path === "" ? name : `${path}.${name}`));
   }
-  const shown = (value: unknown): string | null => (value === undefined ? null : digests.test(path) ? "(secret)" : masked(value));
+  const shown = (value: unknown): string | null =>
+    value === undefined ? null : digests.test(path) ? "(secret)" : masked(value);
   return [{ path, before: shown(before), after: shown(after) }];
 }
 
@@ -90,7 +92,9 @@ export async function runDiff(args: readonly string[]): Promise<void> {
     process.exitCode = values.help === true ? 0 : 2;
     return;
   }
-  const compared = await compare(before, after).catch((cause: unknown) => (cause instanceof Error ? cause : new Error(String(cause))));
+  const compared = await compare(before, after).catch((cause: unknown) =>
+    cause instanceof Error ? cause : new Error(String(cause)),
+  );
   if (compared instanceof Error) {
     process.stderr.write(`sluice diff: ${complaint("diff", compared)}\n`);
     process.exitCode = 2;

@@ -87,12 +87,16 @@ function headersOf(values: Values): Record<string, string> {
 }
 
 function check(values: Values): void {
-  if (values.output !== "text" && values.output !== "json") throw new UsageError(`--output is text or json, not ${values.output}`);
+  if (values.output !== "text" && values.output !== "json")
+    throw new UsageError(`--output is text or json, not ${values.output}`);
   if ([values.key, values["key-env"], values["key-stdin"]].filter((one) => one !== undefined).length > 1)
     throw new UsageError("name the caller once: --key, --key-env or --key-stdin");
-  if (values.address !== undefined && isIP(values.address) === 0) throw new UsageError(`--address must be an IP address, not ${values.address}`);
-  if (values["key-stdin"] && values.body === "-") throw new UsageError("standard input can't be both the key and the body");
-  if (values.key !== undefined && !/^[^/]+\/[^/]+$/.test(values.key)) throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
+  if (values.address !== undefined && isIP(values.address) === 0)
+    throw new UsageError(`--address must be an IP address, not ${values.address}`);
+  if (values["key-stdin"] && values.body === "-")
+    throw new UsageError("standard input can't be both the key and the body");
+  if (values.key !== undefined && !/^[^/]+\/[^/]+$/.test(values.key))
+    throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
 }
 
 /** A body as short as a request can be, so that every operation can be asked about. */
@@ -133,7 +137,10 @@ async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled
   const name = values.key;
   if (name !== undefined) {
     const record = compiled.config.keys.find((one) => one.id === name);
-    if (record === undefined) throw new Error(`ApiKey ${name} is not served${problemsOf(compiled, "ApiKey", name) || "; there is no such object"}`);
+    if (record === undefined)
+      throw new Error(
+        `ApiKey ${name} is not served${problemsOf(compiled, "ApiKey", name) || "; there is no such object"}`,
+      );
     return identify(record, nowMs);
   }
   const clear = await clearKey(values);
@@ -152,17 +159,30 @@ function notesOf(compiled: Compiled): string[] {
     .filter((one) => (one.kind === "RoutingPolicy" || one.kind === "LLMProvider") && one.live !== "current")
     .map(({ kind, meta, live }) => {
       const id = `${meta.namespace}/${meta.name}`;
-      const how = live === "none" ? "is not served" : live === "lastGood" ? "is served in an earlier form" : "is served in part";
+      const how =
+        live === "none" ? "is not served" : live === "lastGood" ? "is served in an earlier form" : "is served in part";
       return `${kind} ${id} ${how}${problemsOf(compiled, kind, id)}`;
     });
 }
 
 /** Clear keys may come from the environment; what else Secrets want from there may be missing. */
-const environment = new Proxy<Record<string, string | undefined>>({}, { get: (_, name) => process.env[String(name)] ?? offlineEnvironment[String(name)] });
+const environment = new Proxy<Record<string, string | undefined>>(
+  {},
+  { get: (_, name) => process.env[String(name)] ?? offlineEnvironment[String(name)] },
+);
 
-async function compiledOf(paths: readonly string[], values: Values, nowMs: number): Promise<{ compiled: Compiled; notes: string[] }> {
-  if (paths.length > 0) return { compiled: (await compileFolder(paths, environment, offlinePepper, null, nowMs)).compiled, notes: [] };
-  const place = { kubeconfig: values.kubeconfig ?? null, systemNamespace: values["system-namespace"], settings: values.settings ?? null };
+async function compiledOf(
+  paths: readonly string[],
+  values: Values,
+  nowMs: number,
+): Promise<{ compiled: Compiled; notes: string[] }> {
+  if (paths.length > 0)
+    return { compiled: (await compileFolder(paths, environment, offlinePepper, null, nowMs)).compiled, notes: [] };
+  const place = {
+    kubeconfig: values.kubeconfig ?? null,
+    systemNamespace: values["system-namespace"],
+    settings: values.settings ?? null,
+  };
   return observeCluster(place, offlinePepper, nowMs);
 }
 
@@ -180,8 +200,10 @@ export function formatExplanation(one: Explanation, notes: readonly string[]): s
   lines.push(`model     ${one.model ?? "none named"}`, `route     ${one.route ?? "none"}`);
   if (one.failure !== null) lines.push(`refused   ${one.failure.status} ${one.failure.code}: ${one.failure.message}`);
   if (one.targets.length > 0) lines.push("targets", ...one.targets.map(line));
-  if (one.rules.length > 0) lines.push("rules", ...one.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
-  if (one.routes.length > 0) lines.push("routes", ...one.routes.map((route) => `  ${route.chosen ? "*" : "-"} ${route.route}: ${route.why}`));
+  if (one.rules.length > 0)
+    lines.push("rules", ...one.rules.map((rule) => `  ${`${rule.rule}.`.padEnd(3)} ${rule.why}`));
+  if (one.routes.length > 0)
+    lines.push("routes", ...one.routes.map((route) => `  ${route.chosen ? "*" : "-"} ${route.route}: ${route.why}`));
   if (notes.length > 0) lines.push("notes", ...notes.map((note) => `  ${note}`));
   return lines.join("\n");
 }
@@ -214,6 +236,10 @@ export async function runExplain(args: readonly string[]): Promise<void> {
   };
   const explained = explain(snapshot, request, nowMs);
   const said = [...notes, ...notesOf(compiled)];
-  process.stdout.write(values.output === "json" ? `${JSON.stringify({ ...explained, notes: said }, null, 2)}\n` : `${formatExplanation(explained, said)}\n`);
+  process.stdout.write(
+    values.output === "json"
+      ? `${JSON.stringify({ ...explained, notes: said }, null, 2)}\n`
+      : `${formatExplanation(explained, said)}\n`,
+  );
   process.exitCode = explained.failure === null ? 0 : 1;
 }

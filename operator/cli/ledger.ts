@@ -24,7 +24,8 @@ export const ledgerAt = (url: string): Ledger => ({
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     return response.json();
   },
-  failure: (why) => `no ledger at ${url}: ${why}; it is a proxy's status port, 9090. In a cluster --system-namespace finds it`,
+  failure: (why) =>
+    `no ledger at ${url}: ${why}; it is a proxy's status port, 9090. In a cluster --system-namespace finds it`,
 });
 
 export interface ClusterPlace {
@@ -38,7 +39,8 @@ export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): 
   const ports = await findStatusPorts(cluster, systemNamespace).catch((cause: unknown) => {
     throw new Error(inWords(cause), { cause });
   });
-  if (ports.length === 0) throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
+  if (ports.length === 0)
+    throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
   return ports.map((port) => ({
     get: (path) => getThroughApiServer(cluster.config, port, path, timeoutMs),
     failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
@@ -55,7 +57,11 @@ async function ask(ledger: Ledger, fromMs: number, toMs: number): Promise<Usage>
 }
 
 /** Proxies with a store between them give the same rows, so that one is enough; those without are added up, each once. */
-export async function readLedgers([first, ...rest]: readonly Ledger[], fromMs: number, toMs: number): Promise<LedgerRow[]> {
+export async function readLedgers(
+  [first, ...rest]: readonly Ledger[],
+  fromMs: number,
+  toMs: number,
+): Promise<LedgerRow[]> {
   if (first === undefined) return [];
   const usage = await ask(first, fromMs, toMs);
   if (usage.shared) return usage.rows;

@@ -12,7 +12,10 @@ Prints file:line:column, severity, the rule broken and how to mend it. Exits 1 w
 export const offlinePepper = new Uint8Array(32);
 
 /** Variables that Secrets ask for may be missing where a pull request is checked: their names stand in for them. */
-export const offlineEnvironment = new Proxy<Record<string, string | undefined>>({}, { get: (_, name) => `\${${String(name)}}` });
+export const offlineEnvironment = new Proxy<Record<string, string | undefined>>(
+  {},
+  { get: (_, name) => `\${${String(name)}}` },
+);
 
 export async function runLint(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({

@@ -4,14 +4,19 @@ import type { Cluster } from "../cluster/api.ts";
 
 export interface StoredObject {
   metadata: { name: string; namespace: string; generation?: number };
-  status?: { conditions?: { type: string; status: string; reason: string; message: string; observedGeneration?: number }[] };
+  status?: {
+    conditions?: { type: string; status: string; reason: string; message: string; observedGeneration?: number }[];
+  };
 }
 
 const pollMs = 250;
 
 export const live = (one: StoredObject): boolean =>
   one.status?.conditions?.some(
-    (condition) => condition.type === "Programmed" && condition.status === "True" && condition.observedGeneration === one.metadata.generation,
+    (condition) =>
+      condition.type === "Programmed" &&
+      condition.status === "True" &&
+      condition.observedGeneration === one.metadata.generation,
   ) ?? false;
 
 /** Until `done` says so. Throws when the time is over, or the object is refused as it stands, with what the status says. */
@@ -25,17 +30,26 @@ export async function waitUntil(
   const { plural } = kinds[kind];
   const endMs = Date.now() + seconds * 1000;
   for (;;) {
-    const one = (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as StoredObject;
+    const one = (await cluster.custom.getNamespacedCustomObject({
+      group,
+      version,
+      plural,
+      namespace,
+      name,
+    })) as StoredObject;
     if (done(one)) return;
     const refused = one.status?.conditions?.find(
-      ({ type, status, observedGeneration }) => type === "Accepted" && status === "False" && observedGeneration === one.metadata.generation,
+      ({ type, status, observedGeneration }) =>
+        type === "Accepted" && status === "False" && observedGeneration === one.metadata.generation,
     );
     if (refused) throw new Error(`${kind} ${namespace}/${name} is there, and not accepted: ${refused.message}`);
     if (Date.now() > endMs) {
       const said = (one.status?.conditions ?? [])
         .filter((condition) => condition.status !== "True")
         .map((condition) => `${condition.type}: ${condition.message}`);
-      throw new Error(`${kind} ${namespace}/${name} is not live after ${seconds} s${said.length === 0 ? "; does the operator run?" : `: ${said.join("; ")}`}`);
+      throw new Error(
+        `${kind} ${namespace}/${name} is not live after ${seconds} s${said.length === 0 ? "; does the operator run?" : `: ${said.join("; ")}`}`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }

@@ -8,20 +8,41 @@ type Args = readonly string[];
 type Command = { summary: string; run(args: Args): Promise<void> };
 
 /** A command that ends when it is asked to. */
-const serving = (summary: string, start: (args: Args) => Promise<Serving | null>): Command => ({ summary, run: (args) => untilAsked(() => start(args)) });
+const serving = (summary: string, start: (args: Args) => Promise<Serving | null>): Command => ({
+  summary,
+  run: (args) => untilAsked(() => start(args)),
+});
 
 /** Loaded when chosen, so that a proxy does not load the control plane. */
 const commands: Readonly<Record<string, Command>> = {
-  operator: serving("control plane: watch objects, compile, publish, report status", async (args) => (await import("../main.ts")).runOperator(args)),
-  proxy: serving("data plane: serve LLM calls from the published config", async (args) => (await import("../../proxy/main.ts")).runProxy(args)),
+  operator: serving("control plane: watch objects, compile, publish, report status", async (args) =>
+    (await import("../main.ts")).runOperator(args),
+  ),
+  proxy: serving("data plane: serve LLM calls from the published config", async (args) =>
+    (await import("../../proxy/main.ts")).runProxy(args),
+  ),
   sidecar: serving("in a Pod: call the gateway as its ServiceAccount, without a key", async (args) =>
     (await import("../../proxy/sidecar/main.ts")).runSidecar(args),
   ),
-  dev: serving("both in one process, on a folder of manifests", async (args) => (await import("./dev.ts")).runDev(args)),
-  lint: { summary: "check manifests offline, with file and line", run: async (args) => (await import("./lint.ts")).runLint(args) },
-  diff: { summary: "what a change of manifests would change", run: async (args) => (await import("./diff.ts")).runDiff(args) },
-  explain: { summary: "which provider a request would go to, and why", run: async (args) => (await import("./explain.ts")).runExplain(args) },
-  keys: { summary: "create, rotate, revoke and list API keys", run: async (args) => (await import("./keys.ts")).runKeys(args) },
+  dev: serving("both in one process, on a folder of manifests", async (args) =>
+    (await import("./dev.ts")).runDev(args),
+  ),
+  lint: {
+    summary: "check manifests offline, with file and line",
+    run: async (args) => (await import("./lint.ts")).runLint(args),
+  },
+  diff: {
+    summary: "what a change of manifests would change",
+    run: async (args) => (await import("./diff.ts")).runDiff(args),
+  },
+  explain: {
+    summary: "which provider a request would go to, and why",
+    run: async (args) => (await import("./explain.ts")).runExplain(args),
+  },
+  keys: {
+    summary: "create, rotate, revoke and list API keys",
+    run: async (args) => (await import("./keys.ts")).runKeys(args),
+  },
   "set-rate-limit": {
     summary: "limit somebody's calls, in force within seconds",
     run: async (args) => (await import("./rate-limit.ts")).runSetRateLimit(args),
@@ -30,18 +51,27 @@ const commands: Readonly<Record<string, Command>> = {
     summary: "try out the alert channels of a Budget, LLMProvider or RoutingPolicy",
     run: async (args) => (await import("./alerts.ts")).runAlerts(args),
   },
-  audit: { summary: "verify the audit log, and read it", run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args) },
+  audit: {
+    summary: "verify the audit log, and read it",
+    run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args),
+  },
   "compliance-report": {
     summary: "who used what, what was refused and masked, from the audit log",
     run: async (args) => (await import("../../proxy/audit/cli.ts")).runComplianceReport(args),
   },
-  "cost-report": { summary: "what was spent, by whom and on what", run: async (args) => (await import("./cost-report.ts")).runCostReport(args) },
+  "cost-report": {
+    summary: "what was spent, by whom and on what",
+    run: async (args) => (await import("./cost-report.ts")).runCostReport(args),
+  },
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
   similarity: {
     summary: "which threshold a cache that compares by meaning needs",
     run: async (args) => (await import("../../proxy/cache/similarity-cli.ts")).runSimilarity(args),
   },
-  render: { summary: "print what would be published for a folder", run: async (args) => (await import("./render.ts")).runRender(args) },
+  render: {
+    summary: "print what would be published for a folder",
+    run: async (args) => (await import("./render.ts")).runRender(args),
+  },
 };
 
 function usage(): string {

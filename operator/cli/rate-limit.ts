@@ -63,7 +63,14 @@ export interface LimitObject {
   spec: Record<string, unknown>;
 }
 
-const scopeFields = { users: "user", teams: "team", roles: "role", tags: "tag", apiKeys: "key", models: "model" } as const;
+const scopeFields = {
+  users: "user",
+  teams: "team",
+  roles: "role",
+  tags: "tag",
+  apiKeys: "key",
+  models: "model",
+} as const;
 
 function scopeOf(values: Values): Record<string, string[]> {
   const given = Object.entries(scopeFields).map(([field, option]) => [field, values[option]] as const);
@@ -78,7 +85,11 @@ function count(values: Values, option: "limit" | "tokens" | "concurrency"): numb
 }
 
 function limitsOf(values: Values): Record<string, unknown>[] {
-  const [requests, tokens, concurrency] = [count(values, "limit"), count(values, "tokens"), count(values, "concurrency")];
+  const [requests, tokens, concurrency] = [
+    count(values, "limit"),
+    count(values, "tokens"),
+    count(values, "concurrency"),
+  ];
   return [
     ...(requests === null ? [] : [{ requests, window: values.period }]),
     ...(tokens === null ? [] : [{ tokens, window: values.period }]),
@@ -89,7 +100,8 @@ function limitsOf(values: Values): Record<string, unknown>[] {
 function expiryOf(values: Values, nowMs: number): Record<string, unknown> {
   const after = values["expires-in"];
   if (after === undefined) return {};
-  if (!/^[1-9]\d{0,4}(ms|s|m|h|d)(\d{1,5}(ms|s|m|h|d))*$/.test(after)) throw new UsageError(`--expires-in is a time such as 24h, not ${after}`);
+  if (!/^[1-9]\d{0,4}(ms|s|m|h|d)(\d{1,5}(ms|s|m|h|d))*$/.test(after))
+    throw new UsageError(`--expires-in is a time such as 24h, not ${after}`);
   return { expiresAt: new Date(Math.ceil((nowMs + durationMs(after)) / 1000) * 1000).toISOString() };
 }
 
@@ -98,7 +110,9 @@ export function limitObject(values: Values, namespace: string, nowMs: number): L
   const scope = scopeOf(values);
   const whom = Object.values(scope).flat();
   if (whom.length === 0 && values.name === undefined)
-    throw new UsageError("say for whom: --user, --team, --role, --tag, --key or --model; or --name NAME to limit everybody in the namespace");
+    throw new UsageError(
+      "say for whom: --user, --team, --role, --tag, --key or --model; or --name NAME to limit everybody in the namespace",
+    );
   const name = (values.name ?? `rate-limit-${nameOf(whom.join("-"))}`).slice(0, 253);
   const metadata = { name, namespace };
   const limits = limitsOf(values);
@@ -119,13 +133,16 @@ type Existing = StoredObject & { spec: Record<string, unknown>; metadata: { reso
 /** What is somebody's budget of money is not overwritten by a limit of the same name. */
 function mine(one: Existing): Existing {
   const { name, namespace } = one.metadata;
-  if (one.spec["amount"] !== undefined) throw new Error(`Budget ${namespace}/${name} holds an amount of money; choose another --name`);
+  if (one.spec["amount"] !== undefined)
+    throw new Error(`Budget ${namespace}/${name} holds an amount of money; choose another --name`);
   return one;
 }
 
 async function existing(cluster: Cluster, name: string, namespace: string): Promise<Existing | null> {
   try {
-    return mine((await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as Existing);
+    return mine(
+      (await cluster.custom.getNamespacedCustomObject({ group, version, plural, namespace, name })) as Existing,
+    );
   } catch (cause) {
     if (statusCode(cause) === 404) return null;
     throw cause;
@@ -135,7 +152,15 @@ async function existing(cluster: Cluster, name: string, namespace: string): Prom
 async function setInCluster(cluster: Cluster, object: LimitObject, waitSeconds: number): Promise<string> {
   const { name, namespace } = object.metadata;
   const there = await existing(cluster, name, namespace);
-  if (there === null) await cluster.custom.createNamespacedCustomObject({ group, version, plural, namespace, body: object, fieldManager });
+  if (there === null)
+    await cluster.custom.createNamespacedCustomObject({
+      group,
+      version,
+      plural,
+      namespace,
+      body: object,
+      fieldManager,
+    });
   else {
     const body = { ...there, spec: object.spec };
     await cluster.custom.replaceNamespacedCustomObject({ group, version, plural, namespace, name, body, fieldManager });
@@ -145,7 +170,8 @@ async function setInCluster(cluster: Cluster, object: LimitObject, waitSeconds: 
 }
 
 async function removeFromCluster(cluster: Cluster, { metadata: { name, namespace } }: LimitObject): Promise<string> {
-  if ((await existing(cluster, name, namespace)) === null) throw new Error(`namespace ${namespace} has no Budget ${name}`);
+  if ((await existing(cluster, name, namespace)) === null)
+    throw new Error(`namespace ${namespace} has no Budget ${name}`);
   await cluster.custom.deleteNamespacedCustomObject({ group, version, plural, namespace, name });
   return `Budget ${namespace}/${name} removed`;
 }

@@ -11,7 +11,11 @@ export const renderUsage = `sluice render FOLDER…: print the ConfigMaps that w
 Digests are made with a fixed key, so they differ from a cluster's; everything else is the same. No secret is printed.`;
 
 export async function runRender(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: { help: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { help: { type: "boolean" } },
+  });
   if (values.help === true || positionals.length === 0) {
     process.stdout.write(`${renderUsage}\n`);
     process.exitCode = values.help === true ? 0 : 2;
@@ -20,7 +24,12 @@ export async function runRender(args: readonly string[]): Promise<void> {
   const { compiled, findings } = await compileFolder(positionals, offlineEnvironment, offlinePepper, null, Date.now());
   for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
   const published = encode(compiled.config, sha256Hex(offlinePepper));
-  const maps = [...configMapsOf("sluice", published)].map(([name, data]) => ({ apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data }));
+  const maps = [...configMapsOf("sluice", published)].map(([name, data]) => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name },
+    data,
+  }));
   process.stdout.write(maps.map((map) => stringify(map, { lineWidth: 0 })).join("---\n"));
   if (findings.some((one) => one.severity === "error")) process.exitCode = 1;
 }

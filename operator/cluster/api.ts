@@ -39,7 +39,9 @@ export function loadConfig(kubeconfig: string | null): KubeConfig {
   else config.loadFromDefault();
   // What client-node makes up where it finds nothing, and then refuses to use, in words that help nobody.
   if (config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === "http://localhost:8080")
-    throw new Error("no cluster is known: there is no kubeconfig in ~/.kube/config, and none is named by KUBECONFIG or --kubeconfig");
+    throw new Error(
+      "no cluster is known: there is no kubeconfig in ~/.kube/config, and none is named by KUBECONFIG or --kubeconfig",
+    );
   return config;
 }
 
@@ -59,7 +61,10 @@ export function connect(config: KubeConfig): Cluster {
     async applyStatus(plural, object) {
       const [group = "", version = ""] = (object.apiVersion ?? "").split("/");
       const { namespace = "", name = "" } = object.metadata ?? {};
-      await custom.patchNamespacedCustomObjectStatus({ group, version, namespace, plural, name, body: object, fieldManager, force: true }, asApply);
+      await custom.patchNamespacedCustomObjectStatus(
+        { group, version, namespace, plural, name, body: object, fieldManager, force: true },
+        asApply,
+      );
     },
   };
 }

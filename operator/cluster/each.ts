@@ -1,7 +1,11 @@
 /** Work that is done a few at a time. */
 
 /** Runs `work` over all items, at most `width` at once, and returns the failures: one item's must not keep the others from their turn. */
-export async function eachOf<T>(items: Iterable<T>, width: number, work: (item: T) => Promise<void>): Promise<unknown[]> {
+export async function eachOf<T>(
+  items: Iterable<T>,
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<unknown[]> {
   const queue = items[Symbol.iterator]();
   const failures: unknown[] = [];
   const worker = async (): Promise<void> => {

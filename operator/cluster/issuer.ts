@@ -27,7 +27,9 @@ async function ask(cluster: Cluster): Promise<ClusterIssuer> {
 /** What was published before stands in for an answer that a new operator did not get. */
 export function issuerIn(config: RenderedConfig | null, identity: IdentitySettings): ClusterIssuer | null {
   const names = new Set(identity.issuers.filter(asksCluster).map(({ name }) => name));
-  const found = config?.settings.identity.issuers.find((one) => one.kind === "Kubernetes" && names.has(one.name) && one.jwks !== null);
+  const found = config?.settings.identity.issuers.find(
+    (one) => one.kind === "Kubernetes" && names.has(one.name) && one.jwks !== null,
+  );
   return found?.jwks ? { issuer: found.issuer, jwks: found.jwks } : null;
 }
 

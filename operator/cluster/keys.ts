@@ -24,7 +24,8 @@ export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMa
     const parsed = parseSpec("ApiKey", object.spec ?? {});
     if (!parsed.ok || parsed.spec.revoked) continue;
     const { name, key } = parsed.spec.writeTo;
-    if (secrets.get(`${object.meta.namespace}/${name}`)?.[key] === undefined) missing.push({ object, secret: name, key });
+    if (secrets.get(`${object.meta.namespace}/${name}`)?.[key] === undefined)
+      missing.push({ object, secret: name, key });
   }
   return missing;
 }
@@ -36,11 +37,17 @@ const base64 = (text: string): string => Buffer.from(text).toString("base64");
  * version that was seen, and a Secret that someone made meanwhile is looked at again in the next pass. Not by server-side
  * apply, which would take away the keys of other ApiKeys in the same Secret.
  */
-export async function makeKey(cluster: Cluster, missing: Missing, there: V1Secret | null, baseURL: string): Promise<void> {
+export async function makeKey(
+  cluster: Cluster,
+  missing: Missing,
+  there: V1Secret | null,
+  baseURL: string,
+): Promise<void> {
   const { meta } = missing.object;
   const { namespace } = meta;
   const data: Record<string, string> = { [missing.key]: base64(mintKey(randomBytes(32))) };
-  if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined) data["baseURL"] = base64(baseURL);
+  if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined)
+    data["baseURL"] = base64(baseURL);
   const metadata = {
     name: missing.secret,
     namespace,
@@ -50,7 +57,8 @@ export async function makeKey(cluster: Cluster, missing: Missing, there: V1Secre
   };
   const version = there?.metadata?.resourceVersion;
   try {
-    if (there === null) await cluster.core.createNamespacedSecret({ namespace, body: { metadata, data, type: "Opaque" }, fieldManager });
+    if (there === null)
+      await cluster.core.createNamespacedSecret({ namespace, body: { metadata, data, type: "Opaque" }, fieldManager });
     else
       await cluster.core.patchNamespacedSecret(
         { namespace, name: missing.secret, body: { metadata: { resourceVersion: version }, data }, fieldManager },

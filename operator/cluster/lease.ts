@@ -31,7 +31,14 @@ export interface Election {
 
 export function elect(
   cluster: Cluster,
-  options: { namespace: string; name: string; identity: string; times: LeaseTimes; nowMs(): number; changed(leading: boolean): void },
+  options: {
+    namespace: string;
+    name: string;
+    identity: string;
+    times: LeaseTimes;
+    nowMs(): number;
+    changed(leading: boolean): void;
+  },
 ): Election {
   const { namespace, name, identity, times, nowMs } = options;
   let leading = false;
@@ -62,8 +69,14 @@ export function elect(
       renewTime: time,
       ...(fresh ? { acquireTime: time, leaseTransitions: (lease?.spec?.leaseTransitions ?? -1) + 1 } : {}),
     };
-    if (lease === null) await cluster.coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
-    else await cluster.coordination.replaceNamespacedLease({ namespace, name, body: { metadata: lease.metadata ?? { name }, spec } });
+    if (lease === null)
+      await cluster.coordination.createNamespacedLease({ namespace, body: { metadata: { name, namespace }, spec } });
+    else
+      await cluster.coordination.replaceNamespacedLease({
+        namespace,
+        name,
+        body: { metadata: lease.metadata ?? { name }, spec },
+      });
   };
   const turn = async (): Promise<void> => {
     const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));

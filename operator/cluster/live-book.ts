@@ -77,7 +77,11 @@ export class LiveBook {
    * counts from the revision in which it first was, since where others change all the time proxies may never all be at
    * the newest one. A verdict that is the same object as the time before is on the same form.
    */
-  statesOf(verdicts: readonly Verdict[], now: Rollout, statusNow: (verdict: Verdict) => unknown): (verdict: Verdict) => Programmed {
+  statesOf(
+    verdicts: readonly Verdict[],
+    now: Rollout,
+    statusNow: (verdict: Verdict) => unknown,
+  ): (verdict: Verdict) => Programmed {
     const place = this.#revisions.add(now.revision);
     this.#turnOver(verdicts);
     const places = now.proxies.map((revision) => this.#revisions.placeOf(revision));
@@ -91,7 +95,8 @@ export class LiveBook {
     }
     const nowhere: Programmed = { revision: now.revision, live: 0, total };
     // With no proxy at all nothing is live, whatever was before.
-    return (verdict) => (total === 0 ? nowhere : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? nowhere));
+    return (verdict) =>
+      total === 0 ? nowhere : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? nowhere);
   }
 
   /** A status that is written makes another verdict on the same form. */

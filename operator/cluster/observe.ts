@@ -33,10 +33,12 @@ const lookMs = 50;
 async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: string[]): Promise<OperatorSettings> {
   if (options.settings !== null) return asOperatorSettings(options.settings, await readFile(options.settings, "utf8"));
   const name = "sluice-operator";
-  const map = await orNull(cluster.core.readNamespacedConfigMap({ namespace: options.systemNamespace, name })).catch((cause: unknown) => {
-    if (statusCode(cause) === 403) return null;
-    throw cause;
-  });
+  const map = await orNull(cluster.core.readNamespacedConfigMap({ namespace: options.systemNamespace, name })).catch(
+    (cause: unknown) => {
+      if (statusCode(cause) === 403) return null;
+      throw cause;
+    },
+  );
   const text = map?.data?.["settings.yaml"];
   const where = `ConfigMap ${options.systemNamespace}/${name}`;
   if (text !== undefined) return asOperatorSettings(where, text);
@@ -44,7 +46,10 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   return operatorSettings.parse({ namespace: options.systemNamespace });
 }
 
-const assumedFact = (ref: string, key: string): SecretFact => ({ digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"), displayPrefix: "" });
+const assumedFact = (ref: string, key: string): SecretFact => ({
+  digest: Buffer.from(`${ref}/${key}`).toString("hex").padEnd(64, "0"),
+  displayPrefix: "",
+});
 
 /** In place of a Secret that this user may not read: whatever could be asked of it is there. */
 function assumed(ref: string): Record<string, SecretFact> {
@@ -61,7 +66,9 @@ function assumed(ref: string): Record<string, SecretFact> {
 interface Refers {
   credentials?: { secretRef?: { key?: string } };
   writeTo?: { key?: string };
-  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>>[];
+  alerts?: Partial<
+    Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { key?: string }; signingKeyRef?: { key?: string } }>
+  >[];
 }
 
 /** Keys of Secrets that objects name, beyond those that types have by themselves. */
@@ -71,7 +78,10 @@ function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
     .flatMap(({ spec }) => {
       const { credentials, writeTo, alerts = [] } = (spec ?? {}) as Refers;
       const channels = Array.isArray(alerts)
-        ? alerts.flatMap((one) => [(one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key, one.webhook?.signingKeyRef?.key])
+        ? alerts.flatMap((one) => [
+            (one.slack ?? one.pagerDuty ?? one.webhook)?.secretRef?.key,
+            one.webhook?.signingKeyRef?.key,
+          ])
         : [];
       return [credentials?.secretRef?.key, writeTo?.key, ...channels].filter((key) => key !== undefined);
     });
@@ -87,7 +97,12 @@ function withAssumed(world: World, forbidden: ReadonlySet<string>): World {
   return { ...world, secrets };
 }
 
-async function readWorld(cluster: Cluster, settings: OperatorSettings, pepper: Uint8Array, notes: string[]): Promise<World> {
+async function readWorld(
+  cluster: Cluster,
+  settings: OperatorSettings,
+  pepper: Uint8Array,
+  notes: string[],
+): Promise<World> {
   const forbidden = new Set<string>();
   let wrong: unknown = null;
   const failed = (path: string, cause: unknown): void => {
@@ -98,18 +113,24 @@ async function readWorld(cluster: Cluster, settings: OperatorSettings, pepper: U
   try {
     const deadline = performance.now() + syncTimeoutMs;
     while (!source.synced()) {
-      if (wrong !== null || performance.now() > deadline) throw wrong ?? new Error("the API server's answer takes too long");
+      if (wrong !== null || performance.now() > deadline)
+        throw wrong ?? new Error("the API server's answer takes too long");
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
     const { world } = await source.read(pepper);
-    if (forbidden.size > 0) notes.push(`${forbidden.size} Secrets can't be read; they are taken to hold what is asked of them`);
+    if (forbidden.size > 0)
+      notes.push(`${forbidden.size} Secrets can't be read; they are taken to hold what is asked of them`);
     return withAssumed(world, forbidden);
   } finally {
     await source.stop();
   }
 }
 
-async function published(cluster: Cluster, settings: OperatorSettings, notes: string[]): Promise<RenderedConfig | null> {
+async function published(
+  cluster: Cluster,
+  settings: OperatorSettings,
+  notes: string[],
+): Promise<RenderedConfig | null> {
   const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => false);
   try {
     await publisher.read();

@@ -16,7 +16,11 @@ function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
   const all = slices.flatMap((slice) =>
     readyEndpoints(slice)
       .filter((one) => one.targetRef?.kind === "Pod")
-      .map((one) => ({ namespace: one.targetRef?.namespace ?? "", pod: one.targetRef?.name ?? "", port: slice.ports?.[0]?.port ?? 0 })),
+      .map((one) => ({
+        namespace: one.targetRef?.namespace ?? "",
+        pod: one.targetRef?.name ?? "",
+        port: slice.ports?.[0]?.port ?? 0,
+      })),
   );
   // A Pod with two addresses is in two slices.
   return [...new Map(all.map((one) => [`${one.namespace}/${one.pod}`, one])).values()];
@@ -48,7 +52,12 @@ function refusal(status: number, text: string): Error {
 }
 
 /** GET of a path with its query at a status port. Throws with the API server's reason. client-node's own call takes no query. */
-export async function getThroughApiServer(config: KubeConfig, { namespace, pod, port }: StatusPort, path: string, timeoutMs: number): Promise<unknown> {
+export async function getThroughApiServer(
+  config: KubeConfig,
+  { namespace, pod, port }: StatusPort,
+  path: string,
+  timeoutMs: number,
+): Promise<unknown> {
   const server = config.getCurrentCluster()?.server ?? "";
   const url = new URL(`${server.replace(/\/+$/, "")}/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`);
   const options: RequestOptions = { method: "GET", signal: AbortSignal.timeout(timeoutMs) };

@@ -12,7 +12,8 @@ const askTimeoutMs = 1_000;
 /** Of a question that may take the store a while. */
 const budgetTimeoutMs = 5_000;
 
-export const readyEndpoints = ({ endpoints }: V1EndpointSlice): V1Endpoint[] => (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
+export const readyEndpoints = ({ endpoints }: V1EndpointSlice): V1Endpoint[] =>
+  (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false);
 
 function sliceUrls(slice: V1EndpointSlice): string[] {
   const port = slice.ports?.[0]?.port;
@@ -48,7 +49,9 @@ async function statusAt(url: string): Promise<ProxyStatus | null> {
 
 async function budgetsAt(url: string, readings: boolean): Promise<BudgetReadings | null> {
   try {
-    const response = await fetch(`${url}/budgets?readings=${readings}`, { signal: AbortSignal.timeout(budgetTimeoutMs) });
+    const response = await fetch(`${url}/budgets?readings=${readings}`, {
+      signal: AbortSignal.timeout(budgetTimeoutMs),
+    });
     const parsed = budgetReadings.safeParse(await response.json());
     return parsed.success ? parsed.data : null;
   } catch {
@@ -125,11 +128,16 @@ export class Nudger {
 }
 
 async function nudgeAll(cluster: Cluster, settings: OperatorSettings, revision: string): Promise<void> {
-  const pods = await cluster.core.listNamespacedPod({ namespace: settings.namespace, labelSelector: settings.proxySelector });
+  const pods = await cluster.core.listNamespacedPod({
+    namespace: settings.namespace,
+    labelSelector: settings.proxySelector,
+  });
   const body = { metadata: { annotations: { "sluice.dev/revision": revision } } };
   await Promise.all(
     pods.items.map((pod) =>
-      cluster.core.patchNamespacedPod({ namespace: settings.namespace, name: pod.metadata?.name ?? "", body }, asMerge).catch(() => undefined),
+      cluster.core
+        .patchNamespacedPod({ namespace: settings.namespace, name: pod.metadata?.name ?? "", body }, asMerge)
+        .catch(() => undefined),
     ),
   );
 }

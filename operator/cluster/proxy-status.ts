@@ -14,7 +14,13 @@ const provider = z.object({
 });
 
 const count = z.int().min(0);
-const side = z.object({ requests: count, failures: count, priced: count, cost: count, latency: z.array(count).max(32) });
+const side = z.object({
+  requests: count,
+  failures: count,
+  priced: count,
+  cost: count,
+  latency: z.array(count).max(32),
+});
 const canary = z.object({ route: z.string(), id: z.string(), canary: side, baseline: side });
 
 const proxyStatus = z.object({
@@ -40,7 +46,10 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
   if (!parsed.success) return null;
   const { ready, revision, providers, instance, watched } = parsed.data;
   // Without a name of its own, what a proxy counts can't be told from another's.
-  const canaries = instance === "" ? [] : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
+  const canaries =
+    instance === ""
+      ? []
+      : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
   const reports = providers.map(({ id, healthy, reason, breakers, causes, refused }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
     return [id, { healthy, reason, open, causes: new Map(Object.entries(causes)), refused }] as const;

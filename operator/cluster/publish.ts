@@ -17,7 +17,9 @@ const writesAtOnce = 8;
 const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
 
 const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<Record<string, string>>): boolean =>
-  a !== undefined && Object.keys(a).length === Object.keys(b).length && Object.keys(a).every((name) => a[name] === b[name]);
+  a !== undefined &&
+  Object.keys(a).length === Object.keys(b).length &&
+  Object.keys(a).every((name) => a[name] === b[name]);
 
 export class Publisher {
   readonly #cluster: Cluster;
@@ -44,11 +46,16 @@ export class Publisher {
   async read(): Promise<void> {
     const namespace = this.#namespace;
     const names = configMapNames(this.#prefix);
-    const found = await Promise.all(names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))));
+    const found = await Promise.all(
+      names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))),
+    );
     const maps = new Map(names.flatMap((name, at) => (found[at] ? [[name, found[at].data ?? {}] as const] : [])));
-    this.#asLatest &&= maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
+    this.#asLatest &&=
+      maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
     if (!this.#asLatest) this.#maps = maps;
-    const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name: credentialsSecretName(this.#prefix) }));
+    const secret = await orNull(
+      this.#cluster.core.readNamespacedSecret({ namespace, name: credentialsSecretName(this.#prefix) }),
+    );
     this.#secret = { ...secret?.data };
   }
 
@@ -57,7 +64,10 @@ export class Publisher {
     const config = (this.#asLatest ? null : this.#published()) ?? this.#latest;
     if (config === null) return null;
     const held = { ...this.#latestSecret, ...this.#secret };
-    return { ...config, providers: config.providers.filter((one) => credentialNames(one).every((name) => name in held)) };
+    return {
+      ...config,
+      providers: config.providers.filter((one) => credentialNames(one).every((name) => name in held)),
+    };
   }
 
   #published(): RenderedConfig | null {
@@ -95,7 +105,12 @@ export class Publisher {
 
   async #applyMap(name: string, data: Record<string, string>): Promise<void> {
     this.#mustLead();
-    await this.#cluster.apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: this.#namespace, labels }, data });
+    await this.#cluster.apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace: this.#namespace, labels },
+      data,
+    });
     this.#maps.set(name, data);
   }
 
@@ -114,12 +129,17 @@ export class Publisher {
       if (named.has(name)) wanted[name] = Buffer.from(value).toString("base64");
     }
     const lost = published.manifest.credentials.find((name) => wanted[name] === undefined);
-    if (lost !== undefined) throw new Error(`the value of ${lost} is not known, so a config that names it can't be published`);
+    if (lost !== undefined)
+      throw new Error(`the value of ${lost} is not known, so a config that names it can't be published`);
     return wanted;
   }
 
   /** Number of objects written. `values`: digest → clear credential. */
-  async publish(config: RenderedConfig, published: PublishedConfig, values: ReadonlyMap<string, string>): Promise<number> {
+  async publish(
+    config: RenderedConfig,
+    published: PublishedConfig,
+    values: ReadonlyMap<string, string>,
+  ): Promise<number> {
     let written = 0;
     this.#asLatest = false;
     const wanted = this.#wantedSecret(published, values);
@@ -131,7 +151,8 @@ export class Publisher {
     const put = async ([name, data]: readonly [string, Record<string, string>]): Promise<void> => {
       const now = this.#maps.get(name);
       // The same text is kept once.
-      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key])) this.#maps.set(name, { ...now, ...data });
+      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key]))
+        this.#maps.set(name, { ...now, ...data });
       else {
         await this.#applyMap(name, data);
         written++;

@@ -25,7 +25,9 @@ export interface Transition {
  */
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
   if (type !== "Healthy") return false;
-  const wrong = [old?.reason, reason].filter((one) => one !== undefined && one !== "Reachable" && one !== "NotYetKnown");
+  const wrong = [old?.reason, reason].filter(
+    (one) => one !== undefined && one !== "Reachable" && one !== "NotYetKnown",
+  );
   return toldByAlerts.length > 0 && wrong.every((one) => toldByAlerts.includes(one as string));
 }
 
@@ -33,14 +35,23 @@ function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldB
  * Pure: conditions whose status or reason is news, as far as anyone should hear of it. `toldByAlerts`: reasons of Healthy
  * that alerts have Events for.
  */
-export function transitions(before: readonly Condition[], after: readonly Condition[], toldByAlerts: readonly string[] = []): Transition[] {
+export function transitions(
+  before: readonly Condition[],
+  after: readonly Condition[],
+  toldByAlerts: readonly string[] = [],
+): Transition[] {
   return after.flatMap((condition) => {
     const old = before.find((one) => one.type === condition.type);
     const pending =
       condition.reason === "Pending" ||
       (condition.type === "Healthy" && condition.status === "Unknown") ||
       ((condition.type === "Expired" || condition.type === "Exceeded") && condition.status === "False");
-    if (pending || (old?.status === condition.status && old.reason === condition.reason) || byAlerts(condition, old, toldByAlerts)) return [];
+    if (
+      pending ||
+      (old?.status === condition.status && old.reason === condition.reason) ||
+      byAlerts(condition, old, toldByAlerts)
+    )
+      return [];
     const warning = isAmiss(condition);
     // A new object that is simply fine is told of once, by Programmed.
     if (old === undefined && !warning && !told.has(condition.type)) return [];
@@ -53,7 +64,14 @@ export function warnings(verdict: Verdict, before: readonly Condition[]): Transi
   if (before.some((one) => one.observedGeneration === verdict.meta.generation)) return [];
   const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((one) => one.severity === "warning");
   return all.map(({ reason, message }) => ({
-    condition: { type: "Accepted", status: "True", reason, message, lastTransitionTime: "", observedGeneration: verdict.meta.generation },
+    condition: {
+      type: "Accepted",
+      status: "True",
+      reason,
+      message,
+      lastTransitionTime: "",
+      observedGeneration: verdict.meta.generation,
+    },
     warning: true,
   }));
 }
@@ -67,12 +85,20 @@ interface Crossed {
 export function crossed(before: unknown, after: unknown): Transition[] {
   const [old, now] = [(before ?? {}) as Crossed, after as Crossed];
   const known = old.periodStart === now.periodStart ? (old.crossings ?? []) : [];
-  const fresh = (now.crossings ?? []).filter((one) => !known.some((was) => was.at === one.at && was.percent === one.percent && was.subject === one.subject));
+  const fresh = (now.crossings ?? []).filter(
+    (one) => !known.some((was) => was.at === one.at && was.percent === one.percent && was.subject === one.subject),
+  );
   return fresh.slice(0, 20).map(({ event, percent, subject, spent, at }) => {
     const whose = subject === "" ? "" : ` for ${subject}`;
-    const message = event === "Spike" ? `spending is at ${percent} % of a usual period: USD ${spent}` : `${percent} % are reached${whose}: USD ${spent} spent`;
+    const message =
+      event === "Spike"
+        ? `spending is at ${percent} % of a usual period: USD ${spent}`
+        : `${percent} % are reached${whose}: USD ${spent} spent`;
     const reason = event === "Spike" ? "CostSpike" : "BudgetThreshold";
-    return { condition: { type: event, status: "True", reason, message, lastTransitionTime: at, observedGeneration: 0 }, warning: true };
+    return {
+      condition: { type: event, status: "True", reason, message, lastTransitionTime: at, observedGeneration: 0 },
+      warning: true,
+    };
   });
 }
 
@@ -90,24 +116,51 @@ const alarmReasons: Record<AlarmEvent, readonly [string, string]> = {
 export function alarmed(before: unknown, after: unknown): Transition[] {
   const of = (status: unknown): Alarm[] => ((status ?? {}) as { alerts?: Alarm[] }).alerts ?? [];
   const was = of(before);
-  const fresh = of(after).filter((now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state));
+  const fresh = of(after).filter(
+    (now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state),
+  );
   return fresh.map(({ event, state, bound, detail, since, over, ending }) => {
     const on = state === "Active";
     const message = `${detail}${on && bound !== "" ? ` (the bound is ${bound})` : ""}`;
     const reason = ending === "NotWatched" ? "NoLongerWatched" : alarmReasons[event][on ? 0 : 1];
-    const condition = { type: event, status: on ? "True" : "False", reason, message, lastTransitionTime: over ?? since, observedGeneration: 0 } as const;
+    const condition = {
+      type: event,
+      status: on ? "True" : "False",
+      reason,
+      message,
+      lastTransitionTime: over ?? since,
+      observedGeneration: 0,
+    } as const;
     return { condition, warning: on };
   });
 }
 
 /** Somebody who should have been told was not: an Event, since nothing else reaches the object's owner. Never throws. */
-export async function tellGivenUp(cluster: Cluster, about: Pick<Verdict, "kind" | "meta">, channel: string, event: string, why: string): Promise<void> {
+export async function tellGivenUp(
+  cluster: Cluster,
+  about: Pick<Verdict, "kind" | "meta">,
+  channel: string,
+  event: string,
+  why: string,
+): Promise<void> {
   const message = `${channel} was not told of ${event}, and is not tried again: ${why}`;
-  const condition = { type: "Alert", status: "False", reason: "AlertNotDelivered", message, lastTransitionTime: "", observedGeneration: 0 } as const;
+  const condition = {
+    type: "Alert",
+    status: "False",
+    reason: "AlertNotDelivered",
+    message,
+    lastTransitionTime: "",
+    observedGeneration: 0,
+  } as const;
   await tell(cluster, about, { condition, warning: true }, Date.now()).catch(() => undefined);
 }
 
-async function tell(cluster: Cluster, verdict: Pick<Verdict, "kind" | "meta">, { condition, warning }: Transition, nowMs: number): Promise<void> {
+async function tell(
+  cluster: Cluster,
+  verdict: Pick<Verdict, "kind" | "meta">,
+  { condition, warning }: Transition,
+  nowMs: number,
+): Promise<void> {
   const { meta, kind } = verdict;
   await cluster.events.createNamespacedEvent({
     namespace: meta.namespace,
@@ -126,7 +179,12 @@ async function tell(cluster: Cluster, verdict: Pick<Verdict, "kind" | "meta">, {
 }
 
 /** The status that an object should carry; null where it carries it already. Pure. */
-export function newStatus(verdict: Verdict, object: WorldObject, state: Programmed, nowMs: number): Record<string, unknown> | null {
+export function newStatus(
+  verdict: Verdict,
+  object: WorldObject,
+  state: Programmed,
+  nowMs: number,
+): Record<string, unknown> | null {
   const status = statusOf(verdict, state, object.status, nowMs);
   return isDeepStrictEqual(status, object.status) ? null : status;
 }
@@ -136,16 +194,29 @@ export function newsOf(verdict: Verdict, before: unknown, after: Record<string, 
   const conditions = previousConditions(before);
   const turned = transitions(conditions, previousConditions(after), verdict.toldByAlerts);
   const said = turned.filter(({ warning }) => warning).map(({ condition }) => condition.message);
-  const warned = warnings(verdict, conditions).filter(({ condition }) => !said.some((message) => message.includes(condition.message)));
+  const warned = warnings(verdict, conditions).filter(
+    ({ condition }) => !said.some((message) => message.includes(condition.message)),
+  );
   return [...turned, ...warned, ...crossed(before, after), ...alarmed(before, after)];
 }
 
 /** true where the object was still there. */
-export async function report(cluster: Cluster, verdict: Verdict, object: WorldObject, status: Record<string, unknown>, nowMs: number): Promise<boolean> {
+export async function report(
+  cluster: Cluster,
+  verdict: Verdict,
+  object: WorldObject,
+  status: Record<string, unknown>,
+  nowMs: number,
+): Promise<boolean> {
   const { meta, kind } = verdict;
   try {
     // With the uid the status can't land on a namesake that was made since.
-    await cluster.applyStatus(pluralOf(kind), { apiVersion, kind, metadata: { name: meta.name, namespace: meta.namespace, uid: meta.uid }, status });
+    await cluster.applyStatus(pluralOf(kind), {
+      apiVersion,
+      kind,
+      metadata: { name: meta.name, namespace: meta.namespace, uid: meta.uid },
+      status,
+    });
   } catch (cause) {
     if (statusCode(cause) === 404 || statusCode(cause) === 409) return false;
     throw cause;

@@ -30,7 +30,12 @@ function due(rotation: NonNullable<ApiKeySpec["rotation"]>, sinceMs: number, now
   return rotation.every !== undefined && nowMs >= sinceMs + durationMs(rotation.every);
 }
 
-function turnOf({ rotation, writeTo }: ApiKeySpec, meta: WorldObject["meta"], values: SecretValues, nowMs: number): Turn["action"] | null {
+function turnOf(
+  { rotation, writeTo }: ApiKeySpec,
+  meta: WorldObject["meta"],
+  values: SecretValues,
+  nowMs: number,
+): Turn["action"] | null {
   if (rotation === undefined || values[writeTo.key] === undefined) return null;
   const rotatedMs = momentOf(values[rotatedAtOf(writeTo.key)]);
   if (due(rotation, rotatedMs ?? meta.createdAtMs, nowMs)) return "rotate";
@@ -39,7 +44,11 @@ function turnOf({ rotation, writeTo }: ApiKeySpec, meta: WorldObject["meta"], va
 }
 
 /** Pure: what is to be done now. Keys that were revoked are left alone. */
-export function dueTurns(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>, nowMs: number): Turn[] {
+export function dueTurns(
+  objects: readonly WorldObject[],
+  secrets: ReadonlyMap<string, SecretValues>,
+  nowMs: number,
+): Turn[] {
   const turns: Turn[] = [];
   for (const { kind, meta, spec } of objects) {
     const parsed = kind === "ApiKey" ? parseSpec("ApiKey", spec ?? {}) : null;
@@ -57,12 +66,17 @@ export async function takeTurn(cluster: Cluster, turn: Turn, values: SecretValue
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name }));
   const current = there?.data?.[key];
   // The cache may be behind: a key that is another by now has had its turn.
-  if (there === null || current === undefined || Buffer.from(current, "base64").toString("utf8") !== values[key]) return;
+  if (there === null || current === undefined || Buffer.from(current, "base64").toString("utf8") !== values[key])
+    return;
   const base64 = (text: string): string => Buffer.from(text).toString("base64");
   const data =
     turn.action === "forget"
       ? { [previousOf(key)]: null }
-      : { [key]: base64(mintKey(randomBytes(32))), [previousOf(key)]: current, [rotatedAtOf(key)]: base64(new Date(nowMs).toISOString()) };
+      : {
+          [key]: base64(mintKey(randomBytes(32))),
+          [previousOf(key)]: current,
+          [rotatedAtOf(key)]: base64(new Date(nowMs).toISOString()),
+        };
   try {
     await cluster.core.patchNamespacedSecret(
       { namespace, name, body: { metadata: { resourceVersion: there.metadata?.resourceVersion }, data }, fieldManager },

@@ -26,7 +26,9 @@ interface Tracked {
 }
 
 function decode(secret: V1Secret): SecretValues {
-  return Object.fromEntries(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]));
+  return Object.fromEntries(
+    Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
+  );
 }
 
 const versionOf = (secret: V1Secret | null): string => secret?.metadata?.resourceVersion ?? "";
@@ -111,7 +113,8 @@ export class SecretReader {
     this.#stale.delete(ref);
     try {
       const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
-      const same = secret !== null && tracked.values && versionOf(secret) !== "" && versionOf(secret) === tracked.version;
+      const same =
+        secret !== null && tracked.values && versionOf(secret) !== "" && versionOf(secret) === tracked.version;
       if (!same) this.#learn(ref, tracked, secret === null ? null : decode(secret));
       tracked.version = versionOf(secret);
     } catch (cause) {

@@ -10,7 +10,15 @@ import { KeyDuties } from "./key-duties.ts";
 import { type Missing, makeKey } from "./keys.ts";
 import { takeTurn } from "./rotation.ts";
 import { SecretReader, type SecretValues } from "./secrets.ts";
-import { type CustomObject, namespaceLabels, pluralOf, SecretFacts, SecretRefs, valuesOf, WorldObjects } from "./world.ts";
+import {
+  type CustomObject,
+  namespaceLabels,
+  pluralOf,
+  SecretFacts,
+  SecretRefs,
+  valuesOf,
+  WorldObjects,
+} from "./world.ts";
 
 export interface Read {
   world: World;
@@ -45,15 +53,28 @@ export function clusterSource(
   const caches = kindNames.flatMap((kind) =>
     places.map((namespace) => {
       const plural = pluralOf(kind);
-      const path = namespace === null ? `/apis/${group}/${version}/${plural}` : `/apis/${group}/${version}/namespaces/${namespace}/${plural}`;
+      const path =
+        namespace === null
+          ? `/apis/${group}/${version}/${plural}`
+          : `/apis/${group}/${version}/namespaces/${namespace}/${plural}`;
       const list = (): Promise<KubernetesListObject<CustomObject>> =>
         namespace === null
           ? cluster.custom.listClusterCustomObject({ group, version, plural })
           : cluster.custom.listNamespacedCustomObject({ group, version, plural, namespace });
-      return { kind, cache: objectCache<CustomObject>(cluster, path, list, changed, failed), objects: new WorldObjects(kind) };
+      return {
+        kind,
+        cache: objectCache<CustomObject>(cluster, path, list, changed, failed),
+        objects: new WorldObjects(kind),
+      };
     }),
   );
-  const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace(), changed, failed);
+  const namespaces: ObjectCache<V1Namespace> = objectCache<V1Namespace>(
+    cluster,
+    "/api/v1/namespaces",
+    () => cluster.core.listNamespace(),
+    changed,
+    failed,
+  );
   const secrets = new SecretReader(cluster, changed, failed);
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
@@ -64,7 +85,9 @@ export function clusterSource(
     // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
     const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
     for (const cause of unmade) failed("Secrets for keys", cause);
-    const unturned = await eachOf(turns, keysAtOnce, (turn) => takeTurn(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()));
+    const unturned = await eachOf(turns, keysAtOnce, (turn) =>
+      takeTurn(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()),
+    );
     for (const cause of unturned) failed("Secrets of keys to rotate", cause);
     for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
     for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
@@ -80,7 +103,11 @@ export function clusterSource(
       let known = await secrets.read();
       if (makesKeys && (await tend(objects, known))) known = await secrets.read();
       const facts = secretFacts.of(known, pepper);
-      return { world: { objects, namespaces: namespaceLabels(namespaces.list()), secrets: facts }, values: valuesOf(others, known, facts), others };
+      return {
+        world: { objects, namespaces: namespaceLabels(namespaces.list()), secrets: facts },
+        values: valuesOf(others, known, facts),
+        others,
+      };
     },
     resync: () => secrets.resync(),
     async stop() {

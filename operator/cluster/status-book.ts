@@ -14,7 +14,9 @@ export interface Due {
 
 /** The one before, where it says the same of the same object. */
 function sameAs(before: Verdict | undefined, verdict: Verdict): Verdict {
-  return before !== undefined && before !== verdict && before.meta === verdict.meta && equal(before, verdict) ? before : verdict;
+  return before !== undefined && before !== verdict && before.meta === verdict.meta && equal(before, verdict)
+    ? before
+    : verdict;
 }
 
 export class StatusBook {

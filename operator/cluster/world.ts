@@ -39,7 +39,9 @@ interface Refers {
   tls?: ReferringTls;
   tokenService?: { tls?: ReferringTls };
   writeTo?: { name?: string };
-  alerts?: Partial<Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string }; signingKeyRef?: { name?: string } }>>[];
+  alerts?: Partial<
+    Record<"slack" | "pagerDuty" | "webhook", { secretRef?: { name?: string }; signingKeyRef?: { name?: string } }>
+  >[];
 }
 
 function namesOfChannel(channel: NonNullable<Refers["alerts"]>[number] | null): unknown[] {
@@ -111,14 +113,20 @@ export class SecretFacts {
   #factsOf(values: SecretValues): Record<string, SecretFact> {
     const known = this.#known.get(values);
     if (known !== undefined) return known;
-    const facts = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, secretFact(this.#pepper, value)]));
+    const facts = Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [key, secretFact(this.#pepper, value)]),
+    );
     this.#known.set(values, facts);
     return facts;
   }
 }
 
 /** Digest → clear value of what `objects` refer to. */
-export function valuesOf(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>, facts: World["secrets"]): Map<string, string> {
+export function valuesOf(
+  objects: readonly WorldObject[],
+  secrets: ReadonlyMap<string, SecretValues>,
+  facts: World["secrets"],
+): Map<string, string> {
   const values = new Map<string, string>();
   for (const ref of new Set(objects.flatMap(secretRefs))) {
     for (const [key, value] of Object.entries(secrets.get(ref) ?? {})) {
@@ -140,7 +148,9 @@ export class WorldObjects {
 
   /** One that only waits for finalizers counts no more. */
   of(objects: readonly CustomObject[]): WorldObject[] {
-    const made = this.#made.of(objects, (object) => (object.metadata?.deletionTimestamp === undefined ? worldObject(this.#kind, object) : null));
+    const made = this.#made.of(objects, (object) =>
+      object.metadata?.deletionTimestamp === undefined ? worldObject(this.#kind, object) : null,
+    );
     return made.filter((object) => object !== null);
   }
 }

@@ -12,7 +12,8 @@ type Access = RouteConfig["access"];
 const path = ["spec", "access"];
 const dayNames = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
-const sorted = (names: readonly string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
+const sorted = (names: readonly string[] | undefined): string[] | null =>
+  names === undefined ? null : [...names].sort();
 
 function minuteOf(time: string): number {
   return Number(time.slice(0, 2)) * 60 + Number(time.slice(3));
@@ -22,11 +23,20 @@ function checkNetworks(networks: readonly string[], accepted: Problem[]): void {
   for (const [at, network] of networks.entries()) {
     const where = [...path, "networks", at];
     if (parseNetwork(network) === null) {
-      accepted.push(problem("Invalid", `spec.access.networks: ${network} is no network; write it like 10.0.0.0/8 or 2001:db8::/32`, where));
+      accepted.push(
+        problem(
+          "Invalid",
+          `spec.access.networks: ${network} is no network; write it like 10.0.0.0/8 or 2001:db8::/32`,
+          where,
+        ),
+      );
       continue;
     }
     const meant = withoutHostBits(network);
-    if (meant !== null) accepted.push(problem("Invalid", `spec.access.networks: ${network} stands for all of ${meant}; write that`, where, "warning"));
+    if (meant !== null)
+      accepted.push(
+        problem("Invalid", `spec.access.networks: ${network} stands for all of ${meant}; write that`, where, "warning"),
+      );
   }
 }
 
@@ -45,7 +55,8 @@ export function compileAccess(access: AccessSpec, knowsCountries: boolean, accep
   checkNetworks(access.networks ?? [], accepted);
   const hours = hoursOf(access.hours, accepted);
   if (access.countries !== undefined && !knowsCountries) {
-    const message = "this installation has no way to tell a caller's country, so every call will be refused; set proxy.countryDatabase or proxy.countryHeader";
+    const message =
+      "this installation has no way to tell a caller's country, so every call will be refused; set proxy.countryDatabase or proxy.countryHeader";
     accepted.push(problem("Unsupported", message, [...path, "countries"], "warning"));
   }
   return {
@@ -54,7 +65,10 @@ export function compileAccess(access: AccessSpec, knowsCountries: boolean, accep
     teams: access.teams ?? null,
     tags: access.tags ?? null,
     networks: sorted(access.networks),
-    countries: access.countries === undefined ? null : { allow: sorted(access.countries.allow), deny: sorted(access.countries.deny) },
+    countries:
+      access.countries === undefined
+        ? null
+        : { allow: sorted(access.countries.allow), deny: sorted(access.countries.deny) },
     hours,
     consent: access.consent ?? null,
     regions: sorted(access.residency?.regions),
@@ -64,6 +78,9 @@ export function compileAccess(access: AccessSpec, knowsCountries: boolean, accep
 /** Why a provider may not see the data of a policy; null where it may. */
 export function notResident(regions: readonly string[] | null, provider: ProviderConfig): string | null {
   if (regions === null || (provider.region !== null && regions.includes(provider.region))) return null;
-  const where = provider.region === null ? "does not say in spec.region where it processes data" : `processes data in ${provider.region}`;
+  const where =
+    provider.region === null
+      ? "does not say in spec.region where it processes data"
+      : `processes data in ${provider.region}`;
   return `LLMProvider ${provider.id} ${where}, and spec.access.residency allows ${regions.join(", ")} only`;
 }

@@ -32,7 +32,11 @@ function added(watch: AlarmWatch, readings: readonly WatchReading[]): Counts | n
   const { windowMs, latencyMs, firstTokenMs } = watch.counting;
   const mine = readings.filter(
     ({ kind, id, config }) =>
-      kind === watch.kind && id === watch.id && config.windowMs === windowMs && config.latencyMs === latencyMs && config.firstTokenMs === firstTokenMs,
+      kind === watch.kind &&
+      id === watch.id &&
+      config.windowMs === windowMs &&
+      config.latencyMs === latencyMs &&
+      config.firstTokenMs === firstTokenMs,
   );
   const [first, ...rest] = mine.map((one) => one.counts);
   if (first === undefined) return null;
@@ -48,7 +52,11 @@ function listed(names: readonly string[]): string {
   return [...shown, ...(counts.size > mostNames ? [`${counts.size - mostNames} more`] : [])].join(", ");
 }
 
-function breakerOpen({ counting }: AlarmWatch, proxies: readonly ProviderReport[], counts: Counts | null): Sighting | null {
+function breakerOpen(
+  { counting }: AlarmWatch,
+  proxies: readonly ProviderReport[],
+  counts: Counts | null,
+): Sighting | null {
   if (proxies.length === 0) return null;
   const open = proxies.flatMap((one) => one.open);
   const times = counts?.opened ?? 0;
@@ -57,14 +65,25 @@ function breakerOpen({ counting }: AlarmWatch, proxies: readonly ProviderReport[
   const before = times === 0 ? "" : `opened ${often} in the last ${minutes(counting.windowMs)}`;
   const now = open.length === 0 ? "" : `open for ${names}`;
   const detail = [now, before].filter((part) => part !== "").join("; ");
-  return { on: detail !== "", value: open.length === 0 ? often : names, bound: "", detail: detail === "" ? "breakers are closed on all proxies" : detail };
+  return {
+    on: detail !== "",
+    value: open.length === 0 ? often : names,
+    bound: "",
+    detail: detail === "" ? "breakers are closed on all proxies" : detail,
+  };
 }
 
 function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
   const told = proxies.filter((one) => one.healthy !== null);
   if (told.length === 0) return null;
   const ill = told.filter((one) => one.healthy === false);
-  if (ill.length === 0) return { on: false, value: `${told.length}/${told.length}`, bound: "", detail: `${told.length} of ${told.length} proxies reach it` };
+  if (ill.length === 0)
+    return {
+      on: false,
+      value: `${told.length}/${told.length}`,
+      bound: "",
+      detail: `${told.length} of ${told.length} proxies reach it`,
+    };
   const reasons = listed(ill.flatMap((one) => one.reason ?? []));
   return {
     on: true,
@@ -75,17 +94,31 @@ function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
 }
 
 /** More than a share of so many. */
-function above({ counting, minimumRequests }: AlarmWatch, part: number, of: number, share: number, bound: string, what: string): Sighting {
+function above(
+  { counting, minimumRequests }: AlarmWatch,
+  part: number,
+  of: number,
+  share: number,
+  bound: string,
+  what: string,
+): Sighting {
   const found = of === 0 ? 0 : Math.min(1, part / of);
   const time = `in the last ${minutes(counting.windowMs)}`;
-  if (of < minimumRequests) return { on: false, value: percent(found), bound, detail: `${of} ${time}: fewer than ${minimumRequests} tell nothing` };
+  if (of < minimumRequests)
+    return {
+      on: false,
+      value: percent(found),
+      bound,
+      detail: `${of} ${time}: fewer than ${minimumRequests} tell nothing`,
+    };
   return { on: found > share, value: percent(found), bound, detail: `${percent(found)} of ${of} ${what} ${time}` };
 }
 
 function judged(watch: AlarmWatch, event: AlarmEvent, counts: Counts): Sighting {
   const { counting, failover, errorRate, kind } = watch;
   const calls = kind === "LLMProvider" ? "attempts" : "calls";
-  if (event === "ErrorRate") return above(watch, counts.errors, counts.calls, errorRate ?? 1, percent(errorRate ?? 1), `${calls} failed`);
+  if (event === "ErrorRate")
+    return above(watch, counts.errors, counts.calls, errorRate ?? 1, percent(errorRate ?? 1), `${calls} failed`);
   if (event === "Failover")
     return above(
       watch,
@@ -98,11 +131,22 @@ function judged(watch: AlarmWatch, event: AlarmEvent, counts: Counts): Sighting 
   const latency = event === "Latency";
   const bound = seconds((latency ? counting.latencyMs : counting.firstTokenMs) ?? 0);
   const [part, of] = latency ? [counts.slow, counts.timed] : [counts.late, counts.firstTokens];
-  return above(watch, part, of, tail, bound, latency ? `answers took longer than ${bound}` : `streams began later than after ${bound}`);
+  return above(
+    watch,
+    part,
+    of,
+    tail,
+    bound,
+    latency ? `answers took longer than ${bound}` : `streams began later than after ${bound}`,
+  );
 }
 
 /** What is the case now of each event that is watched; null where it can't be told. */
-export function sightings(watch: AlarmWatch, proxies: readonly ProxyReport[], readings: readonly WatchReading[]): Map<AlarmEvent, Sighting | null> {
+export function sightings(
+  watch: AlarmWatch,
+  proxies: readonly ProxyReport[],
+  readings: readonly WatchReading[],
+): Map<AlarmEvent, Sighting | null> {
   const told = proxies.flatMap((report) => report.get(watch.id) ?? []);
   const counts = added(watch, readings);
   const of = (event: AlarmEvent): Sighting | null => {
@@ -120,7 +164,8 @@ export interface AlarmStanding {
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
-const bounded = (text: string, length: number): string => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);
+const bounded = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 
 const begun = (event: AlarmEvent, { value, bound, detail }: Sighting, nowMs: number): Alarm => ({
   event,
@@ -151,16 +196,29 @@ export const unwatched = ({ alarms }: AlarmStanding, nowMs: number): AlarmStandi
 });
 
 /** One event's next state. `quiet`: since when it has not been seen. */
-function next(event: AlarmEvent, before: Alarm | undefined, sighting: Sighting | null, quiet: number | undefined, nowMs: number) {
+function next(
+  event: AlarmEvent,
+  before: Alarm | undefined,
+  sighting: Sighting | null,
+  quiet: number | undefined,
+  nowMs: number,
+) {
   const on = before?.state === "Active";
   if (sighting === null) return { alarm: before, quiet: on ? quiet : undefined };
   if (sighting.on) return { alarm: on ? before : begun(event, sighting, nowMs), quiet: undefined };
   if (!on) return { alarm: before, quiet: undefined };
   const since = quiet ?? nowMs;
-  return nowMs - since < quietMs ? { alarm: before, quiet: since } : { alarm: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
+  return nowMs - since < quietMs
+    ? { alarm: before, quiet: since }
+    : { alarm: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
 }
 
-export function advance(watch: AlarmWatch, before: AlarmStanding, seen: ReadonlyMap<AlarmEvent, Sighting | null>, nowMs: number): AlarmStanding {
+export function advance(
+  watch: AlarmWatch,
+  before: AlarmStanding,
+  seen: ReadonlyMap<AlarmEvent, Sighting | null>,
+  nowMs: number,
+): AlarmStanding {
   const alarms: Alarm[] = [];
   const quietSinceMs = new Map<AlarmEvent, number>();
   for (const [event, sighting] of seen) {

@@ -26,7 +26,8 @@ export interface AlarmWatch {
 type When = Partial<Pick<PolicyAlertWhen, "failover"> & Pick<ProviderAlertWhen, "breakerOpen" | "unhealthy">> &
   Pick<PolicyAlertWhen, "errorRate" | "latencyP95" | "firstTokenP95" | "window" | "minimumRequests">;
 
-const shareOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text.slice(1, -1)) / 100);
+const shareOf = (text: string | undefined): number | null =>
+  text === undefined ? null : Number(text.slice(1, -1)) / 100;
 const msOf = (text: string | undefined): number | null => (text === undefined ? null : durationMs(text.slice(1)));
 
 /** What proxies are to count. */
@@ -60,24 +61,36 @@ function toldByAlerts(events: readonly AlarmEvent[], checked: boolean): string[]
 
 /** Channels that wait for what never comes. */
 function checkEvents(channels: readonly Channel[], watched: readonly string[]): string[] {
-  const idle = channels.flatMap(({ id, events }) => (events ?? []).filter((event) => !watched.includes(event)).map((event) => `${id} waits for ${event}`));
+  const idle = channels.flatMap(({ id, events }) =>
+    (events ?? []).filter((event) => !watched.includes(event)).map((event) => `${id} waits for ${event}`),
+  );
   return idle.length === 0 ? [] : [`${idle.join(", ")}, which alertWhen does not name`];
 }
 
 /** Whoever can't be told stands in no call's way: what is wrong is a warning, and the condition AlertsReady. */
-export function compileAlarms(object: Parsed<"LLMProvider"> | Parsed<"RoutingPolicy">, world: World, mail: boolean, verdict: Verdict): AlarmWatch | null {
+export function compileAlarms(
+  object: Parsed<"LLMProvider"> | Parsed<"RoutingPolicy">,
+  world: World,
+  mail: boolean,
+  verdict: Verdict,
+): AlarmWatch | null {
   const given: When | undefined = object.spec.alertWhen;
   if (given === undefined) return null;
-  const when: When = object.kind === "LLMProvider" ? { ...given, unhealthy: given.unhealthy ?? object.spec.healthCheck !== undefined } : given;
+  const when: When =
+    object.kind === "LLMProvider"
+      ? { ...given, unhealthy: given.unhealthy ?? object.spec.healthCheck !== undefined }
+      : given;
   const problems: Problem[] = [];
   const refs: Problem[] = [];
   const channels = compileChannels(object.spec.alerts, object.meta.namespace, alarmFacts, world, mail, problems, refs);
   const events = eventsOf(when);
   if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
-  for (const message of checkEvents(channels, events)) problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
+  for (const message of checkEvents(channels, events))
+    problems.push({ reason: "Invalid", message, path: ["spec", "alerts"], severity: "error" });
   verdict.accepted.push(...problems.map((one) => ({ ...one, severity: "warning" as const })));
   verdict.resolvedRefs.push(...refs.map((one) => ({ ...one, severity: "warning" as const })));
-  if (object.spec.alerts !== undefined) verdict.conditions.push(readiness([...problems, ...refs], channels.length, object.spec.alerts.length));
+  if (object.spec.alerts !== undefined)
+    verdict.conditions.push(readiness([...problems, ...refs], channels.length, object.spec.alerts.length));
   return {
     kind: object.kind,
     id: object.id,
@@ -94,7 +107,8 @@ export function compileAlarms(object: Parsed<"LLMProvider"> | Parsed<"RoutingPol
 function readiness(problems: readonly Problem[], usable: number, all: number): Verdict["conditions"][number] {
   const type = "AlertsReady";
   const [first] = problems;
-  if (first === undefined) return { type, status: "True", reason: "Ready", message: `${usable} of ${all} channels can be used` };
+  if (first === undefined)
+    return { type, status: "True", reason: "Ready", message: `${usable} of ${all} channels can be used` };
   const message = `${usable} of ${all} channels can be used: ${problems.map((one) => one.message).join("; ")}`;
   return { type, status: "False", reason: first.reason, message };
 }

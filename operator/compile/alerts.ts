@@ -32,16 +32,28 @@ export function filled(message: string, facts: Readonly<Record<string, string>>)
   return message.replace(place, (whole, name: string) => own(facts, name) ?? whole);
 }
 
-function checkMessage(message: string | undefined, facts: readonly string[], path: (string | number)[], accepted: Problem[]): void {
+function checkMessage(
+  message: string | undefined,
+  facts: readonly string[],
+  path: (string | number)[],
+  accepted: Problem[],
+): void {
   for (const [, name = ""] of (message ?? "").matchAll(place)) {
     if (facts.includes(name)) continue;
-    accepted.push(problem("Invalid", `message: {{${name}}} stands for nothing; there are ${facts.map((one) => `{{${one}}}`).join(", ")}`, path));
+    accepted.push(
+      problem(
+        "Invalid",
+        `message: {{${name}}} stands for nothing; there are ${facts.map((one) => `{{${one}}}`).join(", ")}`,
+        path,
+      ),
+    );
   }
 }
 
 type Entry = AlertsSpec[number];
 
-const typeOf = ({ slack, email, pagerDuty }: Entry): ChannelType => (slack ? "slack" : email ? "email" : pagerDuty ? "pagerDuty" : "webhook");
+const typeOf = ({ slack, email, pagerDuty }: Entry): ChannelType =>
+  slack ? "slack" : email ? "email" : pagerDuty ? "pagerDuty" : "webhook";
 
 interface SecretRef {
   name: string;
@@ -49,16 +61,30 @@ interface SecretRef {
 }
 
 /** Digest of a Secret's value, or what is missing. */
-function digestOf({ name, key }: SecretRef, namespace: string, world: World, path: (string | number)[]): string | Problem {
+function digestOf(
+  { name, key }: SecretRef,
+  namespace: string,
+  world: World,
+  path: (string | number)[],
+): string | Problem {
   const secret = own(world.secrets, `${namespace}/${name}`);
-  if (secret === undefined) return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
+  if (secret === undefined)
+    return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
   const fact = own(secret, key);
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
-  return fact.unusable === undefined ? fact.digest : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
+  return fact.unusable === undefined
+    ? fact.digest
+    : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
 /** Digest of the value that an entry refers to, "" for e-mail; or what is missing. */
-function secretOf(entry: Entry, namespace: string, world: World, mail: boolean, path: (string | number)[]): string | Problem {
+function secretOf(
+  entry: Entry,
+  namespace: string,
+  world: World,
+  mail: boolean,
+  path: (string | number)[],
+): string | Problem {
   const ref = (entry.slack ?? entry.pagerDuty ?? entry.webhook)?.secretRef;
   if (ref !== undefined) return digestOf(ref, namespace, world, path);
   return mail ? "" : noMail(path);
@@ -67,7 +93,12 @@ function secretOf(entry: Entry, namespace: string, world: World, mail: boolean, 
 const leastSigningKey = 16;
 
 /** Digest of the key that it is signed with, null where it is not; or what is wrong. */
-function signingKeyOf(entry: Entry, namespace: string, world: World, path: (string | number)[]): string | null | Problem {
+function signingKeyOf(
+  entry: Entry,
+  namespace: string,
+  world: World,
+  path: (string | number)[],
+): string | null | Problem {
   const ref = entry.webhook?.signingKeyRef;
   if (ref === undefined) return null;
   const where = [...path, "webhook", "signingKeyRef"];
@@ -81,7 +112,11 @@ function signingKeyOf(entry: Entry, namespace: string, world: World, path: (stri
 }
 
 const noMail = (path: (string | number)[]): Problem =>
-  problem("Unsupported", "this installation has no mail server; the platform team can name one in Helm's alerts.smtp", path);
+  problem(
+    "Unsupported",
+    "this installation has no mail server; the platform team can name one in Helm's alerts.smtp",
+    path,
+  );
 
 /** By its id: it keeps something open until it is told that it is over. The others only hear of it. */
 export const hasIncidents = (id: string): boolean => id.startsWith("pagerDuty-");

@@ -54,10 +54,25 @@ const isMoney = (text: string): boolean => /^\d{1,7}(\.\d{1,9})?$/.test(text);
 const isTime = (text: string): boolean => Number.isFinite(Date.parse(text));
 
 /** Whoever may write a status must not bring down the pass that reads it. */
-function isSound({ periodStart, resetsAt, spent, groups = [], crossings = [], unresolved = [], history = [] }: BudgetStatus): boolean {
-  const times = [periodStart, resetsAt, ...crossings.map(({ at }) => at), ...unresolved.flatMap((one) => [one.at, one.periodStart])];
+function isSound({
+  periodStart,
+  resetsAt,
+  spent,
+  groups = [],
+  crossings = [],
+  unresolved = [],
+  history = [],
+}: BudgetStatus): boolean {
+  const times = [
+    periodStart,
+    resetsAt,
+    ...crossings.map(({ at }) => at),
+    ...unresolved.flatMap((one) => [one.at, one.periodStart]),
+  ];
   const money = [spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
-  return times.every((one) => one === undefined || isTime(one)) && money.every((one) => one === undefined || isMoney(one));
+  return (
+    times.every((one) => one === undefined || isTime(one)) && money.every((one) => one === undefined || isMoney(one))
+  );
 }
 
 /** null where a status tells of no period, or of none that can be. */
@@ -68,7 +83,12 @@ export function standingIn(status: BudgetStatus): Standing | null {
     resetsAtMs: status.resetsAt === undefined ? null : Date.parse(status.resetsAt),
     spentNanoUsd: nano(status.spent),
     groupCount: status.groupCount ?? 0,
-    groups: new Map((status.groups ?? [{ subject: "", spent: status.spent ?? "0" }]).map(({ subject, spent }) => [subject, nano(spent)])),
+    groups: new Map(
+      (status.groups ?? [{ subject: "", spent: status.spent ?? "0" }]).map(({ subject, spent }) => [
+        subject,
+        nano(spent),
+      ]),
+    ),
     refused: new Set((status.crossings ?? []).filter((one) => one.percent === 100).map(({ subject }) => subject)),
     crossings: status.crossings ?? [],
     unresolved: status.unresolved ?? [],
@@ -95,11 +115,17 @@ function mergedGroups(readings: ReturnType<typeof reached>): Map<string, number>
 const most = (values: readonly number[]): number => values.reduce((max, value) => Math.max(max, value), 0);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-function totalOf(readings: ReturnType<typeof reached>, figure: (one: ReturnType<typeof reached>[number]) => number): number {
-  return most(readings.filter((one) => one.shared).map(figure)) + sum(readings.filter((one) => !one.shared).map(figure));
+function totalOf(
+  readings: ReturnType<typeof reached>,
+  figure: (one: ReturnType<typeof reached>[number]) => number,
+): number {
+  return (
+    most(readings.filter((one) => one.shared).map(figure)) + sum(readings.filter((one) => !one.shared).map(figure))
+  );
 }
 
-const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> => new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, mostGroups));
+const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> =>
+  new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, mostGroups));
 
 function closed(before: Standing): Standing["history"] {
   const last = { periodStart: iso(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
@@ -107,12 +133,17 @@ function closed(before: Standing): Standing["history"] {
 }
 
 /** What is crossed, known or not. */
-function reachedNow({ config, thresholds }: Watch, { groups, refused }: Standing): Pick<BudgetCrossing, "event" | "percent" | "subject">[] {
+function reachedNow(
+  { config, thresholds }: Watch,
+  { groups, refused }: Standing,
+): Pick<BudgetCrossing, "event" | "percent" | "subject">[] {
   // Whole numbers: a share as a float could miss the last nano-USD.
   const there = (subject: string, percent: number): boolean =>
     (groups.get(subject) ?? 0) * 100 >= percent * config.amountNanoUsd || (percent === 100 && refused.has(subject));
   return [...new Set([...groups.keys(), ...refused])].flatMap((subject) =>
-    thresholds.filter((percent) => there(subject, percent)).map((percent) => ({ event: "Threshold", percent, subject }) as const),
+    thresholds
+      .filter((percent) => there(subject, percent))
+      .map((percent) => ({ event: "Threshold", percent, subject }) as const),
   );
 }
 
@@ -129,24 +160,38 @@ const nameOf = ({ event, percent, subject }: Pick<BudgetCrossing, "event" | "per
 
 function crossingsOf(watch: Watch, standing: Standing, nowMs: number): BudgetCrossing[] {
   const spike = spikeOf(watch, standing);
-  const now = [...reachedNow(watch, standing), ...(spike === null ? [] : [{ event: "Spike", percent: spike, subject: "" } as const])];
+  const now = [
+    ...reachedNow(watch, standing),
+    ...(spike === null ? [] : [{ event: "Spike", percent: spike, subject: "" } as const]),
+  ];
   const known = new Set(standing.crossings.map(nameOf));
-  const spent = (one: (typeof now)[number]): number => (one.event === "Spike" ? standing.spentNanoUsd : (standing.groups.get(one.subject) ?? 0));
-  const fresh = now.filter((one) => !known.has(nameOf(one))).map((one) => ({ ...one, at: iso(nowMs), spent: usdText(spent(one)), told: [] }));
+  const spent = (one: (typeof now)[number]): number =>
+    one.event === "Spike" ? standing.spentNanoUsd : (standing.groups.get(one.subject) ?? 0);
+  const fresh = now
+    .filter((one) => !known.has(nameOf(one)))
+    .map((one) => ({ ...one, at: iso(nowMs), spent: usdText(spent(one)), told: [] }));
   return [...standing.crossings, ...fresh].slice(0, mostCrossings);
 }
 
 /** Channels in which a crossing has opened an incident. */
-const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] => told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
+const openedBy = ({ told, givenUp = [] }: BudgetCrossing): string[] =>
+  told.filter((id) => hasIncidents(id) && !givenUp.includes(id));
 
 const mostUnresolved = 500;
 
 /** With incidents that are to be resolved, the newest first to stay. */
-export const withUnresolved = (before: readonly BudgetUnresolved[], more: readonly BudgetUnresolved[]): BudgetUnresolved[] =>
-  [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-mostUnresolved);
+export const withUnresolved = (
+  before: readonly BudgetUnresolved[],
+  more: readonly BudgetUnresolved[],
+): BudgetUnresolved[] => [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-mostUnresolved);
 
 /** Of an incident whose period is over. */
-export const unresolvedOf = (crossing: BudgetCrossing, periodStartMs: number, channels: string[], nowMs: number): BudgetUnresolved => {
+export const unresolvedOf = (
+  crossing: BudgetCrossing,
+  periodStartMs: number,
+  channels: string[],
+  nowMs: number,
+): BudgetUnresolved => {
   const { event, percent, subject } = crossing;
   return { periodStart: iso(periodStartMs), event, percent, subject, at: iso(nowMs), channels };
 };
@@ -162,17 +207,32 @@ export const openIncidents = ({ crossings, periodStartMs, unresolved }: Standing
 const longestUnresolvedMs = 172_800_000;
 
 /** What goes from one look to the next, and from one period to the next. */
-function carriedOver(before: Standing | null, periodStartMs: number, nowMs: number): Pick<Standing, "unresolved" | "history"> {
+function carriedOver(
+  before: Standing | null,
+  periodStartMs: number,
+  nowMs: number,
+): Pick<Standing, "unresolved" | "history"> {
   if (before === null) return { unresolved: [], history: [] };
   const same = before.periodStartMs === periodStartMs;
   const open = same ? before.unresolved : openIncidents(before, nowMs);
-  return { unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < longestUnresolvedMs), history: same ? before.history : closed(before) };
+  return {
+    unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < longestUnresolvedMs),
+    history: same ? before.history : closed(before),
+  };
 }
 
 /** What is the case now. null where nothing is known of it. */
-export function advance(watch: Watch, before: Standing | null, reports: readonly BudgetReadings[], nowMs: number): Standing | null {
+export function advance(
+  watch: Watch,
+  before: Standing | null,
+  reports: readonly BudgetReadings[],
+  nowMs: number,
+): Standing | null {
   const readings = reached(reports, watch.config.id);
-  const newest = Math.max(before?.periodStartMs ?? Number.NEGATIVE_INFINITY, ...readings.map((one) => one.periodStartMs));
+  const newest = Math.max(
+    before?.periodStartMs ?? Number.NEGATIVE_INFINITY,
+    ...readings.map((one) => one.periodStartMs),
+  );
   if (newest === Number.NEGATIVE_INFINITY) return null;
   const of = readings.filter((one) => one.periodStartMs === newest);
   const same = before !== null && before.periodStartMs === newest ? before : null;
@@ -196,7 +256,10 @@ export function advance(watch: Watch, before: Standing | null, reports: readonly
   return { ...standing, crossings: crossingsOf(watch, standing, nowMs) };
 }
 
-export function statusOfStanding({ config }: Watch, standing: Standing): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
+export function statusOfStanding(
+  { config }: Watch,
+  standing: Standing,
+): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
   const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, unresolved, history } = standing;
   return {
     periodStart: iso(periodStartMs),
@@ -212,15 +275,23 @@ export function statusOfStanding({ config }: Watch, standing: Standing): Omit<Bu
 }
 
 /** The condition `Exceeded`. */
-export function exceeded({ config }: Watch, standing: Standing): { status: "True" | "False"; reason: string; message: string } {
+export function exceeded(
+  { config }: Watch,
+  standing: Standing,
+): { status: "True" | "False"; reason: string; message: string } {
   const over = [...new Set([...standing.groups.keys(), ...standing.refused])].filter(
     (subject) => (standing.groups.get(subject) ?? 0) >= config.amountNanoUsd || standing.refused.has(subject),
   );
   const reset = standing.resetsAtMs === null ? "it does not reset" : `it resets at ${iso(standing.resetsAtMs)}`;
-  if (over.length === 0) return { status: "False", reason: "WithinAmount", message: `spending is within the amount; ${reset}` };
+  if (over.length === 0)
+    return { status: "False", reason: "WithinAmount", message: `spending is within the amount; ${reset}` };
   const what = config.enforcement === "Hard" ? "calls are refused" : "it is told of, and nothing is refused";
   if (config.per === null)
-    return { status: "True", reason: "AmountReached", message: `the amount is used up, or what is left does not suffice for a call: ${what}; ${reset}` };
+    return {
+      status: "True",
+      reason: "AmountReached",
+      message: `the amount is used up, or what is left does not suffice for a call: ${what}; ${reset}`,
+    };
   const names = over.slice(0, 10).join(", ");
   const more = over.length > 10 ? ` and ${over.length - 10} more` : "";
   return { status: "True", reason: "AmountReached", message: `used up by ${names}${more}: ${what}; ${reset}` };

@@ -37,7 +37,12 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   if (!knownTimeZone(spec.timeZone))
-    accepted.push(problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, ["spec", "timeZone"]));
+    accepted.push(
+      problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, [
+        "spec",
+        "timeZone",
+      ]),
+    );
   const { scope } = spec;
   const config: BudgetConfig = {
     id: budget.id,
@@ -57,7 +62,8 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
     },
     per: spec.per ?? null,
     enforcement: spec.enforcement,
-    throttle: spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
+    throttle:
+      spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
     limits: compileLimits(spec.limits, accepted, spec.per ?? "Route"),
     expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
@@ -65,9 +71,15 @@ export function compileBudget(budget: Parsed<"Budget">, world: World, mail: bool
   };
   const channels = compileChannels(spec.alerts, meta.namespace, budgetFacts, world, mail, accepted, resolvedRefs);
   const { amountNanoUsd } = config;
-  const spike = spec.spike === undefined ? null : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
+  const spike =
+    spec.spike === undefined
+      ? null
+      : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);
   const selector = spec.scope.selector ?? null;
-  const watch = amountNanoUsd === null ? null : { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
+  const watch =
+    amountNanoUsd === null
+      ? null
+      : { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
   return { config, watch, selector, accepted, resolvedRefs };
 }

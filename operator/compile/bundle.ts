@@ -7,8 +7,10 @@ const block = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-
 export function bundleProblem(bundle: string): string | null {
   const blocks = bundle.match(block) ?? [];
   // A key beside the certificate would be published to whoever may read ConfigMaps.
-  if (bundle.includes("PRIVATE KEY-----")) return "holds a private key; take it out, make a new one, and leave only certificates";
-  if (blocks.length === 0 || bundle.replace(block, "").includes("-----")) return "must be whole certificates in PEM and nothing else";
+  if (bundle.includes("PRIVATE KEY-----"))
+    return "holds a private key; take it out, make a new one, and leave only certificates";
+  if (blocks.length === 0 || bundle.replace(block, "").includes("-----"))
+    return "must be whole certificates in PEM and nothing else";
   const bad = blocks.findIndex((pem) => !readableCertificate(pem));
   return bad < 0 ? null : `has a certificate, number ${bad + 1}, that can't be read; copy it again`;
 }

@@ -48,8 +48,17 @@ const mostSamples = 48;
 const empty = (): Side => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: [] });
 
 function plus(a: Side, b: Side): Side {
-  const latency = Array.from({ length: Math.max(a.latency.length, b.latency.length) }, (_, at) => (a.latency[at] ?? 0) + (b.latency[at] ?? 0));
-  return { requests: a.requests + b.requests, failures: a.failures + b.failures, priced: a.priced + b.priced, cost: a.cost + b.cost, latency };
+  const latency = Array.from(
+    { length: Math.max(a.latency.length, b.latency.length) },
+    (_, at) => (a.latency[at] ?? 0) + (b.latency[at] ?? 0),
+  );
+  return {
+    requests: a.requests + b.requests,
+    failures: a.failures + b.failures,
+    priced: a.priced + b.priced,
+    cost: a.cost + b.cost,
+    latency,
+  };
 }
 
 function added(samples: readonly Sample[]): Sample {
@@ -57,7 +66,8 @@ function added(samples: readonly Sample[]): Sample {
   return { proxy: "", canary, baseline: samples.map((one) => one.baseline).reduce(plus, empty()) };
 }
 
-const isBehind = (now: Sample, before: Sample): boolean => now.canary.requests < before.canary.requests || now.baseline.requests < before.baseline.requests;
+const isBehind = (now: Sample, before: Sample): boolean =>
+  now.canary.requests < before.canary.requests || now.baseline.requests < before.baseline.requests;
 
 /** Newest counts of each run; runs that are gone stay, added up when there are too many. */
 export function merge(before: readonly Sample[], reports: readonly Sample[]): Sample[] {
@@ -118,7 +128,9 @@ type Name = keyof typeof names;
 const all = Object.keys(names) as Name[];
 
 export function summary(measured: Measured): string {
-  const parts = all.flatMap((name) => (measured[name] === null ? [] : [`${names[name]} ${written[name](measured[name])}`]));
+  const parts = all.flatMap((name) =>
+    measured[name] === null ? [] : [`${names[name]} ${written[name](measured[name])}`],
+  );
   return [`${measured.requests} requests`, ...parts].join(", ");
 }
 
@@ -127,19 +139,30 @@ function missed(measured: Measured, wanted: Criteria): string[] {
   return all.flatMap((name) => {
     const [bound, value] = [wanted[name], measured[name]];
     if (bound === null || (value !== null && value < bound)) return [];
-    return [value === null ? `${names[name]} is not known` : `${names[name]} ${written[name](value)} is not below ${written[name](bound)}`];
+    return [
+      value === null
+        ? `${names[name]} is not known`
+        : `${names[name]} ${written[name](value)} is not below ${written[name](bound)}`,
+    ];
   });
 }
 
 function exceeded(measured: Measured, bounds: Criteria): string[] {
   return all.flatMap((name) => {
     const [bound, value] = [bounds[name], measured[name]];
-    return bound === null || value === null || value <= bound ? [] : [`${names[name]} ${written[name](value)} is above ${written[name](bound)}`];
+    return bound === null || value === null || value <= bound
+      ? []
+      : [`${names[name]} ${written[name](value)} is above ${written[name](bound)}`];
   });
 }
 
 /** The next state of a canary. `before` of another id, or null: it begins. */
-export function advance(plan: CanaryPlan, before: CanaryProgress | null, reports: readonly Sample[], nowMs: number): CanaryProgress {
+export function advance(
+  plan: CanaryPlan,
+  before: CanaryProgress | null,
+  reports: readonly Sample[],
+  nowMs: number,
+): CanaryProgress {
   const began = before !== null && before.id === plan.id ? before : null;
   if (began !== null && began.phase !== "Progressing") return began;
   const startedAtMs = began?.startedAtMs ?? nowMs;
@@ -148,16 +171,30 @@ export function advance(plan: CanaryPlan, before: CanaryProgress | null, reports
   const base = { id: plan.id, target: plan.target, startedAtMs, samples };
   const over = nowMs - startedAtMs >= plan.forMs;
   const enough = measured.requests >= plan.minimumRequests;
-  const decide = (phase: "Promoted" | "RolledBack", why: string): CanaryProgress => ({ ...base, phase, decidedAtMs: nowMs, waiting: false, verdict: why });
-  const going = (verdict: string): CanaryProgress => ({ ...base, phase: "Progressing", decidedAtMs: null, waiting: over, verdict });
+  const decide = (phase: "Promoted" | "RolledBack", why: string): CanaryProgress => ({
+    ...base,
+    phase,
+    decidedAtMs: nowMs,
+    waiting: false,
+    verdict: why,
+  });
+  const going = (verdict: string): CanaryProgress => ({
+    ...base,
+    phase: "Progressing",
+    decidedAtMs: null,
+    waiting: over,
+    verdict,
+  });
   if (!enough) {
     const verdict = `${plan.target} gets ${plan.percent} % of the traffic: ${summary(measured)}`;
     return going(over ? `${verdict}; the time is over, but a verdict takes ${plan.minimumRequests}` : verdict);
   }
   const bad = exceeded(measured, plan.rollBackWhen);
-  if (bad.length > 0) return decide("RolledBack", `${plan.target} gets no more traffic: ${bad.join("; ")} (${summary(measured)})`);
+  if (bad.length > 0)
+    return decide("RolledBack", `${plan.target} gets no more traffic: ${bad.join("; ")} (${summary(measured)})`);
   if (!over) return going(`${plan.target} gets ${plan.percent} % of the traffic: ${summary(measured)}`);
   const short = missed(measured, plan.succeedWhen);
-  if (short.length > 0) return decide("RolledBack", `${plan.target} gets no more traffic: ${short.join("; ")} (${summary(measured)})`);
+  if (short.length > 0)
+    return decide("RolledBack", `${plan.target} gets no more traffic: ${short.join("; ")} (${summary(measured)})`);
   return decide("Promoted", `${plan.target} gets all traffic: ${summary(measured)}`);
 }

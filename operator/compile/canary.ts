@@ -36,7 +36,8 @@ export interface CanaryPlan {
   rollBackWhen: Criteria;
 }
 
-const shareOf = (text: string | undefined): number | null => (text === undefined ? null : Number(text.slice(1, -1)) / 100);
+const shareOf = (text: string | undefined): number | null =>
+  text === undefined ? null : Number(text.slice(1, -1)) / 100;
 
 const criteriaOf = (spec: CanarySpec["rollBackWhen"]): Criteria => ({
   errorRate: shareOf(spec?.errorRate),
@@ -77,11 +78,15 @@ export function compileCanary(
   const path = ["spec", "routing", "canary", "target"];
   const names = routing.targets.map((target) => target.name ?? target.provider.name);
   if (!names.includes(spec.target)) {
-    accepted.push(problem("TargetNotFound", `no target is named ${spec.target}; targets are ${names.join(", ")}`, path));
+    accepted.push(
+      problem("TargetNotFound", `no target is named ${spec.target}; targets are ${names.join(", ")}`, path),
+    );
     return none;
   }
   if (names.length === 1) {
-    accepted.push(problem("Invalid", "a canary is tried beside other targets; add the one that serves now to targets", path));
+    accepted.push(
+      problem("Invalid", "a canary is tried beside other targets; add the one that serves now to targets", path),
+    );
     return none;
   }
   const target = targets.find((one) => one.name === spec.target);
@@ -99,5 +104,8 @@ export function compileCanary(
     succeedWhen: criteriaOf(spec.succeedWhen),
     rollBackWhen: criteriaOf(spec.rollBackWhen),
   };
-  return { config: { id, target: spec.target, percent: phase === "Progressing" ? spec.percent : sharesOf[phase] }, plan };
+  return {
+    config: { id, target: spec.target, percent: phase === "Progressing" ? spec.percent : sharesOf[phase] },
+    plan,
+  };
 }

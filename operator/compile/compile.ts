@@ -48,7 +48,11 @@ const index = <T extends { id: string }>(entries: readonly T[] | undefined): Rea
 const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
 /** Puts an object's last good form in its place, if there is one. */
-function fallBack<T extends { id: string }>(verdict: Verdict, previous: ReadonlyMap<string, T>, into: Map<string, T>): void {
+function fallBack<T extends { id: string }>(
+  verdict: Verdict,
+  previous: ReadonlyMap<string, T>,
+  into: Map<string, T>,
+): void {
   const last = previous.get(idOf(verdict.meta));
   if (last === undefined) return;
   into.set(last.id, last);
@@ -60,13 +64,22 @@ function unpriced(provider: ProviderConfig): Verdict["conditions"] {
   const without = Object.keys(provider.models).filter((name) => provider.models[name]?.price === null);
   if (without.length === 0) return [];
   const names = `${without.slice(0, 16).join(", ")}${without.length > 16 ? ` and ${without.length - 16} more` : ""}`;
-  return [{ type: "PriceUnknown", status: "True", reason: "PriceUnknown", message: `no price is known for ${names}; set price in spec.models` }];
+  return [
+    {
+      type: "PriceUnknown",
+      status: "True",
+      reason: "PriceUnknown",
+      message: `no price is known for ${names}; set price in spec.models`,
+    },
+  ];
 }
 
 /** Comes with time and not with a new form of the object, so that a warning, which is told once for each form, is not enough. */
 function expired(verdict: Verdict): Verdict["conditions"] {
   const type = "CertificateExpired";
-  return verdict.resolvedRefs.filter((one) => one.reason === type).map(({ message }) => ({ type, status: "True", reason: type, message }));
+  return verdict.resolvedRefs
+    .filter((one) => one.reason === type)
+    .map(({ message }) => ({ type, status: "True", reason: type, message }));
 }
 
 function compileProviders(
@@ -77,7 +90,11 @@ function compileProviders(
   memo: CompileMemo,
 ): ProviderView & { live: Map<string, ProviderConfig>; alarms: AlarmWatch[] } {
   // What is no longer permitted doesn't come back as a last good form either.
-  const previous = index(input.previous?.providers.filter((one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings)));
+  const previous = index(
+    input.previous?.providers.filter(
+      (one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings),
+    ),
+  );
   const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
@@ -85,7 +102,10 @@ function compileProviders(
   for (const { object, verdict } of parsed) {
     grants.set(object.id, object.spec.allowedNamespaces);
     const declared = capabilities[object.spec.type];
-    if (declared === undefined) verdict.accepted.push(problem("Unsupported", `this version has no provider type ${object.spec.type}`, ["spec", "type"]));
+    if (declared === undefined)
+      verdict.accepted.push(
+        problem("Unsupported", `this version has no provider type ${object.spec.type}`, ["spec", "type"]),
+      );
     else {
       const compiled = compileProvider(object, declared, input);
       verdict.accepted = [...checkPrivate(object, input.settings), ...compiled.accepted];
@@ -102,10 +122,19 @@ function compileProviders(
     if (verdict.live === "none") fallBack(verdict, previous, live);
     const serving = live.get(idOf(verdict.meta));
     if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
-    verdict.status = serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
+    verdict.status =
+      serving === undefined
+        ? { models: 0 }
+        : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
   }
   verdicts.push(...all);
-  return { live, grants, capabilities, existing: new Set(all.map((verdict) => idOf(verdict.meta))), alarms: alarms.filter((one) => one !== null) };
+  return {
+    live,
+    grants,
+    capabilities,
+    existing: new Set(all.map((verdict) => idOf(verdict.meta))),
+    alarms: alarms.filter((one) => one !== null),
+  };
 }
 
 interface Candidate {
@@ -149,7 +178,14 @@ function compileRoutes(
   const plans: CanaryPlan[] = [];
   const alarms: (AlarmWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
-    const compiled = compileRoute(object, previous.get(object.id), view, input.world, input.settings, input.canaries?.get(object.id));
+    const compiled = compileRoute(
+      object,
+      previous.get(object.id),
+      view,
+      input.world,
+      input.settings,
+      input.canaries?.get(object.id),
+    );
     if (compiled.canary !== null) plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
@@ -164,7 +200,11 @@ function compileRoutes(
   verdicts.push(...all);
   const routes = settleConflicts(candidates.filter((one) => one !== null));
   const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
-  return { routes, canaries: plans.filter((plan) => live.get(plan.route) === plan.id), alarms: alarms.filter((one) => one !== null) };
+  return {
+    routes,
+    canaries: plans.filter((plan) => live.get(plan.route) === plan.id),
+    alarms: alarms.filter((one) => one !== null),
+  };
 }
 
 function settleConflicts(candidates: Candidate[]): RouteConfig[] {
@@ -178,7 +218,8 @@ function settleConflicts(candidates: Candidate[]): RouteConfig[] {
       routes.push(settled.config);
       verdict.status["targets"] = settled.config.routing.targets.length;
     }
-    if (settled.problems.length > 0) verdict.live = settled.config === null ? "none" : verdict.live === "current" ? "partial" : verdict.live;
+    if (settled.problems.length > 0)
+      verdict.live = settled.config === null ? "none" : verdict.live === "current" ? "partial" : verdict.live;
   }
   return routes;
 }
@@ -210,7 +251,10 @@ function compileBudgets(
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
 
-function addEntries(verdicts: readonly Verdict[], entries: Readonly<Partial<Record<Kind, readonly { id: string }[]>>>): void {
+function addEntries(
+  verdicts: readonly Verdict[],
+  entries: Readonly<Partial<Record<Kind, readonly { id: string }[]>>>,
+): void {
   const of = new Map(Object.entries(entries).map(([kind, all]) => [kind, index(all)]));
   for (const verdict of verdicts) verdict.entry = of.get(verdict.kind)?.get(idOf(verdict.meta)) ?? null;
 }
@@ -227,7 +271,11 @@ function byKind(objects: readonly WorldObject[], memo: CompileMemo): Record<Kind
  * input, must not be changed in place then. Verdicts of ApiKeys and entries of the config come out as the same objects
  * where nothing about them is new; nobody may change them.
  */
-export function compile(input: CompileInput, capabilities: Readonly<Record<string, Capabilities>>, memo = new CompileMemo()): Compiled {
+export function compile(
+  input: CompileInput,
+  capabilities: Readonly<Record<string, Capabilities>>,
+  memo = new CompileMemo(),
+): Compiled {
   const verdicts: Verdict[] = [];
   const of = byKind(input.world.objects, memo);
   const view = compileProviders(of.LLMProvider, input, capabilities, verdicts, memo);
@@ -237,7 +285,9 @@ export function compile(input: CompileInput, capabilities: Readonly<Record<strin
   const keys = compileKeys(of.ApiKey, input, routes, selecting, memo.keys);
   const known = new Set(budgets.map((budget) => budget.id));
   const seeds = (input.seeds ?? []).filter((seed) => known.has(seed.budget));
-  verdicts.sort((a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1));
+  verdicts.sort(
+    (a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1),
+  );
   const providers = memo.providers.of([...view.live.values()].sort(byId));
   const settledBudgets = memo.budgets.of(budgets.sort(byId));
   addEntries(verdicts, { LLMProvider: providers, RoutingPolicy: routes, Budget: settledBudgets });

@@ -39,7 +39,12 @@ export class Claims {
     }
     for (const [winner, models] of lost) {
       const what = route.models === null ? `every model under ${route.pathPrefix}` : models.join(", ");
-      problems.push(problem("Conflicted", `RoutingPolicy ${winner} is older and already serves ${what} to the same callers`, ["spec", "match"]));
+      problems.push(
+        problem("Conflicted", `RoutingPolicy ${winner} is older and already serves ${what} to the same callers`, [
+          "spec",
+          "match",
+        ]),
+      );
     }
     if (kept.length === 0) return { config: null, problems };
     const resources = this.#resources(route, problems);
@@ -55,7 +60,11 @@ export class Claims {
       if (winner === undefined) this.#claims.set(key, [...rivals, route]);
       else
         problems.push(
-          problem("Conflicted", `RoutingPolicy ${winner.id} is older and already passes ${kind} through for the same callers`, ["spec", "resources"]),
+          problem(
+            "Conflicted",
+            `RoutingPolicy ${winner.id} is older and already passes ${kind} through for the same callers`,
+            ["spec", "resources"],
+          ),
         );
       return winner === undefined;
     });

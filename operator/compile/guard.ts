@@ -9,7 +9,15 @@ import type { Problem } from "./verdict.ts";
 function check(patterns: readonly string[], list: "deny" | "allow", accepted: Problem[]): string[] {
   for (const [at, pattern] of patterns.entries()) {
     const why = patternProblem(pattern);
-    if (why !== null) accepted.push(problem("Invalid", `spec.guard.${list}[${at}] is no regular expression of RE2: ${why}`, ["spec", "guard", list, at]));
+    if (why !== null)
+      accepted.push(
+        problem("Invalid", `spec.guard.${list}[${at}] is no regular expression of RE2: ${why}`, [
+          "spec",
+          "guard",
+          list,
+          at,
+        ]),
+      );
   }
   return [...patterns];
 }
@@ -22,18 +30,33 @@ function compileMask(mask: GuardSpec["mask"], accepted: Problem[]): MaskConfig |
     const why = patternProblem(pattern) ?? (matchesNothing(pattern) ? "it matches the empty text" : null);
     if (why !== null)
       accepted.push(
-        problem("Invalid", `spec.guard.mask.custom[${at}].pattern is no regular expression of RE2 to mask by: ${why}`, ["spec", "guard", "mask", "custom", at]),
+        problem("Invalid", `spec.guard.mask.custom[${at}].pattern is no regular expression of RE2 to mask by: ${why}`, [
+          "spec",
+          "guard",
+          "mask",
+          "custom",
+          at,
+        ]),
       );
   }
-  const custom = (mask.custom ?? []).map(({ name, pattern, replacement }) => ({ name, pattern, replacement: replacement ?? null }));
+  const custom = (mask.custom ?? []).map(({ name, pattern, replacement }) => ({
+    name,
+    pattern,
+    replacement: replacement ?? null,
+  }));
   return { detect: [...mask.detect].sort(), custom, mode: mask.mode, answers: mask.answers };
 }
 
 /** `resources`: files and batches pass through unread. */
-export function compileGuard(spec: RoutingPolicySpec["guard"], resources: boolean, accepted: Problem[]): GuardConfig | null {
+export function compileGuard(
+  spec: RoutingPolicySpec["guard"],
+  resources: boolean,
+  accepted: Problem[],
+): GuardConfig | null {
   if (spec === undefined) return null;
   if (spec.mask !== undefined && resources) {
-    const message = "spec.guard.mask can't look into files and batches, which pass through unread: serve spec.resources by a policy without mask";
+    const message =
+      "spec.guard.mask can't look into files and batches, which pass through unread: serve spec.resources by a policy without mask";
     accepted.push(problem("Invalid", message, ["spec", "guard", "mask"]));
   }
   return {

@@ -43,7 +43,8 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
   const told = proxies.flatMap((report) => report.get(provider) ?? []);
   const well = told.filter((one) => one.healthy === true).length;
   const ill = told.filter((one) => one.healthy === false);
-  if (well === 0 && ill.length === 0) return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
+  if (well === 0 && ill.length === 0)
+    return { type, status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" };
   const unknown = proxies.length - well - ill.length;
   const open = count(told.flatMap((one) => one.open.map((model) => withCause(model, one))));
   const refused = count(told.flatMap((one) => one.refused));
@@ -58,11 +59,14 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
   if (well === 0) return { type, status: "False", reason: "Unreachable", message };
   if (ill.length > 0) return { type, status: "False", reason: "PartlyReachable", message };
   if (refused.length > 0) return { type, status: "False", reason: "CredentialRefused", message };
-  return open.length > 0 ? { type, status: "False", reason: "BreakerOpen", message } : { type, status: "True", reason: "Reachable", message };
+  return open.length > 0
+    ? { type, status: "False", reason: "BreakerOpen", message }
+    : { type, status: "True", reason: "Reachable", message };
 }
 
 /** Adds the condition to every provider that is served. */
 export function addHealth(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): void {
   for (const verdict of verdicts)
-    if (verdict.kind === "LLMProvider" && verdict.live !== "none") verdict.conditions.push(healthCondition(idOf(verdict.meta), proxies));
+    if (verdict.kind === "LLMProvider" && verdict.live !== "none")
+      verdict.conditions.push(healthCondition(idOf(verdict.meta), proxies));
 }

@@ -27,7 +27,9 @@ export interface Ground {
 const nothing: readonly never[] = [];
 
 function rolesIn({ settings }: CompileInput): string | null {
-  return settings.knowsRoles !== true || settings.proxy.roles === undefined ? null : Object.keys(settings.proxy.roles).sort().join(", ");
+  return settings.knowsRoles !== true || settings.proxy.roles === undefined
+    ? null
+    : Object.keys(settings.proxy.roles).sort().join(", ");
 }
 
 /** null as well where nobody says which roles there are. */
@@ -45,7 +47,9 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
   return (namespace) => {
     const before = known.get(namespace);
     if (before !== undefined) return before;
-    const offered = routes.filter((route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace));
+    const offered = routes.filter(
+      (route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace),
+    );
     const any = offered.some((route) => route.models === null);
     const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
     known.set(namespace, models);
@@ -90,13 +94,19 @@ export class GroundMemo {
   last(previous: readonly KeyRecord[] | undefined): (id: string) => KeyRecord | undefined {
     if (previous === undefined) return () => undefined;
     return (id) => {
-      if (this.#last?.keys !== previous) this.#last = { keys: previous, byId: new Map(previous.map((record) => [record.id, record])) };
+      if (this.#last?.keys !== previous)
+        this.#last = { keys: previous, byId: new Map(previous.map((record) => [record.id, record])) };
       return this.#last.byId.get(id);
     };
   }
 
   /** What is published from `before` is `now` the next time: where there is an index, it is kept. */
-  publish(before: readonly KeyRecord[], now: readonly KeyRecord[], gone: Iterable<KeyRecord>, come: Iterable<KeyRecord>): void {
+  publish(
+    before: readonly KeyRecord[],
+    now: readonly KeyRecord[],
+    gone: Iterable<KeyRecord>,
+    come: Iterable<KeyRecord>,
+  ): void {
     if (this.#last?.keys !== before) return;
     for (const record of gone) this.#last.byId.delete(record.id);
     for (const record of come) this.#last.byId.set(record.id, record);

@@ -8,14 +8,19 @@ import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
 /** The key before, if its grace still lasts. */
-function rotationOf(key: Parsed<"ApiKey">, secret: Readonly<Record<string, SecretFact>> | undefined, nowMs: number): Rotation {
+function rotationOf(
+  key: Parsed<"ApiKey">,
+  secret: Readonly<Record<string, SecretFact>> | undefined,
+  nowMs: number,
+): Rotation {
   const { rotation, writeTo } = key.spec;
   const rotatedAtMs = (secret && own(secret, rotatedAtOf(writeTo.key))?.momentMs) ?? null;
   const before = secret && own(secret, previousOf(writeTo.key));
   const untilMs = rotatedAtMs === null ? null : rotatedAtMs + durationMs(rotation?.grace ?? defaultGrace);
   const lasts = before !== undefined && before.unusable === undefined && untilMs !== null && nowMs < untilMs;
   const sinceMs = rotatedAtMs ?? (key.meta.createdAtMs || null);
-  const nextAtMs = rotation?.every === undefined || sinceMs === null || key.spec.revoked ? null : sinceMs + durationMs(rotation.every);
+  const nextAtMs =
+    rotation?.every === undefined || sinceMs === null || key.spec.revoked ? null : sinceMs + durationMs(rotation.every);
   const graceEndsMs = before === undefined || before.unusable !== undefined ? null : untilMs;
   return { rotatedAtMs, nextAtMs, previous: lasts ? { digest: before.digest, untilMs } : null, graceEndsMs };
 }
@@ -44,12 +49,23 @@ function expiryOf(key: Parsed<"ApiKey">, accepted: Problem[]): number | null {
   const { expiresAt, expiresAfter } = key.spec;
   if (expiresAt !== undefined) {
     const at = Date.parse(expiresAt);
-    if (Number.isNaN(at)) accepted.push(problem("Invalid", "spec.expiresAt must be a date and time such as 2027-02-18T00:00:00Z", ["spec", "expiresAt"]));
+    if (Number.isNaN(at))
+      accepted.push(
+        problem("Invalid", "spec.expiresAt must be a date and time such as 2027-02-18T00:00:00Z", [
+          "spec",
+          "expiresAt",
+        ]),
+      );
     return Number.isNaN(at) ? null : at;
   }
   if (expiresAfter === undefined) return null;
   if (key.meta.createdAtMs === 0) {
-    accepted.push(problem("Invalid", "in a folder an object has no time of creation to count from; use spec.expiresAt", ["spec", "expiresAfter"]));
+    accepted.push(
+      problem("Invalid", "in a folder an object has no time of creation to count from; use spec.expiresAt", [
+        "spec",
+        "expiresAfter",
+      ]),
+    );
     return null;
   }
   return key.meta.createdAtMs + durationMs(expiresAfter);
@@ -68,7 +84,9 @@ function secretProblem(
     return problem("SecretNotFound", message, path);
   }
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
-  return fact.unusable === undefined ? null : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
+  return fact.unusable === undefined
+    ? null
+    : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
 export function compileKey(key: Parsed<"ApiKey">, world: World, nowMs: number): CompiledKey {
@@ -98,7 +116,12 @@ export function compileKey(key: Parsed<"ApiKey">, world: World, nowMs: number): 
           revoked: spec.revoked,
           ...limits,
           ...(spec.clientTokens
-            ? { clientTokens: { origins: spec.clientTokens.origins?.toSorted() ?? null, maxLifeMs: durationMs(spec.clientTokens.maxLifetime) } }
+            ? {
+                clientTokens: {
+                  origins: spec.clientTokens.origins?.toSorted() ?? null,
+                  maxLifeMs: durationMs(spec.clientTokens.maxLifetime),
+                },
+              }
             : {}),
         };
   return { record, rotation, expiresAtMs, displayPrefix: fact?.displayPrefix ?? "", accepted, resolvedRefs };

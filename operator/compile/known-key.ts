@@ -17,7 +17,10 @@ export interface Span {
 
 export const within = (nowMs: number, { fromMs, untilMs }: Span): boolean => nowMs >= fromMs && nowMs < untilMs;
 
-export const overlap = (a: Span, b: Span): Span => ({ fromMs: Math.max(a.fromMs, b.fromMs), untilMs: Math.min(a.untilMs, b.untilMs) });
+export const overlap = (a: Span, b: Span): Span => ({
+  fromMs: Math.max(a.fromMs, b.fromMs),
+  untilMs: Math.min(a.untilMs, b.untilMs),
+});
 
 export const always: Span = { fromMs: Number.NEGATIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
 
@@ -76,7 +79,12 @@ function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rot
   verdict.status["rotatedAt"] = iso(rotatedAtMs);
   if (previous !== null) verdict.status["previousExpiresAt"] = iso(previous.untilMs);
   const message = `rotated at ${iso(rotatedAtMs)}; ${previous === null ? "the key before is refused" : `the key before is accepted until ${iso(previous.untilMs)}`}`;
-  verdict.conditions.push({ type: "Rotated", status: "True", reason: previous === null ? "Rotated" : "InGrace", message });
+  verdict.conditions.push({
+    type: "Rotated",
+    status: "True",
+    reason: previous === null ? "Rotated" : "InGrace",
+    message,
+  });
 }
 
 /** The last good form of a key, with what its owner has taken away since: a revocation, a nearer expiry. */
@@ -85,7 +93,11 @@ function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null
   return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
 }
 
-function selected(record: KeyRecord, labels: Readonly<Record<string, string>>, selecting: readonly Selecting[]): KeyRecord {
+function selected(
+  record: KeyRecord,
+  labels: Readonly<Record<string, string>>,
+  selecting: readonly Selecting[],
+): KeyRecord {
   const budgets = budgetsOf(labels, selecting);
   if (budgets.length > 0) return { ...record, budgets };
   const { budgets: none, ...rest } = record;
@@ -153,7 +165,13 @@ export class KnownKey {
   /** What it comes to among the others. To be called after `look`. */
   settle(standing: Standing, nowMs: number): Outcome {
     const before = this.#outcome;
-    if (before !== null && before.alone === this.#alone && within(nowMs, before.holds) && sameStanding(before.standing, standing)) return before;
+    if (
+      before !== null &&
+      before.alone === this.#alone &&
+      within(nowMs, before.holds) &&
+      sameStanding(before.standing, standing)
+    )
+      return before;
     this.#outcome = { ...this.#make(standing, nowMs), alone: this.#alone, standing };
     return this.#outcome;
   }
@@ -197,7 +215,14 @@ export class KnownKey {
     verdict.accepted = [
       ...compiled.accepted,
       ...(owner === undefined ? [] : [problem("DuplicateKey", taken, ["spec", "writeTo"])]),
-      ...unserved.map((at) => problem("ModelNotFound", `no RoutingPolicy serves ${models[at]} to namespace ${namespace}`, ["spec", "models", at], "warning")),
+      ...unserved.map((at) =>
+        problem(
+          "ModelNotFound",
+          `no RoutingPolicy serves ${models[at]} to namespace ${namespace}`,
+          ["spec", "models", at],
+          "warning",
+        ),
+      ),
     ];
     verdict.resolvedRefs = [...compiled.resolvedRefs, ...(role === null ? [] : [role])];
   }

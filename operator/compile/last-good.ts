@@ -45,7 +45,9 @@ export function underAccess(route: RouteConfig, access: RouteConfig["access"], v
 /** Its cache compares by meaning only where the provider of embeddings may still see the data. */
 function withSemantic(route: RouteConfig, may: (semantic: SemanticCacheConfig) => boolean): RouteConfig {
   const semantic = route.cache?.semantic ?? null;
-  return route.cache === null || semantic === null || may(semantic) ? route : { ...route, cache: { ...route.cache, semantic: null } };
+  return route.cache === null || semantic === null || may(semantic)
+    ? route
+    : { ...route, cache: { ...route.cache, semantic: null } };
 }
 
 function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
@@ -56,13 +58,17 @@ function withTargets(route: RouteConfig, targets: TargetConfig[]): RouteConfig {
 
 function stillThere(route: RouteConfig, view: ProviderView, world: World): RouteConfig["resources"] {
   const { resources } = route;
-  return resources !== null && view.live.has(resources.provider) && stillGranted(resources.provider, route, view, world) ? resources : null;
+  return resources !== null && view.live.has(resources.provider) && stillGranted(resources.provider, route, view, world)
+    ? resources
+    : null;
 }
 
 export function lastGoodRoute(route: RouteConfig, view: ProviderView, world: World): RouteConfig {
   const targets = route.routing.targets.filter((target) => {
     const provider = view.live.get(target.provider);
-    return provider !== undefined && hasModel(target, route, provider) && stillGranted(target.provider, route, view, world);
+    return (
+      provider !== undefined && hasModel(target, route, provider) && stillGranted(target.provider, route, view, world)
+    );
   });
   const left = { ...withTargets(route, targets), resources: stillThere(route, view, world) };
   return withSemantic(left, ({ provider, model }) => {

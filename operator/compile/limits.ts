@@ -25,14 +25,24 @@ function limitOf(spec: LimitSpec, per: LimitConfig["per"]): LimitConfig {
 const identityOf = ({ per, of, windowMs }: LimitConfig): string => `${per} ${of} ${windowMs}`;
 
 /** `per`: what a limit counts for that doesn't say so itself. */
-export function compileLimits(specs: readonly LimitSpec[] | undefined, accepted: Problem[], per: LimitConfig["per"] = "ApiKey"): LimitConfig[] {
+export function compileLimits(
+  specs: readonly LimitSpec[] | undefined,
+  accepted: Problem[],
+  per: LimitConfig["per"] = "ApiKey",
+): LimitConfig[] {
   const limits = (specs ?? []).map((spec) => limitOf(spec, per));
   for (const [at, limit] of limits.entries()) {
     const path = ["spec", "limits", at];
     if (limit.of !== "Concurrency" && (limit.windowMs < shortestMs || limit.windowMs > longestMs))
       accepted.push(problem("Invalid", "window must be at least 1s and at most 31d", [...path, "window"]));
     if (limits.findIndex((other) => identityOf(other) === identityOf(limit)) < at)
-      accepted.push(problem("Invalid", `two limits are for the same ${limit.of.toLowerCase()} in the same window; keep the one that is meant`, path));
+      accepted.push(
+        problem(
+          "Invalid",
+          `two limits are for the same ${limit.of.toLowerCase()} in the same window; keep the one that is meant`,
+          path,
+        ),
+      );
   }
   return limits.sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1));
 }

@@ -43,7 +43,8 @@ export interface LiveKeys {
   verdicts: readonly Verdict[];
 }
 
-const byAge = (a: KnownKey, b: KnownKey): number => a.object.meta.createdAtMs - b.object.meta.createdAtMs || (a.id < b.id ? -1 : 1);
+const byAge = (a: KnownKey, b: KnownKey): number =>
+  a.object.meta.createdAtMs - b.object.meta.createdAtMs || (a.id < b.id ? -1 : 1);
 const byDigest = (a: KeyRecord, b: KeyRecord): number => (a.digest < b.digest ? -1 : 1);
 const nameOf = ({ meta }: Verdict): string => `${meta.namespace}/${meta.name}`;
 const byName = (a: Verdict, b: Verdict): number => (nameOf(a) < nameOf(b) ? -1 : 1);
@@ -84,7 +85,13 @@ function olderOf(keys: readonly KnownKey[], owners: Map<string, KnownKey>): Map<
 }
 
 /** Settles keys among `owners`, who are settled, and adds to them; null as `olderOf` says. */
-function settle(all: KnownKey[], owners: Map<string, KnownKey>, ground: Ground, input: CompileInput, memo: KeyMemo): Settled | null {
+function settle(
+  all: KnownKey[],
+  owners: Map<string, KnownKey>,
+  ground: Ground,
+  input: CompileInput,
+  memo: KeyMemo,
+): Settled | null {
   const keys = all.sort(byAge);
   const older = olderOf(keys, owners);
   if (older === null) return null;
@@ -161,9 +168,11 @@ function turnover(before: State, objects: readonly WorldObject[], world: World, 
   for (const object of gone) memo.known.delete(object);
   const again = new Set(before.others);
   for (const one of left) again.delete(one);
-  if (before.secrets !== world.secrets) for (const one of memo.known.values()) if (one.hasOtherSecret(world)) again.add(one);
+  if (before.secrets !== world.secrets)
+    for (const one of memo.known.values()) if (one.hasOtherSecret(world)) again.add(one);
   const both = [...left, ...again];
-  for (const one of both) if (one.digest !== null && before.owners.get(one.digest) === one) before.owners.delete(one.digest);
+  for (const one of both)
+    if (one.digest !== null && before.owners.get(one.digest) === one) before.owners.delete(one.digest);
   const fresh = come.map((object) => new KnownKey(object));
   for (const one of fresh) memo.known.set(one.object, one);
   return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };
@@ -179,7 +188,13 @@ function settleSome(before: State, objects: readonly WorldObject[], input: Compi
   return settled === null ? null : changed(before, keys.were, settled, { objects, secrets: world.secrets }, memo);
 }
 
-function changed(before: State, were: readonly Outcome[], settled: Settled, now: Pick<State, "objects" | "secrets">, memo: KeyMemo): State | null {
+function changed(
+  before: State,
+  were: readonly Outcome[],
+  settled: Settled,
+  now: Pick<State, "objects" | "secrets">,
+  memo: KeyMemo,
+): State | null {
   const are = new Set(settled.outcomes);
   const gone = were.filter((outcome) => !are.delete(outcome));
   const keys = patched(before.keys, recordsOf(gone), recordsOf(are), byDigest);
@@ -200,7 +215,10 @@ export function compileKeys(
   const ground = memo.ground.ground(input, routes, selecting);
   const before = memo.state;
   memo.state = null;
-  const some = before !== null && before.ground === ground && within(input.nowMs, before.holds) ? settleSome(before, objects, input, memo) : null;
+  const some =
+    before !== null && before.ground === ground && within(input.nowMs, before.holds)
+      ? settleSome(before, objects, input, memo)
+      : null;
   memo.state = some ?? settleAll(objects, ground, input, memo);
   return memo.state;
 }

@@ -17,7 +17,12 @@ export interface Parsed<K extends Kind> {
 export const idOf = (meta: ObjectMeta): string => `${meta.namespace}/${meta.name}`;
 export const namespaceOf = (id: string): string => id.slice(0, id.indexOf("/"));
 
-export function problem(reason: ProblemReason, message: string, path: (string | number)[] = ["spec"], severity: Problem["severity"] = "error"): Problem {
+export function problem(
+  reason: ProblemReason,
+  message: string,
+  path: (string | number)[] = ["spec"],
+  severity: Problem["severity"] = "error",
+): Problem {
   return { reason, message, path, severity };
 }
 

@@ -14,7 +14,8 @@ export interface Rates {
 export function priceOf(spec: Rates): Price {
   const input = decimalToNano(spec.inputPerMillion);
   const output = decimalToNano(spec.outputPerMillion);
-  const or = (text: string | undefined, fallback: number): number => (text === undefined ? fallback : decimalToNano(text));
+  const or = (text: string | undefined, fallback: number): number =>
+    text === undefined ? fallback : decimalToNano(text);
   return {
     input,
     cachedInput: or(spec.cachedInputPerMillion, input),

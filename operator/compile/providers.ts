@@ -55,7 +55,12 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
     const value = own(given, name) ?? declared.default;
     if (value !== undefined) options[name] = value;
     else if (declared.required)
-      problems.push(problem("Invalid", `${capabilities.type} needs spec.options.${name}: ${declared.description}`, ["spec", "options"]));
+      problems.push(
+        problem("Invalid", `${capabilities.type} needs spec.options.${name}: ${declared.description}`, [
+          "spec",
+          "options",
+        ]),
+      );
   }
   for (const [name, value] of Object.entries(given)) {
     const wrong = optionProblem(name, value, capabilities);
@@ -63,17 +68,30 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
   }
   for (const group of capabilities.exactlyOneOf ?? []) {
     if (group.filter((name) => own(given, name) !== undefined).length === 1) continue;
-    problems.push(problem("Invalid", `${capabilities.type} needs exactly one of spec.options.${group.join(" and spec.options.")}`, ["spec", "options"]));
+    problems.push(
+      problem("Invalid", `${capabilities.type} needs exactly one of spec.options.${group.join(" and spec.options.")}`, [
+        "spec",
+        "options",
+      ]),
+    );
   }
   return options;
 }
 
 /** Why what was found is no way to authenticate; null where it is. */
-function incompleteSet(found: Readonly<Record<string, string>>, given: Readonly<Record<string, string>>, capabilities: Capabilities): string | null {
+function incompleteSet(
+  found: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>>,
+  capabilities: Capabilities,
+): string | null {
   const sets = capabilities.credentialSets ?? [];
   if (Object.keys(found).length === 0 && capabilities.credentialsRequired)
     return ` has none of the keys ${capabilities.credentials.map((one) => one.name).join(", ")}`;
-  const whole = sets.some((set) => set.credentials.every((name) => Object.hasOwn(found, name)) && set.options.every((name) => Object.hasOwn(given, name)));
+  const whole = sets.some(
+    (set) =>
+      set.credentials.every((name) => Object.hasOwn(found, name)) &&
+      set.options.every((name) => Object.hasOwn(given, name)),
+  );
   if (sets.length === 0 || whole) return null;
   const ways = sets.map(({ credentials, options }) => {
     const withOptions = options.length === 0 ? "" : ` with spec.options.${options.join(" and spec.options.")}`;
@@ -82,16 +100,30 @@ function incompleteSet(found: Readonly<Record<string, string>>, given: Readonly<
   return ` must hold ${ways.join(", or ")}`;
 }
 
-function endpointOf(spec: LLMProviderSpec, capabilities: Capabilities, options: Readonly<Record<string, string>>, problems: Problem[]): string {
-  const given = spec.endpoint ?? capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
+function endpointOf(
+  spec: LLMProviderSpec,
+  capabilities: Capabilities,
+  options: Readonly<Record<string, string>>,
+  problems: Problem[],
+): string {
+  const given =
+    spec.endpoint ?? capabilities.defaultEndpoint?.replace(/\$\{(\w+)\}/g, (_, name: string) => options[name] ?? "");
   if (given === undefined) {
-    problems.push(problem("Invalid", `${capabilities.type} has no default endpoint; set spec.endpoint to the server's base URL`, ["spec"]));
+    problems.push(
+      problem("Invalid", `${capabilities.type} has no default endpoint; set spec.endpoint to the server's base URL`, [
+        "spec",
+      ]),
+    );
     return "";
   }
   const url = URL.parse(given);
   if (url === null || url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     problems.push(
-      problem("Invalid", "spec.endpoint must be a URL without user, query and fragment; put credentials into spec.credentials", ["spec", "endpoint"]),
+      problem(
+        "Invalid",
+        "spec.endpoint must be a URL without user, query and fragment; put credentials into spec.credentials",
+        ["spec", "endpoint"],
+      ),
     );
   }
   return given.replace(/\/+$/, "");
@@ -106,29 +138,42 @@ interface WantedKey {
 
 /** `secretRef.key` stands for the type's first field, and what else it needs has the key of its own name; without it each field has. */
 function wantedKeys(key: string | undefined, capabilities: Capabilities): WantedKey[] {
-  const [first, ...others] = capabilities.credentials.map((field) => ({ field: field.name, key: field.name, required: field.required }));
+  const [first, ...others] = capabilities.credentials.map((field) => ({
+    field: field.name,
+    key: field.name,
+    required: field.required,
+  }));
   if (key === undefined) return first === undefined ? [] : [first, ...others];
   return [{ field: first?.field ?? "apiKey", key, required: true }, ...others.filter((one) => one.required)];
 }
 
 /** Credential field → name in the credentials Secret. */
-function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabilities, world: World, refs: Problem[]): Record<string, string> {
+function credentialsOf(
+  provider: Parsed<"LLMProvider">,
+  capabilities: Capabilities,
+  world: World,
+  refs: Problem[],
+): Record<string, string> {
   const ref = provider.spec.credentials?.secretRef;
   if (ref === undefined) {
-    if (capabilities.credentialsRequired) refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef`, ["spec"]));
+    if (capabilities.credentialsRequired)
+      refs.push(problem("SecretNotFound", `${capabilities.type} needs spec.credentials.secretRef`, ["spec"]));
     return {};
   }
   const path = ["spec", "credentials", "secretRef"];
   const secret = own(world.secrets, `${provider.meta.namespace}/${ref.name}`);
   if (secret === undefined) {
-    refs.push(problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path));
+    refs.push(
+      problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path),
+    );
     return {};
   }
   const wanted = wantedKeys(ref.key, capabilities);
   const found: Record<string, string> = {};
   for (const { field, key, required } of wanted) {
     const fact = own(secret, key);
-    if (fact?.unusable !== undefined) refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
+    if (fact?.unusable !== undefined)
+      refs.push(problem("SecretUnusable", `Secret ${ref.name}, key ${key}: ${fact.unusable}`, path));
     else if (fact !== undefined) found[field] = credentialName(fact.digest);
     else if (required) refs.push(problem("SecretKeyNotFound", `Secret ${ref.name} has no key ${key}`, path));
   }
@@ -140,7 +185,14 @@ function credentialsOf(provider: Parsed<"LLMProvider">, capabilities: Capabiliti
 function healthCheckOf({ healthCheck: check }: LLMProviderSpec): ProviderConfig["healthCheck"] {
   if (check === undefined) return null;
   const { path, expectedStatus, failureThreshold, successThreshold } = check;
-  return { path, intervalMs: durationMs(check.interval), timeoutMs: durationMs(check.timeout), expectedStatus, failureThreshold, successThreshold };
+  return {
+    path,
+    intervalMs: durationMs(check.interval),
+    timeoutMs: durationMs(check.timeout),
+    expectedStatus,
+    failureThreshold,
+    successThreshold,
+  };
 }
 
 export interface CompiledProvider {
@@ -149,17 +201,23 @@ export interface CompiledProvider {
   resolvedRefs: Problem[];
 }
 
-export function compileProvider(provider: Parsed<"LLMProvider">, capabilities: Capabilities, input: CompileInput): CompiledProvider {
+export function compileProvider(
+  provider: Parsed<"LLMProvider">,
+  capabilities: Capabilities,
+  input: CompileInput,
+): CompiledProvider {
   const { world, prices, settings } = input;
   const { spec } = provider;
   const source = capabilities.pricesFrom;
   const installed = own(settings.prices ?? {}, spec.type) ?? {};
-  const published = (upstream: string): Price | null => own(installed, upstream) ?? (source === null ? null : (prices?.(source, upstream) ?? null));
+  const published = (upstream: string): Price | null =>
+    own(installed, upstream) ?? (source === null ? null : (prices?.(source, upstream) ?? null));
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const names = spec.models.map((model) => model.name);
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
-  if (twice >= 0) accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
+  if (twice >= 0)
+    accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
   const options = optionsOf(spec, capabilities, accepted);
   const endpoint = endpointOf(spec, capabilities, options, accepted);
   const { timeouts, retry, circuitBreaker: breaker } = spec;

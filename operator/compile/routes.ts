@@ -63,7 +63,8 @@ function missingModels(target: TargetSpec, provider: ProviderConfig, spec: Routi
 /** Why no call that this policy makes of a provider could ever be served; null where some can. */
 function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: ProviderView): string | null {
   const declared = own(view.capabilities, provider.type);
-  if (declared === undefined || declared.passthrough.length + declared.translated.length === 0) return `type ${provider.type} serves no calls`;
+  if (declared === undefined || declared.passthrough.length + declared.translated.length === 0)
+    return `type ${provider.type} serves no calls`;
   const refused = Object.keys({ ...spec.request?.defaults, ...spec.request?.overrides }).filter((name) => {
     const support = own(declared.parameters, name);
     return support === "refused" || (support === "dropped" && provider.unsupportedParameters === "Refuse");
@@ -72,34 +73,66 @@ function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: Pro
 }
 
 /** Why a namespace may not use a provider; null where it may. `last` is what the policy was when the provider was valid. */
-function refusal(id: string, owner: string, user: string, last: RouteConfig | undefined, view: ProviderView, world: World): Omit<Problem, "path"> | null {
+function refusal(
+  id: string,
+  owner: string,
+  user: string,
+  last: RouteConfig | undefined,
+  view: ProviderView,
+  world: World,
+): Omit<Problem, "path"> | null {
   const grant = view.grants.get(id);
   if (grant === undefined) {
     if (owner === user || last?.routing.targets.some((target) => target.provider === id)) return null;
-    return problem("ProviderNotReady", `LLMProvider ${id} is invalid, so whom it allows can't be told; its status says why`);
+    return problem(
+      "ProviderNotReady",
+      `LLMProvider ${id} is invalid, so whom it allows can't be told; its status says why`,
+    );
   }
   if (granted(grant, owner, user, world.namespaces)) return null;
-  return problem("RefNotPermitted", `LLMProvider ${id} does not allow namespace ${user}; its owner can grant that in spec.allowedNamespaces`);
+  return problem(
+    "RefNotPermitted",
+    `LLMProvider ${id} does not allow namespace ${user}; its owner can grant that in spec.allowedNamespaces`,
+  );
 }
 
-function resolveTarget(policy: Parsed<"RoutingPolicy">, at: number, last: RouteConfig | undefined, view: ProviderView, world: World): TargetConfig | Problem {
+function resolveTarget(
+  policy: Parsed<"RoutingPolicy">,
+  at: number,
+  last: RouteConfig | undefined,
+  view: ProviderView,
+  world: World,
+): TargetConfig | Problem {
   const target = policy.spec.routing.targets[at] as TargetSpec;
   const namespace = target.provider.namespace ?? policy.meta.namespace;
   const id = `${namespace}/${target.provider.name}`;
   const path = ["spec", "routing", "targets", at, "provider"];
-  if (!view.existing.has(id)) return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
+  if (!view.existing.has(id))
+    return problem("ProviderNotFound", `LLMProvider ${target.provider.name} is not in namespace ${namespace}`, path);
   const refused = refusal(id, namespace, policy.meta.namespace, last, view, world);
   if (refused) return { ...refused, path };
   const provider = view.live.get(id);
-  if (provider === undefined) return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
+  if (provider === undefined)
+    return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path);
   const missing = missingModels(target, provider, policy.spec);
   if (missing !== null) {
     const have = Object.keys(provider.models).slice(0, 16).join(", ");
-    return problem("ModelNotFound", `LLMProvider ${id} has no model ${missing}; it has ${have}. Set the target's model, or add it there`, path.slice(0, -1));
+    return problem(
+      "ModelNotFound",
+      `LLMProvider ${id} has no model ${missing}; it has ${have}. Set the target's model, or add it there`,
+      path.slice(0, -1),
+    );
   }
   const why = unservable(provider, policy.spec, view);
-  if (why !== null) return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, path.slice(0, -1));
-  return { name: targetName(target), provider: id, model: target.model ?? null, priority: target.priority, weight: target.weight };
+  if (why !== null)
+    return problem("Unsupported", `LLMProvider ${id} can't serve this policy: ${why}`, path.slice(0, -1));
+  return {
+    name: targetName(target),
+    provider: id,
+    model: target.model ?? null,
+    priority: target.priority,
+    weight: target.weight,
+  };
 }
 
 /** Where files, batches and fine-tuning go; null where nowhere, or where that can't be. */
@@ -117,11 +150,19 @@ function resourcesOf(
   const path = ["spec", "resources", "provider"];
   const provider = view.live.get(id);
   const refused = view.existing.has(id) ? refusal(id, namespace, policy.meta.namespace, last, view, world) : null;
-  if (!view.existing.has(id)) refs.push(problem("ProviderNotFound", `LLMProvider ${spec.provider.name} is not in namespace ${namespace}`, path));
+  if (!view.existing.has(id))
+    refs.push(problem("ProviderNotFound", `LLMProvider ${spec.provider.name} is not in namespace ${namespace}`, path));
   else if (refused) refs.push({ ...refused, path });
-  else if (provider === undefined) refs.push(problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path));
+  else if (provider === undefined)
+    refs.push(problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, path));
   else if (own(view.capabilities, provider.type)?.resources !== true)
-    refs.push(problem("Unsupported", `type ${provider.type} of LLMProvider ${id} has no files, batches and fine-tuning that pass through`, path));
+    refs.push(
+      problem(
+        "Unsupported",
+        `type ${provider.type} of LLMProvider ${id} has no files, batches and fine-tuning that pass through`,
+        path,
+      ),
+    );
   else return { provider: id, kinds: [...spec.kinds].sort() };
   return null;
 }
@@ -130,15 +171,30 @@ function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
   const names = spec.routing.targets.map(targetName);
   const twice = names.findIndex((name, at) => names.indexOf(name) !== at);
   if (twice >= 0)
-    accepted.push(problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, ["spec", "routing", "targets", twice]));
+    accepted.push(
+      problem("Invalid", `two targets are named ${names[twice]}; give one of them a name of its own`, [
+        "spec",
+        "routing",
+        "targets",
+        twice,
+      ]),
+    );
 }
 
 /** A caller who names no model can be served by a target that names one, or has but one. */
-function warnModelless(policy: Parsed<"RoutingPolicy">, targets: readonly TargetConfig[], view: ProviderView, accepted: Problem[]): void {
+function warnModelless(
+  policy: Parsed<"RoutingPolicy">,
+  targets: readonly TargetConfig[],
+  view: ProviderView,
+  accepted: Problem[],
+): void {
   if (requestedModels(policy.spec) !== null) return;
-  const unclear = targets.filter((target) => target.model === null && Object.keys(view.live.get(target.provider)?.models ?? {}).length !== 1);
+  const unclear = targets.filter(
+    (target) => target.model === null && Object.keys(view.live.get(target.provider)?.models ?? {}).length !== 1,
+  );
   if (unclear.length === 0 || unclear.length < targets.length) return;
-  const message = "a call that names no model can't be served, for no target has just one; set request.defaults.model, or a target's model";
+  const message =
+    "a call that names no model can't be served, for no target has just one; set request.defaults.model, or a target's model";
   accepted.push(problem("ModelNotFound", message, ["spec", "routing", "targets"], "warning"));
 }
 
@@ -147,7 +203,15 @@ function cacheOf(spec: RoutingPolicySpec["cache"], semantic: CacheConfig["semant
   const { ttl, maxEntries, scope, key, when } = spec;
   const ignore = cacheKeyPart.options.filter((part) => !key.includes(part));
   const temperatureAtMost = when.temperatureAtMost === undefined ? null : Number(when.temperatureAtMost);
-  return { ttlMs: durationMs(ttl), maxEntries, scope, ignore, temperatureAtMost, maxTokensBelow: when.maxTokensBelow ?? null, semantic };
+  return {
+    ttlMs: durationMs(ttl),
+    maxEntries,
+    scope,
+    ignore,
+    temperatureAtMost,
+    maxTokensBelow: when.maxTokensBelow ?? null,
+    semantic,
+  };
 }
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
@@ -171,7 +235,11 @@ function configOf(
     models: match.models === undefined ? null : [...match.models].sort(),
     consumers: coverage(allowedNamespaces, policy.meta.namespace, world.namespaces),
     access,
-    request: { defaults: request?.defaults ?? {}, overrides: request?.overrides ?? {}, prompts: request?.prompts ?? [] },
+    request: {
+      defaults: request?.defaults ?? {},
+      overrides: request?.overrides ?? {},
+      prompts: request?.prompts ?? [],
+    },
     routing: {
       strategy: routing.strategy,
       targets,
@@ -182,7 +250,8 @@ function configOf(
         samples: routing.leastLatency.samples,
         minimumSamples: routing.leastLatency.minimumSamples,
       },
-      affinity: routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
+      affinity:
+        routing.affinity === undefined ? null : { by: routing.affinity.by, header: routing.affinity.header ?? null },
       rules: rules.map((rule) => ({ ...rule, use: rule.use.filter((name) => usable.has(name)) })),
       canary,
     },
@@ -205,7 +274,12 @@ function checkSharing(policy: Parsed<"RoutingPolicy">, settings: CompileSettings
 }
 
 /** Targets that may see the data. One among others is left out with a warning; without any, the policy is refused. */
-function residents(targets: readonly TargetConfig[], regions: string[] | null, view: ProviderView, accepted: Problem[]): TargetConfig[] {
+function residents(
+  targets: readonly TargetConfig[],
+  regions: string[] | null,
+  view: ProviderView,
+  accepted: Problem[],
+): TargetConfig[] {
   const whyNot = (target: TargetConfig): string | null => {
     const provider = view.live.get(target.provider);
     return provider === undefined ? null : notResident(regions, provider);
@@ -214,7 +288,10 @@ function residents(targets: readonly TargetConfig[], regions: string[] | null, v
   for (const target of targets) {
     const why = whyNot(target);
     const severity = kept.length === 0 ? "error" : "warning";
-    if (why !== null) accepted.push(problem("NotResident", `target ${target.name} is never used: ${why}`, ["spec", "routing", "targets"], severity));
+    if (why !== null)
+      accepted.push(
+        problem("NotResident", `target ${target.name} is never used: ${why}`, ["spec", "routing", "targets"], severity),
+      );
   }
   return kept;
 }

@@ -9,7 +9,13 @@ export function compileRules(spec: RoutingPolicySpec, names: ReadonlySet<string>
     const unknown = rule.use.filter((name) => !names.has(name));
     if (unknown.length > 0)
       accepted.push(
-        problem("TargetNotFound", `no target is named ${unknown.join(", ")}; targets are ${[...names].join(", ")}`, ["spec", "routing", "rules", at, "use"]),
+        problem("TargetNotFound", `no target is named ${unknown.join(", ")}; targets are ${[...names].join(", ")}`, [
+          "spec",
+          "routing",
+          "rules",
+          at,
+          "use",
+        ]),
       );
     const { when } = rule;
     return {
@@ -32,10 +38,12 @@ type When = RuleConfig["when"];
 
 /** Whatever matches `later` matches `earlier` as well. `models`: all that can be asked for, null where that is anything. */
 function covers(earlier: When, later: When, models: readonly string[] | null): boolean {
-  const possible = later.models === null ? models : later.models.filter((name) => models === null || models.includes(name));
+  const possible =
+    later.models === null ? models : later.models.filter((name) => models === null || models.includes(name));
   const within = (wide: readonly string[] | null, narrow: readonly string[] | null): boolean =>
     wide === null || (narrow?.every((one) => wide.includes(one)) ?? false);
-  const above = (wide: number | null, narrow: number | null): boolean => wide === null || (narrow !== null && narrow >= wide);
+  const above = (wide: number | null, narrow: number | null): boolean =>
+    wide === null || (narrow !== null && narrow >= wide);
   return (
     within(earlier.models, possible) &&
     (["tags", "roles", "teams", "users"] as const).every((name) => within(earlier[name], later[name])) &&
@@ -47,14 +55,27 @@ function covers(earlier: When, later: When, models: readonly string[] | null): b
 function whyUnreachable(rules: readonly RuleConfig[], at: number, models: readonly string[] | null): string | null {
   const when = rules[at]?.when;
   if (when === undefined) return null;
-  if (models !== null && when.models !== null && !when.models.some((name) => models.includes(name))) return "match.models has none of its models";
+  if (models !== null && when.models !== null && !when.models.some((name) => models.includes(name)))
+    return "match.models has none of its models";
   const before = rules.slice(0, at).findIndex((earlier) => covers(earlier.when, when, models));
   return before < 0 ? null : `rule ${before + 1} matches all that it does`;
 }
 
-export function warnUnreachable(rules: readonly RuleConfig[], models: readonly string[] | null, accepted: Problem[]): void {
+export function warnUnreachable(
+  rules: readonly RuleConfig[],
+  models: readonly string[] | null,
+  accepted: Problem[],
+): void {
   for (const at of rules.keys()) {
     const why = whyUnreachable(rules, at, models);
-    if (why !== null) accepted.push(problem("UnreachableRule", `rule ${at + 1} never matches, because ${why}`, ["spec", "routing", "rules", at], "warning"));
+    if (why !== null)
+      accepted.push(
+        problem(
+          "UnreachableRule",
+          `rule ${at + 1} never matches, because ${why}`,
+          ["spec", "routing", "rules", at],
+          "warning",
+        ),
+      );
   }
 }

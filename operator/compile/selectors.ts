@@ -4,16 +4,24 @@ import { own } from "./outcome.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
-function holds({ key, operator, values = [] }: NonNullable<KeySelector["matchExpressions"]>[number], labels: Labels): boolean {
+function holds(
+  { key, operator, values = [] }: NonNullable<KeySelector["matchExpressions"]>[number],
+  labels: Labels,
+): boolean {
   const value = own(labels, key);
   if (operator === "Exists") return value !== undefined;
   if (operator === "DoesNotExist") return value === undefined;
   // A label that isn't there is in no list.
-  return operator === "In" ? value !== undefined && values.includes(value) : value === undefined || !values.includes(value);
+  return operator === "In"
+    ? value !== undefined && values.includes(value)
+    : value === undefined || !values.includes(value);
 }
 
 export function matches({ matchLabels = {}, matchExpressions = [] }: KeySelector, labels: Labels): boolean {
-  return Object.entries(matchLabels).every(([name, value]) => own(labels, name) === value) && matchExpressions.every((one) => holds(one, labels));
+  return (
+    Object.entries(matchLabels).every(([name, value]) => own(labels, name) === value) &&
+    matchExpressions.every((one) => holds(one, labels))
+  );
 }
 
 export interface Selecting {

@@ -13,21 +13,38 @@ const path = ["spec", "cache", "semantic", "embeddings"];
 const providerPath = [...path, "provider"];
 
 /** Why this provider can't make the vectors; null where it can. */
-function unusable(id: string, { embeddings }: SemanticSpec, regions: string[] | null, view: ProviderView): Problem | null {
+function unusable(
+  id: string,
+  { embeddings }: SemanticSpec,
+  regions: string[] | null,
+  view: ProviderView,
+): Problem | null {
   const provider = view.live.get(id);
-  if (provider === undefined) return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, providerPath);
+  if (provider === undefined)
+    return problem("ProviderNotReady", `LLMProvider ${id} is not usable; its status says why`, providerPath);
   const declared = own(view.capabilities, provider.type);
   if (declared === undefined || ![...declared.passthrough, ...declared.translated].includes("openai.embeddings"))
-    return problem("Unsupported", `type ${provider.type} of LLMProvider ${id} has no embeddings; name a provider that has`, providerPath);
+    return problem(
+      "Unsupported",
+      `type ${provider.type} of LLMProvider ${id} has no embeddings; name a provider that has`,
+      providerPath,
+    );
   if (!Object.hasOwn(provider.models, embeddings.model)) {
     const have = Object.keys(provider.models).slice(0, 16).join(", ");
-    return problem("ModelNotFound", `LLMProvider ${id} has no model ${embeddings.model}; it has ${have}. Name one of them, or add it there`, [
-      ...path,
-      "model",
-    ]);
+    return problem(
+      "ModelNotFound",
+      `LLMProvider ${id} has no model ${embeddings.model}; it has ${have}. Name one of them, or add it there`,
+      [...path, "model"],
+    );
   }
   const why = notResident(regions, provider);
-  return why === null ? null : problem("NotResident", `answers are not compared by meaning: ${why}, also to the provider of embeddings`, providerPath);
+  return why === null
+    ? null
+    : problem(
+        "NotResident",
+        `answers are not compared by meaning: ${why}, also to the provider of embeddings`,
+        providerPath,
+      );
 }
 
 /**

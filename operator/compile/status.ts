@@ -49,21 +49,45 @@ function fromProblems(type: string, problems: readonly Problem[], good: { reason
 
 function resolvedRefs(verdict: Verdict): Bare {
   const type = "ResolvedRefs";
-  if (verdict.refsUnknown) return { type, status: "Unknown", reason: "Invalid", message: "what it refers to is looked for once the object is valid" };
-  return fromProblems(type, verdict.resolvedRefs, { reason: type, message: "everything it refers to is there and granted" });
+  if (verdict.refsUnknown)
+    return {
+      type,
+      status: "Unknown",
+      reason: "Invalid",
+      message: "what it refers to is looked for once the object is valid",
+    };
+  return fromProblems(type, verdict.resolvedRefs, {
+    reason: type,
+    message: "everything it refers to is there and granted",
+  });
 }
 
 function programmed(verdict: Verdict, state: Programmed): Bare {
   const type = "Programmed";
   const where = `${state.live}/${state.total} proxies at ${state.revision}`;
   if (verdict.live === "none")
-    return { type, status: "False", reason: "NotServed", message: "nothing is served by this object; Accepted and ResolvedRefs say why" };
+    return {
+      type,
+      status: "False",
+      reason: "NotServed",
+      message: "nothing is served by this object; Accepted and ResolvedRefs say why",
+    };
   if (verdict.live === "lastGood")
-    return { type, status: "False", reason: "LastGood", message: `an earlier form of this object goes on serving until it is mended (${where})` };
+    return {
+      type,
+      status: "False",
+      reason: "LastGood",
+      message: `an earlier form of this object goes on serving until it is mended (${where})`,
+    };
   if (state.total === 0) return { type, status: "False", reason: "NoProxies", message: "no proxy is ready" };
   if (state.live < state.total) return { type, status: "False", reason: "Pending", message: where };
   if (verdict.live === "partial")
-    return { type, status: "False", reason: "Partial", message: `served without what was not accepted or did not resolve (${where})` };
+    return {
+      type,
+      status: "False",
+      reason: "Partial",
+      message: `served without what was not accepted or did not resolve (${where})`,
+    };
   return { type, status: "True", reason: "Live", message: where };
 }
 
@@ -79,7 +103,12 @@ export function previousConditions(status: unknown): Condition[] {
   return Array.isArray(conditions) ? (conditions as Condition[]) : [];
 }
 
-export function statusOf(verdict: Verdict, state: Programmed, previous: unknown, nowMs: number): Record<string, unknown> {
+export function statusOf(
+  verdict: Verdict,
+  state: Programmed,
+  previous: unknown,
+  nowMs: number,
+): Record<string, unknown> {
   const now = new Date(nowMs).toISOString().replace(/\.\d{3}Z$/, "Z");
   const before = previousConditions(previous);
   const bare: Bare[] = [

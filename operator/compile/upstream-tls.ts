@@ -21,10 +21,14 @@ function halfOf<Half extends "certificate" | "privateKey">(
   half: Half,
 ): ({ digest: string } & Exclude<NonNullable<PemFacts[Half]>, Unusable>) | Wrong {
   const fact = own(secret, key);
-  if (fact === undefined) return { reason: "SecretKeyNotFound", message: `has no key ${key}; it must be a Secret of type kubernetes.io/tls` };
+  if (fact === undefined)
+    return { reason: "SecretKeyNotFound", message: `has no key ${key}; it must be a Secret of type kubernetes.io/tls` };
   const found = fact[half];
   if (found === undefined)
-    return { reason: "SecretUnusable", message: `key ${key}: the value is no ${half === "certificate" ? "certificate" : "private key"} in PEM` };
+    return {
+      reason: "SecretUnusable",
+      message: `key ${key}: the value is no ${half === "certificate" ? "certificate" : "private key"} in PEM`,
+    };
   if ("unusable" in found) return { reason: "SecretUnusable", message: `key ${key}: the value ${found.unusable}` };
   return { digest: fact.digest, ...(found as Exclude<NonNullable<PemFacts[Half]>, Unusable>) };
 }
@@ -44,16 +48,26 @@ function clientCertificateOf(
     return null;
   };
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
-  if (secret === undefined) return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
+  if (secret === undefined)
+    return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
   const certificate = halfOf(secret, certificateKey, "certificate");
   if (!("digest" in certificate)) return tell(certificate);
   const key = halfOf(secret, privateKeyKey, "privateKey");
   if (!("digest" in key)) return tell(key);
   if (certificate.publicKey !== key.publicKey)
-    return tell({ reason: "SecretUnusable", message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}` });
+    return tell({
+      reason: "SecretUnusable",
+      message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}`,
+    });
   // No error: whether that matters is the server's to say, and what was good before has ended too.
   if (certificate.notAfterMs <= nowMs)
-    tell({ reason: "CertificateExpired", message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it` }, "warning");
+    tell(
+      {
+        reason: "CertificateExpired",
+        message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it`,
+      },
+      "warning",
+    );
   return { certificate: credentialName(certificate.digest), key: credentialName(key.digest) };
 }
 
@@ -71,15 +85,26 @@ function configOf(
   const wrong = tls.caBundle === undefined ? null : bundleProblem(tls.caBundle);
   if (wrong !== null) accepted.push(problem("Invalid", `${at.join(".")}.caBundle ${wrong}`, [...at, "caBundle"]));
   const ca = wrong === null ? certificatesIn(tls.caBundle ?? "") : null;
-  return { ca, serverName: tls.serverName ?? null, clientCertificate: clientCertificateOf(tls, at, provider, input, refs) };
+  return {
+    ca,
+    serverName: tls.serverName ?? null,
+    clientCertificate: clientCertificateOf(tls, at, provider, input, refs),
+  };
 }
 
-export function upstreamTlsOf(provider: Parsed<"LLMProvider">, endpoint: string, input: World, accepted: Problem[], refs: Problem[]): UpstreamTlsConfig | null {
+export function upstreamTlsOf(
+  provider: Parsed<"LLMProvider">,
+  endpoint: string,
+  input: World,
+  accepted: Problem[],
+  refs: Problem[],
+): UpstreamTlsConfig | null {
   const { tls } = provider.spec;
   if (tls === undefined) return null;
   const at = ["spec", "tls"];
   // The endpoint that a type has by itself, no rule of the schema sees.
-  if (!endpoint.startsWith("https:")) accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", at));
+  if (!endpoint.startsWith("https:"))
+    accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", at));
   return configOf(tls, at, provider, input, accepted, refs);
 }
 
@@ -96,10 +121,19 @@ export function tokenTlsOf(
   if (tls === undefined) return {};
   const at = ["spec", "tokenService"];
   if (option === undefined) {
-    accepted.push(problem("Invalid", `${type} has no token service; take spec.tokenService out. TLS to the endpoint is spec.tls`, at));
+    accepted.push(
+      problem(
+        "Invalid",
+        `${type} has no token service; take spec.tokenService out. TLS to the endpoint is spec.tls`,
+        at,
+      ),
+    );
     return {};
   }
   const url = own(options, option) ?? "";
-  if (!url.startsWith("https:")) accepted.push(problem("Invalid", `spec.tokenService.tls needs a spec.options.${option} that begins with https://`, at));
+  if (!url.startsWith("https:"))
+    accepted.push(
+      problem("Invalid", `spec.tokenService.tls needs a spec.options.${option} that begins with https://`, at),
+    );
   return { tokenTls: configOf(tls, [...at, "tls"], provider, input, accepted, refs) };
 }

@@ -24,19 +24,34 @@ export interface CompiledFolder {
 }
 
 function findingsOf(folder: FolderWorld, compiled: Compiled): Finding[] {
-  const findings: Finding[] = folder.problems.map((one) => ({ ...one, severity: "error", reason: "Unreadable", object: "" }));
-  findings.push(...folder.otherwise.map((one): Finding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" })));
+  const findings: Finding[] = folder.problems.map((one) => ({
+    ...one,
+    severity: "error",
+    reason: "Unreadable",
+    object: "",
+  }));
+  findings.push(
+    ...folder.otherwise.map((one): Finding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" })),
+  );
   for (const verdict of compiled.verdicts) {
     const { kind, meta } = verdict;
     const locate = folder.places.get(`${kind}/${meta.namespace}/${meta.name}`);
     const add = (one: Problem): void => {
       const place = locate?.(one.path) ?? { file: "", line: 0, column: 0 };
-      findings.push({ ...place, severity: one.severity, reason: one.reason, message: one.message, object: `${kind} ${meta.namespace}/${meta.name}` });
+      findings.push({
+        ...place,
+        severity: one.severity,
+        reason: one.reason,
+        message: one.message,
+        object: `${kind} ${meta.namespace}/${meta.name}`,
+      });
     };
     verdict.accepted.forEach(add);
     verdict.resolvedRefs.forEach(add);
   }
-  return findings.sort((a, b) => (a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1));
+  return findings.sort((a, b) =>
+    a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
+  );
 }
 
 export async function compileFolder(
@@ -58,7 +73,13 @@ export async function compileFolder(
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",
         prices: installedPrices(installed ?? { prices: [] }),
-        ...(installed ? { knowsCountries: knowsCountries(installed), knowsRoles: true, privateEndpointNamespaces: installed.privateEndpointNamespaces } : {}),
+        ...(installed
+          ? {
+              knowsCountries: knowsCountries(installed),
+              knowsRoles: true,
+              privateEndpointNamespaces: installed.privateEndpointNamespaces,
+            }
+          : {}),
       },
       previous,
       ...(canaries ? { canaries: canaries.facts(folder.world.objects) } : {}),

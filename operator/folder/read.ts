@@ -43,7 +43,10 @@ async function manifestFiles(path: string): Promise<string[]> {
   if (!(await stat(path)).isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   return entries
-    .filter((entry) => !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name) && !entry.parentPath.includes("node_modules"))
+    .filter(
+      (entry) =>
+        !entry.isDirectory() && /\.(ya?ml|json)$/.test(entry.name) && !entry.parentPath.includes("node_modules"),
+    )
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
 }
@@ -91,11 +94,14 @@ interface RawObject extends Readonly<Record<string, unknown>> {
 /** `${NAME}` and `${NAME:-fallback}` → value from the environment; the names that are missing. */
 function fillIn(text: string, env: Reading["env"]): { text: string; missing: string[] } {
   const missing: string[] = [];
-  const filled = text.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g, (_, name: string, fallback: string | undefined) => {
-    const value = env[name] || fallback;
-    if (value === undefined) missing.push(name);
-    return value ?? "";
-  });
+  const filled = text.replace(
+    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
+    (_, name: string, fallback: string | undefined) => {
+      const value = env[name] || fallback;
+      if (value === undefined) missing.push(name);
+      return value ?? "";
+    },
+  );
   return { text: filled, missing };
 }
 
@@ -120,10 +126,15 @@ function readSecret(raw: RawObject, id: string, locate: Locate, into: Reading): 
     facts[key] = fact;
     into.secretValues.set(fact.digest, value);
   };
-  for (const [key, value] of Object.entries(raw.data ?? {})) add(key, Buffer.from(String(value), "base64").toString("utf8"));
+  for (const [key, value] of Object.entries(raw.data ?? {}))
+    add(key, Buffer.from(String(value), "base64").toString("utf8"));
   for (const [key, value] of Object.entries(raw.stringData ?? {})) {
     const { text, missing } = fillIn(String(value), into.env);
-    if (missing.length > 0) into.problems.push({ ...locate(["stringData", key]), message: `Secret ${id}: set ${missing.join(", ")} in the environment` });
+    if (missing.length > 0)
+      into.problems.push({
+        ...locate(["stringData", key]),
+        message: `Secret ${id}: set ${missing.join(", ")} in the environment`,
+      });
     else add(key, text);
   }
   into.world.secrets[id] = facts;
@@ -143,7 +154,10 @@ function readObject(raw: RawObject, locate: Locate, into: Reading): void {
   }
   const namespace = raw.metadata?.namespace ?? "default";
   if (typeof namespace !== "string" || !/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(namespace)) {
-    into.problems.push({ ...locate(["metadata", "namespace"]), message: "metadata.namespace must be a lower-case DNS label, in quotes where it is a number" });
+    into.problems.push({
+      ...locate(["metadata", "namespace"]),
+      message: "metadata.namespace must be a lower-case DNS label, in quotes where it is a number",
+    });
     return;
   }
   if (raw.kind === "Namespace") into.world.namespaces[name] = raw.metadata?.labels ?? {};
@@ -155,17 +169,28 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   const kind = kindNames.find((known) => known === raw.kind) as Kind | undefined;
   if (raw.apiVersion !== apiVersion || kind === undefined) {
     const known = kindNames.join(", ");
-    into.problems.push({ ...locate(["kind"]), message: `${String(raw.apiVersion)} ${String(raw.kind)} is not known; ${apiVersion} has ${known}` });
+    into.problems.push({
+      ...locate(["kind"]),
+      message: `${String(raw.apiVersion)} ${String(raw.kind)} is not known; ${apiVersion} has ${known}`,
+    });
     return;
   }
   if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
   // The spec is for compile to judge; here it is only what stands beside it.
   const beside = parseObject(kind, { ...raw, spec: {} });
   for (const one of beside.ok ? [] : beside.problems) {
-    if (one.path[0] !== "spec") into.problems.push({ ...locate(one.path), message: `${kind} ${namespace}/${name}: ${one.message}` });
+    if (one.path[0] !== "spec")
+      into.problems.push({ ...locate(one.path), message: `${kind} ${namespace}/${name}: ${one.message}` });
   }
   into.world.namespaces[namespace] ??= {};
-  const meta: WorldObject["meta"] = { name, namespace, uid: "", generation: 1, createdAtMs: 0, labels: raw.metadata?.labels ?? {} };
+  const meta: WorldObject["meta"] = {
+    name,
+    namespace,
+    uid: "",
+    generation: 1,
+    createdAtMs: 0,
+    labels: raw.metadata?.labels ?? {},
+  };
   into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
 }
 
@@ -181,12 +206,14 @@ function contentOf(file: string, document: Document.Parsed, lines: LineCounter, 
 }
 
 function readDocument(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): void {
-  for (const error of document.errors) into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
+  for (const error of document.errors)
+    into.problems.push({ ...placeAt(file, lines, error.pos[0]), message: error.message.split("\n", 1)[0] ?? "" });
   const raw = document.errors.length > 0 ? null : contentOf(file, document, lines, into);
   if (raw === null || raw === undefined) return;
   const locate = locator(file, lines, document as Document);
   if (String((raw as RawObject).apiVersion).startsWith("sluice.dev/")) {
-    for (const { offset, message } of readOtherwise(document as Document)) into.otherwise.push({ ...placeAt(file, lines, offset), message });
+    for (const { offset, message } of readOtherwise(document as Document))
+      into.otherwise.push({ ...placeAt(file, lines, offset), message });
   }
   if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
   else into.problems.push({ ...locate([]), message: "this document is no object" });
@@ -209,7 +236,11 @@ async function textOf(file: string): Promise<string> {
 }
 
 /** Reads files and folders in order. Throws only where a path can't be read. */
-export async function readFolder(paths: readonly string[], env: Reading["env"], pepper: Uint8Array): Promise<FolderWorld> {
+export async function readFolder(
+  paths: readonly string[],
+  env: Reading["env"],
+  pepper: Uint8Array,
+): Promise<FolderWorld> {
   const into: Reading = {
     world: { objects: [], namespaces: {}, secrets: {} },
     problems: [],

@@ -13,7 +13,10 @@ export interface Timers {
   clear(timer: unknown): void;
 }
 
-const realTimers: Timers = { set: (run, ms) => setTimeout(run, ms), clear: (timer) => clearTimeout(timer as NodeJS.Timeout) };
+const realTimers: Timers = {
+  set: (run, ms) => setTimeout(run, ms),
+  clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
 const settleMs = 80;
 
 /** What may vanish while it is looked at is not there. */

@@ -14,7 +14,10 @@ export function readOtherwise(document: Document): { offset: number; message: st
     Scalar: (key, { type, value, range }) => {
       if (key === "key" || type !== "PLAIN" || typeof value !== "string" || !booleans.test(value)) return;
       const boolean = yes.test(value) ? "true" : "false";
-      found.push({ offset: range?.[0] ?? 0, message: `kubectl reads ${value} as ${boolean}, and this is read as text: put it in quotes, or write ${boolean}` });
+      found.push({
+        offset: range?.[0] ?? 0,
+        message: `kubectl reads ${value} as ${boolean}, and this is read as text: put it in quotes, or write ${boolean}`,
+      });
     },
   });
   return found;

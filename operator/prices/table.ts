@@ -52,12 +52,18 @@ export function believable(rates: Rates): boolean {
   const all = [rates.input, rates.cachedInput, rates.cacheWrite, rates.output];
   if (!all.every((rate) => Number.isFinite(rate) && rate >= 0 && rate <= dearestUsd)) return false;
   if (rates.cachedInput > rates.input || rates.cacheWrite > rates.input * widestRatio) return false;
-  return rates.output === 0 || rates.input === 0 || (rates.output <= rates.input * widestRatio && rates.output >= rates.input / 10);
+  return (
+    rates.output === 0 ||
+    rates.input === 0 ||
+    (rates.output <= rates.input * widestRatio && rates.output >= rates.input / 10)
+  );
 }
 
 /** Prompt sizes from which other rates hold. */
 function tierStarts(published: Readonly<Record<string, Published>>): number[] {
-  const starts = Object.values(published).flatMap((one) => (typeof one === "object" ? one.tiers.map((tier) => tier.start) : []));
+  const starts = Object.values(published).flatMap((one) =>
+    typeof one === "object" ? one.tiers.map((tier) => tier.start) : [],
+  );
   return [...new Set(starts)].sort((a, b) => a - b);
 }
 
@@ -68,8 +74,15 @@ export function priceTable(now: Date): PriceTable {
     const published = found.model_price as Readonly<Record<string, Published>>;
     const base = ratesAt(published, 0);
     if (base === null) return null;
-    const tiers = tierStarts(published).map((aboveTokens) => ({ aboveTokens, rates: ratesAt(published, aboveTokens + 1) }));
+    const tiers = tierStarts(published).map((aboveTokens) => ({
+      aboveTokens,
+      rates: ratesAt(published, aboveTokens + 1),
+    }));
     if (tiers.some((tier) => tier.rates === null || tier.aboveTokens < 1)) return null;
-    return { ...base, tiers: tiers.map(({ aboveTokens, rates }) => ({ aboveTokens, ...(rates as Rates) })), source: "table" };
+    return {
+      ...base,
+      tiers: tiers.map(({ aboveTokens, rates }) => ({ aboveTokens, ...(rates as Rates) })),
+      source: "table",
+    };
   };
 }

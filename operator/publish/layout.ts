@@ -13,7 +13,8 @@ export function configMapNames(prefix: string): string[] {
 export const credentialsSecretName = (prefix: string): string => `${prefix}-credentials`;
 
 function mapOf(prefix: string, document: string): string {
-  if (document === "manifest.json" || document === "config.json" || document === "seeds.json") return `${prefix}-config`;
+  if (document === "manifest.json" || document === "config.json" || document === "seeds.json")
+    return `${prefix}-config`;
   return `${prefix}-${document.replace(/\.json$/, "")}`;
 }
 

@@ -31,7 +31,11 @@ function lookUp(reader: Reader<CountryResponse>, address: string): string | null
 }
 
 /** Throws where the file can't be read at the start: rules that ask for a country would refuse everybody. */
-export async function countriesFrom(path: string, lookEveryMs: number, failed: (cause: unknown) => void): Promise<Countries> {
+export async function countriesFrom(
+  path: string,
+  lookEveryMs: number,
+  failed: (cause: unknown) => void,
+): Promise<Countries> {
   let reader = await open(path);
   let seen = await edition(path);
   const look = async (): Promise<void> => {

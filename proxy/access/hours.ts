@@ -18,14 +18,24 @@ function covers(hours: Hours, day: number, minute: number): boolean {
 
 /** A test of epoch milliseconds. The answer is kept for the minute, since asking Intl costs more than all other rules. */
 export function hoursTest(hours: Hours): (nowMs: number) => boolean {
-  const format = new Intl.DateTimeFormat("en-US", { timeZone: hours.timeZone, weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone: hours.timeZone,
+    weekday: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+  });
   let known = Number.NaN;
   let inside = false;
   return (nowMs) => {
     const minute = Math.floor(nowMs / minuteMs);
     if (minute === known) return inside;
     const parts = Object.fromEntries(format.formatToParts(nowMs).map(({ type, value }) => [type, value]));
-    inside = covers(hours, dayNames.indexOf(parts["weekday"] ?? ""), Number(parts["hour"]) * 60 + Number(parts["minute"]));
+    inside = covers(
+      hours,
+      dayNames.indexOf(parts["weekday"] ?? ""),
+      Number(parts["hour"]) * 60 + Number(parts["minute"]),
+    );
     known = minute;
     return inside;
   };

@@ -18,7 +18,10 @@ export interface Circumstances {
 /** null lets the call pass. */
 type Rule = (call: Circumstances) => Failure | null;
 
-const elsewhere = failure("network_not_allowed", "This model may not be called from your network. Call from one that its policy allows.");
+const elsewhere = failure(
+  "network_not_allowed",
+  "This model may not be called from your network. Call from one that its policy allows.",
+);
 const abroad = failure("country_not_allowed", "This model may not be called from your country.");
 const unlocated = failure(
   "country_unknown",
@@ -35,7 +38,8 @@ function countryRule(rule: NonNullable<RouteConfig["access"]["countries"]>): Rul
   };
 }
 
-const clock = (minute: number): string => `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+const clock = (minute: number): string =>
+  `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
 
 function hoursRule(hours: NonNullable<RouteConfig["access"]["hours"]>): Rule {
   const inside = hoursTest(hours);
@@ -64,7 +68,11 @@ export function accessRules(access: RouteConfig["access"]): AccessRules {
   if (access.hours !== null) place.push(hoursRule(access.hours));
   if (access.consent !== null) {
     const { header, value } = access.consent;
-    const missing = failure("consent_required", `This model needs consent: send the header ${header}: ${value} once it was given.`, { param: header });
+    const missing = failure(
+      "consent_required",
+      `This model needs consent: send the header ${header}: ${value} once it was given.`,
+      { param: header },
+    );
     call.push((one) => (one.header(header) === value ? null : missing));
   }
   return { place, call };

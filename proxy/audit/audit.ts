@@ -159,7 +159,9 @@ export class AuditLog {
 
   static async open(chain: Chain, sinks: readonly AuditSink[], parts: AuditWith): Promise<AuditLog> {
     const audit = new AuditLog(chain, sinks, parts);
-    const ends = await Promise.all(sinks.map(async (sink) => ({ name: sink.name, end: (await sink.previous?.()) ?? null })));
+    const ends = await Promise.all(
+      sinks.map(async (sink) => ({ name: sink.name, end: (await sink.previous?.()) ?? null })),
+    );
     const follows = ends.flatMap(({ name, end }) => (end === null ? [] : [{ in: name, ...end }]));
     audit.#add(`"type":"opened","time":"${audit.#time()}","follows":${JSON.stringify(follows)}`);
     audit.#retire();
@@ -191,7 +193,10 @@ export class AuditLog {
       const expired = (await sink.expired?.()) ?? null;
       if (expired === null) return;
       this.#tell();
-      for (const end of expired.ends) this.#add(`"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify(end satisfies End)}`);
+      for (const end of expired.ends)
+        this.#add(
+          `"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify(end satisfies End)}`,
+        );
       if (await outlet.written(retireWaitMs)) await expired.remove();
     } catch (cause) {
       this.#with.trouble(sink.name, cause);
@@ -202,7 +207,9 @@ export class AuditLog {
   #tellGaps(): void {
     for (const outlet of this.#outlets)
       for (const { from, to } of outlet.gaps())
-        this.#add(`"type":"dropped","time":"${this.#time()}","in":"${outlet.sink.name}","from":${from},"to":${to},"count":${to - from + 1}`);
+        this.#add(
+          `"type":"dropped","time":"${this.#time()}","in":"${outlet.sink.name}","from":${from},"to":${to},"count":${to - from + 1}`,
+        );
   }
 
   /**
@@ -213,7 +220,9 @@ export class AuditLog {
     const silentMs = this.#with.nowMs() - this.#lastMs;
     for (const { sink } of this.#outlets)
       if (sink.keptMs != null && silentMs >= sink.keptMs - clocksMs)
-        this.#add(`"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify({ chain: this.#chain.id, ...this.#chain.last })}`);
+        this.#add(
+          `"type":"retired","time":"${this.#time()}","in":"${sink.name}","until":${JSON.stringify({ chain: this.#chain.id, ...this.#chain.last })}`,
+        );
   }
 
   /** What has to stand before anything else. */
@@ -227,7 +236,14 @@ export class AuditLog {
     this.#tell();
     const { id, next } = this.#chain;
     const { sealer = null } = this.#with;
-    this.#add(auditMembers(event, call, this.#with.nowMs(), sealer === null ? null : (bodies) => sealBodies(sealer, id, next, bodies)));
+    this.#add(
+      auditMembers(
+        event,
+        call,
+        this.#with.nowMs(),
+        sealer === null ? null : (bodies) => sealBodies(sealer, id, next, bodies),
+      ),
+    );
   }
 
   /** Whether what was written so far is safe in every sink that can keep it. false where none can, or in time. */

@@ -16,7 +16,8 @@ export const noHash = "0".repeat(64);
 export type Digest = (bytes: string) => string;
 
 /** `key`: null for a plain digest. */
-export const digestBy = (key: Uint8Array | null): Digest => (key === null ? (bytes) => hash("sha256", bytes, "hex") : keyedDigester(key));
+export const digestBy = (key: Uint8Array | null): Digest =>
+  key === null ? (bytes) => hash("sha256", bytes, "hex") : keyedDigester(key);
 
 export class Chain {
   readonly id: string;
@@ -74,7 +75,8 @@ export function readLink(line: string, digest: Digest): Link | null {
     return null;
   }
   const { chain, seq, type, prev } = record;
-  if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string") return null;
+  if (typeof chain !== "string" || typeof seq !== "number" || typeof type !== "string" || typeof prev !== "string")
+    return null;
   const hash = found[1] ?? "";
   return { chain, seq, type, prev, hash, sound: digest(line.slice(0, found.index)) === hash, record };
 }

@@ -52,6 +52,7 @@ export class Claims {
 /** Of what records tell that are about to go: what somebody still needs, the furthest of each chain. */
 export function stillNeeded(told: readonly EndClaim[], needed: ReadonlySet<string>): End[] {
   const furthest = new Map<string, End>();
-  for (const { chain, seq, hash } of told) if (needed.has(chain) && seq >= (furthest.get(chain)?.seq ?? 0)) furthest.set(chain, { chain, seq, hash });
+  for (const { chain, seq, hash } of told)
+    if (needed.has(chain) && seq >= (furthest.get(chain)?.seq ?? 0)) furthest.set(chain, { chain, seq, hash });
   return [...furthest.values()];
 }

@@ -40,7 +40,8 @@ const plain = (): string => "";
 const password = (): string | null => process.env["SLUICE_STATE_PASSWORD"] || null;
 
 function sourceOf(paths: readonly string[], redis: string | undefined) {
-  if (paths.length === 0 && redis === undefined) throw new UsageError("say where the audit log is: files, folders, or --redis URL");
+  if (paths.length === 0 && redis === undefined)
+    throw new UsageError("say where the audit log is: files, folders, or --redis URL");
   return auditLines(paths, redis === undefined ? null : { url: redis, password: password() });
 }
 
@@ -56,11 +57,17 @@ const noRecords = (paths: readonly string[], redis: string | undefined): string 
 const mostShown = 100;
 
 /** Files and the store are two copies: each has to be sound by itself. */
-async function verify(paths: readonly string[], redis: string | undefined, keyFile: string | undefined, sink: string): Promise<void> {
+async function verify(
+  paths: readonly string[],
+  redis: string | undefined,
+  keyFile: string | undefined,
+  sink: string,
+): Promise<void> {
   const key = await keyFrom(keyFile);
   const files = new Verifier(key, sink);
   const store = new Verifier(key, "redis");
-  for await (const { text, where: at, torn, stored } of sourceOf(paths, redis)) (stored ? store : files).add(text, at, torn);
+  for await (const { text, where: at, torn, stored } of sourceOf(paths, redis))
+    (stored ? store : files).add(text, at, torn);
   const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
   for (const { records, chains, troubles, notes } of found) {
@@ -68,7 +75,9 @@ async function verify(paths: readonly string[], redis: string | undefined, keyFi
     if (records === 0 && troubles.length === 0) throw new Error(noRecords(paths, redis));
     list("WRONG ", troubles);
     list("note  ", notes);
-    process.stdout.write(`${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`);
+    process.stdout.write(
+      `${records} records in ${chains} chains: ${troubles.length === 0 ? "nothing was changed" : `${troubles.length} things are wrong`}\n`,
+    );
     wrong += troubles.length;
   }
   if (wrong > 0) process.exitCode = 1;
@@ -93,7 +102,9 @@ async function show(paths: readonly string[], redis: string | undefined, id: str
     const shown = opened(link, sealer);
     if ("unreadable" in shown) {
       unreadable++;
-      process.stderr.write(`${at}: bodies of record ${link.seq} of chain ${link.chain} can't be read: ${String(shown["unreadable"])}\n`);
+      process.stderr.write(
+        `${at}: bodies of record ${link.seq} of chain ${link.chain} can't be read: ${String(shown["unreadable"])}\n`,
+      );
     }
     await written(`${JSON.stringify(shown)}\n`);
   }
@@ -104,7 +115,9 @@ function opened({ chain, seq, record }: Link, sealer: Sealer | null): Record<str
   const { sealed_bodies: sealed, ...rest } = record;
   if (typeof sealed !== "string") return record;
   const bodies = openBodies(sealer, chain, seq, sealed);
-  return typeof bodies === "string" ? { ...record, unreadable: bodies } : { ...rest, request_body: bodies.request, response_body: bodies.response };
+  return typeof bodies === "string"
+    ? { ...record, unreadable: bodies }
+    : { ...rest, request_body: bodies.request, response_body: bodies.response };
 }
 
 const fileSinks: readonly string[] = ["file", "otlp", "stdout"];
@@ -141,7 +154,8 @@ function moment(name: string, text: string | undefined, otherwise: number): numb
 }
 
 const usd = (nano: number): string => (nano / 1e9).toFixed(2);
-const listed = (counts: Iterable<[string, number]>): string => [...counts].map(([name, count]) => `${name} ${count}`).join(", ");
+const listed = (counts: Iterable<[string, number]>): string =>
+  [...counts].map(([name, count]) => `${name} ${count}`).join(", ");
 
 const columns: readonly [string, (month: ComplianceMonth) => string | number][] = [
   ["month", ({ month }) => month],
@@ -165,18 +179,26 @@ const columns: readonly [string, (month: ComplianceMonth) => string | number][] 
   ["destinations", ({ destinations }) => listed([...destinations].sort())],
 ];
 
-const csv = (cell: string | number): string => (/[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell));
+const csv = (cell: string | number): string =>
+  /[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell);
 
 /** A month a column: there are more figures than months. */
 function asTable(months: readonly ComplianceMonth[]): string {
   const rows = columns.map(([name, of]) => [name, ...months.map((month) => String(of(month)))]);
   const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0))) ?? [];
-  return rows.map((row) => row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  ")).join("\n");
+  return rows
+    .map((row) =>
+      row.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join("  "),
+    )
+    .join("\n");
 }
 
 function printed(months: readonly ComplianceMonth[], output: string): string {
   if (output === "csv")
-    return [columns.map(([name]) => name).join(","), ...months.map((month) => columns.map(([, of]) => csv(of(month))).join(","))].join("\n");
+    return [
+      columns.map(([name]) => name).join(","),
+      ...months.map((month) => columns.map(([, of]) => csv(of(month))).join(",")),
+    ].join("\n");
   if (output === "table") return asTable(months);
   const plain = months.map((month) => ({
     ...month,
@@ -204,7 +226,8 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
     process.exitCode = values.help ? 0 : 2;
     return;
   }
-  if (!["table", "json", "csv"].includes(values.output)) throw new UsageError(`--output is table, json or csv, not ${values.output}`);
+  if (!["table", "json", "csv"].includes(values.output))
+    throw new UsageError(`--output is table, json or csv, not ${values.output}`);
   const fromMs = moment("from", values.from, Number.NEGATIVE_INFINITY);
   const toMs = moment("to", values.to, Number.POSITIVE_INFINITY);
   if (fromMs >= toMs) throw new UsageError("--from must be before --to");

@@ -4,7 +4,12 @@ import { type Blame, type FailureCode, failures } from "../failure.ts";
 export type Decision = "allow" | "deny";
 
 /** What a failure says when no provider was asked. A provider that failed refuses nothing: the call was let through to it. */
-const byBlame: Readonly<Record<Blame, Decision>> = { caller: "deny", policy: "deny", gateway: "deny", provider: "allow" };
+const byBlame: Readonly<Record<Blame, Decision>> = {
+  caller: "deny",
+  policy: "deny",
+  gateway: "deny",
+  provider: "allow",
+};
 
 /** Codes that tell of something else than who is to blame. */
 const others: Partial<Record<FailureCode, Decision>> = {

@@ -19,7 +19,8 @@ class Run {
   }
 
   add(hash: string): void {
-    if (this.#count * bytes === this.#digests.length) this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)]);
+    if (this.#count * bytes === this.#digests.length)
+      this.#digests = Buffer.concat([this.#digests, Buffer.alloc(this.#digests.length)]);
     this.#digests.write(hash.slice(0, 2 * bytes), bytes * this.#count++, "hex");
   }
 

@@ -11,7 +11,9 @@ const timeoutMs = 10_000;
 
 /** Why the collector was not reached, and nothing else of the error. */
 function why(thrown: unknown): string {
-  return causeInWords((thrown as { name?: unknown }).name === "TimeoutError" ? "answer_timeout" : causeOf(thrown, false));
+  return causeInWords(
+    (thrown as { name?: unknown }).name === "TimeoutError" ? "answer_timeout" : causeOf(thrown, false),
+  );
 }
 
 interface Line {
@@ -59,7 +61,9 @@ export class OtlpSink implements AuditSink {
         };
       });
     const resource = { attributes: [{ key: "service.name", value: { stringValue: "sluice-proxy" } }] };
-    const body = JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ scope: { name: "sluice.audit" }, logRecords }] }] });
+    const body = JSON.stringify({
+      resourceLogs: [{ resource, scopeLogs: [{ scope: { name: "sluice.audit" }, logRecords }] }],
+    });
     const headers = { "content-type": "application/json", ...this.#headers };
     const status = await this.#post(headers, body);
     if (status < 200 || status > 299) throw new Error(`the collector answered ${status}`);

@@ -11,7 +11,12 @@ import type { Bodies } from "./sealed.ts";
 export type AuditEvent = "begun" | "call" | "withheld";
 
 /** As JSON members without braces. `sealed`: makes of bodies what nobody else can read; null leaves them as they are. */
-export function auditMembers(event: AuditEvent, call: CallRecord, nowMs: number, sealed: ((bodies: Bodies) => string) | null = null): string {
+export function auditMembers(
+  event: AuditEvent,
+  call: CallRecord,
+  nowMs: number,
+  sealed: ((bodies: Bodies) => string) | null = null,
+): string {
   const decision = event !== "begun" ? decisionOf(call.code, call.attempts.length > 0) : "allow";
   const bodies = event === "call" ? call.audited : null;
   let members = `"type":"${event}","time":"${new Date(nowMs).toISOString()}","decision":"${decision}"`;

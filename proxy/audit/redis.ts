@@ -117,7 +117,14 @@ export class RedisSink implements AuditSink {
     return {
       ends: [...(await this.#needed(told)), ...going],
       remove: async () => {
-        await this.#client.eval(trim, 2, auditStream, auditEnds, after(last), ...going.flatMap(({ chain, seq }) => [chain, String(seq)]));
+        await this.#client.eval(
+          trim,
+          2,
+          auditStream,
+          auditEnds,
+          after(last),
+          ...going.flatMap(({ chain, seq }) => [chain, String(seq)]),
+        );
       },
     };
   }
@@ -136,8 +143,14 @@ export class RedisSink implements AuditSink {
   }
 }
 
-export const openRedisSink = (url: string, password: string | null, ca: string | null, chain: string, retentionDays: number, nowMs: () => number): RedisSink =>
-  new RedisSink(connect(url, password, ca), chain, retentionDays, nowMs);
+export const openRedisSink = (
+  url: string,
+  password: string | null,
+  ca: string | null,
+  chain: string,
+  retentionDays: number,
+  nowMs: () => number,
+): RedisSink => new RedisSink(connect(url, password, ca), chain, retentionDays, nowMs);
 
 /** The next id of a stream that there can be. */
 function after(id: string): string {

@@ -47,7 +47,15 @@ const emptyMonth = (month: string): ComplianceMonth => ({
     limited: 0,
     unfinished: 0,
   },
-  ...{ masked: {}, inputTokens: 0, outputTokens: 0, costNanoUsd: 0, users: new Set(), models: new Set(), destinations: new Map() },
+  ...{
+    masked: {},
+    inputTokens: 0,
+    outputTokens: 0,
+    costNanoUsd: 0,
+    users: new Set(),
+    models: new Set(),
+    destinations: new Map(),
+  },
 });
 
 const number = (value: unknown): number => (typeof value === "number" ? value : 0);
@@ -76,7 +84,12 @@ function addCall(month: ComplianceMonth, record: Readonly<Record<string, unknown
   month.inputTokens += number(record["input_tokens"]);
   month.outputTokens += number(record["output_tokens"]);
   month.costNanoUsd += number(record["cost_nano_usd"]);
-  const [user, model, provider, region] = [text(record["user"]), text(record["model"]), text(record["provider"]), text(record["region"])];
+  const [user, model, provider, region] = [
+    text(record["user"]),
+    text(record["model"]),
+    text(record["provider"]),
+    text(record["region"]),
+  ];
   if (user !== "") month.users.add(`${text(record["key"]).split("/", 1)[0] ?? ""}/${user}`);
   if (model !== "") month.models.add(model);
   if (provider === "") return;

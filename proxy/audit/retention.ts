@@ -31,7 +31,10 @@ async function removeAll(files: readonly string[]): Promise<void> {
 }
 
 /** Files that go, by name, with what is in them; and the names of those that stay. */
-async function sorted(folder: string, beforeMs: number): Promise<{ going: Map<string, FileContent>; staying: string[] }> {
+async function sorted(
+  folder: string,
+  beforeMs: number,
+): Promise<{ going: Map<string, FileContent>; staying: string[] }> {
   const going = new Map<string, FileContent>();
   const staying: string[] = [];
   const names = await auditFiles(folder);

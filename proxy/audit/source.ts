@@ -42,18 +42,24 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 function notReached(cause: unknown): never {
-  throw new Error(`the store of --redis is not reached: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  throw new Error(`the store of --redis is not reached: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  });
 }
 
 /** Lines of files and folders, then of the store. Lines without a chain (of a log on stdout) are left out. */
-export async function* auditLines(paths: readonly string[], redis: { url: string; password: string | null } | null): AsyncGenerator<Line> {
+export async function* auditLines(
+  paths: readonly string[],
+  redis: { url: string; password: string | null } | null,
+): AsyncGenerator<Line> {
   for (const path of paths) for (const file of await filesOf(path)) yield* fileLines(file);
   if (redis === null) return;
   const client = connect(redis.url, redis.password, null);
   try {
     if (client.status !== "ready") await once(client, "ready").catch(notReached);
     let number = 0;
-    for await (const text of streamLines(client)) yield { text, where: `${auditStream} ${++number}`, torn: false, stored: true };
+    for await (const text of streamLines(client))
+      yield { text, where: `${auditStream} ${++number}`, torn: false, stored: true };
   } finally {
     client.disconnect();
   }

@@ -28,8 +28,19 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
   const { auditDir: folder, auditMaxBytes: maxBytes, auditRetentionDays: retentionDays } = settings;
   const sinks: AuditSink[] = [];
   if (folder !== "") sinks.push(new FileSink(chain, { folder, maxBytes, retentionDays, nowMs }));
-  if (settings.auditRedis) sinks.push(openRedisSink(settings.stateUrl, settings.statePassword || null, settings.stateCa || null, chain, retentionDays, nowMs));
-  if (settings.auditOtlpUrl !== "") sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null));
+  if (settings.auditRedis)
+    sinks.push(
+      openRedisSink(
+        settings.stateUrl,
+        settings.statePassword || null,
+        settings.stateCa || null,
+        chain,
+        retentionDays,
+        nowMs,
+      ),
+    );
+  if (settings.auditOtlpUrl !== "")
+    sinks.push(new OtlpSink(settings.auditOtlpUrl, headersOf(settings.auditOtlpHeaders), settings.auditOtlpCa || null));
   if (settings.auditStdout) sinks.push(stdoutSink());
   return sinks;
 }
@@ -37,7 +48,12 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
 /** Trouble of a sink is told at most so often. */
 const tellEveryMs = 10_000;
 
-export async function startAudit(settings: ProxySettings, log: Logger, registry: Registry, clock: Clock): Promise<AuditLog | null> {
+export async function startAudit(
+  settings: ProxySettings,
+  log: Logger,
+  registry: Registry,
+  clock: Clock,
+): Promise<AuditLog | null> {
   const id = randomUUID();
   const sinks = sinksOf(settings, id, clock.nowMs);
   if (sinks.length === 0) return null;
@@ -49,7 +65,10 @@ export async function startAudit(settings: ProxySettings, log: Logger, registry:
     trouble(sink, cause) {
       if (clock.nowMs() - (told.get(sink) ?? 0) < tellEveryMs) return;
       told.set(sink, clock.nowMs());
-      log.error({ sink, err: cause instanceof Error ? cause.message : String(cause) }, "audit records can't be written; they wait");
+      log.error(
+        { sink, err: cause instanceof Error ? cause.message : String(cause) },
+        "audit records can't be written; they wait",
+      );
     },
   });
   const { figures } = audit;
@@ -64,7 +83,11 @@ export async function startAudit(settings: ProxySettings, log: Logger, registry:
         for (const sink of sinks) this.inc({ sink: sink.name }, of.get(sink.name) ?? 0);
       },
     });
-  perSink("sluice_audit_dropped_total", "Audit records that a sink did not take in time, and that are lost to it.", figures.dropped);
+  perSink(
+    "sluice_audit_dropped_total",
+    "Audit records that a sink did not take in time, and that are lost to it.",
+    figures.dropped,
+  );
   perSink("sluice_audit_failures_total", "Writes to a sink that failed and were done again.", figures.failures);
   new Counter({
     name: "sluice_audit_records_total",

@@ -46,12 +46,17 @@ export class Verifier {
   add(line: string, where: string, torn = false): void {
     const link = readLink(line, this.#digest);
     if (link === null) {
-      if (torn) this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it, or could not" });
+      if (torn)
+        this.#notes.push({ where, what: "the last line is cut off: the process ended while writing it, or could not" });
       else this.#troubles.push({ where, what: "this is no audit record, or a changed one" });
       return;
     }
     this.#records++;
-    if (!link.sound) this.#troubles.push({ where, what: `record ${link.seq} of chain ${link.chain} was changed, or was made with another key` });
+    if (!link.sound)
+      this.#troubles.push({
+        where,
+        what: `record ${link.seq} of chain ${link.chain} was changed, or was made with another key`,
+      });
     this.#follow(link, where);
     if (link.sound) this.#claims.note(link, where);
   }
@@ -62,8 +67,17 @@ export class Verifier {
     if (seen === undefined) {
       const marks = new Marks();
       marks.add(seq, link.hash);
-      this.#chains.set(chain, { where, first: link, last: link, closed: link.type === "closed", marks, repeated: null, gaps: [] });
-      if (seq === 0 && prev !== noHash) this.#troubles.push({ where, what: `chain ${chain} begins with a record that follows another` });
+      this.#chains.set(chain, {
+        where,
+        first: link,
+        last: link,
+        closed: link.type === "closed",
+        marks,
+        repeated: null,
+        gaps: [],
+      });
+      if (seq === 0 && prev !== noHash)
+        this.#troubles.push({ where, what: `chain ${chain} begins with a record that follows another` });
       return;
     }
     const { last } = seen;
@@ -72,7 +86,11 @@ export class Verifier {
       return;
     }
     if (seq > last.seq + 1) seen.gaps.push({ from: last.seq + 1, to: seq - 1, where });
-    else if (prev !== last.hash) this.#troubles.push({ where, what: `record ${seq} of chain ${chain} does not follow record ${last.seq}, which was changed` });
+    else if (prev !== last.hash)
+      this.#troubles.push({
+        where,
+        what: `record ${seq} of chain ${chain} does not follow record ${last.seq}, which was changed`,
+      });
     if (seen.closed) this.#troubles.push({ where, what: `chain ${chain} was closed before record ${seq}` });
     seen.last = link;
     seen.marks.add(seq, link.hash);
@@ -81,23 +99,33 @@ export class Verifier {
 
   /** A record that is there already adds nothing, and takes nothing away. */
   #again({ chain, seq, hash }: Link, seen: Seen, where: string): void {
-    if (seen.marks.has(seq, hash)) seen.repeated = { count: (seen.repeated?.count ?? 0) + 1, where: seen.repeated?.where ?? where };
+    if (seen.marks.has(seq, hash))
+      seen.repeated = { count: (seen.repeated?.count ?? 0) + 1, where: seen.repeated?.where ?? where };
     else
-      this.#troubles.push({ where, what: `record ${seq} of chain ${chain} comes after record ${seen.last.seq}: out of order, or not the one that was there` });
+      this.#troubles.push({
+        where,
+        what: `record ${seq} of chain ${chain} comes after record ${seen.last.seq}: out of order, or not the one that was there`,
+      });
   }
 
   #checkFollows({ chain, seq, hash, where }: EndClaim): void {
     const seen = this.#chains.get(chain);
     if (seen === undefined) {
       if (!this.#claims.retired.some((one) => one.chain === chain && one.seq >= seq))
-        this.#troubles.push({ where, what: `chain ${chain}, which came before, is missing, and nothing tells that it was deleted for its age` });
+        this.#troubles.push({
+          where,
+          what: `chain ${chain}, which came before, is missing, and nothing tells that it was deleted for its age`,
+        });
     } else if (seen.last.seq < seq)
       this.#troubles.push({
         where: seen.where,
         what: `chain ${chain} ends with record ${seen.last.seq}, and went on to ${seq}, as ${where} tells: its end is missing`,
       });
     else if (seen.last.seq === seq && seen.last.hash !== hash)
-      this.#troubles.push({ where: seen.where, what: `chain ${chain} does not end as ${where} tells: it was written anew` });
+      this.#troubles.push({
+        where: seen.where,
+        what: `chain ${chain} does not end as ${where} tells: it was written anew`,
+      });
   }
 
   #checkBeginning(chain: string, { first, last, marks, where }: Seen): void {
@@ -110,7 +138,8 @@ export class Verifier {
     });
     const what = `chain ${chain} begins with record ${first.seq}`;
     if (told) this.#notes.push({ where, what: `${what}: what came before was kept for as long as it should be` });
-    else this.#troubles.push({ where, what: `${what}, and nothing tells that what came before was deleted for its age` });
+    else
+      this.#troubles.push({ where, what: `${what}, and nothing tells that what came before was deleted for its age` });
   }
 
   #checkGaps(chain: string, { gaps }: Seen): void {
@@ -132,7 +161,11 @@ export class Verifier {
         what: `of chain ${chain}, ${count} records are here once more, from this one on, and are the same: written again after an answer was lost, or copied`,
       });
     }
-    if (!seen.closed) this.#notes.push({ where: seen.where, what: `chain ${chain} is not closed: it is being written, or the process ended at once` });
+    if (!seen.closed)
+      this.#notes.push({
+        where: seen.where,
+        what: `chain ${chain} is not closed: it is being written, or the process ended at once`,
+      });
   }
 
   /** To be called once, after the last line. */

@@ -20,7 +20,8 @@ export function parseCacheControl(header: string | null): CacheControl {
     if (name === "no-cache") parsed.noCache = true;
     else if (name === "no-store") parsed.noStore = true;
     else if (name === "only-if-cached") parsed.onlyIfCached = true;
-    else if (name === "max-age" && /^"?\d{1,9}"?$/.test(value)) parsed.maxAgeMs = Number(value.replaceAll('"', "")) * 1000;
+    else if (name === "max-age" && /^"?\d{1,9}"?$/.test(value))
+      parsed.maxAgeMs = Number(value.replaceAll('"', "")) * 1000;
   }
   return parsed;
 }

@@ -9,7 +9,8 @@ import { QUOTE } from "../wire/json-edit.ts";
 const suspect = /\d[\d.]{15}|[eE][+-]?\d{3}/;
 const none: readonly string[] = [];
 
-const isPart = (code: number): boolean => (code >= 48 && code <= 57) || code === 43 || code === 45 || code === 46 || code === 69 || code === 101;
+const isPart = (code: number): boolean =>
+  (code >= 48 && code <= 57) || code === 43 || code === 45 || code === 46 || code === 69 || code === 101;
 
 /** In the order of the text, which must be valid JSON. */
 export function inexactNumbers(text: string): readonly string[] {

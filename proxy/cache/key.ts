@@ -28,7 +28,8 @@ function effective(shaped: Shaped): JsonObject {
   return body;
 }
 
-const limitOf = (body: JsonObject): unknown => body["max_completion_tokens"] ?? body["max_output_tokens"] ?? body["max_tokens"];
+const limitOf = (body: JsonObject): unknown =>
+  body["max_completion_tokens"] ?? body["max_output_tokens"] ?? body["max_tokens"];
 
 /** Whether the policy wants this call cached at all. */
 export function cacheable(config: CacheConfig, shaped: Shaped): boolean {
@@ -80,5 +81,17 @@ export function cacheKey(
   const body = effective(shaped);
   for (const part of config.ignore) for (const name of members[part]) delete body[name];
   const inexact = inexactNumbers(shaped.received.bytes.toString("latin1"));
-  return digest(canonicalJson([route.fingerprint, who, shaped.format, shaped.model, preferred, headers, shaped.filled, inexact, hollow(body)]));
+  return digest(
+    canonicalJson([
+      route.fingerprint,
+      who,
+      shaped.format,
+      shaped.model,
+      preferred,
+      headers,
+      shaped.filled,
+      inexact,
+      hollow(body),
+    ]),
+  );
 }

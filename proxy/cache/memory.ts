@@ -25,7 +25,9 @@ export function memoryStore(maxBytes: number, nowMs: () => number): CacheStore {
   /** The route that takes most gives way. */
   const shrink = (): void => {
     while (bytes() > maxBytes) {
-      const largest = [...routes.values()].reduce((most, cache) => (cache.calculatedSize > most.calculatedSize ? cache : most));
+      const largest = [...routes.values()].reduce((most, cache) =>
+        cache.calculatedSize > most.calculatedSize ? cache : most,
+      );
       if (largest.pop() === undefined) return;
     }
   };

@@ -37,7 +37,8 @@ function connected(settings: CacheSettings): Client {
 /** Throws where a shared store can't be made; one that can't be reached is no reason. */
 export function openCache(settings: CacheSettings, nowMs: () => number): OpenedCache {
   const vectors = memoryVectors(settings.cacheBytes, nowMs);
-  if (settings.cacheStore === "Memory") return { store: memoryStore(settings.cacheBytes, nowMs), vectors, register: () => undefined };
+  if (settings.cacheStore === "Memory")
+    return { store: memoryStore(settings.cacheBytes, nowMs), vectors, register: () => undefined };
   const failures = new Counter({
     name: "sluice_cache_store_failures_total",
     help: "Look-ups and writes that the shared store of cached answers failed, by reason: slow, failed, unreadable.",
@@ -49,5 +50,9 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
   const client = connected(settings);
   const trouble = (reason: StoreTrouble): void => failures.inc({ reason });
   const store = new RedisCache(client, sealer, nowMs, trouble);
-  return { store, vectors: new SharedVectors(vectors, client, sealer, nowMs, trouble), register: (registry) => registry.registerMetric(failures) };
+  return {
+    store,
+    vectors: new SharedVectors(vectors, client, sealer, nowMs, trouble),
+    register: (registry) => registry.registerMetric(failures),
+  };
 }

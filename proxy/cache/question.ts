@@ -25,7 +25,12 @@ function apart(content: unknown): { text: string; rest: unknown } | null {
   if (!Array.isArray(content) || content.length === 0) return null;
   const texts: string[] = [];
   for (const part of content as unknown[]) {
-    if (!isObject(part) || (part["type"] !== "text" && part["type"] !== "input_text") || typeof part["text"] !== "string") return null;
+    if (
+      !isObject(part) ||
+      (part["type"] !== "text" && part["type"] !== "input_text") ||
+      typeof part["text"] !== "string"
+    )
+      return null;
     texts.push(part["text"]);
   }
   return { text: texts.join("\n"), rest: (content as JsonObject[]).map((part) => ({ ...part, text: null })) };
@@ -39,13 +44,17 @@ interface Turn {
 
 /** `said`: the caller's own member, before the policy put prompts before and behind it. */
 function lastTurn(said: unknown): Turn | null {
-  if (typeof said === "string") return { text: said, without: (member) => (typeof member === "string" ? null : member) };
+  if (typeof said === "string")
+    return { text: said, without: (member) => (typeof member === "string" ? null : member) };
   const last: unknown = Array.isArray(said) ? said.at(-1) : null;
   if (!isObject(last) || last["role"] !== "user") return null;
   const content = apart(last["content"]);
   if (content === null) return null;
   const hollow = { ...last, content: content.rest };
-  return { text: content.text, without: (member) => (Array.isArray(member) ? member.map((one: unknown) => (one === last ? hollow : one)) : member) };
+  return {
+    text: content.text,
+    without: (member) => (Array.isArray(member) ? member.map((one: unknown) => (one === last ? hollow : one)) : member),
+  };
 }
 
 const word = /[!-~\p{N}\p{Sc}]+/gu;

@@ -111,7 +111,12 @@ export class RedisCache implements CacheStore {
   }
 
   /** The bound holds a moment later: what would end first goes first. Each command has one key, so a cluster takes them too. */
-  async #write(route: string, place: string, answer: CachedAnswer, { ttlMs, maxEntries }: { ttlMs: number; maxEntries: number }): Promise<void> {
+  async #write(
+    route: string,
+    place: string,
+    answer: CachedAnswer,
+    { ttlMs, maxEntries }: { ttlMs: number; maxEntries: number },
+  ): Promise<void> {
     const now = this.#nowMs();
     const index = indexKey(route);
     const [, , , extra] = await Promise.all([

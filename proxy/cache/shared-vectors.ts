@@ -20,13 +20,22 @@ const mostAtOnce = 50;
 /** Kept for proxies that start, whatever the policies ask for: some 3 KiB each. */
 const mostKept = 10_000;
 
-const head = z.object({ from: z.string(), partition: z.string(), key: z.string(), storedAtMs: z.number(), endsAtMs: z.number() });
+const head = z.object({
+  from: z.string(),
+  partition: z.string(),
+  key: z.string(),
+  storedAtMs: z.number(),
+  endsAtMs: z.number(),
+});
 type Head = z.output<typeof head>;
 
 /** One line of JSON, then 16-bit floats: a cosine changes by less than 0.0001. */
 function pack(from: string, { vector, ...rest }: VectorEntry): Buffer {
   const halves = Float16Array.from(vector);
-  return Buffer.concat([Buffer.from(`${JSON.stringify({ from, ...rest } satisfies Head)}\n`), new Uint8Array(halves.buffer)]);
+  return Buffer.concat([
+    Buffer.from(`${JSON.stringify({ from, ...rest } satisfies Head)}\n`),
+    new Uint8Array(halves.buffer),
+  ]);
 }
 
 function unpack(clear: Buffer): (Head & VectorEntry) | null {
@@ -55,7 +64,13 @@ export class SharedVectors implements VectorIndex {
   #closed = false;
 
   /** `own`: this process's memory. */
-  constructor(own: VectorIndex, client: Client, sealer: Sealer, nowMs: () => number, trouble: (what: StoreTrouble) => void) {
+  constructor(
+    own: VectorIndex,
+    client: Client,
+    sealer: Sealer,
+    nowMs: () => number,
+    trouble: (what: StoreTrouble) => void,
+  ) {
     this.#own = own;
     this.#client = client;
     this.#sealer = sealer;
@@ -110,7 +125,8 @@ export class SharedVectors implements VectorIndex {
   async #hear(): Promise<void> {
     if (this.#routes.size === 0) return;
     for (let more = true; more && !this.#closed; ) {
-      const entries = (await this.#client.xreadBuffer("COUNT", mostAtOnce, "STREAMS", streamKey, this.#read))?.[0]?.[1] ?? [];
+      const entries =
+        (await this.#client.xreadBuffer("COUNT", mostAtOnce, "STREAMS", streamKey, this.#read))?.[0]?.[1] ?? [];
       for (const [id, fields] of entries) {
         this.#read = id.toString();
         this.#take(fields[1]?.toString() ?? "", fields[3] ?? Buffer.alloc(0));

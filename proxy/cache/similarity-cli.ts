@@ -47,7 +47,8 @@ export function parsePairs(text: string): Pair[] {
     pairs.push({ kind, texts: [one, two] });
   }
   if (pairs.length === 0) throw new Error("there is no pair in the file");
-  if (pairs.length > mostPairs) throw new Error(`there are ${pairs.length} pairs in the file; at most ${mostPairs} are measured`);
+  if (pairs.length > mostPairs)
+    throw new Error(`there are ${pairs.length} pairs in the file; at most ${mostPairs} are measured`);
   return pairs;
 }
 
@@ -65,7 +66,10 @@ async function embedded(url: string, key: string, model: string, input: string[]
     throw new Error(`no answer from ${url}: ${cause instanceof Error ? cause.message : String(cause)}`);
   });
   const body: unknown = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${refused.safeParse(body).data?.error.message ?? "no reason given"}`);
+  if (!response.ok)
+    throw new Error(
+      `${url} answered ${response.status}: ${refused.safeParse(body).data?.error.message ?? "no reason given"}`,
+    );
   const parsed = reply.safeParse(body);
   const vectors = input.map((_, at) => normalised(parsed.data?.data.find((one) => one.index === at)?.embedding ?? []));
   if (vectors.includes(null)) throw new Error(`${url} answered without a vector for each question`);
@@ -77,7 +81,8 @@ async function measure(pairs: readonly Pair[], url: string, key: string, model: 
   const vectors = new Map<string, Float32Array>();
   for (let at = 0; at < texts.length; at += batch) {
     const some = texts.slice(at, at + batch);
-    for (const [index, vector] of (await embedded(url, key, model, some)).entries()) vectors.set(some[index] ?? "", vector);
+    for (const [index, vector] of (await embedded(url, key, model, some)).entries())
+      vectors.set(some[index] ?? "", vector);
   }
   const of = (text: string): Float32Array => vectors.get(text) ?? new Float32Array();
   return pairs
@@ -102,7 +107,8 @@ export function advise(pairs: readonly Measured[]): Advice {
   const others = compared.filter((pair) => pair.kind === "other").map((pair) => pair.similarity);
   const nearestOther = others.length === 0 ? null : Math.max(...others);
   // Rounded up: down would take from the margin.
-  const wanted = nearestOther === null ? null : Math.max(0.5, Math.ceil((nearestOther + margin) * 1_000 - 1e-6) / 1_000);
+  const wanted =
+    nearestOther === null ? null : Math.max(0.5, Math.ceil((nearestOther + margin) * 1_000 - 1e-6) / 1_000);
   const threshold = wanted === null || wanted > 1 ? null : wanted;
   const same = pairs.filter((pair) => pair.kind === "same");
   const served = threshold === null ? 0 : same.filter((pair) => !pair.apart && pair.similarity >= threshold).length;
@@ -110,7 +116,8 @@ export function advise(pairs: readonly Measured[]): Advice {
 }
 
 function sentence({ threshold, nearestOther, served, same }: Advice): string {
-  if (nearestOther === null) return "No threshold can be told: add pairs that must not share an answer, the more alike the better.";
+  if (nearestOther === null)
+    return "No threshold can be told: add pairs that must not share an answer, the more alike the better.";
   if (threshold === null) return "No threshold keeps these pairs apart: don't compare by meaning with this model.";
   const least = served === 0 ? " That leaves nothing: don't compare by meaning with this model." : "";
   return `threshold: "${threshold}" lies ${margin} above the nearest pair that must not share an answer, and serves ${served} of ${same} pairs that may.${least}`;
@@ -118,7 +125,11 @@ function sentence({ threshold, nearestOther, served, same }: Advice): string {
 
 function table(pairs: readonly Measured[]): string {
   const lines = pairs.map(({ similarity, kind, texts, apart }) =>
-    [similarity.toFixed(4), kind.padEnd(5), `${texts[0]} | ${texts[1]}${apart ? "   (never: a figure or address differs)" : ""}`].join("   "),
+    [
+      similarity.toFixed(4),
+      kind.padEnd(5),
+      `${texts[0]} | ${texts[1]}${apart ? "   (never: a figure or address differs)" : ""}`,
+    ].join("   "),
   );
   return ["SIMILARITY   PAIR", ...lines].join("\n");
 }
@@ -133,11 +144,15 @@ async function read(file: string): Promise<string> {
 function wanted(text: string | undefined): number | null {
   if (text === undefined) return null;
   const value = Number(text);
-  if (!/^[0-9.]+$/.test(text) || !(value >= 0.5 && value <= 1)) throw new UsageError(`--threshold must be a number from 0.5 to 1, not ${text}`);
+  if (!/^[0-9.]+$/.test(text) || !(value >= 0.5 && value <= 1))
+    throw new UsageError(`--threshold must be a number from 0.5 to 1, not ${text}`);
   return value;
 }
 
-export async function runSimilarity(args: readonly string[], env: Readonly<Record<string, string | undefined>> = process.env): Promise<void> {
+export async function runSimilarity(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Promise<void> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -155,14 +170,21 @@ export async function runSimilarity(args: readonly string[], env: Readonly<Recor
   }
   const [file] = positionals;
   const key = env["SLUICE_API_KEY"] ?? "";
-  if (file === undefined || positionals.length > 1) throw new UsageError("name one file of pairs; --help shows its form");
+  if (file === undefined || positionals.length > 1)
+    throw new UsageError("name one file of pairs; --help shows its form");
   if (values.model === undefined) throw new UsageError("--model names the model for embeddings");
-  if (!["table", "json"].includes(values.output)) throw new UsageError(`--output is table or json, not ${values.output}`);
+  if (!["table", "json"].includes(values.output))
+    throw new UsageError(`--output is table or json, not ${values.output}`);
   if (key === "") throw new UsageError("set SLUICE_API_KEY to a key of a policy that serves the model");
   const limit = wanted(values.threshold);
   const pairs = await measure(parsePairs(await read(file)), values.url, key, values.model);
   const advice = advise(pairs);
-  process.stdout.write(values.output === "json" ? `${JSON.stringify({ pairs, ...advice }, null, 2)}\n` : `${table(pairs)}\n\n${sentence(advice)}\n`);
-  const wrong = limit === null ? [] : pairs.filter((pair) => pair.kind === "other" && !pair.apart && pair.similarity >= limit);
+  process.stdout.write(
+    values.output === "json"
+      ? `${JSON.stringify({ pairs, ...advice }, null, 2)}\n`
+      : `${table(pairs)}\n\n${sentence(advice)}\n`,
+  );
+  const wrong =
+    limit === null ? [] : pairs.filter((pair) => pair.kind === "other" && !pair.apart && pair.similarity >= limit);
   if (wrong.length > 0) throw new Error(`${wrong.length} pairs that must not share an answer reach ${limit}`);
 }

@@ -101,7 +101,8 @@ class RouteVectors {
         this.entries.delete(entry.key);
         continue;
       }
-      if (entry.storedAtMs < sinceMs || entry.passOverUntilMs > nowMs || entry.vector.length !== vector.length) continue;
+      if (entry.storedAtMs < sinceMs || entry.passOverUntilMs > nowMs || entry.vector.length !== vector.length)
+        continue;
       const found = cosine(entry.vector, vector);
       if (found > similarity) [best, similarity] = [entry, found];
     }
@@ -133,13 +134,16 @@ export function memoryVectors(maxBytes: number, nowMs: () => number): VectorInde
   /** The route that takes most gives way. */
   const shrink = (): void => {
     while (bytes() > maxBytes) {
-      const largest = [...routes.values()].reduce((most, one) => (one.entries.calculatedSize > most.entries.calculatedSize ? one : most));
+      const largest = [...routes.values()].reduce((most, one) =>
+        one.entries.calculatedSize > most.entries.calculatedSize ? one : most,
+      );
       if (largest.entries.pop() === undefined) return;
     }
   };
 
   return {
-    nearest: (route, partition, vector, sinceMs) => routes.get(route)?.nearest(partition, vector, sinceMs, nowMs()) ?? null,
+    nearest: (route, partition, vector, sinceMs) =>
+      routes.get(route)?.nearest(partition, vector, sinceMs, nowMs()) ?? null,
     passOver(route, key) {
       const entry = routes.get(route)?.entries.peek(key);
       if (entry) entry.passOverUntilMs = nowMs() + passOverMs;

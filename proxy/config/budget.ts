@@ -61,5 +61,10 @@ export const budgetReadings = z.object({
 export type BudgetReadings = z.output<typeof budgetReadings>;
 
 /** What had been spent by a subject in a period, for a store that has forgotten it. */
-export const budgetSeed = z.object({ budget: z.string(), periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd });
+export const budgetSeed = z.object({
+  budget: z.string(),
+  periodStartMs: z.int(),
+  subject: z.string(),
+  spentNanoUsd: nanoUsd,
+});
 export type BudgetSeed = z.output<typeof budgetSeed>;

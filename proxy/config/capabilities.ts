@@ -4,7 +4,13 @@
  */
 
 /** What a caller can ask for, named by the wire format in which it arrives. */
-export const wireFormats = ["openai.chat", "openai.completions", "openai.embeddings", "openai.responses", "anthropic.messages"] as const;
+export const wireFormats = [
+  "openai.chat",
+  "openai.completions",
+  "openai.embeddings",
+  "openai.responses",
+  "anthropic.messages",
+] as const;
 export type WireFormat = (typeof wireFormats)[number];
 
 /** native: the provider has it in this shape. mapped: translated without loss. dropped: left out and reported, or refused, by `unsupportedParameters`. refused: changes meaning, so always refused. */

@@ -67,15 +67,24 @@ type LookupCallback = (error: Error | null, address?: string | LookupAddress[], 
 
 /** A `lookup` for net.connect that fails unless every address is allowed. */
 export function guardedLookup(allowPrivate: boolean) {
-  return (hostname: string, options: { all?: boolean; family?: number | "IPv4" | "IPv6" }, callback: LookupCallback): void => {
-    lookup(hostname, { family: options.family === "IPv6" ? 6 : options.family === "IPv4" ? 4 : (options.family ?? 0), all: true }, (error, addresses) => {
-      if (error) return callback(error);
-      const refused = addresses.find((one) => !addressAllowed(one.address, allowPrivate));
-      if (refused) return callback(new DestinationRefusedError(`${hostname} resolves to an address that is not allowed`));
-      if (options.all) return callback(null, addresses);
-      const first = addresses[0];
-      if (first === undefined) return callback(new Error(`${hostname} has no address`));
-      callback(null, first.address, first.family);
-    });
+  return (
+    hostname: string,
+    options: { all?: boolean; family?: number | "IPv4" | "IPv6" },
+    callback: LookupCallback,
+  ): void => {
+    lookup(
+      hostname,
+      { family: options.family === "IPv6" ? 6 : options.family === "IPv4" ? 4 : (options.family ?? 0), all: true },
+      (error, addresses) => {
+        if (error) return callback(error);
+        const refused = addresses.find((one) => !addressAllowed(one.address, allowPrivate));
+        if (refused)
+          return callback(new DestinationRefusedError(`${hostname} resolves to an address that is not allowed`));
+        if (options.all) return callback(null, addresses);
+        const first = addresses[0];
+        if (first === undefined) return callback(new Error(`${hostname} has no address`));
+        callback(null, first.address, first.family);
+      },
+    );
   };
 }

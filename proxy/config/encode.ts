@@ -5,7 +5,14 @@ import type { KeyRecord } from "./key-record.ts";
 import { credentialNames } from "./names.ts";
 import { Made, sameList } from "./remember.ts";
 import type { RouteConfig } from "./route.ts";
-import { keyShards, type Manifest, type PublishedConfig, type RenderedConfig, routeShards, schemaVersion } from "./schema.ts";
+import {
+  keyShards,
+  type Manifest,
+  type PublishedConfig,
+  type RenderedConfig,
+  routeShards,
+  schemaVersion,
+} from "./schema.ts";
 
 export { credentialName } from "./names.ts";
 
@@ -112,7 +119,11 @@ function allDocuments(config: RenderedConfig, memo: EncodeMemo): Map<string, Enc
       encoded(name, entries, () => ({ schemaVersion, ...content }), memo),
     );
   };
-  add("config.json", [canonicalJson(settings), providers.length, ...providers, ...budgets], { settings, providers, budgets });
+  add("config.json", [canonicalJson(settings), providers.length, ...providers, ...budgets], {
+    settings,
+    providers,
+    budgets,
+  });
   if (seeds.length > 0) add("seeds.json", seeds, { seeds });
   for (const [shard, entries] of spread(
     routes,

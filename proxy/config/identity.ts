@@ -2,7 +2,18 @@
 import { z } from "zod";
 
 /** Signatures that a holder of public keys can't forge. HMAC and `none` are not on offer. */
-export const tokenAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"] as const;
+export const tokenAlgorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+] as const;
 
 const names = z.array(z.string());
 const claimPath = z.string().nullable().default(null);
@@ -30,7 +41,13 @@ export const identityIssuer = z.object({
   namespace: z.string().nullable().default(null),
   /** Claims that say who the caller is, by name or as a path with dots; null: the default holds. */
   claims: z.object({ user: z.string().default("sub"), team: claimPath, role: claimPath, tags: claimPath }).prefault({}),
-  defaults: z.object({ team: z.string().nullable().default(null), role: z.string().default("developer"), tags: names.default([]) }).prefault({}),
+  defaults: z
+    .object({
+      team: z.string().nullable().default(null),
+      role: z.string().default("developer"),
+      tags: names.default([]),
+    })
+    .prefault({}),
   /** Models that these callers may use; null: all that policies allow. */
   models: names.nullable().default(null),
   clockSkewMs: z.int().min(0).default(30_000),

@@ -7,7 +7,11 @@ export function credentialName(digest: string): string {
 }
 
 /** Names in the credentials Secret of all that a provider needs from there. */
-export function credentialNames({ credentials, tls, tokenTls }: Pick<ProviderConfig, "credentials" | "tls" | "tokenTls">): string[] {
+export function credentialNames({
+  credentials,
+  tls,
+  tokenTls,
+}: Pick<ProviderConfig, "credentials" | "tls" | "tokenTls">): string[] {
   const pairs = [tls, tokenTls].flatMap((one) => one?.clientCertificate ?? []);
   return [...Object.values(credentials), ...pairs.flatMap((pair) => [pair.certificate, pair.key])];
 }

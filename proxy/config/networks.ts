@@ -37,7 +37,8 @@ export function withoutHostBits(text: string): string | null {
   if (network === null || !text.includes("/") || text.includes(".") === text.includes(":")) return null;
   const [address, prefix] = network;
   const whole = `${address.toString()}/${prefix}`;
-  const base = address.kind() === "ipv4" ? ipaddr.IPv4.networkAddressFromCIDR(whole) : ipaddr.IPv6.networkAddressFromCIDR(whole);
+  const base =
+    address.kind() === "ipv4" ? ipaddr.IPv4.networkAddressFromCIDR(whole) : ipaddr.IPv6.networkAddressFromCIDR(whole);
   return base.toString() === address.toString() ? null : `${base.toString()}/${prefix}`;
 }
 
@@ -54,6 +55,8 @@ export class Networks {
   has(text: string): boolean {
     const address = parseAddress(text);
     if (address === null) return false;
-    return this.#networks.some(([network, prefix]) => network.kind() === address.kind() && address.match([network, prefix] as never));
+    return this.#networks.some(
+      ([network, prefix]) => network.kind() === address.kind() && address.match([network, prefix] as never),
+    );
   }
 }

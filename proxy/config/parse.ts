@@ -31,7 +31,9 @@ export interface Keeper<K> {
 }
 
 /** `keys`: of each document. What is kept of one that has not changed is the same object as before. */
-export type ParsedKeeping<K> = { ok: true; config: KeylessConfig; manifest: Manifest; keys: K[] } | { ok: false; reason: string };
+export type ParsedKeeping<K> =
+  | { ok: true; config: KeylessConfig; manifest: Manifest; keys: K[] }
+  | { ok: false; reason: string };
 
 /** Work in steps: whoever runs it may see to other things wherever it yields. The steps are a few milliseconds at most. */
 export type Steps<T> = Generator<void, T, void>;
@@ -56,7 +58,9 @@ function contentOf(files: ConfigFiles, name: string): string | Uint8Array {
 }
 
 const textOf = (content: string | Uint8Array): string =>
-  typeof content === "string" ? content : Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("utf8");
+  typeof content === "string"
+    ? content
+    : Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString("utf8");
 
 function misfit(name: string, path: readonly PropertyKey[], { issues }: z.ZodError): Rejected {
   const [issue] = issues;
@@ -76,7 +80,9 @@ type Keeping = () => { add(entry: never): void; kept(): unknown };
 
 /** The lists of a document are checked some entries at a time: some have thousands. `keeping`: how their entries are kept. */
 function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S, keeping: Keeping): Steps<z.output<S>> {
-  const lists = Object.entries(schema.shape).filter(([member, one]) => one instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]));
+  const lists = Object.entries(schema.shape).filter(
+    ([member, one]) => one instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]),
+  );
   const frame = schema.safeParse({ ...value, ...Object.fromEntries(lists.map(([member]) => [member, []])) });
   if (!frame.success) throw misfit(name, [], frame.error);
   const whole = frame.data as Record<string, unknown>;
@@ -94,7 +100,12 @@ function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S,
   return whole as z.output<S>;
 }
 
-function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S, keeping: Keeping = listKeeper): Steps<z.output<S>> {
+function* decode<S extends z.ZodObject>(
+  name: string,
+  bytes: string,
+  schema: S,
+  keeping: Keeping = listKeeper,
+): Steps<z.output<S>> {
   let value: unknown;
   try {
     value = JSON.parse(bytes);
@@ -103,7 +114,9 @@ function* decode<S extends z.ZodObject>(name: string, bytes: string, schema: S, 
   }
   const version = (value as { schemaVersion?: unknown } | null)?.schemaVersion;
   if (typeof version !== "number" || !acceptedSchemaVersions.includes(version)) {
-    throw new Rejected(`${name} has schema version ${String(version)}; this proxy reads ${acceptedSchemaVersions.join(", ")}`);
+    throw new Rejected(
+      `${name} has schema version ${String(version)}; this proxy reads ${acceptedSchemaVersions.join(", ")}`,
+    );
   }
   yield;
   return yield* fitting(name, value as object, schema, keeping);
@@ -120,7 +133,8 @@ function* document<S extends z.ZodObject>(
   const wanted = manifest.documents[name];
   if (wanted === undefined) throw new Rejected(`the manifest names no ${name}`);
   const bytes = contentOf(files, name);
-  if (sha256Hex(bytes) !== wanted) throw new Rejected(`${name} is not the one that revision ${manifest.revision} names`);
+  if (sha256Hex(bytes) !== wanted)
+    throw new Rejected(`${name} is not the one that revision ${manifest.revision} names`);
   yield;
   const known = cache.get(wanted) as z.output<S> | undefined;
   if (known !== undefined) return known;
@@ -141,14 +155,24 @@ function* parseAll<K>(files: ConfigFiles, cache: ParsedDocuments, keeper: () => 
   }
 }
 
-function* parseNamed<K>(files: ConfigFiles, manifest: Manifest, cache: ParsedDocuments, keeper: () => Keeper<K>): Steps<Whole<K>> {
+function* parseNamed<K>(
+  files: ConfigFiles,
+  manifest: Manifest,
+  cache: ParsedDocuments,
+  keeper: () => Keeper<K>,
+): Steps<Whole<K>> {
   const main = yield* document(files, manifest, "config.json", configDocument, cache);
-  const seeds = "seeds.json" in manifest.documents ? (yield* document(files, manifest, "seeds.json", seedsDocument, cache)).seeds : [];
+  const seeds =
+    "seeds.json" in manifest.documents
+      ? (yield* document(files, manifest, "seeds.json", seedsDocument, cache)).seeds
+      : [];
   const routes: RouteConfig[] = [];
   const keys: K[] = [];
   for (const name of Object.keys(manifest.documents).sort()) {
-    if (name.startsWith("routes-")) for (const route of (yield* document(files, manifest, name, routesDocument, cache)).routes) routes.push(route);
-    if (name.startsWith("keys-")) keys.push((yield* document(files, manifest, name, keysDocument, cache, keeper)).keys as K);
+    if (name.startsWith("routes-"))
+      for (const route of (yield* document(files, manifest, name, routesDocument, cache)).routes) routes.push(route);
+    if (name.startsWith("keys-"))
+      keys.push((yield* document(files, manifest, name, keysDocument, cache, keeper)).keys as K);
   }
   routes.sort((a, b) => (a.id < b.id ? -1 : 1));
   const { settings, providers, budgets } = main;
@@ -159,7 +183,11 @@ function* parseNamed<K>(files: ConfigFiles, manifest: Manifest, cache: ParsedDoc
  * `parseDocuments` in steps, with keys kept as the caller likes. The cache belongs to one way of keeping them. When it is
  * given up half way, by `return()`, what was parsed stays in the cache.
  */
-export function* parsing<K>(files: ConfigFiles, cache: ParsedDocuments, keeper: () => Keeper<K>): Steps<ParsedKeeping<K>> {
+export function* parsing<K>(
+  files: ConfigFiles,
+  cache: ParsedDocuments,
+  keeper: () => Keeper<K>,
+): Steps<ParsedKeeping<K>> {
   try {
     return { ok: true, ...(yield* parseAll(files, cache, keeper)) };
   } catch (cause) {
@@ -184,13 +212,15 @@ export function readCredentials(
   const pepper = files["pepper"];
   if (pepper === undefined) return { ok: false, reason: "pepper is missing" };
   const pepperBytes = typeof pepper === "string" ? Buffer.from(pepper) : pepper;
-  if (sha256Hex(pepperBytes) !== manifest.pepperId) return { ok: false, reason: "pepper is not the one that the manifest names" };
+  if (sha256Hex(pepperBytes) !== manifest.pepperId)
+    return { ok: false, reason: "pepper is not the one that the manifest names" };
   const credentials = new Map<string, string>();
   for (const name of manifest.credentials) {
     const value = files[name];
     if (value === undefined) return { ok: false, reason: `${name} is missing` };
     const clear = typeof value === "string" ? value : Buffer.from(value).toString("utf8");
-    if (credentialName(keyedDigest(pepperBytes, clear)) !== name) return { ok: false, reason: `${name} does not hold what its name says` };
+    if (credentialName(keyedDigest(pepperBytes, clear)) !== name)
+      return { ok: false, reason: `${name} does not hold what its name says` };
     credentials.set(name, clear);
   }
   return { ok: true, pepper: pepperBytes, credentials };

@@ -12,7 +12,16 @@ export const price = z.object({
   reasoning: nanoUsd,
   /** Above these many prompt tokens, these prices hold for the whole request. */
   tiers: z
-    .array(z.object({ aboveTokens: z.int().min(1), input: nanoUsd, cachedInput: nanoUsd, cacheWrite: nanoUsd, output: nanoUsd, reasoning: nanoUsd }))
+    .array(
+      z.object({
+        aboveTokens: z.int().min(1),
+        input: nanoUsd,
+        cachedInput: nanoUsd,
+        cacheWrite: nanoUsd,
+        output: nanoUsd,
+        reasoning: nanoUsd,
+      }),
+    )
     .default([]),
   source: z.enum(["override", "table"]),
 });
@@ -69,9 +78,27 @@ export const providerConfig = z.object({
   region: z.string().nullable(),
   models: z.record(z.string(), modelConfig),
   unsupportedParameters: z.enum(["Drop", "Refuse"]),
-  timeouts: z.object({ connectMs: millis, writeMs: millis.default(30_000), responseMs: millis, firstTokenMs: millis, idleMs: millis, totalMs: millis }),
-  retry: z.object({ attempts: z.int().min(1), initialDelayMs: millis, maxDelayMs: millis, multiplier: z.number(), jitter: z.number() }),
-  circuitBreaker: z.object({ failureThreshold: z.int(), successThreshold: z.int(), openForMs: millis, halfOpenRequests: z.int() }),
+  timeouts: z.object({
+    connectMs: millis,
+    writeMs: millis.default(30_000),
+    responseMs: millis,
+    firstTokenMs: millis,
+    idleMs: millis,
+    totalMs: millis,
+  }),
+  retry: z.object({
+    attempts: z.int().min(1),
+    initialDelayMs: millis,
+    maxDelayMs: millis,
+    multiplier: z.number(),
+    jitter: z.number(),
+  }),
+  circuitBreaker: z.object({
+    failureThreshold: z.int(),
+    successThreshold: z.int(),
+    openForMs: millis,
+    halfOpenRequests: z.int(),
+  }),
   quota: quotaConfig,
   /** null: only calls tell whether it is healthy. */
   healthCheck: healthCheckConfig.nullable().default(null),

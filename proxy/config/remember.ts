@@ -52,7 +52,8 @@ export class Made<T, V> {
     const places = difference(before, items);
     const values: V[] = made.slice(0, items.length);
     const shift = before.length - items.length;
-    if (shift !== 0) for (let at = items.length - places.tail; at < items.length; at++) values[at] = made[at + shift] as V;
+    if (shift !== 0)
+      for (let at = items.length - places.tail; at < items.length; at++) values[at] = made[at + shift] as V;
     const moved = new Map(places.before.map((at) => [before[at] as T, made[at] as V]));
     for (const at of places.now) {
       const item = items[at] as T;
@@ -79,7 +80,12 @@ function placeOf<T>(list: readonly T[], item: T, compare: (a: T, b: T) => number
  * A list in order without those that are gone and with those that have come; null where one that is to go isn't there.
  * `compare` tells any two items of a list apart.
  */
-export function patched<T>(list: readonly T[], gone: readonly T[], come: readonly T[], compare: (a: T, b: T) => number): readonly T[] | null {
+export function patched<T>(
+  list: readonly T[],
+  gone: readonly T[],
+  come: readonly T[],
+  compare: (a: T, b: T) => number,
+): readonly T[] | null {
   if (gone.length + come.length === 0) return list;
   const left = gone.map((item) => placeOf(list, item, compare)).sort((a, b) => a - b);
   const going = new Set(gone);

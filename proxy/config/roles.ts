@@ -6,7 +6,13 @@ import { z } from "zod";
  * whole namespace. fine_tune_models: files, batches and fine-tuning at providers that have them. What may be managed
  * (providers, policies, budgets, keys) is for Kubernetes RBAC to say.
  */
-export const permissions = ["use_models", "view_own_requests", "view_costs", "view_all_requests", "fine_tune_models"] as const;
+export const permissions = [
+  "use_models",
+  "view_own_requests",
+  "view_costs",
+  "view_all_requests",
+  "fine_tune_models",
+] as const;
 export type Permission = (typeof permissions)[number];
 
 export const roleConfig = z.object({
@@ -15,7 +21,11 @@ export const roleConfig = z.object({
   models: z.array(z.string()).nullable().default(null),
   /** What each user of the role may use in any 24 hours, and spend in a day (UTC). null: not limited by the role. */
   limits: z
-    .object({ requestsPerDay: z.int().min(1).nullable(), tokensPerDay: z.int().min(1).nullable(), nanoUsdPerDay: z.int().min(0).nullable() })
+    .object({
+      requestsPerDay: z.int().min(1).nullable(),
+      tokensPerDay: z.int().min(1).nullable(),
+      nanoUsdPerDay: z.int().min(0).nullable(),
+    })
     .nullable()
     .default(null),
 });
@@ -25,6 +35,10 @@ export type RoleConfig = z.output<typeof roleConfig>;
 export const builtinRoles: Readonly<Record<string, RoleConfig>> = {
   admin: { permissions: [...permissions], models: null, limits: null },
   developer: { permissions: ["use_models", "view_own_requests", "view_costs"], models: null, limits: null },
-  "data-scientist": { permissions: ["use_models", "view_own_requests", "view_costs", "fine_tune_models"], models: null, limits: null },
+  "data-scientist": {
+    permissions: ["use_models", "view_own_requests", "view_costs", "fine_tune_models"],
+    models: null,
+    limits: null,
+  },
   readonly: { permissions: ["view_own_requests", "view_costs"], models: null, limits: null },
 };

@@ -51,7 +51,11 @@ const accessRules = {
 };
 
 /** What the strategy LeastLatency goes by. */
-export const leastLatencyConfig = z.object({ windowMs: millis, samples: z.int().min(1), minimumSamples: z.int().min(1) });
+export const leastLatencyConfig = z.object({
+  windowMs: millis,
+  samples: z.int().min(1),
+  minimumSamples: z.int().min(1),
+});
 export type LeastLatencyConfig = z.output<typeof leastLatencyConfig>;
 
 export const guardConfig = z.object({

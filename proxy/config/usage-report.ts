@@ -1,5 +1,11 @@
 /** Sums over the usage ledger, for reports. Pure; money stays integer nano-USD until it is shown. */
-import { type LedgerDimension, type LedgerMeasure, type LedgerRow, ledgerDimensions, ledgerMeasures } from "./ledger.ts";
+import {
+  type LedgerDimension,
+  type LedgerMeasure,
+  type LedgerRow,
+  ledgerDimensions,
+  ledgerMeasures,
+} from "./ledger.ts";
 
 /** What a report can be broken down by: the ledger's dimensions, and time in UTC. */
 export const groupings = [...ledgerDimensions, "hour", "day"] as const;

@@ -61,7 +61,8 @@ export class BlockQueue {
 
   /** Takes a delta in; the text that can be written now. */
   add(delta: Delta): string {
-    if (delta.reasoning_content) this.#last("thinking", (block) => block.signature === "").text += delta.reasoning_content;
+    if (delta.reasoning_content)
+      this.#last("thinking", (block) => block.signature === "").text += delta.reasoning_content;
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
     if (delta.content) this.#last("text").text += delta.content;
     if (delta.refusal) this.#last("refusal").text += delta.refusal;

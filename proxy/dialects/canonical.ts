@@ -80,7 +80,10 @@ export interface ChatRequest {
   response_format?:
     | { type: "text" }
     | { type: "json_object" }
-    | { type: "json_schema"; json_schema: { name: string; schema?: JsonObject; strict?: boolean | null; description?: string } }
+    | {
+        type: "json_schema";
+        json_schema: { name: string; schema?: JsonObject; strict?: boolean | null; description?: string };
+      }
     | null;
   reasoning_effort?: string | null;
   user?: string | null;
@@ -173,7 +176,14 @@ export interface EmbeddingsReply {
 }
 
 /** How an attempt failed, for the choice of what to do next. BadRequest is the caller's to mend and is never retried. */
-export type ProviderErrorClass = "RateLimited" | "Unavailable" | "Timeout" | "ServerError" | "Unauthorized" | "BadRequest" | "NotFound";
+export type ProviderErrorClass =
+  | "RateLimited"
+  | "Unavailable"
+  | "Timeout"
+  | "ServerError"
+  | "Unauthorized"
+  | "BadRequest"
+  | "NotFound";
 
 export interface ProviderError {
   class: ProviderErrorClass;

@@ -16,14 +16,20 @@ export const aString = check("a string", (value) => typeof value === "string");
 export const aNumber = check("a number", (value) => typeof value === "number");
 export const aBoolean = check("true or false", (value) => typeof value === "boolean");
 export const anObject = check("an object", isObject);
-export const aWholeNumber = check("a whole number above 0", (value) => Number.isSafeInteger(value) && (value as number) > 0);
+export const aWholeNumber = check(
+  "a whole number above 0",
+  (value) => Number.isSafeInteger(value) && (value as number) > 0,
+);
 export const aCount = check("a whole number", (value) => Number.isSafeInteger(value) && (value as number) >= 0);
 export const anInteger = check("a whole number", (value) => Number.isSafeInteger(value));
 export const aStringOrStrings = check(
   "a string or a list of strings",
   (value) => typeof value === "string" || (Array.isArray(value) && value.every((one) => typeof one === "string")),
 );
-export const someNumbers = check("an object of numbers", (value) => isObject(value) && Object.values(value).every((one) => typeof one === "number"));
+export const someNumbers = check(
+  "an object of numbers",
+  (value) => isObject(value) && Object.values(value).every((one) => typeof one === "number"),
+);
 
 export function oneOf(...words: string[]): Check {
   return check(`one of ${words.join(", ")}`, (value) => typeof value === "string" && words.includes(value));
@@ -51,7 +57,8 @@ export function members(body: JsonObject, checks: Readonly<Record<string, Check>
 
 /** A member that must be there. */
 export function required(body: JsonObject, name: string, complain: Check, prefix = ""): Refusal | null {
-  if ((body[name] ?? null) === null) return refusal(prefix + name, `\`${prefix}${name}\` is missing. Add it.`, "missing_required_parameter");
+  if ((body[name] ?? null) === null)
+    return refusal(prefix + name, `\`${prefix}${name}\` is missing. Add it.`, "missing_required_parameter");
   return complain(body[name], prefix + name);
 }
 
@@ -59,6 +66,8 @@ export function required(body: JsonObject, name: string, complain: Check, prefix
 export function objects(complain: (one: JsonObject, param: string) => Refusal | null): Check {
   return (value, param) => {
     if (!Array.isArray(value)) return invalid(param, "a list");
-    return first(value as unknown[], (one, at) => (isObject(one) ? complain(one, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object")));
+    return first(value as unknown[], (one, at) =>
+      isObject(one) ? complain(one, `${param}[${at}]`) : invalid(`${param}[${at}]`, "an object"),
+    );
   };
 }

@@ -50,14 +50,19 @@ function contentTokens(content: ChatMessage["content"]): number {
 }
 
 function callTokens(message: ChatMessage): number {
-  return (message.tool_calls ?? []).reduce((sum, call) => sum + estimateTextTokens(call.function.name) + estimateTextTokens(call.function.arguments), 0);
+  return (message.tool_calls ?? []).reduce(
+    (sum, call) => sum + estimateTextTokens(call.function.name) + estimateTextTokens(call.function.arguments),
+    0,
+  );
 }
 
 /** Prompt tokens of a decoded request: messages, tools and schema. */
 export function estimatePromptTokens(request: ChatRequest): number {
   let tokens = 0;
-  for (const message of request.messages) tokens += messageTokens + contentTokens(message.content) + callTokens(message);
+  for (const message of request.messages)
+    tokens += messageTokens + contentTokens(message.content) + callTokens(message);
   if (request.tools) tokens += estimateTextTokens(JSON.stringify(request.tools));
-  if (request.response_format?.type === "json_schema") tokens += estimateTextTokens(JSON.stringify(request.response_format.json_schema));
+  if (request.response_format?.type === "json_schema")
+    tokens += estimateTextTokens(JSON.stringify(request.response_format.json_schema));
   return tokens;
 }

@@ -33,7 +33,9 @@ function toolPieces(delta: JsonObject, at: string, like: Like, marks: Marks): vo
     const of = call["function"];
     if (!isObject(of) || typeof of["arguments"] !== "string") continue;
     const index = call["index"] ?? 0;
-    marks.piece(`${at}/tool ${String(index)}`, of, "arguments", "json", (text) => like({ tool_calls: [{ index, function: { arguments: text } }] }));
+    marks.piece(`${at}/tool ${String(index)}`, of, "arguments", "json", (text) =>
+      like({ tool_calls: [{ index, function: { arguments: text } }] }),
+    );
   }
 }
 
@@ -50,20 +52,26 @@ const inPieces: ReadonlySet<string> = new Set([...chatTexts, "role", "tool_calls
 function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: Marks): void {
   const at = String(choice["index"] ?? 0);
   const { usage: _usage, ...frame } = json;
-  const like: Like = (delta) => ({ event, data: JSON.stringify({ ...frame, choices: [{ index: choice["index"] ?? 0, delta, finish_reason: null }] }) });
+  const like: Like = (delta) => ({
+    event,
+    data: JSON.stringify({ ...frame, choices: [{ index: choice["index"] ?? 0, delta, finish_reason: null }] }),
+  });
   const delta = choice["delta"];
   if (isObject(delta)) {
     for (const member of chatTexts)
-      if (typeof delta[member] === "string") marks.piece(`${at}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
+      if (typeof delta[member] === "string")
+        marks.piece(`${at}/${member}`, delta, member, "text", (text) => like({ [member]: text }));
     toolPieces(delta, at, like, marks);
     functionPiece(delta, at, like, marks);
-    for (const member of Object.keys(delta)) if (!inPieces.has(member)) delta[member] = marks.whole({ [member]: delta[member] })[member];
+    for (const member of Object.keys(delta))
+      if (!inPieces.has(member)) delta[member] = marks.whole({ [member]: delta[member] })[member];
   }
   if ((choice["finish_reason"] ?? null) !== null) marks.over(`${at}/`);
 }
 
 const chat: FrameReader = (json, event, marks) => {
-  for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : []) if (isObject(choice)) chatDelta(json, choice, event, marks);
+  for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : [])
+    if (isObject(choice)) chatDelta(json, choice, event, marks);
   return json;
 };
 
@@ -71,7 +79,10 @@ const completions: FrameReader = (json, event, marks) => {
   const { usage: _usage, ...frame } = json;
   for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : []) {
     const index = choice["index"] ?? 0;
-    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ ...frame, choices: [{ index, text, logprobs: null, finish_reason: null }] }) });
+    const like = (text: string): SseFrame => ({
+      event,
+      data: JSON.stringify({ ...frame, choices: [{ index, text, logprobs: null, finish_reason: null }] }),
+    });
     if (typeof choice["text"] === "string") marks.piece(`${String(index)}/text`, choice, "text", "text", like);
     if ((choice["finish_reason"] ?? null) !== null) marks.over(`${String(index)}/`);
   }
@@ -83,12 +94,16 @@ const anthropicTexts: Readonly<Record<string, Kind>> = { text: "text", thinking:
 const anthropic: FrameReader = (json, event, marks) => {
   const { type, index, delta } = json;
   if (type === "content_block_stop") marks.over(`${String(index)}/`);
-  if (type !== "content_block_delta" || !isObject(delta)) return type === "content_block_start" ? marks.whole(json) : json;
+  if (type !== "content_block_delta" || !isObject(delta))
+    return type === "content_block_start" ? marks.whole(json) : json;
   // What is cited, for one, is whole.
   if (!Object.keys(anthropicTexts).some((member) => typeof delta[member] === "string")) return marks.whole(json);
   for (const [member, kind] of Object.entries(anthropicTexts)) {
     if (typeof delta[member] !== "string") continue;
-    const like = (text: string): SseFrame => ({ event, data: JSON.stringify({ type, index, delta: { type: delta["type"], [member]: text } }) });
+    const like = (text: string): SseFrame => ({
+      event,
+      data: JSON.stringify({ type, index, delta: { type: delta["type"], [member]: text } }),
+    });
     marks.piece(`${String(index)}/${member}`, delta, member, kind, like);
   }
   return json;

@@ -16,9 +16,14 @@ const nothing = Buffer.alloc(0);
 /** What a frame counts for in which no text is found: about one token. */
 export const otherFrameLength = 4;
 /** What stands before words that are not the answer's text: tools' arguments, reasoning, refusals. */
-const otherMarkers = ['"arguments":"', '"partial_json":"', '"thinking":"', '"reasoning_content":"', '"reasoning":"', '"refusal":"'].map((text) =>
-  Buffer.from(text),
-);
+const otherMarkers = [
+  '"arguments":"',
+  '"partial_json":"',
+  '"thinking":"',
+  '"reasoning_content":"',
+  '"reasoning":"',
+  '"refusal":"',
+].map((text) => Buffer.from(text));
 
 /** true: hand the frame on as it is. false: take it out. A buffer: hand that on in its place. */
 export type Verdict = boolean | Buffer;

@@ -52,7 +52,12 @@ function addInAnthropic(headers: Headers, { requests, tokens }: LimitReadings, n
 }
 
 /** `nowMs`: when the readings were taken. */
-export function addLimitHeaders(headers: Headers, readings: LimitReadings, surface: keyof typeof surfaces, nowMs: number): void {
+export function addLimitHeaders(
+  headers: Headers,
+  readings: LimitReadings,
+  surface: keyof typeof surfaces,
+  nowMs: number,
+): void {
   if (surface === "openai") addInOpenAi(headers, readings);
   else addInAnthropic(headers, readings, nowMs);
 }

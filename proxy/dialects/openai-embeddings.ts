@@ -1,18 +1,28 @@
 /** OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): one request, one answer, no stream. */
 import { Buffer } from "node:buffer";
-import { type EmbeddingsReply, type EmbeddingsRequest, type JsonObject, type Refusal, refusal, type Usage } from "./canonical.ts";
+import {
+  type EmbeddingsReply,
+  type EmbeddingsRequest,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type Usage,
+} from "./canonical.ts";
 import * as is from "./check.ts";
 import { decodeUsage } from "./openai-chat/usage.ts";
 
 /** OpenAI's own limit of inputs in one request. */
 const maxInputs = 2_048;
 
-const tokens = (value: unknown): boolean => Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
+const tokens = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every(Number.isSafeInteger);
 
 function inputRefusal(input: unknown, param: string): Refusal | null {
   const good = typeof input === "string" ? input !== "" : tokens(input) || listOf(input);
   if (!good) return is.invalid(param, "a text, a list of texts, a list of tokens, or a list of those, and not empty");
-  return Array.isArray(input) && typeof input[0] !== "number" && input.length > maxInputs ? is.invalid(param, `a list of at most ${maxInputs} inputs`) : null;
+  return Array.isArray(input) && typeof input[0] !== "number" && input.length > maxInputs
+    ? is.invalid(param, `a list of at most ${maxInputs} inputs`)
+    : null;
 }
 
 /** All texts or all token lists. */
@@ -22,7 +32,8 @@ function listOf(input: unknown): boolean {
 }
 
 function decode(body: JsonObject): EmbeddingsRequest | Refusal {
-  if ((body["input"] ?? null) === null) return refusal("input", "`input` is missing. Add it.", "missing_required_parameter");
+  if ((body["input"] ?? null) === null)
+    return refusal("input", "`input` is missing. Add it.", "missing_required_parameter");
   const found =
     is.required(body, "model", is.aString) ??
     inputRefusal(body["input"], "input") ??
@@ -48,7 +59,11 @@ function encodeReply(reply: EmbeddingsReply, context: { model: string; request: 
   const prompt = reply.usage?.prompt ?? 0;
   return {
     object: "list",
-    data: reply.vectors.map((vector, index) => ({ object: "embedding", index, embedding: packed ? base64(vector) : vector })),
+    data: reply.vectors.map((vector, index) => ({
+      object: "embedding",
+      index,
+      embedding: packed ? base64(vector) : vector,
+    })),
     model: context.model,
     usage: { prompt_tokens: prompt, total_tokens: prompt },
   };

@@ -4,7 +4,9 @@ import type { JsonObject } from "./canonical.ts";
 import type { Surface } from "./dialect.ts";
 
 function openAiError(failure: Failure): JsonObject {
-  return { error: { message: failure.message, type: failures[failure.code].type, param: failure.param, code: failure.code } };
+  return {
+    error: { message: failure.message, type: failures[failure.code].type, param: failure.param, code: failure.code },
+  };
 }
 
 /** `{"error": {…}}`; in a stream the SDK raises on any chunk with such a member (openai-node, core/streaming). */

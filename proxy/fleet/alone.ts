@@ -20,9 +20,20 @@ export class Alone {
   noRoom({ counter, amount }: Claim, slice: Slice, fleetSize: number): Refused | null {
     const limit = Math.max(1, Math.floor((slice.spec.limit ?? 0) / fleetSize));
     // Nothing is leased; what is taken becomes a debt.
-    if (slice instanceof LeaseSlice) return slice.reserved + amount <= limit ? null : { refused: counter, why: "limit", retryAfterMs: openForMs };
+    if (slice instanceof LeaseSlice)
+      return slice.reserved + amount <= limit ? null : { refused: counter, why: "limit", retryAfterMs: openForMs };
     const { key, windowMs } = slice.spec;
-    const op: StoreOp = { kind: "window", key, limit, windowMs, need: amount, least: amount, want: 0, debt: 0, returns: [] };
+    const op: StoreOp = {
+      kind: "window",
+      key,
+      limit,
+      windowMs,
+      need: amount,
+      least: amount,
+      want: 0,
+      debt: 0,
+      returns: [],
+    };
     const [reply] = this.#windows.sync(this.#holder, [op]);
     if (reply?.kind !== "window" || reply.granted >= amount) return null;
     return { refused: counter, why: "limit", retryAfterMs: reply.retryMs };

@@ -52,16 +52,23 @@ export class ClaimSet {
    * Takes also what is not held, while no store can be asked; of limits only where `noRoom` gives null. null: taken.
    * `retryAfterMs`: when to try again where a counter may not go on without the store.
    */
-  takeAlone(nowMs: number, retryAfterMs: number, noRoom: (claim: Claim, slice: Slice) => Refused | null): Refused | null {
+  takeAlone(
+    nowMs: number,
+    retryAfterMs: number,
+    noRoom: (claim: Claim, slice: Slice) => Refused | null,
+  ): Refused | null {
     const short = this.#slices.map((slice, at) => !slice.canTake(this.#amount(at), nowMs));
     for (const [at, slice] of this.#slices.entries()) {
-      if (short[at] && slice.spec.onStateLoss !== "allow") return { refused: (this.#claims[at] as Claim).counter, why: "unavailable", retryAfterMs };
+      if (short[at] && slice.spec.onStateLoss !== "allow")
+        return { refused: (this.#claims[at] as Claim).counter, why: "unavailable", retryAfterMs };
     }
     for (const [at, slice] of this.#slices.entries()) {
       const refused = !short[at] || slice.spec.kind === "period" ? null : noRoom(this.#claims[at] as Claim, slice);
       if (refused !== null) return refused;
     }
-    this.#taken = this.#slices.map((slice, at) => (short[at] ? slice.takeBeyond(this.#amount(at), nowMs) : slice.take(this.#amount(at), nowMs)));
+    this.#taken = this.#slices.map((slice, at) =>
+      short[at] ? slice.takeBeyond(this.#amount(at), nowMs) : slice.take(this.#amount(at), nowMs),
+    );
     return null;
   }
 
@@ -86,7 +93,8 @@ export class ClaimSet {
 
   /** Says no for a counter of which the store has said so a moment ago; null: none. */
   believed(nowMs: number): Refused | null {
-    for (const [at, slice] of this.#slices.entries()) if (slice.refuses(this.#amount(at), nowMs)) return this.#refusedBy(at);
+    for (const [at, slice] of this.#slices.entries())
+      if (slice.refuses(this.#amount(at), nowMs)) return this.#refusedBy(at);
     return null;
   }
 
@@ -102,12 +110,16 @@ export class ClaimSet {
 
   /** Every counter that is short is so only for what others hold in reserve, and may not need. */
   contended(nowMs: number): boolean {
-    return this.#slices.every((slice, at) => slice.canTake(this.#amount(at), nowMs) || slice.contended(this.#amount(at)));
+    return this.#slices.every(
+      (slice, at) => slice.canTake(this.#amount(at), nowMs) || slice.contended(this.#amount(at)),
+    );
   }
 
   /** Every counter that is short may go on without the store. */
   mayGoAlone(nowMs: number): boolean {
-    return this.#slices.every((slice, at) => slice.spec.onStateLoss === "allow" || slice.canTake(this.#amount(at), nowMs));
+    return this.#slices.every(
+      (slice, at) => slice.spec.onStateLoss === "allow" || slice.canTake(this.#amount(at), nowMs),
+    );
   }
 
   /** Asks for all of it with the next call to the store: also of what seems to suffice, as others wait for it as well. */

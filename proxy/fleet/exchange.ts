@@ -65,7 +65,14 @@ export class Exchange {
   #beatAtMs = 0;
   #closed = false;
 
-  constructor(store: FleetStore, holder: string, clock: Clock, holdings: Holdings, options: ExchangeOptions, figures: ExchangeFigures) {
+  constructor(
+    store: FleetStore,
+    holder: string,
+    clock: Clock,
+    holdings: Holdings,
+    options: ExchangeOptions,
+    figures: ExchangeFigures,
+  ) {
     this.#store = store;
     this.#holder = holder;
     this.#clock = clock;
@@ -84,7 +91,10 @@ export class Exchange {
   /** The store can't be reached. */
   get broken(): boolean {
     const nowMs = this.#clock.nowMs();
-    return nowMs < this.#openUntilMs || (this.#underWay !== null && nowMs - this.#flushedMs > patience * this.#options.deadlineMs);
+    return (
+      nowMs < this.#openUntilMs ||
+      (this.#underWay !== null && nowMs - this.#flushedMs > patience * this.#options.deadlineMs)
+    );
   }
 
   /** Asks for what is wanted. What resolves with the store's answer; null: it has answered already. */
@@ -160,9 +170,17 @@ export class Exchange {
     return this.#underWay;
   }
 
-  async #settled(answer: Promise<(StoreReply | null)[]>, slices: readonly Slice[], ops: readonly StoreOp[], sentMs: number, round: Round): Promise<void> {
+  async #settled(
+    answer: Promise<(StoreReply | null)[]>,
+    slices: readonly Slice[],
+    ops: readonly StoreOp[],
+    sentMs: number,
+    round: Round,
+  ): Promise<void> {
     const { deadlineMs } = this.#options;
-    const cancel = this.#after(deadlineMs, () => this.#failed(new Error(`the store did not answer within ${deadlineMs} ms`)));
+    const cancel = this.#after(deadlineMs, () =>
+      this.#failed(new Error(`the store did not answer within ${deadlineMs} ms`)),
+    );
     try {
       this.#applied(slices, ops, await answer, sentMs);
       this.#failuresInARow = 0;
@@ -179,7 +197,12 @@ export class Exchange {
     }
   }
 
-  #applied(slices: readonly Slice[], ops: readonly StoreOp[], replies: readonly (StoreReply | null)[], sentMs: number): void {
+  #applied(
+    slices: readonly Slice[],
+    ops: readonly StoreOp[],
+    replies: readonly (StoreReply | null)[],
+    sentMs: number,
+  ): void {
     const nowMs = this.#clock.nowMs();
     for (const [at, slice] of slices.entries()) {
       const reply = replies[at];
@@ -198,7 +221,9 @@ export class Exchange {
 
   async #beat(): Promise<void> {
     this.#beatAtMs = this.#clock.nowMs();
-    const cancel = this.#after(this.#options.deadlineMs * beatPatience, () => this.#failed(new Error("the store is slow")));
+    const cancel = this.#after(this.#options.deadlineMs * beatPatience, () =>
+      this.#failed(new Error("the store is slow")),
+    );
     try {
       const size = this.#store.heartbeat(this.#holder);
       this.#fleetSize = Math.max(1, size instanceof Promise ? await size : size);

@@ -92,7 +92,10 @@ export class Journal {
   write(image: Image): void {
     const next = `${this.#path}.next`;
     const file = openSync(next, "w", 0o600);
-    const lines = [...image.counters.map((counter) => JSON.stringify({ counter })), ...image.rows.map((row) => JSON.stringify({ row }))];
+    const lines = [
+      ...image.counters.map((counter) => JSON.stringify({ counter })),
+      ...image.rows.map((row) => JSON.stringify({ row })),
+    ];
     if (lines.length > 0) writeSync(file, `${lines.join("\n")}\n`);
     fsyncSync(file);
     renameSync(next, this.#path);

@@ -59,7 +59,8 @@ export class LeaseSlice extends Slice {
     // Near the limit, and when idle, what no call waits for goes back.
     if (this.#available > 0 && this.need === 0 && (this.tight || this.idle(nowMs))) this.giveBack();
     const need = Math.max(0, this.need - Math.max(0, this.#available));
-    const want = spec.limit === null || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - Math.max(0, this.#available));
+    const want =
+      spec.limit === null || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - Math.max(0, this.#available));
     this.#sent = { returned: this.#returned, spent: this.#spent };
     return {
       kind: spec.kind === "held" ? "held" : "period",
@@ -127,7 +128,11 @@ export class LeaseSlice extends Slice {
   }
 
   override contended(amount: number): boolean {
-    return this.spec.kind === "period" && this.spec.limit !== null && this.spec.limit - this.#seenSpent - (this.#spent - this.#toldSpent) >= amount;
+    return (
+      this.spec.kind === "period" &&
+      this.spec.limit !== null &&
+      this.spec.limit - this.#seenSpent - (this.#spent - this.#toldSpent) >= amount
+    );
   }
 
   reading(): Reading {
@@ -148,7 +153,8 @@ export class LeaseSlice extends Slice {
   review(nowMs: number): void {
     const unheard = this.#spent > this.#toldSpent || this.#returned > this.#toldReturned || this.#available < 0;
     const idle = this.#available > 0 && this.idle(nowMs);
-    const low = this.spec.limit !== null && !this.tight && !this.idle(nowMs) && this.#available < this.target(nowMs) / 2;
+    const low =
+      this.spec.limit !== null && !this.tight && !this.idle(nowMs) && this.#available < this.target(nowMs) / 2;
     const beats = this.spec.kind === "held" && this.#granted > this.#returned && nowMs - this.#heardMs > heldTtlMs / 5;
     if (unheard || idle || low || beats || (this.tight && this.#available > 0)) this.due = true;
   }

@@ -27,7 +27,11 @@ export function addRow(rows: Map<string, LedgerRow>, key: string, row: LedgerRow
 }
 
 /** Rows of hours in [fromMs, toMs), by hour. */
-export function newerRows(ledger: ReadonlyMap<number, ReadonlyMap<string, LedgerRow>>, fromMs: number, toMs: number): LedgerRow[] {
+export function newerRows(
+  ledger: ReadonlyMap<number, ReadonlyMap<string, LedgerRow>>,
+  fromMs: number,
+  toMs: number,
+): LedgerRow[] {
   return [...ledger.keys()]
     .filter((hour) => hour >= fromMs && hour < toMs)
     .sort((a, b) => a - b)

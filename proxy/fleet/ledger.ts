@@ -14,9 +14,35 @@ const other = "other";
 
 type Dimensions = Pick<CallRecord, "user" | "team" | "role" | "key" | "route" | "model" | "provider">;
 
-function emptyRow(hour: number, namespace: string, { user, team, role, key, route, model, provider }: Dimensions): LedgerRow {
-  const zeros = { requests: 0, errors: 0, promptTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, completionTokens: 0, reasoningTokens: 0 };
-  return { hourMs: hour, namespace, user, team, role, key, route, model, provider, ...zeros, costNanoUsd: 0, estimated: 0, unpriced: 0 };
+function emptyRow(
+  hour: number,
+  namespace: string,
+  { user, team, role, key, route, model, provider }: Dimensions,
+): LedgerRow {
+  const zeros = {
+    requests: 0,
+    errors: 0,
+    promptTokens: 0,
+    cachedTokens: 0,
+    cacheWriteTokens: 0,
+    completionTokens: 0,
+    reasoningTokens: 0,
+  };
+  return {
+    hourMs: hour,
+    namespace,
+    user,
+    team,
+    role,
+    key,
+    route,
+    model,
+    provider,
+    ...zeros,
+    costNanoUsd: 0,
+    estimated: 0,
+    unpriced: 0,
+  };
 }
 
 function count(row: LedgerRow, { status, broken, usage, costNanoUsd }: CallRecord): void {
@@ -69,7 +95,15 @@ class HourRows {
   }
 
   #newOther(namespace: string): LedgerRow {
-    const row = emptyRow(this.hourMs, namespace, { user: other, team: other, role: other, key: other, route: other, model: other, provider: other });
+    const row = emptyRow(this.hourMs, namespace, {
+      user: other,
+      team: other,
+      role: other,
+      key: other,
+      route: other,
+      model: other,
+      provider: other,
+    });
     this.#others.set(namespace, row);
     this.rows.push(row);
     return row;
@@ -108,7 +142,10 @@ export class UsageLedger {
 
   /** Rows that the store is not known to have. */
   get waiting(): number {
-    return this.#sending.reduce((sum, batch) => sum + batch.rows.length, 0) + this.#open.reduce((sum, hour) => sum + hour.rows.length, 0);
+    return (
+      this.#sending.reduce((sum, batch) => sum + batch.rows.length, 0) +
+      this.#open.reduce((sum, hour) => sum + hour.rows.length, 0)
+    );
   }
 
   /** Sends what there is; what was sent in vain goes first, unchanged. */

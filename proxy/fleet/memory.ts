@@ -76,7 +76,8 @@ export class MemoryStore implements FleetStore {
     this.#journal = journal;
     if (journal === null) return;
     for (const { key, used, spent, expiresAtMs } of journal.counters.values()) {
-      if (expiresAtMs === null || expiresAtMs > nowMs()) this.#leases.set(key, { ...this.#newCounter(used, spent), expiresAtMs });
+      if (expiresAtMs === null || expiresAtMs > nowMs())
+        this.#leases.set(key, { ...this.#newCounter(used, spent), expiresAtMs });
     }
     for (const row of journal.rows) this.#addRow(row);
     journal.compact(() => this.#image());
@@ -84,7 +85,9 @@ export class MemoryStore implements FleetStore {
 
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] {
     this.#sweep(ops.length);
-    const replies = ops.map((op) => (op.kind === "window" ? this.#window(op) : this.#lease(keeper(holder, op.life), op)));
+    const replies = ops.map((op) =>
+      op.kind === "window" ? this.#window(op) : this.#lease(keeper(holder, op.life), op),
+    );
     this.#journal?.flush();
     return replies;
   }
@@ -103,14 +106,27 @@ export class MemoryStore implements FleetStore {
   #newCounter(used: number, spent: number): LeaseCounter {
     const nowMs = this.#nowMs();
     const epoch = `m${this.#store}.${++this.#epochs}-${nowMs}`;
-    return { epoch, bornMs: nowMs, version: 0, base: { version: 0, used, spent }, used, spent, recoverUntilMs: 0, expiresAtMs: null, holders: new Map() };
+    return {
+      epoch,
+      bornMs: nowMs,
+      version: 0,
+      base: { version: 0, used, spent },
+      used,
+      spent,
+      recoverUntilMs: 0,
+      expiresAtMs: null,
+      holders: new Map(),
+    };
   }
 
   #counter(op: LeaseOp): LeaseCounter {
     const known = this.#leases.get(op.key);
     if (known !== undefined) return known;
     const lost = op.epoch !== "";
-    const made = this.#newCounter(Math.max(op.seed, lost ? op.seenUsed : 0), Math.max(op.seed, lost ? op.seenSpent : 0));
+    const made = this.#newCounter(
+      Math.max(op.seed, lost ? op.seenUsed : 0),
+      Math.max(op.seed, lost ? op.seenSpent : 0),
+    );
     if (lost) {
       made.base.version = made.version = op.seenVersion;
       made.recoverUntilMs = made.bornMs + recoveryMs;
@@ -161,7 +177,8 @@ export class MemoryStore implements FleetStore {
     const holders = Math.max(1, this.#alive.size);
     const recovering = op.limit !== null && nowMs < counter.recoverUntilMs;
     if (op.seq > own.seq) this.#grant(counter, own, op, holders, recovering, nowMs);
-    if (op.kind === "period") this.#journal?.counter({ key: op.key, used: counter.used, spent: counter.spent, expiresAtMs: op.expiresAtMs });
+    if (op.kind === "period")
+      this.#journal?.counter({ key: op.key, used: counter.used, spent: counter.spent, expiresAtMs: op.expiresAtMs });
     const remaining = op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used;
     return {
       kind: "lease",
@@ -226,7 +243,8 @@ export class MemoryStore implements FleetStore {
       granted,
       slice,
       remaining: Math.max(0, remaining),
-      retryMs: granted >= op.need ? 0 : retryAfter(slices, op.need - granted - remaining, (one) => freeAtMs(one) - nowMs),
+      retryMs:
+        granted >= op.need ? 0 : retryAfter(slices, op.need - granted - remaining, (one) => freeAtMs(one) - nowMs),
       resetMs: slices.size === 0 ? 0 : Math.max(0, freeAtMs(counter.newest) - nowMs),
       tight: isTight(remaining, op, holders),
     };
@@ -270,8 +288,10 @@ export class MemoryStore implements FleetStore {
     if (this.#ops < sweepEvery) return;
     this.#ops = 0;
     const nowMs = this.#nowMs();
-    for (const [key, { expiresAtMs }] of this.#leases) if (expiresAtMs !== null && expiresAtMs <= nowMs) this.#leases.delete(key);
-    for (const [key, { windowMs, newest }] of this.#windows) if ((newest + 2) * sliceMsOf(windowMs) + 2 * windowMs + 1_000 < nowMs) this.#windows.delete(key);
+    for (const [key, { expiresAtMs }] of this.#leases)
+      if (expiresAtMs !== null && expiresAtMs <= nowMs) this.#leases.delete(key);
+    for (const [key, { windowMs, newest }] of this.#windows)
+      if ((newest + 2) * sliceMsOf(windowMs) + 2 * windowMs + 1_000 < nowMs) this.#windows.delete(key);
   }
 
   #image(): Parameters<Journal["write"]>[0] {

@@ -17,6 +17,7 @@ export interface StateSettings {
 
 /** Throws where the URL is none or a file can't be used. */
 export function openStore(settings: StateSettings, nowMs: () => number): FleetStore {
-  if (settings.stateUrl !== "") return RedisStore.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
+  if (settings.stateUrl !== "")
+    return RedisStore.open(settings.stateUrl, settings.statePassword || null, settings.stateCa || null);
   return new MemoryStore(nowMs, settings.stateFile === "" ? null : new Journal(settings.stateFile));
 }

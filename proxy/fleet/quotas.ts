@@ -116,7 +116,8 @@ export class Quotas {
   async #answered(set: ClaimSet, round: Promise<void> | null): Promise<Reservation | Refused | null> {
     // Answered at once, and not enough: others are let go on before it is asked again.
     if (round === null) await this.#step();
-    const late = round !== null && (await this.#exchange.isLate(round, set.mayGoAlone(this.#clock.nowMs()) ? 1 : patience));
+    const late =
+      round !== null && (await this.#exchange.isLate(round, set.mayGoAlone(this.#clock.nowMs()) ? 1 : patience));
     if (set.take(this.#clock.nowMs())) return this.#reserved(set);
     return late || this.broken ? this.#withoutStore(set) : null;
   }
@@ -137,7 +138,9 @@ export class Quotas {
   /** What is leased may be spent; limits that allow it are kept locally, each proxy its part. */
   #withoutStore(set: ClaimSet): Reservation | Refused {
     const { fleetSize } = this.#exchange;
-    const refused = set.takeAlone(this.#clock.nowMs(), openForMs, (claim, slice) => this.#alone.noRoom(claim, slice, fleetSize));
+    const refused = set.takeAlone(this.#clock.nowMs(), openForMs, (claim, slice) =>
+      this.#alone.noRoom(claim, slice, fleetSize),
+    );
     return refused ?? this.#reserved(set);
   }
 

@@ -66,7 +66,8 @@ function placeOf(path: string, form: StoreAddress["form"]): Pick<StoreAddress, "
   const master = form === "sentinel" ? (words.shift() ?? "") : "";
   if (form === "sentinel" && master === "") throw bad("Sentinel needs the master's name after the hosts");
   const db = words.shift() ?? "0";
-  if (!/^\d{1,4}$/.test(db) || words.length > 0 || (form === "cluster" && db !== "0")) throw bad(`${path.slice(0, 64)} is no database's number`);
+  if (!/^\d{1,4}$/.test(db) || words.length > 0 || (form === "cluster" && db !== "0"))
+    throw bad(`${path.slice(0, 64)} is no database's number`);
   return { master, db: Number(db) };
 }
 

@@ -70,7 +70,9 @@ export class RedisStore implements FleetStore {
 
   /** One round trip however many operations: the client sends what is asked in one turn together. */
   async sync(holder: string, ops: readonly StoreOp[]): Promise<(StoreReply | null)[]> {
-    const settled = await Promise.allSettled(ops.map((op) => (op.kind === "window" ? this.#syncWindow(op) : this.#syncLease(holder, op))));
+    const settled = await Promise.allSettled(
+      ops.map((op) => (op.kind === "window" ? this.#syncWindow(op) : this.#syncLease(holder, op))),
+    );
     const failed = settled.filter((one) => one.status === "rejected");
     if (failed.length === settled.length && failed[0] !== undefined) throw failed[0].reason;
     return settled.map((one) => (one.status === "fulfilled" ? one.value : null));
@@ -139,7 +141,9 @@ export class RedisStore implements FleetStore {
     if (this.#indexed.size > mostIndexed) this.#indexed.clear();
     const name = indexKey(parts.period);
     this.#indexed.add(key);
-    Promise.all([this.#client.sadd(name, parts.subject), this.#client.pexpire(name, indexKeptMs)]).catch(() => this.#indexed.delete(key));
+    Promise.all([this.#client.sadd(name, parts.subject), this.#client.pexpire(name, indexKeptMs)]).catch(() =>
+      this.#indexed.delete(key),
+    );
   }
 
   async heartbeat(holder: string): Promise<number> {
@@ -173,7 +177,9 @@ export class RedisStore implements FleetStore {
     for (let at = first; at < Math.min(toMs, now + hourMs); at += hourMs) hours.push(at);
     const rows: LedgerRow[] = [];
     while (hours.length > 0) {
-      const some = await Promise.all(hours.splice(0, hoursAtOnce).map(async (hour) => rowsOf(hour, await this.#fields(ledgerKey(hour)))));
+      const some = await Promise.all(
+        hours.splice(0, hoursAtOnce).map(async (hour) => rowsOf(hour, await this.#fields(ledgerKey(hour)))),
+      );
       for (const one of some) for (const row of one) rows.push(row);
     }
     return rows;

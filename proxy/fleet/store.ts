@@ -145,7 +145,8 @@ export const sliceMsOf = (windowMs: number): number => Math.max(1, Math.floor(wi
 
 /** The part of a budget counter's key that all subjects share. */
 export const budgetPeriod = (id: string, periodStartMs: number): string => `b|${id}|${periodStartMs}`;
-export const budgetKey = (id: string, periodStartMs: number, subject: string): string => `${budgetPeriod(id, periodStartMs)}|${subject}`;
+export const budgetKey = (id: string, periodStartMs: number, subject: string): string =>
+  `${budgetPeriod(id, periodStartMs)}|${subject}`;
 
 /** Period and subject of a budget's key; null for other counters. */
 export function partsOfBudgetKey(key: string): { period: string; subject: string } | null {
@@ -157,7 +158,12 @@ export function partsOfBudgetKey(key: string): { period: string; subject: string
  * How much of what is left one holder gets: what its waiting calls need, and of what it wants beyond that as much as
  * leaves the others their share. Both stores use the same arithmetic.
  */
-export function share(remaining: number, op: { need: number; least: number; want: number }, holders: number, generous: boolean): number {
+export function share(
+  remaining: number,
+  op: { need: number; least: number; want: number },
+  holders: number,
+  generous: boolean,
+): number {
   const needed = remaining >= op.least ? Math.min(op.need, Math.max(0, remaining)) : 0;
   if (needed < op.need || !generous) return needed;
   return Math.max(needed, Math.min(op.need + op.want, Math.floor(Math.max(0, remaining) / (4 * Math.max(1, holders)))));

@@ -106,7 +106,12 @@ export class WindowSlice extends Slice {
 
   apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void {
     if (reply.kind !== "window" || op.kind !== "window") return;
-    if (reply.granted > 0) this.#lots.push({ slice: reply.slice, amount: reply.granted, untilMs: sentMs + windowLifeMs(this.spec.windowMs) });
+    if (reply.granted > 0)
+      this.#lots.push({
+        slice: reply.slice,
+        amount: reply.granted,
+        untilMs: sentMs + windowLifeMs(this.spec.windowMs),
+      });
     this.#remaining = reply.remaining;
     this.#resetAtMs = nowMs + reply.resetMs;
     this.retryMs = reply.retryMs;
@@ -121,17 +126,29 @@ export class WindowSlice extends Slice {
 
   reading(nowMs: number): Reading {
     const limit = this.spec.limit ?? 0;
-    return { limit, remaining: Math.min(limit, this.#remaining + this.available(nowMs)), resetMs: Math.max(0, this.#resetAtMs - nowMs) };
+    return {
+      limit,
+      remaining: Math.min(limit, this.#remaining + this.available(nowMs)),
+      resetMs: Math.max(0, this.#resetAtMs - nowMs),
+    };
   }
 
   review(nowMs: number): void {
     const low = !this.tight && !this.idle(nowMs) && this.available(nowMs) < this.target(nowMs) / 2;
-    if (low || this.#returns.size > 0 || this.#debt > 0 || (this.idle(nowMs) && this.available(nowMs) > 0)) this.due = true;
+    if (low || this.#returns.size > 0 || this.#debt > 0 || (this.idle(nowMs) && this.available(nowMs) > 0))
+      this.due = true;
     if (this.idle(nowMs)) this.giveBack();
   }
 
   done(nowMs: number): boolean {
-    return this.#underWay === 0 && this.idle(nowMs) && this.available(nowMs) === 0 && this.#returns.size === 0 && this.#debt === 0 && this.need === 0;
+    return (
+      this.#underWay === 0 &&
+      this.idle(nowMs) &&
+      this.available(nowMs) === 0 &&
+      this.#returns.size === 0 &&
+      this.#debt === 0 &&
+      this.need === 0
+    );
   }
 
   giveBack(): void {

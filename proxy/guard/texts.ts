@@ -9,7 +9,14 @@ const carriers = [
   ...["tools", "functions", "response_format", "text", "output_config", "output_format", "prediction", "documents"],
 ] as const;
 /** Those of them whose members' names are the caller's own words. */
-const schemas: ReadonlySet<string> = new Set(["tools", "functions", "response_format", "text", "output_config", "output_format"]);
+const schemas: ReadonlySet<string> = new Set([
+  "tools",
+  "functions",
+  "response_format",
+  "text",
+  "output_config",
+  "output_format",
+]);
 /** Members that name or tell apart, and hold no words. */
 const labels: ReadonlySet<string> = new Set([
   "type",
@@ -51,7 +58,9 @@ function* ofString(value: string, name: string): Generator<Carried> {
 function* ofList(list: readonly unknown[], name: string): Generator<Carried> {
   for (const one of list) yield* walk(one, name);
   // Parts of one message are read one behind the other.
-  const parts = list.filter((one): one is JsonObject & { text: string } => isObject(one) && typeof one["text"] === "string");
+  const parts = list.filter(
+    (one): one is JsonObject & { text: string } => isObject(one) && typeof one["text"] === "string",
+  );
   if (parts.length > 1) yield again(parts.map(({ text }) => text).join(""));
 }
 
@@ -89,7 +98,11 @@ export function* textsOf(body: JsonObject): Generator<Carried> {
 /** Prompts as numbers of tokens, which can't be read. */
 export function hasTokens(body: JsonObject): boolean {
   return [body["prompt"], body["input"]].some(
-    (value) => Array.isArray(value) && value.some((one) => typeof one === "number" || (Array.isArray(one) && one.some((inner) => typeof inner === "number"))),
+    (value) =>
+      Array.isArray(value) &&
+      value.some(
+        (one) => typeof one === "number" || (Array.isArray(one) && one.some((inner) => typeof inner === "number")),
+      ),
   );
 }
 
@@ -97,7 +110,10 @@ const others: ReadonlySet<unknown> = new Set(["assistant", "system", "developer"
 
 /** Also by a role that nobody knows: some providers take it for the user's. */
 const isUsers = (turn: unknown): turn is JsonObject =>
-  isObject(turn) && turn["content"] !== undefined && !others.has(turn["role"]) && (turn["type"] === undefined || turn["type"] === "message");
+  isObject(turn) &&
+  turn["content"] !== undefined &&
+  !others.has(turn["role"]) &&
+  (turn["type"] === undefined || turn["type"] === "message");
 
 /** What the user said last: the texts that an allow-list is about. `member`: the one that the request's format reads. */
 export function lastUserTexts(body: JsonObject, member: string): string[] {

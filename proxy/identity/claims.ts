@@ -47,7 +47,9 @@ function many(payload: JWTPayload, path: string | null): string[] | null {
   const found = claim(payload, path);
   if (found === undefined || found === null) return null;
   const words: unknown[] = typeof found === "string" ? found.split(" ") : Array.isArray(found) ? found : [];
-  return [...new Set(words.filter((word): word is string => typeof word === "string" && label.test(word)))].slice(0, maxTags).sort();
+  return [...new Set(words.filter((word): word is string => typeof word === "string" && label.test(word)))]
+    .slice(0, maxTags)
+    .sort();
 }
 
 function record(issuer: IdentityIssuer, payload: JWTPayload, namespace: string, user: string): TokenCaller {

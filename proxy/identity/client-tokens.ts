@@ -48,7 +48,9 @@ export class ClientTokens {
 
   /** `digest`: that of the key which mints. */
   mint(given: ClientTokenClaims, digest: string): string {
-    const body = clientTokenPrefix + Buffer.from(JSON.stringify({ kid: this.#kid, bind: this.#bind(digest), ...given })).toString("base64url");
+    const body =
+      clientTokenPrefix +
+      Buffer.from(JSON.stringify({ kid: this.#kid, bind: this.#bind(digest), ...given })).toString("base64url");
     return `${body}.${this.#sign(body).toString("base64url")}`;
   }
 
@@ -59,7 +61,9 @@ export class ClientTokens {
     const given = Buffer.from(token.slice(dot + 1), "base64url");
     const wanted = this.#sign(body);
     if (dot < 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted)) return null;
-    const parsed = claims.safeParse(parseJson(Buffer.from(body.slice(clientTokenPrefix.length), "base64url").toString("utf8")));
+    const parsed = claims.safeParse(
+      parseJson(Buffer.from(body.slice(clientTokenPrefix.length), "base64url").toString("utf8")),
+    );
     if (!parsed.success || parsed.data.kid !== this.#kid) return null;
     const { kid: _, bind, ...rest } = parsed.data;
     return { ...rest, isOf: (digest) => this.#bind(digest) === bind };

@@ -27,7 +27,9 @@ interface Held {
 }
 
 function member(value: unknown, name: string): unknown {
-  return value !== null && typeof value === "object" && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+  return value !== null && typeof value === "object" && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
 }
 
 /** Throws where it is no key set. Only public keys that can sign are kept. */
@@ -50,7 +52,12 @@ export class IssuerKeys {
   #fetching: Promise<void> | null = null;
   #triedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(issuer: IdentityIssuer, fetch: FetchJson, nowMs: () => number, failed: (issuer: string, cause: unknown) => void) {
+  constructor(
+    issuer: IdentityIssuer,
+    fetch: FetchJson,
+    nowMs: () => number,
+    failed: (issuer: string, cause: unknown) => void,
+  ) {
     this.#issuer = issuer;
     this.#fetch = fetch;
     this.#nowMs = nowMs;
@@ -66,7 +73,8 @@ export class IssuerKeys {
     else if (keyId !== undefined && !known.ids.has(keyId)) await this.#refresh(pauseMs);
     else if (now - known.fetchedMs >= freshMs) void this.#refresh(pauseMs);
     const usable = this.#held;
-    if (usable === null || now - usable.fetchedMs > staleMs) throw new KeysUnavailableError(`no keys of issuer ${this.#issuer.name}`);
+    if (usable === null || now - usable.fetchedMs > staleMs)
+      throw new KeysUnavailableError(`no keys of issuer ${this.#issuer.name}`);
     return usable.resolve;
   }
 
@@ -95,7 +103,8 @@ export class IssuerKeys {
     const url = member(document, "jwks_uri");
     if (member(document, "issuer") !== issuer) throw new Error("the discovery document is another issuer's");
     if (typeof url !== "string" || !URL.canParse(url)) throw new Error("the discovery document names no jwks_uri");
-    if (issuer.startsWith("https:") && !url.startsWith("https:")) throw new Error("the discovery document names a jwks_uri without TLS");
+    if (issuer.startsWith("https:") && !url.startsWith("https:"))
+      throw new Error("the discovery document names a jwks_uri without TLS");
     return url;
   }
 }

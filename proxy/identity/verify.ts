@@ -32,11 +32,19 @@ const refused = (message: string, cause?: string): Identity => ({
 });
 
 const expired: Failure = failure("expired_token", "The token has expired. Get a new one from its issuer.");
-const unavailable: Failure = failure("identity_unavailable", "The token's issuer can't be reached, so it can't be checked. Try again in a moment.", {
-  retryAfterMs: 5_000,
-});
+const unavailable: Failure = failure(
+  "identity_unavailable",
+  "The token's issuer can't be reached, so it can't be checked. Try again in a moment.",
+  {
+    retryAfterMs: 5_000,
+  },
+);
 
-const busy: Failure = failure("identity_unavailable", "Too many tokens are being checked at once. Try again in a moment.", { retryAfterMs: 1_000 });
+const busy: Failure = failure(
+  "identity_unavailable",
+  "Too many tokens are being checked at once. Try again in a moment.",
+  { retryAfterMs: 1_000 },
+);
 
 const meanings: Readonly<Record<string, string>> = {
   aud: "The token is meant for another audience. Ask its issuer for one for this gateway.",
@@ -50,8 +58,10 @@ const meanings: Readonly<Record<string, string>> = {
 function refusalOf(cause: unknown): Identity {
   if (cause instanceof errors.JWTExpired) return { anonymous: true, failure: expired };
   if (cause instanceof KeysUnavailableError) return { anonymous: true, failure: unavailable };
-  if (cause instanceof UnusableClaimError) return refused(`The token's claim ${cause.message} does not say who calls in a form that can be used.`);
-  if (cause instanceof errors.JWTClaimValidationFailed) return refused(meanings[cause.claim] ?? "A claim of the token is not as it must be.", cause.message);
+  if (cause instanceof UnusableClaimError)
+    return refused(`The token's claim ${cause.message} does not say who calls in a form that can be used.`);
+  if (cause instanceof errors.JWTClaimValidationFailed)
+    return refused(meanings[cause.claim] ?? "A claim of the token is not as it must be.", cause.message);
   return refused("The token is not valid here.", cause instanceof errors.JOSEError ? cause.code : "malformed token");
 }
 
@@ -63,7 +73,8 @@ function unverified(token: string): { issuer: unknown; audiences: unknown[]; key
 }
 
 /** Of a token that is verified. Not as `jose` read them, which trusts JSON.parse with names in escapes, such as an address by PHP. */
-const claimsOf = (token: string): JWTPayload => parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as JWTPayload;
+const claimsOf = (token: string): JWTPayload =>
+  parseJson(Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8")) as JWTPayload;
 
 export class CachingVerifier implements TokenVerifier {
   readonly #fetch: FetchJson;
@@ -87,7 +98,8 @@ export class CachingVerifier implements TokenVerifier {
     const digest = hash("sha256", token, "base64");
     const kept = this.#kept.get(digest);
     if (kept !== undefined) {
-      if (this.#nowMs() < kept.untilMs && issuers.some((one) => this.#nameOf(one) === kept.issuer)) return kept.identity;
+      if (this.#nowMs() < kept.untilMs && issuers.some((one) => this.#nameOf(one) === kept.issuer))
+        return kept.identity;
       this.#kept.delete(digest);
     }
     const pending = this.#pending.get(digest);
@@ -127,7 +139,8 @@ export class CachingVerifier implements TokenVerifier {
     const claimed = unverified(token);
     const named = issuers.filter((one) => one.issuer === claimed.issuer);
     if (named.length === 0) return refused(meanings["iss"] ?? "");
-    const issuer = named.find((one) => one.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];
+    const issuer =
+      named.find((one) => one.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];
     if (issuer === undefined) return refused(meanings["iss"] ?? "");
     const key = await this.#keysOf(issuer).resolver(claimed.keyId);
     const nowMs = this.#nowMs();

@@ -27,7 +27,9 @@ const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 const otherLetter = /[\p{L}\p{N}\p{M}]/u;
 const isSurrogate = (code: number): boolean => code >= 0xd800 && code <= 0xdfff;
 const isLetter = (code: number): boolean =>
-  (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || (code > 127 && (isSurrogate(code) || otherLetter.test(String.fromCharCode(code))));
+  (code >= 65 && code <= 90) ||
+  (code >= 97 && code <= 122) ||
+  (code > 127 && (isSurrogate(code) || otherLetter.test(String.fromCharCode(code))));
 /** `.`, `_`, `%`, `+`, `-`, `'` and the others that RFC 5322 has in an unquoted local part and that occur. */
 const localMarks = new Set([..."._%+-'!#$&*/=?^`{|}~"].map((mark) => mark.charCodeAt(0)));
 const isLocal = (code: number): boolean => isDigit(code) || isLetter(code) || localMarks.has(code);
@@ -49,7 +51,14 @@ function emailAt(text: string, at: number, floor: number): Finding | null {
   while (end > at + 1 && (text[end - 1] === "." || text[end - 1] === "-")) end--;
   const labels = text.slice(at + 1, end).split(".");
   const last = labels.at(-1) ?? "";
-  if (start === at || labels.length < 2 || last.length < 2 || labels.some((label) => label === "") || !isLetter(last.charCodeAt(0))) return null;
+  if (
+    start === at ||
+    labels.length < 2 ||
+    last.length < 2 ||
+    labels.some((label) => label === "") ||
+    !isLetter(last.charCodeAt(0))
+  )
+    return null;
   return picture.test(labels.join(".")) ? null : { start, end, type: "Email" };
 }
 
@@ -64,7 +73,12 @@ function emails(text: string): Finding[] {
 
 const digitsOf = (text: string): string => text.replace(/\D/g, "");
 
-function matches(text: string, expression: RegExp, type: string, accept: (match: RegExpExecArray) => [number, number] | null): Finding[] {
+function matches(
+  text: string,
+  expression: RegExp,
+  type: string,
+  accept: (match: RegExpExecArray) => [number, number] | null,
+): Finding[] {
   const found: Finding[] = [];
   for (const match of text.matchAll(expression)) {
     const span = accept(match);
@@ -98,7 +112,8 @@ export function passesLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-const isCard = (digits: string): boolean => brands.some(([first, lengths]) => first.test(digits) && lengths.includes(digits.length)) && passesLuhn(digits);
+const isCard = (digits: string): boolean =>
+  brands.some(([first, lengths]) => first.test(digits) && lengths.includes(digits.length)) && passesLuhn(digits);
 
 const cardRun = /(?<![A-Za-z0-9])\d(?:[ -]?\d){12,30}(?![A-Za-z0-9])/g;
 const groupStart = /(?:^|[ -])(?=\d)/g;
@@ -119,9 +134,11 @@ const separator = "[ .\\-/]";
 /** `+` and up to fifteen digits (E.164), in groups or not, an area in brackets. */
 const international = new RegExp(`(?<![\\w+])\\+\\d(?:${separator}?\\(?\\d|\\)${separator}?\\d){6,14}(?![\\w])`, "g");
 /** Three, three and four digits, as in North America. */
-const northAmerican = /(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([ .-]))[2-9]\d{2}[ .-]\d{4}(?![\w-]|\.\d)/g;
+const northAmerican =
+  /(?<![\w.+-])(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}([ .-]))[2-9]\d{2}[ .-]\d{4}(?![\w-]|\.\d)/g;
 /** A zero, then groups of two and more with one kind of mark between them, nine to eleven digits in all. */
-const national = /(?<![\w.+-]|\d:)(?:\(0\d{1,4}\) ?|0\d{1,4}(?=([ .\-/])))(?:(?:\1|[ -]|(?<=[) ]))\d{2,8}){1,4}(?![\w-]|[.:/]\d)/g;
+const national =
+  /(?<![\w.+-]|\d:)(?:\(0\d{1,4}\) ?|0\d{1,4}(?=([ .\-/])))(?:(?:\1|[ -]|(?<=[) ]))\d{2,8}){1,4}(?![\w-]|[.:/]\d)/g;
 
 /** Not the form of a social security number, which was refused as one. */
 function isNational(text: string): boolean {

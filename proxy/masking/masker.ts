@@ -39,7 +39,11 @@ export class Masker {
       const matcher = pattern.matcher(text);
       while (matcher.find()) found.push({ start: matcher.start(), end: matcher.end(), type: name });
     }
-    return settled(from === 0 ? found : found.filter(({ end }) => end > from).map((one) => (one.start < from ? { ...one, start: from } : one)));
+    return settled(
+      from === 0
+        ? found
+        : found.filter(({ end }) => end > from).map((one) => (one.start < from ? { ...one, start: from } : one)),
+    );
   }
 
   replacement(type: string): string {

@@ -43,7 +43,12 @@ function withoutTokens(value: unknown): unknown {
   for (const name of Object.keys(value)) {
     const one = value[name];
     // An empty list where there was one: SDKs read on in it.
-    const left = tokens.has(name) && typeof one === "object" && one !== null ? (Array.isArray(one) ? [] : null) : withoutTokens(one);
+    const left =
+      tokens.has(name) && typeof one === "object" && one !== null
+        ? Array.isArray(one)
+          ? []
+          : null
+        : withoutTokens(one);
     if (left === one) continue;
     if (out === value) out = { ...value };
     out[name] = left;
@@ -65,7 +70,8 @@ export class ReplyTexts implements ReplyFilter {
   }
 
   whole(body: Uint8Array | string): Uint8Array | string {
-    const text = typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+    const text =
+      typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
     const json = jsonIn(text);
     if (json === undefined) return body;
     const changed = this.#hidden(

@@ -13,13 +13,24 @@ import type { Tally } from "./tally.ts";
 /** Members that name or tell apart, or that hold bytes: nothing in them is text. */
 const labels: ReadonlySet<string> = new Set([
   ...["type", "role", "id", "object", "model", "format", "media_type", "detail", "status", "effort"],
-  ...["tool_call_id", "tool_use_id", "call_id", "item_id", "file_id", "container_id", "previous_response_id", "response_id"],
+  ...[
+    "tool_call_id",
+    "tool_use_id",
+    "call_id",
+    "item_id",
+    "file_id",
+    "container_id",
+    "previous_response_id",
+    "response_id",
+  ],
   ...["signature", "encrypted_content", "url", "image_url", "file_data", "prefer_provider"],
 ]);
 
 /** What is below such a member is looked at all the same: a tool may have a parameter of that name. `data` is text where a document says so, and base64 elsewhere. */
 const isLabel = (member: string, of: JsonObject, value: unknown): boolean =>
-  (labels.has(member) || (member === "data" && of["type"] !== "text")) && !isObject(value) && !(Array.isArray(value) && value.some(isObject));
+  (labels.has(member) || (member === "data" && of["type"] !== "text")) &&
+  !isObject(value) &&
+  !(Array.isArray(value) && value.some(isObject));
 
 type Change = (text: string) => string;
 
@@ -49,7 +60,8 @@ function changedMembers(value: JsonObject, change: (member: string, one: unknown
 
 /** Every string, number and name below, whatever its member's name: what a tool gets is the caller's own. */
 function changedAll(value: unknown, change: Change): unknown {
-  if (typeof value === "string") return value.startsWith("{") || value.startsWith("[") ? inJson(value, change) : change(value);
+  if (typeof value === "string")
+    return value.startsWith("{") || value.startsWith("[") ? inJson(value, change) : change(value);
   if (typeof value === "number") return changedNumber(value, change);
   if (Array.isArray(value)) return changedList(value, (one) => changedAll(one, change));
   return isObject(value)
@@ -99,7 +111,10 @@ export function changedTexts(value: unknown, name: string, change: Change): unkn
   return changedMembers(value, (member) => changedMember(value, member, change));
 }
 
-const unreadable = failure("prompt_unreadable", "The policy of this model masks personal data, and a prompt of token numbers can't be read. Send it as text.");
+const unreadable = failure(
+  "prompt_unreadable",
+  "The policy of this model masks personal data, and a prompt of token numbers can't be read. Send it as text.",
+);
 
 /** The request with its texts masked; the same one where nothing was found. */
 export function maskRequest(received: Received, tally: Tally): Received | Failure {

@@ -26,7 +26,12 @@ export class Tally {
   /** A text that looks like a placeholder must not be taken for one: then placeholders look otherwise in this call. */
   avoid(texts: Iterable<string>): void {
     const seen = [...texts].filter((text) => text.includes("["));
-    while (seen.some((text) => text.includes(`_${this.#salt}`) && new RegExp(`\\[[A-Z0-9_]+_${this.#salt}\\d+\\]`).test(text))) this.#salt += "X";
+    while (
+      seen.some(
+        (text) => text.includes(`_${this.#salt}`) && new RegExp(`\\[[A-Z0-9_]+_${this.#salt}\\d+\\]`).test(text),
+      )
+    )
+      this.#salt += "X";
   }
 
   /** The text from `begin` on, with what was found replaced. */
@@ -36,7 +41,9 @@ export class Tally {
     let from = begin;
     for (const { start, end, type } of found) {
       this.counts[type] = (this.counts[type] ?? 0) + 1;
-      out += text.slice(from, start) + (reversible ? this.#placeholder(type, text.slice(start, end)) : this.#masker.replacement(type));
+      out +=
+        text.slice(from, start) +
+        (reversible ? this.#placeholder(type, text.slice(start, end)) : this.#masker.replacement(type));
       from = end;
     }
     return out + text.slice(from);
@@ -68,6 +75,8 @@ export class Tally {
     const at = text.lastIndexOf("[");
     if (at < 0 || text.length - at > 84) return text.length;
     const rest = text.slice(at);
-    return [...this.#byPlaceholder.keys()].some((placeholder) => placeholder.startsWith(rest) && placeholder !== rest) ? at : text.length;
+    return [...this.#byPlaceholder.keys()].some((placeholder) => placeholder.startsWith(rest) && placeholder !== rest)
+      ? at
+      : text.length;
   }
 }

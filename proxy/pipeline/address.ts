@@ -14,7 +14,8 @@ export type Operation =
   | ResourceOperation;
 
 /** The format of the body: tokens are counted of messages. */
-export const formatOf = (operation: Operation): WireFormat => (operation.kind === "generate" ? operation.format : "anthropic.messages");
+export const formatOf = (operation: Operation): WireFormat =>
+  operation.kind === "generate" ? operation.format : "anthropic.messages";
 
 export interface Addressed {
   path: PathEntry;
@@ -41,7 +42,8 @@ function split(path: string, snapshot: Snapshot): { entry: PathEntry; rest: stri
     if (!path.startsWith(prefix)) continue;
     const rest = path.slice(prefix.length);
     const entry = snapshot.paths.get(prefix);
-    if (entry && (rest === "" || rest.startsWith("/"))) return { entry, rest: rest.startsWith("/v1/") ? rest.slice(3) : rest };
+    if (entry && (rest === "" || rest.startsWith("/")))
+      return { entry, rest: rest.startsWith("/v1/") ? rest.slice(3) : rest };
   }
   const entry = snapshot.paths.get("");
   return entry && path.startsWith("/v1/") ? { entry, rest: path.slice(3) } : null;
@@ -62,7 +64,9 @@ function gets(rest: string, underPrefix: boolean): Operation | null {
 }
 
 function operationOf(method: string, rest: string, underPrefix: boolean): Operation | "method" | null {
-  const post = posts[rest] ?? (underPrefix ? (rest === "" || rest === "/" ? bare : null) : rest === "/sluice/tokens" ? mint : null);
+  const post =
+    posts[rest] ??
+    (underPrefix ? (rest === "" || rest === "/" ? bare : null) : rest === "/sluice/tokens" ? mint : null);
   if (post) return method === "POST" ? post : "method";
   const get = gets(rest, underPrefix);
   if (get) return method === "GET" || method === "HEAD" ? get : "method";
@@ -80,7 +84,12 @@ export function address(method: string, path: string, snapshot: Snapshot): Addre
   const found = split(path, snapshot);
   const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
   if (!found || !operation) return failure("unknown_url", lost(path));
-  if (operation === "method") return failure("method_not_allowed", `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`);
-  const anthropic = operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
+  if (operation === "method")
+    return failure(
+      "method_not_allowed",
+      `${method.slice(0, 16)} is not allowed here. Use ${allowedAt(path).join(" or ")}.`,
+    );
+  const anthropic =
+    operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
   return { path: found.entry, operation, surface: anthropic ? "anthropic" : "openai" };
 }

@@ -18,7 +18,15 @@ import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
 import type { Shaped } from "./shape.ts";
-import { dearerTier, expectedTokens, sendCap, uncountable, type WorstCost, worstCost, worstOfUnread } from "./worst-case.ts";
+import {
+  dearerTier,
+  expectedTokens,
+  sendCap,
+  uncountable,
+  type WorstCost,
+  worstCost,
+  worstOfUnread,
+} from "./worst-case.ts";
 
 export interface AdmitRequest {
   client: ClientConnection;
@@ -59,7 +67,12 @@ function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quo
   return least;
 }
 
-function outcome(request: AdmitRequest, dues: readonly Due[], got: Reservation | Refused, { quotas, nowMs }: Admitter): Admitted | Failure {
+function outcome(
+  request: AdmitRequest,
+  dues: readonly Due[],
+  got: Reservation | Refused,
+  { quotas, nowMs }: Admitter,
+): Admitted | Failure {
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
   if (readings.requests !== null || readings.tokens !== null) {
     const takenMs = nowMs();
@@ -108,7 +121,8 @@ class Subject implements BudgetSubject, LimitSubject {
     this.estimated = true;
     this.priced = true;
     const { shaped, client, targets } = this.#request;
-    if (this.#worst === undefined) this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
+    if (this.#worst === undefined)
+      this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
     return this.#worst;
   }
 
@@ -130,7 +144,11 @@ export interface AdmittedAside {
  * Leave for a call that the gateway makes for a caller's, before that call itself is admitted: where a limit or a budget
  * has no room for it, null. `limited`: rate limits are asked as well.
  */
-export async function admitAside(request: AdmitRequest & { shaped: Shaped }, limited: boolean, admitter: Admitter): Promise<AdmittedAside | null> {
+export async function admitAside(
+  request: AdmitRequest & { shaped: Shaped },
+  limited: boolean,
+  admitter: Admitter,
+): Promise<AdmittedAside | null> {
   const subject = new Subject(request, admitter.nowMs());
   const money = budgetDues(subject, admitter);
   if ("code" in money) return null;
@@ -140,7 +158,10 @@ export async function admitAside(request: AdmitRequest & { shaped: Shaped }, lim
   sort(dues);
   const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
   if ("refused" in got) return null;
-  return { settle: (record, counted) => got.settle(dues.map((due) => (counted || money.dues.includes(due) ? due.actual(record) : 0))) };
+  return {
+    settle: (record, counted) =>
+      got.settle(dues.map((due) => (counted || money.dues.includes(due) ? due.actual(record) : 0))),
+  };
 }
 
 /** One order everywhere. */
@@ -163,11 +184,14 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   limitDues(subject, dues);
   if (dues.length === 0) return free;
   if (request.shaped !== null) {
-    const odd = (subject.estimated ? uncountable(request.shaped) : null) ?? (subject.priced ? dearerTier(request.shaped) : null);
+    const odd =
+      (subject.estimated ? uncountable(request.shaped) : null) ?? (subject.priced ? dearerTier(request.shaped) : null);
     if (odd !== null) return odd;
     sendCap(request.shaped, cap);
   }
   sort(dues);
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));
-  return got instanceof Promise ? got.then((one) => outcome(request, dues, one, admitter)) : outcome(request, dues, got, admitter);
+  return got instanceof Promise
+    ? got.then((one) => outcome(request, dues, one, admitter))
+    : outcome(request, dues, got, admitter);
 }

@@ -31,13 +31,28 @@ export interface AttemptLimits extends AnswerLimits {
 
 export type AttemptResult =
   /** Nothing reached the client. `cause`: why the connection failed, where it did. */
-  | { kind: "failed"; error: ProviderError; cause: AttemptCause | null; status: number | null; headers: ResponseHeaders; errorBody: Buffer | null }
+  | {
+      kind: "failed";
+      error: ProviderError;
+      cause: AttemptCause | null;
+      status: number | null;
+      headers: ResponseHeaders;
+      errorBody: Buffer | null;
+    }
   /** A whole answer, not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
   /** The stream ran to its end. */
   | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
   /** The stream broke after bytes had reached the client. */
-  | { kind: "broken"; error: ProviderError; cause: AttemptCause | null; told: boolean; usage: Usage | null; contentLength: number; firstByteMs: number }
+  | {
+      kind: "broken";
+      error: ProviderError;
+      cause: AttemptCause | null;
+      told: boolean;
+      usage: Usage | null;
+      contentLength: number;
+      firstByteMs: number;
+    }
   /** The client went away, or took nothing for so long that it was cut off. */
   | { kind: "abandoned"; stalled: boolean; usage: Usage | null; contentLength: number; firstByteMs: number | null };
 
@@ -47,8 +62,16 @@ const lingerMs = 5_000;
 
 const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
   connect: providerError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
-  connectTimeout: providerError("Timeout", "upstream_timeout", "No connection to the provider could be made in time. Try again later."),
-  writeTimeout: providerError("Timeout", "upstream_timeout", "The provider stopped taking the request. Try again later."),
+  connectTimeout: providerError(
+    "Timeout",
+    "upstream_timeout",
+    "No connection to the provider could be made in time. Try again later.",
+  ),
+  writeTimeout: providerError(
+    "Timeout",
+    "upstream_timeout",
+    "The provider stopped taking the request. Try again later.",
+  ),
   reset: providerError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
   aborted: providerError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
   refused: providerError(
@@ -59,9 +82,21 @@ const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
 };
 
 const tooLong = providerError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
-const tooLarge = providerError("ServerError", "upstream_invalid_response", "The provider's answer is larger than the gateway accepts.");
-const truncated = providerError("Unavailable", "upstream_stream_truncated", "The provider's stream ended before the answer was complete.");
-const notAStream = providerError("ServerError", "upstream_invalid_response", "The provider did not answer with a stream.");
+const tooLarge = providerError(
+  "ServerError",
+  "upstream_invalid_response",
+  "The provider's answer is larger than the gateway accepts.",
+);
+const truncated = providerError(
+  "Unavailable",
+  "upstream_stream_truncated",
+  "The provider's stream ended before the answer was complete.",
+);
+const notAStream = providerError(
+  "ServerError",
+  "upstream_invalid_response",
+  "The provider did not answer with a stream.",
+);
 
 /** BadRequest, so that no other target is tried: there is no time left for one. */
 const goingDown = providerError("BadRequest", "draining", "The gateway is being restarted. Try again.");
@@ -106,7 +141,14 @@ export class Attempt implements UpstreamHandler, Timed {
   #cause: AttemptCause | null = null;
   readonly result: Promise<AttemptResult>;
 
-  constructor(client: ClientConnection, prepared: Prepared, limits: AttemptLimits, stream: boolean, start: StartStream, clock: AttemptClock) {
+  constructor(
+    client: ClientConnection,
+    prepared: Prepared,
+    limits: AttemptLimits,
+    stream: boolean,
+    start: StartStream,
+    clock: AttemptClock,
+  ) {
     this.#client = client;
     this.#prepared = prepared;
     this.#limits = limits;
@@ -239,13 +281,15 @@ export class Attempt implements UpstreamHandler, Timed {
       return;
     }
     if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
-    else if (this.#phase === "error") this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
+    else if (this.#phase === "error")
+      this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
     else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
-    if (this.#phase === "error") this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
+    if (this.#phase === "error")
+      this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
 
@@ -265,8 +309,25 @@ export class Attempt implements UpstreamHandler, Timed {
   #fail(error: ProviderError, errorBody: Buffer | null = null, told = false): void {
     const usage = this.#reader?.usage() ?? null;
     const contentLength = this.#reader?.contentLength() ?? 0;
-    if (this.#wrote) this.#settle({ kind: "broken", error, cause: this.#cause, told, usage, contentLength, firstByteMs: this.#firstByteMs ?? 0 });
-    else this.#settle({ kind: "failed", error, cause: this.#cause, status: this.#status || null, headers: this.#headers, errorBody });
+    if (this.#wrote)
+      this.#settle({
+        kind: "broken",
+        error,
+        cause: this.#cause,
+        told,
+        usage,
+        contentLength,
+        firstByteMs: this.#firstByteMs ?? 0,
+      });
+    else
+      this.#settle({
+        kind: "failed",
+        error,
+        cause: this.#cause,
+        status: this.#status || null,
+        headers: this.#headers,
+        errorBody,
+      });
   }
 
   #abandon(stalled = false): void {

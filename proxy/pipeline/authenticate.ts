@@ -35,7 +35,9 @@ const tokenShape = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 function presented(headers: IncomingHttpHeaders): string | null {
   const authorization = headers.authorization;
   if (authorization !== undefined) {
-    return authorization.length > 7 && authorization.slice(0, 7).toLowerCase() === "bearer " ? authorization.slice(7).trim() : "";
+    return authorization.length > 7 && authorization.slice(0, 7).toLowerCase() === "bearer "
+      ? authorization.slice(7).trim()
+      : "";
   }
   const key = headers["x-api-key"] ?? headers["api-key"];
   return typeof key === "string" ? key.trim() : null;
@@ -43,13 +45,28 @@ function presented(headers: IncomingHttpHeaders): string | null {
 
 const anonymous = (reason: Failure): AnonymousIdentity => ({ anonymous: true, failure: reason });
 
-const missing = failure("missing_api_key", "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.");
-const invalid = failure("invalid_api_key", "The API key is not known here. Check it for typing errors, or ask for a new one.");
-const empty = failure("missing_api_key", "The header for the API key is there, and empty. Is the variable set that holds the key?");
-const noScheme = failure("invalid_api_key", "The API key was not found in the header. Write it as Authorization: Bearer KEY, or send it as x-api-key.");
+const missing = failure(
+  "missing_api_key",
+  "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.",
+);
+const invalid = failure(
+  "invalid_api_key",
+  "The API key is not known here. Check it for typing errors, or ask for a new one.",
+);
+const empty = failure(
+  "missing_api_key",
+  "The header for the API key is there, and empty. Is the variable set that holds the key?",
+);
+const noScheme = failure(
+  "invalid_api_key",
+  "The API key was not found in the header. Write it as Authorization: Bearer KEY, or send it as x-api-key.",
+);
 const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
 const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
-const rotated = failure("expired_api_key", "The API key has been replaced by a new one, and its time of grace is over. Use the new key.");
+const rotated = failure(
+  "expired_api_key",
+  "The API key has been replaced by a new one, and its time of grace is over. Use the new key.",
+);
 const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
 
 /** Of a header without anything that could be a key. */
@@ -62,9 +79,11 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   if (clear.length > maxTokenLength) return anonymous(invalid);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
-  if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear)) return { anonymous: true, failure: invalid, token: clear };
+  if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear))
+    return { anonymous: true, failure: invalid, token: clear };
   if (found === null && mistypedKey(clear)) return anonymous(malformed);
-  if (found !== null && found.untilMs !== null && nowMs >= found.untilMs) return { ...anonymous(rotated), known: found.record };
+  if (found !== null && found.untilMs !== null && nowMs >= found.untilMs)
+    return { ...anonymous(rotated), known: found.record };
   return identify(found?.record ?? null, nowMs);
 }
 

@@ -33,13 +33,19 @@ function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
 /** What the caller and the gateway prove themselves by. Somebody may have pasted it into a prompt, and a provider repeats it. */
 export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snapshot, "providers">): string[] {
   const { authorization = "", "x-api-key": key, "api-key": other } = headers;
-  const theirs = [authorization.slice(authorization.indexOf(" ") + 1).trim(), ...[key, other].filter((value) => typeof value === "string")];
+  const theirs = [
+    authorization.slice(authorization.indexOf(" ") + 1).trim(),
+    ...[key, other].filter((value) => typeof value === "string"),
+  ];
   return [...theirs.filter(isLong), ...secretsOfGateway(providers)];
 }
 
 /** An answer with a key in it is for nobody but who has sent that key. */
 export function holdsSecret(body: Buffer, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => body.includes(secret)) || (body.includes("slc_") && body.toString("latin1").search(ownKey) >= 0);
+  return (
+    secrets.some((secret) => body.includes(secret)) ||
+    (body.includes("slc_") && body.toString("latin1").search(ownKey) >= 0)
+  );
 }
 
 /** Changes every text of a body, as far as it is written down. */
@@ -71,7 +77,9 @@ class Cleaner {
     if (value === null || typeof value !== "object") return value;
     if (depth > deepest) return null;
     if (Array.isArray(value)) return value.slice(0, Math.max(0, this.#left)).map((one) => this.value(one, depth + 1));
-    return Object.fromEntries(Object.entries(value).map(([name, one]) => [this.text(name), this.value(one, depth + 1)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [this.text(name), this.value(one, depth + 1)]),
+    );
   }
 
   /** JSON within JSON, such as a tool's arguments. */
@@ -88,11 +96,15 @@ class Cleaner {
 }
 
 const textOf = (body: Uint8Array | string, bytes: number): string =>
-  typeof body === "string" ? body.slice(0, bytes) : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, bytes)).toString("utf8");
+  typeof body === "string"
+    ? body.slice(0, bytes)
+    : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, bytes)).toString("utf8");
 
 /** Of JSON that is too large or too broken to be parsed: a letter of an escape must not hide what stands beside it. */
 const unescaped = (text: string): string =>
-  text.replace(/\\u([0-9a-fA-F]{4})/g, (_whole, code: string) => String.fromCharCode(Number.parseInt(code, 16))).replace(/\\[nrtbf]/g, " ");
+  text
+    .replace(/\\u([0-9a-fA-F]{4})/g, (_whole, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/\\[nrtbf]/g, " ");
 
 /** `masker`: null leaves personal data in. */
 export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
@@ -107,7 +119,12 @@ export function excerpt(body: Uint8Array | string, masker: Masker | null, secret
 
 type Body = Uint8Array | string;
 
-export const bodiesOf = (request: Body, response: Body, masker: Masker | null, secrets: readonly string[]): { request: string; response: string } => ({
+export const bodiesOf = (
+  request: Body,
+  response: Body,
+  masker: Masker | null,
+  secrets: readonly string[],
+): { request: string; response: string } => ({
   request: excerpt(request, masker, secrets),
   response: excerpt(response, masker, secrets),
 });

@@ -87,19 +87,28 @@ function makeCounter(budget: MoneyBudget, subject: string, startMs: number, endM
 /** A call that is refused while much is left was too large; it doesn't tell that the budget is at its end. */
 const nearlyUsedUp = ({ amountNanoUsd }: MoneyBudget, spent: number): boolean => spent >= 0.8 * amountNanoUsd;
 
-const resets = (atMs: number | null): string => (atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`);
+const resets = (atMs: number | null): string =>
+  atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`;
 
 /** A role's is told from a Budget by its id, which no object can have. */
 const nameOf = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? `of the ${id}` : id);
 
-function refusal(budget: MoneyBudget, resetsAtMs: number | null, worst: number, refused: Refused, { quotas, nowMs }: BudgetWith): Failure {
+function refusal(
+  budget: MoneyBudget,
+  resetsAtMs: number | null,
+  worst: number,
+  refused: Refused,
+  { quotas, nowMs }: BudgetWith,
+): Failure {
   if (refused.why === "unavailable") return unavailable(`the budget ${nameOf(budget)}`);
   const left = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
   const why =
     left === 0
       ? `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
       : `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${usd(left)} left, and this call could cost up to ${usd(worst)}; a lower limit on output tokens may let it pass.`;
-  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, { retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()) });
+  return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, {
+    retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
+  });
 }
 
 function throttled(budget: MoneyBudget, counter: CounterSpec, { quotas, random }: BudgetWith): Failure | null {

@@ -11,7 +11,13 @@ const mostGroups = 100;
 const mostRefused = 500;
 
 /** `readings`: also what the store holds; without, only what was refused here, which costs no round trip. */
-export function readBudgets(snapshot: Snapshot, store: FleetStore, quotas: Quotas, nowMs: number, readings: boolean): Promise<BudgetReading[]> {
+export function readBudgets(
+  snapshot: Snapshot,
+  store: FleetStore,
+  quotas: Quotas,
+  nowMs: number,
+  readings: boolean,
+): Promise<BudgetReading[]> {
   const budgets = [...snapshot.budgets.values()].flat().filter(isMoney);
   return Promise.all(
     budgets.map(async (budget) => {

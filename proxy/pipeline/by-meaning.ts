@@ -9,7 +9,12 @@ import type { CachedCall } from "./cached.ts";
 import { type Embedded, embed } from "./embed.ts";
 
 /** One that goes on failing is left alone for five seconds, then tried once. */
-const breakerLimits: BreakerLimits = { failureThreshold: 5, successThreshold: 1, openForMs: 5_000, halfOpenRequests: 1 };
+const breakerLimits: BreakerLimits = {
+  failureThreshold: 5,
+  successThreshold: 1,
+  openForMs: 5_000,
+  halfOpenRequests: 1,
+};
 /** Answers that are looked for, where the nearest is no longer kept. */
 const mostTries = 3;
 
@@ -26,7 +31,13 @@ export class ByMeaning {
   readonly #question: Question;
   #vector: Float32Array | null = null;
 
-  private constructor(call: CachedCall, config: CacheConfig, semantic: SemanticCacheConfig, embedder: Embedder, asked: Question) {
+  private constructor(
+    call: CachedCall,
+    config: CacheConfig,
+    semantic: SemanticCacheConfig,
+    embedder: Embedder,
+    asked: Question,
+  ) {
     this.#call = call;
     this.#config = config;
     this.#semantic = semantic;
@@ -88,7 +99,10 @@ export class ByMeaning {
     const { timeoutMs } = this.#semantic;
     const caller = { client, surface, snapshot, route, identity };
     // In shadow it goes beside the call, which is what counts.
-    return embed({ text: this.#question.text, embedder: this.#embedder, timeoutMs, limited: !this.shadow, record, caller }, gateway);
+    return embed(
+      { text: this.#question.text, embedder: this.#embedder, timeoutMs, limited: !this.shadow, record, caller },
+      gateway,
+    );
   }
 
   /** The answer under this key is one to this question. */
@@ -98,7 +112,13 @@ export class ByMeaning {
     const { vectors, nowMs } = gateway.cache;
     const storedAtMs = nowMs();
     const { ttlMs } = this.#config;
-    const entry = { partition: this.#question.partition, key, vector: this.#vector, storedAtMs, endsAtMs: storedAtMs + ttlMs };
+    const entry = {
+      partition: this.#question.partition,
+      key,
+      vector: this.#vector,
+      storedAtMs,
+      endsAtMs: storedAtMs + ttlMs,
+    };
     vectors.add(route.config.id, entry, { ttlMs, maxEntries: this.#semantic.maxEntries });
   }
 

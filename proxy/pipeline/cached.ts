@@ -32,7 +32,10 @@ export interface CachedCall {
   go(): Promise<Failure | null>;
 }
 
-const notCached = failure("not_cached", "No cached answer matches this request, and it asked for nothing else (Cache-Control: only-if-cached).");
+const notCached = failure(
+  "not_cached",
+  "No cached answer matches this request, and it asked for nothing else (Cache-Control: only-if-cached).",
+);
 const gone = "gone";
 
 export function throughCache(call: CachedCall): Promise<Failure | null> {
@@ -45,7 +48,15 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
   const { shaped, route, identity } = call;
   const preferred = call.client.header("x-prefer-provider") ?? shaped.preferred;
   const headers = behaviourHeaders(call.client.headers);
-  const lookup: CacheLookup = { config: cache, shaped, route, identity, preferred, headers, digest: call.snapshot.digest };
+  const lookup: CacheLookup = {
+    config: cache,
+    shaped,
+    route,
+    identity,
+    preferred,
+    headers,
+    digest: call.snapshot.digest,
+  };
   const key = !control.noStore && cacheable(cache, shaped) ? cacheKey(lookup) : null;
   if (key === null) {
     call.record.cache = "bypass";
@@ -57,7 +68,13 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
 }
 
 /** `meaning`: made only where no equal call was answered. */
-async function answer(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: () => ByMeaning | null): Promise<Failure | null> {
+async function answer(
+  call: CachedCall,
+  config: CacheConfig,
+  control: CacheControl,
+  key: string,
+  meaning: () => ByMeaning | null,
+): Promise<Failure | null> {
   const { cache } = call.gateway;
   const waits = !(control.noCache || control.onlyIfCached) && cache.flight(key) !== null;
   const kept = control.noCache || waits ? null : await cache.store.get(call.route.config.id, key);
@@ -81,7 +98,11 @@ async function answer(call: CachedCall, config: CacheConfig, control: CacheContr
   return ask(call, config, control, key, meaning());
 }
 
-async function onlyByMeaning(call: CachedCall, control: CacheControl, meaning: ByMeaning | null): Promise<Failure | null> {
+async function onlyByMeaning(
+  call: CachedCall,
+  control: CacheControl,
+  meaning: ByMeaning | null,
+): Promise<Failure | null> {
   const found = (await meaning?.find(control.maxAgeMs, true)) ?? null;
   if (found === null) return notCached;
   replay(call, found);
@@ -131,7 +152,13 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
 }
 
 /** What means the same, or else upstream. Those who ask the same meanwhile wait; if it comes to nothing they ask for themselves. */
-async function ask(call: CachedCall, config: CacheConfig, control: CacheControl, key: string, meaning: ByMeaning | null): Promise<Failure | null> {
+async function ask(
+  call: CachedCall,
+  config: CacheConfig,
+  control: CacheControl,
+  key: string,
+  meaning: ByMeaning | null,
+): Promise<Failure | null> {
   const { cache } = call.gateway;
   const landed = cache.flight(key) === null ? cache.lead(key) : () => undefined;
   let landing: Landed | null = null;
@@ -166,7 +193,8 @@ async function ask(call: CachedCall, config: CacheConfig, control: CacheControl,
 
 function keep({ record, gateway, client, snapshot }: CachedCall, capture: Capture): CachedAnswer | null {
   const { body } = capture;
-  if (body === null || record.broken || record.abandoned || holdsSecret(body, secretsOf(client.headers, snapshot))) return null;
+  if (body === null || record.broken || record.abandoned || holdsSecret(body, secretsOf(client.headers, snapshot)))
+    return null;
   const { provider, model, upstreamModel, target, dropped, costNanoUsd } = record;
   return { body, storedAtMs: gateway.cache.nowMs(), target, provider, model, upstreamModel, dropped, costNanoUsd };
 }

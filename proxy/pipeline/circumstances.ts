@@ -5,14 +5,20 @@ import type { Failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 
-export function circumstances(client: ClientConnection, snapshot: Snapshot, countries: Countries, nowMs: number): Circumstances {
+export function circumstances(
+  client: ClientConnection,
+  snapshot: Snapshot,
+  countries: Countries,
+  nowMs: number,
+): Circumstances {
   const header = (name: string): string | null => client.header(name);
   const origin = snapshot.origins.of(client.remoteAddress, header);
   return {
     address: origin.address,
     header,
     nowMs,
-    country: () => snapshot.origins.country(origin, header) ?? (origin.address === null ? null : countries.of(origin.address)),
+    country: () =>
+      snapshot.origins.country(origin, header) ?? (origin.address === null ? null : countries.of(origin.address)),
   };
 }
 

@@ -9,7 +9,11 @@ const expired = failure("expired_token", "The token has expired. Get a new one."
 const elsewhere = failure("origin_not_allowed", "The token may not be used from this origin.");
 
 /** `known`: whose key made the token, for the log. */
-const refused = (reason: Failure, known?: KeyRecord): Identity => ({ anonymous: true, failure: reason, ...(known ? { known } : {}) });
+const refused = (reason: Failure, known?: KeyRecord): Identity => ({
+  anonymous: true,
+  failure: reason,
+  ...(known ? { known } : {}),
+});
 
 export function identifyClient(token: string, origin: string | null, snapshot: Snapshot, nowMs: number): Identity {
   const opened = snapshot.clientTokens.open(token);
@@ -22,6 +26,9 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   if (identity.key.clientTokens === undefined) return refused(invalid, record);
   if (opened.origin !== null && opened.origin !== origin) return refused(elsewhere, record);
   const { clientTokens: _, ...rest } = identity.key;
-  const models = opened.models === null ? rest.models : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
+  const models =
+    opened.models === null
+      ? rest.models
+      : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
   return { ...identity, key: { ...rest, models } };
 }

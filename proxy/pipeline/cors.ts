@@ -5,12 +5,16 @@
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
 
-const exposed = "x-request-id, x-provider-used, x-sluice-attempts, x-sluice-dropped-params, x-sluice-cache, retry-after, x-should-retry, sunset";
+const exposed =
+  "x-request-id, x-provider-used, x-sluice-attempts, x-sluice-dropped-params, x-sluice-cache, retry-after, x-should-retry, sunset";
 /** Seconds for which a browser may keep the answer to a preflight. */
 const maxAge = 600;
 const headerList = /^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$/;
 
-const foreign = failure("origin_not_allowed", "Pages of this origin may not call the gateway. The platform team can allow it in cors.allowedOrigins.");
+const foreign = failure(
+  "origin_not_allowed",
+  "Pages of this origin may not call the gateway. The platform team can allow it in cors.allowedOrigins.",
+);
 
 function isPreflight(client: ClientConnection): boolean {
   return client.method === "OPTIONS" && client.header("access-control-request-method") !== null;
@@ -22,13 +26,21 @@ export function cors(client: ClientConnection, allowedOrigins: readonly string[]
   if (origin === null) return null;
   const allowed = allowedOrigins.includes(origin);
   if (allowed)
-    client.always((headers) => Object.assign(headers, { "access-control-allow-origin": origin, "access-control-expose-headers": exposed, vary: "origin" }));
+    client.always((headers) =>
+      Object.assign(headers, {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": exposed,
+        vary: "origin",
+      }),
+    );
   if (!isPreflight(client)) return null;
   if (!allowed) return foreign;
   const asked = client.header("access-control-request-headers");
   client.head(204, {
     "access-control-allow-methods": "GET, POST",
-    ...(asked !== null && asked.length <= 2048 && headerList.test(asked) ? { "access-control-allow-headers": asked } : {}),
+    ...(asked !== null && asked.length <= 2048 && headerList.test(asked)
+      ? { "access-control-allow-headers": asked }
+      : {}),
     "access-control-max-age": maxAge,
     "content-length": 0,
   });

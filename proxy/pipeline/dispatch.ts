@@ -87,8 +87,15 @@ class Dispatch {
   /** Every target is held back: by a rate limit, or because it has been failing. */
   #nobodyToAsk(): Failure {
     const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets);
-    if (rateLimited) return failure("upstream_rate_limited", "The rate limits of this model's providers are used up. Try again later.", { retryAfterMs: ms });
-    return failure("no_usable_target", "No provider of this model can be called right now. Try again later.", { retryAfterMs: ms });
+    if (rateLimited)
+      return failure(
+        "upstream_rate_limited",
+        "The rate limits of this model's providers are used up. Try again later.",
+        { retryAfterMs: ms },
+      );
+    return failure("no_usable_target", "No provider of this model can be called right now. Try again later.", {
+      retryAfterMs: ms,
+    });
   }
 
   /** All attempts at one target. */
@@ -134,12 +141,19 @@ class Dispatch {
   /** How late first tokens are decides what comes first next time. Without others there is nothing to choose. */
   #noteFirstToken(target: ResolvedTarget, { result, error }: Tried, durationMs: number): void {
     if (this.#request.targets.length === 1 || !this.#request.shaped.received.stream) return;
-    if (result.kind === "streamed" || result.kind === "broken") this.#with.routing.firstToken(target, result.firstByteMs);
+    if (result.kind === "streamed" || result.kind === "broken")
+      this.#with.routing.firstToken(target, result.firstByteMs);
     else if (error?.class === "Timeout") this.#with.routing.firstToken(target, durationMs);
   }
 
   /** A permit for one more attempt at the same target, or how it ended there. */
-  async #afterFailure(target: ResolvedTarget, tried: Tried, error: ProviderError, permit: Permit, attempt: number): Promise<Permit | TargetEnd> {
+  async #afterFailure(
+    target: ResolvedTarget,
+    tried: Tried,
+    error: ProviderError,
+    permit: Permit,
+    attempt: number,
+  ): Promise<Permit | TargetEnd> {
     const kind = failureClassOf(error);
     if (kind === null) permit.released();
     else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause: causeIn(tried) });
@@ -158,7 +172,13 @@ class Dispatch {
   #renew(target: ResolvedTarget, tried: Tried): boolean {
     const result = tried.result;
     if (tried.error?.class !== "Unauthorized" || result.kind !== "failed" || result.errorBody === null) return false;
-    return target.entry.provider.renew?.(target.entry.account, errorReply(result, result.errorBody, this.#with.nowMs()), this.#with.auth) ?? false;
+    return (
+      target.entry.provider.renew?.(
+        target.entry.account,
+        errorReply(result, result.errorBody, this.#with.nowMs()),
+        this.#with.auth,
+      ) ?? false
+    );
   }
 
   #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): TargetEnd {
@@ -193,7 +213,11 @@ class Dispatch {
     }
     this.#outcome.firstByteMs ??= durationMs;
     const usage = this.#outcome.usage;
-    permit.succeeded({ firstByteMs: this.#outcome.firstByteMs, durationMs, tokens: usage ? usage.prompt + usage.completion : 0 });
+    permit.succeeded({
+      firstByteMs: this.#outcome.firstByteMs,
+      durationMs,
+      tokens: usage ? usage.prompt + usage.completion : 0,
+    });
     return { done: true };
   }
 }

@@ -116,11 +116,19 @@ function send(
 
 function vectorOf(body: Uint8Array | string): Float32Array | null {
   try {
-    const parsed = parseJson(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
+    const parsed = parseJson(
+      typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"),
+    );
     const data = isObject(parsed) ? parsed["data"] : null;
     const first: unknown = Array.isArray(data) ? data[0] : null;
     const values = isObject(first) ? first["embedding"] : null;
-    if (!Array.isArray(values) || values.length === 0 || values.length > mostDimensions || !values.every((one) => typeof one === "number")) return null;
+    if (
+      !Array.isArray(values) ||
+      values.length === 0 ||
+      values.length > mostDimensions ||
+      !values.every((one) => typeof one === "number")
+    )
+      return null;
     return normalised(values as number[]);
   } catch {
     return null;
@@ -162,7 +170,11 @@ class Embedding {
     const { text, embedder, caller, limited } = this.#request;
     const shaped = shapedOf(text, embedder.model.name);
     if (shaped === null) return "failed";
-    this.#leave = await admitAside({ ...caller, shaped, targets: [embedder], model: embedder.model.name }, limited, this.#with);
+    this.#leave = await admitAside(
+      { ...caller, shaped, targets: [embedder], model: embedder.model.name },
+      limited,
+      this.#with,
+    );
     if (this.#leave === null) return "refused";
     try {
       return await this.#admitted(shaped);
@@ -195,11 +207,18 @@ class Embedding {
   async #send(shaped: Shaped): Promise<(Reply & { prepared: Prepared }) | null> {
     const { embedder, record, timeoutMs } = this.#request;
     const { provider, account } = embedder.entry;
-    const prepared = prepare(shaped, embedder, { requestId: record.requestId, nowMs: this.#with.nowMs(), deadlineMs: timeoutMs, forwarded: {} });
+    const prepared = prepare(shaped, embedder, {
+      requestId: record.requestId,
+      nowMs: this.#with.nowMs(),
+      deadlineMs: timeoutMs,
+      forwarded: {},
+    });
     if ("code" in prepared) return null;
     try {
       const outgoing = await provider.authorize(prepared.outgoing, account, this.#with.auth);
-      const reply = this.#signal.aborted ? null : await send(this.#with.upstreams, embedder, outgoing, this.#signal, (cause) => (this.#cause = cause));
+      const reply = this.#signal.aborted
+        ? null
+        : await send(this.#with.upstreams, embedder, outgoing, this.#signal, (cause) => (this.#cause = cause));
       return reply === null ? null : { ...reply, prepared };
     } catch (thrown) {
       this.#cause = tokenCauseOf(thrown);
@@ -214,7 +233,11 @@ class Embedding {
     return "failed";
   }
 
-  #read(shaped: Shaped, { status, headers, body, prepared }: Reply & { prepared: Prepared }, permit: Permit): Float32Array | NoVector {
+  #read(
+    shaped: Shaped,
+    { status, headers, body, prepared }: Reply & { prepared: Prepared },
+    permit: Permit,
+  ): Float32Array | NoVector {
     const durationMs = this.#with.nowMs() - this.#began;
     const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : this.#error(status, headers, body);
     if (isProviderError(whole)) {

@@ -12,7 +12,8 @@ const charactersPerToken = 4;
 /** `contentLength`: characters of a stream's content, as far as it came; `body`: a whole answer. */
 export function estimatedUsage(shaped: Shaped, contentLength: number, body: Uint8Array | string | null): Usage {
   const request = shaped.format === "openai.embeddings" ? null : shaped.chat();
-  const prompt = request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
+  const prompt =
+    request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
   return {
     prompt,
     cachedPrompt: 0,
@@ -37,7 +38,9 @@ export interface Reported {
 /** What a call counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
 export function countedUsage(shaped: Shaped, { usage, contentLength, body, cutShort }: Reported): Usage {
   if (usage === null || usage.prompt + usage.completion === 0) return estimatedUsage(shaped, contentLength, body);
-  const seen = cutShort ? Math.min(Math.ceil(contentLength / charactersPerToken), outputCap(shaped) ?? Number.MAX_SAFE_INTEGER) : 0;
+  const seen = cutShort
+    ? Math.min(Math.ceil(contentLength / charactersPerToken), outputCap(shaped) ?? Number.MAX_SAFE_INTEGER)
+    : 0;
   return seen > usage.completion ? { ...usage, completion: seen, estimated: true } : usage;
 }
 
@@ -45,14 +48,23 @@ const parsed = (body: Uint8Array | string): unknown =>
   jsonIn(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
 
 /** Members that hold an answer's words, in whichever format. */
-const wordMembers: ReadonlySet<string> = new Set(["content", "text", "arguments", "reasoning_content", "refusal", "thinking", "partial_json"]);
+const wordMembers: ReadonlySet<string> = new Set([
+  "content",
+  "text",
+  "arguments",
+  "reasoning_content",
+  "refusal",
+  "thinking",
+  "partial_json",
+]);
 
 /** Characters of a whole answer's content. */
 function contentLengthOf(body: unknown): number {
   if (Array.isArray(body)) return body.reduce<number>((sum, one) => sum + contentLengthOf(one), 0);
   if (body === null || typeof body !== "object") return 0;
   return Object.entries(body as JsonObject).reduce(
-    (sum, [name, value]) => sum + (typeof value === "string" ? (wordMembers.has(name) ? value.length : 0) : contentLengthOf(value)),
+    (sum, [name, value]) =>
+      sum + (typeof value === "string" ? (wordMembers.has(name) ? value.length : 0) : contentLengthOf(value)),
     0,
   );
 }

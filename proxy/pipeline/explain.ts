@@ -78,21 +78,34 @@ export interface Explanation {
   targets: TargetReport[];
 }
 
-const headerOf = (headers: ExplainRequest["headers"], name: string): string | null => (Object.hasOwn(headers, name) ? (headers[name] ?? null) : null);
+const headerOf = (headers: ExplainRequest["headers"], name: string): string | null =>
+  Object.hasOwn(headers, name) ? (headers[name] ?? null) : null;
 
-const told = (failed: Failure): Explanation["failure"] => ({ status: failures[failed.code].status, code: failed.code, message: failed.message });
+const told = (failed: Failure): Explanation["failure"] => ({
+  status: failures[failed.code].status,
+  code: failed.code,
+  message: failed.message,
+});
 
 function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
   if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
   const claims = one.config.models === null || (model !== null && one.config.models.includes(model));
   if (!claims && model === null) return "serves named models, and the request names none";
   if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
-  if (!offeredTo(one, identity)) return identity.anonymous ? "needs a key" : `not offered to namespace ${identity.namespace}`;
-  if (chosen !== null && chosen.config.models !== null && one.config.models === null) return `takes any model, but ${chosen.config.id} names this one`;
+  if (!offeredTo(one, identity))
+    return identity.anonymous ? "needs a key" : `not offered to namespace ${identity.namespace}`;
+  if (chosen !== null && chosen.config.models !== null && one.config.models === null)
+    return `takes any model, but ${chosen.config.id} names this one`;
   return chosen === null ? "its model is not settled without a name" : `${chosen.config.id} comes first`;
 }
 
-function routeReports(snapshot: Snapshot, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): RouteReport[] {
+function routeReports(
+  snapshot: Snapshot,
+  path: PathEntry,
+  model: string | null,
+  identity: Identity,
+  chosen: Route | null,
+): RouteReport[] {
   const all = [...snapshot.paths.values()].flatMap((one) => one.routes);
   return all
     .map((one) => {
@@ -110,7 +123,11 @@ function ruleReports(plan: PlanRequest): RuleReport[] {
   return plan.route.config.routing.rules.map(({ when }, at) => {
     const holdsAll = matches(when, plan);
     const decides = holdsAll && !decided;
-    const why = decides ? "every condition holds" : holdsAll ? "an earlier rule decides" : `does not match: ${unmet(when, plan).join(", ")}`;
+    const why = decides
+      ? "every condition holds"
+      : holdsAll
+        ? "an earlier rule decides"
+        : `does not match: ${unmet(when, plan).join(", ")}`;
     decided ||= decides;
     return { rule: at + 1, decides, why };
   });
@@ -119,10 +136,14 @@ function ruleReports(plan: PlanRequest): RuleReport[] {
 /** Why a target stands where it does, in the words of what put it there. */
 function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null): string {
   const { routing } = plan.route.config;
-  if (plan.preferred !== null && (target.config.name === plan.preferred || target.config.provider.endsWith(`/${plan.preferred}`)))
+  if (
+    plan.preferred !== null &&
+    (target.config.name === plan.preferred || target.config.provider.endsWith(`/${plan.preferred}`))
+  )
     return "the caller prefers it";
   if (rule !== null) return `rule ${rule} names it`;
-  if (routing.canary?.target === target.config.name) return `canary: gets ${routing.canary.percent} % of the requests, and is the last resort of the others`;
+  if (routing.canary?.target === target.config.name)
+    return `canary: gets ${routing.canary.percent} % of the requests, and is the last resort of the others`;
   if (routing.affinity !== null) return `affinity by ${routing.affinity.by}`;
   switch (routing.strategy) {
     case "Priority":
@@ -134,22 +155,39 @@ function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null
     case "LeastLatency":
       return "LeastLatency: as long as no proxy has samples, the policy's order";
     case "LeastCost":
-      return target.model.config.price === null ? "LeastCost: its price is not known" : "LeastCost: by its price for this request";
+      return target.model.config.price === null
+        ? "LeastCost: its price is not known"
+        : "LeastCost: by its price for this request";
   }
 }
 
 /** Why a target isn't asked. */
-function leftOut(target: RouteTarget, resolved: ResolvedTarget | undefined, plan: PlanRequest, rule: number | null): string {
-  if (!resident(plan.route, target.entry)) return `provider ${target.config.provider} is outside the regions that the policy's residency allows`;
+function leftOut(
+  target: RouteTarget,
+  resolved: ResolvedTarget | undefined,
+  plan: PlanRequest,
+  rule: number | null,
+): string {
+  if (!resident(plan.route, target.entry))
+    return `provider ${target.config.provider} is outside the regions that the policy's residency allows`;
   if (resolved === undefined)
-    return plan.model === null ? "it has several models and the request names none" : `provider ${target.config.provider} has no model ${plan.model}`;
+    return plan.model === null
+      ? "it has several models and the request names none"
+      : `provider ${target.config.provider} has no model ${plan.model}`;
   if (rule !== null) return `rule ${rule} does not name it`;
   return `its context of ${resolved.model.config.contextTokens} tokens can't hold the prompt's ${plan.promptTokens()}`;
 }
 
 function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refuses: string | null; dropped: string[] } {
-  const prepared = prepare(shaped, target, { requestId: "explain", nowMs, deadlineMs: target.entry.account.config.timeouts.totalMs, forwarded: {} });
-  return "outgoing" in prepared ? { refuses: null, dropped: prepared.dropped } : { refuses: prepared.message, dropped: [] };
+  const prepared = prepare(shaped, target, {
+    requestId: "explain",
+    nowMs,
+    deadlineMs: target.entry.account.config.timeouts.totalMs,
+    forwarded: {},
+  });
+  return "outgoing" in prepared
+    ? { refuses: null, dropped: prepared.dropped }
+    : { refuses: prepared.message, dropped: [] };
 }
 
 function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
@@ -218,7 +256,12 @@ class Explainer {
     if (isFailure(routed)) return routed;
     this.#out.route = routed.route.config.id;
     const { headers, address: from, country } = this.#request;
-    const call = { address: from, country: () => country, header: (name: string) => headerOf(headers, name), nowMs: this.#nowMs };
+    const call = {
+      address: from,
+      country: () => country,
+      header: (name: string) => headerOf(headers, name),
+      nowMs: this.#nowMs,
+    };
     const refused =
       denied(routed.route, routed.model, identity, this.#snapshot.roles) ??
       barred(routed.route, call) ??
@@ -234,7 +277,9 @@ class Explainer {
 
   #targets(shaped: Shaped, chosen: Route): Failure | null {
     const { identity, headers, promptTokens, outputTokens, batchSize } = this.#request;
-    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, (name) => headerOf(headers, name));
+    const plan = planRequest(shaped, chosen, resolveTargets(chosen, shaped.model), identity, (name) =>
+      headerOf(headers, name),
+    );
     if (promptTokens !== null) plan.promptTokens = () => promptTokens;
     if (outputTokens !== null) plan.outputTokens = () => outputTokens;
     if (batchSize !== null) plan.batchSize = batchSize;
@@ -242,7 +287,8 @@ class Explainer {
     this.#out.targets = targetReports(shaped, plan, this.#out.rules, this.#nowMs);
     if (plan.targets.length === 0) return noTarget(chosen, shaped.model);
     const [first] = this.#out.targets;
-    if (first === undefined || first.place === null) return failure("no_usable_target", "The rule that matches names no target that can be asked.");
+    if (first === undefined || first.place === null)
+      return failure("no_usable_target", "The rule that matches names no target that can be asked.");
     return first.refuses === null ? null : failure("unsupported_parameter", first.refuses);
   }
 }

@@ -10,7 +10,10 @@ import type { Received } from "./receive.ts";
 import { requiredMember } from "./shape.ts";
 
 const tooLarge = (maxBytes: number): Failure =>
-  failure("prompt_too_large", `The texts of this request are longer than the ${maxBytes} bytes that its policy allows. Shorten them.`);
+  failure(
+    "prompt_too_large",
+    `The texts of this request are longer than the ${maxBytes} bytes that its policy allows. Shorten them.`,
+  );
 /** Neither the pattern nor what it found is told: that would be a manual. */
 const denied = failure("prompt_denied", "The policy of this model does not allow what this request says.");
 
@@ -32,7 +35,12 @@ function said(json: JsonObject, { deny }: Patterns, maxPromptBytes: number | nul
   return null;
 }
 
-export function guarded({ config, guard }: Route, { json }: Received, format: WireFormat, identity: Identity): Failure | null {
+export function guarded(
+  { config, guard }: Route,
+  { json }: Received,
+  format: WireFormat,
+  identity: Identity,
+): Failure | null {
   if (guard === null || config.guard === null) return null;
   const { exemptRoles, maxPromptBytes } = config.guard;
   if (!identity.anonymous && exemptRoles.includes(identity.key.role)) return null;
@@ -41,5 +49,7 @@ export function guarded({ config, guard }: Route, { json }: Received, format: Wi
   if (hasTokens(json)) return unreadable;
   const refused = said(json, guard, maxPromptBytes);
   if (refused !== null || allow === null) return refused;
-  return lastUserTexts(json, requiredMember[format]).every((last) => allow.some((pattern) => pattern.test(last))) ? null : denied;
+  return lastUserTexts(json, requiredMember[format]).every((last) => allow.some((pattern) => pattern.test(last)))
+    ? null
+    : denied;
 }

@@ -31,7 +31,8 @@ export class Heard implements ReplyFilter {
     if (this.#whole !== null) return this.#whole;
     if (this.#texts.size === 0) return "";
     // Of a text that did not come to its end, the last word may be half of what would have to be masked.
-    const said = (text: string): string => (this.#ended && this.#left >= 0 ? text : text.slice(0, everyMask.openEnd(text)));
+    const said = (text: string): string =>
+      this.#ended && this.#left >= 0 ? text : text.slice(0, everyMask.openEnd(text));
     return JSON.stringify(Object.fromEntries([...this.#texts].map(([channel, text]) => [channel, said(text)])));
   }
 

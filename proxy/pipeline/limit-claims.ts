@@ -71,7 +71,11 @@ function span(ms: number): string {
 }
 
 export function unavailable(what: string): Failure {
-  return failure("state_unavailable", `The gateway can't check ${what} right now, and may not go on without. Try again in a moment.`, { retryAfterMs: 1_000 });
+  return failure(
+    "state_unavailable",
+    `The gateway can't check ${what} right now, and may not go on without. Try again in a moment.`,
+    { retryAfterMs: 1_000 },
+  );
 }
 
 /** `by`: the Budget that sets the limit; null where the policy or the key does. */
@@ -155,6 +159,7 @@ export function limitDues(call: LimitSubject, dues: Due[]): void {
   budgetLimits(call, dues);
   if (identity.anonymous) return;
   const { key, namespace } = identity;
-  for (const limit of role?.limits ?? []) dues.push(new LimitDue(limit, `role:${key.role}`, `${namespace}/${key.user}`, call, `the role ${key.role}`));
+  for (const limit of role?.limits ?? [])
+    dues.push(new LimitDue(limit, `role:${key.role}`, `${namespace}/${key.user}`, call, `the role ${key.role}`));
   for (const limit of key.limits ?? []) dues.push(new LimitDue(limit, "key", key.id, call, null));
 }

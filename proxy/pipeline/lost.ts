@@ -1,12 +1,21 @@
 /** What a caller is told whose path leads nowhere: the base URL is most often what is wrong. Nothing of the path is said back. */
 
 /** What SDKs put behind their base URL. */
-const operations: readonly string[] = ["chat/completions", "completions", "embeddings", "responses", "messages", "messages/count_tokens", "models"];
+const operations: readonly string[] = [
+  "chat/completions",
+  "completions",
+  "embeddings",
+  "responses",
+  "messages",
+  "messages/count_tokens",
+  "models",
+];
 
 const listed = `${operations.slice(0, -1).join(", ")} and ${operations.at(-1)}; files, batches and fine_tuning/jobs where a policy has them`;
 
 export function lost(path: string): string {
-  if (path.startsWith("/v1/v1/")) return "The path begins with /v1 twice. Take it off the base URL: this SDK adds it by itself.";
+  if (path.startsWith("/v1/v1/"))
+    return "The path begins with /v1 twice. Take it off the base URL: this SDK adds it by itself.";
   if (path.startsWith("/v1/")) return `The gateway has no such operation. It has, under /v1: ${listed}.`;
   if (operations.includes(path.slice(1))) return "The base URL lacks its /v1: no policy serves this path without it.";
   return "Nothing is served at this path. Check the base URL: it ends in /v1, or in a policy's path prefix.";

@@ -11,7 +11,13 @@ import type { ClientConnection } from "../wire/client.ts";
 import type { Received } from "./receive.ts";
 
 /** What goes on in place of what was received. `record.masked` counts as the answer passes. */
-export function masked({ masker }: Route, received: Received, format: WireFormat, client: ClientConnection, record: CallRecord): Received | Failure {
+export function masked(
+  { masker }: Route,
+  received: Received,
+  format: WireFormat,
+  client: ClientConnection,
+  record: CallRecord,
+): Received | Failure {
   if (masker === null) return received;
   const tally = new Tally(masker);
   record.masked = tally.counts;

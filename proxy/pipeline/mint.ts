@@ -31,12 +31,19 @@ async function readWanted(client: ClientConnection): Promise<Wanted | Failure> {
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const param = issue?.path.map(String).join(".") ?? "";
-  return failure("invalid_value", `${param === "" ? "The body" : `\`${param}\``}: ${issue?.message ?? "invalid"}. It may have expires_in, models and origin.`, {
-    ...(param === "" ? {} : { param }),
-  });
+  return failure(
+    "invalid_value",
+    `${param === "" ? "The body" : `\`${param}\``}: ${issue?.message ?? "invalid"}. It may have expires_in, models and origin.`,
+    {
+      ...(param === "" ? {} : { param }),
+    },
+  );
 }
 
-const noRight = failure("access_denied", "This API key may not make client tokens. Its owner can allow that in spec.clientTokens of the ApiKey.");
+const noRight = failure(
+  "access_denied",
+  "This API key may not make client tokens. Its owner can allow that in spec.clientTokens of the ApiKey.",
+);
 
 export interface MintedToken {
   token: string;
@@ -47,7 +54,12 @@ export interface MintedToken {
   origin: string | null;
 }
 
-export async function mint(client: ClientConnection, identity: Identity, snapshot: Snapshot, nowMs: number): Promise<MintedToken | Failure> {
+export async function mint(
+  client: ClientConnection,
+  identity: Identity,
+  snapshot: Snapshot,
+  nowMs: number,
+): Promise<MintedToken | Failure> {
   if (identity.anonymous) return identity.failure;
   const { key } = identity;
   const right = key.clientTokens;
@@ -55,13 +67,33 @@ export async function mint(client: ClientConnection, identity: Identity, snapsho
   const asked = await readWanted(client);
   if ("code" in asked) return asked;
   const foreign = (asked.models ?? []).find((name) => key.models !== null && !key.models.includes(name));
-  if (foreign !== undefined) return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, { param: "models" });
+  if (foreign !== undefined)
+    return failure("model_not_allowed", `This API key is not allowed to use ${JSON.stringify(foreign)}.`, {
+      param: "models",
+    });
   const origin = asked.origin ?? null;
   if (right.origins !== null && (origin === null || !right.origins.includes(origin))) {
-    return failure("origin_not_allowed", `Set \`origin\` to one that this API key may make tokens for: ${right.origins.join(", ")}.`, { param: "origin" });
+    return failure(
+      "origin_not_allowed",
+      `Set \`origin\` to one that this API key may make tokens for: ${right.origins.join(", ")}.`,
+      { param: "origin" },
+    );
   }
-  const lifeMs = Math.min((asked.expires_in ?? Number.POSITIVE_INFINITY) * 1000, right.maxLifeMs, (key.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs);
+  const lifeMs = Math.min(
+    (asked.expires_in ?? Number.POSITIVE_INFINITY) * 1000,
+    right.maxLifeMs,
+    (key.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs,
+  );
   const expiresAtMs = nowMs + lifeMs;
-  const token = snapshot.clientTokens.mint({ key: key.id, models: asked.models ?? null, origin, expiresAtMs }, key.digest);
-  return { token, expires_in: Math.floor(lifeMs / 1000), expires_at: Math.floor(expiresAtMs / 1000), models: asked.models ?? null, origin };
+  const token = snapshot.clientTokens.mint(
+    { key: key.id, models: asked.models ?? null, origin, expiresAtMs },
+    key.digest,
+  );
+  return {
+    token,
+    expires_in: Math.floor(lifeMs / 1000),
+    expires_at: Math.floor(expiresAtMs / 1000),
+    models: asked.models ?? null,
+    origin,
+  };
 }

@@ -23,8 +23,17 @@ function callable(path: PathEntry, identity: Identity, call: Circumstances, role
   return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
 }
 
-export function listModels(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"], id: string | null): object | Failure {
+export function listModels(
+  path: PathEntry,
+  identity: Identity,
+  call: Circumstances,
+  roles: Snapshot["roles"],
+  id: string | null,
+): object | Failure {
   const data = callable(path, identity, call, roles);
   if (id === null) return { object: "list", data };
-  return data.find((one) => one.id === id) ?? failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" });
+  return (
+    data.find((one) => one.id === id) ??
+    failure("model_not_found", "The model does not exist here or this key may not use it.", { param: "model" })
+  );
 }

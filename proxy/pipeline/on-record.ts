@@ -11,9 +11,13 @@ import type { ClientConnection } from "../wire/client.ts";
 /** How long a call waits for its audit record to be safe, in milliseconds. */
 const waitMs = 1_000;
 
-const refused = failure("audit_unavailable", "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.", {
-  retryAfterMs: 1_000,
-});
+const refused = failure(
+  "audit_unavailable",
+  "Calls of this model must be on record, and no record can be kept right now. Try again in a moment.",
+  {
+    retryAfterMs: 1_000,
+  },
+);
 
 /** null: it may be made. */
 export async function beginOnRecord(audit: AuditLog | null, call: CallRecord): Promise<Failure | null> {
@@ -22,7 +26,11 @@ export async function beginOnRecord(audit: AuditLog | null, call: CallRecord): P
 }
 
 /** null: what is held back may be given. Otherwise what to give in its place, after `withheld`. */
-export async function endOnRecord(audit: AuditLog | null, call: CallRecord, client: Pick<ClientConnection, "started" | "closed">): Promise<Failure | null> {
+export async function endOnRecord(
+  audit: AuditLog | null,
+  call: CallRecord,
+  client: Pick<ClientConnection, "started" | "closed">,
+): Promise<Failure | null> {
   audit?.write("call", call);
   if (await (audit?.durable(waitMs) ?? false)) return null;
   // Of a stream that broke off, or that nobody takes any more, there is nothing left to withhold.

@@ -14,14 +14,21 @@ function toolModels(tools: unknown): string[] {
   return tools.flatMap((tool: unknown) => (isObject(tool) && typeof tool["model"] === "string" ? [tool["model"]] : []));
 }
 
-export function otherModels(json: JsonObject, route: Route, identity: Identity, roles: ReadonlyMap<string, Role>): Failure | null {
+export function otherModels(
+  json: JsonObject,
+  route: Route,
+  identity: Identity,
+  roles: ReadonlyMap<string, Role>,
+): Failure | null {
   for (const name of lists) {
     if ((json[name] ?? null) === null) continue;
     const message = `\`${name}\` would have the provider choose a model. Leave it out: the policy of this model says what is tried, and in what order.`;
     return failure("unsupported_parameter", message, { param: name });
   }
   if ((json["tools"] ?? null) === null) return null;
-  const other = toolModels(json["tools"]).find((model) => route.config.models?.includes(model) !== true || denied(route, model, identity, roles) !== null);
+  const other = toolModels(json["tools"]).find(
+    (model) => route.config.models?.includes(model) !== true || denied(route, model, identity, roles) !== null,
+  );
   if (other === undefined) return null;
   const message = `A tool names the model ${JSON.stringify(other.slice(0, 128))}, which the policy of this model does not serve, or not to this key. Leave \`model\` out of the tool, or ask the platform team to add it to the policy's match.models.`;
   return failure("unsupported_parameter", message, { param: "tools" });

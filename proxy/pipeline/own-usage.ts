@@ -23,12 +23,18 @@ function parseQuery(url: string): Asked | Failure {
   const period = /^([1-9][0-9]{0,2})([hd])$/.exec(query.get("period") ?? "1d");
   const periodMs = period === null ? 0 : Number(period[1]) * (units[period[2] ?? ""] ?? 0);
   if (periodMs === 0 || periodMs > longestMs)
-    return failure("invalid_value", "`period` must be a number of hours or days up to 31d, such as 24h or 7d.", { param: "period" });
+    return failure("invalid_value", "`period` must be a number of hours or days up to 31d, such as 24h or 7d.", {
+      param: "period",
+    });
   const names = (query.get("group_by") ?? "model").split(",");
   const groupBy = names.filter((name): name is Grouping => (groupings as readonly string[]).includes(name));
-  if (groupBy.length !== names.length) return failure("invalid_value", `\`group_by\` must be one or more of ${groupings.join(", ")}.`, { param: "group_by" });
+  if (groupBy.length !== names.length)
+    return failure("invalid_value", `\`group_by\` must be one or more of ${groupings.join(", ")}.`, {
+      param: "group_by",
+    });
   const scope = query.get("scope") ?? "own";
-  if (scope !== "own" && scope !== "namespace") return failure("invalid_value", "`scope` must be own or namespace.", { param: "scope" });
+  if (scope !== "own" && scope !== "namespace")
+    return failure("invalid_value", "`scope` must be own or namespace.", { param: "scope" });
   return { periodMs, groupBy, everybody: scope === "namespace" };
 }
 
@@ -51,7 +57,13 @@ const mine =
   (row: { namespace: string; user: string }) =>
     row.namespace === namespace && (everybody || row.user === key.user);
 
-export async function ownUsage(url: string, identity: Identity, roles: ReadonlyMap<string, Role>, store: FleetStore, nowMs: number): Promise<object | Failure> {
+export async function ownUsage(
+  url: string,
+  identity: Identity,
+  roles: ReadonlyMap<string, Role>,
+  store: FleetStore,
+  nowMs: number,
+): Promise<object | Failure> {
   if (identity.anonymous) return identity.failure;
   const asked = parseQuery(url);
   if ("code" in asked) return asked;
@@ -64,6 +76,8 @@ export async function ownUsage(url: string, identity: Identity, roles: ReadonlyM
     const groups = groupRows(rows, asked.groupBy).map((group) => shown(group, costs));
     return { object: "list", from: new Date(fromMs).toISOString(), to: new Date(nowMs).toISOString(), data: groups };
   } catch {
-    return failure("not_ready", "The usage ledger can't be reached now. Try again in a moment.", { retryAfterMs: 5000 });
+    return failure("not_ready", "The usage ledger can't be reached now. Try again in a moment.", {
+      retryAfterMs: 5000,
+    });
   }
 }

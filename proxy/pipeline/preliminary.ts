@@ -45,7 +45,8 @@ function repeated(rawHeaders: readonly string[]): Failure | null {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
     const bit = bitOf(name);
-    if ((seen & bit) !== 0) return failure("duplicate_header", `The request has the header ${name.toLowerCase()} twice. Send it once.`);
+    if ((seen & bit) !== 0)
+      return failure("duplicate_header", `The request has the header ${name.toLowerCase()} twice. Send it once.`);
     seen |= bit;
   }
   return null;

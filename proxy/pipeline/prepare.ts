@@ -1,7 +1,13 @@
 /** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
 import type { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type ChatRequest, type EmbeddingsReply, isRefusal, type JsonObject, type ProviderError } from "../dialects/canonical.ts";
+import {
+  type ChatRequest,
+  type EmbeddingsReply,
+  isRefusal,
+  type JsonObject,
+  type ProviderError,
+} from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
@@ -40,7 +46,8 @@ export interface PrepareContext {
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
 
 /** Formats whose streams have usage only where it is asked for. */
-const tellsUsageOnRequest = (format: WireFormat): boolean => format === "openai.chat" || format === "openai.completions";
+const tellsUsageOnRequest = (format: WireFormat): boolean =>
+  format === "openai.chat" || format === "openai.completions";
 
 const none: JsonObject = {};
 
@@ -77,11 +84,18 @@ class PassedThrough implements Prepared {
   }
 
   reader(): StreamReader | null {
-    return this.#dialect === undefined ? null : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }));
+    return this.#dialect === undefined
+      ? null
+      : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }));
   }
 }
 
-function passthrough(shaped: Shaped, { entry, model }: ResolvedTarget, path: string, context: PrepareContext): Prepared | Failure {
+function passthrough(
+  shaped: Shaped,
+  { entry, model }: ResolvedTarget,
+  path: string,
+  context: PrepareContext,
+): Prepared | Failure {
   const { received, format } = shaped;
   const own = entry.provider.passthroughEdits?.(format, entry.account, model, received.json) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
@@ -96,18 +110,28 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
   const request = shaped.embeddings();
   if (isRefusal(request)) return toFailure(request);
   const encode = target.entry.provider.embeddings;
-  if (encode === null) return failure("unsupported_parameter", "The provider of this model has no embeddings.", { param: "model" });
+  if (encode === null)
+    return failure("unsupported_parameter", "The provider of this model has no embeddings.", { param: "model" });
   const call = encode(request, target.entry.account, target.model);
   if (isRefusal(call)) return toFailure(call);
   return {
-    outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
+    outgoing: {
+      method: "POST",
+      path: call.path,
+      headers: { "content-type": "application/json", ...call.headers },
+      body: call.body,
+    },
     dropped: call.dropped,
     translated: true,
     whole(bytes, headers) {
       const body = jsonIn(bytes.toString("utf8"));
-      const reply: EmbeddingsReply | ProviderError = body === undefined ? invalidReply() : call.decodeReply(body, headers);
+      const reply: EmbeddingsReply | ProviderError =
+        body === undefined ? invalidReply() : call.decodeReply(body, headers);
       if (isProviderError(reply)) return reply;
-      return { body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })), usage: reply.usage };
+      return {
+        body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })),
+        usage: reply.usage,
+      };
     },
     reader: () => null,
   };
@@ -115,7 +139,13 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
 
 function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, context: PrepareContext): ReplyContext {
   const asked = !tellsUsageOnRequest(shaped.format) || asksForUsage(shaped.received.json["stream_options"]);
-  return { model: shaped.model ?? model.name, fallbackId: context.requestId, createdSeconds: Math.floor(context.nowMs / 1000), includeUsage: asked, request };
+  return {
+    model: shaped.model ?? model.name,
+    fallbackId: context.requestId,
+    createdSeconds: Math.floor(context.nowMs / 1000),
+    includeUsage: asked,
+    request,
+  };
 }
 
 function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
@@ -123,12 +153,21 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
   if (isRefusal(request)) return toFailure(request);
   const dialect = dialects[shaped.format];
   const encode = target.entry.provider.chat;
-  if (encode === null || dialect === undefined) return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
-  const call = encode(request, target.entry.account, target.model, { stream: shaped.received.stream, deadlineMs: context.deadlineMs });
+  if (encode === null || dialect === undefined)
+    return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
+  const call = encode(request, target.entry.account, target.model, {
+    stream: shaped.received.stream,
+    deadlineMs: context.deadlineMs,
+  });
   if (isRefusal(call)) return toFailure(call);
   const reply = contextOf(shaped, request, target.model, context);
   return {
-    outgoing: { method: "POST", path: call.path, headers: { "content-type": "application/json", ...call.headers }, body: call.body },
+    outgoing: {
+      method: "POST",
+      path: call.path,
+      headers: { "content-type": "application/json", ...call.headers },
+      body: call.body,
+    },
     dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
@@ -145,12 +184,19 @@ export function prepare(shaped: Shaped, target: ResolvedTarget, context: Prepare
   const { provider, account } = target.entry;
   const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
   if (path !== null) return passthrough(shaped, target, path, context);
-  const translated = shaped.format === "openai.embeddings" ? translateEmbeddings(shaped, target) : translateChat(shaped, target, context);
+  const translated =
+    shaped.format === "openai.embeddings"
+      ? translateEmbeddings(shaped, target)
+      : translateChat(shaped, target, context);
   if ("outgoing" in translated && translated.dropped.length > 0 && account.config.unsupportedParameters === "Refuse") {
     const [first] = translated.dropped;
-    return failure("unsupported_parameter", `The provider of this model does not know: ${translated.dropped.join(", ")}. Leave them out.`, {
-      param: first ?? "",
-    });
+    return failure(
+      "unsupported_parameter",
+      `The provider of this model does not know: ${translated.dropped.join(", ")}. Leave them out.`,
+      {
+        param: first ?? "",
+      },
+    );
   }
   return translated;
 }

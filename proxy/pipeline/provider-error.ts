@@ -5,7 +5,12 @@ import type { Failure, FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
 
-export function providerError(kind: ProviderErrorClass, code: FailureCode, message: string, upstreamStatus: number | null = null): ProviderError {
+export function providerError(
+  kind: ProviderErrorClass,
+  code: FailureCode,
+  message: string,
+  upstreamStatus: number | null = null,
+): ProviderError {
   return { class: kind, code, message, param: null, retryAfterMs: null, upstreamStatus };
 }
 
@@ -19,10 +24,15 @@ const tokenRefused = providerError(
   "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
 );
 /** An outage like the provider's own: others are asked instead. */
-const tokenUnavailable = providerError("Unavailable", "upstream_unreachable", "The gateway could not get a token for the provider. Try again later.");
+const tokenUnavailable = providerError(
+  "Unavailable",
+  "upstream_unreachable",
+  "The gateway could not get a token for the provider. Try again later.",
+);
 
 /** The provider could not be called, for want of a token. */
-export const noToken = (cause: AttemptCause): ProviderError => (cause === "token_refused" ? tokenRefused : tokenUnavailable);
+export const noToken = (cause: AttemptCause): ProviderError =>
+  cause === "token_refused" ? tokenRefused : tokenUnavailable;
 
 /** The JSON of an error's body, or its text where it is none. */
 export function parseLoosely(body: Buffer): unknown {
@@ -36,7 +46,12 @@ export function parseLoosely(body: Buffer): unknown {
 
 /** Also of a refusal, for which no waiting helps. `cause`: why the connection failed, or there was no token. */
 export function toFailure(
-  { code, message, param, retryAfterMs = null }: { code: FailureCode; message: string; param: string | null; retryAfterMs?: number | null },
+  {
+    code,
+    message,
+    param,
+    retryAfterMs = null,
+  }: { code: FailureCode; message: string; param: string | null; retryAfterMs?: number | null },
   cause: AttemptCause | null = null,
 ): Failure {
   return { code, message, param, retryAfterMs, cause };

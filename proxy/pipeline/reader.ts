@@ -28,7 +28,12 @@ export function passthroughReader(observer: StreamObserver): StreamReader {
   const step = (out: Uint8Array): StreamStep => {
     const { error, failure } = observer;
     const failed = failure == null ? null : failureInStream(failure.message, failure.code);
-    return { out, ended: observer.ended, error: error === null ? failed : failureInStream(error.message, error.code), told: error === null && failed !== null };
+    return {
+      out,
+      ended: observer.ended,
+      error: error === null ? failed : failureInStream(error.message, error.code),
+      told: error === null && failed !== null,
+    };
   };
   return {
     push: (bytes) => step(observer.push(bytes)),

@@ -38,7 +38,9 @@ function read(bytes: Buffer, text: string): { json: unknown; outline: Outline } 
   // Bodies with names that it may misread are read once more below.
   const json: unknown = JSON.parse(text);
   // Places are in bytes: of an ASCII text its characters are, else those of its bytes as Latin-1.
-  const quick = isObject(json) ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth) : null;
+  const quick = isObject(json)
+    ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth)
+    : null;
   if (quick !== null) return { json, outline: quick };
   const found = outline(bytes, maxJsonDepth);
   return typeof found === "string" ? found : { json: parseJson(text), outline: found };
@@ -56,14 +58,22 @@ export function parseBody(bytes: Buffer): Received | Failure {
   if (typeof found === "string") return failure("invalid_json", problems[found]);
   const body = found.json as JsonObject;
   const model = body["model"] ?? null;
-  if (model !== null && (typeof model !== "string" || model === "")) return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
+  if (model !== null && (typeof model !== "string" || model === ""))
+    return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
   const stream = body["stream"] ?? false;
-  if (typeof stream !== "boolean") return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
+  if (typeof stream !== "boolean")
+    return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
   return tooMany(body) ?? { bytes, json: body, outline: found.outline, model, stream };
 }
 
 /** The longest lists that a request may have. */
-const maxEntries: Readonly<Record<string, number>> = { messages: 2048, input: 2048, prompt: 2048, tools: 256, functions: 256 };
+const maxEntries: Readonly<Record<string, number>> = {
+  messages: 2048,
+  input: 2048,
+  prompt: 2048,
+  tools: 256,
+  functions: 256,
+};
 
 function tooMany(body: JsonObject): Failure | null {
   for (const name in maxEntries) {
@@ -71,7 +81,9 @@ function tooMany(body: JsonObject): Failure | null {
     const most = maxEntries[name] ?? 0;
     // A prompt of token numbers is one entry.
     if (!Array.isArray(list) || list.length <= most || typeof list[0] === "number") continue;
-    return failure("invalid_value", `\`${name}\` has ${list.length} entries; a request may have ${most}.`, { param: name });
+    return failure("invalid_value", `\`${name}\` has ${list.length} entries; a request may have ${most}.`, {
+      param: name,
+    });
   }
   return null;
 }
@@ -86,15 +98,22 @@ function position(cause: unknown): string {
 const orRaise = ", or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values";
 
 /** At once where the body is all there. */
-export function receive(client: ClientConnection, maxBodyBytes: number, needed: string): Received | Failure | Promise<Received | Failure> {
-  if (!isJson(client.header("content-type"))) return failure("unsupported_media_type", "Send the request body as application/json.");
-  if (client.header("content-encoding") !== null) return failure("unsupported_media_type", "Send the request body without content-encoding.");
+export function receive(
+  client: ClientConnection,
+  maxBodyBytes: number,
+  needed: string,
+): Received | Failure | Promise<Received | Failure> {
+  if (!isJson(client.header("content-type")))
+    return failure("unsupported_media_type", "Send the request body as application/json.");
+  if (client.header("content-encoding") !== null)
+    return failure("unsupported_media_type", "Send the request body without content-encoding.");
   const body = client.readBody(maxBodyBytes, orRaise);
   return body instanceof Promise ? body.then((read) => readable(read, needed)) : readable(body, needed);
 }
 
 function readable(body: Buffer | Failure, needed: string): Received | Failure {
   if ("code" in body) return body;
-  if (body.length === 0) return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
+  if (body.length === 0)
+    return failure("empty_body", `The request has no body. Send a JSON object with \`${needed}\`.`, { param: needed });
   return parseBody(body);
 }

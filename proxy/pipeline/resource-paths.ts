@@ -35,7 +35,8 @@ export function resourceOperation(method: string, rest: string): ResourceOperati
 }
 
 /** null: no such path. */
-export const resourceMethods = (rest: string): readonly string[] | null => paths.find(([, pattern]) => pattern.test(rest))?.[2] ?? null;
+export const resourceMethods = (rest: string): readonly string[] | null =>
+  paths.find(([, pattern]) => pattern.test(rest))?.[2] ?? null;
 
 const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
 
@@ -43,6 +44,8 @@ const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "or
 export function resourceQuery(url: string): string {
   const at = url.indexOf("?");
   if (at < 0) return "";
-  const kept = [...new URLSearchParams(url.slice(at + 1))].filter(([name, value]) => parameters.has(name) && value.length <= 256);
+  const kept = [...new URLSearchParams(url.slice(at + 1))].filter(
+    ([name, value]) => parameters.has(name) && value.length <= 256,
+  );
   return kept.length === 0 ? "" : `?${new URLSearchParams(kept).toString()}`;
 }

@@ -18,7 +18,10 @@ import { excluded, lacks, offeredTo, resident } from "./route.ts";
 const maxUploadBytes = 536_870_912;
 const maxErrorBytes = 65_536;
 
-const notServed = failure("unknown_url", "No policy of yours passes this through. Ask the platform team for one with spec.resources.");
+const notServed = failure(
+  "unknown_url",
+  "No policy of yours passes this through. Ask the platform team for one with spec.resources.",
+);
 
 export interface ResourceTarget {
   route: Route;
@@ -34,9 +37,16 @@ export function resourceTarget(
   roles: ReadonlyMap<string, Role>,
 ): ResourceTarget | Failure {
   if (identity.anonymous) return identity.failure;
-  const route = path.routes.find((one) => one.resources !== null && one.config.resources?.kinds.includes(operation.resource) && offeredTo(one, identity));
+  const route = path.routes.find(
+    (one) =>
+      one.resources !== null && one.config.resources?.kinds.includes(operation.resource) && offeredTo(one, identity),
+  );
   if (route?.resources == null || !resident(route, route.resources)) return notServed;
-  return lacks(identity, "fine_tune_models", roles) ?? excluded(route, identity) ?? barred(route, call) ?? { route, entry: route.resources };
+  return (
+    lacks(identity, "fine_tune_models", roles) ??
+    excluded(route, identity) ??
+    barred(route, call) ?? { route, entry: route.resources }
+  );
 }
 
 /** Fails as soon as more has come than may. */
@@ -58,7 +68,12 @@ class TooLargeError extends Error {
 const tooLarge = failure("request_too_large", `The upload is larger than ${maxUploadBytes} bytes. Send a smaller one.`);
 
 /** Without the body, which no signature covers at providers that have these. */
-function outgoingOf(client: ClientConnection, operation: ResourceOperation, path: string, forwarded: Record<string, string>): Outgoing {
+function outgoingOf(
+  client: ClientConnection,
+  operation: ResourceOperation,
+  path: string,
+  forwarded: Record<string, string>,
+): Outgoing {
   const headers = { ...forwarded };
   for (const name of operation.method === "POST" ? ["content-type", "content-length"] : []) {
     const value = client.header(name);
@@ -67,7 +82,11 @@ function outgoingOf(client: ClientConnection, operation: ResourceOperation, path
   return { method: operation.method, path: path + resourceQuery(client.url), headers, body: null };
 }
 
-async function authorized(outgoing: Outgoing, entry: ProviderEntry, auth: AuthEnvironment): Promise<Outgoing | Failure> {
+async function authorized(
+  outgoing: Outgoing,
+  entry: ProviderEntry,
+  auth: AuthEnvironment,
+): Promise<Outgoing | Failure> {
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
   } catch (thrown) {
@@ -96,7 +115,11 @@ export async function passThrough(
   const path = entry.provider.resourcePath?.(operation.path, entry.account) ?? null;
   if (path === null) return notServed;
   if (Number(client.header("content-length") ?? 0) > maxUploadBytes) return tooLarge;
-  const outgoing = await authorized(outgoingOf(client, operation, path, environment.forwarded), entry, environment.auth);
+  const outgoing = await authorized(
+    outgoingOf(client, operation, path, environment.forwarded),
+    entry,
+    environment.auth,
+  );
   if ("code" in outgoing) return outgoing;
   const body = operation.method === "POST" ? client.bodyStream(limited(maxUploadBytes)) : null;
   return new Promise((resolve) => {
@@ -123,13 +146,22 @@ class Exchange {
   readonly #error: Buffer[] = [];
   #errorBytes = 0;
 
-  constructor(client: ClientConnection, entry: ProviderEntry, route: Route, environment: ResourceEnvironment, resolve: (outcome: Failure | null) => void) {
+  constructor(
+    client: ClientConnection,
+    entry: ProviderEntry,
+    route: Route,
+    environment: ResourceEnvironment,
+    resolve: (outcome: Failure | null) => void,
+  ) {
     this.#client = client;
     this.#entry = entry;
     this.#route = route;
     this.#environment = environment;
     this.#resolve = resolve;
-    this.#timer = setTimeout(() => this.refuse(failure("upstream_timeout", "The provider did not answer in time. Try again later.")), environment.totalMs);
+    this.#timer = setTimeout(
+      () => this.refuse(failure("upstream_timeout", "The provider did not answer in time. Try again later.")),
+      environment.totalMs,
+    );
   }
 
   begin(call: { abort(): void; resume(): void }): void {
@@ -210,7 +242,11 @@ class Exchange {
       body: parseLoosely(Buffer.concat(this.#error)),
       nowMs: this.#environment.nowMs(),
     });
-    if (this.#status === 404) return failure("resource_not_found", `The provider of policy ${this.#route.config.id} has nothing under this id.`);
+    if (this.#status === 404)
+      return failure(
+        "resource_not_found",
+        `The provider of policy ${this.#route.config.id} has nothing under this id.`,
+      );
     return toFailure(error);
   }
 }

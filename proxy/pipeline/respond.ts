@@ -17,7 +17,13 @@ export function answerJson(client: ClientConnection, body: object): void {
 }
 
 /** The answer has begun: all that is left is an event in the client's format, and no end marker. `told`: the stream had it already. */
-export function breakOff(client: ClientConnection, surface: Addressed["surface"], failed: Failure, told: boolean, record: CallRecord): void {
+export function breakOff(
+  client: ClientConnection,
+  surface: Addressed["surface"],
+  failed: Failure,
+  told: boolean,
+  record: CallRecord,
+): void {
   record.broken = true;
   record.code = failed.code;
   record.cause = failed.cause;
@@ -25,7 +31,12 @@ export function breakOff(client: ClientConnection, surface: Addressed["surface"]
   client.end();
 }
 
-export function answerFailure(client: ClientConnection, surface: Addressed["surface"], failed: Failure, record: CallRecord): void {
+export function answerFailure(
+  client: ClientConnection,
+  surface: Addressed["surface"],
+  failed: Failure,
+  record: CallRecord,
+): void {
   const { status } = failures[failed.code];
   record.code = failed.code;
   record.status = status;
@@ -41,7 +52,11 @@ export function answerFailure(client: ClientConnection, surface: Addressed["surf
 
 function failureHeaders(client: ClientConnection, failed: Failure, length: number): AnswerHeaders {
   const row = failures[failed.code];
-  const headers: AnswerHeaders = { "content-type": "application/json", "content-length": length, "x-request-id": client.requestId };
+  const headers: AnswerHeaders = {
+    "content-type": "application/json",
+    "content-length": length,
+    "x-request-id": client.requestId,
+  };
   const wait = failed.retryAfterMs;
   if (wait !== null) headers["retry-after"] = Math.max(1, Math.ceil(wait / 1000));
   const retry = wait !== null && wait > longestWaitMs ? false : row.retry;

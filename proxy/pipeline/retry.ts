@@ -22,7 +22,13 @@ export const failureClassOf = (error: ProviderError): FailureClass | null => fal
 const retryable: ReadonlySet<ProviderError["class"]> = new Set(["Unavailable", "ServerError", "RateLimited"]);
 
 /** Milliseconds to wait before asking the same target again; null: don't. `attempt`: 1 for the first at this target. */
-export function retryDelayMs(target: ResolvedTarget, error: ProviderError, attempt: number, request: DispatchRequest, dispatcher: Dispatcher): number | null {
+export function retryDelayMs(
+  target: ResolvedTarget,
+  error: ProviderError,
+  attempt: number,
+  request: DispatchRequest,
+  dispatcher: Dispatcher,
+): number | null {
   const { retry } = target.entry.account.config;
   if (attempt >= retry.attempts) return null;
   const elsewhere = request.targets.length > 1 && error.class === "RateLimited";

@@ -33,14 +33,19 @@ const unknownModel = (model: string): Failure =>
     { param: "model" },
   );
 
-const noModel = failure("missing_required_parameter", "The request names no model. Set `model`; GET /v1/models lists what this key may use.", {
-  param: "model",
-});
+const noModel = failure(
+  "missing_required_parameter",
+  "The request names no model. Set `model`; GET /v1/models lists what this key may use.",
+  {
+    param: "model",
+  },
+);
 
 /** `model` is what the body asks for, or null. */
 export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
   const claimed = model === null ? [] : (path.byModel.get(model) ?? []);
-  const found = claimed.find((one) => offeredTo(one, identity)) ?? path.catchAll.find((one) => offeredTo(one, identity));
+  const found =
+    claimed.find((one) => offeredTo(one, identity)) ?? path.catchAll.find((one) => offeredTo(one, identity));
   if (found) return { route: found, model };
   if (model !== null) return unknownModel(model);
   const offered = path.routes.filter((one) => offeredTo(one, identity));
@@ -53,20 +58,37 @@ export function route(path: PathEntry, model: string | null, identity: Identity)
 export function lacks(identity: KeyIdentity, permission: Permission, roles: ReadonlyMap<string, Role>): Failure | null {
   const role = roles.get(identity.key.role);
   if (role === undefined)
-    return failure("unknown_role", `The role ${JSON.stringify(identity.key.role)} of this API key is not defined here. Ask the platform team to define it.`);
+    return failure(
+      "unknown_role",
+      `The role ${JSON.stringify(identity.key.role)} of this API key is not defined here. Ask the platform team to define it.`,
+    );
   if (role.permissions.has(permission)) return null;
-  return failure("permission_denied", `The role ${JSON.stringify(identity.key.role)} of this API key lacks the permission ${permission}.`);
+  return failure(
+    "permission_denied",
+    `The role ${JSON.stringify(identity.key.role)} of this API key lacks the permission ${permission}.`,
+  );
 }
 
 /** The key names the models that it may call, and so may its role. */
 function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: string | null): Failure | null {
-  const allowed = (key.models === null || (model !== null && key.models.includes(model))) && (ofRole === null || (model !== null && ofRole.has(model)));
+  const allowed =
+    (key.models === null || (model !== null && key.models.includes(model))) &&
+    (ofRole === null || (model !== null && ofRole.has(model)));
   if (allowed) return null;
-  return failure("model_not_allowed", "This API key is not allowed to use this model. GET /v1/models lists what it may use.", { param: "model" });
+  return failure(
+    "model_not_allowed",
+    "This API key is not allowed to use this model. GET /v1/models lists what it may use.",
+    { param: "model" },
+  );
 }
 
 /** Why this caller may not use the route for this model; null where it may. */
-export function denied(route: Route, model: string | null, identity: Identity, roles: ReadonlyMap<string, Role>): Failure | null {
+export function denied(
+  route: Route,
+  model: string | null,
+  identity: Identity,
+  roles: ReadonlyMap<string, Role>,
+): Failure | null {
   if (identity.anonymous) return route.config.access.anonymous ? null : identity.failure;
   const key = identity.key;
   const refused = lacks(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
@@ -76,10 +98,13 @@ export function denied(route: Route, model: string | null, identity: Identity, r
 
 /** Why the route is not for this caller, whatever the model; null where it is. */
 export function excluded(route: Route, { key }: KeyIdentity): Failure | null {
-  if (route.roles && !route.roles.has(key.role)) return failure("access_denied", "The role of this API key may not use this model.");
-  if (route.teams && !(key.team !== null && route.teams.has(key.team))) return failure("access_denied", "The team of this API key may not use this model.");
+  if (route.roles && !route.roles.has(key.role))
+    return failure("access_denied", "The role of this API key may not use this model.");
+  if (route.teams && !(key.team !== null && route.teams.has(key.team)))
+    return failure("access_denied", "The team of this API key may not use this model.");
   const tags = route.tags;
-  if (tags && !key.tags.some((tag) => tags.has(tag))) return failure("access_denied", "This API key lacks a tag that the model's policy asks for.");
+  if (tags && !key.tags.some((tag) => tags.has(tag)))
+    return failure("access_denied", "This API key lacks a tag that the model's policy asks for.");
   return null;
 }
 
@@ -109,8 +134,13 @@ export function modelAsRouted(route: Route, model: string | null, first: Resolve
 /** What a caller is told where no target resolves. */
 export function noTarget(route: Route, model: string | null): Failure {
   return model === null || route.targets.length === 0
-    ? failure("no_usable_target", "The policy of this model has no usable provider. Ask the platform team to look at the policy's status.")
-    : failure("model_not_found", "No provider of this policy has the model. GET models lists what there is.", { param: "model" });
+    ? failure(
+        "no_usable_target",
+        "The policy of this model has no usable provider. Ask the platform team to look at the policy's status.",
+      )
+    : failure("model_not_found", "No provider of this policy has the model. GET models lists what there is.", {
+        param: "model",
+      });
 }
 
 function onlyModel(entry: ProviderEntry): ProviderModel | undefined {

@@ -18,7 +18,8 @@ export function namespaceOf({ identity, route }: ScopeSubject): string {
   return identity.anonymous ? (route.config.id.split("/", 1)[0] ?? "") : identity.namespace;
 }
 
-const named = (names: string[] | null, name: string | null): boolean => names === null || (name !== null && names.includes(name));
+const named = (names: string[] | null, name: string | null): boolean =>
+  names === null || (name !== null && names.includes(name));
 
 function coversCaller({ id, scope }: BudgetConfig, identity: Identity): boolean {
   const key = identity.anonymous ? null : identity.key;
@@ -33,5 +34,7 @@ export function covers(budget: BudgetConfig, { identity, model, targets }: Scope
   const { scope, expiresAtMs } = budget;
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
   if (!named(scope.models, model) || !coversCaller(budget, identity)) return false;
-  return scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id));
+  return (
+    scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id))
+  );
 }

@@ -116,13 +116,19 @@ class Call {
       case "mint":
         return this.#answer(await mint(this.#client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
-        return this.#answer(await ownUsage(this.#client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()));
+        return this.#answer(
+          await ownUsage(this.#client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()),
+        );
       case "models":
         return this.#answer(listModels(path, identity, from, this.#snapshot.roles, operation.id));
       case "resource":
         return this.#resource(operation, path, identity, from);
       default: {
-        const reading = receive(this.#client, this.#snapshot.settings.maxBodyBytes, requiredMember[formatOf(operation)]);
+        const reading = receive(
+          this.#client,
+          this.#snapshot.settings.maxBodyBytes,
+          requiredMember[formatOf(operation)],
+        );
         const received = reading instanceof Promise ? await reading : reading;
         return await (isFailure(received) ? received : this.#received(received, addressed, identity, from));
       }
@@ -134,20 +140,35 @@ class Call {
   }
 
   /** From the body on. */
-  #received(received: Received, { path, operation }: Addressed, identity: Identity, from: Circumstances): Failure | null | Promise<Failure | null> {
+  #received(
+    received: Received,
+    { path, operation }: Addressed,
+    identity: Identity,
+    from: Circumstances,
+  ): Failure | null | Promise<Failure | null> {
     const routed = route(path, received.model, identity);
     if (isFailure(routed)) return routed;
     noteRoute(this.#record, routed.route);
     this.#record.stream = received.stream;
     const format = formatOf(operation);
-    const cleaned = this.#refused(routed, received, format, identity, from) ?? masked(routed.route, received, format, this.#client, this.#record);
+    const cleaned =
+      this.#refused(routed, received, format, identity, from) ??
+      masked(routed.route, received, format, this.#client, this.#record);
     if (isFailure(cleaned)) return cleaned;
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
-    return operation.kind === "countTokens" ? this.#countTokens(shaped) : this.#generate(shaped, routed.route, identity);
+    return operation.kind === "countTokens"
+      ? this.#countTokens(shaped)
+      : this.#generate(shaped, routed.route, identity);
   }
 
-  #refused({ route, model }: Routed, received: Received, format: WireFormat, identity: Identity, from: Circumstances): Failure | null {
+  #refused(
+    { route, model }: Routed,
+    received: Received,
+    format: WireFormat,
+    identity: Identity,
+    from: Circumstances,
+  ): Failure | null {
     return (
       denied(route, model, identity, this.#snapshot.roles) ??
       barred(route, from) ??
@@ -159,7 +180,9 @@ class Call {
 
   #countTokens(shaped: Shaped): Failure | null {
     const request = shaped.chat();
-    return isRefusal(request) ? failure(request.code, request.message) : this.#answer({ input_tokens: estimatePromptTokens(request) });
+    return isRefusal(request)
+      ? failure(request.code, request.message)
+      : this.#answer({ input_tokens: estimatePromptTokens(request) });
   }
 
   /** The call to a provider, or to the cache, and around it what a policy wants to be on record. */
@@ -192,8 +215,13 @@ class Call {
     const model = modelAsRouted(route, shaped.model, first);
     this.#record.model = model;
     const client = this.#client;
-    const targets = this.#gateway.routing.plan(planRequest(shaped, route, resolved, identity, (name) => client.header(name)));
-    const admission = admit({ client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model }, this.#gateway);
+    const targets = this.#gateway.routing.plan(
+      planRequest(shaped, route, resolved, identity, (name) => client.header(name)),
+    );
+    const admission = admit(
+      { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model },
+      this.#gateway,
+    );
     const admitted = admission instanceof Promise ? await admission : admission;
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
@@ -207,7 +235,8 @@ class Call {
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,
-        replyHeaders: (target, prepared, upstream, attempts) => answerHeaders(client, this.#record, target, prepared, upstream, attempts),
+        replyHeaders: (target, prepared, upstream, attempts) =>
+          answerHeaders(client, this.#record, target, prepared, upstream, attempts),
       },
       this.#gateway,
     );
@@ -232,7 +261,12 @@ class Call {
   }
 
   /** Files, batches, fine-tuning: the same stages in short, as nothing looks inside. */
-  async #resource(operation: ResourceOperation, path: PathEntry, identity: Identity, from: Circumstances): Promise<Failure | null> {
+  async #resource(
+    operation: ResourceOperation,
+    path: PathEntry,
+    identity: Identity,
+    from: Circumstances,
+  ): Promise<Failure | null> {
     const client = this.#client;
     const target = resourceTarget(operation, path, identity, from, this.#snapshot.roles);
     if (isFailure(target)) return target;
@@ -244,14 +278,29 @@ class Call {
     const unaudited = route.config.audit.required ? await beginOnRecord(this.#gateway.audit, this.#record) : null;
     if (unaudited) return unaudited;
     const admitted = await admit(
-      { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped: null, targets: [], model: "" },
+      {
+        client,
+        surface: this.#surface,
+        snapshot: this.#snapshot,
+        route,
+        identity,
+        shaped: null,
+        targets: [],
+        model: "",
+      },
       this.#gateway,
     );
     if (isFailure(admitted)) return admitted;
     this.#admitted = admitted;
     const { upstreams, auth } = this.#gateway;
     const forwarded = forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text));
-    return passThrough(client, operation, target, { upstreams, auth, forwarded, nowMs: () => this.#gateway.nowMs(), totalMs: config.timeouts.totalMs });
+    return passThrough(client, operation, target, {
+      upstreams,
+      auth,
+      forwarded,
+      nowMs: () => this.#gateway.nowMs(),
+      totalMs: config.timeouts.totalMs,
+    });
   }
 
   /** The answer that was held back, or of a stream its end; or a refusal in its place. */

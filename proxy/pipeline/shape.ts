@@ -1,6 +1,14 @@
 /** Stage: the route's defaults, overrides and prompts. What passes through untouched stays untouched. */
 import type { WireFormat } from "../config/capabilities.ts";
-import { type ChatMessage, type ChatRequest, type EmbeddingsRequest, isRefusal, type JsonObject, type Refusal, refusal } from "../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type EmbeddingsRequest,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+} from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -47,7 +55,10 @@ export const capMember: Readonly<Record<WireFormat, string | null>> = {
 };
 
 /** One limit by two names: a caller that gave either has given it. */
-const synonyms: Readonly<Record<string, string>> = { max_tokens: "max_completion_tokens", max_completion_tokens: "max_tokens" };
+const synonyms: Readonly<Record<string, string>> = {
+  max_tokens: "max_completion_tokens",
+  max_completion_tokens: "max_tokens",
+};
 
 function given(json: JsonObject, name: string): boolean {
   const other = synonyms[name];
@@ -79,7 +90,8 @@ const noWish: Wish = { given: false, preferred: null };
 function takeWish(json: JsonObject): Wish | Failure {
   const wish = json[wishName];
   if (wish === undefined) return noWish;
-  if (wish !== null && typeof wish !== "string") return failure("invalid_value", "`prefer_provider` must be the name of a target.", { param: wishName });
+  if (wish !== null && typeof wish !== "string")
+    return failure("invalid_value", "`prefer_provider` must be the name of a target.", { param: wishName });
   delete json[wishName];
   return { given: true, preferred: wish };
 }
@@ -90,7 +102,11 @@ interface Prompts {
   behind: ChatMessage[];
 }
 
-function promptMessages(route: Route, position: "Prepend" | "Append", variables: Readonly<Record<string, string>>): ChatMessage[] {
+function promptMessages(
+  route: Route,
+  position: "Prepend" | "Append",
+  variables: Readonly<Record<string, string>>,
+): ChatMessage[] {
   return route.config.request.prompts
     .filter((prompt) => prompt.position === position)
     .map((prompt) => ({ role: prompt.role as ChatMessage["role"], content: fillIn(prompt.content, variables) }));
@@ -101,15 +117,27 @@ function promptsOf(route: Route, identity: Identity, model: string | null, nowMs
   return { before: promptMessages(route, "Prepend", variables), behind: promptMessages(route, "Append", variables) };
 }
 
-const withPrompts = ({ before, behind }: Prompts, messages: readonly ChatMessage[]): ChatMessage[] => [...before, ...messages, ...behind];
+const withPrompts = ({ before, behind }: Prompts, messages: readonly ChatMessage[]): ChatMessage[] => [
+  ...before,
+  ...messages,
+  ...behind,
+];
 
 function fillIn(template: string, variables: Readonly<Record<string, string>>): string {
-  return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) => (Object.hasOwn(variables, name) ? (variables[name] ?? "") : whole));
+  return template.replace(/\{\{ *([a-z]+) *\}\}/g, (whole, name: string) =>
+    Object.hasOwn(variables, name) ? (variables[name] ?? "") : whole,
+  );
 }
 
 function variablesOf(identity: Identity, model: string | null, nowMs: number): Record<string, string> {
   const key = identity.anonymous ? null : identity.key;
-  return { user: key?.user ?? "", team: key?.team ?? "", role: key?.role ?? "", model: model ?? "", date: new Date(nowMs).toISOString().slice(0, 10) };
+  return {
+    user: key?.user ?? "",
+    team: key?.team ?? "",
+    role: key?.role ?? "",
+    model: model ?? "",
+    date: new Date(nowMs).toISOString().slice(0, 10),
+  };
 }
 
 /** The body with edits made, as an object of its own. */
@@ -137,7 +165,14 @@ class ShapedBody implements Shaped {
   #chat: ChatRequest | Refusal | null = null;
   #embeddings: EmbeddingsRequest | Refusal | null = null;
 
-  constructor(received: Received, format: WireFormat, model: string | null, wish: Wish, edits: JsonObject, prompts: Prompts | null) {
+  constructor(
+    received: Received,
+    format: WireFormat,
+    model: string | null,
+    wish: Wish,
+    edits: JsonObject,
+    prompts: Prompts | null,
+  ) {
     this.format = format;
     this.received = received;
     this.model = model;
@@ -145,8 +180,12 @@ class ShapedBody implements Shaped {
     this.edits = edits;
     this.#prompts = prompts;
     // In OpenAI's chat they are among the edits.
-    this.filled = prompts === null || format === "openai.chat" ? nothing : withPrompts(prompts, []).map(({ content }) => String(content));
-    this.mustTranslate = format !== "openai.chat" && format !== "openai.embeddings" && (prompts !== null || hasOthers(edits));
+    this.filled =
+      prompts === null || format === "openai.chat"
+        ? nothing
+        : withPrompts(prompts, []).map(({ content }) => String(content));
+    this.mustTranslate =
+      format !== "openai.chat" && format !== "openai.embeddings" && (prompts !== null || hasOthers(edits));
   }
 
   chat(): ChatRequest | Refusal {
@@ -154,14 +193,20 @@ class ShapedBody implements Shaped {
   }
 
   embeddings(): EmbeddingsRequest | Refusal {
-    return (this.#embeddings ??= embeddings.decode({ ...edited(this.received.json, this.edits), model: this.model ?? "" }));
+    return (this.#embeddings ??= embeddings.decode({
+      ...edited(this.received.json, this.edits),
+      model: this.model ?? "",
+    }));
   }
 
   #decodeChat(): ChatRequest | Refusal {
     const dialect = dialects[this.format];
     if (dialect === undefined) return refusal(null, "This operation has no chat form.");
     const ofOpenAi = this.format === "openai.chat";
-    const decoded = dialect.decode({ ...edited(this.received.json, ofOpenAi ? this.edits : {}), model: this.model ?? "" });
+    const decoded = dialect.decode({
+      ...edited(this.received.json, ofOpenAi ? this.edits : {}),
+      model: this.model ?? "",
+    });
     if (isRefusal(decoded) || ofOpenAi) return decoded;
     const request = edited(decoded, canonicalEdits(this.edits)) as ChatRequest;
     return this.#prompts === null ? request : { ...request, messages: withPrompts(this.#prompts, request.messages) };
@@ -186,7 +231,14 @@ function lookAlike(route: Route, received: Received): Failure | null {
   return null;
 }
 
-export function shape(received: Received, format: WireFormat, route: Route, model: string | null, identity: Identity, nowMs: number): Shaped | Failure {
+export function shape(
+  received: Received,
+  format: WireFormat,
+  route: Route,
+  model: string | null,
+  identity: Identity,
+  nowMs: number,
+): Shaped | Failure {
   const { json } = received;
   const alike = lookAlike(route, received);
   if (alike !== null) return alike;

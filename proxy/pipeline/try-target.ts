@@ -38,7 +38,11 @@ function unauthorized(thrown: unknown): Authorized {
 
 const isFailed = (value: Authorized): value is Failed => "kind" in value;
 
-function authorize({ entry }: ResolvedTarget, outgoing: Outgoing, auth: AuthEnvironment): Authorized | Promise<Authorized> {
+function authorize(
+  { entry }: ResolvedTarget,
+  outgoing: Outgoing,
+  auth: AuthEnvironment,
+): Authorized | Promise<Authorized> {
   try {
     const authorized = entry.provider.authorize(outgoing, entry.account, auth);
     return authorized instanceof Promise ? authorized.catch(unauthorized) : authorized;
@@ -47,13 +51,26 @@ function authorize({ entry }: ResolvedTarget, outgoing: Outgoing, auth: AuthEnvi
   }
 }
 
-function limitsOf(target: ResolvedTarget, remainingMs: number, { targets, route, shaped, limits }: DispatchRequest): AttemptLimits {
+function limitsOf(
+  target: ResolvedTarget,
+  remainingMs: number,
+  { targets, route, shaped, limits }: DispatchRequest,
+): AttemptLimits {
   const { timeouts } = target.entry.account.config;
   // Nobody is left to move on to from the last target, so it may take its time.
   const slowAfterMs = target === targets.at(-1) ? null : route.config.routing.slowAfterMs;
-  const firstByteMs = shaped.received.stream ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs) : timeouts.responseMs;
+  const firstByteMs = shaped.received.stream
+    ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs)
+    : timeouts.responseMs;
   const { stalledClientMs, maxReplyBytes, maxStreamBytes } = limits;
-  return { firstByteMs, idleMs: timeouts.idleMs, totalMs: Math.max(1, remainingMs), stalledClientMs, maxReplyBytes, maxStreamBytes };
+  return {
+    firstByteMs,
+    idleMs: timeouts.idleMs,
+    totalMs: Math.max(1, remainingMs),
+    stalledClientMs,
+    maxReplyBytes,
+    maxStreamBytes,
+  };
 }
 
 export function errorReply({ status, headers }: Failed, body: Buffer, nowMs: number): ErrorReply {
@@ -61,18 +78,36 @@ export function errorReply({ status, headers }: Failed, body: Buffer, nowMs: num
 }
 
 /** A Failure where this target could not even be asked. `count`: of attempts so far, this one included. */
-export async function tryTarget(target: ResolvedTarget, request: DispatchRequest, count: number, dispatcher: Dispatcher): Promise<Tried | Failure> {
+export async function tryTarget(
+  target: ResolvedTarget,
+  request: DispatchRequest,
+  count: number,
+  dispatcher: Dispatcher,
+): Promise<Tried | Failure> {
   const nowMs = dispatcher.nowMs();
   const remainingMs = request.deadlineMs - nowMs;
   const { client, shaped } = request;
   const { stream } = shaped.received;
-  const prepared = prepare(shaped, target, { requestId: client.requestId, nowMs, deadlineMs: remainingMs, forwarded: request.forwarded });
+  const prepared = prepare(shaped, target, {
+    requestId: client.requestId,
+    nowMs,
+    deadlineMs: remainingMs,
+    forwarded: request.forwarded,
+  });
   if (!("outgoing" in prepared)) return prepared;
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   const outgoing = authorized instanceof Promise ? await authorized : authorized;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
-  const startStream = (headers: ResponseHeaders): void => client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
-  const attempt = new Attempt(client, prepared, limitsOf(target, remainingMs, request), stream, startStream, dispatcher);
+  const startStream = (headers: ResponseHeaders): void =>
+    client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+  const attempt = new Attempt(
+    client,
+    prepared,
+    limitsOf(target, remainingMs, request),
+    stream,
+    startStream,
+    dispatcher,
+  );
   attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler, stream));
   const result = await attempt.result;
   if (request.targets.length > 1) noteUsedUp(target, attempt.headers, dispatcher);
@@ -86,10 +121,18 @@ function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing,
 }
 
 /** Reads a whole answer and sends it; puts the provider's words to a failure. */
-function judge(target: ResolvedTarget, prepared: Prepared, result: AttemptResult, request: DispatchRequest, count: number, { nowMs }: Dispatcher): Tried {
+function judge(
+  target: ResolvedTarget,
+  prepared: Prepared,
+  result: AttemptResult,
+  request: DispatchRequest,
+  count: number,
+  { nowMs }: Dispatcher,
+): Tried {
   if (result.kind === "failed") {
     const { errorBody } = result;
-    const error = errorBody === null ? result.error : target.entry.provider.decodeError(errorReply(result, errorBody, nowMs()));
+    const error =
+      errorBody === null ? result.error : target.entry.provider.decodeError(errorReply(result, errorBody, nowMs()));
     return { result, prepared, error, whole: null };
   }
   if (result.kind === "broken") return { result, prepared, error: result.error, whole: null };

@@ -54,7 +54,11 @@ function usageAt(bytes: Buffer): number {
 /** The object behind the last `"usage":`, without decoding what comes behind it either: that may be the vectors. */
 function usageWithin(bytes: Buffer): unknown {
   const open = usageAt(bytes);
-  for (let close = open < 0 ? -1 : bytes.indexOf(closeBrace, open); close > 0 && close - open < 4096; close = bytes.indexOf(closeBrace, close + 1)) {
+  for (
+    let close = open < 0 ? -1 : bytes.indexOf(closeBrace, open);
+    close > 0 && close - open < 4096;
+    close = bytes.indexOf(closeBrace, close + 1)
+  ) {
     const value = jsonIn(bytes.toString("latin1", open, close + 1));
     if (value !== undefined) return value;
   }
@@ -70,7 +74,9 @@ const isClosed = (bytes: Buffer): boolean =>
 /** `usageOf` reads the usage of an answer, or of an object with its member `usage` alone. */
 export function passedReply(bytes: Buffer, usageOf: (reply: JsonObject) => Usage | null): WholeReply | ProviderError {
   if (bytes.length > parseWholeBytes)
-    return isOpened(bytes) && isClosed(bytes) ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) } : invalidReply();
+    return isOpened(bytes) && isClosed(bytes)
+      ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) }
+      : invalidReply();
   const reply = lastMember(bytes) ?? jsonIn(bytes.toString("latin1"));
   return isObject(reply) ? { body: bytes, usage: usageOf(reply) } : invalidReply();
 }

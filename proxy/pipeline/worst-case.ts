@@ -64,7 +64,8 @@ export function uncountable({ received: { json }, edits, format }: Shaped): Fail
       return failure("invalid_value", `\`${name}\` must be a whole number above 0.`, { param: name });
   }
   if (format !== "openai.responses" || (json["background"] ?? false) === false) return null;
-  const message = "`background` can't be used here: a budget or a limit counts the tokens of the answer. Ask without it.";
+  const message =
+    "`background` can't be used here: a budget or a limit counts the tokens of the answer. Ask without it.";
   return failure("invalid_value", message, { param: "background" });
 }
 
@@ -72,7 +73,10 @@ export function uncountable({ received: { json }, edits, format }: Shaped): Fail
  * What a call is asked to be, at another price than the table's: OpenAI's priority processing, by either name
  * (https://openai.com/api-fast-mode/), and Anthropic's fast mode (https://platform.claude.com/docs/en/build-with-claude/fast-mode).
  */
-const dearer: Readonly<Record<string, ReadonlySet<unknown>>> = { service_tier: new Set(["priority", "fast"]), speed: new Set(["fast"]) };
+const dearer: Readonly<Record<string, ReadonlySet<unknown>>> = {
+  service_tier: new Set(["priority", "fast"]),
+  speed: new Set(["fast"]),
+};
 
 /** Where a hard budget counts on the price; null where the caller asks for nothing dearer. What the policy sets, it may. */
 export function dearerTier({ received: { json }, edits }: Shaped): Failure | null {
@@ -110,7 +114,9 @@ function occurrences(value: unknown): number {
   if (value === null || typeof value !== "object") return 0;
   let count = 0;
   if (Array.isArray(value)) for (const one of value) count += occurrences(one);
-  else for (const name of Object.keys(value)) count += (links.has(name) ? 1 : 0) + occurrences((value as JsonObject)[name]);
+  else
+    for (const name of Object.keys(value))
+      count += (links.has(name) ? 1 : 0) + occurrences((value as JsonObject)[name]);
   return count;
 }
 

@@ -92,8 +92,15 @@ function ownWords(kind: ProviderErrorClass, status: number): string {
 }
 
 /** Builds an error event for what arrives in the middle of a stream. */
-export function streamFailure(code: FailureCode, message: string, kind: ProviderErrorClass = "ServerError"): StreamEvent {
-  return { kind: "error", error: { class: kind, code, message: clean(message), param: null, retryAfterMs: null, upstreamStatus: null } };
+export function streamFailure(
+  code: FailureCode,
+  message: string,
+  kind: ProviderErrorClass = "ServerError",
+): StreamEvent {
+  return {
+    kind: "error",
+    error: { class: kind, code, message: clean(message), param: null, retryAfterMs: null, upstreamStatus: null },
+  };
 }
 
 /** What the words that OpenAI and Anthropic use for an error's code or type come to. */
@@ -114,7 +121,10 @@ const kindsByCode: Readonly<Record<string, Classified>> = {
 
 /** An error that came in a stream which passes through, by its own code. */
 export function failureInStream(message: string, code: string | null): ProviderError {
-  const kind = (code !== null && Object.hasOwn(kindsByCode, code) ? kindsByCode[code] : undefined) ?? { class: "ServerError", code: "upstream_error" };
+  const kind = (code !== null && Object.hasOwn(kindsByCode, code) ? kindsByCode[code] : undefined) ?? {
+    class: "ServerError",
+    code: "upstream_error",
+  };
   const shown = kind.class === "Unauthorized" ? ownWords("Unauthorized", 0) : clean(message);
   return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null };
 }
@@ -125,7 +135,10 @@ export type Emit = (event: StreamEvent) => void;
  * The frame of every SSE stream decoder. `onFrame` emits events; once it emitted `end` or `error` the rest is
  * ignored. An upstream that closes before that is a failure, unless `onClose` (for formats without a marker) emits `end`.
  */
-export function sseChatDecoder(onFrame: (frame: SseFrame, emit: Emit) => void, onClose?: (emit: Emit) => void): ChatStreamDecoder {
+export function sseChatDecoder(
+  onFrame: (frame: SseFrame, emit: Emit) => void,
+  onClose?: (emit: Emit) => void,
+): ChatStreamDecoder {
   const sse = new SseDecoder();
   let over = false;
   const collect = (run: (emit: Emit) => void): StreamEvent[] => {
@@ -159,7 +172,13 @@ export function sseChatDecoder(onFrame: (frame: SseFrame, emit: Emit) => void, o
       if (over) return [];
       return collect((emit) => {
         onClose?.(emit);
-        emit(streamFailure("upstream_stream_truncated", "The provider's stream ended before the answer was complete.", "Unavailable"));
+        emit(
+          streamFailure(
+            "upstream_stream_truncated",
+            "The provider's stream ended before the answer was complete.",
+            "Unavailable",
+          ),
+        );
       });
     },
   };

@@ -1,7 +1,15 @@
 /** What a provider folder exports. The pipeline knows only this interface; nothing outside a folder names a provider. */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
 import type { ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
-import type { ChatReply, ChatRequest, EmbeddingsReply, EmbeddingsRequest, ProviderError, Refusal, StreamEvent } from "../dialects/canonical.ts";
+import type {
+  ChatReply,
+  ChatRequest,
+  EmbeddingsReply,
+  EmbeddingsRequest,
+  ProviderError,
+  Refusal,
+  StreamEvent,
+} from "../dialects/canonical.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream.ts";
 
 /** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
@@ -21,12 +29,18 @@ export interface ProviderAccount {
 export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, string>): UpstreamTls {
   const { ca, serverName, clientCertificate: pair } = tls;
   const clear = (name: string): string => secrets.get(name) ?? "";
-  const client = pair === null ? null : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
+  const client =
+    pair === null
+      ? null
+      : { id: `${pair.certificate}+${pair.key}`, cert: clear(pair.certificate), key: clear(pair.key) };
   return { ca, serverName, client };
 }
 
 /** Where an account's calls go, under which rules and limits of the connection. */
-export function upstreamAddress({ origin, config }: ProviderAccount, secrets: ReadonlyMap<string, string>): UpstreamAddress {
+export function upstreamAddress(
+  { origin, config }: ProviderAccount,
+  secrets: ReadonlyMap<string, string>,
+): UpstreamAddress {
   const { allowPrivateEndpoint: allowPrivate, timeouts } = config;
   const tls = config.tls === null ? null : tlsOf(config.tls, secrets);
   return { origin, allowPrivate, connectMs: timeouts.connectMs, writeMs: timeouts.writeMs, ...(tls ? { tls } : {}) };
@@ -62,7 +76,10 @@ export interface ChatCall {
   /** Parameters that were left out because the provider lacks them. */
   dropped: string[];
   /** A whole answer (2xx). `headers` are lower-case. */
-  decodeReply(body: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): ChatReply | ProviderError;
+  decodeReply(
+    body: unknown,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): ChatReply | ProviderError;
   decoder(): ChatStreamDecoder;
 }
 
@@ -78,7 +95,10 @@ export interface EmbeddingsCall {
   headers?: Record<string, string>;
   body: string;
   dropped: string[];
-  decodeReply(body: unknown, headers: Readonly<Record<string, string | string[] | undefined>>): EmbeddingsReply | ProviderError;
+  decodeReply(
+    body: unknown,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): EmbeddingsReply | ProviderError;
 }
 
 /** An answer that is not 2xx. */
@@ -104,7 +124,13 @@ export interface AuthEnvironment {
   /** A small call outside the request's own: token endpoints. Checked against the same destination rules as any upstream. */
   send(
     url: string,
-    request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null; allowPrivate: boolean; tls: UpstreamTls | null },
+    request: {
+      method: "POST" | "GET";
+      headers: Record<string, string>;
+      body: string | null;
+      allowPrivate: boolean;
+      tls: UpstreamTls | null;
+    },
   ): Promise<{ status: number; body: string }>;
 }
 
@@ -124,8 +150,17 @@ export interface Provider {
   ): Readonly<Record<string, unknown>> | Refusal;
   /** Adds credentials. Called for each attempt, after the body is final. May be async only where a token must be fetched. */
   authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing>;
-  readonly chat: ((request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions) => ChatCall | Refusal) | null;
-  readonly embeddings: ((request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel) => EmbeddingsCall | Refusal) | null;
+  readonly chat:
+    | ((
+        request: ChatRequest,
+        account: ProviderAccount,
+        model: ProviderModel,
+        options: CallOptions,
+      ) => ChatCall | Refusal)
+    | null;
+  readonly embeddings:
+    | ((request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel) => EmbeddingsCall | Refusal)
+    | null;
   decodeError(reply: ErrorReply): ProviderError;
   /** Upstream refused the token that `authorize` added: forget it, and true if trying once more makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;

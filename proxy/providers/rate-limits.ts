@@ -21,9 +21,13 @@ const epochSeconds = 1_000_000_000;
 /** `120ms`, `6m0s`, seconds, seconds since 1970, or a date; milliseconds from now, null where it is none of them. */
 export function resetMs(text: string, nowMs: number): number | null {
   const number = Number(text);
-  if (text.trim() !== "" && Number.isFinite(number)) return Math.max(0, number >= epochSeconds ? number * 1000 - nowMs : number * 1000);
+  if (text.trim() !== "" && Number.isFinite(number))
+    return Math.max(0, number >= epochSeconds ? number * 1000 - nowMs : number * 1000);
   if (/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
-    return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)].reduce((sum, [, count, unit]) => sum + Number(count) * (partMs[unit ?? ""] ?? 0), 0);
+    return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)].reduce(
+      (sum, [, count, unit]) => sum + Number(count) * (partMs[unit ?? ""] ?? 0),
+      0,
+    );
   }
   const date = Date.parse(text);
   return Number.isNaN(date) ? null : Math.max(0, date - nowMs);

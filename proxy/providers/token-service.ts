@@ -6,7 +6,11 @@ import { isObject } from "./classify.ts";
 import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
 
 /** Names the token in the cache: made of a digest, since it must hold no secret. Who trusts others than the public authorities has tokens of its own. */
-export function tokenKeyOf(kind: string, parts: readonly (string | undefined)[], { config, tokenTls }: ProviderAccount): string {
+export function tokenKeyOf(
+  kind: string,
+  parts: readonly (string | undefined)[],
+  { config, tokenTls }: ProviderAccount,
+): string {
   const all = tokenTls === undefined ? parts : [...parts, config.id];
   return `${kind}:${createHash("sha256").update(all.join("\n")).digest("hex")}`;
 }

@@ -8,4 +8,5 @@ export function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
   return texts.length === input.length ? texts : null;
 }
 
-export const isVector = (value: unknown): value is number[] => Array.isArray(value) && value.every((one) => typeof one === "number");
+export const isVector = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((one) => typeof one === "number");

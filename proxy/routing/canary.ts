@@ -29,9 +29,21 @@ export interface CanaryReading {
 }
 
 /** Failures that are the target's; the others say nothing of it. */
-const counted: ReadonlySet<string> = new Set<FailureClass>(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+const counted: ReadonlySet<string> = new Set<FailureClass>([
+  "RateLimited",
+  "Unavailable",
+  "Timeout",
+  "ServerError",
+  "Unauthorized",
+]);
 
-const newSide = (): CanarySide => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: new Array<number>(canaryLatencyBoundsMs.length + 1).fill(0) });
+const newSide = (): CanarySide => ({
+  requests: 0,
+  failures: 0,
+  priced: 0,
+  cost: 0,
+  latency: new Array<number>(canaryLatencyBoundsMs.length + 1).fill(0),
+});
 
 function bucketOf(ms: number): number {
   const at = canaryLatencyBoundsMs.findIndex((bound) => ms <= bound);
@@ -43,11 +55,21 @@ export class CanaryTally {
 
   /** Counts begin anew where a canary changed. */
   apply(snapshot: Snapshot): void {
-    const live = new Map([...snapshot.paths.values()].flatMap((path) => path.routes.map((route) => [route.config.id, route.config.routing.canary] as const)));
+    const live = new Map(
+      [...snapshot.paths.values()].flatMap((path) =>
+        path.routes.map((route) => [route.config.id, route.config.routing.canary] as const),
+      ),
+    );
     for (const [route, reading] of this.#readings) if (live.get(route)?.id !== reading.id) this.#readings.delete(route);
     for (const [route, canary] of live) {
       if (canary === null || this.#readings.has(route)) continue;
-      this.#readings.set(route, { route, id: canary.id, target: canary.target, canary: newSide(), baseline: newSide() });
+      this.#readings.set(route, {
+        route,
+        id: canary.id,
+        target: canary.target,
+        canary: newSide(),
+        baseline: newSide(),
+      });
     }
   }
 

@@ -49,7 +49,9 @@ function subjectOf(request: PlanRequest): string | null {
 
 function openReason(states: readonly BreakerReading[]): string {
   const causes = [...new Set(states.flatMap(({ cause }) => cause ?? []))].sort();
-  return ["every model's breaker is open", ...(causes.length === 0 ? [] : [causes.map(causeInWords).join(", ")])].join(": ");
+  return ["every model's breaker is open", ...(causes.length === 0 ? [] : [causes.map(causeInWords).join(", ")])].join(
+    ": ",
+  );
 }
 
 /** Who counts for alerts. */
@@ -124,7 +126,8 @@ export function createRouting(
         room.settle(1, result.tokens > 0 ? result.tokens : tokens);
       },
       failed(failure) {
-        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs(), failure.cause ?? null)) watch?.opened(config.id);
+        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs(), failure.cause ?? null))
+          watch?.opened(config.id);
         room.settle(1, tokens);
       },
       released() {
@@ -141,7 +144,13 @@ export function createRouting(
       if (config === undefined) continue;
       for (const [model, known] of health.models) {
         const state = known.state(config, clock.nowMs());
-        readings.push({ provider, model, state, cause: state === "closed" ? null : known.cause, refused: known.refused(clock.nowMs()) });
+        readings.push({
+          provider,
+          model,
+          state,
+          cause: state === "closed" ? null : known.cause,
+          refused: known.refused(clock.nowMs()),
+        });
       }
     }
     return readings;
@@ -167,7 +176,8 @@ export function createRouting(
       if (ranks.every((rank) => rank === ranks[0])) return order;
       const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
       // Who is merely slow or short of quota is spared, which is no failure of anybody's.
-      if (ranks[0] === 2 && ranked[0]?.config.provider !== order[0]?.config.provider) watch?.moved(request.route.config.id);
+      if (ranks[0] === 2 && ranked[0]?.config.provider !== order[0]?.config.provider)
+        watch?.moved(request.route.config.id);
       return ranked;
     },
     acquire(target, tokens) {
@@ -191,9 +201,14 @@ export function createRouting(
       const waits = targets.map((target) => {
         const { model } = healthOf(target);
         const held = model.heldUntilMs - nowMs;
-        return held > 0 ? { ms: held, rateLimited: true } : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs) === "closed" };
+        return held > 0
+          ? { ms: held, rateLimited: true }
+          : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs) === "closed" };
       });
-      return { ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)), rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited) };
+      return {
+        ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)),
+        rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited),
+      };
     },
     firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
     spare: (target, ms) => healthOf(target).model.spare(clock.nowMs() + Math.min(longestWaitMs, ms)),

@@ -51,7 +51,13 @@ class Check {
   #stopped = false;
   #cancel: () => void;
 
-  constructor(entry: ProviderEntry, check: HealthCheckConfig, clock: CheckClock, probe: Probe, changed: (reading: CheckReading) => void) {
+  constructor(
+    entry: ProviderEntry,
+    check: HealthCheckConfig,
+    clock: CheckClock,
+    probe: Probe,
+    changed: (reading: CheckReading) => void,
+  ) {
     this.entry = entry;
     this.#check = check;
     this.#clock = clock;
@@ -112,7 +118,10 @@ export class HealthChecks {
     for (const [id, entry] of providers) {
       const { healthCheck } = entry.account.config;
       if (healthCheck === null || this.#checks.has(id)) continue;
-      this.#checks.set(id, new Check(entry, healthCheck, this.#clock, this.#probe, (reading) => this.#events.changed(id, reading)));
+      this.#checks.set(
+        id,
+        new Check(entry, healthCheck, this.#clock, this.#probe, (reading) => this.#events.changed(id, reading)),
+      );
     }
   }
 

@@ -77,7 +77,13 @@ export class ModelHealth {
   }
 
   /** true where the breaker opens by this. */
-  failed(config: ProviderConfig, kind: FailureClass, retryAfterMs: number | null, nowMs: number, cause: AttemptCause | null = null): boolean {
+  failed(
+    config: ProviderConfig,
+    kind: FailureClass,
+    retryAfterMs: number | null,
+    nowMs: number,
+    cause: AttemptCause | null = null,
+  ): boolean {
     this.cause = cause;
     if (kind === "Unauthorized") {
       this.#refusals++;

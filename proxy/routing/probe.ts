@@ -9,8 +9,17 @@ import type { Probe } from "./health-checks.ts";
 /** The rest of a larger answer is not waited for. */
 const maxBytes = 262_144;
 
-async function authorized(entry: ProviderEntry, check: HealthCheckConfig, auth: AuthEnvironment): Promise<Outgoing | string> {
-  const outgoing: Outgoing = { method: "GET", path: `${entry.account.basePath}${check.path}`, headers: { accept: "application/json" }, body: null };
+async function authorized(
+  entry: ProviderEntry,
+  check: HealthCheckConfig,
+  auth: AuthEnvironment,
+): Promise<Outgoing | string> {
+  const outgoing: Outgoing = {
+    method: "GET",
+    path: `${entry.account.basePath}${check.path}`,
+    headers: { accept: "application/json" },
+    body: null,
+  };
   try {
     return await entry.provider.authorize(outgoing, entry.account, auth);
   } catch (thrown) {
@@ -18,7 +27,12 @@ async function authorized(entry: ProviderEntry, check: HealthCheckConfig, auth: 
   }
 }
 
-function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfig, outgoing: Outgoing): Promise<string | null> {
+function ask(
+  upstreams: Upstreams,
+  entry: ProviderEntry,
+  check: HealthCheckConfig,
+  outgoing: Outgoing,
+): Promise<string | null> {
   return new Promise((resolve) => {
     let status = 0;
     let bytes = 0;
@@ -29,7 +43,8 @@ function ask(upstreams: Upstreams, entry: ProviderEntry, check: HealthCheckConfi
       // Not within `send`: what it returns isn't known there yet.
       if (cut) queueMicrotask(() => call.abort());
     };
-    const verdict = (): string | null => (status === check.expectedStatus ? null : `status ${status} instead of ${check.expectedStatus}`);
+    const verdict = (): string | null =>
+      status === check.expectedStatus ? null : `status ${status} instead of ${check.expectedStatus}`;
     const call = upstreams.send(entry.address, outgoing, {
       head: (code) => {
         status = code;

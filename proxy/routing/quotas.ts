@@ -33,7 +33,8 @@ function duesOf(quota: QuotaConfig, owner: string, tokens: number): Due[] {
   const dues: Due[] = [];
   const { requestsPerMinute, tokensPerMinute } = quota;
   if (requestsPerMinute !== null) dues.push({ of: "Requests", owner, limit: requestsPerMinute, amount: 1 });
-  if (tokensPerMinute !== null) dues.push({ of: "Tokens", owner, limit: tokensPerMinute, amount: Math.min(tokensPerMinute, tokens) });
+  if (tokensPerMinute !== null)
+    dues.push({ of: "Tokens", owner, limit: tokensPerMinute, amount: Math.min(tokensPerMinute, tokens) });
   return dues;
 }
 
@@ -74,7 +75,15 @@ export function localQuotas(nowMs: () => number): ProviderQuotas {
 
 /** A provider may be called where nobody can be asked: it says by itself when it has had enough. */
 const claimOf = ({ of, owner, limit, amount }: Due): Claim => ({
-  counter: { key: `w|provider|${of}.${windowMs}|${owner}`, kind: "window", limit, windowMs, seed: 0, expiresAtMs: null, onStateLoss: "allow" },
+  counter: {
+    key: `w|provider|${of}.${windowMs}|${owner}`,
+    kind: "window",
+    limit,
+    windowMs,
+    seed: 0,
+    expiresAtMs: null,
+    onStateLoss: "allow",
+  },
   amount,
 });
 

@@ -5,14 +5,18 @@ import type { PlanRequest } from "./routing.ts";
 
 type When = RuleConfig["when"];
 
-const oneOf = (wanted: readonly string[] | null, value: string | null): boolean => wanted === null || (value !== null && wanted.includes(value));
+const oneOf = (wanted: readonly string[] | null, value: string | null): boolean =>
+  wanted === null || (value !== null && wanted.includes(value));
 const above = (limit: number | null, value: () => number): boolean => limit === null || value() > limit;
 
 const keyOf = ({ identity }: PlanRequest) => (identity.anonymous ? null : identity.key);
 
 /** Each condition under the name that it has in a policy. */
 const conditions: readonly (readonly [string, (when: When, request: PlanRequest) => boolean])[] = [
-  ["tags", (when, request) => when.tags === null || (keyOf(request)?.tags.some((tag) => when.tags?.includes(tag)) ?? false)],
+  [
+    "tags",
+    (when, request) => when.tags === null || (keyOf(request)?.tags.some((tag) => when.tags?.includes(tag)) ?? false),
+  ],
   ["roles", (when, request) => oneOf(when.roles, keyOf(request)?.role ?? null)],
   ["teams", (when, request) => oneOf(when.teams, keyOf(request)?.team ?? null)],
   ["users", (when, request) => oneOf(when.users, keyOf(request)?.user ?? null)],
@@ -22,10 +26,12 @@ const conditions: readonly (readonly [string, (when: When, request: PlanRequest)
   ["promptTokens", (when, request) => above(when.promptTokensAbove, request.promptTokens)],
 ];
 
-export const matches = (when: When, request: PlanRequest): boolean => conditions.every(([, holds]) => holds(when, request));
+export const matches = (when: When, request: PlanRequest): boolean =>
+  conditions.every(([, holds]) => holds(when, request));
 
 /** Names of the conditions that don't hold. */
-export const unmet = (when: When, request: PlanRequest): string[] => conditions.filter(([, holds]) => !holds(when, request)).map(([name]) => name);
+export const unmet = (when: When, request: PlanRequest): string[] =>
+  conditions.filter(([, holds]) => !holds(when, request)).map(([name]) => name);
 
 /** The model's context can hold the prompt, as far as its size is known. */
 export const holds = (target: ResolvedTarget, request: PlanRequest): boolean =>

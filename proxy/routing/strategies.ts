@@ -2,7 +2,8 @@
 import type { Price } from "../config/provider.ts";
 import type { ResolvedTarget } from "../pipeline/route.ts";
 
-export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] => [...targets].sort((a, b) => a.config.priority - b.config.priority);
+export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] =>
+  [...targets].sort((a, b) => a.config.priority - b.config.priority);
 
 /** `turn` grows by one with each call. */
 export function roundRobin(targets: readonly ResolvedTarget[], turn: number): ResolvedTarget[] {
@@ -24,7 +25,10 @@ export function weighted(targets: readonly ResolvedTarget[], random: () => numbe
 }
 
 /** `latency` in milliseconds; a target without enough samples comes first, so that it gets them. */
-export function leastLatency(targets: readonly ResolvedTarget[], latency: (target: ResolvedTarget) => number | null): ResolvedTarget[] {
+export function leastLatency(
+  targets: readonly ResolvedTarget[],
+  latency: (target: ResolvedTarget) => number | null,
+): ResolvedTarget[] {
   return [...targets].sort((a, b) => (latency(a) ?? -1) - (latency(b) ?? -1));
 }
 
@@ -34,8 +38,13 @@ function weightOf(price: Price | null, promptTokens: number, outputTokens: numbe
 }
 
 /** Cheapest first for these estimated tokens; unknown prices last. */
-export function leastCost(targets: readonly ResolvedTarget[], promptTokens: number, outputTokens: number): ResolvedTarget[] {
-  const cost = (target: ResolvedTarget): number => weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY;
+export function leastCost(
+  targets: readonly ResolvedTarget[],
+  promptTokens: number,
+  outputTokens: number,
+): ResolvedTarget[] {
+  const cost = (target: ResolvedTarget): number =>
+    weightOf(target.model.config.price, promptTokens, outputTokens) ?? Number.POSITIVE_INFINITY;
   return [...targets].sort((a, b) => {
     const difference = cost(a) - cost(b);
     return Number.isNaN(difference) ? 0 : difference;
@@ -61,6 +70,8 @@ export function affine(targets: readonly ResolvedTarget[], subject: string): Res
 /** Moves the caller's wish to the front, if it is among the targets. */
 export function prefer(targets: readonly ResolvedTarget[], wish: string): ResolvedTarget[] {
   const wished = (target: ResolvedTarget): boolean =>
-    target.config.name === wish || target.entry.account.config.id === wish || target.entry.account.config.id.endsWith(`/${wish}`);
+    target.config.name === wish ||
+    target.entry.account.config.id === wish ||
+    target.entry.account.config.id.endsWith(`/${wish}`);
   return [...targets.filter(wished), ...targets.filter((target) => !wished(target))];
 }

@@ -14,7 +14,13 @@ const width = watchFigures.length;
 const at = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
 
 /** Failures that are the provider's; the others say nothing of it. */
-const counted: ReadonlySet<string> = new Set<FailureClass>(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+const counted: ReadonlySet<string> = new Set<FailureClass>([
+  "RateLimited",
+  "Unavailable",
+  "Timeout",
+  "ServerError",
+  "Unauthorized",
+]);
 
 /** The last `windowMs`, in slots that are used in turn. */
 class Window {
@@ -75,7 +81,10 @@ function keep(windows: Map<string, Window>, wanted: Wanted): void {
   for (const [id, config] of wanted) {
     const before = windows.get(id)?.config;
     const same =
-      before !== undefined && before.windowMs === config.windowMs && before.latencyMs === config.latencyMs && before.firstTokenMs === config.firstTokenMs;
+      before !== undefined &&
+      before.windowMs === config.windowMs &&
+      before.latencyMs === config.latencyMs &&
+      before.firstTokenMs === config.firstTokenMs;
     if (!same) windows.set(id, new Window(config));
   }
 }
@@ -91,9 +100,15 @@ export class WatchTally {
 
   apply(snapshot: Snapshot): void {
     const configs = [...snapshot.providers.values()].map((entry) => entry.account.config);
-    keep(this.#providers, new Map(configs.flatMap(({ id, watch }) => (watch === undefined ? [] : [[id, watch] as const]))));
+    keep(
+      this.#providers,
+      new Map(configs.flatMap(({ id, watch }) => (watch === undefined ? [] : [[id, watch] as const]))),
+    );
     const routes = [...snapshot.paths.values()].flatMap((path) => path.routes);
-    keep(this.#routes, new Map(routes.flatMap(({ config: { id, watch } }) => (watch === undefined ? [] : [[id, watch] as const]))));
+    keep(
+      this.#routes,
+      new Map(routes.flatMap(({ config: { id, watch } }) => (watch === undefined ? [] : [[id, watch] as const]))),
+    );
   }
 
   /** A model's breaker opened. */
@@ -126,7 +141,8 @@ export class WatchTally {
         continue;
       }
       window.took(attempt.durationMs, nowMs);
-      if (call.stream && call.firstByteMs !== null && index === call.attempts.length - 1) window.began(call.firstByteMs, nowMs);
+      if (call.stream && call.firstByteMs !== null && index === call.attempts.length - 1)
+        window.began(call.firstByteMs, nowMs);
     }
   }
 

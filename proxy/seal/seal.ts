@@ -23,7 +23,8 @@ interface SealingKey {
 
 function keyOf(text: string, at: number): SealingKey {
   // The text itself is a secret, so it is not shown.
-  if (!keyForm.test(text)) throw new Error(`sealing keys: number ${at + 1} is not 32 bytes in base64; make one with: openssl rand -base64 32`);
+  if (!keyForm.test(text))
+    throw new Error(`sealing keys: number ${at + 1} is not 32 bytes in base64; make one with: openssl rand -base64 32`);
   const secret = Buffer.from(text, "base64");
   const id = createHash("sha256").update("sluice sealing key id").update(secret).digest("hex");
   return { id: id.slice(0, idBytes * 2), secret };

@@ -54,7 +54,8 @@ export class Fleet {
     if (known.length === 0) return [];
     const start = this.#next++ % known.length;
     const turned = [...known.slice(start), ...known.slice(0, start)];
-    const avoided = (one: Address): boolean => this.#nowMs() - (this.#failedMs.get(`${one.host} ${one.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
+    const avoided = (one: Address): boolean =>
+      this.#nowMs() - (this.#failedMs.get(`${one.host} ${one.port}`) ?? Number.NEGATIVE_INFINITY) < avoidedMs;
     const ordered = [...turned.filter((one) => !avoided(one)), ...turned.filter(avoided)];
     return Array.from({ length: count }, (_, at) => ordered[at % ordered.length] as Address);
   }

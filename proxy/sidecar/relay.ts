@@ -2,7 +2,13 @@
  * One call through the sidecar. The body is not read before a connection stands, so that another address can be tried
  * without keeping a byte; once one stands, bytes pass in both directions as they come, and a broken one breaks the other.
  */
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP, type Socket } from "node:net";
 import { pipeline } from "node:stream";
@@ -13,7 +19,19 @@ import type { ProjectedToken } from "./token.ts";
 
 /** Not passed on: they belong to one connection, say who calls, or where from. The sidecar alone says that. */
 const ownTowardsFleet: ReadonlySet<string> = new Set([
-  ...["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host", "authorization", "x-api-key", "api-key", "cookie"],
+  ...[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "host",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "cookie",
+  ],
   ...["proxy-authorization", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"],
 ]);
 const ownTowardsClient: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "upgrade"]);
@@ -67,7 +85,12 @@ export class Relay {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#https = new HttpsAgent({ keepAlive: true, timeout: idleMs, maxFreeSockets: 64, ...(options.ca === null ? {} : { ca: options.ca }) });
+    this.#https = new HttpsAgent({
+      keepAlive: true,
+      timeout: idleMs,
+      maxFreeSockets: 64,
+      ...(options.ca === null ? {} : { ca: options.ca }),
+    });
   }
 
   close(): void {
@@ -77,10 +100,20 @@ export class Relay {
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const token = await this.#options.token.current();
-    if (token === null) return refuse(request, response, failure("sidecar_without_token", "The sidecar has no token of its Pod yet. Try again in a moment."));
+    if (token === null)
+      return refuse(
+        request,
+        response,
+        failure("sidecar_without_token", "The sidecar has no token of its Pod yet. Try again in a moment."),
+      );
     const headers = [...passed(request, ownTowardsFleet), "authorization", `Bearer ${token}`];
     const call = await this.#connect(request, headers, () => response.destroyed);
-    if (call === null) return refuse(request, response, failure("gateway_unreachable", "The sidecar could not reach the gateway. Try again in a moment."));
+    if (call === null)
+      return refuse(
+        request,
+        response,
+        failure("gateway_unreachable", "The sidecar could not reach the gateway. Try again in a moment."),
+      );
     exchange(request, response, call, (cause) => this.#options.note({ err: cause.message }, "call broken"));
   }
 
@@ -120,7 +153,11 @@ export class Relay {
       setHost: false,
     };
     return tls
-      ? httpsRequest({ ...common, agent: this.#https, ...(isIP(address.url.hostname) === 0 ? { servername: address.url.hostname } : {}) })
+      ? httpsRequest({
+          ...common,
+          agent: this.#https,
+          ...(isIP(address.url.hostname) === 0 ? { servername: address.url.hostname } : {}),
+        })
       : httpRequest({ ...common, agent: this.#http });
   }
 
@@ -132,7 +169,12 @@ export class Relay {
   }
 }
 
-function exchange(request: IncomingMessage, response: ServerResponse, call: ClientRequest, broken: (cause: Error) => void): void {
+function exchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  call: ClientRequest,
+  broken: (cause: Error) => void,
+): void {
   call.removeAllListeners("error");
   // The agent's limit is for idle connections; an answer may take its time.
   call.setTimeout(0);
@@ -143,7 +185,12 @@ function exchange(request: IncomingMessage, response: ServerResponse, call: Clie
     if (response.destroyed) return;
     broken(cause);
     if (response.headersSent) response.destroy();
-    else refuse(request, response, failure("gateway_unreachable", "The connection to the gateway broke before it answered."));
+    else
+      refuse(
+        request,
+        response,
+        failure("gateway_unreachable", "The connection to the gateway broke before it answered."),
+      );
   });
   call.once("response", (answer) => {
     response.writeHead(answer.statusCode ?? 502, passed(answer, ownTowardsClient));

@@ -18,7 +18,9 @@ const sidecarSettings = z.strictObject({
   tokenFile: z.string().min(1).default("/var/run/secrets/sluice/token"),
   /** Certificates that sign the gateway's, in PEM; null: those of the system. */
   caFile: z.string().nullable().default(null),
-  host: z.enum(["127.0.0.1", "::1"], "must be a loopback address: whoever reaches the sidecar calls in the workload's name").default("127.0.0.1"),
+  host: z
+    .enum(["127.0.0.1", "::1"], "must be a loopback address: whoever reaches the sidecar calls in the workload's name")
+    .default("127.0.0.1"),
   port: z.coerce.number().int().min(0).max(65_535).default(8787),
   statusHost: z.string().default("0.0.0.0"),
   statusPort: z.coerce.number().int().min(0).max(65_535).default(9091),
@@ -63,13 +65,21 @@ Listens on loopback, puts the Pod's projected token on every call, and relays it
 Each flag can be given in the environment, as SLUICE_SIDECAR_FLEET (with commas between several) and so on.`;
 
 /** Throws an Error with a message for the person at the terminal. */
-export function parseSidecarSettings(args: readonly string[], env: Readonly<Record<string, string | undefined>>): SidecarSettings {
+export function parseSidecarSettings(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): SidecarSettings {
   const options = Object.fromEntries(Object.keys(flags).map((flag) => [flag, { type: "string" as const }]));
-  const { values } = parseArgs({ args: [...args], options: { ...options, fleet: { type: "string", multiple: true } }, allowPositionals: false });
+  const { values } = parseArgs({
+    args: [...args],
+    options: { ...options, fleet: { type: "string", multiple: true } },
+    allowPositionals: false,
+  });
   const fromEnv = env["SLUICE_SIDECAR_FLEET"]?.split(",").map((one) => one.trim());
   const given: Record<string, unknown> = { fleet: values["fleet"] ?? fromEnv ?? [] };
   for (const [flag, name] of Object.entries(flags)) {
-    const value = (values as Record<string, unknown>)[flag] ?? env[`SLUICE_SIDECAR_${flag.toUpperCase().replaceAll("-", "_")}`];
+    const value =
+      (values as Record<string, unknown>)[flag] ?? env[`SLUICE_SIDECAR_${flag.toUpperCase().replaceAll("-", "_")}`];
     if (value !== undefined) given[name] = value;
   }
   const parsed = sidecarSettings.safeParse(given);

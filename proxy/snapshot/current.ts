@@ -32,7 +32,12 @@ const sliceMs = 1;
 /** So often in a row a config is dropped half way for a newer one: were they to come ever faster, none would go live. */
 const mostDropped = 3;
 
-export function current(source: ConfigSource, registry: Readonly<Record<string, Provider>>, nowMs: () => number, events: CurrentEvents): Current {
+export function current(
+  source: ConfigSource,
+  registry: Readonly<Record<string, Provider>>,
+  nowMs: () => number,
+  events: CurrentEvents,
+): Current {
   let live: Snapshot | null = null;
   let rejection: Rejection | null = null;
   let running: Promise<void> | null = null;
@@ -69,7 +74,8 @@ export function current(source: ConfigSource, registry: Readonly<Record<string, 
       rejection = null;
       return;
     }
-    const superseded = async (): Promise<boolean> => again && dropped < mostDropped && version !== null && (await source.version?.()) !== version;
+    const superseded = async (): Promise<boolean> =>
+      again && dropped < mostDropped && version !== null && (await source.version?.()) !== version;
     const prepared = await paced(prepare(await source.current()), sliceMs, superseded);
     dropped = prepared === null ? dropped + 1 : 0;
     if (prepared === null) return;

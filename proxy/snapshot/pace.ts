@@ -4,7 +4,11 @@ import type { Steps } from "../config/parse.ts";
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** `sliceMs`: after so many milliseconds the event loop goes on. null where `stop` said so between two slices. */
-export async function paced<T>(steps: Steps<T>, sliceMs: number, stop: () => Promise<boolean>): Promise<{ done: T } | null> {
+export async function paced<T>(
+  steps: Steps<T>,
+  sliceMs: number,
+  stop: () => Promise<boolean>,
+): Promise<{ done: T } | null> {
   for (;;) {
     const untilMs = performance.now() + sliceMs;
     do {

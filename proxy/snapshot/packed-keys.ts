@@ -68,7 +68,12 @@ export class PackedKeys {
   /** Of keys that were used, by digest. */
   readonly #used = new Map<string, KeyRecord>();
 
-  constructor(bytes: Buffer, starts: Uint32Array, names: Record<"digest" | "before" | "id", Names>, shards: Set<number>) {
+  constructor(
+    bytes: Buffer,
+    starts: Uint32Array,
+    names: Record<"digest" | "before" | "id", Names>,
+    shards: Set<number>,
+  ) {
     this.size = starts.length - 1;
     this.shards = shards;
     this.hasBefore = names.before.hashes.length > 0;

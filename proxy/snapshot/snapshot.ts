@@ -13,7 +13,13 @@ import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import type { Manifest, RenderedConfig, Settings } from "../config/schema.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
-import { type Provider, type ProviderAccount, type ProviderModel, tlsOf, upstreamAddress } from "../providers/provider.ts";
+import {
+  type Provider,
+  type ProviderAccount,
+  type ProviderModel,
+  tlsOf,
+  upstreamAddress,
+} from "../providers/provider.ts";
 import type { UpstreamAddress } from "../wire/upstream.ts";
 import { type ActedNames, actedNames } from "./acted-names.ts";
 import { type FoundKey, KeyIndex } from "./keys.ts";
@@ -126,7 +132,11 @@ function embedderOf({ access, cache }: RouteConfig, providers: ReadonlyMap<strin
   if (semantic === null || entry === undefined || model === undefined) return null;
   const { region } = entry.account.config;
   if (access.regions !== null && (region === null || !access.regions.includes(region))) return null;
-  return { config: { name: "", provider: semantic.provider, model: semantic.model, priority: 1, weight: 1 }, entry, model };
+  return {
+    config: { name: "", provider: semantic.provider, model: semantic.model, priority: 1, weight: 1 },
+    entry,
+    model,
+  };
 }
 
 /** The embedder counts among the targets, since vectors of two models can't be compared. */
@@ -155,13 +165,38 @@ function roleLimits({ limits }: RoleConfig): LimitConfig[] {
   return [...daily("Requests", limits?.requestsPerDay), ...daily("Tokens", limits?.tokensPerDay)];
 }
 
-const everything: BudgetConfig["scope"] = { users: null, teams: null, roles: null, tags: null, models: null, providers: null, apiKeys: null, selected: false };
+const everything: BudgetConfig["scope"] = {
+  users: null,
+  teams: null,
+  roles: null,
+  tags: null,
+  models: null,
+  providers: null,
+  apiKeys: null,
+  selected: false,
+};
 
 /** A role's cost limit is a hard daily budget of each of its users. */
 function roleBudget(name: string, { limits }: RoleConfig): BudgetConfig | null {
   if (limits === null || limits.nanoUsdPerDay === null) return null;
-  const terms = { amountNanoUsd: limits.nanoUsdPerDay, period: "Daily", timeZone: "UTC", per: "User", enforcement: "Hard", onStateLoss: "deny" } as const;
-  return { id: `role ${name}`, namespace: "", scope: everything, ...terms, throttle: null, limits: [], expiresAtMs: null, seeds: [] };
+  const terms = {
+    amountNanoUsd: limits.nanoUsdPerDay,
+    period: "Daily",
+    timeZone: "UTC",
+    per: "User",
+    enforcement: "Hard",
+    onStateLoss: "deny",
+  } as const;
+  return {
+    id: `role ${name}`,
+    namespace: "",
+    scope: everything,
+    ...terms,
+    throttle: null,
+    limits: [],
+    expiresAtMs: null,
+    seeds: [],
+  };
 }
 
 function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Route {
@@ -176,7 +211,10 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
     config,
     targets,
     embedder,
-    guard: config.guard === null ? null : { deny: config.guard.deny.map(compiled), allow: config.guard.allow?.map(compiled) ?? null },
+    guard:
+      config.guard === null
+        ? null
+        : { deny: config.guard.deny.map(compiled), allow: config.guard.allow?.map(compiled) ?? null },
     masker: config.guard === null || config.guard.mask === null ? null : new Masker(config.guard.mask),
     resources: config.resources === null ? null : (providers.get(config.resources.provider) ?? null),
     fingerprint: fingerprint(config, targets, embedder),
@@ -213,7 +251,8 @@ function* providersOf(
   for (const one of config.providers) {
     yield;
     const provider = registry[one.type];
-    if (provider === undefined) throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
+    if (provider === undefined)
+      throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
     const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
     const account = accountOf(one, credentials);
     providers.set(one.id, { provider, account, address: upstreamAddress(account, credentials), models });
@@ -257,7 +296,12 @@ export function* building(
     roles: new Map(
       Object.entries(config.settings.roles).map(([name, role]) => [
         name,
-        { permissions: new Set(role.permissions), models: setOrNull(role.models), limits: roleLimits(role), budget: roleBudget(name, role) },
+        {
+          permissions: new Set(role.permissions),
+          models: setOrNull(role.models),
+          limits: roleLimits(role),
+          budget: roleBudget(name, role),
+        },
       ]),
     ),
     origins: new Origins(config.settings.origins),
@@ -274,7 +318,12 @@ export function* building(
 }
 
 /** Pure. Throws where the config names a provider type that this proxy does not have. */
-export function build(config: RenderedConfig, manifest: Manifest, secrets: SnapshotSecrets, registry: Readonly<Record<string, Provider>>): Snapshot {
+export function build(
+  config: RenderedConfig,
+  manifest: Manifest,
+  secrets: SnapshotSecrets,
+  registry: Readonly<Record<string, Provider>>,
+): Snapshot {
   const packer = new KeyPacker();
   for (const record of config.keys) packer.add(record);
   return atOnce(building(config, [packer.kept()], manifest, secrets, registry));

@@ -18,19 +18,54 @@ const nanoUsd = 1_000_000_000;
 const familiesOf = (registry: Registry) => ({
   requests: new Counts(registry, "ai_gateway_requests_total", "Calls by outcome."),
   errors: new Counts(registry, "ai_gateway_errors_total", "Failed calls by code, and by who can mend them."),
-  unauthorized: new Counts(registry, "ai_gateway_unauthorized_attempts", "Calls refused for want of a usable key or of permission."),
+  unauthorized: new Counts(
+    registry,
+    "ai_gateway_unauthorized_attempts",
+    "Calls refused for want of a usable key or of permission.",
+  ),
   tokens: new Counts(registry, "ai_gateway_tokens_total", "Tokens by type: input, cached_input, output, reasoning."),
-  duration: new Spreads(registry, "ai_request_duration", "Seconds from the request to the last byte of its answer.", durationBuckets),
-  firstToken: new Spreads(registry, "ai_time_to_first_token", "Seconds from sending a request upstream to the first byte of the answer.", durationBuckets),
+  duration: new Spreads(
+    registry,
+    "ai_request_duration",
+    "Seconds from the request to the last byte of its answer.",
+    durationBuckets,
+  ),
+  firstToken: new Spreads(
+    registry,
+    "ai_time_to_first_token",
+    "Seconds from sending a request upstream to the first byte of the answer.",
+    durationBuckets,
+  ),
   tokenCount: new Spreads(registry, "ai_token_count", "Tokens of one call, input and output together.", tokenBuckets),
-  attempts: new Counts(registry, "ai_gateway_upstream_attempts_total", "Attempts at providers by outcome, and by cause where the connection failed."),
-  failover: new Counts(registry, "ai_gateway_provider_failover_total", "Calls that went on from one provider to another."),
+  attempts: new Counts(
+    registry,
+    "ai_gateway_upstream_attempts_total",
+    "Attempts at providers by outcome, and by cause where the connection failed.",
+  ),
+  failover: new Counts(
+    registry,
+    "ai_gateway_provider_failover_total",
+    "Calls that went on from one provider to another.",
+  ),
   cost: new Counts(registry, "ai_gateway_cost_total", "USD, from the models' prices."),
   unpriced: new Counts(registry, "ai_gateway_unpriced_requests_total", "Answered calls whose model has no price."),
   masked: new Counts(registry, "ai_gateway_masked_total", "Personal data that was masked, by policy and type."),
-  cached: new Counts(registry, "ai_gateway_cache_requests_total", "Calls of policies with a cache, by result: hit, semantic, miss, bypass."),
-  lookups: new Counts(registry, "ai_gateway_semantic_lookups_total", `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`),
-  similarity: new Spreads(registry, "ai_gateway_semantic_similarity", "Similarity of a question to the nearest that was kept.", similarityBuckets),
+  cached: new Counts(
+    registry,
+    "ai_gateway_cache_requests_total",
+    "Calls of policies with a cache, by result: hit, semantic, miss, bypass.",
+  ),
+  lookups: new Counts(
+    registry,
+    "ai_gateway_semantic_lookups_total",
+    `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`,
+  ),
+  similarity: new Spreads(
+    registry,
+    "ai_gateway_semantic_similarity",
+    "Similarity of a question to the nearest that was kept.",
+    similarityBuckets,
+  ),
   saved: new Counts(registry, "ai_gateway_cache_saved_cost_total", "USD that answers from the cache would have cost."),
 });
 
@@ -95,7 +130,9 @@ class CallSeries {
     this.#all = all;
     this.#labels = labels;
     this.model = series;
-    this.#operations = new Branch((operation) => new Branch((status) => all.requests.of({ ...labels, operation, status: String(status) })));
+    this.#operations = new Branch(
+      (operation) => new Branch((status) => all.requests.of({ ...labels, operation, status: String(status) })),
+    );
     this.#codes = new Branch((code) => all.errors.of({ ...labels, code, blame: failures[code].blame }));
     this.#duration = all.duration.of(labels);
   }
@@ -103,7 +140,8 @@ class CallSeries {
   count(call: CallRecord): void {
     this.#operations.at(call.operation).at(call.status).add(1);
     this.#duration.observe(call.durationMs / 1000);
-    if (call.firstByteMs !== null) (this.#firstToken ??= this.#all.firstToken.of(this.#labels)).observe(call.firstByteMs / 1000);
+    if (call.firstByteMs !== null)
+      (this.#firstToken ??= this.#all.firstToken.of(this.#labels)).observe(call.firstByteMs / 1000);
     if (call.code !== null) this.#codes.at(call.code).add(1);
     this.model.count(call);
   }
@@ -122,7 +160,9 @@ class RouteSeries {
   constructor(all: Families, route: string, models: Branch<string, Branch<string, ModelSeries>>) {
     this.#all = all;
     this.#labels = { route };
-    this.calls = new Branch((provider) => new Branch((model) => new CallSeries(all, route, provider, model, models.at(provider).at(model))));
+    this.calls = new Branch(
+      (provider) => new Branch((model) => new CallSeries(all, route, provider, model, models.at(provider).at(model))),
+    );
     this.#masked = new Branch((type) => all.masked.of({ route, type }));
     this.#cached = new Branch((result) => all.cached.of({ route, result }));
     this.#lookups = new Branch((result) => all.lookups.of({ route, result }));
@@ -133,7 +173,8 @@ class RouteSeries {
     if (cache !== null) this.#cached.at(cache).add(1);
     if (semantic === null) return;
     this.#lookups.at(semantic.result).add(1);
-    if (semantic.similarity !== null) (this.#similarity ??= this.#all.similarity.of(this.#labels)).observe(semantic.similarity);
+    if (semantic.similarity !== null)
+      (this.#similarity ??= this.#all.similarity.of(this.#labels)).observe(semantic.similarity);
   }
 }
 

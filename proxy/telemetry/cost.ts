@@ -9,7 +9,11 @@ const perMillion = 1_000_000;
 /** nano-USD times a million, exact; null where it is too large to be so. */
 function exact(usage: Usage, tier: Rates, fresh: number, plain: number): number | null {
   const sum =
-    fresh * tier.input + usage.cachedPrompt * tier.cachedInput + usage.cacheWrite * tier.cacheWrite + plain * tier.output + usage.reasoning * tier.reasoning;
+    fresh * tier.input +
+    usage.cachedPrompt * tier.cachedInput +
+    usage.cacheWrite * tier.cacheWrite +
+    plain * tier.output +
+    usage.reasoning * tier.reasoning;
   // All terms are at least 0, so that none of them is larger than what they come to.
   return Number.isSafeInteger(sum) ? sum : null;
 }

@@ -68,7 +68,12 @@ export function createLogger(level: string, name: string): Logger {
     lines.flush();
     out.flushSync();
   });
-  const options = { level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
+  const options = {
+    level,
+    base: { name },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   return pino(options, lines);
 }
 
@@ -80,7 +85,8 @@ export function clean(text: string): string {
 }
 
 /** What a client can fill, as JSON. */
-const cleaned = (text: string): string => (text.length <= 1024 && plain.test(text) ? `"${text}"` : JSON.stringify(clean(text)));
+const cleaned = (text: string): string =>
+  text.length <= 1024 && plain.test(text) ? `"${text}"` : JSON.stringify(clean(text));
 
 function cacheFields({ cache, semantic }: CallRecord): string {
   if (cache === null) return "";
@@ -118,7 +124,8 @@ export function callFields(call: CallRecord): string {
   if (call.costNanoUsd !== null) line += `,"cost_nano_usd":${call.costNanoUsd}`;
   if (call.attempts.length > 1) line += `,"attempts":${JSON.stringify(call.attempts)}`;
   if (call.dropped.length > 0) line += `,"dropped_params":${JSON.stringify(call.dropped)}`;
-  if (call.payloads !== null) line += `,"request_body":${quoted(call.payloads.request)},"response_body":${quoted(call.payloads.response)}`;
+  if (call.payloads !== null)
+    line += `,"request_body":${quoted(call.payloads.request)},"response_body":${quoted(call.payloads.response)}`;
   return line;
 }
 
@@ -129,7 +136,9 @@ export function logCall(log: Logger, call: CallRecord): void {
   if (!log.isLevelEnabled("info")) return;
   const inner = log as unknown as Record<symbol, unknown>;
   const out = inner[streamSym] as { write(line: string): void };
-  out.write(`${head(call.startedMs + call.durationMs)}${String(inner[chindingsSym])}${callFields(call)},"msg":"call"}\n`);
+  out.write(
+    `${head(call.startedMs + call.durationMs)}${String(inner[chindingsSym])}${callFields(call)},"msg":"call"}\n`,
+  );
 }
 
 const thousandths = Array.from({ length: 1000 }, (_, ms) => `${String(ms).padStart(3, "0")}Z"`);

@@ -23,7 +23,11 @@ export interface CacheSizes {
   vectors: Pick<VectorIndex, "size">;
 }
 
-export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">, cache: CacheSizes, inFlight: () => number): Metrics {
+export function createMetrics(
+  routing: Pick<OwnedRouting, "breakers" | "health">,
+  cache: CacheSizes,
+  inFlight: () => number,
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -36,7 +40,12 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
       this.set(inFlight());
     },
   });
-  const info = new Gauge({ name: "ai_gateway_config_info", help: "1 for the live config revision.", labelNames: ["revision"], registers });
+  const info = new Gauge({
+    name: "ai_gateway_config_info",
+    help: "1 for the live config revision.",
+    labelNames: ["revision"],
+    registers,
+  });
   const rejects = new Counter({
     name: "ai_gateway_config_rejected_total",
     help: "Configs that were not taken because they were incomplete or invalid.",
@@ -115,7 +124,9 @@ export function createMetrics(routing: Pick<OwnedRouting, "breakers" | "health">
   });
 
   const noteCertificate = (provider: string, { address, account }: ProviderEntry): void => {
-    const ends = [address.tls, account.tokenTls].flatMap((tls) => (tls?.client ? (certificateEndMs(tls.client.cert) ?? []) : []));
+    const ends = [address.tls, account.tokenTls].flatMap((tls) =>
+      tls?.client ? (certificateEndMs(tls.client.cert) ?? []) : [],
+    );
     if (ends.length > 0) certificates.set({ provider }, Math.min(...ends) / 1000);
   };
   return {

@@ -31,12 +31,24 @@ abstract class Family<S> {
   /** For readers of objects: each value with all its labels. */
   get() {
     const { values, ...head } = this.getForPromString();
-    return { ...head, values: values.map(({ labels, sharedLabels, ...value }) => ({ ...value, labels: { ...labels, ...sharedLabels } })) };
+    return {
+      ...head,
+      values: values.map(({ labels, sharedLabels, ...value }) => ({
+        ...value,
+        labels: { ...labels, ...sharedLabels },
+      })),
+    };
   }
 
   /** For the text of a scrape. */
   getForPromString() {
-    return { name: this.name, help: this.help, type: this.type, values: this.series.flatMap((one) => this.values(one)), aggregator: "sum" };
+    return {
+      name: this.name,
+      help: this.help,
+      type: this.type,
+      values: this.series.flatMap((one) => this.values(one)),
+      aggregator: "sum",
+    };
   }
 
   protected abstract values(series: S): Value[];
@@ -129,7 +141,12 @@ export class Spreads extends Family<Spread> {
 
   protected values({ labels, buckets, sum, count }: Spread): Value[] {
     let below = 0;
-    const bucket = (le: number | string, value: number): Value => ({ metricName: `${this.name}_bucket`, labels: { le }, sharedLabels: labels, value });
+    const bucket = (le: number | string, value: number): Value => ({
+      metricName: `${this.name}_bucket`,
+      labels: { le },
+      sharedLabels: labels,
+      value,
+    });
     return [
       ...this.#bounds.map((bound, at) => bucket(bound, (below += buckets[at] ?? 0))),
       bucket("+Inf", count),

@@ -37,7 +37,8 @@ const placeText = ({ operation, route, model, provider, region, upstreamModel }:
     `,"upstream_model":${quoted(upstreamModel)}`,
   ].join("");
 
-const callerText = ({ key, user, team }: CallRecord): string => [',"key":', quoted(key), ',"user":', quoted(user), ',"team":', quoted(team)].join("");
+const callerText = ({ key, user, team }: CallRecord): string =>
+  [',"key":', quoted(key), ',"user":', quoted(user), ',"team":', quoted(team)].join("");
 
 export class SharedFields {
   #places = newPlaces();
@@ -47,11 +48,16 @@ export class SharedFields {
   /** From `operation` to `upstream_model`, each behind a comma. */
   place(call: CallRecord): string {
     const known = this.#places.get(call.operation)?.get(call.route)?.get(call.model)?.get(call.provider);
-    if (known !== undefined && known.upstreamModel === call.upstreamModel && known.region === call.region) return known.text;
+    if (known !== undefined && known.upstreamModel === call.upstreamModel && known.region === call.region)
+      return known.text;
     const text = placeText(call);
     this.#keep(text);
     const { region, upstreamModel } = call;
-    Object.assign(this.#places.at(call.operation).at(call.route).at(call.model).at(call.provider), { region, upstreamModel, text });
+    Object.assign(this.#places.at(call.operation).at(call.route).at(call.model).at(call.provider), {
+      region,
+      upstreamModel,
+      text,
+    });
     return text;
   }
 

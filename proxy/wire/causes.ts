@@ -86,7 +86,10 @@ const byCode: Readonly<Record<string, UpstreamCause>> = {
 /** Alerts of OpenSSL, whose names have a prefix that differs by its version. */
 const patterns: readonly (readonly [RegExp, UpstreamCause])[] = [
   [/ALERT_CERTIFICATE_REQUIRED/, "tls_client_certificate_missing"],
-  [/ALERT_((BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)/, "tls_client_certificate_refused"],
+  [
+    /ALERT_((BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)/,
+    "tls_client_certificate_refused",
+  ],
   [/^(ERR_TLS|ERR_SSL)|CERT/, "tls_failed"],
   [/^EAI_/, "dns_failed"],
 ];
@@ -98,10 +101,16 @@ const inHandshake = "before secure TLS connection was established";
  * TLS 1.3 a server that refuses our certificate, or wants one, says so after our side of the handshake is done.
  */
 export function causeOf(error: unknown, answered: boolean): UpstreamCause {
-  const { name, code: given, syscall, message } = error as Partial<Record<"name" | "code" | "syscall" | "message", unknown>>;
+  const {
+    name,
+    code: given,
+    syscall,
+    message,
+  } = error as Partial<Record<"name" | "code" | "syscall" | "message", unknown>>;
   const code = String(given ?? "");
   if (name === "HTTPParserError") return "not_http";
-  const cause = (Object.hasOwn(byCode, code) ? byCode[code] : undefined) ?? patterns.find(([pattern]) => pattern.test(code))?.[1];
+  const cause =
+    (Object.hasOwn(byCode, code) ? byCode[code] : undefined) ?? patterns.find(([pattern]) => pattern.test(code))?.[1];
   if (cause !== undefined) return answered && isOfConnecting(cause) ? "connection_broke" : cause;
   if (answered) return "connection_broke";
   if (code === "ETIMEDOUT" && syscall === "connect") return "connect_timeout";

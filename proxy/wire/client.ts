@@ -31,7 +31,12 @@ export class ClientConnection implements Member, Task {
   #closed = false;
   #always: AddHeaders | null = null;
   /** What is sent only once `release` is called. */
-  #held: { status: number; headers: Record<string, string | number>; body: Uint8Array | string | undefined; ended: boolean } | null = null;
+  #held: {
+    status: number;
+    headers: Record<string, string | number>;
+    body: Uint8Array | string | undefined;
+    ended: boolean;
+  } | null = null;
   /** The same of a stream: its last bytes, from `write` with `last` on, and its end. */
   #heldEnd: { pieces: (Uint8Array | string)[]; last: boolean; ended: boolean } | null = null;
   /** The chunks of the answer are framed here. */
@@ -293,7 +298,8 @@ export class ClientConnection implements Member, Task {
     }
     if (bytes !== undefined) this.sentBytes += Buffer.byteLength(bytes);
     // node:http writes head and a short string in one piece, but head and a buffer in two.
-    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes) this.#response.end(bytes.toString("latin1"), "latin1");
+    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes)
+      this.#response.end(bytes.toString("latin1"), "latin1");
     else this.#response.end(bytes);
     // A large body that was refused unread would keep the connection busy: close it behind the answer. Of a small one
     // node:http reads the rest and throws it away, which costs both sides less than a new connection.

@@ -8,7 +8,13 @@ const towardsUpstream = [...behaviour, "traceparent", "tracestate"] as const;
 const idempotency = "idempotency-key";
 
 /** Upstream → client, beside what tells of rate limits. */
-const towardsClient: ReadonlySet<string> = new Set(["openai-processing-ms", "openai-version", "request-id", "retry-after", "retry-after-ms"]);
+const towardsClient: ReadonlySet<string> = new Set([
+  "openai-processing-ms",
+  "openai-version",
+  "request-id",
+  "retry-after",
+  "retry-after-ms",
+]);
 
 /** By the first letter, so that most names need no closer look. */
 function crosses(name: string): boolean {
@@ -41,7 +47,10 @@ export const behaviourHeaders = (headers: IncomingHttpHeaders): Record<string, s
  * `ofCaller`: makes a text another for each caller. All of them are one to the provider, which would take a second call
  * with one key of idempotency for the first one made again, and give what it had answered then, whoever asks.
  */
-export function forwardHeaders(headers: IncomingHttpHeaders, ofCaller: (text: string) => string): Record<string, string> {
+export function forwardHeaders(
+  headers: IncomingHttpHeaders,
+  ofCaller: (text: string) => string,
+): Record<string, string> {
   const out = picked(headers, towardsUpstream);
   const once = headers[idempotency];
   if (typeof once === "string") out[idempotency] = ofCaller(once);

@@ -180,7 +180,8 @@ const mostKept = 256;
 const keptLength = 64;
 
 function jsonOf(value: unknown): Buffer {
-  if (typeof value !== "number" && (typeof value !== "string" || value.length > keptLength)) return Buffer.from(JSON.stringify(value));
+  if (typeof value !== "number" && (typeof value !== "string" || value.length > keptLength))
+    return Buffer.from(JSON.stringify(value));
   let json = kept.get(value);
   if (json === undefined) {
     if (kept.size >= mostKept) kept.clear();
@@ -211,7 +212,8 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   }
   const cuts: Cut[] = [];
   if (replaced.length < names.length) add(cuts, found, replaced, edits);
-  for (const { name, valueStart, valueEnd } of replaced) cuts.push({ from: valueStart, to: valueEnd, bytes: jsonOf(edits[name]) });
+  for (const { name, valueStart, valueEnd } of replaced)
+    cuts.push({ from: valueStart, to: valueEnd, bytes: jsonOf(edits[name]) });
   return cuts.length === 0 ? body : spliced(body, cuts);
 }
 
@@ -265,7 +267,8 @@ function rewrite(body: Buffer, found: Outline, edits: Edits): Buffer {
     present.add(member.name);
     put(member.name, edited ? jsonOf(edits[member.name]) : body.subarray(member.valueStart, member.valueEnd));
   }
-  for (const [name, value] of Object.entries(edits)) if (value !== undefined && !present.has(name)) put(name, jsonOf(value));
+  for (const [name, value] of Object.entries(edits))
+    if (value !== undefined && !present.has(name)) put(name, jsonOf(value));
   pieces.push(Buffer.from("}"));
   return Buffer.concat(pieces);
 }

@@ -3,7 +3,18 @@
  * a name stands twice somewhere exactly where the text has more names than the value has members.
  */
 import { behindBlanks, closingQuote, hasEscapedName } from "./json.ts";
-import { blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, type Member, OPEN_BRACE, OPEN_BRACKET, type Outline, QUOTE } from "./json-edit.ts";
+import {
+  blank,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  type Member,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  type Outline,
+  QUOTE,
+} from "./json-edit.ts";
 
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;

@@ -7,7 +7,17 @@
  * another {"a":1,"\\u006":2}. So whoever sends the first could have others' bodies misread, or hide a member of an own
  * one, such as its model, from the gateway and not from the provider. Names with escapes are read without JSON.parse.
  */
-import { BACKSLASH, blank, CLOSE_BRACE, CLOSE_BRACKET, COLON, COMMA, OPEN_BRACE, OPEN_BRACKET, QUOTE } from "./json-edit.ts";
+import {
+  BACKSLASH,
+  blank,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+} from "./json-edit.ts";
 
 /** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
 export function closingQuote(text: string, open: number): number {
@@ -90,7 +100,8 @@ class Reader {
       // The colon.
       this.#at++;
       const value = this.value();
-      if (name === "__proto__") Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
+      if (name === "__proto__")
+        Object.defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
       else object[name] = value;
     }
     return object;
@@ -106,7 +117,9 @@ class Reader {
     const open = this.#at;
     const close = closingQuote(this.#text, open);
     this.#at = close + 1;
-    return isEscaped(this.#text, open, close) ? (JSON.parse(this.#text.slice(open, close + 1)) as string) : this.#text.slice(open + 1, close);
+    return isEscaped(this.#text, open, close)
+      ? (JSON.parse(this.#text.slice(open, close + 1)) as string)
+      : this.#text.slice(open + 1, close);
   }
 
   #scalar(): unknown {

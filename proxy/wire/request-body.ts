@@ -7,19 +7,30 @@ import type { Body, Incoming } from "./incoming.ts";
  * At most `maxBytes`, in UTF-8; at once where it is all there. What is too large is refused as soon as it is known, with
  * `orElse`: what may be done besides sending less.
  */
-export function readBody(request: Incoming, maxBytes: number, orElse: string): Buffer | Failure | Promise<Buffer | Failure> {
+export function readBody(
+  request: Incoming,
+  maxBytes: number,
+  orElse: string,
+): Buffer | Failure | Promise<Buffer | Failure> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > maxBytes) return tooLarge(maxBytes, orElse);
   const body = request.whole(maxBytes);
-  return body instanceof Promise ? body.then((read) => wellFormed(read, maxBytes, orElse)) : wellFormed(body, maxBytes, orElse);
+  return body instanceof Promise
+    ? body.then((read) => wellFormed(read, maxBytes, orElse))
+    : wellFormed(body, maxBytes, orElse);
 }
 
 function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Failure {
   if (body === "too_large") return tooLarge(maxBytes, orElse);
   if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
-  return isUtf8(body) ? body : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
+  return isUtf8(body)
+    ? body
+    : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");
 }
 
 function tooLarge(maxBytes: number, orElse: string): Failure {
-  return failure("request_too_large", `The request body is larger than ${maxBytes} bytes. Send a smaller one${orElse}.`);
+  return failure(
+    "request_too_large",
+    `The request body is larger than ${maxBytes} bytes. Send a smaller one${orElse}.`,
+  );
 }

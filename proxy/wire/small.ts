@@ -17,9 +17,18 @@ export function sendSmall(
     const chunks: Buffer[] = [];
     let size = 0;
     let status = 0;
-    const timer = setTimeout(() => fail(Object.assign(new Error("no answer in time"), { code: "ESLUICELATE" })), timeoutMs);
+    const timer = setTimeout(
+      () => fail(Object.assign(new Error("no answer in time"), { code: "ESLUICELATE" })),
+      timeoutMs,
+    );
     const call = upstreams.send(
-      { origin: target.origin, allowPrivate, connectMs: timeoutMs, writeMs: timeoutMs, ...(tls === null ? {} : { tls }) },
+      {
+        origin: target.origin,
+        allowPrivate,
+        connectMs: timeoutMs,
+        writeMs: timeoutMs,
+        ...(tls === null ? {} : { tls }),
+      },
       { ...request, path: target.pathname + target.search },
       {
         head: (code) => {

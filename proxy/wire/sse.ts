@@ -56,7 +56,8 @@ export class SseDecoder {
 
   #hold(rest: Buffer): void {
     this.#heldBytes += rest.length;
-    if (this.#heldBytes + (this.#data?.length ?? 0) > maxEventBytes) throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
+    if (this.#heldBytes + (this.#data?.length ?? 0) > maxEventBytes)
+      throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
     this.#held.push(Buffer.from(rest));
   }
 

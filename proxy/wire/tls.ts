@@ -83,7 +83,12 @@ export interface TlsWatching {
 }
 
 /** Applies what changes from now on. Returns what stops it. */
-export function watchTls(files: TlsFiles, first: TlsMaterial, pollMs: number, { apply, failed }: TlsWatching): () => void {
+export function watchTls(
+  files: TlsFiles,
+  first: TlsMaterial,
+  pollMs: number,
+  { apply, failed }: TlsWatching,
+): () => void {
   let last = first.fingerprint;
   let wrong = "";
   let busy = false;

@@ -208,7 +208,8 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   #hand(arrival: Arrival): void {
     if (arrival.kind === "data") {
       const [only] = arrival.pieces;
-      const chunk = arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
+      const chunk =
+        arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
       if (!this.#handler.data(chunk)) this.#controller?.pause();
     } else if (arrival.kind === "head") {
       this.#started = true;

@@ -11,7 +11,9 @@ import { startCluster } from "../harness/cluster.ts";
 import { keyedProvider } from "../harness/cluster-objects.ts";
 import { MissingTool } from "../harness/tools.ts";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "100" }, keys: { type: "string", default: "0" } } });
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "100" }, keys: { type: "string", default: "0" } },
+});
 const rounds = Number(values.rounds);
 const keys = Number(values.keys);
 const lookEveryMs = 25;
@@ -35,7 +37,8 @@ spec: { user: user-${at}@example.com, writeTo: { name: key-${at} } }
 `;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const at = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0;
+const at = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0;
 
 async function measure(): Promise<void> {
   const cluster = await startCluster({ proxies: 3 });
@@ -57,7 +60,8 @@ async function measure(): Promise<void> {
       for (;;) {
         const [first, ...others] = await revisions();
         if (typeof first === "string" && first !== before && others.every((one) => one === first)) return first;
-        if (performance.now() - beganMs > lostAfterMs) throw new Error(`not live on all proxies after ${lostAfterMs / 1000} s`);
+        if (performance.now() - beganMs > lostAfterMs)
+          throw new Error(`not live on all proxies after ${lostAfterMs / 1000} s`);
         await pause(lookEveryMs);
       }
     };
@@ -65,10 +69,13 @@ async function measure(): Promise<void> {
     await cluster.apply(`${base}---${policy(0)}`);
     revision = await live(revision);
     for (let made = 0; made < keys; made += keysAtATime) {
-      await cluster.apply(Array.from({ length: Math.min(keysAtATime, keys - made) }, (_, one) => key(made + one)).join("---"));
+      await cluster.apply(
+        Array.from({ length: Math.min(keysAtATime, keys - made) }, (_, one) => key(made + one)).join("---"),
+      );
     }
     // What comes late of the keys must not pass for the first change.
-    for (let last = ""; last !== revision; await pause(keys === 0 ? 0 : 10_000)) [last, revision] = [revision, await live(null)];
+    for (let last = ""; last !== revision; await pause(keys === 0 ? 0 : 10_000))
+      [last, revision] = [revision, await live(null)];
     const tookMs: { all: number; after: number }[] = [];
     for (let round = 1; round <= rounds; round++) {
       const beganMs = performance.now();

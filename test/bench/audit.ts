@@ -9,9 +9,33 @@ import { spread } from "./statistics.ts";
 const records = 1_000_000;
 const rounds = 5;
 const call = {
-  ...{ requestId: "5b0e2b4e-7f0a-4e58-9d7e-2f1a4f8f2f6c", startedMs: 0, durationMs: 5, address: "10.0.0.1", method: "POST", operation: "openai.chat" },
-  ...{ route: "team-a/chat", model: "gpt-4o", target: "openai", provider: "platform/openai", upstreamModel: "gpt-4o", key: "team-a/alice" },
-  ...{ user: "alice@example.com", team: "red", role: "developer", status: 200, code: null, cause: null, stream: false, broken: false, abandoned: false },
+  ...{
+    requestId: "5b0e2b4e-7f0a-4e58-9d7e-2f1a4f8f2f6c",
+    startedMs: 0,
+    durationMs: 5,
+    address: "10.0.0.1",
+    method: "POST",
+    operation: "openai.chat",
+  },
+  ...{
+    route: "team-a/chat",
+    model: "gpt-4o",
+    target: "openai",
+    provider: "platform/openai",
+    upstreamModel: "gpt-4o",
+    key: "team-a/alice",
+  },
+  ...{
+    user: "alice@example.com",
+    team: "red",
+    role: "developer",
+    status: 200,
+    code: null,
+    cause: null,
+    stream: false,
+    broken: false,
+    abandoned: false,
+  },
   ...{
     firstByteMs: 1,
     costNanoUsd: 97_500,
@@ -45,7 +69,9 @@ for (let round = 0; round < rounds; round++) {
 }
 const show = (what: string, values: readonly number[]): void => {
   const { min, median, max } = spread(values);
-  process.stdout.write(`${what}: min ${min.toFixed(2)}, median ${median.toFixed(2)}, max ${max.toFixed(2)} us a record\n`);
+  process.stdout.write(
+    `${what}: min ${min.toFixed(2)}, median ${median.toFixed(2)}, max ${max.toFixed(2)} us a record\n`,
+  );
 };
 process.stdout.write(`${records} audit records in ${rounds} chains with a key\n`);
 show("made", making);

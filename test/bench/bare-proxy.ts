@@ -7,7 +7,8 @@ import { createServer, type ServerResponse } from "node:http";
 import { type Dispatcher, Pool } from "undici";
 
 const [port = 0, upstreamPort = 0, pacedPort = 0] = process.argv.slice(2).map(Number);
-const pool = (to: number): Pool => new Pool(`http://127.0.0.1:${to}`, { pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
+const pool = (to: number): Pool =>
+  new Pool(`http://127.0.0.1:${to}`, { pipelining: 1, headersTimeout: 0, bodyTimeout: 0 });
 const upstream = pool(upstreamPort);
 const paced = pool(pacedPort);
 
@@ -21,10 +22,17 @@ class Pass implements Dispatcher.DispatchHandler {
 
   onRequestStart(): void {}
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
     const type = String(headers["content-type"] ?? "");
     this.#length = type.includes("event-stream") ? undefined : String(headers["content-length"]);
-    this.#response.writeHead(status, { "content-type": type, ...(this.#length === undefined ? {} : { "content-length": this.#length }) });
+    this.#response.writeHead(status, {
+      "content-type": type,
+      ...(this.#length === undefined ? {} : { "content-length": this.#length }),
+    });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -29,7 +29,11 @@ const secretFor = (name: string): void => {
   facts[`bench/${name}`] = { apiKey: { digest: keyedDigest(pepper, name), displayPrefix: "" } };
   values.set(`bench/${name}`, { apiKey: name });
 };
-const keySpec = (at: number) => ({ user: `user-${at}@example.com`, team: `team-${at % counts.budgets}`, writeTo: { name: `key-${at}` } });
+const keySpec = (at: number) => ({
+  user: `user-${at}@example.com`,
+  team: `team-${at % counts.budgets}`,
+  writeTo: { name: `key-${at}` },
+});
 
 const objects: WorldObject[] = [
   ...times(counts.providers, (at) => {
@@ -48,7 +52,9 @@ const objects: WorldObject[] = [
       limits: [{ per: "User", requests: 100, window: "1m" }],
     }),
   ),
-  ...times(counts.budgets, (at) => benchObject("Budget", `budget-${at}`, { amount: "100", period: "Daily", scope: { teams: [`team-${at}`] } })),
+  ...times(counts.budgets, (at) =>
+    benchObject("Budget", `budget-${at}`, { amount: "100", period: "Daily", scope: { teams: [`team-${at}`] } }),
+  ),
   ...times(counts.keys, (at) => {
     secretFor(`key-${at}`);
     return benchObject("ApiKey", `key-${at}`, keySpec(at));
@@ -80,7 +86,11 @@ const memo = new CompileMemo();
 const written = new EncodeMemo();
 const compiled = (world: WorldObject[], previous: RenderedConfig | null): RenderedConfig => {
   const settings = { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] };
-  return compile({ world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 }, capabilities, memo).config;
+  return compile(
+    { world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 },
+    capabilities,
+    memo,
+  ).config;
 };
 const heap = { before: heapMiB(), compiled: 0 };
 let config = timed("compile everything", () => compiled(objects, null));
@@ -93,14 +103,19 @@ for (let round = 0; round < changes; round++) {
   world = world.with(firstKey + at, benchObject("ApiKey", `key-${at}`, { ...keySpec(at), revoked: true }));
   config = timed("compile with one key changed", () => compiled(world, config));
   const next = timed("encode with one key changed", () => encode(config, sha256Hex(pepper), written));
-  shards = Object.keys(next.documents).filter((name) => name !== "manifest.json" && next.documents[name] !== published.documents[name]).length;
+  shards = Object.keys(next.documents).filter(
+    (name) => name !== "manifest.json" && next.documents[name] !== published.documents[name],
+  ).length;
   published = next;
 }
 
 /** Writes configs for a proxy to take in, and has it do so in a process of its own. */
 async function swaps(): Promise<void> {
   const folder = await temporaryFolder("bench-swap");
-  const credentials = times(counts.providers, (at) => [credentialName(keyedDigest(pepper, `provider-${at}`)), `provider-${at}`] as const);
+  const credentials = times(
+    counts.providers,
+    (at) => [credentialName(keyedDigest(pepper, `provider-${at}`)), `provider-${at}`] as const,
+  );
   const write = async (name: string, from: RenderedConfig): Promise<void> => {
     await mkdir(join(folder, name));
     const { documents } = encode(from, sha256Hex(pepper));
@@ -112,12 +127,21 @@ async function swaps(): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const keys = config.keys.map((key) => ({ ...key, tags: [`round-${round}`] }));
     await write(`all-${round}`, { ...config, keys });
-    await write(`one-${round}`, { ...config, keys: keys.with(round * 997, { ...(keys[round * 997] as KeyRecord), user: "other" }) });
+    await write(`one-${round}`, {
+      ...config,
+      keys: keys.with(round * 997, { ...(keys[round * 997] as KeyRecord), user: "other" }),
+    });
   }
-  const { code, stdout, stderr } = await run(process.execPath, [join(import.meta.dirname, "swap.ts"), folder, String(rounds), String(counts.keys)]);
+  const { code, stdout, stderr } = await run(process.execPath, [
+    join(import.meta.dirname, "swap.ts"),
+    folder,
+    String(rounds),
+    String(counts.keys),
+  ]);
   await removeFolder(folder);
   if (code !== 0) throw new Error(`swap.ts ended with ${code}: ${stderr}`);
-  for (const [name, figures] of JSON.parse(stdout) as [string, number[]][]) for (const figure of figures) note(name, figure);
+  for (const [name, figures] of JSON.parse(stdout) as [string, number[]][])
+    for (const figure of figures) note(name, figure);
 }
 await swaps();
 
@@ -141,12 +165,18 @@ const passes = await startPasses(objects, values);
 const writes = await wholePasses(passes);
 passes.close();
 
-process.stdout.write(`${objects.length} objects (${counts.keys} keys); one key changed: ${shards} shard; written by the operator: ${writes}\n`);
-process.stdout.write(`heap: objects ${heap.before} MiB; with what compile and encode made and remember ${heap.compiled} MiB\n`);
+process.stdout.write(
+  `${objects.length} objects (${counts.keys} keys); one key changed: ${shards} shard; written by the operator: ${writes}\n`,
+);
+process.stdout.write(
+  `heap: objects ${heap.before} MiB; with what compile and encode made and remember ${heap.compiled} MiB\n`,
+);
 process.stdout.write(
   `${"milliseconds of processor time, where nothing else is said".padEnd(60)}${["min", "median", "max"].map((word) => word.padStart(11)).join("")}\n`,
 );
 for (const [name, ms] of rows) {
   const { min, median, max } = spread(ms);
-  process.stdout.write(`${name.padEnd(60)}${[min, median, max].map((value) => value.toFixed(1).padStart(11)).join("")}\n`);
+  process.stdout.write(
+    `${name.padEnd(60)}${[min, median, max].map((value) => value.toFixed(1).padStart(11)).join("")}\n`,
+  );
 }

@@ -19,15 +19,26 @@ import { pinned } from "./machine.ts";
 import { benchObject, clearKey, startProxy, startUpstream, writeConfig } from "./servers.ts";
 import { parseWrk, spread } from "./statistics.ts";
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } } });
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "5" }, seconds: { type: "string", default: "3" } },
+});
 const cores = cpus().length > 1 ? { tested: "0", load: "1" } : { tested: "", load: "" };
 const nginx = await ensureDebian("nginx", "nginx");
 const wrk = await ensureDebian("wrk", "wrk");
 const dir = await temporaryFolder("bench-fleet");
 const redis = await startRedis();
-const ports = { upstream: await freePort(), with: await freePort(), without: await freePort(), status: [await freePort(), await freePort()] as const };
+const ports = {
+  upstream: await freePort(),
+  with: await freePort(),
+  without: await freePort(),
+  status: [await freePort(), await freePort()] as const,
+};
 
-const body = JSON.stringify({ model: "gpt-4o", max_tokens: 200, messages: [{ role: "user", content: "lorem ipsum dolor sit amet ".repeat(30) }] });
+const body = JSON.stringify({
+  model: "gpt-4o",
+  max_tokens: 200,
+  messages: [{ role: "user", content: "lorem ipsum dolor sit amet ".repeat(30) }],
+});
 const headers = `wrk.headers["Content-Type"] = "application/json"\nwrk.headers["Authorization"] = "Bearer ${clearKey}"`;
 await writeFile(join(dir, "post.lua"), `wrk.method = "POST"\n${headers}\nwrk.body = [==[${body}]==]\n`);
 
@@ -38,7 +49,9 @@ const objects = (limited: boolean) => [
     endpoint: `http://127.0.0.1:${ports.upstream}/v1`,
     allowPrivateEndpoint: true,
     credentials: { secretRef: { name: "up" } },
-    models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06", price: { inputPerMillion: "2.5", outputPerMillion: "10" } }],
+    models: [
+      { name: "gpt-4o", upstream: "gpt-4o-2024-08-06", price: { inputPerMillion: "2.5", outputPerMillion: "10" } },
+    ],
   }),
   benchObject("RoutingPolicy", "chat", {
     ...policy,
@@ -62,7 +75,15 @@ const objects = (limited: boolean) => [
 ];
 
 async function perSecond(port: number, seconds: number): Promise<number> {
-  const args = ["-t1", "-c64", `-d${seconds}s`, "--latency", "-s", join(dir, "post.lua"), `http://127.0.0.1:${port}/v1/chat/completions`];
+  const args = [
+    "-t1",
+    "-c64",
+    `-d${seconds}s`,
+    "--latency",
+    "-s",
+    join(dir, "post.lua"),
+    `http://127.0.0.1:${port}/v1/chat/completions`,
+  ];
   const done = await run(...pinned(cores.load, wrk, args), {});
   if (done.code !== 0) throw new Error(`wrk failed: ${done.stderr}`);
   const result = parseWrk(done.stdout);
@@ -84,7 +105,15 @@ await writeConfig(join(dir, "without"), objects(false), secrets);
 const children = [
   await startUpstream(nginx, dir, cores.load, ports.upstream),
   await startProxy(dir, cores.tested, join(dir, "with"), ports.with, ports.status[0], [], ["--state-url", redis.url]),
-  await startProxy(dir, cores.tested, join(dir, "without"), ports.without, ports.status[1], [], ["--state-url", redis.url]),
+  await startProxy(
+    dir,
+    cores.tested,
+    join(dir, "without"),
+    ports.without,
+    ports.status[1],
+    [],
+    ["--state-url", redis.url],
+  ),
 ];
 try {
   for (const port of [ports.with, ports.without]) await perSecond(port, 3);
@@ -97,9 +126,13 @@ try {
     rates.push([Math.round(held), Math.round(free)]);
     ratios.push(held / free);
   }
-  const trips = ((await metric("sluice_state_round_trips")) - before.trips) / ((await metric("ai_gateway_requests_total")) - before.calls);
+  const trips =
+    ((await metric("sluice_state_round_trips")) - before.trips) /
+    ((await metric("ai_gateway_requests_total")) - before.calls);
   const { min, median, max } = spread(ratios);
-  process.stdout.write(`requests a second with and without: ${rates.map(([held, free]) => `${held}/${free}`).join(" ")}\n`);
+  process.stdout.write(
+    `requests a second with and without: ${rates.map(([held, free]) => `${held}/${free}`).join(" ")}\n`,
+  );
   process.stdout.write(
     `3 limits and 2 budgets on Redis / without, throughput at 64 connections: min ${min.toFixed(2)}, median ${median.toFixed(2)}, max ${max.toFixed(2)}\n`,
   );

@@ -30,7 +30,8 @@ export interface Measured extends WrkResult {
   kernelUs: number;
 }
 
-const spent = async ({ pid }: Door): Promise<CpuTime> => (pid === null ? { userUs: Number.NaN, kernelUs: Number.NaN } : cpuTime(pid));
+const spent = async ({ pid }: Door): Promise<CpuTime> =>
+  pid === null ? { userUs: Number.NaN, kernelUs: Number.NaN } : cpuTime(pid);
 
 const lua = (text: string): string => `[==[${text}]==]`;
 
@@ -53,20 +54,36 @@ function response(status) if status ~= ${status} then wrong = wrong + 1; counted
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function done() local sum = 0; for _, thread in ipairs(threads) do sum = sum + (thread:get("counted") or 0) end; io.write("Unexpected answers: " .. sum .. "\\n") end`;
-    await writeFile(file, `wrk.method = "POST"\n${set.join("\n")}\nwrk.body = ${lua(body)}\n${status === 200 ? "" : expect}\n`);
+    await writeFile(
+      file,
+      `wrk.method = "POST"\n${set.join("\n")}\nwrk.body = ${lua(body)}\n${status === 200 ? "" : expect}\n`,
+    );
     return file;
   }
 
   async measure(door: Door, request: Request, connections: number, seconds: number): Promise<Measured> {
     const script = await this.#script(door, request);
-    const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--timeout", "10s", "--latency", "-s", script, `http://127.0.0.1:${door.port}${request.path}`];
+    const args = [
+      "-t1",
+      `-c${connections}`,
+      `-d${seconds}s`,
+      "--timeout",
+      "10s",
+      "--latency",
+      "-s",
+      script,
+      `http://127.0.0.1:${door.port}${request.path}`,
+    ];
     const before = await spent(door);
     const done = await run(...pinned(cores.load, this.#wrk, args));
     const after = await spent(door);
     if (done.code !== 0) throw new Error(`wrk failed: ${done.stderr}`);
     const result = parseWrk(done.stdout);
     const wrong = request.status === undefined ? result.failures : result.socketErrors + result.unexpected;
-    if (wrong > 0) throw new Error(`${door.name} ${request.path}: ${wrong} wrong answers at ${connections} connections\n${done.stdout}`);
+    if (wrong > 0)
+      throw new Error(
+        `${door.name} ${request.path}: ${wrong} wrong answers at ${connections} connections\n${done.stdout}`,
+      );
     const kernelUs = (after.kernelUs - before.kernelUs) / result.requests;
     return { ...result, kernelUs, cpuUs: kernelUs + (after.userUs - before.userUs) / result.requests };
   }

@@ -14,7 +14,9 @@ const tickUs = 10_000;
 
 async function children(pid: number): Promise<number[]> {
   const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
-  const lists = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, "utf8").catch(() => "")));
+  const lists = await Promise.all(
+    tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, "utf8").catch(() => "")),
+  );
   const own = lists.flatMap((list) => list.split(" ").filter(Boolean).map(Number));
   return [...own, ...(await Promise.all(own.map(children))).flat()];
 }

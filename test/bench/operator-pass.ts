@@ -33,10 +33,19 @@ export interface OperatorPasses {
 
 type Data = Record<string, string>;
 
-export async function startPasses(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>): Promise<OperatorPasses> {
+export async function startPasses(
+  objects: readonly WorldObject[],
+  secrets: ReadonlyMap<string, SecretValues>,
+): Promise<OperatorPasses> {
   const raw = new Map(kindNames.map((kind) => [kind, new Map<string, CustomObject>()]));
   for (const { kind, meta, spec } of objects) {
-    const metadata = { name: meta.name, namespace: meta.namespace, uid: `${kind}/${meta.name}`, generation: 1, creationTimestamp: new Date(1_000) };
+    const metadata = {
+      name: meta.name,
+      namespace: meta.namespace,
+      uid: `${kind}/${meta.name}`,
+      generation: 1,
+      creationTimestamp: new Date(1_000),
+    };
     raw.get(kind)?.set(meta.name, { metadata, spec: spec as Record<string, unknown>, status: {} });
   }
   const maps = new Map<string, Data>();
@@ -59,7 +68,13 @@ export async function startPasses(objects: readonly WorldObject[], secrets: Read
   const proxy = createServer((request, response) => {
     const { revision } = JSON.parse(maps.get("sluice-config")?.["manifest.json"] ?? "{}") as { revision?: string };
     const budgets = request.url?.startsWith("/budgets");
-    response.end(JSON.stringify(budgets ? { instance: "p", shared: false, budgets: [] } : { ready: true, revision, providers: [], instance: "p" }));
+    response.end(
+      JSON.stringify(
+        budgets
+          ? { instance: "p", shared: false, budgets: [] }
+          : { ready: true, revision, providers: [], instance: "p" },
+      ),
+    );
   });
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
@@ -69,13 +84,20 @@ export async function startPasses(objects: readonly WorldObject[], secrets: Read
   const [refs, facts, duties] = [new SecretRefs(), new SecretFacts(), new KeyDuties()];
   const source = {
     async read(pepper: Uint8Array) {
-      const lists = world.map((one) => ({ kind: one.kind, objects: one.objects.of([...(raw.get(one.kind)?.values() ?? [])]) }));
+      const lists = world.map((one) => ({
+        kind: one.kind,
+        objects: one.objects.of([...(raw.get(one.kind)?.values() ?? [])]),
+      }));
       const all = lists.flatMap((one) => one.objects);
       const others = lists.filter(({ kind }) => kind !== "ApiKey").flatMap((one) => one.objects);
       refs.update(all);
       duties.of(all, secrets, Date.now());
       const known = facts.of(secrets, pepper);
-      return { world: { objects: all, namespaces: { bench: {} }, secrets: known }, values: valuesOf(others, secrets, known), others };
+      return {
+        world: { objects: all, namespaces: { bench: {} }, secrets: known },
+        values: valuesOf(others, secrets, known),
+        others,
+      };
     },
   } as unknown as ClusterSource;
   const metrics = operatorMetrics();
@@ -101,7 +123,12 @@ export async function startPasses(objects: readonly WorldObject[], secrets: Read
     change(kind, name, spec) {
       const all = raw.get(kind);
       const now = all?.get(name);
-      if (now !== undefined) all?.set(name, { ...now, metadata: { ...now.metadata, generation: (now.metadata?.generation ?? 0) + 1 }, spec: spec as never });
+      if (now !== undefined)
+        all?.set(name, {
+          ...now,
+          metadata: { ...now.metadata, generation: (now.metadata?.generation ?? 0) + 1 },
+          spec: spec as never,
+        });
     },
     async pass() {
       [configMaps, statuses] = [0, 0];

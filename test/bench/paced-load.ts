@@ -28,13 +28,24 @@ export async function pacedLatency(
   seconds: number,
 ): Promise<PacedResult> {
   const given = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
-  const rate = ["-qps", String(perSecond), "-c", String(connections), "-t", `${seconds}s`, "-uniform", "-nocatchup=false"];
+  const rate = [
+    "-qps",
+    String(perSecond),
+    "-c",
+    String(connections),
+    "-t",
+    `${seconds}s`,
+    "-uniform",
+    "-nocatchup=false",
+  ];
   const report = ["-r", "0.00001", "-p", "50,99", "-json", "-", "-quiet"];
   const url = `http://127.0.0.1:${door.port}${path}`;
   const done = await run(...pinned(cores.load, fortio, ["load", ...rate, ...report, ...given, "-payload", body, url]));
   if (done.code !== 0) throw new Error(`fortio failed: ${done.stderr}`);
   const { RetCodes: statuses, DurationHistogram: histogram } = JSON.parse(done.stdout) as Report;
-  if (statuses["200"] !== histogram.Count) throw new Error(`${door.name} ${path}: answers ${JSON.stringify(statuses)} at ${perSecond}/s`);
-  const at = (percentile: number): number => Math.round((histogram.Percentiles.find((one) => one.Percentile === percentile)?.Value ?? Number.NaN) * 1e6);
+  if (statuses["200"] !== histogram.Count)
+    throw new Error(`${door.name} ${path}: answers ${JSON.stringify(statuses)} at ${perSecond}/s`);
+  const at = (percentile: number): number =>
+    Math.round((histogram.Percentiles.find((one) => one.Percentile === percentile)?.Value ?? Number.NaN) * 1e6);
   return { p50Us: at(50), p99Us: at(99) };
 }

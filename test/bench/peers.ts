@@ -40,7 +40,9 @@ async function installPortkey(): Promise<string> {
     if (await findBinary("complete", [folder])) return entry;
     await mkdir(folder, { recursive: true });
     await writeFile(join(folder, "package.json"), JSON.stringify(portkeyPackage));
-    const done = await run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], { cwd: folder });
+    const done = await run("npm", ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], {
+      cwd: folder,
+    });
     if (done.code !== 0) throw new MissingTool("Portkey", `npm install failed: ${lastLines(done.stderr, 5)}`);
     await writeFile(join(folder, "complete"), "", { mode: 0o755 });
     return entry;
@@ -52,11 +54,28 @@ const json = { "content-type": "application/json" };
 export async function startPortkey(dir: string, port: number, upstream: Upstream): Promise<Peer> {
   const entry = await installPortkey();
   const [command, args] = pinned(cores.tested, process.execPath, [entry, `--port=${port}`, "--headless"]);
-  const child = await startChild(command, args, { name: "portkey", logFile: join(dir, "portkey.log"), env: { ...process.env, NODE_ENV: "production" } });
+  const child = await startChild(command, args, {
+    name: "portkey",
+    logFile: join(dir, "portkey.log"),
+    env: { ...process.env, NODE_ENV: "production" },
+  });
   await untilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/`)).ok, 30_000);
-  const to = (host: string) => ({ ...json, authorization: "Bearer sk-bench", "x-portkey-provider": "openai", "x-portkey-custom-host": host });
+  const to = (host: string) => ({
+    ...json,
+    authorization: "Bearer sk-bench",
+    "x-portkey-provider": "openai",
+    "x-portkey-custom-host": host,
+  });
   const headers = to(`http://127.0.0.1:${upstream.port}/v1`);
-  return { name: "portkey", port, pid: child.pid, child, headers, paced: to(`http://127.0.0.1:${upstream.pacedPort}/v1`), pacedModel: "gpt-4o" };
+  return {
+    name: "portkey",
+    port,
+    pid: child.pid,
+    child,
+    headers,
+    paced: to(`http://127.0.0.1:${upstream.pacedPort}/v1`),
+    pacedModel: "gpt-4o",
+  };
 }
 
 /** One worker for the one core, database and callbacks off, errors logged only: its production guide. */
@@ -71,8 +90,23 @@ export async function startLitellm(dir: string, port: number, upstream: Upstream
   const python = await ensurePythonEnv("test/bench/litellm.txt");
   const config = join(dir, "litellm.yaml");
   await writeFile(config, litellmConfig(upstream));
-  const args = [join(dirname(python), "litellm"), "--config", config, "--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"];
-  const env = { ...process.env, LITELLM_MODE: "PRODUCTION", LITELLM_LOG: "ERROR", LITELLM_LOCAL_MODEL_COST_MAP: "True" };
+  const args = [
+    join(dirname(python), "litellm"),
+    "--config",
+    config,
+    "--host",
+    "127.0.0.1",
+    "--port",
+    String(port),
+    "--num_workers",
+    "1",
+  ];
+  const env = {
+    ...process.env,
+    LITELLM_MODE: "PRODUCTION",
+    LITELLM_LOG: "ERROR",
+    LITELLM_LOCAL_MODEL_COST_MAP: "True",
+  };
   const [command, all] = pinned(cores.tested, python, args);
   const child = await startChild(command, all, { name: "litellm", logFile: join(dir, "litellm.log"), env });
   await untilReady(child, async () => (await fetch(`http://127.0.0.1:${port}/health/liveliness`)).ok, 90_000);

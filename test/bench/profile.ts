@@ -42,20 +42,36 @@ if (workload === undefined) throw new Error(`--workload is one of ${Object.keys(
 const request = values.bare && values.workload === "stream" ? { ...workload, path: `/paced${path}` } : workload;
 
 const dir = await temporaryFolder("profile");
-const port = { upstream: await freePort(), paced: await freePort(), tested: await freePort(), status: await freePort() };
+const port = {
+  upstream: await freePort(),
+  paced: await freePort(),
+  tested: await freePort(),
+  status: await freePort(),
+};
 const upstream = await startUpstream(await ensureDebian("nginx", "nginx"), dir, cores.load, port.upstream);
-const paced = await startChild(...pinned(cores.load, process.execPath, ["test/bench/paced-upstream.ts", String(port.paced), "2"]), {
-  name: "paced",
-  logFile: join(dir, "paced.log"),
-});
+const paced = await startChild(
+  ...pinned(cores.load, process.execPath, ["test/bench/paced-upstream.ts", String(port.paced), "2"]),
+  {
+    name: "paced",
+    logFile: join(dir, "paced.log"),
+  },
+);
 const flags = values.heap
   ? ["--heap-prof", "--heap-prof-interval=16384", `--heap-prof-dir=${dir}`]
   : ["--cpu-prof", "--cpu-prof-interval=200", `--cpu-prof-dir=${dir}`];
 const bareArgs = [...flags, "test/bench/bare-proxy.ts", String(port.tested), String(port.upstream), String(port.paced)];
 const tested = values.bare
-  ? await startChild(...pinned(cores.tested, process.execPath, bareArgs), { name: "bare", logFile: join(dir, "bare.log") })
+  ? await startChild(...pinned(cores.tested, process.execPath, bareArgs), {
+      name: "bare",
+      logFile: join(dir, "bare.log"),
+    })
   : await startSluice(dir, cores.tested, port.tested, port.status, port.upstream, port.paced, flags);
-if (values.bare) await untilReady(tested, async () => (await fetch(`http://127.0.0.1:${port.tested}/`, { method: "POST" })).status > 0, 10_000);
+if (values.bare)
+  await untilReady(
+    tested,
+    async () => (await fetch(`http://127.0.0.1:${port.tested}/`, { method: "POST" })).status > 0,
+    10_000,
+  );
 const load = new Load(await ensureDebian("wrk", "wrk"), dir);
 const door: Door = {
   name: values.bare ? "bare" : "sluice",
@@ -90,5 +106,10 @@ const { total, byFile, byFunction, byLayer } = read(await readFile(kept, "utf8")
 const us = (value: number): string => value.toFixed(0);
 const head = `${us(result.requestsPerSecond)} requests/s, ${us(result.cpuUs)} us of processor time each, ${us(result.kernelUs)} of it in the kernel; ${kept}\n`;
 const what = values.heap ? "allocated and still held, " : "";
-process.stdout.write(head + table(`${what}by layer`, byLayer, total) + table(`${what}by file`, byFile, total) + table(`${what}by function`, byFunction, total));
+process.stdout.write(
+  head +
+    table(`${what}by layer`, byLayer, total) +
+    table(`${what}by file`, byFile, total) +
+    table(`${what}by function`, byFunction, total),
+);
 removeFolder(dir);

@@ -32,7 +32,13 @@ export interface Profile {
 
 const short = (url: string): string => url.replace(/^file:\/\//, "").replace(`${process.cwd()}/`, "");
 
-const socketWrites: ReadonlySet<string> = new Set(["writev", "writeBuffer", "writeLatin1String", "writeUtf8String", "writeAsciiString"]);
+const socketWrites: ReadonlySet<string> = new Set([
+  "writev",
+  "writeBuffer",
+  "writeLatin1String",
+  "writeUtf8String",
+  "writeAsciiString",
+]);
 
 /** null: code of the engine, which belongs to who called it. */
 function layerOf({ url, functionName }: Frame): string | null {

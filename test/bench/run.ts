@@ -55,7 +55,10 @@ const images = JSON.stringify({
       role: "user",
       content: [
         { type: "text", text: "What do these have in common?" },
-        ...Array.from({ length: 4 }, () => ({ type: "image_url", image_url: { url: `data:image/png;base64,${Buffer.alloc(196_608, 7).toString("base64")}` } })),
+        ...Array.from({ length: 4 }, () => ({
+          type: "image_url",
+          image_url: { url: `data:image/png;base64,${Buffer.alloc(196_608, 7).toString("base64")}` },
+        })),
       ],
     },
   ],
@@ -67,7 +70,13 @@ const nginxBinary = await ensureDebian("nginx", "nginx");
 const wrk = await ensureDebian("wrk", "wrk");
 const dir = await temporaryFolder("bench");
 const load = new Load(wrk, dir);
-const port = { upstream: await freePort(), paced: await freePort(), nginx: await freePort(), sluice: await freePort(), status: await freePort() };
+const port = {
+  upstream: await freePort(),
+  paced: await freePort(),
+  nginx: await freePort(),
+  sluice: await freePort(),
+  status: await freePort(),
+};
 const children: Child[] = [];
 const started = async (child: Promise<Child>): Promise<Child> => {
   const one = await child;
@@ -76,9 +85,15 @@ const started = async (child: Promise<Child>): Promise<Child> => {
 };
 
 await started(startUpstream(nginxBinary, dir, cores.load, port.upstream));
-const [pacedCommand, pacedArgs] = pinned(cores.load, process.execPath, ["test/bench/paced-upstream.ts", String(port.paced), "2"]);
+const [pacedCommand, pacedArgs] = pinned(cores.load, process.execPath, [
+  "test/bench/paced-upstream.ts",
+  String(port.paced),
+  "2",
+]);
 await started(startChild(pacedCommand, pacedArgs, { name: "paced", logFile: `${dir}/paced.log` }));
-const nginxChild = await started(startNginxProxy(nginxBinary, dir, cores.tested, port.nginx, port.upstream, port.paced));
+const nginxChild = await started(
+  startNginxProxy(nginxBinary, dir, cores.tested, port.nginx, port.upstream, port.paced),
+);
 const sluiceChild = await started(startSluice(dir, cores.tested, port.sluice, port.status, port.upstream, port.paced));
 
 const json = { "content-type": "application/json" };
@@ -86,8 +101,14 @@ const key = { ...json, authorization: `Bearer ${clearKey}` };
 const direct: Door = { name: "direct", port: port.upstream, pid: null, headers: key };
 const barePort = await freePort();
 const bareArgs = ["test/bench/bare-proxy.ts", String(barePort), String(port.upstream), String(port.paced)];
-const bareChild = await started(startChild(...pinned(cores.tested, process.execPath, bareArgs), { name: "bare", logFile: `${dir}/bare.log` }));
-await untilReady(bareChild, async () => (await fetch(`http://127.0.0.1:${barePort}/`, { method: "POST" })).status > 0, 10_000);
+const bareChild = await started(
+  startChild(...pinned(cores.tested, process.execPath, bareArgs), { name: "bare", logFile: `${dir}/bare.log` }),
+);
+await untilReady(
+  bareChild,
+  async () => (await fetch(`http://127.0.0.1:${barePort}/`, { method: "POST" })).status > 0,
+  10_000,
+);
 const bare: Door = { name: "bare", port: barePort, pid: bareChild.pid, headers: key };
 const nginx: Door = { name: "nginx", port: port.nginx, pid: nginxChild.pid, headers: key };
 const sluice: Door = { name: "sluice", port: port.sluice, pid: sluiceChild.pid, headers: key };
@@ -119,13 +140,15 @@ interface Turn {
   door: Door;
   request: Request;
 }
-const turns = (doors: readonly Door[], request: Request): Turn[] => doors.map((door) => ({ name: door.name, door, request }));
+const turns = (doors: readonly Door[], request: Request): Turn[] =>
+  doors.map((door) => ({ name: door.name, door, request }));
 
 async function series(all: readonly Turn[], connections: number, warmUpSeconds = 2): Promise<Map<string, Measured[]>> {
   const results = new Map<string, Measured[]>(all.map(({ name }) => [name, []]));
   for (const { door, request } of all) await load.measure(door, request, connections, warmUpSeconds);
   for (let round = 0; round < rounds; round++) {
-    for (const { name, door, request } of all) results.get(name)?.push(await load.measure(door, request, connections, seconds));
+    for (const { name, door, request } of all)
+      results.get(name)?.push(await load.measure(door, request, connections, seconds));
   }
   return results;
 }
@@ -149,10 +172,22 @@ function row(what: string, results: Series, of: string, against: string, figure:
   const others = results.get(against) ?? [];
   const ones = results.get(of) ?? [];
   if (ones.length === 0 || others.length === 0) return;
-  rows.push({ what: `${what}: ${of} / ${against}`, spread: spread(ones.map((one, at) => figure(one, others[at] ?? one))), digits, unit });
+  rows.push({
+    what: `${what}: ${of} / ${against}`,
+    spread: spread(ones.map((one, at) => figure(one, others[at] ?? one))),
+    digits,
+    unit,
+  });
 }
 
-function absolute(what: string, results: Series, of: string, figure: (one: Measured) => number, digits: number, unit: string): void {
+function absolute(
+  what: string,
+  results: Series,
+  of: string,
+  figure: (one: Measured) => number,
+  digits: number,
+  unit: string,
+): void {
   const ones = results.get(of) ?? [];
   if (ones.length > 0) rows.push({ what: `${what}: ${of}`, spread: spread(ones.map(figure)), digits, unit });
 }
@@ -169,7 +204,15 @@ const stream = (chunks: number): Turn[] =>
     const path = door === nginx || door === bare ? `/paced${completions}` : completions;
     const own = door === portkey || door === litellm ? (door as Peer) : null;
     const model = door === sluice ? "paced" : (own?.pacedModel ?? "gpt-4o");
-    return { name: door.name, door, request: { path, body: chat(model, short, { stream: true, max_tokens: chunks }), headers: own?.paced ?? door.headers } };
+    return {
+      name: door.name,
+      door,
+      request: {
+        path,
+        body: chat(model, short, { stream: true, max_tokens: chunks }),
+        headers: own?.paced ?? door.headers,
+      },
+    };
   });
 
 const workloads: Record<string, () => Promise<Series>> = {
@@ -204,16 +247,25 @@ const workloads: Record<string, () => Promise<Series>> = {
     const doors = [direct, nginx, bare, sluice];
     const results: Record<string, number[]> = Object.fromEntries(doors.map(({ name }) => [name, []]));
     for (let round = 0; round < rounds; round++)
-      for (const door of doors) results[door.name]?.push((await pacedLatency(fortio, door, plain, perSecond, seconds)).p99Us);
+      for (const door of doors)
+        results[door.name]?.push((await pacedLatency(fortio, door, plain, perSecond, seconds)).p99Us);
     for (const { name } of [nginx, bare, sluice]) {
       const added = (results[name] ?? []).map((p99, at) => p99 - (results["direct"]?.[at] ?? 0));
-      rows.push({ what: `1 KB at half of Sluice's peak (${perSecond}/s), added p99: ${name} / direct`, spread: spread(added), digits: 0, unit: " us" });
+      rows.push({
+        what: `1 KB at half of Sluice's peak (${perSecond}/s), added p99: ${name} / direct`,
+        spread: spread(added),
+        digits: 0,
+        unit: " us",
+      });
     }
     raw["half"] = results;
     return new Map();
   },
   async prompt100k() {
-    const results = await series(turns(present(nginx, sluice, portkey), { path: completions, body: chat("gpt-4o", words.repeat(3_800)) }), 32);
+    const results = await series(
+      turns(present(nginx, sluice, portkey), { path: completions, body: chat("gpt-4o", words.repeat(3_800)) }),
+      32,
+    );
     compareAll("100 KB prompt", results, ["nginx", "portkey"]);
     return results;
   },
@@ -225,13 +277,15 @@ const workloads: Record<string, () => Promise<Series>> = {
   async stream50() {
     const results = await series(stream(50), 64);
     row("stream of 50 chunks at 2 ms, CPU a stream", results, "bare", "nginx", cpu);
-    for (const other of ["nginx", "bare", "portkey", "litellm"]) row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    for (const other of ["nginx", "bare", "portkey", "litellm"])
+      row("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
     absolute("stream of 50 chunks at 2 ms, CPU a stream", results, "sluice", (one) => one.cpuUs, 0, " us");
     return results;
   },
   async stream500() {
     const results = await series(stream(500), 32, 3);
-    for (const other of ["nginx", "bare", "portkey", "litellm"]) row("stream of 500 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
+    for (const other of ["nginx", "bare", "portkey", "litellm"])
+      row("stream of 500 chunks at 2 ms, CPU a stream", results, "sluice", other, cpu);
     return results;
   },
   async embeddings() {
@@ -248,7 +302,11 @@ const workloads: Record<string, () => Promise<Series>> = {
     return results;
   },
   async translation() {
-    const of = (name: string, model: string, more: object): Turn => ({ name, door: sluice, request: { path: completions, body: chat(model, short, more) } });
+    const of = (name: string, model: string, more: object): Turn => ({
+      name,
+      door: sluice,
+      request: { path: completions, body: chat(model, short, more) },
+    });
     const results = await series(
       [
         of("passed", "gpt-4o", {}),
@@ -281,7 +339,8 @@ const workloads: Record<string, () => Promise<Series>> = {
       ],
       64,
     );
-    for (const what of ["1 KB", "100 KB", "stream"]) row("masking, request and answer, throughput", results, `${what} masked`, `${what} plain`, throughput);
+    for (const what of ["1 KB", "100 KB", "stream"])
+      row("masking, request and answer, throughput", results, `${what} masked`, `${what} plain`, throughput);
     return results;
   },
   async early() {
@@ -317,7 +376,9 @@ try {
   const head = ["min", "median", "max"].map((word) => word.padStart(10)).join("");
   const show = ({ what, spread: { min, median, max }, digits, unit }: Row): string =>
     `${what.padEnd(72)} ${[min, median, max].map((value) => (value.toFixed(digits) + unit).padStart(10)).join("")}`;
-  process.stdout.write(`\n${rounds} interleaved rounds of ${seconds} s, ${where}\n\n${"".padEnd(72)} ${head}\n${rows.map(show).join("\n")}\n\n`);
+  process.stdout.write(
+    `\n${rounds} interleaved rounds of ${seconds} s, ${where}\n\n${"".padEnd(72)} ${head}\n${rows.map(show).join("\n")}\n\n`,
+  );
   await mkdir("bench-results", { recursive: true });
   await writeFile("bench-results/latest.json", `${JSON.stringify({ rounds, seconds, cores, rows, raw }, null, 2)}\n`);
 } finally {

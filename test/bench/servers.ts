@@ -18,7 +18,12 @@ const answer = JSON.stringify({
   created: 1,
   model: "gpt-4o-2024-08-06",
   choices: [
-    { index: 0, message: { role: "assistant", content: "lorem ipsum dolor sit amet ".repeat(24), refusal: null }, logprobs: null, finish_reason: "stop" },
+    {
+      index: 0,
+      message: { role: "assistant", content: "lorem ipsum dolor sit amet ".repeat(24), refusal: null },
+      logprobs: null,
+      finish_reason: "stop",
+    },
   ],
   usage: { prompt_tokens: 20, completion_tokens: 150, total_tokens: 170 },
   system_fingerprint: "fp_bench",
@@ -51,7 +56,15 @@ const openaiStream = [
 ].join("");
 const anthropicStream = [
   event("message_start", {
-    message: { id: "m", type: "message", role: "assistant", model: "c", content: [], stop_reason: null, usage: { input_tokens: 20, output_tokens: 1 } },
+    message: {
+      id: "m",
+      type: "message",
+      role: "assistant",
+      model: "c",
+      content: [],
+      stop_reason: null,
+      usage: { input_tokens: 20, output_tokens: 1 },
+    },
   }),
   event("content_block_start", { index: 0, content_block: { type: "text", text: "" } }),
   ...pieces.map((text) => event("content_block_delta", { index: 0, delta: { type: "text_delta", text } })),
@@ -73,7 +86,14 @@ http { access_log ${dir}/access.log; client_max_body_size 16m; client_body_buffe
 keepalive_requests 10000000; ${server} }`;
 }
 
-async function startNginx(nginx: string, dir: string, name: string, core: string, port: number, server: string): Promise<Child> {
+async function startNginx(
+  nginx: string,
+  dir: string,
+  name: string,
+  core: string,
+  port: number,
+  server: string,
+): Promise<Child> {
   const own = join(dir, name);
   await mkdir(own, { recursive: true });
   await writeFile(join(own, "nginx.conf"), nginxConfig(own, server));
@@ -86,7 +106,11 @@ async function startNginx(nginx: string, dir: string, name: string, core: string
 /** 1,000 vectors of 8 numbers in base64, as the SDKs ask for them. */
 const embeddings = JSON.stringify({
   object: "list",
-  data: Array.from({ length: 1000 }, (_, index) => ({ object: "embedding", index, embedding: Buffer.alloc(32, index).toString("base64") })),
+  data: Array.from({ length: 1000 }, (_, index) => ({
+    object: "embedding",
+    index,
+    embedding: Buffer.alloc(32, index).toString("base64"),
+  })),
   model: "embed",
   usage: { prompt_tokens: 5000, total_tokens: 5000 },
 });
@@ -102,8 +126,16 @@ location /claude-stream/ { ${sse} ${returned(anthropicStream)} } }`;
   return startNginx(nginx, dir, "upstream", core, port, server);
 }
 
-export function startNginxProxy(nginx: string, dir: string, core: string, port: number, upstreamPort: number, pacedPort: number): Promise<Child> {
-  const pool = (name: string, to: number) => `upstream ${name} { server 127.0.0.1:${to}; keepalive 512; keepalive_requests 10000000; }`;
+export function startNginxProxy(
+  nginx: string,
+  dir: string,
+  core: string,
+  port: number,
+  upstreamPort: number,
+  pacedPort: number,
+): Promise<Child> {
+  const pool = (name: string, to: number) =>
+    `upstream ${name} { server 127.0.0.1:${to}; keepalive 512; keepalive_requests 10000000; }`;
   const pass = (name: string) => `proxy_pass http://${name}; proxy_http_version 1.1; proxy_set_header Connection "";`;
   const server = `${pool("up", upstreamPort)} ${pool("paced", pacedPort)}
 server { listen 127.0.0.1:${port} backlog=1024; location / { ${pass("up")} } location /paced/ { ${pass("paced")} proxy_buffering off; } }`;
@@ -113,11 +145,23 @@ server { listen 127.0.0.1:${port} backlog=1024; location / { ${pass("up")} } loc
 const pepper = Buffer.alloc(32, 9);
 
 const meta = (name: string) => ({ name, namespace: "bench", uid: name, generation: 1, createdAtMs: 1, labels: {} });
-export const benchObject = (kind: WorldObject["kind"], name: string, spec: unknown): WorldObject => ({ kind, meta: meta(name), spec, status: {} });
+export const benchObject = (kind: WorldObject["kind"], name: string, spec: unknown): WorldObject => ({
+  kind,
+  meta: meta(name),
+  spec,
+  status: {},
+});
 
 /** A rendered config as an operator publishes it. `secrets`: name → clear value under `apiKey`. */
-export async function writeConfig(folder: string, objects: WorldObject[], secrets: Readonly<Record<string, string>>): Promise<void> {
-  const facts = Object.entries(secrets).map(([name, clear]) => [`bench/${name}`, { apiKey: { digest: keyedDigest(pepper, clear), displayPrefix: "" } }]);
+export async function writeConfig(
+  folder: string,
+  objects: WorldObject[],
+  secrets: Readonly<Record<string, string>>,
+): Promise<void> {
+  const facts = Object.entries(secrets).map(([name, clear]) => [
+    `bench/${name}`,
+    { apiKey: { digest: keyedDigest(pepper, clear), displayPrefix: "" } },
+  ]);
   const { config } = compile(
     {
       world: { objects, namespaces: { bench: {} }, secrets: Object.fromEntries(facts) as World["secrets"] },
@@ -128,7 +172,9 @@ export async function writeConfig(folder: string, objects: WorldObject[], secret
     capabilities,
   );
   await mkdir(folder, { recursive: true });
-  const credentials = Object.values(secrets).map((clear) => [credentialName(keyedDigest(pepper, clear)), clear] as const);
+  const credentials = Object.values(secrets).map(
+    (clear) => [credentialName(keyedDigest(pepper, clear)), clear] as const,
+  );
   const published = encode(config, sha256Hex(pepper));
   const named = credentials.filter(([name]) => published.manifest.credentials.includes(name));
   const files = { ...published.documents, pepper, ...Object.fromEntries(named) };
@@ -158,8 +204,12 @@ const masking = { guard: { mask: { mode: "Placeholder", answers: true } } };
 
 /** What every row has on: 1,000 keys, limits on each policy, two budgets. */
 async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort: number): Promise<void> {
-  const keys = Array.from({ length: 1000 }, (_, at) => ({ name: `key-${at}`, clear: at === 0 ? clearKey : `slc_bench_other_${at}` }));
-  const endpoint = (path: string) => (path === "paced" ? `http://127.0.0.1:${pacedPort}/v1` : `http://127.0.0.1:${upstreamPort}${path}`);
+  const keys = Array.from({ length: 1000 }, (_, at) => ({
+    name: `key-${at}`,
+    clear: at === 0 ? clearKey : `slc_bench_other_${at}`,
+  }));
+  const endpoint = (path: string) =>
+    path === "paced" ? `http://127.0.0.1:${pacedPort}/v1` : `http://127.0.0.1:${upstreamPort}${path}`;
   const target = (name: string) => ({ routing: { targets: [{ provider: { name } }] }, limits });
   const objects = [
     benchObject("LLMProvider", "up", {
@@ -181,17 +231,29 @@ async function writeBenchConfig(folder: string, upstreamPort: number, pacedPort:
         credentials: { secretRef: { name: "up" } },
         models: [{ name, price }],
       }),
-      benchObject("RoutingPolicy", name, { match: { models: [name] }, ...target(name), ...(name === "masked-stream" ? masking : {}) }),
+      benchObject("RoutingPolicy", name, {
+        match: { models: [name] },
+        ...target(name),
+        ...(name === "masked-stream" ? masking : {}),
+      }),
     ]),
     benchObject("RoutingPolicy", "chat", { match: { models: ["gpt-4o"] }, ...target("up") }),
     benchObject("RoutingPolicy", "cached", { match: { models: ["cached"] }, ...target("up"), cache: { ttl: "1h" } }),
     benchObject("RoutingPolicy", "masked", { match: { models: ["masked"] }, ...target("up"), ...masking }),
     benchObject("Budget", "month", { amount: "8000000", period: "Monthly" }),
     benchObject("Budget", "each", { amount: "8000000", period: "Daily", per: "User" }),
-    benchObject("ApiKey", "limited", { user: "limited", writeTo: { name: "limited" }, limits: [{ requests: 1, window: "31d" }] }),
+    benchObject("ApiKey", "limited", {
+      user: "limited",
+      writeTo: { name: "limited" },
+      limits: [{ requests: 1, window: "31d" }],
+    }),
     ...keys.map(({ name }) => benchObject("ApiKey", name, { user: name, writeTo: { name } })),
   ];
-  await writeConfig(folder, objects, { up: "sk-bench", limited: limitedKey, ...Object.fromEntries(keys.map(({ name, clear }) => [name, clear])) });
+  await writeConfig(folder, objects, {
+    up: "sk-bench",
+    limited: limitedKey,
+    ...Object.fromEntries(keys.map(({ name, clear }) => [name, clear])),
+  });
 }
 
 export async function startSluice(

@@ -63,19 +63,22 @@ function stream(port: number, agent: Agent, body: string): Promise<Outcome> {
       resolve(outcome);
       if (outcome === "hung") call?.destroy();
     };
-    call = httpRequest({ host: "127.0.0.1", port, path: "/v1/chat/completions", method: "POST", headers, agent }, (response) => {
-      response.setEncoding("utf8");
-      response.on("data", (text: string) => {
-        watch.refresh();
-        tail = (tail + text).slice(-400);
-      });
-      response.on("end", () => {
-        if (response.statusCode !== 200) settle("refused");
-        else if (tail.endsWith("data: [DONE]\n\n")) settle("complete");
-        else settle(tail.includes('"code":"upstream_') ? "broken" : "cut");
-      });
-      response.on("error", () => settle("cut"));
-    });
+    call = httpRequest(
+      { host: "127.0.0.1", port, path: "/v1/chat/completions", method: "POST", headers, agent },
+      (response) => {
+        response.setEncoding("utf8");
+        response.on("data", (text: string) => {
+          watch.refresh();
+          tail = (tail + text).slice(-400);
+        });
+        response.on("end", () => {
+          if (response.statusCode !== 200) settle("refused");
+          else if (tail.endsWith("data: [DONE]\n\n")) settle("complete");
+          else settle(tail.includes('"code":"upstream_') ? "broken" : "cut");
+        });
+        response.on("error", () => settle("cut"));
+      },
+    );
     call.on("error", () => settle("cut"));
     call.end(body);
   });
@@ -134,7 +137,11 @@ const manifests = (ports: { first: number; second: number }) => [
 ];
 
 /** The load: as many streams at once for as long, then whatever is still open to its end. */
-async function load(options: StreamsOptions, port: number, halfway: () => Promise<void>): Promise<Record<Outcome, number>> {
+async function load(
+  options: StreamsOptions,
+  port: number,
+  halfway: () => Promise<void>,
+): Promise<Record<Outcome, number>> {
   const counts: Record<Outcome, number> = { complete: 0, broken: 0, refused: 0, cut: 0, hung: 0 };
   const body = JSON.stringify({ model: "gpt-4o", stream: true, messages, max_tokens: options.streamSeconds });
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
@@ -152,11 +159,20 @@ async function load(options: StreamsOptions, port: number, halfway: () => Promis
 
 export async function runStreams(options: StreamsOptions): Promise<StreamsResult> {
   const dir = await temporaryFolder("streams");
-  const ports = { first: await freePort(), second: await freePort(), traffic: await freePort(), status: await freePort() };
+  const ports = {
+    first: await freePort(),
+    second: await freePort(),
+    traffic: await freePort(),
+    status: await freePort(),
+  };
   const upstream = async (name: "first" | "second") => {
     const args = ["test/bench/streaming-upstream.ts", String(ports[name])];
     const child = await startChild(process.execPath, args, { name, logFile: join(dir, `${name}.log`) });
-    await untilReady(child, async () => (await fetch(`http://127.0.0.1:${ports[name]}/`, { method: "HEAD" })).ok, 10_000);
+    await untilReady(
+      child,
+      async () => (await fetch(`http://127.0.0.1:${ports[name]}/`, { method: "HEAD" })).ok,
+      10_000,
+    );
     return child;
   };
   let first = await upstream("first");
@@ -167,7 +183,11 @@ export async function runStreams(options: StreamsOptions): Promise<StreamsResult
   const statusUrl = `http://127.0.0.1:${ports.status}`;
   try {
     // Code that has run before, so that only the streams differ.
-    await load({ ...options, streams: Math.min(200, options.streams), seconds: 1, streamSeconds: 1 }, ports.traffic, async () => undefined);
+    await load(
+      { ...options, streams: Math.min(200, options.streams), seconds: 1, streamSeconds: 1 },
+      ports.traffic,
+      async () => undefined,
+    );
     const before = await settled(proxy, statusUrl, 60);
     let most = 0;
     let full = before;
@@ -195,17 +215,25 @@ const mebibytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(1)} 
 function print(options: StreamsOptions, result: StreamsResult): void {
   const { before, full, after, again, most } = result;
   const line = (name: string, figure: (memory: Memory) => string): void =>
-    console.log(`  ${name.padEnd(11)} ${figure(before)} before, ${figure(full)} full, ${figure(after)} after, ${figure(again)} after a second round`);
+    console.log(
+      `  ${name.padEnd(11)} ${figure(before)} before, ${figure(full)} full, ${figure(after)} after, ${figure(again)} after a second round`,
+    );
   console.log(`${most} streams at once for ${options.seconds} s in one process; one of two providers killed halfway`);
-  console.log(`  complete ${result.complete}, ended by an error event ${result.broken}, refused ${result.refused}, cut ${result.cut}, hung ${result.hung}`);
+  console.log(
+    `  complete ${result.complete}, ended by an error event ${result.broken}, refused ${result.refused}, cut ${result.cut}, hung ${result.hung}`,
+  );
   line("heap:", (memory) => mebibytes(memory.heapBytes));
   line("resident:", (memory) => mebibytes(memory.residentBytes));
   line("open files:", (memory) => String(memory.openFiles));
-  console.log(`  resident memory for 1,000 streams: ${mebibytes(((full.residentBytes - before.residentBytes) / most) * 1000)}`);
+  console.log(
+    `  resident memory for 1,000 streams: ${mebibytes(((full.residentBytes - before.residentBytes) / most) * 1000)}`,
+  );
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { streams: { type: "string", default: "5000" }, seconds: { type: "string", default: "60" } } });
+  const { values } = parseArgs({
+    options: { streams: { type: "string", default: "5000" }, seconds: { type: "string", default: "60" } },
+  });
   const options = { streams: Number(values.streams), seconds: Number(values.seconds), streamSeconds: 20 };
   const result = await runStreams(options);
   print(options, result);

@@ -49,7 +49,11 @@ async function longestWaitMs(work: () => Promise<void>): Promise<number> {
 
 await give("few");
 const settings = parseProxySettings(["--port", "0", "--status-port", "0", "--host", "127.0.0.1"], {});
-const proxy = await startProxy({ settings, source: { current: async () => files, watch: () => () => undefined }, log: pino({ level: "silent" }) });
+const proxy = await startProxy({
+  settings,
+  source: { current: async () => files, watch: () => () => undefined },
+  log: pino({ level: "silent" }),
+});
 
 async function swap(name: string): Promise<void> {
   const began = process.cpuUsage();

@@ -4,7 +4,14 @@ import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, eventsIn, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  eventsIn,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
@@ -14,7 +21,8 @@ const skip = await skipWithoutCluster();
 
 const clear = "slc_alice_key_0001";
 const signingKey = "signing-key-0001-of-the-hook";
-const webhookOf = (secret: string): string => `{ webhook: { secretRef: { name: ${secret}, key: url }, signingKeyRef: { name: ${secret}, key: signingKey } } }`;
+const webhookOf = (secret: string): string =>
+  `{ webhook: { secretRef: { name: ${secret}, key: url }, signingKeyRef: { name: ${secret}, key: signingKey } } }`;
 const webhook = webhookOf("alerts");
 const provider = (name: string, url: string, more = ""): string =>
   compatibleProvider(name, url, `  circuitBreaker: { failureThreshold: 3, successThreshold: 1, openFor: 1s }\n${more}`);
@@ -66,9 +74,12 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     request.on("end", () => {
       const { object, event, state } = JSON.parse(text) as Record<string, string>;
       const { "x-sluice-timestamp": timestamp, "x-sluice-signature": signature } = request.headers;
-      const genuine = signature === `sha256=${createHmac("sha256", signingKey).update(`${timestamp}.${text}`).digest("hex")}`;
+      const genuine =
+        signature === `sha256=${createHmac("sha256", signingKey).update(`${timestamp}.${text}`).digest("hex")}`;
       hooks.push(`${object} ${event} ${state}${genuine ? "" : ", not signed"}`);
-      void held.then(() => response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end());
+      void held.then(() =>
+        response.writeHead(object?.startsWith("RoutingPolicy/") && state === "Over" ? 410 : 200).end(),
+      );
     });
   });
   const ask = (model: string): Promise<Response> =>
@@ -129,12 +140,19 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
   });
 
   it("can be tried out", async () => {
-    const inTeamA = (...args: string[]) => sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
+    const inTeamA = (...args: string[]) =>
+      sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
     const done = await inTeamA("alerts", "test", "llmprovider/first");
     assert.equal(done.code, 0, done.stderr + done.stdout);
     assert.match(done.stdout, /^webhook-1 +sent\n$/);
-    assert.match((await inTeamA("alerts", "test", "llmprovider/second")).stderr, /LLMProvider team-a\/second has no spec\.alerts/);
-    assert.match((await inTeamA("alerts", "test", "apikey/alice")).stderr, /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/);
+    assert.match(
+      (await inTeamA("alerts", "test", "llmprovider/second")).stderr,
+      /LLMProvider team-a\/second has no spec\.alerts/,
+    );
+    assert.match(
+      (await inTeamA("alerts", "test", "apikey/alice")).stderr,
+      /llmprovider\/NAME or routingpolicy\/NAME, not apikey\/alice/,
+    );
   });
 
   it("are told once though the operator is stopped while one is on its way, and over when the provider is deleted with its Secret", async () => {
@@ -145,7 +163,12 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     await untilCondition(cluster, "team-a", "routingpolicy/passing", { type: "Programmed", status: "True" });
     await untilCondition(cluster, "team-a", "llmprovider/passing", { type: "AlertsReady", status: "True" });
     for (let count = 0; count < 4; count++) assert.notEqual((await ask("passing")).status, 200);
-    await until("the hook is called", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Active")), 90_000, 100);
+    await until(
+      "the hook is called",
+      () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Active")),
+      90_000,
+      100,
+    );
     const ended = operator.end("SIGTERM");
     answer.resolve();
     await ended;
@@ -155,12 +178,22 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     // It knows where the channel leads once it has had a look.
     await until(
       "the operator leads",
-      async () => assert.match(await (await fetch(`${operator.statusUrl}/metrics`)).text(), /sluice_operator_reconciles_total\{result="ok"\} [1-9]/),
+      async () =>
+        assert.match(
+          await (await fetch(`${operator.statusUrl}/metrics`)).text(),
+          /sluice_operator_reconciles_total\{result="ok"\} [1-9]/,
+        ),
       90_000,
       100,
     );
-    for (const what of ["secret", "llmprovider", "routingpolicy"]) await cluster.kubectl("delete", what, "passing", "-n", "team-a");
-    await until("who was told hears of the end", () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")), 90_000, 100);
+    for (const what of ["secret", "llmprovider", "routingpolicy"])
+      await cluster.kubectl("delete", what, "passing", "-n", "team-a");
+    await until(
+      "who was told hears of the end",
+      () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")),
+      90_000,
+      100,
+    );
   });
 
   it("tell that it is over, and nobody was told anything twice", async () => {
@@ -179,9 +212,18 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     ]);
     const events = await eventsIn(cluster, "team-a", ".type", ".reason", ".regarding.name");
     const provider = ["Warning BreakerOpened first", "Normal BreakerClosed first"];
-    for (const line of [...provider, "Warning FailoverBegan chat", "Normal FailoverEnded chat", "Warning AlertNotDelivered chat"])
+    for (const line of [
+      ...provider,
+      "Warning FailoverBegan chat",
+      "Normal FailoverEnded chat",
+      "Warning AlertNotDelivered chat",
+    ])
       assert.equal(events.filter((one) => one === line).length, 1, `${line} once in\n${events.join("\n")}`);
-    assert.doesNotMatch(events.join("\n"), /(BreakerOpen|Unreachable|Reachable) first/, "the condition says nothing that the alert says");
+    assert.doesNotMatch(
+      events.join("\n"),
+      /(BreakerOpen|Unreachable|Reachable) first/,
+      "the condition says nothing that the alert says",
+    );
     for (const kind of ["llmproviders", "routingpolicies", "events", "configmaps"])
       assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token|signing-key-0001/);
   });

@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { keyedProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
@@ -59,9 +65,13 @@ describe("budgets in a cluster", { skip }, () => {
       response.end();
     });
   });
-  const inTeamA = (...args: string[]) => sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
+  const inTeamA = (...args: string[]) =>
+    sluice(...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
   const statusOf = async (name: string) =>
-    JSON.parse(await cluster.kubectl("get", "budget", name, "-n", "team-a", "-o", "jsonpath={.status}")) as Record<string, unknown> & {
+    JSON.parse(await cluster.kubectl("get", "budget", name, "-n", "team-a", "-o", "jsonpath={.status}")) as Record<
+      string,
+      unknown
+    > & {
       crossings?: { percent: number; told: string[] }[];
     };
   const call = async () => {
@@ -82,7 +92,8 @@ describe("budgets in a cluster", { skip }, () => {
     const created = await inTeamA("keys", "create", "--user", "alice", "--show");
     assert.equal(created.code, 0, created.stderr);
     clear = created.stdout.trim().split("\n").at(-1) ?? "";
-    for (const name of ["small", "each"]) await untilCondition(cluster, "team-a", `budget/${name}`, { type: "Programmed", status: "True" });
+    for (const name of ["small", "each"])
+      await untilCondition(cluster, "team-a", `budget/${name}`, { type: "Programmed", status: "True" });
   });
   after(async () => {
     await cluster?.stop();
@@ -92,14 +103,37 @@ describe("budgets in a cluster", { skip }, () => {
 
   it("shows what was spent and what is left, and tells by Event and alert what was crossed, once, though the first try fails", async () => {
     await call();
-    await until("the threshold is crossed", async () => assert.equal((await statusOf("small")).crossings?.[0]?.percent, 80), 90_000, 100);
+    await until(
+      "the threshold is crossed",
+      async () => assert.equal((await statusOf("small")).crossings?.[0]?.percent, 80),
+      90_000,
+      100,
+    );
     // Events are a courtesy, written once, behind the status.
-    const eventsOf = () => cluster.kubectl("get", "events", "-n", "team-a", "-o", "jsonpath={range .items[*]}{.reason} {.note}{.message}{'\\n'}{end}");
-    await until("an Event tells of it", async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % are reached: USD 0\.0000975 spent/), 90_000, 100);
+    const eventsOf = () =>
+      cluster.kubectl(
+        "get",
+        "events",
+        "-n",
+        "team-a",
+        "-o",
+        "jsonpath={range .items[*]}{.reason} {.note}{.message}{'\\n'}{end}",
+      );
+    await until(
+      "an Event tells of it",
+      async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % are reached: USD 0\.0000975 spent/),
+      90_000,
+      100,
+    );
     // In the middle of its retries.
     await operator.end("SIGKILL");
     operator = await cluster.startOperator();
-    await until("the alert is on record as told", async () => assert.deepEqual((await statusOf("small")).crossings?.[0]?.told, ["webhook-1"]), 90_000, 100);
+    await until(
+      "the alert is on record as told",
+      async () => assert.deepEqual((await statusOf("small")).crossings?.[0]?.told, ["webhook-1"]),
+      90_000,
+      100,
+    );
     const status = await statusOf("small");
     assert.deepEqual([status["spent"], status["remaining"]], ["0.0000975", "0.0000025"]);
     assert.deepEqual(
@@ -107,29 +141,58 @@ describe("budgets in a cluster", { skip }, () => {
       [["Threshold", "80", "0.0000975"]],
     );
     assert.equal((await eventsOf()).match(/BudgetThreshold/g)?.length, 1);
-    assert.match(await cluster.kubectl("get", "budgets", "-n", "team-a"), /small +0\.0001 +Total +Soft +0\.0000975 +0\.0000025/);
+    assert.match(
+      await cluster.kubectl("get", "budgets", "-n", "team-a"),
+      /small +0\.0001 +Total +Soft +0\.0000975 +0\.0000025/,
+    );
   });
 
   it("remembers what was spent when every counter is lost", async () => {
     await until(
       "the proxy has been told what was spent",
       async () => {
-        const config = await cluster.kubectl("get", "configmap", "sluice-config", "-n", "sluice-system", "-o", "jsonpath={.data.seeds\\.json}");
+        const config = await cluster.kubectl(
+          "get",
+          "configmap",
+          "sluice-config",
+          "-n",
+          "sluice-system",
+          "-o",
+          "jsonpath={.data.seeds\\.json}",
+        );
         assert.match(config, /"spentNanoUsd":97500/);
       },
       90_000,
       100,
     );
-    await until("it has it", async () => assert.equal((await (cluster.proxies[0] as Cluster["proxies"][number]).status()).rejected, null), 90_000, 100);
+    await until(
+      "it has it",
+      async () => assert.equal((await (cluster.proxies[0] as Cluster["proxies"][number]).status()).rejected, null),
+      90_000,
+      100,
+    );
     await untilCondition(cluster, "team-a", "budget/small", { type: "Programmed", status: "True" });
     await cluster.proxies[0]?.restart();
     await call();
-    await until("both calls count", async () => assert.equal((await statusOf("small"))["spent"], "0.000195"), 90_000, 100);
-    assert.equal((await untilCondition(cluster, "team-a", "budget/small", { type: "Exceeded", status: "True" })).reason, "AmountReached");
+    await until(
+      "both calls count",
+      async () => assert.equal((await statusOf("small"))["spent"], "0.000195"),
+      90_000,
+      100,
+    );
+    assert.equal(
+      (await untilCondition(cluster, "team-a", "budget/small", { type: "Exceeded", status: "True" })).reason,
+      "AmountReached",
+    );
   });
 
   it("has a figure for each user where it says so", async () => {
-    await until("a call is seen", async () => assert.deepEqual((await statusOf("each"))["groups"], [{ subject: "alice", spent: "0.0000975" }]), 90_000, 100);
+    await until(
+      "a call is seen",
+      async () => assert.deepEqual((await statusOf("each"))["groups"], [{ subject: "alice", spent: "0.0000975" }]),
+      90_000,
+      100,
+    );
     assert.equal((await statusOf("each"))["groupCount"], 1);
   });
 
@@ -149,6 +212,7 @@ describe("budgets in a cluster", { skip }, () => {
 
   it("tells nobody what its Secrets hold", async () => {
     assert.doesNotMatch(cluster.logs(), /hook-secret-token/);
-    for (const kind of ["budgets", "events", "configmaps"]) assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token/);
+    for (const kind of ["budgets", "events", "configmaps"])
+      assert.doesNotMatch(await cluster.kubectl("get", kind, "-A", "-o", "yaml"), /hook-secret-token/);
   });
 });

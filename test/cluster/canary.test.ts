@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, eventsIn, type OperatorProcess, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  eventsIn,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { alice, compatibleProvider } from "../harness/cluster-objects.ts";
 import { until } from "../harness/until.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
@@ -8,7 +15,8 @@ import { json, openai, startUpstream, type Upstream } from "../harness/upstream.
 const skip = await skipWithoutCluster();
 
 const clear = "slc_alice_key_0001";
-const provider = (name: string, url: string): string => compatibleProvider(name, url, "  circuitBreaker: { failureThreshold: 1000 }");
+const provider = (name: string, url: string): string =>
+  compatibleProvider(name, url, "  circuitBreaker: { failureThreshold: 1000 }");
 const policy = (percent: number): string => `
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
@@ -36,7 +44,12 @@ describe("a canary, from its start to the verdict", { skip }, () => {
     old = await startUpstream();
     tried = await startUpstream((_request, response) => json(response, 500, { error: { message: "not yet" } }));
     cluster = await startCluster({
-      set: ["operator.lease.durationMs=3000", "operator.lease.renewDeadlineMs=2000", "operator.lease.retryMs=500", "operator.resyncMs=1000"],
+      set: [
+        "operator.lease.durationMs=3000",
+        "operator.lease.renewDeadlineMs=2000",
+        "operator.lease.retryMs=500",
+        "operator.resyncMs=1000",
+      ],
     });
     await cluster.namespace("team-a");
     operator = await cluster.startOperator();
@@ -65,7 +78,9 @@ describe("a canary, from its start to the verdict", { skip }, () => {
       `the canary's condition is ${reason}`,
       async () => {
         for (let call = 0; call < 10; call++) assert.equal((await ask()).status, 200, "no caller notices");
-        const conditions = JSON.parse(await cluster.kubectl("get", "routingpolicy", "chat", "-n", "team-a", "-o", "jsonpath={.status.conditions}"));
+        const conditions = JSON.parse(
+          await cluster.kubectl("get", "routingpolicy", "chat", "-n", "team-a", "-o", "jsonpath={.status.conditions}"),
+        );
         const found = conditions.find((one: { type: string }) => one.type === "CanaryProgressing");
         assert.equal(found?.reason, reason, found?.message);
         return found;
@@ -73,7 +88,8 @@ describe("a canary, from its start to the verdict", { skip }, () => {
       90_000,
       200,
     );
-  const served = async (): Promise<Set<string | null>> => new Set((await Promise.all(Array.from({ length: 30 }, ask))).map((one) => one.provider));
+  const served = async (): Promise<Set<string | null>> =>
+    new Set((await Promise.all(Array.from({ length: 30 }, ask))).map((one) => one.provider));
 
   it("one that fails is rolled back, and no caller notices", async () => {
     const { message } = await verdict("RolledBack");
@@ -98,8 +114,23 @@ describe("a canary, from its start to the verdict", { skip }, () => {
 
   it("Events told of it, and the spec is as it was", async () => {
     const events = await eventsIn(cluster, "team-a", ".type", ".action", ".reason");
-    for (const line of ["Normal CanaryProgressing Progressing", "Warning CanaryProgressing RolledBack", "Normal CanaryProgressing Promoted"])
+    for (const line of [
+      "Normal CanaryProgressing Progressing",
+      "Warning CanaryProgressing RolledBack",
+      "Normal CanaryProgressing Promoted",
+    ])
       assert.ok(events.includes(line), `${line} in\n${events.join("\n")}`);
-    assert.equal(await cluster.kubectl("get", "routingpolicy", "chat", "-n", "team-a", "-o", "jsonpath={.spec.routing.canary.percent}"), "40");
+    assert.equal(
+      await cluster.kubectl(
+        "get",
+        "routingpolicy",
+        "chat",
+        "-n",
+        "team-a",
+        "-o",
+        "jsonpath={.spec.routing.canary.percent}",
+      ),
+      "40",
+    );
   });
 });

@@ -49,8 +49,13 @@ describe("the chart", { skip }, () => {
       [set("configName=published"), "published"],
     ] as const) {
       const documents = await render(...args);
-      const deployment = documents.find((one) => one.kind === "Deployment" && one.metadata.labels?.["app.kubernetes.io/component"] === "proxy");
-      const sources = deployment?.["spec"].template.spec.volumes[0].projected.sources as { configMap?: { name: string }; secret?: { name: string } }[];
+      const deployment = documents.find(
+        (one) => one.kind === "Deployment" && one.metadata.labels?.["app.kubernetes.io/component"] === "proxy",
+      );
+      const sources = deployment?.["spec"].template.spec.volumes[0].projected.sources as {
+        configMap?: { name: string };
+        secret?: { name: string };
+      }[];
       assert.deepEqual(sources.flatMap((one) => one.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
       assert.deepEqual(
         sources.flatMap((one) => one.secret?.name ?? []),
@@ -65,9 +70,16 @@ describe("the chart", { skip }, () => {
 
   it("writes settings that the operator takes, and names Services and labels that are there", async () => {
     const documents = await render(
-      ...set("operator.sharingNamespaces={platform}", "proxy.maxBodyBytes=20971520", "operator.watchNamespaces={a,b}", "service.port=8000"),
+      ...set(
+        "operator.sharingNamespaces={platform}",
+        "proxy.maxBodyBytes=20971520",
+        "operator.watchNamespaces={a,b}",
+        "service.port=8000",
+      ),
     );
-    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    const settings = operatorSettings.parse(
+      parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]),
+    );
     assert.deepEqual(
       { ...settings },
       {
@@ -103,7 +115,9 @@ describe("the chart", { skip }, () => {
   });
 
   it("has proxies speak TLS with the Secret's certificate, and tells callers so", async () => {
-    const documents = await render(...set("proxy.tls.secretName=gate-tls", "proxy.tls.clientCA.secretName=clients", "service.port=443"));
+    const documents = await render(
+      ...set("proxy.tls.secretName=gate-tls", "proxy.tls.clientCA.secretName=clients", "service.port=443"),
+    );
     const { containers, volumes } = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec;
     const [container] = containers;
     const settings = parseProxySettings(container.args.slice(1), {});
@@ -111,18 +125,31 @@ describe("the chart", { skip }, () => {
       [settings.tlsCert, settings.tlsKey, settings.tlsClientCa, settings.tlsClientAuth],
       ["/etc/sluice/tls/tls.crt", "/etc/sluice/tls/tls.key", "/etc/sluice/client-ca/ca.crt", "Required"],
     );
-    const secrets = volumes.filter((one: { secret?: object }) => one.secret).map((one: { secret: { secretName: string } }) => one.secret.secretName);
+    const secrets = volumes
+      .filter((one: { secret?: object }) => one.secret)
+      .map((one: { secret: { secretName: string } }) => one.secret.secretName);
     assert.deepEqual(secrets, ["gate-tls", "clients"]);
     for (const path of ["/etc/sluice/tls", "/etc/sluice/client-ca"])
-      assert.ok(container.volumeMounts.some((one: { mountPath: string; readOnly: boolean }) => one.mountPath === path && one.readOnly));
+      assert.ok(
+        container.volumeMounts.some(
+          (one: { mountPath: string; readOnly: boolean }) => one.mountPath === path && one.readOnly,
+        ),
+      );
     assert.equal(container.livenessProbe.httpGet.port, "status", "probes don't meet the certificate");
-    const operator = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
+    const operator = operatorSettings.parse(
+      parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]),
+    );
     assert.equal(operator.baseURL, "https://sluice.llm.svc/v1");
   });
 
   it("gives proxies the audit log's places and its key, which is in no argument", async () => {
     const documents = await render(
-      ...set("audit.stdout=true", "audit.redis=true", "audit.otlp.url=https://collector:4318/v1/logs", "audit.otlp.headersSecretRef.name=otlp"),
+      ...set(
+        "audit.stdout=true",
+        "audit.redis=true",
+        "audit.otlp.url=https://collector:4318/v1/logs",
+        "audit.otlp.headersSecretRef.name=otlp",
+      ),
       ...set("audit.otlp.tls.caSecretRef.name=collector-ca"),
       ...set(
         "audit.file.volume.persistentVolumeClaim.claimName=audit",
@@ -145,17 +172,35 @@ describe("the chart", { skip }, () => {
         settings.auditOtlpCa,
         settings.auditKey,
       ],
-      ["/var/lib/sluice/audit", 67_108_864, 30, true, true, "https://collector:4318/v1/logs", "/etc/sluice/audit-otlp-ca/ca.crt", "k"],
+      [
+        "/var/lib/sluice/audit",
+        67_108_864,
+        30,
+        true,
+        true,
+        "https://collector:4318/v1/logs",
+        "/etc/sluice/audit-otlp-ca/ca.crt",
+        "k",
+      ],
     );
-    assert.ok(container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === "/etc/sluice/audit-otlp-ca"));
+    assert.ok(
+      container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === "/etc/sluice/audit-otlp-ca"),
+    );
     assert.deepEqual(
       volumes.find((one: { name: string }) => one.name === "audit-otlp-ca"),
       { name: "audit-otlp-ca", secret: { secretName: "collector-ca", defaultMode: 440 } },
     );
-    assert.ok(volumes.some((one: { persistentVolumeClaim?: { claimName: string } }) => one.persistentVolumeClaim?.claimName === "audit"));
+    assert.ok(
+      volumes.some(
+        (one: { persistentVolumeClaim?: { claimName: string } }) => one.persistentVolumeClaim?.claimName === "audit",
+      ),
+    );
     assert.ok(container.volumeMounts.some((one: { mountPath: string }) => one.mountPath === settings.auditDir));
     assert.deepEqual(
-      container.env.map((one: { name: string; valueFrom: { secretKeyRef: { name: string } } }) => [one.name, one.valueFrom.secretKeyRef.name]),
+      container.env.map((one: { name: string; valueFrom: { secretKeyRef: { name: string } } }) => [
+        one.name,
+        one.valueFrom.secretKeyRef.name,
+      ]),
       [
         ["SLUICE_AUDIT_KEY", "chain"],
         ["SLUICE_AUDIT_OTLP_HEADERS", "otlp"],
@@ -164,27 +209,42 @@ describe("the chart", { skip }, () => {
   });
 
   it("has proxies share cached answers, sealed with keys that are in no argument", async () => {
-    const documents = await render(...set("proxy.cacheStore=Shared", "state.url=redis://valkey:6379", "sealing.keysSecretRef.name=seal"));
+    const documents = await render(
+      ...set("proxy.cacheStore=Shared", "state.url=redis://valkey:6379", "sealing.keysSecretRef.name=seal"),
+    );
     const [container] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
     assert.equal(parseProxySettings(container.args.slice(1), { SLUICE_SEALING_KEYS: "k" }).cacheStore, "Shared");
-    assert.deepEqual(container.env, [{ name: "SLUICE_SEALING_KEYS", valueFrom: { secretKeyRef: { name: "seal", key: "keys" } } }]);
+    assert.deepEqual(container.env, [
+      { name: "SLUICE_SEALING_KEYS", valueFrom: { secretKeyRef: { name: "seal", key: "keys" } } },
+    ]);
     await assert.rejects(render(...set("proxy.cacheStore=Redis")), /cacheStore/);
   });
 
   it("tells proxies of a store that is for cached answers alone", async () => {
     const documents = await render(
-      ...set("proxy.cacheStore=Shared", "cache.url=rediss://valkey-cache:6379", "cache.secretRef.name=vc", "cache.tls.caSecretRef.name=vc-ca"),
+      ...set(
+        "proxy.cacheStore=Shared",
+        "cache.url=rediss://valkey-cache:6379",
+        "cache.secretRef.name=vc",
+        "cache.tls.caSecretRef.name=vc-ca",
+      ),
       ...set("state.url=redis://valkey:6379", "sealing.keysSecretRef.name=seal"),
     );
     const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
     const [container] = spec.containers;
     const mount = container.volumeMounts.find((one: { name: string }) => one.name === "cache-ca");
-    const settings = parseProxySettings(container.args.slice(1), { SLUICE_SEALING_KEYS: "k", SLUICE_CACHE_PASSWORD: "p" });
+    const settings = parseProxySettings(container.args.slice(1), {
+      SLUICE_SEALING_KEYS: "k",
+      SLUICE_CACHE_PASSWORD: "p",
+    });
     assert.deepEqual(
       [settings.cacheUrl, settings.cachePassword, settings.cacheCa, settings.stateUrl, settings.statePassword],
       ["rediss://valkey-cache:6379", "p", `${mount.mountPath}/ca.crt`, "redis://valkey:6379", ""],
     );
-    assert.deepEqual(container.env[0], { name: "SLUICE_CACHE_PASSWORD", valueFrom: { secretKeyRef: { name: "vc", key: "password" } } });
+    assert.deepEqual(container.env[0], {
+      name: "SLUICE_CACHE_PASSWORD",
+      valueFrom: { secretKeyRef: { name: "vc", key: "password" } },
+    });
     assert.deepEqual(
       spec.volumes.find((one: { name: string }) => one.name === "cache-ca"),
       { name: "cache-ca", secret: { secretName: "vc-ca", defaultMode: 440 } },
@@ -198,12 +258,28 @@ describe("the chart", { skip }, () => {
   });
 
   it("tells the operator of the mail server, whose login it gets from a Secret and nowhere else", async () => {
-    const documents = await render(...set("alerts.smtp.host=mail.example.com", "alerts.smtp.from=sluice@example.com", "alerts.smtp.secretRef.name=mail"));
-    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
-    assert.deepEqual(settings.alerts.smtp, { host: "mail.example.com", port: 587, security: "StartTLS", from: "sluice@example.com" });
+    const documents = await render(
+      ...set(
+        "alerts.smtp.host=mail.example.com",
+        "alerts.smtp.from=sluice@example.com",
+        "alerts.smtp.secretRef.name=mail",
+      ),
+    );
+    const settings = operatorSettings.parse(
+      parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]),
+    );
+    assert.deepEqual(settings.alerts.smtp, {
+      host: "mail.example.com",
+      port: 587,
+      security: "StartTLS",
+      from: "sluice@example.com",
+    });
     const [container] = find(documents, "Deployment", "sluice-operator")["spec"].template.spec.containers;
     assert.deepEqual(
-      container.env.map((one: { name: string; valueFrom: { secretKeyRef: object } }) => [one.name, one.valueFrom.secretKeyRef]),
+      container.env.map((one: { name: string; valueFrom: { secretKeyRef: object } }) => [
+        one.name,
+        one.valueFrom.secretKeyRef,
+      ]),
       [
         ["SLUICE_SMTP_USER", { name: "mail", key: "user" }],
         ["SLUICE_SMTP_PASSWORD", { name: "mail", key: "password" }],
@@ -213,14 +289,36 @@ describe("the chart", { skip }, () => {
 
   it("tells the operator of proxies in front, of countries and of issuers, and gives proxies the database", async () => {
     const documents = await render(
-      ...set("proxy.trustedProxies={10.0.0.0/8,2001:db8::/32}", "proxy.forwardedHeader=Forwarded", "proxy.countryHeader=cf-ipcountry"),
+      ...set(
+        "proxy.trustedProxies={10.0.0.0/8,2001:db8::/32}",
+        "proxy.forwardedHeader=Forwarded",
+        "proxy.countryHeader=cf-ipcountry",
+      ),
       ...set("proxy.countryDatabase.volume.persistentVolumeClaim.claimName=geo", "proxy.countryDatabase.file=c.mmdb"),
-      ...set("identity.issuers[0].name=cluster", "identity.issuers[0].kind=Kubernetes", "identity.issuers[0].audiences={sluice}"),
-      ...set("identity.issuers[1].name=corp", "identity.issuers[1].kind=OIDC", "identity.issuers[1].issuer=https://id.example.com"),
-      ...set("identity.issuers[1].audiences={sluice}", "identity.issuers[1].namespace=team-a", "identity.issuers[1].claims.user=email"),
+      ...set(
+        "identity.issuers[0].name=cluster",
+        "identity.issuers[0].kind=Kubernetes",
+        "identity.issuers[0].audiences={sluice}",
+      ),
+      ...set(
+        "identity.issuers[1].name=corp",
+        "identity.issuers[1].kind=OIDC",
+        "identity.issuers[1].issuer=https://id.example.com",
+      ),
+      ...set(
+        "identity.issuers[1].audiences={sluice}",
+        "identity.issuers[1].namespace=team-a",
+        "identity.issuers[1].claims.user=email",
+      ),
     );
-    const settings = operatorSettings.parse(parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]));
-    assert.deepEqual(settings.origins, { trustedProxies: ["10.0.0.0/8", "2001:db8::/32"], forwardedHeader: "Forwarded", countryHeader: "cf-ipcountry" });
+    const settings = operatorSettings.parse(
+      parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]),
+    );
+    assert.deepEqual(settings.origins, {
+      trustedProxies: ["10.0.0.0/8", "2001:db8::/32"],
+      forwardedHeader: "Forwarded",
+      countryHeader: "cf-ipcountry",
+    });
     assert.equal(settings.countryDatabase, true);
     assert.deepEqual(
       settings.identity.issuers.map((one) => [one.name, one.kind, one.issuer, one.audiences]),
@@ -250,7 +348,9 @@ describe("the chart", { skip }, () => {
     );
     const { spec } = find(documents, "Deployment", "sluice-proxy")["spec"].template;
     const [container] = spec.containers;
-    assert.deepEqual(container.env, [{ name: "SLUICE_STATE_PASSWORD", valueFrom: { secretKeyRef: { name: "valkey", key: "password" } } }]);
+    assert.deepEqual(container.env, [
+      { name: "SLUICE_STATE_PASSWORD", valueFrom: { secretKeyRef: { name: "valkey", key: "password" } } },
+    ]);
     const mount = container.volumeMounts.find((one: { name: string }) => one.name === "state-ca");
     const settings = parseProxySettings(container.args.slice(1), { SLUICE_STATE_PASSWORD: "s3cret" });
     assert.equal(settings.stateUrl, "rediss://valkey.cache:6379/0");
@@ -275,8 +375,13 @@ describe("the chart", { skip }, () => {
       { name: "http", containerPort: settings.port },
       { name: "status", containerPort: settings.statusPort },
     ]);
-    assert.ok(spec.terminationGracePeriodSeconds * 1000 > settings.drainMs + container.lifecycle.preStop.sleep.seconds * 1000);
-    assert.deepEqual(find(documents, "Deployment", "sluice-proxy")["spec"].strategy.rollingUpdate, { maxUnavailable: 0, maxSurge: 1 });
+    assert.ok(
+      spec.terminationGracePeriodSeconds * 1000 > settings.drainMs + container.lifecycle.preStop.sleep.seconds * 1000,
+    );
+    assert.deepEqual(find(documents, "Deployment", "sluice-proxy")["spec"].strategy.rollingUpdate, {
+      maxUnavailable: 0,
+      maxSurge: 1,
+    });
   });
 
   it("puts every object into the release's namespace, and names the others so that two releases don't meet", async () => {
@@ -289,7 +394,12 @@ describe("the chart", { skip }, () => {
 
   it("renders whatever can be switched on", async () => {
     const documents = await render(
-      ...set("proxy.autoscaling.enabled=true", "networkPolicy.enabled=true", "networkPolicy.monitoringNamespaceLabels.team=ops", "serviceMonitor.enabled=true"),
+      ...set(
+        "proxy.autoscaling.enabled=true",
+        "networkPolicy.enabled=true",
+        "networkPolicy.monitoringNamespaceLabels.team=ops",
+        "serviceMonitor.enabled=true",
+      ),
       ...set("networkPolicy.apiServerAddresses={10.0.0.0/28}"),
       ...set(
         `image.digest=sha256:${"a".repeat(64)}`,
@@ -301,7 +411,8 @@ describe("the chart", { skip }, () => {
       "--api-versions=monitoring.coreos.com/v1",
     );
     const kinds = new Set(documents.map(({ kind }) => kind));
-    for (const kind of ["HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor", "PodDisruptionBudget"]) assert.ok(kinds.has(kind), kind);
+    for (const kind of ["HorizontalPodAutoscaler", "NetworkPolicy", "ServiceMonitor", "PodDisruptionBudget"])
+      assert.ok(kinds.has(kind), kind);
     assert.equal(kinds.has("CustomResourceDefinition"), false);
     const [, fromWhom] = find(documents, "NetworkPolicy", "sluice-proxy")["spec"].ingress;
     assert.deepEqual(fromWhom.from.at(-1), { ipBlock: { cidr: "10.0.0.0/28" } }, "the API server asks for reports");
@@ -328,19 +439,48 @@ describe("the chart", { skip }, () => {
     ["a log level that isn't one", ["proxy.logLevel=loud"], /\/proxy\/logLevel.*must be one of/],
     ["a body limit above what proxies take", ["proxy.maxBodyBytes=99999999"], /\/proxy\/maxBodyBytes.*maximum/],
     ["every origin", ["cors.allowedOrigins={*}"], /\/cors\/allowedOrigins\/0.*does not match pattern/],
-    ["a trusted proxy by name", ["proxy.trustedProxies={ingress}"], /\/proxy\/trustedProxies\/0.*does not match pattern/],
+    [
+      "a trusted proxy by name",
+      ["proxy.trustedProxies={ingress}"],
+      /\/proxy\/trustedProxies\/0.*does not match pattern/,
+    ],
     [
       "an issuer without a namespace for its callers",
-      ["identity.issuers[0].name=corp", "identity.issuers[0].kind=OIDC", "identity.issuers[0].audiences={a}", "identity.issuers[0].issuer=https://a"],
+      [
+        "identity.issuers[0].name=corp",
+        "identity.issuers[0].kind=OIDC",
+        "identity.issuers[0].audiences={a}",
+        "identity.issuers[0].issuer=https://a",
+      ],
       /\/identity\/issuers\/0.*missing property 'namespace'/,
     ],
-    ["an issuer's authority that is a file's name", ["identity.issuers[0].caBundle=ca.pem"], /\/identity\/issuers\/0\/caBundle.*does not match pattern/],
-    ["a namespace that can't be", ["operator.watchNamespaces={Team_A}"], /\/operator\/watchNamespaces\/0.*does not match pattern/],
+    [
+      "an issuer's authority that is a file's name",
+      ["identity.issuers[0].caBundle=ca.pem"],
+      /\/identity\/issuers\/0\/caBundle.*does not match pattern/,
+    ],
+    [
+      "a namespace that can't be",
+      ["operator.watchNamespaces={Team_A}"],
+      /\/operator\/watchNamespaces\/0.*does not match pattern/,
+    ],
     ["a base URL that isn't one", ["baseURL=example.com"], /\/baseURL.*does not match pattern/],
-    ["a grace period that cuts streams", ["proxy.terminationGracePeriodSeconds=20"], /terminationGracePeriodSeconds must be at least/],
-    ["lease times with which two could lead", ["operator.lease.renewDeadlineMs=20000"], /retryMs must be less than renewDeadlineMs/],
+    [
+      "a grace period that cuts streams",
+      ["proxy.terminationGracePeriodSeconds=20"],
+      /terminationGracePeriodSeconds must be at least/,
+    ],
+    [
+      "lease times with which two could lead",
+      ["operator.lease.renewDeadlineMs=20000"],
+      /retryMs must be less than renewDeadlineMs/,
+    ],
     ["a sidecar whose token lives too short", ["sidecar.tokenSeconds=60"], /\/sidecar\/tokenSeconds.*minimum/],
-    ["a sidecar where the API server can't put it in", ["sidecar.injection.enabled=true"], /needs MutatingAdmissionPolicy/],
+    [
+      "a sidecar where the API server can't put it in",
+      ["sidecar.injection.enabled=true"],
+      /needs MutatingAdmissionPolicy/,
+    ],
     ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
   ];
   for (const [what, values, says] of nonsense) {

@@ -28,7 +28,12 @@ describe("a client certificate in a cluster", { skip }, () => {
     });
   const object = (kind: string, name: string, spec: unknown): string =>
     JSON.stringify({ apiVersion: "sluice.dev/v1alpha1", kind, metadata: { name, namespace: "team-a" }, spec });
-  const keySecret = JSON.stringify({ apiVersion: "v1", kind: "Secret", metadata: { name: "alice", namespace: "team-a" }, stringData: { apiKey: clear } });
+  const keySecret = JSON.stringify({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "alice", namespace: "team-a" },
+    stringData: { apiKey: clear },
+  });
 
   /** The certificate that the server has seen of a call. */
   const shown = async (): Promise<string | null> => {
@@ -63,7 +68,10 @@ describe("a client certificate in a cluster", { skip }, () => {
           tls: { caBundle: authority.cert, clientCertificate: { secretRef: { name: "sluice-to-llm" } } },
           models: [{ name: "small" }],
         }),
-        object("RoutingPolicy", "chat", { match: { models: ["small"] }, routing: { targets: [{ provider: { name: "main" } }] } }),
+        object("RoutingPolicy", "chat", {
+          match: { models: ["small"] },
+          routing: { targets: [{ provider: { name: "main" } }] },
+        }),
         object("ApiKey", "alice", { user: "alice@example.com", writeTo: { name: "alice" } }),
       ].join("\n---\n"),
     );
@@ -90,32 +98,54 @@ describe("a client certificate in a cluster", { skip }, () => {
 
   it("stays what it was where the new key doesn't fit, and the status says so", async () => {
     await cluster.apply(pairSecret({ cert: first.cert, key: renewed.key }));
-    const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", { type: "ResolvedRefs", status: "False", reason: "SecretUnusable" });
-    assert.match(message, /Secret sluice-to-llm has a tls\.key that is not the key of the first certificate in tls\.crt/);
+    const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", {
+      type: "ResolvedRefs",
+      status: "False",
+      reason: "SecretUnusable",
+    });
+    assert.match(
+      message,
+      /Secret sluice-to-llm has a tls\.key that is not the key of the first certificate in tls\.crt/,
+    );
     assert.equal(await shown(), fingerprint(renewed));
   });
 
   it("has its failure told by kubectl, where the server asks for one and gets none", async () => {
-    const spec = { type: "OpenAICompatible", endpoint: upstream.url, allowPrivateEndpoint: true, tls: { caBundle }, models: [{ name: "bare" }] };
+    const spec = {
+      type: "OpenAICompatible",
+      endpoint: upstream.url,
+      allowPrivateEndpoint: true,
+      tls: { caBundle },
+      models: [{ name: "bare" }],
+    };
     const breaker = { circuitBreaker: { failureThreshold: 1 }, retry: { attempts: 1 } };
     const targets = [{ provider: { name: "bare" } }];
     await cluster.apply(
-      [object("LLMProvider", "bare", { ...spec, ...breaker }), object("RoutingPolicy", "bare", { match: { models: ["bare"] }, routing: { targets } })].join(
-        "\n---\n",
-      ),
+      [
+        object("LLMProvider", "bare", { ...spec, ...breaker }),
+        object("RoutingPolicy", "bare", { match: { models: ["bare"] }, routing: { targets } }),
+      ].join("\n---\n"),
     );
-    for (const name of ["llmprovider/bare", "routingpolicy/bare"]) await untilCondition(cluster, "team-a", name, { type: "Programmed", status: "True" });
+    for (const name of ["llmprovider/bare", "routingpolicy/bare"])
+      await untilCondition(cluster, "team-a", name, { type: "Programmed", status: "True" });
     const answer = await fetch(`${cluster.proxies[0]?.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
       body: JSON.stringify({ model: "bare", messages: [{ role: "user", content: "ping" }] }),
     });
     assert.deepEqual([answer.status, /certificate/.test(await answer.text())], [502, false]);
-    const { message } = await untilCondition(cluster, "team-a", "llmprovider/bare", { type: "Healthy", status: "False", reason: "Unreachable" });
+    const { message } = await untilCondition(cluster, "team-a", "llmprovider/bare", {
+      type: "Healthy",
+      status: "False",
+      reason: "Unreachable",
+    });
     assert.match(
       message,
       /it asks the gateway for a certificate \(tls_client_certificate_missing\) on 1; breaker open for bare \(tls_client_certificate_missing\) on 1/,
     );
-    assert.match(await cluster.kubectl("describe", "llmprovider", "bare", "-n", "team-a"), /tls_client_certificate_missing/);
+    assert.match(
+      await cluster.kubectl("describe", "llmprovider", "bare", "-n", "team-a"),
+      /tls_client_certificate_missing/,
+    );
   });
 });

@@ -20,7 +20,8 @@ spec: { match: { models: [gpt-4o] }, routing: { targets: [{ provider: { name: up
 describe("the life of a key in a cluster", { skip }, () => {
   let cluster: Cluster;
   let upstream: Upstream;
-  const keys = (...args: string[]) => sluice("keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
+  const keys = (...args: string[]) =>
+    sluice("keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
   /** By each proxy's own answer. */
   const codes = (clear: string): Promise<(string | null)[]> =>
     Promise.all(
@@ -43,7 +44,16 @@ describe("the life of a key in a cluster", { skip }, () => {
   });
 
   it("is made, works at once on every proxy, is rotated with a grace, and listed without the key", async () => {
-    const created = await keys("create", "--user", "alice@example.com", "--role", "data-scientist", "--expires-in", "90d", "--show");
+    const created = await keys(
+      "create",
+      "--user",
+      "alice@example.com",
+      "--role",
+      "data-scientist",
+      "--expires-in",
+      "90d",
+      "--show",
+    );
     assert.equal(created.code, 0, created.stderr);
     const first = created.stdout.trim().split("\n").at(-1) ?? "";
     assert.match(first, /^slc_/);
@@ -52,7 +62,15 @@ describe("the life of a key in a cluster", { skip }, () => {
     const rotated = await keys("rotate", "--user", "alice@example.com", "--grace-period", "7d");
     assert.equal(rotated.code, 0, rotated.stderr);
     const second = Buffer.from(
-      await cluster.kubectl("get", "secret", "alice-example-com-llm-key", "-n", "team-a", "-o", "jsonpath={.data.apiKey}"),
+      await cluster.kubectl(
+        "get",
+        "secret",
+        "alice-example-com-llm-key",
+        "-n",
+        "team-a",
+        "-o",
+        "jsonpath={.data.apiKey}",
+      ),
       "base64",
     ).toString();
     assert.notEqual(second, first);
@@ -63,15 +81,20 @@ describe("the life of a key in a cluster", { skip }, () => {
         [null, null],
       ],
     );
-    const status = JSON.parse(await cluster.kubectl("get", "apikey", "alice-example-com", "-n", "team-a", "-o", "jsonpath={.status}")) as Record<
-      string,
-      string
-    >;
+    const status = JSON.parse(
+      await cluster.kubectl("get", "apikey", "alice-example-com", "-n", "team-a", "-o", "jsonpath={.status}"),
+    ) as Record<string, string>;
     assert.ok(Date.parse(status["previousExpiresAt"] ?? "") - Date.parse(status["rotatedAt"] ?? "") === 7 * 86_400_000);
-    assert.match(await cluster.kubectl("get", "events", "-n", "team-a", "-o", "jsonpath={.items[*].reason}"), /InGrace/);
+    assert.match(
+      await cluster.kubectl("get", "events", "-n", "team-a", "-o", "jsonpath={.items[*].reason}"),
+      /InGrace/,
+    );
 
     const listed = await keys("list");
-    assert.match(listed.stdout, /team-a +alice-example-com +alice@example\.com +data-scientist +slc_\S+… +\d{4}-\S+Z +live, rotating/);
+    assert.match(
+      listed.stdout,
+      /team-a +alice-example-com +alice@example\.com +data-scientist +slc_\S+… +\d{4}-\S+Z +live, rotating/,
+    );
     assert.ok(!listed.stdout.includes(first) && !listed.stdout.includes(second) && !cluster.logs().includes(second));
   });
 
@@ -83,16 +106,31 @@ metadata: { name: often, namespace: team-a }
 spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s } }
 `);
     await untilCondition(cluster, "team-a", "apikey/often", { type: "Programmed", status: "True" });
-    const data = async () => JSON.parse(await cluster.kubectl("get", "secret", "often", "-n", "team-a", "-o", "jsonpath={.data}")) as Record<string, string>;
+    const data = async () =>
+      JSON.parse(await cluster.kubectl("get", "secret", "often", "-n", "team-a", "-o", "jsonpath={.data}")) as Record<
+        string,
+        string
+      >;
     const first = Buffer.from((await data())["apiKey"] ?? "", "base64").toString();
-    await until("it is rotated", async () => assert.notEqual(Buffer.from((await data())["apiKey"] ?? "", "base64").toString(), first), 90_000, 200);
     await until(
-      "the key before is refused",
-      async () => assert.ok((await codes(first)).every((code) => code === "expired_api_key" || code === "invalid_api_key")),
+      "it is rotated",
+      async () => assert.notEqual(Buffer.from((await data())["apiKey"] ?? "", "base64").toString(), first),
       90_000,
       200,
     );
-    await until("the key before is forgotten", async () => assert.equal((await data())["apiKey-previous"], undefined), 90_000, 200);
+    await until(
+      "the key before is refused",
+      async () =>
+        assert.ok((await codes(first)).every((code) => code === "expired_api_key" || code === "invalid_api_key")),
+      90_000,
+      200,
+    );
+    await until(
+      "the key before is forgotten",
+      async () => assert.equal((await data())["apiKey-previous"], undefined),
+      90_000,
+      200,
+    );
     // It would go on, and make a new revision for every proxy each time.
     await cluster.kubectl("delete", "apikey", "often", "-n", "team-a");
   });
@@ -104,9 +142,23 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s
       assert.equal(created.code, 0, created.stderr);
       const clear = created.stdout.trim().split("\n").at(-1) ?? "";
       assert.deepEqual(await codes(clear), [null, null]);
-      await cluster.kubectl("patch", "apikey", `user-${at}`, "-n", "team-a", "--type=merge", "-p", '{"spec":{"revoked":true}}');
+      await cluster.kubectl(
+        "patch",
+        "apikey",
+        `user-${at}`,
+        "-n",
+        "team-a",
+        "--type=merge",
+        "-p",
+        '{"spec":{"revoked":true}}',
+      );
       const began = performance.now();
-      await until("it is refused everywhere", async () => assert.deepEqual(await codes(clear), ["revoked_api_key", "revoked_api_key"]), 90_000, 20);
+      await until(
+        "it is refused everywhere",
+        async () => assert.deepEqual(await codes(clear), ["revoked_api_key", "revoked_api_key"]),
+        90_000,
+        20,
+      );
       delays.push(performance.now() - began);
     }
     delays.sort((a, b) => a - b);
@@ -119,7 +171,16 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s
     const created = await keys("create", "--user", "hasty", "--show");
     const clear = created.stdout.trim().split("\n").at(-1) ?? "";
     const set = (...args: string[]) =>
-      sluice("set-rate-limit", "--user", "hasty", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
+      sluice(
+        "set-rate-limit",
+        "--user",
+        "hasty",
+        ...args,
+        "-n",
+        "team-a",
+        "--kubeconfig",
+        cluster.apiServer.adminKubeconfigPath,
+      );
     const statuses = (count: number): Promise<number[]> =>
       Promise.all(
         Array.from({ length: count }, async (_, at) => {
@@ -135,7 +196,10 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s
     const limited = await set("--limit", "1", "--period", "1h");
     assert.equal(limited.code, 0, limited.stderr);
     assert.match(limited.stdout, /Budget team-a\/rate-limit-hasty made; it is in force on all proxies/);
-    assert.ok((await statuses(4)).filter((status) => status === 429).length >= 2, "each proxy has its own count without a shared store");
+    assert.ok(
+      (await statuses(4)).filter((status) => status === 429).length >= 2,
+      "each proxy has its own count without a shared store",
+    );
     assert.match(await cluster.kubectl("get", "budgets", "-n", "team-a"), /rate-limit-hasty/);
     const wide = await set("--limit", "1000");
     assert.match(wide.stdout, /changed; it is in force/, wide.stderr);

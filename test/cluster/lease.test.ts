@@ -14,8 +14,18 @@ describe("who may hold the lease", () => {
     ["anyone, while there is none", null, 0, true],
     ["anyone, after it was given back", { holder: "", version: "1", sinceMs: 0 }, 1, true],
     ["its holder", { holder: "me", version: "1", sinceMs: 0 }, 1, true],
-    ["nobody else, as long as it is renewed", { holder: "other", version: "1", sinceMs: 0 }, times.durationMs - 1, false],
-    ["another, once it stood still for its duration", { holder: "other", version: "1", sinceMs: 0 }, times.durationMs, true],
+    [
+      "nobody else, as long as it is renewed",
+      { holder: "other", version: "1", sinceMs: 0 },
+      times.durationMs - 1,
+      false,
+    ],
+    [
+      "another, once it stood still for its duration",
+      { holder: "other", version: "1", sinceMs: 0 },
+      times.durationMs,
+      true,
+    ],
   ];
   for (const [what, seen, nowMs, may] of cases) it(what, () => assert.equal(mayHold("me", seen, nowMs, times), may));
 });
@@ -41,7 +51,9 @@ describe("an election on a real API server", { skip }, () => {
     const coordination = new Proxy(real, {
       get: (target, property) => {
         const method = Reflect.get(target, property);
-        return typeof method === "function" ? (...args: unknown[]) => (cut ? new Promise(() => undefined) : Reflect.apply(method, target, args)) : method;
+        return typeof method === "function"
+          ? (...args: unknown[]) => (cut ? new Promise(() => undefined) : Reflect.apply(method, target, args))
+          : method;
       },
     });
     const election = elect({ ...cluster, coordination } as Cluster, {

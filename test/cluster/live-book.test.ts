@@ -53,7 +53,8 @@ describe("what is reported as live", () => {
 
   it("an object is live once every proxy is at its revision or a later one, though none is at the newest", () => {
     const book = new LiveBook();
-    const ask = (b: number, revision: string, ...proxies: (string | null)[]) => reported(book, compiled(1, b), { revision, proxies });
+    const ask = (b: number, revision: string, ...proxies: (string | null)[]) =>
+      reported(book, compiled(1, b), { revision, proxies });
     ask(1, "r1", "r1", "r1");
     assert.deepEqual(ask(2, "r2", "r1", "r1")[1], at("r2", 0));
     assert.deepEqual(ask(2, "r3", "r2", "r1")[1], at("r2", 1));
@@ -64,7 +65,8 @@ describe("what is reported as live", () => {
 
   it("an object that changes again waits for its last form", () => {
     const book = new LiveBook();
-    const ask = (b: number, revision: string, ...proxies: (string | null)[]) => reported(book, compiled(1, b), { revision, proxies })[1];
+    const ask = (b: number, revision: string, ...proxies: (string | null)[]) =>
+      reported(book, compiled(1, b), { revision, proxies })[1];
     ask(1, "r1", "r1", "r1");
     ask(2, "r2", "r1", "r1");
     assert.deepEqual(ask(3, "r3", "r2", "r2"), at("r3", 0));
@@ -76,7 +78,8 @@ describe("what is reported as live", () => {
 
   it("a revision that nobody knows any more, or never did, has nothing", () => {
     const book = new LiveBook();
-    const ask = (b: number, revision: string, ...proxies: (string | null)[]) => reported(book, compiled(1, b), { revision, proxies })[1];
+    const ask = (b: number, revision: string, ...proxies: (string | null)[]) =>
+      reported(book, compiled(1, b), { revision, proxies })[1];
     for (let count = 1; count <= 400; count++) ask(count, `r${count}`, null, "other");
     assert.deepEqual(ask(400, "r401", "r20", "other"), at("r400", 0));
     assert.deepEqual(ask(400, "r401", "r400", "r401"), at("r400", 2));
@@ -92,7 +95,14 @@ describe("what is reported as live", () => {
   it("after a restart what an earlier process told stands, once proxies are where they should be", () => {
     const told = (generation: number) => ({
       conditions: [
-        { type: "Programmed", status: "True", reason: "Live", message: "3/3 proxies at abc123", lastTransitionTime: "", observedGeneration: generation },
+        {
+          type: "Programmed",
+          status: "True",
+          reason: "Live",
+          message: "3/3 proxies at abc123",
+          lastTransitionTime: "",
+          observedGeneration: generation,
+        },
       ],
     });
     assert.deepEqual(stateIn(told(1), 1), { live: 3, total: 3, revision: "abc123" });

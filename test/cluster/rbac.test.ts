@@ -56,7 +56,12 @@ describe("the chart as it is installed", { skip }, () => {
   after(() => cluster?.stop());
 
   const may = async (account: string, ...question: string[]): Promise<boolean> => {
-    const { stdout } = await cluster.tryKubectl("auth", "can-i", ...question, `--as=system:serviceaccount:${systemNamespace}:${account}`);
+    const { stdout } = await cluster.tryKubectl(
+      "auth",
+      "can-i",
+      ...question,
+      `--as=system:serviceaccount:${systemNamespace}:${account}`,
+    );
     return stdout.trim() === "yes";
   };
 
@@ -81,7 +86,8 @@ describe("the chart as it is installed", { skip }, () => {
     ["impersonate", "users"],
   ];
   for (const question of refused) {
-    it(`the operator may not ${question.join(" ")}`, async () => assert.equal(await may("sluice-operator", ...question), false));
+    it(`the operator may not ${question.join(" ")}`, async () =>
+      assert.equal(await may("sluice-operator", ...question), false));
   }
 
   it("the operator may do what it is for", async () => {
@@ -98,7 +104,10 @@ describe("the chart as it is installed", { skip }, () => {
     const kubectl = await ensureTool("kubectl");
     const applyAs = async (name: string) => {
       const file = join(cluster.apiServer.dir, `${name}.yaml`);
-      await writeFile(file, stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: systemNamespace } }));
+      await writeFile(
+        file,
+        stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: systemNamespace } }),
+      );
       return run(kubectl, ["apply", "--server-side", "-f", file], { env: { ...process.env, KUBECONFIG: asOperator } });
     };
     const own = await applyAs("sluice-routes-7");
@@ -135,9 +144,19 @@ describe("the chart as it is installed", { skip }, () => {
   });
 
   it("the operator's Pod passes restricted admission too", async () => {
-    const { spec } = JSON.parse(await cluster.kubectl("get", "deployment", "sluice-operator", "-n", systemNamespace, "-o", "json"));
+    const { spec } = JSON.parse(
+      await cluster.kubectl("get", "deployment", "sluice-operator", "-n", systemNamespace, "-o", "json"),
+    );
     const file = join(cluster.apiServer.dir, "operator-pod.json");
-    await writeFile(file, JSON.stringify({ apiVersion: "v1", kind: "Pod", metadata: { name: "probe", namespace: systemNamespace }, spec: spec.template.spec }));
+    await writeFile(
+      file,
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "probe", namespace: systemNamespace },
+        spec: spec.template.spec,
+      }),
+    );
     assert.match(await cluster.kubectl("create", "--dry-run=server", "-f", file), /created/);
   });
 
@@ -152,13 +171,41 @@ describe("the chart as it is installed", { skip }, () => {
   });
 
   it("an upgrade leaves what the operator published", async () => {
-    const before = await cluster.kubectl("get", "configmap", "sluice-routes-7", "-n", systemNamespace, "-o", "jsonpath={.metadata.uid}");
+    const before = await cluster.kubectl(
+      "get",
+      "configmap",
+      "sluice-routes-7",
+      "-n",
+      systemNamespace,
+      "-o",
+      "jsonpath={.metadata.uid}",
+    );
     await cluster.helm("upgrade", "sluice", chart, "--namespace", systemNamespace, "--set", "proxy.replicas=3");
-    assert.equal(await cluster.kubectl("get", "configmap", "sluice-routes-7", "-n", systemNamespace, "-o", "jsonpath={.metadata.uid}"), before);
+    assert.equal(
+      await cluster.kubectl(
+        "get",
+        "configmap",
+        "sluice-routes-7",
+        "-n",
+        systemNamespace,
+        "-o",
+        "jsonpath={.metadata.uid}",
+      ),
+      before,
+    );
   });
 
   it("a tenant who may edit the namespace may edit its policies, and a viewer may look", async () => {
-    const aggregated = JSON.parse(await cluster.kubectl("get", "clusterroles", "-l", "rbac.authorization.k8s.io/aggregate-to-edit=true", "-o", "json"));
+    const aggregated = JSON.parse(
+      await cluster.kubectl(
+        "get",
+        "clusterroles",
+        "-l",
+        "rbac.authorization.k8s.io/aggregate-to-edit=true",
+        "-o",
+        "json",
+      ),
+    );
     assert.equal(
       aggregated.items.some((role: Rendered) => role.metadata.name === `${systemNamespace}:sluice-edit`),
       true,
@@ -170,7 +217,10 @@ describe("an installation that watches one namespace", { skip }, () => {
   let cluster: Cluster;
   let operator: OperatorProcess;
   before(async () => {
-    cluster = await startCluster({ namespaces: ["team-a", "team-b"], set: ["operator.watchNamespaces={team-a}", "operator.resyncMs=2000"] });
+    cluster = await startCluster({
+      namespaces: ["team-a", "team-b"],
+      set: ["operator.watchNamespaces={team-a}", "operator.resyncMs=2000"],
+    });
     operator = await cluster.startOperator();
   });
   after(() => cluster?.stop());
@@ -191,7 +241,12 @@ spec: { user: alice@example.com, writeTo: { name: alice-key } }
       ["list", "apikeys.sluice.dev", "-A"],
       ["watch", "secrets", "-A"],
     ]) {
-      const { stdout } = await cluster.tryKubectl("auth", "can-i", ...question, `--as=system:serviceaccount:${systemNamespace}:sluice-operator`);
+      const { stdout } = await cluster.tryKubectl(
+        "auth",
+        "can-i",
+        ...question,
+        `--as=system:serviceaccount:${systemNamespace}:sluice-operator`,
+      );
       assert.equal(stdout.trim(), "no", question.join(" "));
     }
     assert.equal(operator.running(), true);

@@ -64,7 +64,11 @@ describe("reports through the API server", { skip }, () => {
       namespace,
       body: {
         metadata: { name },
-        spec: { serviceAccountName: "finance", automountServiceAccountToken: false, containers: [{ name: "proxy", image: "none", securityContext }] },
+        spec: {
+          serviceAccountName: "finance",
+          automountServiceAccountToken: false,
+          containers: [{ name: "proxy", image: "none", securityContext }],
+        },
       },
     });
     const body = [
@@ -75,21 +79,43 @@ describe("reports through the API server", { skip }, () => {
     await discovery.createNamespacedEndpointSlice({
       namespace,
       body: {
-        metadata: { name: `${name}-status`, labels: { "kubernetes.io/service-name": "sluice-proxy-status", "app.kubernetes.io/component": "proxy-status" } },
+        metadata: {
+          name: `${name}-status`,
+          labels: {
+            "kubernetes.io/service-name": "sluice-proxy-status",
+            "app.kubernetes.io/component": "proxy-status",
+          },
+        },
         addressType: "IPv4",
-        endpoints: [{ addresses: [address ?? ""], conditions: { ready: true }, targetRef: { kind: "Pod", name, namespace } }],
+        endpoints: [
+          { addresses: [address ?? ""], conditions: { ready: true }, targetRef: { kind: "Pod", name, namespace } },
+        ],
         ports: [{ name: "status", port }],
       },
     });
   }
 
   const here = (...args: string[]) => sluice(...args, "--kubeconfig", kubeconfig);
-  const report = () => here("cost-report", "--from", "2027-02-01T00:00:00Z", "--to", "2027-02-02T00:00:00Z", "--group-by", "user", "-o", "csv");
+  const report = () =>
+    here(
+      "cost-report",
+      "--from",
+      "2027-02-01T00:00:00Z",
+      "--to",
+      "2027-02-02T00:00:00Z",
+      "--group-by",
+      "user",
+      "-o",
+      "csv",
+    );
 
   before(async () => {
     cluster = await startCluster({ proxies: 0 });
     await cluster.kubectl("create", "serviceaccount", "finance", "-n", systemNamespace);
-    await until("the account is there", async () => void (kubeconfig = await cluster.apiServer.kubeconfigFor(systemNamespace, "finance")));
+    await until(
+      "the account is there",
+      async () => void (kubeconfig = await cluster.apiServer.kubeconfigFor(systemNamespace, "finance")),
+    );
   });
   after(async () => {
     await cluster?.stop();
@@ -103,9 +129,20 @@ describe("reports through the API server", { skip }, () => {
   });
 
   it("say so where no proxy is ready", async () => {
-    await cluster.kubectl("create", "rolebinding", "finance", "-n", systemNamespace, "--role=sluice-reports", `--serviceaccount=${systemNamespace}:finance`);
+    await cluster.kubectl(
+      "create",
+      "rolebinding",
+      "finance",
+      "-n",
+      systemNamespace,
+      "--role=sluice-reports",
+      `--serviceaccount=${systemNamespace}:finance`,
+    );
     const { code, stderr } = await report();
-    assert.deepEqual([code, stderr], [1, "sluice: namespace sluice-system has no ready proxy; is Sluice installed there?\n"]);
+    assert.deepEqual(
+      [code, stderr],
+      [1, "sluice: namespace sluice-system has no ready proxy; is Sluice installed there?\n"],
+    );
   });
 
   it("add up what proxies tell that share no store, and name the one that does not answer", async () => {
@@ -115,7 +152,15 @@ describe("reports through the API server", { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /^alice,2,.*,1\.50\r?$/m);
     assert.match(asked[0] ?? "", /^one \/usage\?from=2027-02-01T00%3A00%3A00\.000Z&to=2027-02-02T00%3A00%3A00\.000Z$/);
-    const top = await here("top-users", "--from", "2026-02-01T00:00:00Z", "--limit", "1", "--system-namespace", systemNamespace);
+    const top = await here(
+      "top-users",
+      "--from",
+      "2026-02-01T00:00:00Z",
+      "--limit",
+      "1",
+      "--system-namespace",
+      systemNamespace,
+    );
     assert.equal(top.code, 0, top.stderr);
     assert.match(top.stdout, /alice/);
     servers[0]?.close();

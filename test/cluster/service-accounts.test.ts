@@ -57,7 +57,9 @@ metadata: { name: worker, namespace: team-b }
   });
 
   const token = async (namespace: string, audience: string): Promise<string> =>
-    (await cluster.kubectl("create", "token", "worker", "-n", namespace, `--audience=${audience}`, "--duration=10m")).trim();
+    (
+      await cluster.kubectl("create", "token", "worker", "-n", namespace, `--audience=${audience}`, "--duration=10m")
+    ).trim();
   const call = async (bearer: string, url = cluster.proxies[0]?.url): Promise<string> => {
     const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
@@ -73,12 +75,22 @@ metadata: { name: worker, namespace: team-b }
     await until("the token is taken", async () => assert.equal(await call(mine), "200 ok"));
   });
 
-  it("of another namespace don't see the policy", async () => assert.equal(await call(await token("team-b", "sluice")), "404 model_not_found"));
+  it("of another namespace don't see the policy", async () =>
+    assert.equal(await call(await token("team-b", "sluice")), "404 model_not_found"));
 
   it("through a sidecar need no credential at all", async () => {
     const folder = await temporaryFolder("sidecar");
     await writeFile(join(folder, "token"), await token("team-a", "sluice"));
-    const flags = ["--fleet", cluster.proxies[0]?.url ?? "", "--token-file", join(folder, "token"), "--port", "0", "--status-port", "0"];
+    const flags = [
+      "--fleet",
+      cluster.proxies[0]?.url ?? "",
+      "--token-file",
+      join(folder, "token"),
+      "--port",
+      "0",
+      "--status-port",
+      "0",
+    ];
     const sidecar = await startSidecar(parseSidecarSettings(flags, {}), pino({ level: "silent" }));
     try {
       assert.equal(await call("nothing", sidecar.url), "200 ok");

@@ -18,19 +18,34 @@ const pod = (name: string, namespace: string, more: { annotations?: object; spec
       serviceAccountName: "worker",
       automountServiceAccountToken: false,
       securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
-      containers: [{ name: "app", image: "app", securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } } }],
+      containers: [
+        {
+          name: "app",
+          image: "app",
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+        },
+      ],
       ...more.spec,
     },
   });
 const asks = { annotations: { "sluice.dev/sidecar": "true" } };
-const first = { name: "first", image: "first", securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } } };
+const first = {
+  name: "first",
+  image: "first",
+  securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+};
 
 describe("Pods that ask for a sidecar", { skip }, () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await startCluster({
       proxies: 0,
-      set: ["sidecar.injection.enabled=true", "sidecar.injection.namespaceSelector.matchLabels.sidecars=yes", "sidecar.audience=gateway", "service.port=8000"],
+      set: [
+        "sidecar.injection.enabled=true",
+        "sidecar.injection.namespaceSelector.matchLabels.sidecars=yes",
+        "sidecar.audience=gateway",
+        "service.port=8000",
+      ],
     });
     for (const [name, sidecars] of [
       ["team-a", "yes"],
@@ -46,7 +61,9 @@ describe("Pods that ask for a sidecar", { skip }, () => {
   const made = async (manifest: string): Promise<Pod> => {
     await cluster.apply(manifest);
     const { metadata } = JSON.parse(manifest);
-    const found = JSON.parse(await cluster.kubectl("get", "pod", metadata.name, "-n", metadata.namespace, "-o", "json"));
+    const found = JSON.parse(
+      await cluster.kubectl("get", "pod", metadata.name, "-n", metadata.namespace, "-o", "json"),
+    );
     await cluster.kubectl("delete", "pod", metadata.name, "-n", metadata.namespace, "--grace-period=0", "--force");
     return found;
   };
@@ -60,21 +77,29 @@ describe("Pods that ask for a sidecar", { skip }, () => {
     const [sidecar] = spec.initContainers;
     assert.deepEqual([sidecar.name, sidecar.image, sidecar.restartPolicy], ["sluice", "sluice:0.1.0", "Always"]);
     const settings = parseSidecarSettings(sidecar.args.slice(1), {});
-    assert.deepEqual([settings.fleet, settings.host, settings.port], [["http://sluice.sluice-system:8000"], "127.0.0.1", 8787]);
+    assert.deepEqual(
+      [settings.fleet, settings.host, settings.port],
+      [["http://sluice.sluice-system:8000"], "127.0.0.1", 8787],
+    );
     assert.deepEqual(sidecar.startupProbe.httpGet.port, settings.statusPort);
     assert.equal(`${sidecar.volumeMounts[0].mountPath}/token`, settings.tokenFile);
     assert.deepEqual(sidecar.resources, { requests: { cpu: "10m", memory: "64Mi" }, limits: { memory: "256Mi" } });
     assert.deepEqual(spec.volumes, [
       {
         name: "sluice-token",
-        projected: { defaultMode: 0o444, sources: [{ serviceAccountToken: { audience: "gateway", expirationSeconds: 3600, path: "token" } }] },
+        projected: {
+          defaultMode: 0o444,
+          sources: [{ serviceAccountToken: { audience: "gateway", expirationSeconds: 3600, path: "token" } }],
+        },
       },
     ]);
     assert.deepEqual(spec.containers[0].volumeMounts, undefined);
   });
 
   it("get it in front of what else comes before the app, beside the volumes that they have", async () => {
-    const { spec } = await made(pod("two", "team-a", { ...asks, spec: { initContainers: [first], volumes: [{ name: "own", emptyDir: {} }] } }));
+    const { spec } = await made(
+      pod("two", "team-a", { ...asks, spec: { initContainers: [first], volumes: [{ name: "own", emptyDir: {} }] } }),
+    );
     assert.deepEqual(
       [spec.initContainers.map((one: Pod) => one.name), spec.volumes.map((one: Pod) => one.name)],
       [
@@ -85,7 +110,9 @@ describe("Pods that ask for a sidecar", { skip }, () => {
   });
 
   it("get none beside one that they bring along", async () => {
-    const { spec } = await made(pod("three", "team-a", { ...asks, spec: { initContainers: [{ ...first, name: "sluice" }] } }));
+    const { spec } = await made(
+      pod("three", "team-a", { ...asks, spec: { initContainers: [{ ...first, name: "sluice" }] } }),
+    );
     assert.deepEqual(
       spec.initContainers.map((one: Pod) => one.image),
       ["first"],
@@ -93,7 +120,11 @@ describe("Pods that ask for a sidecar", { skip }, () => {
   });
 
   it("are left as they are where they don't ask, or in a namespace that may not", async () => {
-    for (const manifest of [pod("four", "team-a"), pod("five", "team-a", { annotations: { "sluice.dev/sidecar": "false" } }), pod("six", "team-b", asks)]) {
+    for (const manifest of [
+      pod("four", "team-a"),
+      pod("five", "team-a", { annotations: { "sluice.dev/sidecar": "false" } }),
+      pod("six", "team-b", asks),
+    ]) {
       const { spec } = await made(manifest);
       assert.deepEqual([spec.initContainers, spec.volumes], [undefined, undefined]);
     }

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import OpenAI from "openai";
-import { type Cluster, conditionsOf, type OperatorProcess, skipWithoutCluster, startCluster, systemNamespace, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  conditionsOf,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  systemNamespace,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { providerWithKey, secretOf } from "../harness/cluster-objects.ts";
 import { type OpenAiUpstream, startOpenAiUpstream } from "../harness/openai-upstream.ts";
 import { sluice } from "../harness/sluice.ts";
@@ -13,7 +21,8 @@ const skip = await skipWithoutCluster();
 const canary = (name: string): string => `planted-${name}-${randomBytes(12).toString("hex")}`;
 const decode = (base64: string): string => Buffer.from(base64, "base64").toString("utf8");
 
-const provider = (name: string, endpoint: string, secret: string): string => providerWithKey(name, endpoint, secret, "[{ name: small }, { name: large }]");
+const provider = (name: string, endpoint: string, secret: string): string =>
+  providerWithKey(name, endpoint, secret, "[{ name: small }, { name: large }]");
 const policy = (name: string, model: string, providerName: string, more = "") => `
 apiVersion: sluice.dev/v1alpha1
 kind: RoutingPolicy
@@ -57,7 +66,12 @@ describe("from kubectl apply to an answered call", { skip }, () => {
   before(async () => {
     upstream = await startOpenAiUpstream();
     cluster = await startCluster({
-      set: ["operator.lease.durationMs=3000", "operator.lease.renewDeadlineMs=2000", "operator.lease.retryMs=500", "operator.resyncMs=3000"],
+      set: [
+        "operator.lease.durationMs=3000",
+        "operator.lease.renewDeadlineMs=2000",
+        "operator.lease.retryMs=500",
+        "operator.resyncMs=3000",
+      ],
     });
     await cluster.namespace("team-a");
     operator = await cluster.startOperator();
@@ -67,7 +81,8 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await upstream?.stop();
   });
 
-  const client = (at = 0, apiKey = alice) => new OpenAI({ apiKey, baseURL: `${cluster.proxies[at]?.url}/v1`, maxRetries: 0 });
+  const client = (at = 0, apiKey = alice) =>
+    new OpenAI({ apiKey, baseURL: `${cluster.proxies[at]?.url}/v1`, maxRetries: 0 });
   const ask = async (at = 0, model = "small") => {
     const answer = await client(at).chat.completions.create({ model, messages: [{ role: "user", content: "ping" }] });
     return answer.choices[0]?.message.content;
@@ -84,10 +99,19 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a provider, a policy and a key become Programmed, and the key is in the Secret that was asked for", async () => {
     await cluster.apply(
-      [secretOf("upstream", planted.first), provider("main", upstream.baseUrl, "upstream"), policy("chat", "small", "main"), key("alice")].join("---"),
+      [
+        secretOf("upstream", planted.first),
+        provider("main", upstream.baseUrl, "upstream"),
+        policy("chat", "small", "main"),
+        key("alice"),
+      ].join("---"),
     );
     for (const object of ["llmprovider/main", "routingpolicy/chat", "apikey/alice"]) {
-      const { message } = await untilCondition(cluster, "team-a", object, { type: "Programmed", status: "True", reason: "Live" });
+      const { message } = await untilCondition(cluster, "team-a", object, {
+        type: "Programmed",
+        status: "True",
+        reason: "Live",
+      });
       assert.match(message, /^2\/2 proxies at [0-9a-f]{12}$/);
     }
     const made = JSON.parse(await cluster.kubectl("get", "secret", "alice-key", "-n", "team-a", "-o", "json"));
@@ -100,7 +124,11 @@ describe("from kubectl apply to an answered call", { skip }, () => {
   it("the official SDK gets an answer from each proxy, streamed and not", async () => {
     await onAllProxies(async (at) => {
       assert.equal(await ask(at), "echo: ping");
-      const stream = await client(at).chat.completions.create({ model: "small", messages: [{ role: "user", content: "one two" }], stream: true });
+      const stream = await client(at).chat.completions.create({
+        model: "small",
+        messages: [{ role: "user", content: "one two" }],
+        stream: true,
+      });
       let text = "";
       for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
       assert.equal(text, "echo: one two");
@@ -109,7 +137,11 @@ describe("from kubectl apply to an answered call", { skip }, () => {
   });
 
   it("the provider says how many proxies reach it", async () => {
-    const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", { type: "Healthy", status: "True", reason: "Reachable" });
+    const { message } = await untilCondition(cluster, "team-a", "llmprovider/main", {
+      type: "Healthy",
+      status: "True",
+      reason: "Reachable",
+    });
     assert.equal(message, "2/2 proxies reach it");
   });
 
@@ -120,8 +152,20 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     assert.equal(code, 0, stderr);
     assert.match(stdout, /route {5}team-a\/chat\ntargets\n {2}1\. {2}main \(team-a\/main small\): Priority: 1/);
     await cluster.kubectl("create", "serviceaccount", "reader", "-n", "team-a");
-    await cluster.kubectl("create", "clusterrole", "reader", "--verb=get,list,watch", "--resource=llmproviders,routingpolicies,budgets,apikeys,namespaces");
-    await cluster.kubectl("create", "clusterrolebinding", "reader", "--clusterrole=reader", "--serviceaccount=team-a:reader");
+    await cluster.kubectl(
+      "create",
+      "clusterrole",
+      "reader",
+      "--verb=get,list,watch",
+      "--resource=llmproviders,routingpolicies,budgets,apikeys,namespaces",
+    );
+    await cluster.kubectl(
+      "create",
+      "clusterrolebinding",
+      "reader",
+      "--clusterrole=reader",
+      "--serviceaccount=team-a:reader",
+    );
     const limited = await explain(await cluster.apiServer.kubeconfigFor("team-a", "reader"), "-o", "json");
     assert.equal(limited.code, 0, limited.stderr);
     const { route, notes } = JSON.parse(limited.stdout) as { route: string; notes: string[] };
@@ -130,20 +174,33 @@ describe("from kubectl apply to an answered call", { skip }, () => {
   });
 
   it("a call without a known key is refused", async () => {
-    await assert.rejects(client(0, "slc_wrong").models.list(), (error: unknown) => error instanceof OpenAI.AuthenticationError);
+    await assert.rejects(
+      client(0, "slc_wrong").models.list(),
+      (error: unknown) => error instanceof OpenAI.AuthenticationError,
+    );
   });
 
   it("kubectl get shows a table that is worth reading", async () => {
     const providers = await cluster.kubectl("get", "llmproviders", "-n", "team-a");
-    assert.match(providers, /^NAME\s+TYPE\s+MODELS\s+ACCEPTED\s+PROGRAMMED\s+HEALTHY\s+AGE\nmain\s+OpenAICompatible\s+2\s+True\s+True\s+True\s+/);
+    assert.match(
+      providers,
+      /^NAME\s+TYPE\s+MODELS\s+ACCEPTED\s+PROGRAMMED\s+HEALTHY\s+AGE\nmain\s+OpenAICompatible\s+2\s+True\s+True\s+True\s+/,
+    );
     const keys = await cluster.kubectl("get", "ak", "-n", "team-a");
     assert.match(keys, new RegExp(`alice\\s+alice@example.com\\s+a\\s+developer\\s+${alice.slice(0, 8)}`));
-    assert.match(await cluster.kubectl("get", "sluice", "-n", "team-a", "-o", "wide"), /routingpolicy.sluice.dev\/chat/);
+    assert.match(
+      await cluster.kubectl("get", "sluice", "-n", "team-a", "-o", "wide"),
+      /routingpolicy.sluice.dev\/chat/,
+    );
   });
 
   it("a provider whose Secret is missing says so, and harms nobody", async () => {
     await cluster.apply(provider("dangling", upstream.baseUrl, "nowhere"));
-    const condition = await untilCondition(cluster, "team-a", "llmprovider/dangling", { type: "ResolvedRefs", status: "False", reason: "SecretNotFound" });
+    const condition = await untilCondition(cluster, "team-a", "llmprovider/dangling", {
+      type: "ResolvedRefs",
+      status: "False",
+      reason: "SecretNotFound",
+    });
     assert.match(condition.message, /nowhere/);
     const { Programmed } = await conditionsOf(cluster, "team-a", "llmprovider/dangling");
     assert.equal(Programmed?.status, "False");
@@ -152,14 +209,22 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a policy that names an unknown provider says so", async () => {
     await cluster.apply(policy("lost", "lost-model", "no-such-provider"));
-    const condition = await untilCondition(cluster, "team-a", "routingpolicy/lost", { type: "ResolvedRefs", status: "False", reason: "ProviderNotFound" });
+    const condition = await untilCondition(cluster, "team-a", "routingpolicy/lost", {
+      type: "ResolvedRefs",
+      status: "False",
+      reason: "ProviderNotFound",
+    });
     assert.match(condition.message, /no-such-provider/);
     await untilCondition(cluster, "team-a", "routingpolicy/lost", { type: "Programmed", status: "False" });
   });
 
   it("of two policies that claim one model the younger loses, and hears who won", async () => {
     await cluster.apply(policy("late", "small", "main"));
-    const condition = await untilCondition(cluster, "team-a", "routingpolicy/late", { type: "Accepted", status: "False", reason: "Conflicted" });
+    const condition = await untilCondition(cluster, "team-a", "routingpolicy/late", {
+      type: "Accepted",
+      status: "False",
+      reason: "Conflicted",
+    });
     assert.match(condition.message, /team-a\/chat/);
     await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Accepted", status: "True" });
     const events = await until("an Event tells of it", async () => {
@@ -179,10 +244,32 @@ describe("from kubectl apply to an answered call", { skip }, () => {
   });
 
   it("an object that was good and is broken now keeps its last good form", async () => {
-    await cluster.kubectl("patch", "llmprovider", "main", "-n", "team-a", "--type=merge", "-p", '{"spec":{"credentials":{"secretRef":{"name":"gone"}}}}');
-    await untilCondition(cluster, "team-a", "llmprovider/main", { type: "Programmed", status: "False", reason: "LastGood" });
+    await cluster.kubectl(
+      "patch",
+      "llmprovider",
+      "main",
+      "-n",
+      "team-a",
+      "--type=merge",
+      "-p",
+      '{"spec":{"credentials":{"secretRef":{"name":"gone"}}}}',
+    );
+    await untilCondition(cluster, "team-a", "llmprovider/main", {
+      type: "Programmed",
+      status: "False",
+      reason: "LastGood",
+    });
     await onAllProxies(async (at) => assert.equal(await ask(at), "echo: ping"));
-    await cluster.kubectl("patch", "llmprovider", "main", "-n", "team-a", "--type=merge", "-p", '{"spec":{"credentials":{"secretRef":{"name":"upstream"}}}}');
+    await cluster.kubectl(
+      "patch",
+      "llmprovider",
+      "main",
+      "-n",
+      "team-a",
+      "--type=merge",
+      "-p",
+      '{"spec":{"credentials":{"secretRef":{"name":"upstream"}}}}',
+    );
     await untilCondition(cluster, "team-a", "llmprovider/main", { type: "Programmed", status: "True" });
   });
 
@@ -196,7 +283,9 @@ describe("from kubectl apply to an answered call", { skip }, () => {
       }),
     );
     await until("the old credential is gone", async () => {
-      const stored = JSON.parse(await cluster.kubectl("get", "secret", "sluice-credentials", "-n", systemNamespace, "-o", "json"));
+      const stored = JSON.parse(
+        await cluster.kubectl("get", "secret", "sluice-credentials", "-n", systemNamespace, "-o", "json"),
+      );
       const values = Object.values(stored.data as Record<string, string>).map(decode);
       assert.equal(values.includes(planted.second), true);
       assert.equal(values.includes(planted.first), false);
@@ -209,13 +298,25 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("a hand-edit of what is published is put right", async () => {
     const read = async () =>
-      JSON.parse(await cluster.kubectl("get", "configmap", "sluice-config", "-n", systemNamespace, "-o", "json")).data as Record<string, string>;
+      JSON.parse(await cluster.kubectl("get", "configmap", "sluice-config", "-n", systemNamespace, "-o", "json"))
+        .data as Record<string, string>;
     const wanted = await read();
-    await cluster.kubectl("patch", "configmap", "sluice-config", "-n", systemNamespace, "--type=merge", "-p", '{"data":{"config.json":"{}"}}');
+    await cluster.kubectl(
+      "patch",
+      "configmap",
+      "sluice-config",
+      "-n",
+      systemNamespace,
+      "--type=merge",
+      "-p",
+      '{"data":{"config.json":"{}"}}',
+    );
     await until("it is as before", async () => assert.deepEqual(await read(), wanted));
     await cluster.kubectl("delete", "secret", "sluice-credentials", "-n", systemNamespace);
     await until("the Secret is back", async () => {
-      const stored = JSON.parse(await cluster.kubectl("get", "secret", "sluice-credentials", "-n", systemNamespace, "-o", "json"));
+      const stored = JSON.parse(
+        await cluster.kubectl("get", "secret", "sluice-credentials", "-n", systemNamespace, "-o", "json"),
+      );
       assert.equal(
         Object.values(stored.data as Record<string, string>)
           .map(decode)
@@ -231,14 +332,21 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     const own = `slc_${"a".repeat(40)}`;
     await cluster.apply([secretOf("bob-key", own), key("bob")].join("---"));
     await untilCondition(cluster, "team-a", "apikey/bob", { type: "Programmed", status: "True" });
-    assert.equal(decode(await cluster.kubectl("get", "secret", "bob-key", "-n", "team-a", "-o", "jsonpath={.data.apiKey}")), own);
+    assert.equal(
+      decode(await cluster.kubectl("get", "secret", "bob-key", "-n", "team-a", "-o", "jsonpath={.data.apiKey}")),
+      own,
+    );
     assert.equal((await client(0, own).models.list()).data.length > 0, true);
     await cluster.kubectl("patch", "apikey", "bob", "-n", "team-a", "--type=merge", "-p", '{"spec":{"revoked":true}}');
-    await onAllProxies((at) => until(`proxy ${at} refuses it`, () => assert.rejects(client(at, own).models.list(), OpenAI.APIError)));
+    await onAllProxies((at) =>
+      until(`proxy ${at} refuses it`, () => assert.rejects(client(at, own).models.list(), OpenAI.APIError)),
+    );
   });
 
   it("keys of several ApiKeys live in one Secret without disturbing one another or what else is in it", async () => {
-    await cluster.apply("apiVersion: v1\nkind: Secret\nmetadata: { name: shared, namespace: team-a }\nstringData: { baseURL: https://own.example }\n");
+    await cluster.apply(
+      "apiVersion: v1\nkind: Secret\nmetadata: { name: shared, namespace: team-a }\nstringData: { baseURL: https://own.example }\n",
+    );
     const names = ["one", "two", "three"];
     const read = async () => JSON.parse(await cluster.kubectl("get", "secret", "shared", "-n", "team-a", "-o", "json"));
     for (const name of names) {
@@ -249,7 +357,10 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     assert.deepEqual(Object.keys(data).sort(), ["baseURL", "one", "three", "two"]);
     assert.equal(decode(data.baseURL), "https://own.example");
     assert.equal(metadata.ownerReferences, undefined, "a Secret that was there before its ApiKey doesn't go with it");
-    for (const name of names) await until(`${name} calls`, async () => assert.ok((await client(0, decode(data[name])).models.list()).data.length > 0));
+    for (const name of names)
+      await until(`${name} calls`, async () =>
+        assert.ok((await client(0, decode(data[name])).models.list()).data.length > 0),
+      );
     assert.deepEqual((await read()).data, data);
   });
 
@@ -258,18 +369,28 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await cluster.apply(noSecretsIn("full"));
     // Policies take effect a moment after they are there.
     await until("Secrets are refused", async () =>
-      assert.match((await cluster.tryKubectl("create", "secret", "generic", "probe", "-n", "full", "--dry-run=server")).stderr, /no Secrets here/),
+      assert.match(
+        (await cluster.tryKubectl("create", "secret", "generic", "probe", "-n", "full", "--dry-run=server")).stderr,
+        /no Secrets here/,
+      ),
     );
     await cluster.apply(key("carol").replace("team-a", "full"));
-    await untilCondition(cluster, "full", "apikey/carol", { type: "ResolvedRefs", status: "False", reason: "SecretNotFound" });
+    await untilCondition(cluster, "full", "apikey/carol", {
+      type: "ResolvedRefs",
+      status: "False",
+      reason: "SecretNotFound",
+    });
     await cluster.apply(key("dave"));
     await untilCondition(cluster, "team-a", "apikey/dave", { type: "Programmed", status: "True" });
   });
 
   it("another operator takes over when the leader is killed", async () => {
     const second = await cluster.startOperator();
-    await until("the second stands by", async () => assert.equal((await fetch(`${second.statusUrl}/readyz`)).status, 200));
-    const leads = async (one: OperatorProcess) => /^sluice_operator_leader 1$/m.test(await (await fetch(`${one.statusUrl}/metrics`)).text());
+    await until("the second stands by", async () =>
+      assert.equal((await fetch(`${second.statusUrl}/readyz`)).status, 200),
+    );
+    const leads = async (one: OperatorProcess) =>
+      /^sluice_operator_leader 1$/m.test(await (await fetch(`${one.statusUrl}/metrics`)).text());
     assert.deepEqual([await leads(operator), await leads(second)], [true, false]);
     await operator.end("SIGKILL");
     await until("the second leads", async () => assert.equal(await leads(second), true));
@@ -283,34 +404,60 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await cluster.kubectl("delete", "routingpolicy", "after-takeover", "-n", "team-a");
     await onAllProxies(async (at) => assert.equal(await ask(at, "large"), "echo: ping"));
     await cluster.proxies[1]?.restart();
-    await until("a restarted proxy serves what is mounted", async () => assert.equal(await ask(1, "large"), "echo: ping"));
+    await until("a restarted proxy serves what is mounted", async () =>
+      assert.equal(await ask(1, "large"), "echo: ping"),
+    );
     operator = await cluster.startOperator();
-    await onAllProxies((at) => until(`proxy ${at} no longer serves the model`, () => assert.rejects(ask(at, "large"), OpenAI.NotFoundError)));
+    await onAllProxies((at) =>
+      until(`proxy ${at} no longer serves the model`, () => assert.rejects(ask(at, "large"), OpenAI.NotFoundError)),
+    );
   });
 
   it("without an API server proxies serve on, and everything catches up when it is back", async () => {
     await cluster.apiServer.stopApiServer();
     await onAllProxies(async (at) => assert.equal(await ask(at), "echo: ping"));
     await cluster.proxies[0]?.restart();
-    await until("a proxy that was restarted meanwhile serves what is mounted", async () => assert.equal(await ask(0), "echo: ping"));
+    await until("a proxy that was restarted meanwhile serves what is mounted", async () =>
+      assert.equal(await ask(0), "echo: ping"),
+    );
     await cluster.apiServer.startApiServerAgain();
     await cluster.apply(policy("after-outage", "large", "main"));
-    await untilCondition(cluster, "team-a", "routingpolicy/after-outage", { type: "Programmed", status: "True" }, 90_000);
+    await untilCondition(
+      cluster,
+      "team-a",
+      "routingpolicy/after-outage",
+      { type: "Programmed", status: "True" },
+      90_000,
+    );
     await onAllProxies(async (at) => assert.equal(await ask(at, "large"), "echo: ping"));
   });
 
   it("an operator that is told to stop gives its lease back", async () => {
     await operator.end("SIGTERM");
-    const holder = await cluster.kubectl("get", "lease", "sluice-operator", "-n", systemNamespace, "-o", "jsonpath={.spec.holderIdentity}");
+    const holder = await cluster.kubectl(
+      "get",
+      "lease",
+      "sluice-operator",
+      "-n",
+      systemNamespace,
+      "-o",
+      "jsonpath={.spec.holderIdentity}",
+    );
     assert.equal(holder, "");
     operator = await cluster.startOperator();
   });
 
   it("no planted secret is in any log, metric, ConfigMap, status or Event of the whole run", async () => {
-    const metrics = await until("the operator answers", async () => (await fetch(`${operator.statusUrl}/metrics`)).text());
+    const metrics = await until("the operator answers", async () =>
+      (await fetch(`${operator.statusUrl}/metrics`)).text(),
+    );
     const sources: Record<string, string> = {
       logs: cluster.logs(),
-      metrics: metrics + (await Promise.all(cluster.proxies.map(async ({ statusUrl }) => (await fetch(`${statusUrl}/metrics`)).text()))).join(""),
+      metrics:
+        metrics +
+        (
+          await Promise.all(cluster.proxies.map(async ({ statusUrl }) => (await fetch(`${statusUrl}/metrics`)).text()))
+        ).join(""),
       objects: await cluster.kubectl("get", "configmaps,sluice,pods,leases,events.events.k8s.io", "-A", "-o", "yaml"),
     };
     for (const [where, text] of Object.entries(sources)) {

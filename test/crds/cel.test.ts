@@ -22,7 +22,8 @@ const skip = await skipWithout("etcd", "kube-apiserver", "kubectl");
 
 const root = join(import.meta.dirname, "../..");
 const crdPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-const objectPath = (kind: Kind, namespace = "default"): string => `/apis/${group}/${version}/namespaces/${namespace}/${kinds[kind].plural}`;
+const objectPath = (kind: Kind, namespace = "default"): string =>
+  `/apis/${group}/${version}/namespaces/${namespace}/${kinds[kind].plural}`;
 
 interface Crd {
   status?: { conditions?: { type: string; status: string; message: string }[] };
@@ -35,7 +36,12 @@ describe("the CRDs on an API server", { skip }, () => {
 
   const create = (kind: Kind, spec: unknown, query = "?fieldValidation=Strict"): Promise<Answer> => {
     made += 1;
-    return kube("POST", `${objectPath(kind)}${query}`, { apiVersion, kind, metadata: { name: `object-${made}` }, spec });
+    return kube("POST", `${objectPath(kind)}${query}`, {
+      apiVersion,
+      kind,
+      metadata: { name: `object-${made}` },
+      spec,
+    });
   };
   const messageOf = (answer: Answer): string => String(answer.body["message"]);
 
@@ -52,7 +58,11 @@ describe("the CRDs on an API server", { skip }, () => {
     server = await startApiServer();
     kube = kubeClient(server);
     for (const { plural } of Object.values(kinds)) {
-      const answer = await kube("POST", `${crdPath}?fieldValidation=Strict`, parse(await readFile(join(root, `crds/${plural}.yaml`), "utf8")));
+      const answer = await kube(
+        "POST",
+        `${crdPath}?fieldValidation=Strict`,
+        parse(await readFile(join(root, `crds/${plural}.yaml`), "utf8")),
+      );
       // Costs of the rules are judged here: one that could run too long is refused with the whole CRD.
       assert.equal(answer.status, 201, messageOf(answer));
       assert.deepEqual(answer.warnings, []);
@@ -60,7 +70,8 @@ describe("the CRDs on an API server", { skip }, () => {
     for (const { plural } of Object.values(kinds)) await established(plural);
     // A CRD is served shortly after it is established.
     for (const kind of Object.keys(kinds) as Kind[]) {
-      for (let attempt = 0; attempt < 900 && (await kube("GET", objectPath(kind))).status !== 200; attempt++) await sleep(100);
+      for (let attempt = 0; attempt < 900 && (await kube("GET", objectPath(kind))).status !== 200; attempt++)
+        await sleep(100);
     }
   });
   after(() => server?.stop());
@@ -119,8 +130,10 @@ describe("the CRDs on an API server", { skip }, () => {
           const answer = await create(kind, change.spec, "?fieldValidation=Strict&dryRun=All");
           const offline = parseSpec(kind, change.spec);
           const said = offline.ok ? "takes it" : offline.problems.map((one) => one.message).join("; ");
-          if ((answer.status === 201) !== offline.ok) disagreements.push(`${change.what}: server ${messageOf(answer)}, offline ${said}`);
-          else if (offline.ok && !isDeepStrictEqual(answer.body["spec"], offline.spec)) disagreements.push(`${change.what}: stored otherwise`);
+          if ((answer.status === 201) !== offline.ok)
+            disagreements.push(`${change.what}: server ${messageOf(answer)}, offline ${said}`);
+          else if (offline.ok && !isDeepStrictEqual(answer.body["spec"], offline.spec))
+            disagreements.push(`${change.what}: stored otherwise`);
         }
         assert.deepEqual(disagreements, []);
       });
@@ -141,7 +154,18 @@ describe("the CRDs on an API server", { skip }, () => {
       ].map((one) => ({ ...one, lastTransitionTime: "2026-11-21T00:00:00Z", observedGeneration: 1 }));
 
     const told = (event: string) => ({
-      alerts: [{ event, state: "Active", since: "2027-02-01T00:00:00.000Z", value: "6%", bound: "5%", detail: "6% of 100", told: ["slack-1"], toldOver: [] }],
+      alerts: [
+        {
+          event,
+          state: "Active",
+          since: "2027-02-01T00:00:00.000Z",
+          value: "6%",
+          bound: "5%",
+          detail: "6% of 100",
+          told: ["slack-1"],
+          toldOver: [],
+        },
+      ],
       alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
     });
     const tables: Record<Kind, { spec: string; status: Record<string, unknown>; cells: Record<string, unknown> }> = {
@@ -189,7 +213,16 @@ describe("the CRDs on an API server", { skip }, () => {
           remaining: "8999987.499999999",
           groupCount: 1,
           groups: [{ subject: "alice", spent: "12.50" }],
-          crossings: [{ event: "Threshold", percent: 80, subject: "alice", at: "2027-02-02T00:00:00.000Z", spent: "9.00", told: ["slack-1"] }],
+          crossings: [
+            {
+              event: "Threshold",
+              percent: 80,
+              subject: "alice",
+              at: "2027-02-02T00:00:00.000Z",
+              spent: "9.00",
+              told: ["slack-1"],
+            },
+          ],
           history: [{ periodStart: "2027-01-01T00:00:00.000Z", spent: "3.00" }],
           alertTest: { requestedAt: "now", results: [{ channel: "slack-1", result: "sent" }] },
         },
@@ -202,7 +235,8 @@ describe("the CRDs on an API server", { skip }, () => {
           Remaining: "8999987.499999999",
           Resets: "2027-03-01T00:00:00.000Z",
           Exceeded: null,
-          Limits: '[{"onStateLoss":"Allow","requests":100,"window":"1h"},{"concurrency":5,"onStateLoss":"Allow","window":"1m"}]',
+          Limits:
+            '[{"onStateLoss":"Allow","requests":100,"window":"1h"},{"concurrency":5,"onStateLoss":"Allow","window":"1m"}]',
           Accepted: "True",
           Programmed: "False",
           Why: "1/3 proxies at 7f3a91c2",
@@ -231,12 +265,19 @@ describe("the CRDs on an API server", { skip }, () => {
         const object = { apiVersion, kind, metadata: { name }, spec: accepted[spec]?.spec };
         const created = await kube("POST", objectPath(kind), { ...object, status });
         assert.equal(created.body["status"], undefined);
-        const patch = { status: { ...status, observedGeneration: 1, why: "1/3 proxies at 7f3a91c2", conditions: conditions("False") } };
+        const patch = {
+          status: { ...status, observedGeneration: 1, why: "1/3 proxies at 7f3a91c2", conditions: conditions("False") },
+        };
         const type = { "content-type": "application/merge-patch+json" };
         const patched = await kube("PATCH", `${objectPath(kind)}/${name}/status?fieldValidation=Strict`, patch, type);
         assert.equal(patched.status, 200, messageOf(patched));
-        const { body } = await kube("GET", `${objectPath(kind)}/${name}`, undefined, { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" });
-        const { columnDefinitions, rows } = body as { columnDefinitions: { name: string; description: string }[]; rows: { cells: unknown[] }[] };
+        const { body } = await kube("GET", `${objectPath(kind)}/${name}`, undefined, {
+          accept: "application/json;as=Table;v=v1;g=meta.k8s.io",
+        });
+        const { columnDefinitions, rows } = body as {
+          columnDefinitions: { name: string; description: string }[];
+          rows: { cells: unknown[] }[];
+        };
         const shown = Object.fromEntries(columnDefinitions.map((column, at) => [column.name, rows[0]?.cells[at]]));
         assert.deepEqual({ ...shown, Name: undefined, Age: undefined }, { ...cells, Name: undefined, Age: undefined });
         assert.ok(columnDefinitions.every((column) => column.description !== ""));
@@ -247,10 +288,19 @@ describe("the CRDs on an API server", { skip }, () => {
   it("take the largest policy: its rules stay within what the server gives to one object", async () => {
     const names = (of: string): string[] => Array.from({ length: 64 }, (_, at) => `${of}.${at}.`.padEnd(128, "x"));
     const rules = Array.from({ length: 32 }, (_, at) => ({
-      when: { tags: names(`t${at}`), roles: names(`r${at}`), teams: names(`e${at}`), users: names(`u${at}`), models: names(`m${at}`) },
+      when: {
+        tags: names(`t${at}`),
+        roles: names(`r${at}`),
+        teams: names(`e${at}`),
+        users: names(`u${at}`),
+        models: names(`m${at}`),
+      },
       use: ["openai"],
     }));
-    const answer = await create("RoutingPolicy", { match: { models: names("m") }, routing: { targets: [{ provider: { name: "openai" } }], rules } });
+    const answer = await create("RoutingPolicy", {
+      match: { models: names("m") },
+      routing: { targets: [{ provider: { name: "openai" } }], rules },
+    });
     assert.equal(answer.status, 201, messageOf(answer));
   });
 
@@ -271,22 +321,36 @@ describe("the CRDs on an API server", { skip }, () => {
     ];
     const place = `/${rulesOfNetworks.join("/")}/x-kubernetes-validations`;
     const crd = `${crdPath}/${kinds.RoutingPolicy.plural}.${group}`;
-    const change = (operation: object) => kube("PATCH", crd, [{ path: place, ...operation }], { "content-type": "application/json-patch+json" });
+    const change = (operation: object) =>
+      kube("PATCH", crd, [{ path: place, ...operation }], { "content-type": "application/json-patch+json" });
     const own = (await kube("GET", crd)).body;
-    const rules = rulesOfNetworks.reduce((at, step) => (at as Record<string, unknown>)[step], own as unknown) as Record<string, unknown>;
+    const rules = rulesOfNetworks.reduce((at, step) => (at as Record<string, unknown>)[step], own as unknown) as Record<
+      string,
+      unknown
+    >;
     const object = (name: string, networks: string[]) => ({
       apiVersion,
       kind: "RoutingPolicy",
       metadata: { name },
-      spec: { match: { models: ["a"] }, routing: { targets: [{ provider: { name: "openai" } }] }, access: { networks } },
+      spec: {
+        match: { models: ["a"] },
+        routing: { targets: [{ provider: { name: "openai" } }] },
+        access: { networks },
+      },
     });
     const merge = { "content-type": "application/merge-patch+json" };
     const path = `${objectPath("RoutingPolicy")}/older`;
     assert.equal((await change({ op: "remove" })).status, 200);
     // A changed CRD is in force shortly after.
-    await eventually(async () => (await kube("POST", objectPath("RoutingPolicy"), object("older", ["10.0.0.0/33"]))).status === 201);
+    await eventually(
+      async () => (await kube("POST", objectPath("RoutingPolicy"), object("older", ["10.0.0.0/33"]))).status === 201,
+    );
     assert.equal((await change({ op: "add", value: rules["x-kubernetes-validations"] })).status, 200);
-    await eventually(async () => (await kube("POST", `${objectPath("RoutingPolicy")}?dryRun=All`, object("newer", ["10.0.0.0/33"]))).status === 422);
+    await eventually(
+      async () =>
+        (await kube("POST", `${objectPath("RoutingPolicy")}?dryRun=All`, object("newer", ["10.0.0.0/33"]))).status ===
+        422,
+    );
     const status = await kube("PATCH", `${path}/status`, { status: { targets: 1 } }, merge);
     assert.equal(status.status, 200, messageOf(status));
     const unchanged = await kube("PATCH", path, { spec: { match: { models: ["a", "b"] } } }, merge);
@@ -300,7 +364,11 @@ describe("the CRDs on an API server", { skip }, () => {
 
   describe("in the hands of kubectl", () => {
     const given = async (input: string, ...args: string[]): ReturnType<typeof run> =>
-      run(await ensureTool("kubectl"), args, { env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath }, cwd: root, input });
+      run(await ensureTool("kubectl"), args, {
+        env: { ...process.env, KUBECONFIG: server.adminKubeconfigPath },
+        cwd: root,
+        input,
+      });
     const kubectl = (...args: string[]): ReturnType<typeof run> => given("", ...args);
 
     it("are applied from their folder as it is, without a warning", async () => {
@@ -337,7 +405,8 @@ describe("the CRDs on an API server", { skip }, () => {
     it("are listed together by their category", async () => {
       const done = await kubectl("get", "sluice", "-o", "name");
       assert.equal(done.code, 0, done.stderr);
-      for (const { singular } of Object.values(kinds)) assert.match(done.stdout, new RegExp(`^${singular}\\.${group}/shown-`, "m"));
+      for (const { singular } of Object.values(kinds))
+        assert.match(done.stdout, new RegExp(`^${singular}\\.${group}/shown-`, "m"));
     });
   });
 });
@@ -345,7 +414,9 @@ describe("the CRDs on an API server", { skip }, () => {
 it("every rule of the schemas has a spec that breaks it", () => {
   const messages = (schema: Schema): string[] => [
     ...(schema["x-kubernetes-validations"] ?? []).map((rule) => rule.message),
-    ...[schema.items, schema.additionalProperties, ...Object.values(schema.properties ?? {})].flatMap((below) => (below ? messages(below) : [])),
+    ...[schema.items, schema.additionalProperties, ...Object.values(schema.properties ?? {})].flatMap((below) =>
+      below ? messages(below) : [],
+    ),
   ];
   const told = Object.values(ruleRefusals).flatMap(({ kind, spec }) => {
     const parsed = parseSpec(kind, spec);
@@ -353,6 +424,8 @@ it("every rule of the schemas has a spec that breaks it", () => {
   });
   const all = [...new Set(Object.values(kinds).flatMap((kind) => messages(structural(kind.spec, kind.kind))))];
   // A map's keys are zod's to judge offline, one by one.
-  const untold = all.filter((message) => !/^(keys can have|each key must be) /.test(message) && !told.some((one) => one.includes(message)));
+  const untold = all.filter(
+    (message) => !/^(keys can have|each key must be) /.test(message) && !told.some((one) => one.includes(message)),
+  );
   assert.deepEqual(untold, []);
 });

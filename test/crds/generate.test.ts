@@ -36,19 +36,37 @@ describe("the generator refuses", () => {
     "a string without a maximum": [z.string(), /a string needs a maximum length/],
     "a string with two patterns": [z.string().max(9).regex(/a/).regex(/b/), /one pattern/],
     "a pattern that RE2 lacks": [worded(z.string().max(9), /^(?=a)/, "must be a"), /is not one of RE2/],
-    "a hint that RE2 lacks": [worded(z.string().max(9), /^a/, "must be a", [[/^(?!a)/, "must begin with a"]]), /is not one of RE2/],
-    "a hint whose flags the API server would not know": [worded(z.string().max(9), /^a/, "must be a", [[/^b/i, "must be a, not b"]]), /has flags/],
-    "a list of what is not to be quoted": [z.array(secretName).max(3).meta({ listType: "set" }), /has to be a field of an object/],
+    "a hint that RE2 lacks": [
+      worded(z.string().max(9), /^a/, "must be a", [[/^(?!a)/, "must begin with a"]]),
+      /is not one of RE2/,
+    ],
+    "a hint whose flags the API server would not know": [
+      worded(z.string().max(9), /^a/, "must be a", [[/^b/i, "must be a, not b"]]),
+      /has flags/,
+    ],
+    "a list of what is not to be quoted": [
+      z.array(secretName).max(3).meta({ listType: "set" }),
+      /has to be a field of an object/,
+    ],
     "a pattern without words": [z.string().max(9).regex(/^a/), /says nothing to people; state it by worded\(\)/],
     "a list without a maximum": [z.array(z.boolean()).meta({ listType: "atomic" }), /a list needs a maximum length/],
     "a list that nobody can merge": [z.array(z.boolean()).max(3), /a list needs a listType/],
-    "a list of unbounded strings": [z.array(z.string()).max(3).meta({ listType: "set" }), /field\[\]: a string needs a maximum length/],
+    "a list of unbounded strings": [
+      z.array(z.string()).max(3).meta({ listType: "set" }),
+      /field\[\]: a string needs a maximum length/,
+    ],
     "a map with unbounded keys": [z.record(z.string(), z.boolean()), /keys need a maximum length/],
-    "a map of unbounded strings": [z.record(z.string().max(9), z.string()), /field\.\*: a string needs a maximum length/],
+    "a map of unbounded strings": [
+      z.record(z.string().max(9), z.string()),
+      /field\.\*: a string needs a maximum length/,
+    ],
     "a float": [z.number().min(0).max(1), /floats differ/],
     "an integer without a minimum": [z.int().max(3), /an integer needs a minimum/],
     "an object that strips what it doesn't know": [z.object({}), /ignores what it accepts/],
-    "a field that kubectl reads as a boolean": [z.strictObject({ on: z.boolean().describe("On.") }), /kubectl reads on as a boolean/],
+    "a field that kubectl reads as a boolean": [
+      z.strictObject({ on: z.boolean().describe("On.") }),
+      /kubectl reads on as a boolean/,
+    ],
     "a word that kubectl reads as a boolean": [z.enum(["Off", "Idle"]), /kubectl reads Off as a boolean/],
     "anything at all": [z.any(), /any has no structural form/],
   };
@@ -56,13 +74,17 @@ describe("the generator refuses", () => {
     it(name, () => {
       assert.throws(
         () => structural(z.strictObject({ field: type.describe("A field.") }).describe("All."), "spec"),
-        (error: unknown) => error instanceof NotStructuralError && message.test(error.message) && error.message.startsWith("spec.field"),
+        (error: unknown) =>
+          error instanceof NotStructuralError && message.test(error.message) && error.message.startsWith("spec.field"),
       );
     });
   }
 
   it("a field without a description, since kubectl explain would show nothing", () => {
-    assert.throws(() => structural(z.strictObject({ field: z.boolean() }).describe("All."), "spec"), /spec\.field: needs a description/);
+    assert.throws(
+      () => structural(z.strictObject({ field: z.boolean() }).describe("All."), "spec"),
+      /spec\.field: needs a description/,
+    );
   });
 });
 
@@ -76,7 +98,11 @@ describe("a structural schema", () => {
           .strictObject({ count: z.int().min(1).max(5).default(2).describe("Count.") })
           .prefault({})
           .describe("Inner."),
-        labels: z.record(z.string().max(63), z.string().max(9)).optional().meta({ maxProperties: 8 }).describe("Labels."),
+        labels: z
+          .record(z.string().max(63), z.string().max(9))
+          .optional()
+          .meta({ maxProperties: 8 })
+          .describe("Labels."),
         free: z.looseObject({}).optional().describe("Free."),
       })
       .meta({ cel: [rule] })
@@ -95,7 +121,9 @@ describe("a structural schema", () => {
         inner: {
           description: "Inner.",
           type: "object",
-          properties: { count: { description: "Count.", type: "integer", format: "int64", minimum: 1, maximum: 5, default: 2 } },
+          properties: {
+            count: { description: "Count.", type: "integer", format: "int64", minimum: 1, maximum: 5, default: 2 },
+          },
           default: { count: 2 },
         },
         labels: {
@@ -103,7 +131,9 @@ describe("a structural schema", () => {
           type: "object",
           maxProperties: 8,
           additionalProperties: { type: "string", maxLength: 9 },
-          "x-kubernetes-validations": [{ rule: "self.all(key, size(key) <= 63)", message: "keys can have at most 63 characters" }],
+          "x-kubernetes-validations": [
+            { rule: "self.all(key, size(key) <= 63)", message: "keys can have at most 63 characters" },
+          ],
         },
         free: { description: "Free.", type: "object", "x-kubernetes-preserve-unknown-fields": true },
       },
@@ -120,9 +150,15 @@ describe("the chart's CRDs", () => {
       assert.equal(first, "{{- if .Values.crds.install }}");
       assert.equal(rest.pop(), "{{- end }}");
       const rendered = rest.join("\n").replaceAll('{{ "{{" }}', "{{");
-      assert.equal(rendered.match(/\{\{/g)?.length ?? 0, rest.join("\n").split('{{ "{{" }}').length - 1, "an unescaped {{ is left");
+      assert.equal(
+        rendered.match(/\{\{/g)?.length ?? 0,
+        rest.join("\n").split('{{ "{{" }}').length - 1,
+        "an unescaped {{ is left",
+      );
       const { metadata, ...chart } = parse(rendered) as { metadata: { name: string; annotations: object } };
-      const { metadata: own, ...plain } = parse(await readFile(join(root, `crds/${plural}.yaml`), "utf8")) as { metadata: object };
+      const { metadata: own, ...plain } = parse(await readFile(join(root, `crds/${plural}.yaml`), "utf8")) as {
+        metadata: object;
+      };
       assert.deepEqual(chart, plain);
       assert.deepEqual(metadata, { ...own, annotations: { "helm.sh/resource-policy": "keep" } });
     });
@@ -155,7 +191,10 @@ describe("what is made from the provider folders", () => {
   });
   it("imports each folder under a name that JavaScript takes", () => {
     assert.match(registryFile(two()), /import \{ provider as zeta9b \} from "\.\/zeta-9b\/index\.ts";/);
-    assert.match(capabilitiesFile(two()), /import \{ capabilities as zeta9b \} from "\.\.\/providers\/zeta-9b\/capabilities\.ts";/);
+    assert.match(
+      capabilitiesFile(two()),
+      /import \{ capabilities as zeta9b \} from "\.\.\/providers\/zeta-9b\/capabilities\.ts";/,
+    );
     assert.match(registryFile(two()), / {2}Alpha: alpha,\n {2}Zeta: zeta9b,\n/);
   });
   it("refuses two folders of one type", () => {

@@ -14,19 +14,29 @@ interface Kubeconfig {
   users: [{ user: { token: string } }];
 }
 
-export function kubeClient(server: ApiServer): (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer> {
+export function kubeClient(
+  server: ApiServer,
+): (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Answer> {
   const { users } = JSON.parse(readFileSync(server.adminKubeconfigPath, "utf8")) as Kubeconfig;
   const ca = Buffer.from(server.caData, "base64");
   return (method, path, body, headers = {}) => {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const options = { method, ca, headers: { authorization: `Bearer ${users[0].user.token}`, "content-type": "application/json", ...headers } };
+    const options = {
+      method,
+      ca,
+      headers: { authorization: `Bearer ${users[0].user.token}`, "content-type": "application/json", ...headers },
+    };
     const outgoing = request(`${server.url}${path}`, options, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("error", reject);
       response.on("end", () => {
         const warning = response.headersDistinct["warning"] ?? [];
-        resolve({ status: response.statusCode ?? 0, body: JSON.parse(Buffer.concat(chunks).toString("utf8")) as Answer["body"], warnings: warning });
+        resolve({
+          status: response.statusCode ?? 0,
+          body: JSON.parse(Buffer.concat(chunks).toString("utf8")) as Answer["body"],
+          warnings: warning,
+        });
       });
     });
     outgoing.on("error", reject);

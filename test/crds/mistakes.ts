@@ -15,16 +15,21 @@ export interface Mistake {
   lint?: string;
 }
 
-const header = (kind: string, version = "v1alpha1"): string => `apiVersion: sluice.dev/${version}\nkind: ${kind}\nmetadata: {name: wrong}\nspec:\n`;
+const header = (kind: string, version = "v1alpha1"): string =>
+  `apiVersion: sluice.dev/${version}\nkind: ${kind}\nmetadata: {name: wrong}\nspec:\n`;
 const lines = (...texts: string[]): string => texts.map((text) => `  ${text}\n`).join("");
 
-const provider = (...more: string[]): string => header("LLMProvider") + lines("type: OpenAI", "models: [{name: gpt-4o}]", ...more);
+const provider = (...more: string[]): string =>
+  header("LLMProvider") + lines("type: OpenAI", "models: [{name: gpt-4o}]", ...more);
 const model = (text: string): string => header("LLMProvider") + lines("type: OpenAI", `models: [${text}]`);
 const policy = (...more: string[]): string =>
-  header("RoutingPolicy") + lines("match: {models: [gpt-4o]}", "routing: {targets: [{provider: {name: openai}}]}", ...more);
-const routing = (text: string): string => header("RoutingPolicy") + lines("match: {models: [gpt-4o]}", `routing: {${text}}`);
+  header("RoutingPolicy") +
+  lines("match: {models: [gpt-4o]}", "routing: {targets: [{provider: {name: openai}}]}", ...more);
+const routing = (text: string): string =>
+  header("RoutingPolicy") + lines("match: {models: [gpt-4o]}", `routing: {${text}}`);
 const budget = (...more: string[]): string => header("Budget") + lines("period: Monthly", ...more);
-const key = (...more: string[]): string => header("ApiKey") + lines("user: alice@example.com", "writeTo: {name: alice-llm-key}", ...more);
+const key = (...more: string[]): string =>
+  header("ApiKey") + lines("user: alice@example.com", "writeTo: {name: alice-llm-key}", ...more);
 const targets = "targets: [{provider: {name: openai}}]";
 
 const quoted = (place: string, value: string, words: string): { kubectl: string; lint: string } => ({
@@ -72,12 +77,20 @@ export const worded: Record<string, Mistake> = {
   "a duration in words": {
     ...k,
     manifest: key("expiresAfter: 90 days"),
-    ...quoted("spec.expiresAfter", "90 days", "must be numbers with units and without spaces, such as 30s, 10m, 1h or 90d"),
+    ...quoted(
+      "spec.expiresAfter",
+      "90 days",
+      "must be numbers with units and without spaces, such as 30s, 10m, 1h or 90d",
+    ),
   },
   "a life of a token that is too long": {
     ...k,
     manifest: key("clientTokens: {maxLifetime: 2h}"),
-    ...quoted("spec.clientTokens.maxLifetime", "2h", "must be a duration of at most 1h in one unit, such as 90s, 10m or 1h"),
+    ...quoted(
+      "spec.clientTokens.maxLifetime",
+      "2h",
+      "must be a duration of at most 1h in one unit, such as 90s, 10m or 1h",
+    ),
   },
   "a day where a moment is wanted": {
     ...k,
@@ -87,7 +100,11 @@ export const worded: Record<string, Mistake> = {
   "a day of another country": {
     ...p,
     manifest: model("{name: a, sunset: 28.02.2027}"),
-    ...quoted("spec.models[0].sunset", "28.02.2027", "must be a day that exists, written year, month, day, such as 2027-02-28"),
+    ...quoted(
+      "spec.models[0].sunset",
+      "28.02.2027",
+      "must be a day that exists, written year, month, day, such as 2027-02-28",
+    ),
   },
   "money with a currency": {
     ...b,
@@ -97,7 +114,11 @@ export const worded: Record<string, Mistake> = {
   "money with a comma between thousands": {
     ...b,
     manifest: budget('amount: "1,000"'),
-    ...quoted("spec.amount", "1,000", 'must not have a comma: a point stands before the fraction, and nothing between thousands, as in "1250.00"'),
+    ...quoted(
+      "spec.amount",
+      "1,000",
+      'must not have a comma: a point stands before the fraction, and nothing between thousands, as in "1250.00"',
+    ),
   },
   "a share in percent": {
     ...p,
@@ -117,12 +138,20 @@ export const worded: Record<string, Mistake> = {
   "a pattern of models": {
     ...r,
     manifest: header("RoutingPolicy") + lines("match: {models: [gpt-*]}", `routing: {${targets}}`),
-    ...quoted("spec.match.models[0]", "gpt-*", "must be one model's name: patterns with * or ? are not taken, so name each model"),
+    ...quoted(
+      "spec.match.models[0]",
+      "gpt-*",
+      "must be one model's name: patterns with * or ? are not taken, so name each model",
+    ),
   },
   "a path that ends in a slash": {
     ...r,
     manifest: header("RoutingPolicy") + lines("match: {pathPrefix: /chat/}", `routing: {${targets}}`),
-    ...quoted("spec.match.pathPrefix", "/chat/", "must be a path in lower case that begins with / and doesn't end in /, such as /chat"),
+    ...quoted(
+      "spec.match.pathPrefix",
+      "/chat/",
+      "must be a path in lower case that begins with / and doesn't end in /, such as /chat",
+    ),
   },
   "an endpoint without a scheme": {
     ...p,
@@ -132,7 +161,10 @@ export const worded: Record<string, Mistake> = {
   "an endpoint with a placeholder left in": {
     ...p,
     manifest: provider("endpoint: https://<resource>.openai.azure.com"),
-    ...unquoted("spec.endpoint", "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand"),
+    ...unquoted(
+      "spec.endpoint",
+      "must be a whole URL, such as https://llm.example.com/v1: put your own name where <> or {} stand",
+    ),
   },
   "a network with a mask": {
     ...r,
@@ -146,22 +178,38 @@ export const worded: Record<string, Mistake> = {
   "a network with a longer prefix than there is": {
     ...r,
     manifest: policy("access: {networks: [10.0.0.0/33]}"),
-    ...quoted("spec.access.networks[0]", "10.0.0.0/33", "must have four numbers from 0 to 255, and after a / at most 32, such as 10.0.0.0/8"),
+    ...quoted(
+      "spec.access.networks[0]",
+      "10.0.0.0/33",
+      "must have four numbers from 0 to 255, and after a / at most 32, such as 10.0.0.0/8",
+    ),
   },
   "a range of addresses": {
     ...r,
     manifest: policy("access: {networks: [10.0.0.1-10.0.0.9]}"),
-    ...quoted("spec.access.networks[0]", "10.0.0.1-10.0.0.9", "must be networks such as 10.0.0.0/24, each an entry of its own: ranges with - are not taken"),
+    ...quoted(
+      "spec.access.networks[0]",
+      "10.0.0.1-10.0.0.9",
+      "must be networks such as 10.0.0.0/24, each an entry of its own: ranges with - are not taken",
+    ),
   },
   "an offset for a time zone": {
     ...b,
     manifest: budget('amount: "5"', "timeZone: UTC+09:00"),
-    ...quoted("spec.timeZone", "UTC+09:00", "must be the name of an IANA time zone, such as Asia/Tokyo, and not an offset"),
+    ...quoted(
+      "spec.timeZone",
+      "UTC+09:00",
+      "must be the name of an IANA time zone, such as Asia/Tokyo, and not an offset",
+    ),
   },
   "hours of a clock with twelve": {
     ...r,
     manifest: policy("access: {hours: {from: 8am, to: 20:00, timeZone: UTC}}"),
-    ...quoted("spec.access.hours.from", "8am", "must be by the clock of 24 hours, such as 20:00 for eight in the evening"),
+    ...quoted(
+      "spec.access.hours.from",
+      "8am",
+      "must be by the clock of 24 hours, such as 20:00 for eight in the evening",
+    ),
   },
   "an hour of one digit": {
     ...r,
@@ -171,12 +219,20 @@ export const worded: Record<string, Mistake> = {
   "a country by its name": {
     ...r,
     manifest: policy("access: {countries: {allow: [Germany]}}"),
-    ...quoted("spec.access.countries.allow[0]", "Germany", "must be a country's ISO 3166-1 code of two capitals, such as DE"),
+    ...quoted(
+      "spec.access.countries.allow[0]",
+      "Germany",
+      "must be a country's ISO 3166-1 code of two capitals, such as DE",
+    ),
   },
   "a header in capitals": {
     ...r,
     manifest: policy("access: {consent: {header: X-Consent}}"),
-    ...quoted("spec.access.consent.header", "X-Consent", "must be in lower case, such as x-tenant; callers may write it either way"),
+    ...quoted(
+      "spec.access.consent.header",
+      "X-Consent",
+      "must be in lower case, such as x-tenant; callers may write it either way",
+    ),
   },
   "an object's name in capitals": {
     ...r,
@@ -186,7 +242,11 @@ export const worded: Record<string, Mistake> = {
   "a namespace before the name": {
     ...r,
     manifest: routing("targets: [{provider: {name: platform/openai}}]"),
-    ...quoted("spec.routing.targets[0].provider.name", "platform/openai", "must be the name of an object alone, without its kind or namespace before a /"),
+    ...quoted(
+      "spec.routing.targets[0].provider.name",
+      "platform/openai",
+      "must be the name of an object alone, without its kind or namespace before a /",
+    ),
   },
   "a team with a space": {
     ...r,
@@ -205,42 +265,67 @@ export const worded: Record<string, Mistake> = {
   "certificates in base64": {
     ...p,
     manifest: provider("tls: {caBundle: LS0tLS1CRUdJTg==}"),
-    ...unquoted("spec.tls.caBundle", "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more"),
+    ...unquoted(
+      "spec.tls.caBundle",
+      "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more",
+    ),
   },
   "an empty value, as a template leaves it": {
     ...p,
     manifest: provider('timeouts: {total: ""}'),
-    ...quoted("spec.timeouts.total", "", "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m"),
+    ...quoted(
+      "spec.timeouts.total",
+      "",
+      "must be a duration above zero and below 100h, such as 500ms, 30s, 10m or 1h30m",
+    ),
   },
   "the key itself for the name of its Secret": {
     ...p,
     manifest: provider("credentials: {secretRef: {name: sk-Planted-0123456789abcdef}}"),
-    ...unquoted("spec.credentials.secretRef.name", "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here"),
+    ...unquoted(
+      "spec.credentials.secretRef.name",
+      "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here",
+    ),
   },
   "a Secret's key with a space": {
     ...p,
     manifest: provider("credentials: {secretRef: {name: openai, key: api key}}"),
-    ...unquoted("spec.credentials.secretRef.key", "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey"),
+    ...unquoted(
+      "spec.credentials.secretRef.key",
+      "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey",
+    ),
   },
   "a password in an endpoint": {
     ...p,
     manifest: provider("endpoint: 'https://user:planted@llm.example.com'"),
-    ...unquoted("spec.endpoint", "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names"),
+    ...unquoted(
+      "spec.endpoint",
+      "must not have a user or password in it: credentials go into a Secret that spec.credentials.secretRef names",
+    ),
   },
   "a private key among certificates": {
     ...p,
     manifest: provider('tls: {caBundle: "-----BEGIN EC PRIVATE KEY-----\\nplanted"}'),
-    ...unquoted("spec.tls.caBundle", "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names"),
+    ...unquoted(
+      "spec.tls.caBundle",
+      "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names",
+    ),
   },
   "two of which one is wanted": {
     ...r,
     manifest: policy("limits: [{per: User, requests: 5, tokens: 6}]"),
-    ...ruled("spec.limits[0]", "set exactly one of requests, tokens and concurrency; write a second limit for the other"),
+    ...ruled(
+      "spec.limits[0]",
+      "set exactly one of requests, tokens and concurrency; write a second limit for the other",
+    ),
   },
   "none of which one is wanted": {
     ...r,
     manifest: policy("limits: [{per: User, window: 1m}]"),
-    ...ruled("spec.limits[0]", "set exactly one of requests, tokens and concurrency; write a second limit for the other"),
+    ...ruled(
+      "spec.limits[0]",
+      "set exactly one of requests, tokens and concurrency; write a second limit for the other",
+    ),
   },
   "one of two that belong together": {
     ...b,
@@ -254,7 +339,12 @@ export const others: Record<string, Mistake> = {
   "a Secret by its name alone": {
     ...p,
     manifest: provider("credentials: {secretRef: openai-key}"),
-    ...typed("spec.credentials.secretRef", "object", "string", "must be an object, but is a string; write name: and the name below it"),
+    ...typed(
+      "spec.credentials.secretRef",
+      "object",
+      "string",
+      "must be an object, but is a string; write name: and the name below it",
+    ),
   },
   "the key itself": {
     ...p,
@@ -277,24 +367,52 @@ export const others: Record<string, Mistake> = {
   "a provider by its name alone": {
     ...r,
     manifest: routing("targets: [{provider: openai}]"),
-    ...typed("spec.routing.targets[0].provider", "object", "string", "must be an object, but is a string; write name: and the name below it"),
+    ...typed(
+      "spec.routing.targets[0].provider",
+      "object",
+      "string",
+      "must be an object, but is a string; write name: and the name below it",
+    ),
   },
   "models as plain names": {
     ...p,
     manifest: model("gpt-4o"),
-    ...typed("spec.models[0]", "object", "string", "must be an object, but is a string; write name: and the name below it"),
+    ...typed(
+      "spec.models[0]",
+      "object",
+      "string",
+      "must be an object, but is a string; write name: and the name below it",
+    ),
   },
-  "a number of seconds": { ...p, manifest: provider("timeouts: {total: 30}"), ...typed("spec.timeouts.total", "string", "integer", inQuotes) },
-  "money that is not in quotes": { ...b, manifest: budget("amount: 100"), ...typed("spec.amount", "string", "integer", inQuotes) },
+  "a number of seconds": {
+    ...p,
+    manifest: provider("timeouts: {total: 30}"),
+    ...typed("spec.timeouts.total", "string", "integer", inQuotes),
+  },
+  "money that is not in quotes": {
+    ...b,
+    manifest: budget("amount: 100"),
+    ...typed("spec.amount", "string", "integer", inQuotes),
+  },
   "money with a fraction that is not in quotes": {
     ...p,
     manifest: model('{name: a, price: {inputPerMillion: 2.50, outputPerMillion: "10"}}'),
-    ...typed("spec.models[0].price.inputPerMillion", "string", "number", "must be a string, but is a number with a fraction; put it in quotes"),
+    ...typed(
+      "spec.models[0].price.inputPerMillion",
+      "string",
+      "number",
+      "must be a string, but is a number with a fraction; put it in quotes",
+    ),
   },
   "a number in quotes": {
     ...p,
     manifest: provider('retry: {attempts: "3"}'),
-    ...typed("spec.retry.attempts", "integer", "string", "must be a whole number, but is a string; write it without quotes"),
+    ...typed(
+      "spec.retry.attempts",
+      "integer",
+      "string",
+      "must be a whole number, but is a string; write it without quotes",
+    ),
   },
   "a flag in quotes": {
     ...k,
@@ -309,7 +427,8 @@ export const others: Record<string, Mistake> = {
   "a country that YAML takes for false": {
     ...r,
     manifest: policy("access: {countries: {allow: [SE, NO]}}"),
-    kubectl: 'spec.access.countries.allow[1]: Invalid value: "boolean": spec.access.countries.allow[1] in body must be of type string: "boolean"',
+    kubectl:
+      'spec.access.countries.allow[1]: Invalid value: "boolean": spec.access.countries.allow[1] in body must be of type string: "boolean"',
   },
   "a regular expression that is none": {
     ...r,
@@ -320,7 +439,8 @@ export const others: Record<string, Mistake> = {
   "a regular expression with a look-ahead": {
     ...r,
     manifest: policy("guard: {mask: {custom: [{name: Id, pattern: 'a(?=b)'}]}}"),
-    kubectl: "error parsing regexp: invalid or unsupported Perl syntax: `(?=` evaluating rule: must be a regular expression of RE2",
+    kubectl:
+      "error parsing regexp: invalid or unsupported Perl syntax: `(?=` evaluating rule: must be a regular expression of RE2",
   },
   "a mask for the empty text": {
     ...r,
@@ -328,7 +448,11 @@ export const others: Record<string, Mistake> = {
     kubectl:
       'spec.guard.mask.custom[0].pattern: Invalid value: "[0-9]*": must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match',
   },
-  "one for a list": { ...k, manifest: key("tags: internal"), ...typed("spec.tags", "array", "string", "must be a list, but is a string; put it in [ ]") },
+  "one for a list": {
+    ...k,
+    manifest: key("tags: internal"),
+    ...typed("spec.tags", "array", "string", "must be a list, but is a string; put it in [ ]"),
+  },
   "an object for a list": {
     ...r,
     manifest: policy("limits: {per: User, requests: 5}"),
@@ -353,7 +477,12 @@ export const others: Record<string, Mistake> = {
     kubectl: "spec.routing: Required value",
     lint: "spec.routing is required",
   },
-  "a field that is misspelt": { ...k, manifest: key("usr: bob"), kubectl: 'unknown field "spec.usr"', lint: "unknown field spec.usr; did you mean user?" },
+  "a field that is misspelt": {
+    ...k,
+    manifest: key("usr: bob"),
+    kubectl: 'unknown field "spec.usr"',
+    lint: "unknown field spec.usr; did you mean user?",
+  },
   "spec misspelt": {
     ...k,
     manifest: key().replace("spec:", "specs:"),

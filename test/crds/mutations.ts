@@ -45,6 +45,9 @@ function put(whole: unknown, [step, ...rest]: Step[], value: unknown): unknown {
 
 export function mutations(spec: unknown): { what: string; spec: unknown }[] {
   return paths(spec).flatMap((path) =>
-    values.map((value) => ({ what: `${path.join(".")} = ${JSON.stringify(value)?.slice(0, 30) ?? "nothing"}`, spec: put(spec, path, value) })),
+    values.map((value) => ({
+      what: `${path.join(".")} = ${JSON.stringify(value)?.slice(0, 30) ?? "nothing"}`,
+      spec: put(spec, path, value),
+    })),
   );
 }

@@ -8,7 +8,8 @@ import { parseNetwork } from "../../proxy/config/networks.ts";
 import { others, worded } from "./mistakes.ts";
 import { accepted, boundRefusals, ruleRefusals, unknownFields } from "./rows.ts";
 
-const messages = (parsed: ParsedSpec<Kind>): string => (parsed.ok ? "" : parsed.problems.map((one) => one.message).join("\n"));
+const messages = (parsed: ParsedSpec<Kind>): string =>
+  parsed.ok ? "" : parsed.problems.map((one) => one.message).join("\n");
 
 describe("a spec is refused offline", () => {
   for (const [name, { kind, spec, offline }] of Object.entries({ ...ruleRefusals, ...boundRefusals })) {
@@ -35,13 +36,25 @@ describe("a spec is taken offline", () => {
   it("with its defaults filled in", () => {
     const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }] });
     assert.ok(parsed.ok);
-    assert.deepEqual(parsed.spec.timeouts, { connect: "10s", write: "30s", response: "10m", firstToken: "120s", idle: "60s", total: "30m" });
+    assert.deepEqual(parsed.spec.timeouts, {
+      connect: "10s",
+      write: "30s",
+      response: "10m",
+      firstToken: "120s",
+      idle: "60s",
+      total: "30m",
+    });
     assert.deepEqual(parsed.spec.allowedNamespaces, { from: "Same" });
     assert.equal(parsed.spec.unsupportedParameters, "Drop");
   });
 
   it("with an empty field taken for absent, as the API server takes it", () => {
-    const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a", sunset: null }], endpoint: null, retry: null });
+    const parsed = parseSpec("LLMProvider", {
+      type: "OpenAI",
+      models: [{ name: "a", sunset: null }],
+      endpoint: null,
+      retry: null,
+    });
     assert.deepEqual(parsed, parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }] }));
   });
 
@@ -66,12 +79,17 @@ describe("a spec is taken offline", () => {
 
 describe("what is said of a mistake", () => {
   it("covers all fields at once, each with its path", () => {
-    const parsed = parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "" }, { name: "b", bar: 1 }], retry: { attempts: 0 } });
+    const parsed = parseSpec("LLMProvider", {
+      type: "OpenAI",
+      models: [{ name: "" }, { name: "b", bar: 1 }],
+      retry: { attempts: 0 },
+    });
     assert.ok(!parsed.ok);
     assert.deepEqual(parsed.problems, [
       {
         path: ["spec", "models", 0, "name"],
-        message: "spec.models[0].name must be a model's name: letters, digits and ._:/@+-, the first and last a letter or digit, such as gpt-4o",
+        message:
+          "spec.models[0].name must be a model's name: letters, digits and ._:/@+-, the first and last a letter or digit, such as gpt-4o",
         unknownField: false,
       },
       { path: ["spec", "models", 1, "bar"], message: "unknown field spec.models[1].bar", unknownField: true },
@@ -83,8 +101,17 @@ describe("what is said of a mistake", () => {
     const secret = "sk-planted-0123456789";
     const specs = [
       { type: secret, models: secret },
-      { type: "OpenAI", models: [{ name: `${secret} ` }], endpoint: `https://${secret}@a.example`, credentials: { secretRef: secret } },
-      { type: "OpenAI", models: [{ name: "a" }], credentials: { secretRef: { name: `${secret}!`, key: `${secret} ` } } },
+      {
+        type: "OpenAI",
+        models: [{ name: `${secret} ` }],
+        endpoint: `https://${secret}@a.example`,
+        credentials: { secretRef: secret },
+      },
+      {
+        type: "OpenAI",
+        models: [{ name: "a" }],
+        credentials: { secretRef: { name: `${secret}!`, key: `${secret} ` } },
+      },
       { type: "OpenAI", models: [{ name: "a" }], credentials: { apiKey: secret }, options: { a: [secret] } },
     ];
     for (const spec of specs) {
@@ -102,11 +129,13 @@ describe("what is said of a mistake", () => {
     ["a list of text", ["gpt-4o"], /spec\.models\[0\] must be an object, but is a string/],
   ];
   for (const [name, models, message] of values) {
-    it(`names what is there where a list should be: ${name}`, () => assert.match(messages(parseSpec("LLMProvider", { type: "OpenAI", models })), message));
+    it(`names what is there where a list should be: ${name}`, () =>
+      assert.match(messages(parseSpec("LLMProvider", { type: "OpenAI", models })), message));
   }
 
   for (const spec of [null, "text", 7, [], undefined]) {
-    it(`copes with a spec that is ${JSON.stringify(spec)}`, () => assert.match(messages(parseSpec("Budget", spec)), /^spec (is required|must be an object)/));
+    it(`copes with a spec that is ${JSON.stringify(spec)}`, () =>
+      assert.match(messages(parseSpec("Budget", spec)), /^spec (is required|must be an object)/));
   }
 });
 
@@ -130,7 +159,11 @@ describe("a network", () => {
         const parts = ["10", "0", "0", "1"];
         parts[at % 4] = octet;
         const network = parts.join(".") + length;
-        const spec = { match: { models: ["a"] }, routing: { targets: [{ provider: { name: "a" } }] }, access: { networks: [network] } };
+        const spec = {
+          match: { models: ["a"] },
+          routing: { targets: [{ provider: { name: "a" } }] },
+          access: { networks: [network] },
+        };
         assert.equal(parseSpec("RoutingPolicy", spec).ok, parseNetwork(network) !== null, network);
       }
     }
@@ -163,9 +196,13 @@ describe("an endpoint", () => {
 
   it("that is taken is one that URL parses, to the same host, without user, query and fragment", () => {
     const all = ["http", "https", "HTTPS", "ftp", ""].flatMap((scheme) =>
-      hosts.flatMap((host) => ports.flatMap((port) => paths.map((path) => ({ host, endpoint: `${scheme}://${host}${port}${path}` })))),
+      hosts.flatMap((host) =>
+        ports.flatMap((port) => paths.map((path) => ({ host, endpoint: `${scheme}://${host}${port}${path}` }))),
+      ),
     );
-    const taken = all.filter(({ endpoint }) => parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }], endpoint }).ok);
+    const taken = all.filter(
+      ({ endpoint }) => parseSpec("LLMProvider", { type: "OpenAI", models: [{ name: "a" }], endpoint }).ok,
+    );
     assert.ok(taken.length > 100);
     for (const { host, endpoint } of taken) {
       const url = new URL(endpoint);
@@ -176,15 +213,26 @@ describe("an endpoint", () => {
 });
 
 describe("a whole object", () => {
-  const whole = { apiVersion: "sluice.dev/v1alpha1", kind: "ApiKey", metadata: { name: "a" }, spec: { user: "a", writeTo: { name: "b" } } };
+  const whole = {
+    apiVersion: "sluice.dev/v1alpha1",
+    kind: "ApiKey",
+    metadata: { name: "a" },
+    spec: { user: "a", writeTo: { name: "b" } },
+  };
 
   it("is taken with what Kubernetes adds to it", () => assert.ok(parseObject("ApiKey", { ...whole, status: {} }).ok));
   it("is refused with a field beside spec that nobody knows", () => {
     const parsed = parseObject("ApiKey", { ...whole, specs: {} });
-    assert.deepEqual(parsed, { ok: false, problems: [{ path: ["specs"], message: "unknown field specs; did you mean spec?", unknownField: true }] });
+    assert.deepEqual(parsed, {
+      ok: false,
+      problems: [{ path: ["specs"], message: "unknown field specs; did you mean spec?", unknownField: true }],
+    });
   });
   it("is refused in a version that doesn't exist", () => {
-    assert.match(messages(parseObject("ApiKey", { ...whole, apiVersion: "sluice.dev/v1" })), /apiVersion must be sluice\.dev\/v1alpha1/);
+    assert.match(
+      messages(parseObject("ApiKey", { ...whole, apiVersion: "sluice.dev/v1" })),
+      /apiVersion must be sluice\.dev\/v1alpha1/,
+    );
   });
 });
 
@@ -198,7 +246,8 @@ describe("the word that was meant", () => {
     ["", ["endpoint"], null],
   ];
   for (const [word, words, meant] of rows) {
-    it(`of ${JSON.stringify(word.slice(0, 20))} is ${meant ?? "none"}`, () => assert.equal(nearest(word, words), meant));
+    it(`of ${JSON.stringify(word.slice(0, 20))} is ${meant ?? "none"}`, () =>
+      assert.equal(nearest(word, words), meant));
   }
 });
 
@@ -211,7 +260,8 @@ describe("a quantity", () => {
     ["1h0m0s", 3_600_000],
     ["99999d99999d99999d99999d99999d", 5 * 99_999 * 86_400_000],
   ];
-  for (const [text, expected] of durations) it(`reads ${text} as ${expected} ms`, () => assert.equal(durationMs(text), expected));
+  for (const [text, expected] of durations)
+    it(`reads ${text} as ${expected} ms`, () => assert.equal(durationMs(text), expected));
 
   const decimals: [string, number][] = [
     ["0", 0],
@@ -220,12 +270,15 @@ describe("a quantity", () => {
     ["0.000000001", 1],
     ["8999999.999999999", 8_999_999_999_999_999],
   ];
-  for (const [text, expected] of decimals) it(`reads ${text} as ${expected} billionths, exactly`, () => assert.equal(decimalToNano(text), expected));
+  for (const [text, expected] of decimals)
+    it(`reads ${text} as ${expected} billionths, exactly`, () => assert.equal(decimalToNano(text), expected));
 
   for (const text of ["", "1", "s", "1.5s", "-1s", "1w", " 1s", "9999999999999999d"]) {
-    it(`throws for ${JSON.stringify(text)} as a duration, which the schema lets nobody write`, () => assert.throws(() => durationMs(text), RangeError));
+    it(`throws for ${JSON.stringify(text)} as a duration, which the schema lets nobody write`, () =>
+      assert.throws(() => durationMs(text), RangeError));
   }
   for (const text of ["", "-1", "1e3", "1.", ".5", "1.0000000001", "99999999"]) {
-    it(`throws for ${JSON.stringify(text)} as money, which the schema lets nobody write`, () => assert.throws(() => decimalToNano(text), RangeError));
+    it(`throws for ${JSON.stringify(text)} as money, which the schema lets nobody write`, () =>
+      assert.throws(() => decimalToNano(text), RangeError));
   }
 });

@@ -19,7 +19,8 @@ interface Text {
 
 function texts(schema: Schema, path: string): Text[] {
   const { pattern, words, items, properties = {}, additionalProperties } = schema;
-  const own = pattern === undefined || words === undefined ? [] : [{ path, pattern: new RegExp(pattern), words, schema }];
+  const own =
+    pattern === undefined || words === undefined ? [] : [{ path, pattern: new RegExp(pattern), words, schema }];
   const below: [string, Schema | undefined][] = [
     ["[]", items],
     [".*", additionalProperties],
@@ -31,7 +32,11 @@ function texts(schema: Schema, path: string): Text[] {
 const specs = Object.values(kinds).map((kind) => ({ kind: kind.kind, schema: structural(kind.spec, kind.kind) }));
 /** One for each pattern and its words: most stand at several places. */
 const distinct = [
-  ...new Map(specs.flatMap(({ kind, schema }) => texts(schema, kind)).map((one) => [`${one.pattern.source} ${JSON.stringify(one.words)}`, one])).values(),
+  ...new Map(
+    specs
+      .flatMap(({ kind, schema }) => texts(schema, kind))
+      .map((one) => [`${one.pattern.source} ${JSON.stringify(one.words)}`, one]),
+  ).values(),
 ];
 
 const environment = new Environment({ unlistedVariablesAreDyn: true });
@@ -40,10 +45,12 @@ const environment = new Environment({ unlistedVariablesAreDyn: true });
 function candidates({ pattern, words }: Text): fc.Arbitrary<string> {
   const sources = [pattern, ...words.hints.map(([when]) => when)];
   const near = fc.oneof(...sources.map((source) => fc.stringMatching(source)));
-  const changed = fc.tuple(near, fc.nat(), fc.nat(1), fc.string({ maxLength: 1, unit: "grapheme" })).map(([text, at, removed, added]) => {
-    const place = at % (text.length + 1);
-    return text.slice(0, place) + added + text.slice(place + removed);
-  });
+  const changed = fc
+    .tuple(near, fc.nat(), fc.nat(1), fc.string({ maxLength: 1, unit: "grapheme" }))
+    .map(([text, at, removed, added]) => {
+      const place = at % (text.length + 1);
+      return text.slice(0, place) + added + text.slice(place + removed);
+    });
   return fc.oneof(near, changed, fc.string({ unit: "grapheme", maxLength: 40 }), fc.constant(""));
 }
 
@@ -58,7 +65,8 @@ describe("a worded pattern", () => {
       assert.ok(rule);
       assert.equal(rule.fieldPath, quiet ? ".text" : undefined);
       const holds = environment.parse(rule.rule);
-      const says = rule.messageExpression === undefined ? () => rule.message : environment.parse(rule.messageExpression);
+      const says =
+        rule.messageExpression === undefined ? () => rule.message : environment.parse(rule.messageExpression);
       const byRe2 = RE2JS.compile(one.pattern.source);
       const hints = one.words.hints.map(([when]) => [when, RE2JS.compile(when.source)] as const);
       const check = (self: string): void => {
@@ -73,17 +81,22 @@ describe("a worded pattern", () => {
 
     it(`of ${one.path} bounds the length itself where the schema leaves room for wrong texts`, () => {
       if (one.schema.maxLength !== roomy) return;
-      assert.doesNotMatch(one.pattern.source.replaceAll(/\[[^\]]*\]/g, "x").replaceAll(/\\./g, "x"), /[*+]|\{[0-9]+,\}/);
+      assert.doesNotMatch(
+        one.pattern.source.replaceAll(/\[[^\]]*\]/g, "x").replaceAll(/\\./g, "x"),
+        /[*+]|\{[0-9]+,\}/,
+      );
     });
 
     it(`of ${one.path} has words that go on from a path, in one line`, () => {
-      for (const message of [one.words.message, ...one.words.hints.map(([, say]) => say)]) assert.match(message, /^(must|needs|takes|has|can) [^\n]*[^.\n]$/);
+      for (const message of [one.words.message, ...one.words.hints.map(([, say]) => say)])
+        assert.match(message, /^(must|needs|takes|has|can) [^\n]*[^.\n]$/);
       assert.match(one.words.message, /^must be /);
     });
   }
 
   it("stands nowhere in a CRD as a bare pattern", () => {
-    const bare = (schema: Schema): boolean => schema.pattern !== undefined || schema.words !== undefined || below(schema).some(bare);
+    const bare = (schema: Schema): boolean =>
+      schema.pattern !== undefined || schema.words !== undefined || below(schema).some(bare);
     const below = ({ items, additionalProperties, properties = {} }: Schema): Schema[] =>
       [items, additionalProperties, ...Object.values(properties)].filter((one) => one !== undefined);
     for (const { schema } of specs) assert.ok(!bare(published(schema)));
@@ -92,8 +105,17 @@ describe("a worded pattern", () => {
 
 describe("the rules of the largest object", () => {
   /** What the API server charges for `self.matches(pattern)`: a tenth of the text times a quarter of the pattern. */
-  const cost = (maxLength: number, source: string): number => Math.ceil((maxLength + 1) * 0.1) * Math.ceil(source.length * 0.25);
-  const worst = ({ pattern, maxLength = 0, items, maxItems = 1, additionalProperties, maxProperties = 1, properties = {} }: Schema): number =>
+  const cost = (maxLength: number, source: string): number =>
+    Math.ceil((maxLength + 1) * 0.1) * Math.ceil(source.length * 0.25);
+  const worst = ({
+    pattern,
+    maxLength = 0,
+    items,
+    maxItems = 1,
+    additionalProperties,
+    maxProperties = 1,
+    properties = {},
+  }: Schema): number =>
     (pattern === undefined ? 0 : cost(maxLength, pattern)) +
     (items === undefined ? 0 : maxItems * worst(items)) +
     (additionalProperties === undefined ? 0 : maxProperties * worst(additionalProperties)) +
@@ -122,5 +144,6 @@ describe("what is said of a wrong duration", () => {
     "0s": /must be a duration/,
     "": /must be a duration/,
   };
-  for (const [text, message] of Object.entries(rows)) it(`${JSON.stringify(text)}: ${message.source}`, () => assert.match(said(words, text), message));
+  for (const [text, message] of Object.entries(rows))
+    it(`${JSON.stringify(text)}: ${message.source}`, () => assert.match(said(words, text), message));
 });

@@ -24,7 +24,8 @@ describe("the API server of the tests", { skip }, () => {
 
   it("says which Kubernetes it is", async () => {
     const { gitVersion, major, minor } = await clients(server.adminKubeconfigPath).version.getCode();
-    if (process.env["KUBEBUILDER_ASSETS"] === undefined) assert.equal(gitVersion, `v${await pinnedVersion("kube-apiserver")}`);
+    if (process.env["KUBEBUILDER_ASSETS"] === undefined)
+      assert.equal(gitVersion, `v${await pinnedVersion("kube-apiserver")}`);
     assert.equal(major, "1");
     assert.ok(Number.parseInt(minor, 10) >= 33, `${gitVersion} is older than what we support`);
   });
@@ -52,7 +53,10 @@ describe("the API server of the tests", { skip }, () => {
     await admin().createNamespace({ body: { metadata: { name: "restricted", labels } } });
     await admin().createNamespacedServiceAccount({ namespace: "restricted", body: { metadata: { name: "default" } } });
     const spec = { containers: [{ name: "one", image: "none", securityContext: { privileged: true } }] };
-    await assert.rejects(admin().createNamespacedPod({ namespace: "restricted", body: { metadata: { name: "bad" }, spec } }), /violates PodSecurity/);
+    await assert.rejects(
+      admin().createNamespacedPod({ namespace: "restricted", body: { metadata: { name: "bad" }, spec } }),
+      /violates PodSecurity/,
+    );
   });
 
   it("is not there while it is stopped, and has everything when it is back", async () => {
@@ -63,7 +67,10 @@ describe("the API server of the tests", { skip }, () => {
     assert.equal(read.metadata?.labels?.["mark"], "first");
     // An earlier token is still good, since the signing key is the same.
     const { core } = clients(`${server.dir}/tenants.reader.kubeconfig`);
-    await assert.rejects(core.readNamespace({ name: "kept" }), (error: unknown) => error instanceof ApiException && error.code === 403);
+    await assert.rejects(
+      core.readNamespace({ name: "kept" }),
+      (error: unknown) => error instanceof ApiException && error.code === 403,
+    );
   });
 
   it("is understood by kubectl", async () => {
@@ -82,5 +89,8 @@ it("what was started and stopped leaves nothing behind", { skip }, async () => {
 });
 
 it("an API server that can't start says why", { skip }, async () => {
-  await assert.rejects(startApiServer({ apiServerArgs: ["--no-such-flag"] }), /kube-apiserver ended while it was starting.*unknown flag: --no-such-flag/s);
+  await assert.rejects(
+    startApiServer({ apiServerArgs: ["--no-such-flag"] }),
+    /kube-apiserver ended while it was starting.*unknown flag: --no-such-flag/s,
+  );
 });

@@ -102,7 +102,11 @@ async function startEtcd(dir: string): Promise<{ etcd: Child; etcdUrl: string }>
     "--log-level=warn",
   ];
   const etcd = await startChild(await ensureTool("etcd"), args, { name: "etcd", logFile: join(dir, "etcd.log") });
-  await untilReady(etcd, async () => (await fetch(`${etcdUrl}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok, readyWithinMs);
+  await untilReady(
+    etcd,
+    async () => (await fetch(`${etcdUrl}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok,
+    readyWithinMs,
+  );
   return { etcd, etcdUrl };
 }
 
@@ -129,15 +133,27 @@ function apiServerArgs(dir: string, port: number, etcdUrl: string): string[] {
 
 async function writeKeys(dir: string, adminToken: string): Promise<void> {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  await writeFile(join(dir, "service-accounts.key"), privateKey.export({ type: "sec1", format: "pem" }), { mode: 0o600 });
+  await writeFile(join(dir, "service-accounts.key"), privateKey.export({ type: "sec1", format: "pem" }), {
+    mode: 0o600,
+  });
   await writeFile(join(dir, "tokens.csv"), `${adminToken},admin,admin,"system:masters"\n`, { mode: 0o600 });
 }
 
-async function launchApiServer(dir: string, binary: string, args: readonly string[], url: string, token: string): Promise<Child> {
+async function launchApiServer(
+  dir: string,
+  binary: string,
+  args: readonly string[],
+  url: string,
+  token: string,
+): Promise<Child> {
   const child = await startChild(binary, args, { name: "kube-apiserver", logFile: join(dir, "kube-apiserver.log") });
   const answers = async (path: string) => (await statusOf(`${url}${path}`, servingCa(dir), token)) === 200;
   // The `default` namespace is made by a loop of its own, shortly after the server calls itself ready.
-  await untilReady(child, async () => (await answers("/readyz")) && (await answers("/api/v1/namespaces/default")), readyWithinMs);
+  await untilReady(
+    child,
+    async () => (await answers("/readyz")) && (await answers("/api/v1/namespaces/default")),
+    readyWithinMs,
+  );
   return child;
 }
 
@@ -162,7 +178,9 @@ async function requestToken(adminKubeconfig: string, namespace: string, name: st
   const config = new KubeConfig();
   config.loadFromFile(adminKubeconfig);
   const spec = { audiences: [], expirationSeconds: tokenLifeSeconds };
-  const issued = await config.makeApiClient(CoreV1Api).createNamespacedServiceAccountToken({ name, namespace, body: { spec } });
+  const issued = await config
+    .makeApiClient(CoreV1Api)
+    .createNamespacedServiceAccountToken({ name, namespace, body: { spec } });
   const token = issued.status?.token;
   if (!token) throw new Error(`no token was issued for ServiceAccount ${namespace}/${name}`);
   return token;

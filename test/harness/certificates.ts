@@ -15,6 +15,7 @@ export interface Authority extends Pair {
 
 export async function certificateAuthority(organization = "Test CA"): Promise<Authority> {
   const ca = await createCA({ organization, countryCode: "US", state: "Test", locality: "Test", validity: 2 });
-  const issue = (names: string[], validity: number): Promise<Pair> => createCert({ ca: { key: ca.key, cert: ca.cert }, domains: names, validity });
+  const issue = (names: string[], validity: number): Promise<Pair> =>
+    createCert({ ca: { key: ca.key, cert: ca.cert }, domains: names, validity });
   return { ...ca, issue: (...names) => issue(names, 1), issueExpired: (...names) => issue(names, -1) };
 }

@@ -89,5 +89,6 @@ function cleanUpOnExit(): void {
     for (const folder of folders) removeFolder(folder);
   });
   // Without a listener these signals end the process and skip its exit handlers.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(128 + constants.signals[signal]));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
 }

@@ -16,7 +16,8 @@ import { until } from "./until.ts";
 import { untilReady } from "./until-ready.ts";
 
 /** Why a file of tests with a cluster can't run on this machine; false where it can. */
-export const skipWithoutCluster = (): Promise<string | false> => skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
+export const skipWithoutCluster = (): Promise<string | false> =>
+  skipWithout("etcd", "kube-apiserver", "kubectl", "helm");
 
 const root = join(import.meta.dirname, "..", "..");
 const node = join(root, "node_modules", ".bin", "node");
@@ -89,11 +90,18 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   const logFolder = join(dir, "logs");
   await mkdir(logFolder);
   const [kubectlPath, helmPath] = await Promise.all([ensureTool("kubectl"), ensureTool("helm")]);
-  const env = { ...process.env, KUBECONFIG: apiServer.adminKubeconfigPath, HELM_CACHE_HOME: join(dir, "helm"), HELM_CONFIG_HOME: join(dir, "helm"), HOME: dir };
+  const env = {
+    ...process.env,
+    KUBECONFIG: apiServer.adminKubeconfigPath,
+    HELM_CACHE_HOME: join(dir, "helm"),
+    HELM_CONFIG_HOME: join(dir, "helm"),
+    HOME: dir,
+  };
   let files = 0;
 
   const tryKubectl = (...args: string[]): Promise<Finished> => run(kubectlPath, args, { env });
-  const helm = async (...args: string[]): Promise<string> => succeeded(`helm ${args[0]}`, await run(helmPath, args, { env }));
+  const helm = async (...args: string[]): Promise<string> =>
+    succeeded(`helm ${args[0]}`, await run(helmPath, args, { env }));
   const tryApply = async (manifests: string): Promise<Finished> => {
     const file = join(dir, `manifest-${files++}.yaml`);
     await writeFile(file, manifests);
@@ -111,7 +119,10 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   const sets = [...statusUrls, ...(options.set ?? [])].flatMap((one) => ["--set", one]);
   await helm("install", release, chart, "--namespace", systemNamespace, ...sets);
 
-  const settings = (await core.readNamespacedConfigMap({ namespace: systemNamespace, name: `${release}-operator` })).data?.["settings.yaml"] ?? "";
+  const settings =
+    (await core.readNamespacedConfigMap({ namespace: systemNamespace, name: `${release}-operator` })).data?.[
+      "settings.yaml"
+    ] ?? "";
   const settingsFile = join(dir, "operator-settings.yaml");
   await writeFile(settingsFile, settings);
   const kubeconfig = await apiServer.kubeconfigFor(systemNamespace, `${release}-operator`);
@@ -119,13 +130,21 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   const startOperator = async (): Promise<OperatorProcess> => {
     const port = await freePort();
     const name = `operator-${operators++}`;
-    const args = [main, "operator", `--settings=${settingsFile}`, `--kubeconfig=${kubeconfig}`, `--status-port=${port}`];
+    const args = [
+      main,
+      "operator",
+      `--settings=${settingsFile}`,
+      `--kubeconfig=${kubeconfig}`,
+      `--status-port=${port}`,
+    ];
     const child = await startChild(node, args, { name, logFile: join(logFolder, `${name}.log`) });
     stops.push(() => child.end("SIGTERM"));
     return { ...child, statusUrl: `http://127.0.0.1:${port}` };
   };
 
-  const deployment = await admin.makeApiClient(AppsV1Api).readNamespacedDeployment({ namespace: systemNamespace, name: `${release}-proxy` });
+  const deployment = await admin
+    .makeApiClient(AppsV1Api)
+    .readNamespacedDeployment({ namespace: systemNamespace, name: `${release}-proxy` });
   const proxies: ProxyProcess[] = [];
   for (const [at, statusPort] of statusPorts.entries()) {
     const proxy = await startProxy(`${release}-proxy-${at}`, statusPort);
@@ -171,7 +190,10 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
       get child() {
         return child;
       },
-      status: async () => (await fetch(`${statusUrl}/status`, { signal: AbortSignal.timeout(10_000) })).json() as ReturnType<ProxyProcess["status"]>,
+      status: async () =>
+        (await fetch(`${statusUrl}/status`, { signal: AbortSignal.timeout(10_000) })).json() as ReturnType<
+          ProxyProcess["status"]
+        >,
       restart: async () => {
         await child.end("SIGTERM");
         child = await launch();
@@ -211,12 +233,18 @@ export interface Condition {
 }
 
 /** Conditions of an object by type. */
-export async function conditionsOf(cluster: Cluster, namespace: string, object: string): Promise<Record<string, Condition>> {
+export async function conditionsOf(
+  cluster: Cluster,
+  namespace: string,
+  object: string,
+): Promise<Record<string, Condition>> {
   const found = JSON.parse(await cluster.kubectl("get", object, "-n", namespace, "-o", "json")) as {
     status?: { conditions?: Condition[] };
     metadata: { generation: number };
   };
-  const current = (found.status?.conditions ?? []).filter((one) => one.observedGeneration === found.metadata.generation);
+  const current = (found.status?.conditions ?? []).filter(
+    (one) => one.observedGeneration === found.metadata.generation,
+  );
   return Object.fromEntries(current.map((one) => [one.type, one]));
 }
 
@@ -239,7 +267,8 @@ export function untilCondition(
     async () => {
       const conditions = await conditionsOf(cluster, namespace, object);
       const one = conditions[wanted.type];
-      const fits = one !== undefined && Object.entries(wanted).every(([field, value]) => one[field as keyof Condition] === value);
+      const fits =
+        one !== undefined && Object.entries(wanted).every(([field, value]) => one[field as keyof Condition] === value);
       if (!fits) throw new Error(JSON.stringify(conditions));
       return one;
     },

@@ -21,7 +21,11 @@ export interface CommandOptions {
   timeout?: number;
 }
 
-export function run(command: string, args: readonly string[], { input = "", ...options }: CommandOptions = {}): Promise<Finished> {
+export function run(
+  command: string,
+  args: readonly string[],
+  { input = "", ...options }: CommandOptions = {},
+): Promise<Finished> {
   const { promise, resolve } = Promise.withResolvers<Finished>();
   const child = spawn(command, args, { ...options, stdio: "pipe" });
   let stdout = "";
@@ -38,12 +42,18 @@ export function run(command: string, args: readonly string[], { input = "", ...o
 const pausesMs = [2_000, 10_000];
 
 /** For what fetches from a registry, which fails at times: as `run`, and twice more where it fails. */
-export async function runAgain(command: string, args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+export async function runAgain(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Finished> {
   for (const pauseMs of pausesMs) {
     const done = await run(command, args, options);
     // null: it is not there, or somebody ended it.
     if (done.code === 0 || done.code === null) return done;
-    process.stderr.write(`${command} ${args.slice(0, 3).join(" ")} failed, and is tried again:\n${lastLines(done.stderr, 3)}\n`);
+    process.stderr.write(
+      `${command} ${args.slice(0, 3).join(" ")} failed, and is tried again:\n${lastLines(done.stderr, 3)}\n`,
+    );
     await sleep(pauseMs);
   }
   return run(command, args, options);

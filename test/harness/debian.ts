@@ -33,7 +33,8 @@ export async function install(packageName: string): Promise<void> {
   // A fresh container has no package lists, and old lists name versions that are gone from the mirror.
   await aptGet(asRoot, "update");
   const again = await aptGet(asRoot, "install", "-y", "--no-install-recommends", packageName);
-  if (again.code !== 0) throw new MissingTool(packageName, `apt-get install failed; ${byHand}:\n${lastLines(again.stderr, 10)}`);
+  if (again.code !== 0)
+    throw new MissingTool(packageName, `apt-get install failed; ${byHand}:\n${lastLines(again.stderr, 10)}`);
 }
 
 function aptGet(asRoot: readonly string[], ...args: string[]): Promise<Finished> {

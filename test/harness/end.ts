@@ -12,7 +12,9 @@ if (process.env["NODE_TEST_CONTEXT"] !== undefined) {
   let timer: NodeJS.Timeout | undefined;
   const wait = (): void => {
     timer = setTimeout(() => {
-      process.stderr.write(`${process.argv[1]}: all tests are over, and these are still open: ${process.getActiveResourcesInfo().join(", ")}\n`);
+      process.stderr.write(
+        `${process.argv[1]}: all tests are over, and these are still open: ${process.getActiveResourcesInfo().join(", ")}\n`,
+      );
       process.exit(1);
     }, graceMs).unref();
   };

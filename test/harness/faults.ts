@@ -35,12 +35,18 @@ export const head = (status: string, headers: Record<string, string | number>): 
 export const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
 export const lastChunk = "0\r\n\r\n";
 export const streamHead = head("200 OK", { "content-type": "text/event-stream", "transfer-encoding": "chunked" });
-export const wholeHead = head("200 OK", { "content-type": "application/json", "content-length": Buffer.byteLength(answer) });
+export const wholeHead = head("200 OK", {
+  "content-type": "application/json",
+  "content-length": Buffer.byteLength(answer),
+});
 
 /** An answer with a status and a JSON body. */
 export const status = (line: string, headers: Record<string, string> = {}): Fault => {
   const body = JSON.stringify({ error: { message: "no" } });
-  return (socket) => void socket.write(head(line, { "content-type": "application/json", "content-length": body.length, ...headers }) + body);
+  return (socket) =>
+    void socket.write(
+      head(line, { "content-type": "application/json", "content-length": body.length, ...headers }) + body,
+    );
 };
 
 /** Bit by bit, with a pause between. */

@@ -43,13 +43,25 @@ export const provider = (name: string, url: string, spec: Record<string, unknown
   },
 });
 
-export const secret = (name: string, stringData: Record<string, string>): Manifest => ({ kind: "Secret", metadata: { name }, stringData });
+export const secret = (name: string, stringData: Record<string, string>): Manifest => ({
+  kind: "Secret",
+  metadata: { name },
+  stringData,
+});
 
-export const policy = (name: string, spec: Record<string, unknown>): Manifest => ({ kind: "RoutingPolicy", metadata: { name }, spec });
+export const policy = (name: string, spec: Record<string, unknown>): Manifest => ({
+  kind: "RoutingPolicy",
+  metadata: { name },
+  spec,
+});
 
 /** An ApiKey and the Secret that holds its clear key. */
 export const key = (name: string, clear: string, spec: Record<string, unknown> = {}): Manifest[] => [
-  { kind: "ApiKey", metadata: { name }, spec: { user: `${name}@example.com`, writeTo: { name: `${name}-key` }, ...spec } },
+  {
+    kind: "ApiKey",
+    metadata: { name },
+    spec: { user: `${name}@example.com`, writeTo: { name: `${name}-key` }, ...spec },
+  },
   secret(`${name}-key`, { apiKey: clear }),
 ];
 
@@ -59,7 +71,12 @@ export function text(manifests: readonly Manifest[]): string {
   return manifests
     .map((one) => {
       const { kind, metadata, ...rest } = one;
-      return stringify({ apiVersion: plain.has(kind) ? "v1" : "sluice.dev/v1alpha1", kind, metadata: { namespace: "default", ...metadata }, ...rest });
+      return stringify({
+        apiVersion: plain.has(kind) ? "v1" : "sluice.dev/v1alpha1",
+        kind,
+        metadata: { namespace: "default", ...metadata },
+        ...rest,
+      });
     })
     .join("---\n");
 }
@@ -105,9 +122,18 @@ export async function startGateway(
     },
   });
   const printed: string[] = [];
-  const log = pino({ level: "debug", base: { name: "sluice-proxy" }, formatters: { level: (label) => ({ level: label }) } }, sink);
-  const dev = await startDev([folder, "--port", "0", "--status-port", "0", ...flags], env, (line) => printed.push(line), log);
-  const status = async (): Promise<Record<string, unknown>> => (await (await fetch(`${dev.proxy.statusUrl}/status`)).json()) as Record<string, unknown>;
+  const log = pino(
+    { level: "debug", base: { name: "sluice-proxy" }, formatters: { level: (label) => ({ level: label }) } },
+    sink,
+  );
+  const dev = await startDev(
+    [folder, "--port", "0", "--status-port", "0", ...flags],
+    env,
+    (line) => printed.push(line),
+    log,
+  );
+  const status = async (): Promise<Record<string, unknown>> =>
+    (await (await fetch(`${dev.proxy.statusUrl}/status`)).json()) as Record<string, unknown>;
   return {
     url: dev.proxy.trafficUrl,
     statusUrl: dev.proxy.statusUrl,
@@ -126,7 +152,9 @@ export async function startGateway(
       // Renamed into place: a half-written file would be read, and reported, as a save of its own.
       await writeFile(`${folder}.next`, text(next));
       await rename(`${folder}.next`, file);
-      await eventually(() => printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")));
+      await eventually(() =>
+        printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")),
+      );
       await dev.proxy.refresh();
     },
     get state() {

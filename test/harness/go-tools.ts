@@ -16,9 +16,24 @@ export interface GoTool {
 export const goTools = {
   "kube-apiserver": kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
   kubectl: kubernetes("k8s.io/kubernetes/cmd/kubectl"),
-  etcd: { folder: join(modules, "etcd"), package: "go.etcd.io/etcd/server/v3", versionOf: "go.etcd.io/etcd/server/v3", stamps: () => ({}) },
-  fortio: { folder: join(modules, "fortio"), package: "fortio.org/fortio", versionOf: "fortio.org/fortio", stamps: () => ({}) },
-  helm: { folder: join(modules, "helm"), package: "helm.sh/helm/v3/cmd/helm", versionOf: "helm.sh/helm/v3", stamps: helmStamps },
+  etcd: {
+    folder: join(modules, "etcd"),
+    package: "go.etcd.io/etcd/server/v3",
+    versionOf: "go.etcd.io/etcd/server/v3",
+    stamps: () => ({}),
+  },
+  fortio: {
+    folder: join(modules, "fortio"),
+    package: "fortio.org/fortio",
+    versionOf: "fortio.org/fortio",
+    stamps: () => ({}),
+  },
+  helm: {
+    folder: join(modules, "helm"),
+    package: "helm.sh/helm/v3/cmd/helm",
+    versionOf: "helm.sh/helm/v3",
+    stamps: helmStamps,
+  },
 } satisfies Record<string, GoTool>;
 
 export type ToolName = keyof typeof goTools;
@@ -34,7 +49,9 @@ function kubernetes(main: string): GoTool {
       const [major = "", minor = ""] = version.split(".");
       const fields = { gitVersion: `v${version}`, gitMajor: major, gitMinor: minor, gitTreeState: "clean" };
       const stamped = ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
-      return Object.fromEntries(stamped.flatMap((path) => Object.entries(fields).map(([field, value]) => [`${path}.${field}`, value])));
+      return Object.fromEntries(
+        stamped.flatMap((path) => Object.entries(fields).map(([field, value]) => [`${path}.${field}`, value])),
+      );
     },
   };
 }
@@ -42,7 +59,9 @@ function kubernetes(main: string): GoTool {
 /** `helm template` and `helm lint` judge a chart by this Kubernetes version, 1.20 if nobody says otherwise. */
 function helmStamps(versionOf: (module: string) => string): Record<string, string> {
   const minor = versionOf("k8s.io/client-go").split(".")[1] ?? "";
-  const stamps: Record<string, string> = { "helm.sh/helm/v3/internal/version.version": `v${versionOf("helm.sh/helm/v3")}` };
+  const stamps: Record<string, string> = {
+    "helm.sh/helm/v3/internal/version.version": `v${versionOf("helm.sh/helm/v3")}`,
+  };
   for (const path of ["helm.sh/helm/v3/pkg/chartutil", "helm.sh/helm/v3/pkg/lint/rules"]) {
     stamps[`${path}.k8sVersionMajor`] = "1";
     stamps[`${path}.k8sVersionMinor`] = minor;

@@ -1,7 +1,15 @@
 /** Installs the real parts that the tests use, and says where each is: `make tools`. */
 import { join } from "node:path";
 import { inCi } from "./missing-tool.ts";
-import { ensureDebian, ensurePythonEnv, ensureTool, goTools, MissingTool, pinnedVersion, type ToolName } from "./tools.ts";
+import {
+  ensureDebian,
+  ensurePythonEnv,
+  ensureTool,
+  goTools,
+  MissingTool,
+  pinnedVersion,
+  type ToolName,
+} from "./tools.ts";
 
 const requirements = join(import.meta.dirname, "..", "tools", "requirements.txt");
 
@@ -17,7 +25,8 @@ const parts: Record<string, () => Promise<string>> = {
 const notForTests: readonly string[] = ["fortio", "nginx", "wrk"];
 
 /** With names, only those. */
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts).filter((name) => !notForTests.includes(name));
+const wanted =
+  process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts).filter((name) => !notForTests.includes(name));
 let missing = 0;
 for (const name of wanted) {
   const ensure = parts[name];

@@ -11,7 +11,12 @@ export interface Issuer {
   /** A good token for the audience sluice; `claims` over it, undefined removes one. `written`: what becomes of its JSON. */
   token(
     claims?: Record<string, unknown>,
-    more?: { header?: Record<string, unknown>; lifeSeconds?: number; key?: CryptoKey; written?: (json: string) => string },
+    more?: {
+      header?: Record<string, unknown>;
+      lifeSeconds?: number;
+      key?: CryptoKey;
+      written?: (json: string) => string;
+    },
   ): Promise<string>;
   /** A new key pair; the old public key goes with `drop`. */
   rotate(drop?: boolean): Promise<void>;
@@ -40,7 +45,8 @@ export async function startIssuer(algorithm = "ES256", tls: Pair | null = null):
   const server = await startUpstream((request, response) => {
     asked.push(request.path);
     if (broken) return json(response, 500, {});
-    if (request.path === "/.well-known/openid-configuration") return json(response, 200, { issuer: server.url, jwks_uri: `${server.url}/keys` });
+    if (request.path === "/.well-known/openid-configuration")
+      return json(response, 200, { issuer: server.url, jwks_uri: `${server.url}/keys` });
     if (request.path === "/keys") return json(response, 200, { keys: published });
     json(response, 404, {});
   }, tls);
@@ -49,7 +55,14 @@ export async function startIssuer(algorithm = "ES256", tls: Pair | null = null):
     asked,
     async token(claims = {}, more = {}) {
       const now = Math.floor(Date.now() / 1000);
-      const payload: Record<string, unknown> = { iss: server.url, aud: "sluice", sub: "alice", iat: now, exp: now + (more.lifeSeconds ?? 300), ...claims };
+      const payload: Record<string, unknown> = {
+        iss: server.url,
+        aud: "sluice",
+        sub: "alice",
+        iat: now,
+        exp: now + (more.lifeSeconds ?? 300),
+        ...claims,
+      };
       for (const name of Object.keys(payload)) if (payload[name] === undefined) delete payload[name];
       const text = JSON.stringify(payload);
       return new CompactSign(Buffer.from(more.written?.(text) ?? text))

@@ -10,7 +10,15 @@
  */
 import { mkdir, readdir, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CoreV1Api, DiscoveryV1Api, type KubeConfig, type V1Pod, type V1PodTemplateSpec, type V1VolumeProjection, Watch } from "@kubernetes/client-node";
+import {
+  CoreV1Api,
+  DiscoveryV1Api,
+  type KubeConfig,
+  type V1Pod,
+  type V1PodTemplateSpec,
+  type V1VolumeProjection,
+  Watch,
+} from "@kubernetes/client-node";
 import { pauseOf } from "./pause.ts";
 
 export interface KubeletPod {
@@ -53,13 +61,16 @@ async function filesOf(core: CoreV1Api, namespace: string, sources: readonly V1V
         ? await orEmpty(core.readNamespacedSecret({ namespace, name: secret.name }))
         : await orEmpty(core.readNamespacedConfigMap({ namespace, name: configMap?.name ?? "" }));
     const encoding = secret?.name === undefined ? "utf8" : "base64";
-    return Object.fromEntries(Object.entries(found?.data ?? {}).map(([name, value]) => [name, Buffer.from(value, encoding)]));
+    return Object.fromEntries(
+      Object.entries(found?.data ?? {}).map(([name, value]) => [name, Buffer.from(value, encoding)]),
+    );
   });
   return Object.assign({}, ...(await Promise.all(contents))) as Files;
 }
 
 const same = (a: Files, b: Files): boolean =>
-  Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, bytes]) => b[name]?.equals(bytes) === true);
+  Object.keys(a).length === Object.keys(b).length &&
+  Object.entries(a).every(([name, bytes]) => b[name]?.equals(bytes) === true);
 
 /** As kubelet's AtomicWriter: a new folder, then one rename of a link, then the links that are new or gone. */
 async function swap(folder: string, files: Files, count: number): Promise<void> {
@@ -70,7 +81,8 @@ async function swap(folder: string, files: Files, count: number): Promise<void> 
   await symlink(fresh, join(folder, "..data_tmp"));
   await rename(join(folder, "..data_tmp"), join(folder, "..data"));
   const links = (await readdir(folder)).filter((name) => !name.startsWith(".."));
-  for (const name of Object.keys(files)) if (!links.includes(name)) await symlink(join("..data", name), join(folder, name));
+  for (const name of Object.keys(files))
+    if (!links.includes(name)) await symlink(join("..data", name), join(folder, name));
   for (const name of links) if (!(name in files)) await rm(join(folder, name));
   if (old !== null) await rm(join(folder, old), { recursive: true });
 }
@@ -80,7 +92,13 @@ function endpointSlice(options: KubeletPodOptions, ready: boolean) {
   return {
     metadata: { name: `${name}-status`, namespace, labels: { "kubernetes.io/service-name": endpoint?.service ?? "" } },
     addressType: "IPv4",
-    endpoints: [{ addresses: [endpoint?.address ?? ""], conditions: { ready, serving: ready }, targetRef: { kind: "Pod", name, namespace } }],
+    endpoints: [
+      {
+        addresses: [endpoint?.address ?? ""],
+        conditions: { ready, serving: ready },
+        targetRef: { kind: "Pod", name, namespace },
+      },
+    ],
     ports: [{ name: "status", port: endpoint?.port ?? 0, protocol: "TCP" }],
   };
 }
@@ -105,7 +123,10 @@ export async function startKubeletPod(options: KubeletPodOptions): Promise<Kubel
   };
 
   await mkdir(folder, { recursive: true });
-  const pod: V1Pod = { metadata: { ...template.metadata, name, namespace }, ...(template.spec ? { spec: template.spec } : {}) };
+  const pod: V1Pod = {
+    metadata: { ...template.metadata, name, namespace },
+    ...(template.spec ? { spec: template.spec } : {}),
+  };
   await core.createNamespacedPod({ namespace, body: pod });
   await sync();
 
@@ -122,7 +143,12 @@ export async function startKubeletPod(options: KubeletPodOptions): Promise<Kubel
     while (!signal.aborted) {
       const over = Promise.withResolvers<void>();
       const path = `/api/v1/namespaces/${namespace}/pods`;
-      const controller = await new Watch(config).watch(path, { fieldSelector: `metadata.name=${name}` }, () => wanted.resolve(), over.resolve);
+      const controller = await new Watch(config).watch(
+        path,
+        { fieldSelector: `metadata.name=${name}` },
+        () => wanted.resolve(),
+        over.resolve,
+      );
       const end = () => controller.abort();
       signal.addEventListener("abort", end, { once: true });
       await over.promise;

@@ -9,9 +9,15 @@ type Value = string | number | { [name: string]: Value };
 function encode(value: Value): Buffer {
   if (typeof value === "string") return Buffer.concat([Buffer.of((2 << 5) | value.length), Buffer.from(value)]);
   if (typeof value === "number")
-    return Buffer.concat([Buffer.of((6 << 5) | 4), Buffer.of((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255)]);
+    return Buffer.concat([
+      Buffer.of((6 << 5) | 4),
+      Buffer.of((value >>> 24) & 255, (value >>> 16) & 255, (value >>> 8) & 255, value & 255),
+    ]);
   const entries = Object.entries(value);
-  return Buffer.concat([Buffer.of((7 << 5) | entries.length), ...entries.flatMap(([name, member]) => [encode(name), encode(member)])]);
+  return Buffer.concat([
+    Buffer.of((7 << 5) | entries.length),
+    ...entries.flatMap(([name, member]) => [encode(name), encode(member)]),
+  ]);
 }
 
 type Node = [Node | string | null, Node | string | null];
@@ -19,7 +25,9 @@ type Node = [Node | string | null, Node | string | null];
 /** Bits of a network in the IPv6 tree, where IPv4 stands under ::/96. */
 function bitsOf(network: string): number[] {
   const [base = "", length = ""] = network.split("/");
-  const bytes = isIPv4(base) ? [...new Array<number>(12).fill(0), ...ipaddr.parse(base).toByteArray()] : ipaddr.parse(base).toByteArray();
+  const bytes = isIPv4(base)
+    ? [...new Array<number>(12).fill(0), ...ipaddr.parse(base).toByteArray()]
+    : ipaddr.parse(base).toByteArray();
   const count = Number(length) + (isIPv4(base) ? 96 : 0);
   return Array.from({ length: count }, (_, at) => ((bytes[at >> 3] ?? 0) >> (7 - (at & 7))) & 1);
 }
@@ -40,7 +48,8 @@ export function countryDatabase(networks: Readonly<Record<string, string>>): Buf
     }
   }
   const nodes: Node[] = [root];
-  for (const node of nodes) for (const child of node) if (typeof child === "object" && child !== null) nodes.push(child);
+  for (const node of nodes)
+    for (const child of node) if (typeof child === "object" && child !== null) nodes.push(child);
   const offsets = new Map<string, number>();
   const data: Buffer[] = [];
   let size = 0;
@@ -51,7 +60,11 @@ export function countryDatabase(networks: Readonly<Record<string, string>>): Buf
     size += entry.length;
   }
   const record = (child: Node | string | null): number =>
-    child === null ? nodes.length : typeof child === "string" ? nodes.length + 16 + (offsets.get(child) ?? 0) : nodes.indexOf(child);
+    child === null
+      ? nodes.length
+      : typeof child === "string"
+        ? nodes.length + 16 + (offsets.get(child) ?? 0)
+        : nodes.indexOf(child);
   const tree = Buffer.alloc(nodes.length * 6);
   for (const [at, node] of nodes.entries()) {
     tree.writeUIntBE(record(node[0]), at * 6, 3);

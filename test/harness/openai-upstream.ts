@@ -18,11 +18,16 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
-function answer(body: { model: string; stream?: boolean; messages: { content: string }[] }, response: ServerResponse): void {
+function answer(
+  body: { model: string; stream?: boolean; messages: { content: string }[] },
+  response: ServerResponse,
+): void {
   const content = `echo: ${body.messages.at(-1)?.content ?? ""}`;
   const head = { id: "chatcmpl-1", created: 1, model: body.model };
   if (body.stream !== true) {
-    const choices = [{ index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" }];
+    const choices = [
+      { index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" },
+    ];
     send(response, 200, { ...head, object: "chat.completion", choices, usage });
     return;
   }
@@ -42,7 +47,14 @@ export async function startOpenAiUpstream(): Promise<OpenAiUpstream> {
     const body = JSON.parse((await text(request)) || "{}");
     seen.push(token);
     if (upstream.accept !== null && !upstream.accept.has(token)) {
-      send(response, 401, { error: { message: "Incorrect API key provided.", type: "invalid_request_error", param: null, code: "invalid_api_key" } });
+      send(response, 401, {
+        error: {
+          message: "Incorrect API key provided.",
+          type: "invalid_request_error",
+          param: null,
+          code: "invalid_api_key",
+        },
+      });
     } else answer(body, response);
   };
   const server = createServer((request, response) => void handle(request, response).catch(() => response.destroy()));

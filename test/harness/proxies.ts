@@ -23,7 +23,11 @@ async function published(manifests: readonly Manifest[]): Promise<ConfigFiles> {
     if (wrong.length > 0) throw new Error(wrong.map((one) => one.message).join("\n"));
     const { documents, manifest } = encode(compiled.config, sha256Hex(pepper));
     const values = new Map([...read.secretValues].map(([digest, value]) => [credentialName(digest), value]));
-    return { ...documents, pepper, ...Object.fromEntries(manifest.credentials.map((name) => [name, values.get(name) ?? ""])) };
+    return {
+      ...documents,
+      pepper,
+      ...Object.fromEntries(manifest.credentials.map((name) => [name, values.get(name) ?? ""])),
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -27,7 +27,11 @@ async function create(base: string, folder: string, requirementsFile: string): P
   await createVenv(base, folder);
   const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--timeout", "60"];
   const installed = await runAgain(join(folder, "bin", "python"), [...pip, "-r", requirementsFile]);
-  if (installed.code !== 0) throw new MissingTool("python packages", `pip install -r ${requirementsFile} failed:\n${lastLines(installed.stderr, 10)}`);
+  if (installed.code !== 0)
+    throw new MissingTool(
+      "python packages",
+      `pip install -r ${requirementsFile} failed:\n${lastLines(installed.stderr, 10)}`,
+    );
   await writeFile(join(folder, "complete"), "");
 }
 

@@ -13,7 +13,11 @@ export interface RawAnswer {
 }
 
 /** Resolves when the server closes, or when `answers` heads have come and nothing more for `quietMs`. */
-export function raw(url: string, request: string, { answers = 1, quietMs = 60, withinMs = 60_000 } = {}): Promise<RawAnswer> {
+export function raw(
+  url: string,
+  request: string,
+  { answers = 1, quietMs = 60, withinMs = 60_000 } = {},
+): Promise<RawAnswer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     let text = "";

@@ -33,7 +33,11 @@ const readyWithinMs = 60_000;
 
 /** Throws MissingTool where there is none and none can be installed. */
 export async function ensureRedis(): Promise<string> {
-  return (await findBinary("redis-server")) ?? (await findBinary("valkey-server")) ?? (await ensureDebian("redis-server", "redis-server"));
+  return (
+    (await findBinary("redis-server")) ??
+    (await findBinary("valkey-server")) ??
+    (await ensureDebian("redis-server", "redis-server"))
+  );
 }
 
 export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
@@ -41,7 +45,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
   const dir = await temporaryFolder("redis");
   const port = options.port ?? (await freePort());
   const settings = join(dir, "redis.conf");
-  for (const [name, text] of Object.entries(options.tls ?? {})) await writeFile(join(dir, `${name}.pem`), text, { mode: 0o600 });
+  for (const [name, text] of Object.entries(options.tls ?? {}))
+    await writeFile(join(dir, `${name}.pem`), text, { mode: 0o600 });
   await writeFile(settings, configuration(dir, port, options), { mode: 0o600 });
   const launch = async (): Promise<Child> => {
     const child = await startChild(binary, [settings], { name: "redis", logFile: join(dir, "redis.log") });
@@ -76,7 +81,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<Redis> {
 
 function configuration(dir: string, port: number, { password, tls, lines: more = [] }: RedisOptions): string {
   const ports = tls
-    ? [`tls-port ${port}`, "port 0", `tls-cert-file ${dir}/cert.pem`, `tls-key-file ${dir}/key.pem`, `tls-ca-cert-file ${dir}/ca.pem`, "tls-auth-clients no"]
+    ? [
+        `tls-port ${port}`,
+        "port 0",
+        `tls-cert-file ${dir}/cert.pem`,
+        `tls-key-file ${dir}/key.pem`,
+        `tls-ca-cert-file ${dir}/ca.pem`,
+        "tls-auth-clients no",
+      ]
     : [`port ${port}`];
   const lines = ["bind 127.0.0.1", ...ports, `dir ${dir}`, 'save ""', "appendonly no", ...more];
   if (password) lines.push(`requirepass "${password.replaceAll(/["\\]/g, "\\$&")}"`);
@@ -93,13 +105,21 @@ export async function startRedisCluster(): Promise<RedisGroup> {
   // The port for the cluster's own talk is 10,000 higher by default.
   const ports = await Promise.all([0, 1, 2].map(() => freePort()));
   const nodes = await Promise.all(
-    ports.map(async (port) => startRedis({ port, lines: ["cluster-enabled yes", `cluster-port ${await freePort()}`, "cluster-node-timeout 2000"] })),
+    ports.map(async (port) =>
+      startRedis({
+        port,
+        lines: ["cluster-enabled yes", `cluster-port ${await freePort()}`, "cluster-node-timeout 2000"],
+      }),
+    ),
   );
   const cli = (await findBinary("redis-cli")) ?? (await findBinary("valkey-cli")) ?? "redis-cli";
   const hosts = ports.map((port) => `127.0.0.1:${port}`);
   const made = await run(cli, ["--cluster", "create", ...hosts, "--cluster-yes"]);
   if (made.code !== 0) throw new Error(`no cluster: ${made.stdout}${made.stderr}`);
-  return { url: `redis+cluster://${hosts.join(",")}`, stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))) };
+  return {
+    url: `redis+cluster://${hosts.join(",")}`,
+    stop: async () => void (await Promise.all(nodes.map((node) => node.stop()))),
+  };
 }
 
 /** A master, its replica, and a Sentinel that puts the one in the other's place. */
@@ -112,7 +132,10 @@ export async function startSentinel(): Promise<RedisGroup & { killMaster(): Prom
   const lines = [`port ${port}`, `dir ${dir}`, "bind 127.0.0.1", `sentinel monitor main 127.0.0.1 ${master.port} 1`];
   const times = ["sentinel down-after-milliseconds main 1000", "sentinel failover-timeout main 5000"];
   await writeFile(settings, `${[...lines, ...times].join("\n")}\n`);
-  const sentinel = await startChild(await ensureRedis(), [settings, "--sentinel"], { name: "sentinel", logFile: join(dir, "sentinel.log") });
+  const sentinel = await startChild(await ensureRedis(), [settings, "--sentinel"], {
+    name: "sentinel",
+    logFile: join(dir, "sentinel.log"),
+  });
   await untilReady(sentinel, () => answersPing(port, undefined), readyWithinMs);
   await untilReady(sentinel, async () => sentinel.tail().includes("+slave slave"), readyWithinMs);
   return {

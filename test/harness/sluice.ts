@@ -6,4 +6,5 @@ const main = join(import.meta.dirname, "../../operator/cli/main.ts");
 
 export const sluice = (...args: string[]): Promise<Finished> => sluiceWith({}, ...args);
 
-export const sluiceWith = (options: CommandOptions, ...args: string[]): Promise<Finished> => run(process.execPath, [main, ...args], options);
+export const sluiceWith = (options: CommandOptions, ...args: string[]): Promise<Finished> =>
+  run(process.execPath, [main, ...args], options);

@@ -72,13 +72,17 @@ describe("the lock on a build", () => {
   });
 });
 
-it("servers die with a test process that is killed", { skip: process.platform !== "linux" && "only Linux ties a process to its parent" }, async () => {
+it("servers die with a test process that is killed", {
+  skip: process.platform !== "linux" && "only Linux ties a process to its parent",
+}, async () => {
   const program = `
     import { startChild, temporaryFolder } from ${JSON.stringify(join(import.meta.dirname, "child.ts"))};
     const dir = await temporaryFolder("orphan");
     console.log((await startChild("sleep", ["600"], { name: "sleep", logFile: dir + "/log" })).pid, dir);
     setInterval(() => {}, 1000);`;
-  const parent = spawn(process.execPath, ["--input-type=module", "-e", program], { stdio: ["ignore", "pipe", "inherit"] });
+  const parent = spawn(process.execPath, ["--input-type=module", "-e", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const [line] = (await once(parent.stdout, "data")) as [Buffer];
   const [pid = "", dir = ""] = line.toString().trim().split(" ");
   parent.kill("SIGKILL");

@@ -25,7 +25,8 @@ export function ensureTool(name: ToolName): Promise<string> {
 }
 
 /** For a whole file that needs these, as `skipReason` gives it. */
-export const skipWithout = (...names: ToolName[]): Promise<string | false> => skipReason(...names.map((name) => () => ensureTool(name)));
+export const skipWithout = (...names: ToolName[]): Promise<string | false> =>
+  skipReason(...names.map((name) => () => ensureTool(name)));
 
 async function locate(name: ToolName): Promise<string> {
   const assets = process.env["KUBEBUILDER_ASSETS"];
@@ -36,7 +37,10 @@ async function locate(name: ToolName): Promise<string> {
   const ldflags = await linkerFlags(tool);
   const target = join(await cacheFolder(), `${name}-${await cacheKey(name, tool, ldflags)}`, name);
   const built = () => findBinary(name, [dirname(target)]);
-  return (await built()) ?? (await withLock(`${name}-build`, async () => (await built()) ?? (await build(name, tool, ldflags, target))));
+  return (
+    (await built()) ??
+    (await withLock(`${name}-build`, async () => (await built()) ?? (await build(name, tool, ldflags, target))))
+  );
 }
 
 async function linkerFlags(tool: GoTool): Promise<string> {
@@ -62,9 +66,15 @@ async function pinnedVersions(tool: GoTool): Promise<(module: string) => string>
 
 async function cacheKey(name: ToolName, tool: GoTool, ldflags: string): Promise<string> {
   // Asked in the module's folder: its `go` line may have Go fetch a newer toolchain.
-  const go = await runAgain("go", ["env", "GOVERSION", "GOOS", "GOARCH"], { cwd: tool.folder, env: { ...process.env, ...goEnv } });
+  const go = await runAgain("go", ["env", "GOVERSION", "GOOS", "GOARCH"], {
+    cwd: tool.folder,
+    env: { ...process.env, ...goEnv },
+  });
   if (go.code !== 0)
-    throw new MissingTool(name, `no usable Go toolchain (${lastLines(go.stderr, 3)}); install Go, or name a folder that has it in KUBEBUILDER_ASSETS`);
+    throw new MissingTool(
+      name,
+      `no usable Go toolchain (${lastLines(go.stderr, 3)}); install Go, or name a folder that has it in KUBEBUILDER_ASSETS`,
+    );
   const hash = createHash("sha256");
   for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(tool.folder, file)));
   return hash.update([tool.package, ldflags, go.stdout].join("\n")).digest("hex").slice(0, 16);
@@ -74,7 +84,17 @@ async function build(name: ToolName, tool: GoTool, ldflags: string, target: stri
   process.stderr.write(`Building ${name} from its Go module into ${dirname(target)}; the first time takes minutes.\n`);
   const partial = `${target}.${process.pid}.partial`;
   await mkdir(dirname(target), { recursive: true });
-  const args = ["build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", ldflags, "-o", partial, tool.package];
+  const args = [
+    "build",
+    "-mod=readonly",
+    "-buildvcs=false",
+    "-trimpath",
+    "-ldflags",
+    ldflags,
+    "-o",
+    partial,
+    tool.package,
+  ];
   // What was fetched and compiled the first time is not again.
   const done = await runAgain("go", args, { cwd: tool.folder, env: { ...process.env, ...goEnv } });
   if (done.code !== 0) {

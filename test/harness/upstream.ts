@@ -29,7 +29,12 @@ export interface Upstream {
 
 export const usage = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 
-export function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { "content-type": "application/json", ...headers });
   response.end(JSON.stringify(body));
 }
@@ -42,7 +47,9 @@ export function chatFrames(model: unknown, words: readonly string[], withUsage: 
   const none = withUsage ? { usage: null } : {};
   return [
     chunk(model, [{ index: 0, delta: { role: "assistant", content: "" }, logprobs: null, finish_reason: null }], none),
-    ...words.map((content) => chunk(model, [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }], none)),
+    ...words.map((content) =>
+      chunk(model, [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }], none),
+    ),
     chunk(model, [{ index: 0, delta: {}, logprobs: null, finish_reason: "stop" }], none),
     ...(withUsage ? [chunk(model, [], { usage })] : []),
     "data: [DONE]\n\n",
@@ -79,7 +86,12 @@ export const openai: Answer = (request, response) => {
   if (request.path.endsWith("/embeddings")) {
     const inputs = Array.isArray(body["input"]) ? body["input"] : [body["input"]];
     const data = inputs.map((_, index) => ({ object: "embedding", index, embedding: [0.25, -0.5] }));
-    return json(response, 200, { object: "list", model: body["model"], data, usage: { prompt_tokens: 5, total_tokens: 5 } });
+    return json(response, 200, {
+      object: "list",
+      model: body["model"],
+      data,
+      usage: { prompt_tokens: 5, total_tokens: 5 },
+    });
   }
   if (body["stream"] !== true) {
     const message = { role: "assistant", content: "Hello there", refusal: null };
@@ -114,13 +126,24 @@ function read(request: IncomingMessage, response: ServerResponse): Promise<Upstr
       } catch {
         // Not every request has a JSON body.
       }
-      resolve({ method: request.method ?? "", path: request.url ?? "", headers: request.headers, text, json: parsed, client, aborted });
+      resolve({
+        method: request.method ?? "",
+        path: request.url ?? "",
+        headers: request.headers,
+        text,
+        json: parsed,
+        client,
+        aborted,
+      });
     });
   });
 }
 
 /** `tls`: PEM; then it speaks nothing else. `clientCa`: it asks for certificates of that authority, and hangs up where there is none. */
-export async function startUpstream(first: Answer = openai, tls: { cert: string; key: string; clientCa?: string } | null = null): Promise<Upstream> {
+export async function startUpstream(
+  first: Answer = openai,
+  tls: { cert: string; key: string; clientCa?: string } | null = null,
+): Promise<Upstream> {
   let answer = first;
   const requests: UpstreamRequest[] = [];
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {

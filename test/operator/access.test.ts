@@ -7,11 +7,21 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 
 function object(kind: Kind, name: string, spec: unknown): WorldObject {
-  return { kind, meta: { name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} }, spec, status: {} };
+  return {
+    kind,
+    meta: { name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} },
+    spec,
+    status: {},
+  };
 }
 
 const provider = (name: string, region?: string): WorldObject =>
-  object("LLMProvider", name, { type: "OpenAICompatible", endpoint: "https://llm.example.com/v1", models: [{ name: "m" }], ...(region ? { region } : {}) });
+  object("LLMProvider", name, {
+    type: "OpenAICompatible",
+    endpoint: "https://llm.example.com/v1",
+    models: [{ name: "m" }],
+    ...(region ? { region } : {}),
+  });
 const policy = (access: object, more: object = {}): WorldObject =>
   object("RoutingPolicy", "r", {
     match: { models: ["m"] },
@@ -22,15 +32,25 @@ const policy = (access: object, more: object = {}): WorldObject =>
 
 const providers = [provider("eu", "eu-west-1"), provider("us", "us-east-1")];
 
-function run(objects: WorldObject[], previous: RenderedConfig | null = null, more: Partial<CompileSettings> = {}): Compiled {
+function run(
+  objects: WorldObject[],
+  previous: RenderedConfig | null = null,
+  more: Partial<CompileSettings> = {},
+): Compiled {
   const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [], ...more };
-  return compile({ world: { objects, namespaces: { a: {} }, secrets: {} }, settings, previous, nowMs: 0 }, capabilities);
+  return compile(
+    { world: { objects, namespaces: { a: {} }, secrets: {} }, settings, previous, nowMs: 0 },
+    capabilities,
+  );
 }
 
 const found = (compiled: Compiled) => {
   const verdict = compiled.verdicts.find((one) => one.kind === "RoutingPolicy");
   assert.ok(verdict);
-  return { live: verdict.live, problems: verdict.accepted.map((one) => `${one.severity} ${one.reason} ${one.path.join(".")}: ${one.message}`) };
+  return {
+    live: verdict.live,
+    problems: verdict.accepted.map((one) => `${one.severity} ${one.reason} ${one.path.join(".")}: ${one.message}`),
+  };
 };
 
 describe("rules of access, compiled", () => {
@@ -42,14 +62,44 @@ describe("rules of access, compiled", () => {
       "none",
       /^error Invalid spec\.access\.networks\.1: .*four numbers from 0 to 255, and after a \/ at most 32/,
     ],
-    ["an address that can't be", { networks: ["10.0.0.999"] }, "none", /^error Invalid spec\.access\.networks\.0: .*four numbers from 0 to 255/],
+    [
+      "an address that can't be",
+      { networks: ["10.0.0.999"] },
+      "none",
+      /^error Invalid spec\.access\.networks\.0: .*four numbers from 0 to 255/,
+    ],
     ["an address with a zero in front", { networks: ["010.0.0.1"] }, "none", /four numbers from 0 to 255/],
     ["an IPv6 address that is too short", { networks: ["2001:db8:1/48"] }, "none", /is no network/],
-    ["bits behind the prefix", { networks: ["10.1.2.3/8"] }, "current", /^warning Invalid .*10\.1\.2\.3\/8 stands for all of 10\.0\.0\.0\/8/],
-    ["a time zone that isn't", { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Bärlin" } }, "none", /spec\.access\.hours\.timeZone/],
-    ["a time zone that nobody knows", { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Nowhere" } }, "none", /Europe\/Nowhere is no IANA time zone/],
-    ["a target outside", { residency: { regions: ["eu-west-1"] } }, "current", /^warning NotResident .*target us is never used: .*us-east-1/],
-    ["no target inside", { residency: { regions: ["ap-northeast-1"] } }, "none", /^error NotResident .*allows ap-northeast-1 only/],
+    [
+      "bits behind the prefix",
+      { networks: ["10.1.2.3/8"] },
+      "current",
+      /^warning Invalid .*10\.1\.2\.3\/8 stands for all of 10\.0\.0\.0\/8/,
+    ],
+    [
+      "a time zone that isn't",
+      { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Bärlin" } },
+      "none",
+      /spec\.access\.hours\.timeZone/,
+    ],
+    [
+      "a time zone that nobody knows",
+      { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Nowhere" } },
+      "none",
+      /Europe\/Nowhere is no IANA time zone/,
+    ],
+    [
+      "a target outside",
+      { residency: { regions: ["eu-west-1"] } },
+      "current",
+      /^warning NotResident .*target us is never used: .*us-east-1/,
+    ],
+    [
+      "no target inside",
+      { residency: { regions: ["ap-northeast-1"] } },
+      "none",
+      /^error NotResident .*allows ap-northeast-1 only/,
+    ],
   ];
   for (const [what, access, live, problem] of rows) {
     it(`${what}: ${live}${problem === null ? "" : `, ${problem.source}`}`, () => {
@@ -77,15 +127,26 @@ describe("rules of access, compiled", () => {
   });
 
   it("hours come as minutes and days as numbers", () => {
-    const compiled = run([...providers, policy({ hours: { from: "22:30", to: "24:00", timeZone: "Asia/Tokyo", days: ["Fri", "Sun"] } })]);
-    assert.deepEqual(compiled.config.routes[0]?.access.hours, { fromMinute: 1350, toMinute: 1440, timeZone: "Asia/Tokyo", days: [0, 5] });
+    const compiled = run([
+      ...providers,
+      policy({ hours: { from: "22:30", to: "24:00", timeZone: "Asia/Tokyo", days: ["Fri", "Sun"] } }),
+    ]);
+    assert.deepEqual(compiled.config.routes[0]?.access.hours, {
+      fromMinute: 1350,
+      toMinute: 1440,
+      timeZone: "Asia/Tokyo",
+      days: [0, 5],
+    });
   });
 
   describe("and a mistake elsewhere", () => {
     const before = run([...providers, policy({})]).config;
 
     it("does not put off what is closed now", () => {
-      const broken = policy({ networks: ["10.0.0.0/8"], residency: { regions: ["eu-west-1"] } }, { routing: { targets: [{ provider: { name: "gone" } }] } });
+      const broken = policy(
+        { networks: ["10.0.0.0/8"], residency: { regions: ["eu-west-1"] } },
+        { routing: { targets: [{ provider: { name: "gone" } }] } },
+      );
       const compiled = run([...providers, broken], before);
       assert.equal(found(compiled).live, "lastGood");
       const [route] = compiled.config.routes;
@@ -106,7 +167,13 @@ describe("rules of access, compiled", () => {
     it("does not open what was closed to callers without a key", () => {
       const path = { match: { models: ["m"], pathPrefix: "/chat" } };
       const closed = run([...providers, policy({}, path)]).config;
-      const compiled = run([...providers, policy({ anonymous: true }, { ...path, routing: { targets: [{ provider: { name: "gone" } }] } })], closed);
+      const compiled = run(
+        [
+          ...providers,
+          policy({ anonymous: true }, { ...path, routing: { targets: [{ provider: { name: "gone" } }] } }),
+        ],
+        closed,
+      );
       assert.equal(compiled.config.routes[0]?.access.anonymous, false);
     });
   });

@@ -22,20 +22,45 @@ const other = "e".repeat(64);
 const fact = { digest, displayPrefix: "" };
 type Spec = Record<string, unknown>;
 
-const object = (kind: "LLMProvider" | "RoutingPolicy", spec: Spec, status: unknown = {}, annotations: Record<string, string> = {}): WorldObject => ({
+const object = (
+  kind: "LLMProvider" | "RoutingPolicy",
+  spec: Spec,
+  status: unknown = {},
+  annotations: Record<string, string> = {},
+): WorldObject => ({
   kind,
-  meta: { name: kind === "LLMProvider" ? "p" : "r", namespace: "a", uid: kind, generation: 1, createdAtMs: 0, labels: {}, annotations },
+  meta: {
+    name: kind === "LLMProvider" ? "p" : "r",
+    namespace: "a",
+    uid: kind,
+    generation: 1,
+    createdAtMs: 0,
+    labels: {},
+    annotations,
+  },
   spec,
   status,
 });
 const provider = (more: Spec, ...rest: [status?: unknown, annotations?: Record<string, string>]): WorldObject =>
-  object("LLMProvider", { type: "OpenAICompatible", endpoint: "https://llm.example.com", models: [{ name: "m" }], ...more }, ...rest);
+  object(
+    "LLMProvider",
+    { type: "OpenAICompatible", endpoint: "https://llm.example.com", models: [{ name: "m" }], ...more },
+    ...rest,
+  );
 const policy = (more: Spec, ...rest: [status?: unknown, annotations?: Record<string, string>]): WorldObject =>
-  object("RoutingPolicy", { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...more }, ...rest);
+  object(
+    "RoutingPolicy",
+    { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...more },
+    ...rest,
+  );
 const compiled = (objects: WorldObject[], hasMail = true) =>
   compile(
     {
-      world: { objects, namespaces: { a: {} }, secrets: { "a/alerts": { url: fact, key: { digest: other, displayPrefix: "" } } } },
+      world: {
+        objects,
+        namespaces: { a: {} },
+        secrets: { "a/alerts": { url: fact, key: { digest: other, displayPrefix: "" } } },
+      },
       settings: { proxy: { maxBodyBytes: 1024 }, sharingNamespaces: [], hasMail },
       previous: null,
       nowMs: 0,
@@ -70,7 +95,15 @@ describe("what is the case of an event", () => {
     detail: RegExp,
   ][] = [
     ["no proxy knows it", provider({ alertWhen: {} }), [], [], "BreakerOpen", null, /^$/],
-    ["a breaker is open on one proxy", provider({ alertWhen: {} }), [report(true), report(true, ["m"])], [], "BreakerOpen", true, /^open for m on 1$/],
+    [
+      "a breaker is open on one proxy",
+      provider({ alertWhen: {} }),
+      [report(true), report(true, ["m"])],
+      [],
+      "BreakerOpen",
+      true,
+      /^open for m on 1$/,
+    ],
     [
       "a breaker opened between two looks",
       provider({ alertWhen: {} }),
@@ -80,7 +113,15 @@ describe("what is the case of an event", () => {
       true,
       /^opened 2 times in the last 5 min$/,
     ],
-    ["breakers are closed", provider({ alertWhen: {} }), [report(true)], [{}], "BreakerOpen", false, /^breakers are closed on all proxies$/],
+    [
+      "breakers are closed",
+      provider({ alertWhen: {} }),
+      [report(true)],
+      [{}],
+      "BreakerOpen",
+      false,
+      /^breakers are closed on all proxies$/,
+    ],
     [
       "its check fails",
       provider({ alertWhen: {}, ...check }),
@@ -91,7 +132,15 @@ describe("what is the case of an event", () => {
       /^1 of 2 .*: status 503 on 1$/,
     ],
     ["its check has not told yet", provider({ alertWhen: {}, ...check }), [report(null)], [], "Unhealthy", null, /^$/],
-    ["its check succeeds", provider({ alertWhen: {}, ...check }), [report(true)], [], "Unhealthy", false, /^1 of 1 proxies reach it$/],
+    [
+      "its check succeeds",
+      provider({ alertWhen: {}, ...check }),
+      [report(true)],
+      [],
+      "Unhealthy",
+      false,
+      /^1 of 1 proxies reach it$/,
+    ],
     [
       "errors of all proxies together are too many",
       provider({ alertWhen: { errorRate: ">5%" } }),
@@ -113,7 +162,15 @@ describe("what is the case of an event", () => {
       false,
       /^5% of 100 calls failed/,
     ],
-    ["there are too few calls", policy({ alertWhen: { errorRate: ">5%" } }), [], [{ calls: 19, errors: 19 }], "ErrorRate", false, /fewer than 20 tell nothing/],
+    [
+      "there are too few calls",
+      policy({ alertWhen: { errorRate: ">5%" } }),
+      [],
+      [{ calls: 19, errors: 19 }],
+      "ErrorRate",
+      false,
+      /fewer than 20 tell nothing/,
+    ],
     ["no proxy counts yet", policy({ alertWhen: { errorRate: ">5%" } }), [], [], "ErrorRate", null, /^$/],
     [
       "any call that went on counts",
@@ -189,10 +246,28 @@ describe("what is watched", () => {
   });
 
   for (const [name, alerts, hasMail, reason, message] of [
-    ["a Secret is missing", [{ slack: { secretRef: { name: "none", key: "url" } } }], true, "SecretNotFound", /^0 of 1 channels can be used: Secret none/],
-    ["a key is missing", [slack, { pagerDuty: { secretRef: { name: "alerts", key: "no" } } }], true, "SecretKeyNotFound", /^1 of 2 .*has no key no$/],
+    [
+      "a Secret is missing",
+      [{ slack: { secretRef: { name: "none", key: "url" } } }],
+      true,
+      "SecretNotFound",
+      /^0 of 1 channels can be used: Secret none/,
+    ],
+    [
+      "a key is missing",
+      [slack, { pagerDuty: { secretRef: { name: "alerts", key: "no" } } }],
+      true,
+      "SecretKeyNotFound",
+      /^1 of 2 .*has no key no$/,
+    ],
     ["there is no mail server", [{ email: { to: ["a@example.com"] } }], false, "Unsupported", /no mail server/],
-    ["a message names what isn't there", [{ ...slack, message: "{{budget}}" }], true, "Invalid", /\{\{budget\}\} stands for nothing; there are \{\{object\}\}/],
+    [
+      "a message names what isn't there",
+      [{ ...slack, message: "{{budget}}" }],
+      true,
+      "Invalid",
+      /\{\{budget\}\} stands for nothing; there are \{\{object\}\}/,
+    ],
     [
       "a channel waits for what is not watched",
       [{ ...slack, events: ["Latency"] }],
@@ -206,7 +281,10 @@ describe("what is watched", () => {
       assert.deepEqual([ready?.status, ready?.reason], ["False", reason]);
       assert.match(ready?.message ?? "", message);
       assert.equal(verdict?.live, "current");
-      const policies = compiled([provider({}), policy({ alertWhen: { latencyP95: ">1s", errorRate: ">1%" }, alerts })], hasMail);
+      const policies = compiled(
+        [provider({}), policy({ alertWhen: { latencyP95: ">1s", errorRate: ">1%" }, alerts })],
+        hasMail,
+      );
       assert.equal(policies.verdicts.find(({ kind }) => kind === "RoutingPolicy")?.live, "current");
     });
 
@@ -217,9 +295,17 @@ describe("what is watched", () => {
   });
 
   it("names the Secrets that the operator reads", () => {
-    const alerts = [slack, { email: { to: ["a@example.com"] } }, { webhook: { secretRef: { name: "hooks", key: "url" } } }];
+    const alerts = [
+      slack,
+      { email: { to: ["a@example.com"] } },
+      { webhook: { secretRef: { name: "hooks", key: "url" } } },
+    ];
     assert.deepEqual(secretRefs(policy({ alerts })), ["a/alerts", "a/hooks"]);
-    assert.deepEqual(secretRefs(provider({ credentials: { secretRef: { name: "up" } }, alerts })), ["a/up", "a/alerts", "a/hooks"]);
+    assert.deepEqual(secretRefs(provider({ credentials: { secretRef: { name: "up" } }, alerts })), [
+      "a/up",
+      "a/alerts",
+      "a/hooks",
+    ]);
   });
 });
 
@@ -232,7 +318,12 @@ describe("the Events of one thing", () => {
   const failing = report(false, [], "status 503");
   const well = report(true);
   const rows: [name: string, spec: Spec, passes: ReturnType<typeof report>[], events: string[]][] = [
-    ["are of the breaker that keeps opening, where it is watched", { alertWhen: {} }, [well, open, well, open, well], breaker],
+    [
+      "are of the breaker that keeps opening, where it is watched",
+      { alertWhen: {} },
+      [well, open, well, open, well],
+      breaker,
+    ],
     ["are of the only breaker, too", { alertWhen: {} }, [well, shut, open, shut, well], breaker],
     ["are of the breaker beside a health check", { ...check, alertWhen: {} }, [well, open, well, open, well], breaker],
     [
@@ -284,7 +375,8 @@ describe("the Events of one thing", () => {
         book.report(all, [proxy], [], nowMs);
         const now = statusOf(verdict, { revision: "r", live: 1, total: 1 }, status, nowMs);
         for (const { condition, warning } of newsOf(verdict, status, now))
-          if (!["Programmed", "PriceUnknown"].includes(condition.type)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
+          if (!["Programmed", "PriceUnknown"].includes(condition.type))
+            events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = now;
       };
       for (const proxy of passes) pass(proxy);
@@ -302,7 +394,9 @@ describe("an alert of a provider", () => {
   const spec = { alertWhen: { errorRate: ">5%" }, alerts };
 
   /** An operator's life: passes with what proxies report, its status kept between lives. */
-  function operator(answer: (channel: string, nowMs: number, state: string) => Sent | Promise<Sent> = () => ({ outcome: "done" })) {
+  function operator(
+    answer: (channel: string, nowMs: number, state: string) => Sent | Promise<Sent> = () => ({ outcome: "done" }),
+  ) {
     let nowMs = start;
     let status: Record<string, unknown> = {};
     let book = new AlarmBook();
@@ -354,7 +448,13 @@ describe("an alert of a provider", () => {
         uid += "1";
       },
       /** null: no proxy answers. */
-      async pass(open: boolean | null, errors = 0, afterMs = 15_000, annotations: Record<string, string> = {}, settle = true) {
+      async pass(
+        open: boolean | null,
+        errors = 0,
+        afterMs = 15_000,
+        annotations: Record<string, string> = {},
+        settle = true,
+      ) {
         nowMs += afterMs;
         const one = provider(given ?? {}, status, annotations);
         const objects = given === null ? [] : [{ ...one, meta: { ...one.meta, uid } }];
@@ -362,10 +462,17 @@ describe("an alert of a provider", () => {
         const all = compiled(objects);
         const proxies = open === null ? [] : [report(true, open ? ["m"] : [])];
         const [watch] = all.alarms;
-        book.report(all, proxies, open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })], nowMs, values);
+        book.report(
+          all,
+          proxies,
+          open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })],
+          nowMs,
+          values,
+        );
         const after = { ...all.verdicts[0]?.status };
         alarm.parse(after["alerts"] ?? []);
-        for (const { condition, warning } of alarmed(status, after)) events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
+        for (const { condition, warning } of alarmed(status, after))
+          events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = JSON.parse(JSON.stringify(after));
         dispatcher.test(book.testsDue(all, nowMs));
         do {
@@ -420,7 +527,10 @@ describe("an alert of a provider", () => {
     await life.pass(false, 6);
     assert.deepEqual(life.sent, ["webhook-1 ErrorRate Active", "pagerDuty-1 ErrorRate Active"]);
     const [entry] = alarm.parse(life.status()["alerts"]);
-    assert.deepEqual([entry?.value, entry?.bound, entry?.detail], ["6%", "5%", "6% of 100 attempts failed in the last 5 min"]);
+    assert.deepEqual(
+      [entry?.value, entry?.bound, entry?.detail],
+      ["6%", "5%", "6% of 100 attempts failed in the last 5 min"],
+    );
     await life.pass(false, 5);
     await life.pass(false, 5, quietMs);
     assert.deepEqual(life.sent.slice(2), ["webhook-1 ErrorRate Over", "pagerDuty-1 ErrorRate Over"]);
@@ -428,7 +538,11 @@ describe("an alert of a provider", () => {
 
   it("that never reached a channel while it lasted does so before the news that it is over", async () => {
     let well = false;
-    const life = operator((channel) => (well || channel !== "webhook-1" ? { outcome: "done" } : { outcome: "retry", why: "it answered 500", afterMs: null }));
+    const life = operator((channel) =>
+      well || channel !== "webhook-1"
+        ? { outcome: "done" }
+        : { outcome: "retry", why: "it answered 500", afterMs: null },
+    );
     await life.pass(true);
     await life.pass(false);
     await life.pass(false, 0, quietMs);
@@ -442,7 +556,9 @@ describe("an alert of a provider", () => {
   });
 
   it("that is given up spares its channel the news that it is over", async () => {
-    const life = operator((channel) => (channel === "webhook-1" ? { outcome: "never", why: "it answered 404" } : { outcome: "done" }));
+    const life = operator((channel) =>
+      channel === "webhook-1" ? { outcome: "never", why: "it answered 404" } : { outcome: "done" },
+    );
     await life.pass(true);
     await life.pass(true);
     life.restart();
@@ -483,7 +599,10 @@ describe("an alert of a provider", () => {
     await life.pass(true);
     await life.pass(true);
     assert.deepEqual(life.sent, [begun, over]);
-    assert.match(life.texts[1] ?? "", /^The provider a\/p was deleted, and with it what was told of it: a breaker is open since 2027-03-01T00:00:15\.000Z\.$/);
+    assert.match(
+      life.texts[1] ?? "",
+      /^The provider a\/p was deleted, and with it what was told of it: a breaker is open since 2027-03-01T00:00:15\.000Z\.$/,
+    );
   });
 
   it("of a deleted object is told of until the channel hears it, for a day", async () => {
@@ -615,7 +734,10 @@ describe("an alert of a provider", () => {
         ["Warning BreakerOpened", "Normal NoLongerWatched"],
       ],
     );
-    assert.match(life.texts[1] ?? "", /^No longer watched for the provider a\/p: a breaker is open since .* Whether it is still so is not looked at\.$/);
+    assert.match(
+      life.texts[1] ?? "",
+      /^No longer watched for the provider a\/p: a breaker is open since .* Whether it is still so is not looked at\.$/,
+    );
     assert.equal(life.status()["alerts"], undefined);
   });
 
@@ -694,7 +816,8 @@ describe("an alert of a provider", () => {
 
   it("leaves no more names of channels in the status than there are channels", async () => {
     const life = operator();
-    const all = (type: string): Spec[] => Array.from({ length: 8 }, () => ({ [type]: { secretRef: { name: "alerts", key: "url" } } }));
+    const all = (type: string): Spec[] =>
+      Array.from({ length: 8 }, () => ({ [type]: { secretRef: { name: "alerts", key: "url" } } }));
     for (const type of ["webhook", "slack", "pagerDuty"]) {
       life.change({ ...spec, alerts: all(type) });
       life.restart();
@@ -735,13 +858,18 @@ describe("an alert of a provider", () => {
     book.learn([one]);
     const all = compiled([one]);
     book.report(all, [], [], start);
-    const bodies = () => book.due(all).map(({ alert }) => pagerDutyBody(alert, watch.channels[1] as never, "routing") as Record<string, unknown>);
+    const bodies = () =>
+      book
+        .due(all)
+        .map(({ alert }) => pagerDutyBody(alert, watch.channels[1] as never, "routing") as Record<string, unknown>);
     const begun = bodies();
     for (const due of book.due(all)) for (const { id } of due.channels) due.settled(id, "sent");
     const ended = book.due(all).map(({ alert }) => alert);
     assert.equal(begun.length, 1);
     assert.deepEqual([begun[0]?.["event_action"], begun[0]?.["dedup_key"]], ["trigger", "LLMProvider/a/p|ErrorRate"]);
-    assert.deepEqual(bodies(), [{ routing_key: "routing", dedup_key: "LLMProvider/a/p|ErrorRate", event_action: "resolve" }]);
+    assert.deepEqual(bodies(), [
+      { routing_key: "routing", dedup_key: "LLMProvider/a/p|ErrorRate", event_action: "resolve" },
+    ]);
     assert.deepEqual(
       ended.map(({ text, severity }) => [text, severity]),
       [[`Over for the provider a/p: errors are few again. It began at ${since}. 6% of 100.`, "info"]],

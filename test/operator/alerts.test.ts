@@ -30,7 +30,12 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
     let text = "";
     request.on("data", (data: Buffer) => (text += data.toString("utf8")));
     request.on("end", () => {
-      received.push({ path: request.url ?? "", headers: request.headers, text, body: JSON.parse(text) as Record<string, unknown> });
+      received.push({
+        path: request.url ?? "",
+        headers: request.headers,
+        text,
+        body: JSON.parse(text) as Record<string, unknown>,
+      });
       answer(request, response, received.length);
     });
   });
@@ -41,7 +46,15 @@ async function receiver(answer: (request: IncomingMessage, response: ServerRespo
 
 const said = (received: readonly Received[]) => received.map(({ path, body }) => ({ path, body }));
 
-const facts = { budget: "a/b", subject: "alice", percent: "80", spent: "8.00", amount: "10.00", resetsAt: "2027-03-02T00:00:00.000Z", event: "Threshold" };
+const facts = {
+  budget: "a/b",
+  subject: "alice",
+  percent: "80",
+  spent: "8.00",
+  amount: "10.00",
+  resetsAt: "2027-03-02T00:00:00.000Z",
+  event: "Threshold",
+};
 const text = "The budget a/b for alice has reached 80 %: USD 8.00 of 10.00. It resets at 2027-03-02T00:00:00.000Z.";
 const alert: Alert = {
   key: "a/b|1|Threshold 80 alice",
@@ -80,12 +93,17 @@ describe("an alert", () => {
     const { url, received } = await receiver((_request, response) => response.end("ok"));
     const subject = { ...alert, text: text.replace("alice", "<!channel> & co") };
     assert.deepEqual(await send(subject, channel("slack"), senders(`${url}/services/T/B/secret`)), { outcome: "done" });
-    assert.deepEqual(said(received), [{ path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } }]);
+    assert.deepEqual(said(received), [
+      { path: "/services/T/B/secret", body: { text: text.replace("alice", "&lt;!channel&gt; &amp; co") } },
+    ]);
   });
 
   it("reaches PagerDuty as an event of its second API, which tells a repeated one by its key", async () => {
     const { url, received } = await receiver((_request, response) => response.writeHead(202).end("{}"));
-    assert.deepEqual(await send(alert, channel("pagerDuty"), senders("routing\n", { pagerDutyURL: `${url}/v2/enqueue` })), { outcome: "done" });
+    assert.deepEqual(
+      await send(alert, channel("pagerDuty"), senders("routing\n", { pagerDutyURL: `${url}/v2/enqueue` })),
+      { outcome: "done" },
+    );
     const { body } = received[0] as Received;
     assert.deepEqual([body["routing_key"], body["event_action"], body["dedup_key"]], ["routing", "trigger", alert.key]);
     assert.deepEqual((body["payload"] as Record<string, unknown>)["severity"], "warning");
@@ -94,7 +112,11 @@ describe("an alert", () => {
 
   it("reaches a webhook as documented, with the text that the budget gives", async () => {
     const { url, received } = await receiver((_request, response) => response.end());
-    await send(alert, channel("webhook", { message: "{{budget}}: {{percent}} % by {{ subject }}" }), senders(`${url}/hook?token=x`));
+    await send(
+      alert,
+      channel("webhook", { message: "{{budget}}: {{percent}} % by {{ subject }}" }),
+      senders(`${url}/hook?token=x`),
+    );
     assert.deepEqual(said(received)[0], {
       path: "/hook?token=x",
       body: {
@@ -118,13 +140,22 @@ describe("an alert", () => {
       ["k", "a key of sixteen"],
     ]);
     const signed = channel("webhook", { signingKey: "k" });
-    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), { outcome: "done" });
+    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), {
+      outcome: "done",
+    });
     const [{ headers, text: body }] = received as [Received];
     assert.equal(headers["x-sluice-timestamp"], "1796083200");
-    assert.equal(headers["x-sluice-signature"], `sha256=${createHmac("sha256", "a key of sixteen").update(`1796083200.${body}`).digest("hex")}`);
+    assert.equal(
+      headers["x-sluice-signature"],
+      `sha256=${createHmac("sha256", "a key of sixteen").update(`1796083200.${body}`).digest("hex")}`,
+    );
     secrets.delete("k");
     const why = "the Secret of its signing key is not there";
-    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), { outcome: "retry", why, afterMs: null });
+    assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), {
+      outcome: "retry",
+      why,
+      afterMs: null,
+    });
     assert.equal(received.length, 1, "never unsigned");
     await send(alert, channel("webhook"), senders(`${url}/hook`));
     assert.equal(received[1]?.headers["x-sluice-signature"], undefined);
@@ -150,7 +181,13 @@ describe("an alert", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     after(() => server.close());
     const { port } = server.server.address() as AddressInfo;
-    const smtp = { host: "127.0.0.1", port, security: "None", from: "sluice@example.com", auth: { user: "sluice", pass: "pass" } } as const;
+    const smtp = {
+      host: "127.0.0.1",
+      port,
+      security: "None",
+      from: "sluice@example.com",
+      auth: { user: "sluice", pass: "pass" },
+    } as const;
     const to = channel("email", { to: ["finance@example.com", "boss@example.com"] });
     assert.deepEqual(await send(alert, to, senders("", { smtp })), { outcome: "done" });
     assert.match(mails[0] ?? "", /^finance@example\.com,boss@example\.com\n/);
@@ -172,13 +209,22 @@ describe("an alert", () => {
     after(() => server.close());
     const { port } = server.address() as AddressInfo;
     const smtp = { host: "127.0.0.1", port, security: "None", from: "sluice@example.com", auth: null } as const;
-    const sent = await send(alert, channel("email", { to: ["a@example.com"] }), senders("", { smtp, mailTimeoutMs: 200 }));
+    const sent = await send(
+      alert,
+      channel("email", { to: ["a@example.com"] }),
+      senders("", { smtp, mailTimeoutMs: 200 }),
+    );
     assert.deepEqual(sent, { outcome: "retry", why: "the mail server did not finish in time", afterMs: null });
   });
 
   for (const [name, status, headers, outcome] of [
     ["a fault of theirs is tried again", 500, {}, { outcome: "retry", why: "it answered 500", afterMs: null }],
-    ["a limit of theirs is waited for", 429, { "retry-after": "30" }, { outcome: "retry", why: "it answered 429", afterMs: 30_000 }],
+    [
+      "a limit of theirs is waited for",
+      429,
+      { "retry-after": "30" },
+      { outcome: "retry", why: "it answered 429", afterMs: 30_000 },
+    ],
     [
       "a moment of theirs is waited for by the operator's clock",
       503,
@@ -186,7 +232,12 @@ describe("an alert", () => {
       { outcome: "retry", why: "it answered 503", afterMs: 29_001 },
     ],
     ["a webhook that is gone is not", 404, {}, { outcome: "never", why: "it answered 404" }],
-    ["a redirect is not followed", 302, { location: "http://169.254.169.254/" }, { outcome: "never", why: "it answered 302" }],
+    [
+      "a redirect is not followed",
+      302,
+      { location: "http://169.254.169.254/" },
+      { outcome: "never", why: "it answered 302" },
+    ],
   ] as const)
     it(name, async () => {
       const { url } = await receiver((_request, response) => response.writeHead(status, headers).end());
@@ -198,11 +249,24 @@ describe("an alert", () => {
     ["no URL", "sk-secret", true, "the Secret's value is no URL"],
     ["another scheme", "file:///etc/passwd", true, "the Secret's value is no http or https URL"],
     ["the cloud's metadata", "http://169.254.169.254/latest", true, "the URL leads to an address that is not allowed"],
-    ["a private address where those are not for this namespace", "http://127.0.0.1:1/secret", false, "the URL leads to an address that is not allowed"],
-    ["a name of such an address", "http://localhost:1/secret", false, "the URL leads to an address that is not allowed"],
+    [
+      "a private address where those are not for this namespace",
+      "http://127.0.0.1:1/secret",
+      false,
+      "the URL leads to an address that is not allowed",
+    ],
+    [
+      "a name of such an address",
+      "http://localhost:1/secret",
+      false,
+      "the URL leads to an address that is not allowed",
+    ],
   ] as const)
     it(`is not sent to ${name}`, async () => {
-      assert.deepEqual(await send(alert, channel("webhook"), senders(secret, { allowPrivate })), { outcome: "never", why });
+      assert.deepEqual(await send(alert, channel("webhook"), senders(secret, { allowPrivate })), {
+        outcome: "never",
+        why,
+      });
     });
 
   it("leaves alone what stands for nothing", () => {
@@ -240,7 +304,10 @@ const compiledAll = (objects: WorldObject[], hasMail = true) =>
     capabilities,
   );
 const two = {
-  alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" } } }, { slack: { secretRef: { name: "alerts", key: "other" } }, events: ["Spike"] }],
+  alerts: [
+    { webhook: { secretRef: { name: "alerts", key: "url" } } },
+    { slack: { secretRef: { name: "alerts", key: "other" } }, events: ["Spike"] },
+  ],
 };
 
 describe("what a budget's alerts refer to", () => {
@@ -252,22 +319,42 @@ describe("what a budget's alerts refer to", () => {
       "SecretNotFound",
       /Secret none is not in namespace a/,
     ],
-    ["a key that isn't there", { alerts: [{ slack: { secretRef: { name: "alerts", key: "none" } } }] }, true, "SecretKeyNotFound", /has no key none/],
+    [
+      "a key that isn't there",
+      { alerts: [{ slack: { secretRef: { name: "alerts", key: "none" } } }] },
+      true,
+      "SecretKeyNotFound",
+      /has no key none/,
+    ],
     [
       "a signing key",
-      { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "alerts", key: "none" } } }] },
+      {
+        alerts: [
+          { webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "alerts", key: "none" } } },
+        ],
+      },
       true,
       "SecretKeyNotFound",
       /Secret alerts has no key none/,
     ],
     [
       "a signing key that nobody could guess",
-      { alerts: [{ webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "short", key: "key" } } }] },
+      {
+        alerts: [
+          { webhook: { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "short", key: "key" } } },
+        ],
+      },
       true,
       "SecretUnusable",
       /a signing key has at least 16 bytes/,
     ],
-    ["mail without a mail server", { alerts: [{ email: { to: ["a@example.com"] } }] }, false, "Unsupported", /no mail server/],
+    [
+      "mail without a mail server",
+      { alerts: [{ email: { to: ["a@example.com"] } }] },
+      false,
+      "Unsupported",
+      /no mail server/,
+    ],
   ] as const)
     it(`is missing: ${name}`, () => {
       const [verdict] = compiled(budget(spec), hasMail).verdicts;
@@ -284,11 +371,16 @@ describe("what a budget's alerts refer to", () => {
     const webhook = { secretRef: { name: "alerts", key: "url" }, signingKeyRef: { name: "alerts", key: "key" } };
     const one = budget({ alerts: [{ webhook }] });
     assert.equal(compiled(one).watches[0]?.channels[0]?.signingKey, "k".repeat(64));
-    assert.deepEqual(secretRefs(budget({ alerts: [{ webhook: { ...webhook, signingKeyRef: { name: "keys", key: "key" } } }] })), ["a/alerts", "a/keys"]);
+    assert.deepEqual(
+      secretRefs(budget({ alerts: [{ webhook: { ...webhook, signingKeyRef: { name: "keys", key: "key" } } }] })),
+      ["a/alerts", "a/keys"],
+    );
   });
 
   it("is a fact that a message may name", () => {
-    const [verdict] = compiled(budget({ alerts: [{ email: { to: ["a@example.com"] }, message: "{{budgett}}" }] })).verdicts;
+    const [verdict] = compiled(
+      budget({ alerts: [{ email: { to: ["a@example.com"] }, message: "{{budgett}}" }] }),
+    ).verdicts;
     assert.match(verdict?.accepted[0]?.message ?? "", /\{\{budgett\}\} stands for nothing; there are \{\{budget\}\}/);
   });
 });
@@ -326,7 +418,11 @@ describe("the delivery of alerts", () => {
         send: (one, { id, secret }, _namespace, kept) => {
           assert.equal(kept?.get(secret) ?? "clear", "clear");
           sent.push(`${id} ${one.facts["percent"]}: ${one.text}`);
-          const { event_action: action, dedup_key: key } = pagerDutyBody(one, channel("pagerDuty"), "routing") as Record<string, string>;
+          const { event_action: action, dedup_key: key } = pagerDutyBody(
+            one,
+            channel("pagerDuty"),
+            "routing",
+          ) as Record<string, string>;
           incidents.push(`${id} ${action} ${key}`);
           return Promise.resolve(answers.shift() ?? { outcome: "done" });
         },
@@ -403,7 +499,9 @@ describe("the delivery of alerts", () => {
     await never.pass(8.5);
     await never.pass(8.5, 3_600_000);
     assert.deepEqual([never.sent.length, never.outcomes], [1, ["given_up"]]);
-    const late = operator(Array.from({ length: 1_000 }, (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null })));
+    const late = operator(
+      Array.from({ length: 1_000 }, (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null })),
+    );
     for (let hour = 0; hour < 30; hour++) await late.pass(8.5, 3_600_000);
     assert.equal(late.outcomes.at(-1), "given_up");
     assert.equal(late.sent.length, 25);
@@ -411,7 +509,10 @@ describe("the delivery of alerts", () => {
 
   it("can be tried, each channel once for each request, and anew for a budget that was made again", async () => {
     const book = new BudgetBook();
-    const asked: WorldObject = { ...budget(two), meta: { ...budget(two).meta, annotations: { "sluice.dev/test-alerts": "now" } } };
+    const asked: WorldObject = {
+      ...budget(two),
+      meta: { ...budget(two).meta, annotations: { "sluice.dev/test-alerts": "now" } },
+    };
     const sent: string[] = [];
     const fails = new TypeError("of https://hooks.example.com/secret");
     const dispatcher = new AlertDispatcher({
@@ -462,13 +563,19 @@ describe("the delivery of alerts", () => {
       assert.equal(life.status().unresolved?.length, 2, "as the status remembers it");
       await life.pass(0, 1_000, 1);
       await life.pass(0, 60_000, 1);
-      assert.deepEqual(life.incidents.splice(0), [`pagerDuty-1 resolve ${key("Threshold 80 ")}`, `pagerDuty-1 resolve ${key("Threshold 100 ")}`]);
+      assert.deepEqual(life.incidents.splice(0), [
+        `pagerDuty-1 resolve ${key("Threshold 80 ")}`,
+        `pagerDuty-1 resolve ${key("Threshold 100 ")}`,
+      ]);
       assert.equal(life.status().unresolved, undefined);
       await life.pass(9, 1_000, 1);
       await life.pass(9, 1_000, 1);
       await life.pass(0, dayMs, 2);
       await life.pass(0, 1_000, 2);
-      assert.deepEqual(life.incidents.slice(1), [`pagerDuty-1 trigger ${key("Threshold 80 ", 1)}`, `pagerDuty-1 resolve ${key("Threshold 80 ", 1)}`]);
+      assert.deepEqual(life.incidents.slice(1), [
+        `pagerDuty-1 trigger ${key("Threshold 80 ", 1)}`,
+        `pagerDuty-1 resolve ${key("Threshold 80 ", 1)}`,
+      ]);
     });
 
     it("does so over restarts: before the period ends, and before PagerDuty could be told", async () => {
@@ -503,11 +610,17 @@ describe("the delivery of alerts", () => {
       await late.idle();
       await late.pass(0, 1_000, 1);
       await late.pass(0, 1_000, 1);
-      assert.deepEqual(late.incidents, [`pagerDuty-1 trigger ${key("Threshold 80 ")}`, `pagerDuty-1 resolve ${key("Threshold 80 ")}`]);
+      assert.deepEqual(late.incidents, [
+        `pagerDuty-1 trigger ${key("Threshold 80 ")}`,
+        `pagerDuty-1 resolve ${key("Threshold 80 ")}`,
+      ]);
     });
 
     it("gives up after a day", async () => {
-      const faults = Array.from({ length: 100 }, (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null }));
+      const faults = Array.from(
+        { length: 100 },
+        (): Sent => ({ outcome: "retry", why: "it answered 500", afterMs: null }),
+      );
       const life = operator([{ outcome: "done" }, ...faults], only);
       await life.pass(9);
       for (let hour = 0; hour < 30; hour++) await life.pass(0, hour === 0 ? dayMs : 3_600_000, 1);
@@ -517,7 +630,10 @@ describe("the delivery of alerts", () => {
     for (const [name, next] of [
       ["the budget is deleted", null],
       ["its channel goes", { alerts: [pager("key")] }],
-      ["it limits no money any more", { amount: undefined, period: undefined, limits: [{ requests: 1, window: "1m" }] }],
+      [
+        "it limits no money any more",
+        { amount: undefined, period: undefined, limits: [{ requests: 1, window: "1m" }] },
+      ],
     ] as const)
       it(`ends an incident when ${name}`, async () => {
         const life = operator([], only);
@@ -534,7 +650,10 @@ describe("the delivery of alerts", () => {
       const life = operator([], only);
       await life.pass(9);
       await life.pass(9);
-      for (const broken of [{ ...only, thresholds: "none" }, { alerts: [{ ...pager("url"), message: "{{nothing}}" }] }]) {
+      for (const broken of [
+        { ...only, thresholds: "none" },
+        { alerts: [{ ...pager("url"), message: "{{nothing}}" }] },
+      ]) {
         life.change(broken);
         await life.pass(9);
         assert.deepEqual(life.status().crossings?.[0]?.told, ["pagerDuty-1"]);
@@ -558,7 +677,10 @@ describe("the delivery of alerts", () => {
     });
 
     it("names an incident of a long subject so that no other has its name", () => {
-      const of = (incident: string) => (pagerDutyBody({ ...alert, incident }, channel("pagerDuty"), "routing") as Record<string, string>)["dedup_key"] ?? "";
+      const of = (incident: string) =>
+        (pagerDutyBody({ ...alert, incident }, channel("pagerDuty"), "routing") as Record<string, string>)[
+          "dedup_key"
+        ] ?? "";
       const long = "x".repeat(300);
       assert.equal(of(`${long}a`).length, 255);
       assert.notEqual(of(`${long}a`), of(`${long}b`));

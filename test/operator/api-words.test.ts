@@ -9,11 +9,17 @@ describe("a failed call to the API server", () => {
   const rows: readonly [string, unknown, string][] = [
     [
       "is told in the server's words, as they were before its encoder escaped them",
-      refused(String.raw`{"kind":"Status","message":"Budget \"b\" is invalid: spec.amount must be \u003c= 10\nand more","code":422}`),
+      refused(
+        String.raw`{"kind":"Status","message":"Budget \"b\" is invalid: spec.amount must be \u003c= 10\nand more","code":422}`,
+      ),
       'Budget "b" is invalid: spec.amount must be <= 10\nand more',
     ],
     ["is told by its first line where it gave none", refused("<html>"), "HTTP-Code: 422"],
-    ["is told in the connection's words where there was no answer", new Error("connect ECONNREFUSED"), "connect ECONNREFUSED"],
+    [
+      "is told in the connection's words where there was no answer",
+      new Error("connect ECONNREFUSED"),
+      "connect ECONNREFUSED",
+    ],
   ];
   for (const [name, cause, words] of rows) it(name, () => assert.equal(inWords(cause), words));
 });

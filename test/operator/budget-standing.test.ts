@@ -4,13 +4,24 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetStatus } from "../../crds/types/budget.ts";
-import { advance, exceeded, type Standing, seedsOf, standingIn, statusOfStanding, usdText, type Watch } from "../../operator/compile/budget-standing.ts";
+import {
+  advance,
+  exceeded,
+  type Standing,
+  seedsOf,
+  standingIn,
+  statusOfStanding,
+  usdText,
+  type Watch,
+} from "../../operator/compile/budget-standing.ts";
 import { type BudgetReadings, budgetConfig } from "../../proxy/config/budget.ts";
 
 const dayMs = 86_400_000;
 const start = Date.parse("2027-03-01T00:00:00Z");
 
-const watch = (more: { per?: "User"; spike?: Watch["spike"]; thresholds?: number[]; enforcement?: "Soft" } = {}): Watch => ({
+const watch = (
+  more: { per?: "User"; spike?: Watch["spike"]; thresholds?: number[]; enforcement?: "Soft" } = {},
+): Watch => ({
   config: {
     ...budgetConfig.parse({
       id: "a/b",
@@ -51,14 +62,22 @@ const told = ({ shared = true, day = 0, groups = {}, refused = [] }: Told): Budg
 });
 
 const after = (one: Watch, ...passes: Told[][]): Standing | null =>
-  passes.reduce<Standing | null>((standing, pass, at) => advance(one, standing, pass.map(told), start + at * 1000), null);
+  passes.reduce<Standing | null>(
+    (standing, pass, at) => advance(one, standing, pass.map(told), start + at * 1000),
+    null,
+  );
 const crossed = (standing: Standing | null): string[] =>
   (standing?.crossings ?? []).map(({ event, percent, subject }) => `${event} ${percent} ${subject}`.trim());
 
 describe("how a budget stands", () => {
   for (const [name, passes, spent, crossings] of [
     ["nothing is known", [[]], null, []],
-    ["proxies with a store in common tell of the same money", [[{ groups: { "": 30 } }, { groups: { "": 31 } }]], 31, []],
+    [
+      "proxies with a store in common tell of the same money",
+      [[{ groups: { "": 30 } }, { groups: { "": 31 } }]],
+      31,
+      [],
+    ],
     [
       "proxies with a store each are added up",
       [
@@ -70,12 +89,27 @@ describe("how a budget stands", () => {
       61,
       [],
     ],
-    ["a store that forgot takes nothing back", [[{ groups: { "": 90 } }], [{ groups: {} }], [{ groups: { "": 5 } }]], 90, ["Threshold 80"]],
-    ["a threshold is crossed once", [[{ groups: { "": 79.999 } }], [{ groups: { "": 80 } }], [{ groups: { "": 85 } }]], 85, ["Threshold 80"]],
+    [
+      "a store that forgot takes nothing back",
+      [[{ groups: { "": 90 } }], [{ groups: {} }], [{ groups: { "": 5 } }]],
+      90,
+      ["Threshold 80"],
+    ],
+    [
+      "a threshold is crossed once",
+      [[{ groups: { "": 79.999 } }], [{ groups: { "": 80 } }], [{ groups: { "": 85 } }]],
+      85,
+      ["Threshold 80"],
+    ],
     ["two at once", [[{ groups: { "": 100 } }]], 100, ["Threshold 80", "Threshold 100"]],
     ["a refusal is the end", [[{ groups: { "": 97 }, refused: [""] }]], 97, ["Threshold 80", "Threshold 100"]],
     ["a new period begins anew", [[{ groups: { "": 90 } }], [{ day: 1, groups: { "": 1 } }]], 1, []],
-    ["proxies that are late on a period change nothing", [[{ day: 1, groups: { "": 1 } }], [{ day: 0, groups: { "": 90 } }]], 1, []],
+    [
+      "proxies that are late on a period change nothing",
+      [[{ day: 1, groups: { "": 1 } }], [{ day: 0, groups: { "": 90 } }]],
+      1,
+      [],
+    ],
   ] as [string, Told[][], number | null, string[]][])
     it(name, () => {
       const standing = after(watch(), ...passes);
@@ -84,13 +118,20 @@ describe("how a budget stands", () => {
     });
 
   it("has one for each user where it says so", () => {
-    const standing = after(watch({ per: "User" }), [{ groups: { alice: 100, bob: 10 } }], [{ groups: { alice: 100, bob: 85 } }]);
+    const standing = after(
+      watch({ per: "User" }),
+      [{ groups: { alice: 100, bob: 10 } }],
+      [{ groups: { alice: 100, bob: 85 } }],
+    );
     assert.deepEqual(crossed(standing), ["Threshold 80 alice", "Threshold 100 alice", "Threshold 80 bob"]);
     assert.ok(standing);
     const status = statusOfStanding(watch({ per: "User" }), standing);
     assert.deepEqual([status.spent, status.remaining, status.groupCount], ["185.00", undefined, 2]);
     assert.deepEqual(exceeded(watch({ per: "User" }), standing).status, "True");
-    assert.match(exceeded(watch({ per: "User" }), standing).message, /used up by alice: calls are refused; it resets at 2027-03-02T00:00:00\.000Z/);
+    assert.match(
+      exceeded(watch({ per: "User" }), standing).message,
+      /used up by alice: calls are refused; it resets at 2027-03-02T00:00:00\.000Z/,
+    );
   });
 
   it("tells of a spike once, against whole periods before, and not before there are three", () => {
@@ -105,7 +146,11 @@ describe("how a budget stands", () => {
 
   it("is read back from the status that it wrote, crossings, history and all", () => {
     const passes = fc.array(
-      fc.record({ day: fc.nat(4), groups: fc.dictionary(fc.constantFrom("alice", "bob", "carol"), fc.nat(150)), refused: fc.subarray(["alice", "bob"]) }),
+      fc.record({
+        day: fc.nat(4),
+        groups: fc.dictionary(fc.constantFrom("alice", "bob", "carol"), fc.nat(150)),
+        refused: fc.subarray(["alice", "bob"]),
+      }),
       { minLength: 1, maxLength: 8 },
     );
     fc.assert(
@@ -129,9 +174,22 @@ describe("how a budget stands", () => {
     ["a beginning that is no time", { periodStart: "yesterday" }],
     ["an end that is no time", { resetsAt: "" }],
     ["money that is none", { spent: "much" }],
-    ["a period before that cost nothing that can be", { history: [{ periodStart: "2027-03-01T00:00:00Z", spent: "-1" }] }],
-    ["a crossing at no time", { crossings: [{ event: "Threshold", percent: 80, subject: "", at: "now", spent: "1", told: [] }] }],
-    ["an incident of no period", { unresolved: [{ periodStart: "", event: "Spike", percent: 1, subject: "", at: "2027-03-01T00:00:00Z", channels: [] }] }],
+    [
+      "a period before that cost nothing that can be",
+      { history: [{ periodStart: "2027-03-01T00:00:00Z", spent: "-1" }] },
+    ],
+    [
+      "a crossing at no time",
+      { crossings: [{ event: "Threshold", percent: 80, subject: "", at: "now", spent: "1", told: [] }] },
+    ],
+    [
+      "an incident of no period",
+      {
+        unresolved: [
+          { periodStart: "", event: "Spike", percent: 1, subject: "", at: "2027-03-01T00:00:00Z", channels: [] },
+        ],
+      },
+    ],
   ] as const)
     it(`is not read from a status with ${name}`, () => {
       const status = budgetStatus.parse({ periodStart: "2027-03-01T00:00:00.000Z", spent: "1.00", ...wrong });

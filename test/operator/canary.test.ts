@@ -5,7 +5,14 @@ import { CanaryBook, type CanaryReport, progressIn, statusOfCanary } from "../..
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { transitions } from "../../operator/cluster/report.ts";
 import type { CanaryPlan } from "../../operator/compile/canary.ts";
-import { advance, type CanaryProgress, measure, merge, type Sample, type Side } from "../../operator/compile/canary-judge.ts";
+import {
+  advance,
+  type CanaryProgress,
+  measure,
+  merge,
+  type Sample,
+  type Side,
+} from "../../operator/compile/canary-judge.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
@@ -40,7 +47,15 @@ const end = start + 30 * minute;
 const begun = advance(plan, null, [], start);
 
 describe("the judge of canaries", () => {
-  const rows: { name: string; canary: Side; baseline?: Side; atMs: number; plan?: Partial<CanaryPlan>; phase: CanaryProgress["phase"]; verdict: RegExp }[] = [
+  const rows: {
+    name: string;
+    canary: Side;
+    baseline?: Side;
+    atMs: number;
+    plan?: Partial<CanaryPlan>;
+    phase: CanaryProgress["phase"];
+    verdict: RegExp;
+  }[] = [
     {
       name: "watches until the time is over",
       canary: side(500, 0),
@@ -62,7 +77,13 @@ describe("the judge of canaries", () => {
       phase: "RolledBack",
       verdict: /^new gets no more traffic: error rate 6% is above 5%/,
     },
-    { name: "needs enough requests for that", canary: side(99, 99), atMs: start + minute, phase: "Progressing", verdict: /99 requests, error rate 100%$/ },
+    {
+      name: "needs enough requests for that",
+      canary: side(99, 99),
+      atMs: start + minute,
+      phase: "Progressing",
+      verdict: /99 requests, error rate 100%$/,
+    },
     {
       name: "rolls back at once when it is too slow",
       canary: side(100, 0, 9_000),
@@ -145,7 +166,9 @@ describe("the judge of canaries", () => {
 
   it("forgets no request and remembers no more than so many runs, however often proxies restart", () => {
     // Each step: one of two proxies is restarted or not, and has counted some more.
-    const steps = fc.array(fc.record({ proxy: fc.constantFrom("p", "q"), restarted: fc.boolean(), more: fc.nat(50) }), { maxLength: 300 });
+    const steps = fc.array(fc.record({ proxy: fc.constantFrom("p", "q"), restarted: fc.boolean(), more: fc.nat(50) }), {
+      maxLength: 300,
+    });
     fc.assert(
       fc.property(steps, (taken) => {
         const runs = new Map([
@@ -156,7 +179,10 @@ describe("the judge of canaries", () => {
         let total = 0;
         for (const { proxy, restarted, more } of taken) {
           const before = runs.get(proxy) ?? { run: 0, requests: 0 };
-          runs.set(proxy, restarted ? { run: before.run + 1, requests: more } : { run: before.run, requests: before.requests + more });
+          runs.set(
+            proxy,
+            restarted ? { run: before.run + 1, requests: more } : { run: before.run, requests: before.requests + more },
+          );
           total += more;
           samples = merge(
             samples,
@@ -168,7 +194,10 @@ describe("the judge of canaries", () => {
       }),
       { numRuns: 50 },
     );
-    const many = Array.from({ length: 200 }, (_, at) => at).reduce<Sample[]>((known, at) => merge(known, [sample(`run-${at}`, side(3, 1))]), []);
+    const many = Array.from({ length: 200 }, (_, at) => at).reduce<Sample[]>(
+      (known, at) => merge(known, [sample(`run-${at}`, side(3, 1))]),
+      [],
+    );
     assert.equal(measure(many).requests, 600);
     assert.ok(many.length <= 64);
   });
@@ -181,12 +210,22 @@ const object = (kind: WorldObject["kind"], name: string, spec: unknown, status: 
   status,
 });
 const provider = (name: string): WorldObject =>
-  object("LLMProvider", name, { type: "OpenAICompatible", endpoint: "http://llm.example.com", models: [{ name: "m" }] });
+  object("LLMProvider", name, {
+    type: "OpenAICompatible",
+    endpoint: "http://llm.example.com",
+    models: [{ name: "m" }],
+  });
 const spec = (canary: Record<string, unknown>, targets = ["old", "new"]): unknown => ({
   match: { models: ["m"] },
   routing: { targets: targets.map((name) => ({ provider: { name } })), canary },
 });
-const canary = { target: "new", percent: 5, for: "30m", succeedWhen: { errorRate: "<1%" }, rollBackWhen: { errorRate: ">5%" } };
+const canary = {
+  target: "new",
+  percent: 5,
+  for: "30m",
+  succeedWhen: { errorRate: "<1%" },
+  rollBackWhen: { errorRate: ">5%" },
+};
 
 function compiled(policySpec: unknown, book: CanaryBook, status: unknown = {}): Compiled {
   const objects = [provider("old"), provider("new"), object("RoutingPolicy", "r", policySpec, status)];
@@ -202,7 +241,8 @@ function compiled(policySpec: unknown, book: CanaryBook, status: unknown = {}): 
   );
 }
 
-const verdictOf = (one: Compiled): Verdict => one.verdicts.find((verdict) => verdict.kind === "RoutingPolicy") as Verdict;
+const verdictOf = (one: Compiled): Verdict =>
+  one.verdicts.find((verdict) => verdict.kind === "RoutingPolicy") as Verdict;
 const rendered = (one: Compiled): number | undefined => one.config.routes[0]?.routing.canary?.percent;
 const report = (one: Compiled, counts: Side, proxy = "p1"): CanaryReport[] =>
   one.canaries.map(({ route, id }) => ({ route, id, sample: sample(proxy, counts) }));
@@ -236,7 +276,9 @@ describe("a canary in a policy", () => {
     const after = new CanaryBook();
     const second = compiled(spec(canary), after, status);
     after.judge(second, report(second, side(60, 0), "p2"), end);
-    const { canary: told } = verdictOf(second).status as { canary: { phase: string; requests: number; startedAt: string } };
+    const { canary: told } = verdictOf(second).status as {
+      canary: { phase: string; requests: number; startedAt: string };
+    };
     assert.deepEqual([told.phase, told.requests, told.startedAt], ["Promoted", 210, "2026-11-20T12:00:00.000Z"]);
     const decided = statusOf(verdictOf(second), { revision: "abc", live: 1, total: 1 }, status, end);
     assert.equal(rendered(compiled(spec(canary), new CanaryBook(), decided)), 100);
@@ -250,7 +292,11 @@ describe("a canary in a policy", () => {
     const changed = compiled(spec({ ...canary, percent: 10 }), book);
     assert.equal(rendered(changed), 10);
     book.judge(changed, report(first, side(300, 0)), end + minute);
-    assert.equal((verdictOf(changed).status["canary"] as { requests: number }).requests, 0, "counts of the earlier canary are not its own");
+    assert.equal(
+      (verdictOf(changed).status["canary"] as { requests: number }).requests,
+      0,
+      "counts of the earlier canary are not its own",
+    );
     const gone = compiled({ match: { models: ["m"] }, routing: { targets: [{ provider: { name: "old" } }] } }, book);
     book.judge(gone, [], end + 2 * minute);
     assert.equal(verdictOf(gone).status["canary"], undefined);
@@ -274,9 +320,19 @@ describe("a canary in a policy", () => {
     const book = new CanaryBook();
     const good = compiled(spec(canary), book);
     book.judge(good, report(good, side(50, 0)), start);
-    const objects = [provider("old"), provider("new"), object("RoutingPolicy", "r", { ...(spec(canary) as object), typo: 1 })];
+    const objects = [
+      provider("old"),
+      provider("new"),
+      object("RoutingPolicy", "r", { ...(spec(canary) as object), typo: 1 }),
+    ];
     const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] } as never;
-    const input = { world: { objects, namespaces: { a: {} }, secrets: {} }, settings, previous: good.config, nowMs: start, canaries: book.facts(objects) };
+    const input = {
+      world: { objects, namespaces: { a: {} }, secrets: {} },
+      settings,
+      previous: good.config,
+      nowMs: start,
+      canaries: book.facts(objects),
+    };
     const broken = compile(input, capabilities);
     book.judge(broken, [], start + minute);
     assert.equal((verdictOf(broken).status["canary"] as { requests: number }).requests, 50);
@@ -304,9 +360,19 @@ describe("a canary in a policy", () => {
   });
 
   for (const [name, broken, reason, message] of [
-    ["that is no target", spec({ ...canary, target: "nobody" }), "TargetNotFound", /no target is named nobody; targets are old, new/],
+    [
+      "that is no target",
+      spec({ ...canary, target: "nobody" }),
+      "TargetNotFound",
+      /no target is named nobody; targets are old, new/,
+    ],
     ["with nothing beside it", spec(canary, ["new"]), "Invalid", /a canary is tried beside other targets/],
-    ["with a bound the wrong way round", spec({ ...canary, succeedWhen: { errorRate: ">1%" } }), "Invalid", /must begin with <, in quotes, such as "<1%"/],
+    [
+      "with a bound the wrong way round",
+      spec({ ...canary, succeedWhen: { errorRate: ">1%" } }),
+      "Invalid",
+      /must begin with <, in quotes, such as "<1%"/,
+    ],
   ] as const) {
     it(`one ${name} is refused`, () => {
       const verdict = verdictOf(compiled(broken, new CanaryBook()));
@@ -329,7 +395,15 @@ describe("a canary in a policy", () => {
     const sides = { canary: side(1, 0), baseline: side(2, 0) };
     const read = parseProxyStatus({ instance: "run", canaries: [{ route: "a/r", id: "one", ...sides }] });
     assert.deepEqual(read?.canaries, [{ route: "a/r", id: "one", sample: { proxy: "run", ...sides } }]);
-    assert.deepEqual(parseProxyStatus({ canaries: [{ route: "a/r", id: "one", ...sides }] })?.canaries, [], "without a name of the run");
-    assert.deepEqual(parseProxyStatus({ instance: "run", canaries: [{ route: "a/r", id: "one", canary: { requests: -1 } }] })?.canaries, []);
+    assert.deepEqual(
+      parseProxyStatus({ canaries: [{ route: "a/r", id: "one", ...sides }] })?.canaries,
+      [],
+      "without a name of the run",
+    );
+    assert.deepEqual(
+      parseProxyStatus({ instance: "run", canaries: [{ route: "a/r", id: "one", canary: { requests: -1 } }] })
+        ?.canaries,
+      [],
+    );
   });
 });

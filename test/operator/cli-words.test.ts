@@ -30,36 +30,96 @@ function sluice(args: readonly string[]): Promise<Finished> {
 }
 
 const wrong: readonly [string, () => string[], number, RegExp][] = [
-  ["an option that is not there", () => ["lint", "--nonsense", root], 2, /lint has no option --nonsense; sluice lint --help lists/],
+  [
+    "an option that is not there",
+    () => ["lint", "--nonsense", root],
+    2,
+    /lint has no option --nonsense; sluice lint --help lists/,
+  ],
   ["one of dev, before its folder is looked for", () => ["dev", "--nonsense", "x"], 2, /dev has no option --nonsense/],
   ["a word too many", () => ["cost-report", "x"], 2, /takes options alone, not x; sluice cost-report --help/],
-  ["a value that looks like an option", () => ["top-users", "--limit", "-1"], 2, /--limit needs a value; .* --limit=VALUE/],
+  [
+    "a value that looks like an option",
+    () => ["top-users", "--limit", "-1"],
+    2,
+    /--limit needs a value; .* --limit=VALUE/,
+  ],
   ["an option without its value", () => ["keys", "list", "--kubeconfig"], 2, /--kubeconfig needs a value/],
   ["a value of an option that takes none", () => ["keys", "--help=3"], 2, /--help takes no value/],
   ["a command with the name of a method of objects", () => ["toString"], 2, /no command toString/],
   ["a port that is none", () => ["proxy", "--port", "abc"], 2, /--port: must be a number/],
-  ["a port of the sidecar that is none", () => ["sidecar", "--fleet=http://sluice", "--port=abc"], 2, /--port: must be a number/],
-  ["a port of the operator that is none", () => ["operator", "--settings=README.md", "--status-port=abc"], 2, /--status-port: must be a number/],
+  [
+    "a port of the sidecar that is none",
+    () => ["sidecar", "--fleet=http://sluice", "--port=abc"],
+    2,
+    /--port: must be a number/,
+  ],
+  [
+    "a port of the operator that is none",
+    () => ["operator", "--settings=README.md", "--status-port=abc"],
+    2,
+    /--status-port: must be a number/,
+  ],
   ["a gateway that is no URL", () => ["sidecar", "--fleet=sluice"], 2, /--fleet: must be scheme, host and port only/],
-  ["a name that is no option of keys", () => ["keys", "revoke", "bob"], 2, /keys revoke takes options alone, not bob; --user and --name/],
-  ["a body that is no JSON", () => ["explain", "examples/quickstart", "--model=m", "--body=README.md"], 2, /--body README\.md is no JSON object/],
+  [
+    "a name that is no option of keys",
+    () => ["keys", "revoke", "bob"],
+    2,
+    /keys revoke takes options alone, not bob; --user and --name/,
+  ],
+  [
+    "a body that is no JSON",
+    () => ["explain", "examples/quickstart", "--model=m", "--body=README.md"],
+    2,
+    /--body README\.md is no JSON object/,
+  ],
   ["a folder that is not there", () => ["lint", join(root, "nope")], 1, /nope: there is no such file or folder/],
-  ["the same of diff, where 1 means a difference", () => ["diff", join(root, "nope"), root], 2, /nope: there is no such file or folder/],
+  [
+    "the same of diff, where 1 means a difference",
+    () => ["diff", join(root, "nope"), root],
+    2,
+    /nope: there is no such file or folder/,
+  ],
   ["a folder without manifests", () => ["lint", join(root, "empty")], 1, /no object of Sluice is in .*empty; \*\.yaml/],
   ["no settings of the operator", () => ["operator"], 1, /operator\.yaml: there is no such file or folder; --settings/],
   ["settings that are no YAML", () => ["operator", "--settings", "README.md"], 1, /README\.md is no YAML/],
-  ["settings that are no names and values", () => ["operator", "--settings", join(root, "notes.txt")], 1, /notes\.txt holds no settings/],
+  [
+    "settings that are no names and values",
+    () => ["operator", "--settings", join(root, "notes.txt")],
+    1,
+    /notes\.txt holds no settings/,
+  ],
   ["no cluster", () => ["keys", "list"], 1, /no cluster is known: there is no kubeconfig/],
-  ["a time that ends before it begins", () => ["cost-report", "--from", "2026-02-01", "--to", "2026-01-01"], 2, /--from must be before --to/],
-  ["the same of the audit log", () => ["compliance-report", root, "--from", "2026-02-01", "--to", "2026-01-01"], 2, /--from must be before --to/],
+  [
+    "a time that ends before it begins",
+    () => ["cost-report", "--from", "2026-02-01", "--to", "2026-01-01"],
+    2,
+    /--from must be before --to/,
+  ],
+  [
+    "the same of the audit log",
+    () => ["compliance-report", root, "--from", "2026-02-01", "--to", "2026-01-01"],
+    2,
+    /--from must be before --to/,
+  ],
   [
     "an audit log of which nothing is left",
     () => ["audit", "verify", join(root, "empty")],
     1,
     /no audit record was found in .*empty; name the folder of --audit-dir/,
   ],
-  ["a report on a file that is no audit log", () => ["compliance-report", join(root, "notes.txt")], 1, /no audit record was found in .*notes\.txt/],
-  ["a store that does not answer", () => ["audit", "verify", "--redis", "redis://127.0.0.1:1"], 1, /the store of --redis is not reached: .*ECONNREFUSED/],
+  [
+    "a report on a file that is no audit log",
+    () => ["compliance-report", join(root, "notes.txt")],
+    1,
+    /no audit record was found in .*notes\.txt/,
+  ],
+  [
+    "a store that does not answer",
+    () => ["audit", "verify", "--redis", "redis://127.0.0.1:1"],
+    1,
+    /the store of --redis is not reached: .*ECONNREFUSED/,
+  ],
   [
     "a port in use, and does not stay half started",
     () => ["dev", join(root, "empty"), "--port=0", `--status-port=${(taken.address() as AddressInfo).port}`],
@@ -77,7 +137,16 @@ describe("sluice on what it can't use", { concurrency: 2 }, () => {
       assert.equal(said.code, code);
     });
 
-  for (const args of [["keys"], ["audit"], ["compliance-report"], ["set-rate-limit"], ["alerts"], ["lint"], ["render"], ["diff"]])
+  for (const args of [
+    ["keys"],
+    ["audit"],
+    ["compliance-report"],
+    ["set-rate-limit"],
+    ["alerts"],
+    ["lint"],
+    ["render"],
+    ["diff"],
+  ])
     it(`takes ${args.join(" ")} alone as a mistake, and prints how it is used`, async () => {
       const { code, stdout } = await sluice(args);
       assert.match(stdout, /^sluice /);
@@ -85,7 +154,11 @@ describe("sluice on what it can't use", { concurrency: 2 }, () => {
     });
 
   it("helps in each way that people ask for it", async () => {
-    const [one, two, three] = await Promise.all([sluice(["help", "keys"]), sluice(["keys", "-h"]), sluice(["keys", "--help"])]);
+    const [one, two, three] = await Promise.all([
+      sluice(["help", "keys"]),
+      sluice(["keys", "-h"]),
+      sluice(["keys", "--help"]),
+    ]);
     assert.match(three.stdout, /^sluice keys COMMAND/);
     assert.deepEqual([one, two], [three, three]);
     assert.equal(three.code, 0);

@@ -16,7 +16,8 @@ before(async () => {
 after(() => rm(root, { recursive: true, force: true }));
 
 const planted = "sk-planted-secret-1";
-const secret = (value: string): string => `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { apiKey: ${value} }\n---\n`;
+const secret = (value: string): string =>
+  `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { apiKey: ${value} }\n---\n`;
 const provider = `apiVersion: sluice.dev/v1alpha1
 kind: LLMProvider
 metadata: { name: p }
@@ -36,14 +37,21 @@ async function folder(name: string, text: string): Promise<string> {
 
 describe("sluice diff", () => {
   it("says nothing and exits 0 where nothing changes", async () => {
-    const [one, two] = [await folder("same-a", secret(planted) + provider), await folder("same-b", `# moved\n${provider}---\n${secret(planted)}`)];
+    const [one, two] = [
+      await folder("same-a", secret(planted) + provider),
+      await folder("same-b", `# moved\n${provider}---\n${secret(planted)}`),
+    ];
     assert.deepEqual(await sluice("diff", one, two), { code: 0, stdout: "", stderr: "" });
   });
 
   it("names each object and field that changes, and no secret", async () => {
     const one = await folder("change-a", secret(planted) + provider);
-    const key = "---\napiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: k }\nspec: { user: u, writeTo: { name: s } }\n";
-    const two = await folder("change-b", secret("sk-planted-secret-2") + provider.replace("llm.example.com", "other.example.com") + key);
+    const key =
+      "---\napiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: k }\nspec: { user: u, writeTo: { name: s } }\n";
+    const two = await folder(
+      "change-b",
+      secret("sk-planted-secret-2") + provider.replace("llm.example.com", "other.example.com") + key,
+    );
     const { code, stdout, stderr } = await sluice("diff", one, two);
     assert.deepEqual([code, stderr], [1, ""]);
     assert.deepEqual(stdout.trimEnd().split("\n"), [
@@ -69,7 +77,8 @@ describe("sluice diff", () => {
     assert.match(renewed.stdout, /tls\.clientCertificate\.certificate: \(secret\) → \(secret\)/);
     const begun = await sluice("diff", without, one);
     assert.match(begun.stdout, /tls: null → .*"clientCertificate":"\(secret\)"/);
-    for (const { stdout } of [renewed, begun, await sluice("diff", without, one, "-o", "json")]) assert.doesNotMatch(stdout, /cred-|-----BEGIN/);
+    for (const { stdout } of [renewed, begun, await sluice("diff", without, one, "-o", "json")])
+      assert.doesNotMatch(stdout, /cred-|-----BEGIN/);
   });
 
   it("says no more of the certificate that a token service is shown", async () => {
@@ -124,7 +133,10 @@ describe("sluice lint and render", () => {
     );
     const [finding] = JSON.parse(stdout) as { line: number; severity: string; reason: string; object: string }[];
     assert.equal(code, 1);
-    assert.deepEqual([finding?.severity, finding?.reason, finding?.object], ["error", "Invalid", "LLMProvider default/p"]);
+    assert.deepEqual(
+      [finding?.severity, finding?.reason, finding?.object],
+      ["error", "Invalid", "LLMProvider default/p"],
+    );
     assert.ok((finding?.line ?? 0) > 5);
   });
 
@@ -143,13 +155,16 @@ describe("sluice lint and render", () => {
 describe("sluice dev", () => {
   it("takes flags before the folder, and every save of an editor that renames", async () => {
     const path = await folder("dev", secret(planted) + provider);
-    const child = spawn(process.execPath, ["operator/cli/main.ts", "dev", "--port", "0", "--status-port=0", path], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, ["operator/cli/main.ts", "dev", "--port", "0", "--status-port=0", path], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const closed = once(child, "close");
     let stderr = "";
     child.stderr.on("data", (data) => {
       stderr += data;
     });
-    const revisions = (): string[] => [...stderr.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
+    const revisions = (): string[] =>
+      [...stderr.matchAll(/^(?:re)?loaded: revision (\w+)$/gm)].map((match) => match[1] ?? "");
     try {
       await eventually(() => stderr.includes("serving on http://127.0.0.1:"));
       for (const [at, host] of ["one", "two", "three"].entries()) {

@@ -20,9 +20,19 @@ function object(kind: Kind, id: string, spec: unknown, createdAtMs = 1): WorldOb
 }
 
 const provider = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
-  object("LLMProvider", id, { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }], ...spec }, createdAtMs);
+  object(
+    "LLMProvider",
+    id,
+    { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }], ...spec },
+    createdAtMs,
+  );
 const policy = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
-  object("RoutingPolicy", id, { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...spec }, createdAtMs);
+  object(
+    "RoutingPolicy",
+    id,
+    { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "p" } }] }, ...spec },
+    createdAtMs,
+  );
 const apiKey = (id: string, spec: Record<string, unknown> = {}, createdAtMs = 1): WorldObject =>
   object("ApiKey", id, { user: "u", writeTo: { name: "s" }, ...spec }, createdAtMs);
 
@@ -57,13 +67,25 @@ interface Row {
   message?: RegExp;
 }
 
-const meaning = (more: Record<string, unknown> = {}, embeddings: Record<string, unknown> = {}): Record<string, unknown> => ({
-  cache: { semantic: { embeddings: { provider: { name: "v" }, model: "e", ...embeddings }, threshold: "0.95", ...more } },
+const meaning = (
+  more: Record<string, unknown> = {},
+  embeddings: Record<string, unknown> = {},
+): Record<string, unknown> => ({
+  cache: {
+    semantic: { embeddings: { provider: { name: "v" }, model: "e", ...embeddings }, threshold: "0.95", ...more },
+  },
 });
-const vectors = (id: string, spec: Record<string, unknown> = {}): WorldObject => provider(id, { models: [{ name: "e" }], ...spec });
+const vectors = (id: string, spec: Record<string, unknown> = {}): WorldObject =>
+  provider(id, { models: [{ name: "e" }], ...spec });
 
 const rows: Row[] = [
-  { name: "a provider and a policy that fit are live", objects: [provider("a/p"), policy("a/r")], of: ["RoutingPolicy", "a/r"], reasons: [], live: "current" },
+  {
+    name: "a provider and a policy that fit are live",
+    objects: [provider("a/p"), policy("a/r")],
+    of: ["RoutingPolicy", "a/r"],
+    reasons: [],
+    live: "current",
+  },
   {
     name: "a cache by meaning with its provider of embeddings is live",
     objects: [provider("a/p"), vectors("a/v"), policy("a/r", meaning())],
@@ -75,7 +97,14 @@ const rows: Row[] = [
     [
       ["is nowhere", [], {}, {}, "ProviderNotFound", /LLMProvider v is not in namespace a/],
       ["lacks the model", [provider("a/v")], {}, {}, "ModelNotFound", /has no model e; it has m/],
-      ["is of a type without embeddings", [vectors("a/v", { type: "Anthropic", endpoint: undefined })], {}, {}, "ProviderNotReady", /not usable/],
+      [
+        "is of a type without embeddings",
+        [vectors("a/v", { type: "Anthropic", endpoint: undefined })],
+        {},
+        {},
+        "ProviderNotReady",
+        /not usable/,
+      ],
       [
         "is of a type without embeddings, but else fine",
         [vectors("a/v", { type: "Anthropic", credentials: { secretRef: { name: "s" } } })],
@@ -84,14 +113,39 @@ const rows: Row[] = [
         "Unsupported",
         /type Anthropic .* has no embeddings; name a provider that has/,
       ],
-      ["is another namespace's", [vectors("b/v")], { namespace: "b" }, {}, "RefNotPermitted", /does not allow namespace a/],
-      ["processes data elsewhere", [vectors("a/v", { region: "us" })], {}, { residency: { regions: ["eu"] } }, "NotResident", /processes data in us/],
-      ["does not say where it processes data", [vectors("a/v")], {}, { residency: { regions: ["eu"] } }, "NotResident", /also to the provider of embeddings/],
+      [
+        "is another namespace's",
+        [vectors("b/v")],
+        { namespace: "b" },
+        {},
+        "RefNotPermitted",
+        /does not allow namespace a/,
+      ],
+      [
+        "processes data elsewhere",
+        [vectors("a/v", { region: "us" })],
+        {},
+        { residency: { regions: ["eu"] } },
+        "NotResident",
+        /processes data in us/,
+      ],
+      [
+        "does not say where it processes data",
+        [vectors("a/v")],
+        {},
+        { residency: { regions: ["eu"] } },
+        "NotResident",
+        /also to the provider of embeddings/,
+      ],
     ] as const
   ).map(
     ([what, objects, ref, access, reason, message]): Row => ({
       name: `without a cache by meaning, but with the rest of the policy, where the provider of embeddings ${what}`,
-      objects: [provider("a/p", { region: "eu" }), ...objects, policy("a/r", { ...meaning({}, { provider: { name: "v", ...ref } }), access })],
+      objects: [
+        provider("a/p", { region: "eu" }),
+        ...objects,
+        policy("a/r", { ...meaning({}, { provider: { name: "v", ...ref } }), access }),
+      ],
       of: ["RoutingPolicy", "a/r"],
       reasons: [reason],
       live: "partial",
@@ -124,9 +178,21 @@ const rows: Row[] = [
   },
   ...(
     [
-      ["what is no certificate", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" }, /certificate, number 1, that can't be read/],
-      ["half a certificate", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n" }, /whole certificates in PEM and nothing else/],
-      ["a key", { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nAAAA" }, /private key; take it out/],
+      [
+        "what is no certificate",
+        { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" },
+        /certificate, number 1, that can't be read/,
+      ],
+      [
+        "half a certificate",
+        { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n" },
+        /whole certificates in PEM and nothing else/,
+      ],
+      [
+        "a key",
+        { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nAAAA" },
+        /private key; take it out/,
+      ],
     ] as const
   ).map(([what, tls, message]) => ({
     name: `${what} as an authority is refused`,
@@ -138,7 +204,13 @@ const rows: Row[] = [
   })),
   ...(
     [
-      ["for a type without one", {}, { serverName: "iam.internal" }, "Invalid", /OpenAICompatible has no token service; take spec\.tokenService out/],
+      [
+        "for a type without one",
+        {},
+        { serverName: "iam.internal" },
+        "Invalid",
+        /OpenAICompatible has no token service; take spec\.tokenService out/,
+      ],
       [
         "that is called without TLS",
         { type: "Watsonx", options: { projectId: "p", iamUrl: "http://iam.internal" } },
@@ -163,10 +235,20 @@ const rows: Row[] = [
     ] as const
   ).map(([what, spec, tls, reason, message]) => ({
     name: `TLS to a token service ${what} is refused`,
-    objects: [provider("a/p", { endpoint: "https://llm.example.com", ...spec, credentials: { secretRef: { name: "both" } }, tokenService: { tls } })],
+    objects: [
+      provider("a/p", {
+        endpoint: "https://llm.example.com",
+        ...spec,
+        credentials: { secretRef: { name: "both" } },
+        tokenService: { tls },
+      }),
+    ],
     more: {
       secrets: {
-        "a/both": { apiKey: { digest: digest("k"), displayPrefix: "" }, clientSecret: { digest: digest("s"), displayPrefix: "" } },
+        "a/both": {
+          apiKey: { digest: digest("k"), displayPrefix: "" },
+          clientSecret: { digest: digest("s"), displayPrefix: "" },
+        },
       },
     } as Partial<World>,
     of: ["LLMProvider", "a/p"] as Row["of"],
@@ -177,44 +259,82 @@ const rows: Row[] = [
   ...(
     [
       ["is not there", {}, "SecretNotFound", /Secret pair is not in namespace a; create it/],
-      ["has no certificate", { "tls.key": {} }, "SecretKeyNotFound", /has no key tls\.crt; it must be a Secret of type kubernetes\.io\/tls/],
-      ["has no key", { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } }, "SecretKeyNotFound", /has no key tls\.key/],
-      ["has what is no PEM", { "tls.crt": {}, "tls.key": {} }, "SecretUnusable", /key tls\.crt: the value is no certificate in PEM/],
+      [
+        "has no certificate",
+        { "tls.key": {} },
+        "SecretKeyNotFound",
+        /has no key tls\.crt; it must be a Secret of type kubernetes\.io\/tls/,
+      ],
+      [
+        "has no key",
+        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
+        "SecretKeyNotFound",
+        /has no key tls\.key/,
+      ],
+      [
+        "has what is no PEM",
+        { "tls.crt": {}, "tls.key": {} },
+        "SecretUnusable",
+        /key tls\.crt: the value is no certificate in PEM/,
+      ],
       [
         "has them the wrong way round",
-        { "tls.crt": { privateKey: { publicKey: "1" } }, "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
+        {
+          "tls.crt": { privateKey: { publicKey: "1" } },
+          "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+        },
         "SecretUnusable",
         /key tls\.crt: the value is no certificate in PEM/,
       ],
       [
         "has a certificate twice",
-        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
+        {
+          "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+          "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+        },
         "SecretUnusable",
         /key tls\.key: the value is no private key in PEM/,
       ],
       [
         "has a key that TLS can't use",
-        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { privateKey: { unusable: "holds a key with a passphrase" } } },
+        {
+          "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+          "tls.key": { privateKey: { unusable: "holds a key with a passphrase" } },
+        },
         "SecretUnusable",
         /key tls\.key: the value holds a key with a passphrase/,
       ],
       [
         "has a key that doesn't fit",
-        { "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } }, "tls.key": { privateKey: { publicKey: "2" } } },
+        {
+          "tls.crt": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+          "tls.key": { privateKey: { publicKey: "2" } },
+        },
         "SecretUnusable",
         /has a tls\.key that is not the key of the first certificate in tls\.crt/,
       ],
     ] as const
   ).map(([what, facts, reason, message]) => ({
     name: `a Secret for a client certificate that ${what} is told of`,
-    objects: [provider("a/p", { endpoint: "https://llm.example.com", tls: { clientCertificate: { secretRef: { name: "pair" } } } })],
+    objects: [
+      provider("a/p", {
+        endpoint: "https://llm.example.com",
+        tls: { clientCertificate: { secretRef: { name: "pair" } } },
+      }),
+    ],
     more: {
       secrets: {
         // What another namespace has is of no use here.
-        "b/pair": { "tls.crt": { digest: digest("b"), displayPrefix: "", certificate: { publicKey: "1", notAfterMs: nowMs + 1 } } },
+        "b/pair": {
+          "tls.crt": { digest: digest("b"), displayPrefix: "", certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
+        },
         ...(Object.keys(facts).length === 0
           ? {}
-          : { "a/pair": Object.fromEntries(Object.entries(facts).map(([key, half]) => [key, { digest: digest(key), displayPrefix: "", ...half }])) }),
+          : {
+              "a/pair": Object.fromEntries(
+                Object.entries(facts).map(([key, half]) => [key, { digest: digest(key), displayPrefix: "", ...half }]),
+              ),
+            }),
       },
     } as Partial<World>,
     of: ["LLMProvider", "a/p"] as Row["of"],
@@ -224,7 +344,12 @@ const rows: Row[] = [
   })),
   {
     name: "a client certificate that has ended is shown all the same, with a warning",
-    objects: [provider("a/p", { endpoint: "https://llm.example.com", tls: { clientCertificate: { secretRef: { name: "pair" } } } })],
+    objects: [
+      provider("a/p", {
+        endpoint: "https://llm.example.com",
+        tls: { clientCertificate: { secretRef: { name: "pair" } } },
+      }),
+    ],
     more: {
       secrets: {
         "a/pair": {
@@ -256,7 +381,14 @@ const rows: Row[] = [
   },
   {
     name: "an option that the type does not have is refused, with those it has",
-    objects: [object("LLMProvider", "a/p", { type: "OpenAI", options: { projekt: "x" }, credentials: { secretRef: { name: "s" } }, models: [{ name: "m" }] })],
+    objects: [
+      object("LLMProvider", "a/p", {
+        type: "OpenAI",
+        options: { projekt: "x" },
+        credentials: { secretRef: { name: "s" } },
+        models: [{ name: "m" }],
+      }),
+    ],
     of: ["LLMProvider", "a/p"],
     reasons: ["UnknownField"],
     live: "none",
@@ -317,7 +449,10 @@ const rows: Row[] = [
   },
   {
     name: "one dangling target leaves the others serving",
-    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }, { provider: { name: "q" } }] } })],
+    objects: [
+      provider("a/p"),
+      policy("a/r", { routing: { targets: [{ provider: { name: "p" } }, { provider: { name: "q" } }] } }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: ["ProviderNotFound"],
     live: "partial",
@@ -331,7 +466,10 @@ const rows: Row[] = [
   },
   {
     name: "a grant to all is a grant",
-    objects: [provider("b/p", { allowedNamespaces: { from: "All" } }), policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } })],
+    objects: [
+      provider("b/p", { allowedNamespaces: { from: "All" } }),
+      policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: [],
     live: "current",
@@ -384,14 +522,23 @@ const rows: Row[] = [
   },
   {
     name: "a policy that loses one of its models keeps the other",
-    objects: [provider("a/p", { models: [{ name: "m" }, { name: "n" }] }), policy("a/old", {}, 1), policy("a/young", { match: { models: ["m", "n"] } }, 2)],
+    objects: [
+      provider("a/p", { models: [{ name: "m" }, { name: "n" }] }),
+      policy("a/old", {}, 1),
+      policy("a/young", { match: { models: ["m", "n"] } }, 2),
+    ],
     of: ["RoutingPolicy", "a/young"],
     reasons: ["Conflicted"],
     live: "partial",
   },
   {
     name: "a rule that names no target is refused",
-    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { tags: ["x"] }, use: ["q"] }] } })],
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { tags: ["x"] }, use: ["q"] }] },
+      }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: ["TargetNotFound"],
     live: "none",
@@ -435,7 +582,12 @@ const rows: Row[] = [
   },
   {
     name: "a rule for a model that the policy does not serve is a warning",
-    objects: [provider("a/p"), policy("a/r", { routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { models: ["n"] }, use: ["p"] }] } })],
+    objects: [
+      provider("a/p"),
+      policy("a/r", {
+        routing: { targets: [{ provider: { name: "p" } }], rules: [{ when: { models: ["n"] }, use: ["p"] }] },
+      }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: ["UnreachableRule"],
     live: "current",
@@ -461,7 +613,10 @@ const rows: Row[] = [
   },
   {
     name: "a default model that the provider lacks is named",
-    objects: [provider("a/p"), policy("a/r", { match: { models: ["m"], pathPrefix: "/chat" }, request: { defaults: { model: "n" } } })],
+    objects: [
+      provider("a/p"),
+      policy("a/r", { match: { models: ["m"], pathPrefix: "/chat" }, request: { defaults: { model: "n" } } }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: ["ModelNotFound"],
     live: "none",
@@ -476,7 +631,10 @@ const rows: Row[] = [
   },
   {
     name: "a path on which nobody supplies a model is a warning, for callers may name one",
-    objects: [provider("a/p", { models: [{ name: "m" }, { name: "n" }] }), policy("a/r", { match: { pathPrefix: "/chat" } })],
+    objects: [
+      provider("a/p", { models: [{ name: "m" }, { name: "n" }] }),
+      policy("a/r", { match: { pathPrefix: "/chat" } }),
+    ],
     of: ["RoutingPolicy", "a/r"],
     reasons: ["ModelNotFound"],
     live: "current",
@@ -490,8 +648,20 @@ const rows: Row[] = [
     live: "current",
     message: /no RoutingPolicy serves m to namespace a/,
   },
-  { name: "a key is live by its digest", objects: [apiKey("a/k")], of: ["ApiKey", "a/k"], reasons: [], live: "current" },
-  { name: "a key whose Secret is not there yet is not", objects: [apiKey("b/k")], of: ["ApiKey", "b/k"], reasons: ["SecretNotFound"], live: "none" },
+  {
+    name: "a key is live by its digest",
+    objects: [apiKey("a/k")],
+    of: ["ApiKey", "a/k"],
+    reasons: [],
+    live: "current",
+  },
+  {
+    name: "a key whose Secret is not there yet is not",
+    objects: [apiKey("b/k")],
+    of: ["ApiKey", "b/k"],
+    reasons: ["SecretNotFound"],
+    live: "none",
+  },
   {
     name: "the younger of two objects with one key is refused",
     objects: [apiKey("a/k", {}, 1), apiKey("a/l", {}, 2)],
@@ -521,13 +691,17 @@ describe("compile", () => {
     it(row.name, () => {
       const found = verdict(run(world(row.objects, row.more)), ...row.of);
       assert.deepEqual([reasons(found), found.live], [row.reasons, row.live]);
-      if (row.message) assert.match([...found.accepted, ...found.resolvedRefs].map((one) => one.message).join("\n"), row.message);
+      if (row.message)
+        assert.match([...found.accepted, ...found.resolvedRefs].map((one) => one.message).join("\n"), row.message);
     });
   }
 
   it("keeps the last good form of an object that became invalid, and of nothing that was deleted", () => {
     const good = run(world([provider("a/p"), policy("a/r"), apiKey("a/k")])).config;
-    const broken = run(world([provider("a/p", { models: [] }), policy("a/r", { match: {} }), apiKey("a/k", { user: "" })]), good);
+    const broken = run(
+      world([provider("a/p", { models: [] }), policy("a/r", { match: {} }), apiKey("a/k", { user: "" })]),
+      good,
+    );
     assert.equal(canonicalJson(broken.config), canonicalJson(good));
     for (const one of broken.verdicts) assert.equal(one.live, "lastGood");
     assert.deepEqual(run(world([]), good).config, { ...good, providers: [], routes: [], keys: [] });
@@ -538,7 +712,10 @@ describe("compile", () => {
     const good = run(world(objects)).config;
     const after = run(world(objects, { secrets: {} }), good);
     assert.deepEqual(after.config.providers, good.providers);
-    assert.deepEqual([verdict(after, "LLMProvider", "a/p").live, reasons(verdict(after, "LLMProvider", "a/p"))], ["lastGood", ["SecretNotFound"]]);
+    assert.deepEqual(
+      [verdict(after, "LLMProvider", "a/p").live, reasons(verdict(after, "LLMProvider", "a/p"))],
+      ["lastGood", ["SecretNotFound"]],
+    );
   });
 
   it("lets a revocation through even where the key's Secret is gone", () => {
@@ -550,9 +727,11 @@ describe("compile", () => {
     );
   });
 
-  const foreign = (name: string): WorldObject => policy(name, { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } });
+  const foreign = (name: string): WorldObject =>
+    policy(name, { routing: { targets: [{ provider: { name: "p", namespace: "b" } }] } });
   const open = provider("b/p", { allowedNamespaces: { from: "All" } });
-  const targetsOf = (compiled: Compiled): string[] => compiled.config.routes.flatMap((route) => route.routing.targets.map((target) => target.provider));
+  const targetsOf = (compiled: Compiled): string[] =>
+    compiled.config.routes.flatMap((route) => route.routing.targets.map((target) => target.provider));
 
   it("does not let a last good form outlive a grant that its owner took back", () => {
     const good = run(world([open, foreign("a/r")])).config;
@@ -564,10 +743,17 @@ describe("compile", () => {
 
   it("leaves those who use a provider of another namespace alone when that provider becomes invalid", () => {
     const own = provider("a/own");
-    const both = policy("a/r", { routing: { targets: [{ provider: { name: "p", namespace: "b" } }, { provider: { name: "own" } }] } });
+    const both = policy("a/r", {
+      routing: { targets: [{ provider: { name: "p", namespace: "b" } }, { provider: { name: "own" } }] },
+    });
     const good = run(world([open, own, both])).config;
     const compiled = run(
-      world([provider("b/p", { modles: 1 }), own, both, { ...foreign("a/late"), meta: { ...foreign("a/late").meta, createdAtMs: 2 } }]),
+      world([
+        provider("b/p", { modles: 1 }),
+        own,
+        both,
+        { ...foreign("a/late"), meta: { ...foreign("a/late").meta, createdAtMs: 2 } },
+      ]),
       good,
     );
     assert.equal(verdict(compiled, "RoutingPolicy", "a/r").live, "current");
@@ -585,14 +771,21 @@ describe("compile", () => {
     for (const [why, objects] of rows) {
       const compiled = run(world(objects), good);
       assert.deepEqual([targetsOf(compiled), compiled.config.routes.length], [[], 1], why);
-      assert.deepEqual([verdict(compiled, "RoutingPolicy", "a/r").live, verdict(compiled, "RoutingPolicy", "a/r").status], ["none", { targets: 0 }], why);
+      assert.deepEqual(
+        [verdict(compiled, "RoutingPolicy", "a/r").live, verdict(compiled, "RoutingPolicy", "a/r").status],
+        ["none", { targets: 0 }],
+        why,
+      );
     }
   });
 
   it("lets a revocation through even in a spec that is invalid otherwise", () => {
     const good = run(world([apiKey("a/k")])).config;
     const after = run(world([apiKey("a/k", { revoked: true, modles: [] })]), good);
-    assert.deepEqual([after.config.keys.map((record) => record.revoked), verdict(after, "ApiKey", "a/k").live], [[true], "lastGood"]);
+    assert.deepEqual(
+      [after.config.keys.map((record) => record.revoked), verdict(after, "ApiKey", "a/k").live],
+      [[true], "lastGood"],
+    );
   });
 
   it("lets a nearer expiry through where the key's Secret is gone, and never a later one", () => {
@@ -602,7 +795,10 @@ describe("compile", () => {
       ["2028-01-01T00:00:00Z", "2027-01-01T00:00:00Z"],
     ]) {
       const after = run(world([apiKey("a/k", { expiresAt: wanted })], { secrets: {} }), good);
-      assert.deepEqual([after.config.keys[0]?.expiresAtMs, verdict(after, "ApiKey", "a/k").status["expiresAt"]], [Date.parse(held ?? ""), held]);
+      assert.deepEqual(
+        [after.config.keys[0]?.expiresAtMs, verdict(after, "ApiKey", "a/k").status["expiresAt"]],
+        [Date.parse(held ?? ""), held],
+      );
     }
   });
 
@@ -621,7 +817,11 @@ describe("compile", () => {
       const found = verdict(withType(more, [provider("a/p", spec), route]), "RoutingPolicy", "a/r");
       assert.deepEqual([reasons(found), found.live], [["Unsupported"], "none"]);
     }
-    const dropped = verdict(withType({ parameters: { temperature: "dropped" } }, [provider("a/p"), temperate]), "RoutingPolicy", "a/r");
+    const dropped = verdict(
+      withType({ parameters: { temperature: "dropped" } }, [provider("a/p"), temperate]),
+      "RoutingPolicy",
+      "a/r",
+    );
     assert.deepEqual([reasons(dropped), dropped.live], [[], "current"]);
   });
 
@@ -631,15 +831,26 @@ describe("compile", () => {
     const objects = [provider("a/p", { credentials: { secretRef: { name: "s", key: "mine" } } })];
     const fact = (seed: string) => ({ digest: digest(seed), displayPrefix: "" });
     const half = verdict(withType({ credentials }, objects, { "a/s": { mine: fact("1") } }), "LLMProvider", "a/p");
-    assert.deepEqual([reasons(half), half.resolvedRefs[0]?.message], [["SecretKeyNotFound"], "Secret s has no key secret"]);
-    const whole = withType({ credentials }, objects, { "a/s": { mine: fact("1"), secret: fact("2"), session: fact("3") } });
+    assert.deepEqual(
+      [reasons(half), half.resolvedRefs[0]?.message],
+      [["SecretKeyNotFound"], "Secret s has no key secret"],
+    );
+    const whole = withType({ credentials }, objects, {
+      "a/s": { mine: fact("1"), secret: fact("2"), session: fact("3") },
+    });
     assert.deepEqual(Object.keys(whole.config.providers[0]?.credentials ?? {}), ["id", "secret"]);
   });
 
   it("reports the endpoint that is in use, not the one that is wished for", () => {
     const good = run(world([provider("a/p")])).config;
-    const wished = provider("a/p", { endpoint: "http://other.example.com", credentials: { secretRef: { name: "nope" } } });
-    assert.deepEqual(verdict(run(world([wished]), good), "LLMProvider", "a/p").status, { models: 1, endpoint: "http://llm.example.com/v1" });
+    const wished = provider("a/p", {
+      endpoint: "http://other.example.com",
+      credentials: { secretRef: { name: "nope" } },
+    });
+    assert.deepEqual(verdict(run(world([wished]), good), "LLMProvider", "a/p").status, {
+      models: 1,
+      endpoint: "http://llm.example.com/v1",
+    });
     assert.deepEqual(verdict(run(world([wished])), "LLMProvider", "a/p").status, { models: 0 });
   });
 
@@ -665,7 +876,13 @@ describe("compile", () => {
 
   it("turns prices into nano-USD for a million tokens, exactly", () => {
     const { config } = run(
-      world([provider("a/p", { models: [{ name: "m", price: { inputPerMillion: "2.50", cachedInputPerMillion: "1.25", outputPerMillion: "10.00" } }] })]),
+      world([
+        provider("a/p", {
+          models: [
+            { name: "m", price: { inputPerMillion: "2.50", cachedInputPerMillion: "1.25", outputPerMillion: "10.00" } },
+          ],
+        }),
+      ]),
     );
     assert.deepEqual(config.providers[0]?.models["m"]?.price, {
       input: 2_500_000_000,
@@ -701,7 +918,20 @@ describe("compile", () => {
     const anySpec = fc.oneof(
       fc.jsonValue(),
       fc.object({
-        key: fc.constantFrom("type", "models", "match", "routing", "targets", "provider", "user", "writeTo", "name", "request", "access", "amount"),
+        key: fc.constantFrom(
+          "type",
+          "models",
+          "match",
+          "routing",
+          "targets",
+          "provider",
+          "user",
+          "writeTo",
+          "name",
+          "request",
+          "access",
+          "amount",
+        ),
         maxDepth: 4,
       }),
     );
@@ -734,9 +964,18 @@ describe("compile", () => {
       expiresAtMs: nowMs,
       revoked: false,
     }));
-    const config: RenderedConfig = { settings: settingsSchema.parse(settings.proxy), providers: [], routes: [], budgets: [], keys };
+    const config: RenderedConfig = {
+      settings: settingsSchema.parse(settings.proxy),
+      providers: [],
+      routes: [],
+      budgets: [],
+      keys,
+    };
     const before = encode(config, "id");
-    const after = encode({ ...config, keys: keys.map((one, at) => (at === 7 ? { ...one, revoked: true } : one)) }, "id");
+    const after = encode(
+      { ...config, keys: keys.map((one, at) => (at === 7 ? { ...one, revoked: true } : one)) },
+      "id",
+    );
     const changed = Object.keys(before.documents).filter((name) => before.documents[name] !== after.documents[name]);
     assert.deepEqual(changed.map((name) => name.replace(/\d+/, "N")).sort(), ["keys-N.json", "manifest.json"]);
     assert.equal(Object.keys(before.documents).filter((name) => name.startsWith("keys-")).length, keyShards);
@@ -750,7 +989,14 @@ describe("a cache by meaning", () => {
 
   it("is compiled to what the proxy looks up by", () => {
     const compiled = run(world([...live, policy("a/r", meaning({ mode: "Shadow", timeout: "2s", maxEntries: 7 }))]));
-    assert.deepEqual(semanticOf(compiled), { provider: "a/v", model: "e", threshold: 0.95, shadow: true, timeoutMs: 2_000, maxEntries: 7 });
+    assert.deepEqual(semanticOf(compiled), {
+      provider: "a/v",
+      model: "e",
+      threshold: 0.95,
+      shadow: true,
+      timeoutMs: 2_000,
+      maxEntries: 7,
+    });
   });
 
   it("is absent where equal calls are all that is asked for, and where the provider can't be used", () => {
@@ -759,18 +1005,28 @@ describe("a cache by meaning", () => {
   });
 
   it("does not come back as a last good form where residency, the grant or the model has gone", () => {
-    const good = [provider("a/p", { region: "eu" }), vectors("b/v", { region: "us", allowedNamespaces: { from: "All" } })];
+    const good = [
+      provider("a/p", { region: "eu" }),
+      vectors("b/v", { region: "us", allowedNamespaces: { from: "All" } }),
+    ];
     const spec = meaning({}, { provider: { name: "v", namespace: "b" } });
     const before = run(world([...good, policy("a/r", spec)])).config;
     assert.equal(before.routes[0]?.cache?.semantic?.provider, "b/v");
     // A mistake elsewhere in the policy brings its last good form back.
     const broken = (access: Record<string, unknown> = {}) =>
-      policy("a/r", { ...spec, access, routing: { targets: [{ provider: { name: "p" } }, { provider: { name: "p" } }] } });
+      policy("a/r", {
+        ...spec,
+        access,
+        routing: { targets: [{ provider: { name: "p" } }, { provider: { name: "p" } }] },
+      });
     const after = (objects: WorldObject[]) => semanticOf(run(world(objects), before));
     assert.equal(after([...good, broken()])?.provider, "b/v");
     assert.equal(after([...good, broken({ residency: { regions: ["eu"] } })]), null);
     assert.equal(after([provider("a/p", { region: "eu" }), vectors("b/v", { region: "us" }), broken()]), null);
-    assert.equal(after([provider("a/p", { region: "eu" }), provider("b/v", { allowedNamespaces: { from: "All" } }), broken()]), null);
+    assert.equal(
+      after([provider("a/p", { region: "eu" }), provider("b/v", { allowedNamespaces: { from: "All" } }), broken()]),
+      null,
+    );
     assert.equal(after([provider("a/p", { region: "eu" }), broken()]), null);
   });
 });

@@ -45,7 +45,18 @@ function dispatcher() {
     most: () => most,
     dispatch: () => one.dispatch(due),
     add(key: string, incident: string, secret = "a") {
-      const alert = { key, incident, event: "Spike", state: "Active", severity: "info", about: "", title: "", text: "", facts: {}, atMs: 0 } as const;
+      const alert = {
+        key,
+        incident,
+        event: "Spike",
+        state: "Active",
+        severity: "info",
+        about: "",
+        title: "",
+        text: "",
+        facts: {},
+        atMs: 0,
+      } as const;
       const meta = { name: "b", namespace: "a", uid: "u", generation: 1, createdAtMs: 0, labels: {} };
       const entry: Due = {
         kind: "Budget",

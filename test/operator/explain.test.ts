@@ -18,7 +18,11 @@ const to = (name: string, more: object = {}): object => ({ provider: { name }, .
 const manifests: Manifest[] = [
   provider("big", url, { models: [{ name: "gpt-4o", contextTokens: 100_000 }, { name: "m" }] }),
   provider("small", url, { models: [{ name: "gpt-4o", contextTokens: 1_000 }] }),
-  provider("claude", url, { type: "Anthropic", models: [{ name: "gpt-4o", upstream: "claude-sonnet-4-5" }], unsupportedParameters: "Refuse" }),
+  provider("claude", url, {
+    type: "Anthropic",
+    models: [{ name: "gpt-4o", upstream: "claude-sonnet-4-5" }],
+    unsupportedParameters: "Refuse",
+  }),
   ...["big", "small", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk-planted" })),
   policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [to("small"), to("big", { priority: 2 })] } }),
   policy("premium", {
@@ -32,10 +36,18 @@ const manifests: Manifest[] = [
     },
   }),
   policy("strict", { match: { models: ["strict"] }, routing: { targets: [to("claude", { model: "gpt-4o" })] } }),
-  policy("closed", { match: { models: ["closed"] }, access: { teams: ["platform"] }, routing: { targets: [to("big", { model: "m" })] } }),
+  policy("closed", {
+    match: { models: ["closed"] },
+    access: { teams: ["platform"] },
+    routing: { targets: [to("big", { model: "m" })] },
+  }),
   policy("offices", {
     match: { models: ["offices"] },
-    access: { networks: ["10.0.0.0/8"], countries: { allow: ["DE"] }, hours: { from: "08:00", to: "18:00", timeZone: "Europe/Berlin" } },
+    access: {
+      networks: ["10.0.0.0/8"],
+      countries: { allow: ["DE"] },
+      hours: { from: "08:00", to: "18:00", timeZone: "Europe/Berlin" },
+    },
     routing: { targets: [to("big", { model: "m" })] },
   }),
   policy("broken", { match: { models: ["broken"] }, routing: { targets: [to("nobody")] } }),
@@ -48,7 +60,12 @@ describe("sluice explain", () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-explain-"));
     const documents = manifests.map(({ kind, metadata, ...rest }) =>
-      stringify({ apiVersion: kind === "Secret" ? "v1" : "sluice.dev/v1alpha1", kind, metadata: { namespace: "default", ...metadata }, ...rest }),
+      stringify({
+        apiVersion: kind === "Secret" ? "v1" : "sluice.dev/v1alpha1",
+        kind,
+        metadata: { namespace: "default", ...metadata },
+        ...rest,
+      }),
     );
     await writeFile(join(folder, "all.yaml"), documents.join("---\n"));
   });
@@ -60,7 +77,8 @@ describe("sluice explain", () => {
     return { ...(JSON.parse(stdout) as Explanation & { notes: string[] }), code };
   };
   const alice = ["--key", "default/alice"];
-  const placed = (one: Explanation): (string | number | null)[][] => one.targets.map(({ place, target }) => [place, target]);
+  const placed = (one: Explanation): (string | number | null)[][] =>
+    one.targets.map(({ place, target }) => [place, target]);
 
   it("names the route, the order of its targets, and why every other route was not taken", async () => {
     const one = await json(...alice, "--model", "gpt-4o");
@@ -79,7 +97,10 @@ describe("sluice explain", () => {
       "default/broken": "serves broken, not gpt-4o",
       "default/offices": "serves offices, not gpt-4o",
     });
-    assert.match(one.notes.join("\n"), /RoutingPolicy default\/broken is not served: LLMProvider nobody is not in namespace default/);
+    assert.match(
+      one.notes.join("\n"),
+      /RoutingPolicy default\/broken is not served: LLMProvider nobody is not in namespace default/,
+    );
   });
 
   it("says that a prompt is too long for a context", async () => {
@@ -114,7 +135,10 @@ describe("sluice explain", () => {
       ["does not match: headers", "does not match: roles"],
     );
     const three = await json(...alice, "--path", "/premium/chat/completions", "--model", "m");
-    assert.equal(three.targets.find((target) => target.target === "small")?.why, "provider default/small has no model m");
+    assert.equal(
+      three.targets.find((target) => target.target === "small")?.why,
+      "provider default/small has no model m",
+    );
   });
 
   it("follows the caller's wish", async () => {
@@ -124,7 +148,15 @@ describe("sluice explain", () => {
 
   it("says that a provider would refuse a parameter", async () => {
     const body = join(folder, "body.json.txt");
-    await writeFile(body, JSON.stringify({ model: "strict", messages: [{ role: "user", content: "Hi" }], max_tokens: 5, logit_bias: { 1: 2 } }));
+    await writeFile(
+      body,
+      JSON.stringify({
+        model: "strict",
+        messages: [{ role: "user", content: "Hi" }],
+        max_tokens: 5,
+        logit_bias: { 1: 2 },
+      }),
+    );
     const one = await json(...alice, "--body", body);
     assert.equal(one.code, 1);
     assert.match(one.targets[0]?.refuses ?? "", /logit_bias/);
@@ -146,9 +178,21 @@ describe("sluice explain", () => {
     { name: "nothing is served at the path", args: [...alice, "--path", "/v2/chat"], code: "unknown_url" },
     { name: "no key is given", args: ["--model", "gpt-4o"], code: "missing_api_key" },
     { name: "the key is revoked", args: ["--key", "default/old", "--model", "gpt-4o"], code: "revoked_api_key" },
-    { name: "the address is not known", args: [...office, "--country", "DE", "--at", noon], code: "network_not_allowed" },
-    { name: "the country is another", args: [...office, "--address", "10.1.2.3", "--country", "fr", "--at", noon], code: "country_not_allowed" },
-    { name: "it is night", args: [...office, "--address", "10.1.2.3", "--country", "de", "--at", "2027-02-26T23:00:00Z"], code: "outside_allowed_hours" },
+    {
+      name: "the address is not known",
+      args: [...office, "--country", "DE", "--at", noon],
+      code: "network_not_allowed",
+    },
+    {
+      name: "the country is another",
+      args: [...office, "--address", "10.1.2.3", "--country", "fr", "--at", noon],
+      code: "country_not_allowed",
+    },
+    {
+      name: "it is night",
+      args: [...office, "--address", "10.1.2.3", "--country", "de", "--at", "2027-02-26T23:00:00Z"],
+      code: "outside_allowed_hours",
+    },
     { name: "the policy has no target left", args: [...alice, "--model", "broken"], code: "no_usable_target" },
   ];
   for (const { name, args, code } of refusals) {

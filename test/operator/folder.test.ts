@@ -45,7 +45,9 @@ const slips: { name: string; text: string; expected: RegExp[] }[] = [
   {
     name: "with a Secret twice is told where the second is",
     text: `${twiceSecret}---\n${twiceSecret}`,
-    expected: [/^one\.yaml:8:\d+: error Unreadable: Secret default\/s is written down twice, here and at .*one\.yaml:3; keep one/],
+    expected: [
+      /^one\.yaml:8:\d+: error Unreadable: Secret default\/s is written down twice, here and at .*one\.yaml:3; keep one/,
+    ],
   },
 ];
 
@@ -55,9 +57,15 @@ slips.push(
   {
     name: "with a country that kubectl reads as false is warned",
     text: `${goodProvider}---\n${countries("SE, NO")}`,
-    expected: [/^one\.yaml:15:38: warning ReadOtherwise: kubectl reads NO as false, and this is read as text: put it in quotes, or write false$/],
+    expected: [
+      /^one\.yaml:15:38: warning ReadOtherwise: kubectl reads NO as false, and this is read as text: put it in quotes, or write false$/,
+    ],
   },
-  { name: "with that country in quotes is not warned", text: `${goodProvider}---\n${countries("SE, 'NO'")}`, expected: [] },
+  {
+    name: "with that country in quotes is not warned",
+    text: `${goodProvider}---\n${countries("SE, 'NO'")}`,
+    expected: [],
+  },
   {
     name: "with such a word in a document of somebody else's is not warned",
     text: `${goodProvider}---\napiVersion: v1\nkind: ConfigMap\ndata: { a: yes }\n`,
@@ -68,11 +76,17 @@ slips.push(
 describe("a folder of manifests", () => {
   const rows: { name: string; text: string; expected: RegExp[] }[] = [
     { name: "that is fine has no findings", text: goodProvider, expected: [] },
-    { name: "with a mistake in YAML is told of by line and column", text: `${goodProvider}  bad: [1, 2\n`, expected: [/^one\.yaml:\d+:\d+: error Unreadable/] },
+    {
+      name: "with a mistake in YAML is told of by line and column",
+      text: `${goodProvider}  bad: [1, 2\n`,
+      expected: [/^one\.yaml:\d+:\d+: error Unreadable/],
+    },
     {
       name: "with an unknown field is told of where the field stands",
       text: goodProvider.replace("models:", "modles: []\n  models:"),
-      expected: [/^one\.yaml:7:3: error UnknownField: unknown field spec\.modles; did you mean models\? \(LLMProvider default\/p\)$/],
+      expected: [
+        /^one\.yaml:7:3: error UnknownField: unknown field spec\.modles; did you mean models\? \(LLMProvider default\/p\)$/,
+      ],
     },
     {
       name: "with a value that does not fit is told of where it stands",
@@ -110,7 +124,10 @@ describe("a folder of manifests", () => {
 
   it("fills a Secret in from the environment, or from its fallback", async () => {
     const file = join(folder, "one.yaml");
-    await writeFile(file, "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  a: ${A}\n  b: ${B:-fallback}\n");
+    await writeFile(
+      file,
+      "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  a: ${A}\n  b: ${B:-fallback}\n",
+    );
     const { folder: read } = await compileFolder([folder], { A: "from-env" }, new Uint8Array(32), null, 0);
     assert.deepEqual([...read.secretValues.values()].sort(), ["fallback", "from-env"]);
   });
@@ -118,10 +135,17 @@ describe("a folder of manifests", () => {
 
 describe("the command line", () => {
   it("lints a good folder with 0", async () => {
-    assert.deepEqual([(await sluice("lint", "examples/quickstart/policies", "examples/quickstart/simulated")).code], [0]);
+    assert.deepEqual(
+      [(await sluice("lint", "examples/quickstart/policies", "examples/quickstart/simulated")).code],
+      [0],
+    );
   });
   it("finds nothing in the example of alerts", async () => {
-    assert.deepEqual(await sluice("lint", "examples/alerts"), { code: 0, stdout: "4 objects, 0 findings\n", stderr: "" });
+    assert.deepEqual(await sluice("lint", "examples/alerts"), {
+      code: 0,
+      stdout: "4 objects, 0 findings\n",
+      stderr: "",
+    });
   });
   it("lints a folder with a dangling reference with 1, by file and line", async () => {
     const { code, stdout } = await sluice("lint", "examples/quickstart/policies");
@@ -150,8 +174,15 @@ describe("the command line", () => {
 describe("dev", () => {
   it("takes a saved change, prints a mistake with file and line, and goes on serving the last good form", async () => {
     const upstream = await startUpstream();
-    const objects = [provider("up", upstream.url), secret("up-credentials", { apiKey: "sk-one" }), ...key("alice", "slc_alice_key_0001")];
-    const chat = policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } });
+    const objects = [
+      provider("up", upstream.url),
+      secret("up-credentials", { apiKey: "sk-one" }),
+      ...key("alice", "slc_alice_key_0001"),
+    ];
+    const chat = policy("chat", {
+      match: { models: ["gpt-4o"] },
+      routing: { targets: [{ provider: { name: "up" } }] },
+    });
     const gateway = await startGateway([...objects, chat]);
     const call = async (): Promise<number> => {
       const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
@@ -164,17 +195,32 @@ describe("dev", () => {
     };
     try {
       assert.equal(await call(), 200);
-      await gateway.apply([...objects, policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" }, wieght: 1 }] } })]);
+      await gateway.apply([
+        ...objects,
+        policy("chat", {
+          match: { models: ["gpt-4o"] },
+          routing: { targets: [{ provider: { name: "up" }, wieght: 1 }] },
+        }),
+      ]);
       assert.ok(
-        gateway.printed.some((line) => /manifests\.yaml:\d+:\d+: error UnknownField: .*wieght; did you mean weight/.test(line)),
+        gateway.printed.some((line) =>
+          /manifests\.yaml:\d+:\d+: error UnknownField: .*wieght; did you mean weight/.test(line),
+        ),
         gateway.printed.join("\n"),
       );
       assert.equal(await call(), 200);
       await writeFile(join(gateway.folder, "manifests.yaml"), "{ broken");
       await eventually(() => gateway.printed.some((line) => /manifests\.yaml:1:\d+: error Unreadable/.test(line)));
       assert.equal(await call(), 200);
-      await gateway.apply([provider("up", upstream.url), secret("up-credentials", { apiKey: "sk-two" }), ...key("alice", "slc_alice_key_0001"), chat]);
-      await eventually(async () => (await call()) === 200 && upstream.requests.at(-1)?.headers.authorization === "Bearer sk-two");
+      await gateway.apply([
+        provider("up", upstream.url),
+        secret("up-credentials", { apiKey: "sk-two" }),
+        ...key("alice", "slc_alice_key_0001"),
+        chat,
+      ]);
+      await eventually(
+        async () => (await call()) === 200 && upstream.requests.at(-1)?.headers.authorization === "Bearer sk-two",
+      );
     } finally {
       await gateway.close();
       await upstream.close();

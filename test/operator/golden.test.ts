@@ -47,7 +47,9 @@ function worldOf(manifests: readonly Manifest[]): World {
     const { name, namespace = "default", labels = {}, createdAt = 1 } = metadata;
     if (kind === "Namespace") world.namespaces[name] = labels;
     else if (kind === "Secret")
-      world.secrets[`${namespace}/${name}`] = Object.fromEntries(Object.entries(stringData).map(([key, value]) => [key, secretFact(pepper, value)]));
+      world.secrets[`${namespace}/${name}`] = Object.fromEntries(
+        Object.entries(stringData).map(([key, value]) => [key, secretFact(pepper, value)]),
+      );
     else {
       world.namespaces[namespace] ??= {};
       const meta: WorldObject["meta"] = {
@@ -72,11 +74,20 @@ function run(golden: Golden, manifests: readonly Manifest[], previous: RenderedC
 /** Without what is the same everywhere: times and generations have tests of their own. */
 function statusesOf(compiled: Compiled): Record<string, unknown> {
   const all = compiled.verdicts.map((verdict) => {
-    const { conditions, observedGeneration: _, ...rest } = statusOf(verdict, { revision: "7f3a91c2d004", live: 3, total: 3 }, {}, nowMs);
+    const {
+      conditions,
+      observedGeneration: _,
+      ...rest
+    } = statusOf(verdict, { revision: "7f3a91c2d004", live: 3, total: 3 }, {}, nowMs);
     const warnings = [...verdict.accepted, ...verdict.resolvedRefs].filter((one) => one.severity === "warning");
     const said = {
       ...rest,
-      conditions: (conditions as Condition[]).map(({ type, status, reason, message }) => ({ type, status, reason, message })),
+      conditions: (conditions as Condition[]).map(({ type, status, reason, message }) => ({
+        type,
+        status,
+        reason,
+        message,
+      })),
       ...(warnings.length === 0 ? {} : { warnings: warnings.map(({ reason, message }) => `${reason}: ${message}`) }),
     };
     return [`${verdict.kind} ${verdict.meta.namespace}/${verdict.meta.name}`, said];
@@ -93,10 +104,18 @@ describe("golden", () => {
       const previous = golden.before === undefined ? null : run(golden, golden.before, null).config;
       const compiled = run(golden, golden.objects, previous);
       const { settings: _, ...rendered } = compiled.config;
-      const actual = JSON.parse(JSON.stringify({ rendered, status: statusesOf(compiled) })) as { rendered: unknown; status: unknown };
+      const actual = JSON.parse(JSON.stringify({ rendered, status: statusesOf(compiled) })) as {
+        rendered: unknown;
+        status: unknown;
+      };
       if (process.env["UPDATE_GOLDEN"] === "1") {
         const { why, sharingNamespaces, before, objects } = golden;
-        const given = { why, ...(sharingNamespaces ? { sharingNamespaces } : {}), ...(before ? { before } : {}), objects };
+        const given = {
+          why,
+          ...(sharingNamespaces ? { sharingNamespaces } : {}),
+          ...(before ? { before } : {}),
+          objects,
+        };
         writeFileSync(file, stringify({ ...given, ...actual }, { lineWidth: 0, aliasDuplicateObjects: false }));
       } else assert.deepEqual(actual, { rendered: golden.rendered, status: golden.status });
     });

@@ -15,9 +15,27 @@ const silent: ProxyReport = new Map();
 
 describe("Healthy", () => {
   const rows: { name: string; proxies: ProxyReport[]; status: string; reason: string; message: string }[] = [
-    { name: "no proxy answers", proxies: [], status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" },
-    { name: "none knows", proxies: [report(null), silent], status: "Unknown", reason: "NotYetKnown", message: "no proxy has called it yet" },
-    { name: "all reach it", proxies: [report(true), report(true)], status: "True", reason: "Reachable", message: "2/2 proxies reach it" },
+    {
+      name: "no proxy answers",
+      proxies: [],
+      status: "Unknown",
+      reason: "NotYetKnown",
+      message: "no proxy has called it yet",
+    },
+    {
+      name: "none knows",
+      proxies: [report(null), silent],
+      status: "Unknown",
+      reason: "NotYetKnown",
+      message: "no proxy has called it yet",
+    },
+    {
+      name: "all reach it",
+      proxies: [report(true), report(true)],
+      status: "True",
+      reason: "Reachable",
+      message: "2/2 proxies reach it",
+    },
     {
       name: "those that know reach it",
       proxies: [report(true), silent],
@@ -41,7 +59,10 @@ describe("Healthy", () => {
     },
     {
       name: "a breaker is open on two, for different causes",
-      proxies: [report(true, null, ["gpt-4o"], { "gpt-4o": "tls_expired" }), report(true, null, ["gpt-4o"], { other: "dns_failed" })],
+      proxies: [
+        report(true, null, ["gpt-4o"], { "gpt-4o": "tls_expired" }),
+        report(true, null, ["gpt-4o"], { other: "dns_failed" }),
+      ],
       status: "False",
       reason: "BreakerOpen",
       message: "2/2 proxies reach it; breaker open for gpt-4o on 1, gpt-4o (tls_expired) on 1",
@@ -71,13 +92,20 @@ describe("Healthy", () => {
       parseProxyStatus({
         ready: true,
         revision: "abc",
-        providers: [{ id: "a/p", breakers: { m: "half-open", n: "closed" }, causes: { m: "tls_expired" }, refused: ["n"] }],
+        providers: [
+          { id: "a/p", breakers: { m: "half-open", n: "closed" }, causes: { m: "tls_expired" }, refused: ["n"] },
+        ],
         more: 1,
       }),
       {
         ready: true,
         revision: "abc",
-        providers: new Map([["a/p", { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]), refused: ["n"] }]]),
+        providers: new Map([
+          [
+            "a/p",
+            { healthy: null, reason: null, open: ["m"], causes: new Map([["m", "tls_expired"]]), refused: ["n"] },
+          ],
+        ]),
         canaries: [],
         watched: [],
       },
@@ -116,5 +144,6 @@ describe("news of a provider's health", () => {
     ["its credential is taken again", refused, well, alerts, true],
   ];
   for (const [what, from, to, told, news] of rows)
-    it(`${what}: ${news ? "an Event" : "none"}`, () => assert.equal(transitions([from], [to], told).length, news ? 1 : 0));
+    it(`${what}: ${news ? "an Event" : "none"}`, () =>
+      assert.equal(transitions([from], [to], told).length, news ? 1 : 0));
 });

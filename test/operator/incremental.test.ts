@@ -30,27 +30,60 @@ interface Cluster {
 }
 
 let versions = 0;
-function object(kind: Kind, namespace: string, name: string, spec: unknown, labels: Record<string, string> = {}, createdAtMs = 0): WorldObject {
+function object(
+  kind: Kind,
+  namespace: string,
+  name: string,
+  spec: unknown,
+  labels: Record<string, string> = {},
+  createdAtMs = 0,
+): WorldObject {
   const uid = `${kind}/${namespace}/${name}/${++versions}`;
-  return { kind, meta: { name, namespace, uid, generation: versions, createdAtMs: startMs - createdAtMs * hourMs, labels }, spec, status: {} };
+  return {
+    kind,
+    meta: { name, namespace, uid, generation: versions, createdAtMs: startMs - createdAtMs * hourMs, labels },
+    spec,
+    status: {},
+  };
 }
 
 const providerSpecs: unknown[] = [
   { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }, { name: "n" }] },
-  { type: "OpenAICompatible", endpoint: "http://llm.example.com/v1", models: [{ name: "m" }], allowedNamespaces: { from: "All" } },
-  { type: "OpenAI", endpoint: "http://llm.example.com/v1", credentials: { secretRef: { name: "s1" } }, models: [{ name: "n" }] },
+  {
+    type: "OpenAICompatible",
+    endpoint: "http://llm.example.com/v1",
+    models: [{ name: "m" }],
+    allowedNamespaces: { from: "All" },
+  },
+  {
+    type: "OpenAI",
+    endpoint: "http://llm.example.com/v1",
+    credentials: { secretRef: { name: "s1" } },
+    models: [{ name: "n" }],
+  },
   { type: "OpenAICompatible", endpoint: "ftp://no" },
 ];
 const policySpecs: unknown[] = [
   { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "x" } }] } },
-  { match: { models: ["m", "n"] }, routing: { targets: [{ provider: { name: "x" } }, { provider: { name: "y", namespace: "a" }, model: "m" }] } },
-  { match: { pathPrefix: "/p" }, routing: { targets: [{ provider: { name: "y" } }] }, allowedNamespaces: { from: "All" } },
+  {
+    match: { models: ["m", "n"] },
+    routing: { targets: [{ provider: { name: "x" } }, { provider: { name: "y", namespace: "a" }, model: "m" }] },
+  },
+  {
+    match: { pathPrefix: "/p" },
+    routing: { targets: [{ provider: { name: "y" } }] },
+    allowedNamespaces: { from: "All" },
+  },
   { match: { models: [] }, routing: {} },
 ];
 const budgetSpecs: unknown[] = [
   { amount: "10", period: "Daily" },
   { amount: "10", period: "Daily", scope: { selector: { matchLabels: { tier: "gold" } } } },
-  { amount: "5", period: "Monthly", scope: { selector: { matchExpressions: [{ key: "tier", operator: "DoesNotExist" }] } } },
+  {
+    amount: "5",
+    period: "Monthly",
+    scope: { selector: { matchExpressions: [{ key: "tier", operator: "DoesNotExist" }] } },
+  },
   { amount: "ten" },
 ];
 const keySpecs: ((secret: string) => unknown)[] = [
@@ -71,7 +104,9 @@ const put =
   (made: () => WorldObject): Edit =>
   (cluster) => {
     const now = made();
-    const at = cluster.objects.findIndex((one) => one.kind === now.kind && one.meta.namespace === now.meta.namespace && one.meta.name === now.meta.name);
+    const at = cluster.objects.findIndex(
+      (one) => one.kind === now.kind && one.meta.namespace === now.meta.namespace && one.meta.name === now.meta.name,
+    );
     cluster.objects = at < 0 ? [...cluster.objects, now] : cluster.objects.with(at, now);
   };
 
@@ -90,7 +125,9 @@ const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
     weight: 6,
     arbitrary: fc
       .tuple(anyNamespace, anyKeyName, fc.constantFrom(...keySpecs), anySecret, anyLabels, fc.nat(9))
-      .map(([namespace, name, spec, secret, labels, age]) => put(() => object("ApiKey", namespace, name, spec(secret), labels, age))),
+      .map(([namespace, name, spec, secret, labels, age]) =>
+        put(() => object("ApiKey", namespace, name, spec(secret), labels, age)),
+      ),
   },
   ofKind("LLMProvider", providerSpecs, ["x", "y"]),
   ofKind("RoutingPolicy", policySpecs, ["r", "s"]),
@@ -109,8 +146,15 @@ const anyEdit: fc.Arbitrary<Edit> = fc.oneof(
       ([namespace, name, seed, shape]): Edit =>
         (cluster) => {
           const apiKey = fact(seed);
-          const rotated = { apiKey, [previousOf("apiKey")]: fact(`${seed}-before`), [rotatedAtOf("apiKey")]: { ...fact("at"), momentMs: cluster.nowMs } };
-          const facts = [{ apiKey }, { apiKey: { ...apiKey, unusable: "the value is empty" } }, rotated, { other: apiKey }][shape] ?? {};
+          const rotated = {
+            apiKey,
+            [previousOf("apiKey")]: fact(`${seed}-before`),
+            [rotatedAtOf("apiKey")]: { ...fact("at"), momentMs: cluster.nowMs },
+          };
+          const facts =
+            [{ apiKey }, { apiKey: { ...apiKey, unusable: "the value is empty" } }, rotated, { other: apiKey }][
+              shape
+            ] ?? {};
           cluster.secrets = { ...cluster.secrets, [`${namespace}/${name}`]: facts };
         },
     ),
@@ -131,10 +175,24 @@ function start(): Cluster {
   const steady = Array.from({ length: steadyKeys }, (_, at) => {
     const namespace = namespaces[at % 2] ?? "a";
     secrets[`${namespace}/steady-${at}`] = { apiKey: fact(`steady-${namespace}-${at}`) };
-    return object("ApiKey", namespace, `steady-${at}`, { user: `u${at}`, writeTo: { name: `steady-${at}` } }, {}, at % 3);
+    return object(
+      "ApiKey",
+      namespace,
+      `steady-${at}`,
+      { user: `u${at}`, writeTo: { name: `steady-${at}` } },
+      {},
+      at % 3,
+    );
   });
   const first = [object("LLMProvider", "a", "x", providerSpecs[0]), object("RoutingPolicy", "a", "r", policySpecs[0])];
-  return { objects: [...first, ...steady], secrets, labels: { a: {}, b: {} }, roles: ["developer"], nowMs: startMs, reread: false };
+  return {
+    objects: [...first, ...steady],
+    secrets,
+    labels: { a: {}, b: {} },
+    roles: ["developer"],
+    nowMs: startMs,
+    reread: false,
+  };
 }
 
 function inputOf(cluster: Cluster, previous: CompileInput["previous"]): CompileInput {
@@ -193,7 +251,8 @@ describe("compiling and encoding again and again", () => {
     const first = compile(inputOf(cluster, null), capabilities, memo);
     put(() => object("ApiKey", "a", "elder", { user: "u", writeTo: { name: "steady-4" } }, {}, 100))(cluster);
     const second = compile(inputOf(cluster, first.config), capabilities, memo);
-    const reasonOf = (name: string) => second.verdicts.find(({ meta }) => meta.name === name)?.accepted.map(({ reason }) => reason);
+    const reasonOf = (name: string) =>
+      second.verdicts.find(({ meta }) => meta.name === name)?.accepted.map(({ reason }) => reason);
     assert.deepEqual([reasonOf("elder"), reasonOf("steady-4")], [[], ["DuplicateKey"]]);
   });
 });
@@ -209,7 +268,10 @@ describe("canonical JSON", () => {
   it("is JSON with members in order", () => {
     const value = fc.oneof(
       fc.jsonValue(),
-      fc.object({ key: fc.oneof(fc.string(), fc.nat(30).map(String), fc.constant("__proto__")), values: [fc.jsonValue(), fc.constant(undefined)] }),
+      fc.object({
+        key: fc.oneof(fc.string(), fc.nat(30).map(String), fc.constant("__proto__")),
+        values: [fc.jsonValue(), fc.constant(undefined)],
+      }),
     );
     fc.assert(
       fc.property(value, (one) => assert.equal(canonicalJson(one), sorted(one))),
@@ -220,8 +282,16 @@ describe("canonical JSON", () => {
 
 describe("what is remembered of lists", () => {
   const edited = fc
-    .tuple(fc.uniqueArray(fc.nat(40), { maxLength: 30 }), fc.uniqueArray(fc.nat(40), { maxLength: 30 }), fc.nat(30), fc.nat(30))
-    .map(([one, other, from, count]) => [one, [...new Set([...one.slice(0, from), ...other.slice(0, 3), ...one.slice(from + count)])]] as const);
+    .tuple(
+      fc.uniqueArray(fc.nat(40), { maxLength: 30 }),
+      fc.uniqueArray(fc.nat(40), { maxLength: 30 }),
+      fc.nat(30),
+      fc.nat(30),
+    )
+    .map(
+      ([one, other, from, count]) =>
+        [one, [...new Set([...one.slice(0, from), ...other.slice(0, 3), ...one.slice(from + count)])]] as const,
+    );
   const byNumber = (a: number, b: number): number => a - b;
 
   it("is what would be made anew, and nothing is made twice", () => {

@@ -9,7 +9,13 @@ import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";
 
-const oidc = { name: "corp", kind: "OIDC", issuer: "https://id.example.com", audiences: ["sluice"], namespace: "team-a" };
+const oidc = {
+  name: "corp",
+  kind: "OIDC",
+  issuer: "https://id.example.com",
+  audiences: ["sluice"],
+  namespace: "team-a",
+};
 const jwks = { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y" }] };
 
 const { cert: authority, key: authorityKey } = await certificateAuthority();
@@ -17,20 +23,56 @@ const { cert: authority, key: authorityKey } = await certificateAuthority();
 describe("settings of an installation", () => {
   const refused: [what: string, given: object, says: RegExp][] = [
     ["a proxy that is no network", { origins: { trustedProxies: ["ingress.example.com"] } }, /must be a network/],
-    ["a country header that nobody may set", { origins: { countryHeader: "x-country" } }, /believed from trustedProxies only/],
-    ["an issuer without a namespace", { identity: { issuers: [{ ...oidc, namespace: undefined }] } }, /expected string/],
+    [
+      "a country header that nobody may set",
+      { origins: { countryHeader: "x-country" } },
+      /believed from trustedProxies only/,
+    ],
+    [
+      "an issuer without a namespace",
+      { identity: { issuers: [{ ...oidc, namespace: undefined }] } },
+      /expected string/,
+    ],
     ["an issuer without an audience", { identity: { issuers: [{ ...oidc, audiences: [] }] } }, /Too small/],
-    ["an algorithm that a public key could sign with", { identity: { issuers: [{ ...oidc, algorithms: ["HS256"] }] } }, /Invalid option/],
+    [
+      "an algorithm that a public key could sign with",
+      { identity: { issuers: [{ ...oidc, algorithms: ["HS256"] }] } },
+      /Invalid option/,
+    ],
     ["no algorithm at all", { identity: { issuers: [{ ...oidc, algorithms: ["none"] }] } }, /Invalid option/],
     ["two issuers of one name", { identity: { issuers: [oidc, oidc] } }, /two issuers have the same name/],
-    ["keys in two places", { identity: { issuers: [{ ...oidc, jwksUrl: "https://id.example.com/keys", jwks }] } }, /not both/],
-    ["a secret for a public key", { identity: { issuers: [{ ...oidc, jwks: { keys: [{ kty: "oct", k: "c2VjcmV0" }] } }] } }, /must be a public key/],
-    ["keys over plain http", { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com" }] } }, /must come over https/],
-    ["an authority that is no certificate", { identity: { issuers: [{ ...oidc, caBundle: "c2VjcmV0" }] } }, /caBundle must be whole certificates in PEM/],
-    ["an authority for keys that nobody fetches", { identity: { issuers: [{ ...oidc, jwks, caBundle: authority }] } }, /caBundle is for keys that are fetched/],
+    [
+      "keys in two places",
+      { identity: { issuers: [{ ...oidc, jwksUrl: "https://id.example.com/keys", jwks }] } },
+      /not both/,
+    ],
+    [
+      "a secret for a public key",
+      { identity: { issuers: [{ ...oidc, jwks: { keys: [{ kty: "oct", k: "c2VjcmV0" }] } }] } },
+      /must be a public key/,
+    ],
+    [
+      "keys over plain http",
+      { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com" }] } },
+      /must come over https/,
+    ],
+    [
+      "an authority that is no certificate",
+      { identity: { issuers: [{ ...oidc, caBundle: "c2VjcmV0" }] } },
+      /caBundle must be whole certificates in PEM/,
+    ],
+    [
+      "an authority for keys that nobody fetches",
+      { identity: { issuers: [{ ...oidc, jwks, caBundle: authority }] } },
+      /caBundle is for keys that are fetched/,
+    ],
     [
       "an authority for keys without TLS",
-      { identity: { issuers: [{ ...oidc, issuer: "http://id.example.com", allowPrivateEndpoint: true, caBundle: authority }] } },
+      {
+        identity: {
+          issuers: [{ ...oidc, issuer: "http://id.example.com", allowPrivateEndpoint: true, caBundle: authority }],
+        },
+      },
       /caBundle is for keys that are fetched over https/,
     ],
     [
@@ -38,8 +80,16 @@ describe("settings of an installation", () => {
       { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], caBundle: authority }] } },
       /caBundle is for keys that are fetched/,
     ],
-    ["a key beside an authority", { identity: { issuers: [{ ...oidc, caBundle: `${authority}\n${authorityKey}` }] } }, /holds a private key; take it out/],
-    ["keys of no issuer", { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], jwks }] } }, /needs issuer as well/],
+    [
+      "a key beside an authority",
+      { identity: { issuers: [{ ...oidc, caBundle: `${authority}\n${authorityKey}` }] } },
+      /holds a private key; take it out/,
+    ],
+    [
+      "keys of no issuer",
+      { identity: { issuers: [{ name: "k", kind: "Kubernetes", audiences: ["sluice"], jwks }] } },
+      /needs issuer as well/,
+    ],
     ["a field that nobody reads", { identity: { issuers: [{ ...oidc, secret: "x" }] } }, /Unrecognized key/],
   ];
   for (const [what, given, says] of refused) {
@@ -61,20 +111,35 @@ describe("settings of an installation", () => {
       },
     });
     assert.equal(knowsCountries(given), true);
-    const names = (cluster: Parameters<typeof renderedSettings>[1]) => settings.parse(renderedSettings(given, cluster)).identity.issuers.map((one) => one.name);
+    const names = (cluster: Parameters<typeof renderedSettings>[1]) =>
+      settings.parse(renderedSettings(given, cluster)).identity.issuers.map((one) => one.name);
     assert.deepEqual(names(null), ["corp"]);
     assert.deepEqual(names({ issuer: "https://kubernetes.default.svc", jwks }), ["corp", "cluster"]);
-    const [corp, cluster] = settings.parse(renderedSettings(given, { issuer: "https://kubernetes.default.svc", jwks })).identity.issuers;
+    const [corp, cluster] = settings.parse(renderedSettings(given, { issuer: "https://kubernetes.default.svc", jwks }))
+      .identity.issuers;
     assert.deepEqual([corp?.clockSkewMs, corp?.defaults.tags, corp?.claims.user], [5_000, ["a", "b"], "sub"]);
-    assert.deepEqual([cluster?.issuer, cluster?.jwks, cluster?.namespace], ["https://kubernetes.default.svc", jwks, null]);
+    assert.deepEqual(
+      [cluster?.issuer, cluster?.jwks, cluster?.namespace],
+      ["https://kubernetes.default.svc", jwks, null],
+    );
   });
 
   it("keep what is published of the cluster's issuer, under the same name only", () => {
-    const { identity } = installation.parse({ identity: { issuers: [{ name: "cluster", kind: "Kubernetes", audiences: ["sluice"] }] } });
+    const { identity } = installation.parse({
+      identity: { issuers: [{ name: "cluster", kind: "Kubernetes", audiences: ["sluice"] }] },
+    });
     const known = { issuer: "https://kubernetes.default.svc", jwks };
     const config = (name: string, more: object = {}): RenderedConfig => {
-      const one = installation.parse({ identity: { issuers: [{ name, kind: "Kubernetes", audiences: ["sluice"], ...more }] } });
-      return { settings: settings.parse(renderedSettings(one, known)), providers: [], routes: [], budgets: [], keys: [] };
+      const one = installation.parse({
+        identity: { issuers: [{ name, kind: "Kubernetes", audiences: ["sluice"], ...more }] },
+      });
+      return {
+        settings: settings.parse(renderedSettings(one, known)),
+        providers: [],
+        routes: [],
+        budgets: [],
+        keys: [],
+      };
     };
     assert.deepEqual(issuerIn(config("cluster"), identity), known);
     assert.equal(issuerIn(config("other"), identity), null);
@@ -82,7 +147,11 @@ describe("settings of an installation", () => {
   });
 
   const files: [what: string, text: string, says: RegExp][] = [
-    ["a field of the wrong form", "origins: { trustedProxies: [ingress] }", /settings\.yaml: origins\.trustedProxies\.0: must be a network/],
+    [
+      "a field of the wrong form",
+      "origins: { trustedProxies: [ingress] }",
+      /settings\.yaml: origins\.trustedProxies\.0: must be a network/,
+    ],
     ["a field that is unknown", "trustedProxies: []", /settings\.yaml: .*Unrecognized key/],
     [
       "a role that nobody defined",

@@ -31,10 +31,26 @@ describe("sluice keys, on a folder", () => {
   });
 
   it("creates a key that works, rotates it with a grace, and revokes it; comments stay", async () => {
-    const created = await keys("create", "--user", "alice@example.com", "--role", "data-scientist", "--team", "a", "--tag", "x", "--tag", "y", "--show");
+    const created = await keys(
+      "create",
+      "--user",
+      "alice@example.com",
+      "--role",
+      "data-scientist",
+      "--team",
+      "a",
+      "--tag",
+      "x",
+      "--tag",
+      "y",
+      "--show",
+    );
     assert.equal(created.code, 0, created.stderr);
     const [said = "", first = ""] = created.stdout.trim().split("\n");
-    assert.match(said, /^ApiKey default\/alice-example-com and its Secret written to .*apikey-default-alice-example-com\.yaml$/);
+    assert.match(
+      said,
+      /^ApiKey default\/alice-example-com and its Secret written to .*apikey-default-alice-example-com\.yaml$/,
+    );
     assert.match(first, /^slc_[0-9A-Za-z]{49}$/);
     await eventually(async () => (await codeOf(first)) === null);
 
@@ -42,7 +58,10 @@ describe("sluice keys, on a folder", () => {
     await writeFile(file, `# of Alice\n${await readFile(file, "utf8")}`);
     const rotated = await keys("rotate", "--user", "alice@example.com", "--grace-period", "7d");
     assert.equal(rotated.code, 0, rotated.stderr);
-    assert.match(rotated.stdout, /ApiKey default\/alice-example-com rotated; the new key is in Secret alice-example-com-llm-key, key apiKey/);
+    assert.match(
+      rotated.stdout,
+      /ApiKey default\/alice-example-com rotated; the new key is in Secret alice-example-com-llm-key, key apiKey/,
+    );
     assert.doesNotMatch(rotated.stdout, /slc_/);
     const text = await readFile(file, "utf8");
     assert.match(text, /^# of Alice\n/);
@@ -53,15 +72,15 @@ describe("sluice keys, on a folder", () => {
 
     const listed = await keys("list", "--output", "json");
     assert.deepEqual(
-      (JSON.parse(listed.stdout) as { user: string; state: string; role: string; prefix: string }[]).map(({ user, state, role, prefix }) => [
-        user,
-        state,
-        role,
-        prefix,
-      ]),
+      (JSON.parse(listed.stdout) as { user: string; state: string; role: string; prefix: string }[]).map(
+        ({ user, state, role, prefix }) => [user, state, role, prefix],
+      ),
       [["alice@example.com", "live, rotating", "data-scientist", `${second.slice(0, 8)}…`]],
     );
-    assert.match((await keys("list")).stdout, /NAMESPACE +NAME +USER +TEAM +ROLE +KEY +EXPIRES +STATE\ndefault +alice-example-com/);
+    assert.match(
+      (await keys("list")).stdout,
+      /NAMESPACE +NAME +USER +TEAM +ROLE +KEY +EXPIRES +STATE\ndefault +alice-example-com/,
+    );
 
     assert.equal((await keys("revoke", "--name", "alice-example-com")).code, 0);
     await eventually(async () => (await codeOf(second)) === "revoked_api_key");
@@ -74,7 +93,12 @@ describe("sluice keys, on a folder", () => {
     ["no key named", ["rotate"], 2, /say which: --user USER for all of a user's keys, or --name NAME/],
     ["both named", ["revoke", "--user", "a", "--name", "b"], 2, /say which/],
     ["a user that can't be", ["create", "--user", "a b"], 2, /spec\.user must not have spaces/],
-    ["an expiry that a folder can't count", ["create", "--user", "bob", "--expires-in", "90d"], 1, /write spec\.expiresAt/],
+    [
+      "an expiry that a folder can't count",
+      ["create", "--user", "bob", "--expires-in", "90d"],
+      1,
+      /write spec\.expiresAt/,
+    ],
     ["nobody", ["rotate", "--user", "nobody"], 1, /no ApiKey of nobody in namespace default/],
     ["another command", ["delete"], 2, /has create, rotate, revoke, list, not delete/],
     ["another format", ["list", "--output", "xml"], 2, /--output is table or json/],

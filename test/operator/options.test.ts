@@ -9,7 +9,9 @@ import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 
 const patterned = Object.values(capabilities).flatMap(({ type, options }) =>
-  Object.entries(options).flatMap(([name, option]) => (option.pattern === undefined ? [] : [{ what: `${type}'s ${name}`, option, pattern: option.pattern }])),
+  Object.entries(options).flatMap(([name, option]) =>
+    option.pattern === undefined ? [] : [{ what: `${type}'s ${name}`, option, pattern: option.pattern }],
+  ),
 );
 
 describe("an option with a pattern", () => {
@@ -40,9 +42,21 @@ describe("what is said of a wrong option", () => {
       options: "surface: deployments",
       said: "spec.options.surface must be one of V1, Deployments; did you mean Deployments?",
     },
-    "of a list, and nothing like it": { type: "OpenAICompatible", options: "responses: x", said: "spec.options.responses must be one of Native, Translate" },
-    "with a pattern": { type: "Bedrock", options: "region: Frankfurt", said: "spec.options.region must be an AWS region, such as eu-central-1" },
-    "with a date": { type: "Anthropic", options: "version: latest", said: "spec.options.version must be a date of the API, such as 2023-06-01" },
+    "of a list, and nothing like it": {
+      type: "OpenAICompatible",
+      options: "responses: x",
+      said: "spec.options.responses must be one of Native, Translate",
+    },
+    "with a pattern": {
+      type: "Bedrock",
+      options: "region: Frankfurt",
+      said: "spec.options.region must be an AWS region, such as eu-central-1",
+    },
+    "with a date": {
+      type: "Anthropic",
+      options: "version: latest",
+      said: "spec.options.version must be a date of the API, such as 2023-06-01",
+    },
     "that another type has": {
       type: "OpenAICompatible",
       options: "apiVersion: 2024-10-21",
@@ -52,7 +66,10 @@ describe("what is said of a wrong option", () => {
   for (const [what, { type, options, said }] of Object.entries(rows)) {
     it(what, async () => {
       const spec = `{ type: ${type}, endpoint: "https://llm.example.com", options: { ${options} }, models: [{ name: m }] }`;
-      await writeFile(join(folder, "one.yaml"), `apiVersion: sluice.dev/v1alpha1\nkind: LLMProvider\nmetadata: { name: p }\nspec: ${spec}\n`);
+      await writeFile(
+        join(folder, "one.yaml"),
+        `apiVersion: sluice.dev/v1alpha1\nkind: LLMProvider\nmetadata: { name: p }\nspec: ${spec}\n`,
+      );
       const { findings } = await compileFolder([folder], {}, new Uint8Array(32), null, 0);
       assert.ok(
         findings.some((one) => one.message === said),

@@ -8,7 +8,14 @@ import type { Rollout } from "../../operator/cluster/live-book.ts";
 import { dueTurns } from "../../operator/cluster/rotation.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
 import { type Due, StatusBook } from "../../operator/cluster/status-book.ts";
-import { type CustomObject, SecretFacts, SecretRefs, secretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
+import {
+  type CustomObject,
+  SecretFacts,
+  SecretRefs,
+  secretRefs,
+  valuesOf,
+  WorldObjects,
+} from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { newVerdict } from "../../operator/compile/outcome.ts";
 
@@ -26,9 +33,14 @@ const pepper = new Uint8Array(32).fill(1);
 function object(name: string, spec: unknown, kind: WorldObject["kind"] = "ApiKey", status: unknown = {}): WorldObject {
   return { kind, meta: { name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} }, spec, status };
 }
-const apiKey = (name: string, secret: string, more: object = {}): WorldObject => object(name, { user: "u", writeTo: { name: secret }, ...more });
+const apiKey = (name: string, secret: string, more: object = {}): WorldObject =>
+  object(name, { user: "u", writeTo: { name: secret }, ...more });
 const budget = (secret: string): WorldObject =>
-  object("b", { amount: "1", period: "Daily", alerts: [{ webhook: { secretRef: { name: secret, key: "url" } } }] }, "Budget");
+  object(
+    "b",
+    { amount: "1", period: "Daily", alerts: [{ webhook: { secretRef: { name: secret, key: "url" } } }] },
+    "Budget",
+  );
 
 const anyObject = fc
   .tuple(
@@ -38,7 +50,9 @@ const anyObject = fc
   )
   .map(([name, secret, more]) => apiKey(name, secret, more));
 const anyWorld = fc.array(fc.oneof(anyObject, fc.constantFrom("s1", "s9").map(budget)), { maxLength: 6 });
-const anySecrets = fc.uniqueArray(fc.constantFrom("a/s1", "a/s2", "a/s3"), { maxLength: 3 }).map((refs) => new Map(refs.map((ref) => [ref, { apiKey: ref }])));
+const anySecrets = fc
+  .uniqueArray(fc.constantFrom("a/s1", "a/s2", "a/s3"), { maxLength: 3 })
+  .map((refs) => new Map(refs.map((ref) => [ref, { apiKey: ref }])));
 
 describe("what the operator remembers of the cluster", () => {
   it("tells which Secrets come to be referred to, and which are no more", () => {
@@ -77,7 +91,10 @@ describe("what the operator remembers of the cluster", () => {
 
   it("keeps an object for as long as the API server's is the same, without those that only wait for finalizers", () => {
     const objects = new WorldObjects("ApiKey");
-    const raw = (name: string, more: object = {}): CustomObject => ({ metadata: { name, namespace: "a", ...more }, spec: {} });
+    const raw = (name: string, more: object = {}): CustomObject => ({
+      metadata: { name, namespace: "a", ...more },
+      spec: {},
+    });
     const [one, two] = [raw("one"), raw("two")];
     const first = objects.of([one, two]);
     const second = objects.of([raw("zero"), one, raw("two", { deletionTimestamp: new Date() })]);
@@ -131,7 +148,9 @@ describe("a provider's client certificate", () => {
 
   it("is published by names, and its clear values are handed on for the Secret only", async () => {
     const pair = await (await certificateAuthority()).issue("gateway.internal");
-    const secrets = new Map([["a/pair", { "tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": "-----BEGIN CERTIFICATE-----" }]]);
+    const secrets = new Map([
+      ["a/pair", { "tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": "-----BEGIN CERTIFICATE-----" }],
+    ]);
     const facts = new SecretFacts().of(secrets, pepper);
     const spec = {
       type: "OpenAICompatible",
@@ -140,7 +159,12 @@ describe("a provider's client certificate", () => {
       tls: { clientCertificate: { secretRef: { name: "pair" } } },
     };
     const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
-    const input = { world: { objects: [of(spec)], namespaces: { a: {} }, secrets: facts }, settings, previous: null, nowMs };
+    const input = {
+      world: { objects: [of(spec)], namespaces: { a: {} }, secrets: facts },
+      settings,
+      previous: null,
+      nowMs,
+    };
     const { config } = compile(input, capabilities);
     const { manifest, documents } = encode(config, sha256Hex(pepper));
     const values = valuesOf([of(spec)], secrets, facts);
@@ -148,14 +172,24 @@ describe("a provider's client certificate", () => {
     assert.deepEqual(manifest.credentials.map((name) => clear.get(name)).sort(), [pair.cert, pair.key].sort());
     assert.deepEqual(config.providers.flatMap(credentialNames).sort(), manifest.credentials);
     assert.doesNotMatch(JSON.stringify(documents), /-----BEGIN/);
-    const states = [nowMs, Date.parse("2100-01-01")].map((at) => compile({ ...input, nowMs: at }, capabilities).verdicts[0]?.conditions.map((one) => one.type));
-    assert.deepEqual(states, [["PriceUnknown"], ["PriceUnknown", "CertificateExpired"]], "that it has ended is told when it has, though nothing else changed");
+    const states = [nowMs, Date.parse("2100-01-01")].map((at) =>
+      compile({ ...input, nowMs: at }, capabilities).verdicts[0]?.conditions.map((one) => one.type),
+    );
+    assert.deepEqual(
+      states,
+      [["PriceUnknown"], ["PriceUnknown", "CertificateExpired"]],
+      "that it has ended is told when it has, though nothing else changed",
+    );
   });
 });
 
 describe("which statuses are due", () => {
   const everywhere: Rollout = { revision: "r1", proxies: ["r1", "r1"] };
-  const verdictOf = (one: WorldObject): Verdict => ({ ...newVerdict(one.kind, one.meta), live: "current", entry: { id: one.meta.name } });
+  const verdictOf = (one: WorldObject): Verdict => ({
+    ...newVerdict(one.kind, one.meta),
+    live: "current",
+    entry: { id: one.meta.name },
+  });
   const names = (due: Due[]): string[] => due.map(({ verdict }) => verdict.meta.name);
   /** As the API server and the watch would give them back. */
   const written = (due: Due[], objects: WorldObject[]): WorldObject[] =>
@@ -174,7 +208,10 @@ describe("which statuses are due", () => {
     assert.deepEqual(names(book.due(told, verdicts, everywhere, nowMs)), []);
     assert.deepEqual(names(book.due(told, verdicts, { ...everywhere, revision: "r2" }, nowMs)), []);
     const changed = [told[0] as WorldObject, apiKey("k2", "s3")];
-    const second = [verdicts[0] as Verdict, { ...verdictOf(changed[1] as WorldObject), entry: { id: "k2", other: true } }];
+    const second = [
+      verdicts[0] as Verdict,
+      { ...verdictOf(changed[1] as WorldObject), entry: { id: "k2", other: true } },
+    ];
     assert.deepEqual(names(book.due(changed, second, { revision: "r3", proxies: ["r3", "r2"] }, nowMs)), ["k2"]);
   });
 

@@ -7,8 +7,10 @@ import { pemFacts } from "../../operator/pem.ts";
 import { secretFact } from "../../operator/secrets.ts";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 
-const publicKey = (half: PublicHalf | Unusable | undefined): string => (half !== undefined && "publicKey" in half ? half.publicKey : "");
-const unusable = (half: PublicHalf | Unusable | undefined): string => (half !== undefined && "unusable" in half ? half.unusable : "");
+const publicKey = (half: PublicHalf | Unusable | undefined): string =>
+  half !== undefined && "publicKey" in half ? half.publicKey : "";
+const unusable = (half: PublicHalf | Unusable | undefined): string =>
+  half !== undefined && "unusable" in half ? half.unusable : "";
 
 describe("what TLS can do with a Secret's value", () => {
   let authority: Authority;
@@ -46,13 +48,20 @@ describe("what TLS can do with a Secret's value", () => {
       assert.equal(one, two);
     }
     const params = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
-    assert.equal(publicKey(pemFacts(params + String(ec.export({ type: "sec1", format: "pem" }))).privateKey), written[0]?.[0]);
+    assert.equal(
+      publicKey(pemFacts(params + String(ec.export({ type: "sec1", format: "pem" }))).privateKey),
+      written[0]?.[0],
+    );
   });
 
   it("says what is wrong, and nothing of the value", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const locked = String(privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "hunter2" }));
-    const weak = String(generateKeyPairSync("rsa", { modulusLength: 512 }).privateKey.export({ type: "pkcs8", format: "pem" }));
+    const locked = String(
+      privateKey.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "hunter2" }),
+    );
+    const weak = String(
+      generateKeyPairSync("rsa", { modulusLength: 512 }).privateKey.export({ type: "pkcs8", format: "pem" }),
+    );
     const cut = (pem: string): string => pem.split("\n").toSpliced(2, 3).join("\n");
     for (const [half, why] of [
       [pemFacts(locked).privateKey, /a key with a passphrase; store it without one/],
@@ -70,7 +79,8 @@ describe("what TLS can do with a Secret's value", () => {
   });
 
   it("has nothing to say of anything else", () => {
-    for (const value of ["", "sk-1", "slc_abcdefgh", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"]) assert.deepEqual(pemFacts(value), {});
+    for (const value of ["", "sk-1", "slc_abcdefgh", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"])
+      assert.deepEqual(pemFacts(value), {});
     assert.equal("certificate" in secretFact(new Uint8Array(32), "sk-1"), false);
     assert.match(secretFact(new Uint8Array(32), "k".repeat(16_385)).unusable ?? "", /larger than 16 KiB/);
   });
@@ -83,11 +93,14 @@ describe("what TLS can do with a Secret's value", () => {
       "-----BEGIN PRIVATE KEY-----",
       "\n",
     );
-    const anything = fc.array(fc.oneof(marks, fc.base64String(), fc.string({ unit: "binary" }))).map((parts) => parts.join(""));
+    const anything = fc
+      .array(fc.oneof(marks, fc.base64String(), fc.string({ unit: "binary" })))
+      .map((parts) => parts.join(""));
     fc.assert(
       fc.property(anything, (value) => {
         const { certificate, privateKey } = pemFacts(value);
-        for (const half of [certificate, privateKey]) if (half !== undefined) assert.ok(unusable(half) !== "" || publicKey(half) !== "");
+        for (const half of [certificate, privateKey])
+          if (half !== undefined) assert.ok(unusable(half) !== "" || publicKey(half) !== "");
       }),
     );
   });

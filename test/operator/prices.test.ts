@@ -15,9 +15,17 @@ import { startUpstream } from "../harness/upstream.ts";
 
 describe("published prices", () => {
   const rows: { provider: string; model: string; expected: Partial<Price> | null }[] = [
-    { provider: "openai", model: "gpt-4o-2024-08-06", expected: { input: 2_500_000_000, cachedInput: 1_250_000_000, output: 10_000_000_000, source: "table" } },
+    {
+      provider: "openai",
+      model: "gpt-4o-2024-08-06",
+      expected: { input: 2_500_000_000, cachedInput: 1_250_000_000, output: 10_000_000_000, source: "table" },
+    },
     { provider: "openai", model: "text-embedding-3-small", expected: { input: 20_000_000, output: 0 } },
-    { provider: "anthropic", model: "claude-3-5-haiku-20241022", expected: { input: 800_000_000, output: 4_000_000_000 } },
+    {
+      provider: "anthropic",
+      model: "claude-3-5-haiku-20241022",
+      expected: { input: 800_000_000, output: 4_000_000_000 },
+    },
     { provider: "openai", model: "no-such-model", expected: null },
     { provider: "no-such-provider", model: "gpt-4o", expected: null },
   ];
@@ -62,12 +70,19 @@ describe("prices that an installation sets", () => {
 `,
     );
     const upstream = await startUpstream();
-    const models = [{ name: "unpublished" }, { name: "own", price: { inputPerMillion: "1", outputPerMillion: "1" } }, { name: "none" }];
+    const models = [
+      { name: "unpublished" },
+      { name: "own", price: { inputPerMillion: "1", outputPerMillion: "1" } },
+      { name: "none" },
+    ];
     const gateway = await startGateway(
       [
         provider("up", upstream.url, { models }),
         secret("up-credentials", { apiKey: "k" }),
-        policy("all", { match: { models: models.map((one) => one.name) }, routing: { targets: [{ provider: { name: "up" } }] } }),
+        policy("all", {
+          match: { models: models.map((one) => one.name) },
+          routing: { targets: [{ provider: { name: "up" } }] },
+        }),
         ...key("alice", "slc_prices_alice_001"),
       ],
       ["--settings", settings],

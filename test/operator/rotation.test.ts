@@ -26,9 +26,21 @@ describe("when a key is rotated", () => {
   const rows: [string, Record<string, unknown>, Record<string, string>, number, string | null][] = [
     ["not before its period is over", { rotation: { every: "30d" } }, { apiKey: "k" }, created + 30 * day - 1, null],
     ["when its period is over", { rotation: { every: "30d" } }, { apiKey: "k" }, created + 30 * day, "rotate"],
-    ["counting from the last time", { rotation: { every: "30d" } }, { apiKey: "k", "apiKey-rotated-at": iso(created + 20 * day) }, created + 40 * day, null],
+    [
+      "counting from the last time",
+      { rotation: { every: "30d" } },
+      { apiKey: "k", "apiKey-rotated-at": iso(created + 20 * day) },
+      created + 40 * day,
+      null,
+    ],
     ["when somebody asks", { rotation: { requestedAt: iso(created + day) } }, { apiKey: "k" }, created + day, "rotate"],
-    ["not before the moment that was asked for", { rotation: { requestedAt: iso(created + 2 * day) } }, { apiKey: "k" }, created + day, null],
+    [
+      "not before the moment that was asked for",
+      { rotation: { requestedAt: iso(created + 2 * day) } },
+      { apiKey: "k" },
+      created + day,
+      null,
+    ],
     [
       "once for one request",
       { rotation: { requestedAt: iso(created + day) } },
@@ -55,14 +67,22 @@ describe("when a key is rotated", () => {
     ],
   ];
   for (const [name, spec, values, nowMs, action] of rows) {
-    it(name, () => assert.equal(dueTurns([apiKey(spec)], new Map([["a/s", values]]), nowMs)[0]?.action ?? null, action));
+    it(name, () =>
+      assert.equal(dueTurns([apiKey(spec)], new Map([["a/s", values]]), nowMs)[0]?.action ?? null, action),
+    );
   }
 });
 
 describe("a rotated key", () => {
   /** A snapshot as proxies have it, compiled at a moment. */
-  const at = (values: Record<string, string>, nowMs: number, spec: Record<string, unknown> = { rotation: { every: "1d", grace: "7d" } }) => {
-    const secrets = { "a/s": Object.fromEntries(Object.entries(values).map(([key, value]) => [key, secretFact(pepper, value)])) };
+  const at = (
+    values: Record<string, string>,
+    nowMs: number,
+    spec: Record<string, unknown> = { rotation: { every: "1d", grace: "7d" } },
+  ) => {
+    const secrets = {
+      "a/s": Object.fromEntries(Object.entries(values).map(([key, value]) => [key, secretFact(pepper, value)])),
+    };
     const { config, verdicts } = compile(
       {
         world: { objects: [apiKey(spec)], namespaces: {}, secrets },
@@ -76,7 +96,12 @@ describe("a rotated key", () => {
     return {
       config,
       verdict: verdicts[0],
-      snapshot: build({ ...config, settings: { ...config.settings } } as never, manifest, { pepper, credentials: new Map() }, {}),
+      snapshot: build(
+        { ...config, settings: { ...config.settings } } as never,
+        manifest,
+        { pepper, credentials: new Map() },
+        {},
+      ),
     };
   };
 
@@ -85,15 +110,23 @@ describe("a rotated key", () => {
     const grace = 7 * day;
     for (let turn = 1; turn <= 10; turn++) {
       const rotatedMs = created + turn * 10 * day;
-      const values = { apiKey: keys[turn] ?? "", "apiKey-previous": keys[turn - 1] ?? "", "apiKey-rotated-at": iso(rotatedMs) };
+      const values = {
+        apiKey: keys[turn] ?? "",
+        "apiKey-previous": keys[turn - 1] ?? "",
+        "apiKey-rotated-at": iso(rotatedMs),
+      };
       const { snapshot } = at(values, rotatedMs);
       const code = (key: string | undefined, nowMs: number): string | null => {
         const identity = authenticate({ authorization: `Bearer ${key}` }, snapshot, nowMs);
         return identity.anonymous ? identity.failure.code : null;
       };
-      for (const nowMs of [rotatedMs, rotatedMs + grace - 1]) assert.deepEqual([code(keys[turn], nowMs), code(keys[turn - 1], nowMs)], [null, null]);
+      for (const nowMs of [rotatedMs, rotatedMs + grace - 1])
+        assert.deepEqual([code(keys[turn], nowMs), code(keys[turn - 1], nowMs)], [null, null]);
       // The end of the grace is in the record: it needs no new config.
-      assert.deepEqual([code(keys[turn], rotatedMs + grace), code(keys[turn - 1], rotatedMs + grace)], [null, "expired_api_key"]);
+      assert.deepEqual(
+        [code(keys[turn], rotatedMs + grace), code(keys[turn - 1], rotatedMs + grace)],
+        [null, "expired_api_key"],
+      );
       if (turn > 1) assert.equal(code(keys[turn - 2], rotatedMs), "invalid_api_key");
     }
   });
@@ -106,14 +139,25 @@ describe("a rotated key", () => {
   });
 
   it("shows in status when it was and when it will be, and never the key", () => {
-    const values = { apiKey: "new-key-0001", "apiKey-previous": "old-key-0001", "apiKey-rotated-at": iso(created + day) };
+    const values = {
+      apiKey: "new-key-0001",
+      "apiKey-previous": "old-key-0001",
+      "apiKey-rotated-at": iso(created + day),
+    };
     const { verdict, config } = at(values, created + 2 * day, { rotation: { every: "30d", grace: "7d" } });
-    assert.deepEqual(verdict?.status, { rotatedAt: "2026-01-02T00:00:00Z", nextRotationAt: "2026-02-01T00:00:00Z", previousExpiresAt: "2026-01-09T00:00:00Z" });
+    assert.deepEqual(verdict?.status, {
+      rotatedAt: "2026-01-02T00:00:00Z",
+      nextRotationAt: "2026-02-01T00:00:00Z",
+      previousExpiresAt: "2026-01-09T00:00:00Z",
+    });
     assert.deepEqual(
       verdict?.conditions.map(({ type, reason }) => [type, reason]),
       [["Rotated", "InGrace"]],
     );
-    assert.deepEqual(config.keys[0]?.previous, { digest: keyedDigest(pepper, "old-key-0001"), untilMs: created + 8 * day });
+    assert.deepEqual(config.keys[0]?.previous, {
+      digest: keyedDigest(pepper, "old-key-0001"),
+      untilMs: created + 8 * day,
+    });
     assert.doesNotMatch(JSON.stringify([verdict, config]), /new-key|old-key/);
   });
 

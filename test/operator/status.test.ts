@@ -14,7 +14,17 @@ const problem = (reason: Problem["reason"], severity: Problem["severity"] = "err
 
 function verdict(part: Partial<Verdict> = {}): Verdict {
   const meta = { name: "n", namespace: "a", uid: "", generation: 4, createdAtMs: 1, labels: {} };
-  return { kind: "ApiKey", meta, accepted: [], resolvedRefs: [], live: "current", entry: null, status: {}, conditions: [], ...part };
+  return {
+    kind: "ApiKey",
+    meta,
+    accepted: [],
+    resolvedRefs: [],
+    live: "current",
+    entry: null,
+    status: {},
+    conditions: [],
+    ...part,
+  };
 }
 
 /** A verdict with one condition of its kind's own. */
@@ -28,10 +38,30 @@ describe("status is never kinder than the traffic", () => {
   const rows: { name: string; of: Partial<Verdict>; state: Programmed; programmed: [string, string] }[] = [
     { name: "live on every proxy", of: {}, state: everywhere, programmed: ["True", "Live"] },
     { name: "on its way", of: {}, state: { ...everywhere, live: 2 }, programmed: ["False", "Pending"] },
-    { name: "no proxy is there", of: {}, state: { ...everywhere, live: 0, total: 0 }, programmed: ["False", "NoProxies"] },
-    { name: "an earlier form serves", of: { live: "lastGood", accepted: [problem("Invalid")] }, state: everywhere, programmed: ["False", "LastGood"] },
-    { name: "only a part serves", of: { live: "partial", resolvedRefs: [problem("ProviderNotFound")] }, state: everywhere, programmed: ["False", "Partial"] },
-    { name: "nothing serves", of: { live: "none", accepted: [problem("Conflicted")] }, state: everywhere, programmed: ["False", "NotServed"] },
+    {
+      name: "no proxy is there",
+      of: {},
+      state: { ...everywhere, live: 0, total: 0 },
+      programmed: ["False", "NoProxies"],
+    },
+    {
+      name: "an earlier form serves",
+      of: { live: "lastGood", accepted: [problem("Invalid")] },
+      state: everywhere,
+      programmed: ["False", "LastGood"],
+    },
+    {
+      name: "only a part serves",
+      of: { live: "partial", resolvedRefs: [problem("ProviderNotFound")] },
+      state: everywhere,
+      programmed: ["False", "Partial"],
+    },
+    {
+      name: "nothing serves",
+      of: { live: "none", accepted: [problem("Conflicted")] },
+      state: everywhere,
+      programmed: ["False", "NotServed"],
+    },
   ];
   for (const { name, of, state, programmed } of rows) {
     it(`when ${name}`, () => {
@@ -42,25 +72,62 @@ describe("status is never kinder than the traffic", () => {
 
   const tellings: { name: string; of: Partial<Verdict>; why: string | undefined }[] = [
     { name: "nothing is wrong", of: {}, why: undefined },
-    { name: "it is not valid", of: { live: "none", accepted: [problem("Invalid")], resolvedRefs: [problem("SecretNotFound")] }, why: "it is Invalid" },
-    { name: "a reference leads nowhere", of: { live: "none", resolvedRefs: [problem("SecretNotFound")] }, why: "it is SecretNotFound" },
-    { name: "a budget is within its amount", of: told("Exceeded", "False", "WithinAmount", "spending is within the amount"), why: undefined },
-    { name: "a budget is used up", of: told("Exceeded", "True", "AmountReached", "the amount is reached"), why: "the amount is reached" },
-    { name: "a key has not expired", of: told("Expired", "False", "NotExpired", "it expires in March"), why: undefined },
-    { name: "a price is not known", of: told("PriceUnknown", "True", "PriceUnknown", "no price is known for m"), why: "no price is known for m" },
-    { name: "a canary is promoted", of: told("CanaryProgressing", "False", "Promoted", "it has all of the traffic"), why: undefined },
-    { name: "the words are long", of: { live: "none", accepted: [{ ...problem("Invalid"), message: "m".repeat(5_000) }] }, why: `${"m".repeat(1023)}…` },
+    {
+      name: "it is not valid",
+      of: { live: "none", accepted: [problem("Invalid")], resolvedRefs: [problem("SecretNotFound")] },
+      why: "it is Invalid",
+    },
+    {
+      name: "a reference leads nowhere",
+      of: { live: "none", resolvedRefs: [problem("SecretNotFound")] },
+      why: "it is SecretNotFound",
+    },
+    {
+      name: "a budget is within its amount",
+      of: told("Exceeded", "False", "WithinAmount", "spending is within the amount"),
+      why: undefined,
+    },
+    {
+      name: "a budget is used up",
+      of: told("Exceeded", "True", "AmountReached", "the amount is reached"),
+      why: "the amount is reached",
+    },
+    {
+      name: "a key has not expired",
+      of: told("Expired", "False", "NotExpired", "it expires in March"),
+      why: undefined,
+    },
+    {
+      name: "a price is not known",
+      of: told("PriceUnknown", "True", "PriceUnknown", "no price is known for m"),
+      why: "no price is known for m",
+    },
+    {
+      name: "a canary is promoted",
+      of: told("CanaryProgressing", "False", "Promoted", "it has all of the traffic"),
+      why: undefined,
+    },
+    {
+      name: "the words are long",
+      of: { live: "none", accepted: [{ ...problem("Invalid"), message: "m".repeat(5_000) }] },
+      why: `${"m".repeat(1023)}…`,
+    },
   ];
   for (const { name, of, why } of tellings)
-    it(`says what is wrong, and nothing else, when ${name}`, () => assert.equal(statusOf(verdict(of), everywhere, {}, nowMs)["why"], why));
+    it(`says what is wrong, and nothing else, when ${name}`, () =>
+      assert.equal(statusOf(verdict(of), everywhere, {}, nowMs)["why"], why));
 
   it("counts the proxies and names the revision", () => {
-    const found = conditions(statusOf(verdict(), { ...everywhere, live: 1 }, {}, nowMs)).find((one) => one.type === "Programmed");
+    const found = conditions(statusOf(verdict(), { ...everywhere, live: 1 }, {}, nowMs)).find(
+      (one) => one.type === "Programmed",
+    );
     assert.equal(found?.message, "1/3 proxies at 7f3a91c2d004");
   });
 
   it("takes a warning for no failure", () => {
-    const found = conditions(statusOf(verdict({ accepted: [problem("UnreachableRule", "warning")] }), everywhere, {}, nowMs))[0];
+    const found = conditions(
+      statusOf(verdict({ accepted: [problem("UnreachableRule", "warning")] }), everywhere, {}, nowMs),
+    )[0];
     assert.deepEqual([found?.type, found?.status], ["Accepted", "True"]);
   });
 
@@ -72,12 +139,21 @@ describe("status is never kinder than the traffic", () => {
   });
 
   it("does not claim that references are there where nobody could look for them", () => {
-    const found = conditions(statusOf(verdict({ accepted: [problem("Invalid")], refsUnknown: true, live: "none" }), everywhere, {}, nowMs))[1];
+    const found = conditions(
+      statusOf(verdict({ accepted: [problem("Invalid")], refsUnknown: true, live: "none" }), everywhere, {}, nowMs),
+    )[1];
     assert.deepEqual([found?.type, found?.status], ["ResolvedRefs", "Unknown"]);
   });
 
   it("says the same thing once", () => {
-    const found = conditions(statusOf(verdict({ resolvedRefs: [problem("ProviderNotReady"), problem("ProviderNotReady")] }), everywhere, {}, nowMs))[1];
+    const found = conditions(
+      statusOf(
+        verdict({ resolvedRefs: [problem("ProviderNotReady"), problem("ProviderNotReady")] }),
+        everywhere,
+        {},
+        nowMs,
+      ),
+    )[1];
     assert.equal(found?.message, "it is ProviderNotReady");
   });
 

@@ -22,7 +22,8 @@ function request(headers: string, more: { line?: string; body?: string; key?: st
 
 const at = (path: string, method = "POST"): string => request("", { line: `${method} ${path} HTTP/1.1` });
 const json = (text: string): string => request(`Content-Length: ${text.length}\r\n`, { body: text });
-const list = (name: string, count: number, entry: string): string => `{"model":"gpt-4o","messages":[],"${name}":[${Array(count).fill(entry).join(",")}]}`;
+const list = (name: string, count: number, entry: string): string =>
+  `{"model":"gpt-4o","messages":[],"${name}":[${Array(count).fill(entry).join(",")}]}`;
 
 describe("attacks over HTTP", () => {
   let upstream: Upstream;
@@ -33,7 +34,11 @@ describe("attacks over HTTP", () => {
       provider("up", upstream.url),
       secret("up-credentials", { apiKey: "sk-upstream" }),
       policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-      policy("open", { match: { pathPrefix: "/open" }, access: { anonymous: true }, routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] } }),
+      policy("open", {
+        match: { pathPrefix: "/open" },
+        access: { anonymous: true },
+        routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] },
+      }),
       policy("fixed", {
         match: { pathPrefix: "/fixed" },
         access: { anonymous: true },
@@ -59,8 +64,16 @@ describe("attacks over HTTP", () => {
   const unknown = { status: 404, code: "unknown_url" };
   const groups: Record<string, [what: string, sent: string, expected: { status: number; code: string }][]> = {
     "the body's end": [
-      ["length and chunks", request(`Content-Length: ${size}\r\nTransfer-Encoding: chunked\r\n`, { body: chunks }), bad],
-      ["chunks and length", request(`Transfer-Encoding: chunked\r\nContent-Length: ${size}\r\n`, { body: chunks }), bad],
+      [
+        "length and chunks",
+        request(`Content-Length: ${size}\r\nTransfer-Encoding: chunked\r\n`, { body: chunks }),
+        bad,
+      ],
+      [
+        "chunks and length",
+        request(`Transfer-Encoding: chunked\r\nContent-Length: ${size}\r\n`, { body: chunks }),
+        bad,
+      ],
       ["two lengths that differ", request(`Content-Length: ${size}\r\nContent-Length: 3\r\n`), bad],
       ["two lengths that agree", request(`Content-Length: ${size}\r\nContent-Length: ${size}\r\n`), bad],
       ["a list of lengths", request(`Content-Length: ${size}, ${size}\r\n`), bad],
@@ -74,17 +87,49 @@ describe("attacks over HTTP", () => {
       ["identity", request("Transfer-Encoding: identity\r\n", { body: chunks }), bad],
       ["chunked and then identity", request("Transfer-Encoding: chunked, identity\r\n", { body: chunks }), bad],
       ["chunked twice", request("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", { body: chunks }), bad],
-      ["two codings in two headers", request("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", { body: chunks }), bad],
+      [
+        "two codings in two headers",
+        request("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", { body: chunks }),
+        bad,
+      ],
       ["a coding before chunked", request("Transfer-Encoding: gzip, chunked\r\n", { body: chunks }), bad],
       ["a vertical tab before chunked", request("Transfer-Encoding: \x0bchunked\r\n", { body: chunks }), bad],
       ["a blank before its colon", request("Transfer-Encoding : chunked\r\n", { body: chunks }), bad],
-      ["chunks in HTTP/1.0", request("Transfer-Encoding: chunked\r\n", { body: chunks, line: "POST /v1/chat/completions HTTP/1.0" }), bad],
-      ["a chunk's size that is no number", request("Transfer-Encoding: chunked\r\n", { body: `zz\r\n${body}\r\n0\r\n\r\n` }), bad],
-      ["a chunk's size with 0x", request("Transfer-Encoding: chunked\r\n", { body: `0x${hex}\r\n${body}\r\n0\r\n\r\n` }), bad],
-      ["a chunk larger than any", request("Transfer-Encoding: chunked\r\n", { body: `ffffffffffffffffff\r\n${body}\r\n0\r\n\r\n` }), bad],
-      ["chunks whose lines end in LF alone", request("Transfer-Encoding: chunked\r\n", { body: `${hex}\n${body}\n0\n\n` }), bad],
-      ["an LF in a chunk's extension", request("Transfer-Encoding: chunked\r\n", { body: `${hex};a\nb\r\n${body}\r\n0\r\n\r\n` }), bad],
-      ["bytes behind a chunk", request("Transfer-Encoding: chunked\r\n", { body: `${hex}\r\n${body}XX\r\n0\r\n\r\n` }), bad],
+      [
+        "chunks in HTTP/1.0",
+        request("Transfer-Encoding: chunked\r\n", { body: chunks, line: "POST /v1/chat/completions HTTP/1.0" }),
+        bad,
+      ],
+      [
+        "a chunk's size that is no number",
+        request("Transfer-Encoding: chunked\r\n", { body: `zz\r\n${body}\r\n0\r\n\r\n` }),
+        bad,
+      ],
+      [
+        "a chunk's size with 0x",
+        request("Transfer-Encoding: chunked\r\n", { body: `0x${hex}\r\n${body}\r\n0\r\n\r\n` }),
+        bad,
+      ],
+      [
+        "a chunk larger than any",
+        request("Transfer-Encoding: chunked\r\n", { body: `ffffffffffffffffff\r\n${body}\r\n0\r\n\r\n` }),
+        bad,
+      ],
+      [
+        "chunks whose lines end in LF alone",
+        request("Transfer-Encoding: chunked\r\n", { body: `${hex}\n${body}\n0\n\n` }),
+        bad,
+      ],
+      [
+        "an LF in a chunk's extension",
+        request("Transfer-Encoding: chunked\r\n", { body: `${hex};a\nb\r\n${body}\r\n0\r\n\r\n` }),
+        bad,
+      ],
+      [
+        "bytes behind a chunk",
+        request("Transfer-Encoding: chunked\r\n", { body: `${hex}\r\n${body}XX\r\n0\r\n\r\n` }),
+        bad,
+      ],
     ],
     headers: [
       ["a folded line", request("X-A: b\r\n c\r\n"), bad],
@@ -98,7 +143,11 @@ describe("attacks over HTTP", () => {
       ["a header without a name", request(": b\r\n"), bad],
       ["a blank before the first", request("").replace("Host", " Host"), bad],
       ["two keys, the good one first", request(`Authorization: Bearer ${other}\r\n`), twice],
-      ["two keys, the good one last", request("", { key: `Authorization: Bearer nobody\r\nauthorization: Bearer ${clear}\r\n` }), twice],
+      [
+        "two keys, the good one last",
+        request("", { key: `Authorization: Bearer nobody\r\nauthorization: Bearer ${clear}\r\n` }),
+        twice,
+      ],
       ["two keys that agree", request(`AUTHORIZATION: Bearer ${clear}\r\n`), twice],
       ["x-api-key twice", request("", { key: `x-api-key: ${clear}\r\nX-API-Key: ${other}\r\n` }), twice],
       ["api-key twice", request("", { key: `api-key: ${clear}\r\napi-key: ${other}\r\n` }), twice],
@@ -106,22 +155,42 @@ describe("attacks over HTTP", () => {
       ["Origin twice", request("Origin: https://a\r\nOrigin: https://b\r\n"), twice],
       ["Content-Type twice", request("Content-Type: text/plain\r\n"), twice],
       ["no Host", request("", { host: "" }), bad],
-      ["a key that is a list", request("", { key: `x-api-key: ${clear}, ${other}\r\n` }), { status: 401, code: "invalid_api_key" }],
+      [
+        "a key that is a list",
+        request("", { key: `x-api-key: ${clear}, ${other}\r\n` }),
+        { status: 401, code: "invalid_api_key" },
+      ],
       [
         "another scheme",
         request("", { key: `Authorization: Basic ${Buffer.from(`x:${clear}`).toString("base64")}\r\n` }),
         { status: 401, code: "invalid_api_key" },
       ],
-      ["a key in a cookie", request("", { key: `Cookie: authorization=${clear}\r\n` }), { status: 401, code: "missing_api_key" }],
+      [
+        "a key in a cookie",
+        request("", { key: `Cookie: authorization=${clear}\r\n` }),
+        { status: 401, code: "missing_api_key" },
+      ],
       [
         "a key in the query",
         request("", { key: "", line: `POST /v1/chat/completions?api_key=${clear}&key=${clear} HTTP/1.1` }),
         { status: 401, code: "missing_api_key" },
       ],
-      ["more headers than anybody needs", request(Array.from({ length: 120 }, (_, n) => `x-${n}: 1\r\n`).join("")), { status: 431, code: "too_many_headers" }],
+      [
+        "more headers than anybody needs",
+        request(Array.from({ length: 120 }, (_, n) => `x-${n}: 1\r\n`).join("")),
+        { status: 431, code: "too_many_headers" },
+      ],
       ["a header that is too large", request(`x: ${"a".repeat(20_000)}\r\n`), { status: 431, code: "invalid_value" }],
-      ["a path that is too large", at(`/v1/chat/completions?${"a".repeat(20_000)}`), { status: 431, code: "invalid_value" }],
-      ["a key that is too large", request("", { key: `Authorization: Bearer ${"a".repeat(9000)}\r\n` }), { status: 401, code: "invalid_api_key" }],
+      [
+        "a path that is too large",
+        at(`/v1/chat/completions?${"a".repeat(20_000)}`),
+        { status: 431, code: "invalid_value" },
+      ],
+      [
+        "a key that is too large",
+        request("", { key: `Authorization: Bearer ${"a".repeat(9000)}\r\n` }),
+        { status: 401, code: "invalid_api_key" },
+      ],
     ],
     paths: [
       ["up and back", at("/v1/../v1/chat/completions"), unknown],
@@ -143,9 +212,17 @@ describe("attacks over HTTP", () => {
       ["a URL of another host", at("http://evil.example.com/v1/chat/completions"), unknown],
       ["from an open path into a closed one", request("", { line: "POST /open/../closed HTTP/1.1", key: "" }), unknown],
       ["from an open path in percent", request("", { line: "POST /open/%2e%2e/closed HTTP/1.1", key: "" }), unknown],
-      ["from an open path to /v1", request("", { line: "POST /open/../v1/chat/completions HTTP/1.1", key: "" }), unknown],
+      [
+        "from an open path to /v1",
+        request("", { line: "POST /open/../v1/chat/completions HTTP/1.1", key: "" }),
+        unknown,
+      ],
       ["beside an open path", request("", { line: "POST /openx HTTP/1.1", key: "" }), unknown],
-      ["out of the list of models", at("/v1/models/..%2f..%2fchat%2fcompletions", "GET"), { status: 404, code: "model_not_found" }],
+      [
+        "out of the list of models",
+        at("/v1/models/..%2f..%2fchat%2fcompletions", "GET"),
+        { status: 404, code: "model_not_found" },
+      ],
       ["a blank in the path", at("/v1/chat completions"), bad],
       ["TRACE", at("/v1/models", "TRACE"), { status: 405, code: "method_not_allowed" }],
       [
@@ -155,7 +232,9 @@ describe("attacks over HTTP", () => {
       ],
       [
         "a path that is overridden",
-        request("X-Original-URL: /v1/chat/completions\r\nX-Rewrite-URL: /v1/chat/completions\r\n", { line: "POST /v1/none HTTP/1.1" }),
+        request("X-Original-URL: /v1/chat/completions\r\nX-Rewrite-URL: /v1/chat/completions\r\n", {
+          line: "POST /v1/none HTTP/1.1",
+        }),
         unknown,
       ],
       ["a version that is none", at("/v1/models", "GET").replace("HTTP/1.1", "HTTP/1.2"), bad],
@@ -163,7 +242,11 @@ describe("attacks over HTTP", () => {
       ["HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bad],
     ],
     bodies: [
-      ["a member twice", json('{"model":"gpt-4o","model":"other","messages":[]}'), { status: 400, code: "invalid_json" }],
+      [
+        "a member twice",
+        json('{"model":"gpt-4o","model":"other","messages":[]}'),
+        { status: 400, code: "invalid_json" },
+      ],
       [
         "a member twice, deep within",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","content":"b"}]}'),
@@ -174,18 +257,54 @@ describe("attacks over HTTP", () => {
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","cont\\u0065nt":"b"}]}'),
         { status: 400, code: "invalid_json" },
       ],
-      ["a member twice, behind a list", json('{"model":"gpt-4o","metadata":{"a":[1,{"b":"},{"}],"a":2},"messages":[]}'), { status: 400, code: "invalid_json" }],
-      ["__proto__", json('{"__proto__":{"stream":true},"model":"gpt-4o","messages":[]}'), { status: 400, code: "invalid_json" }],
-      ["__proto__ in escapes", json('{"\\u005f_proto__":{"stream":true},"model":"gpt-4o","messages":[]}'), { status: 400, code: "invalid_json" }],
-      ["__proto__ deep within", json('{"model":"gpt-4o","messages":[{"role":"user","content":{"__proto__":1}}]}'), { status: 400, code: "invalid_json" }],
-      ["65 levels", json(`{"model":"gpt-4o","messages":${"[".repeat(64)}${"]".repeat(64)}}`), { status: 400, code: "invalid_json" }],
-      ["10,000 levels", json(`{"model":"gpt-4o","messages":${"[".repeat(10_000)}${"]".repeat(10_000)}}`), { status: 400, code: "invalid_json" }],
-      ["2,049 messages", json(`{"model":"gpt-4o","messages":[${Array(2049).fill('{"role":"user","content":"a"}').join(",")}]}`), bad],
+      [
+        "a member twice, behind a list",
+        json('{"model":"gpt-4o","metadata":{"a":[1,{"b":"},{"}],"a":2},"messages":[]}'),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "__proto__",
+        json('{"__proto__":{"stream":true},"model":"gpt-4o","messages":[]}'),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "__proto__ in escapes",
+        json('{"\\u005f_proto__":{"stream":true},"model":"gpt-4o","messages":[]}'),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "__proto__ deep within",
+        json('{"model":"gpt-4o","messages":[{"role":"user","content":{"__proto__":1}}]}'),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "65 levels",
+        json(`{"model":"gpt-4o","messages":${"[".repeat(64)}${"]".repeat(64)}}`),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "10,000 levels",
+        json(`{"model":"gpt-4o","messages":${"[".repeat(10_000)}${"]".repeat(10_000)}}`),
+        { status: 400, code: "invalid_json" },
+      ],
+      [
+        "2,049 messages",
+        json(`{"model":"gpt-4o","messages":[${Array(2049).fill('{"role":"user","content":"a"}').join(",")}]}`),
+        bad,
+      ],
       ["257 tools", json(list("tools", 257, '{"type":"function","function":{"name":"f"}}')), bad],
       ["257 functions", json(list("functions", 257, '{"name":"f"}')), bad],
-      ["another content type", request("", {}).replace("application/json", "multipart/form-data; boundary=x"), { status: 415, code: "unsupported_media_type" }],
+      [
+        "another content type",
+        request("", {}).replace("application/json", "multipart/form-data; boundary=x"),
+        { status: 415, code: "unsupported_media_type" },
+      ],
       ["a compressed body", request("Content-Encoding: gzip\r\n"), { status: 415, code: "unsupported_media_type" }],
-      ["a length beyond the limit", request("Content-Length: 99999999\r\n"), { status: 413, code: "request_too_large" }],
+      [
+        "a length beyond the limit",
+        request("Content-Length: 99999999\r\n"),
+        { status: 413, code: "request_too_large" },
+      ],
       ["what is not UTF-8", json(`\xff\xfe${body}`), { status: 400, code: "invalid_utf8" }],
     ],
   };
@@ -204,10 +323,22 @@ describe("attacks over HTTP", () => {
 
   const hidden: [what: string, sent: string][] = [
     ["a short length", request("Content-Length: 3\r\n", { body: `{} ${smuggled}` })],
-    ["chunks that a length hides", request(`Content-Length: 5\r\nTransfer-Encoding: chunked\r\n`, { body: `0\r\n\r\n${smuggled}` })],
-    ["a body of GET", request(`Content-Length: ${smuggled.length}\r\n`, { line: "GET /v1/models HTTP/1.1", body: smuggled })],
-    ["a refused call's body", request(`Content-Length: ${smuggled.length}\r\n`, { key: "Authorization: Bearer nobody\r\n", body: smuggled })],
-    ["a path that is not served", request(`Content-Length: ${smuggled.length}\r\n`, { line: "POST /none HTTP/1.1", body: smuggled })],
+    [
+      "chunks that a length hides",
+      request(`Content-Length: 5\r\nTransfer-Encoding: chunked\r\n`, { body: `0\r\n\r\n${smuggled}` }),
+    ],
+    [
+      "a body of GET",
+      request(`Content-Length: ${smuggled.length}\r\n`, { line: "GET /v1/models HTTP/1.1", body: smuggled }),
+    ],
+    [
+      "a refused call's body",
+      request(`Content-Length: ${smuggled.length}\r\n`, { key: "Authorization: Bearer nobody\r\n", body: smuggled }),
+    ],
+    [
+      "a path that is not served",
+      request(`Content-Length: ${smuggled.length}\r\n`, { line: "POST /none HTTP/1.1", body: smuggled }),
+    ],
   ];
   for (const [what, sent] of hidden) {
     it(`a request behind ${what} is never served`, async () => {
@@ -224,7 +355,12 @@ describe("attacks over HTTP", () => {
     const chunked = await raw(gateway.url, request("Transfer-Encoding: chunked\r\n", { body: chunks }));
     assert.deepEqual(chunked.statuses, [200]);
     assert.equal(
-      (await raw(gateway.url, json(`{"model":"gpt-4o","messages":[${Array(2048).fill('{"role":"user","content":"a"}').join(",")}]}`))).statuses[0],
+      (
+        await raw(
+          gateway.url,
+          json(`{"model":"gpt-4o","messages":[${Array(2048).fill('{"role":"user","content":"a"}').join(",")}]}`),
+        )
+      ).statuses[0],
       200,
     );
   });
@@ -243,7 +379,11 @@ describe("attacks over HTTP", () => {
   ] as const) {
     it(`${path} ${refused ? "refuses" : "lets through"} a member called ${name}`, async () => {
       const sent = JSON.stringify({ messages: [{ role: "user", content: "Hi" }], [name]: 7 });
-      const answer = await fetch(`${gateway.url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: sent });
+      const answer = await fetch(`${gateway.url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: sent,
+      });
       const said = (await answer.json()) as { error?: { code: string; message: string } };
       assert.deepEqual([answer.status, said.error?.code], refused ? [400, "invalid_value"] : [200, undefined]);
       if (refused) assert.match(said.error?.message ?? "", /differs from `\w+` in upper and lower case alone/);
@@ -266,13 +406,20 @@ describe("attacks over HTTP", () => {
   ] as const) {
     it(`no other model is called by way of ${what}`, async () => {
       const before = upstream.requests.length;
-      const answer = await raw(gateway.url, json(JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], ...more })));
-      assert.deepEqual([answer.statuses, answer.codes, upstream.requests.length], [[400], ["unsupported_parameter"], before]);
+      const answer = await raw(
+        gateway.url,
+        json(JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], ...more })),
+      );
+      assert.deepEqual(
+        [answer.statuses, answer.codes, upstream.requests.length],
+        [[400], ["unsupported_parameter"], before],
+      );
     });
   }
 
   it("a model hides behind no spelling, whatever was sent before", async () => {
-    const open = (text: string): string => request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });
+    const open = (text: string): string =>
+      request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });
     const messages = '"messages":[{"role":"user","content":"Hi"}]';
     // The name of this one is the beginning of the other's as it is written, which JSON.parse of V8 takes for the same.
     await raw(gateway.url, open(`{${messages},"\\\\u006":0}`));
@@ -305,7 +452,10 @@ describe("attacks over HTTP", () => {
       "forwarded",
       "via",
     ];
-    const answer = await raw(gateway.url, request([...names.map((name) => `${name}: planted`), "Connection: authorization, x-evil", ""].join("\r\n")));
+    const answer = await raw(
+      gateway.url,
+      request([...names.map((name) => `${name}: planted`), "Connection: authorization, x-evil", ""].join("\r\n")),
+    );
     assert.deepEqual(answer.statuses, [200]);
     const seen = upstream.requests[before];
     assert.equal(seen?.headers.authorization, "Bearer sk-upstream");
@@ -313,7 +463,12 @@ describe("attacks over HTTP", () => {
   });
 
   it("a chain of X-Forwarded-For counts for nothing without a trusted proxy", async () => {
-    await raw(gateway.url, request("X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.2\r\nForwarded: for=10.0.0.1\r\nx-request-id: chain\r\n"));
+    await raw(
+      gateway.url,
+      request(
+        "X-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.1, 127.0.0.2\r\nForwarded: for=10.0.0.1\r\nx-request-id: chain\r\n",
+      ),
+    );
     const line = gateway.logs.find((one) => one["request_id"] === "chain");
     assert.equal(line?.["address"], "127.0.0.1");
   });

@@ -24,9 +24,17 @@ const stream = (frames: readonly string[], ends = false): Answer => {
     if (ends) response.end();
   };
 };
-const named = (event: string, data: Json): string => `event: ${event}\ndata: ${JSON.stringify({ type: event, ...data })}\n\n`;
+const named = (event: string, data: Json): string =>
+  `event: ${event}\ndata: ${JSON.stringify({ type: event, ...data })}\n\n`;
 const began = named("message_start", {
-  message: { id: "m", type: "message", role: "assistant", model: "claude", content: [], usage: { input_tokens: 11, output_tokens: 1 } },
+  message: {
+    id: "m",
+    type: "message",
+    role: "assistant",
+    model: "claude",
+    content: [],
+    usage: { input_tokens: 11, output_tokens: 1 },
+  },
 });
 const opened = named("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
 const delta = (value: Json): string => named("content_block_delta", { index: 0, delta: value });
@@ -54,14 +62,25 @@ describe("attacks on what a call costs", () => {
           { name: "swift", price },
         ],
       }),
-      provider("claude", upstream.url, { type: "Anthropic", models: [{ name: "claude", price, maxOutputTokens: 1_000_000 }] }),
+      provider("claude", upstream.url, {
+        type: "Anthropic",
+        models: [{ name: "claude", price, maxOutputTokens: 1_000_000 }],
+      }),
       ...["up", "compatible", "claude"].map((name) => secret(`${name}-credentials`, { apiKey: "sk" })),
       policy("gpt", { match: { models: ["gpt"] }, ...target("up") }),
       policy("open", { match: { models: ["open", "narrow"] }, ...target("compatible") }),
-      policy("swift", { match: { models: ["swift"] }, request: { overrides: { service_tier: "priority" } }, ...target("compatible") }),
+      policy("swift", {
+        match: { models: ["swift"] },
+        request: { overrides: { service_tier: "priority" } },
+        ...target("compatible"),
+      }),
       policy("claude", { match: { models: ["claude"] }, ...target("claude") }),
       { kind: "Budget", metadata: { name: "each" }, spec: { period: "Daily", amount: "10", per: "User" } },
-      { kind: "Budget", metadata: { name: "little" }, spec: { period: "Daily", amount: "0.0005", scope: { users: [`${nameOf(tight)}@example.com`] } } },
+      {
+        kind: "Budget",
+        metadata: { name: "little" },
+        spec: { period: "Daily", amount: "0.0005", scope: { users: [`${nameOf(tight)}@example.com`] } },
+      },
       ...Array.from({ length: callers }, (_, at) => key(nameOf(at), clearOf(at))).flat(),
     ]);
   });
@@ -84,7 +103,11 @@ describe("attacks on what a call costs", () => {
     });
 
   const row = (of: number): Promise<LedgerRow> =>
-    eventually(async () => (await gateway.state.store.readLedger(0, Number.MAX_SAFE_INTEGER)).find(({ user }) => user === `${nameOf(of)}@example.com`));
+    eventually(async () =>
+      (await gateway.state.store.readLedger(0, Number.MAX_SAFE_INTEGER)).find(
+        ({ user }) => user === `${nameOf(of)}@example.com`,
+      ),
+    );
 
   /** Reads until the text is there, and goes. */
   async function readAndGo(path: string, body: Json, awaited: string): Promise<void> {
@@ -106,7 +129,12 @@ describe("attacks on what a call costs", () => {
       { model: "claude", max_tokens: 1000 },
       [began, opened, delta({ type: "text_delta", text: said })],
     ],
-    ["such a stream that is translated", "/chat/completions", { model: "claude" }, [began, opened, delta({ type: "text_delta", text: said })]],
+    [
+      "such a stream that is translated",
+      "/chat/completions",
+      { model: "claude" },
+      [began, opened, delta({ type: "text_delta", text: said })],
+    ],
     [
       "a translated stream of a tool's arguments",
       "/chat/completions",
@@ -129,10 +157,17 @@ describe("attacks on what a call costs", () => {
       { model: "gpt" },
       [
         chat({ delta: { role: "assistant", content: null } }),
-        chat({ delta: { tool_calls: [{ index: 0, id: "t", type: "function", function: { name: "f", arguments: half } }] } }),
+        chat({
+          delta: { tool_calls: [{ index: 0, id: "t", type: "function", function: { name: "f", arguments: half } }] },
+        }),
       ],
     ],
-    ["a chat whose text begins with a quote", "/chat/completions", { model: "gpt" }, [chat({ delta: { content: `"${said}"` } })]],
+    [
+      "a chat whose text begins with a quote",
+      "/chat/completions",
+      { model: "gpt" },
+      [chat({ delta: { content: `"${said}"` } })],
+    ],
     [
       "a chat whose provider counts as it goes",
       "/chat/completions",
@@ -187,7 +222,10 @@ describe("attacks on what a call costs", () => {
     }
     for (const [at, name] of odd.flatMap(([one]) => [one, `${one}, in a stream`]).entries()) {
       const { promptTokens, completionTokens } = await row(caller - 2 * odd.length + 1 + at);
-      assert.ok(completionTokens >= saidTokens && completionTokens < 2 * saidTokens, `${name}: ${completionTokens} tokens`);
+      assert.ok(
+        completionTokens >= saidTokens && completionTokens < 2 * saidTokens,
+        `${name}: ${completionTokens} tokens`,
+      );
       assert.ok(promptTokens > 0 && promptTokens < 1_000, `${name}: ${promptTokens} tokens`);
     }
   });
@@ -200,20 +238,36 @@ describe("attacks on what a call costs", () => {
         { [name]: value },
       ]),
     ),
-    ...["128", -1, 0, 1.5, 1e300].map((n): [string, string, Json] => [`n of ${JSON.stringify(n)}`, "/chat/completions", { n, max_tokens: 10 }]),
+    ...["128", -1, 0, 1.5, 1e300].map((n): [string, string, Json] => [
+      `n of ${JSON.stringify(n)}`,
+      "/chat/completions",
+      { n, max_tokens: 10 },
+    ]),
     ["best_of as a text", "/completions", { prompt: "Hi", best_of: "20", max_tokens: 10 }],
     ["max_tokens as a text", "/completions", { prompt: "Hi", max_tokens: "100000" }],
     ["max_output_tokens as a text", "/responses", { input: "Hi", max_output_tokens: "100000" }],
     ["a dearer tier", "/chat/completions", { max_tokens: 10, service_tier: "priority" }],
     ["a dearer tier by its other name", "/responses", { input: "Hi", max_output_tokens: 10, service_tier: "fast" }],
     ["a dearer speed", "/chat/completions", { max_tokens: 10, speed: "fast" }],
-    ["an answer that is made when nobody listens", "/responses", { input: "Hi", max_output_tokens: 10, background: true }],
+    [
+      "an answer that is made when nobody listens",
+      "/responses",
+      { input: "Hi", max_output_tokens: 10, background: true },
+    ],
   ];
   for (const [what, path, body] of uncounted) {
     it(`what a budget can't count on is not sent: ${what}`, async () => {
-      const response = await send(path, { model: "open", ...(path === "/chat/completions" ? { messages } : {}), ...body });
+      const response = await send(path, {
+        model: "open",
+        ...(path === "/chat/completions" ? { messages } : {}),
+        ...body,
+      });
       const { error } = (await response.json()) as { error: Json };
-      assert.deepEqual([response.status, error["code"], upstream.requests.length], [400, "invalid_value", 0], JSON.stringify(error));
+      assert.deepEqual(
+        [response.status, error["code"], upstream.requests.length],
+        [400, "invalid_value", 0],
+        JSON.stringify(error),
+      );
     });
   }
 
@@ -222,16 +276,34 @@ describe("attacks on what a call costs", () => {
       ["open", "flex", "flex"],
       ["swift", "fast", "priority"],
     ]) {
-      assert.equal((await send("/chat/completions", { model, messages, max_tokens: 10, service_tier: tier })).status, 200);
+      assert.equal(
+        (await send("/chat/completions", { model, messages, max_tokens: 10, service_tier: tier })).status,
+        200,
+      );
       assert.equal(upstream.requests.at(-1)?.json["service_tier"], sent);
     }
     upstream.requests.length = 0;
   });
 
   const elsewhere: [string, string, Json, string][] = [
-    ["that of the Responses in a chat", "/chat/completions", { messages, max_output_tokens: 1 }, "max_completion_tokens"],
-    ["that of a chat in Responses", "/responses", { input: "Hi", max_tokens: 1, max_completion_tokens: 1 }, "max_output_tokens"],
-    ["that of a chat in a completion", "/completions", { prompt: "Hi", max_completion_tokens: 1, max_output_tokens: 1 }, "max_tokens"],
+    [
+      "that of the Responses in a chat",
+      "/chat/completions",
+      { messages, max_output_tokens: 1 },
+      "max_completion_tokens",
+    ],
+    [
+      "that of a chat in Responses",
+      "/responses",
+      { input: "Hi", max_tokens: 1, max_completion_tokens: 1 },
+      "max_output_tokens",
+    ],
+    [
+      "that of a chat in a completion",
+      "/completions",
+      { prompt: "Hi", max_completion_tokens: 1, max_output_tokens: 1 },
+      "max_tokens",
+    ],
   ];
   for (const [what, path, body, sent] of elsewhere) {
     it(`a cap that the provider does not read is none: ${what}`, async () => {

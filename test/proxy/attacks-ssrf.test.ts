@@ -17,7 +17,12 @@ describe("server-side request forgery", () => {
     inside = await startUpstream();
     upstream = await startUpstream();
     const served: Manifest[] = Object.entries(endpoints).flatMap(([name, [host, allowPrivateEndpoint]]) => [
-      provider(name, "", { endpoint: `http://${host}:${port()}/v1`, allowPrivateEndpoint, models: [{ name }], timeouts: { connect: "500ms" } }),
+      provider(name, "", {
+        endpoint: `http://${host}:${port()}/v1`,
+        allowPrivateEndpoint,
+        models: [{ name }],
+        timeouts: { connect: "500ms" },
+      }),
       secret(`${name}-credentials`, { apiKey: "sk-inside" }),
       policy(name, { match: { models: [name] }, routing: { targets: [{ provider: { name } }] } }),
     ]);
@@ -140,10 +145,24 @@ describe("server-side request forgery", () => {
     });
   }
 
-  for (const name of ["api_base", "base_url", "baseURL", "endpoint", "api_url", "custom_llm_provider", "extra_headers", "extra_body", "proxy", "webhook_url"]) {
+  for (const name of [
+    "api_base",
+    "base_url",
+    "baseURL",
+    "endpoint",
+    "api_url",
+    "custom_llm_provider",
+    "extra_headers",
+    "extra_body",
+    "proxy",
+    "webhook_url",
+  ]) {
     it(`${name} in a body changes nothing of where a call goes and with which key`, async () => {
       const before = upstream.requests.length;
-      await call("gpt-4o", { [name]: name === "extra_headers" ? { authorization: "Bearer stolen", host: "evil" } : inside.url, api_key: "stolen" });
+      await call("gpt-4o", {
+        [name]: name === "extra_headers" ? { authorization: "Bearer stolen", host: "evil" } : inside.url,
+        api_key: "stolen",
+      });
       const seen = upstream.requests[before];
       assert.deepEqual([seen?.path, seen?.headers.authorization], ["/v1/chat/completions", "Bearer sk-upstream"]);
       assert.deepEqual(inside.requests, []);
@@ -151,7 +170,9 @@ describe("server-side request forgery", () => {
   }
 
   it("the URL of an image is for the provider to fetch, never for the gateway", async () => {
-    await call("gpt-4o", { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: `${inside.url}/metadata` } }] }] });
+    await call("gpt-4o", {
+      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: `${inside.url}/metadata` } }] }],
+    });
     assert.deepEqual(inside.requests, []);
   });
 

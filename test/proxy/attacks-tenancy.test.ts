@@ -8,9 +8,16 @@ import { startUpstream, type Upstream } from "../harness/upstream.ts";
 const keyA = "slc_team_a_key_001";
 const keyB = "slc_team_b_key_001";
 
-const object = (kind: string, namespace: string, name: string, rest: object): Manifest => ({ kind, metadata: { name, namespace }, ...rest });
-const policy = (namespace: string, name: string, spec: object): Manifest => object("RoutingPolicy", namespace, name, { spec });
-const to = (name: string, namespace?: string): object => ({ targets: [{ provider: { name, ...(namespace ? { namespace } : {}) }, model: "gpt-4o" }] });
+const object = (kind: string, namespace: string, name: string, rest: object): Manifest => ({
+  kind,
+  metadata: { name, namespace },
+  ...rest,
+});
+const policy = (namespace: string, name: string, spec: object): Manifest =>
+  object("RoutingPolicy", namespace, name, { spec });
+const to = (name: string, namespace?: string): object => ({
+  targets: [{ provider: { name, ...(namespace ? { namespace } : {}) }, model: "gpt-4o" }],
+});
 
 describe("attacks on another tenant", () => {
   let theirs: Upstream;
@@ -56,10 +63,19 @@ describe("attacks on another tenant", () => {
     await mine.close();
   });
 
-  const call = async (clear: string | null, model: string, path = "/v1/chat/completions", headers: Record<string, string> = {}) => {
+  const call = async (
+    clear: string | null,
+    model: string,
+    path = "/v1/chat/completions",
+    headers: Record<string, string> = {},
+  ) => {
     const answer = await fetch(`${gateway.url}${path}`, {
       method: "POST",
-      headers: { "content-type": "application/json", ...(clear === null ? {} : { authorization: `Bearer ${clear}` }), ...headers },
+      headers: {
+        "content-type": "application/json",
+        ...(clear === null ? {} : { authorization: `Bearer ${clear}` }),
+        ...headers,
+      },
       body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }] }),
     });
     return `${answer.status} ${((await answer.json()) as { error?: { code: string } }).error?.code ?? "ok"}`;
@@ -69,7 +85,9 @@ describe("attacks on another tenant", () => {
   const objects: [what: string, made: () => Manifest[], says: RegExp][] = [
     [
       "a Secret by namespace",
-      () => [provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "creds", namespace: "team-a" } } })],
+      () => [
+        provider("team-b", "stolen", mine.url, { credentials: { secretRef: { name: "creds", namespace: "team-a" } } }),
+      ],
       /UnknownField: .*namespace/,
     ],
     [
@@ -89,7 +107,11 @@ describe("attacks on another tenant", () => {
     ],
     [
       "a key's Secret by namespace",
-      () => [object("ApiKey", "team-b", "stolen", { spec: { user: "x", writeTo: { name: "user-key", namespace: "team-a" } } })],
+      () => [
+        object("ApiKey", "team-b", "stolen", {
+          spec: { user: "x", writeTo: { name: "user-key", namespace: "team-a" } },
+        }),
+      ],
       /UnknownField: .*namespace/,
     ],
     [
@@ -102,11 +124,17 @@ describe("attacks on another tenant", () => {
       () => [policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("gold", "team-a") })],
       /RefNotPermitted: LLMProvider team-a\/gold does not allow namespace team-b/,
     ],
-    ["a provider by path", () => [policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("team-a/gold") })], /Invalid: .*provider\.name/],
+    [
+      "a provider by path",
+      () => [policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("team-a/gold") })],
+      /Invalid: .*provider\.name/,
+    ],
     [
       "a provider that is granted to others",
       () => [
-        provider("team-a", "shared", theirs.url, { allowedNamespaces: { from: "Selector", selector: { matchLabels: { team: "c" } } } }),
+        provider("team-a", "shared", theirs.url, {
+          allowedNamespaces: { from: "Selector", selector: { matchLabels: { team: "c" } } },
+        }),
         policy("team-b", "stolen", { match: { models: ["stolen"] }, routing: to("shared", "team-a") }),
       ],
       /RefNotPermitted: LLMProvider team-a\/shared does not allow namespace team-b/,
@@ -116,24 +144,47 @@ describe("attacks on another tenant", () => {
       () => [
         policy("team-b", "stolen", {
           match: { models: ["stolen"] },
-          routing: { targets: [{ provider: { name: "gone" } }, { provider: { name: "gold", namespace: "team-a" }, model: "gpt-4o" }] },
+          routing: {
+            targets: [
+              { provider: { name: "gone" } },
+              { provider: { name: "gold", namespace: "team-a" }, model: "gpt-4o" },
+            ],
+          },
         }),
       ],
       /RefNotPermitted/,
     ],
     [
       "the path of team-a, with the models that it serves to team-a's callers",
-      () => [policy("team-b", "stolen", { match: { pathPrefix: "/shop", models: ["secret-model"] }, allowedNamespaces: { from: "All" }, routing: to("own") })],
+      () => [
+        policy("team-b", "stolen", {
+          match: { pathPrefix: "/shop", models: ["secret-model"] },
+          allowedNamespaces: { from: "All" },
+          routing: to("own"),
+        }),
+      ],
       /Conflicted: RoutingPolicy team-a\/shop/,
     ],
     [
       "the path of team-a, for everybody",
-      () => [policy("team-b", "stolen", { match: { pathPrefix: "/shop", models: ["secret-model"] }, access: { anonymous: true }, routing: to("own") })],
+      () => [
+        policy("team-b", "stolen", {
+          match: { pathPrefix: "/shop", models: ["secret-model"] },
+          access: { anonymous: true },
+          routing: to("own"),
+        }),
+      ],
       /Conflicted: RoutingPolicy team-a\/shop/,
     ],
     [
       "team-a's models, for team-a's callers",
-      () => [policy("team-b", "stolen", { match: { models: ["secret-model"] }, allowedNamespaces: { from: "All" }, routing: to("own") })],
+      () => [
+        policy("team-b", "stolen", {
+          match: { models: ["secret-model"] },
+          allowedNamespaces: { from: "All" },
+          routing: to("own"),
+        }),
+      ],
       /Conflicted: RoutingPolicy team-a\/secret-model/,
     ],
   ];
@@ -152,13 +203,23 @@ describe("attacks on another tenant", () => {
       assert.equal(theirs.requests.length, before + 2);
       assert.ok(!gateway.printed.join("\n").includes("sk-team-a"));
       // Good again, and a revision of its own, so that what the next case finds is news.
-      await gateway.apply([...base(), policy("team-b", "marker", { match: { models: [`marker-${before}`] }, routing: to("own") })]);
+      await gateway.apply([
+        ...base(),
+        policy("team-b", "marker", { match: { models: [`marker-${before}`] }, routing: to("own") }),
+      ]);
     });
   }
 
   it("all of that over, both are as they were", () => gateway.apply(base()));
 
-  const calls: [what: string, clear: string | null, model: string, path: string, headers: Record<string, string>, expected: string][] = [
+  const calls: [
+    what: string,
+    clear: string | null,
+    model: string,
+    path: string,
+    headers: Record<string, string>,
+    expected: string,
+  ][] = [
     ["a model of team-a", keyB, "secret-model", "/v1/chat/completions", {}, "404 model_not_found"],
     ["a model of team-a on its path", keyB, "secret-model", "/shop/v1/chat/completions", {}, "404 model_not_found"],
     ["a model of team-a on its bare path", keyB, "secret-model", "/shop", {}, "404 model_not_found"],
@@ -199,7 +260,8 @@ describe("attacks on another tenant", () => {
         routing: { targets: [{ provider: { name: "own" }, model: "gpt-4o" }] },
       }),
     ]);
-    for (const clear of [keyA, keyB, keyB]) assert.equal(await call(clear, "common", "/v1/chat/completions", { "idempotency-key": "order-1" }), "200 ok");
+    for (const clear of [keyA, keyB, keyB])
+      assert.equal(await call(clear, "common", "/v1/chat/completions", { "idempotency-key": "order-1" }), "200 ok");
     const [ofA, ofB, again] = mine.requests.slice(-3).map(({ headers }) => headers["idempotency-key"]);
     assert.match(String(ofA), /^[0-9a-f]{64}$/);
     assert.notEqual(ofA, ofB);
@@ -214,7 +276,9 @@ describe("attacks on another tenant", () => {
       ["own-model"],
     );
     const one = await fetch(`${gateway.url}/v1/models/secret-model`, { headers: { authorization: `Bearer ${keyB}` } });
-    const none = await fetch(`${gateway.url}/v1/models/no-such-model`, { headers: { authorization: `Bearer ${keyB}` } });
+    const none = await fetch(`${gateway.url}/v1/models/no-such-model`, {
+      headers: { authorization: `Bearer ${keyB}` },
+    });
     assert.deepEqual([one.status, await one.text()], [none.status, await none.text()]);
   });
 });

@@ -11,7 +11,8 @@ import { key, policy, provider, secret, startGateway, type TestGateway } from ".
 import { type Issuer, startIssuer } from "../harness/issuer.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
-const b64 = (value: unknown): string => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const b64 = (value: unknown): string =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
 describe("attacks with tokens", () => {
   let upstream: Upstream;
@@ -31,7 +32,13 @@ describe("attacks with tokens", () => {
       startIssuer("RS256"),
     ]);
     folder = await temporaryFolder("token-attacks");
-    const shared = { kind: "OIDC", audiences: ["sluice"], allowPrivateEndpoint: true, namespace: "default", clockSkewSeconds: 0 };
+    const shared = {
+      kind: "OIDC",
+      audiences: ["sluice"],
+      allowPrivateEndpoint: true,
+      namespace: "default",
+      clockSkewSeconds: 0,
+    };
     await writeFile(
       join(folder, "settings.yaml"),
       stringify({
@@ -77,7 +84,8 @@ describe("attacks with tokens", () => {
     const now = Math.floor(Date.now() / 1000);
     return { iss: rsa.url, aud: "sluice", sub: "mallory", iat: now, exp: now + 300, ...more };
   };
-  const forged = (header: object, payload: unknown, signature = ""): string => `${b64(header)}.${b64(payload)}.${signature}`;
+  const forged = (header: object, payload: unknown, signature = ""): string =>
+    `${b64(header)}.${b64(payload)}.${signature}`;
   const hmac = (header: object, payload: unknown, secretText: string | Uint8Array): string => {
     const input = `${b64(header)}.${b64(payload)}`;
     return `${input}.${createHmac("sha256", secretText).update(input).digest("base64url")}`;
@@ -90,7 +98,9 @@ describe("attacks with tokens", () => {
   const own = async (header: object, payload = claims()): Promise<string> => {
     const pair = await generateKeyPair("RS256", { extractable: true });
     const jwk = await exportJWK(pair.publicKey);
-    return new SignJWT(payload).setProtectedHeader({ alg: "RS256", ...("jwk" in header ? { ...header, jwk } : header) }).sign(pair.privateKey);
+    return new SignJWT(payload)
+      .setProtectedHeader({ alg: "RS256", ...("jwk" in header ? { ...header, jwk } : header) })
+      .sign(pair.privateKey);
   };
 
   const bad = "401 invalid_token";
@@ -99,13 +109,34 @@ describe("attacks with tokens", () => {
     ["alg none", () => forged({ alg: "none", kid: "key-1" }, claims()), bad],
     ["alg None", () => forged({ alg: "None", kid: "key-1" }, claims()), bad],
     ["alg NONE", () => forged({ alg: "NONE" }, claims()), bad],
-    ["alg none with a signature", async () => forged({ alg: "none", kid: "key-1" }, claims(), (await rsa.token()).split(".")[2]), bad],
+    [
+      "alg none with a signature",
+      async () => forged({ alg: "none", kid: "key-1" }, claims(), (await rsa.token()).split(".")[2]),
+      bad,
+    ],
     ["no alg", () => forged({ kid: "key-1" }, claims(), "AAAA"), bad],
     ["an alg that is a list", () => forged({ alg: ["RS256", "none"], kid: "key-1" }, claims(), "AAAA"), bad],
-    ["HS256 with the public key in PEM", async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), await rsa.publicPem()), bad],
-    ["HS256 with the public key in PEM, trimmed", async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), (await rsa.publicPem()).trim()), bad],
-    ["HS256 with the public key as JWK", async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), JSON.stringify(await rsa.publicJwk())), bad],
-    ["HS256 with the modulus", async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), Buffer.from((await rsa.publicJwk()).n ?? "", "base64url")), bad],
+    [
+      "HS256 with the public key in PEM",
+      async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), await rsa.publicPem()),
+      bad,
+    ],
+    [
+      "HS256 with the public key in PEM, trimmed",
+      async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), (await rsa.publicPem()).trim()),
+      bad,
+    ],
+    [
+      "HS256 with the public key as JWK",
+      async () => hmac({ alg: "HS256", kid: "key-1" }, claims(), JSON.stringify(await rsa.publicJwk())),
+      bad,
+    ],
+    [
+      "HS256 with the modulus",
+      async () =>
+        hmac({ alg: "HS256", kid: "key-1" }, claims(), Buffer.from((await rsa.publicJwk()).n ?? "", "base64url")),
+      bad,
+    ],
     ["HS256 with nothing", () => hmac({ alg: "HS256", kid: "key-1" }, claims(), ""), bad],
     ["HS256 with the gateway's upstream key", () => hmac({ alg: "HS256" }, claims(), "sk-upstream"), bad],
     ["a key of its own in the header", () => own({ jwk: true, kid: "key-1" }), bad],
@@ -114,7 +145,11 @@ describe("attacks with tokens", () => {
     ["a key id that leads out of a folder", () => own({ kid: "../../../../dev/null" }), bad],
     ["a key id that is SQL", () => own({ kid: "' OR 1=1 --" }), bad],
     ["a key id that is an object's own", () => own({ kid: "__proto__" }), bad],
-    ["an extension that must be understood", () => forged({ alg: "RS256", kid: "key-1", crit: ["evil"], evil: true }, claims(), "AAAA"), bad],
+    [
+      "an extension that must be understood",
+      () => forged({ alg: "RS256", kid: "key-1", crit: ["evil"], evil: true }, claims(), "AAAA"),
+      bad,
+    ],
     ["another issuer's key under the same id", async () => stranger.token({ iss: rsa.url }), bad],
     ["one trusted issuer's key for another trusted issuer", async () => ec.token({ iss: rsa.url }), bad],
     ["an algorithm that this issuer has not", async () => rsa.token({ iss: ec.url }), bad],
@@ -130,19 +165,38 @@ describe("attacks with tokens", () => {
     ["a longer life", () => tampered({ exp: 4_102_444_800 }), bad],
     ["no signature", async () => `${(await rsa.token()).split(".").slice(0, 2).join(".")}.`, bad],
     ["half a signature", async () => (await rsa.token()).slice(0, -40), bad],
-    ["a signature of zeros (ES256)", async () => forged({ alg: "ES256", kid: "key-1" }, claims({ iss: ec.url }), Buffer.alloc(64).toString("base64url")), bad],
+    [
+      "a signature of zeros (ES256)",
+      async () =>
+        forged({ alg: "ES256", kid: "key-1" }, claims({ iss: ec.url }), Buffer.alloc(64).toString("base64url")),
+      bad,
+    ],
     [
       "a signature of two tokens exchanged",
-      async () => `${(await rsa.token({ sub: "a" })).split(".").slice(0, 2).join(".")}.${(await rsa.token({ sub: "b" })).split(".")[2]}`,
+      async () =>
+        `${(await rsa.token({ sub: "a" })).split(".").slice(0, 2).join(".")}.${(await rsa.token({ sub: "b" })).split(".")[2]}`,
       bad,
     ],
     ["expired", async () => rsa.token({ iat: 1_700_000_000, exp: 1_700_000_300 }), late],
-    ["expired by a second", async () => rsa.token({ iat: Math.floor(Date.now() / 1000) - 60, exp: Math.floor(Date.now() / 1000) - 1 }), late],
+    [
+      "expired by a second",
+      async () => rsa.token({ iat: Math.floor(Date.now() / 1000) - 60, exp: Math.floor(Date.now() / 1000) - 1 }),
+      late,
+    ],
     ["without an end", async () => rsa.token({ exp: undefined }), bad],
-    ["an end that is a word", async () => forged({ alg: "RS256", kid: "key-1" }, claims({ exp: "never" }), "AAAA"), bad],
+    [
+      "an end that is a word",
+      async () => forged({ alg: "RS256", kid: "key-1" }, claims({ exp: "never" }), "AAAA"),
+      bad,
+    ],
     ["a life of ten years", async () => rsa.token({ exp: Math.floor(Date.now() / 1000) + 315_360_000 }), bad],
     ["not valid yet", async () => rsa.token({ nbf: Math.floor(Date.now() / 1000) + 3600 }), bad],
-    ["issued tomorrow", async () => rsa.token({ iat: Math.floor(Date.now() / 1000) + 86_400, exp: Math.floor(Date.now() / 1000) + 86_700 }), bad],
+    [
+      "issued tomorrow",
+      async () =>
+        rsa.token({ iat: Math.floor(Date.now() / 1000) + 86_400, exp: Math.floor(Date.now() / 1000) + 86_700 }),
+      bad,
+    ],
     ["no time of issue", async () => rsa.token({ iat: undefined }), bad],
     [
       "encrypted instead of signed",
@@ -173,7 +227,10 @@ describe("attacks with tokens", () => {
 
   it("a role that the token claims opens only what that role opens, and no other claim does", async () => {
     assert.equal(await call(await rsa.token({ role: "admin" }), "admin-model"), "200 ok");
-    assert.equal(await call(await rsa.token({ roles: ["admin"], Role: "admin", "role ": "admin" }), "admin-model"), "403 access_denied");
+    assert.equal(
+      await call(await rsa.token({ roles: ["admin"], Role: "admin", "role ": "admin" }), "admin-model"),
+      "403 access_denied",
+    );
     assert.equal(await call(await ec.token({ role: "admin" }), "admin-model"), "403 access_denied");
   });
 

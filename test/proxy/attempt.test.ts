@@ -49,15 +49,29 @@ const lines = (): StreamReader => {
   };
 };
 
-const limits = { firstByteMs: 1_000, idleMs: 30_000, totalMs: 600_000, stalledClientMs: 200, maxReplyBytes: 1_000_000, maxStreamBytes: 1_000_000 };
+const limits = {
+  firstByteMs: 1_000,
+  idleMs: 30_000,
+  totalMs: 600_000,
+  stalledClientMs: 200,
+  maxReplyBytes: 1_000_000,
+  maxStreamBytes: 1_000_000,
+};
 
 function streaming() {
   const clock = new HandClock();
   const client = new SlowClient();
-  const attempt = new Attempt(client as unknown as ClientConnection, { reader: lines } as unknown as Prepared, limits, true, () => undefined, {
-    nowMs: () => clock.now,
-    deadlines: new Deadlines(clock),
-  });
+  const attempt = new Attempt(
+    client as unknown as ClientConnection,
+    { reader: lines } as unknown as Prepared,
+    limits,
+    true,
+    () => undefined,
+    {
+      nowMs: () => clock.now,
+      deadlines: new Deadlines(clock),
+    },
+  );
   let resumed = 0;
   attempt.begin(() => ({ abort: () => undefined, resume: () => void resumed++ }));
   attempt.head(200, { "content-type": "text/event-stream" });

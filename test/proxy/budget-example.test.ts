@@ -40,7 +40,10 @@ function play(from: string) {
     async call(user: string, cost: number): Promise<string> {
       const subject = { route, identity: identityOf(user), model: "gpt-4o", targets: [] };
       const covering = budgets.filter((budget) => covers(budget, subject, time.nowMs()));
-      const money = budgetDues({ ...subject, budgets: covering, worst: () => ({ nanoUsd: cost * usd, cap: 1 }) as never }, context);
+      const money = budgetDues(
+        { ...subject, budgets: covering, worst: () => ({ nanoUsd: cost * usd, cap: 1 }) as never },
+        context,
+      );
       const say = ({ code, message }: { code: string; message: string }): string =>
         `${code} ${/budget (\S+)/.exec(message)?.[1] ?? ""} ${/resets at (\S+)\./.exec(message)?.[1] ?? ""}`.trim();
       if ("code" in money) return say(money);
@@ -48,7 +51,8 @@ function play(from: string) {
       const reserving = quotas.reserve(dues.map((due) => due.claim));
       if (reserving instanceof Promise) time.advance(5_000);
       const got = await reserving;
-      if ("refused" in got) return say((dues.find((due) => due.claim.counter === got.refused) as (typeof dues)[number]).refuse(got));
+      if ("refused" in got)
+        return say((dues.find((due) => due.claim.counter === got.refused) as (typeof dues)[number]).refuse(got));
       got.settle(dues.map((due) => due.actual({ costNanoUsd: cost * usd, provider: "default/up" } as CallRecord)));
       return "ok";
     },
@@ -59,7 +63,13 @@ describe("examples/budgets", () => {
   it("are valid, and what they say of themselves", () => {
     assert.deepEqual(findings, []);
     assert.deepEqual(
-      budgets.map(({ id, amountNanoUsd, period, per, enforcement }) => [id, (amountNanoUsd ?? 0) / usd, period, per, enforcement]),
+      budgets.map(({ id, amountNanoUsd, period, per, enforcement }) => [
+        id,
+        (amountNanoUsd ?? 0) / usd,
+        period,
+        per,
+        enforcement,
+      ]),
       [
         ["default/daily", 100, "Daily", null, "Soft"],
         ["default/emergency", 50, "Hourly", null, "Hard"],

@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { periodAt } from "../../proxy/config/periods.ts";
 import { pastDayTurn } from "../harness/day-turn.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { json, startUpstream } from "../harness/upstream.ts";
 
 // Budgets here are of this day.
@@ -18,9 +27,17 @@ const outputPrice = 10_000;
 const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
 const priced = { models: [{ name: "gpt-4o", maxOutputTokens: 1_000, price }] };
 
-const budget = (name: string, spec: Record<string, unknown>): Manifest => ({ kind: "Budget", metadata: { name }, spec: { period: "Daily", ...spec } });
+const budget = (name: string, spec: Record<string, unknown>): Manifest => ({
+  kind: "Budget",
+  metadata: { name },
+  spec: { period: "Daily", ...spec },
+});
 
-async function gateway(budgets: Manifest[], providerSpec: Record<string, unknown> = priced, flags: string[] = []): Promise<TestGateway> {
+async function gateway(
+  budgets: Manifest[],
+  providerSpec: Record<string, unknown> = priced,
+  flags: string[] = [],
+): Promise<TestGateway> {
   const started = await startGateway(
     [
       provider("up", upstream.url, providerSpec),
@@ -58,14 +75,19 @@ test("a hard budget refuses what could exceed it, and says which, how much is le
   const resetsAt = new Date(periodAt("Daily", "UTC", Date.now()).endMs ?? 0).toISOString();
   assert.match(
     error["message"] ?? "",
-    new RegExp(`The budget default/daily \\(USD 0\\.001350, daily\\) has USD 0\\.00\\d+ left.*resets at ${resetsAt.replaceAll(".", "\\.")}`),
+    new RegExp(
+      `The budget default/daily \\(USD 0\\.001350, daily\\) has USD 0\\.00\\d+ left.*resets at ${resetsAt.replaceAll(".", "\\.")}`,
+    ),
   );
   assert.equal(refused.headers.get("x-should-retry"), "false");
   assert.equal((await call(url, clear, { max_tokens: 1 })).status, 200, "a smaller call still fits");
 });
 
 test("what is charged is what the provider reports, to the nano-USD", async () => {
-  const started = await gateway([budget("daily", { amount: "10", enforcement: "Soft" }), budget("hard", { amount: "10" })]);
+  const started = await gateway([
+    budget("daily", { amount: "10", enforcement: "Soft" }),
+    budget("hard", { amount: "10" }),
+  ]);
   for (let at = 0; at < 5; at++) await (await call(started.url)).text();
   const { startMs } = periodAt("Daily", "UTC", Date.now());
   for (const id of ["default/daily", "default/hard"]) {
@@ -88,7 +110,16 @@ test("what is charged is what the provider reports, to the nano-USD", async () =
       promptTokens,
       completionTokens,
     })),
-    [{ requests: 5, costNanoUsd: 5 * callCost, user: "alice@example.com", by: "default/up", promptTokens: 55, completionTokens: 35 }],
+    [
+      {
+        requests: 5,
+        costNanoUsd: 5 * callCost,
+        user: "alice@example.com",
+        by: "default/up",
+        promptTokens: 55,
+        completionTokens: 35,
+      },
+    ],
   );
 });
 
@@ -164,7 +195,9 @@ test("a restart keeps what was spent, where there is a state file", async () => 
 });
 
 test("from a share of the budget on, only a share of the calls pass", async () => {
-  const { url } = await gateway([budget("slow", { amount: "0.01", enforcement: "Soft", throttle: { atPercent: 1, passPercent: 0 } })]);
+  const { url } = await gateway([
+    budget("slow", { amount: "0.01", enforcement: "Soft", throttle: { atPercent: 1, passPercent: 0 } }),
+  ]);
   assert.equal((await call(url)).status, 200);
   const refused = await eventually(async () => {
     const answer = await call(url);
@@ -177,8 +210,12 @@ test("from a share of the budget on, only a share of the calls pass", async () =
 });
 
 test("a shadow budget refuses and slows down nobody, and is counted", async () => {
-  const started = await gateway([budget("shadow", { amount: "0", enforcement: "Shadow", throttle: { atPercent: 1, passPercent: 0 } })]);
+  const started = await gateway([
+    budget("shadow", { amount: "0", enforcement: "Shadow", throttle: { atPercent: 1, passPercent: 0 } }),
+  ]);
   for (let at = 0; at < 3; at++) assert.equal((await call(started.url)).status, 200);
   const { startMs } = periodAt("Daily", "UTC", Date.now());
-  await eventually(async () => (await started.state.store.readBudget("default/shadow", startMs))[0]?.spent === 3 * callCost);
+  await eventually(
+    async () => (await started.state.store.readBudget("default/shadow", startMs))[0]?.spent === 3 * callCost,
+  );
 });

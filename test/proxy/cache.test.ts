@@ -4,14 +4,24 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { parseCacheControl } from "../../proxy/cache/control.ts";
 import { memoryStore } from "../../proxy/cache/memory.ts";
 import type { CachedAnswer } from "../../proxy/cache/store.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { chatFrames, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_test_alice_0000001";
 const bob = "slc_test_bob_000000001";
 const carol = "slc_test_carol_0000001";
 
-const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] => manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
+  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
 
 const priced = { models: [{ name: "gpt-4o", price: { inputPerMillion: "2", outputPerMillion: "10" } }] };
 
@@ -246,17 +256,25 @@ describe("response cache", () => {
     await gateway.apply(manifests({}));
     assert.equal(await result(ask({})), "hit", "the same policy as before");
     const pinned = manifests({}).map((one) =>
-      one.kind === "LLMProvider" ? provider("main", upstream.url, { models: [{ name: "gpt-4o", upstream: "gpt-4o-2" }] }) : one,
+      one.kind === "LLMProvider"
+        ? provider("main", upstream.url, { models: [{ name: "gpt-4o", upstream: "gpt-4o-2" }] })
+        : one,
     );
     await gateway.apply(pinned);
     assert.equal(await result(ask({})), "miss");
   });
 
   it("tells callers apart by whom the policy's prompts name, in every dialect", async () => {
-    await gateway.apply(manifests({ scope: "Shared" }, { request: { prompts: [{ content: "You speak with {{user}}." }] } }));
+    await gateway.apply(
+      manifests({ scope: "Shared" }, { request: { prompts: [{ content: "You speak with {{user}}." }] } }),
+    );
     const message = { model: "gpt-4o", max_tokens: 5, messages: [{ role: "user", content: `turn ${turn}` }] };
     const anthropic = (as: string): Promise<Response> =>
-      fetch(`${gateway.url}/v1/messages`, { method: "POST", headers: { "x-api-key": as, "content-type": "application/json" }, body: JSON.stringify(message) });
+      fetch(`${gateway.url}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": as, "content-type": "application/json" },
+        body: JSON.stringify(message),
+      });
     for (const one of [(as: string) => ask({}, {}, as), anthropic]) {
       assert.equal(await result(one(alice)), "miss");
       assert.equal(await result(one(bob)), "miss");
@@ -300,7 +318,11 @@ describe("memory store", () => {
     store.set("r", "b", answer(1), limits);
     await store.get("r", "a");
     store.set("r", "c", answer(1), limits);
-    assert.deepEqual(await Promise.all(["a", "b", "c"].map(async (name) => (await store.get("r", name)) !== null)), [true, false, true]);
+    assert.deepEqual(await Promise.all(["a", "b", "c"].map(async (name) => (await store.get("r", name)) !== null)), [
+      true,
+      false,
+      true,
+    ]);
   });
 
   it("keeps to the bytes of all routes together", async () => {
@@ -324,5 +346,6 @@ describe("Cache-Control of a request", () => {
     ["max-age", none],
     ["max-age=99999999999999", none],
   ];
-  for (const [header, expected] of rows) it(`reads ${header}`, () => assert.deepEqual(parseCacheControl(header), expected));
+  for (const [header, expected] of rows)
+    it(`reads ${header}`, () => assert.deepEqual(parseCacheControl(header), expected));
 });

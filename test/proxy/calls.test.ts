@@ -45,7 +45,10 @@ describe("a call", () => {
       ...upstream("old", second, { options: { maxTokensField: "max_tokens" } }),
       policy("both", {
         match: { models: ["gpt-4o"] },
-        routing: { targets: [{ provider: { name: "strict" } }, { provider: { name: "old" }, priority: 2 }], fallbackOn: [] },
+        routing: {
+          targets: [{ provider: { name: "strict" } }, { provider: { name: "old" }, priority: 2 }],
+          fallbackOn: [],
+        },
       }),
       ...key("alice", alice),
     ]);
@@ -77,7 +80,8 @@ describe("a call", () => {
         assert.equal(response.status, 200, await response.clone().text());
         assert.equal(response.headers.get("x-provider-used"), expected);
         assert.equal(response.headers.get("x-sluice-dropped-params"), null);
-        for (const request of [...first.requests, ...second.requests]) assert.ok(!request.text.includes("prefer_provider"));
+        for (const request of [...first.requests, ...second.requests])
+          assert.ok(!request.text.includes("prefer_provider"));
       });
     }
   }
@@ -90,7 +94,12 @@ describe("a call", () => {
 
   const limits: [string, string, Json, Json][] = [
     ["OpenAI's reasoning models", "strict", { max_tokens: 9 }, { max_completion_tokens: 9 }],
-    ["OpenAI's reasoning models, when both are given", "strict", { max_tokens: 9, max_completion_tokens: 8 }, { max_completion_tokens: 8 }],
+    [
+      "OpenAI's reasoning models, when both are given",
+      "strict",
+      { max_tokens: 9, max_completion_tokens: 8 },
+      { max_completion_tokens: 8 },
+    ],
     ["a server that knows only max_tokens", "old", { max_completion_tokens: 9 }, { max_tokens: 9 }],
   ];
   for (const [name, target, given, sent] of limits) {
@@ -125,7 +134,9 @@ describe("a call", () => {
         choices: [{ index: 0, message, finish_reason: "stop" }],
       });
     });
-    const plain = await logged(async () => (await ask("/v1/chat/completions", { messages: [{ role: "user", content: "y".repeat(4000) }] })).text());
+    const plain = await logged(async () =>
+      (await ask("/v1/chat/completions", { messages: [{ role: "user", content: "y".repeat(4000) }] })).text(),
+    );
     assert.equal(plain["estimated"], true);
     assert.equal(plain["output_tokens"], 100);
     assert.ok(Number(plain["input_tokens"]) >= 1000 && Number(plain["input_tokens"]) < 1100);
@@ -139,7 +150,8 @@ describe("a call", () => {
     });
     first.answer(async (request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
-      for (const frame of chatFrames(request.json["model"], ["z".repeat(800)], false).slice(0, 2)) response.write(frame);
+      for (const frame of chatFrames(request.json["model"], ["z".repeat(800)], false).slice(0, 2))
+        response.write(frame);
       await held;
       response.end();
     });
@@ -161,11 +173,16 @@ describe("a call", () => {
   });
 
   it("that fails in a Responses stream is on record as failed, and its client is told once", async () => {
-    const event = (type: string, more: Json): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+    const event = (type: string, more: Json): string =>
+      `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
     first.answer((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(event("response.created", { response: { id: "r", status: "in_progress" } }));
-      response.end(event("response.failed", { response: { id: "r", status: "failed", error: { code: "rate_limit_exceeded", message: "too much" } } }));
+      response.end(
+        event("response.failed", {
+          response: { id: "r", status: "failed", error: { code: "rate_limit_exceeded", message: "too much" } },
+        }),
+      );
     });
     let text = "";
     const line = await logged(async () => {
@@ -183,7 +200,9 @@ describe("a call", () => {
       response.write(chatFrames(request.json["model"], ["Hel"], false)[1] ?? "");
       response.end(`data: ${JSON.stringify({ error: { message: "slow down", code: "rate_limit_exceeded" } })}\n\n`);
     });
-    const line = await logged(async () => (await ask("/v1/chat/completions", { messages, stream: true }, { "x-prefer-provider": "old" })).text());
+    const line = await logged(async () =>
+      (await ask("/v1/chat/completions", { messages, stream: true }, { "x-prefer-provider": "old" })).text(),
+    );
     assert.equal(line["code"], "upstream_rate_limited");
   });
 });

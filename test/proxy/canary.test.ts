@@ -18,7 +18,14 @@ describe("a canary in a folder", () => {
         match: { models: ["gpt-4o"] },
         routing: {
           targets: [{ provider: { name: "old" } }, { provider: { name: "new" } }],
-          canary: { target: "new", percent, for: "1s", minimumRequests: 5, succeedWhen: { errorRate: "<1%" }, rollBackWhen: { errorRate: ">50%" } },
+          canary: {
+            target: "new",
+            percent,
+            for: "1s",
+            minimumRequests: 5,
+            succeedWhen: { errorRate: "<1%" },
+            rollBackWhen: { errorRate: ">50%" },
+          },
         },
       }),
       ...key("alice", clear),
@@ -33,17 +40,24 @@ describe("a canary in a folder", () => {
       assert.equal(reply.status, 200, await reply.text());
       return reply.headers.get("x-provider-used");
     };
-    const served = async (): Promise<string> => [...new Set(await Promise.all(Array.from({ length: 20 }, used)))].sort().join();
+    const served = async (): Promise<string> =>
+      [...new Set(await Promise.all(Array.from({ length: 20 }, used)))].sort().join();
     const said = (what: RegExp) => gateway.printed.some((line) => what.test(line));
     try {
-      await eventually(async () => (await served()) && said(/^canary of default\/chat: RolledBack: new gets no more traffic: error rate 100% is above 50%/));
+      await eventually(
+        async () =>
+          (await served()) &&
+          said(/^canary of default\/chat: RolledBack: new gets no more traffic: error rate 100% is above 50%/),
+      );
       await eventually(async () => {
         const before = tried.requests.length;
         return (await served()) === "old" && tried.requests.length === before;
       });
       tried.answer(openai);
       await gateway.apply(manifests(50));
-      await eventually(async () => (await served()) && said(/^canary of default\/chat: Promoted: new gets all traffic/));
+      await eventually(
+        async () => (await served()) && said(/^canary of default\/chat: Promoted: new gets all traffic/),
+      );
       await eventually(async () => (await served()) === "new");
     } finally {
       await gateway.close();

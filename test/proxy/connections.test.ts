@@ -24,11 +24,15 @@ const mostOfKernel = (): number => {
 };
 
 describe("connections at once", () => {
-  it("are kept until they are accepted", { skip: mostOfKernel() < burst && "this kernel keeps fewer, whatever is asked of it" }, async (context) => {
+  it("are kept until they are accepted", {
+    skip: mostOfKernel() < burst && "this kernel keeps fewer, whatever is asked of it",
+  }, async (context) => {
     const gateway = await startGateway([]);
     context.after(() => gateway.close());
     // Until it returns, nothing is accepted here.
-    const made = execFileSync(process.execPath, ["--input-type=module", "-e", connecting(new URL(gateway.url).port)], { encoding: "utf8" });
+    const made = execFileSync(process.execPath, ["--input-type=module", "-e", connecting(new URL(gateway.url).port)], {
+      encoding: "utf8",
+    });
     assert.equal(Number(made), burst);
   });
 });

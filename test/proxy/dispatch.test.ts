@@ -8,7 +8,11 @@ import type { Permit } from "../../proxy/routing/routing.ts";
 it("A fault of the gateway's own gives its permit back, so that others may try the target", async () => {
   const fault = new TypeError("of ours");
   const ends: string[] = [];
-  const permit: Permit = { succeeded: () => ends.push("succeeded"), failed: () => ends.push("failed"), released: () => ends.push("released") };
+  const permit: Permit = {
+    succeeded: () => ends.push("succeeded"),
+    failed: () => ends.push("failed"),
+    released: () => ends.push("released"),
+  };
   const provider = {
     passthroughPath() {
       throw fault;

@@ -17,7 +17,11 @@ interface ErrorBody {
 describe("what a caller is told", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
-  const post = (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}, path = "/v1/chat/completions"): Promise<Response> =>
+  const post = (
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+    path = "/v1/chat/completions",
+  ): Promise<Response> =>
     fetch(`${gateway.url}${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", ...headers },
@@ -40,13 +44,19 @@ describe("what a caller is told", () => {
       }),
       secret("quiet-credentials", { apiKey: "sk-upstream-secret" }),
       policy("quiet", { match: { models: ["quiet"] }, routing: { targets: [{ provider: { name: "quiet" } }] } }),
-      policy("chat", { match: { models: ["gpt-4o", "retired", ...ownModels] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      policy("chat", {
+        match: { models: ["gpt-4o", "retired", ...ownModels] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+      }),
       provider("gone", "http://127.0.0.1:9", { models: [{ name: "unreachable" }] }),
       secret("gone-credentials", { apiKey: "sk-gone" }),
       policy("gone", { match: { models: ["unreachable"] }, routing: { targets: [{ provider: { name: "gone" } }] } }),
       provider("internal", "http://127.0.0.1:9", { allowPrivateEndpoint: false, models: [{ name: "internal" }] }),
       secret("internal-credentials", { apiKey: "sk-internal" }),
-      policy("internal", { match: { models: ["internal"] }, routing: { targets: [{ provider: { name: "internal" } }] } }),
+      policy("internal", {
+        match: { models: ["internal"] },
+        routing: { targets: [{ provider: { name: "internal" } }] },
+      }),
       ...key("alice", clear),
     ]);
   });
@@ -56,22 +66,80 @@ describe("what a caller is told", () => {
   });
 
   const deep = `{"model":"gpt-4o","messages":${"[".repeat(100)}${"]".repeat(100)}}`;
-  const bodies: { name: string; body: string | Uint8Array<ArrayBuffer>; status: number; code: string; param?: string; headers?: Record<string, string> }[] = [
+  const bodies: {
+    name: string;
+    body: string | Uint8Array<ArrayBuffer>;
+    status: number;
+    code: string;
+    param?: string;
+    headers?: Record<string, string>;
+  }[] = [
     { name: "an empty body", body: "", status: 400, code: "empty_body", param: "messages" },
     { name: "a body that is not JSON", body: '{"model": ', status: 400, code: "invalid_json" },
     { name: "a body that is a list", body: "[1]", status: 400, code: "invalid_json" },
-    { name: "invalid UTF-8", body: Uint8Array.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), status: 400, code: "invalid_utf8" },
-    { name: "a member given twice", body: '{"model":"gpt-4o","model":"gpt-4o","messages":[]}', status: 400, code: "invalid_json" },
-    { name: "a member named __proto__", body: '{"__proto__":{"x":1},"model":"gpt-4o","messages":[]}', status: 400, code: "invalid_json" },
+    {
+      name: "invalid UTF-8",
+      body: Uint8Array.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]),
+      status: 400,
+      code: "invalid_utf8",
+    },
+    {
+      name: "a member given twice",
+      body: '{"model":"gpt-4o","model":"gpt-4o","messages":[]}',
+      status: 400,
+      code: "invalid_json",
+    },
+    {
+      name: "a member named __proto__",
+      body: '{"__proto__":{"x":1},"model":"gpt-4o","messages":[]}',
+      status: 400,
+      code: "invalid_json",
+    },
     { name: "a body that nests too deep", body: deep, status: 400, code: "invalid_json" },
-    { name: "no messages", body: '{"model":"gpt-4o"}', status: 400, code: "missing_required_parameter", param: "messages" },
+    {
+      name: "no messages",
+      body: '{"model":"gpt-4o"}',
+      status: 400,
+      code: "missing_required_parameter",
+      param: "messages",
+    },
     { name: "no model", body: '{"messages":[]}', status: 400, code: "missing_required_parameter", param: "model" },
-    { name: "a model that is a number", body: '{"model":4,"messages":[]}', status: 400, code: "invalid_value", param: "model" },
-    { name: "a stream that is a word", body: '{"model":"gpt-4o","stream":"yes","messages":[]}', status: 400, code: "invalid_value", param: "stream" },
-    { name: "an unknown model", body: '{"model":"gpt-9","messages":[]}', status: 404, code: "model_not_found", param: "model" },
+    {
+      name: "a model that is a number",
+      body: '{"model":4,"messages":[]}',
+      status: 400,
+      code: "invalid_value",
+      param: "model",
+    },
+    {
+      name: "a stream that is a word",
+      body: '{"model":"gpt-4o","stream":"yes","messages":[]}',
+      status: 400,
+      code: "invalid_value",
+      param: "stream",
+    },
+    {
+      name: "an unknown model",
+      body: '{"model":"gpt-9","messages":[]}',
+      status: 404,
+      code: "model_not_found",
+      param: "model",
+    },
     { name: "a body over the limit", body: Buffer.alloc(10_485_761, 32), status: 413, code: "request_too_large" },
-    { name: "a body that is XML", body: "<x/>", headers: { "content-type": "text/xml" }, status: 415, code: "unsupported_media_type" },
-    { name: "a compressed body", body: "x", headers: { "content-encoding": "br" }, status: 415, code: "unsupported_media_type" },
+    {
+      name: "a body that is XML",
+      body: "<x/>",
+      headers: { "content-type": "text/xml" },
+      status: 415,
+      code: "unsupported_media_type",
+    },
+    {
+      name: "a compressed body",
+      body: "x",
+      headers: { "content-encoding": "br" },
+      status: 415,
+      code: "unsupported_media_type",
+    },
   ];
   for (const { name, body, status, code, param, headers } of bodies) {
     it(`of ${name}: ${status} ${code}`, async () => {
@@ -86,16 +154,50 @@ describe("what a caller is told", () => {
   }
 
   const addresses: { method: string; path: string; status: number; code: string; says?: RegExp; allow?: string }[] = [
-    { method: "POST", path: "/v1/nothing", status: 404, code: "unknown_url", says: /no such operation\. It has, under \/v1: chat\/completions, / },
+    {
+      method: "POST",
+      path: "/v1/nothing",
+      status: 404,
+      code: "unknown_url",
+      says: /no such operation\. It has, under \/v1: chat\/completions, /,
+    },
     { method: "POST", path: "/v1/images/generations", status: 404, code: "unknown_url", says: /no such operation/ },
     { method: "POST", path: "/v1/v1/chat/completions", status: 404, code: "unknown_url", says: /\/v1 twice/ },
     { method: "POST", path: "/chat/completions", status: 404, code: "unknown_url", says: /lacks its \/v1/ },
     { method: "POST", path: "/", status: 404, code: "unknown_url", says: /Check the base URL/ },
     { method: "POST", path: "/v1/../v1/chat/completions/..%2f", status: 404, code: "unknown_url" },
-    { method: "GET", path: "/v1/chat/completions", status: 405, code: "method_not_allowed", says: /GET is not allowed here\. Use POST\./, allow: "POST" },
-    { method: "DELETE", path: "/v1/models", status: 405, code: "method_not_allowed", says: /Use GET or HEAD\./, allow: "GET, HEAD" },
-    { method: "PUT", path: "/v1/files", status: 405, code: "method_not_allowed", says: /Use GET or POST\./, allow: "GET, POST" },
-    { method: "POST", path: "/v1/sluice/usage", status: 405, code: "method_not_allowed", says: /Use GET or HEAD\./, allow: "GET, HEAD" },
+    {
+      method: "GET",
+      path: "/v1/chat/completions",
+      status: 405,
+      code: "method_not_allowed",
+      says: /GET is not allowed here\. Use POST\./,
+      allow: "POST",
+    },
+    {
+      method: "DELETE",
+      path: "/v1/models",
+      status: 405,
+      code: "method_not_allowed",
+      says: /Use GET or HEAD\./,
+      allow: "GET, HEAD",
+    },
+    {
+      method: "PUT",
+      path: "/v1/files",
+      status: 405,
+      code: "method_not_allowed",
+      says: /Use GET or POST\./,
+      allow: "GET, POST",
+    },
+    {
+      method: "POST",
+      path: "/v1/sluice/usage",
+      status: 405,
+      code: "method_not_allowed",
+      says: /Use GET or HEAD\./,
+      allow: "GET, HEAD",
+    },
   ];
   for (const { method, path, status, code, says, allow } of addresses) {
     it(`of ${method} ${path}: ${status} ${code}`, async () => {
@@ -108,7 +210,12 @@ describe("what a caller is told", () => {
 
   const credentials: [name: string, headers: Record<string, string>, code: string, says: RegExp][] = [
     ["no key", {}, "missing_api_key", /No API key was given/],
-    ["a variable that is not set", { authorization: "Bearer " }, "missing_api_key", /there, and empty\. Is the variable set/],
+    [
+      "a variable that is not set",
+      { authorization: "Bearer " },
+      "missing_api_key",
+      /there, and empty\. Is the variable set/,
+    ],
     ["the same in x-api-key", { "x-api-key": "" }, "missing_api_key", /there, and empty/],
     ["a key without a scheme", { authorization: clear }, "invalid_api_key", /Authorization: Bearer KEY/],
     ["another scheme", { authorization: "Basic YTpi" }, "invalid_api_key", /Authorization: Bearer KEY/],
@@ -142,7 +249,11 @@ describe("what a caller is told", () => {
     });
 
   const elsewhere: [path: string, body: object, says: RegExp][] = [
-    ["/v1/completions", { model: "gpt-4o", messages: [] }, /no `prompt`, but `messages`, which is for \/chat\/completions/],
+    [
+      "/v1/completions",
+      { model: "gpt-4o", messages: [] },
+      /no `prompt`, but `messages`, which is for \/chat\/completions/,
+    ],
     ["/v1/chat/completions", { model: "gpt-4o", input: "Hi" }, /no `messages`, but `input`, which is for \/responses/],
     ["/v1/responses", { model: "gpt-4o", messages: [] }, /no `input`, but `messages`/],
     ["/v1/chat/completions", { model: "gpt-4o" }, /no `messages`\. Add it/],
@@ -168,7 +279,9 @@ describe("what a caller is told", () => {
     const { hostname, port } = new URL(gateway.url);
     const raw = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(port), hostname, () =>
-        socket.write("POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        socket.write(
+          "POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
       );
       let text = "";
       socket.on("data", (data) => {
@@ -190,7 +303,14 @@ describe("what a caller is told", () => {
     (_request, response) =>
       json(response, status, body, headers);
   const never: Answer = () => undefined;
-  const upstreams: { name: string; answer: Answer; status: number; code: string; retryAfter?: string; shouldRetry?: string }[] = [
+  const upstreams: {
+    name: string;
+    answer: Answer;
+    status: number;
+    code: string;
+    retryAfter?: string;
+    shouldRetry?: string;
+  }[] = [
     { name: "answers HTML", answer: html, status: 502, code: "upstream_invalid_response", shouldRetry: "false" },
     {
       name: "answers half a JSON body",
@@ -221,7 +341,12 @@ describe("what a caller is told", () => {
       code: "upstream_rate_limited",
       retryAfter: "7",
     },
-    { name: "is overloaded", answer: refuses(503, { error: { message: "later" } }), status: 503, code: "upstream_unavailable" },
+    {
+      name: "is overloaded",
+      answer: refuses(503, { error: { message: "later" } }),
+      status: 503,
+      code: "upstream_unavailable",
+    },
     { name: "has a bug", answer: refuses(500, "oops"), status: 502, code: "upstream_error" },
     {
       name: "refuses the request",
@@ -275,9 +400,17 @@ describe("what a caller is told", () => {
   const frames = chatFrames("gpt-4o", ["one", "two"], true);
   const breaks: { name: string; code: string; finish: (write: (text: string) => void, end: () => void) => void }[] = [
     { name: "ends without its marker", code: "upstream_stream_truncated", finish: (_write, end) => end() },
-    { name: "sends an error event", code: "upstream_error", finish: (write, end) => [write('data: {"error":{"message":"engine died"}}\n\n'), end()] },
+    {
+      name: "sends an error event",
+      code: "upstream_error",
+      finish: (write, end) => [write('data: {"error":{"message":"engine died"}}\n\n'), end()],
+    },
     { name: "goes quiet", code: "upstream_timeout", finish: () => undefined },
-    { name: "sends what is no JSON", code: "upstream_invalid_response", finish: (write, end) => [write('data: {"usage": nonsense\n\n'), end()] },
+    {
+      name: "sends what is no JSON",
+      code: "upstream_invalid_response",
+      finish: (write, end) => [write('data: {"usage": nonsense\n\n'), end()],
+    },
   ];
   for (const { name, code, finish } of breaks) {
     it(`in a stream that ${name}: an error event, and no [DONE]`, async () => {
@@ -291,7 +424,9 @@ describe("what a caller is told", () => {
           ),
         );
       });
-      const answer = await post(JSON.stringify({ ...good, model: code === "upstream_timeout" ? "quiet" : good.model, stream: true }));
+      const answer = await post(
+        JSON.stringify({ ...good, model: code === "upstream_timeout" ? "quiet" : good.model, stream: true }),
+      );
       const text = await answer.text();
       assert.equal(answer.status, 200);
       assert.match(text, /"content":"two"/);
@@ -344,7 +479,12 @@ describe("what a caller is told", () => {
 
   it("leaks no credential into logs, metrics or status", async () => {
     const everything = gateway.logText() + (await gateway.metrics()) + JSON.stringify(await gateway.status());
-    for (const planted of ["sk-upstream-secret", "sk-gone", clear, Buffer.from("sk-upstream-secret").toString("base64")])
+    for (const planted of [
+      "sk-upstream-secret",
+      "sk-gone",
+      clear,
+      Buffer.from("sk-upstream-secret").toString("base64"),
+    ])
       assert.ok(!everything.includes(planted), planted);
   });
 });

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { type Answer, chatFrames, json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
@@ -13,9 +22,21 @@ const faults: { name: string; answer: Answer; retried: boolean }[] = [
     answer: (_request, response) => json(response, 429, { error: { message: "slow" } }, { "retry-after": "30" }),
     retried: false,
   },
-  { name: "says 429 and nothing more", answer: (_request, response) => json(response, 429, { error: { message: "slow" } }), retried: false },
-  { name: "says 500", answer: (_request, response) => json(response, 500, { error: { message: "bug" } }), retried: true },
-  { name: "says 503", answer: (_request, response) => json(response, 503, { error: { message: "later" } }), retried: true },
+  {
+    name: "says 429 and nothing more",
+    answer: (_request, response) => json(response, 429, { error: { message: "slow" } }),
+    retried: false,
+  },
+  {
+    name: "says 500",
+    answer: (_request, response) => json(response, 500, { error: { message: "bug" } }),
+    retried: true,
+  },
+  {
+    name: "says 503",
+    answer: (_request, response) => json(response, 503, { error: { message: "later" } }),
+    retried: true,
+  },
   { name: "never sends a byte", answer: () => undefined, retried: false },
   {
     name: "answers HTML",
@@ -59,7 +80,12 @@ describe("with a second target", () => {
     ...models.map((model) =>
       policy(`for-${model}`, {
         match: { models: [model] },
-        routing: { targets: [{ provider: { name: firstOf(model) } }, { provider: { name: "second" }, model: "gpt-4o", priority: 2 }] },
+        routing: {
+          targets: [
+            { provider: { name: firstOf(model) } },
+            { provider: { name: "second" }, model: "gpt-4o", priority: 2 },
+          ],
+        },
         ...spec,
       }),
     ),
@@ -68,7 +94,12 @@ describe("with a second target", () => {
   const post = (body: object, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", "x-sluice-attempts": "true", ...headers },
+      headers: {
+        authorization: `Bearer ${clear}`,
+        "content-type": "application/json",
+        "x-sluice-attempts": "true",
+        ...headers,
+      },
       body: JSON.stringify({ messages: [{ role: "user", content: "Hi" }], ...body }),
     });
 
@@ -102,7 +133,10 @@ describe("with a second target", () => {
   }
 
   it("counts the failover, from and to", async () => {
-    assert.match(await gateway.metrics(), /ai_gateway_provider_failover_total\{from="default\/first",to="default\/second"\} \d+/);
+    assert.match(
+      await gateway.metrics(),
+      /ai_gateway_provider_failover_total\{from="default\/first",to="default\/second"\} \d+/,
+    );
   });
 
   it("never splices a second provider's words into a stream that has begun", async () => {
@@ -139,7 +173,10 @@ describe("with a second target", () => {
         one.metadata.name === "for-gpt-4o"
           ? policy("for-gpt-4o", {
               match: { models: ["gpt-4o"] },
-              routing: { slowAfter: "20ms", targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }] },
+              routing: {
+                slowAfter: "20ms",
+                targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }],
+              },
             })
           : one,
       ),
@@ -160,7 +197,8 @@ describe("with a second target", () => {
 
   it("moves on before it is refused, when a provider's headers say that its limit is used up", async () => {
     first.answer((request, response) => {
-      for (const [name, value] of Object.entries({ limit: "2", remaining: "0", reset: "1m0s" })) response.setHeader(`x-ratelimit-${name}-requests`, value);
+      for (const [name, value] of Object.entries({ limit: "2", remaining: "0", reset: "1m0s" }))
+        response.setHeader(`x-ratelimit-${name}-requests`, value);
       return openai(request, response);
     });
     const used = [];
@@ -183,9 +221,16 @@ describe("with every provider down", () => {
   it("asks within the retry budget, and then not at all while the breaker is open", async () => {
     const upstream = await startUpstream((_request, response) => json(response, 503, { error: { message: "down" } }));
     const gateway = await startGateway([
-      provider("up", upstream.url, { retry: { attempts: 3, initialDelay: "1ms", maxDelay: "2ms" }, circuitBreaker: { failureThreshold: 1000 } }),
+      provider("up", upstream.url, {
+        retry: { attempts: 3, initialDelay: "1ms", maxDelay: "2ms" },
+        circuitBreaker: { failureThreshold: 1000 },
+      }),
       secret("up-credentials", { apiKey: "sk-up" }),
-      provider("fragile", upstream.url, { retry: { attempts: 1 }, circuitBreaker: { failureThreshold: 3, openFor: "1h" }, models: [{ name: "fragile" }] }),
+      provider("fragile", upstream.url, {
+        retry: { attempts: 1 },
+        circuitBreaker: { failureThreshold: 3, openFor: "1h" },
+        models: [{ name: "fragile" }],
+      }),
       secret("fragile-credentials", { apiKey: "sk-fragile" }),
       policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
       policy("fragile", { match: { models: ["fragile"] }, routing: { targets: [{ provider: { name: "fragile" } }] } }),
@@ -207,7 +252,11 @@ describe("with every provider down", () => {
       const before = upstream.requests.length;
       for (let at = 0; at < 10; at++) await call("fragile");
       assert.equal(upstream.requests.length - before, 3);
-      await eventually(async () => /ai_gateway_circuit_breaker_state\{provider="default\/fragile",model="fragile"\} 2/.test(await gateway.metrics()));
+      await eventually(async () =>
+        /ai_gateway_circuit_breaker_state\{provider="default\/fragile",model="fragile"\} 2/.test(
+          await gateway.metrics(),
+        ),
+      );
       const status = JSON.stringify(await gateway.status());
       assert.match(status, /"breakers":\{"fragile":"open"\}/);
     } finally {

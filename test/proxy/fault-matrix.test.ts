@@ -5,7 +5,20 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { answer, chunk, drip, type Fault, type Faulty, frames, head, lastChunk, startFaulty, status, streamHead, wholeHead } from "../harness/faults.ts";
+import {
+  answer,
+  chunk,
+  drip,
+  type Fault,
+  type Faulty,
+  frames,
+  head,
+  lastChunk,
+  startFaulty,
+  status,
+  streamHead,
+  wholeHead,
+} from "../harness/faults.ts";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
 import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
@@ -38,7 +51,12 @@ interface Row {
 const unreachable: Outcome = { sees: [502, "upstream_unreachable"], attempts: 2 };
 const truncated: Outcome = { sees: [502, "upstream_stream_truncated"], attempts: 2 };
 const invalid: Outcome = { sees: [502, "upstream_invalid_response"], attempts: 2 };
-const late = (limit: Limit, says = /did not answer in time/): Outcome => ({ sees: [504, "upstream_timeout"], attempts: 1, limit, says });
+const late = (limit: Limit, says = /did not answer in time/): Outcome => ({
+  sees: [504, "upstream_timeout"],
+  attempts: 1,
+  limit,
+  says,
+});
 const noConnection = late("connect", /No connection/);
 const notTaken = late("write", /stopped taking the request/);
 const nothing: Fault = () => undefined;
@@ -50,10 +68,16 @@ const half: Fault = (socket, stream) => {
 
 const rows: Row[] = [
   { name: "refused connection", endpoint: "closed", fault: nothing, plain: unreachable, stream: unreachable },
-  { name: "reset before headers", fault: (socket) => void socket.resetAndDestroy(), plain: unreachable, stream: unreachable },
+  {
+    name: "reset before headers",
+    fault: (socket) => void socket.resetAndDestroy(),
+    plain: unreachable,
+    stream: unreachable,
+  },
   {
     name: "reset after headers",
-    fault: (socket, stream) => void socket.write(stream ? streamHead : wholeHead, () => setTimeout(() => socket.resetAndDestroy(), 20)),
+    fault: (socket, stream) =>
+      void socket.write(stream ? streamHead : wholeHead, () => setTimeout(() => socket.resetAndDestroy(), 20)),
     plain: unreachable,
     stream: truncated,
   },
@@ -91,7 +115,14 @@ const rows: Row[] = [
     stream: { sees: [503, "upstream_unavailable"], attempts: 2 },
   },
   { name: "hang at connect", endpoint: "silent TLS", fault: nothing, plain: noConnection, stream: noConnection },
-  { name: "a request that nobody takes", endpoint: "never reads", fault: nothing, prompt: 9_000_000, plain: notTaken, stream: notTaken },
+  {
+    name: "a request that nobody takes",
+    endpoint: "never reads",
+    fault: nothing,
+    prompt: 9_000_000,
+    plain: notTaken,
+    stream: notTaken,
+  },
   { name: "hang before the first token", fault: nothing, plain: late("response"), stream: late("firstToken") },
   {
     name: "hang behind the headers",
@@ -99,10 +130,16 @@ const rows: Row[] = [
     plain: late("response"),
     stream: late("firstToken"),
   },
-  { name: "hang in mid-stream", fault: half, plain: late("idle"), stream: { sees: ["broken", "upstream_timeout"], attempts: 1, limit: "idle" } },
+  {
+    name: "hang in mid-stream",
+    fault: half,
+    plain: late("idle"),
+    stream: { sees: ["broken", "upstream_timeout"], attempts: 1, limit: "idle" },
+  },
   {
     name: "HTML",
-    fault: (socket) => void socket.write(`${head("200 OK", { "content-type": "text/html", "content-length": 13 })}<html></html>`),
+    fault: (socket) =>
+      void socket.write(`${head("200 OK", { "content-type": "text/html", "content-length": 13 })}<html></html>`),
     plain: invalid,
     stream: invalid,
   },
@@ -118,7 +155,8 @@ const rows: Row[] = [
   },
   {
     name: "slow bytes",
-    fault: (socket, stream) => drip(socket, stream ? streamHead + frames.map(chunk).join("") + lastChunk : wholeHead + answer, 16, 5),
+    fault: (socket, stream) =>
+      drip(socket, stream ? streamHead + frames.map(chunk).join("") + lastChunk : wholeHead + answer, 16, 5),
     plain: { sees: "ok", attempts: 1 },
     stream: { sees: "ok", attempts: 1 },
   },
@@ -152,8 +190,10 @@ describe("the fault matrix", () => {
   let gateway: TestGateway;
   let second: Upstream;
   const faulty: Faulty[] = [];
-  const model = (at: number, targets: "alone" | "both", stream: boolean): string => `f${at}-${targets}-${stream ? "stream" : "plain"}`;
-  const modelsOf = (at: number, targets: "alone" | "both"): string[] => [false, true].map((stream) => model(at, targets, stream));
+  const model = (at: number, targets: "alone" | "both", stream: boolean): string =>
+    `f${at}-${targets}-${stream ? "stream" : "plain"}`;
+  const modelsOf = (at: number, targets: "alone" | "both"): string[] =>
+    [false, true].map((stream) => model(at, targets, stream));
 
   const endpointOf = (row: Row, server: Faulty): string => {
     if (row.endpoint === "closed") return "http://127.0.0.1:1";
@@ -164,9 +204,19 @@ describe("the fault matrix", () => {
   before(async () => {
     second = await startUpstream(openai);
     for (const row of rows)
-      faulty.push(await startFaulty(row.fault, row.endpoint === "silent TLS" || row.endpoint === "never reads" ? "never reads" : "reads"));
+      faulty.push(
+        await startFaulty(
+          row.fault,
+          row.endpoint === "silent TLS" || row.endpoint === "never reads" ? "never reads" : "reads",
+        ),
+      );
     const timeoutsOf = ({ plain, stream }: Row): Record<string, string> =>
-      Object.fromEntries(Object.entries(limits).map(([name, value]) => [name, name === plain.limit || name === stream.limit ? `${value}ms` : "20s"]));
+      Object.fromEntries(
+        Object.entries(limits).map(([name, value]) => [
+          name,
+          name === plain.limit || name === stream.limit ? `${value}ms` : "20s",
+        ]),
+      );
     gateway = await startGateway(
       [
         ...rows.flatMap((row, at) => [
@@ -177,10 +227,18 @@ describe("the fault matrix", () => {
             circuitBreaker: { failureThreshold: 1000 },
           }),
           secret(`f${at}-credentials`, { apiKey: "sk-first" }),
-          policy(`alone-${at}`, { match: { models: modelsOf(at, "alone") }, routing: { targets: [{ provider: { name: `f${at}` } }] } }),
+          policy(`alone-${at}`, {
+            match: { models: modelsOf(at, "alone") },
+            routing: { targets: [{ provider: { name: `f${at}` } }] },
+          }),
           policy(`both-${at}`, {
             match: { models: modelsOf(at, "both") },
-            routing: { targets: [{ provider: { name: `f${at}` } }, { provider: { name: "second" }, model: "gpt-4o", priority: 2 }] },
+            routing: {
+              targets: [
+                { provider: { name: `f${at}` } },
+                { provider: { name: "second" }, model: "gpt-4o", priority: 2 },
+              ],
+            },
           }),
         ]),
         provider("second", second.url),
@@ -218,7 +276,11 @@ describe("the fault matrix", () => {
 
   function assertTime(seen: Seen, expected: Outcome): void {
     // Timers and clocks may differ by a millisecond.
-    if (expected.limit !== undefined) assert.ok(seen.elapsedMs >= limits[expected.limit] - 2, `${seen.elapsedMs} ms is before the limit ${expected.limit}`);
+    if (expected.limit !== undefined)
+      assert.ok(
+        seen.elapsedMs >= limits[expected.limit] - 2,
+        `${seen.elapsedMs} ms is before the limit ${expected.limit}`,
+      );
     assert.ok(seen.elapsedMs < limits.total, `${seen.elapsedMs} ms`);
   }
 
@@ -251,9 +313,14 @@ describe("the fault matrix", () => {
         const askedBefore = second.requests.length;
         const seen = await ask(row, model(at, "both", stream), stream);
         const asked = second.requests.length - askedBefore;
-        const beyondHelp = expected.sees !== "ok" && (expected.sees[0] === "broken" || row.timeouts?.["total"] !== undefined);
+        const beyondHelp =
+          expected.sees !== "ok" && (expected.sees[0] === "broken" || row.timeouts?.["total"] !== undefined);
         if (beyondHelp) {
-          assert.deepEqual([seen.code, asked], [expected.sees[1], 0], "nothing is spliced, and no time is left that there isn't");
+          assert.deepEqual(
+            [seen.code, asked],
+            [expected.sees[1], 0],
+            "nothing is spliced, and no time is left that there isn't",
+          );
         } else {
           assertWhole(seen, stream);
           assert.deepEqual([seen.usedProvider, asked], expected.sees === "ok" ? [`f${at}`, 0] : ["second", 1]);

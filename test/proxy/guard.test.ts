@@ -25,7 +25,11 @@ describe("prompt guard", () => {
         routing: { targets },
         guard: { deny: ["(?i)ignore (all )?previous instructions"], exemptRoles: ["admin"] },
       }),
-      policy("allowing", { match: { models: ["allowing"] }, routing: { targets }, guard: { allow: ["(?i)\\border\\b"], deny: ["bomb"] } }),
+      policy("allowing", {
+        match: { models: ["allowing"] },
+        routing: { targets },
+        guard: { allow: ["(?i)\\border\\b"], deny: ["bomb"] },
+      }),
       policy("short", { match: { models: ["short"] }, routing: { targets }, guard: { maxPromptBytes: 20 } }),
       ...key("alice", alice),
       ...key("boss", boss, { role: "admin" }),
@@ -36,14 +40,22 @@ describe("prompt guard", () => {
     await upstream.close();
   });
 
-  const send = async (path: string, body: Json, clear = alice): Promise<{ status: number; code: string | null; text: string }> => {
+  const send = async (
+    path: string,
+    body: Json,
+    clear = alice,
+  ): Promise<{ status: number; code: string | null; text: string }> => {
     const response = await fetch(`${gateway.url}/v1${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
       body: JSON.stringify(body),
     });
     const text = await response.text();
-    return { status: response.status, code: ((JSON.parse(text) as Json)["error"] as Json | undefined)?.["code"] as string | null, text };
+    return {
+      status: response.status,
+      code: ((JSON.parse(text) as Json)["error"] as Json | undefined)?.["code"] as string | null,
+      text,
+    };
   };
 
   const call = { id: "c1", type: "function", function: { name: "f", arguments: JSON.stringify({ note: bad }) } };
@@ -51,7 +63,11 @@ describe("prompt guard", () => {
   const named = { type: "object", properties: { [bad]: { type: "string" } } };
   const places: [string, string, Json][] = [
     ["a message", "/chat/completions", { messages: [user(bad)] }],
-    ["an earlier message", "/chat/completions", { messages: [user(bad), { role: "assistant", content: "no" }, user(good)] }],
+    [
+      "an earlier message",
+      "/chat/completions",
+      { messages: [user(bad), { role: "assistant", content: "no" }, user(good)] },
+    ],
     ["the system's message", "/chat/completions", { messages: [{ role: "system", content: bad }, user(good)] }],
     [
       "a part",
@@ -68,21 +84,42 @@ describe("prompt guard", () => {
     [
       "a tool's arguments",
       "/chat/completions",
-      { messages: [user(good), { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "c1", content: "x" }] },
+      {
+        messages: [
+          user(good),
+          { role: "assistant", content: null, tool_calls: [call] },
+          { role: "tool", tool_call_id: "c1", content: "x" },
+        ],
+      },
     ],
-    ["a tool's result", "/chat/completions", { messages: [user(good), { role: "tool", tool_call_id: "c1", content: bad }] }],
-    ["a tool's description", "/chat/completions", { messages: [user(good)], tools: [{ type: "function", function: { name: "f", description: bad } }] }],
+    [
+      "a tool's result",
+      "/chat/completions",
+      { messages: [user(good), { role: "tool", tool_call_id: "c1", content: bad }] },
+    ],
+    [
+      "a tool's description",
+      "/chat/completions",
+      { messages: [user(good)], tools: [{ type: "function", function: { name: "f", description: bad } }] },
+    ],
     ["a prompt", "/completions", { prompt: bad }],
     ["one of several prompts", "/completions", { prompt: [good, bad] }],
     ["an input", "/responses", { input: bad }],
     ["instructions", "/responses", { input: good, instructions: bad }],
     ["an input's item", "/responses", { input: [{ role: "user", content: [{ type: "input_text", text: bad }] }] }],
     ["a text to embed", "/embeddings", { input: [good, bad] }],
-    ["Anthropic's system", "/messages", { max_tokens: 5, system: [{ type: "text", text: bad }], messages: [user(good)] }],
+    [
+      "Anthropic's system",
+      "/messages",
+      { max_tokens: 5, system: [{ type: "text", text: bad }], messages: [user(good)] },
+    ],
     [
       "Anthropic's tool result",
       "/messages",
-      { max_tokens: 5, messages: [user([{ type: "tool_result", tool_use_id: "c1", content: [{ type: "text", text: bad }] }])] },
+      {
+        max_tokens: 5,
+        messages: [user([{ type: "tool_result", tool_use_id: "c1", content: [{ type: "text", text: bad }] }])],
+      },
     ],
     [
       "parts of one message that are read as one",
@@ -92,9 +129,18 @@ describe("prompt guard", () => {
     [
       "arguments with escapes",
       "/chat/completions",
-      { messages: [user(good), { role: "assistant", content: null, tool_calls: [{ ...call, function: { name: "f", arguments: escaped } }] }] },
+      {
+        messages: [
+          user(good),
+          { role: "assistant", content: null, tool_calls: [{ ...call, function: { name: "f", arguments: escaped } }] },
+        ],
+      },
     ],
-    ["a function's description, as it was before tools", "/chat/completions", { messages: [user(good)], functions: [{ name: "f", description: bad }] }],
+    [
+      "a function's description, as it was before tools",
+      "/chat/completions",
+      { messages: [user(good)], functions: [{ name: "f", description: bad }] },
+    ],
     [
       "the name of a tool's parameter",
       "/chat/completions",
@@ -103,24 +149,44 @@ describe("prompt guard", () => {
     [
       "a format of the answer",
       "/chat/completions",
-      { messages: [user(good)], response_format: { type: "json_schema", json_schema: { name: "s", description: bad, schema: {} } } },
+      {
+        messages: [user(good)],
+        response_format: { type: "json_schema", json_schema: { name: "s", description: bad, schema: {} } },
+      },
     ],
-    ["a format of the answer in Responses", "/responses", { input: good, text: { format: { type: "json_schema", name: "s", schema: named } } }],
+    [
+      "a format of the answer in Responses",
+      "/responses",
+      { input: good, text: { format: { type: "json_schema", name: "s", schema: named } } },
+    ],
     [
       "a format of the answer in Messages",
       "/messages",
-      { max_tokens: 5, messages: [user(good)], output_config: { format: { type: "json_schema", schema: { title: bad } } } },
+      {
+        max_tokens: 5,
+        messages: [user(good)],
+        output_config: { format: { type: "json_schema", schema: { title: bad } } },
+      },
     ],
     ["a prediction", "/chat/completions", { messages: [user(good)], prediction: { type: "content", content: bad } }],
     [
       "a document of plain text",
       "/messages",
-      { max_tokens: 5, messages: [user([{ type: "document", source: { type: "text", media_type: "text/plain", data: bad } }])] },
+      {
+        max_tokens: 5,
+        messages: [user([{ type: "document", source: { type: "text", media_type: "text/plain", data: bad } }])],
+      },
     ],
     [
       "what a tool is called with",
       "/messages",
-      { max_tokens: 5, messages: [user(good), { role: "assistant", content: [{ type: "tool_use", id: "c1", name: "f", input: { url: bad } }] }] },
+      {
+        max_tokens: 5,
+        messages: [
+          user(good),
+          { role: "assistant", content: [{ type: "tool_use", id: "c1", name: "f", input: { url: bad } }] },
+        ],
+      },
     ],
   ];
   for (const [name, path, body] of places) {
@@ -141,20 +207,44 @@ describe("prompt guard", () => {
 
   const allowed: [string, Json[], string | null][] = [
     ["what it allows", [user(good)], null],
-    ["what is allowed in the last text of the user only", [user("hi"), { role: "assistant", content: "?" }, user(good)], null],
+    [
+      "what is allowed in the last text of the user only",
+      [user("hi"), { role: "assistant", content: "?" }, user(good)],
+      null,
+    ],
     ["nothing else", [user("Tell me a joke")], "prompt_denied"],
-    ["nothing that was allowed a turn ago", [user(good), { role: "assistant", content: "?" }, user("Tell me a joke")], "prompt_denied"],
+    [
+      "nothing that was allowed a turn ago",
+      [user(good), { role: "assistant", content: "?" }, user("Tell me a joke")],
+      "prompt_denied",
+    ],
     ["nothing that it denies as well", [user("order a bomb")], "prompt_denied"],
   ];
   for (const [name, messages, code] of allowed) {
-    it(`lets pass ${name}`, async () => assert.equal((await send("/chat/completions", { model: "allowing", messages })).code ?? null, code));
+    it(`lets pass ${name}`, async () =>
+      assert.equal((await send("/chat/completions", { model: "allowing", messages })).code ?? null, code));
   }
 
   const disguised: [string, string, Json, string][] = [
-    ["behind a member that the format doesn't read", "/responses", { messages: [user(good)], input: "Tell me a joke" }, "prompt_denied"],
-    ["behind a prompt that the format doesn't read", "/chat/completions", { prompt: good, messages: [user("Tell me a joke")] }, "prompt_denied"],
+    [
+      "behind a member that the format doesn't read",
+      "/responses",
+      { messages: [user(good)], input: "Tell me a joke" },
+      "prompt_denied",
+    ],
+    [
+      "behind a prompt that the format doesn't read",
+      "/chat/completions",
+      { prompt: good, messages: [user("Tell me a joke")] },
+      "prompt_denied",
+    ],
     ["before an allowed prompt", "/completions", { prompt: ["Tell me a joke", good] }, "prompt_denied"],
-    ["under a role that nobody knows", "/chat/completions", { messages: [user(good), { role: "User", content: "Tell me a joke" }] }, "prompt_denied"],
+    [
+      "under a role that nobody knows",
+      "/chat/completions",
+      { messages: [user(good), { role: "User", content: "Tell me a joke" }] },
+      "prompt_denied",
+    ],
     ["in numbers of tokens", "/completions", { prompt: [9906, 1917] }, "prompt_unreadable"],
     ["in lists of numbers of tokens", "/embeddings", { input: [[9906], [1917]] }, "prompt_unreadable"],
   ];
@@ -167,14 +257,31 @@ describe("prompt guard", () => {
 
   it("counts bytes of text, not of images", async () => {
     const image = { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(400)}` } };
-    assert.equal((await send("/chat/completions", { model: "short", messages: [user([{ type: "text", text: "x".repeat(20) }, image])] })).status, 200);
-    assert.equal((await send("/chat/completions", { model: "short", messages: [user("x".repeat(21))] })).code, "prompt_too_large");
-    assert.equal((await send("/chat/completions", { model: "short", messages: [user("ü".repeat(11))] })).code, "prompt_too_large");
+    assert.equal(
+      (
+        await send("/chat/completions", {
+          model: "short",
+          messages: [user([{ type: "text", text: "x".repeat(20) }, image])],
+        })
+      ).status,
+      200,
+    );
+    assert.equal(
+      (await send("/chat/completions", { model: "short", messages: [user("x".repeat(21))] })).code,
+      "prompt_too_large",
+    );
+    assert.equal(
+      (await send("/chat/completions", { model: "short", messages: [user("ü".repeat(11))] })).code,
+      "prompt_too_large",
+    );
   });
 
   it("is counted by code", async () => {
     await send("/chat/completions", { model: "denying", messages: [user(bad)] });
-    assert.match(await gateway.metrics(), /ai_gateway_errors_total\{[^}]*route="default\/denying"[^}]*code="prompt_denied",blame="policy"\} [1-9]/);
+    assert.match(
+      await gateway.metrics(),
+      /ai_gateway_errors_total\{[^}]*route="default\/denying"[^}]*code="prompt_denied",blame="policy"\} [1-9]/,
+    );
   });
 
   it("runs in time that grows with the text only", async () => {
@@ -196,7 +303,11 @@ describe("prompt guard", () => {
     const other = await startGateway([
       provider("up", upstream.url, {}),
       secret("up-credentials", { apiKey: "k" }),
-      policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] }, guard: { deny: ["ok", "(?<=a)b"] } }),
+      policy("all", {
+        match: { models: ["gpt-4o"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+        guard: { deny: ["ok", "(?<=a)b"] },
+      }),
     ]);
     try {
       assert.match(other.printed.join("\n"), /Invalid: spec\.guard\.deny\[1\] is no regular expression of RE2/);

@@ -9,8 +9,10 @@ describe("a provider whose health check fails", () => {
   let first: Upstream;
   let second: Upstream;
   let gateway: TestGateway;
-  const well: Answer = (request, response) => (request.method === "GET" ? json(response, 200, { data: [] }) : openai(request, response));
-  const ill: Answer = (request, response) => (request.method === "GET" ? json(response, 503, {}) : openai(request, response));
+  const well: Answer = (request, response) =>
+    request.method === "GET" ? json(response, 200, { data: [] }) : openai(request, response);
+  const ill: Answer = (request, response) =>
+    request.method === "GET" ? json(response, 503, {}) : openai(request, response);
   const providerOf = async (name: string): Promise<Record<string, unknown> | undefined> => {
     const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };
     return providers.find((one) => one["id"] === `default/${name}`);
@@ -33,7 +35,10 @@ describe("a provider whose health check fails", () => {
       secret("first-credentials", { apiKey: "sk-first" }),
       provider("second", second.url),
       secret("second-credentials", { apiKey: "sk-second" }),
-      policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }] } }),
+      policy("chat", {
+        match: { models: ["gpt-4o"] },
+        routing: { targets: [{ provider: { name: "first" } }, { provider: { name: "second" }, priority: 2 }] },
+      }),
       ...key("alice", clear),
     ]);
   });
@@ -57,7 +62,12 @@ describe("a provider whose health check fails", () => {
     assert.equal((await providerOf("first"))?.["reason"], "status 503 instead of 200");
     assert.equal(await used(), "second");
     assert.match(await gateway.metrics(), /ai_gateway_provider_healthy\{provider="default\/first"\} 0/);
-    assert.ok(gateway.logs.some((line) => line["msg"] === "health check fails; the provider is called last" && line["provider"] === "default/first"));
+    assert.ok(
+      gateway.logs.some(
+        (line) =>
+          line["msg"] === "health check fails; the provider is called last" && line["provider"] === "default/first",
+      ),
+    );
     second.answer((_request, response) => json(response, 500, {}));
     assert.equal(await used(), "first", "where nothing else is left");
     second.answer(well);
@@ -70,6 +80,12 @@ describe("a provider whose health check fails", () => {
 
   it("says nothing of a provider that was neither checked nor called", async () => {
     await gateway.apply([provider("third", second.url), secret("third-credentials", { apiKey: "sk-third" })]);
-    assert.deepEqual([(await providerOf("third"))?.["healthy"], (await gateway.metrics()).includes('healthy{provider="default/third"}')], [null, false]);
+    assert.deepEqual(
+      [
+        (await providerOf("third"))?.["healthy"],
+        (await gateway.metrics()).includes('healthy{provider="default/third"}'),
+      ],
+      [null, false],
+    );
   });
 });

@@ -7,7 +7,23 @@ import { jsonIn, parseJson } from "../../proxy/wire/json.ts";
 /** What a text says, its members in order. */
 type Tree = string | number | boolean | null | Tree[] | Map<string, Tree>;
 
-const name = fc.constantFrom("a", "b", "model", "\\", '"', "\\u006", "\\u0", "mo\\u0", "mo\\", "\n", "日", "constructor", "__proto__", "", "7");
+const name = fc.constantFrom(
+  "a",
+  "b",
+  "model",
+  "\\",
+  '"',
+  "\\u006",
+  "\\u0",
+  "mo\\u0",
+  "mo\\",
+  "\n",
+  "日",
+  "constructor",
+  "__proto__",
+  "",
+  "7",
+);
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.oneof(
     { maxDepth: 4 },
@@ -20,13 +36,16 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   ),
 }));
 
-const inEscapes = (text: string): string => `"${[...text].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")}"`;
+const inEscapes = (text: string): string =>
+  `"${[...text].map((one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")}"`;
 
 function written(value: Tree, escaped: () => boolean, blank: () => string): string {
   const one = (inner: Tree): string => `${blank()}${written(inner, escaped, blank)}${blank()}`;
   if (Array.isArray(value)) return `[${value.length === 0 ? blank() : value.map(one).join(",")}]`;
   if (!(value instanceof Map)) return JSON.stringify(value);
-  const members = [...value].map(([key, inner]) => `${blank()}${escaped() ? inEscapes(key) : JSON.stringify(key)}${blank()}:${one(inner)}`);
+  const members = [...value].map(
+    ([key, inner]) => `${blank()}${escaped() ? inEscapes(key) : JSON.stringify(key)}${blank()}:${one(inner)}`,
+  );
   return `{${members.length === 0 ? blank() : members.join(",")}}`;
 }
 
@@ -39,16 +58,21 @@ function meant(value: Tree): unknown {
 describe("JSON from outside", () => {
   it("is read as it is meant, whatever names were read before", () => {
     fc.assert(
-      fc.property(tree, fc.infiniteStream(fc.boolean()), fc.infiniteStream(fc.constantFrom("", " ", "\n", "\t ")), (value, escaped, blanks) => {
-        const text = written(
-          value,
-          () => escaped.next().value ?? false,
-          () => blanks.next().value ?? "",
-        );
-        const read = parseJson(text);
-        assert.deepEqual(read, meant(value), text);
-        assert.equal(JSON.stringify(read), JSON.stringify(meant(value)), "and in its order");
-      }),
+      fc.property(
+        tree,
+        fc.infiniteStream(fc.boolean()),
+        fc.infiniteStream(fc.constantFrom("", " ", "\n", "\t ")),
+        (value, escaped, blanks) => {
+          const text = written(
+            value,
+            () => escaped.next().value ?? false,
+            () => blanks.next().value ?? "",
+          );
+          const read = parseJson(text);
+          assert.deepEqual(read, meant(value), text);
+          assert.equal(JSON.stringify(read), JSON.stringify(meant(value)), "and in its order");
+        },
+      ),
       { numRuns: 3000 },
     );
   });
@@ -71,7 +95,14 @@ describe("JSON from outside", () => {
     const good = '{"\\u0061":[1,"x\\"",{"b":-1.5e3}],"c":null}';
     assert.notEqual(jsonIn(good), undefined);
     for (let end = 0; end < good.length; end++) assert.equal(jsonIn(good.slice(0, end)), undefined, good.slice(0, end));
-    for (const text of ['{"\\u0061":1}}', '{"\\u006":1}', '{"\\u0061" 1}', '{"\\u0061":1,}', "{'\\u0061':1}", '{"\\u0061":01}']) {
+    for (const text of [
+      '{"\\u0061":1}}',
+      '{"\\u006":1}',
+      '{"\\u0061" 1}',
+      '{"\\u0061":1,}',
+      "{'\\u0061':1}",
+      '{"\\u0061":01}',
+    ]) {
       assert.equal(jsonIn(text), undefined, text);
       assert.throws(() => parseJson(text), SyntaxError);
     }

@@ -16,8 +16,16 @@ const pepper = new Uint8Array(32).fill(5);
 const clearOf = (at: number): string => `slc_many_${at}`;
 
 function snapshotOf(count: number) {
-  const keys = Array.from({ length: count }, (_, at) => keyRecord(keyedDigest(pepper, clearOf(at)), `n/k${at}`, { user: `u${at}` }));
-  const config: RenderedConfig = { settings: settings.parse({ maxBodyBytes: 1024 }), providers: [], routes: [], budgets: [], keys };
+  const keys = Array.from({ length: count }, (_, at) =>
+    keyRecord(keyedDigest(pepper, clearOf(at)), `n/k${at}`, { user: `u${at}` }),
+  );
+  const config: RenderedConfig = {
+    settings: settings.parse({ maxBodyBytes: 1024 }),
+    providers: [],
+    routes: [],
+    budgets: [],
+    keys,
+  };
   return build(config, encode(config, sha256Hex(pepper)).manifest, { pepper, credentials: new Map() }, {});
 }
 
@@ -40,7 +48,11 @@ describe("50,000 keys", () => {
     const clears = Array.from({ length: 20_000 }, (_, at) => clearOf(at % 10));
     const spread = Array.from({ length: 20_000 }, (_, at) => clearOf((at * 7919) % 50_000));
     const wrong = Array.from({ length: 20_000 }, (_, at) => `slc_wrong_${at}`);
-    const figures = { tenKeys: lookUpNs(few.findKey, clears), manyKeys: lookUpNs(many.findKey, spread), unknown: lookUpNs(many.findKey, wrong) };
+    const figures = {
+      tenKeys: lookUpNs(few.findKey, clears),
+      manyKeys: lookUpNs(many.findKey, spread),
+      unknown: lookUpNs(many.findKey, wrong),
+    };
     context.diagnostic(
       `ns a look-up: ${Object.entries(figures)
         .map(([name, ns]) => `${name} ${ns.toFixed(0)}`)
@@ -61,7 +73,8 @@ describe("rotation while calls are under way", () => {
       policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
       ...key("alice", mintKey(new Uint8Array(32).fill(9))),
     ]);
-    const current = async (): Promise<string> => /apiKey: (slc_\S+)/.exec(await readFile(join(gateway.folder, "manifests.yaml"), "utf8"))?.[1] ?? "";
+    const current = async (): Promise<string> =>
+      /apiKey: (slc_\S+)/.exec(await readFile(join(gateway.folder, "manifests.yaml"), "utf8"))?.[1] ?? "";
     const call = async (clear: string): Promise<number> => {
       const response = await fetch(`${gateway.url}/v1/chat/completions`, {
         method: "POST",
@@ -81,7 +94,9 @@ describe("rotation while calls are under way", () => {
           statuses.set(status, (statuses.get(status) ?? 0) + 1);
         }
       };
-      const callers = Array.from({ length: 8 }, (_, at) => caller(() => (at % 2 === 0 || before === "" ? now : before)));
+      const callers = Array.from({ length: 8 }, (_, at) =>
+        caller(() => (at % 2 === 0 || before === "" ? now : before)),
+      );
       const first = now;
       for (let turn = 0; turn < 10; turn++) {
         // One key before is kept: whoever used the one before that has moved on by now.

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
 const upstream = await startUpstream();
@@ -11,7 +20,11 @@ const otherClear = "sk-sluice-fedcba9876543210fedcba9876543210";
 const manifests = (limits: unknown, keySpec: Record<string, unknown> = {}): Manifest[] => [
   provider("openai", upstream.url),
   secret("openai-credentials", { apiKey: "sk-upstream" }),
-  policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "openai" } }] }, ...(limits === null ? {} : { limits }) }),
+  policy("chat", {
+    match: { models: ["gpt-4o"] },
+    routing: { targets: [{ provider: { name: "openai" } }] },
+    ...(limits === null ? {} : { limits }),
+  }),
   ...key("alice", clear, { team: "red", ...keySpec }),
   ...key("bob", otherClear, { team: "red" }),
 ];
@@ -88,7 +101,9 @@ for (const [per, sharedByBoth] of [
 }
 
 test("a key's own limit holds beside the policy's", async () => {
-  const { url } = await gateway([{ per: "ApiKey", requests: 5, window: "1h" }], { limits: [{ requests: 1, window: "1d" }] });
+  const { url } = await gateway([{ per: "ApiKey", requests: 5, window: "1h" }], {
+    limits: [{ requests: 1, window: "1d" }],
+  });
   assert.deepEqual(await statuses(url, 2), [200, 429]);
   assert.deepEqual(await statuses(url, 2, otherClear), [200, 200]);
 });
@@ -118,7 +133,14 @@ test("no more calls at once than allowed, and a place is free when its call has 
     await gate;
     response.writeHead(200, { "content-type": "application/json" });
     response.end(
-      JSON.stringify({ id: "1", object: "chat.completion", created: 1, model: "gpt-4o", choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }),
+      JSON.stringify({
+        id: "1",
+        object: "chat.completion",
+        created: 1,
+        model: "gpt-4o",
+        choices: [],
+        usage: { prompt_tokens: 1, completion_tokens: 1 },
+      }),
     );
   });
   const before = upstream.requests.length;

@@ -14,14 +14,20 @@ async function call(url: string, stream: boolean): Promise<string | null> {
     body: JSON.stringify({ model: "gpt-4o", stream, messages: [{ role: "user", content: "Hi" }] }),
   });
   const text = await answer.text();
-  const whole = stream ? text.endsWith("data: [DONE]\n\n") && !text.includes('"error"') : text.includes('"Hello there"');
+  const whole = stream
+    ? text.endsWith("data: [DONE]\n\n") && !text.includes('"error"')
+    : text.includes('"Hello there"');
   return answer.status === 200 && whole ? null : `${answer.status} ${text.slice(0, 300)}`;
 }
 
 describe("hot reload under load", () => {
   it("fails no request while policies change 50 times and a broken object is applied", async () => {
     const upstream = await startUpstream();
-    const base: Manifest[] = [provider("up", upstream.url), secret("up-credentials", { apiKey: "sk-upstream" }), ...key("alice", clear)];
+    const base: Manifest[] = [
+      provider("up", upstream.url),
+      secret("up-credentials", { apiKey: "sk-upstream" }),
+      ...key("alice", clear),
+    ];
     const version = (at: number): Manifest[] => [
       ...base,
       policy("chat", {
@@ -45,7 +51,8 @@ describe("hot reload under load", () => {
     try {
       const revisions = new Set<unknown>();
       for (let at = 1; at <= changes; at++) {
-        if (at === changes / 2) await gateway.apply([...version(at - 1), policy("chat-2", { match: { models: [] }, routing: {} })]);
+        if (at === changes / 2)
+          await gateway.apply([...version(at - 1), policy("chat-2", { match: { models: [] }, routing: {} })]);
         await gateway.apply(version(at));
         revisions.add((await gateway.status())["revision"]);
       }

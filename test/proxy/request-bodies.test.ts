@@ -57,7 +57,9 @@ describe("a request's body", () => {
 
   async function send(socket: Socket, { chunked, pieces }: Pick<Case, "chunked" | "pieces">): Promise<void> {
     const all = numbered(pieces.reduce((sum, size) => sum + size, 0));
-    socket.write(`POST / HTTP/1.1\r\nHost: here\r\n${chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${all.length}`}\r\n\r\n`);
+    socket.write(
+      `POST / HTTP/1.1\r\nHost: here\r\n${chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${all.length}`}\r\n\r\n`,
+    );
     let from = 0;
     for (const size of pieces) {
       const piece = all.subarray(from, (from += size));

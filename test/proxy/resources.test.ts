@@ -9,7 +9,16 @@ import { passThrough, type ResourceTarget } from "../../proxy/pipeline/resources
 import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";
 import type { ClientConnection } from "../../proxy/wire/client.ts";
 import type { Upstreams } from "../../proxy/wire/upstream.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 
 const tuner = "slc_resources_tuner_1";
 const developer = "slc_resources_dev_001";
@@ -47,12 +56,18 @@ describe("files, batches and fine-tuning", () => {
         };
         const path = (incoming.url ?? "").split("?")[0] ?? "";
         if (path.endsWith("/content")) {
-          response.writeHead(200, { "content-type": "application/octet-stream", "content-disposition": 'attachment; filename="a"' });
+          response.writeHead(200, {
+            "content-type": "application/octet-stream",
+            "content-disposition": 'attachment; filename="a"',
+          });
           response.end(Buffer.alloc(300_000, 7));
-        } else if (path.includes("missing")) json(404, { error: { message: "No such File object: missing", code: null } });
+        } else if (path.includes("missing"))
+          json(404, { error: { message: "No such File object: missing", code: null } });
         else if (path.includes("broken")) json(500, { error: { message: "oops" } });
-        else if (incoming.method === "GET" && path.endsWith("/files")) json(200, { object: "list", data: [{ id: "file-1", object: "file" }], has_more: false });
-        else if (path.endsWith("/files")) json(200, { id: "file-1", object: "file", bytes: body.length, purpose: "batch", filename: "a.jsonl" });
+        else if (incoming.method === "GET" && path.endsWith("/files"))
+          json(200, { object: "list", data: [{ id: "file-1", object: "file" }], has_more: false });
+        else if (path.endsWith("/files"))
+          json(200, { id: "file-1", object: "file", bytes: body.length, purpose: "batch", filename: "a.jsonl" });
         else if (path.includes("batches")) json(200, { id: "batch_1", object: "batch", status: "validating" });
         else json(200, { id: "ftjob-1", object: "fine_tuning.job", status: "queued" });
       });
@@ -60,11 +75,18 @@ describe("files, batches and fine-tuning", () => {
     server.keepAliveTimeout = 75_000;
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const elsewhere: Manifest[] = key("other", stranger, { role: "admin" }).map((one) => ({ ...one, metadata: { ...one.metadata, namespace: "elsewhere" } }));
+    const elsewhere: Manifest[] = key("other", stranger, { role: "admin" }).map((one) => ({
+      ...one,
+      metadata: { ...one.metadata, namespace: "elsewhere" },
+    }));
     gateway = await startGateway([
       provider("up", url, {}),
       secret("up-credentials", { apiKey: "sk-upstream" }),
-      policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] }, resources: { provider: { name: "up" } } }),
+      policy("all", {
+        match: { models: ["gpt-4o"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+        resources: { provider: { name: "up" } },
+      }),
       ...key("tuner", tuner, { role: "data-scientist" }),
       ...key("dev", developer),
       ...elsewhere,
@@ -81,7 +103,8 @@ describe("files, batches and fine-tuning", () => {
 
   const send = (method: string, path: string, clear = tuner, init: RequestInit = {}): Promise<Response> =>
     fetch(`${gateway.url}${path}`, { method, ...init, headers: { authorization: `Bearer ${clear}`, ...init.headers } });
-  const codeOf = async (response: Response): Promise<string> => ((await response.json()) as { error: { code: string } }).error.code;
+  const codeOf = async (response: Response): Promise<string> =>
+    ((await response.json()) as { error: { code: string } }).error.code;
 
   it("the official SDK uploads, lists, reads, batches and tunes", async () => {
     const client = new OpenAI({ apiKey: tuner, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
@@ -97,7 +120,11 @@ describe("files, batches and fine-tuning", () => {
     assert.equal(seen.at(-1)?.url, "/v1/files?limit=2");
     const read = await client.files.content("file-1");
     assert.equal((await read.arrayBuffer()).byteLength, 300_000);
-    const batch = await client.batches.create({ input_file_id: "file-1", endpoint: "/v1/chat/completions", completion_window: "24h" });
+    const batch = await client.batches.create({
+      input_file_id: "file-1",
+      endpoint: "/v1/chat/completions",
+      completion_window: "24h",
+    });
     assert.equal(batch.id, "batch_1");
     const job = await client.fineTuning.jobs.create({ training_file: "file-1", model: "gpt-4o-mini" });
     assert.equal(job.id, "ftjob-1");
@@ -106,7 +133,12 @@ describe("files, batches and fine-tuning", () => {
 
   it("says of the call in metrics and log what any call says", async () => {
     await (await send("GET", "/v1/batches/batch_1")).text();
-    await eventually(() => gateway.logs.some((line) => line["operation"] === "resource" && line["route"] === "default/all" && line["key"] === "default/tuner"));
+    await eventually(() =>
+      gateway.logs.some(
+        (line) =>
+          line["operation"] === "resource" && line["route"] === "default/all" && line["key"] === "default/tuner",
+      ),
+    );
     assert.match(
       await gateway.metrics(),
       /ai_gateway_requests_total\{route="default\/all",provider="default\/up",model="",operation="resource",status="200"\}/,
@@ -114,7 +146,9 @@ describe("files, batches and fine-tuning", () => {
   });
 
   it("hands on no cookie, and no header of the caller's that names him", async () => {
-    const response = await send("GET", "/v1/files/file-1", tuner, { headers: { cookie: "c=d", "openai-organization": "org", "x-forwarded-for": "1.2.3.4" } });
+    const response = await send("GET", "/v1/files/file-1", tuner, {
+      headers: { cookie: "c=d", "openai-organization": "org", "x-forwarded-for": "1.2.3.4" },
+    });
     assert.equal(response.headers.get("set-cookie"), null);
     const headers = seen.at(-1)?.headers ?? {};
     for (const name of ["cookie", "openai-organization", "x-forwarded-for"]) assert.equal(headers[name], undefined);
@@ -142,8 +176,14 @@ describe("files, batches and fine-tuning", () => {
 
   it("refuses an upload that is announced as too large, unread", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      const headers = { authorization: `Bearer ${tuner}`, "content-type": "application/octet-stream", "content-length": 600_000_000 };
-      const call = request(`${gateway.url}/v1/files`, { method: "POST", headers }, (response) => resolve(response.statusCode));
+      const headers = {
+        authorization: `Bearer ${tuner}`,
+        "content-type": "application/octet-stream",
+        "content-length": 600_000_000,
+      };
+      const call = request(`${gateway.url}/v1/files`, { method: "POST", headers }, (response) =>
+        resolve(response.statusCode),
+      );
       call.on("error", reject);
       call.write("x");
     });
@@ -160,12 +200,18 @@ describe("files, batches and fine-tuning", () => {
     const other = await startGateway([
       provider("up", "http://127.0.0.1:9", {}),
       secret("up-credentials", { apiKey: "k" }),
-      policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] }, resources: { provider: { name: "up" } }, limits }),
+      policy("all", {
+        match: { models: ["gpt-4o"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+        resources: { provider: { name: "up" } },
+        limits,
+      }),
       ...key("tuner", tuner, { role: "data-scientist" }),
     ]);
     try {
       const statuses = [];
-      for (let at = 0; at < 2; at++) statuses.push((await fetch(`${other.url}/v1/files`, { headers: { authorization: `Bearer ${tuner}` } })).status);
+      for (let at = 0; at < 2; at++)
+        statuses.push((await fetch(`${other.url}/v1/files`, { headers: { authorization: `Bearer ${tuner}` } })).status);
       assert.deepEqual(statuses, [502, 429]);
     } finally {
       await other.close();
@@ -175,7 +221,13 @@ describe("files, batches and fine-tuning", () => {
   const mistakes: [string, Manifest[], RegExp][] = [
     [
       "a provider that isn't there",
-      [policy("one", { match: { models: ["a"] }, routing: { targets: [{ provider: { name: "up" } }] }, resources: { provider: { name: "nowhere" } } })],
+      [
+        policy("one", {
+          match: { models: ["a"] },
+          routing: { targets: [{ provider: { name: "up" } }] },
+          resources: { provider: { name: "nowhere" } },
+        }),
+      ],
       /ProviderNotFound: LLMProvider nowhere/,
     ],
     [
@@ -221,7 +273,10 @@ describe("files, batches and fine-tuning", () => {
       one("second", "b"),
     ]);
     try {
-      assert.match(other.printed.join("\n"), /Conflicted: RoutingPolicy default\/first is older and already passes Files through/);
+      assert.match(
+        other.printed.join("\n"),
+        /Conflicted: RoutingPolicy default\/first is older and already passes Files through/,
+      );
     } finally {
       await other.close();
     }
@@ -237,10 +292,24 @@ it("An error of the provider is said in its own words, wherever its bytes were c
     authorize: (outgoing: unknown) => outgoing,
     decodeError: ({ body }: ErrorReply) => {
       decoded.push(body);
-      return { class: "BadRequest", code: "upstream_rejected_request", message: "", param: null, retryAfterMs: null, upstreamStatus: 400 };
+      return {
+        class: "BadRequest",
+        code: "upstream_rejected_request",
+        message: "",
+        param: null,
+        retryAfterMs: null,
+        upstreamStatus: 400,
+      };
     },
   };
-  const client = { headers: {}, url: "/v1/files", started: false, header: () => null, onClose: () => undefined, onInterrupt: () => undefined };
+  const client = {
+    headers: {},
+    url: "/v1/files",
+    started: false,
+    header: () => null,
+    onClose: () => undefined,
+    onInterrupt: () => undefined,
+  };
   const send: Upstreams["send"] = (_address, _request, handler) => {
     queueMicrotask(() => {
       handler.head(400, {});
@@ -250,7 +319,13 @@ it("An error of the provider is said in its own words, wherever its bytes were c
     return { abort: () => undefined, resume: () => undefined };
   };
   const target = { entry: { provider: stub, account: {}, address: {} }, route: {} } as unknown as ResourceTarget;
-  const environment = { upstreams: { send }, auth: {} as AuthEnvironment, forwarded: {}, nowMs: () => 0, totalMs: 1_000 };
+  const environment = {
+    upstreams: { send },
+    auth: {} as AuthEnvironment,
+    forwarded: {},
+    nowMs: () => 0,
+    totalMs: 1_000,
+  };
   const operation = { kind: "resource", resource: "Files", method: "GET", path: "/files" } as const;
   const failed = await passThrough(client as unknown as ClientConnection, operation, target, environment);
   assert.equal(failed?.code, "upstream_rejected_request");

@@ -35,7 +35,11 @@ describe("roles", () => {
         provider("up", upstream.url, { models: [{ name: "small" }, { name: "large" }] }),
         secret("up-credentials", { apiKey: "sk" }),
         policy("all", { match: { models: ["small", "large"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-        policy("open", { match: { pathPrefix: "/open" }, access: { anonymous: true }, routing: { targets: [{ provider: { name: "up" }, model: "small" }] } }),
+        policy("open", {
+          match: { pathPrefix: "/open" },
+          access: { anonymous: true },
+          routing: { targets: [{ provider: { name: "up" }, model: "small" }] },
+        }),
         ...roles.flatMap((role) => key(role, clearOf(role), { role })),
       ],
       ["--settings", settings],
@@ -84,7 +88,9 @@ describe("roles", () => {
   ];
   for (const [role, models] of listed) {
     it(`${role} sees ${models.join(", ") || "no model"}`, async () => {
-      const response = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${clearOf(role)}` } });
+      const response = await fetch(`${gateway.url}/v1/models`, {
+        headers: { authorization: `Bearer ${clearOf(role)}` },
+      });
       assert.deepEqual(
         ((await response.json()) as { data: { id: string }[] }).data.map((one) => one.id),
         models,
@@ -93,8 +99,10 @@ describe("roles", () => {
   }
 
   it("a key of our form with a typing error is told apart from one that is unknown", async () => {
-    const send = (clear: string): Promise<Response> => fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${clear}` } });
-    const codeOf = async (clear: string): Promise<string> => ((await (await send(clear)).json()) as { error: { code: string } }).error.code;
+    const send = (clear: string): Promise<Response> =>
+      fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${clear}` } });
+    const codeOf = async (clear: string): Promise<string> =>
+      ((await (await send(clear)).json()) as { error: { code: string } }).error.code;
     const made = mintKey(randomBytes(32));
     const slip = `${made.slice(0, 10)}${made[10] === "a" ? "b" : "a"}${made.slice(11)}`;
     assert.equal(await codeOf(made), "invalid_api_key");
@@ -103,9 +111,14 @@ describe("roles", () => {
   });
 
   it("a key of an unknown role is reported, and what is refused is counted and logged", async () => {
-    assert.match(gateway.printed.join("\n"), /RoleNotFound: this installation has no role nobody-knows.*its roles are: admin, analyst, auditor/);
+    assert.match(
+      gateway.printed.join("\n"),
+      /RoleNotFound: this installation has no role nobody-knows.*its roles are: admin, analyst, auditor/,
+    );
     await call("nobody-knows", "small");
     assert.match(await gateway.metrics(), /ai_gateway_unauthorized_attempts\{reason="unknown_role"\} [1-9]/);
-    await eventually(() => gateway.logs.some((line) => line["code"] === "unknown_role" && line["user"] === "nobody-knows@example.com"));
+    await eventually(() =>
+      gateway.logs.some((line) => line["code"] === "unknown_role" && line["user"] === "nobody-knows@example.com"),
+    );
   });
 });

@@ -4,7 +4,16 @@ import { rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { sluice } from "../harness/sluice.ts";
 import { startUpstream } from "../harness/upstream.ts";
 
@@ -25,7 +34,12 @@ const manifests = (...more: Manifest[]): Manifest[] => [
   secret("up-credentials", { apiKey: "sk-upstream" }),
   policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
   policy("more", { match: { models: ["gpt-4"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-  ...key("alice", clearOf("alice"), { user: "alice@example.com", team: "red", tags: ["batch"], role: "data-scientist" }),
+  ...key("alice", clearOf("alice"), {
+    user: "alice@example.com",
+    team: "red",
+    tags: ["batch"],
+    role: "data-scientist",
+  }),
   ...key("alice-2", clearOf("alice-2"), { user: "alice@example.com", team: "red", role: "developer" }),
   ...labelled(key("carol", clearOf("carol"), { user: "carol@example.com" }), { tier: "gold", stage: "test" }),
   ...labelled(key("dave", clearOf("dave"), { user: "dave@example.com" }), { tier: "gold" }),
@@ -196,7 +210,10 @@ describe("limits of a Budget hold for", () => {
     await first.text();
     const { error } = (await (await call(url, "bob")).json()) as { error: { message: string; code: string } };
     assert.equal(error.code, "rate_limit_exceeded");
-    assert.match(error.message, /1 requests per hour for this user, as Budget default\/brake says\. Try again in 3\d{3} s/);
+    assert.match(
+      error.message,
+      /1 requests per hour for this user, as Budget default\/brake says\. Try again in 3\d{3} s/,
+    );
   });
 });
 
@@ -255,7 +272,10 @@ describe("sluice set-rate-limit, on a folder", () => {
     assert.equal((await call(url, "alice")).status, 200);
     const made = await set("--limit", "1", "--period", "1h", "--concurrency", "5", "--expires-in", "24h");
     assert.equal(made.code, 0, made.stderr);
-    assert.match(made.stdout, /^Budget default\/rate-limit-alice-example-com written to .*budget-default-rate-limit-alice-example-com\.yaml\n$/);
+    assert.match(
+      made.stdout,
+      /^Budget default\/rate-limit-alice-example-com written to .*budget-default-rate-limit-alice-example-com\.yaml\n$/,
+    );
     await eventually(async () => (await call(url, "alice")).status === 429);
     assert.equal((await set("--limit", "1000")).code, 0);
     await eventually(async () => (await call(url, "alice")).status === 200);

@@ -17,7 +17,11 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
     gateway = await startGateway([
       provider("up", upstream.url, { circuitBreaker: { failureThreshold: 1000 } }),
       secret("up-credentials", { apiKey: "sk-upstream" }),
-      policy("chat", { match: { models: ["gpt-4o"] }, request: { prompts: [{ content: "Be brief." }] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      policy("chat", {
+        match: { models: ["gpt-4o"] },
+        request: { prompts: [{ content: "Be brief." }] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+      }),
       ...key("alice", clear),
     ]);
   });
@@ -29,7 +33,10 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
   it("gets a message, with the route's prompt in front of its own", async () => {
     upstream.answer(openai);
     const message = await client().messages.create({ ...ask, system: "You are a poet." });
-    assert.deepEqual([message.content[0]?.type === "text" && message.content[0].text, message.stop_reason], ["Hello there", "end_turn"]);
+    assert.deepEqual(
+      [message.content[0]?.type === "text" && message.content[0].text, message.stop_reason],
+      ["Hello there", "end_turn"],
+    );
     assert.deepEqual([message.usage.input_tokens, message.usage.output_tokens], [11, 7]);
     const seen = upstream.requests.at(-1);
     assert.equal(seen?.path, "/v1/chat/completions");
@@ -62,7 +69,9 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
             message: {
               role: "assistant",
               content: null,
-              tool_calls: [{ id: "call_1", type: "function", function: { name: "weather", arguments: '{"city":"Kyoto"}' } }],
+              tool_calls: [
+                { id: "call_1", type: "function", function: { name: "weather", arguments: '{"city":"Kyoto"}' } },
+              ],
             },
             finish_reason: "tool_calls",
           },
@@ -71,7 +80,11 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
       }),
     );
     const tools: Anthropic.Tool[] = [
-      { name: "weather", description: "Weather of a city", input_schema: { type: "object", properties: { city: { type: "string" } } } },
+      {
+        name: "weather",
+        description: "Weather of a city",
+        input_schema: { type: "object", properties: { city: { type: "string" } } },
+      },
     ];
     const called = await client().messages.create({ ...ask, tools });
     const use = called.content.find((block) => block.type === "tool_use");

@@ -44,7 +44,11 @@ describe("the official SDKs through every provider", () => {
         const name = wire.type.toLowerCase();
         const upstream = await serve(wire);
         upstreams.push(upstream);
-        const spec = { models: [{ name: modelOf(wire), upstream: "model-1" }], type: wire.type, ...wire.spec(upstream.url) };
+        const spec = {
+          models: [{ name: modelOf(wire), upstream: "model-1" }],
+          type: wire.type,
+          ...wire.spec(upstream.url),
+        };
         return [
           provider(name, upstream.url, spec),
           secret(`${name}-credentials`, wire.secret),
@@ -65,13 +69,20 @@ describe("the official SDKs through every provider", () => {
       const model = modelOf(wire);
       const plain = await client.chat.completions.create({ model, messages });
       let streamed = "";
-      for await (const chunk of await client.chat.completions.create({ model, messages, stream: true })) streamed += chunk.choices[0]?.delta.content ?? "";
+      for await (const chunk of await client.chat.completions.create({ model, messages, stream: true }))
+        streamed += chunk.choices[0]?.delta.content ?? "";
       const tools = [{ type: "function" as const, function: { name: "weather", parameters: schema } }];
       const stream = client.chat.completions.stream({ model, messages, tools });
       const [call] = (await stream.finalChatCompletion()).choices[0]?.message.tool_calls ?? [];
       assert.ok(call?.type === "function");
       assert.deepEqual(
-        [plain.choices[0]?.message.content, plain.usage?.total_tokens, streamed, call.function.name, JSON.parse(call.function.arguments)],
+        [
+          plain.choices[0]?.message.content,
+          plain.usage?.total_tokens,
+          streamed,
+          call.function.name,
+          JSON.parse(call.function.arguments),
+        ],
         expected,
       );
     });
@@ -86,7 +97,10 @@ describe("the official SDKs through every provider", () => {
       const call = message.content.find((block) => block.type === "tool_use");
       const [first] = plain.content;
       const total = plain.usage.input_tokens + (plain.usage.cache_read_input_tokens ?? 0) + plain.usage.output_tokens;
-      assert.deepEqual([first?.type === "text" ? first.text : null, total, streamed, call?.name, call?.input], expected);
+      assert.deepEqual(
+        [first?.type === "text" ? first.text : null, total, streamed, call?.name, call?.input],
+        expected,
+      );
     });
   }
 

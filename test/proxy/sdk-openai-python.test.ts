@@ -15,8 +15,16 @@ describe("the official OpenAI SDK for Python", { skip: await skipReason(() => en
       provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "embed" }, { name: "hidden" }] }),
       secret("up-credentials", { apiKey: "sk-upstream" }),
       policy("chat", { match: { models: ["gpt-4o", "embed"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-      policy("hidden", { match: { models: ["hidden"] }, access: { roles: ["admin"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-      policy("open", { match: { pathPrefix: "/chat" }, access: { anonymous: true }, routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] } }),
+      policy("hidden", {
+        match: { models: ["hidden"] },
+        access: { roles: ["admin"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+      }),
+      policy("open", {
+        match: { pathPrefix: "/chat" },
+        access: { anonymous: true },
+        routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] },
+      }),
       ...key("alice", "slc_alice_key_0001"),
       ...key("mallory", "slc_mallory_key_01", { revoked: true }),
     ]);

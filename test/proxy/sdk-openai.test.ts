@@ -9,15 +9,22 @@ const messages = [{ role: "user" as const, content: "Hi" }];
 describe("the official OpenAI SDK for Node", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
-  const client = (apiKey: string, base = "/v1"): OpenAI => new OpenAI({ apiKey, baseURL: `${gateway.url}${base}`, maxRetries: 0 });
+  const client = (apiKey: string, base = "/v1"): OpenAI =>
+    new OpenAI({ apiKey, baseURL: `${gateway.url}${base}`, maxRetries: 0 });
 
   before(async () => {
     upstream = await startUpstream();
     gateway = await startGateway([
-      provider("up", upstream.url, { models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }, { name: "embed" }, { name: "secret-model" }] }),
+      provider("up", upstream.url, {
+        models: [{ name: "gpt-4o", upstream: "gpt-4o-2024-08-06" }, { name: "embed" }, { name: "secret-model" }],
+      }),
       secret("up-credentials", { apiKey: "sk-upstream-secret" }),
       policy("chat", { match: { models: ["gpt-4o", "embed"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
-      policy("restricted", { match: { models: ["secret-model"] }, access: { roles: ["admin"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+      policy("restricted", {
+        match: { models: ["secret-model"] },
+        access: { roles: ["admin"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+      }),
       policy("open", {
         match: { pathPrefix: "/chat" },
         access: { anonymous: true },
@@ -45,7 +52,11 @@ describe("the official OpenAI SDK for Node", () => {
   });
 
   it("streams, without the usage that only the gateway asked for", async () => {
-    const stream = await client("slc_alice_key_0001").chat.completions.create({ model: "gpt-4o", messages, stream: true });
+    const stream = await client("slc_alice_key_0001").chat.completions.create({
+      model: "gpt-4o",
+      messages,
+      stream: true,
+    });
     let text = "";
     for await (const chunk of stream) {
       text += chunk.choices[0]?.delta.content ?? "";
@@ -53,7 +64,10 @@ describe("the official OpenAI SDK for Node", () => {
     }
     assert.equal(text, "Hello there");
     assert.deepEqual(upstream.requests.at(-1)?.json["stream_options"], { include_usage: true });
-    assert.match(await gateway.metrics(), /ai_gateway_tokens_total\{provider="default\/up",model="gpt-4o",type="output"\} \d+/);
+    assert.match(
+      await gateway.metrics(),
+      /ai_gateway_tokens_total\{provider="default\/up",model="gpt-4o",type="output"\} \d+/,
+    );
   });
 
   it("streams with usage where the caller asks for it", async () => {
@@ -68,7 +82,11 @@ describe("the official OpenAI SDK for Node", () => {
   });
 
   it("gets embeddings", async () => {
-    const answer = await client("slc_alice_key_0001").embeddings.create({ model: "embed", input: ["a", "b"], encoding_format: "float" });
+    const answer = await client("slc_alice_key_0001").embeddings.create({
+      model: "embed",
+      input: ["a", "b"],
+      encoding_format: "float",
+    });
     assert.deepEqual(
       answer.data.map((one) => one.embedding),
       [
@@ -88,12 +106,42 @@ describe("the official OpenAI SDK for Node", () => {
     await assert.rejects(client("slc_alice_key_0001").models.retrieve("secret-model"), NotFoundError);
   });
 
-  const refusals: { name: string; apiKey: string; model: string; error: new (...args: never[]) => Error; code: string }[] = [
+  const refusals: {
+    name: string;
+    apiKey: string;
+    model: string;
+    error: new (...args: never[]) => Error;
+    code: string;
+  }[] = [
     { name: "a wrong key", apiKey: "slc_wrong", model: "gpt-4o", error: AuthenticationError, code: "invalid_api_key" },
-    { name: "a revoked key", apiKey: "slc_mallory_key_01", model: "gpt-4o", error: AuthenticationError, code: "revoked_api_key" },
-    { name: "an expired key", apiKey: "slc_eve_key_000001", model: "gpt-4o", error: AuthenticationError, code: "expired_api_key" },
-    { name: "an unknown model", apiKey: "slc_alice_key_0001", model: "gpt-9", error: NotFoundError, code: "model_not_found" },
-    { name: "a model for another role", apiKey: "slc_alice_key_0001", model: "secret-model", error: PermissionDeniedError, code: "access_denied" },
+    {
+      name: "a revoked key",
+      apiKey: "slc_mallory_key_01",
+      model: "gpt-4o",
+      error: AuthenticationError,
+      code: "revoked_api_key",
+    },
+    {
+      name: "an expired key",
+      apiKey: "slc_eve_key_000001",
+      model: "gpt-4o",
+      error: AuthenticationError,
+      code: "expired_api_key",
+    },
+    {
+      name: "an unknown model",
+      apiKey: "slc_alice_key_0001",
+      model: "gpt-9",
+      error: NotFoundError,
+      code: "model_not_found",
+    },
+    {
+      name: "a model for another role",
+      apiKey: "slc_alice_key_0001",
+      model: "secret-model",
+      error: PermissionDeniedError,
+      code: "access_denied",
+    },
   ];
   for (const { name, apiKey, model, error, code } of refusals) {
     it(`is told of ${name}`, async () => {
@@ -106,11 +154,14 @@ describe("the official OpenAI SDK for Node", () => {
   }
 
   it("is told what is wrong with a body", async () => {
-    await assert.rejects(client("slc_alice_key_0001").chat.completions.create({ model: "gpt-4o" } as never), (caught: unknown) => {
-      assert.ok(caught instanceof BadRequestError);
-      assert.equal(caught.param, "messages");
-      return true;
-    });
+    await assert.rejects(
+      client("slc_alice_key_0001").chat.completions.create({ model: "gpt-4o" } as never),
+      (caught: unknown) => {
+        assert.ok(caught instanceof BadRequestError);
+        assert.equal(caught.param, "messages");
+        return true;
+      },
+    );
   });
 
   it("streams from an open path with a dummy key, without model or parameters, which the route supplies", async () => {
@@ -129,7 +180,11 @@ describe("the official OpenAI SDK for Node", () => {
   });
 
   it("lets a bare POST to the open path carry only messages", async () => {
-    const answer = await fetch(`${gateway.url}/chat`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ messages }) });
+    const answer = await fetch(`${gateway.url}/chat`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ messages }),
+    });
     assert.equal(answer.status, 200);
     const body = (await answer.json()) as { choices: { message: { content: string } }[] };
     assert.equal(body.choices[0]?.message.content, "Hello there");

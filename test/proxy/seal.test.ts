@@ -53,7 +53,10 @@ describe("sealing", () => {
     it(`refuses keys: ${name}, without showing them`, () => {
       assert.throws(
         () => new Sealer(keys),
-        (cause: Error) => /openssl rand -base64 32/.test(cause.message) && !cause.message.includes("c2hvcnQ=") && !cause.message.includes("!!"),
+        (cause: Error) =>
+          /openssl rand -base64 32/.test(cause.message) &&
+          !cause.message.includes("c2hvcnQ=") &&
+          !cause.message.includes("!!"),
       );
     });
 });

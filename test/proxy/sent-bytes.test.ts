@@ -11,7 +11,9 @@ describe("the bytes of a stream that broke off", () => {
   let gateway: TestGateway;
   before(async () => {
     const { begun } = pausedStream("gpt-4o", ["Grüße 🎉 日本"]);
-    upstream = await startUpstream((_request, response) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(begun));
+    upstream = await startUpstream(
+      (_request, response) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(begun),
+    );
     gateway = await startGateway([
       provider("up", upstream.url),
       secret("up-credentials", { apiKey: "sk-upstream" }),
@@ -32,12 +34,19 @@ describe("the bytes of a stream that broke off", () => {
       const answer = await fetch(`${gateway.url}${path}`, {
         method: "POST",
         headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
-        body: JSON.stringify({ model: "gpt-4o", stream: true, max_tokens: 10, messages: [{ role: "user", content: "Hi" }] }),
+        body: JSON.stringify({
+          model: "gpt-4o",
+          stream: true,
+          max_tokens: 10,
+          messages: [{ role: "user", content: "Hi" }],
+        }),
       });
       const got = Buffer.from(await answer.arrayBuffer());
       assert.match(got.toString("utf8"), /Grüße 🎉 日本/);
       const id = answer.headers.get("x-request-id");
-      const line = await eventually(() => gateway.logs.find((one) => one["msg"] === "call" && one["request_id"] === id));
+      const line = await eventually(() =>
+        gateway.logs.find((one) => one["msg"] === "call" && one["request_id"] === id),
+      );
       assert.deepEqual([line["outcome"], line["sent_bytes"]], ["stream_error", got.length]);
     });
 });

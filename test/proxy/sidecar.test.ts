@@ -17,7 +17,10 @@ import { type Issuer, startIssuer } from "../harness/issuer.ts";
 import { openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const quiet = pino({ level: "silent" });
-const claims = (name: string) => ({ sub: `system:serviceaccount:team-b:${name}`, "kubernetes.io": { namespace: "team-b", serviceaccount: { name } } });
+const claims = (name: string) => ({
+  sub: `system:serviceaccount:team-b:${name}`,
+  "kubernetes.io": { namespace: "team-b", serviceaccount: { name } },
+});
 
 describe("a sidecar", () => {
   let upstream: Upstream;
@@ -34,23 +37,47 @@ describe("a sidecar", () => {
     await rename(`${tokenFile}.next`, tokenFile);
   };
   const start = async (fleet: string[], more: string[] = []): Promise<RunningSidecar> => {
-    const flags = [...fleet.flatMap((url) => ["--fleet", url]), "--token-file", tokenFile, "--port", "0", "--status-port", "0", ...more];
+    const flags = [
+      ...fleet.flatMap((url) => ["--fleet", url]),
+      "--token-file",
+      tokenFile,
+      "--port",
+      "0",
+      "--status-port",
+      "0",
+      ...more,
+    ];
     const one = await startSidecar(parseSidecarSettings(flags, {}), quiet);
     others.push(one);
     return one;
   };
   const app = (url = sidecar.url) => new OpenAI({ apiKey: "the-app-has-none", baseURL: `${url}/v1`, maxRetries: 0 });
   const ask = async (url = sidecar.url, content = "Hi") =>
-    (await app(url).chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content }] })).choices[0]?.message.content;
+    (await app(url).chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content }] })).choices[0]
+      ?.message.content;
 
   before(async () => {
-    [upstream, cluster, folder] = await Promise.all([startUpstream(), startIssuer("RS256"), temporaryFolder("sidecar")]);
+    [upstream, cluster, folder] = await Promise.all([
+      startUpstream(),
+      startIssuer("RS256"),
+      temporaryFolder("sidecar"),
+    ]);
     tokenFile = join(folder, "token");
     await writeFile(
       join(folder, "settings.yaml"),
-      stringify({ identity: { issuers: [{ name: "cluster", kind: "Kubernetes", issuer: cluster.url, audiences: ["sluice"], jwks: cluster.keys() }] } }),
+      stringify({
+        identity: {
+          issuers: [
+            { name: "cluster", kind: "Kubernetes", issuer: cluster.url, audiences: ["sluice"], jwks: cluster.keys() },
+          ],
+        },
+      }),
     );
-    const object = (kind: string, name: string, rest: object): Manifest => ({ kind, metadata: { name, namespace: "team-b" }, ...rest });
+    const object = (kind: string, name: string, rest: object): Manifest => ({
+      kind,
+      metadata: { name, namespace: "team-b" },
+      ...rest,
+    });
     gateway = await startGateway(
       [
         object("LLMProvider", "up", {
@@ -63,7 +90,9 @@ describe("a sidecar", () => {
           },
         }),
         object("Secret", "creds", { stringData: { apiKey: "sk-upstream" } }),
-        object("RoutingPolicy", "chat", { spec: { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } } }),
+        object("RoutingPolicy", "chat", {
+          spec: { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] } },
+        }),
       ],
       ["--settings", join(folder, "settings.yaml")],
     );
@@ -82,7 +111,13 @@ describe("a sidecar", () => {
     assert.equal(await ask(), "Hello there");
     const answer = await fetch(`${sidecar.url}/v1/chat/completions`, {
       method: "POST",
-      headers: { "content-type": "application/json", "x-api-key": "slc_other", "x-forwarded-for": "10.0.0.1", cookie: "a=b", "x-request-id": "from-the-app" },
+      headers: {
+        "content-type": "application/json",
+        "x-api-key": "slc_other",
+        "x-forwarded-for": "10.0.0.1",
+        cookie: "a=b",
+        "x-request-id": "from-the-app",
+      },
       body: JSON.stringify({ model: "gpt-4o", messages: [] }),
     });
     assert.equal(answer.headers.get("x-request-id"), "from-the-app");
@@ -95,7 +130,11 @@ describe("a sidecar", () => {
   it("passes a stream on word by word", async () => {
     const paused = pausedStream("gpt-4o", ["one", "two"]);
     upstream.answer(paused.answer);
-    const stream = await app().chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], stream: true });
+    const stream = await app().chat.completions.create({
+      model: "gpt-4o",
+      messages: [{ role: "user", content: "Hi" }],
+      stream: true,
+    });
     let text = "";
     for await (const chunk of stream) {
       text += chunk.choices[0]?.delta.content ?? "";
@@ -110,17 +149,23 @@ describe("a sidecar", () => {
     assert.equal(await ask(sidecar.url, content), "Hello there");
     const [sent] = (upstream.requests.at(-1)?.json["messages"] ?? []) as { content: string }[];
     assert.equal(sent?.content.length, content.length);
-    await assert.rejects(app().chat.completions.create({ model: "gpt-9", messages: [] }), (error: InstanceType<typeof OpenAI.APIError>) => {
-      assert.deepEqual([error.status, error.code], [404, "model_not_found"]);
-      return true;
-    });
+    await assert.rejects(
+      app().chat.completions.create({ model: "gpt-9", messages: [] }),
+      (error: InstanceType<typeof OpenAI.APIError>) => {
+        assert.deepEqual([error.status, error.code], [404, "model_not_found"]);
+        return true;
+      },
+    );
   });
 
   it("ends the provider's call when the app goes away", async () => {
     upstream.answer(pausedStream("gpt-4o").answer);
     const before = upstream.requests.length;
     const controller = new AbortController();
-    const stream = await app().chat.completions.create({ model: "gpt-4o", messages: [], stream: true }, { signal: controller.signal });
+    const stream = await app().chat.completions.create(
+      { model: "gpt-4o", messages: [], stream: true },
+      { signal: controller.signal },
+    );
     const request = await eventually(() => upstream.requests[before]);
     controller.abort();
     for await (const _ of stream);
@@ -138,7 +183,10 @@ describe("a sidecar", () => {
     const one = await start([`http://127.0.0.1:${await freePort()}`], ["--attempts", "2"]);
     const answer = await fetch(`${one.url}/v1/models`);
     const { error } = (await answer.json()) as { error: { code: string } };
-    assert.deepEqual([answer.status, error.code, answer.headers.get("x-should-retry")], [502, "gateway_unreachable", "true"]);
+    assert.deepEqual(
+      [answer.status, error.code, answer.headers.get("x-should-retry")],
+      [502, "gateway_unreachable", "true"],
+    );
   });
 
   it("breaks off what breaks off, instead of ending it well", async () => {
@@ -163,7 +211,10 @@ describe("a sidecar", () => {
     await rm(tokenFile);
     const none = await start([gateway.url]);
     const answer = await fetch(`${none.url}/v1/models`);
-    assert.deepEqual([answer.status, ((await answer.json()) as { error: { code: string } }).error.code], [503, "sidecar_without_token"]);
+    assert.deepEqual(
+      [answer.status, ((await answer.json()) as { error: { code: string } }).error.code],
+      [503, "sidecar_without_token"],
+    );
     assert.equal((await fetch(`${none.statusUrl}/readyz`)).status, 503);
     assert.equal((await fetch(`${none.statusUrl}/livez`)).status, 200);
     await project("not a token\r\nx-evil: 1");
@@ -205,10 +256,14 @@ describe("a sidecar", () => {
     ["a fleet that is no URL", ["--fleet", "a:80"], /fleet/],
     ["a port that is none", ["--fleet", "http://a", "--port", "x"], /port/],
   ];
-  for (const [what, args, says] of refused) it(`is not started with ${what}`, () => assert.throws(() => parseSidecarSettings(args, {}), says));
+  for (const [what, args, says] of refused)
+    it(`is not started with ${what}`, () => assert.throws(() => parseSidecarSettings(args, {}), says));
 
   it("reads its settings from the environment as well", () => {
-    const settings = parseSidecarSettings([], { SLUICE_SIDECAR_FLEET: "http://a:1, https://b", SLUICE_SIDECAR_PORT: "9" });
+    const settings = parseSidecarSettings([], {
+      SLUICE_SIDECAR_FLEET: "http://a:1, https://b",
+      SLUICE_SIDECAR_PORT: "9",
+    });
     assert.deepEqual([settings.fleet, settings.port], [["http://a:1", "https://b"], 9]);
   });
 });
@@ -223,7 +278,10 @@ describe("the fleet's addresses", () => {
       async () => names,
     );
     const first = async (): Promise<string | undefined> => (await fleet.candidates(3))[0]?.host;
-    assert.deepEqual([await first(), await first(), await first(), await first()], ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1"]);
+    assert.deepEqual(
+      [await first(), await first(), await first(), await first()],
+      ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.1"],
+    );
     const [ill] = await fleet.candidates(1);
     assert.ok(ill);
     fleet.failed(ill);

@@ -8,7 +8,10 @@ it("A URL that can't be called fails at once, and nothing of it is left for the 
   mock.timers.enable({ apis: ["setTimeout"] });
   const upstreams = new Upstreams();
   try {
-    await assert.rejects(sendSmall(upstreams, "ftp://keys.example.com/jwks", { method: "GET", headers: {}, body: null }, true), /protocol/);
+    await assert.rejects(
+      sendSmall(upstreams, "ftp://keys.example.com/jwks", { method: "GET", headers: {}, body: null }, true),
+      /protocol/,
+    );
     // What it threw here nobody would catch: the process would end.
     mock.timers.tick(15_000);
     await new Promise(setImmediate);

@@ -46,7 +46,12 @@ function published(endpoint: string, models: string[]): Files {
             },
             status: {},
           },
-          { kind: "RoutingPolicy", meta: meta("r"), spec: { match: { models }, routing: { targets: [{ provider: { name: "p" }, model: "m" }] } }, status: {} },
+          {
+            kind: "RoutingPolicy",
+            meta: meta("r"),
+            spec: { match: { models }, routing: { targets: [{ provider: { name: "p" }, model: "m" }] } },
+            status: {},
+          },
           { kind: "ApiKey", meta: meta("k"), spec: { user: "alice", writeTo: { name: "k" } }, status: {} },
         ],
         namespaces: { a: {} },
@@ -61,7 +66,11 @@ function published(endpoint: string, models: string[]): Files {
     },
     capabilities,
   );
-  return { ...encode(config, sha256Hex(pepper)).documents, pepper, [credentialName(keyedDigest(pepper, credential))]: credential };
+  return {
+    ...encode(config, sha256Hex(pepper)).documents,
+    pepper,
+    [credentialName(keyedDigest(pepper, credential))]: credential,
+  };
 }
 
 /** A folder kept as kubelet keeps a volume: files are links through `..data`, which is renamed into place. */
@@ -79,16 +88,27 @@ class Volume {
     for (const [name, content] of Object.entries(files)) await writeFile(join(this.folder, generation, name), content);
     await symlink(generation, join(this.folder, "..data_tmp"));
     await rename(join(this.folder, "..data_tmp"), join(this.folder, "..data"));
-    for (const name of Object.keys(files)) await symlink(join("..data", name), join(this.folder, name)).catch(() => undefined);
+    for (const name of Object.keys(files))
+      await symlink(join("..data", name), join(this.folder, name)).catch(() => undefined);
   }
 }
 
-async function start(context: TestContext, first: Files | null): Promise<{ volume: Volume; proxy: RunningProxy; endpoint: string }> {
+async function start(
+  context: TestContext,
+  first: Files | null,
+): Promise<{ volume: Volume; proxy: RunningProxy; endpoint: string }> {
   const upstream = await startUpstream();
   const volume = new Volume(await mkdtemp(join(tmpdir(), "sluice-volume-")));
   if (first !== null) await volume.write(published(upstream.url, ["one"]));
-  const settings = parseProxySettings(["--port", "0", "--status-port", "0", "--host", "127.0.0.1", "--poll-ms", "50"], {});
-  const proxy = await startProxy({ settings, source: folderSource(volume.folder, settings.pollMs), log: pino({ level: "silent" }) });
+  const settings = parseProxySettings(
+    ["--port", "0", "--status-port", "0", "--host", "127.0.0.1", "--poll-ms", "50"],
+    {},
+  );
+  const proxy = await startProxy({
+    settings,
+    source: folderSource(volume.folder, settings.pollMs),
+    log: pino({ level: "silent" }),
+  });
   context.after(async () => {
     await proxy.close();
     await upstream.close();
@@ -103,7 +123,10 @@ async function models(proxy: RunningProxy): Promise<string[]> {
 }
 
 const status = async (proxy: RunningProxy) =>
-  (await (await fetch(`${proxy.statusUrl}/status`)).json()) as { revision: string | null; rejected: { reason: string } | null };
+  (await (await fetch(`${proxy.statusUrl}/status`)).json()) as {
+    revision: string | null;
+    rejected: { reason: string } | null;
+  };
 
 describe("a proxy on a mounted config", () => {
   it("takes a new revision when the volume is swapped", async (context) => {
@@ -118,7 +141,10 @@ describe("a proxy on a mounted config", () => {
     assert.equal((await fetch(`${proxy.statusUrl}/readyz`)).status, 503);
     assert.equal((await fetch(`${proxy.statusUrl}/livez`)).status, 200);
     const answer = await fetch(`${proxy.trafficUrl}/v1/models`);
-    assert.deepEqual([answer.status, ((await answer.json()) as { error: { code: string } }).error.code], [503, "not_ready"]);
+    assert.deepEqual(
+      [answer.status, ((await answer.json()) as { error: { code: string } }).error.code],
+      [503, "not_ready"],
+    );
     await volume.write(published(endpoint, ["one"]));
     await eventually(async () => (await fetch(`${proxy.statusUrl}/readyz`)).status === 200);
   });
@@ -130,7 +156,12 @@ describe("a proxy on a mounted config", () => {
   const edit =
     (prefix: string, change: (text: string) => string) =>
     (files: Files): Files =>
-      Object.fromEntries(Object.entries(files).map(([name, content]) => [name, name.startsWith(prefix) ? change(String(content)) : content]));
+      Object.fromEntries(
+        Object.entries(files).map(([name, content]) => [
+          name,
+          name.startsWith(prefix) ? change(String(content)) : content,
+        ]),
+      );
   const rows: { name: string; spoil: (files: Files) => Files; reason: RegExp }[] = [
     { name: "a shard is missing", spoil: drop("routes-"), reason: /routes-\d\.json is missing/ },
     {
@@ -139,9 +170,21 @@ describe("a proxy on a mounted config", () => {
       reason: /is not the one that revision \w+ names/,
     },
     { name: "a credential is missing", spoil: drop("cred-"), reason: /cred-\w+ is missing/ },
-    { name: "a credential is not what its name says", spoil: edit("cred-", () => "sk-other"), reason: /does not hold what its name says/ },
-    { name: "the pepper is another", spoil: (files) => ({ ...files, pepper: Buffer.alloc(32, 8) }), reason: /pepper is not the one/ },
-    { name: "the manifest is half written", spoil: edit("manifest.json", (text) => text.slice(0, 40)), reason: /manifest\.json is not JSON/ },
+    {
+      name: "a credential is not what its name says",
+      spoil: edit("cred-", () => "sk-other"),
+      reason: /does not hold what its name says/,
+    },
+    {
+      name: "the pepper is another",
+      spoil: (files) => ({ ...files, pepper: Buffer.alloc(32, 8) }),
+      reason: /pepper is not the one/,
+    },
+    {
+      name: "the manifest is half written",
+      spoil: edit("manifest.json", (text) => text.slice(0, 40)),
+      reason: /manifest\.json is not JSON/,
+    },
     {
       name: "the manifest is from the future",
       spoil: edit("manifest.json", (text) => text.replace('"schemaVersion":1', '"schemaVersion":9')),
@@ -212,14 +255,23 @@ function large(round: number, keys = 20_000): { files: Files; revision: string }
     revoked: false,
   });
   const all = Array.from({ length: keys }, (_, at) => ({ ...record(at), tags: [`round-${round}`] }));
-  const config = { settings: settingsSchema.parse({ maxBodyBytes: 1_000 }), providers: [], routes: [], budgets: [], keys: all };
+  const config = {
+    settings: settingsSchema.parse({ maxBodyBytes: 1_000 }),
+    providers: [],
+    routes: [],
+    budgets: [],
+    keys: all,
+  };
   const { documents, manifest } = encode(config, sha256Hex(pepper));
   return { files: { ...documents, pepper }, revision: manifest.revision };
 }
 
 function cellOf(source: ConfigSource): { cell: Current; swapped: string[]; rejected: string[] } {
   const [swapped, rejected]: string[][] = [[], []];
-  const events = { swapped: (one: Snapshot) => void swapped?.push(one.revision), rejected: (reason: string) => void rejected?.push(reason) };
+  const events = {
+    swapped: (one: Snapshot) => void swapped?.push(one.revision),
+    rejected: (reason: string) => void rejected?.push(reason),
+  };
   return { cell: current(source, {}, Date.now, events), swapped: swapped ?? [], rejected: rejected ?? [] };
 }
 
@@ -284,10 +336,17 @@ describe("a config that is large", () => {
     await cell.refresh();
     await cell.refresh();
     assert.equal(source.reads, 1);
-    source.give(Object.fromEntries(Object.entries(large(2, 10).files).filter(([name]) => name !== "keys-00.json" && name !== "config.json")));
+    source.give(
+      Object.fromEntries(
+        Object.entries(large(2, 10).files).filter(([name]) => name !== "keys-00.json" && name !== "config.json"),
+      ),
+    );
     await cell.refresh();
     await cell.refresh();
-    assert.deepEqual([source.reads, rejected.length, cell.rejection()?.reason, cell.snapshot()?.revision], [3, 1, "config.json is missing", good.revision]);
+    assert.deepEqual(
+      [source.reads, rejected.length, cell.rejection()?.reason, cell.snapshot()?.revision],
+      [3, 1, "config.json is missing", good.revision],
+    );
   });
 
   it("is refused no more once the content that is live is back", async () => {
@@ -317,11 +376,18 @@ describe("a config that is large", () => {
 
 describe("keys of a snapshot", () => {
   const clearOf = (at: number): string => `slc_key_${at}`;
-  const record = (at: number, more: Partial<KeyRecord> = {}): KeyRecord => keyRecord(keyedDigest(pepper, clearOf(at)), `a/key-${at % 50}`, more);
+  const record = (at: number, more: Partial<KeyRecord> = {}): KeyRecord =>
+    keyRecord(keyedDigest(pepper, clearOf(at)), `a/key-${at % 50}`, more);
   const keys = Array.from({ length: 200 }, (_, at) =>
     record(at, at % 10 === 0 ? { previous: { digest: keyedDigest(pepper, clearOf(at + 1_000)), untilMs: at } } : {}),
   );
-  const config = { settings: settingsSchema.parse({ maxBodyBytes: 1_000 }), providers: [], routes: [], budgets: [], keys };
+  const config = {
+    settings: settingsSchema.parse({ maxBodyBytes: 1_000 }),
+    providers: [],
+    routes: [],
+    budgets: [],
+    keys,
+  };
   const { manifest, documents } = encode(config, sha256Hex(pepper));
   const secrets = { pepper, credentials: new Map<string, string>() };
   const parsed = atOnce(parsing(documents, new Map(), () => new KeyPacker()));
@@ -350,7 +416,9 @@ describe("keys of a snapshot", () => {
   }
 
   it("come out of their bytes as they went in, whatever they hold", () => {
-    const hex = fc.array(fc.constantFrom(..."0123456789abcdef"), { minLength: 64, maxLength: 64 }).map((digits) => digits.join(""));
+    const hex = fc
+      .array(fc.constantFrom(..."0123456789abcdef"), { minLength: 64, maxLength: 64 })
+      .map((digits) => digits.join(""));
     const anyRecord: fc.Arbitrary<KeyRecord> = fc.record(
       {
         digest: hex,

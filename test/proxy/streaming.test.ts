@@ -63,7 +63,10 @@ describe("a stream", () => {
     const headers = { authorization: `Bearer ${alice}`, "content-type": "application/json" };
     const response = await fetch(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, body });
     const text = await response.text();
-    assert.ok(text === chatFrames("gpt-4o", words, false).join(""), `${response.status}, ${text.length} characters that begin ${text.slice(0, 200)}`);
+    assert.ok(
+      text === chatFrames("gpt-4o", words, false).join(""),
+      `${response.status}, ${text.length} characters that begin ${text.slice(0, 200)}`,
+    );
   });
 
   for (const [version, chunked] of [
@@ -72,7 +75,11 @@ describe("a stream", () => {
   ] as const) {
     it(`is ${chunked ? "" : "not "}chunked in HTTP/${version}`, async () => {
       const headers = `Host: sluice\r\nConnection: close\r\nauthorization: Bearer ${alice}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;
-      const { text, closed } = await raw(gateway.url, `POST /v1/chat/completions HTTP/${version}\r\n${headers}\r\n\r\n${body}`, { quietMs: 5_000 });
+      const { text, closed } = await raw(
+        gateway.url,
+        `POST /v1/chat/completions HTTP/${version}\r\n${headers}\r\n\r\n${body}`,
+        { quietMs: 5_000 },
+      );
       const end = text.indexOf("\r\n\r\n");
       assert.equal(/^transfer-encoding: chunked\r?$/im.test(text.slice(0, end)), chunked, text.slice(0, end));
       assert.ok(closed);

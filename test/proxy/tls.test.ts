@@ -30,8 +30,14 @@ describe("TLS", () => {
     await rename(join(dir, "..data.next"), join(dir, "..data"));
     for (const name of Object.keys(files)) await symlink(join("..data", name), join(dir, name)).catch(() => undefined);
   }
-  const mountPair = (pair: Pair): Promise<void> => mount({ "tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": authority.cert });
-  const flags = (...more: string[]): string[] => [`--tls-cert=${join(dir, "tls.crt")}`, `--tls-key=${join(dir, "tls.key")}`, "--poll-ms=50", ...more];
+  const mountPair = (pair: Pair): Promise<void> =>
+    mount({ "tls.crt": pair.cert, "tls.key": pair.key, "ca.crt": authority.cert });
+  const flags = (...more: string[]): string[] => [
+    `--tls-cert=${join(dir, "tls.crt")}`,
+    `--tls-key=${join(dir, "tls.key")}`,
+    "--poll-ms=50",
+    ...more,
+  ];
   const gateway = async (...more: string[]): Promise<TestGateway> => {
     const started = await startGateway(
       [
@@ -46,7 +52,11 @@ describe("TLS", () => {
     return started;
   };
   /** The status, or why there is none. */
-  const models = (url: string, tls: { cert?: string; key?: string; ca?: string } = {}, agent?: HttpsAgent): Promise<number | string> =>
+  const models = (
+    url: string,
+    tls: { cert?: string; key?: string; ca?: string } = {},
+    agent?: HttpsAgent,
+  ): Promise<number | string> =>
     new Promise((resolve) => {
       const call = request(
         `${url}/v1/models`,
@@ -61,10 +71,13 @@ describe("TLS", () => {
     });
   const serialOf = (url: string): Promise<string> =>
     new Promise((resolve, reject) => {
-      const socket: TLSSocket = connect({ host: "127.0.0.1", port: Number(new URL(url).port), ca: authority.cert }, () => {
-        resolve(socket.getPeerCertificate().serialNumber);
-        socket.destroy();
-      });
+      const socket: TLSSocket = connect(
+        { host: "127.0.0.1", port: Number(new URL(url).port), ca: authority.cert },
+        () => {
+          resolve(socket.getPeerCertificate().serialNumber);
+          socket.destroy();
+        },
+      );
       socket.on("error", reject);
     });
 
@@ -83,12 +96,17 @@ describe("TLS", () => {
     const { url, close } = await gateway();
     assert.match(url, /^https:/);
     const dispatcher = new Agent({ connect: { ca: authority.cert } });
-    const trusting = ((target: string, init: object) => undiciFetch(target, { ...init, dispatcher } as never)) as unknown as typeof fetch;
+    const trusting = ((target: string, init: object) =>
+      undiciFetch(target, { ...init, dispatcher } as never)) as unknown as typeof fetch;
     const client = new OpenAI({ apiKey: alice, baseURL: `${url}/v1`, fetch: trusting, maxRetries: 0 });
     const done = await client.chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] });
     assert.equal(done.choices[0]?.message.content, "Hello there");
     let text = "";
-    for await (const part of await client.chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], stream: true }))
+    for await (const part of await client.chat.completions.create({
+      model: "gpt-4o",
+      messages: [{ role: "user", content: "Hi" }],
+      stream: true,
+    }))
       text += part.choices[0]?.delta.content ?? "";
     assert.equal(text, "Hello there");
     await assert.rejects(fetch(url.replace("https", "http")));
@@ -110,10 +128,17 @@ describe("TLS", () => {
     for (const [bad, why] of [
       [{ cert: other.cert, key: next.key }, /the key in .* is not that of the certificate/],
       [{ cert: "nothing", key: next.key }, /holds no certificate in PEM/],
-      [{ cert: next.cert, key: "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----" }, /holds no private key in PEM/],
+      [
+        { cert: next.cert, key: "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----" },
+        /holds no private key in PEM/,
+      ],
     ] as const) {
       await mountPair(bad);
-      await eventually(() => started.logs.some((line) => line["msg"] === "certificate not taken; the old one stays in use" && why.test(String(line["err"]))));
+      await eventually(() =>
+        started.logs.some(
+          (line) => line["msg"] === "certificate not taken; the old one stays in use" && why.test(String(line["err"])),
+        ),
+      );
       assert.equal(await serialOf(started.url), second);
     }
     const metrics = await started.metrics();
@@ -146,7 +171,14 @@ describe("TLS", () => {
     const { url, close } = await gateway();
     const refused = await new Promise<boolean>((resolve) => {
       const socket = connect(
-        { host: "127.0.0.1", port: Number(new URL(url).port), ca: authority.cert, minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" },
+        {
+          host: "127.0.0.1",
+          port: Number(new URL(url).port),
+          ca: authority.cert,
+          minVersion: "TLSv1",
+          maxVersion: "TLSv1.1",
+          ciphers: "DEFAULT@SECLEVEL=0",
+        },
         () => resolve(false),
       );
       socket.on("error", () => resolve(true));
@@ -159,6 +191,9 @@ describe("TLS", () => {
     await assert.rejects(gateway("--tls-client-ca=/none"), /ENOENT/);
     assert.throws(() => parseProxySettings(["--tls-cert=a"], {}), /belong together/);
     assert.throws(() => parseProxySettings(["--tls-client-ca=a"], {}), /needs --tls-cert/);
-    assert.throws(() => parseProxySettings(["--tls-cert=a", "--tls-key=b", "--tls-client-auth=Maybe"], {}), /--tls-client-auth: /);
+    assert.throws(
+      () => parseProxySettings(["--tls-cert=a", "--tls-key=b", "--tls-client-auth=Maybe"], {}),
+      /--tls-client-auth: /,
+    );
   });
 });

@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { type Answer, json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_token_alice_00001";
@@ -63,7 +72,9 @@ describe("TLS to token services", () => {
     await Promise.all([model, service, asking].map((one) => one.close()));
   });
 
-  const trusted = (more: Record<string, unknown> = {}) => ({ tokenService: { tls: { caBundle: ours.cert, serverName: "iam.internal", ...more } } });
+  const trusted = (more: Record<string, unknown> = {}) => ({
+    tokenService: { tls: { caBundle: ours.cert, serverName: "iam.internal", ...more } },
+  });
 
   for (const type of ["Watsonx", "AzureOpenAI"] as const) {
     it(`fetches a token for ${type} from a service of the stated authority and name`, async () => {
@@ -89,14 +100,21 @@ describe("TLS to token services", () => {
   }
 
   for (const [name, shown, cause] of [
-    ["shows it the certificate that it asks for", () => ({ clientCertificate: { secretRef: { name: "pair" } } }), undefined],
+    [
+      "shows it the certificate that it asks for",
+      () => ({ clientCertificate: { secretRef: { name: "pair" } } }),
+      undefined,
+    ],
     ["tells where it asks for one in vain", () => ({}), "token_tls_client_certificate_missing"],
   ] as const)
     it(name, async () => {
-      await gateway.apply(manifests("Watsonx", asking.url, { tokenService: { tls: { caBundle: ours.cert, ...shown() } } }));
+      await gateway.apply(
+        manifests("Watsonx", asking.url, { tokenService: { tls: { caBundle: ours.cert, ...shown() } } }),
+      );
       const answer = await ask();
       assert.deepEqual([answer.status, answer.cause], [cause === undefined ? 200 : 502, cause]);
-      if (cause === undefined) assert.equal(asking.requests.at(-1)?.client, new X509Certificate(pair.cert).fingerprint256);
+      if (cause === undefined)
+        assert.equal(asking.requests.at(-1)?.client, new X509Certificate(pair.cert).fingerprint256);
     });
 
   it("doesn't get through with a certificate of another authority", async () => {
@@ -109,7 +127,10 @@ describe("TLS to token services", () => {
     const tls = { caBundle: ours.cert, clientCertificate: { secretRef: { name: "pair" } } };
     await gateway.apply(manifests("Watsonx", asking.url, { tokenService: { tls } }));
     const line = /sluice_client_certificate_not_after_seconds\{provider="default\/up"\} (\d+)/;
-    assert.equal(line.exec(await gateway.metrics())?.[1], String(Date.parse(new X509Certificate(pair.cert).validTo) / 1000));
+    assert.equal(
+      line.exec(await gateway.metrics())?.[1],
+      String(Date.parse(new X509Certificate(pair.cert).validTo) / 1000),
+    );
   });
 
   it("is called anew for a provider that trusts others, though the credential is the same", async () => {
@@ -124,9 +145,15 @@ describe("TLS to token services", () => {
     const spare = [
       provider("spare", model.url),
       secret("spare-credentials", { apiKey: "k" }),
-      policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }, { provider: { name: "spare" }, priority: 2 }] } }),
+      policy("chat", {
+        match: { models: ["gpt-4o"] },
+        routing: { targets: [{ provider: { name: "up" } }, { provider: { name: "spare" }, priority: 2 }] },
+      }),
     ];
-    const both = (spec: Record<string, unknown>) => [...manifests("Watsonx", service.url, spec).filter(({ kind }) => kind !== "RoutingPolicy"), ...spare];
+    const both = (spec: Record<string, unknown>) => [
+      ...manifests("Watsonx", service.url, spec).filter(({ kind }) => kind !== "RoutingPolicy"),
+      ...spare,
+    ];
     await gateway.apply(both({}));
     assert.equal((await ask()).status, 200);
     service.answer((_request, response) => json(response, 400, { errorCode: "BXNIM0415E" }));
@@ -143,8 +170,13 @@ describe("TLS to token services", () => {
     };
     await gateway.apply(manifests("Watsonx", service.url, { circuitBreaker }));
     await ask();
-    assert.match(await reason(), /^every model's breaker is open: of its token service: .* \(token_tls_unknown_authority\)$/);
-    await gateway.apply(manifests("Watsonx", service.url, { healthCheck: { path: "/models", interval: "1s", failureThreshold: 1 } }));
+    assert.match(
+      await reason(),
+      /^every model's breaker is open: of its token service: .* \(token_tls_unknown_authority\)$/,
+    );
+    await gateway.apply(
+      manifests("Watsonx", service.url, { healthCheck: { path: "/models", interval: "1s", failureThreshold: 1 } }),
+    );
     await eventually(async () => (await reason()).startsWith("no token for the provider: of its token service: "));
   });
 });

@@ -61,6 +61,10 @@ describe("a turn of the event loop", () => {
       behindTurn(failing);
       behindTurn({ run: () => console.log("its write") });`;
     const { stdout, stderr } = await run(execPath, ["--input-type=module", "-e", script]);
-    assert.deepEqual(stdout.trim().split("\n").sort(), ["its write", "the next", "uncaught told", "uncaught told", "uncaught told"], stderr);
+    assert.deepEqual(
+      stdout.trim().split("\n").sort(),
+      ["its write", "the next", "uncaught told", "uncaught told", "uncaught told"],
+      stderr,
+    );
   });
 });

@@ -5,7 +5,16 @@ import { type AddressInfo, createServer, type Server, type Socket } from "node:n
 import { after, before, describe, it } from "node:test";
 import { type AttemptCause, attemptCauses, causeInWords, causeOf, tokenCauseOf } from "../../proxy/wire/causes.ts";
 import { type Authority, certificateAuthority } from "../harness/certificates.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_causes_alice_0001";
@@ -41,12 +50,19 @@ describe("the cause of a failed connection", () => {
     secret("up-credentials", { apiKey: "sk-causes-secret" }),
     policy("chat", {
       match: { models: ["gpt-4o"] },
-      routing: { targets: [{ provider: { name: "up" } }, ...(rest.length > 0 ? [{ provider: { name: "spare" }, priority: 2 }] : [])] },
+      routing: {
+        targets: [
+          { provider: { name: "up" } },
+          ...(rest.length > 0 ? [{ provider: { name: "spare" }, priority: 2 }] : []),
+        ],
+      },
     }),
     ...rest,
     ...key("alice", alice),
   ];
-  const ask = async (more: Record<string, unknown> = {}): Promise<{ status: number; text: string; line: Record<string, unknown> }> => {
+  const ask = async (
+    more: Record<string, unknown> = {},
+  ): Promise<{ status: number; text: string; line: Record<string, unknown> }> => {
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
@@ -76,8 +92,12 @@ describe("the cause of a failed connection", () => {
     urls["expired"] = await upstream(expired);
     urls["asking"] = await upstream({ ...good, clientCa: ours.cert });
     urls["mute"] = await server("https", () => undefined);
-    urls["plain"] = await server("https", (socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")));
-    urls["mumbling"] = await server("http", (socket) => socket.once("data", () => socket.end("220 mail.example ESMTP\r\n")));
+    urls["plain"] = await server("https", (socket) =>
+      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+    );
+    urls["mumbling"] = await server("http", (socket) =>
+      socket.once("data", () => socket.end("220 mail.example ESMTP\r\n")),
+    );
     urls["hangingUp"] = await server("http", (socket) => socket.once("data", () => socket.destroy()));
     urls["late"] = await server("http", () => undefined);
     const gone = await startServer(() => undefined);
@@ -92,17 +112,39 @@ describe("the cause of a failed connection", () => {
 
   const cases: [string, () => [string, Record<string, unknown>?], AttemptCause | RegExp, number?][] = [
     ["a certificate of an authority that is not public", () => [urls["secure"] ?? ""], "tls_unknown_authority"],
-    ["a certificate of another authority than the stated one", () => [urls["secure"] ?? "", { tls: { caBundle: other.cert } }], "tls_unknown_authority"],
+    [
+      "a certificate of another authority than the stated one",
+      () => [urls["secure"] ?? "", { tls: { caBundle: other.cert } }],
+      "tls_unknown_authority",
+    ],
     ["a certificate that has expired", () => [urls["expired"] ?? "", { tls: { caBundle: ours.cert } }], "tls_expired"],
-    ["a certificate for another name", () => [urls["secure"] ?? "", { tls: { caBundle: ours.cert, serverName: "llm.internal" } }], "tls_wrong_name"],
-    ["a server that wants our certificate", () => [urls["asking"] ?? "", { tls: { caBundle: ours.cert } }], "tls_client_certificate_missing"],
+    [
+      "a certificate for another name",
+      () => [urls["secure"] ?? "", { tls: { caBundle: ours.cert, serverName: "llm.internal" } }],
+      "tls_wrong_name",
+    ],
+    [
+      "a server that wants our certificate",
+      () => [urls["asking"] ?? "", { tls: { caBundle: ours.cert } }],
+      "tls_client_certificate_missing",
+    ],
     ["a server without TLS", () => [urls["plain"] ?? ""], "tls_failed"],
     ["a name that DNS doesn't have", () => ["http://llm.invalid:8080"], /^dns_(unknown_name|failed)$/],
     ["a port where nobody listens", () => [urls["gone"] ?? ""], "connection_refused"],
-    ["a server that says nothing to our greeting", () => [urls["mute"] ?? "", { timeouts: { connect: "1s" } }], "connect_timeout", 504],
+    [
+      "a server that says nothing to our greeting",
+      () => [urls["mute"] ?? "", { timeouts: { connect: "1s" } }],
+      "connect_timeout",
+      504,
+    ],
     ["a server that speaks something else", () => [urls["mumbling"] ?? ""], "not_http"],
     ["a server that hangs up", () => [urls["hangingUp"] ?? ""], "connection_broke"],
-    ["a server that doesn't answer", () => [urls["late"] ?? "", { timeouts: { response: "1s" } }], "answer_timeout", 504],
+    [
+      "a server that doesn't answer",
+      () => [urls["late"] ?? "", { timeouts: { response: "1s" } }],
+      "answer_timeout",
+      504,
+    ],
   ];
   for (const [name, target, cause, status = 502] of cases)
     it(`is in the log, of ${name}, and not in the answer`, async () => {
@@ -129,8 +171,14 @@ describe("the cause of a failed connection", () => {
       ],
     );
     const metrics = await gateway.metrics();
-    assert.match(metrics, /ai_gateway_upstream_attempts_total\{provider="default\/up",model="gpt-4o",outcome="Unavailable",cause="tls_unknown_authority"\} \d/);
-    assert.match(metrics, /ai_gateway_upstream_attempts_total\{provider="default\/spare",model="gpt-4o",outcome="ok"\} 1/);
+    assert.match(
+      metrics,
+      /ai_gateway_upstream_attempts_total\{provider="default\/up",model="gpt-4o",outcome="Unavailable",cause="tls_unknown_authority"\} \d/,
+    );
+    assert.match(
+      metrics,
+      /ai_gateway_upstream_attempts_total\{provider="default\/spare",model="gpt-4o",outcome="ok"\} 1/,
+    );
   });
 
   it("is gone once the provider answers, also with an error of its own", async () => {
@@ -151,7 +199,10 @@ describe("the cause of a failed connection", () => {
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: other.cert }, circuitBreaker }));
     await ask();
     const ill = await providerStatus();
-    assert.equal(ill["reason"], "every model's breaker is open: its certificate is of no authority that is trusted here (tls_unknown_authority)");
+    assert.equal(
+      ill["reason"],
+      "every model's breaker is open: its certificate is of no authority that is trusted here (tls_unknown_authority)",
+    );
     assert.deepEqual(ill["causes"], { "gpt-4o": "tls_unknown_authority" });
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: ours.cert }, circuitBreaker }));
     await eventually(async () => (await ask()).status === 200);
@@ -164,8 +215,15 @@ describe("the cause of a failed connection", () => {
     closing.push(strict);
     // A provider of its own: what is known of the other one stays.
     const spare = [provider("spare", strict.url), secret("spare-credentials", { apiKey: "sk" })];
-    const chat = policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "spare" } }] } });
-    await gateway.apply([...manifests(strict.url).filter(({ kind }) => kind === "ApiKey" || kind === "Secret"), ...spare, chat]);
+    const chat = policy("chat", {
+      match: { models: ["gpt-4o"] },
+      routing: { targets: [{ provider: { name: "spare" } }] },
+    });
+    await gateway.apply([
+      ...manifests(strict.url).filter(({ kind }) => kind === "ApiKey" || kind === "Secret"),
+      ...spare,
+      chat,
+    ]);
     const refused: unknown[] = [];
     const look = async (): Promise<void> => {
       await ask();
@@ -187,7 +245,8 @@ describe("the cause of a failed connection", () => {
 });
 
 describe("causes by error", () => {
-  const named = (code: string, more: Record<string, unknown> = {}): Error => Object.assign(new Error("sk-secret"), { code, ...more });
+  const named = (code: string, more: Record<string, unknown> = {}): Error =>
+    Object.assign(new Error("sk-secret"), { code, ...more });
   const cases: [Error, AttemptCause][] = [
     // As OpenSSL 3.0 and 3.5 name the same alert.
     [named("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"), "tls_client_certificate_refused"],
@@ -206,7 +265,12 @@ describe("causes by error", () => {
     [named("ETIMEDOUT", { syscall: "connect" }), "connect_timeout"],
     [named("ETIMEDOUT", { syscall: "read" }), "connection_broke"],
     [named("ESLUICEDESTINATION"), "address_not_allowed"],
-    [named("ECONNRESET", { message: "Client network socket disconnected before secure TLS connection was established" }), "tls_failed"],
+    [
+      named("ECONNRESET", {
+        message: "Client network socket disconnected before secure TLS connection was established",
+      }),
+      "tls_failed",
+    ],
     [named("ECONNRESET"), "connection_broke"],
     [named("toString"), "connection_broke"],
     [new Error("anything"), "connection_broke"],
@@ -224,7 +288,8 @@ describe("causes by error", () => {
 
   it("are all in the docs", async () => {
     const docs = await readFile("docs/errors.md", "utf8");
-    for (const cause of attemptCauses) assert.ok(docs.includes(`| \`${cause}\``) || docs.includes(`, \`${cause}\` |`), cause);
+    for (const cause of attemptCauses)
+      assert.ok(docs.includes(`| \`${cause}\``) || docs.includes(`, \`${cause}\` |`), cause);
   });
 
   it("takes nothing for a failure to connect once an answer has begun", () => {

@@ -39,7 +39,8 @@ const answer: RequestListener = async (request, response) => {
   }
   let from = 0;
   for (const size of pieces) {
-    if (!response.write(all.subarray(from, (from += size)))) await new Promise((resolve) => response.once("drain", resolve));
+    if (!response.write(all.subarray(from, (from += size))))
+      await new Promise((resolve) => response.once("drain", resolve));
     else await nextTurn();
   }
   response.end();
@@ -98,7 +99,9 @@ describe("reading from an upstream", () => {
 
   for (const kind of ["plain", "tls"] as const)
     it(`gives all bytes in order: ${kind}`, async () => {
-      const pieces = fc.array(fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 200_000 })), { maxLength: 12 });
+      const pieces = fc.array(fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 200_000 })), {
+        maxLength: 12,
+      });
       const answers = fc.record({ framing: fc.constantFrom<Framing>("length", "chunked", "close"), pieces });
       await fc.assert(
         fc.asyncProperty(answers, fc.integer({ min: 1, max: 4 }), async (given, pauseAfter) => {
@@ -128,7 +131,10 @@ describe("reading from an upstream", () => {
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const address = { ...(addresses.plain as UpstreamAddress), origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+    const address = {
+      ...(addresses.plain as UpstreamAddress),
+      origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    };
     let read = 0;
     let call: UpstreamCall | null = null;
     let paused = true;

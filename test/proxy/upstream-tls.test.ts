@@ -3,7 +3,16 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { openai, pausedStream, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const alice = "slc_tls_alice_000001";
@@ -64,7 +73,9 @@ describe("TLS to providers", () => {
   it("takes a new authority beside the old one, and then instead of it", async () => {
     await gateway.apply(manifests({ caBundle: other.cert, serverName: "llm.internal" }));
     assert.equal((await ask()).status, 502);
-    await gateway.apply(manifests({ caBundle: `${other.cert}\n# the new one\n${ours.cert}`, serverName: "llm.internal" }));
+    await gateway.apply(
+      manifests({ caBundle: `${other.cert}\n# the new one\n${ours.cert}`, serverName: "llm.internal" }),
+    );
     assert.equal((await ask()).status, 200);
     await gateway.apply(manifests({ caBundle: other.cert, serverName: "llm.internal" }));
     assert.equal((await ask()).status, 502);
@@ -133,7 +144,11 @@ describe("certificates that the gateway shows to providers", () => {
   before(async () => {
     ours = await certificateAuthority("Ours");
     const other = await certificateAuthority("Other");
-    [first, renewed, foreign] = await Promise.all([ours.issue("gateway.one"), ours.issue("gateway.two"), other.issue("gateway.one")]);
+    [first, renewed, foreign] = await Promise.all([
+      ours.issue("gateway.one"),
+      ours.issue("gateway.two"),
+      other.issue("gateway.one"),
+    ]);
     upstream = await startUpstream(openai, { ...(await ours.issue("127.0.0.1")), clientCa: ours.cert });
     gateway = await startGateway(manifests(first));
   });
@@ -182,8 +197,16 @@ describe("certificates that the gateway shows to providers", () => {
       () => ({ cert: renewed.cert, key: first.key }),
       /Secret gateway-tls has a tls\.key that is not the key of the first/,
     ],
-    ["no key", () => ({ cert: renewed.cert }), /Secret gateway-tls has no key tls\.key; it must be a Secret of type kubernetes\.io\/tls/],
-    ["what is no PEM", () => ({ cert: "c2VjcmV0", key: renewed.key }), /Secret gateway-tls key tls\.crt: the value is no certificate in PEM/],
+    [
+      "no key",
+      () => ({ cert: renewed.cert }),
+      /Secret gateway-tls has no key tls\.key; it must be a Secret of type kubernetes\.io\/tls/,
+    ],
+    [
+      "what is no PEM",
+      () => ({ cert: "c2VjcmV0", key: renewed.key }),
+      /Secret gateway-tls key tls\.crt: the value is no certificate in PEM/,
+    ],
     ["no Secret", () => ({}), /Secret gateway-tls is not in namespace default/],
   ] as [string, () => Partial<Pair>, RegExp][])
     it(`goes on with the old pair where there comes ${name}, and says why`, async () => {
@@ -210,7 +233,10 @@ describe("certificates that the gateway shows to providers", () => {
   it("counts down to the certificate's end", async () => {
     await gateway.apply(manifests(renewed));
     const line = /sluice_client_certificate_not_after_seconds\{provider="default\/up"\} (\d+)/;
-    assert.equal(line.exec(await gateway.metrics())?.[1], String(Date.parse(new X509Certificate(renewed.cert).validTo) / 1000));
+    assert.equal(
+      line.exec(await gateway.metrics())?.[1],
+      String(Date.parse(new X509Certificate(renewed.cert).validTo) / 1000),
+    );
     await gateway.apply(manifests(null));
     assert.doesNotMatch(await gateway.metrics(), line);
   });
@@ -218,7 +244,9 @@ describe("certificates that the gateway shows to providers", () => {
   it("tells nobody the key", async () => {
     const inside = first.key.split("\n")[1]?.trim() ?? "";
     assert.ok(inside.length > 40);
-    const told = [gateway.logText(), said(0), await gateway.metrics(), JSON.stringify(await gateway.status())].join("\n");
+    const told = [gateway.logText(), said(0), await gateway.metrics(), JSON.stringify(await gateway.status())].join(
+      "\n",
+    );
     assert.ok(!told.includes(inside));
     assert.doesNotMatch(told, /PRIVATE KEY/);
   });

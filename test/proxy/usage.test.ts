@@ -5,7 +5,16 @@ import fc from "fast-check";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
 import { groupRows, usd } from "../../proxy/config/usage-report.ts";
 import { pastDayTurn } from "../harness/day-turn.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../harness/gateway.ts";
 import { sluice } from "../harness/sluice.ts";
 import { startUpstream, type Upstream } from "../harness/upstream.ts";
 
@@ -19,7 +28,10 @@ describe("usage", () => {
   before(async () => {
     upstream = await startUpstream();
     const price = { inputPerMillion: "2", outputPerMillion: "10" };
-    const elsewhere: Manifest[] = key("eve", clearOf("eve")).map((one) => ({ ...one, metadata: { ...one.metadata, namespace: "other" } }));
+    const elsewhere: Manifest[] = key("eve", clearOf("eve")).map((one) => ({
+      ...one,
+      metadata: { ...one.metadata, namespace: "other" },
+    }));
     // Reports are of this month unless told otherwise.
     await pastDayTurn(120_000);
     gateway = await startGateway([
@@ -55,7 +67,11 @@ describe("usage", () => {
       await call(name, model);
     const counted = async (name: string, query: string, requests: number): Promise<boolean> =>
       ((await own(name, query)).body["data"] as Json[])[0]?.["requests"] === requests;
-    await eventually(async () => (await counted("boss", "scope=namespace&group_by=namespace", 4)) && (await counted("eve", "group_by=namespace", 1)));
+    await eventually(
+      async () =>
+        (await counted("boss", "scope=namespace&group_by=namespace", 4)) &&
+        (await counted("eve", "group_by=namespace", 1)),
+    );
   });
   after(async () => {
     await gateway.close();
@@ -63,7 +79,9 @@ describe("usage", () => {
   });
 
   async function own(name: string, query = ""): Promise<{ status: number; body: Json }> {
-    const response = await fetch(`${gateway.url}/v1/sluice/usage?${query}`, { headers: { authorization: `Bearer ${clearOf(name)}` } });
+    const response = await fetch(`${gateway.url}/v1/sluice/usage?${query}`, {
+      headers: { authorization: `Bearer ${clearOf(name)}` },
+    });
     return { status: response.status, body: (await response.json()) as Json };
   }
   // 11 × 2000 + 7 × 10000 nano-USD a call.
@@ -158,7 +176,17 @@ describe("usage", () => {
   });
 
   it("names those who use most", async () => {
-    const top = await sluice("top-users", "--url", gateway.statusUrl, "--metric", "tokens", "--limit", "1", "-o", "csv");
+    const top = await sluice(
+      "top-users",
+      "--url",
+      gateway.statusUrl,
+      "--metric",
+      "tokens",
+      "--limit",
+      "1",
+      "-o",
+      "csv",
+    );
     assert.deepEqual(top.stdout.trim().split("\r\n").slice(1), ["default,alice@example.com,a,3,0,33,0,21,0.000184"]);
   });
 
@@ -167,8 +195,16 @@ describe("usage", () => {
     ["a period that isn't one", ["cost-report", "--period", "soon"], /--period must be a time/],
     ["two spans", ["cost-report", "--period", "1d", "--from", "2027-01-01T00:00:00Z"], /not both/],
     ["a metric that isn't one", ["top-users", "--metric", "joy"], /cost, tokens or requests/],
-    ["two places", ["cost-report", "--url", "http://127.0.0.1:9", "--system-namespace", "a"], /give --url, or --system-namespace and --kubeconfig, not both/],
-    ["a proxy that isn't there", ["cost-report", "--url", "http://127.0.0.1:9"], /no ledger at http:\/\/127\.0\.0\.1:9/],
+    [
+      "two places",
+      ["cost-report", "--url", "http://127.0.0.1:9", "--system-namespace", "a"],
+      /give --url, or --system-namespace and --kubeconfig, not both/,
+    ],
+    [
+      "a proxy that isn't there",
+      ["cost-report", "--url", "http://127.0.0.1:9"],
+      /no ledger at http:\/\/127\.0\.0\.1:9/,
+    ],
   ];
   for (const [name, args, expected] of words) {
     it(`says what is wrong with ${name}`, async () => {
@@ -192,35 +228,46 @@ describe("sums", () => {
     for (const [nano, text] of rows) assert.equal(usd(nano), text);
     fc.assert(
       fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (nano) =>
-        assert.equal(BigInt(usd(nano).split(".")[0] ?? "") * 1_000_000_000n + BigInt((usd(nano).split(".")[1] ?? "").padEnd(9, "0")), BigInt(nano)),
+        assert.equal(
+          BigInt(usd(nano).split(".")[0] ?? "") * 1_000_000_000n +
+            BigInt((usd(nano).split(".")[1] ?? "").padEnd(9, "0")),
+          BigInt(nano),
+        ),
       ),
     );
   });
 
   it("are the same however rows are grouped", () => {
-    const row = fc.record({ hour: fc.nat(48), user: fc.constantFrom("a", "b"), model: fc.constantFrom("x", "y"), cost: fc.nat(1_000_000) }).map(
-      ({ hour, user, model, cost }): LedgerRow => ({
-        hourMs: hour * 3_600_000,
-        namespace: "n",
-        user,
-        team: "",
-        role: "r",
-        key: "k",
-        route: "p",
-        model,
-        provider: "q",
-        requests: 1,
-        errors: 0,
-        promptTokens: 1,
-        cachedTokens: 0,
-        cacheWriteTokens: 0,
-        completionTokens: 1,
-        reasoningTokens: 0,
-        costNanoUsd: cost,
-        estimated: 0,
-        unpriced: 0,
-      }),
-    );
+    const row = fc
+      .record({
+        hour: fc.nat(48),
+        user: fc.constantFrom("a", "b"),
+        model: fc.constantFrom("x", "y"),
+        cost: fc.nat(1_000_000),
+      })
+      .map(
+        ({ hour, user, model, cost }): LedgerRow => ({
+          hourMs: hour * 3_600_000,
+          namespace: "n",
+          user,
+          team: "",
+          role: "r",
+          key: "k",
+          route: "p",
+          model,
+          provider: "q",
+          requests: 1,
+          errors: 0,
+          promptTokens: 1,
+          cachedTokens: 0,
+          cacheWriteTokens: 0,
+          completionTokens: 1,
+          reasoningTokens: 0,
+          costNanoUsd: cost,
+          estimated: 0,
+          unpriced: 0,
+        }),
+      );
     fc.assert(
       fc.property(fc.array(row), fc.subarray(["user", "model", "day", "hour"] as const), (rows, groupBy) => {
         const groups = groupRows(rows, groupBy);

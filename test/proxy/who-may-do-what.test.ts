@@ -58,7 +58,14 @@ const policies: Record<string, { access: Rules; closed?: boolean }> = {
   "by-day": { access: { hours: { ...whole, days: [dayNames[today], dayNames[(today + 1) % 7]] } } },
   "by-night": { access: { hours: { ...whole, days: others } }, closed: true },
   agreed: { access: { consent: { header: "x-consent" } } },
-  fortress: { access: { roles: ["admin", "data-scientist"], networks: ["203.0.113.0/24"], countries: { deny: ["FR"] }, consent: { header: "x-consent" } } },
+  fortress: {
+    access: {
+      roles: ["admin", "data-scientist"],
+      networks: ["203.0.113.0/24"],
+      countries: { deny: ["FR"] },
+      consent: { header: "x-consent" },
+    },
+  },
 };
 
 const places: Record<string, { address: string; country: string | null; consent: boolean }> = {
@@ -87,7 +94,11 @@ function ofPlace(place: (typeof places)[string], rules: Rules, closed: boolean):
   if (rules.networks !== undefined && place.address !== "203.0.113.9") return "network_not_allowed";
   if (rules.countries !== undefined && place.country === null) return "country_unknown";
   const { allow, deny } = rules.countries ?? {};
-  if (place.country !== null && ((allow !== undefined && !allow.includes(place.country)) || deny?.includes(place.country))) return "country_not_allowed";
+  if (
+    place.country !== null &&
+    ((allow !== undefined && !allow.includes(place.country)) || deny?.includes(place.country))
+  )
+    return "country_not_allowed";
   if (closed) return "outside_allowed_hours";
   return rules.consent !== undefined && !place.consent ? "consent_required" : null;
 }
@@ -157,7 +168,10 @@ describe("who may do what", () => {
           expected.set(code, (expected.get(code) ?? 0) + 1);
           // On record with user, address and reason, though the policy asks for no log of calls.
           const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === id));
-          assert.deepEqual([line["code"], line["address"], line["user"]], [code, place.address, caller === null ? "" : `${who}@example.com`]);
+          assert.deepEqual(
+            [line["code"], line["address"], line["user"]],
+            [code, place.address, caller === null ? "" : `${who}@example.com`],
+          );
         }
       });
     }
@@ -166,7 +180,10 @@ describe("who may do what", () => {
   it("and every refusal is counted under its reason, once", async () => {
     const metrics = await gateway.metrics();
     const counted = new Map(
-      [...metrics.matchAll(/ai_gateway_unauthorized_attempts\{reason="([a-z_]+)"\} (\d+)/g)].map((found) => [found[1], Number(found[2])]),
+      [...metrics.matchAll(/ai_gateway_unauthorized_attempts\{reason="([a-z_]+)"\} (\d+)/g)].map((found) => [
+        found[1],
+        Number(found[2]),
+      ]),
     );
     assert.deepEqual(Object.fromEntries([...counted].sort()), Object.fromEntries([...expected].sort()));
     assert.ok(expected.size >= 10, [...expected.keys()].join());

@@ -22,9 +22,18 @@ describe("the usage of a whole answer", () => {
     const word = fc.oneof(fc.constantFrom("usage", '"usage"', '"usage":{"a":1}}', "}", '\\"'), fc.string());
     const leaf = fc.oneof(word, fc.integer(), fc.boolean(), fc.constant(null));
     const { value } = fc.letrec((tie) => ({
-      value: fc.oneof({ depthSize: "small" }, leaf, fc.array(tie("value"), { maxLength: 3 }), fc.dictionary(name, tie("value"), { maxKeys: 4 })),
+      value: fc.oneof(
+        { depthSize: "small" },
+        leaf,
+        fc.array(tie("value"), { maxLength: 3 }),
+        fc.dictionary(name, tie("value"), { maxKeys: 4 }),
+      ),
     }));
-    const answers = fc.tuple(fc.dictionary(name, value), fc.constantFrom("", " ", "\n  "), fc.constantFrom("", " ", "\r\n\t"));
+    const answers = fc.tuple(
+      fc.dictionary(name, value),
+      fc.constantFrom("", " ", "\n  "),
+      fc.constantFrom("", " ", "\r\n\t"),
+    );
     fc.assert(
       fc.property(answers, ([answer, indent, before]) => {
         const text = before + JSON.stringify(answer, null, indent) + before;

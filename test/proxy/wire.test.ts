@@ -22,10 +22,25 @@ describe("edits at the top of a JSON body", () => {
       edits: { model: "b" },
       expected: '{ "model" : "b", "x":1.0 ,"y":[ "}" ] }',
     },
-    { name: "add what is not there in front", text: '{"x":1e3}', edits: { stream: true }, expected: '{"stream":true,"x":1e3}' },
+    {
+      name: "add what is not there in front",
+      text: '{"x":1e3}',
+      edits: { stream: true },
+      expected: '{"stream":true,"x":1e3}',
+    },
     { name: "add to an empty object", text: "{}", edits: { a: null }, expected: '{"a":null}' },
-    { name: "remove a member", text: '{"a":1.50,"b":2,"c":"\\""}', edits: { b: undefined }, expected: '{"a":1.50,"c":"\\""}' },
-    { name: "know a name by its meaning, not its spelling", text: '{"mod\\u0065l":"a"}', edits: { model: "b" }, expected: '{"mod\\u0065l":"b"}' },
+    {
+      name: "remove a member",
+      text: '{"a":1.50,"b":2,"c":"\\""}',
+      edits: { b: undefined },
+      expected: '{"a":1.50,"c":"\\""}',
+    },
+    {
+      name: "know a name by its meaning, not its spelling",
+      text: '{"mod\\u0065l":"a"}',
+      edits: { model: "b" },
+      expected: '{"mod\\u0065l":"b"}',
+    },
     { name: "are none", text: '{"a":1}', edits: {}, expected: '{"a":1}' },
   ];
   for (const { name, text, edits, expected } of rows) {
@@ -79,8 +94,16 @@ describe("server-sent events", () => {
         { event: "", data: "2" },
       ],
     },
-    { name: "may end lines with CRLF or CR", text: "data: 1\r\n\r\ndata: 2\r\rdata: 3\n\n", expected: ["1", "2", "3"].map((data) => ({ event: "", data })) },
-    { name: "have comments and ids, which say nothing", text: ": hi\nid: 7\ndata: 1\n\n: bye\n\n", expected: [{ event: "", data: "1" }] },
+    {
+      name: "may end lines with CRLF or CR",
+      text: "data: 1\r\n\r\ndata: 2\r\rdata: 3\n\n",
+      expected: ["1", "2", "3"].map((data) => ({ event: "", data })),
+    },
+    {
+      name: "have comments and ids, which say nothing",
+      text: ": hi\nid: 7\ndata: 1\n\n: bye\n\n",
+      expected: [{ event: "", data: "1" }],
+    },
     { name: "may begin with a byte order mark", text: "\ufeffdata: 1\n\n", expected: [{ event: "", data: "1" }] },
     { name: "are dropped when they are cut off", text: "data: 1\n\ndata: 2\n", expected: [{ event: "", data: "1" }] },
   ];

@@ -81,17 +81,29 @@ class Response extends EventEmitter {
 
 function connection(into: Received): ClientConnection {
   const request = { method: "POST", url: "/replay", headers: {}, complete: true, socket: { remoteAddress: "" } };
-  return new ClientConnection(request as unknown as Incoming, new Response(into) as unknown as ServerResponse, "replay");
+  return new ClientConnection(
+    request as unknown as Incoming,
+    new Response(into) as unknown as ServerResponse,
+    "replay",
+  );
 }
 
-const complete = (text: string, stream: boolean): boolean => (stream ? text.endsWith("data: [DONE]\n\n") : text.includes('"Hello there"'));
+const complete = (text: string, stream: boolean): boolean =>
+  stream ? text.endsWith("data: [DONE]\n\n") : text.includes('"Hello there"');
 
-export async function throughGateway(snapshot: Snapshot, dispatcher: Dispatcher & { routing: OwnedRouting }, stream: boolean): Promise<Reply> {
+export async function throughGateway(
+  snapshot: Snapshot,
+  dispatcher: Dispatcher & { routing: OwnedRouting },
+  stream: boolean,
+): Promise<Reply> {
   const beganMs = dispatcher.nowMs();
   const path = snapshot.paths.get("/replay");
   const received = parseBody(bodyOf(stream));
   if (isFailure(received)) throw new Error(received.message);
-  const identity = { anonymous: true, failure: { code: "missing_api_key", message: "", param: null, retryAfterMs: null, cause: null } } as const;
+  const identity = {
+    anonymous: true,
+    failure: { code: "missing_api_key", message: "", param: null, retryAfterMs: null, cause: null },
+  } as const;
   const routed = path && route(path, received.model, identity);
   if (routed === undefined || isFailure(routed)) throw new Error("the policy of the replay serves nothing");
   const shaped = shape(received, "openai.chat", routed.route, routed.model, identity, beganMs);
@@ -129,7 +141,12 @@ export function direct(provider: SimulatedProvider, nowMs: () => number, stream:
     const done = (ok: boolean): void => {
       clearTimeout(timer);
       const { waitedMs } = got;
-      resolve({ ok: ok && status === 200 && complete(got.text, stream) && waitedMs <= patienceMs, attempts: 1, provider: "", waitedMs });
+      resolve({
+        ok: ok && status === 200 && complete(got.text, stream) && waitedMs <= patienceMs,
+        attempts: 1,
+        provider: "",
+        waitedMs,
+      });
     };
     const call = provider.send(
       { method: "POST", path: "/", headers: {}, body: bodyOf(stream) },

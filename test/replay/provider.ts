@@ -61,8 +61,10 @@ export class SimulatedProvider {
     const [least, most] = weather.firstByteMs;
     const firstMs = least + this.#clock.random() * (most - least);
     if (luck < weather.refuses) later(networkMs, () => handler.error("connect", new Error("refused")));
-    else if (luck < weather.refuses + weather.resets) later(networkMs * 2, () => handler.error("reset", new Error("reset")));
-    else if (luck < weather.refuses + weather.resets + weather.says503) whole(503, '{"error":{"message":"overloaded"}}', networkMs);
+    else if (luck < weather.refuses + weather.resets)
+      later(networkMs * 2, () => handler.error("reset", new Error("reset")));
+    else if (luck < weather.refuses + weather.resets + weather.says503)
+      whole(503, '{"error":{"message":"overloaded"}}', networkMs);
     else if (this.#overLimit(weather.perMinute)) whole(429, '{"error":{"message":"too many requests"}}', networkMs);
     else if (String(request.body).includes('"stream":true')) {
       later(firstMs, () => handler.head(200, { "content-type": "text/event-stream" }));

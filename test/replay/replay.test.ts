@@ -7,7 +7,8 @@ describe("a primary provider on a bad day", () => {
   for (const seed of [1, 2, 3]) {
     it(`callers of the gateway don't notice, those of the provider do (seed ${seed})`, async () => {
       const { rows, total } = await replay(phases, seed);
-      for (const row of [...rows, total]) assert.ok(row.gateway >= 0.999 * row.calls, `${row.phase}: ${row.gateway} of ${row.calls}`);
+      for (const row of [...rows, total])
+        assert.ok(row.gateway >= 0.999 * row.calls, `${row.phase}: ${row.gateway} of ${row.calls}`);
       assert.ok(total.direct < 0.5 * total.calls, `${total.direct} of ${total.calls} without the gateway`);
       assert.ok(total.attempts < 1.2 * total.calls, `${total.attempts} attempts for ${total.calls} calls`);
     });
@@ -18,7 +19,10 @@ describe("a primary provider on a bad day", () => {
     const limited = rows[0];
     assert.ok(limited);
     const byPrimary = limited.gateway - limited.bySecondary;
-    assert.ok(byPrimary >= 0.7 * 100 * 5 && byPrimary <= 100 * 6, `${byPrimary} calls in five minutes of at most 100 each`);
+    assert.ok(
+      byPrimary >= 0.7 * 100 * 5 && byPrimary <= 100 * 6,
+      `${byPrimary} calls in five minutes of at most 100 each`,
+    );
   });
 
   it("the same seed gives the same run", async () => {
@@ -48,7 +52,8 @@ describe("every provider is down", () => {
     const seconds = 2 * 60;
     // A window of ten seconds may be used up twice within eleven.
     const most = total.calls + 1.2 * Math.max(0.25 * total.calls, seconds);
-    for (const [name, calls] of Object.entries(upstreamCalls)) assert.ok(calls <= most, `${calls} attempts at the ${name} for ${total.calls} calls`);
+    for (const [name, calls] of Object.entries(upstreamCalls))
+      assert.ok(calls <= most, `${calls} attempts at the ${name} for ${total.calls} calls`);
     assert.ok(upstreamCalls.primary > total.calls, "some were tried again");
   });
 });

@@ -18,7 +18,11 @@ function print(rows: readonly Row[]): void {
   ];
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((line) => line[column]?.length ?? 0)));
   for (const line of cells)
-    console.log(line.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  "));
+    console.log(
+      line
+        .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .join("  "),
+    );
 }
 
 const wanted = 0.999;
@@ -27,7 +31,9 @@ print([...result.rows, result.total]);
 const down = await replay(outage);
 console.log();
 print(down.rows);
-console.log(`attempts with every provider down: ${down.upstreamCalls.primary} at the primary, ${down.upstreamCalls.secondary} at the secondary`);
+console.log(
+  `attempts with every provider down: ${down.upstreamCalls.primary} at the primary, ${down.upstreamCalls.secondary} at the secondary`,
+);
 if (result.total.gateway / result.total.calls < wanted) {
   console.error(`fewer than ${wanted * 100} % of the calls succeed`);
   process.exitCode = 1;

@@ -31,14 +31,21 @@ const usual: Weather = { ...fine, says503: 0.002, firstByteMs: [300, 1_200] };
 
 export const phases: readonly Phase[] = [
   { name: "three times its limit", minutes: 5, primary: limited, secondary: usual },
-  { name: "hard failures", minutes: 3, primary: { ...limited, refuses: 0.5, says503: 0.3, resets: 0.2 }, secondary: usual },
+  {
+    name: "hard failures",
+    minutes: 3,
+    primary: { ...limited, refuses: 0.5, says503: 0.3, resets: 0.2 },
+    secondary: usual,
+  },
   { name: "slowness", minutes: 3, primary: { ...limited, firstByteMs: [20_000, 90_000] }, secondary: usual },
   { name: "half of it fails", minutes: 3, primary: { ...limited, resets: 0.25, says503: 0.25 }, secondary: usual },
   { name: "recovery", minutes: 3, primary: limited, secondary: usual },
 ];
 
 const down: Weather = { ...fine, refuses: 1 };
-export const outage: readonly Phase[] = [{ name: "every provider is down", minutes: 5, primary: down, secondary: down }];
+export const outage: readonly Phase[] = [
+  { name: "every provider is down", minutes: 5, primary: down, secondary: down },
+];
 
 export interface Row {
   phase: string;
@@ -84,11 +91,17 @@ function snapshotOf(nowMs: number, spec: Record<string, unknown>): Snapshot {
   const policy = object("RoutingPolicy", "chat", {
     match: { models: ["gpt-4o"], pathPrefix: "/replay" },
     access: { anonymous: true },
-    routing: { slowAfter: "5s", targets: [{ provider: { name: "primary" } }, { provider: { name: "secondary" }, priority: 2 }] },
+    routing: {
+      slowAfter: "5s",
+      targets: [{ provider: { name: "primary" } }, { provider: { name: "secondary" }, priority: 2 }],
+    },
   });
   const objects = [provider("primary"), provider("secondary"), policy];
   const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
-  const { config, verdicts } = compile({ world: { objects, namespaces: { replay: {} }, secrets: {} }, settings, previous: null, nowMs }, capabilities);
+  const { config, verdicts } = compile(
+    { world: { objects, namespaces: { replay: {} }, secrets: {} }, settings, previous: null, nowMs },
+    capabilities,
+  );
   const wrong = verdicts.flatMap((one) => [...one.accepted, ...one.resolvedRefs]);
   if (wrong.length > 0) throw new Error(wrong.map((one) => one.message).join("; "));
   const pepper = new Uint8Array(32);
@@ -165,8 +178,16 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
       atMs += one.minutes * minuteMs;
     }
     await clock.runUntil(atMs + restMs);
-    const all: Tally = { phase: "all", direct: tallies.flatMap((one) => one.direct), gateway: tallies.flatMap((one) => one.gateway) };
-    return { rows: tallies.map(rowOf), total: rowOf(all), upstreamCalls: { primary: primary.calls, secondary: secondary.calls } };
+    const all: Tally = {
+      phase: "all",
+      direct: tallies.flatMap((one) => one.direct),
+      gateway: tallies.flatMap((one) => one.gateway),
+    };
+    return {
+      rows: tallies.map(rowOf),
+      total: rowOf(all),
+      upstreamCalls: { primary: primary.calls, secondary: secondary.calls },
+    };
   } finally {
     clock.restore();
   }

@@ -49,7 +49,8 @@ describe("links of the documentation", () => {
         if (/^[a-z]+:/.test(target)) continue;
         const [path = "", anchor] = target.split("#");
         const file = path === "" ? page : relative(root, join(root, dirname(page), path));
-        const headings = (): string[] => [...textOf(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchorOf(heading));
+        const headings = (): string[] =>
+          [...textOf(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchorOf(heading));
         if (!existsSync(join(root, file)) || (anchor !== undefined && !headings().includes(anchor))) dead.push(target);
       }
       assert.deepEqual(dead, []);
@@ -66,7 +67,9 @@ describe("links of the documentation", () => {
 
 const helps = new Map<string, Promise<string>>();
 function helpOf(command: string): Promise<string> {
-  const known = helps.get(command) ?? run(process.execPath, [join(root, "operator", "cli", "main.ts"), command, "--help"]).then(({ stdout }) => stdout);
+  const known =
+    helps.get(command) ??
+    run(process.execPath, [join(root, "operator", "cli", "main.ts"), command, "--help"]).then(({ stdout }) => stdout);
   helps.set(command, known);
   return known;
 }
@@ -75,7 +78,9 @@ function helpOf(command: string): Promise<string> {
 function commands(page: string): string[] {
   const shown = blocks(page, ["", "sh", "console"]).flatMap(({ text }) => text.split("\n"));
   const inline = [...textOf(page).matchAll(/`(sluice [^`]+)`/g)].map(([, text = ""]) => text);
-  return [...shown, ...inline].map((one) => /^\s*(?:\$ )?sluice (.*?)(?:\s+#.*)?$/.exec(one)?.[1]).filter((one) => one !== undefined);
+  return [...shown, ...inline]
+    .map((one) => /^\s*(?:\$ )?sluice (.*?)(?:\s+#.*)?$/.exec(one)?.[1])
+    .filter((one) => one !== undefined);
 }
 
 describe("commands of the documentation", () => {
@@ -88,7 +93,10 @@ describe("commands of the documentation", () => {
         const help = (await helpOf(command)) + (command === "dev" ? await helpOf("proxy") : "");
         assert.match(help, new RegExp(`^sluice ${command}`), `${page}: sluice ${words}`);
         for (const [option] of rest.join(" ").matchAll(/(?<=^|[\s[])--?[a-z][a-z-]*/g))
-          assert.ok(option === "--help" || help.includes(`${option} `) || help.includes(`${option},`), `${page}: sluice ${words}: the help has no ${option}`);
+          assert.ok(
+            option === "--help" || help.includes(`${option} `) || help.includes(`${option},`),
+            `${page}: sluice ${words}: the help has no ${option}`,
+          );
       }
     });
 });
@@ -96,10 +104,16 @@ describe("commands of the documentation", () => {
 /** Problems of what is shown in part: what is left out is no mistake. */
 function problemsOf(object: Record<string, unknown>): string[] {
   const wrong = (parsed: ReturnType<typeof parseSpec>): string[] =>
-    parsed.ok ? [] : parsed.problems.map(({ message }) => message).filter((message) => !/ is required| is not set|needs? |set /.test(message));
+    parsed.ok
+      ? []
+      : parsed.problems
+          .map(({ message }) => message)
+          .filter((message) => !/ is required| is not set|needs? |set /.test(message));
   const kind = object["kind"];
   if (typeof kind === "string" && Object.hasOwn(kinds, kind))
-    return object["apiVersion"] === undefined ? wrong(parseSpec(kind as Kind, object["spec"])) : strictly(kind as Kind, object);
+    return object["apiVersion"] === undefined
+      ? wrong(parseSpec(kind as Kind, object["spec"]))
+      : strictly(kind as Kind, object);
   if (kind !== undefined || object["spec"] === undefined) return [];
   const each = Object.keys(kinds).map((one) => wrong(parseSpec(one as Kind, object["spec"])));
   return each.some((problems) => problems.length === 0) ? [] : each.flat();
@@ -110,7 +124,8 @@ function strictly(kind: Kind, object: Record<string, unknown>): string[] {
   return parsed.ok ? [] : parsed.problems.map(({ message }) => message);
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 /** Without fields whose value is left out. */
 const documents = (text: string): Record<string, unknown>[] =>
   parseAllDocuments(text.replace(/^.*: ….*$/gm, ""))
@@ -121,7 +136,10 @@ const documents = (text: string): Record<string, unknown>[] =>
 const piped = (text: string): string => /<<'YAML'\n([\s\S]*?)\nYAML/.exec(text)?.[1] ?? "";
 
 describe("objects of the documentation", () => {
-  const shown = pages.flatMap((page) => [...blocks(page, ["yaml"]), ...blocks(page, [""]).map((one) => ({ ...one, text: piped(one.text) }))]);
+  const shown = pages.flatMap((page) => [
+    ...blocks(page, ["yaml"]),
+    ...blocks(page, [""]).map((one) => ({ ...one, text: piped(one.text) })),
+  ]);
   for (const { page, line, text } of shown.filter((one) => /^(kind|spec):/m.test(one.text)))
     it(`have fields that are there: ${page}:${line}`, () => assert.deepEqual(documents(text).flatMap(problemsOf), []));
 });
@@ -137,14 +155,26 @@ describe("Helm values of the documentation", () => {
 
   const shown = pages.flatMap((page) => blocks(page, ["yaml"]));
   const values = shown.filter(
-    ({ text }) => documents(text).every((one) => Object.keys(one).every((name) => names.includes(name))) && documents(text).length > 0,
+    ({ text }) =>
+      documents(text).every((one) => Object.keys(one).every((name) => names.includes(name))) &&
+      documents(text).length > 0,
   );
   for (const { page, line, text } of values)
     it(`are taken by the chart: ${page}:${line}`, async () => {
       const file = join(folder, `${page.replaceAll("/", "-")}-${line}.yaml`);
       await writeFile(file, text);
       // The store is what most of them need, and another page says.
-      const args = ["template", "sluice", chart, "--namespace", "sluice-system", "--set", "state.url=redis://valkey:6379", "-f", file];
+      const args = [
+        "template",
+        "sluice",
+        chart,
+        "--namespace",
+        "sluice-system",
+        "--set",
+        "state.url=redis://valkey:6379",
+        "-f",
+        file,
+      ];
       const done = await run(await ensureTool("helm"), args, { env: { ...process.env, HOME: folder } });
       assert.equal(done.code, 0, done.stderr);
     });
@@ -154,10 +184,9 @@ describe("Helm values of the documentation", () => {
 
 describe("docs/errors.md", () => {
   const rows = new Map(
-    [...textOf("docs/errors.md").matchAll(/^\| `([a-z0-9_]+)` \| (\d+) \| (\w+) \| (\w+) \| ([a-z ]+) \| (.+) \|$/gm)].map(([, code = "", ...cells]) => [
-      code,
-      cells,
-    ]),
+    [
+      ...textOf("docs/errors.md").matchAll(/^\| `([a-z0-9_]+)` \| (\d+) \| (\w+) \| (\w+) \| ([a-z ]+) \| (.+) \|$/gm),
+    ].map(([, code = "", ...cells]) => [code, cells]),
   );
   const retries = new Map<boolean | null, string>([
     [true, "yes"],
@@ -176,7 +205,9 @@ describe("docs/errors.md", () => {
 });
 
 it("every metric of the operator is in the documentation", async () => {
-  const names = (await operatorMetrics().registry.getMetricsAsJSON()).map(({ name }) => name).filter((name) => !/^(nodejs|process)_/.test(name));
+  const names = (await operatorMetrics().registry.getMetricsAsJSON())
+    .map(({ name }) => name)
+    .filter((name) => !/^(nodejs|process)_/.test(name));
   const text = pages.map(textOf).join("\n");
   assert.ok(names.length > 5);
   assert.deepEqual(

@@ -11,7 +11,9 @@ interface Import {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(file, "utf8");
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s[^;"]*?from\s+"([^"]+)"|(?:^|\n)\s*import\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\s[^;"]*?from\s+"([^"]+)"|(?:^|\n)\s*import\s+"([^"]+)"|import\(\s*"([^"]+)"\s*\)/g,
+  );
   return [...found].map(([, fixed, bare, dynamic]) => {
     const target = fixed ?? bare ?? dynamic ?? "";
     return { from: file, to: target.startsWith(".") ? normalize(join(dirname(file), target)) : target };
@@ -21,7 +23,12 @@ function importsOf(file: string): Import[] {
 const all = globSync("{crds,operator,proxy}/**/*.ts").flatMap(importsOf);
 
 /** Files that only compose, and so may reach everywhere. */
-const composers: ReadonlySet<string> = new Set(["operator/cli/dev.ts", "operator/cli/explain.ts", "operator/cli/main.ts", "crds/generate.ts"]);
+const composers: ReadonlySet<string> = new Set([
+  "operator/cli/dev.ts",
+  "operator/cli/explain.ts",
+  "operator/cli/main.ts",
+  "crds/generate.ts",
+]);
 
 const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
   { name: "crds/types import zod and one another", within: /^crds\/types\//, allowed: /^(zod$|crds\/types\/)/ },
@@ -30,15 +37,27 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
     within: /^proxy\/config\//,
     allowed: /^(zod$|ipaddr\.js$|node:|proxy\/config\/|proxy\/providers\/[^/]+\/capabilities\.ts$)/,
   },
-  { name: "a provider's capabilities are plain data", within: /^proxy\/providers\/[^/]+\/capabilities\.ts$/, allowed: /^proxy\/config\/capabilities\.ts$/ },
-  { name: "compile is pure: no Node, no client, no clock", within: /^operator\/compile\//, allowed: /^(operator\/compile\/|crds\/|proxy\/config\/)/ },
+  {
+    name: "a provider's capabilities are plain data",
+    within: /^proxy\/providers\/[^/]+\/capabilities\.ts$/,
+    allowed: /^proxy\/config\/capabilities\.ts$/,
+  },
+  {
+    name: "compile is pure: no Node, no client, no clock",
+    within: /^operator\/compile\//,
+    allowed: /^(operator\/compile\/|crds\/|proxy\/config\/)/,
+  },
   {
     name: "operator knows nothing of the proxy but its contract, and the error of misuse",
     within: /^operator\//,
     allowed: /^(?!proxy\/)|^proxy\/(config\/|usage-error\.ts$)/,
   },
   { name: "proxy knows neither operator nor CRDs", within: /^proxy\//, allowed: /^(?!operator\/|crds\/)/ },
-  { name: "crds know of the proxy only what providers declare", within: /^crds\//, allowed: /^(?!operator\/)(?!proxy\/(?!config\/))/ },
+  {
+    name: "crds know of the proxy only what providers declare",
+    within: /^crds\//,
+    allowed: /^(?!operator\/)(?!proxy\/(?!config\/))/,
+  },
 ];
 
 const owners: { name: string; package: RegExp; within: RegExp }[] = [
@@ -68,7 +87,9 @@ describe("imports go one way", () => {
     });
   }
   it("JSON from outside is read in one place", () => {
-    const reading = globSync("proxy/**/*.ts").filter((file) => /\bJSON\.parse\(|\.json\(\)/.test(readFileSync(file, "utf8")));
+    const reading = globSync("proxy/**/*.ts").filter((file) =>
+      /\bJSON\.parse\(|\.json\(\)/.test(readFileSync(file, "utf8")),
+    );
     // A command of its own, which reads nobody else's.
     assert.deepEqual(
       reading.filter((file) => !ownJson.test(file) && file !== "proxy/cache/similarity-cli.ts"),
@@ -77,9 +98,14 @@ describe("imports go one way", () => {
   });
   it("no provider is named outside its folder", () => {
     const names = /\b(anthropic|bedrock|gemini|cohere|mistral|watsonx|azure)\b/i;
-    const dialects = /^proxy\/(dialects|config\/capabilities|wire\/headers|failure|pipeline\/(address|shape|serve|worst-case))/;
-    const files = globSync("proxy/**/*.ts").filter((file) => !/^proxy\/providers\/[^/]+\//.test(file) && !file.includes(".generated.") && !dialects.test(file));
-    const naming = files.filter((file) => names.test(readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "")));
+    const dialects =
+      /^proxy\/(dialects|config\/capabilities|wire\/headers|failure|pipeline\/(address|shape|serve|worst-case))/;
+    const files = globSync("proxy/**/*.ts").filter(
+      (file) => !/^proxy\/providers\/[^/]+\//.test(file) && !file.includes(".generated.") && !dialects.test(file),
+    );
+    const naming = files.filter((file) =>
+      names.test(readFileSync(file, "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "")),
+    );
     assert.deepEqual(naming, []);
   });
 });

@@ -32,7 +32,12 @@ describe("make run", () => {
     await cp(join(example, "policies"), join(folder, "policies"), { recursive: true });
     const simulated = await readFile(join(example, "simulated", "provider.yaml"), "utf8");
     await writeFile(join(folder, "provider.yaml"), simulated.replace(":18000/", `:${provider.port}/`));
-    dev = await startDev([folder, "--port=0", "--status-port=0"], {}, (line) => printed.push(line), pino({ level: "silent" }));
+    dev = await startDev(
+      [folder, "--port=0", "--status-port=0"],
+      {},
+      (line) => printed.push(line),
+      pino({ level: "silent" }),
+    );
   });
   after(async () => {
     await dev.close();
@@ -57,12 +62,16 @@ describe("make run", () => {
     assert.match(completion.choices[0]?.text ?? "", said);
     const embedding = await client.embeddings.create({ model: "text-embedding-3-small", input: "Hello!" });
     assert.equal(embedding.data.length, 1);
-    assert.deepEqual((await client.models.list()).data.map(({ id }) => id).sort(), [model, "text-embedding-3-small"].sort());
+    assert.deepEqual(
+      (await client.models.list()).data.map(({ id }) => id).sort(),
+      [model, "text-embedding-3-small"].sort(),
+    );
   });
 
   it("streams chats and responses", async () => {
     let text = "";
-    for await (const chunk of await openai().chat.completions.create({ model, messages, stream: true })) text += chunk.choices[0]?.delta.content ?? "";
+    for await (const chunk of await openai().chat.completions.create({ model, messages, stream: true }))
+      text += chunk.choices[0]?.delta.content ?? "";
     assert.match(text, said);
     let answer = "";
     for await (const event of await openai().responses.create({ model, input: "Hello!", stream: true }))
@@ -91,10 +100,16 @@ describe("make run", () => {
 
   it("serves every path that docs/calling.md names", async () => {
     const page = await readFile(join(example, "..", "..", "docs", "calling.md"), "utf8");
-    const paths = [...page.matchAll(/`(GET|POST) (\/v1\/[^` ]+)`/g)].map(([, method = "", path = ""]) => ({ method, path: path.replace("{id}", model) }));
+    const paths = [...page.matchAll(/`(GET|POST) (\/v1\/[^` ]+)`/g)].map(([, method = "", path = ""]) => ({
+      method,
+      path: path.replace("{id}", model),
+    }));
     assert.ok(paths.length >= 9);
     for (const { method, path } of paths) {
-      const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, { method, headers: { authorization: `Bearer ${apiKey}` } });
+      const answer = await fetch(`${dev.proxy.trafficUrl}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${apiKey}` },
+      });
       const { error } = (await answer.json()) as { error?: { code: string } };
       assert.doesNotMatch(error?.code ?? "", /unknown_url|method_not_allowed/, `${method} ${path}`);
     }
@@ -105,7 +120,9 @@ describe("make run", () => {
     const names = (await (await fetch(`${dev.proxy.statusUrl}/metrics`)).text()).matchAll(/^# TYPE (\S+)/gm);
     const own = [...names].map(([, name = ""]) => name).filter((name) => !/^(nodejs|process)_/.test(name));
     const folder = join(example, "..", "..", "docs");
-    const pages = (await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")))).join("\n");
+    const pages = (await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), "utf8")))).join(
+      "\n",
+    );
     assert.ok(own.length > 20);
     assert.deepEqual(
       own.filter((name) => !pages.includes(name)),
@@ -139,7 +156,9 @@ describe("make run beside somebody else", () => {
   });
 
   it("ends at the first Ctrl-C", async (context) => {
-    const child = spawn(process.execPath, [join(example, "run.ts")], { env: { ...process.env, OPENAI_API_KEY: "", PORT: "0", STATUS_PORT: "0" } });
+    const child = spawn(process.execPath, [join(example, "run.ts")], {
+      env: { ...process.env, OPENAI_API_KEY: "", PORT: "0", STATUS_PORT: "0" },
+    });
     let said = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
     const closed = once(child, "close");

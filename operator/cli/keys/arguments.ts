@@ -62,11 +62,14 @@ export function keysArguments(args: readonly string[]): { command: KeysCommand; 
   const command = keysCommands.find((one) => one === positionals[0]);
   if (command === undefined) throw new UsageError(`sluice keys has ${keysCommands.join(", ")}, not ${positionals[0]}`);
   if (positionals.length > 1)
-    throw new UsageError(`sluice keys ${command} takes options alone, not ${positionals.slice(1).join(" ")}; --user and --name say whose`);
+    throw new UsageError(
+      `sluice keys ${command} takes options alone, not ${positionals.slice(1).join(" ")}; --user and --name say whose`,
+    );
   if (command === "create" && !values.user) throw new UsageError("say whose key it is: --user alice@example.com");
   if ((command === "rotate" || command === "revoke") && (values.user === undefined) === (values.name === undefined))
     throw new UsageError(`say which: --user USER for all of a user's keys, or --name NAME for one`);
-  if (values.output !== "table" && values.output !== "json") throw new UsageError(`--output is table or json, not ${values.output}`);
+  if (values.output !== "table" && values.output !== "json")
+    throw new UsageError(`--output is table or json, not ${values.output}`);
   if (!/^\d{1,4}$/.test(values.wait)) throw new UsageError(`--wait is a number of seconds, not ${values.wait}`);
   return { command, values };
 }

@@ -20,7 +20,9 @@ async function listKeys(cluster: Cluster, namespace: string | null): Promise<Sto
 
 async function chosen(cluster: Cluster, values: KeysValues, namespace: string): Promise<Stored[]> {
   const keys = await listKeys(cluster, namespace);
-  const found = keys.filter((one) => (values.name === undefined ? one.spec["user"] === values.user : one.metadata.name === values.name));
+  const found = keys.filter((one) =>
+    values.name === undefined ? one.spec["user"] === values.user : one.metadata.name === values.name,
+  );
   if (found.length === 0) throw new Error(`namespace ${namespace} has no ApiKey ${values.name ?? `of ${values.user}`}`);
   return found;
 }
@@ -28,17 +30,32 @@ async function chosen(cluster: Cluster, values: KeysValues, namespace: string): 
 const waitFor = (cluster: Cluster, one: Stored, seconds: number, done: (one: Stored) => boolean): Promise<void> =>
   waitUntil(cluster, "ApiKey", one.metadata, seconds, (found) => done(found as Stored));
 
-async function patch(cluster: Cluster, { metadata: { name, namespace } }: Stored, spec: Record<string, unknown>): Promise<Stored> {
-  return (await cluster.custom.patchNamespacedCustomObject({ group, version, plural, namespace, name, body: { spec }, fieldManager }, asMerge)) as Stored;
+async function patch(
+  cluster: Cluster,
+  { metadata: { name, namespace } }: Stored,
+  spec: Record<string, unknown>,
+): Promise<Stored> {
+  return (await cluster.custom.patchNamespacedCustomObject(
+    { group, version, plural, namespace, name, body: { spec }, fieldManager },
+    asMerge,
+  )) as Stored;
 }
 
 export async function createInCluster(cluster: Cluster, values: KeysValues, namespace: string): Promise<string[]> {
   const object = keyObject(values, namespace);
   const { name } = object.metadata;
   try {
-    await cluster.custom.createNamespacedCustomObject({ group, version, plural, namespace, body: object, fieldManager });
+    await cluster.custom.createNamespacedCustomObject({
+      group,
+      version,
+      plural,
+      namespace,
+      body: object,
+      fieldManager,
+    });
   } catch (cause) {
-    if (statusCode(cause) === 409) throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
+    if (statusCode(cause) === 409)
+      throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
     throw cause;
   }
   if (Number(values.wait) > 0) await waitFor(cluster, object as Stored, Number(values.wait), live);
@@ -47,15 +64,25 @@ export async function createInCluster(cluster: Cluster, values: KeysValues, name
   if (values.show !== true) return lines;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: secret }));
   const clear = there?.data?.["apiKey"];
-  if (clear === undefined) throw new Error(`Secret ${namespace}/${secret} has no key yet; read it when the operator has made it`);
+  if (clear === undefined)
+    throw new Error(`Secret ${namespace}/${secret} has no key yet; read it when the operator has made it`);
   return [...lines, Buffer.from(clear, "base64").toString("utf8")];
 }
 
-export async function rotateInCluster(cluster: Cluster, values: KeysValues, namespace: string, nowMs: number): Promise<string[]> {
+export async function rotateInCluster(
+  cluster: Cluster,
+  values: KeysValues,
+  namespace: string,
+  nowMs: number,
+): Promise<string[]> {
   const keys = await chosen(cluster, values, namespace);
-  const rotated = await Promise.all(keys.map((one) => patch(cluster, one, { rotation: rotationOf(one.spec, values["grace-period"], nowMs) })));
-  const done = (one: Stored): boolean => live(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
-  if (Number(values.wait) > 0) await Promise.all(rotated.map((one) => waitFor(cluster, one, Number(values.wait), done)));
+  const rotated = await Promise.all(
+    keys.map((one) => patch(cluster, one, { rotation: rotationOf(one.spec, values["grace-period"], nowMs) })),
+  );
+  const done = (one: Stored): boolean =>
+    live(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
+  if (Number(values.wait) > 0)
+    await Promise.all(rotated.map((one) => waitFor(cluster, one, Number(values.wait), done)));
   return rotated.map(({ metadata, spec }) => {
     const { name: secret, key } = { key: "apiKey", ...(spec["writeTo"] as { name: string; key?: string }) };
     return `ApiKey ${metadata.namespace}/${metadata.name} rotated; the new key is in Secret ${secret}, key ${key}`;
@@ -63,8 +90,11 @@ export async function rotateInCluster(cluster: Cluster, values: KeysValues, name
 }
 
 export async function revokeInCluster(cluster: Cluster, values: KeysValues, namespace: string): Promise<string[]> {
-  const revoked = await Promise.all((await chosen(cluster, values, namespace)).map((one) => patch(cluster, one, { revoked: true })));
-  if (Number(values.wait) > 0) await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), live)));
+  const revoked = await Promise.all(
+    (await chosen(cluster, values, namespace)).map((one) => patch(cluster, one, { revoked: true })),
+  );
+  if (Number(values.wait) > 0)
+    await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), live)));
   return revoked.map(({ metadata }) => `ApiKey ${metadata.namespace}/${metadata.name} revoked`);
 }
 
@@ -72,5 +102,7 @@ export async function listInCluster(cluster: Cluster, values: KeysValues, namesp
   const keys = await listKeys(cluster, namespace);
   return keys
     .filter((one) => values.user === undefined || one.spec["user"] === values.user)
-    .map(({ metadata, spec, status }) => rowOf({ name: metadata.name, namespace: metadata.namespace }, spec, status ?? {}));
+    .map(({ metadata, spec, status }) =>
+      rowOf({ name: metadata.name, namespace: metadata.namespace }, spec, status ?? {}),
+    );
 }

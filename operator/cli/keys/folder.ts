@@ -19,7 +19,9 @@ interface Manifests {
 async function read(folder: string): Promise<Manifests[]> {
   if (!(await stat(folder)).isDirectory()) throw new Error(`${folder} is not a folder`);
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name)).map((entry) => join(entry.parentPath, entry.name));
+  const files = entries
+    .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name));
   return Promise.all(
     files.sort().map(async (file) => {
       const documents = parseAllDocuments(await readFile(file, "utf8"));
@@ -30,7 +32,11 @@ async function read(folder: string): Promise<Manifests[]> {
 
 /** Renamed into place, so that who watches the folder never reads half a file. */
 async function write({ file, documents }: Manifests): Promise<void> {
-  await writeFile(`${file}.next`, documents.map(String).join(documents.some((one) => String(one).startsWith("---")) ? "" : "---\n"), { mode: 0o600 });
+  await writeFile(
+    `${file}.next`,
+    documents.map(String).join(documents.some((one) => String(one).startsWith("---")) ? "" : "---\n"),
+    { mode: 0o600 },
+  );
   await rename(`${file}.next`, file);
 }
 
@@ -49,7 +55,8 @@ function find(all: readonly Manifests[], kind: string, matches: (document: Docum
   );
 }
 
-const inNamespace = (document: Document, namespace: string): boolean => (text(document, "metadata", "namespace") || "default") === namespace;
+const inNamespace = (document: Document, namespace: string): boolean =>
+  (text(document, "metadata", "namespace") || "default") === namespace;
 
 function chosen(all: readonly Manifests[], values: KeysValues, namespace: string): Found[] {
   const found = find(
@@ -57,19 +64,27 @@ function chosen(all: readonly Manifests[], values: KeysValues, namespace: string
     "ApiKey",
     (document) =>
       inNamespace(document, namespace) &&
-      (values.name === undefined ? text(document, "spec", "user") === values.user : text(document, "metadata", "name") === values.name),
+      (values.name === undefined
+        ? text(document, "spec", "user") === values.user
+        : text(document, "metadata", "name") === values.name),
   );
-  if (found.length === 0) throw new Error(`the folder has no ApiKey ${values.name ?? `of ${values.user}`} in namespace ${namespace}`);
+  if (found.length === 0)
+    throw new Error(`the folder has no ApiKey ${values.name ?? `of ${values.user}`} in namespace ${namespace}`);
   return found;
 }
 
 export async function createInFolder(folder: string, values: KeysValues, namespace: string): Promise<string[]> {
   const object = keyObject(values, namespace);
   if (values["expires-in"] !== undefined)
-    throw new Error("in a folder an object has no time of creation to count from; write spec.expiresAt into the manifest instead of --expires-in");
+    throw new Error(
+      "in a folder an object has no time of creation to count from; write spec.expiresAt into the manifest instead of --expires-in",
+    );
   const { name } = object.metadata;
   const all = await read(folder);
-  if (find(all, "ApiKey", (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name).length > 0)
+  if (
+    find(all, "ApiKey", (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name)
+      .length > 0
+  )
     throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
   const clear = mintKey(randomBytes(32));
   const secret = {
@@ -85,17 +100,28 @@ export async function createInFolder(folder: string, values: KeysValues, namespa
 
 /** The Secret's own words, wherever they stand; a key that comes from the environment can't be replaced here. */
 function rotateSecret(all: readonly Manifests[], namespace: string, name: string, key: string, nowMs: number): void {
-  const [found] = find(all, "Secret", (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name);
+  const [found] = find(
+    all,
+    "Secret",
+    (document) => inNamespace(document, namespace) && text(document, "metadata", "name") === name,
+  );
   const current = found === undefined ? "" : text(found.document, "stringData", key);
-  if (found === undefined || current === "") throw new Error(`the folder has no Secret ${namespace}/${name} with ${key} under stringData`);
-  if (/\$\{/.test(current)) throw new Error(`${key} of Secret ${namespace}/${name} comes from the environment; change it there`);
+  if (found === undefined || current === "")
+    throw new Error(`the folder has no Secret ${namespace}/${name} with ${key} under stringData`);
+  if (/\$\{/.test(current))
+    throw new Error(`${key} of Secret ${namespace}/${name} comes from the environment; change it there`);
   found.document.setIn(["stringData", key], mintKey(randomBytes(32)));
   found.document.setIn(["stringData", previousOf(key)], current);
   found.document.setIn(["stringData", rotatedAtOf(key)], new Date(nowMs).toISOString());
   found.manifests.changed = true;
 }
 
-export async function rotateInFolder(folder: string, values: KeysValues, namespace: string, nowMs: number): Promise<string[]> {
+export async function rotateInFolder(
+  folder: string,
+  values: KeysValues,
+  namespace: string,
+  nowMs: number,
+): Promise<string[]> {
   const all = await read(folder);
   const lines: string[] = [];
   for (const { manifests, document } of chosen(all, values, namespace)) {
@@ -105,7 +131,9 @@ export async function rotateInFolder(folder: string, values: KeysValues, namespa
     document.setIn(["spec", "rotation"], document.createNode(rotationOf(spec, values["grace-period"], nowMs)));
     manifests.changed = true;
     rotateSecret(all, namespace, secret, key, nowMs);
-    lines.push(`ApiKey ${namespace}/${text(document, "metadata", "name")} rotated; the new key is in Secret ${secret}, key ${key}`);
+    lines.push(
+      `ApiKey ${namespace}/${text(document, "metadata", "name")} rotated; the new key is in Secret ${secret}, key ${key}`,
+    );
   }
   await Promise.all(all.filter((one) => one.changed).map(write));
   return lines;
@@ -123,14 +151,26 @@ export async function revokeInFolder(folder: string, values: KeysValues, namespa
 }
 
 export async function listInFolder(folder: string, values: KeysValues, namespace: string | null): Promise<KeyRow[]> {
-  const { compiled, folder: world } = await compileFolder([folder], offlineEnvironment, offlinePepper, null, Date.now());
+  const { compiled, folder: world } = await compileFolder(
+    [folder],
+    offlineEnvironment,
+    offlinePepper,
+    null,
+    Date.now(),
+  );
   return compiled.verdicts
     .filter((verdict) => verdict.kind === "ApiKey" && (namespace === null || verdict.meta.namespace === namespace))
     .map((verdict) => {
       const { name, namespace: of } = verdict.meta;
-      const object = world.world.objects.find((one) => one.kind === "ApiKey" && one.meta.name === name && one.meta.namespace === of);
+      const object = world.world.objects.find(
+        (one) => one.kind === "ApiKey" && one.meta.name === name && one.meta.namespace === of,
+      );
       const wrong = [...verdict.accepted, ...verdict.resolvedRefs].find((one) => one.severity === "error");
-      const programmed = { type: "Programmed", status: wrong === undefined ? "True" : "False", reason: wrong?.reason ?? "Live" };
+      const programmed = {
+        type: "Programmed",
+        status: wrong === undefined ? "True" : "False",
+        reason: wrong?.reason ?? "Live",
+      };
       return rowOf({ name, namespace: of }, (object?.spec ?? {}) as Record<string, unknown>, {
         ...verdict.status,
         conditions: [...verdict.conditions, programmed],

@@ -42,7 +42,11 @@ export function check(spec: Record<string, unknown>): void {
   if (!parsed.ok) throw new UsageError(parsed.problems.map((one) => one.message).join("; "));
 }
 
-export function rotationOf(spec: Record<string, unknown>, gracePeriod: string | undefined, nowMs: number): Record<string, unknown> {
+export function rotationOf(
+  spec: Record<string, unknown>,
+  gracePeriod: string | undefined,
+  nowMs: number,
+): Record<string, unknown> {
   const before = (spec["rotation"] ?? {}) as Record<string, unknown>;
   const grace = gracePeriod ?? before["grace"];
   const rotation = { ...before, ...(grace === undefined ? {} : { grace }), requestedAt: new Date(nowMs).toISOString() };
@@ -104,10 +108,18 @@ function stateOf(spec: Record<string, unknown>, conditions: readonly Condition[]
   if (of("Expired")?.status === "True") return "expired";
   const wrong = ["Accepted", "ResolvedRefs", "Programmed"].map(of).find((one) => one?.status === "False");
   if (wrong) return wrong.reason;
-  return of("Rotated")?.reason === "InGrace" ? "live, rotating" : of("Programmed")?.status === "True" ? "live" : "pending";
+  return of("Rotated")?.reason === "InGrace"
+    ? "live, rotating"
+    : of("Programmed")?.status === "True"
+      ? "live"
+      : "pending";
 }
 
-export function rowOf(meta: { name: string; namespace: string }, spec: Record<string, unknown>, status: KeyStatus): KeyRow {
+export function rowOf(
+  meta: { name: string; namespace: string },
+  spec: Record<string, unknown>,
+  status: KeyStatus,
+): KeyRow {
   const text = (value: unknown): string => (typeof value === "string" ? value : "");
   return {
     ...meta,

@@ -7,7 +7,10 @@ import * as is from "../check.ts";
 type PartResult = ContentPart | Refusal;
 
 function unsupported(param: string, what: string): Refusal {
-  return refusal(param, `${what} can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`);
+  return refusal(
+    param,
+    `${what} can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`,
+  );
 }
 
 function text(block: JsonObject, param: string): PartResult {
@@ -19,7 +22,10 @@ function image(block: JsonObject, param: string): PartResult {
   if (found) return found;
   const source = block["source"] as JsonObject;
   const at = `${param}.source.`;
-  if (source["type"] === "url") return is.required(source, "url", is.aString, at) ?? { type: "image_url", image_url: { url: source["url"] as string } };
+  if (source["type"] === "url")
+    return (
+      is.required(source, "url", is.aString, at) ?? { type: "image_url", image_url: { url: source["url"] as string } }
+    );
   if (source["type"] !== "base64") return unsupported(`${at}type`, "An image of this kind");
   return base64Refusal(source, at) ?? { type: "image_url", image_url: { url: dataUri(source) } };
 }
@@ -38,8 +44,10 @@ function document(block: JsonObject, param: string): PartResult {
   const source = block["source"] as JsonObject;
   const at = `${param}.source.`;
   const filename = typeof block["title"] === "string" ? block["title"] : "document";
-  if (source["type"] === "base64") return base64Refusal(source, at) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
-  if (source["type"] === "text") return is.required(source, "data", is.aString, at) ?? { type: "text", text: source["data"] as string };
+  if (source["type"] === "base64")
+    return base64Refusal(source, at) ?? { type: "file", file: { filename, file_data: dataUri(source) } };
+  if (source["type"] === "text")
+    return is.required(source, "data", is.aString, at) ?? { type: "text", text: source["data"] as string };
   return unsupported(`${at}type`, "A document of this kind");
 }
 

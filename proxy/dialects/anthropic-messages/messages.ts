@@ -1,6 +1,13 @@
 /** Messages of the Messages API → canonical messages. */
 import { isObject } from "../../providers/classify.ts";
-import { type ChatMessage, type ContentPart, isRefusal, type JsonObject, type Refusal, type ToolCall } from "../canonical.ts";
+import {
+  type ChatMessage,
+  type ContentPart,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  type ToolCall,
+} from "../canonical.ts";
 import * as is from "../check.ts";
 import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
 
@@ -17,7 +24,11 @@ function toolResult(block: JsonObject, param: string, moved: ContentPart[]): Cha
   if (isRefusal(parts)) return parts;
   moved.push(...parts.filter((part) => part.type !== "text"));
   const text = joined(parts, "\n");
-  return { role: "tool", tool_call_id: block["tool_use_id"] as string, content: text === "" && block["is_error"] === true ? "Error" : text };
+  return {
+    role: "tool",
+    tool_call_id: block["tool_use_id"] as string,
+    content: text === "" && block["is_error"] === true ? "Error" : text,
+  };
 }
 
 /** Tool results come first, in their order; what else the turn holds follows as the user's words. */
@@ -55,9 +66,15 @@ const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
     return found;
   },
   tool_use: (block, param, turn) => {
-    const found = is.required(block, "id", is.aString, `${param}.`) ?? is.required(block, "name", is.aString, `${param}.`);
+    const found =
+      is.required(block, "id", is.aString, `${param}.`) ?? is.required(block, "name", is.aString, `${param}.`);
     const name = String(block["name"]);
-    if (!found) turn.calls.push({ id: String(block["id"]), type: "function", function: { name, arguments: inputText(block["input"]) } });
+    if (!found)
+      turn.calls.push({
+        id: String(block["id"]),
+        type: "function",
+        function: { name, arguments: inputText(block["input"]) },
+      });
     return found;
   },
   thinking: (block, _param, turn) => {
@@ -79,7 +96,9 @@ function assistantTurn(content: unknown, param: string): Messages {
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
     if (own) return own(block, at, turn);
     const part = partOf(block, at);
-    return isRefusal(part) ? part : is.invalid(`${at}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
+    return isRefusal(part)
+      ? part
+      : is.invalid(`${at}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
   });
   const found = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
   if (found) return found;
@@ -102,7 +121,11 @@ function systemTurn(content: unknown, param: string): Messages {
   return parts.length === 0 ? [] : [{ role: "system", content: joined(parts, "\n\n") }];
 }
 
-const turns: Readonly<Record<string, (content: unknown, param: string) => Messages>> = { user: userTurn, assistant: assistantTurn, system: systemTurn };
+const turns: Readonly<Record<string, (content: unknown, param: string) => Messages>> = {
+  user: userTurn,
+  assistant: assistantTurn,
+  system: systemTurn,
+};
 
 /** `system` and `messages` of a body. */
 export function decodeMessages(body: JsonObject): Messages {

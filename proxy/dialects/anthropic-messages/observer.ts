@@ -28,7 +28,10 @@ export class AnthropicObserver extends NamedFrameObserver {
   }
 
   #failed(error: JsonObject): false {
-    const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
+    const message =
+      typeof error["message"] === "string" && error["message"] !== ""
+        ? error["message"]
+        : "The provider broke the answer off.";
     return this.fail(message, typeof error["type"] === "string" ? error["type"] : null);
   }
 }

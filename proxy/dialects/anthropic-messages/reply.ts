@@ -40,7 +40,8 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   const content: JsonObject[] = [];
   const blocks = message?.thinking_blocks ?? [];
   if (blocks.length > 0) content.push(...blocks);
-  else if (message?.reasoning_content) content.push({ type: "thinking", thinking: message.reasoning_content, signature: "" });
+  else if (message?.reasoning_content)
+    content.push({ type: "thinking", thinking: message.reasoning_content, signature: "" });
   const text = (message?.content ?? "") + (message?.refusal ?? "");
   if (text !== "") content.push({ type: "text", text, citations: null });
   for (const call of message?.tool_calls ?? [])

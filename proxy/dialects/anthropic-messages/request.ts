@@ -1,6 +1,14 @@
 /** A Messages body → canonical (https://platform.claude.com/docs/en/api/messages/create). */
 import { isObject } from "../../providers/classify.ts";
-import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal, type ToolChoice } from "../canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolChoice,
+} from "../canonical.ts";
 import * as is from "../check.ts";
 import { decodeMessages } from "./messages.ts";
 
@@ -18,10 +26,20 @@ function tool(one: JsonObject, param: string): Refusal | null {
 }
 
 function functionTool(one: JsonObject): FunctionTool {
-  const { name, description, input_schema: parameters, strict } = one as { name: string; description?: string; input_schema?: JsonObject; strict?: boolean };
+  const {
+    name,
+    description,
+    input_schema: parameters,
+    strict,
+  } = one as { name: string; description?: string; input_schema?: JsonObject; strict?: boolean };
   return {
     type: "function",
-    function: { name, ...(description == null ? {} : { description }), ...(parameters == null ? {} : { parameters }), ...(strict == null ? {} : { strict }) },
+    function: {
+      name,
+      ...(description == null ? {} : { description }),
+      ...(parameters == null ? {} : { parameters }),
+      ...(strict == null ? {} : { strict }),
+    },
   };
 }
 
@@ -43,16 +61,25 @@ const outputConfig: is.Check = (value, param) => {
   const found = is.members(value, { effort: is.aString, format: is.anObject }, `${param}.`);
   const format = value["format"];
   if (found || !isObject(format)) return found;
-  return is.oneOf("json_schema")(format["type"], `${param}.format.type`) ?? is.required(format, "schema", is.anObject, `${param}.format.`);
+  return (
+    is.oneOf("json_schema")(format["type"], `${param}.format.type`) ??
+    is.required(format, "schema", is.anObject, `${param}.format.`)
+  );
 };
 
 const thinking: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
-  return is.oneOf("enabled", "disabled", "adaptive")(value["type"], `${param}.type`) ?? is.members(value, { budget_tokens: is.aCount }, `${param}.`);
+  return (
+    is.oneOf("enabled", "disabled", "adaptive")(value["type"], `${param}.type`) ??
+    is.members(value, { budget_tokens: is.aCount }, `${param}.`)
+  );
 };
 
 const anthropicOnly: is.Check = (_value, param) =>
-  refusal(param, `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`);
+  refusal(
+    param,
+    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`,
+  );
 
 const checks: Readonly<Record<string, is.Check>> = {
   max_tokens: is.aCount,
@@ -99,12 +126,20 @@ function toolParameters(body: JsonObject): Optional {
 }
 
 function outputParameters(body: JsonObject): Optional {
-  const format = isObject(body["output_config"]) && isObject(body["output_config"]["format"]) ? body["output_config"]["format"] : null;
+  const format =
+    isObject(body["output_config"]) && isObject(body["output_config"]["format"])
+      ? body["output_config"]["format"]
+      : null;
   const effort = effortOf(body);
   return {
     ...(format === null
       ? {}
-      : { response_format: { type: "json_schema", json_schema: { name: "output", schema: format["schema"] as JsonObject, strict: true } } }),
+      : {
+          response_format: {
+            type: "json_schema",
+            json_schema: { name: "output", schema: format["schema"] as JsonObject, strict: true },
+          },
+        }),
     ...(effort === null ? {} : { reasoning_effort: effort }),
   };
 }
@@ -131,7 +166,13 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   if (found) return found;
   const messages = decodeMessages(body);
   if (isRefusal(messages)) return messages;
-  return { model: body["model"] as string, messages, ...plainParameters(body), ...toolParameters(body), ...outputParameters(body) };
+  return {
+    model: body["model"] as string,
+    messages,
+    ...plainParameters(body),
+    ...toolParameters(body),
+    ...outputParameters(body),
+  };
 }
 
 /** `cache_control` within blocks is a hint on cost and not listed; `top_k` and the like are. */

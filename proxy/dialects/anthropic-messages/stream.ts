@@ -30,7 +30,13 @@ const writer: BlockWriter = {
   delta: (block, text) => frame({ type: "content_block_delta", index: block.index, delta: deltas[block.kind](text) }),
   close(block) {
     const signature =
-      block.signature === "" ? "" : frame({ type: "content_block_delta", index: block.index, delta: { type: "signature_delta", signature: block.signature } });
+      block.signature === ""
+        ? ""
+        : frame({
+            type: "content_block_delta",
+            index: block.index,
+            delta: { type: "signature_delta", signature: block.signature },
+          });
     return signature + frame({ type: "content_block_stop", index: block.index });
   },
 };
@@ -80,7 +86,11 @@ export class AnthropicEncoder implements ChatStreamEncoder {
   #stop(): string {
     const reason = stopReason(this.#finish?.reason ?? "stop", this.#finish?.native, this.#refused);
     return (
-      frame({ type: "message_delta", delta: { stop_reason: reason, stop_sequence: null }, usage: encodeUsage(this.#usage) }) + frame({ type: "message_stop" })
+      frame({
+        type: "message_delta",
+        delta: { stop_reason: reason, stop_sequence: null },
+        usage: encodeUsage(this.#usage),
+      }) + frame({ type: "message_stop" })
     );
   }
 }

@@ -19,7 +19,11 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
     object: "chat.completion",
     created: reply.created || context.createdSeconds,
     model: context.model,
-    choices: reply.choices.map((choice) => ({ logprobs: null, ...choice, message: { refusal: null, ...choice.message } })),
+    choices: reply.choices.map((choice) => ({
+      logprobs: null,
+      ...choice,
+      message: { refusal: null, ...choice.message },
+    })),
     ...(reply.usage === null ? {} : { usage: encodeUsage(reply.usage) }),
   };
 }
@@ -30,7 +34,15 @@ export function encoder(context: ReplyContext): ChatStreamEncoder {
   const begun = new Set<number>();
   const frame = (choices: JsonObject[], more: JsonObject = {}): string => {
     const pending = context.includeUsage ? { usage: null } : {};
-    const chunk = { id, object: "chat.completion.chunk", created: context.createdSeconds, model: context.model, choices, ...pending, ...more };
+    const chunk = {
+      id,
+      object: "chat.completion.chunk",
+      created: context.createdSeconds,
+      model: context.model,
+      choices,
+      ...pending,
+      ...more,
+    };
     return `data: ${JSON.stringify(chunk)}\n\n`;
   };
   const begin = (choice: number): string => {
@@ -38,7 +50,8 @@ export function encoder(context: ReplyContext): ChatStreamEncoder {
     begun.add(choice);
     return frame([{ index: choice, delta: { role: "assistant", content: "" }, logprobs: null, finish_reason: null }]);
   };
-  const end = (): string => `${usage && context.includeUsage ? frame([], { usage: encodeUsage(usage) }) : ""}data: [DONE]\n\n`;
+  const end = (): string =>
+    `${usage && context.includeUsage ? frame([], { usage: encodeUsage(usage) }) : ""}data: [DONE]\n\n`;
   return {
     encode(event: StreamEvent): string {
       switch (event.kind) {
@@ -46,10 +59,16 @@ export function encoder(context: ReplyContext): ChatStreamEncoder {
           id = event.id ?? id;
           return "";
         case "delta":
-          return begin(event.choice) + frame([{ index: event.choice, delta: event.delta, logprobs: event.logprobs ?? null, finish_reason: null }]);
+          return (
+            begin(event.choice) +
+            frame([{ index: event.choice, delta: event.delta, logprobs: event.logprobs ?? null, finish_reason: null }])
+          );
         case "finish": {
           const native = event.native === undefined ? {} : { native_finish_reason: event.native };
-          return begin(event.choice) + frame([{ index: event.choice, delta: {}, logprobs: null, finish_reason: event.reason, ...native }]);
+          return (
+            begin(event.choice) +
+            frame([{ index: event.choice, delta: {}, logprobs: null, finish_reason: event.reason, ...native }])
+          );
         }
         case "usage":
           usage = event.usage;

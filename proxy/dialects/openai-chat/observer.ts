@@ -46,7 +46,8 @@ export class OpenAiObserver extends FrameObserver {
 
   protected override frame(work: Buffer, start: number, end: number): Verdict {
     const first = work[start];
-    if (!isOneLine(work, start, end) || (first !== LETTER_D && first !== COLON)) return this.#lines(work.subarray(start, end));
+    if (!isOneLine(work, start, end) || (first !== LETTER_D && first !== COLON))
+      return this.#lines(work.subarray(start, end));
     return first === COLON ? true : this.#data(start, end);
   }
 
@@ -59,7 +60,8 @@ export class OpenAiObserver extends FrameObserver {
     this.#count(start, end);
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
-    const plain = usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
+    const plain =
+      usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
     return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
   }
 
@@ -103,7 +105,10 @@ export class OpenAiObserver extends FrameObserver {
     const error = isObject(body["error"]) ? body["error"] : body;
     const message = error["message"] ?? body["error"];
     const code = error["code"] ?? error["type"];
-    return this.fail(typeof message === "string" && message !== "" ? message : "The provider broke the answer off.", code == null ? null : String(code));
+    return this.fail(
+      typeof message === "string" && message !== "" ? message : "The provider broke the answer off.",
+      code == null ? null : String(code),
+    );
   }
 
   #decoded(frame: Buffer): Verdict {

@@ -13,14 +13,19 @@ const parts: Readonly<Record<string, (part: JsonObject, param: string) => Refusa
   text: (part, param) => is.required(part, "text", is.aString, `${param}.`),
   refusal: (part, param) => is.required(part, "refusal", is.aString, `${param}.`),
   image_url: (part, param) =>
-    is.required(part, "image_url", is.anObject, `${param}.`) ?? is.required(part["image_url"] as JsonObject, "url", is.aString, `${param}.image_url.`),
+    is.required(part, "image_url", is.anObject, `${param}.`) ??
+    is.required(part["image_url"] as JsonObject, "url", is.aString, `${param}.image_url.`),
   input_audio: (part, param) =>
     is.required(part, "input_audio", is.anObject, `${param}.`) ??
     is.required(part["input_audio"] as JsonObject, "data", is.aString, `${param}.input_audio.`) ??
     is.required(part["input_audio"] as JsonObject, "format", is.aString, `${param}.input_audio.`),
   file: (part, param) =>
     is.required(part, "file", is.anObject, `${param}.`) ??
-    is.members(part["file"] as JsonObject, { file_data: is.aString, file_id: is.aString, filename: is.aString }, `${param}.file.`),
+    is.members(
+      part["file"] as JsonObject,
+      { file_data: is.aString, file_id: is.aString, filename: is.aString },
+      `${param}.file.`,
+    ),
 };
 
 const listOfParts = is.objects((part, at) => {
@@ -33,7 +38,8 @@ const content: is.Check = (value, param) => {
   return Array.isArray(value) ? listOfParts(value, param) : is.invalid(param, "a string or a list of parts");
 };
 
-const named: is.Check = (value, param) => is.anObject(value, param) ?? is.required(value as JsonObject, "name", is.aString, `${param}.`);
+const named: is.Check = (value, param) =>
+  is.anObject(value, param) ?? is.required(value as JsonObject, "name", is.aString, `${param}.`);
 
 function toolCall(call: JsonObject, param: string): Refusal | null {
   if (call["type"] !== undefined && call["type"] !== "function")
@@ -62,12 +68,16 @@ function message(one: JsonObject, param: string): Refusal | null {
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
   const found = is.members(one, messageMembers, `${param}.`);
   if (found) return found;
-  if (role === "tool") return is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`);
+  if (role === "tool")
+    return (
+      is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`)
+    );
   return role === "assistant" ? null : is.required(one, "content", content, `${param}.`);
 }
 
 function tool(one: JsonObject, param: string): Refusal | null {
-  if (one["type"] !== "function") return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
+  if (one["type"] !== "function")
+    return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
   const found = is.required(one, "function", named, `${param}.`);
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
   return found ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
@@ -76,7 +86,8 @@ function tool(one: JsonObject, param: string): Refusal | null {
 const toolChoice: is.Check = (value, param) => {
   if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
   if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
-  if (value["type"] !== "function") return refusal(`${param}.type`, "Only a choice of one function can be translated for the provider of this model.");
+  if (value["type"] !== "function")
+    return refusal(`${param}.type`, "Only a choice of one function can be translated for the provider of this model.");
   return is.required(value, "function", named, `${param}.`);
 };
 
@@ -86,14 +97,23 @@ const responseFormat: is.Check = (value, param) => {
   if (found || value["type"] !== "json_schema") return found;
   const schema = is.required(value, "json_schema", named, `${param}.`);
   return (
-    schema ?? is.members(value["json_schema"] as JsonObject, { schema: is.anObject, strict: is.aBoolean, description: is.aString }, `${param}.json_schema.`)
+    schema ??
+    is.members(
+      value["json_schema"] as JsonObject,
+      { schema: is.anObject, strict: is.aBoolean, description: is.aString },
+      `${param}.json_schema.`,
+    )
   );
 };
 
 /** Legacy and hosted features: without them the answer would mean something else. */
 const untranslatable: is.Check = (_value, param) =>
-  refusal(param, `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of another provider.`);
-const textOnly: is.Check = (value, param) => (Array.isArray(value) && value.every((one) => one === "text") ? null : untranslatable(value, param));
+  refusal(
+    param,
+    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of another provider.`,
+  );
+const textOnly: is.Check = (value, param) =>
+  Array.isArray(value) && value.every((one) => one === "text") ? null : untranslatable(value, param);
 
 /** Types of what translators read. */
 export const parameters: Readonly<Record<string, is.Check>> = {

@@ -40,7 +40,12 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
   /** The same id, time and model on every chunk. */
   #begin(id: string | null): void {
     const { fallbackId, createdSeconds, model } = this.#context;
-    const shared = JSON.stringify({ id: id ?? fallbackId, object: "chat.completion.chunk", created: createdSeconds, model });
+    const shared = JSON.stringify({
+      id: id ?? fallbackId,
+      object: "chat.completion.chunk",
+      created: createdSeconds,
+      model,
+    });
     this.#head = `data: ${shared.slice(0, -1)},"choices":[`;
   }
 

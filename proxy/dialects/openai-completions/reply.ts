@@ -9,7 +9,13 @@ function finishReason(reason: FinishReason): string {
 }
 
 function choiceOf(index: number, text: string, reason: string | null, native?: string): JsonObject {
-  return { text, index, logprobs: null, finish_reason: reason, ...(native === undefined ? {} : { native_finish_reason: native }) };
+  return {
+    text,
+    index,
+    logprobs: null,
+    finish_reason: reason,
+    ...(native === undefined ? {} : { native_finish_reason: native }),
+  };
 }
 
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
@@ -20,7 +26,12 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
     created: reply.created || context.createdSeconds,
     model: context.model,
     choices: reply.choices.map(({ index, message, finish_reason, native_finish_reason }) =>
-      choiceOf(index, (message.content ?? "") + (message.refusal ?? ""), finishReason(finish_reason), native_finish_reason),
+      choiceOf(
+        index,
+        (message.content ?? "") + (message.refusal ?? ""),
+        finishReason(finish_reason),
+        native_finish_reason,
+      ),
     ),
     ...(reply.usage === null ? {} : { usage: encodeUsage(reply.usage) }),
   };

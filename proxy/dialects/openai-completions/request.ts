@@ -46,9 +46,13 @@ const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "pr
 function promptOf(given: unknown): string | Refusal {
   const prompt = Array.isArray(given) && given.length === 1 && typeof given[0] === "string" ? given[0] : given;
   if (typeof prompt === "string") return prompt;
-  if (prompt === null || prompt === undefined) return refusal("prompt", "`prompt` is missing. Add it.", "missing_required_parameter");
+  if (prompt === null || prompt === undefined)
+    return refusal("prompt", "`prompt` is missing. Add it.", "missing_required_parameter");
   if (Array.isArray(prompt) && prompt.length > 0)
-    return refusal("prompt", "Several prompts, or prompts of tokens, can't be translated for the provider of this model. Send one text a request.");
+    return refusal(
+      "prompt",
+      "Several prompts, or prompts of tokens, can't be translated for the provider of this model. Send one text a request.",
+    );
   return is.invalid("prompt", "a text");
 }
 
@@ -58,7 +62,8 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   const prompt = promptOf(body["prompt"]);
   if (typeof prompt !== "string") return prompt;
   const request: ChatRequest = { model: body["model"] as string, messages: [{ role: "user", content: prompt }] };
-  for (const name of Object.keys(shared)) if ((body[name] ?? null) !== null) request[name === "max_tokens" ? "max_completion_tokens" : name] = body[name];
+  for (const name of Object.keys(shared))
+    if ((body[name] ?? null) !== null) request[name === "max_tokens" ? "max_completion_tokens" : name] = body[name];
   return request;
 }
 

@@ -7,7 +7,10 @@ type PartResult = ContentPart | Refusal;
 
 /** What only OpenAI itself can do, or what would need memory of earlier calls. */
 export function openAiOnly(param: string): Refusal {
-  return refusal(param, `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of OpenAI.`);
+  return refusal(
+    param,
+    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of OpenAI.`,
+  );
 }
 
 const text = (part: JsonObject, param: string): PartResult =>
@@ -15,14 +18,16 @@ const text = (part: JsonObject, param: string): PartResult =>
 
 function image(part: JsonObject, param: string): PartResult {
   if ((part["file_id"] ?? null) !== null) return openAiOnly(`${param}.file_id`);
-  const found = is.required(part, "image_url", is.aString, `${param}.`) ?? is.members(part, { detail: is.aString }, `${param}.`);
+  const found =
+    is.required(part, "image_url", is.aString, `${param}.`) ?? is.members(part, { detail: is.aString }, `${param}.`);
   const detail = typeof part["detail"] === "string" ? { detail: part["detail"] } : {};
   return found ?? { type: "image_url", image_url: { url: part["image_url"] as string, ...detail } };
 }
 
 function file(part: JsonObject, param: string): PartResult {
   for (const name of ["file_id", "file_url"]) if ((part[name] ?? null) !== null) return openAiOnly(`${param}.${name}`);
-  const found = is.required(part, "file_data", is.aString, `${param}.`) ?? is.members(part, { filename: is.aString }, `${param}.`);
+  const found =
+    is.required(part, "file_data", is.aString, `${param}.`) ?? is.members(part, { filename: is.aString }, `${param}.`);
   const filename = typeof part["filename"] === "string" ? { filename: part["filename"] } : {};
   return found ?? { type: "file", file: { file_data: part["file_data"] as string, ...filename } };
 }
@@ -31,8 +36,12 @@ function audio(part: JsonObject, param: string): PartResult {
   const found = is.required(part, "input_audio", is.anObject, `${param}.`);
   if (found) return found;
   const given = part["input_audio"] as JsonObject;
-  const bad = is.required(given, "data", is.aString, `${param}.input_audio.`) ?? is.required(given, "format", is.aString, `${param}.input_audio.`);
-  return bad ?? { type: "input_audio", input_audio: { data: given["data"] as string, format: given["format"] as string } };
+  const bad =
+    is.required(given, "data", is.aString, `${param}.input_audio.`) ??
+    is.required(given, "format", is.aString, `${param}.input_audio.`);
+  return (
+    bad ?? { type: "input_audio", input_audio: { data: given["data"] as string, format: given["format"] as string } }
+  );
 }
 
 const readers: Readonly<Record<string, (part: JsonObject, param: string) => PartResult>> = {
@@ -41,7 +50,8 @@ const readers: Readonly<Record<string, (part: JsonObject, param: string) => Part
   input_image: image,
   input_file: file,
   input_audio: audio,
-  refusal: (part, param) => is.required(part, "refusal", is.aString, `${param}.`) ?? { type: "refusal", refusal: part["refusal"] as string },
+  refusal: (part, param) =>
+    is.required(part, "refusal", is.aString, `${param}.`) ?? { type: "refusal", refusal: part["refusal"] as string },
 };
 
 /** A text or a list of parts. */
@@ -54,7 +64,8 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
     if (!isObject(part)) return is.invalid(where, "an object");
     const type = String(part["type"]);
     const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
-    const found = read === undefined ? is.invalid(`${where}.type`, `one of ${Object.keys(readers).join(", ")}`) : read(part, where);
+    const found =
+      read === undefined ? is.invalid(`${where}.type`, `one of ${Object.keys(readers).join(", ")}`) : read(part, where);
     if (isRefusal(found)) return found;
     parts.push(found);
   }
@@ -69,6 +80,12 @@ export function contentOf(parts: ContentPart[]): string | ContentPart[] {
 
 export function textOf(parts: readonly ContentPart[], type: "text" | "refusal"): string {
   return parts
-    .flatMap((part) => (part.type === "text" && type === "text" ? [part.text] : part.type === "refusal" && type === "refusal" ? [part.refusal] : []))
+    .flatMap((part) =>
+      part.type === "text" && type === "text"
+        ? [part.text]
+        : part.type === "refusal" && type === "refusal"
+          ? [part.refusal]
+          : [],
+    )
     .join("");
 }

@@ -51,7 +51,9 @@ class Conversation {
   }
 
   functionCall(item: JsonObject, param: string): Refusal | null {
-    const found = is.first(["call_id", "name", "arguments"], (name) => is.required(item, name, is.aString, `${param}.`));
+    const found = is.first(["call_id", "name", "arguments"], (name) =>
+      is.required(item, name, is.aString, `${param}.`),
+    );
     if (found) return found;
     const { call_id: id, name, arguments: text } = item as { call_id: string; name: string; arguments: string };
     const turn = this.#turn();
@@ -87,14 +89,17 @@ class Conversation {
   /** Reasoning comes before what it led to, so behind words or calls a new turn begins. */
   #reasoningTurn(): ChatMessage {
     const last = this.messages.at(-1);
-    if (last?.role === "assistant" && (last.tool_calls !== undefined || last.content !== null)) this.#push({ role: "assistant", content: null });
+    if (last?.role === "assistant" && (last.tool_calls !== undefined || last.content !== null))
+      this.#push({ role: "assistant", content: null });
     return this.#turn();
   }
 
   end(): ChatMessage[] {
     this.#flush();
     // Reasoning alone is no message that a provider takes.
-    return this.messages.filter((one) => one.role !== "assistant" || one.content !== null || one.tool_calls !== undefined);
+    return this.messages.filter(
+      (one) => one.role !== "assistant" || one.content !== null || one.tool_calls !== undefined,
+    );
   }
 }
 
@@ -111,7 +116,8 @@ const items: Readonly<Record<string, ReadItem>> = {
 export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
   const conversation = new Conversation();
   const input = body["input"];
-  if (typeof body["instructions"] === "string" && body["instructions"] !== "") conversation.messages.push({ role: "system", content: body["instructions"] });
+  if (typeof body["instructions"] === "string" && body["instructions"] !== "")
+    conversation.messages.push({ role: "system", content: body["instructions"] });
   if (typeof input === "string") return [...conversation.messages, { role: "user", content: input }];
   const found = is.required(body, "input", (value, param) =>
     is.objects((item, at) => {

@@ -48,6 +48,7 @@ export function itemsOf(choice: ChatChoice, id: string, status: ItemStatus): Jso
   if (message.content) content.push(outputText(message.content, logprobsOf(choice.logprobs)));
   if (message.refusal) content.push({ type: "refusal", refusal: message.refusal });
   if (content.length > 0) items.push(messageItem(next("msg"), status, content));
-  for (const call of message.tool_calls ?? []) items.push(callItem(next("fc"), status, call.id, call.function.name, call.function.arguments));
+  for (const call of message.tool_calls ?? [])
+    items.push(callItem(next("fc"), status, call.id, call.function.name, call.function.arguments));
   return items;
 }

@@ -25,7 +25,10 @@ export class ResponsesObserver extends NamedFrameObserver {
     if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body);
     this.usage = decodeUsage(isObject(body["response"]) ? body["response"]["usage"] : null) ?? this.usage;
     this.ended = true;
-    if (name === "response.failed") this.failure = wordsOf(isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {});
+    if (name === "response.failed")
+      this.failure = wordsOf(
+        isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {},
+      );
     return true;
   }
 
@@ -36,6 +39,9 @@ export class ResponsesObserver extends NamedFrameObserver {
 }
 
 function wordsOf(error: JsonObject): { message: string; code: string | null } {
-  const message = typeof error["message"] === "string" && error["message"] !== "" ? error["message"] : "The provider broke the answer off.";
+  const message =
+    typeof error["message"] === "string" && error["message"] !== ""
+      ? error["message"]
+      : "The provider broke the answer off.";
   return { message, code: error["code"] == null ? null : String(error["code"]) };
 }

@@ -32,7 +32,13 @@ function echoed(request: ChatRequest): JsonObject {
     temperature: request.temperature ?? null,
     text: { format: formatOf(request) },
     tool_choice: toolChoiceOf(request),
-    tools: (request.tools ?? []).map((tool) => ({ type: "function", description: null, parameters: null, strict: null, ...tool.function })),
+    tools: (request.tools ?? []).map((tool) => ({
+      type: "function",
+      description: null,
+      parameters: null,
+      strict: null,
+      ...tool.function,
+    })),
     top_p: request.top_p ?? null,
     truncation: "disabled",
     user: request.user ?? null,
@@ -46,7 +52,12 @@ export interface Outcome {
   usage: Usage | null;
 }
 
-export function responseObject(id: string, createdSeconds: number, context: ReplyContext, outcome: Outcome): JsonObject {
+export function responseObject(
+  id: string,
+  createdSeconds: number,
+  context: ReplyContext,
+  outcome: Outcome,
+): JsonObject {
   return {
     id,
     object: "response",
@@ -69,5 +80,10 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   const status = reason === null ? "completed" : "incomplete";
   const id = reply.id || context.fallbackId;
   const output = choice === undefined ? [] : itemsOf(choice, id, status);
-  return responseObject(id, reply.created || context.createdSeconds, context, { status, reason, output, usage: reply.usage });
+  return responseObject(id, reply.created || context.createdSeconds, context, {
+    status,
+    reason,
+    output,
+    usage: reply.usage,
+  });
 }

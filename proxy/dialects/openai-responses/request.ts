@@ -1,6 +1,14 @@
 /** A Responses body → canonical. The gateway keeps no state between calls, so what refers to earlier ones is refused. */
 import { isObject } from "../../providers/classify.ts";
-import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal, type ToolChoice } from "../canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolChoice,
+} from "../canonical.ts";
 import * as is from "../check.ts";
 import { openAiOnly } from "./content.ts";
 import { decodeInput } from "./input.ts";
@@ -10,7 +18,10 @@ const refuseTrue: is.Check = (value, param) => (value === false ? null : openAiO
 
 function tool(one: JsonObject, param: string): Refusal | null {
   if (one["type"] !== "function")
-    return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model. Leave it out, or choose a model of OpenAI.");
+    return refusal(
+      `${param}.type`,
+      "Only function tools can be translated for the provider of this model. Leave it out, or choose a model of OpenAI.",
+    );
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
   return is.required(one, "name", is.aString, `${param}.`) ?? is.members(one, types, `${param}.`);
 }
@@ -18,7 +29,9 @@ function tool(one: JsonObject, param: string): Refusal | null {
 const toolChoice: is.Check = (value, param) => {
   if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
   if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
-  return value["type"] === "function" ? is.required(value, "name", is.aString, `${param}.`) : openAiOnly(`${param}.type`);
+  return value["type"] === "function"
+    ? is.required(value, "name", is.aString, `${param}.`)
+    : openAiOnly(`${param}.type`);
 };
 
 const text: is.Check = (value, param) => {
@@ -36,7 +49,8 @@ const text: is.Check = (value, param) => {
   );
 };
 
-const reasoning: is.Check = (value, param) => is.anObject(value, param) ?? is.members(value as JsonObject, { effort: is.aString }, `${param}.`);
+const reasoning: is.Check = (value, param) =>
+  is.anObject(value, param) ?? is.members(value as JsonObject, { effort: is.aString }, `${param}.`);
 
 const checks: Readonly<Record<string, is.Check>> = {
   instructions: is.aString,
@@ -76,10 +90,20 @@ const harmless = ["model", "input", "stream_options", "max_tool_calls"];
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), ...samePlace, ...harmless]);
 
 function functionTool(one: JsonObject): FunctionTool {
-  const { name, description, parameters, strict } = one as { name: string; description?: string; parameters?: JsonObject; strict?: boolean };
+  const { name, description, parameters, strict } = one as {
+    name: string;
+    description?: string;
+    parameters?: JsonObject;
+    strict?: boolean;
+  };
   return {
     type: "function",
-    function: { name, ...(description == null ? {} : { description }), ...(parameters == null ? {} : { parameters }), ...(strict == null ? {} : { strict }) },
+    function: {
+      name,
+      ...(description == null ? {} : { description }),
+      ...(parameters == null ? {} : { parameters }),
+      ...(strict == null ? {} : { strict }),
+    },
   };
 }
 
@@ -89,7 +113,10 @@ function toolParameters(body: JsonObject): Optional {
   const tools = (body["tools"] ?? []) as JsonObject[];
   const choice = body["tool_choice"] ?? null;
   const asked = isObject(choice) ? { type: "function", function: { name: choice["name"] } } : choice;
-  return { ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }), ...(asked === null ? {} : { tool_choice: asked as ToolChoice }) };
+  return {
+    ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
+    ...(asked === null ? {} : { tool_choice: asked as ToolChoice }),
+  };
 }
 
 function formatOf(format: unknown): Optional {
@@ -114,7 +141,8 @@ function plainParameters(body: JsonObject): Optional {
   const out: Optional = {};
   for (const name of samePlace) if ((body[name] ?? null) !== null) out[name as string] = body[name];
   if (typeof body["max_output_tokens"] === "number") out.max_completion_tokens = body["max_output_tokens"];
-  if (asksLogprobs(body)) Object.assign(out, { logprobs: true, ...(body["top_logprobs"] ? { top_logprobs: body["top_logprobs"] } : {}) });
+  if (asksLogprobs(body))
+    Object.assign(out, { logprobs: true, ...(body["top_logprobs"] ? { top_logprobs: body["top_logprobs"] } : {}) });
   return out;
 }
 
@@ -127,12 +155,24 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
   if (found) return found;
   if (body["stream"] === true && asksLogprobs(body))
-    return refusal("top_logprobs", "Log probabilities can't be translated in a stream. Leave them out, or ask without `stream`.");
+    return refusal(
+      "top_logprobs",
+      "Log probabilities can't be translated in a stream. Leave them out, or ask without `stream`.",
+    );
   const messages = decodeInput(body);
   if (isRefusal(messages)) return messages;
-  return { model: body["model"] as string, messages, ...plainParameters(body), ...toolParameters(body), ...textParameters(body) };
+  return {
+    model: body["model"] as string,
+    messages,
+    ...plainParameters(body),
+    ...toolParameters(body),
+    ...textParameters(body),
+  };
 }
 
 export function dropped(body: JsonObject): string[] {
-  return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null && !(name === "truncation" && body[name] === "disabled"));
+  return Object.keys(body).filter(
+    (name) =>
+      !known.has(name) && (body[name] ?? null) !== null && !(name === "truncation" && body[name] === "disabled"),
+  );
 }

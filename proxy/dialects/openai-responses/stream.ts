@@ -5,7 +5,13 @@ import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
 import { incompleteReason, type Outcome, responseObject } from "./reply.ts";
 
-const prefixes: Readonly<Record<BlockKind, string>> = { text: "msg", refusal: "msg", thinking: "rs", redacted: "rs", tool: "fc" };
+const prefixes: Readonly<Record<BlockKind, string>> = {
+  text: "msg",
+  refusal: "msg",
+  thinking: "rs",
+  redacted: "rs",
+  tool: "fc",
+};
 
 /** One content part: of a message, or of a reasoning's summary. */
 interface PartForm {
@@ -21,7 +27,13 @@ interface PartForm {
 
 const parts: Readonly<Partial<Record<BlockKind, PartForm>>> = {
   text: { place: { content_index: 0 }, part: "content_part", text: "output_text", make: outputText, field: "text" },
-  refusal: { place: { content_index: 0 }, part: "content_part", text: "refusal", make: (refusal) => ({ type: "refusal", refusal }), field: "refusal" },
+  refusal: {
+    place: { content_index: 0 },
+    part: "content_part",
+    text: "refusal",
+    make: (refusal) => ({ type: "refusal", refusal }),
+    field: "refusal",
+  },
   thinking: {
     place: { summary_index: 0 },
     part: "reasoning_summary_part",
@@ -99,7 +111,10 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   #end(): string {
     const reason = incompleteReason(this.#reason);
     const status = reason === null ? "completed" : "incomplete";
-    return this.#frame(`response.${status}`, this.#response({ status, reason, output: this.#output, usage: this.#usage }));
+    return this.#frame(
+      `response.${status}`,
+      this.#response({ status, reason, output: this.#output, usage: this.#usage }),
+    );
   }
 
   #itemId(block: Block): string {
@@ -110,7 +125,8 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     const id = this.#itemId(block);
     if (block.kind === "tool") return callItem(id, status, block.id || `call_${block.index}`, block.name, text);
     const done = status !== "in_progress";
-    if (block.kind === "thinking" || block.kind === "redacted") return reasoningItem(id, text, done ? signedBlocks(block) : []);
+    if (block.kind === "thinking" || block.kind === "redacted")
+      return reasoningItem(id, text, done ? signedBlocks(block) : []);
     const form = parts[block.kind];
     return messageItem(id, status, done && form ? [form.make(text)] : []);
   }
@@ -120,9 +136,14 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   }
 
   #open(block: Block): string {
-    const added = this.#frame("response.output_item.added", { output_index: block.index, item: this.#item(block, "in_progress", "") });
+    const added = this.#frame("response.output_item.added", {
+      output_index: block.index,
+      item: this.#item(block, "in_progress", ""),
+    });
     const form = parts[block.kind];
-    return form ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("") }) : added;
+    return form
+      ? added + this.#frame(`response.${form.part}.added`, { ...this.#place(block), part: form.make("") })
+      : added;
   }
 
   #delta(block: Block, delta: string): string {
@@ -138,7 +159,12 @@ export class ResponsesEncoder implements ChatStreamEncoder {
 
   #whole(block: Block): string {
     const place = this.#place(block);
-    if (block.kind === "tool") return this.#frame("response.function_call_arguments.done", { ...place, name: block.name, arguments: block.text });
+    if (block.kind === "tool")
+      return this.#frame("response.function_call_arguments.done", {
+        ...place,
+        name: block.name,
+        arguments: block.text,
+      });
     const form = parts[block.kind];
     if (form === undefined) return "";
     const text = this.#frame(`response.${form.text}.done`, { ...place, [form.field]: block.text, ...logprobs(block) });

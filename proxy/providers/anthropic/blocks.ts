@@ -6,12 +6,20 @@ import type { BlockForms } from "./turns.ts";
 /** https://platform.claude.com/docs/en/build-with-claude/vision */
 const imageTypes: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/gif", "image/webp"]);
 
-const base64 = (type: "image" | "document", media_type: string, data: string): JsonObject => ({ type, source: { type: "base64", media_type, data } });
+const base64 = (type: "image" | "document", media_type: string, data: string): JsonObject => ({
+  type,
+  source: { type: "base64", media_type, data },
+});
 
 /** With a signature, or redacted: only such blocks can be given back. */
 export function isSigned(block: JsonObject): boolean {
   if (block["type"] === "redacted_thinking") return typeof block["data"] === "string" && block["data"] !== "";
-  return block["type"] === "thinking" && typeof block["thinking"] === "string" && typeof block["signature"] === "string" && block["signature"] !== "";
+  return (
+    block["type"] === "thinking" &&
+    typeof block["thinking"] === "string" &&
+    typeof block["signature"] === "string" &&
+    block["signature"] !== ""
+  );
 }
 
 export const anthropicBlocks: BlockForms = {
@@ -22,15 +30,23 @@ export const anthropicBlocks: BlockForms = {
     const media = mediaOf(url);
     if (media?.mediaType === "application/pdf") return base64("document", media.mediaType, media.data);
     if (media !== null && imageTypes.has(media.mediaType)) return base64("image", media.mediaType, media.data);
-    return refusal(param, `\`${param}\` must be a web address, or a data URI in base64 of one of ${[...imageTypes].join(", ")}.`);
+    return refusal(
+      param,
+      `\`${param}\` must be a web address, or a data URI in base64 of one of ${[...imageTypes].join(", ")}.`,
+    );
   },
   file(part, param) {
     const media = mediaOf(part.file.file_data ?? "");
-    if (media?.mediaType !== "application/pdf") return refusal(param, "Of files, only a PDF in `file_data` can be translated for the provider of this model.");
+    if (media?.mediaType !== "application/pdf")
+      return refusal(param, "Of files, only a PDF in `file_data` can be translated for the provider of this model.");
     const title = part.file.filename ? { title: part.file.filename } : {};
     return { ...base64("document", media.mediaType, media.data), ...title };
   },
   toolUse: (id, name, input) => ({ type: "tool_use", id, name, input }),
-  toolResult: (tool_use_id, content) => ({ type: "tool_result", tool_use_id, ...(content.length > 0 ? { content } : {}) }),
+  toolResult: (tool_use_id, content) => ({
+    type: "tool_result",
+    tool_use_id,
+    ...(content.length > 0 ? { content } : {}),
+  }),
   thinking: (block) => (isSigned(block) ? block : null),
 };

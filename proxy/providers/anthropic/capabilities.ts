@@ -16,13 +16,15 @@ export const capabilities: Capabilities = {
     },
     beta: {
       required: false,
-      description: "Sent as anthropic-beta, beside what a caller of the Messages API sends; several are separated by commas.",
+      description:
+        "Sent as anthropic-beta, beside what a caller of the Messages API sends; several are separated by commas.",
       pattern: "^[a-z0-9-]{1,64}(,[a-z0-9-]{1,64}){0,15}$",
       form: "names in lower case, with commas and no spaces between them, such as files-api-2025-04-14",
     },
     structuredOutputs: {
       required: false,
-      description: "Native: a JSON schema is sent as output_config.format, and strict tools as strict. Refuse: for models that have neither.",
+      description:
+        "Native: a JSON schema is sent as output_config.format, and strict tools as strict. Refuse: for models that have neither.",
       default: "Native",
       pattern: "^(Native|Refuse)$",
     },

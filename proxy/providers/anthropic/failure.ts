@@ -43,7 +43,8 @@ function isBilling({ type, message }: Found): boolean {
 
 function kindOf(found: Found): Kind | null {
   if (isBilling(found)) return kinds["billing_error"] ?? null;
-  if (found.type === "invalid_request_error" && tooLong.test(found.message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  if (found.type === "invalid_request_error" && tooLong.test(found.message))
+    return { class: "BadRequest", code: "context_length_exceeded" };
   return (Object.hasOwn(kinds, found.type) && kinds[found.type]) || null;
 }
 
@@ -60,7 +61,13 @@ export function streamError(body: unknown): StreamEvent {
   const known = kindOf(found);
   const kind: Kind =
     known ??
-    (found.type === "invalid_request_error" ? { class: "BadRequest", code: "upstream_rejected_request" } : { class: "ServerError", code: "upstream_error" });
+    (found.type === "invalid_request_error"
+      ? { class: "BadRequest", code: "upstream_rejected_request" }
+      : { class: "ServerError", code: "upstream_error" });
   const own = isBilling(found) ? billing : unauthorized;
-  return streamFailure(kind.code, kind.class === "Unauthorized" ? own : found.message || "The provider broke the answer off.", kind.class);
+  return streamFailure(
+    kind.code,
+    kind.class === "Unauthorized" ? own : found.message || "The provider broke the answer off.",
+    kind.class,
+  );
 }

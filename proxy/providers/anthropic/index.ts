@@ -30,10 +30,21 @@ function authorize(outgoing: Outgoing, account: ProviderAccount): Outgoing {
   return { ...outgoing, headers };
 }
 
-function chat(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): ChatCall | Refusal {
+function chat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
   const encoded = encodeRequest(request, account, model, options);
   if (isRefusal(encoded)) return encoded;
-  return { path: messagesPath(account), body: JSON.stringify(encoded.body), dropped: encoded.dropped, decodeReply, decoder: anthropicDecoder };
+  return {
+    path: messagesPath(account),
+    body: JSON.stringify(encoded.body),
+    dropped: encoded.dropped,
+    decodeReply,
+    decoder: anthropicDecoder,
+  };
 }
 
 export const provider: Provider = {

@@ -17,7 +17,10 @@ export function mediaOf(uri: string): Media | null {
   const [type = "", ...parameters] = uri.slice("data:".length, comma).toLowerCase().split(";");
   if (comma < 0 || parameters.at(-1)?.trim() !== "base64") return null;
   const mediaType = type.trim();
-  return { mediaType: Object.hasOwn(aliases, mediaType) ? (aliases[mediaType] as string) : mediaType, data: uri.slice(comma + 1) };
+  return {
+    mediaType: Object.hasOwn(aliases, mediaType) ? (aliases[mediaType] as string) : mediaType,
+    data: uri.slice(comma + 1),
+  };
 }
 
 export function isWebAddress(url: string): boolean {

@@ -30,7 +30,11 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
     const value = request[name];
     if (value === null || value === undefined || rules.known.has(name)) continue;
     if (Object.hasOwn(harmless, name) && harmless[name]?.(value)) continue;
-    if (rules.refused.has(name)) return refusal(name, `\`${name}\` is not known to the provider of this model. Leave it out, or choose another model.`);
+    if (rules.refused.has(name))
+      return refusal(
+        name,
+        `\`${name}\` is not known to the provider of this model. Leave it out, or choose another model.`,
+      );
     dropped.push(name);
   }
   return dropped;
@@ -40,7 +44,8 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
 export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
   const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   const stops = given.filter((one) => one !== "");
-  if (claude && stops.some((one) => one.trim() === "")) return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
+  if (claude && stops.some((one) => one.trim() === ""))
+    return refusal("stop", "`stop` must hold more than white space for the provider of this model.");
   return stops;
 }
 

@@ -18,10 +18,24 @@ export function thinks({ thinking }: Reasoning): boolean {
 }
 
 /** OpenAI's efforts as Claude's. */
-const efforts: Readonly<Record<string, string>> = { minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "xhigh", max: "max" };
+const efforts: Readonly<Record<string, string>> = {
+  minimal: "low",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  xhigh: "xhigh",
+  max: "max",
+};
 
 /** Tokens of thinking for models that take a budget: the API demands 1024 or more, and less than `max_tokens`. */
-const budgets: Readonly<Record<string, number>> = { minimal: 1024, low: 1024, medium: 2048, high: 4096, xhigh: 8192, max: 16_384 };
+const budgets: Readonly<Record<string, number>> = {
+  minimal: 1024,
+  low: 1024,
+  medium: 2048,
+  high: 4096,
+  xhigh: 8192,
+  max: 16_384,
+};
 const leastBudget = 1024;
 
 /** Thinking goes with the tool choices auto and none only. */
@@ -34,7 +48,9 @@ const forcesTool = ({ tools, tool_choice }: ChatRequest): boolean =>
  */
 function continuesWithoutThinking(messages: readonly ChatMessage[]): boolean {
   const from = messages.findLastIndex((message) => message.role === "user");
-  return messages.slice(from + 1).some((message) => (message.tool_calls ?? []).length > 0 && !(message.thinking_blocks ?? []).some(isSigned));
+  return messages
+    .slice(from + 1)
+    .some((message) => (message.tool_calls ?? []).length > 0 && !(message.thinking_blocks ?? []).some(isSigned));
 }
 
 const nothing: Reasoning = { thinking: null, effort: null, dropped: [] };
@@ -49,7 +65,8 @@ function adaptive(request: ChatRequest, effort: string): Reasoning {
 
 function budgeted(request: ChatRequest, effort: string, maxTokens: number): Reasoning {
   if (effort === "none") return nothing;
-  if (maxTokens <= leastBudget || forcesTool(request) || continuesWithoutThinking(request.messages)) return { ...nothing, dropped: ["reasoning_effort"] };
+  if (maxTokens <= leastBudget || forcesTool(request) || continuesWithoutThinking(request.messages))
+    return { ...nothing, dropped: ["reasoning_effort"] };
   // Half of the answer at most, so that thinking leaves something for it.
   const budget = Math.max(leastBudget, Math.min(budgets[effort] ?? leastBudget, Math.floor(maxTokens / 2)));
   return { ...nothing, thinking: { type: "enabled", budget_tokens: budget } };
@@ -59,7 +76,11 @@ export function reasoningOf(request: ChatRequest, mode: string | undefined, maxT
   const effort = request.reasoning_effort ?? null;
   if (effort === null) return nothing;
   if (effort !== "none" && !Object.hasOwn(efforts, effort))
-    return refusal("reasoning_effort", `\`reasoning_effort\` must be one of none, ${Object.keys(efforts).join(", ")}.`, "invalid_value");
+    return refusal(
+      "reasoning_effort",
+      `\`reasoning_effort\` must be one of none, ${Object.keys(efforts).join(", ")}.`,
+      "invalid_value",
+    );
   return mode === "Budget" ? budgeted(request, effort, maxTokens) : adaptive(request, effort);
 }
 
@@ -81,7 +102,11 @@ const besideThinking: Readonly<Record<string, (value: number) => boolean>> = {
 export function samplingOf(request: ChatRequest, thinking: boolean, drop: boolean): Sampling | Refusal {
   const { temperature } = request;
   if (typeof temperature === "number" && temperature > 1)
-    return refusal("temperature", "`temperature` must be between 0 and 1 for the provider of this model.", "invalid_value");
+    return refusal(
+      "temperature",
+      "`temperature` must be between 0 and 1 for the provider of this model.",
+      "invalid_value",
+    );
   const given = { temperature, top_p: request.top_p, top_k: request["top_k"] };
   const sampling: Sampling = { dropped: [] };
   const names = { temperature: "temperature", top_p: "topP", top_k: "topK" } as const;

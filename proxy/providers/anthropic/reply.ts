@@ -1,6 +1,13 @@
 /** A Messages object → canonical (https://platform.claude.com/docs/en/api/messages/create). */
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
-import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  FinishReason,
+  JsonObject,
+  ProviderError,
+  ToolCall,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import { isSigned } from "./blocks.ts";
@@ -36,7 +43,11 @@ export function refusalOf(details: unknown): string {
 
 function toolCall(block: JsonObject, at: number): ToolCall {
   const args = JSON.stringify(isObject(block["input"]) ? block["input"] : {});
-  return { id: text(block["id"]) || `call_${at}`, type: "function", function: { name: text(block["name"]), arguments: args } };
+  return {
+    id: text(block["id"]) || `call_${at}`,
+    type: "function",
+    function: { name: text(block["name"]), arguments: args },
+  };
 }
 
 function joined(blocks: readonly JsonObject[], type: string, member: string): string {

@@ -29,7 +29,17 @@ const rules: ParameterRules = {
     "user",
     "safety_identifier",
   ]),
-  refused: new Set(["n", "logprobs", "logit_bias", "audio", "modalities", "prediction", "functions", "function_call", "web_search_options"]),
+  refused: new Set([
+    "n",
+    "logprobs",
+    "logit_bias",
+    "audio",
+    "modalities",
+    "prediction",
+    "functions",
+    "function_call",
+    "web_search_options",
+  ]),
 };
 
 export interface EncodedRequest {
@@ -53,18 +63,29 @@ function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: numb
     conversation: turnsOf(request.messages, anthropicBlocks),
     tools: toolsOf(request, structured),
     reasoning,
-    sampling: isRefusal(reasoning) ? reasoning : samplingOf(request, thinks(reasoning), settings["sampling"] === "Drop"),
+    sampling: isRefusal(reasoning)
+      ? reasoning
+      : samplingOf(request, thinks(reasoning), settings["sampling"] === "Drop"),
     stops: stopsOf(request, true),
     schema: schemaOf(request, structured),
   });
 }
 
-export function encodeRequest(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): EncodedRequest | Refusal {
-  const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens ?? defaultMaxTokens;
+export function encodeRequest(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): EncodedRequest | Refusal {
+  const maxTokens =
+    request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens ?? defaultMaxTokens;
   const parts = partsOf(request, account, maxTokens);
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, reasoning, sampling, stops, schema } = parts;
-  const output = present({ effort: reasoning.effort, format: schema && { type: "json_schema", schema: schema.schema } });
+  const output = present({
+    effort: reasoning.effort,
+    format: schema && { type: "json_schema", schema: schema.schema },
+  });
   return {
     body: {
       model: model.config.upstream,

@@ -66,7 +66,11 @@ class AnthropicStream {
     this.#blocks.set(index, block);
     if (isTool) {
       const id = text(start["id"]) || `call_${block.tool}`;
-      send(emit, { tool_calls: [{ index: block.tool, id, type: "function", function: { name: text(start["name"]), arguments: "" } }] });
+      send(emit, {
+        tool_calls: [
+          { index: block.tool, id, type: "function", function: { name: text(start["name"]), arguments: "" } },
+        ],
+      });
     } else if (start["type"] === "redacted_thinking" && isSigned(start)) send(emit, { thinking_blocks: [start] });
     // A block begins empty; compatible servers begin it with its first piece.
     else this.#delta(block, { ...start, type: `${text(start["type"])}_delta` }, emit);

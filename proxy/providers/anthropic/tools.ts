@@ -1,5 +1,11 @@
 /** Tools, their choice and the answer's format (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview). */
-import { type ChatRequest, type FunctionTool, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  type JsonObject,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 
 export interface Tools {
   tools?: JsonObject[];
@@ -9,7 +15,9 @@ export interface Tools {
 
 /** An object schema; OpenAI lets a function without parameters leave it out. */
 export function inputSchema({ function: { parameters } }: FunctionTool): JsonObject {
-  return parameters === undefined || parameters === null ? { type: "object", properties: {} } : { type: "object", ...parameters };
+  return parameters === undefined || parameters === null
+    ? { type: "object", properties: {} }
+    : { type: "object", ...parameters };
 }
 
 function toolOf(tool: FunctionTool, strict: boolean): JsonObject {
@@ -27,14 +35,17 @@ export function toolChoiceOf({ tool_choice, parallel_tool_calls }: ChatRequest):
   if (tool_choice === "none") return { type: "none" };
   const one = parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};
   if (tool_choice === "required") return { type: "any", ...one };
-  if (typeof tool_choice === "object" && tool_choice !== null) return { type: "tool", name: tool_choice.function.name, ...one };
+  if (typeof tool_choice === "object" && tool_choice !== null)
+    return { type: "tool", name: tool_choice.function.name, ...one };
   return tool_choice === "auto" || parallel_tool_calls === false ? { type: "auto", ...one } : null;
 }
 
 /** A choice of tools that aren't there. */
 export function toolsMissing({ tools, tool_choice }: ChatRequest): Refusal | null {
   const forced = tool_choice === "required" || (typeof tool_choice === "object" && tool_choice !== null);
-  return forced && (tools ?? []).length === 0 ? refusal("tool_choice", "`tool_choice` asks for a tool, but `tools` has none.", "invalid_value") : null;
+  return forced && (tools ?? []).length === 0
+    ? refusal("tool_choice", "`tool_choice` asks for a tool, but `tools` has none.", "invalid_value")
+    : null;
 }
 
 /** `strict`: the model has structured outputs. */
@@ -51,13 +62,27 @@ export function toolsOf(request: ChatRequest, strict: boolean): Tools | Refusal 
 }
 
 /** The schema that the answer has to follow; null where it is free. `native`: the model has structured outputs. */
-export function schemaOf({ response_format }: ChatRequest, native: boolean): { name: string; description?: string; schema: JsonObject } | null | Refusal {
+export function schemaOf(
+  { response_format }: ChatRequest,
+  native: boolean,
+): { name: string; description?: string; schema: JsonObject } | null | Refusal {
   if (response_format === null || response_format === undefined || response_format.type === "text") return null;
   if (response_format.type === "json_object")
-    return refusal("response_format", "The provider of this model has no free JSON mode. Give a schema with `json_schema`, or choose another model.");
-  if (!native) return refusal("response_format", "This model can't be held to a JSON schema. Leave it out, or choose another model.");
+    return refusal(
+      "response_format",
+      "The provider of this model has no free JSON mode. Give a schema with `json_schema`, or choose another model.",
+    );
+  if (!native)
+    return refusal(
+      "response_format",
+      "This model can't be held to a JSON schema. Leave it out, or choose another model.",
+    );
   const { name, description, schema } = response_format.json_schema;
   if (schema === undefined || schema === null)
-    return refusal("response_format.json_schema.schema", "`response_format.json_schema.schema` is missing. Add it.", "missing_required_parameter");
+    return refusal(
+      "response_format.json_schema.schema",
+      "`response_format.json_schema.schema` is missing. Add it.",
+      "missing_required_parameter",
+    );
   return { name, schema, ...(description ? { description } : {}) };
 }

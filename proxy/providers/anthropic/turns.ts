@@ -84,7 +84,10 @@ class Turns {
       case "tool":
         return this.#result(message, param);
       default:
-        return refusal(`${param}.role`, "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.");
+        return refusal(
+          `${param}.role`,
+          "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.",
+        );
     }
   }
 
@@ -127,12 +130,16 @@ class Turns {
     const content = last && typeof message.content === "string" ? message.content.trimEnd() : message.content;
     const blocks = this.#blocks(content, param, false);
     if (isRefusal(blocks)) return blocks;
-    const refused = typeof message.refusal === "string" && !isBlank(message.refusal) ? [this.#forms.text(message.refusal)] : [];
-    const thinking = (message.thinking_blocks ?? []).map((block) => this.#forms.thinking(block)).filter((block) => block !== null);
+    const refused =
+      typeof message.refusal === "string" && !isBlank(message.refusal) ? [this.#forms.text(message.refusal)] : [];
+    const thinking = (message.thinking_blocks ?? [])
+      .map((block) => this.#forms.thinking(block))
+      .filter((block) => block !== null);
     const calls = this.#calls(message, param);
     if (isRefusal(calls)) return calls;
     // Signed reasoning alone is no answer, and neither provider takes a turn that ends with it.
-    if (blocks.length + refused.length + calls.length > 0) this.#add("assistant", [...thinking, ...blocks, ...refused, ...calls]);
+    if (blocks.length + refused.length + calls.length > 0)
+      this.#add("assistant", [...thinking, ...blocks, ...refused, ...calls]);
     return null;
   }
 
@@ -181,7 +188,10 @@ class Turns {
     if (part.type === "refusal") return isBlank(part.refusal) ? null : this.#forms.text(part.refusal);
     if (media && part.type === "image_url") return this.#image(part, param);
     if (media && part.type === "file") return this.#forms.file(part, `${param}.file`);
-    return refusal(`${param}.type`, `A part of type ${String(part.type).slice(0, 64)} can't be translated here for the provider of this model. Leave it out.`);
+    return refusal(
+      `${param}.type`,
+      `A part of type ${String(part.type).slice(0, 64)} can't be translated here for the provider of this model. Leave it out.`,
+    );
   }
 
   #image(part: ImagePart, param: string): JsonObject | Refusal {

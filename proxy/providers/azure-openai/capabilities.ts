@@ -11,7 +11,8 @@ export const capabilities: Capabilities = {
       required: false,
       default: "V1",
       pattern: "^(V1|Deployments)$",
-      description: "V1: /openai/v1/…, the deployment in the body. Deployments: /openai/deployments/NAME/…, with apiVersion.",
+      description:
+        "V1: /openai/v1/…, the deployment in the body. Deployments: /openai/deployments/NAME/…, with apiVersion.",
     },
     apiVersion: {
       required: false,
@@ -24,7 +25,8 @@ export const capabilities: Capabilities = {
       required: false,
       default: "AsSent",
       pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
-      description: "Name under which a chat's token limit is sent, for deployments whose model or api-version knows only one. AsSent: as the caller sent it.",
+      description:
+        "Name under which a chat's token limit is sent, for deployments whose model or api-version knows only one. AsSent: as the caller sent it.",
     },
     tenantId: {
       required: false,
@@ -32,13 +34,19 @@ export const capabilities: Capabilities = {
       form: "the tenant's id or domain, such as contoso.onmicrosoft.com",
       description: "Entra tenant, with clientId and the Secret's clientSecret instead of an API key.",
     },
-    clientId: { required: false, pattern: "^[A-Za-z0-9-]{1,64}$", form: "the application's id: letters, digits and -", description: "Entra application." },
+    clientId: {
+      required: false,
+      pattern: "^[A-Za-z0-9-]{1,64}$",
+      form: "the application's id: letters, digits and -",
+      description: "Entra application.",
+    },
     authority: {
       required: false,
       default: "https://login.microsoftonline.com",
       pattern: "^https?://[^/?#@]+$",
       form: "a URL without a path, and without a / at its end, such as https://login.microsoftonline.com",
-      description: "Entra's token service; other clouds have their own. For one with a certificate of a private authority there is spec.tokenService.tls.",
+      description:
+        "Entra's token service; other clouds have their own. For one with a certificate of a private authority there is spec.tokenService.tls.",
     },
     scope: {
       required: false,

@@ -11,6 +11,7 @@ export function decodeAzureError(reply: ErrorReply): ProviderError {
   if (error?.["code"] === "content_filter" || inner?.["code"] === "ResponsibleAIPolicyViolation") {
     return providerError(reply, { class: "BadRequest", code: "content_filter", message });
   }
-  if (error?.["code"] === "DeploymentNotFound") return providerError(reply, { class: "NotFound", code: "upstream_model_not_found" });
+  if (error?.["code"] === "DeploymentNotFound")
+    return providerError(reply, { class: "NotFound", code: "upstream_model_not_found" });
   return decodeOpenAiError(reply);
 }

@@ -28,7 +28,10 @@ export const provider: Provider = {
     ...passthroughChat(mended(request, account, model, true), account, model, options),
     path: pathOf("openai.chat", account, model) ?? "",
   }),
-  embeddings: (request, account, model) => ({ ...passthroughEmbeddings(request, account, model), path: pathOf("openai.embeddings", account, model) ?? "" }),
+  embeddings: (request, account, model) => ({
+    ...passthroughEmbeddings(request, account, model),
+    path: pathOf("openai.embeddings", account, model) ?? "",
+  }),
   decodeError: decodeAzureError,
   resourcePath: resourcePathOf,
   renew(account, reply, env) {

@@ -7,7 +7,13 @@ import { fetchToken, tokenKeyOf } from "../token-service.ts";
 
 export function tokenKey(account: ProviderAccount): string {
   const { options } = account.config;
-  const parts = [options["authority"], options["tenantId"], options["clientId"], options["scope"], account.credentials["clientSecret"]];
+  const parts = [
+    options["authority"],
+    options["tenantId"],
+    options["clientId"],
+    options["scope"],
+    account.credentials["clientSecret"],
+  ];
   return tokenKeyOf("entra", parts, account);
 }
 

@@ -5,7 +5,12 @@ import { mediaOf } from "../anthropic/media.ts";
 import type { BlockForms } from "../anthropic/turns.ts";
 import type { ToolNames } from "./names.ts";
 
-const imageFormats: Readonly<Record<string, string>> = { "image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp" };
+const imageFormats: Readonly<Record<string, string>> = {
+  "image/png": "png",
+  "image/jpeg": "jpeg",
+  "image/gif": "gif",
+  "image/webp": "webp",
+};
 const pdf = "application/pdf";
 
 /** Models of other families would refuse Claude's signed reasoning. */
@@ -17,11 +22,14 @@ function reasoning(block: JsonObject): JsonObject {
 export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
   let documents = 0;
   /** AWS advises neutral names: a model reads them. They must differ. */
-  const document = (data: string): JsonObject => ({ document: { format: "pdf", name: `document-${++documents}`, source: { bytes: data } } });
+  const document = (data: string): JsonObject => ({
+    document: { format: "pdf", name: `document-${++documents}`, source: { bytes: data } },
+  });
   const media = (uri: string, param: string): JsonObject | Refusal => {
     const found = mediaOf(uri);
     if (found?.mediaType === pdf) return document(found.data);
-    const format = found !== null && Object.hasOwn(imageFormats, found.mediaType) ? imageFormats[found.mediaType] : undefined;
+    const format =
+      found !== null && Object.hasOwn(imageFormats, found.mediaType) ? imageFormats[found.mediaType] : undefined;
     if (found === null || format === undefined)
       return refusal(
         param,
@@ -40,7 +48,9 @@ export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
     },
     toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name: names.encode(name), input } }),
     // Blank text is refused.
-    toolResult: (toolUseId, content) => ({ toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] } }),
+    toolResult: (toolUseId, content) => ({
+      toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] },
+    }),
     thinking: (block) => (claude && isSigned(block) ? reasoning(block) : null),
   };
 }

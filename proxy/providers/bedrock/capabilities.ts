@@ -23,7 +23,8 @@ export const capabilities: Capabilities = {
     },
     structuredOutputs: {
       required: false,
-      description: "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that have neither.",
+      description:
+        "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that have neither.",
       default: "Native",
       pattern: "^(Native|Refuse)$",
     },
@@ -43,8 +44,16 @@ export const capabilities: Capabilities = {
     },
   },
   credentials: [
-    { name: "apiKey", required: false, description: "Bedrock API key, sent as a bearer token. Either this, or accessKeyId and secretAccessKey." },
-    { name: "accessKeyId", required: false, description: "AWS access key id, for signed requests (Signature Version 4)." },
+    {
+      name: "apiKey",
+      required: false,
+      description: "Bedrock API key, sent as a bearer token. Either this, or accessKeyId and secretAccessKey.",
+    },
+    {
+      name: "accessKeyId",
+      required: false,
+      description: "AWS access key id, for signed requests (Signature Version 4).",
+    },
     { name: "secretAccessKey", required: false, description: "AWS secret access key." },
     { name: "sessionToken", required: false, description: "Session token of temporary credentials." },
   ],

@@ -36,8 +36,10 @@ const kinds: Readonly<Record<string, Kind>> = {
 };
 
 /** ValidationException stands for these too, told apart by message only. */
-const tooLong = /(input|prompt) is too long|exceed context limit|exceeds? the (model's )?context window|maximum context length|too many input tokens/i;
-const noSuchModel = /model identifier is invalid|on-demand throughput isn.t supported|model is not supported|reached the end of its life/i;
+const tooLong =
+  /(input|prompt) is too long|exceed context limit|exceeds? the (model's )?context window|maximum context length|too many input tokens/i;
+const noSuchModel =
+  /model identifier is invalid|on-demand throughput isn.t supported|model is not supported|reached the end of its life/i;
 
 function kindOf(type: string, message: string): Kind | null {
   const kind = Object.hasOwn(kinds, type) ? (kinds[type] ?? null) : null;
@@ -75,6 +77,9 @@ export function decodeError(reply: ErrorReply): ProviderError {
 export function streamError(type: string, payload: unknown): StreamEvent {
   const message = messageOf(payload);
   const kind = kindOf(typeName(type), message) ?? broken;
-  const shown = kind.class === "Unauthorized" ? "The provider refused the gateway's credential. Ask the platform team to check it." : message;
+  const shown =
+    kind.class === "Unauthorized"
+      ? "The provider refused the gateway's credential. Ask the platform team to check it."
+      : message;
   return streamFailure(kind.code, shown || "The provider broke the answer off.", kind.class);
 }

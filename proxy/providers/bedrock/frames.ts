@@ -26,7 +26,8 @@ export interface Frame {
 }
 
 const codec = new EventStreamCodec(
-  (bytes) => (typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")),
+  (bytes) =>
+    typeof bytes === "string" ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"),
   (text) => Buffer.from(text, "utf8"),
 );
 
@@ -49,7 +50,8 @@ function decode(bytes: Buffer): Frame {
 function frameLength(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) throw new FrameError("the checksum of a prelude is wrong");
-  if (length < leastFrameBytes || length > maxFrameBytes) throw new FrameError(`a frame of ${length} bytes is out of bounds`);
+  if (length < leastFrameBytes || length > maxFrameBytes)
+    throw new FrameError(`a frame of ${length} bytes is out of bounds`);
   return length;
 }
 

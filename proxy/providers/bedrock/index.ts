@@ -13,7 +13,12 @@ function segment(id: string): string {
   return encodeURIComponent(id).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function chat(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): ChatCall | Refusal {
+function chat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
   const encoded = encodeRequest(request, account, model);
   if (isRefusal(encoded)) return encoded;
   const { names } = encoded;
@@ -28,4 +33,11 @@ function chat(request: ChatRequest, account: ProviderAccount, model: ProviderMod
   };
 }
 
-export const provider: Provider = { capabilities, passthroughPath: () => null, authorize, chat, embeddings: null, decodeError };
+export const provider: Provider = {
+  capabilities,
+  passthroughPath: () => null,
+  authorize,
+  chat,
+  embeddings: null,
+  decodeError,
+};

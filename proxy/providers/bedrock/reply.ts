@@ -1,5 +1,13 @@
 /** An answer of Converse → canonical (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax). */
-import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  FinishReason,
+  JsonObject,
+  ProviderError,
+  ToolCall,
+  Usage,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count } from "../../dialects/openai-chat/usage.ts";
 import { isSigned } from "../anthropic/blocks.ts";
@@ -40,14 +48,19 @@ export function decodeUsage(usage: unknown): Usage | null {
 
 /** Reasoning as a block of Anthropic's, so that it can go back to any provider of the same models. */
 function thinkingBlock(content: JsonObject): JsonObject {
-  if (typeof content["redactedContent"] === "string") return { type: "redacted_thinking", data: content["redactedContent"] };
+  if (typeof content["redactedContent"] === "string")
+    return { type: "redacted_thinking", data: content["redactedContent"] };
   const reasoning = object(content["reasoningText"]);
   return { type: "thinking", thinking: text(reasoning["text"]), signature: text(reasoning["signature"]) };
 }
 
 function toolCall(use: JsonObject, at: number, names: ToolNames): ToolCall {
   const id = text(use["toolUseId"]) || `call_${at}`;
-  return { id, type: "function", function: { name: names.decode(text(use["name"])), arguments: JSON.stringify(object(use["input"])) } };
+  return {
+    id,
+    type: "function",
+    function: { name: names.decode(text(use["name"])), arguments: JSON.stringify(object(use["input"])) },
+  };
 }
 
 function members(blocks: readonly JsonObject[], name: string): JsonObject[] {
@@ -78,5 +91,11 @@ export function decodeReply(body: unknown, id: string, model: string, names: Too
   const message = messageOf((content as unknown[]).filter(isObject), names);
   const reason = finishReason(native, message.tool_calls !== undefined);
   const differs = typeof native === "string" && native !== reason ? { native_finish_reason: native } : {};
-  return { id, created: 0, model, choices: [{ index: 0, message, finish_reason: reason, ...differs }], usage: decodeUsage(body["usage"]) };
+  return {
+    id,
+    created: 0,
+    model,
+    choices: [{ index: 0, message, finish_reason: reason, ...differs }],
+    usage: decodeUsage(body["usage"]),
+  };
 }

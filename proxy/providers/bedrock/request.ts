@@ -54,10 +54,19 @@ function tierOf(request: ChatRequest): { tier: JsonObject | null; dropped: strin
   return tiers.has(asked) ? { tier: { type: asked }, dropped: [] } : { tier: null, dropped: ["service_tier"] };
 }
 
-function reasoning(request: ChatRequest, account: ProviderAccount, claude: boolean, maxTokens: number): Reasoning | Refusal {
+function reasoning(
+  request: ChatRequest,
+  account: ProviderAccount,
+  claude: boolean,
+  maxTokens: number,
+): Reasoning | Refusal {
   const found = reasoningOf(request, account.config.options["thinking"], maxTokens);
   if (claude || isRefusal(found)) return found;
-  return { thinking: null, effort: null, dropped: (request.reasoning_effort ?? "none") === "none" ? [] : ["reasoning_effort"] };
+  return {
+    thinking: null,
+    effort: null,
+    dropped: (request.reasoning_effort ?? "none") === "none" ? [] : ["reasoning_effort"],
+  };
 }
 
 /** Families other than Claude have `top_k` under names of their own, or not at all. */
@@ -70,12 +79,20 @@ function sampling(request: ChatRequest, thinking: boolean, claude: boolean, drop
 
 /** The schema is sent as text (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_JsonSchemaDefinition.html). */
 function textFormat(schema: { name: string; description?: string; schema: JsonObject } | null): JsonObject | null {
-  return schema && { type: "json_schema", structure: { jsonSchema: { ...schema, schema: JSON.stringify(schema.schema) } } };
+  return (
+    schema && { type: "json_schema", structure: { jsonSchema: { ...schema, schema: JSON.stringify(schema.schema) } } }
+  );
 }
 
 const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).length > 0 ? object : null);
 
-function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, names: ToolNames, maxTokens: number) {
+function partsOf(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  names: ToolNames,
+  maxTokens: number,
+) {
   const settings = account.config.options;
   const structured = settings["structuredOutputs"] !== "Refuse";
   const claude = isClaude(account, model);
@@ -91,7 +108,11 @@ function partsOf(request: ChatRequest, account: ProviderAccount, model: Provider
   });
 }
 
-export function encodeRequest(request: ChatRequest, account: ProviderAccount, model: ProviderModel): EncodedRequest | Refusal {
+export function encodeRequest(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+): EncodedRequest | Refusal {
   const names = new ToolNames();
   const asked = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
   const maxTokens = asked ?? maxTokensBesideBudget;
@@ -120,6 +141,13 @@ export function encodeRequest(request: ChatRequest, account: ProviderAccount, mo
       }),
     },
     names,
-    dropped: [...unknown, ...conversation.dropped, ...tools.dropped, ...thought.dropped, ...sampled.dropped, ...tier.dropped],
+    dropped: [
+      ...unknown,
+      ...conversation.dropped,
+      ...tools.dropped,
+      ...thought.dropped,
+      ...sampled.dropped,
+      ...tier.dropped,
+    ],
   };
 }

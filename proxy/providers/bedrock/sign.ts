@@ -26,8 +26,18 @@ function toSign(outgoing: Outgoing, account: ProviderAccount) {
   };
 }
 
-async function signed(outgoing: Outgoing, account: ProviderAccount, credentials: Credentials, nowMs: number): Promise<Outgoing> {
-  const signer = new SignatureV4({ service, region: account.config.options["region"] ?? "", credentials, sha256: Sha256 });
+async function signed(
+  outgoing: Outgoing,
+  account: ProviderAccount,
+  credentials: Credentials,
+  nowMs: number,
+): Promise<Outgoing> {
+  const signer = new SignatureV4({
+    service,
+    region: account.config.options["region"] ?? "",
+    credentials,
+    sha256: Sha256,
+  });
   const { headers } = await signer.sign(toSign(outgoing, account), { signingDate: new Date(nowMs) });
   // The connection sets Host itself, to the same value.
   const { host: _host, ...own } = headers;
@@ -41,9 +51,18 @@ interface Credentials {
 }
 
 /** A key takes precedence. Without any whole credential the call goes out as it is, and the provider says so. */
-export function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing> {
+export function authorize(
+  outgoing: Outgoing,
+  account: ProviderAccount,
+  env: AuthEnvironment,
+): Outgoing | Promise<Outgoing> {
   const { apiKey, accessKeyId, secretAccessKey, sessionToken } = account.credentials;
   if (apiKey) return { ...outgoing, headers: { ...outgoing.headers, authorization: `Bearer ${apiKey}` } };
   if (!accessKeyId || !secretAccessKey) return outgoing;
-  return signed(outgoing, account, { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }, env.nowMs());
+  return signed(
+    outgoing,
+    account,
+    { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) },
+    env.nowMs(),
+  );
 }

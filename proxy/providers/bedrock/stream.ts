@@ -65,7 +65,13 @@ class ConverseDecoder implements ChatStreamDecoder {
   }
 
   end(): StreamEvent[] {
-    this.#emit(streamFailure("upstream_stream_truncated", "The provider's stream ended before the answer was complete.", "Unavailable"));
+    this.#emit(
+      streamFailure(
+        "upstream_stream_truncated",
+        "The provider's stream ended before the answer was complete.",
+        "Unavailable",
+      ),
+    );
     return this.#taken();
   }
 
@@ -118,7 +124,11 @@ class ConverseDecoder implements ChatStreamDecoder {
     block.tool = this.#tools++;
     const { toolUseId, name } = object(use);
     const id = text(toolUseId) || `call_${block.tool}`;
-    this.#send({ tool_calls: [{ index: block.tool, id, type: "function", function: { name: this.#names.decode(text(name)), arguments: "" } }] });
+    this.#send({
+      tool_calls: [
+        { index: block.tool, id, type: "function", function: { name: this.#names.decode(text(name)), arguments: "" } },
+      ],
+    });
   }
 
   #delta(index: unknown, delta: JsonObject): void {
@@ -138,7 +148,8 @@ class ConverseDecoder implements ChatStreamDecoder {
     const thinking = text(reasoning["text"]);
     block.thinking += thinking;
     block.signature += text(reasoning["signature"]);
-    if (typeof reasoning["redactedContent"] === "string") block.redacted.push(Buffer.from(reasoning["redactedContent"], "base64"));
+    if (typeof reasoning["redactedContent"] === "string")
+      block.redacted.push(Buffer.from(reasoning["redactedContent"], "base64"));
     if (thinking !== "") this.#send({ reasoning_content: thinking });
   }
 
@@ -163,7 +174,12 @@ class ConverseDecoder implements ChatStreamDecoder {
     }
     for (const index of [...this.#blocks.keys()]) this.#close(index);
     const reason = finishReason(native, this.#tools > 0);
-    this.#emit({ kind: "finish", choice: 0, reason, ...(typeof native === "string" && native !== reason ? { native } : {}) });
+    this.#emit({
+      kind: "finish",
+      choice: 0,
+      reason,
+      ...(typeof native === "string" && native !== reason ? { native } : {}),
+    });
     if (this.#metadata) this.#emit({ kind: "end" });
   }
 

@@ -1,5 +1,12 @@
 /** Tools of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html). */
-import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import { inputSchema, toolChoiceOf, toolsMissing } from "../anthropic/tools.ts";
 import type { ToolNames } from "./names.ts";
 
@@ -12,7 +19,11 @@ export interface ConverseTools {
 
 /** Where the history has calls but none may be made, Converse still demands a tool. */
 const placeholder = {
-  toolSpec: { name: "unavailable", description: "Not available. Never call this.", inputSchema: { json: { type: "object", properties: {} } } },
+  toolSpec: {
+    name: "unavailable",
+    description: "Not available. Never call this.",
+    inputSchema: { json: { type: "object", properties: {} } },
+  },
 };
 
 function specOf(tool: FunctionTool, names: ToolNames, strict: boolean): JsonObject {
@@ -29,26 +40,40 @@ function specOf(tool: FunctionTool, names: ToolNames, strict: boolean): JsonObje
 
 function choiceOf({ tool_choice }: ChatRequest, names: ToolNames): JsonObject | null {
   if (tool_choice === "required") return { any: {} };
-  if (typeof tool_choice === "object" && tool_choice !== null) return { tool: { name: names.encode(tool_choice.function.name) } };
+  if (typeof tool_choice === "object" && tool_choice !== null)
+    return { tool: { name: names.encode(tool_choice.function.name) } };
   return tool_choice === "auto" ? { auto: {} } : null;
 }
 
-const usedTools = ({ messages }: ChatRequest): boolean => messages.some((message) => message.role === "tool" || (message.tool_calls ?? []).length > 0);
+const usedTools = ({ messages }: ChatRequest): boolean =>
+  messages.some((message) => message.role === "tool" || (message.tool_calls ?? []).length > 0);
 
 /** Converse has no form for one call at a time; Claude has, in its own `tool_choice`, which then stands for Converse's. */
 function oneAtATime(request: ChatRequest, names: ToolNames, claude: boolean): JsonObject | Refusal {
-  if (!claude) return refusal("parallel_tool_calls", "This model can't be held to one tool call at a time. Leave it out, or choose another model.");
+  if (!claude)
+    return refusal(
+      "parallel_tool_calls",
+      "This model can't be held to one tool call at a time. Leave it out, or choose another model.",
+    );
   const choice = toolChoiceOf(request) ?? {};
-  return { tool_choice: typeof choice["name"] === "string" ? { ...choice, name: names.encode(choice["name"]) } : choice };
+  return {
+    tool_choice: typeof choice["name"] === "string" ? { ...choice, name: names.encode(choice["name"]) } : choice,
+  };
 }
 
-export function toolsOf(request: ChatRequest, names: ToolNames, claude: boolean, strict: boolean): ConverseTools | Refusal {
+export function toolsOf(
+  request: ChatRequest,
+  names: ToolNames,
+  claude: boolean,
+  strict: boolean,
+): ConverseTools | Refusal {
   const missing = toolsMissing(request);
   if (missing !== null) return missing;
   const tools = request.tools ?? [];
   const nothing: ConverseTools = { additional: {}, dropped: [] };
   // Converse has no choice of none: tools that must not be called are left out.
-  if (tools.length === 0 || request.tool_choice === "none") return usedTools(request) ? { ...nothing, toolConfig: { tools: [placeholder] } } : nothing;
+  if (tools.length === 0 || request.tool_choice === "none")
+    return usedTools(request) ? { ...nothing, toolConfig: { tools: [placeholder] } } : nothing;
   const specs = tools.map((tool) => specOf(tool, names, strict));
   const dropped = !strict && tools.some((tool) => tool.function.strict === true) ? ["tools.strict"] : [];
   if (request.parallel_tool_calls === false) {

@@ -1,5 +1,12 @@
 /** Embeddings by v2 embed (https://docs.cohere.com/reference/embed). */
-import { type EmbeddingsReply, type EmbeddingsRequest, type JsonObject, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type EmbeddingsReply,
+  type EmbeddingsRequest,
+  type JsonObject,
+  type ProviderError,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
@@ -19,11 +26,17 @@ function decodeEmbeddings(body: unknown, model: string, wanted: number): Embeddi
 }
 
 /** Cohere wants to know what the vectors are for; a client may say it in a field of its own, else the provider's option does. */
-export function cohereEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel): EmbeddingsCall | Refusal {
+export function cohereEmbeddings(
+  request: EmbeddingsRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+): EmbeddingsCall | Refusal {
   const texts = textsOf(request.input);
   if (texts === null) return refusal("input", "Cohere takes texts, not tokens. Send `input` as text.");
-  const asked = request["input_type"] ?? account.config.options["inputType"] ?? capabilities.options["inputType"]?.default;
-  if (!inputTypes.has(asked)) return refusal("input_type", `\`input_type\` must be one of ${[...inputTypes].join(", ")}.`, "invalid_value");
+  const asked =
+    request["input_type"] ?? account.config.options["inputType"] ?? capabilities.options["inputType"]?.default;
+  if (!inputTypes.has(asked))
+    return refusal("input_type", `\`input_type\` must be one of ${[...inputTypes].join(", ")}.`, "invalid_value");
   const body: JsonObject = { model: model.config.upstream, texts, input_type: asked, embedding_types: ["float"] };
   if (request.dimensions != null) body["output_dimension"] = request.dimensions;
   return {

@@ -16,7 +16,8 @@ const kinds: Readonly<Record<number, Kind>> = {
 
 function kindOf(status: number, message: string): Kind | null {
   // "too many tokens: max tokens must be …" is about max_tokens and not about the prompt.
-  if (status === 400 && /^too many tokens(?!: max tokens)/i.test(message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  if (status === 400 && /^too many tokens(?!: max tokens)/i.test(message))
+    return { class: "BadRequest", code: "context_length_exceeded" };
   return kinds[status] ?? null;
 }
 

@@ -1,5 +1,13 @@
 /** Messages → Cohere's (https://docs.cohere.com/reference/chat), which differ from OpenAI's in names and in what they may hold. */
-import { type ChatMessage, type ContentPart, isRefusal, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ContentPart,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolCall,
+} from "../../dialects/canonical.ts";
 
 function refusedPart(param: string): Refusal {
   return refusal(param, "Cohere takes only text here, and images in the user's messages.");
@@ -13,7 +21,10 @@ function textOf(content: string | ContentPart[] | null | undefined, param: strin
   return parts.map((part) => (part.type === "text" ? part.text : part.type === "refusal" ? part.refusal : "")).join("");
 }
 
-function userContent(content: string | ContentPart[] | null | undefined, param: string): string | JsonObject[] | Refusal {
+function userContent(
+  content: string | ContentPart[] | null | undefined,
+  param: string,
+): string | JsonObject[] | Refusal {
   if (!Array.isArray(content)) return content ?? "";
   const parts: JsonObject[] = [];
   for (const [at, part] of content.entries()) {
@@ -45,8 +56,12 @@ function assistant(message: ChatMessage, param: string): JsonObject | Refusal {
 
 function messageOf(message: ChatMessage, param: string): JsonObject | Refusal {
   if (message.role === "assistant") return assistant(message, param);
-  if (message.role === "function") return refusal(`${param}.role`, "Cohere has no form for function messages. Use `tool_calls` and the role tool.");
-  const content = message.role === "user" ? userContent(message.content, `${param}.content`) : textOf(message.content, `${param}.content`);
+  if (message.role === "function")
+    return refusal(`${param}.role`, "Cohere has no form for function messages. Use `tool_calls` and the role tool.");
+  const content =
+    message.role === "user"
+      ? userContent(message.content, `${param}.content`)
+      : textOf(message.content, `${param}.content`);
   if (typeof content === "object" && isRefusal(content)) return content;
   if (message.role === "tool") return { role: "tool", tool_call_id: message.tool_call_id, content };
   return { role: message.role === "developer" ? "system" : message.role, content };

@@ -37,7 +37,10 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
 /** Null where it is none of those that mean failure. */
 export function finishFailure(native: unknown, words: unknown): ProviderError | null {
   if (native !== "ERROR" && native !== "TIMEOUT") return null;
-  const kind = native === "TIMEOUT" ? ({ class: "Timeout", code: "upstream_timeout" } as const) : ({ class: "ServerError", code: "upstream_error" } as const);
+  const kind =
+    native === "TIMEOUT"
+      ? ({ class: "Timeout", code: "upstream_timeout" } as const)
+      : ({ class: "ServerError", code: "upstream_error" } as const);
   const message = text(words).slice(0, 512) || "The provider broke the answer off. Try again later.";
   return { ...kind, message, param: null, retryAfterMs: null, upstreamStatus: 200 };
 }
@@ -46,7 +49,9 @@ export function finishReason(native: unknown, calledTools: boolean): { reason: F
   const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
   const reason = known ?? (calledTools ? "tool_calls" : "stop");
   // COMPLETE and TOOL_CALL say no more than our own words.
-  return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL" ? { reason } : { reason, native };
+  return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL"
+    ? { reason }
+    : { reason, native };
 }
 
 /** An id that the API left out, of the length that every provider takes. */

@@ -35,18 +35,32 @@ const maxStops = 5;
 const topP = { least: 0.01, most: 0.99 };
 
 /** Tokens; the higher efforts are as much as the model likes. */
-const thinkingBudgets: Readonly<Record<string, number | null>> = { minimal: 512, low: 1_024, medium: 8_192, high: null, xhigh: null, max: null };
+const thinkingBudgets: Readonly<Record<string, number | null>> = {
+  minimal: 512,
+  low: 1_024,
+  medium: 8_192,
+  high: null,
+  xhigh: null,
+  max: null,
+};
 
 /** Nothing is lost where the value says what holds anyway. */
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || value === false || value === 0 || (isObject(value) && Object.keys(value).length === 0);
+  return (
+    value === undefined ||
+    value === null ||
+    value === false ||
+    value === 0 ||
+    (isObject(value) && Object.keys(value).length === 0)
+  );
 }
 
 /** Values that Cohere's ranges don't hold: to change them would change the answer. */
 function outOfRange(request: ChatRequest): Refusal | null {
   for (const name of ["temperature", "presence_penalty", "frequency_penalty"] as const) {
     const value = request[name];
-    if (value != null && (value < 0 || value > 1)) return refusal(name, `Cohere takes a \`${name}\` from 0 to 1.`, "invalid_value");
+    if (value != null && (value < 0 || value > 1))
+      return refusal(name, `Cohere takes a \`${name}\` from 0 to 1.`, "invalid_value");
   }
   if (request.n != null && request.n > 1) return refusal("n", "Cohere gives one answer to a request. Leave `n` out.");
   if (Array.isArray(request.stop) && request.stop.length > maxStops) {
@@ -76,13 +90,22 @@ function thinkingMember(effort: string | null | undefined): JsonObject | Refusal
   if (effort == null) return {};
   if (effort === "none") return { thinking: { type: "disabled" } };
   if (!Object.hasOwn(thinkingBudgets, effort)) {
-    return refusal("reasoning_effort", `\`reasoning_effort\` must be one of none, ${Object.keys(thinkingBudgets).join(", ")}.`, "invalid_value");
+    return refusal(
+      "reasoning_effort",
+      `\`reasoning_effort\` must be one of none, ${Object.keys(thinkingBudgets).join(", ")}.`,
+      "invalid_value",
+    );
   }
   const budget = thinkingBudgets[effort] ?? null;
   return { thinking: { type: "enabled", ...(budget === null ? {} : { token_budget: budget }) } };
 }
 
-export function chatBody(request: ChatRequest, model: ProviderModel, stream: boolean, dropped: Set<string>): JsonObject | Refusal {
+export function chatBody(
+  request: ChatRequest,
+  model: ProviderModel,
+  stream: boolean,
+  dropped: Set<string>,
+): JsonObject | Refusal {
   for (const [name, value] of Object.entries(request)) if (!read.has(name) && !isEmpty(value)) dropped.add(name);
   const found = outOfRange(request);
   if (found) return found;
@@ -96,7 +119,12 @@ export function chatBody(request: ChatRequest, model: ProviderModel, stream: boo
   return { model: model.config.upstream, messages, stream, ...sampling(request), ...members };
 }
 
-export function cohereChat(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): ChatCall | Refusal {
+export function cohereChat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall | Refusal {
   const dropped = new Set<string>();
   const body = chatBody(request, model, options.stream, dropped);
   if (isRefusal(body)) return body;

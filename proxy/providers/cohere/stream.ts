@@ -6,7 +6,8 @@ import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.
 import type { ChatStreamDecoder } from "../provider.ts";
 import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
 
-const inner = (value: unknown, ...path: string[]): unknown => path.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), value);
+const inner = (value: unknown, ...path: string[]): unknown =>
+  path.reduce<unknown>((at, name) => (isObject(at) ? at[name] : undefined), value);
 
 type Handle = (body: JsonObject, emit: Emit) => void;
 
@@ -18,7 +19,8 @@ class CohereStream {
     "message-start": (body, emit) => emit({ kind: "start", id: text(body["id"]) || null, model: null }),
     "content-start": (body, emit) => this.#content(body, emit),
     "content-delta": (body, emit) => this.#content(body, emit),
-    "tool-plan-delta": (body, emit) => tell({ reasoning_content: text(inner(body, "delta", "message", "tool_plan")) }, emit),
+    "tool-plan-delta": (body, emit) =>
+      tell({ reasoning_content: text(inner(body, "delta", "message", "tool_plan")) }, emit),
     "tool-call-start": (body, emit) => this.#toolStart(body, emit),
     "tool-call-delta": (body, emit) => this.#toolDelta(body, emit),
     "message-end": (body, emit) => this.#end(body, emit),
@@ -58,7 +60,8 @@ class CohereStream {
   #toolDelta(body: JsonObject, emit: Emit): void {
     const index = this.#tools.get(body["index"]) ?? Math.max(0, this.#tools.size - 1);
     const args = text(inner(body, "delta", "message", "tool_calls", "function", "arguments"));
-    if (args !== "") emit({ kind: "delta", choice: 0, delta: { tool_calls: [{ index, function: { arguments: args } }] } });
+    if (args !== "")
+      emit({ kind: "delta", choice: 0, delta: { tool_calls: [{ index, function: { arguments: args } }] } });
   }
 
   #end(body: JsonObject, emit: Emit): void {

@@ -1,5 +1,11 @@
 /** Tools, their choice and the answer's format (https://docs.cohere.com/docs/tool-use-overview, https://docs.cohere.com/docs/structured-outputs). */
-import { type ChatRequest, type FunctionTool, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  type JsonObject,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 
 /** `parameters` must be there, even where there are none. */
 function toolOf({ function: { name, description, parameters } }: FunctionTool): JsonObject {
@@ -10,7 +16,9 @@ function toolOf({ function: { name, description, parameters } }: FunctionTool): 
 /** Strictness is for all tools together, and each must then have a required parameter. */
 function strictMember(tools: readonly FunctionTool[], dropped: Set<string>): JsonObject {
   if (tools.every((tool) => tool.function.strict !== true)) return {};
-  const fits = tools.every(({ function: { parameters } }) => Array.isArray(parameters?.["required"]) && parameters["required"].length > 0);
+  const fits = tools.every(
+    ({ function: { parameters } }) => Array.isArray(parameters?.["required"]) && parameters["required"].length > 0,
+  );
   if (fits) return { strict_tools: true };
   dropped.add("tools.strict");
   return {};
@@ -33,7 +41,10 @@ export function toolMembers(request: ChatRequest, dropped: Set<string>): JsonObj
   const { tools, choice } = found;
   if (tools.length === 0) return {};
   if (request.parallel_tool_calls === false && request.tool_choice !== "none") {
-    return refusal("parallel_tool_calls", "Cohere can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.");
+    return refusal(
+      "parallel_tool_calls",
+      "Cohere can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.",
+    );
   }
   return { tools: tools.map(toolOf), ...strictMember(tools, dropped), ...choice };
 }
@@ -44,6 +55,9 @@ export function formatMember(request: ChatRequest): JsonObject | Refusal {
   if ((request.tools ?? []).length > 0) {
     return refusal("response_format", "Cohere can't combine `response_format` with `tools`. Leave one of them out.");
   }
-  const schema = format.type === "json_schema" && format.json_schema.schema != null ? { json_schema: format.json_schema.schema } : {};
+  const schema =
+    format.type === "json_schema" && format.json_schema.schema != null
+      ? { json_schema: format.json_schema.schema }
+      : {};
   return { response_format: { type: "json_object", ...schema } };
 }

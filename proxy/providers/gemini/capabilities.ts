@@ -9,13 +9,15 @@ export const capabilities: Capabilities = {
   options: {
     schemas: {
       required: false,
-      description: "How schemas of tools and answers are sent: JsonSchema as they are (Gemini 2.5 and later), OpenApi reduced to the older subset.",
+      description:
+        "How schemas of tools and answers are sent: JsonSchema as they are (Gemini 2.5 and later), OpenApi reduced to the older subset.",
       default: "JsonSchema",
       pattern: "^(JsonSchema|OpenApi)$",
     },
     thinking: {
       required: false,
-      description: "How `reasoning_effort` is sent: Level for Gemini 3 and later, Budget for 2.5. Told from the model's name where absent.",
+      description:
+        "How `reasoning_effort` is sent: Level for Gemini 3 and later, Budget for 2.5. Told from the model's name where absent.",
       pattern: "^(Level|Budget)$",
     },
   },

@@ -1,5 +1,11 @@
 /** Embeddings by batchEmbedContents (https://ai.google.dev/api/embeddings#method:-models.batchembedcontents). */
-import { type EmbeddingsReply, type EmbeddingsRequest, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type EmbeddingsReply,
+  type EmbeddingsRequest,
+  type ProviderError,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
@@ -17,7 +23,11 @@ function decodeEmbeddings(body: unknown, model: string, wanted: number): Embeddi
   return { model, vectors, usage: isObject(body) ? usageOf(body["usageMetadata"]) : null };
 }
 
-export function geminiEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel): EmbeddingsCall | Refusal {
+export function geminiEmbeddings(
+  request: EmbeddingsRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+): EmbeddingsCall | Refusal {
   const texts = textsOf(request.input);
   if (texts === null) return refusal("input", "Gemini takes texts, not tokens. Send `input` as text.");
   // Tuned models have no embeddings; the name in the body is the resource's, not encoded.
@@ -25,7 +35,9 @@ export function geminiEmbeddings(request: EmbeddingsRequest, account: ProviderAc
   const size = request.dimensions == null ? {} : { outputDimensionality: request.dimensions };
   return {
     path: `${account.basePath}/${modelPath(model.config.upstream)}:batchEmbedContents`,
-    body: JSON.stringify({ requests: texts.map((text) => ({ model: `models/${name}`, content: { parts: [{ text }] }, ...size })) }),
+    body: JSON.stringify({
+      requests: texts.map((text) => ({ model: `models/${name}`, content: { parts: [{ text }] }, ...size })),
+    }),
     dropped: Object.keys(request).filter((key) => !read.has(key) && (request[key] ?? null) !== null),
     decodeReply: (body) => decodeEmbeddings(body, model.config.upstream, texts.length),
   };

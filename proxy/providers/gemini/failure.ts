@@ -42,7 +42,8 @@ function kindOf(status: string, message: string, details: readonly JsonObject[])
   if (details.some((one) => String(one["reason"]).startsWith("API_KEY_"))) return credential;
   const kind = Object.hasOwn(kinds, status) ? (kinds[status] ?? null) : null;
   // "The input token count (…) exceeds the maximum number of tokens allowed (…)."
-  if (kind?.class === "BadRequest" && /token count.*exceeds the maximum/is.test(message)) return { class: "BadRequest", code: "context_length_exceeded" };
+  if (kind?.class === "BadRequest" && /token count.*exceeds the maximum/is.test(message))
+    return { class: "BadRequest", code: "context_length_exceeded" };
   return kind;
 }
 

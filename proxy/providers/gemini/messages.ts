@@ -3,7 +3,14 @@
  * result by position, wants all results of a turn in one content of their own, and calls them by the function's name,
  * which OpenAI's tool messages don't have.
  */
-import { type ChatMessage, isRefusal, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolCall,
+} from "../../dialects/canonical.ts";
 import { jsonIn } from "../../wire/json.ts";
 import { isObject } from "../classify.ts";
 import { partsOf, textOf } from "./parts.ts";
@@ -58,7 +65,10 @@ class Conversation {
       case "tool":
         return this.#result(message, param);
       default:
-        return refusal(`${param}.role`, "Gemini has no form for function messages. Use `tool_calls` and the role tool.");
+        return refusal(
+          `${param}.role`,
+          "Gemini has no form for function messages. Use `tool_calls` and the role tool.",
+        );
     }
   }
 
@@ -92,10 +102,18 @@ class Conversation {
   #call(call: ToolCall, param: string): JsonObject | Refusal {
     const text = call.function.arguments;
     const args = text.trim() === "" ? {} : parsedObject(text);
-    if (args === null) return refusal(`${param}.function.arguments`, `\`${param}.function.arguments\` must be a JSON object.`, "invalid_value");
+    if (args === null)
+      return refusal(
+        `${param}.function.arguments`,
+        `\`${param}.function.arguments\` must be a JSON object.`,
+        "invalid_value",
+      );
     const { id, signature } = withoutSignature(call.id);
     this.#pending.push({ id: call.id, name: call.function.name, response: null });
-    return { functionCall: { id, name: call.function.name, args }, ...(signature === null ? {} : { thoughtSignature: signature }) };
+    return {
+      functionCall: { id, name: call.function.name, args },
+      ...(signature === null ? {} : { thoughtSignature: signature }),
+    };
   }
 
   #result(message: ChatMessage, param: string): Refusal | null {
@@ -103,7 +121,11 @@ class Conversation {
     if (typeof text !== "string") return text;
     const call = this.#pending.find((one) => one.response === null && one.id === message.tool_call_id);
     if (call === undefined) {
-      return refusal(`${param}.tool_call_id`, `\`${param}.tool_call_id\` answers no call of the assistant's message before it.`, "invalid_value");
+      return refusal(
+        `${param}.tool_call_id`,
+        `\`${param}.tool_call_id\` answers no call of the assistant's message before it.`,
+        "invalid_value",
+      );
     }
     // A result that is no object has no form of its own; `output` is the key that the API's reference names for it.
     call.response = parsedObject(text) ?? { output: text };
@@ -115,7 +137,9 @@ class Conversation {
     const answered = this.#pending.filter((one) => one.response !== null);
     this.#pending = [];
     if (answered.length === 0) return;
-    const parts = answered.map(({ id, name, response }) => ({ functionResponse: { id: withoutSignature(id).id, name, response } }));
+    const parts = answered.map(({ id, name, response }) => ({
+      functionResponse: { id: withoutSignature(id).id, name, response },
+    }));
     this.#contents.push({ role: "user", parts, results: true });
   }
 
@@ -143,7 +167,11 @@ function sign(content: Content): void {
 }
 
 /** `needsSignatures`: the model refuses function calls without one. */
-export function contentsOf(messages: readonly ChatMessage[], needsSignatures: boolean, dropped: Set<string>): Contents | Refusal {
+export function contentsOf(
+  messages: readonly ChatMessage[],
+  needsSignatures: boolean,
+  dropped: Set<string>,
+): Contents | Refusal {
   const conversation = new Conversation(dropped);
   for (const [at, message] of messages.entries()) {
     const found = conversation.add(message, `messages[${at}]`);

@@ -43,7 +43,11 @@ function readPart(part: ContentPart, param: string, dropped: Set<string>): JsonO
 }
 
 /** Empty texts are left out: Gemini refuses them. */
-export function partsOf(content: string | ContentPart[] | null | undefined, param: string, dropped: Set<string>): JsonObject[] | Refusal {
+export function partsOf(
+  content: string | ContentPart[] | null | undefined,
+  param: string,
+  dropped: Set<string>,
+): JsonObject[] | Refusal {
   if (typeof content === "string") return content === "" ? [] : [{ text: content }];
   const parts: JsonObject[] = [];
   for (const [at, one] of (content ?? []).entries()) {

@@ -1,11 +1,20 @@
 /** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
-import type { ChatChoice, ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  FinishReason,
+  JsonObject,
+  ProviderError,
+  ToolCall,
+  Usage,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
-const count = (value: unknown): number => (typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0);
+const count = (value: unknown): number =>
+  typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
 export const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Deeper JSON can be parsed but not written again: `JSON.stringify` runs out of stack at a few thousand levels. */
@@ -53,7 +62,9 @@ const failedReasons: ReadonlySet<string> = new Set([
 
 /** Null where it is none of those that mean failure. */
 export function finishFailure(native: unknown): string | null {
-  return typeof native === "string" && failedReasons.has(native) ? `The model's answer could not be used (${native}). Try again.` : null;
+  return typeof native === "string" && failedReasons.has(native)
+    ? `The model's answer could not be used (${native}). Try again.`
+    : null;
 }
 
 export function finishReason(native: string, calledTools: boolean): FinishReason {
@@ -62,14 +73,22 @@ export function finishReason(native: string, calledTools: boolean): FinishReason
 }
 
 /** The provider's own word where it says more than ours. */
-export function nativeWord<Name extends string>(native: string, reason: FinishReason, name: Name): { [N in Name]?: string } {
+export function nativeWord<Name extends string>(
+  native: string,
+  reason: FinishReason,
+  name: Name,
+): { [N in Name]?: string } {
   return native.toLowerCase() === reason ? {} : ({ [name]: native } as { [N in Name]?: string });
 }
 
 /** Function calls come whole. */
 export function toolCall(call: JsonObject, signature: unknown, seen: Set<string>, newId: NewId): ToolCall {
   const id = withSignature(callId(call["id"], seen, newId), signature);
-  return { id, type: "function", function: { name: text(call["name"]) ?? "", arguments: JSON.stringify(call["args"] ?? {}) } };
+  return {
+    id,
+    type: "function",
+    function: { name: text(call["name"]) ?? "", arguments: JSON.stringify(call["args"] ?? {}) },
+  };
 }
 
 interface LogprobToken {
@@ -80,7 +99,11 @@ interface LogprobToken {
 
 function logprobToken(raw: unknown): LogprobToken {
   const one = isObject(raw) ? raw : {};
-  return { token: text(one["token"]) ?? "", logprob: typeof one["logProbability"] === "number" ? one["logProbability"] : 0, bytes: null };
+  return {
+    token: text(one["token"]) ?? "",
+    logprob: typeof one["logProbability"] === "number" ? one["logProbability"] : 0,
+    bytes: null,
+  };
 }
 
 /** `logprobsResult` → OpenAI's `logprobs`: the chosen tokens and, step by step, what else was likely. */
@@ -89,7 +112,10 @@ export function logprobsOf(result: unknown): JsonObject | undefined {
   const steps = Array.isArray(result["topCandidates"]) ? (result["topCandidates"] as unknown[]) : [];
   const content = (result["chosenCandidates"] as unknown[]).map((chosen, at) => {
     const step = steps[at];
-    return { ...logprobToken(chosen), top_logprobs: objects(isObject(step) ? step["candidates"] : []).map(logprobToken) };
+    return {
+      ...logprobToken(chosen),
+      top_logprobs: objects(isObject(step) ? step["candidates"] : []).map(logprobToken),
+    };
   });
   return { content, refusal: null };
 }
@@ -100,7 +126,9 @@ export function partsOf(candidate: JsonObject): JsonObject[] {
 
 export function indexOf(candidate: JsonObject): number {
   // The first has no index: the API leaves zeros out.
-  return Number.isSafeInteger(candidate["index"]) && (candidate["index"] as number) >= 0 ? (candidate["index"] as number) : 0;
+  return Number.isSafeInteger(candidate["index"]) && (candidate["index"] as number) >= 0
+    ? (candidate["index"] as number)
+    : 0;
 }
 
 function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, newId: NewId): ChatChoice {
@@ -110,7 +138,9 @@ function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, n
       .filter((part) => (part["thought"] === true) === thought)
       .map((part) => text(part["text"]) ?? "")
       .join("");
-  const calls = parts.flatMap((part) => (isObject(part["functionCall"]) ? [toolCall(part["functionCall"], part["thoughtSignature"], seen, newId)] : []));
+  const calls = parts.flatMap((part) =>
+    isObject(part["functionCall"]) ? [toolCall(part["functionCall"], part["thoughtSignature"], seen, newId)] : [],
+  );
   const native = text(candidate["finishReason"]) ?? "STOP";
   const reason = finishReason(native, calls.length > 0);
   const content = texts(false);
@@ -136,7 +166,12 @@ export function blockReason(body: JsonObject): string | null {
 }
 
 function blocked(native: string): ChatChoice {
-  return { index: 0, message: { role: "assistant", content: null }, finish_reason: "content_filter", native_finish_reason: native };
+  return {
+    index: 0,
+    message: { role: "assistant", content: null },
+    finish_reason: "content_filter",
+    native_finish_reason: native,
+  };
 }
 
 export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | ProviderError {
@@ -151,7 +186,10 @@ export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | Prov
     id: text(body["responseId"]) ?? "",
     created: 0,
     model: text(body["modelVersion"]) ?? "",
-    choices: candidates.length === 0 ? [blocked(reason ?? "")] : candidates.map((one, at) => decodeCandidate(one, at, seen, newId)),
+    choices:
+      candidates.length === 0
+        ? [blocked(reason ?? "")]
+        : candidates.map((one, at) => decodeCandidate(one, at, seen, newId)),
     usage: usageOf(body["usageMetadata"]),
   };
 }

@@ -42,7 +42,9 @@ const maxStops = 5;
 
 /** Nothing is lost where the value says what holds anyway. */
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || value === false || (isObject(value) && Object.keys(value).length === 0);
+  return (
+    value === undefined || value === null || value === false || (isObject(value) && Object.keys(value).length === 0)
+  );
 }
 
 /** `models/x` and `tunedModels/x` are names too; the id stays one segment of the path. */
@@ -57,7 +59,8 @@ function sampling(request: ChatRequest): JsonObject | Refusal {
   const limit = request.max_completion_tokens ?? request.max_tokens;
   if (limit != null) out["maxOutputTokens"] = limit;
   const stops = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
-  if (stops.length > maxStops) return refusal("stop", `Gemini takes at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
+  if (stops.length > maxStops)
+    return refusal("stop", `Gemini takes at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
   if (stops.length > 0) out["stopSequences"] = stops;
   if (request.logprobs === true) {
     out["responseLogprobs"] = true;
@@ -111,7 +114,11 @@ export function geminiChat(
   const path = modelPath(model.config.upstream);
   const name = model.config.upstream.replace(/^models\//, "");
   const { schemas, thinking } = account.config.options;
-  const target: Target = { model: name, thinking: thinkingOf(name, thinking), schemas: schemas === "OpenApi" ? "OpenApi" : "JsonSchema" };
+  const target: Target = {
+    model: name,
+    thinking: thinkingOf(name, thinking),
+    schemas: schemas === "OpenApi" ? "OpenApi" : "JsonSchema",
+  };
   const dropped = new Set<string>();
   const body = generateBody(request, target, dropped);
   if (isRefusal(body)) return body;

@@ -71,7 +71,10 @@ class Reducer {
     if (place.refs.includes(ref)) throw new Unfit(`refers to itself at ${ref}, which Gemini's older schemas can't`);
     const { $ref: _ref, ...beside } = given;
     const target = this.#target(ref);
-    return this.reduce(isObject(target) ? { ...target, ...beside } : target, { refs: [...place.refs, ref], depth: place.depth + 1 });
+    return this.reduce(isObject(target) ? { ...target, ...beside } : target, {
+      refs: [...place.refs, ref],
+      depth: place.depth + 1,
+    });
   }
 
   #target(ref: string): unknown {
@@ -79,7 +82,8 @@ class Reducer {
     let at: unknown = this.#root;
     for (const step of steps ?? []) {
       const name = pointerStep(step);
-      const held: unknown = (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, name) ? (at as JsonObject)[name] : undefined;
+      const held: unknown =
+        (isObject(at) || Array.isArray(at)) && Object.hasOwn(at, name) ? (at as JsonObject)[name] : undefined;
       at = held;
     }
     if (steps === null || at === undefined) throw new Unfit(`refers to ${ref}, which isn't in it`);
@@ -89,7 +93,10 @@ class Reducer {
   #all(given: JsonObject, parts: unknown[], place: Place): JsonObject {
     const { allOf: _parts, ...beside } = given;
     const merged = parts.map((part) => this.#unreferenced(part, this.#below(place))).reduce<JsonObject>(merge, {});
-    return this.reduce(merge(merged, beside), { refs: [...place.refs, ...this.#refsOf(parts)], depth: place.depth + 1 });
+    return this.reduce(merge(merged, beside), {
+      refs: [...place.refs, ...this.#refsOf(parts)],
+      depth: place.depth + 1,
+    });
   }
 
   /** A part of allOf with its own reference followed, not yet reduced: parts are merged before. */
@@ -111,7 +118,8 @@ class Reducer {
     const { anyOf: _any, oneOf: _one, ...beside } = given;
     const real = options.filter((option) => !(isObject(option) && option["type"] === "null"));
     const nullable = real.length < options.length ? { nullable: true } : {};
-    if (real.length === 1 && isObject(real[0])) return this.reduce({ ...beside, ...real[0], ...described(beside), ...nullable }, this.#below(place));
+    if (real.length === 1 && isObject(real[0]))
+      return this.reduce({ ...beside, ...real[0], ...described(beside), ...nullable }, this.#below(place));
     if (real.length === 0) return { type: "NULL", ...described(beside) };
     // Gemini refuses other constraints beside anyOf.
     return { ...described(beside), anyOf: real.map((option) => this.reduce(option, this.#below(place))), ...nullable };
@@ -121,7 +129,11 @@ class Reducer {
     const real = types.filter((type) => type !== "null");
     const nullable = real.length < types.length ? { nullable: true } : {};
     if (real.length < 2) return this.reduce({ ...given, type: real[0] ?? "string", ...nullable }, this.#below(place));
-    return { ...described(given), anyOf: real.map((type) => this.reduce({ ...given, type }, this.#below(place))), ...nullable };
+    return {
+      ...described(given),
+      anyOf: real.map((type) => this.reduce({ ...given, type }, this.#below(place))),
+      ...nullable,
+    };
   }
 
   #typed(given: JsonObject, place: Place): JsonObject {
@@ -131,7 +143,8 @@ class Reducer {
     const format = given["format"];
     if (typeof format === "string" && formats[type]?.includes(format)) out["format"] = format;
     if (type === "array") out["items"] = this.#items(given, place);
-    if (type === "object" && isObject(given["properties"])) Object.assign(out, this.#members(given, given["properties"], place));
+    if (type === "object" && isObject(given["properties"]))
+      Object.assign(out, this.#members(given, given["properties"], place));
     return out;
   }
 
@@ -142,8 +155,12 @@ class Reducer {
   }
 
   #members(given: JsonObject, properties: JsonObject, place: Place): JsonObject {
-    const below = Object.entries(properties).map(([name, schema]) => [name, this.reduce(schema, this.#below(place))] as const);
-    const required = Array.isArray(given["required"]) ? given["required"].filter((name) => typeof name === "string" && Object.hasOwn(properties, name)) : [];
+    const below = Object.entries(properties).map(
+      ([name, schema]) => [name, this.reduce(schema, this.#below(place))] as const,
+    );
+    const required = Array.isArray(given["required"])
+      ? given["required"].filter((name) => typeof name === "string" && Object.hasOwn(properties, name))
+      : [];
     return { properties: Object.fromEntries(below), ...(required.length > 0 ? { required } : {}) };
   }
 }
@@ -177,7 +194,11 @@ function typeOf(given: JsonObject): string {
 
 /** `enum` holds strings only; other values are told in the description. */
 function choices(given: JsonObject, type: string, description: unknown): JsonObject {
-  const values: unknown[] | null = Array.isArray(given["enum"]) ? given["enum"] : given["const"] === undefined ? null : [given["const"]];
+  const values: unknown[] | null = Array.isArray(given["enum"])
+    ? given["enum"]
+    : given["const"] === undefined
+      ? null
+      : [given["const"]];
   if (values === null) return {};
   const real = values.filter((value) => value !== null);
   const nullable = real.length < values.length ? { nullable: true } : {};
@@ -188,16 +209,23 @@ function choices(given: JsonObject, type: string, description: unknown): JsonObj
 
 function merge(left: JsonObject, right: JsonObject): JsonObject {
   const out: JsonObject = { ...left, ...right };
-  if (isObject(left["properties"]) && isObject(right["properties"])) out["properties"] = mergeProperties(left["properties"], right["properties"]);
-  if (Array.isArray(left["required"]) && Array.isArray(right["required"])) out["required"] = [...new Set([...left["required"], ...right["required"]])];
-  if (Array.isArray(left["allOf"]) && Array.isArray(right["allOf"])) out["allOf"] = [...left["allOf"], ...right["allOf"]];
+  if (isObject(left["properties"]) && isObject(right["properties"]))
+    out["properties"] = mergeProperties(left["properties"], right["properties"]);
+  if (Array.isArray(left["required"]) && Array.isArray(right["required"]))
+    out["required"] = [...new Set([...left["required"], ...right["required"]])];
+  if (Array.isArray(left["allOf"]) && Array.isArray(right["allOf"]))
+    out["allOf"] = [...left["allOf"], ...right["allOf"]];
   return out;
 }
 
 /** A property that both have must satisfy both. */
 function mergeProperties(left: JsonObject, right: JsonObject): JsonObject {
   const shared = Object.keys(right).filter((name) => Object.hasOwn(left, name));
-  return { ...left, ...right, ...Object.fromEntries(shared.map((name) => [name, { allOf: [left[name], right[name]] }])) };
+  return {
+    ...left,
+    ...right,
+    ...Object.fromEntries(shared.map((name) => [name, { allOf: [left[name], right[name]] }])),
+  };
 }
 
 /** `param` is where the caller gave the schema. */

@@ -33,7 +33,9 @@ export function callId(given: unknown, seen: Set<string>, newId: NewId): string 
 /** Signatures are base64; the shorter form is for those that come back the same from it. */
 function pack(signature: string): string {
   const bytes = Buffer.from(signature, "base64");
-  return bytes.toString("base64") === signature ? `b${bytes.toString("base64url")}` : `t${Buffer.from(signature, "utf8").toString("base64url")}`;
+  return bytes.toString("base64") === signature
+    ? `b${bytes.toString("base64url")}`
+    : `t${Buffer.from(signature, "utf8").toString("base64url")}`;
 }
 
 export function withSignature(id: string, signature: unknown): string {

@@ -9,7 +9,20 @@ import type { SseFrame } from "../../wire/sse.ts";
 import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { decodeStreamError } from "./failure.ts";
-import { blockReason, finishFailure, finishReason, indexOf, isShallow, logprobsOf, nativeWord, objects, partsOf, text, toolCall, usageOf } from "./reply.ts";
+import {
+  blockReason,
+  finishFailure,
+  finishReason,
+  indexOf,
+  isShallow,
+  logprobsOf,
+  nativeWord,
+  objects,
+  partsOf,
+  text,
+  toolCall,
+  usageOf,
+} from "./reply.ts";
 import type { NewId } from "./signature.ts";
 
 interface Candidate {
@@ -33,7 +46,8 @@ class GeminiStream {
     if (frame.data.trim() === "") return;
     const body: unknown = parseJson(frame.data);
     const one: unknown = Array.isArray(body) ? body[0] : body;
-    if (!isObject(one) || !isShallow(one)) emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+    if (!isObject(one) || !isShallow(one))
+      emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
     else if (one["error"] !== undefined) this.#fail(() => emit({ kind: "error", error: decodeStreamError(one) }), emit);
     else this.#body(one, emit);
   }
@@ -84,7 +98,9 @@ class GeminiStream {
 
   close(emit: Emit): void {
     if (this.#blocked !== null && this.#candidates.size === 0) this.#candidates.set(0, { calls: 0, native: null });
-    const whole = this.#candidates.size > 0 && [...this.#candidates.values()].every((one) => (one.native ?? this.#blocked) !== null);
+    const whole =
+      this.#candidates.size > 0 &&
+      [...this.#candidates.values()].every((one) => (one.native ?? this.#blocked) !== null);
     if (whole) for (const [choice, one] of this.#candidates) this.#finish(choice, one, emit);
     this.#tellUsage(emit);
     if (whole) emit({ kind: "end" });

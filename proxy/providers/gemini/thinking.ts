@@ -18,7 +18,15 @@ const levels: Readonly<Record<string, string>> = {
   max: "high",
 };
 /** Tokens. */
-const budgets: Readonly<Record<string, number>> = { none: 0, minimal: 1_024, low: 1_024, medium: 8_192, high: 24_576, xhigh: 24_576, max: 24_576 };
+const budgets: Readonly<Record<string, number>> = {
+  none: 0,
+  minimal: 1_024,
+  low: 1_024,
+  medium: 8_192,
+  high: 24_576,
+  xhigh: 24_576,
+  max: 24_576,
+};
 
 /** 2.5 Pro can't think less than this, in tokens. */
 const leastProBudget = 128;
@@ -45,8 +53,10 @@ function budgetOf(model: string, effort: string): number | undefined {
 
 /** Null where the model does not think: the effort is then dropped. */
 export function thinkingConfig(model: string, thinking: Thinking, effort: string): JsonObject | null | Refusal {
-  if (!efforts.includes(effort)) return refusal("reasoning_effort", `\`reasoning_effort\` must be one of ${efforts.join(", ")}.`, "invalid_value");
+  if (!efforts.includes(effort))
+    return refusal("reasoning_effort", `\`reasoning_effort\` must be one of ${efforts.join(", ")}.`, "invalid_value");
   if (thinking === "None") return null;
-  const amount = thinking === "Level" ? { thinkingLevel: levelOf(model, effort) } : { thinkingBudget: budgetOf(model, effort) };
+  const amount =
+    thinking === "Level" ? { thinkingLevel: levelOf(model, effort) } : { thinkingBudget: budgetOf(model, effort) };
   return { ...amount, includeThoughts: effort !== "none" };
 }

@@ -1,12 +1,25 @@
 /** Tools, their choice and the answer's format (https://ai.google.dev/api/caching#Tool, https://ai.google.dev/gemini-api/docs/structured-output). */
-import { type ChatRequest, type FunctionTool, isRefusal, type JsonObject, type Refusal, refusal, type ToolChoice } from "../../dialects/canonical.ts";
+import {
+  type ChatRequest,
+  type FunctionTool,
+  isRefusal,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolChoice,
+} from "../../dialects/canonical.ts";
 import { isObject } from "../classify.ts";
 import { reduceSchema } from "./schema.ts";
 
 export type SchemaForm = "JsonSchema" | "OpenApi";
 
 /** A schema under the name that its form has: `parametersJsonSchema` or `parameters`, and so on. */
-function schemaMember(schema: JsonObject, form: SchemaForm, names: { JsonSchema: string; OpenApi: string }, param: string): JsonObject | Refusal {
+function schemaMember(
+  schema: JsonObject,
+  form: SchemaForm,
+  names: { JsonSchema: string; OpenApi: string },
+  param: string,
+): JsonObject | Refusal {
   const sent = form === "OpenApi" ? reduceSchema(schema, param) : schema;
   return isRefusal(sent) ? sent : { [names[form]]: sent };
 }
@@ -15,13 +28,20 @@ function schemaMember(schema: JsonObject, form: SchemaForm, names: { JsonSchema:
 function takesNothing(schema: JsonObject): boolean {
   const { properties, type } = schema;
   const combined = ["$ref", "allOf", "anyOf", "oneOf"].some((key) => schema[key] !== undefined);
-  return !combined && (type === undefined || type === "object") && (!isObject(properties) || Object.keys(properties).length === 0);
+  return (
+    !combined &&
+    (type === undefined || type === "object") &&
+    (!isObject(properties) || Object.keys(properties).length === 0)
+  );
 }
 
 function declaration(tool: FunctionTool, form: SchemaForm, at: number): JsonObject | Refusal {
   const { name, description, parameters } = tool.function;
   const names = { JsonSchema: "parametersJsonSchema", OpenApi: "parameters" };
-  const schema = parameters == null || takesNothing(parameters) ? {} : schemaMember(parameters, form, names, `tools[${at}].function.parameters`);
+  const schema =
+    parameters == null || takesNothing(parameters)
+      ? {}
+      : schemaMember(parameters, form, names, `tools[${at}].function.parameters`);
   return isRefusal(schema) ? schema : { name, ...(description == null ? {} : { description }), ...schema };
 }
 
@@ -55,14 +75,19 @@ export function toolMembers(request: ChatRequest, form: SchemaForm, dropped: Set
   const choice = request.tool_choice ?? "auto";
   if (tools.length === 0) return withoutTools(choice);
   if (request.parallel_tool_calls === false && choice !== "none") {
-    return refusal("parallel_tool_calls", "Gemini can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.");
+    return refusal(
+      "parallel_tool_calls",
+      "Gemini can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.",
+    );
   }
   // Only a forced call is held to its schema.
   if (choice === "auto" && tools.some((tool) => tool.function.strict === true)) dropped.add("tools.strict");
   const functionDeclarations = declarations(tools, form);
   if (isRefusal(functionDeclarations)) return functionDeclarations;
   const config = toolConfig(choice, tools);
-  return isRefusal(config) ? config : { tools: [{ functionDeclarations }], ...(request.tool_choice == null ? {} : { toolConfig: config }) };
+  return isRefusal(config)
+    ? config
+    : { tools: [{ functionDeclarations }], ...(request.tool_choice == null ? {} : { toolConfig: config }) };
 }
 
 /** Members of generationConfig. */

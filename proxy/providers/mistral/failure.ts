@@ -22,7 +22,10 @@ function find(body: unknown): Found {
   const message = body["message"];
   // The message may be an object that holds a detail of its own.
   if (isObject(message)) return fromDetail(message["detail"]);
-  return { message: typeof message === "string" ? message : null, param: typeof body["param"] === "string" ? body["param"] : null };
+  return {
+    message: typeof message === "string" ? message : null,
+    param: typeof body["param"] === "string" ? body["param"] : null,
+  };
 }
 
 export function decodeMistralError(reply: ErrorReply): ProviderError {

@@ -3,7 +3,14 @@
  * only those that it has are sent.
  */
 import { createHash } from "node:crypto";
-import { type ChatMessage, type ChatRequest, type JsonObject, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type JsonObject,
+  type Refusal,
+  refusal,
+  type ToolCall,
+} from "../../dialects/canonical.ts";
 import type { CallOptions, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */
@@ -58,7 +65,8 @@ function message(one: ChatMessage): JsonObject {
 
 function refused(request: ChatRequest): Refusal | null {
   for (const [at, one] of request.messages.entries()) {
-    if (one.role === "function") return refusal(`messages[${at}].role`, "Messages of role function have no form at Mistral; use tools.");
+    if (one.role === "function")
+      return refusal(`messages[${at}].role`, "Messages of role function have no form at Mistral; use tools.");
     const parts = Array.isArray(one.content) ? one.content : [];
     const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
     if (other) return refusal(`messages[${at}].content`, `Parts of type ${other.type} can't be sent to Mistral.`);
@@ -66,15 +74,24 @@ function refused(request: ChatRequest): Refusal | null {
   return null;
 }
 
-export function encodeChat(request: ChatRequest, model: ProviderModel, options: CallOptions): { body: JsonObject; dropped: string[] } | Refusal {
+export function encodeChat(
+  request: ChatRequest,
+  model: ProviderModel,
+  options: CallOptions,
+): { body: JsonObject; dropped: string[] } | Refusal {
   const problem = refused(request);
   if (problem) return problem;
-  const body: JsonObject = { model: model.config.upstream, messages: request.messages.map(message), stream: options.stream };
+  const body: JsonObject = {
+    model: model.config.upstream,
+    messages: request.messages.map(message),
+    stream: options.stream,
+  };
   for (const name of same) if ((request[name] ?? null) !== null) body[name] = request[name];
   const limit = request.max_completion_tokens ?? request.max_tokens ?? null;
   if (limit !== null) body["max_tokens"] = limit;
   if ((request.seed ?? null) !== null) body["random_seed"] = request.seed;
-  if ((request.tool_choice ?? null) !== null) body["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
+  if ((request.tool_choice ?? null) !== null)
+    body["tool_choice"] = request.tool_choice === "required" ? "any" : request.tool_choice;
   const dropped = Object.keys(request).filter((name) => !handled.has(name) && (request[name] ?? null) !== null);
   return { body, dropped };
 }

@@ -11,7 +11,8 @@ export const capabilities: Capabilities = {
       required: false,
       default: "AsSent",
       pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
-      description: "Name under which a chat's token limit is sent. max_tokens: for servers that know no other. AsSent: as the caller sent it.",
+      description:
+        "Name under which a chat's token limit is sent. max_tokens: for servers that know no other. AsSent: as the caller sent it.",
     },
     responses: {
       required: false,
@@ -23,10 +24,13 @@ export const capabilities: Capabilities = {
       required: false,
       default: "Native",
       pattern: "^(Native|Translate)$",
-      description: "Calls of /completions, OpenAI's older format. Native: passed through. Translate: sent as a chat, for servers without it.",
+      description:
+        "Calls of /completions, OpenAI's older format. Native: passed through. Translate: sent as a chat, for servers without it.",
     },
   },
-  credentials: [{ name: "apiKey", required: false, description: "API key, sent as a bearer token where the server wants one." }],
+  credentials: [
+    { name: "apiKey", required: false, description: "API key, sent as a bearer token where the server wants one." },
+  ],
   credentialsRequired: false,
   parameters: {},
   resources: true,

@@ -20,9 +20,11 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined || lacks(format, account) ? null : account.basePath + path;
   },
-  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? limitEdits(body, account, model) : {}),
+  passthroughEdits: (format, account, model, body) =>
+    format === "openai.chat" ? limitEdits(body, account, model) : {},
   authorize: bearer,
-  chat: (request, account, model, options) => passthroughChat(mended(request, account, model, false), account, model, options),
+  chat: (request, account, model, options) =>
+    passthroughChat(mended(request, account, model, false), account, model, options),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

@@ -35,7 +35,8 @@ export const provider: Provider = {
   },
   passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? chatEdits(body, account, model) : {}),
   authorize,
-  chat: (request, account, model, options) => passthroughChat(mended(request, account, model, true), account, model, options),
+  chat: (request, account, model, options) =>
+    passthroughChat(mended(request, account, model, true), account, model, options),
   embeddings: passthroughEmbeddings,
   decodeError: decodeOpenAiError,
   resourcePath: (path, account) => account.basePath + path,

@@ -22,7 +22,11 @@ function limitName(account: ProviderAccount, model: ProviderModel): LimitName | 
 const none: Readonly<Record<string, unknown>> = {};
 
 /** The limit under the name that the model takes; empty where nothing changes. */
-export function limitEdits(body: Readonly<Record<string, unknown>>, account: ProviderAccount, model: ProviderModel): Readonly<Record<string, unknown>> {
+export function limitEdits(
+  body: Readonly<Record<string, unknown>>,
+  account: ProviderAccount,
+  model: ProviderModel,
+): Readonly<Record<string, unknown>> {
   const wanted = limitName(account, model);
   if (wanted === null) return none;
   const other: LimitName = wanted === "max_tokens" ? "max_completion_tokens" : "max_tokens";
@@ -52,14 +56,23 @@ function messageEdits({ messages }: Readonly<Record<string, unknown>>): Readonly
 }
 
 /** All that has to change in a chat's body before OpenAI's own models take it. */
-export function chatEdits(body: Readonly<Record<string, unknown>>, account: ProviderAccount, model: ProviderModel): Readonly<Record<string, unknown>> {
+export function chatEdits(
+  body: Readonly<Record<string, unknown>>,
+  account: ProviderAccount,
+  model: ProviderModel,
+): Readonly<Record<string, unknown>> {
   const limit = limitEdits(body, account, model);
   const messages = messageEdits(body);
   return messages === none ? limit : { ...limit, ...messages };
 }
 
 /** The same for a request that is put together anew. */
-export function mended(request: ChatRequest, account: ProviderAccount, model: ProviderModel, strict: boolean): ChatRequest {
+export function mended(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  strict: boolean,
+): ChatRequest {
   const edits = limitEdits(request, account, model);
   const messages: ChatMessage[] = strict ? request.messages.map(withoutForeign) : request.messages;
   const out: ChatRequest = { ...request, messages };

@@ -1,6 +1,14 @@
 /** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
 import { Buffer } from "node:buffer";
-import type { ChatChoice, ChatReply, EmbeddingsReply, FinishReason, JsonObject, ProviderError, ToolCall } from "../../dialects/canonical.ts";
+import type {
+  ChatChoice,
+  ChatReply,
+  EmbeddingsReply,
+  FinishReason,
+  JsonObject,
+  ProviderError,
+  ToolCall,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { isObject } from "../classify.ts";
@@ -9,7 +17,8 @@ const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_call
 
 /** A known reason as it is; an unknown one becomes `stop`, or `tool_calls` where tools were called. */
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
-  if (calledTools && native !== "length" && native !== "content_filter") return native === "function_call" ? "function_call" : "tool_calls";
+  if (calledTools && native !== "length" && native !== "content_filter")
+    return native === "function_call" ? "function_call" : "tool_calls";
   if (native === "model_length") return "length";
   return typeof native === "string" && finishReasons.has(native) ? (native as FinishReason) : "stop";
 }
@@ -21,7 +30,10 @@ function toolCalls(value: unknown, choice: number): ToolCall[] {
     return {
       id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${choice}_${at}`,
       type: "function",
-      function: { name: String(fn["name"] ?? ""), arguments: typeof fn["arguments"] === "string" ? fn["arguments"] : JSON.stringify(fn["arguments"] ?? {}) },
+      function: {
+        name: String(fn["name"] ?? ""),
+        arguments: typeof fn["arguments"] === "string" ? fn["arguments"] : JSON.stringify(fn["arguments"] ?? {}),
+      },
     };
   });
 }

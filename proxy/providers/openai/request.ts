@@ -16,7 +16,12 @@ export function chatBody(request: ChatRequest, model: ProviderModel, options: Ca
   return body;
 }
 
-export function passthroughChat(request: ChatRequest, account: ProviderAccount, model: ProviderModel, options: CallOptions): ChatCall {
+export function passthroughChat(
+  request: ChatRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  options: CallOptions,
+): ChatCall {
   return {
     path: `${account.basePath}/chat/completions`,
     body: JSON.stringify(chatBody(request, model, options)),
@@ -26,7 +31,11 @@ export function passthroughChat(request: ChatRequest, account: ProviderAccount, 
   };
 }
 
-export function passthroughEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel): EmbeddingsCall {
+export function passthroughEmbeddings(
+  request: EmbeddingsRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+): EmbeddingsCall {
   return {
     path: `${account.basePath}/embeddings`,
     body: JSON.stringify({ ...request, model: model.config.upstream, encoding_format: "float" }),

@@ -44,7 +44,9 @@ export const capabilities: Capabilities = {
     },
   },
   exactlyOneOf: [["projectId", "spaceId"]],
-  credentials: [{ name: "apiKey", required: true, description: "IBM Cloud API key. It is sent to the token service only." }],
+  credentials: [
+    { name: "apiKey", required: true, description: "IBM Cloud API key. It is sent to the token service only." },
+  ],
   credentialsRequired: true,
   tokenServiceOption: "iamUrl",
   parameters: {

@@ -1,5 +1,11 @@
 /** Embeddings by watsonx: https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings */
-import { type EmbeddingsReply, type EmbeddingsRequest, type ProviderError, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type EmbeddingsReply,
+  type EmbeddingsRequest,
+  type ProviderError,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../classify.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
@@ -13,11 +19,18 @@ function decode(body: unknown, model: string, wanted: number): EmbeddingsReply |
   const vectors = results.map((one) => (isObject(one) ? one["embedding"] : null)).filter(isVector);
   if (!isObject(body) || vectors.length !== wanted) return invalidReply();
   const prompt = Number(body["input_token_count"]);
-  const usage = Number.isSafeInteger(prompt) ? { prompt, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false } : null;
+  const usage = Number.isSafeInteger(prompt)
+    ? { prompt, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false }
+    : null;
   return { model, vectors, usage };
 }
 
-export function watsonxEmbeddings(request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel, path: string): EmbeddingsCall | Refusal {
+export function watsonxEmbeddings(
+  request: EmbeddingsRequest,
+  account: ProviderAccount,
+  model: ProviderModel,
+  path: string,
+): EmbeddingsCall | Refusal {
   const texts = textsOf(request.input);
   if (texts === null) return refusal("input", "watsonx takes texts, not tokens. Send `input` as text.");
   return {

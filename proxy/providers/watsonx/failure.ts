@@ -27,9 +27,14 @@ export function decodeWatsonxError(reply: ErrorReply): ProviderError {
   if (found?.code === "model_not_supported" || found?.code === "model_not_found") {
     return providerError(reply, { class: "NotFound", code: "upstream_model_not_found", message });
   }
-  if (reply.status === 400 && /(maximum|max).{0,40}(sequence|context|input) (length|tokens)|too many (input )?tokens/i.test(message ?? "")) {
+  if (
+    reply.status === 400 &&
+    /(maximum|max).{0,40}(sequence|context|input) (length|tokens)|too many (input )?tokens/i.test(message ?? "")
+  ) {
     return providerError(reply, { class: "BadRequest", code: "context_length_exceeded", message });
   }
   const error = providerError(reply, { message });
-  return error.class === "RateLimited" && error.retryAfterMs === null ? { ...error, retryAfterMs: resetMs(reply) } : error;
+  return error.class === "RateLimited" && error.retryAfterMs === null
+    ? { ...error, retryAfterMs: resetMs(reply) }
+    : error;
 }

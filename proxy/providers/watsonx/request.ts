@@ -1,5 +1,11 @@
 /** Canonical → watsonx text chat (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat). It has no `stream` field, and refuses what it doesn't know. */
-import { type ChatMessage, type ChatRequest, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+import {
+  type ChatMessage,
+  type ChatRequest,
+  type JsonObject,
+  type Refusal,
+  refusal,
+} from "../../dialects/canonical.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */
@@ -48,9 +54,16 @@ function message(one: ChatMessage): JsonObject {
 
 function refused(request: ChatRequest): Refusal | null {
   if (request.parallel_tool_calls === false)
-    return refusal("parallel_tool_calls", "This model can't be held to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.");
+    return refusal(
+      "parallel_tool_calls",
+      "This model can't be held to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.",
+    );
   for (const [at, one] of request.messages.entries()) {
-    if (one.role === "function") return refusal(`messages[${at}].role`, "watsonx has no form for function messages. Use `tool_calls` and the role tool.");
+    if (one.role === "function")
+      return refusal(
+        `messages[${at}].role`,
+        "watsonx has no form for function messages. Use `tool_calls` and the role tool.",
+      );
     const parts = Array.isArray(one.content) ? one.content : [];
     const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
     if (other) return refusal(`messages[${at}].content`, `Parts of type ${other.type} can't be sent to watsonx.`);

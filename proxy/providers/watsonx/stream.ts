@@ -27,7 +27,11 @@ class EmptyArguments {
   mend(choice: number): StreamEvent[] {
     const open = [...(this.#open.get(choice) ?? [])];
     this.#open.delete(choice);
-    return open.map((index) => ({ kind: "delta", choice, delta: { tool_calls: [{ index, function: { arguments: "{}" } }] } }));
+    return open.map((index) => ({
+      kind: "delta",
+      choice,
+      delta: { tool_calls: [{ index, function: { arguments: "{}" } }] },
+    }));
   }
 }
 

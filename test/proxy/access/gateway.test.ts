@@ -5,7 +5,16 @@ import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { countriesFrom } from "../../../proxy/access/countries.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../../harness/gateway.ts";
 import { countryDatabase } from "../../harness/mmdb.ts";
 import { json, openai, startUpstream, type Upstream } from "../../harness/upstream.ts";
 
@@ -16,13 +25,19 @@ const boston = "2001:db8:5::1";
 const nowhere = "192.0.2.77";
 
 const served = (name: string, access: object, target = "up"): Manifest =>
-  policy(name, { match: { models: [name] }, access, routing: { targets: [{ provider: { name: target }, model: "gpt-4o" }] } });
+  policy(name, {
+    match: { models: [name] },
+    access,
+    routing: { targets: [{ provider: { name: target }, model: "gpt-4o" }] },
+  });
 
 /** A window that holds now, or one that doesn't, whatever the time. */
 function hours(open: boolean): object {
   const at = (ms: number): string => new Date(Date.now() + ms).toISOString().slice(11, 16);
   const hour = 3_600_000;
-  return open ? { from: at(-2 * hour), to: at(2 * hour), timeZone: "UTC" } : { from: at(2 * hour), to: at(4 * hour), timeZone: "UTC" };
+  return open
+    ? { from: at(-2 * hour), to: at(2 * hour), timeZone: "UTC" }
+    : { from: at(2 * hour), to: at(4 * hour), timeZone: "UTC" };
 }
 
 describe("rules of access", () => {
@@ -32,8 +47,14 @@ describe("rules of access", () => {
 
   before(async () => {
     folder = await temporaryFolder("access");
-    await writeFile(join(folder, "country.mmdb"), countryDatabase({ "203.0.113.0/24": "DE", "198.51.100.0/24": "FR", "2001:db8:5::/48": "US" }));
-    await writeFile(join(folder, "settings.yaml"), stringify({ origins: { trustedProxies: ["127.0.0.1"], countryHeader: "x-country" } }));
+    await writeFile(
+      join(folder, "country.mmdb"),
+      countryDatabase({ "203.0.113.0/24": "DE", "198.51.100.0/24": "FR", "2001:db8:5::/48": "US" }),
+    );
+    await writeFile(
+      join(folder, "settings.yaml"),
+      stringify({ origins: { trustedProxies: ["127.0.0.1"], countryHeader: "x-country" } }),
+    );
     upstream = await startUpstream();
     gateway = await startGateway(
       [
@@ -109,7 +130,8 @@ describe("rules of access", () => {
       assert.equal(body.error?.code ?? "ok", expected);
       assert.equal(answer.status, expected === "ok" ? 200 : 403);
       assert.equal(upstream.requests.length - before, expected === "ok" ? 1 : 0);
-      if (expected !== "ok") assert.equal(answer.headers.get("x-should-retry"), expected === "access_denied" ? null : "false");
+      if (expected !== "ok")
+        assert.equal(answer.headers.get("x-should-retry"), expected === "access_denied" ? null : "false");
     });
   }
 
@@ -122,12 +144,17 @@ describe("rules of access", () => {
       });
     assert.equal((await open(from(berlin))).status, 200);
     const refused = await open(from(paris));
-    assert.deepEqual([refused.status, ((await refused.json()) as { error: { code: string } }).error.code], [403, "network_not_allowed"]);
+    assert.deepEqual(
+      [refused.status, ((await refused.json()) as { error: { code: string } }).error.code],
+      [403, "network_not_allowed"],
+    );
   });
 
   it("keep models out of the list where they can't be called from", async () => {
     const list = async (headers: Record<string, string>) => {
-      const answer = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${clear}`, ...headers } });
+      const answer = await fetch(`${gateway.url}/v1/models`, {
+        headers: { authorization: `Bearer ${clear}`, ...headers },
+      });
       return ((await answer.json()) as { data: { id: string }[] }).data.map((one) => one.id);
     };
     assert.deepEqual(await list(from(paris)), ["agreed", "agreed-to-v2", "anywhere", "denied", "open-now"]);
@@ -138,9 +165,19 @@ describe("rules of access", () => {
     const answer = await call("office", { ...from(paris), "x-request-id": "refused-1" });
     await answer.arrayBuffer();
     const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === "refused-1"));
-    assert.deepEqual([line["code"], line["user"], line["address"], line["route"]], ["network_not_allowed", "alice@example.com", paris, "default/office"]);
+    assert.deepEqual(
+      [line["code"], line["user"], line["address"], line["route"]],
+      ["network_not_allowed", "alice@example.com", paris, "default/office"],
+    );
     const metrics = await gateway.metrics();
-    for (const reason of ["network_not_allowed", "country_not_allowed", "country_unknown", "outside_allowed_hours", "consent_required", "access_denied"])
+    for (const reason of [
+      "network_not_allowed",
+      "country_not_allowed",
+      "country_unknown",
+      "outside_allowed_hours",
+      "consent_required",
+      "access_denied",
+    ])
       assert.match(metrics, new RegExp(`ai_gateway_unauthorized_attempts\\{reason="${reason}"\\} [1-9]`));
     for (const address of [paris, berlin, boston, nowhere]) assert.ok(!metrics.includes(address));
   });
@@ -179,7 +216,11 @@ describe("residency", () => {
   let gateway: TestGateway;
   const target = (name: string, priority: number) => ({ provider: { name }, model: "gpt-4o", priority });
   const up = (name: string, url: string, region: string | null): Manifest[] => [
-    provider(name, url, { models: [{ name: "gpt-4o" }], retry: { attempts: 2, initialDelay: "1ms" }, ...(region === null ? {} : { region }) }),
+    provider(name, url, {
+      models: [{ name: "gpt-4o" }],
+      retry: { attempts: 2, initialDelay: "1ms" },
+      ...(region === null ? {} : { region }),
+    }),
     secret(`${name}-credentials`, { apiKey: `sk-${name}` }),
   ];
 
@@ -217,7 +258,11 @@ describe("residency", () => {
     await us.close();
   });
 
-  const call = (model: string, headers: Record<string, string> = {}, more: Record<string, unknown> = {}): Promise<Response> =>
+  const call = (
+    model: string,
+    headers: Record<string, string> = {},
+    more: Record<string, unknown> = {},
+  ): Promise<Response> =>
     fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", ...headers },
@@ -264,7 +309,11 @@ describe("residency", () => {
         ...(regions.length > 0 ? { access: { residency: { regions } } } : {}),
         routing: { targets: [target("virginia", 1)] },
       });
-    const others = [...up("frankfurt", eu.url, "eu-central-1"), ...up("virginia", us.url, "us-east-1"), ...key("alice", clear)];
+    const others = [
+      ...up("frankfurt", eu.url, "eu-central-1"),
+      ...up("virginia", us.url, "us-east-1"),
+      ...key("alice", clear),
+    ];
     await gateway.apply([...others, stuck([])]);
     assert.equal((await call("stuck")).status, 200);
     const before = us.requests.length;

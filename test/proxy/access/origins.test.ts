@@ -49,16 +49,21 @@ describe("where a call comes from", () => {
     ["for=203.0.113.1;for=10.0.0.1", null],
   ];
   for (const [chain, address] of forwarded) {
-    it(`Forwarded: ${chain} → ${address}`, () => assert.equal(of("10.1.2.3", { forwarded: chain }, { forwardedHeader: "Forwarded" }).address, address));
+    it(`Forwarded: ${chain} → ${address}`, () =>
+      assert.equal(of("10.1.2.3", { forwarded: chain }, { forwardedHeader: "Forwarded" }).address, address));
   }
 
   it("reads one header only, since proxies that write the one let the other through", () => {
     assert.equal(of("10.1.2.3", { forwarded: "for=203.0.113.1" }).address, "10.1.2.3");
-    assert.equal(of("10.1.2.3", { "x-forwarded-for": "203.0.113.1" }, { forwardedHeader: "Forwarded" }).address, "10.1.2.3");
+    assert.equal(
+      of("10.1.2.3", { "x-forwarded-for": "203.0.113.1" }, { forwardedHeader: "Forwarded" }).address,
+      "10.1.2.3",
+    );
   });
 
   it("believes a country from trusted proxies only, and only what can be one", () => {
-    const country = (peer: string, value: string) => of(peer, { "cf-ipcountry": value }, { countryHeader: "cf-ipcountry" }).country;
+    const country = (peer: string, value: string) =>
+      of(peer, { "cf-ipcountry": value }, { countryHeader: "cf-ipcountry" }).country;
     assert.equal(country("10.1.2.3", "de"), "DE");
     assert.equal(country("192.0.2.9", "DE"), null);
     for (const nonsense of ["XX", "T1", "", "DEU", "D"]) assert.equal(country("10.1.2.3", nonsense), null, nonsense);
@@ -68,7 +73,10 @@ describe("where a call comes from", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), fc.ipV4(), (front, caller) => {
         fc.pre(!caller.startsWith("10."));
-        assert.equal(of("10.1.2.3", { "x-forwarded-for": `${front},${caller}, 10.4.4.4` }).address, front.split(",").length > 30 ? null : caller);
+        assert.equal(
+          of("10.1.2.3", { "x-forwarded-for": `${front},${caller}, 10.4.4.4` }).address,
+          front.split(",").length > 30 ? null : caller,
+        );
         of("10.1.2.3", { forwarded: front }, { forwardedHeader: "Forwarded" });
       }),
     );
@@ -77,7 +85,11 @@ describe("where a call comes from", () => {
 
 describe("networks", () => {
   const members: [network: string, inside: string[], outside: string[]][] = [
-    ["10.0.0.0/8", ["10.0.0.0", "10.255.255.255", "::ffff:10.1.1.1", "::ffff:a01:101"], ["11.0.0.0", "::10.0.0.1", "nonsense", ""]],
+    [
+      "10.0.0.0/8",
+      ["10.0.0.0", "10.255.255.255", "::ffff:10.1.1.1", "::ffff:a01:101"],
+      ["11.0.0.0", "::10.0.0.1", "nonsense", ""],
+    ],
     ["192.0.2.7", ["192.0.2.7", "::ffff:192.0.2.7"], ["192.0.2.8"]],
     ["0.0.0.0/0", ["1.2.3.4", "::ffff:1.2.3.4"], ["2001:db8::1"]],
     ["::/0", ["2001:db8::1"], ["1.2.3.4"]],
@@ -95,7 +107,18 @@ describe("networks", () => {
   }
 
   it("are told from what is none", () => {
-    for (const text of ["10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "010.0.0.1", "2001:db8::/129", "::ffff:10.0.0.0/8", "a/8", "1.2.3.4/8/8", "1.2.3.4/-1", ""])
+    for (const text of [
+      "10.0.0.0/33",
+      "10.0.0/8",
+      "10.0.0.0/",
+      "010.0.0.1",
+      "2001:db8::/129",
+      "::ffff:10.0.0.0/8",
+      "a/8",
+      "1.2.3.4/8/8",
+      "1.2.3.4/-1",
+      "",
+    ])
       assert.equal(parseNetwork(text), null, text);
     assert.equal(withoutHostBits("10.1.2.3/8"), "10.0.0.0/8");
     assert.equal(withoutHostBits("2001:db8::1/32"), "2001:db8::/32");

@@ -7,7 +7,8 @@ import { excerpt } from "../../../proxy/pipeline/bodies.ts";
 
 const data = ["alice.doe@example.com", "+14155552671", "536-22-1234", "4111 1111 1111 1111"];
 const secrets = ["sk-provider-secret-1", "slc_whose_key_00001"];
-const written = (body: unknown): string => excerpt(typeof body === "string" ? body : JSON.stringify(body), everyMask, secrets);
+const written = (body: unknown): string =>
+  excerpt(typeof body === "string" ? body : JSON.stringify(body), everyMask, secrets);
 
 describe("a body that is written down", () => {
   const all = data.join("\n");
@@ -15,24 +16,36 @@ describe("a body that is written down", () => {
     ["text", all, "[EMAIL]\n[PHONE]\n[SSN]\n[CREDIT_CARD]"],
     ["behind a line break in JSON", { a: `x\n${all}` }, '{"a":"x\\n[EMAIL]\\n[PHONE]\\n[SSN]\\n[CREDIT_CARD]"}'],
     ["escaped in JSON", '{"a":"alice.doe\\u0040example.com"}', '{"a":"[EMAIL]"}'],
-    ["JSON in JSON", { arguments: JSON.stringify({ to: `\n${data[2]}` }) }, '{"arguments":"{\\"to\\":\\"\\\\n[SSN]\\"}"}'],
+    [
+      "JSON in JSON",
+      { arguments: JSON.stringify({ to: `\n${data[2]}` }) },
+      '{"arguments":"{\\"to\\":\\"\\\\n[SSN]\\"}"}',
+    ],
     ["a name in JSON", { [data[0] ?? ""]: 1 }, '{"[EMAIL]":1}'],
     ["a number", { card: 4111111111111111 }, '{"card":"[CREDIT_CARD]"}'],
     ["keys", `${secrets[0]} and slc_another_key_2`, "[KEY] and [KEY]"],
     ["keys in JSON", { a: [`Bearer ${secrets[0]}`, secrets[1]] }, '{"a":["Bearer [KEY]","[KEY]"]}'],
     ["what is none of it", { n: 1.5, b: true, z: null, t: "slc_ sk-" }, '{"n":1.5,"b":true,"z":null,"t":"slc_ sk-"}'],
   ];
-  for (const [name, body, expected] of rows) it(`has none of it as ${name}`, () => assert.equal(written(body), expected));
+  for (const [name, body, expected] of rows)
+    it(`has none of it as ${name}`, () => assert.equal(written(body), expected));
 
   it("ends after 16 Ki characters, and not within a datum or a key", () => {
     fc.assert(
-      fc.property(fc.constantFrom(...data, ...secrets), fc.nat({ max: 40 }), fc.boolean(), fc.boolean(), (datum, back, json, words) => {
-        const filler = (words ? "word ".repeat(4_000) : "x".repeat(20_000)).slice(0, 16_384 - back);
-        const text = `${filler} ${datum} and so on${" more".repeat(5_000)}`;
-        const cut = written(json ? { text } : text);
-        assert.ok(cut.length <= 16_384);
-        for (let length = 6; length <= datum.length; length++) assert.ok(!cut.includes(` ${datum.slice(0, length)}`), cut.slice(-60));
-      }),
+      fc.property(
+        fc.constantFrom(...data, ...secrets),
+        fc.nat({ max: 40 }),
+        fc.boolean(),
+        fc.boolean(),
+        (datum, back, json, words) => {
+          const filler = (words ? "word ".repeat(4_000) : "x".repeat(20_000)).slice(0, 16_384 - back);
+          const text = `${filler} ${datum} and so on${" more".repeat(5_000)}`;
+          const cut = written(json ? { text } : text);
+          assert.ok(cut.length <= 16_384);
+          for (let length = 6; length <= datum.length; length++)
+            assert.ok(!cut.includes(` ${datum.slice(0, length)}`), cut.slice(-60));
+        },
+      ),
     );
   });
 

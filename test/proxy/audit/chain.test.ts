@@ -7,7 +7,10 @@ import { type Verified, Verifier } from "../../../proxy/audit/verify.ts";
 
 const made = (count: number, id = "c1", key: Uint8Array | null = null, closed = true): string[] => {
   const chain = new Chain(id, key);
-  const lines = [chain.add('"type":"opened","follows":null'), ...Array.from({ length: count }, (_, at) => chain.add(`"type":"call","status":200,"n":${at}`))];
+  const lines = [
+    chain.add('"type":"opened","follows":null'),
+    ...Array.from({ length: count }, (_, at) => chain.add(`"type":"call","status":200,"n":${at}`)),
+  ];
   if (closed) lines.push(chain.add('"type":"closed"'));
   return lines.map((line) => line.trimEnd());
 };
@@ -27,8 +30,18 @@ describe("an audit chain", () => {
 
   it("tells any one change of any byte, any line removed, added or moved; a line that is there once more it notes", () => {
     const change = fc.oneof(
-      fc.record({ how: fc.constant("edit" as const), line: fc.nat(), at: fc.nat(), to: fc.string({ minLength: 1, maxLength: 1 }) }),
-      fc.record({ how: fc.constantFrom("remove" as const, "repeat" as const), line: fc.nat(), at: fc.nat(), to: fc.constant("") }),
+      fc.record({
+        how: fc.constant("edit" as const),
+        line: fc.nat(),
+        at: fc.nat(),
+        to: fc.string({ minLength: 1, maxLength: 1 }),
+      }),
+      fc.record({
+        how: fc.constantFrom("remove" as const, "repeat" as const),
+        line: fc.nat(),
+        at: fc.nat(),
+        to: fc.constant(""),
+      }),
       fc.record({ how: fc.constant("swap" as const), line: fc.nat(), at: fc.nat(), to: fc.constant("") }),
       fc.record({ how: fc.constant("add" as const), line: fc.nat(), at: fc.nat(), to: fc.constant("") }),
     );
@@ -44,7 +57,12 @@ describe("an audit chain", () => {
           lines[which] = old.slice(0, place) + to + old.slice(place + 1);
         } else if (how === "remove") lines.splice(which, 1);
         else if (how === "repeat") lines.splice(which + 1 + (at % (lines.length - which)), 0, old);
-        else if (how === "add") lines.splice(which + 1, 0, (made(count, "c1")[(which + 1) % lines.length] ?? "").replace('"v":1', '"v":1,"x":0'));
+        else if (how === "add")
+          lines.splice(
+            which + 1,
+            0,
+            (made(count, "c1")[(which + 1) % lines.length] ?? "").replace('"v":1', '"v":1,"x":0'),
+          );
         else {
           const other = (which + 1 + (at % (lines.length - 1))) % lines.length;
           if (other === which) return;
@@ -70,12 +88,16 @@ describe("an audit chain", () => {
     const first = made(5, "c1", null, false);
     const last = JSON.parse(first.at(-1) ?? "{}") as { seq: number; hash: string };
     const next = new Chain("c2", null);
-    const second = [next.add(`"type":"opened","follows":{"chain":"c1","seq":${last.seq},"hash":"${last.hash}"}`), next.add('"type":"closed"')].map((line) =>
-      line.trimEnd(),
-    );
+    const second = [
+      next.add(`"type":"opened","follows":{"chain":"c1","seq":${last.seq},"hash":"${last.hash}"}`),
+      next.add('"type":"closed"'),
+    ].map((line) => line.trimEnd());
     assert.deepEqual(verified([...first, ...second]).troubles, []);
     const cut = verified([...first.slice(0, -2), ...second]);
-    assert.match(cut.troubles[0]?.what ?? "", /chain c1 ends with record 3, and went on to 5, as f:5 tells: its end is missing/);
+    assert.match(
+      cut.troubles[0]?.what ?? "",
+      /chain c1 ends with record 3, and went on to 5, as f:5 tells: its end is missing/,
+    );
     assert.match(verified(second).troubles[0]?.what ?? "", /chain c1, which came before, is missing/);
     assert.match(verified(first).notes[0]?.what ?? "", /not closed/);
   });
@@ -84,9 +106,10 @@ describe("an audit chain", () => {
     const lines = made(5, "c1", null, false);
     const third = JSON.parse(lines[2] ?? "{}") as { hash: string };
     const other = new Chain("c2", null);
-    const retired = [other.add(`"type":"opened","follows":null`), other.add(`"type":"retired","until":{"chain":"c1","seq":2,"hash":"${third.hash}"}`)].map(
-      (line) => line.trimEnd(),
-    );
+    const retired = [
+      other.add(`"type":"opened","follows":null`),
+      other.add(`"type":"retired","until":{"chain":"c1","seq":2,"hash":"${third.hash}"}`),
+    ].map((line) => line.trimEnd());
     assert.deepEqual(verified([...lines.slice(3), ...retired]).troubles, []);
     assert.match(verified(lines.slice(3)).troubles[0]?.what ?? "", /begins with record 3, and nothing tells/);
     assert.ok(verified([...lines.slice(4), ...retired]).troubles.length > 0, "one more is missing than was deleted");

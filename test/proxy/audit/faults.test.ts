@@ -101,7 +101,12 @@ class Victim implements AuditSink {
 
   async expired() {
     const found = (await this.#sink.expired?.()) ?? null;
-    return found === null ? null : { ends: found.ends, remove: () => (this.dead ? new Promise<void>(() => undefined) : this.#alive(found.remove())) };
+    return found === null
+      ? null
+      : {
+          ends: found.ends,
+          remove: () => (this.dead ? new Promise<void>(() => undefined) : this.#alive(found.remove())),
+        };
   }
 
   close() {
@@ -128,7 +133,10 @@ class Process {
         return typeof value === "function" ? (value as () => unknown).bind(target) : value;
       },
     });
-    this.victims = [new Victim(new FileSink(id, { folder: path, maxBytes: 2_500, retentionDays: 3, nowMs })), new Victim(new RedisSink(store, id, 3, nowMs))];
+    this.victims = [
+      new Victim(new FileSink(id, { folder: path, maxBytes: 2_500, retentionDays: 3, nowMs })),
+      new Victim(new RedisSink(store, id, 3, nowMs)),
+    ];
   }
 
   async #eval(args: Parameters<Client["eval"]>): Promise<unknown> {
@@ -236,7 +244,8 @@ async function lived(path: string, steps: readonly Step[]): Promise<Record<"file
   }
   for (const one of fleet) await one.log.close(20_000);
   const lines: Record<"file" | "redis", Line[]> = { file: [], redis: [] };
-  for await (const line of auditLines([path], { url: redis.url, password: null })) lines[line.stored ? "redis" : "file"].push(line);
+  for await (const line of auditLines([path], { url: redis.url, password: null }))
+    lines[line.stored ? "redis" : "file"].push(line);
   return lines;
 }
 
@@ -271,7 +280,11 @@ interface Tampering {
   which: number;
   at: number;
 }
-const tampering: fc.Arbitrary<Tampering> = fc.record({ how: fc.constantFrom("change", "remove", "swap"), which: fc.nat(), at: fc.nat() });
+const tampering: fc.Arbitrary<Tampering> = fc.record({
+  how: fc.constantFrom("change", "remove", "swap"),
+  which: fc.nat(),
+  at: fc.nat(),
+});
 
 /** null where there is nothing to do it to. */
 function tampered(lines: readonly Line[], { how, which, at }: Tampering): Line[] | null {
@@ -284,7 +297,10 @@ function tampered(lines: readonly Line[], { how, which, at }: Tampering): Line[]
   const line = lines[first] as Line;
   if (how === "change") {
     const place = at % line.text.length;
-    out[first] = { ...line, text: `${line.text.slice(0, place)}${line.text[place] === "7" ? "8" : "7"}${line.text.slice(place + 1)}` };
+    out[first] = {
+      ...line,
+      text: `${line.text.slice(0, place)}${line.text[place] === "7" ? "8" : "7"}${line.text.slice(place + 1)}`,
+    };
     return out;
   }
   const { chain } = recordOf(line) ?? { chain: "" };
@@ -303,32 +319,36 @@ describe("an audit log that much befalls", () => {
     await rm(first, { recursive: true });
     const seen = { records: 0, chains: 0, torn: 0, repeated: 0, retired: 0, tampered: 0 };
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), fc.array(tampering, { minLength: 8, maxLength: 8 }), async (steps, changes) => {
-        const path = await mkdtemp(join(tmpdir(), "sluice-faults-"));
-        try {
-          const lines = await lived(path, steps);
-          for (const place of ["file", "redis"] as const) {
-            const { troubles, notes, records, chains } = verified(lines[place], place);
-            assert.deepEqual(troubles, [], place);
-            seen.records += records;
-            seen.chains += chains;
-            for (const { what } of notes) {
-              if (what.includes("cut off")) seen.torn++;
-              if (what.includes("once more")) seen.repeated++;
-              if (what.includes("as long as it should be")) seen.retired++;
+      fc.asyncProperty(
+        fc.array(step, { minLength: 3, maxLength: 14 }),
+        fc.array(tampering, { minLength: 8, maxLength: 8 }),
+        async (steps, changes) => {
+          const path = await mkdtemp(join(tmpdir(), "sluice-faults-"));
+          try {
+            const lines = await lived(path, steps);
+            for (const place of ["file", "redis"] as const) {
+              const { troubles, notes, records, chains } = verified(lines[place], place);
+              assert.deepEqual(troubles, [], place);
+              seen.records += records;
+              seen.chains += chains;
+              for (const { what } of notes) {
+                if (what.includes("cut off")) seen.torn++;
+                if (what.includes("once more")) seen.repeated++;
+                if (what.includes("as long as it should be")) seen.retired++;
+              }
+              for (const change of changes) {
+                const other = tampered(lines[place], change);
+                if (other === null) continue;
+                seen.tampered++;
+                assert.notDeepEqual(verified(other, place).troubles, [], `${place}: ${JSON.stringify(change)}`);
+              }
             }
-            for (const change of changes) {
-              const other = tampered(lines[place], change);
-              if (other === null) continue;
-              seen.tampered++;
-              assert.notDeepEqual(verified(other, place).troubles, [], `${place}: ${JSON.stringify(change)}`);
-            }
+          } finally {
+            fileFault.length = 0;
+            await rm(path, { recursive: true, force: true });
           }
-        } finally {
-          fileFault.length = 0;
-          await rm(path, { recursive: true, force: true });
-        }
-      }),
+        },
+      ),
       { numRuns: 60 },
     );
     context.diagnostic(JSON.stringify(seen));

@@ -15,7 +15,16 @@ import { auditStream } from "../../../proxy/audit/redis.ts";
 import type { AuditSink } from "../../../proxy/audit/sink.ts";
 import { Verifier } from "../../../proxy/audit/verify.ts";
 import { connect } from "../../../proxy/fleet/redis-client.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { sluice } from "../../harness/sluice.ts";
 import { chatFrames, openai, pausedStream, startUpstream, type UpstreamRequest } from "../../harness/upstream.ts";
@@ -36,11 +45,23 @@ async function folder(): Promise<string> {
 const price = { inputPerMillion: "2.5", outputPerMillion: "10" };
 const targets = [{ provider: { name: "up" } }];
 const manifests = (more: Manifest[] = []): Manifest[] => [
-  provider("up", upstream.url, { region: "eu", models: ["open", "guarded", "limited", "bodies", "required", "kept"].map((name) => ({ name, price })) }),
+  provider("up", upstream.url, {
+    region: "eu",
+    models: ["open", "guarded", "limited", "bodies", "required", "kept"].map((name) => ({ name, price })),
+  }),
   secret("up-credentials", { apiKey: "sk-upstream" }),
   policy("open", { match: { models: ["open"] }, routing: { targets }, guard: { mask: {} } }),
-  policy("guarded", { match: { models: ["guarded"] }, routing: { targets }, guard: { deny: ["bomb"] }, access: { roles: ["admin"] } }),
-  policy("limited", { match: { models: ["limited"] }, routing: { targets }, limits: [{ per: "User", requests: 1, window: "1h" }] }),
+  policy("guarded", {
+    match: { models: ["guarded"] },
+    routing: { targets },
+    guard: { deny: ["bomb"] },
+    access: { roles: ["admin"] },
+  }),
+  policy("limited", {
+    match: { models: ["limited"] },
+    routing: { targets },
+    limits: [{ per: "User", requests: 1, window: "1h" }],
+  }),
   policy("bodies", { match: { models: ["bodies"] }, routing: { targets }, audit: { bodies: true } }),
   policy("kept", {
     match: { models: ["kept"] },
@@ -111,7 +132,16 @@ describe("the audit log", () => {
     );
     const [first] = all;
     assert.deepEqual(
-      [first?.["provider"], first?.["region"], first?.["model"], first?.["team"], first?.["role"], first?.["masked"], first?.["cost_nano_usd"], first?.["key"]],
+      [
+        first?.["provider"],
+        first?.["region"],
+        first?.["model"],
+        first?.["team"],
+        first?.["role"],
+        first?.["masked"],
+        first?.["cost_nano_usd"],
+        first?.["key"],
+      ],
       ["default/up", "eu", "open", "red", "developer", { Email: 1 }, 11 * 2500 + 7 * 10_000, "default/alice"],
     );
     assert.match(String(first?.["address"]), /127\.0\.0\.1/);
@@ -119,7 +149,8 @@ describe("the audit log", () => {
     assert.match(String(all[6]?.["request_body"]), /\[EMAIL\] pays/);
     assert.match(String(all[6]?.["response_body"]), /Hello there/);
     const text = JSON.stringify(await records(path));
-    for (const hidden of [alice, "slc_wrong", "sk-upstream", "carol@example.com", "bob@example.com"]) assert.ok(!text.includes(hidden), hidden);
+    for (const hidden of [alice, "slc_wrong", "sk-upstream", "carol@example.com", "bob@example.com"])
+      assert.ok(!text.includes(hidden), hidden);
     const verified = await sluice("audit", "verify", path);
     assert.equal(verified.code, 0, verified.stdout);
     assert.match(verified.stdout, /^10 records in 1 chains: nothing was changed\n$/);
@@ -146,7 +177,10 @@ describe("the audit log", () => {
     assert.equal(await call(url, "kept", ask, alice, { stream: true }), 200);
     upstream.answer(streamed(false));
     assert.equal(await call(url, "kept", `Again, ${ask}`, alice, { stream: true }), 200);
-    upstream.answer((_request, response) => void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'));
+    upstream.answer(
+      (_request, response) =>
+        void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'),
+    );
     assert.equal(await call(url, "kept", `No, ${ask}`), 400);
     upstream.answer(openai);
     assert.equal(await call(url, "kept", `At last, ${ask}`), 429);
@@ -221,7 +255,10 @@ describe("the audit log", () => {
     const lines = (await readFile(join(path, first), "utf8")).split("\n");
     lines[3] = (lines[3] ?? "").replace('"status":200', '"status":403');
     await writeFile(join(path, first), lines.join("\n"));
-    assert.match((await sluice("audit", "verify", join(path, first))).stdout, new RegExp(`WRONG {2}${first}:4: record 3 of chain \\S+ was changed`));
+    assert.match(
+      (await sluice("audit", "verify", join(path, first))).stdout,
+      new RegExp(`WRONG {2}${first}:4: record 3 of chain \\S+ was changed`),
+    );
   });
 
   it("keeps a key's chain, which only who has the key can verify", async () => {
@@ -249,7 +286,11 @@ describe("the audit log", () => {
       request.on("data", (data: Buffer) => (text += data.toString("utf8")));
       request.on("end", () => {
         if (failures-- > 0) return void response.writeHead(503).end();
-        bodies.push({ ...(JSON.parse(text) as Json), key: request.headers["x-key"], other: request.headers["x-other"] });
+        bodies.push({
+          ...(JSON.parse(text) as Json),
+          key: request.headers["x-key"],
+          other: request.headers["x-other"],
+        });
         response.end("{}");
       });
     });
@@ -265,7 +306,9 @@ describe("the audit log", () => {
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     assert.match(verified.stdout, /^22 records in 1 chains/);
     const lines = bodies.flatMap((body) => {
-      const [resource] = body["resourceLogs"] as { scopeLogs: { logRecords: { body: { stringValue: string }; timeUnixNano: string }[] }[] }[];
+      const [resource] = body["resourceLogs"] as {
+        scopeLogs: { logRecords: { body: { stringValue: string }; timeUnixNano: string }[] }[];
+      }[];
       return resource?.scopeLogs[0]?.logRecords ?? [];
     });
     assert.equal(lines.length, 22);
@@ -336,7 +379,10 @@ describe("calls that must be on record", () => {
   it("are made when they are, and refused when they can't be; others go on", async () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`]);
-    const written = async () => (await records(path)).filter((one) => one["route"] === "default/required").map((one) => [one["type"], one["status"]]);
+    const written = async () =>
+      (await records(path))
+        .filter((one) => one["route"] === "default/required")
+        .map((one) => [one["type"], one["status"]]);
     assert.equal(await call(started.url, "required"), 200);
     assert.deepEqual(
       await written(),
@@ -346,7 +392,10 @@ describe("calls that must be on record", () => {
       ],
       "both are on disk once the answer is there",
     );
-    upstream.answer((_request, response) => void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'));
+    upstream.answer(
+      (_request, response) =>
+        void response.writeHead(400, { "content-type": "application/json" }).end('{"error":{"message":"no"}}'),
+    );
     assert.equal(await call(started.url, "required"), 400);
     assert.deepEqual((await written()).at(-1), ["call", 400], "also where the provider refused it");
     upstream.answer(openai);
@@ -462,7 +511,9 @@ describe("calls that must be on record", () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`]);
     const { begun } = pausedStream("required");
-    upstream.answer((_request, response) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(begun));
+    upstream.answer(
+      (_request, response) => void response.writeHead(200, { "content-type": "text/event-stream" }).end(begun),
+    );
     assert.equal(await call(started.url, "required", "Hi", alice, { stream: true }), 200);
     const told = (await calls(path)).at(-1);
     assert.deepEqual([told?.["code"], told?.["outcome"]], ["upstream_stream_truncated", "stream_error"]);
@@ -488,7 +539,11 @@ describe("an audit log by itself", () => {
     const now = { ms: Date.parse("2020-03-01T00:00:00Z") };
     const nowMs = () => now.ms;
     const open = (chain: string) =>
-      AuditLog.open(new Chain(chain, null), [new FileSink(chain, { folder: path, maxBytes: 2_000, retentionDays: 30, nowMs })], { ...timers(), nowMs });
+      AuditLog.open(
+        new Chain(chain, null),
+        [new FileSink(chain, { folder: path, maxBytes: 2_000, retentionDays: 30, nowMs })],
+        { ...timers(), nowMs },
+      );
     const log = await open("00000000-0000-4000-8000-000000000001");
     for (let at = 0; at < 40; at++) {
       log.write("call", aCall());
@@ -503,7 +558,8 @@ describe("an audit log by itself", () => {
     now.ms += 15 * 86_400_000;
     const old = new Date(now.ms - 31 * 86_400_000);
     const young = names.length - 2;
-    for (const [at, name] of names.entries()) await utimes(join(path, name), at === young ? new Date() : old, at === young ? new Date() : old);
+    for (const [at, name] of names.entries())
+      await utimes(join(path, name), at === young ? new Date() : old, at === young ? new Date() : old);
     const next = await open("00000000-0000-4000-8000-000000000002");
     await next.close();
     const left = (await readdir(path)).sort();
@@ -562,7 +618,10 @@ describe("an audit log by itself", () => {
       return verifier.end();
     };
     assert.deepEqual(verified("odd", lines).troubles, []);
-    assert.match(verified("odd", lines).notes[0]?.what ?? "", /records after \d+ are missing: they did not get here, as the chain itself tells/);
+    assert.match(
+      verified("odd", lines).notes[0]?.what ?? "",
+      /records after \d+ are missing: they did not get here, as the chain itself tells/,
+    );
     assert.equal(verified("other", lines).troubles.length, 1, "what one place lost excuses no other");
     assert.equal(verified("odd", lines.toSpliced(100, 1)).troubles.length, 1, "nor more than what was lost");
   });
@@ -572,7 +631,14 @@ describe("an audit log by itself", () => {
     await chmod(path, 0o700);
     const log = await AuditLog.open(
       new Chain("00000000-0000-4000-8000-000000000003", null),
-      [new FileSink("00000000-0000-4000-8000-000000000003", { folder: path, maxBytes: 2_000, retentionDays: 0, nowMs: Date.now })],
+      [
+        new FileSink("00000000-0000-4000-8000-000000000003", {
+          folder: path,
+          maxBytes: 2_000,
+          retentionDays: 0,
+          nowMs: Date.now,
+        }),
+      ],
       timers(),
     );
     await log.close();
@@ -603,10 +669,28 @@ describe("the compliance report", () => {
         output_tokens: 7,
         cost_nano_usd: 1_500_000_000,
       }),
-      record("2027-02-01T00:00:00.000Z", { user: "alice", key: "a/k", model: "m", provider: "a/q", masked: { Email: 1, SSN: 1 } }),
+      record("2027-02-01T00:00:00.000Z", {
+        user: "alice",
+        key: "a/k",
+        model: "m",
+        provider: "a/q",
+        masked: { Email: 1, SSN: 1 },
+      }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 401, code: "invalid_api_key" }),
-      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "country_not_allowed", user: "bob", key: "a/l" }),
-      record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "access_denied", user: "alice", key: "b/k" }),
+      record("2027-02-02T00:00:00.000Z", {
+        decision: "deny",
+        status: 403,
+        code: "country_not_allowed",
+        user: "bob",
+        key: "a/l",
+      }),
+      record("2027-02-02T00:00:00.000Z", {
+        decision: "deny",
+        status: 403,
+        code: "access_denied",
+        user: "alice",
+        key: "b/k",
+      }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 400, code: "prompt_denied" }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 403, code: "consent_required" }),
       record("2027-02-02T00:00:00.000Z", { decision: "deny", status: 429, code: "budget_exceeded" }),
@@ -616,11 +700,22 @@ describe("the compliance report", () => {
     await writeFile(path, lines.join(""));
     const { stdout } = await sluice("compliance-report", path, "--to", "2027-03-01T00:00:00Z", "-o", "json");
     const [january, february, total] = JSON.parse(stdout) as Json[];
-    assert.deepEqual([january?.["month"], january?.["requests"], january?.["masked"], january?.["costNanoUsd"]], ["2027-01", 1, { Email: 2 }, 1_500_000_000]);
     assert.deepEqual(
-      ["requests", "allowed", "refused", "unauthorised", "forbidden", "geoBlocked", "withoutConsent", "promptsDenied", "limited"].map(
-        (name) => february?.[name],
-      ),
+      [january?.["month"], january?.["requests"], january?.["masked"], january?.["costNanoUsd"]],
+      ["2027-01", 1, { Email: 2 }, 1_500_000_000],
+    );
+    assert.deepEqual(
+      [
+        "requests",
+        "allowed",
+        "refused",
+        "unauthorised",
+        "forbidden",
+        "geoBlocked",
+        "withoutConsent",
+        "promptsDenied",
+        "limited",
+      ].map((name) => february?.[name]),
       [7, 1, 6, 1, 1, 1, 1, 1, 1],
     );
     assert.deepEqual(total?.["users"], ["a/alice", "a/bob", "b/alice"]);

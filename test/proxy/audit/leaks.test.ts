@@ -16,7 +16,14 @@ import { detectorNames } from "../../../proxy/masking/detectors.ts";
 import { Sealer } from "../../../proxy/seal/seal.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
 import { type Redis, startRedis } from "../../harness/redis.ts";
-import { chatFrames, json, openai, startUpstream, type Upstream, type UpstreamRequest } from "../../harness/upstream.ts";
+import {
+  chatFrames,
+  json,
+  openai,
+  startUpstream,
+  type Upstream,
+  type UpstreamRequest,
+} from "../../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
 /** One of each class that is detected, and of a policy's own. */
@@ -37,7 +44,9 @@ const all = `I am\n${data}\nwith ${[...clients, ...providers].join(" and ")}.`;
 function leaks(text: string): string[] {
   const once = (value: string): string => JSON.stringify(value).slice(1, -1);
   return hidden.filter((one) =>
-    [one, once(one), once(once(one)), encodeURIComponent(one), Buffer.from(one).toString("base64")].some((form) => text.includes(form)),
+    [one, once(one), once(once(one)), encodeURIComponent(one), Buffer.from(one).toString("base64")].some((form) =>
+      text.includes(form),
+    ),
   );
 }
 
@@ -57,7 +66,9 @@ const sayWhole = (text: string) => (request: UpstreamRequest, response: ServerRe
   });
 };
 const failing = (status: number) => (_request: unknown, response: ServerResponse) =>
-  json(response, status, { error: { message: `Wrong: ${all}`, type: "invalid_request_error", code: personal.Email, param: personal.Email } });
+  json(response, status, {
+    error: { message: `Wrong: ${all}`, type: "invalid_request_error", code: personal.Email, param: personal.Email },
+  });
 const breaking = (_request: unknown, response: ServerResponse): void => {
   response.writeHead(200, { "content-type": "text/event-stream" });
   response.write(chatFrames("m", [all], true).slice(0, 2).join(""));
@@ -73,7 +84,11 @@ describe("what is left behind", () => {
   let folder: string;
 
   before(async () => {
-    [upstream, redis, folder] = await Promise.all([startUpstream(), startRedis(), mkdtemp(join(tmpdir(), "sluice-leaks-"))]);
+    [upstream, redis, folder] = await Promise.all([
+      startUpstream(),
+      startRedis(),
+      mkdtemp(join(tmpdir(), "sluice-leaks-")),
+    ]);
     store = connect(redis.url, null, null);
     await eventually(() => store.ping());
   });
@@ -87,13 +102,22 @@ describe("what is left behind", () => {
     const targets = [{ provider: { name: "up" } }, { provider: { name: "other" } }];
     const common = { audit: { bodies: true, required: true }, logging: { payloads: true }, cache: { ttl: "1h" } };
     const masking = (name: string, mask: Json) =>
-      policy(name, { ...common, match: { models: [name] }, routing: { targets }, guard: { mask: { custom, answers: true, ...mask } } });
+      policy(name, {
+        ...common,
+        match: { models: [name] },
+        routing: { targets },
+        guard: { mask: { custom, answers: true, ...mask } },
+      });
     const models = [{ name: "replacing" }, { name: "hiding" }];
     return startGateway(
       [
         provider("up", upstream.url, { models, retry: { attempts: 1 }, circuitBreaker: { failureThreshold: 1_000 } }),
         secret("up-credentials", { apiKey: providers[0] }),
-        provider("other", upstream.url, { models, retry: { attempts: 1 }, circuitBreaker: { failureThreshold: 1_000 } }),
+        provider("other", upstream.url, {
+          models,
+          retry: { attempts: 1 },
+          circuitBreaker: { failureThreshold: 1_000 },
+        }),
         secret("other-credentials", { apiKey: providers[1] }),
         masking("replacing", {}),
         masking("hiding", { mode: "Placeholder" }),
@@ -110,16 +134,30 @@ describe("what is left behind", () => {
     const user = { role: "user", content: all };
     const tool = {
       type: "function",
-      function: { name: "f", description: all, parameters: { type: "object", properties: { [personal.Email]: { type: "string", description: all } } } },
+      function: {
+        name: "f",
+        description: all,
+        parameters: { type: "object", properties: { [personal.Email]: { type: "string", description: all } } },
+      },
     };
     const used = { id: "c", type: "function", function: { name: "f", arguments: JSON.stringify({ note: all }) } };
     return [
       ["/chat/completions", { model, messages: [user], user: personal.Email, metadata: { who: all }, tools: [tool] }],
       [
         "/chat/completions",
-        { model, messages: [{ role: "assistant", content: null, tool_calls: [used] }, { role: "tool", tool_call_id: "c", content: all }, user] },
+        {
+          model,
+          messages: [
+            { role: "assistant", content: null, tool_calls: [used] },
+            { role: "tool", tool_call_id: "c", content: all },
+            user,
+          ],
+        },
       ],
-      ["/messages", { model, max_tokens: 5, system: all, messages: [{ role: "user", content: [{ type: "text", text: all }] }] }],
+      [
+        "/messages",
+        { model, max_tokens: 5, system: all, messages: [{ role: "user", content: [{ type: "text", text: all }] }] },
+      ],
       ["/responses", { model, input: all, instructions: all }],
       ["/embeddings", { model, input: [all] }],
     ];
@@ -130,7 +168,12 @@ describe("what is left behind", () => {
     const send = async (path: string, body: Json, headers: Record<string, string> = {}): Promise<void> => {
       const answer = await fetch(`${url}/v1${path}?who=${encodeURIComponent(personal.Email)}`, {
         method: "POST",
-        headers: { authorization: `Bearer ${clients[0]}`, "content-type": "application/json", "user-agent": personal.Email, ...headers },
+        headers: {
+          authorization: `Bearer ${clients[0]}`,
+          "content-type": "application/json",
+          "user-agent": personal.Email,
+          ...headers,
+        },
         body: JSON.stringify(body),
       });
       await answer.text();
@@ -141,7 +184,11 @@ describe("what is left behind", () => {
         upstream.answer(answer);
         for (const [path, body] of bodies(model))
           for (const stream of path === "/embeddings" ? [false] : [false, true])
-            await send(path, { ...body, ...(stream ? { stream } : {}) }, { "cache-control": answer === openai ? "" : "no-cache" });
+            await send(
+              path,
+              { ...body, ...(stream ? { stream } : {}) },
+              { "cache-control": answer === openai ? "" : "no-cache" },
+            );
       }
     upstream.answer(sayWhole(all));
     const [, [, body] = ["", {}]] = bodies("replacing");
@@ -154,7 +201,11 @@ describe("what is left behind", () => {
     await send("/chat/completions", { ...body, model: clients[1] });
     await send("/chat/completions", { ...body, messages: all });
     await send(`/${encodeURIComponent(personal.Email)}`, body);
-    await send("/chat/completions", body, { "x-request-id": personal.Email, "x-prefer-provider": personal.Email, origin: `https://${clients[1]}.example` });
+    await send("/chat/completions", body, {
+      "x-request-id": personal.Email,
+      "x-prefer-provider": personal.Email,
+      origin: `https://${clients[1]}.example`,
+    });
     return statuses;
   }
 

@@ -62,7 +62,8 @@ describe("a collector with a certificate of a private authority", () => {
       const sink = new OtlpSink(url, {}, await ca());
       const before = taken;
       await assert.rejects(sink.write(line), {
-        message: "the collector is not reached: its certificate is of no authority that is trusted here (tls_unknown_authority)",
+        message:
+          "the collector is not reached: its certificate is of no authority that is trusted here (tls_unknown_authority)",
       });
       await sink.close();
       assert.equal(taken, before);
@@ -80,6 +81,9 @@ describe("a collector with a certificate of a private authority", () => {
   it("is no reason to start with a file that is not there, or with a URL that has no TLS", () => {
     assert.throws(() => new OtlpSink(url, {}, join(folder, "none.crt")), { code: "ENOENT" });
     const flags = ["--audit-otlp-url=http://collector:4318/v1/logs", "--audit-otlp-ca=/ca.crt"];
-    assert.throws(() => parseProxySettings(flags, {}), /--audit-otlp-ca needs an --audit-otlp-url that begins with https/);
+    assert.throws(
+      () => parseProxySettings(flags, {}),
+      /--audit-otlp-ca needs an --audit-otlp-url that begins with https/,
+    );
   });
 });

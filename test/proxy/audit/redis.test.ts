@@ -27,7 +27,10 @@ const open = (url = redis.url, retentionDays = 30) => {
   const id = `chain-${++chains}`;
   return AuditLog.open(new Chain(id, null), [openRedisSink(url, null, null, id, retentionDays, nowMs)], parts());
 };
-const inStream = async () => (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Record<string, unknown>);
+const inStream = async () =>
+  (await client.xrange(auditStream, "-", "+")).map(
+    ([, fields]) => JSON.parse(fields[1] ?? "") as Record<string, unknown>,
+  );
 async function fill(log: AuditLog, days: number): Promise<void> {
   for (let day = 0; day < days; day++) {
     for (let at = 0; at < 3; at++) log.write("call", aCall());
@@ -109,10 +112,13 @@ describe("an audit stream in Redis", () => {
     const next = await open();
     await next.close();
     const opened = (await inStream()).filter(({ type }) => type === "opened").at(-1);
-    assert.deepEqual(opened?.["follows"], [{ in: "redis", chain: before?.["chain"], seq: before?.["seq"], hash: before?.["hash"] }]);
+    assert.deepEqual(opened?.["follows"], [
+      { in: "redis", chain: before?.["chain"], seq: before?.["seq"], hash: before?.["hash"] },
+    ]);
     assert.equal((await verify()).code, 0);
     const cut = (await client.xrange(auditStream, "-", "+")).find(
-      ([, fields]) => fields[1]?.includes(String(before?.["hash"]).slice(0, 64)) && fields[1].includes(`"seq":${before?.["seq"]},`),
+      ([, fields]) =>
+        fields[1]?.includes(String(before?.["hash"]).slice(0, 64)) && fields[1].includes(`"seq":${before?.["seq"]},`),
     );
     await client.xdel(auditStream, cut?.[0] ?? "");
     const verified = await verify();
@@ -153,7 +159,10 @@ describe("an audit stream in Redis", () => {
     await client.xadd(auditStream, "*", "r", lines[2] ?? "");
     const copied = await verify();
     assert.equal(copied.code, 0, copied.stdout);
-    assert.match(copied.stdout, /note {3}sluice:\{audit\} 9: of chain \S+, 1 records are here once more, from this one on, and are the same/);
+    assert.match(
+      copied.stdout,
+      /note {3}sluice:\{audit\} 9: of chain \S+, 1 records are here once more, from this one on, and are the same/,
+    );
     await client.xadd(auditStream, "*", "r", (lines[2] ?? "").replace('"status":200', '"status":403'));
     assert.equal((await verify()).code, 1);
   });

@@ -16,7 +16,8 @@ import { startUpstream } from "../../harness/upstream.ts";
 import { aCall, timers } from "./kit.ts";
 
 type Json = Record<string, unknown>;
-const sluice = (keys: string, ...args: string[]) => sluiceWith({ env: { ...process.env, SLUICE_SEALING_KEYS: keys } }, "audit", ...args);
+const sluice = (keys: string, ...args: string[]) =>
+  sluiceWith({ env: { ...process.env, SLUICE_SEALING_KEYS: keys } }, "audit", ...args);
 const upstream = await startUpstream();
 after(() => upstream.close());
 const folders: string[] = [];
@@ -35,7 +36,11 @@ async function oneCall(path: string, keys: string, content: string): Promise<str
     [
       provider("up", upstream.url, { models: [{ name: "m" }] }),
       secret("up-credentials", { apiKey: "sk-upstream" }),
-      policy("bodies", { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "up" } }] }, audit: { bodies: true } }),
+      policy("bodies", {
+        match: { models: ["m"] },
+        routing: { targets: [{ provider: { name: "up" } }] },
+        audit: { bodies: true },
+      }),
       ...key("alice", "slc_sealed_alice_001"),
     ],
     [`--audit-dir=${path}`],
@@ -67,7 +72,8 @@ describe("sealed bodies of audit records", () => {
     const first = await oneCall(path, old, "The word is abracadabra");
     const second = await oneCall(path, `${fresh}\n${old}`, "The word is xyzzy, says bob@example.com");
     const text = await textOf(path);
-    for (const hidden of ["abracadabra", "xyzzy", "Hello there", "request_body", "bob@"]) assert.ok(!text.includes(hidden), hidden);
+    for (const hidden of ["abracadabra", "xyzzy", "Hello there", "request_body", "bob@"])
+      assert.ok(!text.includes(hidden), hidden);
     const verified = await sluice("", "verify", path);
     assert.equal(verified.code, 0, verified.stdout);
 
@@ -114,23 +120,33 @@ describe("sealed bodies of audit records", () => {
     const path = await folder();
     const id = "00000000-0000-4000-8000-000000000009";
     const sealer = new Sealer(old);
-    const log = await AuditLog.open(new Chain(id, null), [new FileSink(id, { folder: path, maxBytes: 1e6, retentionDays: 0, nowMs: Date.now })], {
-      ...timers(),
-      sealer,
-    });
-    for (const request of ["first", "second"]) log.write("call", { ...aCall(), requestId: request, audited: { request, response: "" } });
+    const log = await AuditLog.open(
+      new Chain(id, null),
+      [new FileSink(id, { folder: path, maxBytes: 1e6, retentionDays: 0, nowMs: Date.now })],
+      {
+        ...timers(),
+        sealer,
+      },
+    );
+    for (const request of ["first", "second"])
+      log.write("call", { ...aCall(), requestId: request, audited: { request, response: "" } });
     await log.close();
     const lines = (await textOf(path)).trimEnd().split("\n");
     const [one = "", two = ""] = lines.slice(1, 3).map((line) => String((JSON.parse(line) as Json)["sealed_bodies"]));
     assert.deepEqual(
-      [openBodies(sealer, id, 1, one), openBodies(sealer, id, 2, two)].map((bodies) => (bodies as { request: string }).request),
+      [openBodies(sealer, id, 1, one), openBodies(sealer, id, 2, two)].map(
+        (bodies) => (bodies as { request: string }).request,
+      ),
       ["first", "second"],
     );
     const file = join(path, (await readdir(path))[0] ?? "");
     await writeFile(file, `${lines.map((line, at) => (at === 1 ? line.replace(one, two) : line)).join("\n")}\n`);
     const moved = await sluice(old, "show", path);
     assert.equal(moved.code, 1);
-    assert.match(moved.stderr, /:2: bodies of record 1 of chain \S+ can't be read: they were changed, or belong to another record/);
+    assert.match(
+      moved.stderr,
+      /:2: bodies of record 1 of chain \S+ can't be read: they were changed, or belong to another record/,
+    );
     assert.equal((await sluice("", "verify", path)).code, 1);
     assert.equal(typeof openBodies(sealer, "another", 1, one), "string");
   });
@@ -139,7 +155,13 @@ describe("sealed bodies of audit records", () => {
     const sealer = new Sealer(old);
     const good = sealBodies(sealer, "c", 1, { request: "a", response: "b" });
     assert.deepEqual(openBodies(sealer, "c", 1, good), { request: "a", response: "b" });
-    for (const text of ["", "?", good.slice(0, 40), `${good.slice(0, -6)}AAAAA=`, sealer.seal("audit/c/1", Buffer.from("{}")).toString("base64")])
+    for (const text of [
+      "",
+      "?",
+      good.slice(0, 40),
+      `${good.slice(0, -6)}AAAAA=`,
+      sealer.seal("audit/c/1", Buffer.from("{}")).toString("base64"),
+    ])
       assert.equal(typeof openBodies(sealer, "c", 1, text), "string", text);
   });
 });

@@ -5,9 +5,19 @@ import { type EmbedRequest, type EmbedWith, embed } from "../../../proxy/pipelin
 
 it("A fault of the gateway's own makes no vector, and is told under the call's id", async () => {
   const told: unknown[][] = [];
-  const embedder = { entry: { account: { config: { id: "default/up", region: null } } }, model: { name: "m", config: { upstream: "m" } } };
+  const embedder = {
+    entry: { account: { config: { id: "default/up", region: null } } },
+    model: { name: "m", config: { upstream: "m" } },
+  };
   // Of a caller of whom nothing is known no budget can be asked.
-  const request = { text: "Hi", embedder, timeoutMs: 1_000, limited: false, record: { requestId: "r-1" }, caller: {} } as unknown as EmbedRequest;
+  const request = {
+    text: "Hi",
+    embedder,
+    timeoutMs: 1_000,
+    limited: false,
+    record: { requestId: "r-1" },
+    caller: {},
+  } as unknown as EmbedRequest;
   const own = { nowMs: () => 0, unexpected: (...words: unknown[]) => told.push(words) } as unknown as EmbedWith;
   assert.equal((await embed(request, own)).vector, "failed");
   assert.deepEqual(

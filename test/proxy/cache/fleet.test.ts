@@ -14,7 +14,8 @@ const alice = "slc_test_alice_0000001";
 const bob = "slc_test_bob_000000001";
 const carol = "slc_test_carol_0000001";
 
-const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] => manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
+  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
 
 describe("proxies with shared answers", () => {
   let redis: Redis;
@@ -67,7 +68,9 @@ describe("proxies with shared answers", () => {
         match: { models: ["gpt-4o"] },
         allowedNamespaces: { from: "All" },
         routing: { targets: [{ provider: { name: "main" } }] },
-        cache: { semantic: { embeddings: { provider: { name: "vectors" }, model: "embed" }, threshold: "0.8", timeout: "5s" } },
+        cache: {
+          semantic: { embeddings: { provider: { name: "vectors" }, model: "embed" }, threshold: "0.8", timeout: "5s" },
+        },
       }),
       ...key("alice", alice),
       ...key("bob", bob),

@@ -12,7 +12,14 @@ import { type Shaped, shape } from "../../../proxy/pipeline/shape.ts";
 import { actedNames } from "../../../proxy/snapshot/acted-names.ts";
 import type { Route } from "../../../proxy/snapshot/snapshot.ts";
 
-const config: CacheConfig = cacheConfig.parse({ ttlMs: 1, maxEntries: 1, scope: "Namespace", ignore: [], temperatureAtMost: null, maxTokensBelow: null });
+const config: CacheConfig = cacheConfig.parse({
+  ttlMs: 1,
+  maxEntries: 1,
+  scope: "Namespace",
+  ignore: [],
+  temperatureAtMost: null,
+  maxTokensBelow: null,
+});
 const request = { defaults: {}, overrides: {}, prompts: [] };
 const route = { fingerprint: "f", acted: actedNames(request), config: { request } } as unknown as Route;
 const identity = { anonymous: false, namespace: "a", key: { id: "a/k", user: "u", team: null } } as unknown as Identity;
@@ -41,10 +48,32 @@ const rest = fc.record({
 type Rest = { before: JsonObject[]; more: JsonObject };
 
 const shapes: [string, Shaped["format"], (text: string, rest: Rest) => JsonObject][] = [
-  ["a chat", "openai.chat", (text, { before, more }) => ({ ...more, messages: [...before, { role: "user", content: text }] })],
-  ["a chat in parts", "openai.chat", (text, { before, more }) => ({ ...more, messages: [...before, { role: "user", content: [{ type: "text", text }] }] })],
-  ["Anthropic's messages", "anthropic.messages", (text, { before, more }) => ({ ...more, messages: [...before, { role: "user", content: text }] })],
-  ["Responses", "openai.responses", (text, { before, more }) => ({ ...more, input: [...before, { role: "user", content: [{ type: "input_text", text }] }] })],
+  [
+    "a chat",
+    "openai.chat",
+    (text, { before, more }) => ({ ...more, messages: [...before, { role: "user", content: text }] }),
+  ],
+  [
+    "a chat in parts",
+    "openai.chat",
+    (text, { before, more }) => ({
+      ...more,
+      messages: [...before, { role: "user", content: [{ type: "text", text }] }],
+    }),
+  ],
+  [
+    "Anthropic's messages",
+    "anthropic.messages",
+    (text, { before, more }) => ({ ...more, messages: [...before, { role: "user", content: text }] }),
+  ],
+  [
+    "Responses",
+    "openai.responses",
+    (text, { before, more }) => ({
+      ...more,
+      input: [...before, { role: "user", content: [{ type: "input_text", text }] }],
+    }),
+  ],
 ];
 
 describe("a question", () => {
@@ -66,7 +95,10 @@ describe("a question", () => {
     it(`of ${name} keeps apart what differs in a figure`, () => {
       fc.assert(
         fc.property(words, fc.nat(), fc.nat(), rest, (text, one, two, some) => {
-          const [first, second] = [asked(format, body(`${text} ${one}`, some as Rest)), asked(format, body(`${two} ${text}`, some as Rest))];
+          const [first, second] = [
+            asked(format, body(`${text} ${one}`, some as Rest)),
+            asked(format, body(`${two} ${text}`, some as Rest)),
+          ];
           assert.equal(first?.partition === second?.partition, one === two);
         }),
         { numRuns: 200 },
@@ -91,20 +123,37 @@ describe("a question", () => {
         ],
       },
     ],
-    ["is a tool's result", "anthropic.messages", { messages: [{ role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: "a" }] }] }],
+    [
+      "is a tool's result",
+      "anthropic.messages",
+      { messages: [{ role: "user", content: [{ type: "tool_result", tool_use_id: "t", content: "a" }] }] },
+    ],
     ["has no words", "openai.chat", { messages: [{ role: "user", content: " \n" }] }],
     ["is empty", "openai.chat", { messages: [{ role: "user", content: [] }] }],
     ["is no message", "openai.chat", { messages: ["hello"] }],
     ["is no list", "openai.chat", { messages: { role: "user", content: "hello" } }],
     ["is too long", "openai.chat", { messages: [{ role: "user", content: "x".repeat(8_193) }] }],
-    ["comes with tools", "openai.chat", { messages: [{ role: "user", content: "hello" }], tools: [{ type: "function", function: { name: "f" } }] }],
-    ["comes with functions", "openai.chat", { messages: [{ role: "user", content: "hello" }], functions: [{ name: "f" }] }],
+    [
+      "comes with tools",
+      "openai.chat",
+      { messages: [{ role: "user", content: "hello" }], tools: [{ type: "function", function: { name: "f" } }] },
+    ],
+    [
+      "comes with functions",
+      "openai.chat",
+      { messages: [{ role: "user", content: "hello" }], functions: [{ name: "f" }] },
+    ],
     ["is many prompts", "openai.completions", { prompt: ["a", "b"] }],
     ["is of token numbers", "openai.completions", { prompt: [1, 2] }],
     ["asks for embeddings", "openai.embeddings", { input: "hello" }],
-    ["is a function's output", "openai.responses", { input: [{ type: "function_call_output", call_id: "c", output: "a" }] }],
+    [
+      "is a function's output",
+      "openai.responses",
+      { input: [{ type: "function_call_output", call_id: "c", output: "a" }] },
+    ],
   ];
-  for (const [what, format, body] of none) it(`is none where it ${what}`, () => assert.equal(asked(format, body), null));
+  for (const [what, format, body] of none)
+    it(`is none where it ${what}`, () => assert.equal(asked(format, body), null));
 });
 
 const sorted = ({ before, more }: Rest): unknown => [before, canonical(more)];

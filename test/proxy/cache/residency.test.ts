@@ -13,7 +13,15 @@ const model = { upstream: "m", sunset: null, price: null, maxOutputTokens: null,
 
 const provider = (name: string, region: string | null) =>
   providerConfig.parse({
-    ...{ id: `a/${name}`, type: "OpenAICompatible", endpoint: `http://${name}.example/v1`, allowPrivateEndpoint: false, credentials: {}, options: {}, region },
+    ...{
+      id: `a/${name}`,
+      type: "OpenAICompatible",
+      endpoint: `http://${name}.example/v1`,
+      allowPrivateEndpoint: false,
+      credentials: {},
+      options: {},
+      region,
+    },
     models: { m: model },
     unsupportedParameters: "Drop",
     timeouts: { connectMs: 1, responseMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },
@@ -23,7 +31,14 @@ const provider = (name: string, region: string | null) =>
   });
 
 function embedder(region: string | null, regions: string[] | null, named = "vectors", namedModel = "m") {
-  const semantic = { provider: `a/${named}`, model: namedModel, threshold: 0.9, shadow: false, timeoutMs: 1, maxEntries: 1 };
+  const semantic = {
+    provider: `a/${named}`,
+    model: namedModel,
+    threshold: 0.9,
+    shadow: false,
+    timeoutMs: 1,
+    maxEntries: 1,
+  };
   const route = routeConfig.parse({
     ...{ id: "a/r", pathPrefix: "", models: ["m"], consumers: "*" },
     access: { anonymous: false, roles: null, teams: null, tags: null, regions },
@@ -32,7 +47,15 @@ function embedder(region: string | null, regions: string[] | null, named = "vect
       ...{ strategy: "Priority", fallbackOn: [], slowAfterMs: null, affinity: null, rules: [] },
       targets: [{ name: "t", provider: "a/main", model: null, priority: 1, weight: 1 }],
     },
-    cache: { ttlMs: 1, maxEntries: 1, scope: "Namespace", ignore: [], temperatureAtMost: null, maxTokensBelow: null, semantic },
+    cache: {
+      ttlMs: 1,
+      maxEntries: 1,
+      scope: "Namespace",
+      ignore: [],
+      temperatureAtMost: null,
+      maxTokensBelow: null,
+      semantic,
+    },
     logging: { statistics: true, payloads: false },
   });
   const config: RenderedConfig = {
@@ -42,7 +65,12 @@ function embedder(region: string | null, regions: string[] | null, named = "vect
     budgets: [],
     keys: [],
   };
-  const snapshot = build(config, encode(config, sha256Hex(pepper)).manifest, { pepper, credentials: new Map() }, providers);
+  const snapshot = build(
+    config,
+    encode(config, sha256Hex(pepper)).manifest,
+    { pepper, credentials: new Map() },
+    providers,
+  );
   return snapshot.paths.get("")?.routes[0]?.embedder ?? null;
 }
 

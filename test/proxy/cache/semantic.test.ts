@@ -4,7 +4,16 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { literals } from "../../../proxy/cache/question.ts";
 import { memoryVectors, normalised } from "../../../proxy/cache/vectors.ts";
 import { cpuMsOf } from "../../harness/cpu-time.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../../harness/gateway.ts";
 import { json, startUpstream, type Upstream } from "../../harness/upstream.ts";
 import { echo, embeddings, vectorOf } from "./words.ts";
 
@@ -13,7 +22,8 @@ const bob = "slc_test_bob_000000001";
 const carol = "slc_test_carol_0000001";
 const dave = "slc_test_dave_0000001";
 
-const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] => manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
+const inNamespace = (namespace: string, manifests: Manifest[]): Manifest[] =>
+  manifests.map((one) => ({ ...one, metadata: { ...one.metadata, namespace } }));
 
 const first = "how do I reset my password";
 /** Five of six words are the same: a similarity of 0.8333. */
@@ -25,7 +35,11 @@ describe("a cache that compares by meaning", () => {
   let vectors: Upstream;
   let gateway: TestGateway;
 
-  const manifests = (semantic: Record<string, unknown> = {}, cache: Record<string, unknown> = {}, more: Record<string, unknown> = {}): Manifest[] => [
+  const manifests = (
+    semantic: Record<string, unknown> = {},
+    cache: Record<string, unknown> = {},
+    more: Record<string, unknown> = {},
+  ): Manifest[] => [
     provider("main", upstream.url, {
       models: [
         { name: "gpt-4o", price: { inputPerMillion: "2", outputPerMillion: "10" } },
@@ -33,20 +47,34 @@ describe("a cache that compares by meaning", () => {
       ],
     }),
     secret("main-credentials", { apiKey: "sk-upstream" }),
-    provider("vectors", vectors.url, { models: [{ name: "embed", price: { inputPerMillion: "2", outputPerMillion: "0" } }] }),
+    provider("vectors", vectors.url, {
+      models: [{ name: "embed", price: { inputPerMillion: "2", outputPerMillion: "0" } }],
+    }),
     secret("vectors-credentials", { apiKey: "sk-vectors" }),
     policy("chat", {
       match: { models: ["gpt-4o", "gpt-4o-mini"] },
       allowedNamespaces: { from: "All" },
       routing: { targets: [{ provider: { name: "main" } }] },
-      cache: { semantic: { embeddings: { provider: { name: "vectors" }, model: "embed" }, threshold: "0.8", timeout: "5s", ...semantic }, ...cache },
+      cache: {
+        semantic: {
+          embeddings: { provider: { name: "vectors" }, model: "embed" },
+          threshold: "0.8",
+          timeout: "5s",
+          ...semantic,
+        },
+        ...cache,
+      },
       ...more,
     }),
     ...key("alice", alice, { team: "a" }),
     ...key("bob", bob, { team: "b" }),
     ...inNamespace("other", key("carol", carol)),
     ...key("dave", dave),
-    { kind: "Budget", metadata: { name: "daves" }, spec: { amount: "0.000002", period: "Daily", scope: { users: ["dave@example.com"] } } },
+    {
+      kind: "Budget",
+      metadata: { name: "daves" },
+      spec: { amount: "0.000002", period: "Daily", scope: { users: ["dave@example.com"] } },
+    },
   ];
 
   interface Told {
@@ -62,13 +90,25 @@ describe("a cache that compares by meaning", () => {
       headers: { authorization: `Bearer ${as}`, "content-type": "application/json", ...headers },
       body: JSON.stringify({ model: "gpt-4o", ...body }),
     });
-    const told = { status: response.status, cache: response.headers.get("x-sluice-cache"), similarity: response.headers.get("x-sluice-similarity") };
+    const told = {
+      status: response.status,
+      cache: response.headers.get("x-sluice-cache"),
+      similarity: response.headers.get("x-sluice-similarity"),
+    };
     return { ...told, text: await response.text() };
   };
-  const ask = (content: unknown, more: Record<string, unknown> = {}, headers: Record<string, string> = {}, as = alice): Promise<Told> =>
-    send("/v1/chat/completions", { messages: [{ role: "user", content }], ...more }, headers, as);
+  const ask = (
+    content: unknown,
+    more: Record<string, unknown> = {},
+    headers: Record<string, string> = {},
+    as = alice,
+  ): Promise<Told> => send("/v1/chat/completions", { messages: [{ role: "user", content }], ...more }, headers, as);
   const lookups = async (result: string): Promise<number> =>
-    Number(new RegExp(`ai_gateway_semantic_lookups_total\\{route="default/chat",result="${result}"\\} (\\d+)`).exec(await gateway.metrics())?.[1] ?? 0);
+    Number(
+      new RegExp(`ai_gateway_semantic_lookups_total\\{route="default/chat",result="${result}"\\} (\\d+)`).exec(
+        await gateway.metrics(),
+      )?.[1] ?? 0,
+    );
 
   let turn = 0;
   before(async () => {
@@ -122,9 +162,17 @@ describe("a cache that compares by meaning", () => {
   });
 
   const dialects: [string, string, (text: string) => object][] = [
-    ["Anthropic's messages", "/v1/messages", (text) => ({ max_tokens: 9, messages: [{ role: "user", content: [{ type: "text", text }] }] })],
+    [
+      "Anthropic's messages",
+      "/v1/messages",
+      (text) => ({ max_tokens: 9, messages: [{ role: "user", content: [{ type: "text", text }] }] }),
+    ],
     ["Responses with a text", "/v1/responses", (text) => ({ input: text })],
-    ["Responses with a list", "/v1/responses", (text) => ({ input: [{ role: "user", content: [{ type: "input_text", text }] }] })],
+    [
+      "Responses with a list",
+      "/v1/responses",
+      (text) => ({ input: [{ role: "user", content: [{ type: "input_text", text }] }] }),
+    ],
     ["completions", "/v1/completions", (text) => ({ prompt: text })],
   ];
   for (const [name, path, body] of dialects)
@@ -165,7 +213,11 @@ describe("a cache that compares by meaning", () => {
     ["another tenant", () => ask(first), () => ask(alike, {}, {}, carol)],
     ["another dialect", () => send("/v1/completions", { prompt: first }), () => ask(alike)],
     ["another number", () => ask("what is 17 plus four then"), () => ask("what is 18 plus four then")],
-    ["another address", () => ask("write to a@example.com about the new contract"), () => ask("write to b@example.com about the new contract")],
+    [
+      "another address",
+      () => ask("write to a@example.com about the new contract"),
+      () => ask("write to b@example.com about the new contract"),
+    ],
     ["a picture", () => ask(image(first)), () => ask(image(alike))],
     [
       "a tool's result",
@@ -211,21 +263,33 @@ describe("a cache that compares by meaning", () => {
     });
 
   const changes: [string, () => Manifest[]][] = [
-    ["a prompt of the policy", () => manifests({}, {}, { request: { prompts: [{ content: "Be brief." }], defaults: { seed: turn } } })],
+    [
+      "a prompt of the policy",
+      () => manifests({}, {}, { request: { prompts: [{ content: "Be brief." }], defaults: { seed: turn } } }),
+    ],
     ["the threshold", () => manifests({ threshold: "0.81" }, {}, { request: { defaults: { seed: turn } } })],
-    ["masking", () => manifests({}, {}, { guard: { mask: { detect: ["Email"] } }, request: { defaults: { seed: turn } } })],
+    [
+      "masking",
+      () => manifests({}, {}, { guard: { mask: { detect: ["Email"] } }, request: { defaults: { seed: turn } } }),
+    ],
     [
       "the model behind a name",
       () =>
         manifests({}, {}, { request: { defaults: { seed: turn } } }).map((one) =>
-          one.metadata.name === "main" ? provider("main", upstream.url, { models: [{ name: "gpt-4o", upstream: "gpt-4o-2" }, { name: "gpt-4o-mini" }] }) : one,
+          one.metadata.name === "main"
+            ? provider("main", upstream.url, {
+                models: [{ name: "gpt-4o", upstream: "gpt-4o-2" }, { name: "gpt-4o-mini" }],
+              })
+            : one,
         ),
     ],
     [
       "the model for embeddings",
       () =>
         manifests({}, {}, { request: { defaults: { seed: turn } } }).map((one) =>
-          one.metadata.name === "vectors" ? provider("vectors", vectors.url, { models: [{ name: "embed", upstream: "embed-2" }] }) : one,
+          one.metadata.name === "vectors"
+            ? provider("vectors", vectors.url, { models: [{ name: "embed", upstream: "embed-2" }] })
+            : one,
         ),
     ],
   ];
@@ -254,10 +318,17 @@ describe("a cache that compares by meaning", () => {
     assert.equal((await ask(alike, {}, { "cache-control": "no-store" })).cache, "bypass");
     assert.equal((await ask(alike, {}, { "cache-control": "no-cache" })).cache, "miss");
     assert.equal(vectors.requests.length, 0, "no text leaves for a comparison that is not wanted");
-    assert.equal((await ask("how could I reset my password", {}, { "cache-control": "only-if-cached" })).cache, "semantic");
+    assert.equal(
+      (await ask("how could I reset my password", {}, { "cache-control": "only-if-cached" })).cache,
+      "semantic",
+    );
     assert.equal((await ask(apart, {}, { "cache-control": "only-if-cached" })).status, 504);
     assert.equal((await ask("how would I reset my password", {}, { "cache-control": "max-age=60" })).cache, "semantic");
-    await eventually(async () => (await ask(`how ${performance.now() > 0} I reset my password`, {}, { "cache-control": "max-age=0" })).cache === "miss");
+    await eventually(
+      async () =>
+        (await ask(`how ${performance.now() > 0} I reset my password`, {}, { "cache-control": "max-age=0" })).cache ===
+        "miss",
+    );
   });
 
   it("makes one vector and one call of a hundred equal ones at once", async () => {
@@ -271,12 +342,22 @@ describe("a cache that compares by meaning", () => {
 
   it("takes vectors of providers that speak another dialect", async () => {
     const cohere = manifests({}, {}, { request: { defaults: { seed: turn } } }).map((one) =>
-      one.metadata.name === "vectors" ? provider("vectors", vectors.url, { type: "Cohere", endpoint: `${vectors.url}/v2`, models: [{ name: "embed" }] }) : one,
+      one.metadata.name === "vectors"
+        ? provider("vectors", vectors.url, {
+            type: "Cohere",
+            endpoint: `${vectors.url}/v2`,
+            models: [{ name: "embed" }],
+          })
+        : one,
     );
     await gateway.apply(cohere);
     vectors.answer((request, response) => {
       const [text] = request.json["texts"] as string[];
-      json(response, 200, { id: "1", embeddings: { float: [vectorOf(text ?? "")] }, meta: { billed_units: { input_tokens: 6 } } });
+      json(response, 200, {
+        id: "1",
+        embeddings: { float: [vectorOf(text ?? "")] },
+        meta: { billed_units: { input_tokens: 6 } },
+      });
     });
     await ask(first);
     assert.equal((await ask(alike)).cache, "semantic");
@@ -289,19 +370,35 @@ describe("a cache that compares by meaning", () => {
     ["breaks off", "failed", (_request, response) => void response.destroy()],
     ["refuses the credential", "failed", (_request, response) => void response.writeHead(401).end("{}")],
     ["answers no JSON", "failed", (_request, response) => void response.writeHead(200).end("oops")],
-    ["answers without a vector", "failed", (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [], usage: { prompt_tokens: 5 } }))],
+    [
+      "answers without a vector",
+      "failed",
+      (_request, response) =>
+        void response.writeHead(200).end(JSON.stringify({ data: [], usage: { prompt_tokens: 5 } })),
+    ],
     [
       "answers more dimensions than are compared",
       "failed",
-      (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: new Array(4_097).fill(1) }] })),
+      (_request, response) =>
+        void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: new Array(4_097).fill(1) }] })),
     ],
-    ["answers more than it may", "failed", (_request, response) => void response.writeHead(200).end(`{"data":[],"x":"${"x".repeat(1_100_000)}"}`)],
-    ["answers a vector of nothing", "failed", (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: [0, 0] }] }))],
+    [
+      "answers more than it may",
+      "failed",
+      (_request, response) => void response.writeHead(200).end(`{"data":[],"x":"${"x".repeat(1_100_000)}"}`),
+    ],
+    [
+      "answers a vector of nothing",
+      "failed",
+      (_request, response) => void response.writeHead(200).end(JSON.stringify({ data: [{ embedding: [0, 0] }] })),
+    ],
   ];
   for (const [what, result, trouble] of troubles)
     it(`has a miss within the bound where the provider of embeddings ${what}`, async () => {
       // Who answers, on a busy machine too, has the time for it.
-      await gateway.apply(manifests({ timeout: result === "slow" ? "200ms" : "4s" }, {}, { request: { defaults: { seed: turn } } }));
+      await gateway.apply(
+        manifests({ timeout: result === "slow" ? "200ms" : "4s" }, {}, { request: { defaults: { seed: turn } } }),
+      );
       const before = await lookups(result);
       vectors.answer(trouble);
       const told = await ask(first);
@@ -315,7 +412,8 @@ describe("a cache that compares by meaning", () => {
     vectors.answer(embeddings);
     assert.equal((await ask("two")).cache, "miss");
     assert.equal(vectors.requests.length, 1);
-    const letters = (count: number): string => String(count).replace(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? "");
+    const letters = (count: number): string =>
+      String(count).replace(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? "");
     let tries = 0;
     await eventually(async () => (await ask(`three ${letters(++tries)}`)) && vectors.requests.length > 1);
   });
@@ -344,7 +442,9 @@ describe("a cache that compares by meaning", () => {
     await ask(alike);
     const metrics = await eventually(async () => {
       const text = await gateway.metrics();
-      return /ai_gateway_cache_requests_total\{route="default\/chat",result="semantic"\} [1-9]/.test(text) ? text : null;
+      return /ai_gateway_cache_requests_total\{route="default\/chat",result="semantic"\} [1-9]/.test(text)
+        ? text
+        : null;
     });
     assert.match(metrics, /ai_gateway_semantic_similarity_bucket\{le="0\.85",route="default\/chat"\} [1-9]/);
     assert.match(metrics, /ai_gateway_semantic_vectors [1-9]/);
@@ -354,12 +454,17 @@ describe("a cache that compares by meaning", () => {
       /ai_gateway_requests_total\{route="default\/chat",provider="default\/vectors",model="embed",operation="semantic_cache",status="200"\}/,
     );
     const lines = gateway.logs.filter((line) => line["operation"] === "semantic_cache");
-    assert.deepEqual([lines.at(-1)?.["cost_nano_usd"], lines.at(-1)?.["user"], lines.at(-1)?.["cache"]], [10_000, "alice@example.com", undefined]);
+    assert.deepEqual(
+      [lines.at(-1)?.["cost_nano_usd"], lines.at(-1)?.["user"], lines.at(-1)?.["cache"]],
+      [10_000, "alice@example.com", undefined],
+    );
     const hit = gateway.logs.findLast((line) => line["cache"] === "semantic");
     assert.deepEqual([hit?.["semantic"], hit?.["similarity"], hit?.["cost_nano_usd"]], ["hit", 0.8333, undefined]);
     await gateway.state.ledger.flush();
     const rows = await gateway.state.store.readLedger(Date.now() - 3_600_000, Date.now() + 3_600_000);
-    assert.ok(rows.some((row) => row.model === "embed" && row.user === "alice@example.com" && row.costNanoUsd >= 20_000));
+    assert.ok(
+      rows.some((row) => row.model === "embed" && row.user === "alice@example.com" && row.costNanoUsd >= 20_000),
+    );
   });
 
   it("compares nothing for a caller whose budget has no room for it", async () => {
@@ -372,7 +477,11 @@ describe("a cache that compares by meaning", () => {
   });
 
   it("counts a hit against the caller's rate limits, and a miss once", async () => {
-    const limited = manifests({}, {}, { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 4, window: "1h" }] });
+    const limited = manifests(
+      {},
+      {},
+      { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 4, window: "1h" }] },
+    );
     await gateway.apply(limited);
     assert.equal((await ask(first)).cache, "miss");
     assert.equal((await ask(alike)).cache, "semantic");
@@ -386,8 +495,15 @@ describe("a cache that compares by meaning", () => {
   });
 
   it("counts a look-up that was asked for alone", async () => {
-    await gateway.apply(manifests({}, {}, { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 2, window: "2h" }] }));
-    for (const content of ["one", "two", "three"]) assert.equal((await ask(content, {}, { "cache-control": "only-if-cached" })).status, 504);
+    await gateway.apply(
+      manifests(
+        {},
+        {},
+        { request: { defaults: { seed: turn } }, limits: [{ per: "ApiKey", requests: 2, window: "2h" }] },
+      ),
+    );
+    for (const content of ["one", "two", "three"])
+      assert.equal((await ask(content, {}, { "cache-control": "only-if-cached" })).status, 504);
     assert.equal(vectors.requests.length, 2);
   });
 
@@ -429,7 +545,10 @@ describe("words that must be the same", () => {
   const rows: [string, string[]][] = [
     ["Is 5% of $3,000.50 more than (7)?", ["5%", "$3,000.50", "7"]],
     ["what is -5 + 3", ["-5", "3"]],
-    ["mail [EMAIL_1], or a@example.com; see https://example.com/x.", ["EMAIL_1", "a@example.com", "https://example.com/x"]],
+    [
+      "mail [EMAIL_1], or a@example.com; see https://example.com/x.",
+      ["EMAIL_1", "a@example.com", "https://example.com/x"],
+    ],
     ["价格是5元吗", ["5"]],
     ["٣ apples", ["٣"]],
     ["no figures here, at all!", []],
@@ -437,7 +556,8 @@ describe("words that must be the same", () => {
   for (const [text, expected] of rows) it(text, () => assert.deepEqual(literals(text), expected));
 
   it("are found in a time that grows with the text", () => {
-    for (const text of [")".repeat(8_192), "a".repeat(8_192), `${"(".repeat(4_000)}5${")".repeat(4_000)}`]) assert.ok(cpuMsOf(() => literals(text)) < 500);
+    for (const text of [")".repeat(8_192), "a".repeat(8_192), `${"(".repeat(4_000)}5${")".repeat(4_000)}`])
+      assert.ok(cpuMsOf(() => literals(text)) < 500);
   });
 });
 
@@ -491,5 +611,6 @@ describe("vectors in memory", () => {
     assert.equal(index.size().entries, 0);
   });
 
-  for (const values of [[], [0, 0], [Number.NaN, 1], [1e39, 1]]) it(`are not made of ${JSON.stringify(values)}`, () => assert.equal(normalised(values), null));
+  for (const values of [[], [0, 0], [Number.NaN, 1], [1e39, 1]])
+    it(`are not made of ${JSON.stringify(values)}`, () => assert.equal(normalised(values), null));
 });

@@ -31,7 +31,10 @@ describe("a shared store of answers", () => {
   let raw: Client;
   const opened: RedisCache[] = [];
 
-  async function store(keys: string, nowMs: () => number = Date.now): Promise<{ cache: RedisCache; troubles: StoreTrouble[] }> {
+  async function store(
+    keys: string,
+    nowMs: () => number = Date.now,
+  ): Promise<{ cache: RedisCache; troubles: StoreTrouble[] }> {
     const client = connect(redis.url, null, null);
     await eventually(() => client.ping());
     return over(client, keys, nowMs);
@@ -130,7 +133,10 @@ describe("a gateway with shared answers", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
 
-  const ask = async (content: string, more: object = {}): Promise<{ result: string | null; status: number; text: string }> => {
+  const ask = async (
+    content: string,
+    more: object = {},
+  ): Promise<{ result: string | null; status: number; text: string }> => {
     const response = await fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${alice}`, "content-type": "application/json" },
@@ -146,7 +152,11 @@ describe("a gateway with shared answers", () => {
       [
         provider("main", upstream.url),
         secret("main-credentials", { apiKey: "sk" }),
-        policy("chat", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "main" } }] }, cache: {} }),
+        policy("chat", {
+          match: { models: ["gpt-4o"] },
+          routing: { targets: [{ provider: { name: "main" } }] },
+          cache: {},
+        }),
         ...key("alice", alice),
       ],
       ["--cache-store=Shared", `--state-url=${redis.url}`],

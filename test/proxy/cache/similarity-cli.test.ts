@@ -25,10 +25,18 @@ describe("sluice similarity", () => {
   let gateway: TestGateway;
   let folder = "";
 
-  const similarity = async (args: readonly string[], text = file, env: Record<string, string> = { SLUICE_API_KEY: alice }) => {
+  const similarity = async (
+    args: readonly string[],
+    text = file,
+    env: Record<string, string> = { SLUICE_API_KEY: alice },
+  ) => {
     const path = join(folder, "pairs.tsv");
     await writeFile(path, text);
-    return sluiceWith({ env: { ...process.env, ...env } }, "similarity", ...args.map((one) => (one === "PAIRS" ? path : one)));
+    return sluiceWith(
+      { env: { ...process.env, ...env } },
+      "similarity",
+      ...args.map((one) => (one === "PAIRS" ? path : one)),
+    );
   };
   const ask = (...more: string[]) => similarity(["PAIRS", "--model", "embed", "--url", gateway.url, ...more]);
 
@@ -56,7 +64,10 @@ describe("sluice similarity", () => {
     assert.match(lines[2] ?? "", /^0\.8333 {3}same/);
     assert.match(stdout, /^0\.8000 {3}other {3}how do I enable this \| how do I disable this$/m);
     assert.match(stdout, /what is 17 plus four \| what is 18 plus four {3}\(never: a figure or address differs\)$/m);
-    assert.match(stdout, /threshold: "0\.81" lies 0\.01 above the nearest pair that must not share an answer, and serves 2 of 2 pairs that may\./);
+    assert.match(
+      stdout,
+      /threshold: "0\.81" lies 0\.01 above the nearest pair that must not share an answer, and serves 2 of 2 pairs that may\./,
+    );
   });
 
   it("tells it as JSON", async () => {
@@ -75,12 +86,54 @@ describe("sluice similarity", () => {
     ["no file", ["--model", "embed"], file, { SLUICE_API_KEY: alice }, 2, /name one file of pairs/],
     ["no model", ["PAIRS"], file, { SLUICE_API_KEY: alice }, 2, /--model names the model/],
     ["no key", ["PAIRS", "--model", "embed"], file, { SLUICE_API_KEY: "" }, 2, /set SLUICE_API_KEY/],
-    ["a threshold that can't be one", ["PAIRS", "--model", "embed", "--threshold", "95"], file, { SLUICE_API_KEY: alice }, 2, /from 0\.5 to 1, not 95/],
-    ["an output that isn't one", ["PAIRS", "--model", "embed", "-o", "xml"], file, { SLUICE_API_KEY: alice }, 2, /table or json/],
-    ["a line that is no pair", ["PAIRS", "--model", "embed"], "same\tone", { SLUICE_API_KEY: alice }, 1, /line 1: write same or other/],
-    ["a file without pairs", ["PAIRS", "--model", "embed"], "# none\n", { SLUICE_API_KEY: alice }, 1, /no pair in the file/],
-    ["a file that isn't there", ["/nowhere.tsv", "--model", "embed"], file, { SLUICE_API_KEY: alice }, 1, /nowhere\.tsv/],
-    ["a gateway that isn't there", ["PAIRS", "--model", "embed", "--url", "http://127.0.0.1:9"], file, { SLUICE_API_KEY: alice }, 1, /no answer from/],
+    [
+      "a threshold that can't be one",
+      ["PAIRS", "--model", "embed", "--threshold", "95"],
+      file,
+      { SLUICE_API_KEY: alice },
+      2,
+      /from 0\.5 to 1, not 95/,
+    ],
+    [
+      "an output that isn't one",
+      ["PAIRS", "--model", "embed", "-o", "xml"],
+      file,
+      { SLUICE_API_KEY: alice },
+      2,
+      /table or json/,
+    ],
+    [
+      "a line that is no pair",
+      ["PAIRS", "--model", "embed"],
+      "same\tone",
+      { SLUICE_API_KEY: alice },
+      1,
+      /line 1: write same or other/,
+    ],
+    [
+      "a file without pairs",
+      ["PAIRS", "--model", "embed"],
+      "# none\n",
+      { SLUICE_API_KEY: alice },
+      1,
+      /no pair in the file/,
+    ],
+    [
+      "a file that isn't there",
+      ["/nowhere.tsv", "--model", "embed"],
+      file,
+      { SLUICE_API_KEY: alice },
+      1,
+      /nowhere\.tsv/,
+    ],
+    [
+      "a gateway that isn't there",
+      ["PAIRS", "--model", "embed", "--url", "http://127.0.0.1:9"],
+      file,
+      { SLUICE_API_KEY: alice },
+      1,
+      /no answer from/,
+    ],
   ];
   for (const [name, args, text, env, code, expected] of mistakes)
     it(`says what is wrong with ${name}`, async () => {
@@ -98,7 +151,12 @@ describe("sluice similarity", () => {
   });
 
   it("advises against it where the pairs can't be kept apart", () => {
-    const pair = (kind: "same" | "other", similarity: number, apart = false) => ({ kind, similarity, apart, texts: ["a", "b"] as [string, string] });
+    const pair = (kind: "same" | "other", similarity: number, apart = false) => ({
+      kind,
+      similarity,
+      apart,
+      texts: ["a", "b"] as [string, string],
+    });
     const rows: [ReturnType<typeof pair>[], string | null, number][] = [
       [[pair("same", 0.99), pair("other", 0.9)], "0.91", 1],
       [[pair("same", 0.91), pair("other", 0.9005)], "0.911", 0],
@@ -106,7 +164,8 @@ describe("sluice similarity", () => {
       [[pair("same", 0.99), pair("other", 0.995, true)], null, 0],
       [[pair("same", 0.99, true), pair("other", 0.2)], "0.5", 0],
     ];
-    for (const [pairs, threshold, served] of rows) assert.deepEqual([advise(pairs).threshold, advise(pairs).served], [threshold, served]);
+    for (const [pairs, threshold, served] of rows)
+      assert.deepEqual([advise(pairs).threshold, advise(pairs).served], [threshold, served]);
   });
 
   it("takes no more pairs than can be measured", () => {

@@ -17,7 +17,12 @@ export function vectorOf(text: string): number[] {
 export const embeddings: Answer = (request, response) => {
   const inputs = Array.isArray(request.json["input"]) ? request.json["input"] : [request.json["input"]];
   const data = inputs.map((text, index) => ({ object: "embedding", index, embedding: vectorOf(String(text)) }));
-  json(response, 200, { object: "list", model: request.json["model"], data, usage: { prompt_tokens: 5, total_tokens: 5 } });
+  json(response, 200, {
+    object: "list",
+    model: request.json["model"],
+    data,
+    usage: { prompt_tokens: 5, total_tokens: 5 },
+  });
 };
 
 const textOf = (content: unknown): string => (typeof content === "string" ? content : JSON.stringify(content));
@@ -32,6 +37,15 @@ export const echo = (request: UpstreamRequest, response: ServerResponse): void =
     response.end();
     return;
   }
-  const choices = [{ index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" }];
-  json(response, 200, { id: "chatcmpl-1", object: "chat.completion", created: 1, model: request.json["model"], choices, usage });
+  const choices = [
+    { index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason: "stop" },
+  ];
+  json(response, 200, {
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: 1,
+    model: request.json["model"],
+    choices,
+    usage,
+  });
 };

@@ -10,9 +10,13 @@ const observer = () => dialect.observer({ hideUsage: false });
 const frame = (event: JsonObject) => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
 const start = frame({
   type: "message_start",
-  message: { id: "msg_1", usage: { input_tokens: 10, cache_read_input_tokens: 4, cache_creation_input_tokens: 2, output_tokens: 1 } },
+  message: {
+    id: "msg_1",
+    usage: { input_tokens: 10, cache_read_input_tokens: 4, cache_creation_input_tokens: 2, output_tokens: 1 },
+  },
 });
-const text = (words: string) => frame({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: words } });
+const text = (words: string) =>
+  frame({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: words } });
 const delta = frame({
   type: "message_delta",
   delta: { stop_reason: "end_turn" },
@@ -23,11 +27,23 @@ const usage = { prompt: 17, cachedPrompt: 4, cacheWrite: 2, completion: 20, reas
 const started = { prompt: 16, cachedPrompt: 4, cacheWrite: 2, completion: 1, reasoning: 0, estimated: false };
 
 const rows: Record<string, { in: string; out?: string; ended?: boolean; usage?: unknown; error?: unknown }> = {
-  "a whole stream passes, its usage is read": { in: start + text("Hé") + frame({ type: "ping" }) + delta + stop, ended: true, usage },
+  "a whole stream passes, its usage is read": {
+    in: start + text("Hé") + frame({ type: "ping" }) + delta + stop,
+    ended: true,
+    usage,
+  },
   "CRLF line ends stay": { in: (start + text("Hé") + delta + stop).replaceAll("\n", "\r\n"), ended: true, usage },
   "names without a blank": { in: (start + delta + stop).replaceAll(": ", ":"), ended: true, usage },
-  "comments and unknown events pass": { in: `: hi\n\n${start}${frame({ type: "novel", usage: 1 })}${stop}`, ended: true, usage: started },
-  "the name may come after the data": { in: `${start}data: {"type":"message_stop"}\nevent: message_stop\n\n`, ended: true, usage: started },
+  "comments and unknown events pass": {
+    in: `: hi\n\n${start}${frame({ type: "novel", usage: 1 })}${stop}`,
+    ended: true,
+    usage: started,
+  },
+  "the name may come after the data": {
+    in: `${start}data: {"type":"message_stop"}\nevent: message_stop\n\n`,
+    ended: true,
+    usage: started,
+  },
   "the name may be in the data alone": { in: 'data: {"type":"message_stop"}\n\n', ended: true },
   "a stream that just stops has not ended": { in: start + text("a") + delta, usage },
   "words of the end in the text are no end": { in: start + text('event: message_stop "type":"error"'), usage: started },
@@ -53,7 +69,10 @@ describe("the observer of Anthropic's stream", () => {
       test(`${name} (${way})`, () => {
         const seen = watch(observer(), row.in, at);
         assert.equal(seen.out, row.out ?? row.in);
-        assert.deepEqual([seen.ended, seen.usage, seen.error], [row.ended ?? false, row.usage ?? null, row.error ?? null]);
+        assert.deepEqual(
+          [seen.ended, seen.usage, seen.error],
+          [row.ended ?? false, row.usage ?? null, row.error ?? null],
+        );
       });
     }
   }

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
-import { type ChatReply, type ChatRequest, isRefusal, type JsonObject, type StreamEvent } from "../../../proxy/dialects/canonical.ts";
+import {
+  type ChatReply,
+  type ChatRequest,
+  isRefusal,
+  type JsonObject,
+  type StreamEvent,
+} from "../../../proxy/dialects/canonical.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
 import { anthropic, contextOf, encodeAll, streams, usage } from "./sdk.ts";
@@ -47,11 +53,30 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
       ],
     },
   ],
-  "one text block": [turns({ role: "user", content: [{ type: "text", text: "Hi" }] }), { messages: [{ role: "user", content: "Hi" }] }],
+  "one text block": [
+    turns({ role: "user", content: [{ type: "text", text: "Hi" }] }),
+    { messages: [{ role: "user", content: "Hi" }] },
+  ],
   "images by data and by URL": [
-    turns({ role: "user", content: [{ type: "text", text: "See" }, png, { type: "image", source: { type: "url", url: "https://x.test/a.png" } }] }),
+    turns({
+      role: "user",
+      content: [
+        { type: "text", text: "See" },
+        png,
+        { type: "image", source: { type: "url", url: "https://x.test/a.png" } },
+      ],
+    }),
     {
-      messages: [{ role: "user", content: [{ type: "text", text: "See" }, pngPart, { type: "image_url", image_url: { url: "https://x.test/a.png" } }] }],
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "See" },
+            pngPart,
+            { type: "image_url", image_url: { url: "https://x.test/a.png" } },
+          ],
+        },
+      ],
     } as Partial<ChatRequest>,
   ],
   documents: [
@@ -111,14 +136,26 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
   ],
   "tool use without text": [
     turns({ role: "assistant", content: [{ type: "tool_use", id: "t1", name: "look", input: {} }] }),
-    { messages: [{ role: "assistant", content: null, tool_calls: [{ id: "t1", type: "function", function: { name: "look", arguments: "{}" } }] }] },
+    {
+      messages: [
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "t1", type: "function", function: { name: "look", arguments: "{}" } }],
+        },
+      ],
+    },
   ],
   "tool results come before the rest of the turn, their images after": [
     turns({
       role: "user",
       content: [
         { type: "text", text: "Here." },
-        { type: "tool_result", tool_use_id: "t1", content: [{ type: "text", text: "a" }, png, { type: "text", text: "b" }] },
+        {
+          type: "tool_result",
+          tool_use_id: "t1",
+          content: [{ type: "text", text: "a" }, png, { type: "text", text: "b" }],
+        },
         { type: "tool_result", tool_use_id: "t2", content: "c" },
         { type: "tool_result", tool_use_id: "t3", is_error: true },
       ],
@@ -150,23 +187,46 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
       ],
     },
   ],
-  "tool_choice auto": [body({ tool_choice: { type: "auto", disable_parallel_tool_use: true } }), { tool_choice: "auto", parallel_tool_calls: false }],
+  "tool_choice auto": [
+    body({ tool_choice: { type: "auto", disable_parallel_tool_use: true } }),
+    { tool_choice: "auto", parallel_tool_calls: false },
+  ],
   "tool_choice any": [body({ tool_choice: { type: "any" } }), { tool_choice: "required" }],
   "tool_choice none": [body({ tool_choice: { type: "none" } }), { tool_choice: "none" }],
-  "a named tool": [body({ tool_choice: { type: "tool", name: "f" } }), { tool_choice: { type: "function", function: { name: "f" } } }],
+  "a named tool": [
+    body({ tool_choice: { type: "tool", name: "f" } }),
+    { tool_choice: { type: "function", function: { name: "f" } } },
+  ],
   "sampling, stop and user": [
     body({ temperature: 0.5, top_p: 0.9, stop_sequences: ["a", "b"], stream: true, metadata: { user_id: "u" } }),
     { temperature: 0.5, top_p: 0.9, stop: ["a", "b"], stream: true, user: "u" },
   ],
   "adaptive thinking": [body({ thinking: { type: "adaptive" } }), { reasoning_effort: "high" }],
-  "adaptive thinking with an effort": [body({ thinking: { type: "adaptive" }, output_config: { effort: "low" } }), { reasoning_effort: "low" }],
-  "a small thinking budget": [body({ thinking: { type: "enabled", budget_tokens: 1024 } }), { reasoning_effort: "low" }],
-  "a middling thinking budget": [body({ thinking: { type: "enabled", budget_tokens: 2048 } }), { reasoning_effort: "medium" }],
-  "a large thinking budget": [body({ thinking: { type: "enabled", budget_tokens: 31999 } }), { reasoning_effort: "high" }],
+  "adaptive thinking with an effort": [
+    body({ thinking: { type: "adaptive" }, output_config: { effort: "low" } }),
+    { reasoning_effort: "low" },
+  ],
+  "a small thinking budget": [
+    body({ thinking: { type: "enabled", budget_tokens: 1024 } }),
+    { reasoning_effort: "low" },
+  ],
+  "a middling thinking budget": [
+    body({ thinking: { type: "enabled", budget_tokens: 2048 } }),
+    { reasoning_effort: "medium" },
+  ],
+  "a large thinking budget": [
+    body({ thinking: { type: "enabled", budget_tokens: 31999 } }),
+    { reasoning_effort: "high" },
+  ],
   "thinking turned off": [body({ thinking: { type: "disabled" }, output_config: { effort: "high" } }), {}],
   "a schema": [
     body({ output_config: { format: { type: "json_schema", schema: { type: "object" } } } }),
-    { response_format: { type: "json_schema", json_schema: { name: "output", schema: { type: "object" }, strict: true } } },
+    {
+      response_format: {
+        type: "json_schema",
+        json_schema: { name: "output", schema: { type: "object" }, strict: true },
+      },
+    },
   ],
 };
 
@@ -176,8 +236,16 @@ const refused: Record<string, [JsonObject, string, string?]> = {
   "an unknown role": [turns(user, { role: "tool", content: "" }), "messages[1].role"],
   "a role named like an object's own": [turns({ role: "constructor", content: "" }), "messages[0].role"],
   "content that is null": [turns({ role: "user", content: null }), "messages[0].content"],
-  "an unknown block": [turns({ role: "user", content: [{ type: "container_upload" }] }), "messages[0].content[0].type", "unsupported_parameter"],
-  "a server tool's use": [turns({ role: "assistant", content: [{ type: "server_tool_use" }] }), "messages[0].content[0].type", "unsupported_parameter"],
+  "an unknown block": [
+    turns({ role: "user", content: [{ type: "container_upload" }] }),
+    "messages[0].content[0].type",
+    "unsupported_parameter",
+  ],
+  "a server tool's use": [
+    turns({ role: "assistant", content: [{ type: "server_tool_use" }] }),
+    "messages[0].content[0].type",
+    "unsupported_parameter",
+  ],
   "an image of the assistant": [turns({ role: "assistant", content: [png] }), "messages[0].content[0].type"],
   "an image in the system prompt": [body({ system: [png] }), "system[0].type"],
   "an uploaded image": [
@@ -195,7 +263,11 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].content[0].tool_use_id",
     "missing_required_parameter",
   ],
-  "a server tool": [body({ tools: [{ type: "web_search_20250305", name: "web_search" }] }), "tools[0].type", "unsupported_parameter"],
+  "a server tool": [
+    body({ tools: [{ type: "web_search_20250305", name: "web_search" }] }),
+    "tools[0].type",
+    "unsupported_parameter",
+  ],
   "an unknown tool choice": [body({ tool_choice: { type: "some" } }), "tool_choice.type"],
   "MCP servers": [body({ mcp_servers: [] }), "mcp_servers", "unsupported_parameter"],
   "a place of processing": [body({ inference_geo: "us" }), "inference_geo", "unsupported_parameter"],
@@ -223,7 +295,10 @@ describe("decoding a Messages body", () => {
   }
 
   test("names the parameters that it leaves out", () => {
-    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), ["top_k", "service_tier"]);
+    assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), [
+      "top_k",
+      "service_tier",
+    ]);
   });
 
   test("never throws, whatever the JSON", () => {
@@ -240,7 +315,10 @@ describe("decoding a Messages body", () => {
         { requiredKeys: ["type"] },
       ),
     );
-    const message = fc.record({ role: fc.constantFrom("user", "assistant", "system"), content: fc.oneof(fc.jsonValue(), fc.array(block)) });
+    const message = fc.record({
+      role: fc.constantFrom("user", "assistant", "system"),
+      content: fc.oneof(fc.jsonValue(), fc.array(block)),
+    });
     const loose = fc.record(
       {
         model: fc.constant("m"),
@@ -261,7 +339,10 @@ describe("decoding a Messages body", () => {
   });
 });
 
-const reply = (message: Partial<ChatReply["choices"][0]["message"]>, finish: Partial<ChatReply["choices"][0]> = {}): ChatReply => ({
+const reply = (
+  message: Partial<ChatReply["choices"][0]["message"]>,
+  finish: Partial<ChatReply["choices"][0]> = {},
+): ChatReply => ({
   id: "up-1",
   created: 1,
   model: "upstream",
@@ -277,8 +358,10 @@ const wireUsage = {
 };
 
 describe("Messages written for the official SDK", () => {
-  const create = (answer: JsonObject) => anthropic(answer).messages.create({ model: "alias", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] });
-  const follow = (text: string) => anthropic(text).messages.stream({ model: "alias", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] });
+  const create = (answer: JsonObject) =>
+    anthropic(answer).messages.create({ model: "alias", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] });
+  const follow = (text: string) =>
+    anthropic(text).messages.stream({ model: "alias", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] });
 
   test("a whole answer with reasoning, text and tools", async () => {
     const read = await create(
@@ -305,7 +388,10 @@ describe("Messages written for the official SDK", () => {
       { type: "tool_use", id: "b", name: "g", input: {} },
       { type: "tool_use", id: "c", name: "h", input: { INVALID_JSON: '{"cut' } },
     ]);
-    assert.deepEqual([read.id, read.model, read.stop_reason, read.role, read.type], ["up-1", "alias", "tool_use", "assistant", "message"]);
+    assert.deepEqual(
+      [read.id, read.model, read.stop_reason, read.role, read.type],
+      ["up-1", "alias", "tool_use", "assistant", "message"],
+    );
     assert.deepEqual(read.usage, wireUsage);
     assert.deepEqual(dialect.usageOf(read as unknown as JsonObject), usage);
   });
@@ -357,12 +443,17 @@ describe("Messages written for the official SDK", () => {
       const read = await follow(encodeAll(dialect, streams[name])).finalMessage();
       assert.deepEqual(JSON.parse(JSON.stringify(read.content)), expected);
       assert.equal(read.model, "alias");
-      assert.deepEqual([read.usage.input_tokens, read.usage.output_tokens, read.usage.cache_read_input_tokens], [12, 7, 5]);
+      assert.deepEqual(
+        [read.usage.input_tokens, read.usage.output_tokens, read.usage.cache_read_input_tokens],
+        [12, 7, 5],
+      );
     });
   }
 
   test("an error in the stream raises", async () => {
-    const text = encodeAll(dialect, streams.plain.slice(0, 4)) + surfaces.anthropic.streamError(failure("upstream_error", "It broke."), "req-1");
+    const text =
+      encodeAll(dialect, streams.plain.slice(0, 4)) +
+      surfaces.anthropic.streamError(failure("upstream_error", "It broke."), "req-1");
     await assert.rejects(follow(text).finalMessage(), /It broke/);
   });
 
@@ -370,13 +461,22 @@ describe("Messages written for the official SDK", () => {
     const delta = fc.oneof(
       fc.string().map((content) => ({ content })),
       fc.string().map((reasoning_content) => ({ reasoning_content })),
-      fc.record({ index: fc.nat(3), id: fc.constantFrom("a", "b"), args: fc.constantFrom("", "{", '{"a":1}', '"a":1}') }).map((one) => ({
-        tool_calls: [{ index: one.index, id: `${one.id}${one.index}`, function: { name: "f", arguments: one.args } }],
-      })),
+      fc
+        .record({
+          index: fc.nat(3),
+          id: fc.constantFrom("a", "b"),
+          args: fc.constantFrom("", "{", '{"a":1}', '"a":1}'),
+        })
+        .map((one) => ({
+          tool_calls: [{ index: one.index, id: `${one.id}${one.index}`, function: { name: "f", arguments: one.args } }],
+        })),
     );
     fc.assert(
       fc.property(fc.array(delta, { maxLength: 20 }), (all) => {
-        const events: StreamEvent[] = [...all.map((one) => ({ kind: "delta" as const, choice: 0, delta: one })), { kind: "end" }];
+        const events: StreamEvent[] = [
+          ...all.map((one) => ({ kind: "delta" as const, choice: 0, delta: one })),
+          { kind: "end" },
+        ];
         let open: number | null = null;
         let next = 0;
         const seen: string[] = [];
@@ -403,8 +503,16 @@ describe("Messages written for the official SDK", () => {
 
   test("one tool's arguments are streamed as they come", () => {
     const encoder = dialect.encoder(contextOf());
-    encoder.encode({ kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, id: "a", function: { name: "f" } }] } });
-    const out = encoder.encode({ kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, function: { arguments: '{"a"' } }] } });
+    encoder.encode({
+      kind: "delta",
+      choice: 0,
+      delta: { tool_calls: [{ index: 0, id: "a", function: { name: "f" } }] },
+    });
+    const out = encoder.encode({
+      kind: "delta",
+      choice: 0,
+      delta: { tool_calls: [{ index: 0, function: { arguments: '{"a"' } }] },
+    });
     assert.match(out, /input_json_delta/);
   });
 });

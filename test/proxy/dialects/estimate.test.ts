@@ -11,19 +11,31 @@ describe("the estimate of a prompt's tokens", () => {
     "a long text is sampled": ["abcd".repeat(100_000), 100_000],
     "a long Japanese text": ["こ".repeat(50_000), 50_000],
   };
-  for (const [name, [text, tokens]] of Object.entries(rows)) test(name, () => assert.equal(estimateTextTokens(text), tokens));
+  for (const [name, [text, tokens]] of Object.entries(rows))
+    test(name, () => assert.equal(estimateTextTokens(text), tokens));
 
   test("messages, images, tool calls and tools count", () => {
     const request: ChatRequest = { model: "m", messages: [{ role: "user", content: "abcd" }] };
     assert.equal(estimatePromptTokens(request), 5);
     const image: ChatRequest = {
       model: "m",
-      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(1e6)}` } }] }],
+      messages: [
+        {
+          role: "user",
+          content: [{ type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(1e6)}` } }],
+        },
+      ],
     };
     assert.equal(estimatePromptTokens(image), 1_204);
     const called: ChatRequest = {
       ...request,
-      messages: [{ role: "assistant", content: null, tool_calls: [{ id: "a", type: "function", function: { name: "look", arguments: '{"a":1}' } }] }],
+      messages: [
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "a", type: "function", function: { name: "look", arguments: '{"a":1}' } }],
+        },
+      ],
     };
     assert.equal(estimatePromptTokens(called), 7);
     assert.ok(estimatePromptTokens({ ...request, tools: [{ type: "function", function: { name: "f" } }] }) > 5);

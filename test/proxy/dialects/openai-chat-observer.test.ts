@@ -18,10 +18,21 @@ const usage = { prompt: 9, cachedPrompt: 5, cacheWrite: 0, completion: 4, reason
 const azureFirst =
   'data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}]}\n\n';
 
-const rows: Record<string, { observer?: typeof shown; in: string; out: string; ended?: boolean; usage?: unknown; error?: unknown }> = {
-  "a plain stream passes untouched": { in: content("Hé") + content("llo 🎉") + done, out: content("Hé") + content("llo 🎉") + done, ended: true },
+const rows: Record<
+  string,
+  { observer?: typeof shown; in: string; out: string; ended?: boolean; usage?: unknown; error?: unknown }
+> = {
+  "a plain stream passes untouched": {
+    in: content("Hé") + content("llo 🎉") + done,
+    out: content("Hé") + content("llo 🎉") + done,
+    ended: true,
+  },
   "comments pass": { in: `: ping\n\n${content("a")}${done}`, out: `: ping\n\n${content("a")}${done}`, ended: true },
-  "CRLF line ends stay": { in: (content("a") + done).replaceAll("\n", "\r\n"), out: (content("a") + done).replaceAll("\n", "\r\n"), ended: true },
+  "CRLF line ends stay": {
+    in: (content("a") + done).replaceAll("\n", "\r\n"),
+    out: (content("a") + done).replaceAll("\n", "\r\n"),
+    ended: true,
+  },
   "usage that the client asked for passes and is read": {
     in: content("a", ',"usage":null') + usageChunk + done,
     out: content("a", ',"usage":null') + usageChunk + done,
@@ -67,8 +78,16 @@ const rows: Record<string, { observer?: typeof shown; in: string; out: string; e
     ended: true,
     usage,
   },
-  "event and id lines are taken out": { in: `id: 1\nevent: message\n${content("a")}${done}`, out: content("a") + done, ended: true },
-  "an event line without data is taken out": { in: `event: message\n\n${content("a")}${done}`, out: content("a") + done, ended: true },
+  "event and id lines are taken out": {
+    in: `id: 1\nevent: message\n${content("a")}${done}`,
+    out: content("a") + done,
+    ended: true,
+  },
+  "an event line without data is taken out": {
+    in: `event: message\n\n${content("a")}${done}`,
+    out: content("a") + done,
+    ended: true,
+  },
   "usage in a frame with an id is taken out": {
     observer: hidden,
     in: `id: 1\n${content("a", ',"usage":null')}id: 2\n${usageChunk}${done}`,
@@ -81,14 +100,34 @@ const rows: Record<string, { observer?: typeof shown; in: string; out: string; e
     out: content("a"),
     error: { message: "overloaded", code: "server_error" },
   },
-  "a frame named error is held back": { in: `event: error\ndata: {"message":"no","code":429}\n\n`, out: "", error: { message: "no", code: "429" } },
-  "a flat error is held back": { in: 'data: {"object":"error","message":"oom","code":500}\n\n', out: "", error: { message: "oom", code: "500" } },
+  "a frame named error is held back": {
+    in: `event: error\ndata: {"message":"no","code":429}\n\n`,
+    out: "",
+    error: { message: "no", code: "429" },
+  },
+  "a flat error is held back": {
+    in: 'data: {"object":"error","message":"oom","code":500}\n\n',
+    out: "",
+    error: { message: "oom", code: "500" },
+  },
   "an error as text is held back": { in: 'data: {"error":"oom"}\n\n', out: "", error: { message: "oom", code: null } },
-  "error null is no error": { in: content("a", ',"error":null') + done, out: content("a", ',"error":null') + done, ended: true },
+  "error null is no error": {
+    in: content("a", ',"error":null') + done,
+    out: content("a", ',"error":null') + done,
+    ended: true,
+  },
   "a stream that just stops has not ended": { in: content("a"), out: content("a") },
   "half a frame at the end is left out": { in: `${content("a")}data: {"id":`, out: content("a") },
-  "an end marker without its blank line ends": { in: `${content("a")}data: [DONE]`, out: content("a") + done, ended: true },
-  "what follows the end marker is left out": { in: `${content("a")}${done}data: {"x":1}\n\n`, out: content("a") + done, ended: true },
+  "an end marker without its blank line ends": {
+    in: `${content("a")}data: [DONE]`,
+    out: content("a") + done,
+    ended: true,
+  },
+  "what follows the end marker is left out": {
+    in: `${content("a")}${done}data: {"x":1}\n\n`,
+    out: content("a") + done,
+    ended: true,
+  },
 };
 
 describe("the observer of OpenAI's chat stream", () => {
@@ -112,13 +151,25 @@ describe("the observer of OpenAI's chat stream", () => {
       fc.string({ unit: "grapheme", maxLength: 20 }).map((text) => content(text)),
       fc.string({ maxLength: 20 }).map((text) => content(text, ',"usage":null')),
       fc.string({ maxLength: 20 }).map((text) => content(text).replaceAll("\n", "\r\n")),
-      fc.constantFrom(usageChunk, azureFirst, ": ping\n\n", "\n", "\r\n", `event: x\n${content("b")}`, 'data: {"error":{"message":"m"}}\n\n', done),
+      fc.constantFrom(
+        usageChunk,
+        azureFirst,
+        ": ping\n\n",
+        "\n",
+        "\r\n",
+        `event: x\n${content("b")}`,
+        'data: {"error":{"message":"m"}}\n\n',
+        done,
+      ),
       fc.string({ maxLength: 30 }),
     );
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 8 }), cuts, fc.boolean(), (frames, at, hideUsage) => {
         const text = frames.join("");
-        assert.deepEqual(watch(dialect.observer({ hideUsage }), text, at), watch(dialect.observer({ hideUsage }), text));
+        assert.deepEqual(
+          watch(dialect.observer({ hideUsage }), text, at),
+          watch(dialect.observer({ hideUsage }), text),
+        );
       }),
       { numRuns: 500 },
     );

@@ -19,17 +19,28 @@ const refused: Record<string, [JsonObject, string, string?]> = {
   "an empty list of messages": [body({ messages: [] }), "messages"],
   "a message that is no object": [says(user, 1), "messages[1]"],
   "an unknown role": [says(user, user, { role: "bot", content: "" }), "messages[2].role"],
-  "a function message": [says(user, { role: "function", name: "f", content: "" }), "messages[1].role", "unsupported_parameter"],
+  "a function message": [
+    says(user, { role: "function", name: "f", content: "" }),
+    "messages[1].role",
+    "unsupported_parameter",
+  ],
   "content that is a number": [says({ role: "user", content: 1 }), "messages[0].content"],
   "a user without content": [says({ role: "user" }), "messages[0].content", "missing_required_parameter"],
   "an unknown part": [says({ role: "user", content: [{ type: "video" }] }), "messages[0].content[0].type"],
-  "a part named like an object's own": [says({ role: "user", content: [{ type: "constructor" }] }), "messages[0].content[0].type"],
+  "a part named like an object's own": [
+    says({ role: "user", content: [{ type: "constructor" }] }),
+    "messages[0].content[0].type",
+  ],
   "an image without url": [
     says({ role: "user", content: [{ type: "image_url", image_url: {} }] }),
     "messages[0].content[0].image_url.url",
     "missing_required_parameter",
   ],
-  "a tool message without its call": [says({ role: "tool", content: "x" }), "messages[0].tool_call_id", "missing_required_parameter"],
+  "a tool message without its call": [
+    says({ role: "tool", content: "x" }),
+    "messages[0].tool_call_id",
+    "missing_required_parameter",
+  ],
   "arguments that are no text": [
     says({ role: "assistant", tool_calls: [{ id: "a", type: "function", function: { name: "f", arguments: {} } }] }),
     "messages[0].tool_calls[0].function.arguments",
@@ -39,8 +50,16 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].tool_calls[0].type",
     "unsupported_parameter",
   ],
-  "a custom tool": [body({ tools: [{ type: "custom", custom: { name: "x" } }] }), "tools[0].type", "unsupported_parameter"],
-  "a tool without name": [body({ tools: [{ type: "function", function: {} }] }), "tools[0].function.name", "missing_required_parameter"],
+  "a custom tool": [
+    body({ tools: [{ type: "custom", custom: { name: "x" } }] }),
+    "tools[0].type",
+    "unsupported_parameter",
+  ],
+  "a tool without name": [
+    body({ tools: [{ type: "function", function: {} }] }),
+    "tools[0].function.name",
+    "missing_required_parameter",
+  ],
   allowed_tools: [body({ tool_choice: { type: "allowed_tools" } }), "tool_choice.type", "unsupported_parameter"],
   "an unknown tool choice": [body({ tool_choice: "any" }), "tool_choice"],
   "a schema without name": [
@@ -75,7 +94,11 @@ describe("decoding a chat completions body", () => {
             { type: "image_url", image_url: { url: "data:image/png;base64,AA==", detail: "low" } },
           ],
         },
-        { role: "assistant", content: null, tool_calls: [{ id: "a", type: "function", function: { name: "look", arguments: "" } }] },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [{ id: "a", type: "function", function: { name: "look", arguments: "" } }],
+        },
         { role: "tool", tool_call_id: "a", content: "a cat" },
       ],
       tools: [{ type: "function", function: { name: "look", parameters: { type: "object" } } }],
@@ -94,7 +117,13 @@ describe("decoding a chat completions body", () => {
         model: fc.jsonValue(),
         messages: fc.oneof(
           fc.jsonValue(),
-          fc.array(fc.record({ role: fc.constantFrom("user", "assistant", "tool"), content: fc.jsonValue(), tool_calls: fc.jsonValue() })),
+          fc.array(
+            fc.record({
+              role: fc.constantFrom("user", "assistant", "tool"),
+              content: fc.jsonValue(),
+              tool_calls: fc.jsonValue(),
+            }),
+          ),
         ),
         tools: fc.jsonValue(),
         tool_choice: fc.jsonValue(),
@@ -118,14 +147,22 @@ describe("chat completions written for the official SDK", () => {
         created: 5,
         model: "upstream",
         choices: [
-          { index: 0, message: { role: "assistant", content: "Hello", reasoning_content: "hm" }, finish_reason: "length", native_finish_reason: "max_tokens" },
+          {
+            index: 0,
+            message: { role: "assistant", content: "Hello", reasoning_content: "hm" },
+            finish_reason: "length",
+            native_finish_reason: "max_tokens",
+          },
         ],
         usage,
         extra: { system_fingerprint: "fp" },
       },
       contextOf(),
     );
-    const read = await openai(reply).chat.completions.create({ model: "alias", messages: [{ role: "user", content: "Hi" }] });
+    const read = await openai(reply).chat.completions.create({
+      model: "alias",
+      messages: [{ role: "user", content: "Hi" }],
+    });
     assert.equal(read.model, "alias");
     assert.equal(read.choices[0]?.message.content, "Hello");
     assert.equal(read.system_fingerprint, "fp");
@@ -140,7 +177,8 @@ describe("chat completions written for the official SDK", () => {
     assert.equal((reply["choices"] as JsonObject[])[0]?.["native_finish_reason"], "max_tokens");
   });
 
-  const accumulate = (text: string) => openai(text).chat.completions.stream({ model: "alias", messages: [{ role: "user", content: "Hi" }] });
+  const accumulate = (text: string) =>
+    openai(text).chat.completions.stream({ model: "alias", messages: [{ role: "user", content: "Hi" }] });
 
   test("a plain stream", async () => {
     const read = await accumulate(encodeAll(dialect, streams.plain)).finalChatCompletion();
@@ -188,7 +226,10 @@ describe("chat completions written for the official SDK", () => {
       .split("\n\n")
       .filter((frame) => frame.startsWith("data: {"))
       .map((frame) => JSON.parse(frame.slice(6)) as JsonObject);
-    assert.equal(new Set(chunks.map((chunk) => JSON.stringify([chunk["id"], chunk["created"], chunk["model"]]))).size, 1);
+    assert.equal(
+      new Set(chunks.map((chunk) => JSON.stringify([chunk["id"], chunk["created"], chunk["model"]]))).size,
+      1,
+    );
     assert.equal(chunks[0]?.["id"], "req-1");
     assert.deepEqual(
       chunks.map((chunk) => (chunk["choices"] as { delta: JsonObject }[])[0]?.delta["role"] ?? null),
@@ -208,7 +249,9 @@ describe("chat completions written for the official SDK", () => {
   });
 
   test("an error in the stream raises", async () => {
-    const text = encodeAll(dialect, streams.plain.slice(0, 4)) + surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
+    const text =
+      encodeAll(dialect, streams.plain.slice(0, 4)) +
+      surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
     await assert.rejects(accumulate(text).finalChatCompletion(), /It broke/);
   });
 });

@@ -16,7 +16,16 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
   "a list of one text": [body({ prompt: ["Once"] }), {}],
   "what chat has too": [
     body({ max_tokens: 9, temperature: 0, n: 2, stop: "x", seed: 1, logit_bias: { "1": 2 }, user: "u", stream: true }),
-    { max_completion_tokens: 9, temperature: 0, n: 2, stop: "x", seed: 1, logit_bias: { "1": 2 }, user: "u", stream: true },
+    {
+      max_completion_tokens: 9,
+      temperature: 0,
+      n: 2,
+      stop: "x",
+      seed: 1,
+      logit_bias: { "1": 2 },
+      user: "u",
+      stream: true,
+    },
   ],
   "what changes nothing": [body({ suffix: "", echo: false, best_of: 1, logprobs: null }), {}],
 };
@@ -47,15 +56,25 @@ describe("legacy completions", () => {
 
   test("never throw, whatever the JSON", () => {
     fc.assert(
-      fc.property(fc.record({ model: fc.jsonValue(), prompt: fc.jsonValue(), suffix: fc.jsonValue(), stop: fc.jsonValue() }, { requiredKeys: [] }), (given) =>
-        assert.equal(typeof dialect.decode(given as JsonObject), "object"),
+      fc.property(
+        fc.record(
+          { model: fc.jsonValue(), prompt: fc.jsonValue(), suffix: fc.jsonValue(), stop: fc.jsonValue() },
+          { requiredKeys: [] },
+        ),
+        (given) => assert.equal(typeof dialect.decode(given as JsonObject), "object"),
       ),
     );
   });
 
   test("the official SDK reads a whole answer", async () => {
     const answer = dialect.encodeReply(
-      { id: "up", created: 5, model: "u", choices: [{ index: 0, message: { role: "assistant", content: " upon" }, finish_reason: "tool_calls" }], usage },
+      {
+        id: "up",
+        created: 5,
+        model: "u",
+        choices: [{ index: 0, message: { role: "assistant", content: " upon" }, finish_reason: "tool_calls" }],
+        usage,
+      },
       contextOf(),
     );
     const read = await openai(answer).completions.create({ model: "alias", prompt: "Once" });
@@ -68,7 +87,11 @@ describe("legacy completions", () => {
   });
 
   test("the official SDK reads a stream", async () => {
-    const stream = await openai(encodeAll(dialect, streams.plain)).completions.create({ model: "alias", prompt: "Once", stream: true });
+    const stream = await openai(encodeAll(dialect, streams.plain)).completions.create({
+      model: "alias",
+      prompt: "Once",
+      stream: true,
+    });
     let text = "";
     const last: unknown[] = [];
     for await (const chunk of stream) {
@@ -80,7 +103,9 @@ describe("legacy completions", () => {
   });
 
   test("an error in the stream raises", async () => {
-    const text = encodeAll(dialect, streams.plain.slice(0, 3)) + surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
+    const text =
+      encodeAll(dialect, streams.plain.slice(0, 3)) +
+      surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
     const stream = await openai(text).completions.create({ model: "alias", prompt: "Once", stream: true });
     await assert.rejects(async () => {
       for await (const _chunk of stream);
@@ -88,8 +113,10 @@ describe("legacy completions", () => {
   });
 
   test("a stream that passes through is counted, and usage hidden, at any split", () => {
-    const chunk = 'data: {"object":"text_completion","choices":[{"text":"abcde","index":0,"finish_reason":null}],"usage":null}\n\n';
-    const last = 'data: {"object":"text_completion","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n';
+    const chunk =
+      'data: {"object":"text_completion","choices":[{"text":"abcde","index":0,"finish_reason":null}],"usage":null}\n\n';
+    const last =
+      'data: {"object":"text_completion","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n';
     fc.assert(
       fc.property(cuts, (at) => {
         const seen = watch(dialect.observer({ hideUsage: true }), `${chunk}${chunk}${last}data: [DONE]\n\n`, at);

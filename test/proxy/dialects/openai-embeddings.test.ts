@@ -53,7 +53,11 @@ describe("embeddings", () => {
         },
         { model: "alias", request },
       );
-      const read = await openai(reply).embeddings.create({ model: "alias", input: ["a", "b"], ...(encoding_format ? { encoding_format } : {}) });
+      const read = await openai(reply).embeddings.create({
+        model: "alias",
+        input: ["a", "b"],
+        ...(encoding_format ? { encoding_format } : {}),
+      });
       assert.deepEqual(
         read.data.map((one) => one.index),
         [0, 1],

@@ -42,7 +42,10 @@ describe("the observer of OpenAI's Responses stream", () => {
       test(`${name} (${way})`, () => {
         const seen = watch(observer(), row.in, at);
         assert.equal(seen.out, row.out ?? row.in);
-        assert.deepEqual([seen.ended, seen.usage, seen.error], [row.ended ?? false, row.usage ?? null, row.error ?? null]);
+        assert.deepEqual(
+          [seen.ended, seen.usage, seen.error],
+          [row.ended ?? false, row.usage ?? null, row.error ?? null],
+        );
       });
     }
   }

@@ -27,7 +27,10 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     },
   ],
   "messages with and without type": [
-    items({ role: "developer", content: "A" }, { type: "message", role: "user", content: [{ type: "input_text", text: "B" }] }),
+    items(
+      { role: "developer", content: "A" },
+      { type: "message", role: "user", content: [{ type: "input_text", text: "B" }] },
+    ),
     {
       messages: [
         { role: "developer", content: "A" },
@@ -95,7 +98,11 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
   ],
   "images in results follow all results": [
     items(
-      { type: "function_call_output", call_id: "c1", output: [{ type: "input_image", image_url: "data:image/png;base64,AA==" }] },
+      {
+        type: "function_call_output",
+        call_id: "c1",
+        output: [{ type: "input_image", image_url: "data:image/png;base64,AA==" }],
+      },
       { type: "function_call_output", call_id: "c2", output: "y" },
     ),
     {
@@ -144,7 +151,11 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
     } as Partial<ChatRequest>,
   ],
   "reasoning that OpenAI encrypted, which is left out": [
-    items(user, { type: "reasoning", id: "rs", summary: [], encrypted_content: "gAAAA" }, { role: "assistant", content: "x" }),
+    items(
+      user,
+      { type: "reasoning", id: "rs", summary: [], encrypted_content: "gAAAA" },
+      { role: "assistant", content: "x" },
+    ),
     {
       messages: [
         { role: "user", content: "Hi" },
@@ -159,14 +170,22 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
       parallel_tool_calls: false,
     }),
     {
-      tools: [{ type: "function", function: { name: "f", description: "d", parameters: { type: "object" }, strict: true } }],
+      tools: [
+        { type: "function", function: { name: "f", description: "d", parameters: { type: "object" }, strict: true } },
+      ],
       tool_choice: "required",
       parallel_tool_calls: false,
     },
   ],
-  "a named tool": [body({ tool_choice: { type: "function", name: "f" } }), { tool_choice: { type: "function", function: { name: "f" } } }],
+  "a named tool": [
+    body({ tool_choice: { type: "function", name: "f" } }),
+    { tool_choice: { type: "function", function: { name: "f" } } },
+  ],
   "a text format": [body({ text: { format: { type: "text" } } }), {}],
-  "a JSON object": [body({ text: { format: { type: "json_object" }, verbosity: "low" } }), { response_format: { type: "json_object" }, verbosity: "low" }],
+  "a JSON object": [
+    body({ text: { format: { type: "json_object" }, verbosity: "low" } }),
+    { response_format: { type: "json_object" }, verbosity: "low" },
+  ],
   "a schema": [
     body({ text: { format: { type: "json_schema", name: "n", schema: { type: "object" }, strict: true } } }),
     { response_format: { type: "json_schema", json_schema: { name: "n", schema: { type: "object" }, strict: true } } },
@@ -182,7 +201,15 @@ const decoded: Record<string, [JsonObject, Partial<ChatRequest>]> = {
       store: false,
       metadata: { a: "b" },
     }),
-    { max_completion_tokens: 9, temperature: 0.5, top_p: 0.9, reasoning_effort: "low", user: "u", stream: true, metadata: { a: "b" } },
+    {
+      max_completion_tokens: 9,
+      temperature: 0.5,
+      top_p: 0.9,
+      reasoning_effort: "low",
+      user: "u",
+      stream: true,
+      metadata: { a: "b" },
+    },
   ],
   "log probabilities": [body({ top_logprobs: 3 }), { logprobs: true, top_logprobs: 3 }],
 };
@@ -192,22 +219,42 @@ const refused: Record<string, [JsonObject, string, string?]> = {
   "an empty input": [items(), "input"],
   "an unknown role": [items({ role: "tool", content: "x" }), "input[0].role"],
   "an unknown part": [items({ role: "user", content: [{ type: "constructor" }] }), "input[0].content[0].type"],
-  "an uploaded image": [items({ role: "user", content: [{ type: "input_image", file_id: "f" }] }), "input[0].content[0].file_id", "unsupported_parameter"],
+  "an uploaded image": [
+    items({ role: "user", content: [{ type: "input_image", file_id: "f" }] }),
+    "input[0].content[0].file_id",
+    "unsupported_parameter",
+  ],
   "a file by URL": [
     items({ role: "user", content: [{ type: "input_file", file_url: "https://x.test" }] }),
     "input[0].content[0].file_url",
     "unsupported_parameter",
   ],
-  "a reference to an earlier item": [items(user, { type: "item_reference", id: "x" }), "input[1].type", "unsupported_parameter"],
-  "a call without name": [items({ type: "function_call", call_id: "c", arguments: "" }), "input[0].name", "missing_required_parameter"],
+  "a reference to an earlier item": [
+    items(user, { type: "item_reference", id: "x" }),
+    "input[1].type",
+    "unsupported_parameter",
+  ],
+  "a call without name": [
+    items({ type: "function_call", call_id: "c", arguments: "" }),
+    "input[0].name",
+    "missing_required_parameter",
+  ],
   "a built-in tool": [body({ tools: [{ type: "web_search" }] }), "tools[0].type", "unsupported_parameter"],
-  "the choice of a built-in tool": [body({ tool_choice: { type: "file_search" } }), "tool_choice.type", "unsupported_parameter"],
+  "the choice of a built-in tool": [
+    body({ tool_choice: { type: "file_search" } }),
+    "tool_choice.type",
+    "unsupported_parameter",
+  ],
   "an earlier response": [body({ previous_response_id: "resp_1" }), "previous_response_id", "unsupported_parameter"],
   "a conversation": [body({ conversation: "c" }), "conversation", "unsupported_parameter"],
   "a stored prompt": [body({ prompt: { id: "p" } }), "prompt", "unsupported_parameter"],
   storing: [body({ store: true }), "store", "unsupported_parameter"],
   "the background": [body({ background: true }), "background", "unsupported_parameter"],
-  "a schema without name": [body({ text: { format: { type: "json_schema", schema: {} } } }), "text.format.name", "missing_required_parameter"],
+  "a schema without name": [
+    body({ text: { format: { type: "json_schema", schema: {} } } }),
+    "text.format.name",
+    "missing_required_parameter",
+  ],
   "log probabilities in a stream": [body({ stream: true, top_logprobs: 1 }), "top_logprobs", "unsupported_parameter"],
 };
 
@@ -232,7 +279,10 @@ describe("decoding a Responses body", () => {
   }
 
   test("names the parameters that it leaves out", () => {
-    assert.deepEqual(dialect.dropped?.(body({ truncation: "auto", moderation: {}, store: false })), ["truncation", "moderation"]);
+    assert.deepEqual(dialect.dropped?.(body({ truncation: "auto", moderation: {}, store: false })), [
+      "truncation",
+      "moderation",
+    ]);
     assert.deepEqual(dialect.dropped?.(body({ truncation: "disabled", text: {} })), []);
   });
 
@@ -273,7 +323,10 @@ describe("decoding a Responses body", () => {
   });
 });
 
-const reply = (message: Partial<ChatReply["choices"][0]["message"]>, finish: Partial<ChatReply["choices"][0]> = {}): ChatReply => ({
+const reply = (
+  message: Partial<ChatReply["choices"][0]["message"]>,
+  finish: Partial<ChatReply["choices"][0]> = {},
+): ChatReply => ({
   id: "up-1",
   created: 5,
   model: "upstream",
@@ -288,7 +341,11 @@ describe("Responses written for the official SDK", () => {
   test("a whole answer with reasoning, text and a call", async () => {
     const answer = dialect.encodeReply(
       reply(
-        { content: "Look", thinking_blocks: signed, tool_calls: [{ id: "a", type: "function", function: { name: "f", arguments: '{"x":1}' } }] },
+        {
+          content: "Look",
+          thinking_blocks: signed,
+          tool_calls: [{ id: "a", type: "function", function: { name: "f", arguments: '{"x":1}' } }],
+        },
         { finish_reason: "tool_calls", logprobs: { content: [{ token: "Look", logprob: -1 }] } },
       ),
       contextOf({
@@ -313,7 +370,11 @@ describe("Responses written for the official SDK", () => {
     // What the SDK gives back is what the next request's input holds.
     const next = dialect.decode({
       model: "m",
-      input: [user, ...(read.output as unknown as JsonObject[]), { type: "function_call_output", call_id: "a", output: "y" }],
+      input: [
+        user,
+        ...(read.output as unknown as JsonObject[]),
+        { type: "function_call_output", call_id: "a", output: "y" },
+      ],
     });
     assert.ok(!isRefusal(next));
     assert.deepEqual(next.messages[1]?.thinking_blocks, signed);
@@ -330,10 +391,17 @@ describe("Responses written for the official SDK", () => {
     test(`${reason} is ${status}, whole and streamed`, async () => {
       const whole = dialect.encodeReply(reply({ content: "x" }, { finish_reason: reason }), contextOf());
       const streamed = await follow(
-        encodeAll(dialect, [{ kind: "delta", choice: 0, delta: { content: "x" } }, { kind: "finish", choice: 0, reason }, { kind: "end" }]),
+        encodeAll(dialect, [
+          { kind: "delta", choice: 0, delta: { content: "x" } },
+          { kind: "finish", choice: 0, reason },
+          { kind: "end" },
+        ]),
       ).finalResponse();
       assert.deepEqual([whole["status"], whole["incomplete_details"]], [status, why === null ? null : { reason: why }]);
-      assert.deepEqual([streamed.status, streamed.incomplete_details?.reason ?? null, streamed.output_text], [status, why, "x"]);
+      assert.deepEqual(
+        [streamed.status, streamed.incomplete_details?.reason ?? null, streamed.output_text],
+        [status, why, "x"],
+      );
     });
   }
 
@@ -359,7 +427,9 @@ describe("Responses written for the official SDK", () => {
       stream.on("response.function_call_arguments.delta", (event) => seen.push(event.delta));
       const read = await stream.finalResponse();
       assert.deepEqual(
-        read.output.flatMap((item) => (item.type === "function_call" ? [[item.call_id, item.name, item.arguments]] : [])),
+        read.output.flatMap((item) =>
+          item.type === "function_call" ? [[item.call_id, item.name, item.arguments]] : [],
+        ),
         calls,
       );
       assert.equal(seen.join(""), calls.map(([, , text]) => text).join(""));
@@ -371,13 +441,19 @@ describe("Responses written for the official SDK", () => {
     const [first, second] = read.output;
     assert.ok(first?.type === "reasoning" && second?.type === "message");
     assert.deepEqual(first.summary, [{ type: "summary_text", text: "Hmm, six times seven." }]);
-    assert.deepEqual(unpackThinking(first.encrypted_content), [{ type: "thinking", thinking: "Hmm, six times seven.", signature: "sig" }]);
+    assert.deepEqual(unpackThinking(first.encrypted_content), [
+      { type: "thinking", thinking: "Hmm, six times seven.", signature: "sig" },
+    ]);
     assert.equal(read.output_text, "42");
   });
 
   test("a stream: a refusal", async () => {
     const read = await follow(
-      encodeAll(dialect, [{ kind: "delta", choice: 0, delta: { refusal: "No." } }, { kind: "finish", choice: 0, reason: "stop" }, { kind: "end" }]),
+      encodeAll(dialect, [
+        { kind: "delta", choice: 0, delta: { refusal: "No." } },
+        { kind: "finish", choice: 0, reason: "stop" },
+        { kind: "end" },
+      ]),
     ).finalResponse();
     const [item] = read.output;
     assert.ok(item?.type === "message");
@@ -416,7 +492,9 @@ describe("Responses written for the official SDK", () => {
   });
 
   test("an error in the stream raises", async () => {
-    const text = encodeAll(dialect, streams.plain.slice(0, 3)) + surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
+    const text =
+      encodeAll(dialect, streams.plain.slice(0, 3)) +
+      surfaces.openai.streamError(failure("upstream_error", "It broke."), "req-1");
     await assert.rejects(follow(text).finalResponse(), /It broke/);
   });
 });

@@ -9,7 +9,11 @@ export function contextOf(more: Partial<ReplyContext> = {}): ReplyContext {
   return { model: "alias", fallbackId: "req-1", createdSeconds: 1_700_000_000, includeUsage: true, request, ...more };
 }
 
-export function encodeAll(dialect: Dialect, events: readonly StreamEvent[], context: ReplyContext = contextOf()): string {
+export function encodeAll(
+  dialect: Dialect,
+  events: readonly StreamEvent[],
+  context: ReplyContext = contextOf(),
+): string {
   const encoder = dialect.encoder(context);
   return events.map((event) => encoder.encode(event)).join("");
 }
@@ -45,7 +49,13 @@ export const streams = {
   tools: [
     { kind: "start", id: "up-2", model: "upstream" },
     { kind: "delta", choice: 0, delta: { content: "Let me see." } },
-    { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, id: "call_a", type: "function", function: { name: "weather", arguments: "" } }] } },
+    {
+      kind: "delta",
+      choice: 0,
+      delta: {
+        tool_calls: [{ index: 0, id: "call_a", type: "function", function: { name: "weather", arguments: "" } }],
+      },
+    },
     { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, function: { arguments: '{"city":' } }] } },
     { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, function: { arguments: '"Bern"}' } }] } },
     { kind: "finish", choice: 0, reason: "tool_calls" },
@@ -54,8 +64,20 @@ export const streams = {
   ],
   parallelTools: [
     { kind: "start", id: "up-3", model: "upstream" },
-    { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, id: "call_a", type: "function", function: { name: "weather", arguments: '{"city":' } }] } },
-    { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 1, id: "call_b", type: "function", function: { name: "time", arguments: "" } }] } },
+    {
+      kind: "delta",
+      choice: 0,
+      delta: {
+        tool_calls: [
+          { index: 0, id: "call_a", type: "function", function: { name: "weather", arguments: '{"city":' } },
+        ],
+      },
+    },
+    {
+      kind: "delta",
+      choice: 0,
+      delta: { tool_calls: [{ index: 1, id: "call_b", type: "function", function: { name: "time", arguments: "" } }] },
+    },
     { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 0, function: { arguments: '"Bern"}' } }] } },
     { kind: "delta", choice: 0, delta: { tool_calls: [{ index: 1, function: { arguments: '{"zone":"CET"}' } }] } },
     { kind: "finish", choice: 0, reason: "tool_calls" },
@@ -66,7 +88,11 @@ export const streams = {
     { kind: "start", id: "up-4", model: "upstream" },
     { kind: "delta", choice: 0, delta: { reasoning_content: "Hmm, " } },
     { kind: "delta", choice: 0, delta: { reasoning_content: "six times seven." } },
-    { kind: "delta", choice: 0, delta: { thinking_blocks: [{ type: "thinking", thinking: "Hmm, six times seven.", signature: "sig" }] } },
+    {
+      kind: "delta",
+      choice: 0,
+      delta: { thinking_blocks: [{ type: "thinking", thinking: "Hmm, six times seven.", signature: "sig" }] },
+    },
     { kind: "delta", choice: 0, delta: { content: "42" } },
     { kind: "finish", choice: 0, reason: "length", native: "max_tokens" },
     { kind: "usage", usage },

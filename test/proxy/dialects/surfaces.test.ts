@@ -25,10 +25,16 @@ describe("failures as the official SDKs read them", () => {
   test("every failure reaches the OpenAI SDK with code, type and param", async () => {
     for (const code of Object.keys(failures) as FailureCode[]) {
       const one = failure(code, "What to do.", { param: "messages[0]" });
-      const call = openai(surfaces.openai.errorBody(one, "req-1"), statusOf(one)).chat.completions.create({ model: "m", messages: [] });
+      const call = openai(surfaces.openai.errorBody(one, "req-1"), statusOf(one)).chat.completions.create({
+        model: "m",
+        messages: [],
+      });
       await assert.rejects(call, (error) => {
         assert.ok(error instanceof APIError);
-        assert.deepEqual([error.status, error.code, error.type, error.param], [failures[code].status, code, failures[code].type, "messages[0]"]);
+        assert.deepEqual(
+          [error.status, error.code, error.type, error.param],
+          [failures[code].status, code, failures[code].type, "messages[0]"],
+        );
         return /What to do\./.test(error.message);
       });
     }
@@ -37,7 +43,11 @@ describe("failures as the official SDKs read them", () => {
   for (const [code, type] of Object.entries(anthropicTypes) as [FailureCode, string][]) {
     test(`${code} is ${type} for the Anthropic SDK`, async () => {
       const one = failure(code, "What to do.");
-      const call = anthropic(surfaces.anthropic.errorBody(one, "req-1"), statusOf(one)).messages.create({ model: "m", max_tokens: 1, messages: [] });
+      const call = anthropic(surfaces.anthropic.errorBody(one, "req-1"), statusOf(one)).messages.create({
+        model: "m",
+        max_tokens: 1,
+        messages: [],
+      });
       await assert.rejects(call, (error) => {
         assert.ok(error instanceof AnthropicError);
         assert.equal(error.status, failures[code].status);

@@ -26,12 +26,20 @@ const plain = new Set(["Secret"]);
 const text = (manifests: readonly Manifest[]): string =>
   manifests
     .map(({ kind, metadata, ...rest }) =>
-      stringify({ apiVersion: plain.has(kind) ? "v1" : "sluice.dev/v1alpha1", kind, metadata: { namespace: "default", ...metadata }, ...rest }),
+      stringify({
+        apiVersion: plain.has(kind) ? "v1" : "sluice.dev/v1alpha1",
+        kind,
+        metadata: { namespace: "default", ...metadata },
+        ...rest,
+      }),
     )
     .join("---\n");
 
 /** A provider that answers after a moment with a random number of tokens below the cap, fails at times, and keeps the bill. */
-export async function startBiller(random: () => number, latencyMs: number): Promise<{ upstream: Upstream; bill: Bill }> {
+export async function startBiller(
+  random: () => number,
+  latencyMs: number,
+): Promise<{ upstream: Upstream; bill: Bill }> {
   const bill: Bill = { completed: 0, begun: 0, left: 0, calls: 0 };
   const upstream = await startUpstream(async (asked, response) => {
     await new Promise((resolve) => setTimeout(resolve, latencyMs * (0.5 + random())));
@@ -46,13 +54,20 @@ export async function startBiller(random: () => number, latencyMs: number): Prom
     if (asked.json["stream"] !== true) {
       bill.completed += cost;
       const message = { role: "assistant", content: "x".repeat(8) };
-      return json(response, 200, { ...base, object: "chat.completion", choices: [{ index: 0, message, finish_reason: "stop" }], usage });
+      return json(response, 200, {
+        ...base,
+        object: "chat.completion",
+        choices: [{ index: 0, message, finish_reason: "stop" }],
+        usage,
+      });
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
     const frame = (choices: unknown[], more: object = {}): string =>
       `data: ${JSON.stringify({ ...base, object: "chat.completion.chunk", choices, ...more })}\n\n`;
     const first = Math.min(4, completion);
-    response.write(frame([{ index: 0, delta: { role: "assistant", content: "xxxx".repeat(first) }, finish_reason: null }]));
+    response.write(
+      frame([{ index: 0, delta: { role: "assistant", content: "xxxx".repeat(first) }, finish_reason: null }]),
+    );
     await new Promise((resolve) => setTimeout(resolve, latencyMs * random()));
     if (response.destroyed) bill.left += 20 * prices.input + first * prices.output;
     else if (asked.json["user"] === "leaver") bill.left += cost;
@@ -106,9 +121,27 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const [port = 0, status = 0] = ports[at] ?? [];
     const off = options.clocks?.[at] ?? 0;
     const skew = `const real = Date.now; Date.now = () => real() + (${off});`;
-    const args = ["--import", `data:text/javascript,${encodeURIComponent(skew)}`, "operator/cli/main.ts", "dev", join(dir, "manifests.yaml")];
-    const flags = ["--port", String(port), "--status-port", String(status), "--state-url", options.stateUrl, "--log-level", "warn"];
-    const child = await startChild(process.execPath, [...args, ...flags], { name: `proxy ${at}`, logFile: join(dir, `proxy-${at}.log`) });
+    const args = [
+      "--import",
+      `data:text/javascript,${encodeURIComponent(skew)}`,
+      "operator/cli/main.ts",
+      "dev",
+      join(dir, "manifests.yaml"),
+    ];
+    const flags = [
+      "--port",
+      String(port),
+      "--status-port",
+      String(status),
+      "--state-url",
+      options.stateUrl,
+      "--log-level",
+      "warn",
+    ];
+    const child = await startChild(process.execPath, [...args, ...flags], {
+      name: `proxy ${at}`,
+      logFile: join(dir, `proxy-${at}.log`),
+    });
     children[at] = child;
     await untilReady(child, async () => (await fetch(`http://127.0.0.1:${status}/readyz`)).ok, 90_000);
   };
@@ -157,7 +190,15 @@ function callOnce(agent: Agent, url: string, random: () => number, tally: Tally)
   return new Promise((resolve) => {
     const request = send(
       `${url}/v1/chat/completions`,
-      { method: "POST", agent, headers: { authorization: `Bearer ${clear}`, "content-type": "application/json", "content-length": Buffer.byteLength(body) } },
+      {
+        method: "POST",
+        agent,
+        headers: {
+          authorization: `Bearer ${clear}`,
+          "content-type": "application/json",
+          "content-length": Buffer.byteLength(body),
+        },
+      },
       (response) => {
         const status = response.statusCode ?? 0;
         let said = "";
@@ -190,7 +231,13 @@ export interface Hammer {
 }
 
 /** `callers` at a time, until `refusals` budget refusals in a row have been seen by each, or `stop` says so. */
-export function hammer(urls: readonly string[], callers: number, random: () => number, onRefused: () => void, stop: (tally: Tally) => boolean): Hammer {
+export function hammer(
+  urls: readonly string[],
+  callers: number,
+  random: () => number,
+  onRefused: () => void,
+  stop: (tally: Tally) => boolean,
+): Hammer {
   const agent = new Agent({ keepAlive: true, maxSockets: callers });
   const tally: Tally = { answered: 0, refused: 0, failed: 0, abandoned: 0, codes: {} };
   const caller = async (at: number): Promise<void> => {

@@ -25,7 +25,14 @@ const price = {
 
 function callOf(random: () => number, hour: number): CallRecord {
   const some = (most: number): number => Math.floor(random() * most);
-  const usage = { prompt: 100 + some(9_000), cachedPrompt: some(50), cacheWrite: some(50), completion: some(4_000), reasoning: 0, estimated: random() < 0.05 };
+  const usage = {
+    prompt: 100 + some(9_000),
+    cachedPrompt: some(50),
+    cacheWrite: some(50),
+    completion: some(4_000),
+    reasoning: 0,
+    estimated: random() < 0.05,
+  };
   usage.reasoning = some(usage.completion);
   return {
     ...newRecord("id", "POST", hour - some(3) * hourMs + some(hourMs)),
@@ -100,7 +107,8 @@ const someCalls: fc.Arbitrary<CallRecord> = fc
 const sums = (rows: readonly LedgerRow[]): Record<string, number> =>
   Object.fromEntries(ledgerMeasures.map((name) => [name, rows.reduce((sum, row) => sum + row[name], 0)]));
 
-const sorted = (rows: readonly LedgerRow[]): string[] => rows.map((row) => `${row.hourMs} ${rowKey(row)} ${JSON.stringify(row)}`).sort();
+const sorted = (rows: readonly LedgerRow[]): string[] =>
+  rows.map((row) => `${row.hourMs} ${rowKey(row)} ${JSON.stringify(row)}`).sort();
 
 const redis = await startRedis();
 after(() => redis.stop());
@@ -134,9 +142,13 @@ describe("the usage ledger", () => {
       for (const ledger of ledgers) while (ledger.waiting > 0) await ledger.flush();
       const kept = await store.readLedger(hour - 3 * hourMs, hour + hourMs);
       assert.deepEqual(sums(kept), sums(rows));
-      const ofOne = (all: readonly LedgerRow[]): LedgerRow[] => all.filter((row) => row.user === "user-7@example.com" && row.model === "model-1");
+      const ofOne = (all: readonly LedgerRow[]): LedgerRow[] =>
+        all.filter((row) => row.user === "user-7@example.com" && row.model === "model-1");
       assert.deepEqual(sums(ofOne(kept)), sums(ofOne(rows)));
-      assert.deepEqual(sums(await store.readLedger(hour, hour + hourMs)), sums(rows.filter((row) => row.hourMs === hour)));
+      assert.deepEqual(
+        sums(await store.readLedger(hour, hour + hourMs)),
+        sums(rows.filter((row) => row.hourMs === hour)),
+      );
     });
   }
 
@@ -145,7 +157,11 @@ describe("the usage ledger", () => {
     const ledger = new UsageLedger(store, "p");
     const random = seeded(5);
     const hour = Math.floor(Date.now() / hourMs) * hourMs;
-    const made = Array.from({ length: 30_000 }, (_, at) => ({ ...callOf(random, hour), startedMs: hour, user: `user-${at}` }));
+    const made = Array.from({ length: 30_000 }, (_, at) => ({
+      ...callOf(random, hour),
+      startedMs: hour,
+      user: `user-${at}`,
+    }));
     for (const call of made) ledger.add(call);
     // Those that have a row go on being told apart; the rest is told apart by namespace alone.
     for (const call of made.slice(0, 100)) ledger.add(call);

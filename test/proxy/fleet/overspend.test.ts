@@ -33,7 +33,10 @@ interface Scene {
 const mostMs = 90_000;
 
 /** `reach`: until so much of the budget is billed, or time is up. */
-async function play(clocks: number[], during: (scene: Scene, reach: (share: number) => Promise<unknown>) => Promise<void>): Promise<Outcome> {
+async function play(
+  clocks: number[],
+  during: (scene: Scene, reach: (share: number) => Promise<unknown>) => Promise<void>,
+): Promise<Outcome> {
   const redis = await startRedis();
   const random = seeded(7);
   const { upstream, bill } = await startBiller(random, 60);
@@ -54,7 +57,13 @@ async function play(clocks: number[], during: (scene: Scene, reach: (share: numb
     if (bill.completed !== quiet.completed) quiet = { refused: tally.refused, completed: bill.completed, atMs: now };
     return now > deadline || (tally.refused > quiet.refused + 200 && now - quiet.atMs > 3_000);
   };
-  const running = hammer(fleet.urls, callers, random, () => (atFirstRefusal = (bill.completed + bill.left) / amountNanoUsd), over);
+  const running = hammer(
+    fleet.urls,
+    callers,
+    random,
+    () => (atFirstRefusal = (bill.completed + bill.left) / amountNanoUsd),
+    over,
+  );
   const reached = (share: number): boolean => bill.completed >= share * amountNanoUsd || performance.now() > deadline;
   await during({ redis, fleet }, (share) => eventually(() => reached(share), 2 * mostMs));
   await running.done;
@@ -62,7 +71,9 @@ async function play(clocks: number[], during: (scene: Scene, reach: (share: numb
   const store = RedisStore.open(redis.url, null, null);
   after(() => store.close());
   const { startMs } = periodAt("Total", "UTC", Date.now());
-  const reading = await eventually(async () => (await store.readBudget("default/hard", startMs).catch(() => []))[0] ?? null);
+  const reading = await eventually(
+    async () => (await store.readBudget("default/hard", startMs).catch(() => []))[0] ?? null,
+  );
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);
   process.stdout.write(
     `# budget ${amount}: billed ${((bill.completed / amountNanoUsd) * 100).toFixed(2)} % (streams left ${((bill.left / amountNanoUsd) * 100).toFixed(2)} %, begun ${((bill.begun / amountNanoUsd) * 100).toFixed(2)} %), store used ${((reading.used / amountNanoUsd) * 100).toFixed(2)} % spent ${((reading.spent / amountNanoUsd) * 100).toFixed(2)} %, at the first refusal ${(atFirstRefusal * 100).toFixed(2)} %; ${bill.calls} calls in ${seconds} s ${JSON.stringify(running.tally)}\n`,

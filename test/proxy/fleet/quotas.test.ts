@@ -20,7 +20,11 @@ const windowOf = (key: string, limit: number, windowMs = 60_000): CounterSpec =>
   expiresAtMs: null,
   onStateLoss: "allow",
 });
-const budgetOf = (key: string, limit: number): CounterSpec => ({ ...windowOf(key, limit, 0), kind: "period", onStateLoss: "deny" });
+const budgetOf = (key: string, limit: number): CounterSpec => ({
+  ...windowOf(key, limit, 0),
+  kind: "period",
+  onStateLoss: "deny",
+});
 
 describe("rate limits over a fleet, in virtual time", () => {
   for (const proxies of [1, 2, 8]) {
@@ -87,7 +91,9 @@ describe("rate limits over a fleet, in real time on Redis", async () => {
         let admitted = 0;
         const began = performance.now();
         for (let at = 0; performance.now() - began < 59_500; at++) {
-          const got = await (fleet[at % proxies] as Quotas).reserve([{ counter: { ...windowOf(`w|${proxies}`, 300), onStateLoss: "deny" }, amount: 1 }]);
+          const got = await (fleet[at % proxies] as Quotas).reserve([
+            { counter: { ...windowOf(`w|${proxies}`, 300), onStateLoss: "deny" }, amount: 1 },
+          ]);
           if (!("refused" in got)) {
             admitted++;
             got.settle([1]);
@@ -115,7 +121,11 @@ describe("reservations", () => {
     const got = Array.from({ length: 5 }, () => quotas.reserve([wide, narrow]));
     assert.equal(got.filter((one) => !(one instanceof Promise) && !("refused" in one)).length, 2);
     const rest = Array.from({ length: 10 }, () => quotas.reserve([wide]));
-    assert.equal(rest.filter((one) => !(one instanceof Promise) && !("refused" in one)).length, 8, "refused calls took nothing of the wide one");
+    assert.equal(
+      rest.filter((one) => !(one instanceof Promise) && !("refused" in one)).length,
+      8,
+      "refused calls took nothing of the wide one",
+    );
   });
 
   it("settle once", () => {
@@ -186,7 +196,8 @@ async function play(steps: readonly Step[], deaths: boolean): Promise<void> {
   await time.pass(1_100);
   let spent = 0;
   let forgotMs = 0;
-  const held = (): number => fleet.reduce((sum, one) => sum + one.under.reduce((all, { amount }) => all + amount, 0), 0);
+  const held = (): number =>
+    fleet.reduce((sum, one) => sum + one.under.reduce((all, { amount }) => all + amount, 0), 0);
   const act: { [K in Step["do"]]: (step: Extract<Step, { do: K }>) => void | Promise<void> } = {
     reserve({ at, amount }) {
       const holder = fleet[at] as Holder;
@@ -243,8 +254,14 @@ async function play(steps: readonly Step[], deaths: boolean): Promise<void> {
 
 const at = fc.integer({ min: 0, max: 2 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant("reserve" as const), at, amount: fc.integer({ min: 1, max: 900 }) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("settle" as const), at, share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant("reserve" as const), at, amount: fc.integer({ min: 1, max: 900 }) }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constant("settle" as const), at, share: fc.double({ min: 0, max: 1, noNaN: true }) }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.integer({ min: 1, max: 1_500 }) }) },
   {
     weight: 2,

@@ -6,8 +6,14 @@ import { parseProxySettings } from "../../../proxy/settings.ts";
 describe("the store's URL", () => {
   for (const [url, expected] of [
     ["redis://valkey", { form: "single", tls: false, hosts: [{ host: "valkey", port: 6_379 }], db: 0 }],
-    ["rediss://app@valkey.cache:6380/2", { form: "single", tls: true, hosts: [{ host: "valkey.cache", port: 6_380 }], username: "app", db: 2 }],
-    ["redis://default:p%40ss@[::1]:7000", { hosts: [{ host: "::1", port: 7_000 }], username: "default", password: "p@ss" }],
+    [
+      "rediss://app@valkey.cache:6380/2",
+      { form: "single", tls: true, hosts: [{ host: "valkey.cache", port: 6_380 }], username: "app", db: 2 },
+    ],
+    [
+      "redis://default:p%40ss@[::1]:7000",
+      { hosts: [{ host: "::1", port: 7_000 }], username: "default", password: "p@ss" },
+    ],
     [
       "redis+sentinel://a:1,b/mymaster/1",
       {
@@ -51,7 +57,10 @@ describe("the store's URL", () => {
   }
 
   it("has its password from the environment and never from a flag", () => {
-    assert.equal(parseProxySettings(["--state-url", "redis://a"], { SLUICE_STATE_PASSWORD: "s3cret" }).statePassword, "s3cret");
+    assert.equal(
+      parseProxySettings(["--state-url", "redis://a"], { SLUICE_STATE_PASSWORD: "s3cret" }).statePassword,
+      "s3cret",
+    );
     assert.throws(() => parseProxySettings(["--state-password", "s3cret"], {}), /state-password/);
   });
 });

@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, describe, it } from "node:test";
-import { budgetKey, type FleetStore, type LeaseOp, type LeaseReply, type LedgerRow, type WindowOp, type WindowReply } from "../../../proxy/fleet/store.ts";
+import {
+  budgetKey,
+  type FleetStore,
+  type LeaseOp,
+  type LeaseReply,
+  type LedgerRow,
+  type WindowOp,
+  type WindowReply,
+} from "../../../proxy/fleet/store.ts";
 import { eventually } from "../../harness/gateway.ts";
 
 const lease = (more: Partial<LeaseOp>): LeaseOp => ({
@@ -66,7 +74,8 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
   describe(`fleet state in ${name}`, async () => {
     const store = await open();
     after(() => store.close());
-    const ask = async <R>(holder: string, op: LeaseOp | WindowOp): Promise<R> => (await store.sync(holder, [op]))[0] as unknown as R;
+    const ask = async <R>(holder: string, op: LeaseOp | WindowOp): Promise<R> =>
+      (await store.sync(holder, [op]))[0] as unknown as R;
 
     it("grants what is needed and never more than is left", async () => {
       const op = lease({ need: 400, least: 400 });
@@ -100,7 +109,15 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       const op = lease({ life: 1, need: 1_000, least: 1_000 });
       const first = await ask<LeaseReply>("a", op);
       assert.equal(first.granted, 1_000);
-      await ask<LeaseReply>("a", { ...op, epoch: first.epoch, seq: 2, granted: 1_000, spent: 1_000, need: 0, least: 0 });
+      await ask<LeaseReply>("a", {
+        ...op,
+        epoch: first.epoch,
+        seq: 2,
+        granted: 1_000,
+        spent: 1_000,
+        need: 0,
+        least: 0,
+      });
       const again = await ask<LeaseReply>("a", { ...op, life: 2, need: 1, least: 1 });
       assert.deepEqual([again.granted, again.used, again.spent], [0, 1_000, 1_000]);
     });
@@ -108,7 +125,14 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
     it("money spent beyond a lease is charged, whatever the limit", async () => {
       const op = lease({ need: 1_000, least: 1_000 });
       const first = await ask<LeaseReply>("a", op);
-      const reply = await ask<LeaseReply>("a", { ...op, epoch: first.epoch, seq: 2, need: 0, granted: 1_000, debt: 50 });
+      const reply = await ask<LeaseReply>("a", {
+        ...op,
+        epoch: first.epoch,
+        seq: 2,
+        need: 0,
+        granted: 1_000,
+        debt: 50,
+      });
       assert.equal(reply.used, 1_050);
       assert.equal((await ask<LeaseReply>("b", { ...op, need: 1, least: 1 })).granted, 0);
     });
@@ -121,7 +145,15 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
     });
 
     it("a holder whose store lost everything enters with what it saw, and nothing is granted until others could do so", async () => {
-      const op = lease({ epoch: "of another store", seq: 7, seenVersion: 40, seenUsed: 900, seenSpent: 500, need: 50, least: 50 });
+      const op = lease({
+        epoch: "of another store",
+        seq: 7,
+        seenVersion: 40,
+        seenUsed: 900,
+        seenSpent: 500,
+        need: 50,
+        least: 50,
+      });
       const first = await ask<LeaseReply>("a", op);
       assert.deepEqual([first.granted, first.used, first.spent, first.recovering], [0, 900, 500, true]);
       const later = await ask<LeaseReply>("b", { ...op, seenVersion: 50, seenUsed: 860 });
@@ -197,7 +229,9 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       const holder = randomUUID();
       await store.addToLedger(holder, [batch]);
       await store.addToLedger(holder, [batch]);
-      await store.addToLedger(holder, [{ hourMs: hour, seq: 2, rows: [row({ user, costNanoUsd: 2 ** 52, requests: 3 })] }]);
+      await store.addToLedger(holder, [
+        { hourMs: hour, seq: 2, rows: [row({ user, costNanoUsd: 2 ** 52, requests: 3 })] },
+      ]);
       const rows = (await store.readLedger(hour, hour + 1)).filter((one) => one.user === user);
       assert.equal(rows.length, 2);
       assert.deepEqual(

@@ -56,8 +56,28 @@ describe("a Redis that Sentinel looks after", async () => {
     after(() => store.close());
     await group.killMaster();
     await eventually(() => Promise.resolve(store.heartbeat("probe")).catch(() => null), 90_000);
-    const lease = { kind: "period", key: "b|ns/failover|0|", limit: 1_000, seed: 0, expiresAtMs: null, life: 0, epoch: "", seq: 1 } as const;
-    const sums = { granted: 0, returned: 0, spent: 0, seenVersion: 0, seenUsed: 0, seenSpent: 0, need: 400, least: 400, want: 0, debt: 0 };
+    const lease = {
+      kind: "period",
+      key: "b|ns/failover|0|",
+      limit: 1_000,
+      seed: 0,
+      expiresAtMs: null,
+      life: 0,
+      epoch: "",
+      seq: 1,
+    } as const;
+    const sums = {
+      granted: 0,
+      returned: 0,
+      spent: 0,
+      seenVersion: 0,
+      seenUsed: 0,
+      seenSpent: 0,
+      need: 400,
+      least: 400,
+      want: 0,
+      debt: 0,
+    };
     const [reply] = await store.sync("a", [{ ...lease, ...sums }]);
     assert.equal(reply?.kind === "lease" ? reply.granted : 0, 400);
   });

@@ -6,7 +6,16 @@ import fc from "fast-check";
 import { stringify } from "yaml";
 import { ClientTokens } from "../../../proxy/identity/client-tokens.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../../harness/gateway.ts";
 import { startUpstream, type Upstream } from "../../harness/upstream.ts";
 
 const page = "https://chat.example.com";
@@ -22,7 +31,10 @@ describe("client tokens", () => {
   const manifests = (aliceSpec: object = {}): Manifest[] => [
     provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "gpt-4o-mini" }] }),
     secret("up-credentials", { apiKey: "sk-upstream" }),
-    policy("chat", { match: { models: ["gpt-4o", "gpt-4o-mini"] }, routing: { targets: [{ provider: { name: "up" } }] } }),
+    policy("chat", {
+      match: { models: ["gpt-4o", "gpt-4o-mini"] },
+      routing: { targets: [{ provider: { name: "up" } }] },
+    }),
     ...key("alice", alice, { clientTokens: { origins: [page], maxLifetime: "1h" }, ...aliceSpec }),
     ...key("bob", bob, { clientTokens: { maxLifetime: "60s" }, models: ["gpt-4o-mini"] }),
     ...key("carol", carol),
@@ -48,10 +60,22 @@ describe("client tokens", () => {
     });
   const mint = async (bearer: string, body: unknown, headers: Record<string, string> = {}) => {
     const answer = await post("/v1/sluice/tokens", bearer, body, headers);
-    return { status: answer.status, body: (await answer.json()) as { token: string; expires_in: number; error?: { code: string; param: string | null } } };
+    return {
+      status: answer.status,
+      body: (await answer.json()) as {
+        token: string;
+        expires_in: number;
+        error?: { code: string; param: string | null };
+      },
+    };
   };
   const call = async (bearer: string, model = "gpt-4o", headers: Record<string, string> = {}) => {
-    const answer = await post("/v1/chat/completions", bearer, { model, messages: [{ role: "user", content: "Hi" }] }, headers);
+    const answer = await post(
+      "/v1/chat/completions",
+      bearer,
+      { model, messages: [{ role: "user", content: "Hi" }] },
+      headers,
+    );
     return `${answer.status} ${((await answer.json()) as { error?: { code: string } }).error?.code ?? "ok"}`;
   };
 
@@ -71,7 +95,9 @@ describe("client tokens", () => {
     const narrow = await mint(alice, { origin: page, models: ["gpt-4o-mini"] });
     assert.equal(await call(narrow.body.token, "gpt-4o-mini", { origin: page }), "200 ok");
     assert.equal(await call(narrow.body.token, "gpt-4o", { origin: page }), "403 model_not_allowed");
-    const listed = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${narrow.body.token}`, origin: page } });
+    const listed = await fetch(`${gateway.url}/v1/models`, {
+      headers: { authorization: `Bearer ${narrow.body.token}`, origin: page },
+    });
     assert.deepEqual(
       ((await listed.json()) as { data: { id: string }[] }).data.map((one) => one.id),
       ["gpt-4o-mini"],
@@ -88,12 +114,25 @@ describe("client tokens", () => {
   const refused: [what: string, bearer: string, body: unknown, status: number, code: string, param?: string][] = [
     ["without a key", "slc_nobody_key_0001", {}, 401, "invalid_api_key"],
     ["with a key that may not", carol, {}, 403, "access_denied"],
-    ["for a page that the key may not serve", alice, { origin: "https://evil.example.com" }, 403, "origin_not_allowed", "origin"],
+    [
+      "for a page that the key may not serve",
+      alice,
+      { origin: "https://evil.example.com" },
+      403,
+      "origin_not_allowed",
+      "origin",
+    ],
     ["for no page where the key is bound to some", alice, {}, 403, "origin_not_allowed", "origin"],
     ["with a lifetime that is none", bob, { expires_in: 0 }, 400, "invalid_value", "expires_in"],
     ["with a field that is unknown", bob, { role: "admin" }, 400, "invalid_value"],
     ["with a body that is no JSON", bob, "{", 400, "invalid_json"],
-    ["with a body that is large", bob, { models: Array.from({ length: 2000 }, (_, at) => `model-${at}`) }, 413, "request_too_large"],
+    [
+      "with a body that is large",
+      bob,
+      { models: Array.from({ length: 2000 }, (_, at) => `model-${at}`) },
+      413,
+      "request_too_large",
+    ],
   ];
   for (const [what, bearer, body, status, code, param] of refused) {
     it(`are not made ${what}: ${code}`, async () => {
@@ -114,16 +153,22 @@ describe("client tokens", () => {
     assert.equal(await call(body.token, "gpt-4o-mini"), "200 ok");
     for (const at of [4, 20, body.token.indexOf(".") - 2, body.token.indexOf(".") + 3]) {
       const letter = body.token[at] === "A" ? "B" : "A";
-      assert.equal(await call(body.token.slice(0, at) + letter + body.token.slice(at + 1), "gpt-4o-mini"), "401 invalid_token");
+      assert.equal(
+        await call(body.token.slice(0, at) + letter + body.token.slice(at + 1), "gpt-4o-mini"),
+        "401 invalid_token",
+      );
     }
     const [claims = "", signature = ""] = body.token.slice(4).split(".");
-    const widened = Buffer.from(JSON.stringify({ ...(JSON.parse(Buffer.from(claims, "base64url").toString()) as object), models: null })).toString("base64url");
+    const widened = Buffer.from(
+      JSON.stringify({ ...(JSON.parse(Buffer.from(claims, "base64url").toString()) as object), models: null }),
+    ).toString("base64url");
     assert.equal(await call(`slt_${widened}.${signature}`, "gpt-4o-mini"), "401 invalid_token");
     const foreign = new ClientTokens(new Uint8Array(32)).mint(
       { key: "default/alice", models: null, origin: null, expiresAtMs: Date.now() + 60_000 },
       "0".repeat(64),
     );
-    for (const token of [foreign, "slt_", "slt_.", "slt_a.b", `slt_${signature}`]) assert.equal(await call(token, "gpt-4o-mini"), "401 invalid_token");
+    for (const token of [foreign, "slt_", "slt_.", "slt_a.b", `slt_${signature}`])
+      assert.equal(await call(token, "gpt-4o-mini"), "401 invalid_token");
   });
 
   it("die with their key, and with a change of its value", async () => {
@@ -134,7 +179,11 @@ describe("client tokens", () => {
     assert.equal(await use(), "401 revoked_api_key");
     await gateway.apply(manifests());
     assert.equal(await use(), "200 ok");
-    await gateway.apply(manifests().map((one) => (one.metadata.name === "alice-key" ? secret("alice-key", { apiKey: "slc_alice_key_0002" }) : one)));
+    await gateway.apply(
+      manifests().map((one) =>
+        one.metadata.name === "alice-key" ? secret("alice-key", { apiKey: "slc_alice_key_0002" }) : one,
+      ),
+    );
     assert.equal(await use(), "401 invalid_token");
     await gateway.apply(manifests({ clientTokens: undefined }));
     assert.equal(await use(), "401 invalid_token");
@@ -154,7 +203,10 @@ describe("client tokens", () => {
         (id, models, origin, expiresAtMs, other) => {
           const token = mine.mint({ key: id, models, origin, expiresAtMs }, "digest");
           const opened = mine.open(token);
-          assert.deepEqual([opened?.key, opened?.models, opened?.origin, opened?.expiresAtMs], [id, models, origin, expiresAtMs]);
+          assert.deepEqual(
+            [opened?.key, opened?.models, opened?.origin, opened?.expiresAtMs],
+            [id, models, origin, expiresAtMs],
+          );
           assert.equal(opened?.isOf("digest"), true);
           assert.equal(opened?.isOf("another"), false);
           assert.equal(theirs.open(token), null);
@@ -171,7 +223,10 @@ describe("pages of other origins", () => {
   let folder: string;
   before(async () => {
     folder = await temporaryFolder("cors");
-    await writeFile(join(folder, "settings.yaml"), stringify({ cors: { allowedOrigins: [page, "http://localhost:5173"] } }));
+    await writeFile(
+      join(folder, "settings.yaml"),
+      stringify({ cors: { allowedOrigins: [page, "http://localhost:5173"] } }),
+    );
     upstream = await startUpstream();
     gateway = await startGateway(
       [
@@ -215,7 +270,10 @@ describe("pages of other origins", () => {
   ]) {
     it(`such as ${origin} are refused, without a header that would let them read it`, async () => {
       const answer = await preflight(origin);
-      assert.deepEqual([answer.status, ((await answer.json()) as { error: { code: string } }).error.code], [403, "origin_not_allowed"]);
+      assert.deepEqual(
+        [answer.status, ((await answer.json()) as { error: { code: string } }).error.code],
+        [403, "origin_not_allowed"],
+      );
       assert.equal(answer.headers.get("access-control-allow-origin"), null);
       const line = await eventually(() => gateway.logs.find((one) => one["code"] === "origin_not_allowed"));
       assert.deepEqual([line["address"], line["operation"]], ["127.0.0.1", "preflight"]);

@@ -5,7 +5,16 @@ import { after, before, describe, it } from "node:test";
 import { stringify } from "yaml";
 import { certificateAuthority } from "../../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../../harness/child.ts";
-import { eventually, key, type Manifest, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
+import {
+  eventually,
+  key,
+  type Manifest,
+  policy,
+  provider,
+  secret,
+  startGateway,
+  type TestGateway,
+} from "../../harness/gateway.ts";
 import { type Issuer, startIssuer } from "../../harness/issuer.ts";
 import { startUpstream, type Upstream } from "../../harness/upstream.ts";
 
@@ -22,7 +31,12 @@ describe("callers with tokens", () => {
   let folder: string;
 
   before(async () => {
-    [upstream, corp, cluster, internal] = await Promise.all([startUpstream(), startIssuer(), startIssuer("RS256"), startIssuer()]);
+    [upstream, corp, cluster, internal] = await Promise.all([
+      startUpstream(),
+      startIssuer(),
+      startIssuer("RS256"),
+      startIssuer(),
+    ]);
     const ours = await certificateAuthority("Ours");
     const pair = await ours.issue("127.0.0.1");
     [certified, uncertified] = await Promise.all([startIssuer("ES256", pair), startIssuer("ES256", pair)]);
@@ -34,8 +48,22 @@ describe("callers with tokens", () => {
         roles: { workload: { permissions: ["use_models"] } },
         identity: {
           issuers: [
-            { ...shared, name: "corp", kind: "OIDC", issuer: corp.url, namespace: "default", claims: { user: "email", role: "role", tags: "groups" } },
-            { ...shared, name: "cluster", kind: "Kubernetes", issuer: cluster.url, jwks: cluster.keys(), defaults: { role: "workload" } },
+            {
+              ...shared,
+              name: "corp",
+              kind: "OIDC",
+              issuer: corp.url,
+              namespace: "default",
+              claims: { user: "email", role: "role", tags: "groups" },
+            },
+            {
+              ...shared,
+              name: "cluster",
+              kind: "Kubernetes",
+              issuer: cluster.url,
+              jwks: cluster.keys(),
+              defaults: { role: "workload" },
+            },
             {
               ...shared,
               name: "certified",
@@ -62,7 +90,11 @@ describe("callers with tokens", () => {
     const served = (name: string, namespace: string, spec: object = {}): Manifest => ({
       kind: "RoutingPolicy",
       metadata: { name, namespace },
-      spec: { match: { models: [name] }, routing: { targets: [{ provider: { name: "up", namespace: "default" }, model: "gpt-4o" }] }, ...spec },
+      spec: {
+        match: { models: [name] },
+        routing: { targets: [{ provider: { name: "up", namespace: "default" }, model: "gpt-4o" }] },
+        ...spec,
+      },
     });
     gateway = await startGateway(
       [
@@ -72,7 +104,11 @@ describe("callers with tokens", () => {
         served("scientists", "default", { access: { roles: ["data-scientist"] } }),
         served("tagged", "default", { access: { tags: ["internal"] } }),
         served("theirs", "team-b"),
-        policy("open", { match: { pathPrefix: "/open" }, access: { anonymous: true }, routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] } }),
+        policy("open", {
+          match: { pathPrefix: "/open" },
+          access: { anonymous: true },
+          routing: { targets: [{ provider: { name: "up" }, model: "gpt-4o" }] },
+        }),
         ...key("alice", clear),
       ],
       ["--settings", join(folder, "settings.yaml")],
@@ -94,11 +130,19 @@ describe("callers with tokens", () => {
     return `${answer.status} ${body.error?.code ?? "ok"}`;
   };
   const alice = { email: "alice@example.com", role: "data-scientist", groups: ["internal"] };
-  const workload = { sub: "system:serviceaccount:team-b:worker", "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker" } } };
+  const workload = {
+    sub: "system:serviceaccount:team-b:worker",
+    "kubernetes.io": { namespace: "team-b", serviceaccount: { name: "worker" } },
+  };
 
   const rows: [what: string, token: () => Promise<string>, model: string, expected: string][] = [
     ["a token without role", () => corp.token({ email: "bob@example.com" }), "everyone", "200 ok"],
-    ["a token without the role that is asked for", () => corp.token({ email: "bob@example.com" }), "scientists", "403 access_denied"],
+    [
+      "a token without the role that is asked for",
+      () => corp.token({ email: "bob@example.com" }),
+      "scientists",
+      "403 access_denied",
+    ],
     ["a token with the role", () => corp.token(alice), "scientists", "200 ok"],
     ["a token with the tag", () => corp.token(alice), "tagged", "200 ok"],
     ["a token of another namespace's policy", () => corp.token(alice), "theirs", "404 model_not_found"],
@@ -106,13 +150,24 @@ describe("callers with tokens", () => {
     ["a workload's token elsewhere", () => cluster.token(workload), "everyone", "404 model_not_found"],
     ["an expired token", () => corp.token({ ...alice, iat: 1, exp: 60 }), "everyone", "401 expired_token"],
     ["a token for somebody else", () => corp.token({ ...alice, aud: "other" }), "everyone", "401 invalid_token"],
-    ["a token of an issuer whose keys are at an address that is not allowed", () => internal.token(alice), "everyone", "503 identity_unavailable"],
+    [
+      "a token of an issuer whose keys are at an address that is not allowed",
+      () => internal.token(alice),
+      "everyone",
+      "503 identity_unavailable",
+    ],
     ["a token of an issuer with a private authority", () => certified.token(alice), "everyone", "200 ok"],
-    ["a token of one whose authority nobody stated", () => uncertified.token(alice), "everyone", "503 identity_unavailable"],
+    [
+      "a token of one whose authority nobody stated",
+      () => uncertified.token(alice),
+      "everyone",
+      "503 identity_unavailable",
+    ],
     ["a word with dots", () => Promise.resolve("a.b.c"), "everyone", "401 invalid_token"],
     ["an API key", () => Promise.resolve(clear), "everyone", "200 ok"],
   ];
-  for (const [what, token, model, expected] of rows) it(`${what}: ${expected}`, async () => assert.equal(await call(await token(), model), expected));
+  for (const [what, token, model, expected] of rows)
+    it(`${what}: ${expected}`, async () => assert.equal(await call(await token(), model), expected));
 
   it("may send it as SDKs send keys", async () => {
     assert.equal(await call(await corp.token(alice), "everyone", "/v1/chat/completions", "x-api-key"), "200 ok");
@@ -142,7 +197,9 @@ describe("callers with tokens", () => {
   });
 
   it("see only the models that they may call", async () => {
-    const answer = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${await corp.token({ email: "bob@example.com" })}` } });
+    const answer = await fetch(`${gateway.url}/v1/models`, {
+      headers: { authorization: `Bearer ${await corp.token({ email: "bob@example.com" })}` },
+    });
     assert.deepEqual(
       ((await answer.json()) as { data: { id: string }[] }).data.map((one) => one.id),
       ["everyone"],

@@ -18,7 +18,14 @@ describe("tokens of an issuer", () => {
   after(() => issuer.close());
 
   const settings = (more: object = {}): IdentityIssuer =>
-    identityIssuer.parse({ name: "corp", kind: "OIDC", issuer: issuer.url, audiences: ["sluice"], namespace: "team-a", ...more });
+    identityIssuer.parse({
+      name: "corp",
+      kind: "OIDC",
+      issuer: issuer.url,
+      audiences: ["sluice"],
+      namespace: "team-a",
+      ...more,
+    });
 
   function verifier(more: object = {}) {
     const clock = { now: Date.now() };
@@ -31,13 +38,18 @@ describe("tokens of an issuer", () => {
     const issuers = [settings(more)];
     const said = async (token: string): Promise<string> => {
       const identity = await one.verify(token, issuers);
-      return identity.anonymous ? identity.failure.code : `${identity.namespace} ${identity.key.user} ${identity.key.role}`;
+      return identity.anonymous
+        ? identity.failure.code
+        : `${identity.namespace} ${identity.key.user} ${identity.key.role}`;
     };
     return { one, clock, issuers, failures, said, whole: (token: string) => one.verify(token, issuers) };
   }
 
   it("say who calls", async () => {
-    const { whole } = verifier({ claims: { user: "email", team: "org.team", role: "https://example.com/role", tags: "groups" }, models: ["gpt-4o"] });
+    const { whole } = verifier({
+      claims: { user: "email", team: "org.team", role: "https://example.com/role", tags: "groups" },
+      models: ["gpt-4o"],
+    });
     const token = await issuer.token({
       email: "alice@example.com",
       org: { team: "search" },
@@ -110,7 +122,9 @@ describe("tokens of an issuer", () => {
     const { said } = verifier();
     const good = await issuer.token();
     assert.equal(await said(good), "team-a alice developer");
-    const forged = await Promise.all(Array.from({ length: 500 }, (_, at) => said(`${good.slice(0, -10)}${String(at).padStart(10, "A")}`)));
+    const forged = await Promise.all(
+      Array.from({ length: 500 }, (_, at) => said(`${good.slice(0, -10)}${String(at).padStart(10, "A")}`)),
+    );
     const codes = Map.groupBy(forged, (code) => code);
     assert.equal((codes.get("invalid_token")?.length ?? 0) + (codes.get("identity_unavailable")?.length ?? 0), 500);
     assert.ok((codes.get("invalid_token")?.length ?? 0) >= 64);
@@ -144,7 +158,11 @@ describe("tokens of an issuer", () => {
     await issuer.rotate();
     const asked = issuer.asked.length;
     assert.equal(await said(await issuer.token()), "team-a alice developer");
-    for (let at = 0; at < 20; at++) assert.equal(await said(await issuer.token({ jti: `${at}` }, { header: { kid: `made-up-${at}` } })), "invalid_token");
+    for (let at = 0; at < 20; at++)
+      assert.equal(
+        await said(await issuer.token({ jti: `${at}` }, { header: { kid: `made-up-${at}` } })),
+        "invalid_token",
+      );
     assert.equal(issuer.asked.length - asked, 2);
   });
 
@@ -161,7 +179,10 @@ describe("tokens of an issuer", () => {
 
   it("go on while the issuer is away for less than a day, and are answered with 503 where it never was there", async () => {
     const { clock, said, failures } = verifier();
-    const at = (): Record<string, unknown> => ({ iat: Math.floor(clock.now / 1000), exp: Math.floor(clock.now / 1000) + 60 });
+    const at = (): Record<string, unknown> => ({
+      iat: Math.floor(clock.now / 1000),
+      exp: Math.floor(clock.now / 1000) + 60,
+    });
     await said(await issuer.token());
     issuer.down(true);
     clock.now += 3_600_000;

@@ -29,7 +29,9 @@ const below = (count: number): number => Math.floor(random() * count);
 const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
 /** # a digit, N one from 2 on, A a hex digit. */
 const form = (pattern: string): string =>
-  pattern.replace(/[#NA]/g, (mark) => (mark === "#" ? String(below(10)) : mark === "N" ? String(2 + below(8)) : ("0123456789abcdef"[below(16)] ?? "0")));
+  pattern.replace(/[#NA]/g, (mark) =>
+    mark === "#" ? String(below(10)) : mark === "N" ? String(2 + below(8)) : ("0123456789abcdef"[below(16)] ?? "0"),
+  );
 
 function card(prefix: string, length: number, separator: string): string {
   const body = prefix + Array.from({ length: length - prefix.length - 1 }, () => below(10)).join("");
@@ -39,7 +41,8 @@ function card(prefix: string, length: number, separator: string): string {
 
 const data: Record<DetectorName, Record<string, () => string>> = {
   Email: {
-    plain: () => `${pick(["alice", "bob.smith", "c_lee", "d-ito"])}@${pick(["example.com", "mail.example.co.uk", "example.org"])}`,
+    plain: () =>
+      `${pick(["alice", "bob.smith", "c_lee", "d-ito"])}@${pick(["example.com", "mail.example.co.uk", "example.org"])}`,
     tagged: () => `jo+${form("###")}@example.io`,
     subdomain: () => `a.b.c${form("##")}@x.y.example.museum`,
     quote: () => `o'neil${form("#")}@example.ie`,
@@ -101,7 +104,17 @@ const lookAlikes: Record<string, () => string> = {
   decimal: () => form("3.14159265####"),
 };
 
-const frames = ["{} is what I have.", "Please use {} for this.", "Note:{};", "({})", '"{}"', "see {}", "{}\nthanks", "a, {}, b", "<{}>"];
+const frames = [
+  "{} is what I have.",
+  "Please use {} for this.",
+  "Note:{};",
+  "({})",
+  '"{}"',
+  "see {}",
+  "{}\nthanks",
+  "a, {}, b",
+  "<{}>",
+];
 const inFrame = (text: string): string => pick(frames).replace("{}", () => text);
 
 export function corpus(each = 60): Labelled[] {
@@ -127,7 +140,10 @@ export interface Score {
   precision: number;
 }
 
-export function score(type: DetectorName, all: readonly Labelled[]): Score & { misses: Labelled[]; mistakes: Labelled[] } {
+export function score(
+  type: DetectorName,
+  all: readonly Labelled[],
+): Score & { misses: Labelled[]; mistakes: Labelled[] } {
   const misses: Labelled[] = [];
   const mistakes: Labelled[] = [];
   let planted = 0;
@@ -140,7 +156,15 @@ export function score(type: DetectorName, all: readonly Labelled[]): Score & { m
     else if (one.type === type) misses.push(one);
     if (spans.length > 0 && !right) mistakes.push(one);
   }
-  return { planted, found, wrong: mistakes.length, recall: found / planted, precision: found / (found + mistakes.length), misses, mistakes };
+  return {
+    planted,
+    found,
+    wrong: mistakes.length,
+    recall: found / planted,
+    precision: found / (found + mistakes.length),
+    misses,
+    mistakes,
+  };
 }
 
 if (import.meta.main) {
@@ -151,6 +175,7 @@ if (import.meta.main) {
     console.log(
       `${type.padEnd(11)} recall ${(recall * 100).toFixed(2)} % (${found} of ${planted}), precision ${(precision * 100).toFixed(2)} % (${wrong} wrong)`,
     );
-    for (const one of [...misses.slice(0, 3), ...mistakes.slice(0, 3)]) console.log(`    ${one.kind}: ${JSON.stringify(one.text)}`);
+    for (const one of [...misses.slice(0, 3), ...mistakes.slice(0, 3)])
+      console.log(`    ${one.kind}: ${JSON.stringify(one.text)}`);
   }
 }

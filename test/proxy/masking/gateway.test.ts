@@ -10,29 +10,54 @@ type Json = Record<string, unknown>;
 const alice = "slc_mask_alice_00001";
 const bob = "slc_mask_bob_0000001";
 /** Also as a number, and as JSON writes an address that hides its mark. */
-const disguised = ["4111111111111111", "alice.doe\\u0040example.com", "alice.doe\\\\u0040example.com", "alice.doe\\\\\\\\u0040example.com"] as const;
+const disguised = [
+  "4111111111111111",
+  "alice.doe\\u0040example.com",
+  "alice.doe\\\\u0040example.com",
+  "alice.doe\\\\\\\\u0040example.com",
+] as const;
 const planted = ["alice.doe@example.com", "+14155552671", "536-22-1234", "4111 1111 1111 1111", "EMP-123456"] as const;
 const all = `I am ${planted[0]}, call ${planted[1]}, ${planted[2]}, pay by ${planted[3]} as ${planted[4]}.`;
 const masked = "I am [EMAIL], call [PHONE], [SSN], pay by [CREDIT_CARD] as [EMPLOYEE_ID].";
 const custom = [{ name: "EmployeeId", pattern: "EMP-\\d{6}" }];
 const user = (content: unknown): Json => ({ role: "user", content });
-const call = { id: "c1", type: "function", function: { name: "f", arguments: JSON.stringify({ note: all, deep: [{ to: planted[0] }] }) } };
+const call = {
+  id: "c1",
+  type: "function",
+  function: { name: "f", arguments: JSON.stringify({ note: all, deep: [{ to: planted[0] }] }) },
+};
 
 /** Every place for a text, in every client format. */
 const places: [string, string, Json][] = [
   ["a message", "/chat/completions", { messages: [user(all)] }],
   ["a system message", "/chat/completions", { messages: [{ role: "system", content: all }, user("Hi")] }],
-  ["an earlier answer", "/chat/completions", { messages: [user("Hi"), { role: "assistant", content: all }, user("Hi")] }],
+  [
+    "an earlier answer",
+    "/chat/completions",
+    { messages: [user("Hi"), { role: "assistant", content: all }, user("Hi")] },
+  ],
   ["a part", "/chat/completions", { messages: [user([{ type: "text", text: all }])] }],
   [
     "a tool's arguments",
     "/chat/completions",
-    { messages: [user("Hi"), { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "c1", content: "x" }] },
+    {
+      messages: [
+        user("Hi"),
+        { role: "assistant", content: null, tool_calls: [call] },
+        { role: "tool", tool_call_id: "c1", content: "x" },
+      ],
+    },
   ],
   [
     "a tool's result",
     "/chat/completions",
-    { messages: [user("Hi"), { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "c1", content: all }] },
+    {
+      messages: [
+        user("Hi"),
+        { role: "assistant", content: null, tool_calls: [call] },
+        { role: "tool", tool_call_id: "c1", content: all },
+      ],
+    },
   ],
   [
     "a tool's description",
@@ -42,7 +67,11 @@ const places: [string, string, Json][] = [
       tools: [
         {
           type: "function",
-          function: { name: "f", description: all, parameters: { type: "object", properties: { a: { type: "string", description: all } } } },
+          function: {
+            name: "f",
+            description: all,
+            parameters: { type: "object", properties: { a: { type: "string", description: all } } },
+          },
         },
       ],
     },
@@ -76,7 +105,10 @@ const places: [string, string, Json][] = [
       max_tokens: 5,
       messages: [
         user("Hi"),
-        { role: "assistant", content: [{ type: "tool_use", id: "t", name: "f", input: { id: planted[0], type: planted[4], note: all } }] },
+        {
+          role: "assistant",
+          content: [{ type: "tool_use", id: "t", name: "f", input: { id: planted[0], type: planted[4], note: all } }],
+        },
         user([{ type: "tool_result", tool_use_id: "t", content: "x" }]),
       ],
     },
@@ -86,11 +118,24 @@ const places: [string, string, Json][] = [
     "/chat/completions",
     {
       messages: [user("Hi")],
-      tools: [{ type: "function", function: { name: "f", parameters: { properties: { id: { description: all }, url: { enum: [all] } } } } }],
+      tools: [
+        {
+          type: "function",
+          function: { name: "f", parameters: { properties: { id: { description: all }, url: { enum: [all] } } } },
+        },
+      ],
     },
   ],
-  ["the format of an answer", "/responses", { input: "Hi", text: { format: { type: "json_schema", name: "s", schema: { title: all } } } }],
-  ["a label of the caller's own", "/chat/completions", { messages: [user("Hi")], metadata: { id: planted[0], status: all, [planted[0]]: "1" } }],
+  [
+    "the format of an answer",
+    "/responses",
+    { input: "Hi", text: { format: { type: "json_schema", name: "s", schema: { title: all } } } },
+  ],
+  [
+    "a label of the caller's own",
+    "/chat/completions",
+    { messages: [user("Hi")], metadata: { id: planted[0], status: all, [planted[0]]: "1" } },
+  ],
   [
     "names and numbers in a tool's arguments",
     "/chat/completions",
@@ -100,7 +145,12 @@ const places: [string, string, Json][] = [
         {
           role: "assistant",
           content: null,
-          tool_calls: [{ ...call, function: { name: "f", arguments: JSON.stringify({ [planted[0]]: 1, card: 4111111111111111 }) } }],
+          tool_calls: [
+            {
+              ...call,
+              function: { name: "f", arguments: JSON.stringify({ [planted[0]]: 1, card: 4111111111111111 }) },
+            },
+          ],
         },
         { role: "tool", tool_call_id: "c1", content: "x" },
       ],
@@ -115,7 +165,15 @@ const places: [string, string, Json][] = [
         {
           role: "assistant",
           content: null,
-          tool_calls: [{ ...call, function: { name: "f", arguments: JSON.stringify({ inner: JSON.stringify({ to: planted[0] }).replace("@", "\\u0040") }) } }],
+          tool_calls: [
+            {
+              ...call,
+              function: {
+                name: "f",
+                arguments: JSON.stringify({ inner: JSON.stringify({ to: planted[0] }).replace("@", "\\u0040") }),
+              },
+            },
+          ],
         },
         { role: "tool", tool_call_id: "c1", content: "x" },
       ],
@@ -152,7 +210,14 @@ function saysAsResponse(text: string, pieces: readonly string[], response: Param
   event("response.output_text.done", { ...at, text });
   event("response.content_part.done", { ...at, part });
   event("response.output_item.done", { output_index: 0, item });
-  event("response.completed", { response: { ...whole, status: "completed", output: [item], usage: { input_tokens: 1, output_tokens: 1, total_tokens: 2 } } });
+  event("response.completed", {
+    response: {
+      ...whole,
+      status: "completed",
+      output: [item],
+      usage: { input_tokens: 1, output_tokens: 1, total_tokens: 2 },
+    },
+  });
   response.end();
 }
 
@@ -168,7 +233,13 @@ const echo = (piece: number) => (request: { json: Json; path: string }, response
   const tool = text.startsWith("tool:");
   if (request.json["stream"] !== true) {
     const message = tool
-      ? { role: "assistant", content: null, tool_calls: [{ id: "c", type: "function", function: { name: "f", arguments: JSON.stringify({ said: text }) } }] }
+      ? {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            { id: "c", type: "function", function: { name: "f", arguments: JSON.stringify({ said: text }) } },
+          ],
+        }
       : { role: "assistant", content: text };
     return json(response, 200, {
       id: "x",
@@ -185,7 +256,12 @@ const echo = (piece: number) => (request: { json: Json; path: string }, response
   if (!tool) return void response.end(chatFrames("m", pieces, true).join(""));
   const frame = (delta: object, finish: string | null = null) =>
     `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
-  response.write(frame({ role: "assistant", tool_calls: [{ index: 0, id: "c", type: "function", function: { name: "f", arguments: "" } }] }));
+  response.write(
+    frame({
+      role: "assistant",
+      tool_calls: [{ index: 0, id: "c", type: "function", function: { name: "f", arguments: "" } }],
+    }),
+  );
   for (const one of pieces) response.write(frame({ tool_calls: [{ index: 0, function: { arguments: one } }] }));
   response.end(`${frame({}, "tool_calls")}data: [DONE]\n\n`);
 };
@@ -203,7 +279,11 @@ describe("masking", () => {
       secret("up-credentials", { apiKey: "sk" }),
       provider("claude", upstream.url, { type: "Anthropic", models: [{ name: "claude" }] }),
       secret("claude-credentials", { apiKey: "sk" }),
-      policy("claude", { match: { models: ["claude"] }, routing: { targets: [{ provider: { name: "claude" } }] }, guard: { mask: { answers: true } } }),
+      policy("claude", {
+        match: { models: ["claude"] },
+        routing: { targets: [{ provider: { name: "claude" } }] },
+        guard: { mask: { answers: true } },
+      }),
       policy("replacing", { match: { models: ["replacing"] }, routing: { targets }, guard: { mask: { custom } } }),
       policy("hiding", {
         match: { models: ["hiding"] },
@@ -211,9 +291,23 @@ describe("masking", () => {
         guard: { mask: { custom, mode: "Placeholder" } },
         cache: { ttl: "1h", scope: "Namespace" },
       }),
-      policy("answering", { match: { models: ["answering"] }, routing: { targets }, guard: { mask: { custom, answers: true } }, cache: { ttl: "1h" } }),
-      policy("both", { match: { models: ["both"] }, routing: { targets }, guard: { mask: { custom, mode: "Placeholder", answers: true } } }),
-      policy("logged", { match: { models: ["logged"] }, routing: { targets }, guard: { mask: { custom, answers: true } }, logging: { payloads: true } }),
+      policy("answering", {
+        match: { models: ["answering"] },
+        routing: { targets },
+        guard: { mask: { custom, answers: true } },
+        cache: { ttl: "1h" },
+      }),
+      policy("both", {
+        match: { models: ["both"] },
+        routing: { targets },
+        guard: { mask: { custom, mode: "Placeholder", answers: true } },
+      }),
+      policy("logged", {
+        match: { models: ["logged"] },
+        routing: { targets },
+        guard: { mask: { custom, answers: true } },
+        logging: { payloads: true },
+      }),
       ...key("alice", alice),
       ...key("bob", bob),
     ]);
@@ -237,7 +331,9 @@ describe("masking", () => {
   };
   /** Also as JSON within JSON has it. */
   const leaks = (text: string): string[] =>
-    [...planted, ...disguised].filter((datum) => text.includes(datum) || text.includes(JSON.stringify(datum).slice(1, -1)));
+    [...planted, ...disguised].filter(
+      (datum) => text.includes(datum) || text.includes(JSON.stringify(datum).slice(1, -1)),
+    );
 
   for (const [name, path, body] of places)
     for (const model of ["replacing", "hiding"])
@@ -274,7 +370,10 @@ describe("masking", () => {
     upstream.answer(echo(1));
     const { text } = await send("/chat/completions", { model: "hiding", messages: [user(`${all} Yes.`)] });
     assert.equal((JSON.parse(text) as { choices: { message: Json }[] }).choices[0]?.message["content"], `${all} Yes.`);
-    assert.match(upstream.requests[0]?.text ?? "", /\[EMAIL_1\].*\[PHONE_1\].*\[SSN_1\].*\[CREDIT_CARD_1\].*\[EMPLOYEE_ID_1\]/);
+    assert.match(
+      upstream.requests[0]?.text ?? "",
+      /\[EMAIL_1\].*\[PHONE_1\].*\[SSN_1\].*\[CREDIT_CARD_1\].*\[EMPLOYEE_ID_1\]/,
+    );
   });
 
   it("does not take the caller's own words for placeholders", async () => {
@@ -300,10 +399,17 @@ describe("masking", () => {
       const message = await anthropic.messages
         .stream({ model: "hiding", max_tokens: 50, messages: [{ role: "user", content: `${all} ${piece}` }] })
         .finalMessage();
-      assert.equal(message.content.map((block) => (block.type === "text" ? block.text : "")).join(""), `${all} ${piece}`);
+      assert.equal(
+        message.content.map((block) => (block.type === "text" ? block.text : "")).join(""),
+        `${all} ${piece}`,
+      );
       let said = "";
       let complete = "";
-      for await (const event of await client.responses.create({ model: "hiding", input: `${all} ${piece}`, stream: true })) {
+      for await (const event of await client.responses.create({
+        model: "hiding",
+        input: `${all} ${piece}`,
+        stream: true,
+      })) {
         if (event.type === "response.output_text.delta") said += event.delta;
         if (event.type === "response.completed") complete = JSON.stringify(event.response.output);
       }
@@ -317,11 +423,19 @@ describe("masking", () => {
       const client = new OpenAI({ apiKey: alice, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
       const said = `tool: "${all}" \\ ${piece}`;
       const tools = [{ type: "function" as const, function: { name: "f", parameters: { type: "object" } } }];
-      const stream = client.chat.completions.stream({ model: "hiding", messages: [{ role: "user", content: said }], tools });
+      const stream = client.chat.completions.stream({
+        model: "hiding",
+        messages: [{ role: "user", content: said }],
+        tools,
+      });
       const done = await stream.finalChatCompletion();
       const made = done.choices[0]?.message.tool_calls?.[0];
       assert.deepEqual(JSON.parse(made?.type === "function" ? made.function.arguments : "{}"), { said });
-      const whole = await client.chat.completions.create({ model: "hiding", messages: [{ role: "user", content: said }], tools });
+      const whole = await client.chat.completions.create({
+        model: "hiding",
+        messages: [{ role: "user", content: said }],
+        tools,
+      });
       const one = whole.choices[0]?.message.tool_calls?.[0];
       assert.deepEqual(JSON.parse(one?.type === "function" ? one.function.arguments : "{}"), { said });
     });
@@ -332,14 +446,21 @@ describe("masking", () => {
   for (const piece of [0, 1, 2, 3, 4, 5, 6, 7, 11, 16, 1000])
     it(`masks what a provider says, ${piece === 0 ? "whole" : `in pieces of ${piece}`}, also in the cache`, async () => {
       upstream.answer(says(all, piece));
-      const body = { model: "answering", messages: [user(`Who am I? ${piece}`)], ...(piece > 0 ? { stream: true } : {}) };
+      const body = {
+        model: "answering",
+        messages: [user(`Who am I? ${piece}`)],
+        ...(piece > 0 ? { stream: true } : {}),
+      };
       const textOf = (text: string): string =>
         piece === 0
           ? String((JSON.parse(text) as { choices: { message: Json }[] }).choices[0]?.message["content"])
           : text
               .split("\n\n")
               .filter((frame) => frame.startsWith("data: {"))
-              .map((frame) => (JSON.parse(frame.slice(6)) as { choices: { delta: Json }[] }).choices[0]?.delta["content"] ?? "")
+              .map(
+                (frame) =>
+                  (JSON.parse(frame.slice(6)) as { choices: { delta: Json }[] }).choices[0]?.delta["content"] ?? "",
+              )
               .join("");
       const first = await send("/chat/completions", body);
       assert.deepEqual(leaks(first.text), []);
@@ -352,12 +473,22 @@ describe("masking", () => {
   it("masks a provider's words and puts back the caller's own", async () => {
     upstream.answer((request, response) =>
       echo(3)(
-        { json: { ...request.json, messages: [{ content: `${String((request.json["messages"] as Json[])[0]?.["content"])} bob@example.org` }] }, path: "" },
+        {
+          json: {
+            ...request.json,
+            messages: [{ content: `${String((request.json["messages"] as Json[])[0]?.["content"])} bob@example.org` }],
+          },
+          path: "",
+        },
         response,
       ),
     );
     for (const stream of [false, true]) {
-      const { text } = await send("/chat/completions", { model: "both", messages: [user(`I am ${planted[0]}`)], stream });
+      const { text } = await send("/chat/completions", {
+        model: "both",
+        messages: [user(`I am ${planted[0]}`)],
+        stream,
+      });
       assert.ok(!text.includes("bob@example.org"), text);
       if (!stream) assert.match(text, /I am alice\.doe@example\.com \[EMAIL\]/);
     }
@@ -379,7 +510,11 @@ describe("masking", () => {
       "probabilities of tokens",
       "/chat/completions",
       { logprobs: true },
-      { choices: [{ index: 0, message: { role: "assistant", content: pieces.join("") }, finish_reason: "stop", ...probable }] },
+      {
+        choices: [
+          { index: 0, message: { role: "assistant", content: pieces.join("") }, finish_reason: "stop", ...probable },
+        ],
+      },
     ],
     [
       "probabilities of tokens in a stream",
@@ -387,12 +522,21 @@ describe("masking", () => {
       { logprobs: true },
       pieces.map((content) => frame({ delta: { content }, logprobs: { content: [token(content)] }, token_ids: [1] })),
     ],
-    ["a function's arguments in a stream", "/chat/completions", {}, pieces.map((one) => frame({ delta: { function_call: { arguments: one } } }))],
+    [
+      "a function's arguments in a stream",
+      "/chat/completions",
+      {},
+      pieces.map((one) => frame({ delta: { function_call: { arguments: one } } })),
+    ],
     [
       "notes on an answer in a stream",
       "/chat/completions",
       {},
-      [frame({ delta: { content: "x", annotations: [{ type: "url_citation", url_citation: { title: pieces.join("") } }] } })],
+      [
+        frame({
+          delta: { content: "x", annotations: [{ type: "url_citation", url_citation: { title: pieces.join("") } }] },
+        }),
+      ],
     ],
     [
       "what an answer cites in a stream",
@@ -400,9 +544,19 @@ describe("masking", () => {
       { max_tokens: 5 },
       [
         named("message_start", {
-          message: { id: "m", type: "message", role: "assistant", model: "m", content: [], usage: { input_tokens: 1, output_tokens: 1 } },
+          message: {
+            id: "m",
+            type: "message",
+            role: "assistant",
+            model: "m",
+            content: [],
+            usage: { input_tokens: 1, output_tokens: 1 },
+          },
         }),
-        named("content_block_delta", { index: 0, delta: { type: "citations_delta", citation: { type: "char_location", cited_text: pieces.join("") } } }),
+        named("content_block_delta", {
+          index: 0,
+          delta: { type: "citations_delta", citation: { type: "char_location", cited_text: pieces.join("") } },
+        }),
       ],
     ],
   ];
@@ -410,11 +564,17 @@ describe("masking", () => {
     it(`masks a provider's words also in ${what}`, async () => {
       const frames = Array.isArray(said);
       upstream.answer((_request, response) => {
-        if (!frames) return json(response, 200, { id: "x", object: "chat.completion", created: 1, model: "m", usage, ...said });
+        if (!frames)
+          return json(response, 200, { id: "x", object: "chat.completion", created: 1, model: "m", usage, ...said });
         response.writeHead(200, { "content-type": "text/event-stream" });
         response.end([...said, path === "/messages" ? named("message_stop", {}) : "data: [DONE]\n\n"].join(""));
       });
-      const { status, text } = await send(path, { model: path === "/messages" ? "claude" : "answering", messages: [user("Hi")], stream: frames, ...body });
+      const { status, text } = await send(path, {
+        model: path === "/messages" ? "claude" : "answering",
+        messages: [user("Hi")],
+        stream: frames,
+        ...body,
+      });
       assert.equal(status, 200, text);
       assert.doesNotMatch(text, /ce@exam|"ple\.org|9906|"token_ids":\[1/);
       assert.match(text, what.startsWith("prob") ? /logprobs":null/ : /\[EMAIL\]/);
@@ -424,7 +584,11 @@ describe("masking", () => {
   it("shares an answer between callers whose masked words are the same, and gives each their own", async () => {
     upstream.answer(echo(4));
     const ask = async (who: string, clear: string): Promise<string> => {
-      const { text } = await send("/chat/completions", { model: "hiding", messages: [user(`It is ${who}, of course`)] }, clear);
+      const { text } = await send(
+        "/chat/completions",
+        { model: "hiding", messages: [user(`It is ${who}, of course`)] },
+        clear,
+      );
       return String((JSON.parse(text) as { choices: { message: Json }[] }).choices[0]?.message["content"]);
     };
     assert.equal(await ask("alice@example.com", alice), "It is alice@example.com, of course");
@@ -450,10 +614,25 @@ describe("masking", () => {
 describe("masking that can't be done", () => {
   const targets = [{ provider: { name: "up" } }];
   for (const [name, guard, more, message] of [
-    ["a pattern that RE2 doesn't know", { mask: { custom: [{ name: "A", pattern: "(a)\\1" }] } }, {}, /spec\.guard\.mask\.custom\[0\]\.pattern/],
-    ["a pattern that is found everywhere", { mask: { custom: [{ name: "A", pattern: "x*" }] } }, {}, /matches the empty text/],
+    [
+      "a pattern that RE2 doesn't know",
+      { mask: { custom: [{ name: "A", pattern: "(a)\\1" }] } },
+      {},
+      /spec\.guard\.mask\.custom\[0\]\.pattern/,
+    ],
+    [
+      "a pattern that is found everywhere",
+      { mask: { custom: [{ name: "A", pattern: "x*" }] } },
+      {},
+      /matches the empty text/,
+    ],
     ["a name that is no name", { mask: { custom: [{ name: "employee id", pattern: "x" }] } }, {}, /CamelCase/],
-    ["a mask beside files", { mask: {} }, { resources: { provider: { name: "up" }, kinds: ["Files"] } }, /can't look into files/],
+    [
+      "a mask beside files",
+      { mask: {} },
+      { resources: { provider: { name: "up" }, kinds: ["Files"] } },
+      /can't look into files/,
+    ],
   ] as const)
     it(`is refused: ${name}`, async () => {
       const upstream = await startUpstream();

@@ -40,7 +40,25 @@ describe("what is found", () => {
     const timeOf = (text: string): number => cpuMsOf(() => mask(text));
     const length = 1_000_000;
     timeOf("warm ".repeat(length / 5));
-    for (const bait of ["a", "a@", "@", "a.", "1", "1 ", "1-", "+1", "0", "0 1", "(", "+(1) ", "4", "4-1 ", "'a'@", "EMP-", "x@y."]) {
+    for (const bait of [
+      "a",
+      "a@",
+      "@",
+      "a.",
+      "1",
+      "1 ",
+      "1-",
+      "+1",
+      "0",
+      "0 1",
+      "(",
+      "+(1) ",
+      "4",
+      "4-1 ",
+      "'a'@",
+      "EMP-",
+      "x@y.",
+    ]) {
       const small = timeOf(bait.repeat(Math.ceil(length / 4 / bait.length)));
       const large = timeOf(bait.repeat(Math.ceil(length / bait.length)));
       // Four times the text; a quadratic search would take sixteen times as long. Far from the noise of a busy machine.
@@ -84,8 +102,45 @@ const chunked = inChunks(text);
 /** Numbers, parts of numbers and what joins and parts them. */
 const numbers = fc.array(
   fc.constantFrom(
-    ...["0171 2345678", "171 ", "+1 415 555 2671", "+1 ", "(415) 555-2671", "415) 555-2671", "555-", "2671 ", "4111 1111 1111 1111", "4111 ", "1111 1111 "],
-    ...["123-45-6789", "0", "1", "12", ":", ".", "-", "/", " ", "+", "(", ")", ",", "\n", "_", "'", "=", "a", "x", "2x", "é", "@", "b.co", "a.b@c.de"],
+    ...[
+      "0171 2345678",
+      "171 ",
+      "+1 415 555 2671",
+      "+1 ",
+      "(415) 555-2671",
+      "415) 555-2671",
+      "555-",
+      "2671 ",
+      "4111 1111 1111 1111",
+      "4111 ",
+      "1111 1111 ",
+    ],
+    ...[
+      "123-45-6789",
+      "0",
+      "1",
+      "12",
+      ":",
+      ".",
+      "-",
+      "/",
+      " ",
+      "+",
+      "(",
+      ")",
+      ",",
+      "\n",
+      "_",
+      "'",
+      "=",
+      "a",
+      "x",
+      "2x",
+      "é",
+      "@",
+      "b.co",
+      "a.b@c.de",
+    ],
   ),
   { maxLength: 12 },
 );
@@ -130,12 +185,17 @@ describe("placeholders", () => {
 
   it("are the same for the same value, and told apart from another type's", () => {
     const tally = new Tally(masker({ mode: "Placeholder" }));
-    assert.equal(tally.mask("a@example.com b@example.com a@example.com 123-45-6789"), "[EMAIL_1] [EMAIL_2] [EMAIL_1] [SSN_1]");
+    assert.equal(
+      tally.mask("a@example.com b@example.com a@example.com 123-45-6789"),
+      "[EMAIL_1] [EMAIL_2] [EMAIL_1] [SSN_1]",
+    );
     assert.deepEqual({ ...tally.counts }, { Email: 3, SSN: 1 });
   });
 
   it("stand in JSON as JSON has them", () => {
-    const tally = new Tally(masker({ mode: "Placeholder", custom: [{ name: "Quoted", pattern: '".+"', replacement: null }] }));
+    const tally = new Tally(
+      masker({ mode: "Placeholder", custom: [{ name: "Quoted", pattern: '".+"', replacement: null }] }),
+    );
     const hidden = tally.mask('"a\nb"'.replace("\n", " "));
     const restore = new Restore(tally);
     const json = `{"x":"${restore.piece("c", hidden, "json")}${restore.end("c")}"}`;

@@ -12,7 +12,12 @@ import { eventually, key, policy, provider, secret, startGateway } from "../../h
 import { json, openai, startUpstream } from "../../harness/upstream.ts";
 import { accepted, accountOf, modelOf, type Setting } from "./drive.ts";
 
-const outgoing = (): Outgoing => ({ method: "POST", path: "/p", headers: { "content-type": "application/json" }, body: "{}" });
+const outgoing = (): Outgoing => ({
+  method: "POST",
+  path: "/p",
+  headers: { "content-type": "application/json" },
+  body: "{}",
+});
 
 /** A token service, with a clock that a test moves. */
 function tokenService(answer: () => { status: number; body: string }) {
@@ -57,22 +62,37 @@ for (const { name, provider: under, setting, url, form } of tokens) {
 
     it("are asked for once for all who wait, and again before they end", async () => {
       let count = 0;
-      const service = tokenService(() => ({ status: 200, body: JSON.stringify({ access_token: `token-${++count}`, expires_in: 3600 }) }));
-      const both = await Promise.all([under.authorize(outgoing(), account, service.env), under.authorize(outgoing(), account, service.env)]);
+      const service = tokenService(() => ({
+        status: 200,
+        body: JSON.stringify({ access_token: `token-${++count}`, expires_in: 3600 }),
+      }));
+      const both = await Promise.all([
+        under.authorize(outgoing(), account, service.env),
+        under.authorize(outgoing(), account, service.env),
+      ]);
       assert.deepEqual(
         both.map((one) => one.headers["authorization"]),
         ["Bearer token-1", "Bearer token-1"],
       );
       assert.deepEqual(service.asked, [{ url, body: new URLSearchParams(form).toString() }]);
       service.pass(2_879_000);
-      assert.equal((await under.authorize(outgoing(), account, service.env)).headers["authorization"], "Bearer token-1");
+      assert.equal(
+        (await under.authorize(outgoing(), account, service.env)).headers["authorization"],
+        "Bearer token-1",
+      );
       service.pass(2_000);
-      assert.equal((await under.authorize(outgoing(), account, service.env)).headers["authorization"], "Bearer token-2");
+      assert.equal(
+        (await under.authorize(outgoing(), account, service.env)).headers["authorization"],
+        "Bearer token-2",
+      );
     });
 
     for (const said of [undefined, null, "", 0, -1, "soon"])
       it(`are kept for five minutes where the service gives ${JSON.stringify(said)} for their life`, async () => {
-        const service = tokenService(() => ({ status: 200, body: JSON.stringify({ access_token: "token", expires_in: said }) }));
+        const service = tokenService(() => ({
+          status: 200,
+          body: JSON.stringify({ access_token: "token", expires_in: said }),
+        }));
         await under.authorize(outgoing(), account, service.env);
         service.pass(239_000);
         await under.authorize(outgoing(), account, service.env);
@@ -84,12 +104,18 @@ for (const { name, provider: under, setting, url, form } of tokens) {
 
     it("are made anew once when the provider refuses one, and not for other failures", async () => {
       let count = 0;
-      const service = tokenService(() => ({ status: 200, body: JSON.stringify({ access_token: `token-${++count}`, expires_in: 3600 }) }));
+      const service = tokenService(() => ({
+        status: 200,
+        body: JSON.stringify({ access_token: `token-${++count}`, expires_in: 3600 }),
+      }));
       await under.authorize(outgoing(), account, service.env);
       const reply = (status: number) => ({ status, headers: {}, body: {}, nowMs: 0 });
       assert.equal(under.renew?.(account, reply(403), service.env), false);
       assert.equal(under.renew?.(account, reply(401), service.env), true);
-      assert.equal((await under.authorize(outgoing(), account, service.env)).headers["authorization"], "Bearer token-2");
+      assert.equal(
+        (await under.authorize(outgoing(), account, service.env)).headers["authorization"],
+        "Bearer token-2",
+      );
     });
 
     it("fail without a word of the credential", async () => {
@@ -115,13 +141,25 @@ for (const { name, provider: under, setting, url, form } of tokens) {
 describe("Azure's two surfaces", () => {
   const rows: [string, Setting, string][] = [
     ["v1", { endpoint: "https://r.openai.azure.com", options: { surface: "V1" } }, "/openai/v1/chat/completions"],
-    ["v1, with the path written out", { endpoint: "https://r.openai.azure.com/openai/v1", options: { surface: "V1" } }, "/openai/v1/chat/completions"],
+    [
+      "v1, with the path written out",
+      { endpoint: "https://r.openai.azure.com/openai/v1", options: { surface: "V1" } },
+      "/openai/v1/chat/completions",
+    ],
     [
       "deployments",
-      { endpoint: "https://r.openai.azure.com/", upstream: "my gpt", options: { surface: "Deployments", apiVersion: "2024-10-21" } },
+      {
+        endpoint: "https://r.openai.azure.com/",
+        upstream: "my gpt",
+        options: { surface: "Deployments", apiVersion: "2024-10-21" },
+      },
       "/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21",
     ],
-    ["a gateway's path in front", { endpoint: "https://apim.test/llm", options: { surface: "V1" } }, "/llm/openai/v1/chat/completions"],
+    [
+      "a gateway's path in front",
+      { endpoint: "https://apim.test/llm", options: { surface: "V1" } },
+      "/llm/openai/v1/chat/completions",
+    ],
   ];
   for (const [name, setting, path] of rows) {
     it(name, () => {
@@ -132,7 +170,10 @@ describe("Azure's two surfaces", () => {
 
   it("names no deployment in the path of responses", () => {
     const setting = { options: { surface: "Deployments", apiVersion: "2025-04-01-preview" }, upstream: "gpt" };
-    assert.equal(azure.passthroughPath("openai.responses", accountOf(setting), modelOf(setting)), "/openai/responses?api-version=2025-04-01-preview");
+    assert.equal(
+      azure.passthroughPath("openai.responses", accountOf(setting), modelOf(setting)),
+      "/openai/responses?api-version=2025-04-01-preview",
+    );
   });
 });
 
@@ -140,7 +181,8 @@ describe("Bedrock's signature", () => {
   const nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
   const env = { nowMs: () => nowMs } as AuthEnvironment;
   const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
-  const hmac = (secretKey: string | Buffer, text: string): Buffer => createHmac("sha256", secretKey).update(text).digest();
+  const hmac = (secretKey: string | Buffer, text: string): Buffer =>
+    createHmac("sha256", secretKey).update(text).digest();
 
   /** Signature Version 4 as its documentation spells it out, apart from the signer that is used. */
   function expectedSignature(headers: Record<string, string>, path: string, body: string): string {
@@ -159,7 +201,10 @@ describe("Bedrock's signature", () => {
     ];
     const scope = "20260102/us-east-1/bedrock/aws4_request";
     const toSign = ["AWS4-HMAC-SHA256", "20260102T030405Z", scope, hash(canonical.join("\n"))].join("\n");
-    const signing = ["us-east-1", "bedrock", "aws4_request"].reduce(hmac as (k: Buffer, t: string) => Buffer, hmac("AWS4secret", "20260102"));
+    const signing = ["us-east-1", "bedrock", "aws4_request"].reduce(
+      hmac as (k: Buffer, t: string) => Buffer,
+      hmac("AWS4secret", "20260102"),
+    );
     return hmac(signing, toSign).toString("hex");
   }
 
@@ -193,8 +238,18 @@ describe("Bedrock's signature", () => {
 
 describe("a provider that lacks a part of its settings", () => {
   const rows: [string, Record<string, unknown>, Record<string, string>, RegExp][] = [
-    ["Watsonx without project and space", { type: "Watsonx" }, { apiKey: "k" }, /exactly one of spec\.options\.projectId and spec\.options\.spaceId/],
-    ["Watsonx with both", { type: "Watsonx", options: { projectId: "p", spaceId: "s" } }, { apiKey: "k" }, /exactly one of/],
+    [
+      "Watsonx without project and space",
+      { type: "Watsonx" },
+      { apiKey: "k" },
+      /exactly one of spec\.options\.projectId and spec\.options\.spaceId/,
+    ],
+    [
+      "Watsonx with both",
+      { type: "Watsonx", options: { projectId: "p", spaceId: "s" } },
+      { apiKey: "k" },
+      /exactly one of/,
+    ],
     [
       "Azure with a client secret but no client",
       { type: "AzureOpenAI" },
@@ -225,7 +280,8 @@ describe("a token that the provider no longer takes", () => {
   it("is renewed and the call tried once more, without the caller noticing", async () => {
     let issued = 0;
     const upstream = await startUpstream((request, response) => {
-      if (request.path === "/identity/token") return json(response, 200, { access_token: `t-${++issued}`, expires_in: 3600 });
+      if (request.path === "/identity/token")
+        return json(response, 200, { access_token: `t-${++issued}`, expires_in: 3600 });
       if (request.headers.authorization === "Bearer t-1")
         return json(response, 401, { errors: [{ code: "authentication_token_expired", message: "expired" }] });
       return openai(request, response);

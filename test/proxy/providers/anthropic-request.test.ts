@@ -14,9 +14,17 @@ const user = (...content: JsonObject[]): JsonObject => ({ role: "user", content 
 const assistant = (...content: JsonObject[]): JsonObject => ({ role: "assistant", content });
 const tool = {
   type: "function",
-  function: { name: "look", description: "Looks.", parameters: { type: "object", properties: { at: { type: "string" } } } },
+  function: {
+    name: "look",
+    description: "Looks.",
+    parameters: { type: "object", properties: { at: { type: "string" } } },
+  },
 } as const;
-const toolCall = (id: string, args = "{}") => ({ id, type: "function" as const, function: { name: "look", arguments: args } });
+const toolCall = (id: string, args = "{}") => ({
+  id,
+  type: "function" as const,
+  function: { name: "look", arguments: args },
+});
 const schema = { type: "object", properties: { a: { type: "number" } }, required: ["a"], additionalProperties: false };
 const jsonSchema = { type: "json_schema", json_schema: { name: "answer", schema, strict: true } } as const;
 const signed = { type: "thinking", thinking: "Hm.", signature: "c2ln" };
@@ -25,13 +33,31 @@ const budget: Setting = { options: { thinking: "Budget" } };
 
 /** Request → members of the body that it shows in (undefined: must be absent), dropped parameters, settings. */
 const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
-  "the model's upstream name, and 4096 tokens where nobody says": [{}, { model: "model-1", max_tokens: 4096, messages: [user(text("Hi"))], stream: undefined }],
+  "the model's upstream name, and 4096 tokens where nobody says": [
+    {},
+    { model: "model-1", max_tokens: 4096, messages: [user(text("Hi"))], stream: undefined },
+  ],
   "the model's own limit of tokens": [{}, { max_tokens: 999 }, [], { maxOutputTokens: 999 }],
-  "max_tokens, and its successor before it": [{ max_tokens: 1, max_completion_tokens: 2 }, { max_tokens: 2 }, [], { maxOutputTokens: 999 }],
-  stream: [{ stream: true, stream_options: { include_usage: true } }, { stream: true, stream_options: undefined }, [], { stream: true }],
+  "max_tokens, and its successor before it": [
+    { max_tokens: 1, max_completion_tokens: 2 },
+    { max_tokens: 2 },
+    [],
+    { maxOutputTokens: 999 },
+  ],
+  stream: [
+    { stream: true, stream_options: { include_usage: true } },
+    { stream: true, stream_options: undefined },
+    [],
+    { stream: true },
+  ],
   "system and developer messages of any place, blank ones left out": [
     {
-      messages: [{ role: "system", content: "A" }, hello, { role: "developer", content: [{ type: "text", text: "B" }] }, { role: "system", content: " \n" }],
+      messages: [
+        { role: "system", content: "A" },
+        hello,
+        { role: "developer", content: [{ type: "text", text: "B" }] },
+        { role: "system", content: " \n" },
+      ],
     },
     { system: [text("A"), text("B")], messages: [user(text("Hi"))] },
   ],
@@ -48,7 +74,10 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     },
     { messages: [user(text("Hi"), text("you")), assistant(text("A"), text("B")), user(text("Hi"))] },
   ],
-  "empty messages are left out": [{ messages: [hello, { role: "assistant", content: "" }, { role: "user", content: " " }] }, { messages: [user(text("Hi"))] }],
+  "empty messages are left out": [
+    { messages: [hello, { role: "assistant", content: "" }, { role: "user", content: " " }] },
+    { messages: [user(text("Hi"))] },
+  ],
   "a conversation that the assistant begins": [
     { messages: [{ role: "assistant", content: "Welcome." }, hello] },
     { messages: [user(text("(start of the conversation)")), assistant(text("Welcome.")), user(text("Hi"))] },
@@ -61,7 +90,11 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     { messages: [hello, { role: "assistant", content: "The answer is " }] },
     { messages: [user(text("Hi")), assistant(text("The answer is"))] },
   ],
-  "a name of a speaker is dropped": [{ messages: [{ ...hello, name: "ann" }] }, { messages: [user(text("Hi"))] }, ["messages.name"]],
+  "a name of a speaker is dropped": [
+    { messages: [{ ...hello, name: "ann" }] },
+    { messages: [user(text("Hi"))] },
+    ["messages.name"],
+  ],
   "images by data and by address": [
     {
       messages: [
@@ -111,7 +144,11 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     {
       messages: [
         hello,
-        { role: "assistant", content: null, tool_calls: [toolCall("call_1", '{"refused":true}'), toolCall("call_2", "")] },
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [toolCall("call_1", '{"refused":true}'), toolCall("call_2", "")],
+        },
         { role: "tool", tool_call_id: "call_1", content: "one" },
         { role: "user", content: "And?" },
         { role: "tool", tool_call_id: "call_2", content: "" },
@@ -121,8 +158,15 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     {
       messages: [
         user(text("Hi")),
-        assistant({ type: "tool_use", id: "call_1", name: "look", input: { refused: true } }, { type: "tool_use", id: "call_2", name: "look", input: {} }),
-        user({ type: "tool_result", tool_use_id: "call_1", content: [text("one")] }, { type: "tool_result", tool_use_id: "call_2" }, text("And?")),
+        assistant(
+          { type: "tool_use", id: "call_1", name: "look", input: { refused: true } },
+          { type: "tool_use", id: "call_2", name: "look", input: {} },
+        ),
+        user(
+          { type: "tool_result", tool_use_id: "call_1", content: [text("one")] },
+          { type: "tool_result", tool_use_id: "call_2" },
+          text("And?"),
+        ),
       ],
     },
   ],
@@ -131,14 +175,22 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
       messages: [
         hello,
         { role: "assistant", tool_calls: [toolCall("call_1")] },
-        { role: "tool", tool_call_id: "call_1", content: [{ type: "image_url", image_url: { url: "https://x.test/a.png" } }] },
+        {
+          role: "tool",
+          tool_call_id: "call_1",
+          content: [{ type: "image_url", image_url: { url: "https://x.test/a.png" } }],
+        },
       ],
     },
     {
       messages: [
         user(text("Hi")),
         assistant({ type: "tool_use", id: "call_1", name: "look", input: {} }),
-        user({ type: "tool_result", tool_use_id: "call_1", content: [{ type: "image", source: { type: "url", url: "https://x.test/a.png" } }] }),
+        user({
+          type: "tool_result",
+          tool_use_id: "call_1",
+          content: [{ type: "image", source: { type: "url", url: "https://x.test/a.png" } }],
+        }),
       ],
     },
   ],
@@ -146,7 +198,12 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     {
       messages: [
         hello,
-        { role: "assistant", content: "A", reasoning_content: "Hm.", thinking_blocks: [signed, redacted, { type: "thinking", thinking: "x", signature: "" }] },
+        {
+          role: "assistant",
+          content: "A",
+          reasoning_content: "Hm.",
+          thinking_blocks: [signed, redacted, { type: "thinking", thinking: "x", signature: "" }],
+        },
         hello,
       ],
     },
@@ -158,7 +215,10 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   ],
   "a strict tool": [
     { tools: [{ ...tool, function: { ...tool.function, strict: true } }] },
-    { tools: [{ name: "look", description: "Looks.", input_schema: tool.function.parameters, strict: true }], tool_choice: undefined },
+    {
+      tools: [{ name: "look", description: "Looks.", input_schema: tool.function.parameters, strict: true }],
+      tool_choice: undefined,
+    },
   ],
   "a strict tool for a model without structured outputs": [
     { tools: [{ ...tool, function: { ...tool.function, strict: true } }] },
@@ -172,12 +232,18 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   ],
   "tool_choice auto": [{ tools: [tool], tool_choice: "auto" }, { tool_choice: { type: "auto" } }],
   "tool_choice required": [{ tools: [tool], tool_choice: "required" }, { tool_choice: { type: "any" } }],
-  "tool_choice none, which takes no parallel flag": [{ tools: [tool], tool_choice: "none", parallel_tool_calls: false }, { tool_choice: { type: "none" } }],
+  "tool_choice none, which takes no parallel flag": [
+    { tools: [tool], tool_choice: "none", parallel_tool_calls: false },
+    { tool_choice: { type: "none" } },
+  ],
   "a named tool, one at a time": [
     { tools: [tool], tool_choice: { type: "function", function: { name: "look" } }, parallel_tool_calls: false },
     { tool_choice: { type: "tool", name: "look", disable_parallel_tool_use: true } },
   ],
-  "one tool at a time": [{ tools: [tool], parallel_tool_calls: false }, { tool_choice: { type: "auto", disable_parallel_tool_use: true } }],
+  "one tool at a time": [
+    { tools: [tool], parallel_tool_calls: false },
+    { tool_choice: { type: "auto", disable_parallel_tool_use: true } },
+  ],
   "as many tools as it likes": [{ tools: [tool], parallel_tool_calls: true }, { tool_choice: undefined }],
   "a choice without tools": [
     { tools: [], tool_choice: "auto", parallel_tool_calls: false },
@@ -200,7 +266,16 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   "a user": [{ user: "u1" }, { metadata: { user_id: "u1" } }],
   "a user's successor": [{ user: "u1", safety_identifier: "s1" }, { metadata: { user_id: "s1" } }],
   "what tunes and labels is dropped": [
-    { seed: 1, presence_penalty: 1, frequency_penalty: -1, store: true, service_tier: "flex", metadata: { a: "b" }, top_logprobs: 2, verbosity: "low" },
+    {
+      seed: 1,
+      presence_penalty: 1,
+      frequency_penalty: -1,
+      store: true,
+      service_tier: "flex",
+      metadata: { a: "b" },
+      top_logprobs: 2,
+      verbosity: "low",
+    },
     { seed: undefined, store: undefined, metadata: undefined },
     ["seed", "presence_penalty", "frequency_penalty", "store", "service_tier", "metadata", "top_logprobs", "verbosity"],
   ],
@@ -219,7 +294,10 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     },
     { metadata: undefined, stop_sequences: undefined },
   ],
-  "effort with adaptive thinking": [{ reasoning_effort: "xhigh" }, { thinking: { type: "adaptive" }, output_config: { effort: "xhigh" } }],
+  "effort with adaptive thinking": [
+    { reasoning_effort: "xhigh" },
+    { thinking: { type: "adaptive" }, output_config: { effort: "xhigh" } },
+  ],
   "minimal effort": [{ reasoning_effort: "minimal" }, { output_config: { effort: "low" } }],
   "no effort": [
     { reasoning_effort: "none", temperature: 0.2 },
@@ -248,7 +326,12 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     [],
     budget,
   ],
-  "the largest budget": [{ reasoning_effort: "max", max_tokens: 64_000 }, { thinking: { type: "enabled", budget_tokens: 16_384 } }, [], budget],
+  "the largest budget": [
+    { reasoning_effort: "max", max_tokens: 64_000 },
+    { thinking: { type: "enabled", budget_tokens: 16_384 } },
+    [],
+    budget,
+  ],
   "a budget that leaves room for the answer": [
     { reasoning_effort: "max", max_tokens: 3000 },
     { thinking: { type: "enabled", budget_tokens: 1500 } },
@@ -261,11 +344,28 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     [],
     budget,
   ],
-  "no room for a budget": [{ reasoning_effort: "low", max_tokens: 1024 }, { thinking: undefined }, ["reasoning_effort"], budget],
+  "no room for a budget": [
+    { reasoning_effort: "low", max_tokens: 1024 },
+    { thinking: undefined },
+    ["reasoning_effort"],
+    budget,
+  ],
   "no budget asked": [{ reasoning_effort: "none" }, { thinking: undefined }, [], budget],
-  "a budget with a forced tool": [{ reasoning_effort: "low", tools: [tool], tool_choice: "required" }, { thinking: undefined }, ["reasoning_effort"], budget],
+  "a budget with a forced tool": [
+    { reasoning_effort: "low", tools: [tool], tool_choice: "required" },
+    { thinking: undefined },
+    ["reasoning_effort"],
+    budget,
+  ],
   "a budget for a tool turn without its signed reasoning": [
-    { reasoning_effort: "low", messages: [hello, { role: "assistant", tool_calls: [toolCall("c")] }, { role: "tool", tool_call_id: "c", content: "1" }] },
+    {
+      reasoning_effort: "low",
+      messages: [
+        hello,
+        { role: "assistant", tool_calls: [toolCall("c")] },
+        { role: "tool", tool_call_id: "c", content: "1" },
+      ],
+    },
     { thinking: undefined },
     ["reasoning_effort"],
     budget,
@@ -273,7 +373,11 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   "a budget for a tool turn with it": [
     {
       reasoning_effort: "low",
-      messages: [hello, { role: "assistant", tool_calls: [toolCall("c")], thinking_blocks: [signed] }, { role: "tool", tool_call_id: "c", content: "1" }],
+      messages: [
+        hello,
+        { role: "assistant", tool_calls: [toolCall("c")], thinking_blocks: [signed] },
+        { role: "tool", tool_call_id: "c", content: "1" },
+      ],
     },
     { thinking: { type: "enabled", budget_tokens: 1024 } },
     [],
@@ -302,17 +406,32 @@ const refusedRequests: Record<string, [Request, string, Setting?]> = {
   "audio out": [{ modalities: ["text", "audio"] }, "modalities"],
   "a hot temperature": [{ temperature: 1.2 }, "temperature"],
   "free JSON": [{ response_format: { type: "json_object" } }, "response_format"],
-  "a schema for a model that has none": [{ response_format: jsonSchema }, "response_format", { options: { structuredOutputs: "Refuse" } }],
-  "a schema that is missing": [{ response_format: { type: "json_schema", json_schema: { name: "a" } } }, "response_format.json_schema.schema"],
+  "a schema for a model that has none": [
+    { response_format: jsonSchema },
+    "response_format",
+    { options: { structuredOutputs: "Refuse" } },
+  ],
+  "a schema that is missing": [
+    { response_format: { type: "json_schema", json_schema: { name: "a" } } },
+    "response_format.json_schema.schema",
+  ],
   "audio in": [part({ type: "input_audio", input_audio: { data: "", format: "wav" } }), "messages[0].content[0].type"],
   "a file by id": [part({ type: "file", file: { file_id: "f" } }), "messages[0].content[0].file"],
   "an image of a kind that Claude can't see": [
     part({ type: "image_url", image_url: { url: "data:image/tiff;base64,AA==" } }),
     "messages[0].content[0].image_url.url",
   ],
-  "an image from elsewhere than the web": [part({ type: "image_url", image_url: { url: "file:///etc/passwd" } }), "messages[0].content[0].image_url.url"],
+  "an image from elsewhere than the web": [
+    part({ type: "image_url", image_url: { url: "file:///etc/passwd" } }),
+    "messages[0].content[0].image_url.url",
+  ],
   "an image in the assistant's words": [
-    { messages: [hello, { role: "assistant", content: [{ type: "image_url", image_url: { url: "https://x.test/a.png" } }] }] },
+    {
+      messages: [
+        hello,
+        { role: "assistant", content: [{ type: "image_url", image_url: { url: "https://x.test/a.png" } }] },
+      ],
+    },
     "messages[1].content[0].type",
   ],
   "arguments that are no JSON": [
@@ -326,7 +445,10 @@ const refusedRequests: Record<string, [Request, string, Setting?]> = {
   "a forced tool that isn't there": [{ tool_choice: "required" }, "tool_choice"],
   "an effort that nobody knows": [{ reasoning_effort: "herculean" }, "reasoning_effort"],
   "a stop at white space": [{ stop: ["\n"] }, "stop"],
-  "a legacy function message": [{ messages: [hello, { role: "function", name: "f", content: "1" }] }, "messages[1].role"],
+  "a legacy function message": [
+    { messages: [hello, { role: "function", name: "f", content: "1" }] },
+    "messages[1].role",
+  ],
 };
 
 describe("what Messages can't say is refused before any call", () => {

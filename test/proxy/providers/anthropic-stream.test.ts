@@ -9,14 +9,30 @@ import { accepted, deltas, events } from "./drive.ts";
 const text = (value: string): JsonObject => ({ type: "text", text: value });
 const signed = { type: "thinking", thinking: "Hm.", signature: "c2ln" };
 const redacted = { type: "redacted_thinking", data: "b3BhcXVl" };
-const usage = { input_tokens: 10, cache_read_input_tokens: 5, cache_creation_input_tokens: 2, output_tokens: 7, output_tokens_details: { thinking_tokens: 3 } };
+const usage = {
+  input_tokens: 10,
+  cache_read_input_tokens: 5,
+  cache_creation_input_tokens: 2,
+  output_tokens: 7,
+  output_tokens_details: { thinking_tokens: 3 },
+};
 const normalised = { prompt: 17, cachedPrompt: 5, cacheWrite: 2, completion: 7, reasoning: 3, estimated: false };
 const frame = (event: JsonObject): string => `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
 const began = {
   type: "message_start",
-  message: { id: "msg_1", model: "claude-x", content: [], stop_reason: null, usage: { ...usage, output_tokens: 1, output_tokens_details: null } },
+  message: {
+    id: "msg_1",
+    model: "claude-x",
+    content: [],
+    stop_reason: null,
+    usage: { ...usage, output_tokens: 1, output_tokens_details: null },
+  },
 };
-const blockStart = (index: number, content_block: JsonObject): JsonObject => ({ type: "content_block_start", index, content_block });
+const blockStart = (index: number, content_block: JsonObject): JsonObject => ({
+  type: "content_block_start",
+  index,
+  content_block,
+});
 const blockDelta = (index: number, delta: JsonObject): JsonObject => ({ type: "content_block_delta", index, delta });
 const blockStop = (index: number): JsonObject => ({ type: "content_block_stop", index });
 const ended = (stop_reason: string): JsonObject[] => [
@@ -68,7 +84,9 @@ const busy = [
 describe("a stream", () => {
   const decoder = () => accepted(provider, {}, { stream: true }).decoder();
   const run = (bytes: Uint8Array, cuts: number[] = []) => events(decoder(), bytes, cuts);
-  const call3 = (index: number, id: string) => ({ tool_calls: [{ index, id, type: "function", function: { name: "look", arguments: "" } }] });
+  const call3 = (index: number, id: string) => ({
+    tool_calls: [{ index, id, type: "function", function: { name: "look", arguments: "" } }],
+  });
 
   test("of text", () => {
     assert.deepEqual(run(stream(...plain)), [
@@ -108,7 +126,9 @@ describe("a stream", () => {
   test("cut anywhere gives the same events", () => {
     for (const bytes of [stream(...plain), stream(...busy)]) {
       const whole = run(bytes);
-      fc.assert(fc.property(fc.array(fc.nat(), { maxLength: 40 }), (cuts) => assert.deepEqual(run(bytes, cuts), whole)));
+      fc.assert(
+        fc.property(fc.array(fc.nat(), { maxLength: 40 }), (cuts) => assert.deepEqual(run(bytes, cuts), whole)),
+      );
       assert.deepEqual(
         run(
           bytes,
@@ -120,13 +140,27 @@ describe("a stream", () => {
   });
 
   test("with CRLF, comments, no space after the colon and blanks after the JSON", () => {
-    const awkward = plain.map((event) => `: comment\r\nevent:${String(event["type"])}\r\ndata:${JSON.stringify(event)}   \r\n\r\n`).join("");
+    const awkward = plain
+      .map((event) => `: comment\r\nevent:${String(event["type"])}\r\ndata:${JSON.stringify(event)}   \r\n\r\n`)
+      .join("");
     assert.deepEqual(run(Buffer.from(awkward)), run(stream(...plain)));
   });
 
   test("whose blocks begin with their first piece, as compatible servers have it", () => {
-    const all = run(stream(began, blockStart(0, text("Hi")), blockStop(0), blockStart(1, { ...toolStart("t"), input: { at: "x" } }), ...ended("tool_use")));
-    assert.deepEqual(deltas(all), [{ content: "Hi" }, call3(0, "t"), { tool_calls: [{ index: 0, function: { arguments: '{"at":"x"}' } }] }]);
+    const all = run(
+      stream(
+        began,
+        blockStart(0, text("Hi")),
+        blockStop(0),
+        blockStart(1, { ...toolStart("t"), input: { at: "x" } }),
+        ...ended("tool_use"),
+      ),
+    );
+    assert.deepEqual(deltas(all), [
+      { content: "Hi" },
+      call3(0, "t"),
+      { tool_calls: [{ index: 0, function: { arguments: '{"at":"x"}' } }] },
+    ]);
   });
 
   test("that breaks off anywhere before its end is an error", () => {
@@ -151,7 +185,9 @@ describe("a stream", () => {
   };
   for (const [type, [kind, code]] of Object.entries(streamErrors)) {
     test(`with ${type} in its middle`, () => {
-      const all = run(stream(...plain.slice(0, 4), { type: "error", error: { type, message: "sk-secret broke" } }, ...plain.slice(4)));
+      const all = run(
+        stream(...plain.slice(0, 4), { type: "error", error: { type, message: "sk-secret broke" } }, ...plain.slice(4)),
+      );
       const last = all.at(-1);
       assert.ok(last?.kind === "error");
       assert.deepEqual([last.error.class, last.error.code], [kind, code]);
@@ -175,7 +211,14 @@ describe("a stream", () => {
       fc.constantFrom("type", "text", "thinking", "signature", "partial_json", "input", "id", "usage", "stop_reason"),
       fc.jsonValue(),
     );
-    const event = fc.record({ type: names, index: fc.jsonValue(), message: fc.oneof(inner, fc.jsonValue()), content_block: inner, delta: inner, usage: inner });
+    const event = fc.record({
+      type: names,
+      index: fc.jsonValue(),
+      message: fc.oneof(inner, fc.jsonValue()),
+      content_block: inner,
+      delta: inner,
+      usage: inner,
+    });
     fc.assert(
       fc.property(fc.array(fc.oneof(event, fc.jsonValue())), (all) => {
         const bytes = Buffer.from(all.map((one) => `data: ${JSON.stringify(one)}\n\n`).join(""));

@@ -19,7 +19,10 @@ describe("where and as whom it calls", () => {
   test("an endpoint with a path", () => {
     const endpoint = "https://x.services.test/anthropic";
     assert.equal(accepted(provider, {}, { endpoint }).path, "/anthropic/v1/messages");
-    assert.equal(provider.passthroughPath("anthropic.messages", accountOf({ endpoint }), modelOf({})), "/anthropic/v1/messages");
+    assert.equal(
+      provider.passthroughPath("anthropic.messages", accountOf({ endpoint }), modelOf({})),
+      "/anthropic/v1/messages",
+    );
   });
 
   test("only its own format passes through", () => {
@@ -34,7 +37,10 @@ describe("where and as whom it calls", () => {
   };
 
   test("the key and the version", async () => {
-    assert.deepEqual(await headers({ credentials: { apiKey: "sk-1" } }), { "x-api-key": "sk-1", "anthropic-version": "2023-06-01" });
+    assert.deepEqual(await headers({ credentials: { apiKey: "sk-1" } }), {
+      "x-api-key": "sk-1",
+      "anthropic-version": "2023-06-01",
+    });
   });
 
   test("a version and betas of the account, and those of a caller that passes through", async () => {
@@ -47,7 +53,13 @@ describe("where and as whom it calls", () => {
   });
 });
 
-const usage = { input_tokens: 10, cache_read_input_tokens: 5, cache_creation_input_tokens: 2, output_tokens: 7, output_tokens_details: { thinking_tokens: 3 } };
+const usage = {
+  input_tokens: 10,
+  cache_read_input_tokens: 5,
+  cache_creation_input_tokens: 2,
+  output_tokens: 7,
+  output_tokens_details: { thinking_tokens: 3 },
+};
 const normalised = { prompt: 17, cachedPrompt: 5, cacheWrite: 2, completion: 7, reasoning: 3, estimated: false };
 const message = (more: JsonObject): JsonObject => ({
   id: "msg_1",
@@ -69,7 +81,14 @@ describe("an answer", () => {
       id: "msg_1",
       created: 0,
       model: "claude-x",
-      choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop", native_finish_reason: "end_turn" }],
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "Hello" },
+          finish_reason: "stop",
+          native_finish_reason: "end_turn",
+        },
+      ],
       usage: normalised,
     });
   });
@@ -107,7 +126,11 @@ describe("an answer", () => {
 
   test("that was refused", () => {
     const reply = decode(
-      message({ content: [], stop_reason: "refusal", stop_details: { type: "refusal", category: "cyber", explanation: "Against the rules." } }),
+      message({
+        content: [],
+        stop_reason: "refusal",
+        stop_details: { type: "refusal", category: "cyber", explanation: "Against the rules." },
+      }),
     );
     assert.ok(isReply(reply));
     assert.equal(reply.choices[0]?.finish_reason, "content_filter");
@@ -135,12 +158,22 @@ describe("an answer", () => {
   }
 
   test("that handed its signed reasoning to a client gets it back as it was", () => {
-    const reply = decode(message({ content: [signed, redacted, { type: "tool_use", id: "toolu_1", name: "look", input: {} }], stop_reason: "tool_use" }));
+    const reply = decode(
+      message({
+        content: [signed, redacted, { type: "tool_use", id: "toolu_1", name: "look", input: {} }],
+        stop_reason: "tool_use",
+      }),
+    );
     assert.ok(isReply(reply));
     const own = reply.choices[0]?.message;
     assert.ok(own);
-    const again = accepted(provider, { messages: [hello, own, { role: "tool", tool_call_id: "toolu_1", content: "1" }] }).json["messages"];
-    assert.deepEqual((again as JsonObject[])[1], assistant(signed, redacted, { type: "tool_use", id: "toolu_1", name: "look", input: {} }));
+    const again = accepted(provider, {
+      messages: [hello, own, { role: "tool", tool_call_id: "toolu_1", content: "1" }],
+    }).json["messages"];
+    assert.deepEqual(
+      (again as JsonObject[])[1],
+      assistant(signed, redacted, { type: "tool_use", id: "toolu_1", name: "look", input: {} }),
+    );
   });
 
   test("that is an error all the same", () => {
@@ -150,8 +183,26 @@ describe("an answer", () => {
   });
 
   test("of any JSON is a reply or an error", () => {
-    const pieces = fc.constantFrom("content", "type", "text", "tool_use", "thinking", "input", "usage", "stop_reason", "id", "name", "error");
-    const json = fc.oneof(fc.jsonValue(), fc.dictionary(pieces, fc.oneof(fc.jsonValue(), fc.array(fc.dictionary(pieces, fc.oneof(pieces, fc.jsonValue()))))));
+    const pieces = fc.constantFrom(
+      "content",
+      "type",
+      "text",
+      "tool_use",
+      "thinking",
+      "input",
+      "usage",
+      "stop_reason",
+      "id",
+      "name",
+      "error",
+    );
+    const json = fc.oneof(
+      fc.jsonValue(),
+      fc.dictionary(
+        pieces,
+        fc.oneof(fc.jsonValue(), fc.array(fc.dictionary(pieces, fc.oneof(pieces, fc.jsonValue())))),
+      ),
+    );
     fc.assert(
       fc.property(json, (body) => {
         const answer = decode(body);
@@ -164,13 +215,36 @@ describe("an answer", () => {
 
 describe("an error", () => {
   const decode = (status: number, type: string, words: string, headers: Record<string, string> = {}) =>
-    provider.decodeError({ status, headers, body: { type: "error", error: { type, message: words }, request_id: "req_1" }, nowMs: 0 });
+    provider.decodeError({
+      status,
+      headers,
+      body: { type: "error", error: { type, message: words }, request_id: "req_1" },
+      nowMs: 0,
+    });
 
   const rows: [number, string, string, string, string][] = [
     [400, "invalid_request_error", "messages: bad", "BadRequest", "upstream_rejected_request"],
-    [400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", "BadRequest", "context_length_exceeded"],
-    [400, "invalid_request_error", "input length and `max_tokens` exceed context limit: 1 + 2 > 3", "BadRequest", "context_length_exceeded"],
-    [400, "invalid_request_error", "Your credit balance is too low to access the API", "Unauthorized", "upstream_auth_error"],
+    [
+      400,
+      "invalid_request_error",
+      "prompt is too long: 210000 tokens > 200000 maximum",
+      "BadRequest",
+      "context_length_exceeded",
+    ],
+    [
+      400,
+      "invalid_request_error",
+      "input length and `max_tokens` exceed context limit: 1 + 2 > 3",
+      "BadRequest",
+      "context_length_exceeded",
+    ],
+    [
+      400,
+      "invalid_request_error",
+      "Your credit balance is too low to access the API",
+      "Unauthorized",
+      "upstream_auth_error",
+    ],
     [401, "authentication_error", "invalid x-api-key", "Unauthorized", "upstream_auth_error"],
     [402, "billing_error", "pay", "Unauthorized", "upstream_auth_error"],
     [403, "permission_error", "no", "Unauthorized", "upstream_auth_error"],
@@ -189,10 +263,14 @@ describe("an error", () => {
     });
   }
 
-  test("says when to come again", () => assert.equal(decode(429, "rate_limit_error", "slow", { "retry-after": "7" }).retryAfterMs, 7000));
+  test("says when to come again", () =>
+    assert.equal(decode(429, "rate_limit_error", "slow", { "retry-after": "7" }).retryAfterMs, 7000));
   test("of an empty account says so", () => assert.match(decode(402, "billing_error", "x").message, /billing/));
   test("from before the API: a page of 413 and a status alone", () => {
-    assert.equal(provider.decodeError({ status: 413, headers: {}, body: "<html>too large</html>", nowMs: 0 }).code, "request_too_large");
+    assert.equal(
+      provider.decodeError({ status: 413, headers: {}, body: "<html>too large</html>", nowMs: 0 }).code,
+      "request_too_large",
+    );
     assert.equal(provider.decodeError({ status: 529, headers: {}, body: null, nowMs: 0 }).class, "Unavailable");
   });
   test("of any JSON is an error of the closed table", () => {

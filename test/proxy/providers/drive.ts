@@ -9,7 +9,14 @@ import {
   type Refusal,
   type StreamEvent,
 } from "../../../proxy/dialects/canonical.ts";
-import type { AuthEnvironment, ChatCall, ChatStreamDecoder, Provider, ProviderAccount, ProviderModel } from "../../../proxy/providers/provider.ts";
+import type {
+  AuthEnvironment,
+  ChatCall,
+  ChatStreamDecoder,
+  Provider,
+  ProviderAccount,
+  ProviderModel,
+} from "../../../proxy/providers/provider.ts";
 
 export interface Setting {
   endpoint?: string;
@@ -20,7 +27,11 @@ export interface Setting {
   stream?: boolean;
 }
 
-export function accountOf({ endpoint = "https://upstream.test", options = {}, credentials = {} }: Setting): ProviderAccount {
+export function accountOf({
+  endpoint = "https://upstream.test",
+  options = {},
+  credentials = {},
+}: Setting): ProviderAccount {
   const url = new URL(endpoint);
   return {
     config: {
@@ -64,12 +75,19 @@ export const hello = { role: "user", content: "Hi" } as const;
 
 export function call(provider: Provider, request: Partial<ChatRequest>, setting: Setting = {}): ChatCall | Refusal {
   const whole: ChatRequest = { model: "m", messages: [hello], ...request };
-  const made = provider.chat?.(whole, accountOf(setting), modelOf(setting), { stream: setting.stream ?? false, deadlineMs: 60_000 });
+  const made = provider.chat?.(whole, accountOf(setting), modelOf(setting), {
+    stream: setting.stream ?? false,
+    deadlineMs: 60_000,
+  });
   if (made === undefined) throw new Error("the provider has no chat");
   return made;
 }
 
-export function accepted(provider: Provider, request: Partial<ChatRequest>, setting: Setting = {}): ChatCall & { json: JsonObject } {
+export function accepted(
+  provider: Provider,
+  request: Partial<ChatRequest>,
+  setting: Setting = {},
+): ChatCall & { json: JsonObject } {
   const made = call(provider, request, setting);
   if (isRefusal(made)) throw new Error(`refused: ${made.message}`);
   return Object.assign(made, { json: JSON.parse(made.body) as JsonObject });
@@ -95,7 +113,8 @@ export function events(decoder: ChatStreamDecoder, bytes: Uint8Array, cuts: read
   return out;
 }
 
-export const deltas = (all: readonly StreamEvent[]): JsonObject[] => all.flatMap((event) => (event.kind === "delta" ? [{ ...event.delta }] : []));
+export const deltas = (all: readonly StreamEvent[]): JsonObject[] =>
+  all.flatMap((event) => (event.kind === "delta" ? [{ ...event.delta }] : []));
 
 export const environment = (nowMs: number): AuthEnvironment => ({
   nowMs: () => nowMs,

@@ -7,7 +7,11 @@ import { accountOf, hello, modelOf, type Setting } from "./drive.ts";
 
 const endpoint = "https://generativelanguage.googleapis.com/v1beta";
 
-export const geminiSetting = ({ upstream = "gemini-2.5-flash", ...setting }: Setting = {}): Setting => ({ endpoint, upstream, ...setting });
+export const geminiSetting = ({ upstream = "gemini-2.5-flash", ...setting }: Setting = {}): Setting => ({
+  endpoint,
+  upstream,
+  ...setting,
+});
 
 function counter(): () => string {
   let next = 0;
@@ -17,14 +21,25 @@ function counter(): () => string {
 export function call(more: Partial<ChatRequest> = {}, given: Setting = {}): ChatCall {
   const setting = geminiSetting(given);
   const request: ChatRequest = { model: "alias", messages: [hello], ...more };
-  const made = geminiChat(request, accountOf(setting), modelOf(setting), { stream: setting.stream ?? false, deadlineMs: 1000 }, counter());
+  const made = geminiChat(
+    request,
+    accountOf(setting),
+    modelOf(setting),
+    { stream: setting.stream ?? false, deadlineMs: 1000 },
+    counter(),
+  );
   assert.ok(!isRefusal(made), JSON.stringify(made));
   return made;
 }
 
-export const bodyOf = (more?: Partial<ChatRequest>, setting?: Setting): JsonObject => JSON.parse(call(more, setting).body) as JsonObject;
+export const bodyOf = (more?: Partial<ChatRequest>, setting?: Setting): JsonObject =>
+  JSON.parse(call(more, setting).body) as JsonObject;
 export const says = (...messages: ChatMessage[]): Partial<ChatRequest> => ({ messages });
-export const asked = (id: string, name: string, args: string) => ({ id, type: "function" as const, function: { name, arguments: args } });
+export const asked = (id: string, name: string, args: string) => ({
+  id,
+  type: "function" as const,
+  function: { name, arguments: args },
+});
 
 export function errorReply(status: number, body: unknown, headers: Record<string, string> = {}): ErrorReply {
   return { status, headers, body, nowMs: 0 };

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { ChatMessage, JsonObject } from "../../../proxy/dialects/canonical.ts";
-import { escapeSignature, maxIdLength, randomCallId, withoutSignature, withSignature } from "../../../proxy/providers/gemini/signature.ts";
+import {
+  escapeSignature,
+  maxIdLength,
+  randomCallId,
+  withoutSignature,
+  withSignature,
+} from "../../../proxy/providers/gemini/signature.ts";
 import { type Setting, hello as user } from "./drive.ts";
 import { asked, bodyOf } from "./gemini-call.ts";
 
@@ -41,7 +47,11 @@ describe("a conversation for Gemini", () => {
   test("names results after their calls and puts them in the order of the calls, apart from text", () => {
     const contents = contentsOf([
       user,
-      { role: "assistant", content: "Let me see.", tool_calls: [asked("a", "weather", '{"city":"Bern"}'), asked("b", "now", "")] },
+      {
+        role: "assistant",
+        content: "Let me see.",
+        tool_calls: [asked("a", "weather", '{"city":"Bern"}'), asked("b", "now", "")],
+      },
       { role: "tool", tool_call_id: "b", content: [{ type: "text", text: "noon" }] },
       { role: "tool", tool_call_id: "a", content: '{"sky":"blue"}' },
       { role: "user", content: "And?" },
@@ -74,25 +84,44 @@ describe("a conversation for Gemini", () => {
       { role: "tool", tool_call_id: "x", content: second },
     ];
     const contents = contentsOf([user, ...turn("1", "2"), ...turn("3", "4")]) as { parts: JsonObject[] }[];
-    const responses = contents.flatMap(({ parts }) => parts.flatMap((part) => (part["functionResponse"] ? [part["functionResponse"]] : [])));
+    const responses = contents.flatMap(({ parts }) =>
+      parts.flatMap((part) => (part["functionResponse"] ? [part["functionResponse"]] : [])),
+    );
     assert.deepEqual(
       responses,
-      ["1", "2", "3", "4"].map((output, at) => ({ id: "x", name: at % 2 === 0 ? "now" : "weather", response: { output } })),
+      ["1", "2", "3", "4"].map((output, at) => ({
+        id: "x",
+        name: at % 2 === 0 ? "now" : "weather",
+        response: { output },
+      })),
     );
   });
 
   const signed = withSignature("call_1", "c2lnbmVk");
-  const replay = (id: string, second = "b"): ChatMessage[] => [user, { role: "assistant", tool_calls: [asked(id, "now", ""), asked(second, "now", "")] }];
+  const replay = (id: string, second = "b"): ChatMessage[] => [
+    user,
+    { role: "assistant", tool_calls: [asked(id, "now", ""), asked(second, "now", "")] },
+  ];
   const signatures: Record<string, [ChatMessage[], string, (string | undefined)[]]> = {
     "goes back where it came with": [replay(signed), "gemini-3-flash", ["c2lnbmVk", undefined]],
     "goes back to older models too": [replay(signed), "gemini-2.5-flash", ["c2lnbmVk", undefined]],
-    "is replaced on the first call where it is lost": [replay("toolu_1"), "gemini-3-flash", [escapeSignature, undefined]],
-    "of a later call doesn't stand in for the first": [replay("a", signed), "gemini-3-flash", [escapeSignature, "c2lnbmVk"]],
+    "is replaced on the first call where it is lost": [
+      replay("toolu_1"),
+      "gemini-3-flash",
+      [escapeSignature, undefined],
+    ],
+    "of a later call doesn't stand in for the first": [
+      replay("a", signed),
+      "gemini-3-flash",
+      [escapeSignature, "c2lnbmVk"],
+    ],
     "is not missed by older models": [replay("toolu_1"), "gemini-2.5-flash", [undefined, undefined]],
   };
   for (const [name, [messages, model, expected]] of Object.entries(signatures)) {
     test(`a signature ${name}`, () => {
-      const contents = contentsOf(messages, { upstream: model }) as { parts: { functionCall: { id: string }; thoughtSignature?: string }[] }[];
+      const contents = contentsOf(messages, { upstream: model }) as {
+        parts: { functionCall: { id: string }; thoughtSignature?: string }[];
+      }[];
       assert.deepEqual(
         contents.at(-1)?.parts.map((part) => part.thoughtSignature),
         expected,
@@ -105,12 +134,15 @@ describe("a conversation for Gemini", () => {
 describe("a thought signature in an id", () => {
   test("any signature comes back, and the id fits every provider's pattern", () => {
     fc.assert(
-      fc.property(fc.oneof(fc.string({ minLength: 1, unit: "grapheme" }), fc.base64String({ minLength: 4 })), (signature) => {
-        fc.pre(signature.isWellFormed());
-        const id = withSignature("call_1", signature);
-        assert.match(id, /^[A-Za-z0-9_-]+$/);
-        assert.deepEqual(withoutSignature(id), { id: "call_1", signature });
-      }),
+      fc.property(
+        fc.oneof(fc.string({ minLength: 1, unit: "grapheme" }), fc.base64String({ minLength: 4 })),
+        (signature) => {
+          fc.pre(signature.isWellFormed());
+          const id = withSignature("call_1", signature);
+          assert.match(id, /^[A-Za-z0-9_-]+$/);
+          assert.deepEqual(withoutSignature(id), { id: "call_1", signature });
+        },
+      ),
     );
   });
 

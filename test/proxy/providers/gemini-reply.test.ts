@@ -13,13 +13,21 @@ function replyOf(body: unknown): ChatReply {
   return reply;
 }
 
-const candidate = (parts: unknown[], finishReason = "STOP"): JsonObject => ({ candidates: [{ content: { role: "model", parts }, finishReason }] });
+const candidate = (parts: unknown[], finishReason = "STOP"): JsonObject => ({
+  candidates: [{ content: { role: "model", parts }, finishReason }],
+});
 
 describe("Gemini's answer", () => {
   test("becomes a reply with thoughts, text and usage", () => {
     const reply = replyOf({
       ...candidate([{ text: "Hmm.", thought: true }, { text: "Grüß " }, { text: "Gott", thoughtSignature: "c2ln" }]),
-      usageMetadata: { promptTokenCount: 10, toolUsePromptTokenCount: 2, cachedContentTokenCount: 4, candidatesTokenCount: 5, thoughtsTokenCount: 3 },
+      usageMetadata: {
+        promptTokenCount: 10,
+        toolUsePromptTokenCount: 2,
+        cachedContentTokenCount: 4,
+        candidatesTokenCount: 5,
+        thoughtsTokenCount: 3,
+      },
       modelVersion: "gemini-2.5-flash-001",
       responseId: "r1",
     });
@@ -27,7 +35,13 @@ describe("Gemini's answer", () => {
       id: "r1",
       created: 0,
       model: "gemini-2.5-flash-001",
-      choices: [{ index: 0, message: { role: "assistant", content: "Grüß Gott", reasoning_content: "Hmm." }, finish_reason: "stop" }],
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "Grüß Gott", reasoning_content: "Hmm." },
+          finish_reason: "stop",
+        },
+      ],
       usage: { prompt: 12, cachedPrompt: 4, cacheWrite: 0, completion: 8, reasoning: 3, estimated: false },
     });
   });
@@ -36,19 +50,35 @@ describe("Gemini's answer", () => {
     const fc1 = { functionCall: { name: "weather", args: { city: "Bern" } }, thoughtSignature: "c2ln" };
     const reply = replyOf({
       candidates: [
-        { content: { parts: [fc1, { functionCall: { name: "now" } }, { functionCall: { id: "up-1", name: "now" } }] }, finishReason: "STOP" },
-        { index: 1, content: { parts: [{ functionCall: { id: "up-1", name: "now", args: {} } }] }, finishReason: "STOP" },
+        {
+          content: { parts: [fc1, { functionCall: { name: "now" } }, { functionCall: { id: "up-1", name: "now" } }] },
+          finishReason: "STOP",
+        },
+        {
+          index: 1,
+          content: { parts: [{ functionCall: { id: "up-1", name: "now", args: {} } }] },
+          finishReason: "STOP",
+        },
       ],
     });
     assert.deepEqual(
-      reply.choices.map(({ index, message, finish_reason, native_finish_reason }) => ({ index, message, finish_reason, native_finish_reason })),
+      reply.choices.map(({ index, message, finish_reason, native_finish_reason }) => ({
+        index,
+        message,
+        finish_reason,
+        native_finish_reason,
+      })),
       [
         {
           index: 0,
           message: {
             role: "assistant",
             content: null,
-            tool_calls: [asked("call_0__thought__bc2ln", "weather", '{"city":"Bern"}'), asked("call_1", "now", "{}"), asked("up-1", "now", "{}")],
+            tool_calls: [
+              asked("call_0__thought__bc2ln", "weather", '{"city":"Bern"}'),
+              asked("call_1", "now", "{}"),
+              asked("up-1", "now", "{}"),
+            ],
           },
           finish_reason: "tool_calls",
           native_finish_reason: "STOP",
@@ -75,9 +105,14 @@ describe("Gemini's answer", () => {
         },
       ],
     };
-    const reply = replyOf({ candidates: [{ content: { parts: [{ text: "a" }] }, finishReason: "STOP", logprobsResult: result }] });
+    const reply = replyOf({
+      candidates: [{ content: { parts: [{ text: "a" }] }, finishReason: "STOP", logprobsResult: result }],
+    });
     const entry = (token: string, logprob: number) => ({ token, logprob, bytes: null });
-    assert.deepEqual(reply.choices[0]?.logprobs, { content: [{ ...entry("a", -0.1), top_logprobs: [entry("a", -0.1), entry("b", -2)] }], refusal: null });
+    assert.deepEqual(reply.choices[0]?.logprobs, {
+      content: [{ ...entry("a", -0.1), top_logprobs: [entry("a", -0.1), entry("b", -2)] }],
+      refusal: null,
+    });
   });
 
   const finishes: Record<string, string> = {
@@ -100,7 +135,12 @@ describe("Gemini's answer", () => {
 
   test("to a blocked prompt is an empty choice", () => {
     assert.deepEqual(replyOf({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" } }).choices, [
-      { index: 0, message: { role: "assistant", content: null }, finish_reason: "content_filter", native_finish_reason: "PROHIBITED_CONTENT" },
+      {
+        index: 0,
+        message: { role: "assistant", content: null },
+        finish_reason: "content_filter",
+        native_finish_reason: "PROHIBITED_CONTENT",
+      },
     ]);
   });
 
@@ -152,7 +192,9 @@ describe("Gemini's answer", () => {
         provider.decodeError(errorReply(400, body));
       }),
     );
-    const deep: unknown = JSON.parse(`{"candidates":[{"content":{"parts":[{"functionCall":{"args":${"[".repeat(9_000)}${"]".repeat(9_000)}}}]}}]}`);
+    const deep: unknown = JSON.parse(
+      `{"candidates":[{"content":{"parts":[{"functionCall":{"args":${"[".repeat(9_000)}${"]".repeat(9_000)}}}]}}]}`,
+    );
     assert.partialDeepStrictEqual(call().decodeReply(deep, {}), { code: "upstream_invalid_response" });
   });
 });

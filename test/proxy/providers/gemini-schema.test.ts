@@ -22,20 +22,34 @@ const reduced: Record<string, [JsonObject, JsonObject]> = {
     },
   ],
   "references, with what stands beside them": [
-    { type: "object", properties: { a: { $ref: "#/$defs/n~1m", description: "An A." } }, $defs: { "n/m": { type: "integer", format: "int32" } } },
+    {
+      type: "object",
+      properties: { a: { $ref: "#/$defs/n~1m", description: "An A." } },
+      $defs: { "n/m": { type: "integer", format: "int32" } },
+    },
     { type: "OBJECT", properties: { a: { type: "INTEGER", format: "int32", description: "An A." } } },
   ],
   "a reference used twice, which is no recursion": [
-    { type: "object", properties: { a: { $ref: "#/$defs/x" }, b: { $ref: "#/$defs/x" } }, $defs: { x: { type: "boolean" } } },
+    {
+      type: "object",
+      properties: { a: { $ref: "#/$defs/x" }, b: { $ref: "#/$defs/x" } },
+      $defs: { x: { type: "boolean" } },
+    },
     { type: "OBJECT", properties: { a: { type: "BOOLEAN" }, b: { type: "BOOLEAN" } } },
   ],
   "a type or null": [{ type: ["string", "null"] }, { type: "STRING", nullable: true }],
-  "several types": [{ type: ["string", "integer", "null"] }, { anyOf: [{ type: "STRING" }, { type: "INTEGER" }], nullable: true }],
+  "several types": [
+    { type: ["string", "integer", "null"] },
+    { anyOf: [{ type: "STRING" }, { type: "INTEGER" }], nullable: true },
+  ],
   "anyOf with null": [
     { anyOf: [{ type: "number" }, { type: "null" }], description: "N." },
     { type: "NUMBER", nullable: true, description: "N." },
   ],
-  oneOf: [{ oneOf: [{ type: "number" }, { const: "x" }] }, { anyOf: [{ type: "NUMBER" }, { type: "STRING", enum: ["x"] }] }],
+  oneOf: [
+    { oneOf: [{ type: "number" }, { const: "x" }] },
+    { anyOf: [{ type: "NUMBER" }, { type: "STRING", enum: ["x"] }] },
+  ],
   "only null": [{ anyOf: [{ type: "null" }] }, { type: "NULL" }],
   "enums of texts": [{ enum: ["a", "b", null] }, { type: "STRING", enum: ["a", "b"], nullable: true }],
   "enums of numbers": [
@@ -47,13 +61,23 @@ const reduced: Record<string, [JsonObject, JsonObject]> = {
     { type: "array", minItems: 1 },
     { type: "ARRAY", items: { type: "STRING" }, minItems: 1 },
   ],
-  tuples: [{ prefixItems: [{ type: "string" }, { type: "integer" }] }, { type: "ARRAY", items: { anyOf: [{ type: "STRING" }, { type: "INTEGER" }] } }],
+  tuples: [
+    { prefixItems: [{ type: "string" }, { type: "integer" }] },
+    { type: "ARRAY", items: { anyOf: [{ type: "STRING" }, { type: "INTEGER" }] } },
+  ],
   "allOf, with shared properties": [
     {
-      allOf: [{ $ref: "#/$defs/base" }, { type: "object", properties: { id: { maxLength: 5 }, name: { type: "string" } }, required: ["name"] }],
+      allOf: [
+        { $ref: "#/$defs/base" },
+        { type: "object", properties: { id: { maxLength: 5 }, name: { type: "string" } }, required: ["name"] },
+      ],
       $defs: { base: { type: "object", properties: { id: { type: "string", minLength: 1 } }, required: ["id"] } },
     },
-    { type: "OBJECT", properties: { id: { type: "STRING", minLength: 1, maxLength: 5 }, name: { type: "STRING" } }, required: ["id", "name"] },
+    {
+      type: "OBJECT",
+      properties: { id: { type: "STRING", minLength: 1, maxLength: 5 }, name: { type: "STRING" } },
+      required: ["id", "name"],
+    },
   ],
   anything: [{}, { type: "STRING" }],
 };
@@ -61,13 +85,22 @@ const reduced: Record<string, [JsonObject, JsonObject]> = {
 const doubling: JsonObject = {
   $ref: "#/$defs/l0",
   $defs: Object.fromEntries(
-    Array.from({ length: 25 }, (_, at) => [`l${at}`, { type: "object", properties: { a: { $ref: `#/$defs/l${at + 1}` }, b: { $ref: `#/$defs/l${at + 1}` } } }]),
+    Array.from({ length: 25 }, (_, at) => [
+      `l${at}`,
+      { type: "object", properties: { a: { $ref: `#/$defs/l${at + 1}` }, b: { $ref: `#/$defs/l${at + 1}` } } },
+    ]),
   ),
 };
 const refused: Record<string, [JsonObject, RegExp]> = {
   "a list of itself": [{ type: "object", properties: { next: { $ref: "#" } } }, /refers to itself/],
-  "a loop of references": [{ $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } }, /refers to itself/],
-  "a loop through allOf": [{ allOf: [{ $ref: "#/$defs/a" }], $defs: { a: { properties: { x: { allOf: [{ $ref: "#/$defs/a" }] } } } } }, /refers to itself/],
+  "a loop of references": [
+    { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } },
+    /refers to itself/,
+  ],
+  "a loop through allOf": [
+    { allOf: [{ $ref: "#/$defs/a" }], $defs: { a: { properties: { x: { allOf: [{ $ref: "#/$defs/a" }] } } } } },
+    /refers to itself/,
+  ],
   "a reference to nothing": [{ $ref: "#/$defs/none" }, /isn't in it/],
   "a reference to what every object inherits": [{ $ref: "#/constructor" }, /isn't in it/],
   "a reference elsewhere": [{ $ref: "https://example.com/s.json" }, /isn't in it/],
@@ -89,8 +122,33 @@ describe("reducing a JSON Schema for Gemini's older models", () => {
   }
 
   test("never throws, whatever the schema", () => {
-    const key = fc.constantFrom("type", "properties", "items", "anyOf", "allOf", "oneOf", "$ref", "enum", "const", "required", "$defs", "a");
-    const leaf = fc.constantFrom<unknown>("string", "object", "array", "null", "#", "#/$defs/a", "#/properties/a", true, 1, null, ["string", "null"]);
+    const key = fc.constantFrom(
+      "type",
+      "properties",
+      "items",
+      "anyOf",
+      "allOf",
+      "oneOf",
+      "$ref",
+      "enum",
+      "const",
+      "required",
+      "$defs",
+      "a",
+    );
+    const leaf = fc.constantFrom<unknown>(
+      "string",
+      "object",
+      "array",
+      "null",
+      "#",
+      "#/$defs/a",
+      "#/properties/a",
+      true,
+      1,
+      null,
+      ["string", "null"],
+    );
     const schema = fc.letrec((tie) => ({
       any: fc.oneof({ maxDepth: 5 }, leaf, tie("object"), fc.array(tie("any"), { maxLength: 3 })),
       object: fc.dictionary(key, tie("any"), { maxKeys: 4 }),

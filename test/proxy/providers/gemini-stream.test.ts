@@ -8,7 +8,8 @@ import { events } from "./drive.ts";
 import { asked, call } from "./gemini-call.ts";
 
 const frames = (...bodies: unknown[]): string => bodies.map((body) => `data: ${JSON.stringify(body)}\r\n\r\n`).join("");
-const streamed = (text: string, cuts?: readonly number[]): StreamEvent[] => events(call({}, { stream: true }).decoder(), Buffer.from(text), cuts);
+const streamed = (text: string, cuts?: readonly number[]): StreamEvent[] =>
+  events(call({}, { stream: true }).decoder(), Buffer.from(text), cuts);
 const part = (one: JsonObject, more: JsonObject = {}, index?: number): JsonObject => ({
   candidates: [{ content: { role: "model", parts: [one] }, ...(index === undefined ? {} : { index }), ...more }],
   modelVersion: "gemini-3",
@@ -26,17 +27,33 @@ const streams: Record<string, [string, StreamEvent[]]> = {
       { ...part({ text: "Grüß " }), usageMetadata: { promptTokenCount: 10, candidatesTokenCount: 1 } },
       { ...part({ text: "Gott 🎉" }, { finishReason: "STOP" }), usageMetadata },
     ),
-    [start, delta({ content: "Grüß " }), delta({ content: "Gott 🎉" }), { kind: "finish", choice: 0, reason: "stop" }, ...done],
+    [
+      start,
+      delta({ content: "Grüß " }),
+      delta({ content: "Gott 🎉" }),
+      { kind: "finish", choice: 0, reason: "stop" },
+      ...done,
+    ],
   ],
   "thoughts, then an answer cut short": [
     `: ping\r\n\r\n${frames(part({ text: "Hmm.", thought: true }), { ...part({ text: "42" }, { finishReason: "MAX_TOKENS" }), usageMetadata })}`,
-    [start, delta({ reasoning_content: "Hmm." }), delta({ content: "42" }), { kind: "finish", choice: 0, reason: "length", native: "MAX_TOKENS" }, ...done],
+    [
+      start,
+      delta({ reasoning_content: "Hmm." }),
+      delta({ content: "42" }),
+      { kind: "finish", choice: 0, reason: "length", native: "MAX_TOKENS" },
+      ...done,
+    ],
   ],
   "parallel calls, with STOP in a later frame": [
-    frames(part({ functionCall: { name: "weather", args: { city: "Bern" } }, thoughtSignature: "c2ln" }), part({ functionCall: { name: "now", args: {} } }), {
-      candidates: [{ finishReason: "STOP" }],
-      usageMetadata,
-    }),
+    frames(
+      part({ functionCall: { name: "weather", args: { city: "Bern" } }, thoughtSignature: "c2ln" }),
+      part({ functionCall: { name: "now", args: {} } }),
+      {
+        candidates: [{ finishReason: "STOP" }],
+        usageMetadata,
+      },
+    ),
     [
       start,
       delta({ tool_calls: [{ index: 0, ...asked("call_0__thought__bc2ln", "weather", '{"city":"Bern"}') }] }),
@@ -80,18 +97,45 @@ describe("Gemini's stream", () => {
   });
 
   const broken: Record<string, [string, string, number]> = {
-    "closed before a finish reason": [frames({ ...part({ text: "a" }), usageMetadata }), "upstream_stream_truncated", 1],
-    "closed with one candidate unfinished": [frames(part({ text: "a" }, { finishReason: "STOP" }), part({ text: "b" }, {}, 1)), "upstream_stream_truncated", 0],
+    "closed before a finish reason": [
+      frames({ ...part({ text: "a" }), usageMetadata }),
+      "upstream_stream_truncated",
+      1,
+    ],
+    "closed with one candidate unfinished": [
+      frames(part({ text: "a" }, { finishReason: "STOP" }), part({ text: "b" }, {}, 1)),
+      "upstream_stream_truncated",
+      0,
+    ],
     "closed at once": ["", "upstream_stream_truncated", 0],
-    "closed within a frame": [frames(part({ text: "a" }, { finishReason: "STOP" })).slice(0, -3), "upstream_stream_truncated", 0],
-    "with a malformed call": [frames({ ...part({ text: "a" }, { finishReason: "MALFORMED_FUNCTION_CALL" }), usageMetadata }), "upstream_error", 1],
+    "closed within a frame": [
+      frames(part({ text: "a" }, { finishReason: "STOP" })).slice(0, -3),
+      "upstream_stream_truncated",
+      0,
+    ],
+    "with a malformed call": [
+      frames({ ...part({ text: "a" }, { finishReason: "MALFORMED_FUNCTION_CALL" }), usageMetadata }),
+      "upstream_error",
+      1,
+    ],
     "with an error frame": [
-      frames({ ...part({ text: "a" }), usageMetadata }, { error: { code: 503, message: "Overloaded.", status: "UNAVAILABLE" } }),
+      frames(
+        { ...part({ text: "a" }), usageMetadata },
+        { error: { code: 503, message: "Overloaded.", status: "UNAVAILABLE" } },
+      ),
       "upstream_unavailable",
       1,
     ],
-    "with an error in an array": [frames([{ error: { code: 429, message: "Slow.", status: "RESOURCE_EXHAUSTED" } }]), "upstream_rate_limited", 0],
-    "with an error about the key": [frames({ error: { code: 401, message: "key AIza-secret", status: "UNAUTHENTICATED" } }), "upstream_auth_error", 0],
+    "with an error in an array": [
+      frames([{ error: { code: 429, message: "Slow.", status: "RESOURCE_EXHAUSTED" } }]),
+      "upstream_rate_limited",
+      0,
+    ],
+    "with an error about the key": [
+      frames({ error: { code: 401, message: "key AIza-secret", status: "UNAUTHENTICATED" } }),
+      "upstream_auth_error",
+      0,
+    ],
     "that is no JSON": ["data: {\n\n", "upstream_invalid_response", 0],
     "that holds a number": ["data: 1\n\n", "upstream_invalid_response", 0],
   };

@@ -23,7 +23,8 @@ describe("where a Gemini call goes", () => {
     "tunedModels/mine": "tunedModels/mine",
     "a/b?c": "models/a%2Fb%3Fc",
   };
-  for (const [name, path] of Object.entries(names)) test(`${name} is one segment of the path`, () => assert.equal(modelPath(name), path));
+  for (const [name, path] of Object.entries(names))
+    test(`${name} is one segment of the path`, () => assert.equal(modelPath(name), path));
 
   test("the key goes in a header", () => {
     const outgoing = { method: "POST" as const, path: "/x", headers: {}, body: null };
@@ -35,7 +36,16 @@ describe("where a Gemini call goes", () => {
 describe("a chat request for Gemini", () => {
   const mapped: Record<string, [Partial<ChatRequest>, JsonObject, Setting?]> = {
     "sampling parameters": [
-      { temperature: 1.5, top_p: 0.5, n: 2, seed: 7, presence_penalty: 0.1, frequency_penalty: 0.2, max_tokens: 10, stop: "END" },
+      {
+        temperature: 1.5,
+        top_p: 0.5,
+        n: 2,
+        seed: 7,
+        presence_penalty: 0.1,
+        frequency_penalty: 0.2,
+        max_tokens: 10,
+        stop: "END",
+      },
       {
         generationConfig: {
           temperature: 1.5,
@@ -49,9 +59,15 @@ describe("a chat request for Gemini", () => {
         },
       },
     ],
-    "max_completion_tokens before max_tokens": [{ max_completion_tokens: 5, max_tokens: 9 }, { generationConfig: { maxOutputTokens: 5 } }],
+    "max_completion_tokens before max_tokens": [
+      { max_completion_tokens: 5, max_tokens: 9 },
+      { generationConfig: { maxOutputTokens: 5 } },
+    ],
     logprobs: [{ logprobs: true, top_logprobs: 3 }, { generationConfig: { responseLogprobs: true, logprobs: 3 } }],
-    json_object: [{ response_format: { type: "json_object" } }, { generationConfig: { responseMimeType: "application/json" } }],
+    json_object: [
+      { response_format: { type: "json_object" } },
+      { generationConfig: { responseMimeType: "application/json" } },
+    ],
     json_schema: [
       { response_format: { type: "json_schema", json_schema: { name: "w", schema: weather } } },
       { generationConfig: { responseMimeType: "application/json", responseJsonSchema: weather } },
@@ -68,20 +84,47 @@ describe("a chat request for Gemini", () => {
     ],
     tools: [
       { tools },
-      { tools: [{ functionDeclarations: [{ name: "weather", description: "Tells the weather.", parametersJsonSchema: weather }, { name: "now" }] }] },
+      {
+        tools: [
+          {
+            functionDeclarations: [
+              { name: "weather", description: "Tells the weather.", parametersJsonSchema: weather },
+              { name: "now" },
+            ],
+          },
+        ],
+      },
     ],
-    "the choice required": [{ tools, tool_choice: "required" }, { toolConfig: { functionCallingConfig: { mode: "ANY" } } }],
-    "the choice none": [{ tools, tool_choice: "none", parallel_tool_calls: false }, { toolConfig: { functionCallingConfig: { mode: "NONE" } } }],
-    "the choice auto": [{ tools, tool_choice: "auto", parallel_tool_calls: true }, { toolConfig: { functionCallingConfig: { mode: "AUTO" } } }],
+    "the choice required": [
+      { tools, tool_choice: "required" },
+      { toolConfig: { functionCallingConfig: { mode: "ANY" } } },
+    ],
+    "the choice none": [
+      { tools, tool_choice: "none", parallel_tool_calls: false },
+      { toolConfig: { functionCallingConfig: { mode: "NONE" } } },
+    ],
+    "the choice auto": [
+      { tools, tool_choice: "auto", parallel_tool_calls: true },
+      { toolConfig: { functionCallingConfig: { mode: "AUTO" } } },
+    ],
     "a named choice": [
       { tools, tool_choice: { type: "function", function: { name: "now" } } },
       { toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["now"] } } },
     ],
     "system and developer messages": [
-      says({ role: "system", content: "Be brief." }, user, { role: "developer", content: [{ type: "text", text: "Be kind." }] }),
-      { systemInstruction: { parts: [{ text: "Be brief." }, { text: "Be kind." }] }, contents: [{ role: "user", parts: [{ text: "Hi" }] }] },
+      says({ role: "system", content: "Be brief." }, user, {
+        role: "developer",
+        content: [{ type: "text", text: "Be kind." }],
+      }),
+      {
+        systemInstruction: { parts: [{ text: "Be brief." }, { text: "Be kind." }] },
+        contents: [{ role: "user", parts: [{ text: "Hi" }] }],
+      },
     ],
-    "nothing but a system message": [says({ role: "system", content: "Go." }), { contents: [{ role: "user", parts: [{ text: " " }] }] }],
+    "nothing but a system message": [
+      says({ role: "system", content: "Go." }),
+      { contents: [{ role: "user", parts: [{ text: " " }] }] },
+    ],
   };
   for (const [name, [given, expected, how]] of Object.entries(mapped)) {
     test(`maps ${name}`, () => assert.partialDeepStrictEqual(bodyOf(given, how), expected));
@@ -104,18 +147,31 @@ describe("a chat request for Gemini", () => {
     "3 Pro, medium": ["gemini-3-pro-preview", "medium", { thinkingLevel: "high", includeThoughts: true }],
     "3.1 Pro, medium": ["gemini-3.1-pro", "medium", { thinkingLevel: "medium", includeThoughts: true }],
     "4, max": ["gemini-4-flash", "max", { thinkingLevel: "high", includeThoughts: true }],
-    "an option against the name": ["gemini-2.5-flash", "low", { thinkingLevel: "low", includeThoughts: true }, { thinking: "Level" }],
+    "an option against the name": [
+      "gemini-2.5-flash",
+      "low",
+      { thinkingLevel: "low", includeThoughts: true },
+      { thinking: "Level" },
+    ],
   };
   for (const [name, [upstream, effort, thinkingConfig, options = {}]] of Object.entries(thoughts)) {
     test(`maps reasoning_effort for ${name}`, () => {
-      assert.deepEqual(bodyOf({ reasoning_effort: effort }, { upstream, options })["generationConfig"], { thinkingConfig });
+      assert.deepEqual(bodyOf({ reasoning_effort: effort }, { upstream, options })["generationConfig"], {
+        thinkingConfig,
+      });
     });
   }
 
   test("says what it leaves out", () => {
     const made = call(
       {
-        messages: [{ role: "user", name: "ann", content: [{ type: "image_url", image_url: { url: "data:image/jpg;base64,AAAA", detail: "low" } }] }],
+        messages: [
+          {
+            role: "user",
+            name: "ann",
+            content: [{ type: "image_url", image_url: { url: "data:image/jpg;base64,AAAA", detail: "low" } }],
+          },
+        ],
         tools: [{ type: "function", function: { name: "weather", parameters: weather, strict: true } }],
         logit_bias: { "1": 2 },
         user: "u",
@@ -126,7 +182,15 @@ describe("a chat request for Gemini", () => {
       },
       { upstream: "gemini-2.0-flash" },
     );
-    assert.deepEqual(made.dropped.sort(), ["image_url.detail", "logit_bias", "messages.name", "prediction", "reasoning_effort", "tools.strict", "user"]);
+    assert.deepEqual(made.dropped.sort(), [
+      "image_url.detail",
+      "logit_bias",
+      "messages.name",
+      "prediction",
+      "reasoning_effort",
+      "tools.strict",
+      "user",
+    ]);
     assert.ok(!("generationConfig" in (JSON.parse(made.body) as JsonObject)));
   });
 
@@ -138,10 +202,19 @@ describe("a chat request for Gemini", () => {
       says({ role: "user", content: [{ type: "input_audio", input_audio: { data: "AA", format: "flac" } }] }),
       "messages[0].content[0].input_audio.format",
     ],
-    "a file by id": [says({ role: "user", content: [{ type: "file", file: { file_id: "file-1" } }] }), "messages[0].content[0].file"],
-    "an image in a system message": [says({ ...image("data:image/png;base64,AA"), role: "system" }), "messages[0].content[0]"],
+    "a file by id": [
+      says({ role: "user", content: [{ type: "file", file: { file_id: "file-1" } }] }),
+      "messages[0].content[0].file",
+    ],
+    "an image in a system message": [
+      says({ ...image("data:image/png;base64,AA"), role: "system" }),
+      "messages[0].content[0]",
+    ],
     "a function message": [says(user, { role: "function", name: "f", content: "" }), "messages[1].role"],
-    "a result without its call": [says(user, { role: "tool", tool_call_id: "x", content: "1" }), "messages[1].tool_call_id"],
+    "a result without its call": [
+      says(user, { role: "tool", tool_call_id: "x", content: "1" }),
+      "messages[1].tool_call_id",
+    ],
     "a result given twice": [
       says(
         { role: "assistant", tool_calls: [asked("a", "now", "")] },
@@ -150,7 +223,10 @@ describe("a chat request for Gemini", () => {
       ),
       "messages[2].tool_call_id",
     ],
-    "arguments that are no object": [says({ role: "assistant", tool_calls: [asked("a", "now", "[1]")] }), "messages[0].tool_calls[0].function.arguments"],
+    "arguments that are no object": [
+      says({ role: "assistant", tool_calls: [asked("a", "now", "[1]")] }),
+      "messages[0].tool_calls[0].function.arguments",
+    ],
     "arguments nested without end": [
       says({ role: "assistant", tool_calls: [asked("a", "now", `{"a":${"[".repeat(9_000)}${"]".repeat(9_000)}}`)] }),
       "messages[0].tool_calls[0].function.arguments",

@@ -23,7 +23,12 @@ const twoCalls: Said = {
   usage,
 };
 const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-const objectSchema = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
+const objectSchema = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
 
 /** What a caller got, in no dialect. */
 interface Got {
@@ -48,7 +53,10 @@ const sse = (text: string): { event: string; data: string }[] =>
     .replaceAll("\r\n", "\n")
     .split("\n\n")
     .filter((frame) => /^data:/m.test(frame))
-    .map((frame) => ({ event: /^event: ?(.*)$/m.exec(frame)?.[1] ?? "", data: /^data: ?(.*)$/m.exec(frame)?.[1] ?? "" }));
+    .map((frame) => ({
+      event: /^event: ?(.*)$/m.exec(frame)?.[1] ?? "",
+      data: /^data: ?(.*)$/m.exec(frame)?.[1] ?? "",
+    }));
 
 const openai: Dialect = {
   name: "OpenAI",
@@ -59,8 +67,15 @@ const openai: Dialect = {
       { type: "text", text: "What?" },
       { type: "image_url", image_url: { url: `data:image/png;base64,${pixel}` } },
     ];
-    const tool = (name: string): Json => ({ type: "function", function: { name, description: "d", parameters: objectSchema } });
-    const call = (id: string, name: string): Json => ({ id, type: "function", function: { name, arguments: '{"city":"Zürich"}' } });
+    const tool = (name: string): Json => ({
+      type: "function",
+      function: { name, description: "d", parameters: objectSchema },
+    });
+    const call = (id: string, name: string): Json => ({
+      id,
+      type: "function",
+      function: { name, arguments: '{"city":"Zürich"}' },
+    });
     return {
       model: "m",
       messages: [
@@ -68,14 +83,22 @@ const openai: Dialect = {
         { role: "user", content: image ? parts : "What?" },
         ...(results
           ? [
-              { role: "assistant", content: null, tool_calls: [call("call00001", "weather"), call("call00002", "clock")] },
+              {
+                role: "assistant",
+                content: null,
+                tool_calls: [call("call00001", "weather"), call("call00002", "clock")],
+              },
               { role: "tool", tool_call_id: "call00001", content: "sunny" },
               { role: "tool", tool_call_id: "call00002", content: "noon" },
             ]
           : []),
       ],
       ...(tools || results ? { tools: [tool("weather"), tool("clock")], tool_choice: "auto" } : {}),
-      ...(schema ? { response_format: { type: "json_schema", json_schema: { name: "city", schema: objectSchema, strict: true } } } : {}),
+      ...(schema
+        ? {
+            response_format: { type: "json_schema", json_schema: { name: "city", schema: objectSchema, strict: true } },
+          }
+        : {}),
       max_tokens: 100,
       ...(stream ? { stream: true, stream_options: { include_usage: true } } : {}),
     };
@@ -188,18 +211,25 @@ const anthropic: Dialect = {
       const delta = own(frame["delta"]);
       const block = blocks[Number(frame["index"])];
       if (frame["type"] === "message_start") total = own(own(frame["message"])["usage"]);
-      if (frame["type"] === "content_block_start") blocks[Number(frame["index"])] = { ...own(frame["content_block"]), json: "" };
+      if (frame["type"] === "content_block_start")
+        blocks[Number(frame["index"])] = { ...own(frame["content_block"]), json: "" };
       if (block && delta["type"] === "text_delta") block["text"] = String(block["text"]) + String(delta["text"]);
-      if (block && delta["type"] === "input_json_delta") block["json"] = String(block["json"]) + String(delta["partial_json"]);
+      if (block && delta["type"] === "input_json_delta")
+        block["json"] = String(block["json"]) + String(delta["partial_json"]);
       if (frame["type"] === "message_delta") {
         stop = String(delta["stop_reason"]);
         total = { ...total, ...own(frame["usage"]) };
       }
     }
-    const content = blocks.map((block) => (block["type"] === "tool_use" ? { ...block, input: JSON.parse(String(block["json"]) || "{}") as unknown } : block));
+    const content = blocks.map((block) =>
+      block["type"] === "tool_use" ? { ...block, input: JSON.parse(String(block["json"]) || "{}") as unknown } : block,
+    );
     return anthropic.whole({ content, stop_reason: stop, usage: total });
   },
-  code: (body) => ({ code: own(body["error"])["code"] ?? own(body["error"])["type"], message: String(own(body["error"])["message"]) }),
+  code: (body) => ({
+    code: own(body["error"])["code"] ?? own(body["error"])["type"],
+    message: String(own(body["error"])["message"]),
+  }),
 };
 
 const anthropicUsage = (found: Json): Got["usage"] => {
@@ -226,11 +256,16 @@ async function trickle(response: ServerResponse, bytes: Buffer, size: number): P
   }
 }
 
-const joined = (frames: readonly (string | Buffer)[]): Buffer => Buffer.concat(frames.map((frame) => Buffer.from(frame as string)));
+const joined = (frames: readonly (string | Buffer)[]): Buffer =>
+  Buffer.concat(frames.map((frame) => Buffer.from(frame as string)));
 
 /** SSE as servers may write it as well: CRLF, comments, no space behind the colon. */
 const awkward = (frames: readonly (string | Buffer)[]): Buffer =>
-  joined(frames.map((frame) => `: keep-alive\r\n\r\n${String(frame).replaceAll("\n", "\r\n").replaceAll("data: ", "data:")}`));
+  joined(
+    frames.map(
+      (frame) => `: keep-alive\r\n\r\n${String(frame).replaceAll("\n", "\r\n").replaceAll("data: ", "data:")}`,
+    ),
+  );
 
 for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [one, anthropic] as const])) {
   describe(`${wire.type} behind the gateway`, () => {
@@ -247,11 +282,19 @@ for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [o
         response.end(JSON.stringify(aside));
       });
       const circuitBreaker = { failureThreshold: 100 };
-      const spec = { models: [{ name: "m", upstream: "model-1" }], type: wire.type, circuitBreaker, ...wire.spec(upstream.url) };
+      const spec = {
+        models: [{ name: "m", upstream: "model-1" }],
+        type: wire.type,
+        circuitBreaker,
+        ...wire.spec(upstream.url),
+      };
       gateway = await startGateway([
         provider("up", upstream.url, spec),
         secret("up-credentials", wire.secret),
-        policy("all", { match: { models: ["m"] }, routing: { targets: [{ provider: { name: "up" } }], fallbackOn: [] } }),
+        policy("all", {
+          match: { models: ["m"] },
+          routing: { targets: [{ provider: { name: "up" } }], fallbackOn: [] },
+        }),
         ...key("alice", clear),
       ]);
     });
@@ -375,7 +418,9 @@ describe("every provider's decoder", () => {
     const setting = {
       upstream: "model-1",
       stream: true,
-      options: Object.fromEntries(Object.entries(own(wire.spec("http://u.test")["options"])).map(([name, value]) => [name, String(value)])),
+      options: Object.fromEntries(
+        Object.entries(own(wire.spec("http://u.test")["options"])).map(([name, value]) => [name, String(value)]),
+      ),
     };
     const decoder = () => accepted(made, {}, setting).decoder();
 
@@ -383,9 +428,12 @@ describe("every provider's decoder", () => {
       const bytes = joined(wire.frames({ ...twoCalls, text: hello.text ?? "" }));
       const whole = events(decoder(), bytes);
       assert.equal(whole.at(-1)?.kind, "end");
-      const normal = (all: ReturnType<typeof events>): string => JSON.stringify(all).replaceAll(/call_[0-9a-f]{32}/g, "call_x");
+      const normal = (all: ReturnType<typeof events>): string =>
+        JSON.stringify(all).replaceAll(/call_[0-9a-f]{32}/g, "call_x");
       fc.assert(
-        fc.property(fc.array(fc.nat(bytes.length), { maxLength: 40 }), (cuts) => assert.equal(normal(events(decoder(), bytes, cuts)), normal(whole))),
+        fc.property(fc.array(fc.nat(bytes.length), { maxLength: 40 }), (cuts) =>
+          assert.equal(normal(events(decoder(), bytes, cuts)), normal(whole)),
+        ),
         { numRuns: 60 },
       );
       assert.equal(
@@ -404,7 +452,9 @@ describe("every provider's decoder", () => {
     it(`${wire.type}: a stream cut anywhere before its end is an error, never a silent end`, () => {
       const bytes = joined(wire.frames(hello).slice(0, -3));
       fc.assert(
-        fc.property(fc.nat(bytes.length), (at) => assert.equal(events(decoder(), bytes.subarray(0, at)).at(-1)?.kind, "error")),
+        fc.property(fc.nat(bytes.length), (at) =>
+          assert.equal(events(decoder(), bytes.subarray(0, at)).at(-1)?.kind, "error"),
+        ),
         { numRuns: 60 },
       );
     });
@@ -430,10 +480,14 @@ describe("every provider's decoder", () => {
 
     it(`${wire.type}: any JSON as an error body is sorted`, () => {
       fc.assert(
-        fc.property(fc.jsonValue(), fc.constantFrom(400, 401, 404, 409, 413, 422, 429, 500, 503, 529), (body, status) => {
-          const error = made.decodeError({ status, headers: {}, body, nowMs: 0 });
-          assert.ok(error.message.length > 0);
-        }),
+        fc.property(
+          fc.jsonValue(),
+          fc.constantFrom(400, 401, 404, 409, 413, 422, 429, 500, 503, 529),
+          (body, status) => {
+            const error = made.decodeError({ status, headers: {}, body, nowMs: 0 });
+            assert.ok(error.message.length > 0);
+          },
+        ),
         { numRuns: 200 },
       );
     });

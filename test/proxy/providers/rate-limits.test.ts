@@ -28,16 +28,31 @@ describe("when a rate limit is whole again", () => {
 describe("what rate-limit headers say of the next request", () => {
   const rows: { name: string; headers: Record<string, string | string[]>; waitMs: number | null }[] = [
     { name: "nothing", headers: { "content-type": "application/json" }, waitMs: null },
-    { name: "there is room", headers: { "x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "1s" }, waitMs: null },
+    {
+      name: "there is room",
+      headers: { "x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "1s" },
+      waitMs: null,
+    },
     {
       name: "none is left of a hundred a minute: one fits when a hundredth has passed",
-      headers: { "x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0s" },
+      headers: {
+        "x-ratelimit-limit-requests": "100",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "1m0s",
+      },
       waitMs: 600,
     },
-    { name: "none is left of who knows how many", headers: { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "7" }, waitMs: 7_000 },
+    {
+      name: "none is left of who knows how many",
+      headers: { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "7" },
+      waitMs: 7_000,
+    },
     {
       name: "words in another order, with a vendor before them",
-      headers: { "vendor-ratelimit-input-tokens-remaining": "0", "vendor-ratelimit-input-tokens-reset": "2026-11-20T12:00:50Z" },
+      headers: {
+        "vendor-ratelimit-input-tokens-remaining": "0",
+        "vendor-ratelimit-input-tokens-reset": "2026-11-20T12:00:50Z",
+      },
       waitMs: 5_000,
     },
     {
@@ -52,15 +67,30 @@ describe("what rate-limit headers say of the next request", () => {
       waitMs: 3_000,
     },
     { name: "no word on when", headers: { "x-ratelimit-remaining-requests": "0" }, waitMs: null },
-    { name: "no number", headers: { "x-ratelimit-remaining-requests": "none", "x-ratelimit-reset-requests": "1s" }, waitMs: null },
-    { name: "twice", headers: { "x-ratelimit-remaining-requests": ["0", "0"], "x-ratelimit-reset-requests": "1s" }, waitMs: null },
+    {
+      name: "no number",
+      headers: { "x-ratelimit-remaining-requests": "none", "x-ratelimit-reset-requests": "1s" },
+      waitMs: null,
+    },
+    {
+      name: "twice",
+      headers: { "x-ratelimit-remaining-requests": ["0", "0"], "x-ratelimit-reset-requests": "1s" },
+      waitMs: null,
+    },
   ];
   for (const { name, headers, waitMs } of rows) it(name, () => assert.equal(exhaustedForMs(headers, nowMs), waitMs));
 
   it("a 429 without Retry-After is believed what they say, but a second at least; other failures are not", () => {
-    const headers = { "x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "5m" };
+    const headers = {
+      "x-ratelimit-limit-requests": "100",
+      "x-ratelimit-remaining-requests": "0",
+      "x-ratelimit-reset-requests": "5m",
+    };
     const wait = (status: number, more: Record<string, string> = {}) =>
       providerError({ status, headers: { ...headers, ...more }, body: "", nowMs }).retryAfterMs;
-    assert.deepEqual([wait(429), wait(429, { "x-ratelimit-reset-requests": "1s" }), wait(429, { "retry-after": "9" }), wait(500)], [3_000, 1_000, 9_000, null]);
+    assert.deepEqual(
+      [wait(429), wait(429, { "x-ratelimit-reset-requests": "1s" }), wait(429, { "retry-after": "9" }), wait(500)],
+      [3_000, 1_000, 9_000, null],
+    );
   });
 });

@@ -12,8 +12,15 @@ const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, hal
 const target = (name: string, priority: number): ResolvedTarget =>
   ({
     config: { name, provider: `a/${name}`, model: null, priority, weight: 1 },
-    entry: { account: { config: { id: `a/${name}`, circuitBreaker: breaker, quota: { requestsPerMinute: null, tokensPerMinute: null } } } },
-    model: { name: "m", config: { price: null, contextTokens: null, quota: { requestsPerMinute: null, tokensPerMinute: null } } },
+    entry: {
+      account: {
+        config: { id: `a/${name}`, circuitBreaker: breaker, quota: { requestsPerMinute: null, tokensPerMinute: null } },
+      },
+    },
+    model: {
+      name: "m",
+      config: { price: null, contextTokens: null, quota: { requestsPerMinute: null, tokensPerMinute: null } },
+    },
   }) as unknown as ResolvedTarget;
 const targets = [target("new", 1), target("old", 2), target("older", 3)];
 
@@ -25,10 +32,24 @@ interface RequestSpec {
 }
 
 function request(canary: CanaryConfig | null, spec: RequestSpec = {}): PlanRequest {
-  const when = { tags: null, roles: null, teams: null, users: null, models: null, headers: [], batchSizeAbove: null, promptTokensAbove: null };
+  const when = {
+    tags: null,
+    roles: null,
+    teams: null,
+    users: null,
+    models: null,
+    headers: [],
+    batchSizeAbove: null,
+    promptTokensAbove: null,
+  };
   const rules = spec.rule === undefined ? [] : [{ when, use: spec.rule }];
   return {
-    route: { config: { id: "a/r", routing: { strategy: "Priority", rules, affinity: spec.affinity ? { by: "User", header: null } : null, canary } } },
+    route: {
+      config: {
+        id: "a/r",
+        routing: { strategy: "Priority", rules, affinity: spec.affinity ? { by: "User", header: null } : null, canary },
+      },
+    },
     targets,
     identity: { anonymous: false, namespace: "a", key: { id: "a/k", user: spec.user ?? "u", tags: [] } },
     model: "m",
@@ -44,7 +65,8 @@ const names = (planned: readonly ResolvedTarget[]): string[] => planned.map((one
 const canary = (percent: number): CanaryConfig => ({ id: "one", target: "new", percent });
 
 describe("a canary's share", () => {
-  const plan = (random: number, one: PlanRequest): string[] => names(createRouting({ nowMs: () => 0, random: () => random }).plan(one));
+  const plan = (random: number, one: PlanRequest): string[] =>
+    names(createRouting({ nowMs: () => 0, random: () => random }).plan(one));
 
   it("goes to it first, and the rest to it last", () => {
     assert.deepEqual(plan(0.049, request(canary(5))), ["new", "old", "older"]);
@@ -76,13 +98,24 @@ describe("a canary's share", () => {
 
 describe("what a canary's counts say", () => {
   const snapshot = (one: CanaryConfig | null): Snapshot =>
-    ({ paths: new Map([["", { routes: [{ config: { id: "a/r", routing: { canary: one } } }] }]]) }) as unknown as Snapshot;
-  const call = (attempts: [target: string, outcome: string, durationMs?: number][], more: Partial<CallRecord> = {}): CallRecord =>
+    ({
+      paths: new Map([["", { routes: [{ config: { id: "a/r", routing: { canary: one } } }] }]]),
+    }) as unknown as Snapshot;
+  const call = (
+    attempts: [target: string, outcome: string, durationMs?: number][],
+    more: Partial<CallRecord> = {},
+  ): CallRecord =>
     ({
       route: "a/r",
       abandoned: false,
       costNanoUsd: 500,
-      attempts: attempts.map(([name, outcome, durationMs = 10]) => ({ provider: `a/${name}`, target: name, model: "m", outcome, durationMs })),
+      attempts: attempts.map(([name, outcome, durationMs = 10]) => ({
+        provider: `a/${name}`,
+        target: name,
+        model: "m",
+        outcome,
+        durationMs,
+      })),
       ...more,
     }) as unknown as CallRecord;
 

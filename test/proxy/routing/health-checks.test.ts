@@ -4,10 +4,28 @@ import type { HealthCheckConfig, ProviderConfig } from "../../../proxy/config/pr
 import { type CheckReading, HealthChecks } from "../../../proxy/routing/health-checks.ts";
 import type { ProviderEntry } from "../../../proxy/snapshot/snapshot.ts";
 
-const check: HealthCheckConfig = { path: "/models", intervalMs: 10_000, timeoutMs: 1_000, expectedStatus: 200, failureThreshold: 3, successThreshold: 2 };
+const check: HealthCheckConfig = {
+  path: "/models",
+  intervalMs: 10_000,
+  timeoutMs: 1_000,
+  expectedStatus: 200,
+  failureThreshold: 3,
+  successThreshold: 2,
+};
 
-function entries(healthCheck: HealthCheckConfig | null, more: Partial<ProviderConfig> = {}): ReadonlyMap<string, ProviderEntry> {
-  const config = { id: "a/p", endpoint: "https://llm.example.com", credentials: {}, options: {}, allowPrivateEndpoint: false, healthCheck, ...more };
+function entries(
+  healthCheck: HealthCheckConfig | null,
+  more: Partial<ProviderConfig> = {},
+): ReadonlyMap<string, ProviderEntry> {
+  const config = {
+    id: "a/p",
+    endpoint: "https://llm.example.com",
+    credentials: {},
+    options: {},
+    allowPrivateEndpoint: false,
+    healthCheck,
+    ...more,
+  };
   return new Map([["a/p", { account: { config } } as unknown as ProviderEntry]]);
 }
 
@@ -78,7 +96,10 @@ describe("health checks", () => {
     await step();
     answer("status 500 instead of 200");
     for (let at = 0; at < 2; at++) await step();
-    assert.deepEqual([checks.reading("a/p")?.healthy, checks.reading("a/p")?.reason], [true, "status 500 instead of 200"]);
+    assert.deepEqual(
+      [checks.reading("a/p")?.healthy, checks.reading("a/p")?.reason],
+      [true, "status 500 instead of 200"],
+    );
     for (let at = 0; at < 4; at++) await step();
     answer(null);
     for (let at = 0; at < 3; at++) await step();

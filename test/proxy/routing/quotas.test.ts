@@ -20,12 +20,21 @@ function fleet(size: number): { proxies: ProviderQuotas[]; clock: { now: number 
 }
 
 const model = (name: string, quota: Partial<ProviderConfig["quota"]> = {}): ProviderModel =>
-  ({ name, config: { quota: { requestsPerMinute: null, tokensPerMinute: null, ...quota } } }) as unknown as ProviderModel;
+  ({
+    name,
+    config: { quota: { requestsPerMinute: null, tokensPerMinute: null, ...quota } },
+  }) as unknown as ProviderModel;
 const m = model("m");
 
-async function granted(proxies: readonly ProviderQuotas[], config: ProviderConfig, calls: number, tokens = 1): Promise<number> {
+async function granted(
+  proxies: readonly ProviderQuotas[],
+  config: ProviderConfig,
+  calls: number,
+  tokens = 1,
+): Promise<number> {
   let count = 0;
-  for (let at = 0; at < calls; at++) if ((await proxies[at % proxies.length]?.take(config, m, tokens)) !== null) count++;
+  for (let at = 0; at < calls; at++)
+    if ((await proxies[at % proxies.length]?.take(config, m, tokens)) !== null) count++;
   return count;
 }
 

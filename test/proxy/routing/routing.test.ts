@@ -20,11 +20,22 @@ interface TargetSpec {
 
 function target(name: string, spec: TargetSpec = {}): ResolvedTarget {
   const price = spec.inputPrice === undefined ? null : { input: spec.inputPrice, output: 0 };
-  const config = { id: `a/${name}`, circuitBreaker: breaker, quota: { requestsPerMinute: null, tokensPerMinute: null, ...spec.quota } };
+  const config = {
+    id: `a/${name}`,
+    circuitBreaker: breaker,
+    quota: { requestsPerMinute: null, tokensPerMinute: null, ...spec.quota },
+  };
   return {
     config: { name, provider: `a/${name}`, model: null, priority: spec.priority ?? 1, weight: spec.weight ?? 1 },
     entry: { account: { config } },
-    model: { name: "m", config: { price, contextTokens: spec.contextTokens ?? null, quota: { requestsPerMinute: null, tokensPerMinute: null } } },
+    model: {
+      name: "m",
+      config: {
+        price,
+        contextTokens: spec.contextTokens ?? null,
+        quota: { requestsPerMinute: null, tokensPerMinute: null },
+      },
+    },
   } as unknown as ResolvedTarget;
 }
 
@@ -89,7 +100,8 @@ function routing(random: () => number = () => 0) {
   return { clock, routing: createRouting({ nowMs: () => clock.now, random }) };
 }
 
-const acquire = (one: OwnedRouting, of: ResolvedTarget, tokens: number): Permit | null => one.acquire(of, tokens) as Permit | null;
+const acquire = (one: OwnedRouting, of: ResolvedTarget, tokens: number): Permit | null =>
+  one.acquire(of, tokens) as Permit | null;
 const names = (targets: readonly ResolvedTarget[]): string[] => targets.map((one) => one.config.name);
 
 describe("the order of targets", () => {
@@ -127,16 +139,27 @@ describe("the order of targets", () => {
     },
     {
       name: "goes by a header's value",
-      spec: { headers: { "x-tier": "gold" }, rules: [{ when: { headers: [{ name: "x-tier", value: "gold" }] }, use: ["z"] }] },
+      spec: {
+        headers: { "x-tier": "gold" },
+        rules: [{ when: { headers: [{ name: "x-tier", value: "gold" }] }, use: ["z"] }],
+      },
       expected: ["z"],
     },
-    { name: "goes by batch size", spec: { batchSize: 101, rules: [{ when: { batchSizeAbove: 100 }, use: ["x"] }] }, expected: ["x"] },
+    {
+      name: "goes by batch size",
+      spec: { batchSize: 101, rules: [{ when: { batchSizeAbove: 100 }, use: ["x"] }] },
+      expected: ["x"],
+    },
     {
       name: "does not count the limit itself as above it",
       spec: { batchSize: 100, rules: [{ when: { batchSizeAbove: 100 }, use: ["x"] }] },
       expected: ["y", "x", "z"],
     },
-    { name: "goes by prompt length", spec: { promptTokens: 5000, rules: [{ when: { promptTokensAbove: 4000 }, use: ["z"] }] }, expected: ["z"] },
+    {
+      name: "goes by prompt length",
+      spec: { promptTokens: 5000, rules: [{ when: { promptTokensAbove: 4000 }, use: ["z"] }] },
+      expected: ["z"],
+    },
   ];
   for (const { name, spec, expected } of rows) {
     it(name, () => assert.deepEqual(names(routing().routing.plan(request(three, spec))), expected));
@@ -176,7 +199,8 @@ describe("the order of targets", () => {
   it("goes by as many samples, of as late, as the policy says", () => {
     const { routing: one, clock } = routing();
     const [x, y] = three as [ResolvedTarget, ResolvedTarget];
-    const sample = (of: ResolvedTarget, ms: number): void => acquire(one, of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
+    const sample = (of: ResolvedTarget, ms: number): void =>
+      acquire(one, of, 1)?.succeeded({ firstByteMs: ms, durationMs: ms, tokens: 1 });
     const first = (leastLatency: RequestSpec["leastLatency"]) =>
       names(one.plan(request([x, y], { strategy: "LeastLatency", leastLatency: leastLatency ?? {} })))[0];
     for (const ms of [900, 900, 900, 10]) sample(x, ms);
@@ -185,13 +209,18 @@ describe("the order of targets", () => {
     assert.equal(first({ minimumSamples: 1, samples: 1 }), "x");
     clock.now += 2_000;
     sample(y, 5);
-    assert.equal(first({ minimumSamples: 1, samples: 1, windowMs: 1_000 }), "x", "what nothing fresh is known of is tried");
+    assert.equal(
+      first({ minimumSamples: 1, samples: 1, windowMs: 1_000 }),
+      "x",
+      "what nothing fresh is known of is tried",
+    );
   });
 
   it("puts a target whose first tokens are late behind the others, until that is forgotten", () => {
     const { routing: one, clock } = routing();
     const [x, y] = [target("x"), target("y")];
-    const order = (slowAfterMs?: number) => names(one.plan(request([x, y], slowAfterMs === undefined ? {} : { slowAfterMs })));
+    const order = (slowAfterMs?: number) =>
+      names(one.plan(request([x, y], slowAfterMs === undefined ? {} : { slowAfterMs })));
     for (const ms of [3_000, 3_000, 200, 3_000]) one.firstToken(x, ms);
     assert.deepEqual(order(2_000), ["x", "y"], "too few to tell");
     one.firstToken(x, 200);
@@ -219,7 +248,8 @@ describe("the order of targets", () => {
     const { routing: one } = routing();
     const affinity = { by: "User", header: null } as const;
     const users = Array.from({ length: 200 }, (_, at) => `user-${at}`);
-    const homeOf = (targets: ResolvedTarget[]) => users.map((user) => names(one.plan(request(targets, { affinity, user })))[0]);
+    const homeOf = (targets: ResolvedTarget[]) =>
+      users.map((user) => names(one.plan(request(targets, { affinity, user })))[0]);
     const before = homeOf(three);
     assert.deepEqual(homeOf(three), before);
     assert.equal(new Set(before).size, 3);

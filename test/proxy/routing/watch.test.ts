@@ -13,7 +13,9 @@ const minute = 60_000;
 const config: WatchConfig = { windowMs: 12 * minute, latencyMs: 1_000, firstTokenMs: 200 };
 const snapshot = (provider?: WatchConfig, route?: WatchConfig): Snapshot =>
   ({
-    providers: new Map([["a/one", { account: { config: { id: "a/one", ...(provider === undefined ? {} : { watch: provider }) } } }]]),
+    providers: new Map([
+      ["a/one", { account: { config: { id: "a/one", ...(provider === undefined ? {} : { watch: provider }) } } }],
+    ]),
     paths: new Map([["", { routes: [{ config: { id: "a/r", ...(route === undefined ? {} : { watch: route }) } }] }]]),
   }) as unknown as Snapshot;
 
@@ -22,7 +24,13 @@ const call = (attempts: Attempt[], more: Partial<CallRecord> = {}): CallRecord =
   ...newRecord("id", "POST", 0),
   route: "a/r",
   durationMs: 10,
-  attempts: attempts.map(([provider, outcome, durationMs = 10]) => ({ provider: `a/${provider}`, target: provider, model: "m", outcome, durationMs })),
+  attempts: attempts.map(([provider, outcome, durationMs = 10]) => ({
+    provider: `a/${provider}`,
+    target: provider,
+    model: "m",
+    outcome,
+    durationMs,
+  })),
   ...more,
 });
 
@@ -39,7 +47,11 @@ function tally(provider: WatchConfig | undefined, route: WatchConfig | undefined
 
 describe("of a provider, a proxy counts", () => {
   const rows: [name: string, calls: CallRecord[], counts: Partial<WatchReading["counts"]>][] = [
-    ["an answer, and its time", [call([["one", "ok", 1_000]]), call([["one", "ok", 1_001]])], { calls: 2, timed: 2, slow: 1 }],
+    [
+      "an answer, and its time",
+      [call([["one", "ok", 1_000]]), call([["one", "ok", 1_001]])],
+      { calls: 2, timed: 2, slow: 1 },
+    ],
     [
       "what failed, attempt by attempt",
       [
@@ -51,12 +63,19 @@ describe("of a provider, a proxy counts", () => {
       ],
       { calls: 2, errors: 2 },
     ],
-    ["nothing of what the caller did wrong", [call([["one", "BadRequest"]], { code: "upstream_rejected_request" })], {}],
+    [
+      "nothing of what the caller did wrong",
+      [call([["one", "BadRequest"]], { code: "upstream_rejected_request" })],
+      {},
+    ],
     ["nothing of who hung up", [call([["one", "ok"]], { abandoned: true })], {}],
     ["nothing of another provider", [call([["two", "ServerError"]])], {}],
     [
       "when streams began",
-      [call([["one", "ok"]], { stream: true, firstByteMs: 200 }), call([["one", "ok"]], { stream: true, firstByteMs: 201 })],
+      [
+        call([["one", "ok"]], { stream: true, firstByteMs: 200 }),
+        call([["one", "ok"]], { stream: true, firstByteMs: 201 }),
+      ],
       { calls: 2, timed: 2, firstTokens: 2, late: 1 },
     ],
     [
@@ -84,7 +103,11 @@ describe("of a provider, a proxy counts", () => {
 describe("of a policy, a proxy counts", () => {
   const rows: [name: string, call: CallRecord, counts: Partial<WatchReading["counts"]>][] = [
     ["a call that was answered", call([["one", "ok"]], { durationMs: 1_001 }), { calls: 1, timed: 1, slow: 1 }],
-    ["one that failed by the providers' fault", call([["one", "ServerError"]], { code: "upstream_error" }), { calls: 1, errors: 1 }],
+    [
+      "one that failed by the providers' fault",
+      call([["one", "ServerError"]], { code: "upstream_error" }),
+      { calls: 1, errors: 1 },
+    ],
     ["one for which there was nobody", call([], { code: "no_usable_target" }), { calls: 1, errors: 1 }],
     ["nothing of what the caller did wrong", call([["one", "BadRequest"]], { code: "upstream_rejected_request" }), {}],
     ["nothing of what the gateway refused", call([], { code: "budget_exceeded" }), {}],
@@ -151,7 +174,8 @@ describe("a window", () => {
 
   it("is told in the form that the operator reads", () => {
     const { tally: counting } = tally(config, config);
-    for (const reading of counting.readings()) assert.deepEqual(watchReading.parse(JSON.parse(JSON.stringify(reading))), reading);
+    for (const reading of counting.readings())
+      assert.deepEqual(watchReading.parse(JSON.parse(JSON.stringify(reading))), reading);
   });
 });
 
@@ -166,7 +190,12 @@ describe("routing tells", () => {
     }) as unknown as ResolvedTarget;
   const [one, two] = [target("one", 1), target("two", 2)];
   const request = {
-    route: { config: { id: "a/r", routing: { strategy: "Priority", rules: [], affinity: null, slowAfterMs: null, canary: null } } },
+    route: {
+      config: {
+        id: "a/r",
+        routing: { strategy: "Priority", rules: [], affinity: null, slowAfterMs: null, canary: null },
+      },
+    },
     targets: [one, two],
     identity: { anonymous: false, namespace: "a", key: { id: "a/k", user: "u", tags: [] } },
     model: "m",

@@ -56,11 +56,22 @@ const calls: fc.Arbitrary<CallRecord> = fc
     usage: maybe(usages),
     masked: maybe(fc.dictionary(fc.constantFrom("Email", "Iban"), fc.nat(4))),
     cache: maybe(fc.constantFrom("hit" as const, "semantic" as const, "miss" as const)),
-    semantic: maybe(fc.record({ result: fc.constantFrom(...semanticResults), similarity: maybe(fc.constantFrom(0.9321, 0.1234)) })),
+    semantic: maybe(
+      fc.record({ result: fc.constantFrom(...semanticResults), similarity: maybe(fc.constantFrom(0.9321, 0.1234)) }),
+    ),
     costNanoUsd: maybe(fc.nat()),
-    attempts: fc.array(fc.record({ provider: name, target: name, model: name, outcome: fc.constantFrom("ok", "Timeout"), durationMs: fc.nat(9) }), {
-      maxLength: 3,
-    }),
+    attempts: fc.array(
+      fc.record({
+        provider: name,
+        target: name,
+        model: name,
+        outcome: fc.constantFrom("ok", "Timeout"),
+        durationMs: fc.nat(9),
+      }),
+      {
+        maxLength: 3,
+      },
+    ),
     dropped: fc.array(text, { maxLength: 2 }),
     payloads: maybe(fc.record({ request: text, response: text })),
   })
@@ -94,11 +105,20 @@ function expectedFields(call: CallRecord): Record<string, unknown> {
     ...(outcome === null ? {} : { outcome, sent_bytes: call.sentBytes }),
     duration_ms: Math.round(call.durationMs),
     ...(call.firstByteMs === null ? {} : { first_token_ms: Math.round(call.firstByteMs) }),
-    ...(usage === null ? {} : { input_tokens: usage.prompt, cached_tokens: usage.cachedPrompt, output_tokens: usage.completion, estimated: usage.estimated }),
+    ...(usage === null
+      ? {}
+      : {
+          input_tokens: usage.prompt,
+          cached_tokens: usage.cachedPrompt,
+          output_tokens: usage.completion,
+          estimated: usage.estimated,
+        }),
     ...(call.masked === null ? {} : { masked: call.masked }),
     ...(call.cache === null ? {} : { cache: call.cache }),
     ...(call.cache === null || semantic === null ? {} : { semantic: semantic.result }),
-    ...(call.cache === null || semantic === null || semantic.similarity === null ? {} : { similarity: semantic.similarity }),
+    ...(call.cache === null || semantic === null || semantic.similarity === null
+      ? {}
+      : { similarity: semantic.similarity }),
     ...(call.costNanoUsd === null ? {} : { cost_nano_usd: call.costNanoUsd }),
     ...(call.attempts.length > 1 ? { attempts: call.attempts } : {}),
     ...(call.dropped.length > 0 ? { dropped_params: call.dropped } : {}),
@@ -146,15 +166,35 @@ describe("the access log", () => {
 
   it("follows names that change while the others stay", () => {
     const both = loggers();
-    const call = { ...newRecord("id", "POST", 0), operation: "chat", route: "a/r", model: "m", provider: "a/p", key: "a/k", user: "u" };
-    for (const more of [{}, { region: "eu" }, { upstreamModel: "m-2" }, { region: "us", upstreamModel: "m-2" }, { team: "one" }, { team: 'two"' }, {}]) {
+    const call = {
+      ...newRecord("id", "POST", 0),
+      operation: "chat",
+      route: "a/r",
+      model: "m",
+      provider: "a/p",
+      key: "a/k",
+      user: "u",
+    };
+    for (const more of [
+      {},
+      { region: "eu" },
+      { upstreamModel: "m-2" },
+      { region: "us", upstreamModel: "m-2" },
+      { team: "one" },
+      { team: 'two"' },
+      {},
+    ]) {
       both.log({ ...call, ...more });
     }
     assert.deepEqual(both.ours, both.theirs);
   });
 
   it("keeps no text of users without end", () => {
-    const made = (at: number): CallRecord => ({ ...newRecord("id", "POST", 0), key: "a/k", user: `${at}-${"u".repeat(20_000)}` });
+    const made = (at: number): CallRecord => ({
+      ...newRecord("id", "POST", 0),
+      key: "a/k",
+      user: `${at}-${"u".repeat(20_000)}`,
+    });
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     for (let at = 0; at < 100; at++) callFields(made(at));
@@ -184,7 +224,9 @@ describe("the access log", () => {
         if (at % 1_000 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
       }
     `;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     let at = 0;
     for await (const line of createInterface({ input: child.stdout })) {
       const { request_id: id } = JSON.parse(line) as { request_id: string };

@@ -7,7 +7,12 @@ import { createMetrics } from "../../../proxy/telemetry/metrics.ts";
 import { type CallRecord, newRecord, semanticResults } from "../../../proxy/telemetry/record.ts";
 
 const nothing = { size: () => ({ entries: 0, bytes: 0 }) };
-const metricsOf = () => createMetrics({ breakers: () => [], health: () => ({ healthy: null, reason: null }) }, { store: nothing, vectors: nothing }, () => 0);
+const metricsOf = () =>
+  createMetrics(
+    { breakers: () => [], health: () => ({ healthy: null, reason: null }) },
+    { store: nothing, vectors: nothing },
+    () => 0,
+  );
 
 const seconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const similarities = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999];
@@ -16,13 +21,48 @@ const amounts = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 100_00
 /** The same calls counted by prom-client itself: what is shown must be what it would show. */
 function oracle() {
   const registers = [new Registry()];
-  const counter = (name: string, help: string, ...labelNames: string[]) => new Counter({ name, help, labelNames, registers });
-  const histogram = (name: string, help: string, buckets: number[], ...labelNames: string[]) => new Histogram({ name, help, labelNames, buckets, registers });
-  const requests = counter("ai_gateway_requests_total", "Calls by outcome.", "route", "provider", "model", "operation", "status");
-  const errors = counter("ai_gateway_errors_total", "Failed calls by code, and by who can mend them.", "route", "provider", "model", "code", "blame");
-  const unauthorized = counter("ai_gateway_unauthorized_attempts", "Calls refused for want of a usable key or of permission.", "reason");
-  const tokens = counter("ai_gateway_tokens_total", "Tokens by type: input, cached_input, output, reasoning.", "provider", "model", "type");
-  const duration = histogram("ai_request_duration", "Seconds from the request to the last byte of its answer.", seconds, "route", "provider", "model");
+  const counter = (name: string, help: string, ...labelNames: string[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const histogram = (name: string, help: string, buckets: number[], ...labelNames: string[]) =>
+    new Histogram({ name, help, labelNames, buckets, registers });
+  const requests = counter(
+    "ai_gateway_requests_total",
+    "Calls by outcome.",
+    "route",
+    "provider",
+    "model",
+    "operation",
+    "status",
+  );
+  const errors = counter(
+    "ai_gateway_errors_total",
+    "Failed calls by code, and by who can mend them.",
+    "route",
+    "provider",
+    "model",
+    "code",
+    "blame",
+  );
+  const unauthorized = counter(
+    "ai_gateway_unauthorized_attempts",
+    "Calls refused for want of a usable key or of permission.",
+    "reason",
+  );
+  const tokens = counter(
+    "ai_gateway_tokens_total",
+    "Tokens by type: input, cached_input, output, reasoning.",
+    "provider",
+    "model",
+    "type",
+  );
+  const duration = histogram(
+    "ai_request_duration",
+    "Seconds from the request to the last byte of its answer.",
+    seconds,
+    "route",
+    "provider",
+    "model",
+  );
   const first = histogram(
     "ai_time_to_first_token",
     "Seconds from sending a request upstream to the first byte of the answer.",
@@ -31,7 +71,13 @@ function oracle() {
     "provider",
     "model",
   );
-  const count = histogram("ai_token_count", "Tokens of one call, input and output together.", amounts, "provider", "model");
+  const count = histogram(
+    "ai_token_count",
+    "Tokens of one call, input and output together.",
+    amounts,
+    "provider",
+    "model",
+  );
   const attempts = counter(
     "ai_gateway_upstream_attempts_total",
     "Attempts at providers by outcome, and by cause where the connection failed.",
@@ -39,14 +85,49 @@ function oracle() {
     "model",
     "outcome",
   );
-  const failover = counter("ai_gateway_provider_failover_total", "Calls that went on from one provider to another.", "from", "to");
+  const failover = counter(
+    "ai_gateway_provider_failover_total",
+    "Calls that went on from one provider to another.",
+    "from",
+    "to",
+  );
   const cost = counter("ai_gateway_cost_total", "USD, from the models' prices.", "provider", "model");
-  const unpriced = counter("ai_gateway_unpriced_requests_total", "Answered calls whose model has no price.", "provider", "model");
-  const masked = counter("ai_gateway_masked_total", "Personal data that was masked, by policy and type.", "route", "type");
-  const cached = counter("ai_gateway_cache_requests_total", "Calls of policies with a cache, by result: hit, semantic, miss, bypass.", "route", "result");
-  const lookups = counter("ai_gateway_semantic_lookups_total", `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`, "route", "result");
-  const similarity = histogram("ai_gateway_semantic_similarity", "Similarity of a question to the nearest that was kept.", similarities, "route");
-  const saved = counter("ai_gateway_cache_saved_cost_total", "USD that answers from the cache would have cost.", "provider", "model");
+  const unpriced = counter(
+    "ai_gateway_unpriced_requests_total",
+    "Answered calls whose model has no price.",
+    "provider",
+    "model",
+  );
+  const masked = counter(
+    "ai_gateway_masked_total",
+    "Personal data that was masked, by policy and type.",
+    "route",
+    "type",
+  );
+  const cached = counter(
+    "ai_gateway_cache_requests_total",
+    "Calls of policies with a cache, by result: hit, semantic, miss, bypass.",
+    "route",
+    "result",
+  );
+  const lookups = counter(
+    "ai_gateway_semantic_lookups_total",
+    `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`,
+    "route",
+    "result",
+  );
+  const similarity = histogram(
+    "ai_gateway_semantic_similarity",
+    "Similarity of a question to the nearest that was kept.",
+    similarities,
+    "route",
+  );
+  const saved = counter(
+    "ai_gateway_cache_saved_cost_total",
+    "USD that answers from the cache would have cost.",
+    "provider",
+    "model",
+  );
 
   function record(call: CallRecord): void {
     const { route, provider, model, usage } = call;
@@ -69,7 +150,8 @@ function oracle() {
     for (const [at, attempt] of call.attempts.entries()) {
       attempts.inc({ provider: attempt.provider, model: attempt.model, outcome: attempt.outcome });
       const before = call.attempts[at - 1];
-      if (before !== undefined && before.provider !== attempt.provider) failover.inc({ from: before.provider, to: attempt.provider });
+      if (before !== undefined && before.provider !== attempt.provider)
+        failover.inc({ from: before.provider, to: attempt.provider });
     }
     for (const [type, times] of Object.entries(call.masked ?? {})) masked.inc({ route, type }, times);
     if (call.cache !== null) cached.inc({ route, result: call.cache });
@@ -94,7 +176,12 @@ const families = (text: string): Map<string, string> =>
 const few = (...names: string[]) => fc.constantFrom(...names);
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null, freq: 2 });
 const tokenCounts = fc
-  .record({ cachedPrompt: fc.nat(90), fresh: fc.oneof(fc.nat(60), fc.nat(700_000)), reasoning: fc.nat(40), plain: fc.nat(3_000) })
+  .record({
+    cachedPrompt: fc.nat(90),
+    fresh: fc.oneof(fc.nat(60), fc.nat(700_000)),
+    reasoning: fc.nat(40),
+    plain: fc.nat(3_000),
+  })
   .map(({ cachedPrompt, fresh, reasoning, plain }) => ({
     prompt: fresh + cachedPrompt,
     cachedPrompt,
@@ -108,7 +195,10 @@ const models = few("gpt-4o", "claude", 'od"d\\name\n', "");
 
 const calls: fc.Arbitrary<CallRecord> = fc
   .record({
-    durationMs: fc.oneof(fc.constantFrom(0, 10, 10.000001, 250, 300_000, 300_001), fc.double({ min: 0, max: 400_000, noNaN: true })),
+    durationMs: fc.oneof(
+      fc.constantFrom(0, 10, 10.000001, 250, 300_000, 300_001),
+      fc.double({ min: 0, max: 400_000, noNaN: true }),
+    ),
     operation: few("chat", "messages", "models", "unknown"),
     route: few("a/chat", "b/chat", ""),
     model: models,
@@ -119,11 +209,22 @@ const calls: fc.Arbitrary<CallRecord> = fc
     usage: maybe(tokenCounts),
     costNanoUsd: maybe(fc.nat()),
     cache: maybe(fc.constantFrom("hit" as const, "semantic" as const, "miss" as const, "bypass" as const)),
-    semantic: maybe(fc.record({ result: fc.constantFrom(...semanticResults), similarity: maybe(fc.double({ min: -1, max: 1, noNaN: true })) })),
+    semantic: maybe(
+      fc.record({
+        result: fc.constantFrom(...semanticResults),
+        similarity: maybe(fc.double({ min: -1, max: 1, noNaN: true })),
+      }),
+    ),
     savedNanoUsd: maybe(fc.nat()),
     masked: maybe(fc.dictionary(few("Email", "Iban", "Phone"), fc.nat(4))),
     attempts: fc.array(
-      fc.record({ provider: providers, target: few("t"), model: models, outcome: few("ok", "Timeout", "ServerError"), durationMs: fc.nat(50) }),
+      fc.record({
+        provider: providers,
+        target: few("t"),
+        model: models,
+        outcome: few("ok", "Timeout", "ServerError"),
+        durationMs: fc.nat(50),
+      }),
       { maxLength: 4 },
     ),
   })
@@ -157,8 +258,13 @@ describe("metrics of calls", () => {
     }
     const shown = new Map((await metrics.registry.getMetricsAsJSON()).map((one) => [one.name, one]));
     const sorted = (one: unknown) =>
-      JSON.parse(JSON.stringify(one, (key, value: unknown) => (key === "exemplar" ? undefined : isPlain(value) ? ordered(value) : value))) as unknown;
-    for (const one of await expected.registry.getMetricsAsJSON()) assert.deepEqual(sorted(shown.get(one.name)), sorted(one));
+      JSON.parse(
+        JSON.stringify(one, (key, value: unknown) =>
+          key === "exemplar" ? undefined : isPlain(value) ? ordered(value) : value,
+        ),
+      ) as unknown;
+    for (const one of await expected.registry.getMetricsAsJSON())
+      assert.deepEqual(sorted(shown.get(one.name)), sorted(one));
   });
 
   for (const [name, usage] of [
@@ -175,7 +281,8 @@ describe("metrics of calls", () => {
       metrics.record({ ...call, usage: { ...sane, ...usage } });
       const shown = families(await metrics.registry.metrics());
       assert.match(shown.get("ai_gateway_requests_total") ?? "", / 2$/);
-      for (const [, value] of (shown.get("ai_gateway_tokens_total") ?? "").matchAll(/type="(?:input|output)"} (.*)$/gm)) assert.ok(Number(value) >= 50, value);
+      for (const [, value] of (shown.get("ai_gateway_tokens_total") ?? "").matchAll(/type="(?:input|output)"} (.*)$/gm))
+        assert.ok(Number(value) >= 50, value);
       assert.doesNotMatch(shown.get("ai_token_count") ?? "", /(sum|count){.*(nan|inf)/i);
     });
   }
@@ -183,7 +290,8 @@ describe("metrics of calls", () => {
   it("have no more series for more calls", async () => {
     const metrics = metricsOf();
     const some = fc.sample(calls, { numRuns: 200, seed: 7 });
-    const lines = async () => (await metrics.registry.metrics()).split("\n").filter((line) => line.startsWith("ai_")).length;
+    const lines = async () =>
+      (await metrics.registry.metrics()).split("\n").filter((line) => line.startsWith("ai_")).length;
     for (const call of some) metrics.record(call);
     const before = await lines();
     for (let round = 0; round < 20; round++) for (const call of some) metrics.record(call);
@@ -191,5 +299,7 @@ describe("metrics of calls", () => {
   });
 });
 
-const isPlain = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
-const ordered = (value: Record<string, unknown>) => Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const ordered = (value: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -17,7 +17,9 @@ const event = (type: string, more: Json): string => `event: ${type}\ndata: ${JSO
 function blockFrames(block: Json, index: number): string[] {
   const stop = event("content_block_stop", { index });
   if (block["type"] === "text") {
-    const pieces = [...String(block["text"])].map((text) => event("content_block_delta", { index, delta: { type: "text_delta", text } }));
+    const pieces = [...String(block["text"])].map((text) =>
+      event("content_block_delta", { index, delta: { type: "text_delta", text } }),
+    );
     return [event("content_block_start", { index, content_block: { type: "text", text: "" } }), ...pieces, stop];
   }
   const args = JSON.stringify(block["input"]);
@@ -37,7 +39,8 @@ export const anthropic: Wire = {
   spec: (url) => ({ endpoint: url }),
   contentType: "text/event-stream",
   sse: true,
-  authorized: ({ headers, path }) => headers["x-api-key"] === "sk-ant" && headers["anthropic-version"] === "2023-06-01" && path === "/v1/messages",
+  authorized: ({ headers, path }) =>
+    headers["x-api-key"] === "sk-ant" && headers["anthropic-version"] === "2023-06-01" && path === "/v1/messages",
   asked({ json }) {
     const users = list(json["messages"]).filter((message) => message["role"] === "user");
     const last = users.at(-1)?.["content"];
@@ -83,5 +86,8 @@ export const anthropic: Wire = {
     }),
     event("message_stop", {}),
   ],
-  error: (status, message) => ({ type: "error", error: { type: status === 404 ? "not_found_error" : "some_error", message } }),
+  error: (status, message) => ({
+    type: "error",
+    error: { type: status === 404 ? "not_found_error" : "some_error", message },
+  }),
 };

@@ -39,7 +39,12 @@ function blockFrames(block: Json, contentBlockIndex: number): Buffer[] {
   const args = JSON.stringify(input);
   const half = Math.ceil(args.length / 2);
   const start = frame("contentBlockStart", { contentBlockIndex, start: { toolUse: { toolUseId, name } } });
-  return [start, delta({ toolUse: { input: args.slice(0, half) } }), delta({ toolUse: { input: args.slice(half) } }), stop];
+  return [
+    start,
+    delta({ toolUse: { input: args.slice(0, half) } }),
+    delta({ toolUse: { input: args.slice(half) } }),
+    stop,
+  ];
 }
 
 const names: Readonly<Record<number, string>> = {

@@ -7,7 +7,11 @@ const usageOf = ({ usage }: Said): Json => ({
 });
 
 const callsOf = (said: Said): Json[] =>
-  (said.calls ?? []).map(({ id, name, args }) => ({ id, type: "function", function: { name, arguments: JSON.stringify(args) } }));
+  (said.calls ?? []).map(({ id, name, args }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: JSON.stringify(args) },
+  }));
 
 const event = (type: string, more: Json): string => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
 
@@ -15,7 +19,8 @@ function callFrames(call: Json, index: number): string[] {
   const fn = own(call["function"]);
   const args = String(fn["arguments"]);
   const half = Math.ceil(args.length / 2);
-  const piece = (part: string): string => event("tool-call-delta", { index, delta: { message: { tool_calls: { function: { arguments: part } } } } });
+  const piece = (part: string): string =>
+    event("tool-call-delta", { index, delta: { message: { tool_calls: { function: { arguments: part } } } } });
   const start = { ...call, function: { name: fn["name"], arguments: "" } };
   return [
     event("tool-call-start", { index, delta: { message: { tool_calls: start } } }),
@@ -63,16 +68,24 @@ export const cohere: Wire = {
     };
   },
   frames: (said) => [
-    event("message-start", { id: "c-1", delta: { message: { role: "assistant", content: [], tool_plan: "", tool_calls: [], citations: [] } } }),
+    event("message-start", {
+      id: "c-1",
+      delta: { message: { role: "assistant", content: [], tool_plan: "", tool_calls: [], citations: [] } },
+    }),
     ...(said.text === undefined
       ? []
       : [
           event("content-start", { index: 0, delta: { message: { content: { type: "text", text: "" } } } }),
-          ...[...said.text].map((text) => event("content-delta", { index: 0, delta: { message: { content: { text } } } })),
+          ...[...said.text].map((text) =>
+            event("content-delta", { index: 0, delta: { message: { content: { text } } } }),
+          ),
           event("content-end", { index: 0 }),
         ]),
     ...callsOf(said).flatMap(callFrames),
-    event("message-end", { id: "c-1", delta: { finish_reason: said.calls ? "TOOL_CALL" : "COMPLETE", usage: usageOf(said) } }),
+    event("message-end", {
+      id: "c-1",
+      delta: { finish_reason: said.calls ? "TOOL_CALL" : "COMPLETE", usage: usageOf(said) },
+    }),
   ],
   error: (_status, message) => ({ id: "e-1", message }),
 };

@@ -34,7 +34,8 @@ export const gemini: Wire = {
   spec: (url) => ({ endpoint: `${url}/v1beta` }),
   contentType: "text/event-stream",
   sse: true,
-  authorized: ({ headers, path }) => headers["x-goog-api-key"] === "g-key" && path.startsWith("/v1beta/models/model-1:"),
+  authorized: ({ headers, path }) =>
+    headers["x-goog-api-key"] === "g-key" && path.startsWith("/v1beta/models/model-1:"),
   asked({ json, path }) {
     const contents = list(json["contents"]);
     const parts = list(contents.filter((content) => content["role"] !== "model").at(-1)?.["parts"]);
@@ -43,7 +44,9 @@ export const gemini: Wire = {
       system: words(list(own(json["systemInstruction"])["parts"])) || null,
       prompt: words(parts.filter((part) => "text" in part)),
       image: parts.some((part) => "inlineData" in part),
-      tools: list(json["tools"]).flatMap((tool) => list(tool["functionDeclarations"]).map((declared) => String(declared["name"]))),
+      tools: list(json["tools"]).flatMap((tool) =>
+        list(tool["functionDeclarations"]).map((declared) => String(declared["name"])),
+      ),
       toolResults: parts.flatMap((part) =>
         "functionResponse" in part
           ? [
@@ -59,7 +62,9 @@ export const gemini: Wire = {
   },
   whole: (said) => body(partsOf(said), { finishReason: "STOP" }, { usageMetadata: usageOf(said) }),
   frames(said) {
-    const pieces = partsOf(said).flatMap((part) => ("text" in part ? [...String(part["text"])].map((text) => ({ text })) : [part]));
+    const pieces = partsOf(said).flatMap((part) =>
+      "text" in part ? [...String(part["text"])].map((text) => ({ text })) : [part],
+    );
     return pieces.map((part, at) => {
       const last = at === pieces.length - 1;
       return `data: ${JSON.stringify(body([part], last ? { finishReason: "STOP" } : {}, { usageMetadata: usageOf(said) }))}\n\n`;

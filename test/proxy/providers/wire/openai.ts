@@ -9,7 +9,11 @@ const usageOf = ({ usage }: Said): Json => ({
 });
 
 const callsOf = (said: Said): Json[] =>
-  (said.calls ?? []).map(({ id, name, args }) => ({ id, type: "function", function: { name, arguments: JSON.stringify(args) } }));
+  (said.calls ?? []).map(({ id, name, args }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: JSON.stringify(args) },
+  }));
 
 export function openaiAsked({ json, path }: UpstreamRequest): Asked {
   const messages = list(json["messages"]);
@@ -33,7 +37,12 @@ export function openaiAsked({ json, path }: UpstreamRequest): Asked {
 
 export function openaiWhole(said: Said): Json {
   const calls = callsOf(said);
-  const message = { role: "assistant", content: said.text ?? null, refusal: null, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+  const message = {
+    role: "assistant",
+    content: said.text ?? null,
+    refusal: null,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+  };
   const finish = calls.length > 0 ? "tool_calls" : "stop";
   return {
     id: "chatcmpl-1",
@@ -54,13 +63,16 @@ export function openaiChunks(said: Said): Json[] {
     choices,
     ...more,
   });
-  const delta = (value: Json, finish: string | null = null): Json => chunk([{ index: 0, delta: value, finish_reason: finish }]);
+  const delta = (value: Json, finish: string | null = null): Json =>
+    chunk([{ index: 0, delta: value, finish_reason: finish }]);
   const calls = callsOf(said).flatMap((call, index) => {
     const fn = own(call["function"]);
     const args = String(fn["arguments"]);
     const half = Math.ceil(args.length / 2);
     return [
-      delta({ tool_calls: [{ index, id: call["id"], type: "function", function: { name: fn["name"], arguments: "" } }] }),
+      delta({
+        tool_calls: [{ index, id: call["id"], type: "function", function: { name: fn["name"], arguments: "" } }],
+      }),
       delta({ tool_calls: [{ index, function: { arguments: args.slice(0, half) } }] }),
       delta({ tool_calls: [{ index, function: { arguments: args.slice(half) } }] }),
     ];
@@ -82,12 +94,20 @@ const common = {
   asked: openaiAsked,
   whole: openaiWhole,
   frames: (said: Said) => [...openaiChunks(said).map(data), "data: [DONE]\n\n"],
-  error: (status: number, message: string) => ({ error: { message, type: "some_error", param: null, code: status === 404 ? "model_not_found" : null } }),
+  error: (status: number, message: string) => ({
+    error: { message, type: "some_error", param: null, code: status === 404 ? "model_not_found" : null },
+  }),
 };
 
 const bearer = ({ headers }: UpstreamRequest): boolean => headers.authorization === "Bearer sk-test";
 
-export const openai: Wire = { ...common, type: "OpenAI", secret: { apiKey: "sk-test" }, spec: (url) => ({ endpoint: `${url}/v1` }), authorized: bearer };
+export const openai: Wire = {
+  ...common,
+  type: "OpenAI",
+  secret: { apiKey: "sk-test" },
+  spec: (url) => ({ endpoint: `${url}/v1` }),
+  authorized: bearer,
+};
 export const openaiCompatible: Wire = { ...openai, type: "OpenAICompatible" };
 
 /** Azure's first chunk has no choice and an empty id. */
@@ -97,7 +117,10 @@ export const azure: Wire = {
   secret: { apiKey: "azure-key" },
   spec: (url) => ({ endpoint: url }),
   authorized: ({ headers, path }) => headers["api-key"] === "azure-key" && path === "/openai/v1/chat/completions",
-  frames: (said) => [data({ id: "", object: "", created: 0, model: "", choices: [], prompt_filter_results: [{ prompt_index: 0 }] }), ...common.frames(said)],
+  frames: (said) => [
+    data({ id: "", object: "", created: 0, model: "", choices: [], prompt_filter_results: [{ prompt_index: 0 }] }),
+    ...common.frames(said),
+  ],
   error: (status, message) => ({ error: { code: String(status), message } }),
 };
 
@@ -109,7 +132,9 @@ export const mistral: Wire = {
   spec: (url) => ({ endpoint: `${url}/v1` }),
   authorized: bearer,
   error: (status, message) =>
-    status === 422 || status === 400 ? { object: "error", message, type: "invalid_request_error", param: null, code: "1" } : { message, request_id: "r" },
+    status === 422 || status === 400
+      ? { object: "error", message, type: "invalid_request_error", param: null, code: "1" }
+      : { message, request_id: "r" },
 };
 
 /** Events with ids, a token of IBM's, no end marker. */
@@ -120,7 +145,9 @@ export const watsonx: Wire = {
   spec: (url) => ({ endpoint: url, options: { projectId: "p-1", iamUrl: url } }),
   aside: (request) => {
     if (request.path !== "/identity/token") return null;
-    return new URLSearchParams(request.text).get("apikey") === "ibm-key" ? { access_token: "iam-1", expires_in: 3600 } : {};
+    return new URLSearchParams(request.text).get("apikey") === "ibm-key"
+      ? { access_token: "iam-1", expires_in: 3600 }
+      : {};
   },
   authorized: ({ headers, path, json }) =>
     headers.authorization === "Bearer iam-1" &&
@@ -129,6 +156,11 @@ export const watsonx: Wire = {
     !("stream" in json) &&
     !("model" in json),
   whole: (said) => ({ ...openaiWhole(said), model_id: "model-1", model_version: "1", system: { warnings: [] } }),
-  frames: (said) => openaiChunks(said).map((chunk, at) => `id: ${at}\nevent: message\ndata: ${JSON.stringify(chunk)}\n\n`),
-  error: (status, message) => ({ errors: [{ code: "some_code", message, more_info: "https://example.com" }], trace: "t-1", status_code: status }),
+  frames: (said) =>
+    openaiChunks(said).map((chunk, at) => `id: ${at}\nevent: message\ndata: ${JSON.stringify(chunk)}\n\n`),
+  error: (status, message) => ({
+    errors: [{ code: "some_code", message, more_info: "https://example.com" }],
+    trace: "t-1",
+    status_code: status,
+  }),
 };

@@ -44,7 +44,8 @@ export interface Wire {
 
 export type { Json };
 
-export const own = (value: unknown): Json => (value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : {});
+export const own = (value: unknown): Json =>
+  value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : {};
 export const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(own) : []);
 export const words = (value: unknown): string =>
   typeof value === "string"

@@ -5,4 +5,14 @@ import { gemini } from "./gemini.ts";
 import { azure, mistral, openai, openaiCompatible, watsonx } from "./openai.ts";
 import type { Wire } from "./wire.ts";
 
-export const wires: readonly Wire[] = [openai, openaiCompatible, azure, mistral, watsonx, anthropic, gemini, bedrock, cohere];
+export const wires: readonly Wire[] = [
+  openai,
+  openaiCompatible,
+  azure,
+  mistral,
+  watsonx,
+  anthropic,
+  gemini,
+  bedrock,
+  cohere,
+];
