@@ -11,9 +11,10 @@ WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY package.json LICENSE ./
 COPY crds crds
+COPY cli cli
 COPY operator operator
 COPY proxy proxy
 # The image's own `node` user. Nothing is written: the root file system may be read-only.
 USER 1000:1000
 EXPOSE 8080 9090 8081
-ENTRYPOINT ["node", "/app/operator/cli/main.ts"]
+ENTRYPOINT ["node", "/app/cli/main.ts"]

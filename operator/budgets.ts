@@ -7,10 +7,10 @@ import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../crd
 import type { BudgetReadings, BudgetSeed } from "../proxy/config/budget.ts";
 import { budgetAlert, budgetOver, budgetTest, incidentOf, overIncidentOf } from "./alerts/budget-alert.ts";
 import { type Held, incidentChannels, isNoNews, resolvedIn, toldIn, withNames } from "./alerts/budget-held.ts";
+import { nowhere, type Reached, reachOf, removed } from "./alerts/channel-snapshot.ts";
 import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
-import { Farewells } from "./alerts/farewells.ts";
 import type { Alert } from "./alerts/message.ts";
-import { nowhere, type Reached, reachOf, removed } from "./alerts/reach.ts";
+import { Farewells } from "./alerts/pending-resolutions.ts";
 import { type Channel, hasIncidents } from "./compile/alerts.ts";
 import {
   advance,

@@ -6,7 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { AlarmBook } from "./alarms.ts";
-import { AlertDesk } from "./alerts/desk.ts";
+import { AlertDesk } from "./alerts/alert-loop.ts";
 import { smtpOf } from "./alerts/smtp.ts";
 import { BudgetBook } from "./budgets.ts";
 import { CanaryBook } from "./canaries.ts";

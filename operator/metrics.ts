@@ -1,6 +1,6 @@
 /** The operator's own metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { Made } from "../proxy/config/remember.ts";
+import { Made } from "../proxy/config/incremental.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { isError } from "./compile/outcome.ts";
 import type { Programmed } from "./compile/status.ts";

@@ -31,7 +31,7 @@ import { createMetrics } from "./telemetry/metrics.ts";
 import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { Deadlines } from "./wire/deadlines.ts";
-import { Members } from "./wire/members.ts";
+import { Members } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";

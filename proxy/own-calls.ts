@@ -1,8 +1,8 @@
 /** Calls that the gateway makes for itself: for providers' tokens, and for the keys of token issuers. */
 import type { FetchJson } from "./identity/keys.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
+import { sendSmall } from "./wire/bounded-call.ts";
 import { parseJson } from "./wire/json.ts";
-import { sendSmall } from "./wire/small.ts";
 import type { TokenCache } from "./wire/tokens.ts";
 import type { Upstreams } from "./wire/upstream.ts";
 

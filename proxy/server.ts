@@ -18,9 +18,9 @@ import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
 import { Incoming } from "./wire/incoming.ts";
-import type { Members } from "./wire/members.ts";
+import type { Members } from "./wire/indexed-set.ts";
+import { endOfTurn } from "./wire/tick-batch.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
-import { endOfTurn } from "./wire/turns.ts";
 
 /** Longer than load balancers keep idle connections, so that they and not we close them. */
 const keepAliveMs = 75_000;

@@ -1,7 +1,7 @@
 /** `make run`: the gateway on this folder, with the simulated provider unless OPENAI_API_KEY is set. */
 import { fileURLToPath } from "node:url";
-import { runDev } from "../../operator/cli/dev.ts";
-import { untilAsked } from "../../operator/cli/until-asked.ts";
+import { runDev } from "../../cli/dev.ts";
+import { untilAsked } from "../../cli/run-until-signal.ts";
 import { startProviderServer } from "./provider-server.ts";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

@@ -6,8 +6,8 @@ import type { AlarmWatch } from "../compile/alarms.ts";
 import type { ChannelName } from "../compile/alerts.ts";
 import type { ObjectMeta } from "../compile/world.ts";
 import type { Ending } from "./alarm-alert.ts";
+import { nowhere, type Reach, renamed } from "./channel-snapshot.ts";
 import type { Settled } from "./due.ts";
-import { nowhere, type Reach, renamed } from "./reach.ts";
 
 export type Watchable = AlarmWatch["kind"];
 

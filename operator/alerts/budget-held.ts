@@ -5,8 +5,8 @@ import { type ChannelName, hasIncidents } from "../compile/alerts.ts";
 import { type Standing, unresolvedOf, withUnresolved } from "../compile/budget-standing.ts";
 import type { BudgetWatch } from "../compile/budgets.ts";
 import type { ObjectMeta } from "../compile/world.ts";
+import { type Channels, type Reach, renamed } from "./channel-snapshot.ts";
 import type { Settled } from "./due.ts";
-import { type Channels, type Reach, renamed } from "./reach.ts";
 
 export interface Held {
   meta: ObjectMeta;

@@ -1,6 +1,6 @@
 /** Which ApiKeys have to be made or rotated, found without a look at all of them in every pass. */
 import { parseSpec } from "../../crds/parse.ts";
-import { differences } from "../../proxy/config/remember.ts";
+import { differences } from "../../proxy/config/incremental.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { type Missing, missingKeys } from "./keys.ts";
 import { dueTurns, type Turn } from "./rotation.ts";

@@ -1,5 +1,5 @@
 /** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
-import { differences, equal } from "../../proxy/config/remember.ts";
+import { differences, equal } from "../../proxy/config/incremental.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
 import { LiveBook, type Rollout } from "./live-book.ts";

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
-import { differences, Made } from "../../proxy/config/remember.ts";
+import { differences, Made } from "../../proxy/config/incremental.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";

@@ -17,9 +17,9 @@ import { type RenderedConfig, settings as settingsSchema } from "../../proxy/con
 import { type AlarmWatch, compileAlarms } from "./alarms.ts";
 import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
+import { compileKeys } from "./compile-keys.ts";
 import { Claims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
-import { compileKeys } from "./live-keys.ts";
 import { CompileMemo } from "./memo.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";

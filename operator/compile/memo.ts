@@ -5,10 +5,10 @@
 import type { Kind } from "../../crds/kinds.ts";
 import type { ParsedSpec } from "../../crds/parse.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
+import { Made, Twins } from "../../proxy/config/incremental.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
-import { Made, Twins } from "../../proxy/config/remember.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
-import { KeyMemo } from "./live-keys.ts";
+import { KeyMemo } from "./compile-keys.ts";
 import type { WorldObject } from "./world.ts";
 
 type Specs<K extends Kind> = Made<WorldObject, ParsedSpec<K>>;

@@ -2,7 +2,7 @@
 
 import type { Kind } from "../../crds/kinds.ts";
 import { type ParsedSpec, parseSpec, type SpecOf, type SpecProblem } from "../../crds/parse.ts";
-import type { Made } from "../../proxy/config/remember.ts";
+import type { Made } from "../../proxy/config/incremental.ts";
 import type { Problem, ProblemReason, Verdict } from "./verdict.ts";
 import type { ObjectMeta, WorldObject } from "./world.ts";
 

@@ -2,10 +2,10 @@
 
 import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
 import { canonicalJson } from "../config/encode.ts";
-import type { JsonObject } from "../dialects/canonical.ts";
 import type { Identity } from "../pipeline/authenticate.ts";
 import type { Shaped } from "../pipeline/shape.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import type { JsonObject } from "../wire/json.ts";
 import { inexactNumbers } from "./inexact.ts";
 
 /** Body members by the name that a policy calls them. */

@@ -5,9 +5,9 @@
  * too, those that carry a figure, an address or a placeholder must be the same: two questions that differ in a number
  * alone have vectors that are all but equal, and answers that are not.
  */
-import type { JsonObject } from "../dialects/canonical.ts";
+
 import { requiredMember, type Shaped } from "../pipeline/shape.ts";
-import { isObject } from "../providers/classify.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
 import { type CacheLookup, cacheKey } from "./key.ts";
 
 export interface Question {

@@ -1,9 +1,9 @@
 /** RenderedConfig → documents and manifest. Canonical: keys sorted, no white space, so equal input gives equal bytes. */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hash } from "node:crypto";
+import { Made, sameList } from "./incremental.ts";
 import type { KeyRecord } from "./key-record.ts";
 import { credentialNames } from "./names.ts";
-import { Made, sameList } from "./remember.ts";
 import type { RouteConfig } from "./route.ts";
 import {
   keyShards,

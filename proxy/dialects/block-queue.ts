@@ -3,7 +3,8 @@
  * need it: the first block is written as it comes, others wait until it is over. Text and reasoning are over when
  * something else begins; a tool's block is over when its arguments are whole JSON, else at the end of the answer.
  */
-import type { JsonObject, StreamEvent } from "./canonical.ts";
+import type { JsonObject } from "../wire/json.ts";
+import type { StreamEvent } from "./canonical.ts";
 
 export type BlockKind = "text" | "refusal" | "thinking" | "redacted" | "tool";
 

@@ -3,9 +3,9 @@
  * speaks and this; a provider translates between this and what its upstream speaks. So there are N + M
  * translations, not N × M. Types list only the fields that are acted upon; others survive in the index signature.
  */
-import type { FailureCode } from "../failure.ts";
 
-export type JsonObject = { [key: string]: unknown };
+import type { FailureCode } from "../failure.ts";
+import type { JsonObject } from "../wire/json.ts";
 
 export interface TextPart {
   type: "text";

@@ -1,6 +1,6 @@
 /** Checks of a client's body: each returns null where it is good, else what to tell the caller. */
-import { isObject } from "../providers/classify.ts";
-import { type JsonObject, type Refusal, refusal } from "./canonical.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
+import { type Refusal, refusal } from "./canonical.ts";
 
 export type Check = (value: unknown, param: string) => Refusal | null;
 

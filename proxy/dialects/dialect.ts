@@ -1,7 +1,9 @@
 /** What a client speaks. One folder a dialect; the pipeline knows only this interface. */
+
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Failure } from "../failure.ts";
-import type { ChatReply, ChatRequest, JsonObject, Refusal, StreamEvent, Usage } from "./canonical.ts";
+import type { JsonObject } from "../wire/json.ts";
+import type { ChatReply, ChatRequest, Refusal, StreamEvent, Usage } from "./canonical.ts";
 
 /** What the encoders need to know of the call. */
 export interface ReplyContext {

@@ -2,10 +2,10 @@
  * Where the texts are in the frames of each client format's stream, for whoever changes them: which piece belongs to
  * which text, and when a text is over.
  */
+
 import type { WireFormat } from "../config/capabilities.ts";
-import { isObject } from "../providers/classify.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
 import type { SseFrame } from "../wire/sse.ts";
-import type { JsonObject } from "./canonical.ts";
 
 /** json: a piece of a JSON text, so that what is put in must be escaped. */
 export type Kind = "text" | "json";

@@ -1,8 +1,6 @@
 /** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
 import type { Buffer } from "node:buffer";
-import { isObject } from "../providers/classify.ts";
-import { jsonIn } from "../wire/json.ts";
-import type { JsonObject } from "./canonical.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { FrameObserver, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "./frames.ts";
 
 const LF = 10;

@@ -1,13 +1,8 @@
 /** OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): one request, one answer, no stream. */
+
 import { Buffer } from "node:buffer";
-import {
-  type EmbeddingsReply,
-  type EmbeddingsRequest,
-  type JsonObject,
-  type Refusal,
-  refusal,
-  type Usage,
-} from "./canonical.ts";
+import type { JsonObject } from "../wire/json.ts";
+import { type EmbeddingsReply, type EmbeddingsRequest, type Refusal, refusal, type Usage } from "./canonical.ts";
 import * as is from "./check.ts";
 import { decodeUsage } from "./openai-chat/usage.ts";
 

@@ -1,6 +1,7 @@
 /** How failures look to the official SDKs, before and after the first byte. */
+
 import { type Failure, failures, statusOf } from "../failure.ts";
-import type { JsonObject } from "./canonical.ts";
+import type { JsonObject } from "../wire/json.ts";
 import type { Surface } from "./dialect.ts";
 
 function openAiError(failure: Failure): JsonObject {

@@ -3,7 +3,7 @@
  * batch is sent until the store has it, and counts once however often it is sent, so that the store's sums equal what
  * was settled.
  */
-import { by } from "../telemetry/branch.ts";
+import { by } from "../telemetry/growing-map.ts";
 import type { CallRecord } from "../telemetry/record.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 

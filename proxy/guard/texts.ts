@@ -1,7 +1,5 @@
 /** Every text that a request carries, whatever its dialect. Pure. */
-import type { JsonObject } from "../dialects/canonical.ts";
-import { isObject } from "../providers/classify.ts";
-import { jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 /** Top-level members that hold words which a model gets to see, in all client formats. */
 const carriers = [

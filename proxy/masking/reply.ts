@@ -5,10 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import type { JsonObject } from "../dialects/canonical.ts";
 import { type FrameReader, frameReaders, type Kind, type Template } from "../dialects/frame-texts.ts";
-import { isObject } from "../providers/classify.ts";
-import { jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
 import { changedTexts } from "./request.ts";

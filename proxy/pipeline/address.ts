@@ -2,8 +2,8 @@
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
-import { lost } from "./lost.ts";
 import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
+import { lost } from "./unknown-url.ts";
 
 export type Operation =
   | { kind: "generate"; format: WireFormat }

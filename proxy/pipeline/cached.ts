@@ -14,9 +14,9 @@ import { behaviourHeaders } from "../wire/headers.ts";
 import type { Addressed } from "./address.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
 import type { Identity } from "./authenticate.ts";
-import { holdsSecret, secretsOf } from "./bodies.ts";
-import { ByMeaning, type Found } from "./by-meaning.ts";
 import type { EmbedWith } from "./embed.ts";
+import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
+import { ByMeaning, type Found } from "./semantic-lookup.ts";
 import type { Shaped } from "./shape.ts";
 
 export interface CachedCall {

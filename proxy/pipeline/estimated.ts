@@ -1,8 +1,8 @@
 /** Usage where the provider reports none: counted by the gateway and marked as estimated, so that no call costs nothing. */
 import { Buffer } from "node:buffer";
-import { isRefusal, type JsonObject, type Usage } from "../dialects/canonical.ts";
+import { isRefusal, type Usage } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
-import { jsonIn } from "../wire/json.ts";
+import { type JsonObject, jsonIn } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { Shaped } from "./shape.ts";
 import { outputCap } from "./worst-case.ts";

@@ -11,12 +11,12 @@ import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapsh
 import { type Addressed, address, formatOf } from "./address.ts";
 import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
-import { elsewhere } from "./elsewhere.ts";
 import { guarded } from "./guard.ts";
 import { otherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { parseBody } from "./receive.ts";
+import { elsewhere } from "./region-override.ts";
 import { denied, noTarget, offeredTo, type ResolvedTarget, resident, resolveTargets, route } from "./route.ts";
 import { type Shaped, shape } from "./shape.ts";
 

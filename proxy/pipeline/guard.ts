@@ -1,10 +1,11 @@
 /** Stage: whether what a request says is wanted. The patterns are those of the policy, and run in linear time. */
+
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hasTokens, lastUserTexts, textsOf } from "../guard/texts.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import type { JsonObject } from "../wire/json.ts";
 import type { Identity } from "./authenticate.ts";
 import type { Received } from "./receive.ts";
 import { requiredMember } from "./shape.ts";

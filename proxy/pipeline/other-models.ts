@@ -1,8 +1,8 @@
 /** Stage: whether the body names models to the provider beside the one that was routed, and so checked, priced and counted. */
-import type { JsonObject } from "../dialects/canonical.ts";
+
 import { type Failure, failure } from "../failure.ts";
-import { isObject } from "../providers/classify.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
 import type { Identity } from "./authenticate.ts";
 import { denied } from "./route.ts";
 

@@ -1,21 +1,14 @@
 /** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
 import type { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import {
-  type ChatRequest,
-  type EmbeddingsReply,
-  isRefusal,
-  type JsonObject,
-  type ProviderError,
-} from "../dialects/canonical.ts";
+import { type ChatRequest, type EmbeddingsReply, isRefusal, type ProviderError } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
-import { isObject } from "../providers/classify.ts";
 import type { Outgoing, ProviderModel } from "../providers/provider.ts";
-import { jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";

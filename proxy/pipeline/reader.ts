@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { ChatDelta, ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
-import { failureInStream } from "../providers/classify.ts";
+import { failureInStream } from "../providers/errors.ts";
 import type { ChatStreamDecoder } from "../providers/provider.ts";
 
 export interface StreamStep {

@@ -1,10 +1,8 @@
 /** Stage: the body, read once and parsed once. */
 import type { Buffer } from "node:buffer";
-import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
-import { isObject } from "../providers/classify.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { parseJson } from "../wire/json.ts";
+import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
 import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
 import { skimmed } from "../wire/json-skim.ts";
 

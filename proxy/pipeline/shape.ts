@@ -1,11 +1,11 @@
 /** Stage: the route's defaults, overrides and prompts. What passes through untouched stays untouched. */
+
 import type { WireFormat } from "../config/capabilities.ts";
 import {
   type ChatMessage,
   type ChatRequest,
   type EmbeddingsRequest,
   isRefusal,
-  type JsonObject,
   type Refusal,
   refusal,
 } from "../dialects/canonical.ts";
@@ -14,9 +14,10 @@ import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import type { JsonObject } from "../wire/json.ts";
 import type { Identity } from "./authenticate.ts";
-import { absent } from "./lost.ts";
 import type { Received } from "./receive.ts";
+import { absent } from "./unknown-url.ts";
 
 export interface Shaped {
   format: WireFormat;

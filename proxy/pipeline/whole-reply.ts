@@ -1,9 +1,8 @@
 /** A whole answer that passes through: whether it is one, and what it says of its usage. */
 import { Buffer } from "node:buffer";
-import type { JsonObject, ProviderError, Usage } from "../dialects/canonical.ts";
+import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
-import { isObject } from "../providers/classify.ts";
-import { jsonIn } from "../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 export interface WholeReply {
   body: Uint8Array | string;

@@ -1,8 +1,9 @@
 /** The most that a call can use, from what is known before it is made. */
+
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Price } from "../config/provider.ts";
-import type { JsonObject } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
+import type { JsonObject } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
 import type { ResolvedTarget } from "./route.ts";
 import { capMember, type Shaped } from "./shape.ts";

@@ -1,8 +1,7 @@
 /** Services where a credential is exchanged for a token by a form (OAuth 2.0, RFC 6749 section 4.4 and its kin). */
 import { createHash } from "node:crypto";
 import { TokenServiceError } from "../wire/causes.ts";
-import { jsonIn } from "../wire/json.ts";
-import { isObject } from "./classify.ts";
+import { isObject, jsonIn } from "../wire/json.ts";
 import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
 
 /** Names the token in the cache: made of a digest, since it must hold no secret. Who trusts others than the public authorities has tokens of its own. */

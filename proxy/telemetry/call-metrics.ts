@@ -5,7 +5,7 @@
 import type { Registry } from "prom-client";
 import { type FailureCode, failures } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import { Branch } from "./branch.ts";
+import { Branch } from "./growing-map.ts";
 import { type CallRecord, semanticResults } from "./record.ts";
 import { type Count, Counts, type Spread, Spreads } from "./series.ts";
 

@@ -2,7 +2,7 @@
  * Fields of the access log that are the same in many lines, put into text once: what the config says of a call, and who
  * made it. To look whether each of a dozen strings needs escaping costs more than the rest of the line.
  */
-import { by } from "./branch.ts";
+import { by } from "./growing-map.ts";
 import type { CallRecord } from "./record.ts";
 
 /** Printable ASCII without quote and backslash needs no escaping. */

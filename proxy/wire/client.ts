@@ -5,10 +5,10 @@ import type { Readable, Transform, Writable } from "node:stream";
 import type { Failure } from "../failure.ts";
 import { asBuffer, framed, lastChunk } from "./chunked.ts";
 import type { Incoming } from "./incoming.ts";
-import type { Member } from "./members.ts";
+import type { Member } from "./indexed-set.ts";
 import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
-import { behindTurn, type Task } from "./turns.ts";
+import { behindTurn, type Task } from "./tick-batch.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
 import { onread, readDirectly } from "./direct-reads.ts";
-import { type Member, Members } from "./members.ts";
+import { type Member, Members } from "./indexed-set.ts";
 import type { UpstreamAddress } from "./upstream.ts";
 
 const idleMs = 30_000;

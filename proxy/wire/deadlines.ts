@@ -3,7 +3,7 @@
  * the end of nearly every call, costs a number written: the timer stays where it is, and when it fires it looks who is
  * due and sets itself to the next.
  */
-import { type Member, Members } from "./members.ts";
+import { type Member, Members } from "./indexed-set.ts";
 
 export interface Timed extends Member {
   /** By the clock of its `Deadlines`, which keeps it. */

@@ -19,6 +19,13 @@ import {
   QUOTE,
 } from "./json-edit.ts";
 
+export type JsonObject = { [key: string]: unknown };
+
+/** Whether a parsed JSON value is an object, and not an array or null. */
+export function isObject(value: unknown): value is JsonObject {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
 /** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
 export function closingQuote(text: string, open: number): number {
   let close = text.indexOf('"', open + 1);

@@ -6,7 +6,7 @@ import type { Dispatcher } from "undici";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
 import { type Connection, Connections } from "./connections.ts";
-import { endOfTurn, type Task } from "./turns.ts";
+import { endOfTurn, type Task } from "./tick-batch.ts";
 
 export interface UpstreamAddress {
   /** `scheme://host:port` */

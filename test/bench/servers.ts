@@ -293,7 +293,7 @@ export async function startProxy(
     String(statusPort),
     ...more,
   ];
-  const [command, args] = pinned(core, process.execPath, [...nodeArgs, "operator/cli/main.ts", "proxy", ...flags]);
+  const [command, args] = pinned(core, process.execPath, [...nodeArgs, "cli/main.ts", "proxy", ...flags]);
   const child = await startChild(command, args, { name: "sluice", logFile: join(dir, "sluice.log") });
   await untilReady(child, async () => (await fetch(`http://127.0.0.1:${statusPort}/readyz`)).ok, 90_000);
   return child;

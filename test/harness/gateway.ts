@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { pino } from "pino";
 import { stringify } from "yaml";
-import { startDev } from "../../operator/cli/dev.ts";
+import { startDev } from "../../cli/dev.ts";
 import type { FleetState } from "../../proxy/fleet/start.ts";
 
 export type Manifest = { kind: string; metadata: { name: string; namespace?: string }; [part: string]: unknown };

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type CommandOptions, type Finished, run } from "./command.ts";
 
-const main = join(import.meta.dirname, "../../operator/cli/main.ts");
+const main = join(import.meta.dirname, "../../cli/main.ts");
 
 export const sluice = (...args: string[]): Promise<Finished> => sluiceWith({}, ...args);
 

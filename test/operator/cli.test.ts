@@ -155,7 +155,7 @@ describe("sluice lint and render", () => {
 describe("sluice dev", () => {
   it("takes flags before the folder, and every save of an editor that renames", async () => {
     const path = await folder("dev", secret(planted) + provider);
-    const child = spawn(process.execPath, ["operator/cli/main.ts", "dev", "--port", "0", "--status-port=0", path], {
+    const child = spawn(process.execPath, ["cli/main.ts", "dev", "--port", "0", "--status-port=0", path], {
       stdio: ["ignore", "ignore", "pipe"],
     });
     const closed = once(child, "close");

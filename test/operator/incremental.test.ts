@@ -8,7 +8,7 @@ import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { CompileInput, SecretFact, WorldObject } from "../../operator/compile/world.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import { canonicalJson, EncodeMemo, encode } from "../../proxy/config/encode.ts";
-import { differences, Made, patched } from "../../proxy/config/remember.ts";
+import { differences, Made, patched } from "../../proxy/config/incremental.ts";
 
 const startMs = Date.parse("2026-11-20T12:00:00Z");
 const hourMs = 3_600_000;

@@ -1,7 +1,7 @@
 /** A command that waits for its change: it ends when the change is live, and at once when it never will be. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type StoredObject, waitUntil } from "../../operator/cli/live.ts";
+import { type StoredObject, waitUntil } from "../../cli/live.ts";
 import type { Cluster } from "../../operator/cluster/api.ts";
 
 const at = { name: "rate-limit-bob", namespace: "team-a" };

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { describe, it } from "node:test";
 
-const module = new URL("../../operator/cli/until-asked.ts", import.meta.url).href;
+const module = new URL("../../cli/run-until-signal.ts", import.meta.url).href;
 
 /** What a process says and how it ends that gets `signal` at the word "now". */
 async function ended(signal: NodeJS.Signals, script: string): Promise<{ said: string; code: number | null }> {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Member, Members } from "../../proxy/wire/members.ts";
+import { type Member, Members } from "../../proxy/wire/indexed-set.ts";
 
 describe("members", () => {
   it("come and go as in a Set", () => {

@@ -1,7 +1,7 @@
 /** Small calls of the gateway's own, where they can't even begin. */
 import assert from "node:assert/strict";
 import { it, mock } from "node:test";
-import { sendSmall } from "../../proxy/wire/small.ts";
+import { sendSmall } from "../../proxy/wire/bounded-call.ts";
 import { Upstreams } from "../../proxy/wire/upstream.ts";
 
 it("A URL that can't be called fails at once, and nothing of it is left for the time limit to trip over", async () => {

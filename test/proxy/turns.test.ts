@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execPath } from "node:process";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { behindTurn, endOfTurn } from "../../proxy/wire/turns.ts";
+import { behindTurn, endOfTurn } from "../../proxy/wire/tick-batch.ts";
 import { run } from "../harness/command.ts";
 
 const noting = (into: string[], name: string) => ({ run: () => void into.push(name) });
@@ -52,7 +52,7 @@ describe("a turn of the event loop", () => {
 
   it("goes on behind a task that throws, which nobody catches", async () => {
     const script = `
-      import { behindTurn, endOfTurn } from "./proxy/wire/turns.ts";
+      import { behindTurn, endOfTurn } from "./proxy/wire/tick-batch.ts";
       process.on("uncaughtException", (error) => console.log("uncaught " + error.message));
       const failing = { run: () => { throw new Error("told") } };
       endOfTurn(failing);

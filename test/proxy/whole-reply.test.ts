@@ -1,10 +1,12 @@
 /** What is read of a whole answer that passes through is what parsing all of it would tell. */
+
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { JsonObject, Usage } from "../../proxy/dialects/canonical.ts";
+import type { Usage } from "../../proxy/dialects/canonical.ts";
 import { passedReply } from "../../proxy/pipeline/whole-reply.ts";
+import type { JsonObject } from "../../proxy/wire/json.ts";
 
 /** The member itself, for the test to look at. */
 function read(text: string): { usage: unknown } | "unreadable" {

@@ -69,7 +69,7 @@ const helps = new Map<string, Promise<string>>();
 function helpOf(command: string): Promise<string> {
   const known =
     helps.get(command) ??
-    run(process.execPath, [join(root, "operator", "cli", "main.ts"), command, "--help"]).then(({ stdout }) => stdout);
+    run(process.execPath, [join(root, "cli", "main.ts"), command, "--help"]).then(({ stdout }) => stdout);
   helps.set(command, known);
   return known;
 }

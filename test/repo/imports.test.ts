@@ -20,13 +20,15 @@ function importsOf(file: string): Import[] {
   });
 }
 
-const all = globSync("{crds,operator,proxy}/**/*.ts").flatMap(importsOf);
+const all = globSync("{crds,operator,proxy,cli}/**/*.ts").flatMap(importsOf);
 
 /** Files that only compose, and so may reach everywhere. */
 const composers: ReadonlySet<string> = new Set([
-  "operator/cli/dev.ts",
-  "operator/cli/explain.ts",
-  "operator/cli/main.ts",
+  "cli/dev.ts",
+  "cli/explain.ts",
+  "cli/main.ts",
+  "cli/audit.ts",
+  "cli/similarity.ts",
   "crds/generate.ts",
 ]);
 
@@ -47,6 +49,13 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
     within: /^operator\/compile\//,
     allowed: /^(operator\/compile\/|crds\/|proxy\/config\/)/,
   },
+  {
+    name: "commands use the operator and the proxy's contract; only composers reach further",
+    within: /^cli\//,
+    allowed: /^(?!proxy\/)|^proxy\/(config\/|usage-error\.ts$)/,
+  },
+  { name: "the operator knows nothing of its commands", within: /^operator\//, allowed: /^(?!cli\/)/ },
+  { name: "the proxy knows nothing of its commands", within: /^proxy\//, allowed: /^(?!cli\/)/ },
   {
     name: "operator knows nothing of the proxy but its contract, and the error of misuse",
     within: /^operator\//,
@@ -92,7 +101,7 @@ describe("imports go one way", () => {
     );
     // A command of its own, which reads nobody else's.
     assert.deepEqual(
-      reading.filter((file) => !ownJson.test(file) && file !== "proxy/cache/similarity-cli.ts"),
+      reading.filter((file) => !ownJson.test(file) && file !== "cli/similarity.ts"),
       [],
     );
   });

@@ -10,8 +10,8 @@ import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { pino } from "pino";
+import { type RunningDev, startDev } from "../../cli/dev.ts";
 import { startProviderServer } from "../../examples/quickstart/provider-server.ts";
-import { type RunningDev, startDev } from "../../operator/cli/dev.ts";
 import { run } from "../harness/command.ts";
 import { eventually } from "../harness/gateway.ts";
 

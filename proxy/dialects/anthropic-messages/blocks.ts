@@ -1,7 +1,6 @@
 /** Content blocks of a Messages request → parts of canonical messages (https://platform.claude.com/docs/en/api/messages). */
-import { isObject } from "../../providers/classify.ts";
-import { jsonIn } from "../../wire/json.ts";
-import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../canonical.ts";
+import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
+import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
 type PartResult = ContentPart | Refusal;

@@ -1,13 +1,6 @@
 /** Messages of the Messages API → canonical messages. */
-import { isObject } from "../../providers/classify.ts";
-import {
-  type ChatMessage,
-  type ContentPart,
-  isRefusal,
-  type JsonObject,
-  type Refusal,
-  type ToolCall,
-} from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
 import * as is from "../check.ts";
 import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
 

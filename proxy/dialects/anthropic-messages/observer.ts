@@ -1,6 +1,5 @@
 /** Anthropic's stream passing through: usage from `message_start` and `message_delta`, the end, and errors. */
-import { isObject } from "../../providers/classify.ts";
-import type { JsonObject } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
 import { decodeUsage, mergeUsage } from "./usage.ts";
 

@@ -1,5 +1,6 @@
 /** Canonical answer → a Messages object (https://platform.claude.com/docs/en/api/messages). */
-import type { ChatReply, FinishReason, JsonObject } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatReply, FinishReason } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { inputOf } from "./blocks.ts";
 import { encodeUsage } from "./usage.ts";

@@ -1,10 +1,9 @@
 /** A Messages body → canonical (https://platform.claude.com/docs/en/api/messages/create). */
-import { isObject } from "../../providers/classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import {
   type ChatRequest,
   type FunctionTool,
   isRefusal,
-  type JsonObject,
   type Refusal,
   refusal,
   type ToolChoice,

@@ -1,6 +1,7 @@
 /** Events → Anthropic's named events (https://platform.claude.com/docs/en/build-with-claude/streaming). */
+import type { JsonObject } from "../../wire/json.ts";
 import { type Block, BlockQueue, type BlockWriter } from "../block-queue.ts";
-import type { JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { messageObject, stopReason } from "./reply.ts";
 import { encodeUsage } from "./usage.ts";

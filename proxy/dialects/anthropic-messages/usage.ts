@@ -1,6 +1,6 @@
 /** Anthropic's `usage`: `input_tokens` is what came neither from the cache nor went into it. */
-import { isObject } from "../../providers/classify.ts";
-import type { JsonObject, Usage } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import type { Usage } from "../canonical.ts";
 import { count } from "../openai-chat/usage.ts";
 
 /** null where it is no usage object. */

@@ -1,7 +1,7 @@
 /** Checks what translation needs of a chat request; what a provider lacks is for its translator to say. */
 
-import { isObject } from "../../providers/classify.ts";
-import { type ChatRequest, type JsonObject, type Refusal, refusal } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { type ChatRequest, type Refusal, refusal } from "../canonical.ts";
 
 const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool", "function"]);
 const limits = { messages: 2048, tools: 256 };

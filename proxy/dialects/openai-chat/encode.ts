@@ -1,5 +1,6 @@
 /** Canonical answers → OpenAI chat completions, whole and streamed. */
-import type { ChatReply, JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatReply, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 
 export function encodeUsage(usage: Usage): JsonObject {

@@ -2,10 +2,10 @@
  * OpenAI's chat stream passing through. The hot path of the gateway: only frames that hold `"usage"` with a value,
  * `"error"` or `[DONE]` are decoded. Stream format: https://platform.openai.com/docs/api-reference/chat-streaming
  */
+
 import { Buffer } from "node:buffer";
-import { isObject } from "../../providers/classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
-import type { JsonObject } from "../canonical.ts";
 import { FrameObserver, isOneLine, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "../frames.ts";
 import { decodeUsage } from "./usage.ts";
 

@@ -1,5 +1,6 @@
 /** Canonical answer → `chat.completion` (https://platform.openai.com/docs/api-reference/chat/object). */
-import type { ChatChoice, ChatReply, JsonObject } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatChoice, ChatReply } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { encodeUsage } from "./usage.ts";
 

@@ -2,8 +2,8 @@
  * A chat completions body, checked as far as translating it needs (https://platform.openai.com/docs/api-reference/chat/create):
  * what a translator reads has the type that it expects; all else passes as it is.
  */
-import { isObject } from "../../providers/classify.ts";
-import type { ChatRequest, JsonObject, Refusal } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import type { ChatRequest, Refusal } from "../canonical.ts";
 import { refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 

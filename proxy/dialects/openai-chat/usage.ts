@@ -1,6 +1,6 @@
 /** `usage` as OpenAI's chat completions, completions and embeddings have it, in both directions. */
-import { isObject } from "../../providers/classify.ts";
-import type { JsonObject, Usage } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import type { Usage } from "../canonical.ts";
 
 /** No call has as many tokens; and what they cost can be counted. */
 const mostTokens = 1e9;

@@ -1,5 +1,6 @@
 /** Canonical answer → `text_completion`, whole and as a stream. Reasoning has no place in this format and is left out. */
-import type { ChatReply, FinishReason, JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatReply, FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { encodeUsage } from "../openai-chat/usage.ts";
 

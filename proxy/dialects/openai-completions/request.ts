@@ -2,7 +2,8 @@
  * A legacy completions body → canonical (https://platform.openai.com/docs/api-reference/completions/create): the prompt
  * becomes a user's message. OpenAI's default of 16 tokens is not carried over: it predates models that reason.
  */
-import { type ChatRequest, type JsonObject, type Refusal, refusal } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import { type ChatRequest, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
 function chatHasNo(param: string): Refusal {

@@ -1,6 +1,6 @@
 /** Content of Responses' input items → parts of canonical messages (https://platform.openai.com/docs/api-reference/responses/create). */
-import { isObject } from "../../providers/classify.ts";
-import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
 type PartResult = ContentPart | Refusal;

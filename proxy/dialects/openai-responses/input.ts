@@ -1,6 +1,6 @@
 /** `instructions` and `input` → canonical messages. What the assistant did in one turn is several items here and one message there. */
-import { isObject } from "../../providers/classify.ts";
-import { type ChatMessage, type ContentPart, isRefusal, type JsonObject, type Refusal } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { type ChatMessage, type ContentPart, isRefusal, type Refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { contentOf, openAiOnly, partsOf, textOf } from "./content.ts";
 import { unpackThinking } from "./thinking.ts";

@@ -1,5 +1,6 @@
 /** Output items of a Response (https://platform.openai.com/docs/api-reference/responses/object). */
-import type { ChatChoice, JsonObject } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatChoice } from "../canonical.ts";
 import { packThinking } from "./thinking.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";

@@ -1,6 +1,5 @@
 /** OpenAI's Responses stream passing through. `response.failed` is this format's own way of ending badly, so it is handed on. */
-import { isObject } from "../../providers/classify.ts";
-import type { JsonObject } from "../canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
 import { decodeUsage } from "./usage.ts";
 

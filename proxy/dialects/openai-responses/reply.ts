@@ -1,5 +1,6 @@
 /** Canonical answer → a Response. What the client asked for is echoed from the canonical request. */
-import type { ChatReply, ChatRequest, FinishReason, JsonObject, Usage } from "../canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
+import type { ChatReply, ChatRequest, FinishReason, Usage } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { itemsOf } from "./items.ts";
 import { encodeUsage } from "./usage.ts";

@@ -1,10 +1,9 @@
 /** A Responses body → canonical. The gateway keeps no state between calls, so what refers to earlier ones is refused. */
-import { isObject } from "../../providers/classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import {
   type ChatRequest,
   type FunctionTool,
   isRefusal,
-  type JsonObject,
   type Refusal,
   refusal,
   type ToolChoice,

@@ -1,6 +1,7 @@
 /** Events → the Responses' own, named and numbered (https://platform.openai.com/docs/api-reference/responses-streaming). There is no `[DONE]`. */
+import type { JsonObject } from "../../wire/json.ts";
 import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../block-queue.ts";
-import type { FinishReason, JsonObject, StreamEvent, Usage } from "../canonical.ts";
+import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
 import { incompleteReason, type Outcome, responseObject } from "./reply.ts";

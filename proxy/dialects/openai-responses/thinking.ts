@@ -4,9 +4,7 @@
  * before a tool's result. The marker tells ours from OpenAI's own.
  */
 import { Buffer } from "node:buffer";
-import { isObject } from "../../providers/classify.ts";
-import { jsonIn } from "../../wire/json.ts";
-import type { JsonObject } from "../canonical.ts";
+import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 
 const marker = "sluice.thinking.";
 

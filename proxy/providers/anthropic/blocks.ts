@@ -1,5 +1,7 @@
 /** Blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
-import { type JsonObject, refusal } from "../../dialects/canonical.ts";
+
+import { refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import { isWebAddress, mediaOf } from "./media.ts";
 import type { BlockForms } from "./turns.ts";
 

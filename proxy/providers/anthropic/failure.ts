@@ -1,7 +1,9 @@
 /** Anthropic's errors, `{"type": "error", "error": {type, message}}` (https://platform.claude.com/docs/en/api/errors), answered or in a stream. */
+
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
-import { isObject, providerError, streamFailure } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError, streamFailure } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 interface Found {

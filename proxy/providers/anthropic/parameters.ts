@@ -1,6 +1,7 @@
 /** What becomes of parameters that a provider has no form for: refused where the answer would mean something else, else dropped and named. */
+
 import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
 
 export interface ParameterRules {
   /** The provider's translator looks after these. */

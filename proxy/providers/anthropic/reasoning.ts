@@ -2,8 +2,10 @@
  * `reasoning_effort` → Claude's thinking (https://platform.claude.com/docs/en/build-with-claude/thinking), and what
  * thinking demands of the rest of a request. Bedrock serves the same models.
  */
-import type { ChatMessage, ChatRequest, JsonObject, Refusal } from "../../dialects/canonical.ts";
+
+import type { ChatMessage, ChatRequest, Refusal } from "../../dialects/canonical.ts";
 import { refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import { isSigned } from "./blocks.ts";
 
 export interface Reasoning {

@@ -1,15 +1,9 @@
 /** A Messages object → canonical (https://platform.claude.com/docs/en/api/messages/create). */
+
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
-import type {
-  ChatChoice,
-  ChatReply,
-  FinishReason,
-  JsonObject,
-  ProviderError,
-  ToolCall,
-} from "../../dialects/canonical.ts";
+import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
 

@@ -1,5 +1,7 @@
 /** Canonical chat request → a body of Messages (https://platform.claude.com/docs/en/api/messages/create). */
-import { type ChatRequest, isRefusal, type JsonObject, type Refusal } from "../../dialects/canonical.ts";
+
+import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 import { anthropicBlocks } from "./blocks.ts";
 import { judgeParameters, type ParameterRules, present, settled, stopsOf } from "./parameters.ts";

@@ -1,10 +1,12 @@
 /** Anthropic's stream → events (https://platform.claude.com/docs/en/build-with-claude/streaming). */
+
 import { decodeUsage, mergeUsage } from "../../dialects/anthropic-messages/usage.ts";
-import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+import type { ChatDelta } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
-import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
 import { finishReason, nativeReason, refusalOf, text } from "./reply.ts";

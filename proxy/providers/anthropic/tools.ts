@@ -1,11 +1,7 @@
 /** Tools, their choice and the answer's format (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview). */
-import {
-  type ChatRequest,
-  type FunctionTool,
-  type JsonObject,
-  type Refusal,
-  refusal,
-} from "../../dialects/canonical.ts";
+
+import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 export interface Tools {
   tools?: JsonObject[];

@@ -5,10 +5,9 @@
  * system prompts stand apart, turns alternate and begin with the user, a tool's results open the user's turn.
  */
 import { createHash } from "node:crypto";
-import type { ChatMessage, ContentPart, FilePart, ImagePart, JsonObject, Refusal } from "../../dialects/canonical.ts";
+import type { ChatMessage, ContentPart, FilePart, ImagePart, Refusal } from "../../dialects/canonical.ts";
 import { isRefusal, refusal } from "../../dialects/canonical.ts";
-import { jsonIn } from "../../wire/json.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 
 /** How a provider writes blocks. */
 export interface BlockForms {

@@ -1,6 +1,8 @@
 /** Azure's errors: OpenAI's envelope, or the gateway's own with numbers for codes, or `{"statusCode", "message"}`. */
+
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import type { ErrorReply } from "../provider.ts";
 

@@ -1,5 +1,7 @@
 /** Blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html). */
-import { type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+
+import { type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { mediaOf } from "../anthropic/media.ts";
 import type { BlockForms } from "../anthropic/turns.ts";

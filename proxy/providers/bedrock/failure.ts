@@ -1,7 +1,9 @@
 /** Bedrock's errors (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors), answered or in a stream. */
+
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
-import { isObject, providerError, streamFailure } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError, streamFailure } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 type Kind = { class: ProviderErrorClass; code: FailureCode };

@@ -1,17 +1,10 @@
 /** An answer of Converse → canonical (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax). */
-import type {
-  ChatChoice,
-  ChatReply,
-  FinishReason,
-  JsonObject,
-  ProviderError,
-  ToolCall,
-  Usage,
-} from "../../dialects/canonical.ts";
+
+import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count } from "../../dialects/openai-chat/usage.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
-import { isObject } from "../classify.ts";
 import type { ToolNames } from "./names.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");

@@ -1,5 +1,7 @@
 /** Canonical chat request → a body of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html). */
-import { type ChatRequest, isRefusal, type JsonObject, type Refusal } from "../../dialects/canonical.ts";
+
+import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import { judgeParameters, type ParameterRules, present, settled, stopsOf } from "../anthropic/parameters.ts";
 import { type Reasoning, reasoningOf, type Sampling, samplingOf, thinks } from "../anthropic/reasoning.ts";
 import { schemaOf } from "../anthropic/tools.ts";

@@ -1,9 +1,9 @@
 /** Converse's stream → events (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html). */
 import { Buffer } from "node:buffer";
-import type { ChatDelta, JsonObject, StreamEvent } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+import type { ChatDelta, StreamEvent } from "../../dialects/canonical.ts";
+import { type JsonObject, parseJson } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
-import { streamFailure } from "../classify.ts";
+import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { streamError } from "./failure.ts";
 import { type Frame, FrameError, FrameReader } from "./frames.ts";

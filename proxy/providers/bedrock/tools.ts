@@ -1,12 +1,7 @@
 /** Tools of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html). */
-import {
-  type ChatRequest,
-  type FunctionTool,
-  isRefusal,
-  type JsonObject,
-  type Refusal,
-  refusal,
-} from "../../dialects/canonical.ts";
+
+import { type ChatRequest, type FunctionTool, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import { inputSchema, toolChoiceOf, toolsMissing } from "../anthropic/tools.ts";
 import type { ToolNames } from "./names.ts";
 

@@ -1,14 +1,14 @@
 /** Embeddings by v2 embed (https://docs.cohere.com/reference/embed). */
+
 import {
   type EmbeddingsReply,
   type EmbeddingsRequest,
-  type JsonObject,
   type ProviderError,
   type Refusal,
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { isVector, textsOf } from "../vectors.ts";
 import { capabilities } from "./capabilities.ts";

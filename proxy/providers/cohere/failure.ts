@@ -1,6 +1,8 @@
 /** Cohere's errors: `{"message", "id"?}`, and the status says the rest (https://docs.cohere.com/reference/errors). */
+
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 type Kind = Pick<ProviderError, "class" | "code">;

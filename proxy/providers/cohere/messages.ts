@@ -1,13 +1,14 @@
 /** Messages → Cohere's (https://docs.cohere.com/reference/chat), which differ from OpenAI's in names and in what they may hold. */
+
 import {
   type ChatMessage,
   type ContentPart,
   isRefusal,
-  type JsonObject,
   type Refusal,
   refusal,
   type ToolCall,
 } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 function refusedPart(param: string): Refusal {
   return refusal(param, "Cohere takes only text here, and images in the user's messages.");

@@ -1,8 +1,9 @@
 /** Cohere's v2 chat answer → canonical (https://docs.cohere.com/reference/chat). */
+
 import { randomUUID } from "node:crypto";
-import type { ChatReply, FinishReason, JsonObject, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
+import type { ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);

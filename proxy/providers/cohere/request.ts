@@ -1,6 +1,7 @@
 /** Canonical chat → Cohere's v2 chat (https://docs.cohere.com/reference/chat). */
-import { type ChatRequest, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+
+import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { messagesOf } from "./messages.ts";
 import { decodeCohereReply } from "./reply.ts";

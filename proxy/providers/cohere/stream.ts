@@ -1,9 +1,11 @@
 /** Cohere's v2 stream → events (https://docs.cohere.com/docs/streaming). The JSON's `type` says what a frame is; `message-end` is the last. */
-import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+
+import type { ChatDelta } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
-import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
 
 const inner = (value: unknown, ...path: string[]): unknown =>

@@ -1,11 +1,7 @@
 /** Tools, their choice and the answer's format (https://docs.cohere.com/docs/tool-use-overview, https://docs.cohere.com/docs/structured-outputs). */
-import {
-  type ChatRequest,
-  type FunctionTool,
-  type JsonObject,
-  type Refusal,
-  refusal,
-} from "../../dialects/canonical.ts";
+
+import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 /** `parameters` must be there, even where there are none. */
 function toolOf({ function: { name, description, parameters } }: FunctionTool): JsonObject {

@@ -2,8 +2,10 @@
  * Google's error envelope: `{"error": {code, message, status, details}}`, sometimes in an array of one
  * (https://ai.google.dev/gemini-api/docs/troubleshooting, https://google.aip.dev/193).
  */
-import type { JsonObject, ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+
+import type { ProviderError } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 import { objects, text } from "./reply.ts";
 

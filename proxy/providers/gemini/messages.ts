@@ -3,16 +3,8 @@
  * result by position, wants all results of a turn in one content of their own, and calls them by the function's name,
  * which OpenAI's tool messages don't have.
  */
-import {
-  type ChatMessage,
-  isRefusal,
-  type JsonObject,
-  type Refusal,
-  refusal,
-  type ToolCall,
-} from "../../dialects/canonical.ts";
-import { jsonIn } from "../../wire/json.ts";
-import { isObject } from "../classify.ts";
+import { type ChatMessage, isRefusal, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 import { partsOf, textOf } from "./parts.ts";
 import { isShallow } from "./reply.ts";
 import { escapeSignature, withoutSignature } from "./signature.ts";

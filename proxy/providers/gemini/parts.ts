@@ -1,5 +1,7 @@
 /** Content parts → Gemini's `parts` (https://ai.google.dev/api/caching#Part). */
-import { type ContentPart, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+
+import { type ContentPart, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 const dataUri = /^data:([^;,]+)((?:;[^;,]+)*);base64,(.*)$/s;
 

@@ -1,15 +1,8 @@
 /** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
-import type {
-  ChatChoice,
-  ChatReply,
-  FinishReason,
-  JsonObject,
-  ProviderError,
-  ToolCall,
-  Usage,
-} from "../../dialects/canonical.ts";
+
+import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);

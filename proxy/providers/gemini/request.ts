@@ -1,6 +1,7 @@
 /** Canonical chat → generateContent (https://ai.google.dev/api/generate-content). */
-import { type ChatRequest, isRefusal, type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+
+import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ChatCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { contentsOf } from "./messages.ts";
 import { decodeGeminiReply } from "./reply.ts";

@@ -3,8 +3,9 @@
  * (https://ai.google.dev/api/caching#Schema). What has no form there is left out, unless it can be said in another way;
  * a schema that contains itself has none at all.
  */
-import { type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+
+import { type Refusal, refusal } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 
 /** References are copied out, so that a small schema can make a large one. */
 const limits = { depth: 32, nodes: 5_000 };

@@ -3,11 +3,13 @@
  * cumulative and on any frame, and STOP may come frames after the call that it belongs to. So finishes, usage and end
  * are told when the upstream closes.
  */
-import type { ChatDelta, JsonObject } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
+
+import type { ChatDelta } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
-import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeStreamError } from "./failure.ts";
 import {
   blockReason,

@@ -2,7 +2,9 @@
  * `reasoning_effort` → `generationConfig.thinkingConfig` (https://ai.google.dev/gemini-api/docs/thinking). The numbers and
  * the names are those of Google's own OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai#thinking).
  */
-import { type JsonObject, type Refusal, refusal } from "../../dialects/canonical.ts";
+
+import { type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 
 export type Thinking = "Level" | "Budget" | "None";
 

@@ -1,14 +1,14 @@
 /** Tools, their choice and the answer's format (https://ai.google.dev/api/caching#Tool, https://ai.google.dev/gemini-api/docs/structured-output). */
+
 import {
   type ChatRequest,
   type FunctionTool,
   isRefusal,
-  type JsonObject,
   type Refusal,
   refusal,
   type ToolChoice,
 } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 import { reduceSchema } from "./schema.ts";
 
 export type SchemaForm = "JsonSchema" | "OpenApi";

@@ -1,6 +1,8 @@
 /** Mistral's errors: flat objects, or FastAPI's `detail`. */
+
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 interface Found {

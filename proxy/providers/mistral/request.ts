@@ -2,15 +2,10 @@
  * Canonical → Mistral (https://docs.mistral.ai/api/#tag/chat). Mistral answers 422 to fields that it does not know, so
  * only those that it has are sent.
  */
+
 import { createHash } from "node:crypto";
-import {
-  type ChatMessage,
-  type ChatRequest,
-  type JsonObject,
-  type Refusal,
-  refusal,
-  type ToolCall,
-} from "../../dialects/canonical.ts";
+import { type ChatMessage, type ChatRequest, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */

@@ -1,6 +1,5 @@
 /** Reasoning models answer with a list of `text` and `thinking` chunks where OpenAI has a string. */
-import type { JsonObject } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 
 function textOf(chunk: JsonObject): string {
   if (typeof chunk["text"] === "string") return chunk["text"];

@@ -1,6 +1,8 @@
 /** OpenAI's error envelope, which most compatible servers use too: `{"error": {message, type, param, code}}`. */
-import type { JsonObject, ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+
+import type { ProviderError } from "../../dialects/canonical.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 /** The object that holds message and code: in an envelope, in an array of one (Gemini's compatible endpoint), or flat (vLLM). */

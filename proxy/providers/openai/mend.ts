@@ -1,6 +1,7 @@
 /** What of a chat body has to change before a server of OpenAI's kind takes it. Pure. */
+
 import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
 type LimitName = "max_tokens" | "max_completion_tokens";

@@ -1,17 +1,17 @@
 /** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
+
 import { Buffer } from "node:buffer";
 import type {
   ChatChoice,
   ChatReply,
   EmbeddingsReply,
   FinishReason,
-  JsonObject,
   ProviderError,
   ToolCall,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
-import { isObject } from "../classify.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
 
 const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
 

@@ -1,9 +1,11 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
-import type { ChatDelta, JsonObject, ToolCallDelta } from "../../dialects/canonical.ts";
+
+import type { ChatDelta, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
-import { parseJson } from "../../wire/json.ts";
-import { type Emit, isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
+import { streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { finishReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);

@@ -1,4 +1,5 @@
 /** Embeddings by watsonx: https://cloud.ibm.com/apidocs/watsonx-ai#text-embeddings */
+
 import {
   type EmbeddingsReply,
   type EmbeddingsRequest,
@@ -7,7 +8,7 @@ import {
   refusal,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { isObject } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { isVector, textsOf } from "../vectors.ts";
 import { owner } from "./request.ts";

@@ -1,6 +1,8 @@
 /** watsonx's errors: `{"errors": [{code, message}], "trace", "status_code"}` (https://cloud.ibm.com/apidocs/watsonx-ai#error-handling). */
+
 import type { ProviderError } from "../../dialects/canonical.ts";
-import { isObject, providerError } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 export function firstError(body: unknown): { code: string; message: string } | null {

@@ -1,6 +1,7 @@
 /** IBM watsonx.ai: near OpenAI's format, under paths of its own, with tokens of IBM Cloud. */
+
 import { type ChatReply, isRefusal, type ProviderError } from "../../dialects/canonical.ts";
-import { isObject } from "../classify.ts";
+import { isObject } from "../../wire/json.ts";
 import { decodeChatReply } from "../openai/reply.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";

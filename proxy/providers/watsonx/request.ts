@@ -1,11 +1,7 @@
 /** Canonical → watsonx text chat (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat). It has no `stream` field, and refuses what it doesn't know. */
-import {
-  type ChatMessage,
-  type ChatRequest,
-  type JsonObject,
-  type Refusal,
-  refusal,
-} from "../../dialects/canonical.ts";
+
+import { type ChatMessage, type ChatRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
+import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 
 /** Sent under the same name. */

@@ -2,11 +2,13 @@
  * watsonx's chat stream: OpenAI's chunks as events with ids, no `[DONE]`. It is over when it closes behind a finish
  * reason or the usage (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat-stream).
  */
+
 import type { StreamEvent } from "../../dialects/canonical.ts";
-import { parseJson } from "../../wire/json.ts";
-import { isObject, sseChatDecoder, streamFailure } from "../classify.ts";
+import { isObject, parseJson } from "../../wire/json.ts";
+import { streamFailure } from "../errors.ts";
 import { ChatChunks } from "../openai/stream.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
+import { sseChatDecoder } from "../sse-decoder.ts";
 import { firstError } from "./failure.ts";
 
 /** Tool calls whose arguments have been empty so far, by choice and index. */

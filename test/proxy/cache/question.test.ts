@@ -1,16 +1,17 @@
 /** What may differ between two questions, over generated bodies: the words of the last message, and nothing else. */
+
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type Question, question } from "../../../proxy/cache/question.ts";
 import { type CacheConfig, cacheConfig } from "../../../proxy/config/cache.ts";
-import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import type { Identity } from "../../../proxy/pipeline/authenticate.ts";
 import { parseBody } from "../../../proxy/pipeline/receive.ts";
 import { type Shaped, shape } from "../../../proxy/pipeline/shape.ts";
 import { actedNames } from "../../../proxy/snapshot/acted-names.ts";
 import type { Route } from "../../../proxy/snapshot/snapshot.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 
 const config: CacheConfig = cacheConfig.parse({
   ttlMs: 1,

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { dialect } from "../../../proxy/dialects/anthropic-messages/index.ts";
-import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { cuts, everyByte, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { isRefusal, type JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-chat/index.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { contextOf, encodeAll, openai, streams, usage } from "./sdk.ts";
 
 const user = { role: "user", content: "Hi" };

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { cuts, everyByte, watch } from "./splits.ts";
 
 const observer = () => dialect.observer({ hideUsage: false });

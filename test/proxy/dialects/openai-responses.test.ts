@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { type ChatReply, type ChatRequest, isRefusal, type JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { type ChatReply, type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { dialect } from "../../../proxy/dialects/openai-responses/index.ts";
 import { packThinking, unpackThinking } from "../../../proxy/dialects/openai-responses/thinking.ts";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
 import { failure } from "../../../proxy/failure.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { contextOf, encodeAll, openai, streams, usage } from "./sdk.ts";
 
 const body = (more: JsonObject = {}): JsonObject => ({ model: "m", input: "Hi", ...more });

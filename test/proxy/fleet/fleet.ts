@@ -124,7 +124,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const args = [
       "--import",
       `data:text/javascript,${encodeURIComponent(skew)}`,
-      "operator/cli/main.ts",
+      "cli/main.ts",
       "dev",
       join(dir, "manifests.yaml"),
     ];

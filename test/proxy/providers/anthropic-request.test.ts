@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { type ChatRequest, isRefusal, type JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { capabilities } from "../../../proxy/providers/anthropic/capabilities.ts";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
 import { toolId } from "../../../proxy/providers/anthropic/turns.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { accepted, call, hello, type Setting } from "./drive.ts";
 
 type Request = Partial<ChatRequest>;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { accepted, deltas, events } from "./drive.ts";
 
 const text = (value: string): JsonObject => ({ type: "text", text: value });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { JsonObject } from "../../../proxy/dialects/canonical.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { provider } from "../../../proxy/providers/anthropic/index.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { accepted, accountOf, environment, hello, isReply, modelOf, type Setting } from "./drive.ts";
 
 const text = (value: string): JsonObject => ({ type: "text", text: value });

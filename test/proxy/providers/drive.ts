@@ -1,10 +1,10 @@
 /** A provider as the pipeline calls it, without a network. */
+
 import { Buffer } from "node:buffer";
 import {
   type ChatReply,
   type ChatRequest,
   isRefusal,
-  type JsonObject,
   type ProviderError,
   type Refusal,
   type StreamEvent,
@@ -17,6 +17,7 @@ import type {
   ProviderAccount,
   ProviderModel,
 } from "../../../proxy/providers/provider.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 
 export interface Setting {
   endpoint?: string;

@@ -1,8 +1,10 @@
 /** Gemini's provider, called with ids that can be foretold. */
+
 import assert from "node:assert/strict";
-import { type ChatMessage, type ChatRequest, isRefusal, type JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { type ChatMessage, type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { geminiChat } from "../../../proxy/providers/gemini/request.ts";
 import type { ChatCall, ErrorReply } from "../../../proxy/providers/provider.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { accountOf, hello, modelOf, type Setting } from "./drive.ts";
 
 const endpoint = "https://generativelanguage.googleapis.com/v1beta";

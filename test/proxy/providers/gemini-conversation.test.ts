@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { ChatMessage, JsonObject } from "../../../proxy/dialects/canonical.ts";
+import type { ChatMessage } from "../../../proxy/dialects/canonical.ts";
 import {
   escapeSignature,
   maxIdLength,
@@ -9,6 +9,7 @@ import {
   withoutSignature,
   withSignature,
 } from "../../../proxy/providers/gemini/signature.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { type Setting, hello as user } from "./drive.ts";
 import { asked, bodyOf } from "./gemini-call.ts";
 

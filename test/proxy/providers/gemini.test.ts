@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type ChatMessage, type ChatRequest, isRefusal, type JsonObject } from "../../../proxy/dialects/canonical.ts";
+import { type ChatMessage, type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";
 import { provider } from "../../../proxy/providers/gemini/index.ts";
 import { modelPath } from "../../../proxy/providers/gemini/request.ts";
+import type { JsonObject } from "../../../proxy/wire/json.ts";
 import { accountOf, call as drive, type Setting, hello as user } from "./drive.ts";
 import { asked, bodyOf, call, geminiSetting, says } from "./gemini-call.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { providerError } from "../../../proxy/providers/classify.ts";
+import { providerError } from "../../../proxy/providers/errors.ts";
 import { exhaustedForMs, resetMs } from "../../../proxy/providers/rate-limits.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");

@@ -1,13 +1,13 @@
 /** `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the store. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { Sealer } from "../seal/seal.ts";
-import { UsageError } from "../usage-error.ts";
-import { type Link, readLink } from "./chain.ts";
-import { type ComplianceMonth, ComplianceReport } from "./report.ts";
-import { openBodies } from "./sealed.ts";
-import { auditLines } from "./source.ts";
-import { type Trouble, Verifier } from "./verify.ts";
+import { type Link, readLink } from "../proxy/audit/chain.ts";
+import { type ComplianceMonth, ComplianceReport } from "../proxy/audit/report.ts";
+import { openBodies } from "../proxy/audit/sealed.ts";
+import { auditLines } from "../proxy/audit/source.ts";
+import { type Trouble, Verifier } from "../proxy/audit/verify.ts";
+import { Sealer } from "../proxy/seal/seal.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 
 const where = `  PATH…                 audit files, or folders of them; those of one chain in their order
   --redis URL           the stream in the store instead, or as well; its password is read from SLUICE_STATE_PASSWORD`;

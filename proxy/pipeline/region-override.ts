@@ -3,9 +3,10 @@
  * target hold for its account; Anthropic's `inference_geo` stands above the account's own setting
  * (https://platform.claude.com/docs/en/manage-claude/data-residency).
  */
-import type { JsonObject } from "../dialects/canonical.ts";
+
 import { type Failure, failure } from "../failure.ts";
 import type { Route } from "../snapshot/snapshot.ts";
+import type { JsonObject } from "../wire/json.ts";
 
 const name = "inference_geo";
 

@@ -1,21 +1,21 @@
 /** `sluice dev FOLDER…`: compile and proxy in one process, on a folder of the manifests that a cluster would get. */
 import { randomBytes } from "node:crypto";
-import { encode, sha256Hex } from "../../proxy/config/encode.ts";
-import { credentialName } from "../../proxy/config/names.ts";
-import type { ConfigFiles } from "../../proxy/config/parse.ts";
-import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import { type RunningProxy, startProxy } from "../../proxy/main.ts";
-import { parseProxySettings } from "../../proxy/settings.ts";
-import type { ConfigSource } from "../../proxy/snapshot/source.ts";
-import type { Logger } from "../../proxy/telemetry/log.ts";
-import { UsageError } from "../../proxy/usage-error.ts";
-import { CanaryBook, type CanaryReport } from "../canaries.ts";
-import { parseProxyStatus } from "../cluster/proxy-status.ts";
-import type { Compiled } from "../compile/compile.ts";
-import type { Verdict } from "../compile/verdict.ts";
-import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
-import { watchFolders } from "../folder/watch.ts";
-import { type Installation, installation, readInstallation } from "../installation.ts";
+import { CanaryBook, type CanaryReport } from "../operator/canaries.ts";
+import { parseProxyStatus } from "../operator/cluster/proxy-status.ts";
+import type { Compiled } from "../operator/compile/compile.ts";
+import type { Verdict } from "../operator/compile/verdict.ts";
+import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
+import { watchFolders } from "../operator/folder/watch.ts";
+import { type Installation, installation, readInstallation } from "../operator/installation.ts";
+import { encode, sha256Hex } from "../proxy/config/encode.ts";
+import { credentialName } from "../proxy/config/names.ts";
+import type { ConfigFiles } from "../proxy/config/parse.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { type RunningProxy, startProxy } from "../proxy/main.ts";
+import { parseProxySettings } from "../proxy/settings.ts";
+import type { ConfigSource } from "../proxy/snapshot/source.ts";
+import type { Logger } from "../proxy/telemetry/log.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 
 export const devUsage = `sluice dev FOLDER…: serve a folder of manifests, without a cluster
 

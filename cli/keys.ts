@@ -1,5 +1,5 @@
 /** `sluice keys`: create, rotate, revoke and list API keys, in a cluster or in a folder. */
-import { connect, inWords, loadConfig } from "../cluster/api.ts";
+import { connect, inWords, loadConfig } from "../operator/cluster/api.ts";
 import { type KeysCommand, type KeysValues, keysArguments, keysUsage } from "./keys/arguments.ts";
 import { createInCluster, listInCluster, revokeInCluster, rotateInCluster } from "./keys/cluster.ts";
 import { createInFolder, listInFolder, revokeInFolder, rotateInFolder } from "./keys/folder.ts";

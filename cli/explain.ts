@@ -4,16 +4,16 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
-import { encode, sha256Hex } from "../../proxy/config/encode.ts";
-import { authenticate, type Identity, identify } from "../../proxy/pipeline/authenticate.ts";
-import { type ExplainRequest, type Explanation, explain, type TargetReport } from "../../proxy/pipeline/explain.ts";
-import { providers } from "../../proxy/providers/registry.generated.ts";
-import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
-import { UsageError } from "../../proxy/usage-error.ts";
-import { observeCluster } from "../cluster/observe.ts";
-import type { Compiled } from "../compile/compile.ts";
-import { isError } from "../compile/outcome.ts";
-import { compileFolder } from "../folder/compile-folder.ts";
+import { observeCluster } from "../operator/cluster/observe.ts";
+import type { Compiled } from "../operator/compile/compile.ts";
+import { isError } from "../operator/compile/outcome.ts";
+import { compileFolder } from "../operator/folder/compile-folder.ts";
+import { encode, sha256Hex } from "../proxy/config/encode.ts";
+import { authenticate, type Identity, identify } from "../proxy/pipeline/authenticate.ts";
+import { type ExplainRequest, type Explanation, explain, type TargetReport } from "../proxy/pipeline/explain.ts";
+import { providers } from "../proxy/providers/registry.generated.ts";
+import { build, type Snapshot } from "../proxy/snapshot/snapshot.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const explainUsage = `sluice explain [FOLDER…]: which provider a request would go to, and why

@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { UsageError } from "../usage-error.ts";
-import { literals } from "./question.ts";
-import { cosine, normalised } from "./vectors.ts";
+import { literals } from "../proxy/cache/question.ts";
+import { cosine, normalised } from "../proxy/cache/vectors.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 
 const similarityUsage = `sluice similarity FILE: find the threshold of a cache that compares by meaning (docs/caching.md)
 

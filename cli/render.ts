@@ -1,9 +1,9 @@
 /** `sluice render FOLDER…`: the documents that would be published, as ConfigMaps. Credentials are names only. */
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { encode, sha256Hex } from "../../proxy/config/encode.ts";
-import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
-import { configMapsOf } from "../publish/layout.ts";
+import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
+import { configMapsOf } from "../operator/publish/layout.ts";
+import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const renderUsage = `sluice render FOLDER…: print the ConfigMaps that would be published for the manifests

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /** The one binary: the first word chooses the command, and each command is a file of its own. */
-import { nearest } from "../../crds/parse.ts";
-import { complaint, isMisuse } from "./complaint.ts";
-import { type Serving, untilAsked } from "./until-asked.ts";
+import { nearest } from "../crds/parse.ts";
+import { complaint, isMisuse } from "./cli-error.ts";
+import { type Serving, untilAsked } from "./run-until-signal.ts";
 
 type Args = readonly string[];
 type Command = { summary: string; run(args: Args): Promise<void> };
@@ -16,13 +16,13 @@ const serving = (summary: string, start: (args: Args) => Promise<Serving | null>
 /** Loaded when chosen, so that a proxy does not load the control plane. */
 const commands: Readonly<Record<string, Command>> = {
   operator: serving("control plane: watch objects, compile, publish, report status", async (args) =>
-    (await import("../main.ts")).runOperator(args),
+    (await import("../operator/main.ts")).runOperator(args),
   ),
   proxy: serving("data plane: serve LLM calls from the published config", async (args) =>
-    (await import("../../proxy/main.ts")).runProxy(args),
+    (await import("../proxy/main.ts")).runProxy(args),
   ),
   sidecar: serving("in a Pod: call the gateway as its ServiceAccount, without a key", async (args) =>
-    (await import("../../proxy/sidecar/main.ts")).runSidecar(args),
+    (await import("../proxy/sidecar/main.ts")).runSidecar(args),
   ),
   dev: serving("both in one process, on a folder of manifests", async (args) =>
     (await import("./dev.ts")).runDev(args),
@@ -53,11 +53,11 @@ const commands: Readonly<Record<string, Command>> = {
   },
   audit: {
     summary: "verify the audit log, and read it",
-    run: async (args) => (await import("../../proxy/audit/cli.ts")).runAudit(args),
+    run: async (args) => (await import("./audit.ts")).runAudit(args),
   },
   "compliance-report": {
     summary: "who used what, what was refused and masked, from the audit log",
-    run: async (args) => (await import("../../proxy/audit/cli.ts")).runComplianceReport(args),
+    run: async (args) => (await import("./audit.ts")).runComplianceReport(args),
   },
   "cost-report": {
     summary: "what was spent, by whom and on what",
@@ -66,7 +66,7 @@ const commands: Readonly<Record<string, Command>> = {
   "top-users": { summary: "who uses most", run: async (args) => (await import("./cost-report.ts")).runTopUsers(args) },
   similarity: {
     summary: "which threshold a cache that compares by meaning needs",
-    run: async (args) => (await import("../../proxy/cache/similarity-cli.ts")).runSimilarity(args),
+    run: async (args) => (await import("./similarity.ts")).runSimilarity(args),
   },
   render: {
     summary: "print what would be published for a folder",
@@ -87,7 +87,7 @@ function words([first = "--help", ...rest]: readonly string[]): [string, ...stri
 }
 
 async function version(): Promise<string> {
-  const { default: about } = await import("../../package.json", { with: { type: "json" } });
+  const { default: about } = await import("../package.json", { with: { type: "json" } });
   return `sluice ${about.version}, node ${process.versions.node}\n`;
 }
 

@@ -1,6 +1,6 @@
 /** The words behind `sluice keys`. */
 import { parseArgs } from "node:util";
-import { UsageError } from "../../../proxy/usage-error.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 
 export const keysUsage = `sluice keys COMMAND: make and manage API keys, in a cluster or in a folder of manifests
 

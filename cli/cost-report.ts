@@ -1,8 +1,8 @@
 /** `sluice cost-report` and `sluice top-users`: sums over the usage ledger. */
 import { parseArgs } from "node:util";
-import { durationMs } from "../../crds/quantity.ts";
-import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../../proxy/config/usage-report.ts";
-import { UsageError } from "../../proxy/usage-error.ts";
+import { durationMs } from "../crds/quantity.ts";
+import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../proxy/config/usage-report.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 import { type Ledger, ledgerAt, ledgersIn, readLedgers } from "./ledger.ts";
 
 const where = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they

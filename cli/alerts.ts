@@ -1,10 +1,10 @@
 /** `sluice alerts test`: has the operator send a test alert by each channel of an object, and prints what came of it. */
 import { parseArgs } from "node:util";
-import { group, type Kind, kinds, version } from "../../crds/kinds.ts";
-import type { AlertTest } from "../../crds/types/alerts.ts";
-import { UsageError } from "../../proxy/usage-error.ts";
-import { testAnnotation } from "../alerts/due.ts";
-import { asMerge, connect, inWords, loadConfig, statusCode } from "../cluster/api.ts";
+import { group, type Kind, kinds, version } from "../crds/kinds.ts";
+import type { AlertTest } from "../crds/types/alerts.ts";
+import { testAnnotation } from "../operator/alerts/due.ts";
+import { asMerge, connect, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 
 const usage = `sluice alerts test [KIND/]NAME: send a test alert by each channel of an object

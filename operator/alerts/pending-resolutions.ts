@@ -3,9 +3,9 @@
  * for what they would be kept in is gone.
  */
 import type { Channel } from "../compile/alerts.ts";
+import type { Reached } from "./channel-snapshot.ts";
 import { type Due, targetOf } from "./due.ts";
 import type { Alert } from "./message.ts";
-import type { Reached } from "./reach.ts";
 
 export interface Farewell extends Pick<Due, "kind" | "meta">, Reached {
   alert: Alert;

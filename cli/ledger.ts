@@ -1,7 +1,8 @@
 /** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
-import type { LedgerRow } from "../../proxy/config/ledger.ts";
-import { connect, inWords, loadConfig } from "../cluster/api.ts";
-import { findStatusPorts, getThroughApiServer } from "../cluster/pod-proxy.ts";
+
+import { connect, inWords, loadConfig } from "../operator/cluster/api.ts";
+import { findStatusPorts, getThroughApiServer } from "../operator/cluster/pod-proxy.ts";
+import type { LedgerRow } from "../proxy/config/ledger.ts";
 
 const timeoutMs = 30_000;
 

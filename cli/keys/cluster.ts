@@ -1,7 +1,7 @@
 /** `sluice keys` against a cluster: objects through the API server, keys made by the operator. */
 import { Buffer } from "node:buffer";
-import { group, kinds, version } from "../../../crds/kinds.ts";
-import { asMerge, type Cluster, orNull, statusCode } from "../../cluster/api.ts";
+import { group, kinds, version } from "../../crds/kinds.ts";
+import { asMerge, type Cluster, orNull, statusCode } from "../../operator/cluster/api.ts";
 import { live, type StoredObject, waitUntil } from "../live.ts";
 import type { KeysValues } from "./arguments.ts";
 import { type KeyObject, type KeyRow, keyObject, rotationOf, rowOf } from "./object.ts";

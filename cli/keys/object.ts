@@ -1,7 +1,7 @@
 /** The ApiKey that a command line describes. Pure. */
-import { apiVersion } from "../../../crds/kinds.ts";
-import { parseSpec } from "../../../crds/parse.ts";
-import { UsageError } from "../../../proxy/usage-error.ts";
+import { apiVersion } from "../../crds/kinds.ts";
+import { parseSpec } from "../../crds/parse.ts";
+import { UsageError } from "../../proxy/usage-error.ts";
 import type { KeysValues } from "./arguments.ts";
 
 export interface KeyObject {

@@ -1,9 +1,9 @@
 /** `sluice diff BEFORE AFTER`: what a change of manifests would change in what is served. */
 import { isDeepStrictEqual, parseArgs } from "node:util";
-import type { Kind } from "../../crds/kinds.ts";
-import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import { compileFolder, type Finding, formatFinding } from "../folder/compile-folder.ts";
-import { complaint } from "./complaint.ts";
+import type { Kind } from "../crds/kinds.ts";
+import { compileFolder, type Finding, formatFinding } from "../operator/folder/compile-folder.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { complaint } from "./cli-error.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve

@@ -1,7 +1,7 @@
 /** What all keys stand on: roles, models on offer, budgets that go by labels, and what was published before. */
 
+import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import { sameList } from "../../proxy/config/remember.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Selecting } from "./selectors.ts";

@@ -1,6 +1,6 @@
 /** Waits until a change of an object is in force on all proxies, as its status tells. */
-import { group, type Kind, kinds, version } from "../../crds/kinds.ts";
-import type { Cluster } from "../cluster/api.ts";
+import { group, type Kind, kinds, version } from "../crds/kinds.ts";
+import type { Cluster } from "../operator/cluster/api.ts";
 
 export interface StoredObject {
   metadata: { name: string; namespace: string; generation?: number };

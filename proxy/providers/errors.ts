@@ -1,9 +1,8 @@
 /** HTTP status and common error bodies → ProviderError. Providers with words of their own look at those first. */
 
-import type { JsonObject, ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
+import type { ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
-import { SseDecoder, type SseFrame, SseOverflowError } from "../wire/sse.ts";
-import type { ChatStreamDecoder, ErrorReply } from "./provider.ts";
+import type { ErrorReply } from "./provider.ts";
 import { exhaustedForMs } from "./rate-limits.ts";
 
 type Classified = { class: ProviderErrorClass; code: FailureCode };
@@ -43,10 +42,6 @@ const leastPauseMs = 1_000;
 function limitWaitMs(reply: ErrorReply): number | null {
   const waitMs = exhaustedForMs(reply.headers, reply.nowMs);
   return waitMs === null ? null : Math.max(leastPauseMs, waitMs);
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
 const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);
@@ -127,59 +122,4 @@ export function failureInStream(message: string, code: string | null): ProviderE
   };
   const shown = kind.class === "Unauthorized" ? ownWords("Unauthorized", 0) : clean(message);
   return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null };
-}
-
-export type Emit = (event: StreamEvent) => void;
-
-/**
- * The frame of every SSE stream decoder. `onFrame` emits events; once it emitted `end` or `error` the rest is
- * ignored. An upstream that closes before that is a failure, unless `onClose` (for formats without a marker) emits `end`.
- */
-export function sseChatDecoder(
-  onFrame: (frame: SseFrame, emit: Emit) => void,
-  onClose?: (emit: Emit) => void,
-): ChatStreamDecoder {
-  const sse = new SseDecoder();
-  let over = false;
-  const collect = (run: (emit: Emit) => void): StreamEvent[] => {
-    const events: StreamEvent[] = [];
-    run((event) => {
-      if (over) return;
-      events.push(event);
-      over = event.kind === "end" || event.kind === "error";
-    });
-    return events;
-  };
-  const read = (bytes: Uint8Array, emit: Emit): void => {
-    for (const frame of sse.push(bytes)) {
-      if (over) return;
-      onFrame(frame, emit);
-    }
-  };
-  return {
-    push(bytes) {
-      if (over) return [];
-      return collect((emit) => {
-        try {
-          read(bytes, emit);
-        } catch (cause) {
-          if (!(cause instanceof SseOverflowError) && !(cause instanceof SyntaxError)) throw cause;
-          emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
-        }
-      });
-    },
-    end() {
-      if (over) return [];
-      return collect((emit) => {
-        onClose?.(emit);
-        emit(
-          streamFailure(
-            "upstream_stream_truncated",
-            "The provider's stream ended before the answer was complete.",
-            "Unavailable",
-          ),
-        );
-      });
-    },
-  };
 }

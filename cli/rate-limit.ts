@@ -3,11 +3,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
-import { apiVersion, group, kinds, version } from "../../crds/kinds.ts";
-import { parseSpec } from "../../crds/parse.ts";
-import { durationMs } from "../../crds/quantity.ts";
-import { UsageError } from "../../proxy/usage-error.ts";
-import { type Cluster, connect, inWords, loadConfig, statusCode } from "../cluster/api.ts";
+import { apiVersion, group, kinds, version } from "../crds/kinds.ts";
+import { parseSpec } from "../crds/parse.ts";
+import { durationMs } from "../crds/quantity.ts";
+import { type Cluster, connect, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
+import { UsageError } from "../proxy/usage-error.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 

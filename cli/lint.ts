@@ -1,6 +1,6 @@
 /** `sluice lint FOLDER…`: what an API server and the operator would say of the manifests, with file and line. */
 import { parseArgs } from "node:util";
-import { compileFolder, formatFinding } from "../folder/compile-folder.ts";
+import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
 
 export const lintUsage = `sluice lint FOLDER…: check manifests offline
 

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { advise, parsePairs } from "../../../proxy/cache/similarity-cli.ts";
-import { key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
-import { sluiceWith } from "../../harness/sluice.ts";
-import { startUpstream, type Upstream } from "../../harness/upstream.ts";
-import { embeddings } from "./words.ts";
+import { advise, parsePairs } from "../../cli/similarity.ts";
+import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { sluiceWith } from "../harness/sluice.ts";
+import { startUpstream, type Upstream } from "../harness/upstream.ts";
+import { embeddings } from "../proxy/cache/words.ts";
 
 const alice = "slc_test_alice_0000001";
 

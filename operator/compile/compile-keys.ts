@@ -4,11 +4,11 @@
  * live by themselves, since whether they are depends on others.
  */
 
+import { differences, patched } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import { differences, patched } from "../../proxy/config/remember.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
-import { type Ground, GroundMemo } from "./key-ground.ts";
-import { always, KnownKey, type Outcome, overlap, type Span, within } from "./known-key.ts";
+import { type Ground, GroundMemo } from "./key-context.ts";
+import { always, KnownKey, type Outcome, overlap, type Span, within } from "./key-entry.ts";
 import type { Selecting } from "./selectors.ts";
 import type { Verdict } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
