@@ -21,7 +21,7 @@ export const skipWithoutCluster = (): Promise<string | false> =>
 
 const root = join(import.meta.dirname, "..", "..");
 const node = join(root, "node_modules", ".bin", "node");
-const main = join(root, "operator", "cli", "main.ts");
+const main = join(root, "cli", "main.ts");
 export const chart = join(root, "charts", "sluice");
 export const release = "sluice";
 export const systemNamespace = "sluice-system";
