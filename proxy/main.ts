@@ -4,6 +4,7 @@ import { type Countries, countriesFrom, noCountries } from "./access/countries.t
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { openCache } from "./cache/open.ts";
+import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
@@ -28,7 +29,6 @@ import { type ConfigSource, folderSource } from "./snapshot/source.ts";
 import type { Batched } from "./telemetry/batched.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
-import type { CallRecord } from "./telemetry/record.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 import { Members } from "./wire/indexed-set.ts";

@@ -1,8 +1,9 @@
 /** Calls that are over: counted and logged, a few at a time. */
+
+import type { CallRecord } from "./call/record.ts";
 import { systemClock } from "./clock.ts";
 import { Batched } from "./telemetry/batched.ts";
 import { type Logger, logCall } from "./telemetry/log.ts";
-import type { CallRecord } from "./telemetry/record.ts";
 
 export function recordsOf(log: Logger, recorders: readonly { record(call: CallRecord): void }[]): Batched<CallRecord> {
   return new Batched({

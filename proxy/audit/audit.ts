@@ -3,9 +3,10 @@
  * background, so that nothing waits for them but calls whose policy says so. A sink that doesn't keep up gets what fits
  * into its buffer; what doesn't is counted, and the chain says how much is missing.
  */
+
+import type { CallRecord } from "../call/record.ts";
 import type { Clock } from "../clock.ts";
 import type { Sealer } from "../seal/seal.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { Chain } from "./chain.ts";
 import { type AuditEvent, auditMembers } from "./record.ts";
 import { sealBodies } from "./sealed.ts";

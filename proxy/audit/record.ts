@@ -1,6 +1,7 @@
 /** What the audit log says of one call. Names are those of the access log; docs/audit.md lists them. */
+
+import type { CallRecord } from "../call/record.ts";
 import { callFields } from "../telemetry/log.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import { decisionOf } from "./decision.ts";
 import type { Bodies } from "./sealed.ts";
 

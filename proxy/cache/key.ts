@@ -1,9 +1,9 @@
 /** What makes two calls the same call. Pure. */
 
+import type { Identity } from "../call/identity.ts";
+import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
 import { canonicalJson } from "../config/encode.ts";
-import type { Identity } from "../pipeline/authenticate.ts";
-import type { Shaped } from "../pipeline/shape.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { inexactNumbers } from "./inexact.ts";

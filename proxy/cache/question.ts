@@ -1,12 +1,4 @@
-/**
- * What a call asks, apart from everything that must be equal for another call's answer to be given to it. Pure.
- *
- * Only the words of the last message may differ, and only where it is the user's and is nothing but text. Of these words
- * too, those that carry a figure, an address or a placeholder must be the same: two questions that differ in a number
- * alone have vectors that are all but equal, and answers that are not.
- */
-
-import { requiredMember, type Shaped } from "../pipeline/shape.ts";
+import { requiredMember, type Shaped } from "../call/shaped.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { type CacheLookup, cacheKey } from "./key.ts";
 

@@ -3,8 +3,9 @@
  * batch is sent until the store has it, and counts once however often it is sent, so that the store's sums equal what
  * was settled.
  */
-import { by } from "../telemetry/growing-map.ts";
-import type { CallRecord } from "../telemetry/record.ts";
+
+import type { CallRecord } from "../call/record.ts";
+import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
 export const hourMs = 3_600_000;

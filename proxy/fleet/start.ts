@@ -1,7 +1,7 @@
 /** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
 import { randomUUID } from "node:crypto";
+import type { CallRecord } from "../call/record.ts";
 import { systemClock } from "../clock.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
 import { Quotas } from "./quotas.ts";

@@ -2,9 +2,9 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import type { Identity } from "../call/identity.ts";
 import type { IdentityIssuer } from "../config/identity.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { Identity } from "../pipeline/authenticate.ts";
 import { parseJson } from "../wire/json.ts";
 import { callerOf, UnusableClaimError } from "./claims.ts";
 import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";

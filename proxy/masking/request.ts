@@ -1,9 +1,8 @@
 /** Masks every text of a request, whatever its dialect. */
 import { isUtf8 } from "node:buffer";
+import { parseBody, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hasTokens } from "../guard/texts.ts";
-import type { Received } from "../pipeline/receive.ts";
-import { parseBody } from "../pipeline/receive.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { Tally } from "./tally.ts";

@@ -3,21 +3,22 @@
  * most that the call can take, before any provider is asked, and settles what it took when it is over, whatever became
  * of it. An answer from the cache takes nothing.
  */
+
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
 import type { Failure } from "../failure.ts";
 import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas, Reservation } from "../fleet/quotas.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
-import type { Identity } from "./authenticate.ts";
 import { type BudgetSubject, budgetDues } from "./budget-claims.ts";
 import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
-import type { ResolvedTarget } from "./route.ts";
 import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
-import type { Shaped } from "./shape.ts";
 import {
   dearerTier,
   expectedTokens,

@@ -1,10 +1,10 @@
 /** Headers of a successful answer: what passes through from the provider, and what the gateway says of how it came about. */
-import type { CallRecord } from "../telemetry/record.ts";
+import type { CallRecord } from "../call/record.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { replyHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import type { Prepared } from "./prepare.ts";
-import type { ResolvedTarget } from "./route.ts";
 
 export type AnswerHeaders = Record<string, string | number>;
 

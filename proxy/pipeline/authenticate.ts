@@ -1,30 +1,12 @@
 /** Stage: who calls. A key in `Authorization: Bearer`, `x-api-key` or `api-key`, whichever SDK is used. */
 import type { IncomingHttpHeaders } from "node:http";
+import type { Identity } from "../call/identity.ts";
 import { mistypedKey } from "../config/key-form.ts";
-import type { KeyRecord } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 import { clientTokenPrefix } from "../identity/client-tokens.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { identifyClient } from "./client-token.ts";
-
-/** A caller that a key names. */
-export interface KeyIdentity {
-  anonymous: false;
-  key: KeyRecord;
-  namespace: string;
-}
-
-/** A caller without a usable key: fine for open routes; everywhere else `failure` is the answer. */
-export interface AnonymousIdentity {
-  anonymous: true;
-  failure: Failure;
-  /** A token that an issuer may vouch for; `verify` says who that is. */
-  token?: string;
-  /** Whose key it was, for the log. */
-  known?: KeyRecord;
-}
-
-export type Identity = KeyIdentity | AnonymousIdentity;
+import { anonymous, identify, invalidKey } from "./identify.ts";
 
 /** Longer ones are no keys; they are refused without being digested. */
 const maxKeyLength = 512;
@@ -43,15 +25,9 @@ function presented(headers: IncomingHttpHeaders): string | null {
   return typeof key === "string" ? key.trim() : null;
 }
 
-const anonymous = (reason: Failure): AnonymousIdentity => ({ anonymous: true, failure: reason });
-
 const missing = failure(
   "missing_api_key",
   "No API key was given. Send it as Authorization: Bearer, x-api-key or api-key.",
-);
-const invalid = failure(
-  "invalid_api_key",
-  "The API key is not known here. Check it for typing errors, or ask for a new one.",
 );
 const empty = failure(
   "missing_api_key",
@@ -62,12 +38,10 @@ const noScheme = failure(
   "The API key was not found in the header. Write it as Authorization: Bearer KEY, or send it as x-api-key.",
 );
 const malformed = failure("malformed_api_key", "The API key has a typing error: its checksum is wrong. Copy it again.");
-const expired = failure("expired_api_key", "The API key has expired. Ask for a new one.");
 const rotated = failure(
   "expired_api_key",
   "The API key has been replaced by a new one, and its time of grace is over. Use the new key.",
 );
-const revoked = failure("revoked_api_key", "The API key has been revoked. Ask for a new one.");
 
 /** Of a header without anything that could be a key. */
 const unwritten = (authorization: string): Failure => (/^(bearer)?\s*$/i.test(authorization) ? empty : noScheme);
@@ -76,21 +50,13 @@ export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, n
   const clear = presented(headers);
   if (clear === null) return anonymous(missing);
   if (clear === "") return anonymous(unwritten(headers.authorization ?? ""));
-  if (clear.length > maxTokenLength) return anonymous(invalid);
+  if (clear.length > maxTokenLength) return anonymous(invalidKey);
   if (clear.startsWith(clientTokenPrefix)) return identifyClient(clear, headers.origin ?? null, snapshot, nowMs);
   const found = clear.length > maxKeyLength ? null : snapshot.findKey(clear);
   if (found === null && snapshot.settings.identity.issuers.length > 0 && tokenShape.test(clear))
-    return { anonymous: true, failure: invalid, token: clear };
+    return { anonymous: true, failure: invalidKey, token: clear };
   if (found === null && mistypedKey(clear)) return anonymous(malformed);
   if (found !== null && found.untilMs !== null && nowMs >= found.untilMs)
     return { ...anonymous(rotated), known: found.record };
   return identify(found?.record ?? null, nowMs);
-}
-
-/** Who the holder of a key is, if it may still be used. */
-export function identify(key: KeyRecord | null, nowMs: number): Identity {
-  if (key === null) return anonymous(invalid);
-  if (key.revoked) return { ...anonymous(revoked), known: key };
-  if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return { ...anonymous(expired), known: key };
-  return { anonymous: false, key, namespace: key.id.slice(0, key.id.indexOf("/")) };
 }

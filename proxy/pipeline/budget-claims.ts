@@ -1,4 +1,7 @@
 /** Which budgets a call falls under, and what it takes of each. */
+
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { periods } from "../config/periods.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -6,8 +9,6 @@ import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
-import type { CallRecord } from "../telemetry/record.ts";
-import type { Identity } from "./authenticate.ts";
 import { type Due, unavailable } from "./limit-claims.ts";
 import type { ScopeSubject } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";

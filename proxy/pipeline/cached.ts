@@ -5,19 +5,19 @@ import { Capture } from "../cache/capture.ts";
 import { type CacheControl, parseCacheControl } from "../cache/control.ts";
 import { type CacheLookup, cacheable, cacheKey } from "../cache/key.ts";
 import type { CachedAnswer } from "../cache/store.ts";
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig } from "../config/cache.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Route, Snapshot } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
 import type { Addressed } from "./address.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
-import type { Identity } from "./authenticate.ts";
 import type { EmbedWith } from "./embed.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
 import { ByMeaning, type Found } from "./semantic-lookup.ts";
-import type { Shaped } from "./shape.ts";
 
 export interface CachedCall {
   client: ClientConnection;

@@ -1,8 +1,10 @@
 /** A client token → the identity of the key that minted it, narrowed to what the token is for. */
+
+import type { Identity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import { type Identity, identify } from "./authenticate.ts";
+import { identify } from "./identify.ts";
 
 const invalid = failure("invalid_token", "The token is not valid here. Get a new one.");
 const expired = failure("expired_token", "The token has expired. Get a new one.");

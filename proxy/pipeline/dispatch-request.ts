@@ -1,6 +1,9 @@
 /** What dispatch works on, and what it works with. */
+
+import type { Shaped } from "../call/shaped.ts";
 import type { AuthEnvironment } from "../providers/provider.ts";
 import type { Routing } from "../routing/routing.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
@@ -8,8 +11,6 @@ import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Prepared } from "./prepare.ts";
-import type { ResolvedTarget } from "./route.ts";
-import type { Shaped } from "./shape.ts";
 
 export interface DispatchRequest {
   client: ClientConnection;

@@ -2,15 +2,16 @@
  * Stage: one request to one target after another, until one answers. One deadline holds for all attempts together.
  * What one attempt is, is in try-target.ts; what its failure means for the next one, in retry.ts.
  */
+
+import type { AttemptRecord } from "../call/record.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
-import type { AttemptRecord } from "../telemetry/record.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { toFailure } from "./provider-error.ts";
 import { failureClassOf, pause, retryDelayMs } from "./retry.ts";
-import type { ResolvedTarget } from "./route.ts";
 import { errorReply, type Tried, tryTarget } from "./try-target.ts";
 
 export interface DispatchOutcome {

@@ -5,12 +5,14 @@
  */
 import { Buffer } from "node:buffer";
 import { normalised } from "../cache/vectors.ts";
+import { parseBody } from "../call/received.ts";
+import type { CallRecord, SemanticLookup } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
-import type { CallRecord, SemanticLookup } from "../telemetry/record.ts";
 import { type AttemptCause, causeOf, tokenCauseOf } from "../wire/causes.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
@@ -20,8 +22,6 @@ import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isProviderError, parseLoosely } from "./provider-error.ts";
-import { parseBody } from "./receive.ts";
-import type { Shaped } from "./shape.ts";
 
 export interface EmbedWith extends Dispatcher, Admitter {
   record(call: CallRecord): void;

@@ -1,10 +1,10 @@
 /** Usage where the provider reports none: counted by the gateway and marked as estimated, so that no call costs nothing. */
 import { Buffer } from "node:buffer";
+import type { Shaped } from "../call/shaped.ts";
 import { isRefusal, type Usage } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type JsonObject, jsonIn } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
-import type { Shaped } from "./shape.ts";
 import { outputCap } from "./worst-case.ts";
 
 const charactersPerToken = 4;

@@ -3,22 +3,24 @@
  * Nothing is sent, and every provider is taken to be well.
  */
 import type { Buffer } from "node:buffer";
+import type { Identity } from "../call/identity.ts";
+import { parseBody } from "../call/received.ts";
+import type { Shaped } from "../call/shaped.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matches, unmet } from "../routing/rules.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
-import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
 import { guarded } from "./guard.ts";
 import { otherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { parseBody } from "./receive.ts";
 import { elsewhere } from "./region-override.ts";
-import { denied, noTarget, offeredTo, type ResolvedTarget, resident, resolveTargets, route } from "./route.ts";
-import { type Shaped, shape } from "./shape.ts";
+import { denied, noTarget, offeredTo, resident, resolveTargets, route } from "./route.ts";
+import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
   identity: Identity;

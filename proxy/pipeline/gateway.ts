@@ -2,9 +2,9 @@
 import type { Countries } from "../access/countries.ts";
 import type { AuditLog } from "../audit/audit.ts";
 import type { ResponseCache } from "../cache/cache.ts";
+import type { CallRecord } from "../call/record.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { Admitter } from "./admit.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Dispatcher } from "./dispatch-request.ts";

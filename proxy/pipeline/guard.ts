@@ -1,14 +1,14 @@
 /** Stage: whether what a request says is wanted. The patterns are those of the policy, and run in linear time. */
 
 import { Buffer } from "node:buffer";
+import type { Identity } from "../call/identity.ts";
+import type { Received } from "../call/received.ts";
+import { requiredMember } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hasTokens, lastUserTexts, textsOf } from "../guard/texts.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
-import type { Identity } from "./authenticate.ts";
-import type { Received } from "./receive.ts";
-import { requiredMember } from "./shape.ts";
 
 const tooLarge = (maxBytes: number): Failure =>
   failure(

@@ -1,12 +1,13 @@
 /** Which rate limits a call falls under, and what it takes of each. */
+
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
-import type { Identity } from "./authenticate.ts";
 
 /** A claim, how it is settled, and what a caller is told where it is refused. */
 export interface Due {

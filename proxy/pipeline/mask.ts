@@ -1,4 +1,7 @@
 /** Stage: personal data is taken out of the request, and, where the policy says so, out of the answer or put back into it. */
+
+import type { Received } from "../call/received.ts";
+import type { CallRecord } from "../call/record.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Failure } from "../failure.ts";
 import { MaskAnswer, Restore } from "../masking/changes.ts";
@@ -6,9 +9,7 @@ import { ReplyTexts } from "../masking/reply.ts";
 import { maskRequest } from "../masking/request.ts";
 import { Tally } from "../masking/tally.ts";
 import type { Route } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import type { Received } from "./receive.ts";
 
 /** What goes on in place of what was received. `record.masked` counts as the answer passes. */
 export function masked(

@@ -1,10 +1,10 @@
 /** POST /v1/sluice/tokens: a key with `clientTokens` gets a short-lived token for a client that can't keep the key. */
 import { z } from "zod";
+import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { parseJson } from "../wire/json.ts";
-import type { Identity } from "./authenticate.ts";
 
 const maxBodyBytes = 16_384;
 const maxModels = 32;

@@ -1,9 +1,9 @@
 /** GET models: what this caller may use, by the same predicate that calls go through. */
 
 import type { Circumstances } from "../access/rules.ts";
+import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
-import type { Identity } from "./authenticate.ts";
 import { outOfPlace } from "./circumstances.ts";
 import { denied, modelNames, offeredTo } from "./route.ts";
 

@@ -4,8 +4,8 @@
  * proper end: its last bytes wait, without which no client takes it for complete.
  */
 import type { AuditLog } from "../audit/audit.ts";
+import type { CallRecord } from "../call/record.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 
 /** How long a call waits for its audit record to be safe, in milliseconds. */

@@ -1,9 +1,9 @@
 /** Stage: whether the body names models to the provider beside the one that was routed, and so checked, priced and counted. */
 
+import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
-import type { Identity } from "./authenticate.ts";
 import { denied } from "./route.ts";
 
 /** Members by which gateways at the other end take models to go on with. */

@@ -1,10 +1,10 @@
 /** GET /v1/sluice/usage: what the holder of a key may read of the usage ledger. */
 
+import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "../config/usage-report.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Role } from "../snapshot/snapshot.ts";
-import type { Identity, KeyIdentity } from "./authenticate.ts";
 import { lacks } from "./route.ts";
 
 const dayMs = 86_400_000;

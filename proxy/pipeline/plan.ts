@@ -1,11 +1,12 @@
 /** What choosing a target may look at, made from a request. Shared by calls and by `explain`. */
+
+import type { Identity } from "../call/identity.ts";
+import type { Received } from "../call/received.ts";
+import type { Shaped } from "../call/shaped.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import type { PlanRequest } from "../routing/routing.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
-import type { Identity } from "./authenticate.ts";
-import type { Received } from "./receive.ts";
-import type { ResolvedTarget } from "./route.ts";
-import type { Shaped } from "./shape.ts";
 
 function outputTokens(received: Received): number {
   const limit = received.json["max_completion_tokens"] ?? received.json["max_tokens"];

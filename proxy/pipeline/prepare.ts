@@ -1,5 +1,6 @@
 /** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
 import type { Buffer } from "node:buffer";
+import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type ChatRequest, type EmbeddingsReply, isRefusal, type ProviderError } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
@@ -8,13 +9,12 @@ import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Outgoing, ProviderModel } from "../providers/provider.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
-import type { ResolvedTarget } from "./route.ts";
-import type { Shaped } from "./shape.ts";
 import { passedReply, type WholeReply } from "./whole-reply.ts";
 
 export interface Prepared {

@@ -1,13 +1,14 @@
 /** What a call's record learns from the stages that it passes. */
+
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
 import { failures } from "../failure.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { Operation } from "./address.ts";
-import type { Identity } from "./authenticate.ts";
 import type { DispatchOutcome } from "./dispatch.ts";
 import { countedUsage } from "./estimated.ts";
-import type { Shaped } from "./shape.ts";
 
 export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
   record.operation = operation.kind === "generate" ? operation.format : operation.kind;

@@ -2,13 +2,13 @@
 import { Buffer } from "node:buffer";
 import { Transform } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
+import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
 import { causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
-import type { Identity } from "./authenticate.ts";
 import { barred } from "./circumstances.ts";
 import { noToken, parseLoosely, toFailure } from "./provider-error.ts";
 import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";

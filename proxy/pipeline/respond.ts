@@ -1,9 +1,9 @@
 /** Stage: what the gateway itself answers, in the client's own format: JSON of its own, and failures, in the stream where it has begun. */
 
 import { Buffer } from "node:buffer";
+import type { CallRecord } from "../call/record.ts";
 import { surfaces } from "../dialects/surfaces.ts";
 import { type Failure, failures } from "../failure.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import { allowedAt } from "./address.ts";

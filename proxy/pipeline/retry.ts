@@ -1,9 +1,9 @@
 /** Part of dispatch: what a failed attempt means for the next one. */
 import type { FailureClass } from "../config/route.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
-import type { ResolvedTarget } from "./route.ts";
 
 const fallbackClasses: Readonly<Record<ProviderError["class"], FailureClass | null>> = {
   RateLimited: "RateLimited",

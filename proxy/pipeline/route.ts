@@ -1,23 +1,17 @@
 /** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
 
+import type { Identity, KeyIdentity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderModel } from "../providers/provider.ts";
-import type { PathEntry, ProviderEntry, Role, Route, RouteTarget } from "../snapshot/snapshot.ts";
-import type { Identity, KeyIdentity } from "./authenticate.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
 
 export interface Routed {
   route: Route;
   /** The model name that the caller asked for, or that the route supplies; null where only the target knows. */
   model: string | null;
-}
-
-/** A target with the model settled. */
-export interface ResolvedTarget {
-  config: RouteTarget["config"];
-  entry: ProviderEntry;
-  model: ProviderModel;
 }
 
 /** The route is meant for this caller at all: its namespace may use it, or it is open. */

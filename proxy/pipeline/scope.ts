@@ -1,8 +1,9 @@
 /** Whose calls a Budget is about. */
+
+import type { Identity } from "../call/identity.ts";
 import type { BudgetConfig } from "../config/budget.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
-import type { Identity } from "./authenticate.ts";
-import type { ResolvedTarget } from "./route.ts";
 
 export interface ScopeSubject {
   route: Route;

@@ -20,20 +20,23 @@
  *   record                         metrics and log
  */
 import type { Circumstances } from "../access/rules.ts";
+import type { Identity } from "../call/identity.ts";
+import type { Received } from "../call/received.ts";
+import { type CallRecord, newRecord } from "../call/record.ts";
+import { requiredMember, type Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { isRefusal } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
-import { type CallRecord, newRecord } from "../telemetry/record.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { type Admitted, admit } from "./admit.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { Heard } from "./answer-recorder.ts";
-import { authenticate, type Identity } from "./authenticate.ts";
+import { authenticate } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
 import { deadlineMs } from "./deadline.ts";
@@ -48,7 +51,7 @@ import { otherModels } from "./other-models.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
-import { type Received, receive } from "./receive.ts";
+import { receive } from "./receive.ts";
 import { noteIdentity, noteOutcome, noteRoute } from "./record-fields.ts";
 import { bodiesOf, secretsOf } from "./redacted-excerpt.ts";
 import { elsewhere } from "./region-override.ts";
@@ -56,7 +59,7 @@ import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { denied, modelAsRouted, noTarget, type Routed, resolveTargets, route } from "./route.ts";
-import { requiredMember, type Shaped, shape } from "./shape.ts";
+import { shape } from "./shape.ts";
 
 class Call {
   readonly #client: ClientConnection;

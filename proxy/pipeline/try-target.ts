@@ -7,6 +7,7 @@ import type { ProviderError } from "../dialects/canonical.ts";
 import type { Failure } from "../failure.ts";
 import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
 import { asEventStream } from "./answer-headers.ts";
@@ -14,7 +15,6 @@ import { Attempt, type AttemptLimits, type AttemptResult } from "./attempt.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isProviderError, noToken, parseLoosely } from "./provider-error.ts";
-import type { ResolvedTarget } from "./route.ts";
 import type { WholeReply } from "./whole-reply.ts";
 
 type Failed = Extract<AttemptResult, { kind: "failed" }>;

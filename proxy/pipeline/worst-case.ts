@@ -1,12 +1,13 @@
 /** The most that a call can use, from what is known before it is made. */
 
+import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { Price } from "../config/provider.ts";
 import { type Failure, failure } from "../failure.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
-import type { ResolvedTarget } from "./route.ts";
-import { capMember, type Shaped } from "./shape.ts";
+import { capMember } from "./shape.ts";
 
 /** Members by which the formats limit an answer's length. */
 const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;

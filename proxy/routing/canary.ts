@@ -1,9 +1,10 @@
 /** Canaries in the proxy: who gets the share, and what came of it, counted for the operator to judge. */
+
+import type { CallRecord } from "../call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../config/canary.ts";
 import type { FailureClass } from "../config/route.ts";
-import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 
 /** The canary first for its share, else last: it is still there when nothing else can serve. `drawn`: 0 to 100. */
 export function withCanary(order: readonly ResolvedTarget[], canary: CanaryConfig, drawn: number): ResolvedTarget[] {

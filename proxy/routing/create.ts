@@ -1,5 +1,4 @@
-/** Rules, strategy, affinity and the caller's wish make an order; health decides what of it may be called now. */
-import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, causeInWords } from "../wire/causes.ts";
 import type { BreakerState } from "./breaker.ts";
 import { withCanary } from "./canary.ts";

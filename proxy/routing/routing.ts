@@ -1,7 +1,8 @@
 /** The choice of targets, behind one interface: which, in what order, and whether one may be called now. */
+
+import type { Identity } from "../call/identity.ts";
 import type { FailureClass } from "../config/route.ts";
-import type { Identity } from "../pipeline/authenticate.ts";
-import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 

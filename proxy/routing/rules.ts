@@ -1,6 +1,6 @@
 /** Which targets a route's rules choose for a request: the first rule that matches decides. Pure. */
 import type { RuleConfig } from "../config/route.ts";
-import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PlanRequest } from "./routing.ts";
 
 type When = RuleConfig["when"];

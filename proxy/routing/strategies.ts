@@ -1,6 +1,6 @@
 /** Orders of targets, best first. What varies from call to call is an argument, so each is pure. */
 import type { Price } from "../config/provider.ts";
-import type { ResolvedTarget } from "../pipeline/route.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 
 export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] =>
   [...targets].sort((a, b) => a.config.priority - b.config.priority);

@@ -2,11 +2,12 @@
  * Counts for alerts: of each watched provider and policy, what happened in the last minutes. The operator adds up what
  * the proxies say. Nothing is counted where nobody watches.
  */
+
+import type { CallRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } from "../config/watch.ts";
 import { failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
-import type { CallRecord } from "../telemetry/record.ts";
 
 /** A window moves on in steps of this share of it. */
 const slotCount = 12;

@@ -3,10 +3,10 @@
  * count is to add. Each is made when it is first counted, and stays.
  */
 import type { Registry } from "prom-client";
+import { type CallRecord, semanticResults } from "../call/record.ts";
 import { type FailureCode, failures } from "../failure.ts";
+import { Branch } from "../growing-map.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import { Branch } from "./growing-map.ts";
-import { type CallRecord, semanticResults } from "./record.ts";
 import { type Count, Counts, type Spread, Spreads } from "./series.ts";
 
 const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];

@@ -1,7 +1,7 @@
 /** Structured logs: one JSON line an event. Fields that a client can fill are cut short and freed of control characters. */
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
-import type { CallRecord } from "./record.ts";
+import type { CallRecord } from "../call/record.ts";
 import { plain, quoted, SharedFields } from "./shared-fields.ts";
 
 export type { Logger } from "pino";

@@ -2,11 +2,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { CacheStore } from "../cache/store.ts";
 import type { VectorIndex } from "../cache/vectors.ts";
+import type { CallRecord } from "../call/record.ts";
 import { certificateEndMs } from "../config/certificates.ts";
 import type { BreakerReading, OwnedRouting } from "../routing/create.ts";
 import type { ProviderEntry, Snapshot } from "../snapshot/snapshot.ts";
 import { callMetrics } from "./call-metrics.ts";
-import type { CallRecord } from "./record.ts";
 
 export interface Metrics {
   registry: Registry;

@@ -2,8 +2,9 @@
  * Fields of the access log that are the same in many lines, put into text once: what the config says of a call, and who
  * made it. To look whether each of a dozen strings needs escaping costs more than the rest of the line.
  */
-import { by } from "./growing-map.ts";
-import type { CallRecord } from "./record.ts";
+
+import type { CallRecord } from "../call/record.ts";
+import { by } from "../growing-map.ts";
 
 /** Printable ASCII without quote and backslash needs no escaping. */
 export const plain = /^[ !#-[\]-~]*$/;

@@ -3,7 +3,7 @@
 import { Chain } from "../../proxy/audit/chain.ts";
 import { auditMembers } from "../../proxy/audit/record.ts";
 import { Verifier } from "../../proxy/audit/verify.ts";
-import type { CallRecord } from "../../proxy/telemetry/record.ts";
+import type { CallRecord } from "../../proxy/call/record.ts";
 import { spread } from "./statistics.ts";
 
 const records = 1_000_000;

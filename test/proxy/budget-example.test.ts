@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { compileFolder } from "../../operator/folder/compile-folder.ts";
+import type { Identity } from "../../proxy/call/identity.ts";
+import type { CallRecord } from "../../proxy/call/record.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { MemoryStore } from "../../proxy/fleet/memory.ts";
 import { Quotas } from "../../proxy/fleet/quotas.ts";
-import type { Identity } from "../../proxy/pipeline/authenticate.ts";
 import { budgetDues } from "../../proxy/pipeline/budget-claims.ts";
 import { covers } from "../../proxy/pipeline/scope.ts";
 import type { Route } from "../../proxy/snapshot/snapshot.ts";
-import type { CallRecord } from "../../proxy/telemetry/record.ts";
 import { VirtualTime } from "./fleet/virtual.ts";
 
 const folder = join(import.meta.dirname, "../../examples/budgets");

@@ -2,11 +2,11 @@
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
+import { parseBody } from "../../proxy/call/received.ts";
 import { isFailure } from "../../proxy/failure.ts";
 import { dispatch } from "../../proxy/pipeline/dispatch.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { planRequest, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
-import { parseBody } from "../../proxy/pipeline/receive.ts";
 import { resolveTargets, route } from "../../proxy/pipeline/route.ts";
 import { shape } from "../../proxy/pipeline/shape.ts";
 import type { OwnedRouting } from "../../proxy/routing/create.ts";

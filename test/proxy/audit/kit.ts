@@ -1,6 +1,6 @@
 /** What tests of the audit log share. */
 import type { AuditWith } from "../../../proxy/audit/audit.ts";
-import { type CallRecord, newRecord } from "../../../proxy/telemetry/record.ts";
+import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 
 /** A clock and timers as they are, and who had trouble. */
 export const timers = (): AuditWith & { troubles: string[] } => ({

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { CallRecord } from "../../../proxy/call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
-import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { CanaryTally } from "../../../proxy/routing/canary.ts";
 import { createRouting } from "../../../proxy/routing/create.ts";
 import type { PlanRequest } from "../../../proxy/routing/routing.ts";
+import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 import type { Snapshot } from "../../../proxy/snapshot/snapshot.ts";
-import type { CallRecord } from "../../../proxy/telemetry/record.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
 const target = (name: string, priority: number): ResolvedTarget =>

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ProviderConfig } from "../../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig } from "../../../proxy/config/route.ts";
-import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { Breaker } from "../../../proxy/routing/breaker.ts";
 import { createRouting, type OwnedRouting } from "../../../proxy/routing/create.ts";
 import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
 import { LatencySamples, SlidingCount } from "../../../proxy/routing/windows.ts";
+import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 
 const breaker = { failureThreshold: 2, successThreshold: 2, openForMs: 1000, halfOpenRequests: 1 };
 

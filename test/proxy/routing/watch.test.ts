@@ -1,13 +1,13 @@
 /** What a proxy counts for alerts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { type WatchConfig, type WatchReading, watchReading } from "../../../proxy/config/watch.ts";
-import type { ResolvedTarget } from "../../../proxy/pipeline/route.ts";
 import { createRouting } from "../../../proxy/routing/create.ts";
 import type { Permit, PlanRequest } from "../../../proxy/routing/routing.ts";
 import { WatchTally } from "../../../proxy/routing/watch.ts";
+import type { ResolvedTarget } from "../../../proxy/snapshot/resolved-target.ts";
 import type { Snapshot } from "../../../proxy/snapshot/snapshot.ts";
-import { type CallRecord, newRecord } from "../../../proxy/telemetry/record.ts";
 
 const minute = 60_000;
 const config: WatchConfig = { windowMs: 12 * minute, latencyMs: 1_000, firstTokenMs: 200 };

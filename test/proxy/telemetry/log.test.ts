@@ -9,9 +9,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { pino } from "pino";
+import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { callFields, clean, logCall } from "../../../proxy/telemetry/log.ts";
-import { type CallRecord, newRecord, semanticResults } from "../../../proxy/telemetry/record.ts";
 
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null, freq: 2 });
 const text = fc.oneof(

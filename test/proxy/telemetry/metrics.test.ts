@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Counter, Histogram, Registry } from "prom-client";
+import { type CallRecord, newRecord, semanticResults } from "../../../proxy/call/record.ts";
 import { failures } from "../../../proxy/failure.ts";
 import { createMetrics } from "../../../proxy/telemetry/metrics.ts";
-import { type CallRecord, newRecord, semanticResults } from "../../../proxy/telemetry/record.ts";
 
 const nothing = { size: () => ({ entries: 0, bytes: 0 }) };
 const metricsOf = () =>

@@ -1,0 +1,22 @@
+/** Who makes a call. */
+import type { KeyRecord } from "../config/key-record.ts";
+import type { Failure } from "../failure.ts";
+
+/** A caller that a key names. */
+export interface KeyIdentity {
+  anonymous: false;
+  key: KeyRecord;
+  namespace: string;
+}
+
+/** A caller without a usable key: fine for open routes; everywhere else `failure` is the answer. */
+export interface AnonymousIdentity {
+  anonymous: true;
+  failure: Failure;
+  /** A token that an issuer may vouch for; `verify` says who that is. */
+  token?: string;
+  /** Whose key it was, for the log. */
+  known?: KeyRecord;
+}
+
+export type Identity = KeyIdentity | AnonymousIdentity;

@@ -1,0 +1,85 @@
+/** The body of a request, parsed once. */
+import type { Buffer } from "node:buffer";
+import { type Failure, failure } from "../failure.ts";
+import { isObject, type JsonObject, parseJson } from "../wire/json.ts";
+import { type Outline, type OutlineProblem, outline } from "../wire/json-edit.ts";
+import { skimmed } from "../wire/json-skim.ts";
+
+const maxJsonDepth = 64;
+
+export interface Received {
+  bytes: Buffer;
+  json: JsonObject;
+  outline: Outline;
+  /** The model asked for; null where the body names none. */
+  model: string | null;
+  stream: boolean;
+}
+
+const problems: Record<OutlineProblem, string> = {
+  depth: `The request body nests deeper than ${maxJsonDepth} levels.`,
+  duplicate: "The request body has the same member twice. Send each member once.",
+  proto: "The request body has a member named __proto__, which is not accepted.",
+  not_object: "The request body must be a JSON object.",
+};
+
+/** Quickly where nothing is unusual in the body, as a rule. Throws where it is no JSON. */
+function read(bytes: Buffer, text: string): { json: unknown; outline: Outline } | OutlineProblem {
+  // Bodies with names that it may misread are read once more below.
+  const json: unknown = JSON.parse(text);
+  // Places are in bytes: of an ASCII text its characters are, else those of its bytes as Latin-1.
+  const quick = isObject(json)
+    ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth)
+    : null;
+  if (quick !== null) return { json, outline: quick };
+  const found = outline(bytes, maxJsonDepth);
+  return typeof found === "string" ? found : { json: parseJson(text), outline: found };
+}
+
+/** A body that is all there. */
+export function parseBody(bytes: Buffer): Received | Failure {
+  const text = bytes.toString("utf8");
+  let found: ReturnType<typeof read>;
+  try {
+    found = read(bytes, text);
+  } catch (cause) {
+    return failure("invalid_json", `The request body is not valid JSON${position(cause)}.`);
+  }
+  if (typeof found === "string") return failure("invalid_json", problems[found]);
+  const body = found.json as JsonObject;
+  const model = body["model"] ?? null;
+  if (model !== null && (typeof model !== "string" || model === ""))
+    return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
+  const stream = body["stream"] ?? false;
+  if (typeof stream !== "boolean")
+    return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
+  return tooMany(body) ?? { bytes, json: body, outline: found.outline, model, stream };
+}
+
+/** The longest lists that a request may have. */
+const maxEntries: Readonly<Record<string, number>> = {
+  messages: 2048,
+  input: 2048,
+  prompt: 2048,
+  tools: 256,
+  functions: 256,
+};
+
+function tooMany(body: JsonObject): Failure | null {
+  for (const name in maxEntries) {
+    const list = body[name];
+    const most = maxEntries[name] ?? 0;
+    // A prompt of token numbers is one entry.
+    if (!Array.isArray(list) || list.length <= most || typeof list[0] === "number") continue;
+    return failure("invalid_value", `\`${name}\` has ${list.length} entries; a request may have ${most}.`, {
+      param: name,
+    });
+  }
+  return null;
+}
+
+/** Where V8 says the mistake is; its message itself may quote the body, so it is not shown. */
+function position(cause: unknown): string {
+  const at = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
+  return at === undefined ? "" : ` at offset ${at}`;
+}
