@@ -15,8 +15,16 @@ run: node_modules/.installed ## Start the gateway on examples/quickstart and pri
 test: node_modules/.installed tools ## Install what the tests need and run all of them
 	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 'test/**/*.test.ts'
 
+.PHONY: test-unit
+test-unit: node_modules/.installed ## Run the tests that start no process and open no socket (about 20 s)
+	@$(NODE) test/harness/lanes.ts unit
+
+.PHONY: test-integration
+test-integration: node_modules/.installed tools ## Run the tests that need servers, clusters or other programs
+	@$(NODE) --test --import ./test/harness/end.ts --test-concurrency=2 --test-timeout=600000 $$($(NODE) test/harness/lanes.ts integration)
+
 .PHONY: check
-check: generate format lint types test ## Everything, then a clean tree
+check: fresh lint types test ## What CI checks: generated files, lint, types, tests. Repairs nothing
 
 .PHONY: generate
 generate: node_modules/.installed ## Write CRDs, reference and registries from their sources
@@ -65,7 +73,7 @@ replay: node_modules/.installed ## Play a provider's bad day in virtual time: su
 ##@ Help
 .PHONY: help
 help: ## Show this
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 node_modules/.installed: package.json package-lock.json
 	@npm ci --no-audit --no-fund --loglevel=error --fetch-retries=5

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parseAllDocuments, parse as parseYaml } from "yaml";
 import { type Kind, kinds } from "../../crds/kinds.ts";
@@ -14,7 +14,13 @@ import { run } from "../harness/command.ts";
 import { ensureTool } from "../harness/tools.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const pages = ["README.md", "CONTRIBUTING.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
 const textOf = (page: string): string => readFileSync(join(root, page), "utf8");
 
 interface Block {
@@ -56,12 +62,15 @@ describe("links of the documentation", () => {
       assert.deepEqual(dead, []);
     });
 
-  it("include every page in the README", () => {
-    const readme = prose("README.md");
-    assert.deepEqual(
-      pages.filter((page) => page.startsWith("docs/") && !readme.includes(`(${page})`)),
-      [],
-    );
+  it("include every page in the README, and every page of a subfolder in that folder's README", () => {
+    const unlinked = pages.filter((page) => {
+      if (!page.startsWith("docs/")) return false;
+      const index = join(dirname(page), "README.md");
+      const linked =
+        page !== index && existsSync(join(root, index)) ? prose(index).includes(`(${basename(page)})`) : false;
+      return !linked && !prose("README.md").includes(`(${page})`);
+    });
+    assert.deepEqual(unlinked, []);
   });
 });
 

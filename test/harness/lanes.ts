@@ -1,0 +1,56 @@
+/**
+ * Splits the test files into two lanes by what they import. A unit test reaches, directly or through the test harness,
+ * no process, socket or server; everything else is an integration test. So a test never has to declare its lane.
+ *
+ * `lanes.ts unit` runs the unit tests in two processes; `lanes.ts integration` prints the other files.
+ */
+import { spawn } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+
+const outside = /^(node:(child_process|net|http|https|http2|tls|dgram|cluster)|ioredis|undici|fastify)$/;
+
+function importsOf(file: string): string[] {
+  const specifiers = readFileSync(file, "utf8").matchAll(
+    /\bfrom\s+"([^"]+)"|\bimport\(\s*"([^"]+)"|^import\s+"([^"]+)"/gm,
+  );
+  return [...specifiers].map(([, from, dynamic, bare]) => {
+    const specifier = from ?? dynamic ?? bare ?? "";
+    return specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier;
+  });
+}
+
+/** Whether a test file, or a part of the harness that it uses, talks to anything outside its process. */
+function reachesOutside(file: string, seen = new Set<string>()): boolean {
+  if (seen.has(file)) return false;
+  seen.add(file);
+  return importsOf(file).some(
+    (target) => outside.test(target) || (/^test\/.*\.ts$/.test(target) && reachesOutside(target, seen)),
+  );
+}
+
+export function lane(name: "unit" | "integration"): string[] {
+  const files = globSync("test/**/*.test.ts").sort();
+  return files.filter((file) => reachesOutside(file) === (name === "integration"));
+}
+
+/** One process a shard, all files of a shard in one process: starting a process for each file would take most of the time. */
+async function runUnitTests(): Promise<number> {
+  const files = lane("unit");
+  const shards = [0, 1].map((shard) => files.filter((_, index) => index % 2 === shard));
+  const codes = await Promise.all(
+    shards.map(
+      (shard) =>
+        new Promise<number>((resolve) => {
+          const options = ["--test", "--test-isolation=none", "--test-reporter=dot", ...shard];
+          spawn(process.execPath, options, { stdio: "inherit" }).on("exit", (code) => resolve(code ?? 1));
+        }),
+    ),
+  );
+  return Math.max(...codes);
+}
+
+if (import.meta.main) {
+  if (process.argv[2] === "unit") process.exitCode = await runUnitTests();
+  else process.stdout.write(`${lane("integration").join("\n")}\n`);
+}
