@@ -3,12 +3,12 @@
  * In memory between passes; the status is written when a verdict falls, and else once in a while.
  */
 import { type CanaryStatus, canaryStatus } from "../crds/types/canary.ts";
-import type { CanaryFact, CanaryPlan } from "./compile/canary.ts";
+import type { CanaryPlan } from "./compile/canary.ts";
 import { advance, type CanaryProgress, measure, type Sample, written } from "./compile/canary-judge.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { idOf } from "./compile/outcome.ts";
 import type { Verdict } from "./compile/verdict.ts";
-import type { WorldObject } from "./compile/world.ts";
+import type { CanaryFact, WorldObject } from "./compile/world.ts";
 
 /** What one run of one proxy has counted of one canary. */
 export interface CanaryReport {

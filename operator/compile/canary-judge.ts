@@ -5,7 +5,8 @@
  * so hearing them twice adds nothing, and a restarted proxy is a new run beside its old one.
  */
 import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
-import type { CanaryPhase, CanaryPlan, Criteria } from "./canary.ts";
+import type { CanaryPlan, Criteria } from "./canary.ts";
+import type { CanaryPhase } from "./world.ts";
 
 export interface Side {
   requests: number;

@@ -6,14 +6,7 @@ import { canonicalJson } from "../../proxy/config/encode.ts";
 import type { RouteConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
-
-export type CanaryPhase = "Progressing" | "Promoted" | "RolledBack";
-
-/** What the operator found out so far, by route. */
-export interface CanaryFact {
-  id: string;
-  phase: CanaryPhase;
-}
+import type { CanaryFact } from "./world.ts";
 
 /** Bounds as numbers; null where none is set. */
 export interface Criteria {

@@ -9,7 +9,7 @@ import type { RouteConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { notResident } from "./access.ts";
 import { granted } from "./grants.ts";
 import { namespaceOf } from "./outcome.ts";
-import type { ProviderView } from "./routes.ts";
+import type { ProviderView } from "./provider-view.ts";
 import type { World } from "./world.ts";
 
 /** The model that a request asks this target for is there, or at least one of several that it can ask for. */

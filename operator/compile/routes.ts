@@ -1,33 +1,21 @@
 /** RoutingPolicy → RouteConfig, given the providers that are live. */
 import { durationMs } from "../../crds/quantity.ts";
-import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
-import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { compileAccess, notResident } from "./access.ts";
 import { countingOf } from "./alarms.ts";
-import { type CanaryFact, type CanaryPlan, compileCanary } from "./canary.ts";
+import { type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
 import { compileLimits } from "./limits.ts";
 import { isError, own, type Parsed, problem } from "./outcome.ts";
+import type { ProviderView } from "./provider-view.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import { compileSemanticCache } from "./semantic-cache.ts";
 import type { Problem } from "./verdict.ts";
-import type { CompileSettings, World } from "./world.ts";
-
-/** What routes need to know of providers. */
-export interface ProviderView {
-  /** Providers in the config, in their current or last good form. */
-  live: ReadonlyMap<string, ProviderConfig>;
-  /** Grants by provider id; absent for one whose object is invalid: then those who used it before still may. */
-  grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
-  capabilities: Readonly<Record<string, Capabilities>>;
-  /** Every provider object that exists, valid or not. */
-  existing: ReadonlySet<string>;
-}
+import type { CanaryFact, CompileSettings, World } from "./world.ts";
 
 export interface CompiledRoute {
   config: RouteConfig;

@@ -4,7 +4,7 @@ import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
 import { notResident } from "./access.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
-import type { ProviderView } from "./routes.ts";
+import type { ProviderView } from "./provider-view.ts";
 import type { Problem } from "./verdict.ts";
 
 type SemanticSpec = NonNullable<NonNullable<RoutingPolicySpec["cache"]>["semantic"]>;

@@ -3,7 +3,14 @@ import type { Kind } from "../../crds/kinds.ts";
 import type { BudgetSeed } from "../../proxy/config/budget.ts";
 import type { Price } from "../../proxy/config/provider.ts";
 import type { RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts";
-import type { CanaryFact } from "./canary.ts";
+
+export type CanaryPhase = "Progressing" | "Promoted" | "RolledBack";
+
+/** What the operator found out so far, by route. */
+export interface CanaryFact {
+  id: string;
+  phase: CanaryPhase;
+}
 
 export interface ObjectMeta {
   name: string;

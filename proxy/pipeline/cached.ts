@@ -5,32 +5,14 @@ import { Capture } from "../cache/capture.ts";
 import { type CacheControl, parseCacheControl } from "../cache/control.ts";
 import { type CacheLookup, cacheable, cacheKey } from "../cache/key.ts";
 import type { CachedAnswer } from "../cache/store.ts";
-import type { Identity } from "../call/identity.ts";
-import type { CallRecord } from "../call/record.ts";
-import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig } from "../config/cache.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
-import type { Addressed } from "./address.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
-import type { EmbedWith } from "./embed.ts";
+import type { CachedCall } from "./cached-call.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
 import { ByMeaning, type Found } from "./semantic-lookup.ts";
-
-export interface CachedCall {
-  client: ClientConnection;
-  gateway: EmbedWith & { cache: ResponseCache };
-  surface: Addressed["surface"];
-  snapshot: Snapshot;
-  route: Route;
-  identity: Identity;
-  shaped: Shaped;
-  record: CallRecord;
-  /** The rest of the way: to a provider. */
-  go(): Promise<Failure | null>;
-}
 
 const notCached = failure(
   "not_cached",

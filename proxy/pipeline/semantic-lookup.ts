@@ -5,7 +5,7 @@ import type { CachedAnswer } from "../cache/store.ts";
 import type { CacheConfig, SemanticCacheConfig } from "../config/cache.ts";
 import type { BreakerLimits } from "../routing/breaker.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
-import type { CachedCall } from "./cached.ts";
+import type { CachedCall } from "./cached-call.ts";
 import { type Embedded, embed } from "./embed.ts";
 
 /** One that goes on failing is left alone for five seconds, then tried once. */

@@ -10,7 +10,7 @@ import type {
   Refusal,
   StreamEvent,
 } from "../dialects/canonical.ts";
-import type { UpstreamAddress, UpstreamTls } from "../wire/upstream.ts";
+import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 
 /** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
 export interface ProviderAccount {

@@ -20,7 +20,7 @@ import {
   tlsOf,
   upstreamAddress,
 } from "../providers/provider.ts";
-import type { UpstreamAddress } from "../wire/upstream.ts";
+import type { UpstreamAddress } from "../wire/upstream-address.ts";
 import { type ActedNames, actedNames } from "./acted-names.ts";
 import { type FoundKey, KeyIndex } from "./keys.ts";
 import { KeyPacker, type PackedKeys } from "./packed-keys.ts";

@@ -1,6 +1,7 @@
 /** A small call of the gateway's own, such as to a token endpoint: bounded in time and size. */
 import { Buffer } from "node:buffer";
-import type { Upstreams, UpstreamTls } from "./upstream.ts";
+import type { Upstreams } from "./upstream.ts";
+import type { UpstreamTls } from "./upstream-address.ts";
 
 const timeoutMs = 15_000;
 const maxBytes = 262_144;

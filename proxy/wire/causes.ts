@@ -1,6 +1,6 @@
 /** Why a connection to an upstream failed: one of a closed list, for logs, metrics and status. Never words of the other side. */
 
-import { stalledWrite } from "./connections.ts";
+export const stalledWrite = "ESLUICEWRITE";
 
 /** In words, for whoever runs the gateway. */
 const words = {

@@ -2,14 +2,13 @@
 import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
+import { stalledWrite } from "./causes.ts";
 import { onread, readDirectly } from "./direct-reads.ts";
 import { type Member, Members } from "./indexed-set.ts";
-import type { UpstreamAddress } from "./upstream.ts";
+import type { UpstreamAddress } from "./upstream-address.ts";
 
 const idleMs = 30_000;
 const longestIdleMs = 300_000;
-
-export const stalledWrite = "ESLUICEWRITE";
 
 class StalledWriteError extends Error {
   override readonly name = "StalledWriteError";

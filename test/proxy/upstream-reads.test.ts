@@ -7,7 +7,8 @@ import type { AddressInfo, Server } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import fc from "fast-check";
-import { type UpstreamAddress, type UpstreamCall, Upstreams } from "../../proxy/wire/upstream.ts";
+import { type UpstreamCall, Upstreams } from "../../proxy/wire/upstream.ts";
+import type { UpstreamAddress } from "../../proxy/wire/upstream-address.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
 
 type Framing = "length" | "chunked" | "close";

@@ -1,6 +1,7 @@
 /** A provider in virtual time: a limit of requests a minute, and weather that changes. */
 import { Buffer } from "node:buffer";
-import type { UpstreamAddress, UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../proxy/wire/upstream.ts";
+import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from "../../proxy/wire/upstream.ts";
+import type { UpstreamAddress } from "../../proxy/wire/upstream-address.ts";
 import { answer, frames } from "../harness/faults.ts";
 
 /** How a provider does at a moment. */

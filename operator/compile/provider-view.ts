@@ -1,0 +1,14 @@
+import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
+import type { ProviderConfig } from "../../proxy/config/provider.ts";
+
+/** What routes need to know of providers. */
+export interface ProviderView {
+  /** Providers in the config, in their current or last good form. */
+  live: ReadonlyMap<string, ProviderConfig>;
+  /** Grants by provider id; absent for one whose object is invalid: then those who used it before still may. */
+  grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
+  capabilities: Readonly<Record<string, Capabilities>>;
+  /** Every provider object that exists, valid or not. */
+  existing: ReadonlySet<string>;
+}

@@ -1,0 +1,23 @@
+import type { ResponseCache } from "../cache/cache.ts";
+import type { Identity } from "../call/identity.ts";
+import type { CallRecord } from "../call/record.ts";
+import type { Shaped } from "../call/shaped.ts";
+import type { Failure } from "../failure.ts";
+import type { Route, Snapshot } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import type { Addressed } from "./address.ts";
+import type { EmbedWith } from "./embed.ts";
+
+/** What the stage `cached` works on. */
+export interface CachedCall {
+  client: ClientConnection;
+  gateway: EmbedWith & { cache: ResponseCache };
+  surface: Addressed["surface"];
+  snapshot: Snapshot;
+  route: Route;
+  identity: Identity;
+  shaped: Shaped;
+  record: CallRecord;
+  /** The rest of the way: to a provider. */
+  go(): Promise<Failure | null>;
+}
