@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import { decimalToNano } from "../crds/quantity.ts";
+import { priceFields } from "../crds/types/price.ts";
 import { parseNetwork } from "../proxy/config/networks.ts";
-import type { Price } from "../proxy/config/provider.ts";
+import type { Price } from "../proxy/config/price.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
 import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
 import { priceOf } from "./compile/price.ts";
@@ -44,11 +45,7 @@ const role = z.strictObject({
 const price = z.strictObject({
   provider: z.string().min(1).max(64),
   model: z.string().min(1).max(512),
-  inputPerMillion: decimal,
-  cachedInputPerMillion: decimal.optional(),
-  cacheWritePerMillion: decimal.optional(),
-  outputPerMillion: decimal,
-  reasoningPerMillion: decimal.optional(),
+  ...priceFields,
 });
 
 /** Provider type → upstream model → price; of two for one model the last counts. */

@@ -3,26 +3,11 @@ import { z } from "zod";
 import { alarm, alertsNeedWhen, providerAlerts, providerAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
 import { endpoint } from "./endpoint.ts";
+import { modelPrice } from "./price.ts";
 import { providerTypes } from "./provider-types.generated.ts";
-import { allowedNamespaces, day, decimal, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
+import { allowedNamespaces, day, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
 import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
-
-const price = z
-  .strictObject({
-    inputPerMillion: decimal.describe("USD for a million input tokens."),
-    cachedInputPerMillion: decimal
-      .optional()
-      .describe("USD for a million input tokens read from the provider's cache."),
-    cacheWritePerMillion: decimal
-      .optional()
-      .describe("USD for a million input tokens written to the provider's cache."),
-    outputPerMillion: decimal.describe("USD for a million output tokens, reasoning included. 0 for embeddings."),
-    reasoningPerMillion: decimal
-      .optional()
-      .describe("USD for a million reasoning tokens, where they cost other than output."),
-  })
-  .describe("Overrides the price table for this model.");
 
 const quota = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),
@@ -42,7 +27,7 @@ const model = z.strictObject({
     .describe(
       "The day (YYYY-MM-DD, UTC) on which the provider withdraws this model; answers then carry a Sunset header.",
     ),
-  price: price.optional(),
+  price: modelPrice.optional(),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),
   quota: quota.optional().describe("What the provider allows for this model, besides what it allows over all models."),

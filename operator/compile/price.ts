@@ -1,28 +1,68 @@
 /** A price as people write it, in decimal USD → nano-USD. */
 import { decimalToNano } from "../../crds/quantity.ts";
-import type { Price } from "../../proxy/config/provider.ts";
+import type { ModelPrice } from "../../crds/types/price.ts";
+import {
+  type Price,
+  type TokenRates,
+  type TokenUnit,
+  tokenUnits,
+  type UseUnit,
+  useUnits,
+} from "../../proxy/config/price.ts";
 
-/** USD for a million tokens, as decimal strings. */
-export interface Rates {
-  inputPerMillion: string;
-  cachedInputPerMillion?: string | undefined;
-  cacheWritePerMillion?: string | undefined;
-  outputPerMillion: string;
-  reasoningPerMillion?: string | undefined;
+type Rates = Omit<ModelPrice, "contextTiers" | "multipliers"> | NonNullable<ModelPrice["contextTiers"]>[number];
+
+function given<Unit extends string>(units: readonly Unit[], text: (unit: Unit) => string | undefined) {
+  const rates: Record<string, number> = {};
+  for (const unit of units) {
+    const value = text(unit);
+    if (value !== undefined) rates[unit] = decimalToNano(value);
+  }
+  return Object.keys(rates).length === 0 ? undefined : rates;
 }
 
-export function priceOf(spec: Rates): Price {
+function tokenRatesOf(spec: Rates): TokenRates {
   const input = decimalToNano(spec.inputPerMillion);
   const output = decimalToNano(spec.outputPerMillion);
   const or = (text: string | undefined, fallback: number): number =>
     text === undefined ? fallback : decimalToNano(text);
+  const units = given(Object.keys(tokenUnits) as TokenUnit[], (unit) => spec[`${unit}PerMillion`]);
   return {
     input,
     cachedInput: or(spec.cachedInputPerMillion, input),
     cacheWrite: or(spec.cacheWritePerMillion, input),
     output,
     reasoning: or(spec.reasoningPerMillion, output),
-    tiers: [],
+    ...(units === undefined ? {} : { units }),
+  };
+}
+
+/** nano-USD for an hour → for a thousand seconds, rounded up. */
+const perThousandSeconds = (perHour: number): number => Math.ceil((perHour * 10) / 36);
+
+function usesOf(spec: ModelPrice): Record<string, number> | undefined {
+  const counted = useUnits.filter((unit): unit is Exclude<UseUnit, "audioSecond"> => unit !== "audioSecond");
+  const uses = given(counted, (unit) => spec[`${unit}PerThousand`]);
+  if (spec.audioPerHour === undefined) return uses;
+  return { ...uses, audioSecond: perThousandSeconds(decimalToNano(spec.audioPerHour)) };
+}
+
+/** A factor as it is written → millionths. */
+export const millionths = (text: string): number => decimalToNano(text) / 1_000;
+
+export function multipliersOf(given: Readonly<Record<string, string>>): Record<string, number> {
+  const entries = Object.entries(given).map(([mode, factor]): [string, number] => [mode, millionths(factor)]);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+export function priceOf(spec: ModelPrice): Price {
+  const uses = usesOf(spec);
+  const tiers = (spec.contextTiers ?? []).map((tier) => ({ aboveTokens: tier.aboveTokens, ...tokenRatesOf(tier) }));
+  return {
+    ...tokenRatesOf(spec),
+    tiers: tiers.sort((a, b) => a.aboveTokens - b.aboveTokens),
+    ...(uses === undefined ? {} : { uses }),
+    ...(spec.multipliers === undefined ? {} : { multipliers: multipliersOf(spec.multipliers) }),
     source: "override",
   };
 }

@@ -1,7 +1,7 @@
 /** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
 import type { BudgetSeed } from "../../proxy/config/budget.ts";
-import type { Price } from "../../proxy/config/provider.ts";
+import type { Price } from "../../proxy/config/price.ts";
 import type { RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts";
 
 export type CanaryPhase = "Progressing" | "Promoted" | "RolledBack";

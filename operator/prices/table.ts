@@ -3,7 +3,8 @@
  * published tables contain slips of a thousandfold: what is out of range counts as unknown, never as a price.
  */
 import { calcPrice } from "@pydantic/genai-prices";
-import type { Price } from "../../proxy/config/provider.ts";
+import type { Price, TokenRates, TokenUnit, UseUnit } from "../../proxy/config/price.ts";
+import { usualMultipliers } from "./multipliers.ts";
 
 /** Price of a provider's model by its upstream name, or null where the table has none that can be believed. */
 export type PriceTable = (provider: string, upstreamModel: string) => Price | null;
@@ -23,10 +24,63 @@ function at(published: Published, promptTokens: number): number | undefined {
   return published.tiers.filter((tier) => promptTokens > tier.start).at(-1)?.price ?? published.base;
 }
 
-type Rates = Pick<Price, "input" | "cachedInput" | "cacheWrite" | "output" | "reasoning">;
+/** The dataset's names of token units. */
+const publishedUnits: Readonly<Record<string, TokenUnit>> = {
+  cache_write_1h_mtok: "cacheWrite1h",
+  input_audio_mtok: "inputAudio",
+  input_image_mtok: "inputImage",
+  input_video_mtok: "inputVideo",
+  cache_audio_read_mtok: "cachedAudio",
+  cache_image_read_mtok: "cachedImage",
+  output_audio_mtok: "outputAudio",
+  output_image_mtok: "outputImage",
+  output_video_mtok: "outputVideo",
+};
+/** The dataset's names of uses, and how many of its own unit a thousand uses are: an hour is 3,600 seconds. */
+const publishedUses: Readonly<Record<string, readonly [unit: UseUnit, share: number]>> = {
+  web_searches_kcount: ["webSearch", 1],
+  storage_searches_kcount: ["fileSearch", 1],
+  requests_kcount: ["request", 1],
+  input_document_kpages: ["documentPage", 1],
+  input_annotated_document_kpages: ["annotatedPage", 1],
+  audio_hours: ["audioSecond", 1_000 / 3_600],
+  input_audio_hours: ["audioSecond", 1_000 / 3_600],
+};
+/** Dearest that a thousand uses, or an hour, are believed to cost, in USD. */
+const dearestUses = 500;
 
-function ratesAt(published: Readonly<Record<string, Published>>, promptTokens: number): Rates | null {
+type Rates = Pick<Price, "input" | "cachedInput" | "cacheWrite" | "output" | "reasoning">;
+type Found = Readonly<Record<string, Published>>;
+
+/** null where one of them can't be what the provider charges. */
+function unitsAt(published: Found, promptTokens: number): Record<string, number> | null {
+  const units: Record<string, number> = {};
+  for (const [name, unit] of Object.entries(publishedUnits)) {
+    const usd = at(published[name], promptTokens);
+    if (usd === undefined) continue;
+    if (!inRange(usd, dearestUsd)) return null;
+    units[unit] = nano(usd);
+  }
+  return units;
+}
+
+function usesIn(published: Found): Record<string, number> | null {
+  const uses: Record<string, number> = {};
+  for (const [name, [unit, share]] of Object.entries(publishedUses)) {
+    const usd = at(published[name], 0);
+    if (usd === undefined) continue;
+    if (!inRange(usd, dearestUses)) return null;
+    uses[unit] = nano(usd * share);
+  }
+  return uses;
+}
+
+const orAbsent = <Name extends string>(name: Name, rates: Record<string, number>) =>
+  (Object.keys(rates).length === 0 ? {} : { [name]: rates }) as { [name in Name]?: Record<string, number> };
+
+function ratesAt(published: Found, promptTokens: number): TokenRates | null {
   const input = at(published["input_mtok"], promptTokens);
+  // Sold by other units alone, such as hours of audio: nothing tells what a call by tokens costs.
   if (input === undefined) return null;
   const output = at(published["output_mtok"], promptTokens) ?? 0;
   const rates = {
@@ -36,21 +90,25 @@ function ratesAt(published: Readonly<Record<string, Published>>, promptTokens: n
     output,
     reasoning: output,
   };
-  return believable(rates)
+  const units = unitsAt(published, promptTokens);
+  return units !== null && believable(rates)
     ? {
         input: nano(rates.input),
         cachedInput: nano(rates.cachedInput),
         cacheWrite: nano(rates.cacheWrite),
         output: nano(rates.output),
         reasoning: nano(rates.reasoning),
+        ...orAbsent("units", units),
       }
     : null;
 }
 
+const inRange = (usd: number, dearest: number): boolean => Number.isFinite(usd) && usd >= 0 && usd <= dearest;
+
 /** Pure: whether USD rates can be what a provider charges. */
 export function believable(rates: Rates): boolean {
   const all = [rates.input, rates.cachedInput, rates.cacheWrite, rates.output];
-  if (!all.every((rate) => Number.isFinite(rate) && rate >= 0 && rate <= dearestUsd)) return false;
+  if (!all.every((rate) => inRange(rate, dearestUsd))) return false;
   if (rates.cachedInput > rates.input || rates.cacheWrite > rates.input * widestRatio) return false;
   return (
     rates.output === 0 ||
@@ -60,29 +118,35 @@ export function believable(rates: Rates): boolean {
 }
 
 /** Prompt sizes from which other rates hold. */
-function tierStarts(published: Readonly<Record<string, Published>>): number[] {
-  const starts = Object.values(published).flatMap((one) =>
-    typeof one === "object" ? one.tiers.map((tier) => tier.start) : [],
+function tierStarts(published: Found): number[] {
+  const starts = Object.values(published).flatMap((rate) =>
+    typeof rate === "object" ? rate.tiers.map((tier) => tier.start) : [],
   );
   return [...new Set(starts)].sort((a, b) => a - b);
 }
 
 export function priceTable(now: Date): PriceTable {
   return (provider, upstreamModel) => {
-    const found = calcPrice({ input_tokens: 1 }, upstreamModel, { providerId: provider, timestamp: now });
-    if (found === null) return null;
-    const published = found.model_price as Readonly<Record<string, Published>>;
-    const base = ratesAt(published, 0);
-    if (base === null) return null;
-    const tiers = tierStarts(published).map((aboveTokens) => ({
-      aboveTokens,
-      rates: ratesAt(published, aboveTokens + 1),
-    }));
-    if (tiers.some((tier) => tier.rates === null || tier.aboveTokens < 1)) return null;
-    return {
-      ...base,
-      tiers: tiers.map(({ aboveTokens, rates }) => ({ aboveTokens, ...(rates as Rates) })),
-      source: "table",
-    };
+    const found = calcPrice({}, upstreamModel, { providerId: provider, timestamp: now });
+    return found === null ? null : priceIn(found.model_price, usualMultipliers(found.provider.id, found.model.id));
+  };
+}
+
+/** A model's price from its entry in the dataset; null where it can't be believed. */
+function priceIn(published: Found, multipliers: Record<string, number>): Price | null {
+  const base = ratesAt(published, 0);
+  const uses = usesIn(published);
+  if (base === null || uses === null) return null;
+  const tiers = tierStarts(published).map((aboveTokens) => ({
+    aboveTokens,
+    rates: ratesAt(published, aboveTokens + 1),
+  }));
+  if (tiers.some((tier) => tier.rates === null || tier.aboveTokens < 1)) return null;
+  return {
+    ...base,
+    tiers: tiers.map(({ aboveTokens, rates }) => ({ aboveTokens, ...(rates as TokenRates) })),
+    ...orAbsent("uses", uses),
+    ...orAbsent("multipliers", multipliers),
+    source: "table",
   };
 }

@@ -1,31 +1,8 @@
 /** The contract's part on providers: how to reach each, what its models cost and hold, and what to bear with it. */
 import { z } from "zod";
-import { id, millis, nanoUsd } from "./basics.ts";
+import { id, millis } from "./basics.ts";
+import { price } from "./price.ts";
 import { watchConfig } from "./watch.ts";
-
-export const price = z.object({
-  /** nano-USD for a million tokens. */
-  input: nanoUsd,
-  cachedInput: nanoUsd,
-  cacheWrite: nanoUsd,
-  output: nanoUsd,
-  reasoning: nanoUsd,
-  /** Above these many prompt tokens, these prices hold for the whole request. */
-  tiers: z
-    .array(
-      z.object({
-        aboveTokens: z.int().min(1),
-        input: nanoUsd,
-        cachedInput: nanoUsd,
-        cacheWrite: nanoUsd,
-        output: nanoUsd,
-        reasoning: nanoUsd,
-      }),
-    )
-    .default([]),
-  source: z.enum(["override", "table"]),
-});
-export type Price = z.output<typeof price>;
 
 export const quotaConfig = z.object({ requestsPerMinute: z.int().nullable(), tokensPerMinute: z.int().nullable() });
 export type QuotaConfig = z.output<typeof quotaConfig>;

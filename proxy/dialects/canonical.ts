@@ -4,6 +4,7 @@
  * translations, not N × M. Types list only the fields that are acted upon; others survive in the index signature.
  */
 
+import type { BilledUnit } from "../config/price.ts";
 import type { FailureCode } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 
@@ -101,7 +102,21 @@ export interface Usage {
   reasoning: number;
   /** No provider's figure was to be had; counted by the gateway. */
   estimated: boolean;
+  /** Absent: plain tokens only. */
+  units?: Units;
+  /**
+   * How the provider says that it processed the call, where that has a price of its own: `batch`, `flex`, `priority`,
+   * `fast`, `geo-us`. Absent: the ordinary way.
+   */
+  modes?: readonly string[];
 }
+
+/**
+ * What is charged apart from plain tokens. Token units are parts of the counts above: inputAudio is all the audio of
+ * the prompt, what was read from the cache included (cachedAudio); cacheWrite1h is a part of cacheWrite. Use units are
+ * numbers of uses.
+ */
+export type Units = Partial<Record<BilledUnit, number>>;
 
 export interface ChatChoice {
   index: number;

@@ -2,7 +2,7 @@
 
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import type { Price } from "../config/provider.ts";
+import type { Price } from "../config/price.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { JsonObject } from "../wire/json.ts";

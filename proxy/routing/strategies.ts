@@ -1,5 +1,5 @@
 /** Orders of targets, best first. What varies from call to call is an argument, so each is pure. */
-import type { Price } from "../config/provider.ts";
+import type { Price } from "../config/price.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 
 export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] =>

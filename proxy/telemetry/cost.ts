@@ -1,39 +1,109 @@
 /** What a call costs, in integer nano-USD. Pure. */
-import type { Price } from "../config/provider.ts";
-import type { Usage } from "../dialects/canonical.ts";
-
-type Rates = Omit<Price, "tiers" | "source">;
+import { type Price, type TokenRates, type TokenUnit, tokenUnits, type UseUnit, useUnits } from "../config/price.ts";
+import type { Units, Usage } from "../dialects/canonical.ts";
 
 const perMillion = 1_000_000;
 
-/** nano-USD times a million, exact; null where it is too large to be so. */
-function exact(usage: Usage, tier: Rates, fresh: number, plain: number): number | null {
+/** The rates for a prompt of this size. */
+export function ratesFor(price: Price, promptTokens: number): TokenRates {
+  let rates: TokenRates = price;
+  for (const tier of price.tiers) if (promptTokens > tier.aboveTokens) rates = tier;
+  return rates;
+}
+
+/** nano-USD for a million tokens of a unit. Where the price has none, the rate that is never below the provider's. */
+export function unitRate(rates: TokenRates, unit: TokenUnit): number {
+  const own = rates.units?.[unit];
+  if (own !== undefined) return own;
+  // An hour in Anthropic's cache costs twice the input, wherever it is sold:
+  // https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing
+  if (unit === "cacheWrite1h") return Math.max(rates.cacheWrite, 2 * rates.input);
+  if (unit === "cachedAudio") return rates.units?.["inputAudio"] ?? rates.cachedInput;
+  if (unit === "cachedImage") return rates.units?.["inputImage"] ?? rates.cachedInput;
+  return rates[tokenUnits[unit]];
+}
+
+type Base = (typeof tokenUnits)[TokenUnit];
+type Term = readonly [count: number, rate: number];
+
+/** Tokens of a unit that no other unit counts. */
+function ownCount(units: Units, unit: TokenUnit): number {
+  const all = units[unit] ?? 0;
+  if (unit === "inputAudio") return Math.max(0, all - (units.cachedAudio ?? 0));
+  if (unit === "inputImage") return Math.max(0, all - (units.cachedImage ?? 0));
+  return all;
+}
+
+/** A report whose parts come to more than the whole is charged by its parts. */
+function tokenTerms(usage: Usage, rates: TokenRates): Term[] {
+  const left: Record<Base, number> = {
+    input: usage.prompt - usage.cachedPrompt - usage.cacheWrite,
+    cachedInput: usage.cachedPrompt,
+    cacheWrite: usage.cacheWrite,
+    output: usage.completion - usage.reasoning,
+  };
+  const terms: Term[] = [[usage.reasoning, rates.reasoning]];
+  if (usage.units !== undefined)
+    for (const unit of Object.keys(tokenUnits) as TokenUnit[]) {
+      const count = ownCount(usage.units, unit);
+      left[tokenUnits[unit]] -= count;
+      if (count > 0) terms.push([count, unitRate(rates, unit)]);
+    }
+  for (const base of Object.keys(left) as Base[]) terms.push([Math.max(0, left[base]), rates[base]]);
+  return terms;
+}
+
+function usesNanoUsd(units: Units, uses: Readonly<Record<string, number>>): bigint {
+  let thousandths = 0n;
+  for (const unit of useUnits) thousandths += BigInt(units[unit] ?? 0) * BigInt(uses[unit] ?? 0);
+  return ceiling(thousandths, 1_000n);
+}
+
+const ceiling = (dividend: bigint, divisor: bigint): bigint => (dividend + divisor - 1n) / divisor;
+
+/** Plain tokens as most calls have them, in nano-USD times a million; null where a float can't hold that exactly. */
+function plainSum(usage: Usage, rates: TokenRates): number | null {
+  // All terms are at least 0, so that the sum is exact where it is safe.
   const sum =
-    fresh * tier.input +
-    usage.cachedPrompt * tier.cachedInput +
-    usage.cacheWrite * tier.cacheWrite +
-    plain * tier.output +
-    usage.reasoning * tier.reasoning;
-  // All terms are at least 0, so that none of them is larger than what they come to.
+    Math.max(0, usage.prompt - usage.cachedPrompt - usage.cacheWrite) * rates.input +
+    usage.cachedPrompt * rates.cachedInput +
+    usage.cacheWrite * rates.cacheWrite +
+    Math.max(0, usage.completion - usage.reasoning) * rates.output +
+    usage.reasoning * rates.reasoning;
   return Number.isSafeInteger(sum) ? sum : null;
 }
 
-/** Cost in nano-USD from a model's price; null where there is none. Rounded up to the next nano-USD. */
+/** Any size, and multipliers, in millionths, applied one after another. */
+function exactTokens(terms: readonly Term[], multipliers: readonly number[]): bigint {
+  let dividend = terms.reduce((all, [count, rate]) => all + BigInt(count) * BigInt(rate), 0n);
+  let divisor = 1_000_000n;
+  for (const multiplier of multipliers) {
+    dividend *= BigInt(multiplier);
+    divisor *= 1_000_000n;
+  }
+  return ceiling(dividend, divisor);
+}
+
+/**
+ * Cost in nano-USD, rounded up to the next one; null where the model has no price. What the price lacks (`unpriced`)
+ * counts nothing, and a mode that it lacks multiplies by one.
+ */
 export function costNanoUsd(usage: Usage, price: Price | null): number | null {
   if (price === null) return null;
-  let tier: Rates = price;
-  for (const one of price.tiers) if (usage.prompt > one.aboveTokens) tier = one;
-  const fresh = Math.max(0, usage.prompt - usage.cachedPrompt - usage.cacheWrite);
-  const plain = Math.max(0, usage.completion - usage.reasoning);
-  const sum = exact(usage, tier, fresh, plain);
-  if (sum !== null) return (sum - (sum % perMillion)) / perMillion + (sum % perMillion > 0 ? 1 : 0);
-  const terms: [number, number][] = [
-    [fresh, tier.input],
-    [usage.cachedPrompt, tier.cachedInput],
-    [usage.cacheWrite, tier.cacheWrite],
-    [plain, tier.output],
-    [usage.reasoning, tier.reasoning],
-  ];
-  const total = terms.reduce((all, [tokens, nano]) => all + BigInt(tokens) * BigInt(nano), 0n);
-  return Number((total + 999_999n) / 1_000_000n);
+  const rates = ratesFor(price, usage.prompt);
+  const { units, modes } = usage;
+  if (units === undefined && modes === undefined && price.uses?.["request"] === undefined) {
+    const sum = plainSum(usage, rates);
+    if (sum !== null) return (sum - (sum % perMillion)) / perMillion + (sum % perMillion > 0 ? 1 : 0);
+  }
+  const multipliers = (modes ?? []).map((mode) => price.multipliers?.[mode] ?? perMillion);
+  const tokens = exactTokens(tokenTerms(usage, rates), multipliers);
+  return Number(tokens + usesNanoUsd({ request: 1, ...units }, price.uses ?? {}));
+}
+
+/** Names of what was used and the price says nothing of, in one order: use units and modes. */
+export function unpriced({ units, modes }: Usage, price: Price | null): (UseUnit | string)[] {
+  if (price === null) return [];
+  const uses = useUnits.filter((unit) => (units?.[unit] ?? 0) > 0 && price.uses?.[unit] === undefined);
+  return [...uses, ...(modes ?? []).filter((mode) => price.multipliers?.[mode] === undefined)];
 }

@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { calcPrice, findProvider } from "@pydantic/genai-prices";
 import fc from "fast-check";
+import { priceFields } from "../../crds/types/price.ts";
+import { priceOf } from "../../operator/compile/price.ts";
 import { believable, priceTable } from "../../operator/prices/table.ts";
-import type { Price } from "../../proxy/config/provider.ts";
-import { costNanoUsd } from "../../proxy/telemetry/cost.ts";
+import type { Price } from "../../proxy/config/price.ts";
+import { tokenUnits, useUnits } from "../../proxy/config/price.ts";
+import type { Usage } from "../../proxy/dialects/canonical.ts";
+import { costNanoUsd, unpriced } from "../../proxy/telemetry/cost.ts";
 
-const table = priceTable(new Date("2026-11-20T00:00:00Z"));
+const now = new Date("2026-11-20T00:00:00Z");
+const table = priceTable(now);
 
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
 import { startUpstream } from "../harness/upstream.ts";
@@ -136,5 +142,186 @@ describe("what a call costs", () => {
         assert.ok(Number.isSafeInteger(cost) && Number(cost) >= 0);
       }),
     );
+  });
+});
+
+describe("what is charged apart from plain tokens", () => {
+  const none: Usage = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false };
+  const million = 1_000_000;
+  const rows: { name: string; provider: string; model: string; usage: Partial<Usage>; usd: number }[] = [
+    {
+      name: "audio in and out",
+      provider: "openai",
+      model: "gpt-audio",
+      usage: { prompt: million, completion: 100_000, units: { inputAudio: million, outputAudio: 100_000 } },
+      usd: 32 + 6.4,
+    },
+    {
+      name: "web searches",
+      provider: "anthropic",
+      model: "claude-opus-4-1",
+      usage: { prompt: 100, completion: 100, units: { webSearch: 50 } },
+      usd: 0.0015 + 0.0075 + 0.5,
+    },
+    {
+      name: "image tokens of an answer",
+      provider: "google",
+      model: "gemini-2.5-flash-image",
+      usage: { prompt: 10, completion: 1_290, units: { outputImage: 1_290 } },
+      usd: 0.000003 + 0.0387,
+    },
+    {
+      name: "audio of a prompt, among text",
+      provider: "google",
+      model: "gemini-2.5-flash",
+      usage: { prompt: million + 1_000, completion: 0, units: { inputAudio: million } },
+      usd: 1 + 0.0003,
+    },
+    {
+      name: "cache writes of an hour beside those of five minutes",
+      provider: "anthropic",
+      model: "claude-haiku-4-5",
+      usage: { prompt: 3_000, cacheWrite: 3_000, units: { cacheWrite1h: 1_000 } },
+      usd: 0.0025 + 0.002,
+    },
+    {
+      name: "a batch",
+      provider: "openai",
+      model: "gpt-4.1",
+      usage: { prompt: million, completion: million, modes: ["batch"] },
+      usd: 1 + 4,
+    },
+    {
+      name: "priority processing",
+      provider: "openai",
+      model: "gpt-4o-mini",
+      usage: { prompt: million, completion: million, modes: ["priority"] },
+      usd: 0.25 + 1,
+    },
+    {
+      name: "inference bound to a region, searches at their own price",
+      provider: "anthropic",
+      model: "claude-opus-4-6",
+      usage: { prompt: 100_000, completion: 0, modes: ["geo-us"], units: { webSearch: 1 } },
+      usd: 0.55 + 0.01,
+    },
+  ];
+  for (const { name, provider: dataset, model, usage, usd } of rows) {
+    it(name, () => {
+      const cost = costNanoUsd({ ...none, ...usage }, table(dataset, model));
+      const expected = Math.round(usd * 1e9);
+      assert.ok(cost !== null && cost >= expected && cost <= expected * 1.000_001 + 1, `${cost} for ${expected}`);
+    });
+  }
+
+  it("agrees with the dataset's own arithmetic, whatever the model and the units", () => {
+    const names = { inputAudio: "input_audio_tokens", outputAudio: "output_audio_tokens" } as const;
+    const models = ["openai", "anthropic", "google", "aws", "azure", "mistral", "cohere"].flatMap((id) =>
+      (findProvider({ providerId: id })?.models ?? []).map((model) => ({ id, model: model.id })),
+    );
+    const tokens = fc.nat(400_000);
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...models),
+        fc.record({ text: tokens, cached: tokens, written: tokens, hourly: tokens, audio: tokens }),
+        fc.record({ text: tokens, audio: tokens, searches: fc.nat(100) }),
+        ({ id, model }, input, output) => {
+          const price = table(id, model);
+          if (price === null) return;
+          const audio = price.units?.["inputAudio"] === undefined ? 0 : input.audio;
+          const hourly = price.units?.["cacheWrite1h"] === undefined ? 0 : input.hourly;
+          const cacheWrite = price.cacheWrite === price.input && hourly === 0 ? 0 : input.written + hourly;
+          const spoken = price.units?.["outputAudio"] === undefined ? 0 : output.audio;
+          const cached = price.cachedInput === price.input ? 0 : input.cached;
+          const prompt = input.text + cached + cacheWrite + audio;
+          const cost = costNanoUsd(
+            {
+              ...none,
+              prompt,
+              cachedPrompt: cached,
+              cacheWrite,
+              completion: output.text + spoken,
+              units: { inputAudio: audio, outputAudio: spoken, cacheWrite1h: hourly, webSearch: output.searches },
+            },
+            price,
+          );
+          const independent = calcPrice(
+            {
+              input_tokens: prompt,
+              cache_read_tokens: cached,
+              cache_write_tokens: cacheWrite,
+              cache_audio_read_tokens: 0,
+              cache_audio_write_tokens: 0,
+              ...(hourly > 0 ? { cache_write_1h_tokens: hourly } : {}),
+              [names.inputAudio]: audio,
+              output_tokens: output.text + spoken,
+              [names.outputAudio]: spoken,
+              ...(price.uses?.["webSearch"] === undefined ? {} : { web_searches: output.searches }),
+            },
+            model,
+            { providerId: id, timestamp: now },
+          );
+          const expected = (independent?.total_price ?? 0) * 1e9;
+          assert.ok(Math.abs((cost ?? 0) - expected) <= 2 + expected * 1e-9, `${model}: ${cost} for ${expected}`);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  const plain = { inputPerMillion: "1", outputPerMillion: "2" };
+  it("has a field in manifests for every unit, and each is charged", () => {
+    for (const unit of Object.keys(tokenUnits)) {
+      const name = `${unit}PerMillion`;
+      assert.ok(Object.hasOwn(priceFields, name), name);
+      const price = priceOf({ ...plain, [name]: "7" });
+      const half = { ...none, prompt: 10, cachedPrompt: 0, cacheWrite: 0, completion: 10, units: { [unit]: 10 } };
+      if (unit.startsWith("cached")) Object.assign(half, { cachedPrompt: 10 });
+      if (unit.startsWith("cacheWrite")) Object.assign(half, { cacheWrite: 10 });
+      const other = unit.startsWith("output") ? 10 : 20;
+      assert.equal(costNanoUsd(half, price), 10 * 7_000 + other * 1_000, unit);
+    }
+    for (const unit of useUnits) {
+      const name = unit === "audioSecond" ? "audioPerHour" : `${unit}PerThousand`;
+      assert.ok(Object.hasOwn(priceFields, name), name);
+      const price = priceOf({ ...plain, [name]: unit === "audioSecond" ? "3.6" : "1" });
+      assert.equal(costNanoUsd({ ...none, units: { [unit]: 3 } }, price), 3_000_000, unit);
+    }
+  });
+
+  it("by written context tiers and multipliers", () => {
+    const price = priceOf({
+      ...plain,
+      multipliers: { flex: "0.5", "geo-eu": "1.1" },
+      contextTiers: [
+        { aboveTokens: 200, inputPerMillion: "4", outputPerMillion: "8" },
+        { aboveTokens: 100, inputPerMillion: "2", outputPerMillion: "4" },
+      ],
+    });
+    const cost = (prompt: number, modes?: string[]) =>
+      costNanoUsd({ ...none, prompt, completion: 10, ...(modes === undefined ? {} : { modes }) }, price);
+    assert.deepEqual([cost(100), cost(101), cost(201)], [120_000, 242_000, 884_000]);
+    assert.equal(cost(100, ["flex", "geo-eu"]), 66_000);
+  });
+
+  it("says what the price lacks", () => {
+    const usage = { ...none, units: { webSearch: 1, fileSearch: 0 }, modes: ["priority", "flex"] };
+    const price = priceOf({ ...plain, multipliers: { flex: "0.5" } });
+    assert.deepEqual(unpriced(usage, price), ["webSearch", "priority"]);
+    assert.deepEqual(
+      unpriced(
+        { ...usage, modes: ["flex"] },
+        priceOf({ ...plain, webSearchPerThousand: "0", multipliers: { flex: "1" } }),
+      ),
+      [],
+    );
+  });
+
+  it("has the same fields in Helm values as in manifests", async () => {
+    const schema = JSON.parse(await readFile("charts/sluice/values.schema.json", "utf8"));
+    const { properties } = schema.properties.prices.items;
+    assert.deepEqual(Object.keys(properties).sort(), [...Object.keys(priceFields), "provider", "model"].sort());
+    const inTier = Object.keys(priceFields.contextTiers.unwrap().element.shape).sort();
+    assert.deepEqual(Object.keys(properties.contextTiers.items.properties).sort(), inTier);
   });
 });
