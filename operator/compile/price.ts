@@ -1,6 +1,7 @@
 /** A price as people write it, in decimal USD → nano-USD. */
 import { decimalToNano } from "../../crds/quantity.ts";
 import type { ModelPrice } from "../../crds/types/price.ts";
+import type { PriceModes } from "../../proxy/config/capabilities.ts";
 import {
   type Price,
   type TokenRates,
@@ -65,4 +66,11 @@ export function priceOf(spec: ModelPrice): Price {
     ...(spec.multipliers === undefined ? {} : { multipliers: multipliersOf(spec.multipliers) }),
     source: "override",
   };
+}
+
+/** With the provider's usual factors of the modes that the price says nothing of. `model`: its name in the price table. */
+export function withUsualModes(price: Price, model: string, modes: PriceModes | undefined): Price {
+  if (modes === undefined) return price;
+  const byModel = modes.byModel?.find(({ prefix }) => `${model}-`.startsWith(prefix))?.factors;
+  return { ...price, multipliers: { ...modes.usual, ...byModel, ...price.multipliers } };
 }

@@ -9,7 +9,7 @@ import type { Price } from "../../proxy/config/price.ts";
 import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts";
 import { countingOf } from "./alarms.ts";
 import { own, type Parsed, problem } from "./outcome.ts";
-import { priceOf } from "./price.ts";
+import { priceOf, withUsualModes } from "./price.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, World } from "./world.ts";
@@ -22,12 +22,17 @@ const quotaOf = (spec: LLMProviderSpec["quota"]): ProviderConfig["quota"] => ({
 });
 
 /** The object's own price, else the published one, else none. */
-function modelOf(spec: ModelSpec, published: (upstream: string) => Price | null): ModelConfig {
+function modelOf(
+  spec: ModelSpec,
+  published: (upstream: string) => Price | null,
+  modes: Capabilities["priceModes"],
+): ModelConfig {
   const upstream = spec.upstream ?? spec.name;
+  const price = spec.price === undefined ? published(upstream) : priceOf(spec.price);
   return {
     upstream,
     sunset: spec.sunset ?? null,
-    price: (spec.price === undefined ? null : priceOf(spec.price)) ?? published(upstream),
+    price: price === null ? null : withUsualModes(price, upstream, modes),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
     quota: quotaOf(spec.quota),
@@ -233,7 +238,9 @@ export function compileProvider(
     credentials,
     options,
     region: spec.region ?? null,
-    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, published)])),
+    models: Object.fromEntries(
+      spec.models.map((model) => [model.name, modelOf(model, published, capabilities.priceModes)]),
+    ),
     unsupportedParameters: spec.unsupportedParameters,
     timeouts: {
       connectMs: durationMs(timeouts.connect),

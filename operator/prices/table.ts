@@ -4,7 +4,6 @@
  */
 import { calcPrice } from "@pydantic/genai-prices";
 import type { Price, TokenRates, TokenUnit, UseUnit } from "../../proxy/config/price.ts";
-import { usualMultipliers } from "./multipliers.ts";
 
 /** Price of a provider's model by its upstream name, or null where the table has none that can be believed. */
 export type PriceTable = (provider: string, upstreamModel: string) => Price | null;
@@ -128,12 +127,12 @@ function tierStarts(published: Found): number[] {
 export function priceTable(now: Date): PriceTable {
   return (provider, upstreamModel) => {
     const found = calcPrice({}, upstreamModel, { providerId: provider, timestamp: now });
-    return found === null ? null : priceIn(found.model_price, usualMultipliers(found.provider.id, found.model.id));
+    return found === null ? null : priceIn(found.model_price);
   };
 }
 
 /** A model's price from its entry in the dataset; null where it can't be believed. */
-function priceIn(published: Found, multipliers: Record<string, number>): Price | null {
+function priceIn(published: Found): Price | null {
   const base = ratesAt(published, 0);
   const uses = usesIn(published);
   if (base === null || uses === null) return null;
@@ -146,7 +145,6 @@ function priceIn(published: Found, multipliers: Record<string, number>): Price |
     ...base,
     tiers: tiers.map(({ aboveTokens, rates }) => ({ aboveTokens, ...(rates as TokenRates) })),
     ...orAbsent("uses", uses),
-    ...orAbsent("multipliers", multipliers),
     source: "table",
   };
 }

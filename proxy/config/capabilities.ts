@@ -34,6 +34,16 @@ export interface CredentialField {
   description: string;
 }
 
+/**
+ * By what a provider multiplies its token rates when it processes a call in another mode than the ordinary one, in
+ * millionths, since published price tables have the ordinary rates only. `byModel`: the first whose prefix fits the
+ * model's name followed by "-" goes before `usual`.
+ */
+export interface PriceModes {
+  usual: Readonly<Record<string, number>>;
+  byModel?: readonly { prefix: string; factors: Readonly<Record<string, number>> }[];
+}
+
 export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
@@ -60,4 +70,6 @@ export interface Capabilities {
   resources: boolean;
   /** Key of this provider in the price table, or null where prices depend on the installation. */
   pricesFrom: string | null;
+  /** Absent: nothing is known of other modes. */
+  priceModes?: PriceModes;
 }

@@ -6,8 +6,10 @@ import { describe, it } from "node:test";
 import { calcPrice, findProvider } from "@pydantic/genai-prices";
 import fc from "fast-check";
 import { priceFields } from "../../crds/types/price.ts";
-import { priceOf } from "../../operator/compile/price.ts";
+import { priceOf, withUsualModes } from "../../operator/compile/price.ts";
 import { believable, priceTable } from "../../operator/prices/table.ts";
+import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { Price } from "../../proxy/config/price.ts";
 import { tokenUnits, useUnits } from "../../proxy/config/price.ts";
 import type { Usage } from "../../proxy/dialects/canonical.ts";
@@ -145,6 +147,10 @@ describe("what a call costs", () => {
   });
 });
 
+const capabilitiesOf: Readonly<Record<string, Capabilities>> = Object.fromEntries(
+  Object.values(capabilities).map((type) => [type.pricesFrom, type]),
+);
+
 describe("what is charged apart from plain tokens", () => {
   const none: Usage = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: false };
   const million = 1_000_000;
@@ -208,7 +214,10 @@ describe("what is charged apart from plain tokens", () => {
   ];
   for (const { name, provider: dataset, model, usage, usd } of rows) {
     it(name, () => {
-      const cost = costNanoUsd({ ...none, ...usage }, table(dataset, model));
+      const published = table(dataset, model);
+      const modes = capabilitiesOf[dataset]?.priceModes;
+      const price = published === null ? null : withUsualModes(published, model, modes);
+      const cost = costNanoUsd({ ...none, ...usage }, price);
       const expected = Math.round(usd * 1e9);
       assert.ok(cost !== null && cost >= expected && cost <= expected * 1.000_001 + 1, `${cost} for ${expected}`);
     });

@@ -72,4 +72,6 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "anthropic",
+  // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.
+  priceModes: { usual: { batch: 500_000, fast: 6_000_000, "geo-us": 1_100_000 } },
 };

@@ -1,4 +1,5 @@
 import type { Capabilities } from "../../config/capabilities.ts";
+import { priceModes } from "../openai/price-modes.ts";
 
 export const capabilities: Capabilities = {
   type: "AzureOpenAI",
@@ -69,4 +70,5 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "azure",
+  priceModes,
 };

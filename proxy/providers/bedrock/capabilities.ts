@@ -89,4 +89,6 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "aws",
+  // https://aws.amazon.com/bedrock/pricing: priority is 75 % dearer, flex and batches cost half.
+  priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_750_000 } },
 };

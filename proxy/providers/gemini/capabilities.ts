@@ -50,4 +50,6 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "google",
+  // https://ai.google.dev/gemini-api/docs/pricing
+  priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
 };

@@ -36,4 +36,6 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "mistral",
+  // https://mistral.ai/pricing: batches.
+  priceModes: { usual: { batch: 500_000 } },
 };

@@ -1,4 +1,5 @@
 import type { Capabilities } from "../../config/capabilities.ts";
+import { priceModes } from "./price-modes.ts";
 
 export const capabilities: Capabilities = {
   type: "OpenAI",
@@ -32,4 +33,5 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "openai",
+  priceModes,
 };
