@@ -71,6 +71,9 @@ export function priceOf(spec: ModelPrice): Price {
 /** With the provider's usual factors of the modes that the price says nothing of. `model`: its name in the price table. */
 export function withUsualModes(price: Price, model: string, modes: PriceModes | undefined): Price {
   if (modes === undefined) return price;
-  const byModel = modes.byModel?.find(({ prefix }) => `${model}-`.startsWith(prefix))?.factors;
-  return { ...price, multipliers: { ...modes.usual, ...byModel, ...price.multipliers } };
+  const byModel = Object.entries(modes.byModel ?? {}).flatMap(([mode, factors]): [string, number][] => {
+    const prefix = Object.keys(factors).find((name) => `${model}-`.startsWith(name));
+    return prefix === undefined ? [] : [[mode, factors[prefix] as number]];
+  });
+  return { ...price, multipliers: { ...modes.usual, ...Object.fromEntries(byModel), ...price.multipliers } };
 }

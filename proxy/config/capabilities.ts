@@ -36,12 +36,13 @@ export interface CredentialField {
 
 /**
  * By what a provider multiplies its token rates when it processes a call in another mode than the ordinary one, in
- * millionths, since published price tables have the ordinary rates only. `byModel`: the first whose prefix fits the
- * model's name followed by "-" goes before `usual`.
+ * millionths, since published price tables have the ordinary rates only.
  */
 export interface PriceModes {
+  /** Mode → factor; of a model that has none below, the dearest that the provider publishes. */
   usual: Readonly<Record<string, number>>;
-  byModel?: readonly { prefix: string; factors: Readonly<Record<string, number>> }[];
+  /** Mode → prefix of the model's name followed by "-" → factor; the first that fits. */
+  byModel?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 export interface Capabilities {

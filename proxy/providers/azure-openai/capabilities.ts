@@ -1,5 +1,4 @@
 import type { Capabilities } from "../../config/capabilities.ts";
-import { priceModes } from "../openai/price-modes.ts";
 
 export const capabilities: Capabilities = {
   type: "AzureOpenAI",
@@ -70,5 +69,30 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "azure",
-  priceModes,
+  // Half for batch and flex: https://platform.openai.com/docs/pricing. Priority, which is called fast as well, by model:
+  // https://openai.com/api-priority-processing
+  priceModes: {
+    usual: { batch: 500_000, flex: 500_000, priority: 2_500_000, fast: 2_500_000 },
+    byModel: {
+      priority: {
+        "gpt-4o-mini-2024": 1_666_667,
+        "gpt-4o-mini-audio": 2_500_000,
+        "gpt-4o-mini-": 1_666_667,
+        "gpt-4o-2024-05-13": 1_750_000,
+        "gpt-4o-2024": 1_700_000,
+        "gpt-4o-audio": 2_500_000,
+        "gpt-4o-": 1_700_000,
+        "gpt-4.1-nano": 2_000_000,
+        "gpt-4.1-": 1_750_000,
+        "gpt-5-mini": 1_800_000,
+        "gpt-5.4": 2_000_000,
+        "gpt-5.2": 2_000_000,
+        "gpt-5.1": 2_000_000,
+        "gpt-5-pro": 2_500_000,
+        "gpt-5-": 2_000_000,
+        "o3-": 1_750_000,
+        "o4-mini": 1_818_182,
+      },
+    },
+  },
 };
