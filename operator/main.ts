@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
+import { onHost } from "../proxy/config/listen-host.ts";
 import { AlarmBook } from "./alarms.ts";
 import { AlertDesk } from "./alerts/alert-loop.ts";
 import { smtpOf } from "./alerts/smtp.ts";
@@ -147,7 +148,8 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   );
   loop.trigger();
   const status = statusServer(metrics, source.synced);
-  const statusUrl = await status.listen({ host: "0.0.0.0", port: settings.statusPort });
+  await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
+  const statusUrl = status.listeningOrigin;
   log.info({ status: statusUrl }, "operator running");
   return {
     statusUrl,

@@ -43,6 +43,8 @@ export const operatorSettings = z.strictObject({
     .prefault({}),
   /** How often everything is compared anew, in milliseconds. */
   resyncMs: z.int().min(500).default(15_000),
+  /** Address of the status port; "::" is all IPv4 and IPv6 addresses. */
+  statusHost: z.string().min(1).default("::"),
   statusPort: z.int().min(0).max(65_535).default(8081),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   /** Lease times in milliseconds. */

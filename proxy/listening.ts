@@ -2,6 +2,7 @@
 import { Server as SecureHttp } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
+import { onHost } from "./config/listen-host.ts";
 import type { TrafficState } from "./server.ts";
 
 /**
@@ -12,11 +13,15 @@ export const backlog = 4_096;
 
 /** Resolves to the URL. */
 export async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  await app.listen({ host, port, backlog });
-  const address = app.server.address() as AddressInfo;
-  const name = address.address === "0.0.0.0" || address.address === "::" ? "127.0.0.1" : address.address;
+  await onHost(host, (address) => app.listen({ host: address, port, backlog }));
   const scheme = app.server instanceof SecureHttp ? "https" : "http";
-  return `${scheme}://${name.includes(":") ? `[${name}]` : name}:${address.port}`;
+  return urlOf(scheme, app.server.address() as AddressInfo);
+}
+
+/** Where a listener is reached on this machine. */
+export function urlOf(scheme: "http" | "https", { address, port }: AddressInfo): string {
+  const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
+  return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** How long a connection without a call may go on sending its request while we drain. */

@@ -8,9 +8,10 @@ import { settingError, UsageError } from "./usage-error.ts";
 const proxySettings = z.strictObject({
   /** Folder that holds the rendered config. */
   configDir: z.string().default("/etc/sluice/config"),
-  host: z.string().default("0.0.0.0"),
+  /** "::" listens on all addresses, IPv4 and IPv6; where the kernel has no IPv6, on those of IPv4. */
+  host: z.string().default("::"),
   port: z.coerce.number().int().min(0).max(65_535).default(8080),
-  statusHost: z.string().default("0.0.0.0"),
+  statusHost: z.string().default("::"),
   statusPort: z.coerce.number().int().min(0).max(65_535).default(9090),
   logLevel: z.enum(logLevels).default("info"),
   /** How long calls under way may take after SIGTERM, in milliseconds. */
@@ -112,9 +113,9 @@ const secrets = {
 export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
 
   --config-dir DIR     folder with the rendered config (default /etc/sluice/config)
-  --host ADDRESS       listen on (default 0.0.0.0)
+  --host ADDRESS       listen on (default ::, all IPv4 and IPv6 addresses)
   --port N             traffic (default 8080; 0 picks one)
-  --status-host ADDR   status listens on (default 0.0.0.0)
+  --status-host ADDR   status listens on (default ::)
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)

@@ -1,11 +1,13 @@
 /** `sluice sidecar`: the gateway on loopback, in the name of the Pod's ServiceAccount. No provider's key comes near the Pod. */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { backlog } from "../listening.ts";
+import { onHost } from "../config/listen-host.ts";
+import { backlog, urlOf } from "../listening.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
+import { FleetAuthority } from "./authority.ts";
 import { Fleet, type Resolve } from "./fleet.ts";
 import { Relay } from "./relay.ts";
-import { parseSidecarSettings, readCa, type SidecarSettings, sidecarUsage } from "./settings.ts";
+import { parseSidecarSettings, type SidecarSettings, sidecarUsage } from "./settings.ts";
 import { ProjectedToken } from "./token.ts";
 
 export interface RunningSidecar {
@@ -15,15 +17,16 @@ export interface RunningSidecar {
   close(): Promise<void>;
 }
 
-function listen(server: Server, host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, backlog, () => {
-      const { address, port: taken } = server.address() as AddressInfo;
-      const name = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
-      resolve(`http://${name.includes(":") ? `[${name}]` : name}:${taken}`);
+async function listen(server: Server, host: string, port: number): Promise<string> {
+  const bind = (address: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once("error", reject).listen(port, address, backlog, () => {
+        server.off("error", reject);
+        resolve();
+      });
     });
-  });
+  await onHost(host, bind);
+  return urlOf("http", server.address() as AddressInfo);
 }
 
 function statusServer(token: ProjectedToken): Server {
@@ -42,12 +45,14 @@ const strayLooks = 10;
 
 export async function startSidecar(settings: SidecarSettings, log: Logger, resolve?: Resolve): Promise<RunningSidecar> {
   const token = new ProjectedToken(settings.tokenFile, Date.now);
+  const rejected = (cause: unknown): void =>
+    log.error({ err: String(cause) }, "new certificates in --ca-file not used; the last good ones stay");
   const relay = new Relay({
     fleet: new Fleet(settings.fleet, Date.now, resolve),
     token,
     attempts: settings.attempts,
     connectMs: settings.connectMs,
-    ca: await readCa(settings),
+    authority: settings.caFile === null ? null : await FleetAuthority.read(settings.caFile, Date.now, rejected),
     note: (fields, message) => log.warn(fields, message),
   });
   const active = new Set<ServerResponse>();

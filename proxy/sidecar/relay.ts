@@ -14,6 +14,7 @@ import { isIP, type Socket } from "node:net";
 import { pipeline } from "node:stream";
 import { surfaceOf } from "../dialects/surfaces.ts";
 import { type Failure, failure, failures } from "../failure.ts";
+import type { FleetAuthority } from "./authority.ts";
 import type { Address, Fleet } from "./fleet.ts";
 import type { ProjectedToken } from "./token.ts";
 
@@ -38,6 +39,7 @@ const ownTowardsClient: ReadonlySet<string> = new Set(["connection", "keep-alive
 
 /** Shorter than the gateway keeps idle connections, so that it is never the one to close first. */
 const idleMs = 30_000;
+const agentOptions = { keepAlive: true, timeout: idleMs, maxFreeSockets: 64 };
 /** Between two tries at one and the same address. */
 const pauseMs = 100;
 
@@ -73,24 +75,32 @@ export interface RelayOptions {
   token: ProjectedToken;
   attempts: number;
   connectMs: number;
-  ca: string | null;
+  /** Signs the gateway's certificate; null: the system's authorities. */
+  authority: FleetAuthority | null;
   /** What went wrong, for the log: never a token or a body. */
   note(fields: Record<string, unknown>, message: string): void;
 }
 
 export class Relay {
   readonly #options: RelayOptions;
-  readonly #http = new HttpAgent({ keepAlive: true, timeout: idleMs, maxFreeSockets: 64 });
-  readonly #https: HttpsAgent;
+  readonly #http = new HttpAgent(agentOptions);
+  #https = new HttpsAgent(agentOptions);
+  #pem: string | null = null;
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#https = new HttpsAgent({
-      keepAlive: true,
-      timeout: idleMs,
-      maxFreeSockets: 64,
-      ...(options.ca === null ? {} : { ca: options.ca }),
-    });
+  }
+
+  /** An agent holds the authorities of its connections, so new authorities take a new one. The old one's go idle. */
+  async #agent(tls: boolean): Promise<HttpAgent> {
+    const { authority } = this.#options;
+    if (!tls || authority === null) return tls ? this.#https : this.#http;
+    const pem = await authority.current();
+    if (pem !== this.#pem) {
+      this.#pem = pem;
+      this.#https = new HttpsAgent({ ...agentOptions, ca: pem });
+    }
+    return this.#https;
   }
 
   close(): void {
@@ -125,7 +135,8 @@ export class Relay {
       const name = `${address.host} ${address.port}`;
       if (tried.has(name)) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       tried.add(name);
-      const call = this.#open(address, request, headers);
+      const agent = await this.#agent(address.url.protocol === "https:");
+      const call = open(agent, address, request, headers);
       try {
         await this.#inTime(connected(call, address.url.protocol === "https:"));
         fleet.reached(address);
@@ -142,31 +153,27 @@ export class Relay {
     return null;
   }
 
-  #open(address: Address, request: IncomingMessage, headers: string[]): ClientRequest {
-    const tls = address.url.protocol === "https:";
-    const common = {
-      host: address.host,
-      port: address.port,
-      method: request.method ?? "GET",
-      path: request.url ?? "/",
-      headers: [...headers, "host", address.url.host],
-      setHost: false,
-    };
-    return tls
-      ? httpsRequest({
-          ...common,
-          agent: this.#https,
-          ...(isIP(address.url.hostname) === 0 ? { servername: address.url.hostname } : {}),
-        })
-      : httpRequest({ ...common, agent: this.#http });
-  }
-
   #inTime(connecting: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("no connection in time")), this.#options.connectMs);
       connecting.then(resolve, reject).finally(() => clearTimeout(timer));
     });
   }
+}
+
+function open(agent: HttpAgent, address: Address, request: IncomingMessage, headers: string[]): ClientRequest {
+  const common = {
+    agent,
+    host: address.host,
+    port: address.port,
+    method: request.method ?? "GET",
+    path: request.url ?? "/",
+    headers: [...headers, "host", address.url.host],
+    setHost: false,
+  };
+  if (address.url.protocol !== "https:") return httpRequest(common);
+  const { hostname } = address.url;
+  return httpsRequest({ ...common, ...(isIP(hostname) === 0 ? { servername: hostname } : {}) });
 }
 
 function exchange(

@@ -1,5 +1,4 @@
 /** Settings of a sidecar: flags, then environment, then defaults. */
-import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { logLevels } from "../telemetry/log.ts";
@@ -16,13 +15,13 @@ const sidecarSettings = z.strictObject({
   fleet: z.array(fleetUrl).min(1, "say where the gateway is: --fleet http://sluice.sluice-system"),
   /** Projected ServiceAccount token; read anew as kubelet rotates it. */
   tokenFile: z.string().min(1).default("/var/run/secrets/sluice/token"),
-  /** Certificates that sign the gateway's, in PEM; null: those of the system. */
+  /** File with the certificates that sign the gateway's, in PEM, re-read as it changes; null: those of the system. */
   caFile: z.string().nullable().default(null),
   host: z
     .enum(["127.0.0.1", "::1"], "must be a loopback address: whoever reaches the sidecar calls in the workload's name")
     .default("127.0.0.1"),
   port: z.coerce.number().int().min(0).max(65_535).default(8787),
-  statusHost: z.string().default("0.0.0.0"),
+  statusHost: z.string().default("::"),
   statusPort: z.coerce.number().int().min(0).max(65_535).default(9091),
   /** Connections that are tried for one call. */
   attempts: z.coerce.number().int().min(1).max(10).default(3),
@@ -55,7 +54,7 @@ Listens on loopback, puts the Pod's projected token on every call, and relays it
   --ca-file FILE       certificates that sign the gateway's, in PEM
   --host ADDRESS       loopback address to listen on (default 127.0.0.1)
   --port N             (default 8787; 0 picks one)
-  --status-host ADDR   status listens on (default 0.0.0.0)
+  --status-host ADDR   status listens on (default ::)
   --status-port N      probes (default 9091; 0 picks one)
   --attempts N         connections that are tried for one call (default 3)
   --connect-ms N       time for each (default 2000)
@@ -86,6 +85,3 @@ export function parseSidecarSettings(
   if (parsed.success) return parsed.data;
   throw settingError(parsed.error.issues[0], { ...flags, fleet: "fleet" });
 }
-
-export const readCa = (settings: SidecarSettings): Promise<string | null> =>
-  settings.caFile === null ? Promise.resolve(null) : readFile(settings.caFile, "utf8");

@@ -101,6 +101,7 @@ describe("the chart", { skip }, () => {
         roles: {},
         alerts: { smtp: null, pagerDutyURL: "https://events.pagerduty.com/v2/enqueue" },
         resyncMs: 15_000,
+        statusHost: "::",
         statusPort: 8081,
         logLevel: "info",
         lease: { durationMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000 },
@@ -433,6 +434,37 @@ describe("the chart", { skip }, () => {
     );
   });
 
+  it("gives Pods time to start before liveness counts, and listens on both address families", async () => {
+    const documents = await render(...set("proxy.startupSeconds=61", "listenAddress=0.0.0.0"));
+    for (const name of ["sluice-proxy", "sluice-operator"]) {
+      const [container] = find(documents, "Deployment", name)["spec"].template.spec.containers;
+      const { startupProbe, livenessProbe } = container;
+      assert.deepEqual(startupProbe.httpGet, livenessProbe.httpGet);
+      assert.equal(startupProbe.periodSeconds * startupProbe.failureThreshold, name === "sluice-proxy" ? 62 : 300);
+    }
+    const [proxy] = find(documents, "Deployment", "sluice-proxy")["spec"].template.spec.containers;
+    const { host, statusHost } = parseProxySettings(proxy.args.slice(1), {});
+    const settings = parse(find(documents, "ConfigMap", "sluice-operator")["data"]["settings.yaml"]);
+    assert.deepEqual([host, statusHost, settings.statusHost], ["0.0.0.0", "0.0.0.0", "0.0.0.0"]);
+  });
+
+  it("has sidecars call by TLS where the gateway has a certificate, and trust its authority", async () => {
+    const versions = ["--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"];
+    const sidecar = async (...values: string[]): Promise<string> => {
+      const documents = await render(...versions, ...set("sidecar.injection.enabled=true", ...values));
+      const policy = documents.find(({ kind }) => kind === "MutatingAdmissionPolicy");
+      return policy?.["spec"].mutations[0].jsonPatch.expression as string;
+    };
+    assert.match(await sidecar(), /"--fleet=http:\/\/sluice\.llm", "--port=8787"\]/);
+    assert.match(await sidecar("proxy.tls.secretName=t"), /"--fleet=https:\/\/sluice\.llm:80"/);
+    const whole = await sidecar("proxy.tls.secretName=t", "service.port=443", "sidecar.caConfigMap.name=authorities");
+    assert.match(
+      whole,
+      /"--fleet=https:\/\/sluice\.llm", "--port=8787", "--ca-file=\/var\/run\/secrets\/sluice\/ca\.crt"\]/,
+    );
+    assert.match(whole, /name: "authorities",\s+items: \[.*key: "ca\.crt", path: "ca\.crt"/);
+  });
+
   const nonsense: [what: string, values: string[], says: RegExp][] = [
     ["a name that isn't a value", ["proxy.replica=3"], /\/proxy.*'replica' not allowed/],
     ["a number of proxies that isn't one", ["proxy.replicas=many"], /\/proxy\/replicas.*got string, want integer/],
@@ -481,6 +513,12 @@ describe("the chart", { skip }, () => {
       ["sidecar.injection.enabled=true"],
       /needs MutatingAdmissionPolicy/,
     ],
+    [
+      "an address to listen on that is neither family's",
+      ["listenAddress=localhost"],
+      /\/listenAddress.*must be one of/,
+    ],
+    ["a start in no time", ["proxy.startupSeconds=1"], /\/proxy\/startupSeconds.*minimum/],
     ["a ServiceMonitor where there are none", ["serviceMonitor.enabled=true"], /needs the Prometheus operator's CRDs/],
   ];
   for (const [what, values, says] of nonsense) {
