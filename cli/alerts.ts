@@ -2,8 +2,8 @@
 import { parseArgs } from "node:util";
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { AlertTest } from "../crds/types/alerts.ts";
-import { testAnnotation } from "../operator/alerts/due.ts";
 import { asMerge, connect, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
+import { testAnnotation } from "../operator/delivery/pending-alert.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
 

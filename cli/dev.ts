@@ -1,12 +1,13 @@
 /** `sluice dev FOLDER…`: compile and proxy in one process, on a folder of the manifests that a cluster would get. */
 import { randomBytes } from "node:crypto";
-import { CanaryBook, type CanaryReport } from "../operator/canaries.ts";
 import { parseProxyStatus } from "../operator/cluster/proxy-status.ts";
+import type { CanaryReport } from "../operator/compile/canary.ts";
 import type { Compiled } from "../operator/compile/compile.ts";
 import type { Verdict } from "../operator/compile/verdict.ts";
 import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
 import { watchFolders } from "../operator/folder/watch.ts";
-import { type Installation, installation, readInstallation } from "../operator/installation.ts";
+import { CanaryBook } from "../operator/loops/canaries/book.ts";
+import { type Installation, installation, readInstallation } from "../operator/settings/installation.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { credentialName } from "../proxy/config/names.ts";
 import type { ConfigFiles } from "../proxy/config/parse.ts";

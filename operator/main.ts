@@ -6,11 +6,6 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { onHost } from "../proxy/config/listen-host.ts";
-import { AlarmBook } from "./alarms.ts";
-import { AlertDesk } from "./alerts/alert-loop.ts";
-import { smtpOf } from "./alerts/smtp.ts";
-import { BudgetBook } from "./budgets.ts";
-import { CanaryBook } from "./canaries.ts";
 import { connect, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
@@ -19,10 +14,15 @@ import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import { CompileMemo } from "./compile/memo.ts";
+import { AlertDesk } from "./delivery/alert-loop.ts";
+import { smtpOf } from "./delivery/smtp.ts";
 import { Loop } from "./loop.ts";
+import { AlarmBook } from "./loops/alerts/book.ts";
+import { BudgetBook } from "./loops/budgets/book.ts";
+import { CanaryBook } from "./loops/canaries/book.ts";
 import { operatorMetrics } from "./metrics.ts";
 import { type Reconciler, reconcile } from "./reconcile.ts";
-import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings.ts";
+import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings/settings.ts";
 import { statusServer } from "./status-server.ts";
 
 export interface RunningOperator {

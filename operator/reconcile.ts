@@ -3,9 +3,6 @@
 import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilities } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
-import type { AlarmBook } from "./alarms.ts";
-import type { BudgetBook } from "./budgets.ts";
-import type { CanaryBook } from "./canaries.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
 import type { Rollout } from "./cluster/live-book.ts";
@@ -19,10 +16,13 @@ import { addHealth } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { WorldObject } from "./compile/world.ts";
-import { compileSettings } from "./compile-settings.ts";
-import type { ClusterIssuer } from "./identity.ts";
+import type { AlarmBook } from "./loops/alerts/book.ts";
+import type { BudgetBook } from "./loops/budgets/book.ts";
+import type { CanaryBook } from "./loops/canaries/book.ts";
 import { priceTable } from "./prices/table.ts";
-import type { OperatorSettings } from "./settings.ts";
+import { compileSettings } from "./settings/compile-settings.ts";
+import type { ClusterIssuer } from "./settings/identity.ts";
+import type { OperatorSettings } from "./settings/settings.ts";
 
 export interface Reconciler {
   cluster: Cluster;

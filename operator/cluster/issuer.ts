@@ -2,7 +2,7 @@
 import { OpenidApi, WellKnownApi } from "@kubernetes/client-node";
 import { z } from "zod";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../identity.ts";
+import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../settings/identity.ts";
 import type { Cluster } from "./api.ts";
 
 /** Keys rotate slowly; between two looks a new one is not known. */

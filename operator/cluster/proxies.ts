@@ -2,9 +2,9 @@
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
-import type { CanaryReport } from "../canaries.ts";
+import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
-import type { OperatorSettings } from "../settings.ts";
+import type { OperatorSettings } from "../settings/settings.ts";
 import { asMerge, type Cluster } from "./api.ts";
 import { type ProxyStatus, parseProxyStatus } from "./proxy-status.ts";
 

@@ -1,7 +1,7 @@
 /** What a proxy says at /status, read with care: an older or newer one may say less or more. */
 import { z } from "zod";
 import { type WatchReading, watchReading } from "../../proxy/config/watch.ts";
-import type { CanaryReport } from "../canaries.ts";
+import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
 
 const provider = z.object({

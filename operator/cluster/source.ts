@@ -2,7 +2,7 @@
 import type { KubernetesListObject, V1Namespace } from "@kubernetes/client-node";
 import { group, kindNames, version } from "../../crds/kinds.ts";
 import type { World, WorldObject } from "../compile/world.ts";
-import type { OperatorSettings } from "../settings.ts";
+import type { OperatorSettings } from "../settings/settings.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";

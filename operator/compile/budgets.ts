@@ -4,7 +4,6 @@ import { budgetFacts } from "../../crds/types/alerts.ts";
 import type { KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
-import type { Watch } from "./budget-standing.ts";
 import { compileLimits } from "./limits.ts";
 import { type Parsed, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
@@ -21,6 +20,14 @@ export interface CompiledBudget {
   watch: BudgetWatch | null;
   accepted: Problem[];
   resolvedRefs: Problem[];
+}
+
+/** What of a Budget's spec its standing goes by. */
+export interface Watch {
+  config: BudgetConfig & { amountNanoUsd: number };
+  /** Percent, ascending. */
+  thresholds: readonly number[];
+  spike: { factor: number; minimumNanoUsd: number } | null;
 }
 
 /** What the operator goes by when it watches a budget. */

@@ -8,6 +8,30 @@ import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CanaryFact } from "./world.ts";
 
+export interface Side {
+  requests: number;
+  failures: number;
+  priced: number;
+  /** nano-USD. */
+  cost: number;
+  /** Answers by time: one count for each bound, and one for what is slower. */
+  latency: number[];
+}
+
+export interface Sample {
+  /** One run of one proxy; "" for runs that were added up because there were too many. */
+  proxy: string;
+  canary: Side;
+  baseline: Side;
+}
+
+/** What one run of one proxy has counted of one canary. */
+export interface CanaryReport {
+  route: string;
+  id: string;
+  sample: Sample;
+}
+
 /** Bounds as numbers; null where none is set. */
 export interface Criteria {
   /** 0 to 1. */

@@ -1,11 +1,17 @@
 /** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import type { CanaryBook } from "../canaries.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
-import { type Installation, installation, installedPrices, knowsCountries, renderedSettings } from "../installation.ts";
+import type { CanaryBook } from "../loops/canaries/book.ts";
 import { priceTable } from "../prices/table.ts";
+import {
+  type Installation,
+  installation,
+  installedPrices,
+  knowsCountries,
+  renderedSettings,
+} from "../settings/installation.ts";
 import { type FolderWorld, type Place, readFolder } from "./read.ts";
 
 export interface Finding extends Place {

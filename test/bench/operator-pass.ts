@@ -5,9 +5,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type Kind, kindNames, kinds } from "../../crds/kinds.ts";
-import { AlarmBook } from "../../operator/alarms.ts";
-import { BudgetBook } from "../../operator/budgets.ts";
-import { CanaryBook } from "../../operator/canaries.ts";
 import type { Cluster } from "../../operator/cluster/api.ts";
 import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { Nudger } from "../../operator/cluster/proxies.ts";
@@ -18,9 +15,12 @@ import { StatusBook } from "../../operator/cluster/status-book.ts";
 import { type CustomObject, SecretFacts, SecretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { AlarmBook } from "../../operator/loops/alerts/book.ts";
+import { BudgetBook } from "../../operator/loops/budgets/book.ts";
+import { CanaryBook } from "../../operator/loops/canaries/book.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
 import { type Reconciler, reconcile } from "../../operator/reconcile.ts";
-import { operatorSettings } from "../../operator/settings.ts";
+import { operatorSettings } from "../../operator/settings/settings.ts";
 import { EncodeMemo } from "../../proxy/config/encode.ts";
 
 export interface OperatorPasses {

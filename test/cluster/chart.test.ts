@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
 import { configMapNames, credentialsSecretName } from "../../operator/publish/layout.ts";
-import { operatorSettings } from "../../operator/settings.ts";
+import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { chart } from "../harness/cluster.ts";
 import { run } from "../harness/command.ts";

@@ -2,18 +2,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { alarm } from "../../crds/types/alarms.ts";
-import { AlarmBook } from "../../operator/alarms.ts";
-import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
-import { mailOf, pagerDutyBody } from "../../operator/alerts/message.ts";
-import type { Sent } from "../../operator/alerts/send.ts";
 import { alarmed, newsOf } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
-import { quietMs, sightings } from "../../operator/compile/alarm-standing.ts";
 import type { AlarmWatch } from "../../operator/compile/alarms.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { addHealth, type ProviderReport } from "../../operator/compile/health.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
+import { mailOf, pagerDutyBody } from "../../operator/delivery/message.ts";
+import type { Sent } from "../../operator/delivery/send.ts";
+import { AlarmBook } from "../../operator/loops/alerts/book.ts";
+import { quietMs, sightings } from "../../operator/loops/alerts/state.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 

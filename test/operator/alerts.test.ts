@@ -6,15 +6,15 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { after, describe, it } from "node:test";
 import { SMTPServer } from "smtp-server";
 import { budgetStatus } from "../../crds/types/budget.ts";
-import { AlertDispatcher, type AlertOutcome } from "../../operator/alerts/dispatcher.ts";
-import { type Alert, pagerDutyBody } from "../../operator/alerts/message.ts";
-import { type Senders, type Sent, send } from "../../operator/alerts/send.ts";
-import { BudgetBook } from "../../operator/budgets.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import { filled } from "../../operator/compile/alerts.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
+import { type Alert, pagerDutyBody } from "../../operator/delivery/message.ts";
+import { type Senders, type Sent, send } from "../../operator/delivery/send.ts";
+import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 
 interface Received {

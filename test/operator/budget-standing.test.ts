@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetStatus } from "../../crds/types/budget.ts";
+import type { Watch } from "../../operator/compile/budgets.ts";
 import {
   advance,
   exceeded,
@@ -12,8 +13,7 @@ import {
   standingIn,
   statusOfStanding,
   usdText,
-  type Watch,
-} from "../../operator/compile/budget-standing.ts";
+} from "../../operator/loops/budgets/state.ts";
 import { type BudgetReadings, budgetConfig } from "../../proxy/config/budget.ts";
 
 const dayMs = 86_400_000;

@@ -1,22 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { CanaryBook, type CanaryReport, progressIn, statusOfCanary } from "../../operator/canaries.ts";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { transitions } from "../../operator/cluster/report.ts";
-import type { CanaryPlan } from "../../operator/compile/canary.ts";
-import {
-  advance,
-  type CanaryProgress,
-  measure,
-  merge,
-  type Sample,
-  type Side,
-} from "../../operator/compile/canary-judge.ts";
+import type { CanaryPlan, CanaryReport, Sample, Side } from "../../operator/compile/canary.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
+import { CanaryBook, progressIn, statusOfCanary } from "../../operator/loops/canaries/book.ts";
+import { advance, type CanaryProgress, measure, merge } from "../../operator/loops/canaries/judge.ts";
 import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
 import { capabilities } from "../../proxy/config/capabilities.generated.ts";
 

@@ -1,11 +1,11 @@
 /** In what order, and how much at once, alerts are handed to channels; and who wakes whom. */
 import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
-import { AlarmClock } from "../../operator/alerts/alarm-clock.ts";
-import { AlertDispatcher } from "../../operator/alerts/dispatcher.ts";
-import type { Due } from "../../operator/alerts/due.ts";
-import type { Sent } from "../../operator/alerts/send.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
+import { AlertDispatcher } from "../../operator/delivery/dispatcher.ts";
+import type { Due } from "../../operator/delivery/pending-alert.ts";
+import type { Sent } from "../../operator/delivery/send.ts";
+import { AlarmClock } from "../../operator/delivery/wake-timer.ts";
 
 const channel = (secret: string): Channel => ({
   id: "webhook-1",

@@ -3,8 +3,13 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { issuerIn } from "../../operator/cluster/issuer.ts";
-import { installation, knowsCountries, readInstallation, renderedSettings } from "../../operator/installation.ts";
-import { parseOperatorArguments } from "../../operator/settings.ts";
+import {
+  installation,
+  knowsCountries,
+  readInstallation,
+  renderedSettings,
+} from "../../operator/settings/installation.ts";
+import { parseOperatorArguments } from "../../operator/settings/settings.ts";
 import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
 import { removeFolder, temporaryFolder } from "../harness/child.ts";

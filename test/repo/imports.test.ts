@@ -52,6 +52,12 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
     allowed: /^(operator\/compile\/|crds\/|proxy\/config\/)/,
   },
   {
+    name: "what the loops decide is pure: no IO, no client, no clock",
+    within: /^operator\/loops\/[^/]+\/(?!book\.ts$)/,
+    allowed:
+      /^(operator\/(compile|loops)\/|operator\/delivery\/(channel-snapshot|message|pending-alert)\.ts$|crds\/|proxy\/config\/)/,
+  },
+  {
     name: "commands use the operator and the proxy's contract; only composers reach further",
     within: /^cli\//,
     allowed: /^(?!proxy\/)|^proxy\/(config\/|usage-error\.ts$)/,

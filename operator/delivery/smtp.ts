@@ -1,5 +1,5 @@
 /** The mail server, from the settings and the environment. */
-import type { OperatorSettings } from "../settings.ts";
+import type { OperatorSettings } from "../settings/settings.ts";
 import type { Smtp } from "./send.ts";
 
 /** The login is a secret, so that it comes by the environment. */

@@ -2,20 +2,13 @@
  * What the operator knows of canaries: from the status that it or another leader wrote, and from what proxies report.
  * In memory between passes; the status is written when a verdict falls, and else once in a while.
  */
-import { type CanaryStatus, canaryStatus } from "../crds/types/canary.ts";
-import type { CanaryPlan } from "./compile/canary.ts";
-import { advance, type CanaryProgress, measure, type Sample, written } from "./compile/canary-judge.ts";
-import type { Compiled } from "./compile/compile.ts";
-import { idOf } from "./compile/outcome.ts";
-import type { Verdict } from "./compile/verdict.ts";
-import type { CanaryFact, WorldObject } from "./compile/world.ts";
-
-/** What one run of one proxy has counted of one canary. */
-export interface CanaryReport {
-  route: string;
-  id: string;
-  sample: Sample;
-}
+import { type CanaryStatus, canaryStatus } from "../../../crds/types/canary.ts";
+import type { CanaryPlan, CanaryReport } from "../../compile/canary.ts";
+import type { Compiled } from "../../compile/compile.ts";
+import { idOf } from "../../compile/outcome.ts";
+import type { Verdict } from "../../compile/verdict.ts";
+import type { CanaryFact, WorldObject } from "../../compile/world.ts";
+import { advance, type CanaryProgress, measure, written } from "./judge.ts";
 
 /** Numbers that change with every request are not worth a write each. */
 const reportEveryMs = 30_000;

@@ -1,17 +1,17 @@
 /** The cluster's objects, compiled as the operator would, with nothing written. For commands that people run. */
 import { readFile } from "node:fs/promises";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
-import type { RenderedConfig } from "../../proxy/config/schema.ts";
-import { CanaryBook } from "../canaries.ts";
-import { type Compiled, compile } from "../compile/compile.ts";
-import type { SecretFact, World, WorldObject } from "../compile/world.ts";
-import { compileSettings } from "../compile-settings.ts";
-import { priceTable } from "../prices/table.ts";
-import { asOperatorSettings, type OperatorSettings, operatorSettings } from "../settings.ts";
-import { type Cluster, connect, loadConfig, orNull, statusCode } from "./api.ts";
-import { Publisher } from "./publish.ts";
-import { clusterSource } from "./source.ts";
-import { secretRefs } from "./world.ts";
+import { capabilities } from "../proxy/config/capabilities.generated.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { type Cluster, connect, loadConfig, orNull, statusCode } from "./cluster/api.ts";
+import { Publisher } from "./cluster/publish.ts";
+import { clusterSource } from "./cluster/source.ts";
+import { secretRefs } from "./cluster/world.ts";
+import { type Compiled, compile } from "./compile/compile.ts";
+import type { SecretFact, World, WorldObject } from "./compile/world.ts";
+import { CanaryBook } from "./loops/canaries/book.ts";
+import { priceTable } from "./prices/table.ts";
+import { compileSettings } from "./settings/compile-settings.ts";
+import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./settings/settings.ts";
 
 export interface Observed {
   compiled: Compiled;

@@ -5,11 +5,11 @@ import { tellGivenUp } from "../cluster/report.ts";
 import type { Compiled } from "../compile/compile.ts";
 import { mayBePrivate } from "../compile/private-endpoints.ts";
 import type { OperatorMetrics } from "../metrics.ts";
-import type { OperatorSettings } from "../settings.ts";
-import { AlarmClock } from "./alarm-clock.ts";
+import type { OperatorSettings } from "../settings/settings.ts";
 import { AlertDispatcher, type AlertOutcome } from "./dispatcher.ts";
-import type { Due, TestDue } from "./due.ts";
+import type { Due, TestDue } from "./pending-alert.ts";
 import { type Smtp, send } from "./send.ts";
+import { AlarmClock } from "./wake-timer.ts";
 
 /** Knows what is to be told of one sort of object. */
 export interface AlertBook {

@@ -1,8 +1,8 @@
 /** What is said of a Budget's crossing. Pure. */
-import type { BudgetCrossing, BudgetUnresolved } from "../../crds/types/budget.ts";
-import { usdText } from "../compile/budget-standing.ts";
-import type { BudgetWatch } from "../compile/budgets.ts";
-import { type Alert, testAlert } from "./message.ts";
+import type { BudgetCrossing, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetWatch } from "../../compile/budgets.ts";
+import { type Alert, testAlert } from "../../delivery/message.ts";
+import { usdText } from "./state.ts";
 
 export function budgetAlert(
   { config }: BudgetWatch,

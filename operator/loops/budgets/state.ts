@@ -2,10 +2,11 @@
  * How a Budget stands: from what proxies report, and from what its status told before. Pure. Within a period nothing
  * that was spent is forgotten, whatever store or proxy has lost its memory since.
  */
-import { decimalToNano } from "../../crds/quantity.ts";
-import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../crds/types/budget.ts";
-import type { BudgetConfig, BudgetReadings, BudgetSeed } from "../../proxy/config/budget.ts";
-import { hasIncidents } from "./alerts.ts";
+import { decimalToNano } from "../../../crds/quantity.ts";
+import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
+import { hasIncidents } from "../../compile/alerts.ts";
+import type { Watch } from "../../compile/budgets.ts";
 
 export interface Standing {
   periodStartMs: number;
@@ -22,14 +23,6 @@ export interface Standing {
   unresolved: readonly BudgetUnresolved[];
   /** Periods before, the newest last. */
   history: readonly { periodStart: string; spent: string }[];
-}
-
-/** What of a Budget's spec its standing goes by. */
-export interface Watch {
-  config: BudgetConfig & { amountNanoUsd: number };
-  /** Percent, ascending. */
-  thresholds: readonly number[];
-  spike: { factor: number; minimumNanoUsd: number } | null;
 }
 
 const mostGroups = 100;

@@ -4,26 +4,9 @@
  * Each proxy counts since it started, under a name of that run. The newest counts of a run replace the earlier ones,
  * so hearing them twice adds nothing, and a restarted proxy is a new run beside its old one.
  */
-import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
-import type { CanaryPlan, Criteria } from "./canary.ts";
-import type { CanaryPhase } from "./world.ts";
-
-export interface Side {
-  requests: number;
-  failures: number;
-  priced: number;
-  /** nano-USD. */
-  cost: number;
-  /** Answers by time: one count for each bound, and one for what is slower. */
-  latency: number[];
-}
-
-export interface Sample {
-  /** One run of one proxy; "" for runs that were added up because there were too many. */
-  proxy: string;
-  canary: Side;
-  baseline: Side;
-}
+import { canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
+import type { CanaryPlan, Criteria, Sample, Side } from "../../compile/canary.ts";
+import type { CanaryPhase } from "../../compile/world.ts";
 
 export interface CanaryProgress {
   id: string;

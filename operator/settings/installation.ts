@@ -2,13 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
-import { decimalToNano } from "../crds/quantity.ts";
-import { priceFields } from "../crds/types/price.ts";
-import { parseNetwork } from "../proxy/config/networks.ts";
-import type { Price } from "../proxy/config/price.ts";
-import { builtinRoles, permissions, type RoleConfig } from "../proxy/config/roles.ts";
-import { originSettings, type SettingsInput } from "../proxy/config/schema.ts";
-import { priceOf } from "./compile/price.ts";
+import { decimalToNano } from "../../crds/quantity.ts";
+import { priceFields } from "../../crds/types/price.ts";
+import { parseNetwork } from "../../proxy/config/networks.ts";
+import type { Price } from "../../proxy/config/price.ts";
+import { builtinRoles, permissions, type RoleConfig } from "../../proxy/config/roles.ts";
+import { originSettings, type SettingsInput } from "../../proxy/config/schema.ts";
+import { priceOf } from "../compile/price.ts";
 import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 
 const network = z

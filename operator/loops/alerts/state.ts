@@ -2,10 +2,10 @@
  * How a provider or a policy stands to its spec.alertWhen: from what the proxies report, and from what its status told
  * before. Pure. Each event is told of once when it begins and once when it is over.
  */
-import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
-import type { WatchReading } from "../../proxy/config/watch.ts";
-import type { AlarmWatch } from "./alarms.ts";
-import type { ProviderReport, ProxyReport } from "./health.ts";
+import type { Alarm, AlarmEvent } from "../../../crds/types/alarms.ts";
+import type { WatchReading } from "../../../proxy/config/watch.ts";
+import type { AlarmWatch } from "../../compile/alarms.ts";
+import type { ProviderReport, ProxyReport } from "../../compile/health.ts";
 
 /** What is the case of one event. */
 export interface Sighting {

@@ -1,7 +1,7 @@
 /** What is said of a provider or a policy. Pure. */
-import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
-import type { AlarmWatch } from "../compile/alarms.ts";
-import { type Alert, type Severity, testAlert } from "./message.ts";
+import type { Alarm, AlarmEvent } from "../../../crds/types/alarms.ts";
+import type { AlarmWatch } from "../../compile/alarms.ts";
+import { type Alert, type Severity, testAlert } from "../../delivery/message.ts";
 
 interface Words {
   severity: Severity;

@@ -1,12 +1,12 @@
 /** What is remembered of a Budget, and whom it opened an incident with. Pure. */
 import { isDeepStrictEqual } from "node:util";
-import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../crds/types/budget.ts";
-import { type ChannelName, hasIncidents } from "../compile/alerts.ts";
-import { type Standing, unresolvedOf, withUnresolved } from "../compile/budget-standing.ts";
-import type { BudgetWatch } from "../compile/budgets.ts";
-import type { ObjectMeta } from "../compile/world.ts";
-import { type Channels, type Reach, renamed } from "./channel-snapshot.ts";
-import type { Settled } from "./due.ts";
+import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
+import { type ChannelName, hasIncidents } from "../../compile/alerts.ts";
+import type { BudgetWatch } from "../../compile/budgets.ts";
+import type { ObjectMeta } from "../../compile/world.ts";
+import { type Channels, type Reach, renamed } from "../../delivery/channel-snapshot.ts";
+import type { Settled } from "../../delivery/pending-alert.ts";
+import { type Standing, unresolvedOf, withUnresolved } from "./state.ts";
 
 export interface Held {
   meta: ObjectMeta;

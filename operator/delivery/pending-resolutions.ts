@@ -4,8 +4,8 @@
  */
 import type { Channel } from "../compile/alerts.ts";
 import type { Reached } from "./channel-snapshot.ts";
-import { type Due, targetOf } from "./due.ts";
 import type { Alert } from "./message.ts";
+import { type Due, targetOf } from "./pending-alert.ts";
 
 export interface Farewell extends Pick<Due, "kind" | "meta">, Reached {
   alert: Alert;

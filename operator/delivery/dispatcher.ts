@@ -4,8 +4,8 @@
  * dies between sending and writing does, once.
  */
 import type { Channel, ChannelType } from "../compile/alerts.ts";
-import { type Due, type TestDue, targetOf } from "./due.ts";
 import type { Alert } from "./message.ts";
+import { type Due, type TestDue, targetOf } from "./pending-alert.ts";
 import type { Sent } from "./send.ts";
 
 const firstRetryMs = 5_000;

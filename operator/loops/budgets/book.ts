@@ -2,16 +2,21 @@
  * What the operator knows of budgets: from the status that it or another leader wrote, and from what proxies report.
  * In memory between passes; the status is written when something is crossed or was told of, and else once in a while.
  */
-import type { AlertTest } from "../crds/types/alerts.ts";
-import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../crds/types/budget.ts";
-import type { BudgetReadings, BudgetSeed } from "../proxy/config/budget.ts";
-import { budgetAlert, budgetOver, budgetTest, incidentOf, overIncidentOf } from "./alerts/budget-alert.ts";
-import { type Held, incidentChannels, isNoNews, resolvedIn, toldIn, withNames } from "./alerts/budget-held.ts";
-import { nowhere, type Reached, reachOf, removed } from "./alerts/channel-snapshot.ts";
-import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
-import type { Alert } from "./alerts/message.ts";
-import { Farewells } from "./alerts/pending-resolutions.ts";
-import { type Channel, hasIncidents } from "./compile/alerts.ts";
+import type { AlertTest } from "../../../crds/types/alerts.ts";
+import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../../../crds/types/budget.ts";
+import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
+import { type Channel, hasIncidents } from "../../compile/alerts.ts";
+import type { BudgetWatch } from "../../compile/budgets.ts";
+import type { Compiled } from "../../compile/compile.ts";
+import { idOf, isError } from "../../compile/outcome.ts";
+import type { Verdict } from "../../compile/verdict.ts";
+import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
+import { nowhere, type Reached, reachOf, removed } from "../../delivery/channel-snapshot.ts";
+import type { Alert } from "../../delivery/message.ts";
+import { type Due, requestedTest, type Settled, type TestDue, wants } from "../../delivery/pending-alert.ts";
+import { Farewells } from "../../delivery/pending-resolutions.ts";
+import { budgetAlert, budgetOver, budgetTest, incidentOf, overIncidentOf } from "./alert.ts";
+import { type Held, incidentChannels, isNoNews, resolvedIn, toldIn, withNames } from "./memory.ts";
 import {
   advance,
   boundedSeeds,
@@ -21,12 +26,7 @@ import {
   standingIn,
   statusOfStanding,
   unresolvedOf,
-} from "./compile/budget-standing.ts";
-import type { BudgetWatch } from "./compile/budgets.ts";
-import type { Compiled } from "./compile/compile.ts";
-import { idOf, isError } from "./compile/outcome.ts";
-import type { Verdict } from "./compile/verdict.ts";
-import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+} from "./state.ts";
 
 /** Numbers that change with every request are not worth a write each. */
 const reportEveryMs = 30_000;

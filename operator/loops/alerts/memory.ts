@@ -1,13 +1,13 @@
 /** What is remembered of a provider or policy that somebody watches. Pure. */
-import { type Alarm, alarm } from "../../crds/types/alarms.ts";
-import { type AlertTest, alertTest } from "../../crds/types/alerts.ts";
-import type { AlarmStanding } from "../compile/alarm-standing.ts";
-import type { AlarmWatch } from "../compile/alarms.ts";
-import type { ChannelName } from "../compile/alerts.ts";
-import type { ObjectMeta } from "../compile/world.ts";
-import type { Ending } from "./alarm-alert.ts";
-import { nowhere, type Reach, renamed } from "./channel-snapshot.ts";
-import type { Settled } from "./due.ts";
+import { type Alarm, alarm } from "../../../crds/types/alarms.ts";
+import { type AlertTest, alertTest } from "../../../crds/types/alerts.ts";
+import type { AlarmWatch } from "../../compile/alarms.ts";
+import type { ChannelName } from "../../compile/alerts.ts";
+import type { ObjectMeta } from "../../compile/world.ts";
+import { nowhere, type Reach, renamed } from "../../delivery/channel-snapshot.ts";
+import type { Settled } from "../../delivery/pending-alert.ts";
+import type { Ending } from "./alert.ts";
+import type { AlarmStanding } from "./state.ts";
 
 export type Watchable = AlarmWatch["kind"];
 

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
 import { z } from "zod";
-import { settingError } from "../proxy/usage-error.ts";
+import { settingError } from "../../proxy/usage-error.ts";
 import { installation, misfit } from "./installation.ts";
 
 export const operatorSettings = z.strictObject({

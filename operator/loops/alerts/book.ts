@@ -2,22 +2,22 @@
  * What the operator knows of providers and policies that somebody watches: from the status that it or another leader
  * wrote, and from what proxies report. The status is written when something begins or is over, and when it was told.
  */
-import type { Alarm } from "../crds/types/alarms.ts";
-import type { AlertTest } from "../crds/types/alerts.ts";
-import type { WatchReading } from "../proxy/config/watch.ts";
-import { alarmAlert, alarmTest, type Ending, incidentOf } from "./alerts/alarm-alert.ts";
-import { endingOf, type Held, heldIn, isOpen, toldIn, type Watchable, withNames } from "./alerts/alarm-held.ts";
-import { nowhere, type Reached, reachOf, removed } from "./alerts/channel-snapshot.ts";
-import { type Due, requestedTest, type Settled, type TestDue, wants } from "./alerts/due.ts";
-import { Farewells } from "./alerts/pending-resolutions.ts";
-import { advance, sightings, unwatched } from "./compile/alarm-standing.ts";
-import type { AlarmWatch } from "./compile/alarms.ts";
-import type { Channel } from "./compile/alerts.ts";
-import type { Compiled } from "./compile/compile.ts";
-import type { ProxyReport } from "./compile/health.ts";
-import { idOf } from "./compile/outcome.ts";
-import type { Verdict } from "./compile/verdict.ts";
-import type { ObjectMeta, WorldObject } from "./compile/world.ts";
+import type { Alarm } from "../../../crds/types/alarms.ts";
+import type { AlertTest } from "../../../crds/types/alerts.ts";
+import type { WatchReading } from "../../../proxy/config/watch.ts";
+import type { AlarmWatch } from "../../compile/alarms.ts";
+import type { Channel } from "../../compile/alerts.ts";
+import type { Compiled } from "../../compile/compile.ts";
+import type { ProxyReport } from "../../compile/health.ts";
+import { idOf } from "../../compile/outcome.ts";
+import type { Verdict } from "../../compile/verdict.ts";
+import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
+import { nowhere, type Reached, reachOf, removed } from "../../delivery/channel-snapshot.ts";
+import { type Due, requestedTest, type Settled, type TestDue, wants } from "../../delivery/pending-alert.ts";
+import { Farewells } from "../../delivery/pending-resolutions.ts";
+import { alarmAlert, alarmTest, type Ending, incidentOf } from "./alert.ts";
+import { endingOf, type Held, heldIn, isOpen, toldIn, type Watchable, withNames } from "./memory.ts";
+import { advance, sightings, unwatched } from "./state.ts";
 
 type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;

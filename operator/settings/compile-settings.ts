@@ -1,5 +1,5 @@
 /** What compile obeys of a running operator's settings. */
-import type { CompileSettings } from "./compile/world.ts";
+import type { CompileSettings } from "../compile/world.ts";
 import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
 import type { OperatorSettings } from "./settings.ts";
 
