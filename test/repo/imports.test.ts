@@ -55,7 +55,7 @@ const rules: { name: string; within: RegExp; allowed: RegExp }[] = [
     name: "what the loops decide is pure: no IO, no client, no clock",
     within: /^operator\/loops\/[^/]+\/(?!book\.ts$)/,
     allowed:
-      /^(operator\/(compile|loops)\/|operator\/delivery\/(channel-snapshot|message|pending-alert)\.ts$|crds\/|proxy\/config\/)/,
+      /^(node:util$|operator\/(compile|loops)\/|operator\/delivery\/(channel-snapshot|message|pending-alert)\.ts$|crds\/|proxy\/config\/)/,
   },
   {
     name: "commands use the operator and the proxy's contract; only composers reach further",
