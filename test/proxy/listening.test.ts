@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { describe, it } from "node:test";
-import { operatorSettings } from "../../operator/settings.ts";
+import { operatorSettings } from "../../operator/settings/settings.ts";
 import { onHost } from "../../proxy/config/listen-host.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { parseSidecarSettings } from "../../proxy/sidecar/settings.ts";
