@@ -79,6 +79,8 @@ const flags = {
   "log-level": "logLevel",
   "drain-ms": "drainMs",
   "stalled-client-ms": "stalledClientMs",
+  "max-reply-bytes": "maxReplyBytes",
+  "max-stream-bytes": "maxStreamBytes",
   "poll-ms": "pollMs",
   "cache-bytes": "cacheBytes",
   "cache-store": "cacheStore",
@@ -120,6 +122,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
   --stalled-client-ms N   a caller that takes nothing of its stream for so long is cut off (default 60000)
+  --max-reply-bytes N  a longer whole answer is refused (default 64 MiB)
+  --max-stream-bytes N a longer stream is cut off (default 256 MiB)
   --poll-ms N          how often the folder is read (default 2000)
   --cache-bytes N      memory for cached answers (default 64 MiB)
   --cache-store S      Memory (default) or Shared: cached answers at --cache-url, sealed with keys that are read from

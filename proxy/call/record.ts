@@ -25,6 +25,8 @@ export interface AttemptRecord {
   durationMs: number;
   /** Why the connection failed, or there was no token, where that is how it failed. */
   cause?: AttemptCause;
+  /** The failure says nothing of the provider: the caller caused it, or may have. */
+  uncounted?: boolean;
 }
 
 export interface CallRecord {

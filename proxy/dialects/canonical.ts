@@ -209,6 +209,11 @@ export interface ProviderError {
   retryAfterMs: number | null;
   /** Status that the upstream answered; null where none came. */
   upstreamStatus: number | null;
+  /**
+   * Who caused it, where that is certain. `caller`: the gateway's own size caps, the caller's deadline, a rate limit that
+   * this request alone exceeds. `provider`: no request could have succeeded. Absent: another caller might have been answered.
+   */
+  fault?: "caller" | "provider";
 }
 
 /** Something in the request that the other side has no form for and whose loss would change its meaning. */

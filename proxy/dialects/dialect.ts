@@ -37,7 +37,7 @@ export interface StreamObserver {
   /** The terminal marker has been seen. */
   readonly ended: boolean;
   /** The message of an error frame, if one came. It has not been handed on. */
-  readonly error: { message: string; code: string | null } | null;
+  readonly error: { message: string; code: string | null; oversized?: boolean } | null;
   /** The answer ended badly in the format's own way, which has been handed on. */
   readonly failure?: { message: string; code: string | null } | null;
   readonly usage: Usage | null;

@@ -145,7 +145,7 @@ class Kept {
 
 export abstract class FrameObserver implements StreamObserver {
   ended = false;
-  error: { message: string; code: string | null } | null = null;
+  error: { message: string; code: string | null; oversized?: boolean } | null = null;
   usage: Usage | null = null;
   contentLength = 0;
   #held: Buffer = nothing;
@@ -156,8 +156,8 @@ export abstract class FrameObserver implements StreamObserver {
   /** One whole frame, blank line included. Sets `ended`, `error` and `usage`. */
   protected abstract frame(work: Buffer, start: number, end: number): Verdict;
 
-  protected fail(message: string, code: string | null = null): false {
-    this.error = { message, code };
+  protected fail(message: string, code: string | null = null, oversized = false): false {
+    this.error = { message, code, ...(oversized ? { oversized } : {}) };
     return false;
   }
 
@@ -223,7 +223,11 @@ export abstract class FrameObserver implements StreamObserver {
   }
 
   #tooLarge(): false {
-    return this.fail(`The provider sent an event of more than ${maxEventBytes} bytes.`, "upstream_invalid_response");
+    return this.fail(
+      `The provider sent an event of more than ${maxEventBytes} bytes.`,
+      "upstream_invalid_response",
+      true,
+    );
   }
 
   /** A last frame without its blank line is good if its data is whole; anything less is left out, so that an error event can follow. */

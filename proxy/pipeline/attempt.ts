@@ -27,6 +27,8 @@ export interface AttemptLimits extends AnswerLimits {
   idleMs: number;
   /** For the whole answer. */
   totalMs: number;
+  /** `totalMs` is not the target's own: the caller set the deadline, or earlier attempts used part of the time. */
+  totalIsShortened?: boolean;
 }
 
 export type AttemptResult =
@@ -82,11 +84,22 @@ const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
 };
 
 const tooLong = providerError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
-const tooLarge = providerError(
-  "ServerError",
-  "upstream_invalid_response",
-  "The provider's answer is larger than the gateway accepts.",
-);
+const outOfTime: ProviderError = {
+  ...providerError(
+    "Timeout",
+    "upstream_timeout",
+    "The time for this call ran out before the provider answered. Allow more time, or try again later.",
+  ),
+  fault: "caller",
+};
+const tooLarge: ProviderError = {
+  ...providerError(
+    "ServerError",
+    "upstream_invalid_response",
+    "The provider's answer is larger than the gateway accepts. Ask for less at a time.",
+  ),
+  fault: "caller",
+};
 const truncated = providerError(
   "Unavailable",
   "upstream_stream_truncated",
@@ -128,6 +141,8 @@ export class Attempt implements UpstreamHandler, Timed {
   readonly #totalDueMs: number;
   /** The client takes nothing: the limit that runs is its own. */
   #stalled = false;
+  /** The client has kept the answer waiting, so the time that it took says nothing of the provider. */
+  #hasStalled = false;
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
   #status = 0;
@@ -240,7 +255,8 @@ export class Attempt implements UpstreamHandler, Timed {
       this.#abandon(true);
     } else {
       this.#cause = "answer_timeout";
-      this.#fail(tooLong);
+      const isTotal = this.#deadlines.nowMs() >= this.#totalDueMs;
+      this.#fail(isTotal && (this.#limits.totalIsShortened || this.#hasStalled) ? outOfTime : tooLong);
     }
   }
 
@@ -263,6 +279,7 @@ export class Attempt implements UpstreamHandler, Timed {
     // What was on its way already does not give it more time.
     if (this.#stalled) return false;
     this.#stalled = true;
+    this.#hasStalled = true;
     this.#due(this.#limits.stalledClientMs);
     this.#client.onDrain(() => {
       if (this.#phase === "over") return;

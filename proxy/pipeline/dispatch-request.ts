@@ -20,6 +20,10 @@ export interface DispatchRequest {
   targets: readonly ResolvedTarget[];
   /** Epoch milliseconds. */
   deadlineMs: number;
+  /** The deadline is the caller's own, and sooner than the provider's limit. */
+  deadlineIsCallers?: boolean;
+  /** As `callerOf` says. */
+  caller?: string;
   forwarded: Record<string, string>;
   promptTokens: number;
   limits: AnswerLimits;

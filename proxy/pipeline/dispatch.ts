@@ -4,11 +4,12 @@
  */
 
 import type { AttemptRecord } from "../call/record.ts";
+import type { FailureClass } from "../config/route.ts";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { AttemptCause } from "../wire/causes.ts";
+import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { toFailure } from "./provider-error.ts";
 import { failureClassOf, pause, retryDelayMs } from "./retry.ts";
@@ -40,6 +41,10 @@ function causeIn({ result }: Tried): AttemptCause | null {
 
 /** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
 type TargetEnd = { done: true } | { done: false; failure: Failure; fallBack: boolean };
+
+/** Another account may have a larger limit; the caller's other limits hold everywhere, and each attempt is paid for. */
+const mayFallBack = (kind: FailureClass, error: ProviderError): boolean =>
+  error.fault !== "caller" || kind === "RateLimited";
 
 class Dispatch {
   readonly #request: DispatchRequest;
@@ -82,12 +87,12 @@ class Dispatch {
   }
 
   #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
-    return this.#with.routing.acquire(target, this.#request.promptTokens);
+    return this.#with.routing.acquire(target, this.#request.promptTokens, this.#request.caller);
   }
 
   /** Every target is held back: by a rate limit, or because it has been failing. */
   #nobodyToAsk(): Failure {
-    const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets);
+    const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets, this.#request.caller);
     if (rateLimited)
       return failure(
         "upstream_rate_limited",
@@ -144,7 +149,7 @@ class Dispatch {
     if (this.#request.targets.length === 1 || !this.#request.shaped.received.stream) return;
     if (result.kind === "streamed" || result.kind === "broken")
       this.#with.routing.firstToken(target, result.firstByteMs);
-    else if (error?.class === "Timeout") this.#with.routing.firstToken(target, durationMs);
+    else if (error?.class === "Timeout" && error.fault !== "caller") this.#with.routing.firstToken(target, durationMs);
   }
 
   /** A permit for one more attempt at the same target, or how it ended there. */
@@ -156,8 +161,7 @@ class Dispatch {
     attempt: number,
   ): Promise<Permit | TargetEnd> {
     const kind = failureClassOf(error);
-    if (kind === null) permit.released();
-    else permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause: causeIn(tried) });
+    this.#hold(kind, tried, error, permit);
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : retryDelayMs(target, error, attempt, this.#request, this.#with);
     const again = delayMs !== null && (await pause(this.#request.client, delayMs)) ? await this.#acquire(target) : null;
@@ -165,9 +169,23 @@ class Dispatch {
       again ?? {
         done: false,
         failure: toFailure(error, causeIn(tried)),
-        fallBack: kind !== null && this.#request.route.config.routing.fallbackOn.includes(kind),
+        fallBack:
+          kind !== null && mayFallBack(kind, error) && this.#request.route.config.routing.fallbackOn.includes(kind),
       }
     );
+  }
+
+  /** Tells the target's health, and who counts for alerts, what a failure says of the target. */
+  #hold(kind: FailureClass | null, tried: Tried, error: ProviderError, permit: Permit): void {
+    const cause = causeIn(tried);
+    let counted = false;
+    if (kind === null || error.fault === "caller") permit.released();
+    else {
+      const ofCaller = error.fault !== "provider" && !isOfProvider(cause);
+      counted = permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause, ofCaller });
+    }
+    const record = this.#outcome.attempts.at(-1);
+    if (record !== undefined && !counted) record.uncounted = true;
   }
 
   #renew(target: ResolvedTarget, tried: Tried): boolean {

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { normalised } from "../cache/vectors.ts";
+import { callerOf } from "../call/caller.ts";
 import { parseBody } from "../call/received.ts";
 import type { CallRecord, SemanticLookup } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
@@ -13,7 +14,7 @@ import { embeddings } from "../dialects/openai-embeddings.ts";
 import type { Permit } from "../routing/routing.ts";
 import type { Embedder } from "../snapshot/snapshot.ts";
 import { costNanoUsd } from "../telemetry/cost.ts";
-import { type AttemptCause, causeOf, tokenCauseOf } from "../wire/causes.ts";
+import { type AttemptCause, causeOf, isOfProvider, tokenCauseOf } from "../wire/causes.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from "./admit.ts";
@@ -192,7 +193,11 @@ class Embedding {
   async #admitted(shaped: Shaped): Promise<Float32Array | NoVector> {
     const { routing } = this.#with;
     if (this.#signal.aborted) return "slow";
-    const permit = await routing.acquire(this.#request.embedder, roughPromptTokens(shaped.received));
+    const permit = await routing.acquire(
+      this.#request.embedder,
+      roughPromptTokens(shaped.received),
+      callerOf(this.#request.caller.identity, this.#request.record.address),
+    );
     if (permit === null) return "paused";
     try {
       const reply = await this.#send(shaped);
@@ -228,7 +233,13 @@ class Embedding {
   /** Whoever is too slow for a look-up may still be well. */
   #silent(permit: Permit): NoVector {
     if (this.#signal.aborted) permit.released();
-    else permit.failed({ class: "Unavailable", retryAfterMs: null, cause: this.#cause });
+    else
+      permit.failed({
+        class: "Unavailable",
+        retryAfterMs: null,
+        cause: this.#cause,
+        ofCaller: !isOfProvider(this.#cause),
+      });
     return "failed";
   }
 
@@ -240,8 +251,13 @@ class Embedding {
     const durationMs = this.#with.nowMs() - this.#began;
     const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : this.#error(status, headers, body);
     if (isProviderError(whole)) {
-      if (whole.class === "BadRequest" || whole.class === "NotFound") permit.released();
-      else permit.failed({ class: whole.class, retryAfterMs: whole.retryAfterMs });
+      if (whole.class === "BadRequest" || whole.class === "NotFound" || whole.fault === "caller") permit.released();
+      else
+        permit.failed({
+          class: whole.class,
+          retryAfterMs: whole.retryAfterMs,
+          ofCaller: whole.fault !== "provider",
+        });
       return "failed";
     }
     const usage = whole.usage ?? estimatedUsage(shaped, 0, null);

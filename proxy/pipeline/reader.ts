@@ -31,7 +31,7 @@ export function passthroughReader(observer: StreamObserver): StreamReader {
     return {
       out,
       ended: observer.ended,
-      error: error === null ? failed : failureInStream(error.message, error.code),
+      error: error === null ? failed : failureInStream(error.message, error.code, error.oversized),
       told: error === null && failed !== null,
     };
   };

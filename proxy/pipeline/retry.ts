@@ -30,14 +30,15 @@ export function retryDelayMs(
   dispatcher: Dispatcher,
 ): number | null {
   const { retry } = target.entry.account.config;
-  if (attempt >= retry.attempts) return null;
+  // What the caller caused would happen again.
+  if (attempt >= retry.attempts || error.fault === "caller") return null;
   const elsewhere = request.targets.length > 1 && error.class === "RateLimited";
   if (!retryable.has(error.class) || elsewhere || !dispatcher.routing.mayRetry(target)) return null;
   const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));
   const jittered = backoff * (1 - retry.jitter * dispatcher.random());
   // Nor before its hold-back is over, or nobody would let the attempt through.
   // A timer may be a millisecond early by the clock on the wall, by which the hold-back ends.
-  const held = dispatcher.routing.heldMs(target);
+  const held = dispatcher.routing.heldMs(target, request.caller);
   const delay = Math.max(jittered, error.retryAfterMs ?? 0, held === 0 ? 0 : held + 2);
   const affordable = delay <= retry.maxDelayMs && dispatcher.nowMs() + delay < request.deadlineMs;
   return affordable ? delay : null;

@@ -20,6 +20,7 @@
  *   record                         metrics and log
  */
 import type { Circumstances } from "../access/rules.ts";
+import { callerOf } from "../call/caller.ts";
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
@@ -39,7 +40,7 @@ import { Heard } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { barred, circumstances } from "./circumstances.ts";
-import { deadlineMs } from "./deadline.ts";
+import { deadlineOf } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
 import { guarded } from "./guard.ts";
@@ -218,9 +219,11 @@ class Call {
     const model = modelAsRouted(route, shaped.model, first);
     this.#record.model = model;
     const client = this.#client;
-    const targets = this.#gateway.routing.plan(
-      planRequest(shaped, route, resolved, identity, (name) => client.header(name)),
-    );
+    const caller = callerOf(identity, this.#record.address);
+    const targets = this.#gateway.routing.plan({
+      ...planRequest(shaped, route, resolved, identity, (name) => client.header(name)),
+      caller,
+    });
     const admission = admit(
       { client, surface: this.#surface, snapshot: this.#snapshot, route, identity, shaped, targets, model },
       this.#gateway,
@@ -234,7 +237,8 @@ class Call {
         shaped,
         route,
         targets,
-        deadlineMs: deadlineMs(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
+        ...deadlineOf(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
+        caller,
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,

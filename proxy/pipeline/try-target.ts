@@ -54,7 +54,8 @@ function authorize(
 function limitsOf(
   target: ResolvedTarget,
   remainingMs: number,
-  { targets, route, shaped, limits }: DispatchRequest,
+  count: number,
+  { targets, route, shaped, limits, deadlineIsCallers }: DispatchRequest,
 ): AttemptLimits {
   const { timeouts } = target.entry.account.config;
   // Nobody is left to move on to from the last target, so it may take its time.
@@ -67,6 +68,7 @@ function limitsOf(
     firstByteMs,
     idleMs: timeouts.idleMs,
     totalMs: Math.max(1, remainingMs),
+    totalIsShortened: deadlineIsCallers === true || count > 1,
     stalledClientMs,
     maxReplyBytes,
     maxStreamBytes,
@@ -103,7 +105,7 @@ export async function tryTarget(
   const attempt = new Attempt(
     client,
     prepared,
-    limitsOf(target, remainingMs, request),
+    limitsOf(target, remainingMs, count, request),
     stream,
     startStream,
     dispatcher,

@@ -49,11 +49,17 @@ const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"])
 /** A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a credential. */
 export function providerError(
   reply: ErrorReply,
-  found: Partial<Classified> & { message?: string | null; param?: string | null; retryAfterMs?: number | null } = {},
+  found: Partial<Classified> & {
+    message?: string | null;
+    param?: string | null;
+    retryAfterMs?: number | null;
+    fault?: "caller" | "provider";
+  } = {},
 ): ProviderError {
   const fallback = classOfStatus(reply.status);
   const kind = found.class ?? fallback.class;
   const theirs = found.message && !unsafeClasses.has(kind) ? clean(found.message) : "";
+  const fault = found.fault ?? faultOf(kind, reply, theirs);
   return {
     class: kind,
     code: found.code ?? fallback.code,
@@ -61,7 +67,38 @@ export function providerError(
     param: found.param ?? null,
     retryAfterMs: found.retryAfterMs ?? retryAfterMs(reply) ?? (kind === "RateLimited" ? limitWaitMs(reply) : null),
     upstreamStatus: reply.status,
+    ...(fault === null ? {} : { fault }),
   };
+}
+
+/** How providers say that one request alone exceeds the limit, so that waiting can't help it. */
+const tooLargeAlone =
+  /\b(request|prompt|input)( is|s are)? (too (large|long|big)|larger than)|tokens must be reduced|exceeds? (the |your )?(maximum|per-request|limit (of|for) (a|one) (single )?request)/i;
+/** OpenAI's and Groq's numbers, such as `Limit 30000, Requested 45000`. */
+const limitNumber = /\blimit:? (\d[\d,]{0,14})/i;
+const requestedNumber = /\brequested:? (\d[\d,]{0,14})/i;
+
+function numberIn(text: string, pattern: RegExp): number | null {
+  const digits = pattern.exec(text)?.[1];
+  return digits === undefined ? null : Number(digits.replaceAll(",", ""));
+}
+
+/** Whether a 429 is about the size of this request: nobody else has to wait for it. */
+function isAboutSize(message: string): boolean {
+  const limit = numberIn(message, limitNumber);
+  const requested = numberIn(message, requestedNumber);
+  return limit !== null && requested !== null ? requested > limit : tooLargeAlone.test(message);
+}
+
+function faultOfLimit(reply: ErrorReply, message: string): "caller" | "provider" | null {
+  if (isAboutSize(message)) return "caller";
+  return exhaustedForMs(reply.headers, reply.nowMs) === null ? null : "provider";
+}
+
+/** null: nobody can tell. A 403 may be about what was asked; other refusals of a credential are about the account. */
+function faultOf(kind: ProviderErrorClass, reply: ErrorReply, message: string): "caller" | "provider" | null {
+  if (kind === "Unauthorized") return reply.status === 403 ? null : "provider";
+  return kind === "RateLimited" ? faultOfLimit(reply, message) : null;
 }
 
 function clean(text: string): string {
@@ -98,6 +135,13 @@ export function streamFailure(
   };
 }
 
+/** An event of a stream that exceeds the gateway's own size cap, which a request may ask for. */
+export function oversizedEvent(message: string): StreamEvent {
+  const failed = streamFailure("upstream_invalid_response", message);
+  if (failed.kind === "error") failed.error.fault = "caller";
+  return failed;
+}
+
 /** What the words that OpenAI and Anthropic use for an error's code or type come to. */
 const kindsByCode: Readonly<Record<string, Classified>> = {
   rate_limit_exceeded: { class: "RateLimited", code: "upstream_rate_limited" },
@@ -114,12 +158,13 @@ const kindsByCode: Readonly<Record<string, Classified>> = {
   upstream_invalid_response: { class: "ServerError", code: "upstream_invalid_response" },
 };
 
-/** An error that came in a stream which passes through, by its own code. */
-export function failureInStream(message: string, code: string | null): ProviderError {
+/** An error that came in a stream which passes through, by its own code. `oversized`: it exceeded the gateway's own cap. */
+export function failureInStream(message: string, code: string | null, oversized = false): ProviderError {
   const kind = (code !== null && Object.hasOwn(kindsByCode, code) ? kindsByCode[code] : undefined) ?? {
     class: "ServerError",
     code: "upstream_error",
   };
   const shown = kind.class === "Unauthorized" ? ownWords("Unauthorized", 0) : clean(message);
-  return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null };
+  const fault = oversized || (kind.class === "RateLimited" && isAboutSize(shown)) ? ({ fault: "caller" } as const) : {};
+  return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null, ...fault };
 }

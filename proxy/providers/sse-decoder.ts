@@ -1,7 +1,7 @@
 /** Server-sent events of a provider → events of the canonical stream. */
 import type { StreamEvent } from "../dialects/canonical.ts";
 import { SseDecoder, type SseFrame, SseOverflowError } from "../wire/sse.ts";
-import { streamFailure } from "./errors.ts";
+import { oversizedEvent, streamFailure } from "./errors.ts";
 import type { ChatStreamDecoder } from "./provider.ts";
 
 export type Emit = (event: StreamEvent) => void;
@@ -38,7 +38,11 @@ export function sseChatDecoder(
         try {
           read(bytes, emit);
         } catch (cause) {
-          if (!(cause instanceof SseOverflowError) && !(cause instanceof SyntaxError)) throw cause;
+          if (cause instanceof SseOverflowError) {
+            emit(oversizedEvent("The provider sent an event that is larger than the gateway accepts."));
+            return;
+          }
+          if (!(cause instanceof SyntaxError)) throw cause;
           emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
         }
       });

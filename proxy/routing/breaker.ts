@@ -53,6 +53,13 @@ export class Breaker {
     return opens;
   }
 
+  /** A failure that may be one caller's own trouble: counted, but it opens nothing. */
+  suspect(limits: BreakerLimits, nowMs: number): void {
+    const state = this.state(limits, nowMs);
+    this.release();
+    if (state === "closed") this.#failures++;
+  }
+
   #open(nowMs: number): void {
     this.#openedMs = nowMs;
     this.#successes = 0;

@@ -1,6 +1,6 @@
 /** Canaries in the proxy: who gets the share, and what came of it, counted for the operator to judge. */
 
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../config/canary.ts";
 import type { FailureClass } from "../config/route.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -37,6 +37,9 @@ const counted: ReadonlySet<string> = new Set<FailureClass>([
   "ServerError",
   "Unauthorized",
 ]);
+
+/** Whether a failed attempt says anything of the target. */
+const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
 const newSide = (): CanarySide => ({
   requests: 0,
@@ -81,7 +84,7 @@ export class CanaryTally {
       const last = at === call.attempts.length - 1;
       const ok = attempt.outcome === "ok";
       // Whoever hung up said nothing of the target.
-      if ((ok && call.abandoned) || (!ok && !counted.has(attempt.outcome))) continue;
+      if (ok ? call.abandoned : !says(attempt)) continue;
       const side = attempt.target === reading.target ? reading.canary : reading.baseline;
       side.requests++;
       if (!ok) {

@@ -96,41 +96,44 @@ export function createRouting(
     }
   };
 
-  const usable = (target: ResolvedTarget): boolean => {
+  const usable = (target: ResolvedTarget, caller: string): boolean => {
     const { model } = healthOf(target);
     const nowMs = clock.nowMs();
     // A check that fails puts a target last, but forbids nothing: the check itself may be what is wrong.
     if (checked(target.config.provider)?.healthy === false) return false;
-    return model.heldUntilMs <= nowMs && model.state(target.entry.account.config, nowMs) !== "open";
+    return model.heldUntilMs(caller) <= nowMs && model.state(target.entry.account.config, nowMs, caller) !== "open";
   };
 
   /**
    * 0: as good as any. 1: slower than the policy likes, or with its rate limit used up, so others come first. 2: can't be
    * called now, and is still asked when nothing else is left and its time has come.
    */
-  const rankOf = (target: ResolvedTarget, slowAfterMs: number | null): 0 | 1 | 2 => {
-    if (!usable(target)) return 2;
+  const rankOf = (target: ResolvedTarget, slowAfterMs: number | null, caller: string): 0 | 1 | 2 => {
+    if (!usable(target, caller)) return 2;
     const { model } = healthOf(target);
     const nowMs = clock.nowMs();
     return model.sparedUntilMs > nowMs || (slowAfterMs !== null && model.slowerThan(slowAfterMs, nowMs)) ? 1 : 0;
   };
 
   /** What of its quota an attempt used that did not end well is not known: the estimate stands. */
-  const permit = (target: ResolvedTarget, tokens: number, room: Room): Permit => {
+  const permit = (target: ResolvedTarget, tokens: number, room: Room, caller: string): Permit => {
     const { model } = healthOf(target);
     const { config } = target.entry.account;
     return {
       succeeded(result) {
-        model.succeeded(config, result.firstByteMs, clock.nowMs());
+        model.succeeded(config, result.firstByteMs, clock.nowMs(), caller);
         room.settle(1, result.tokens > 0 ? result.tokens : tokens);
       },
       failed(failure) {
-        if (model.failed(config, failure.class, failure.retryAfterMs, clock.nowMs(), failure.cause ?? null))
-          watch?.opened(config.id);
+        const { ofCaller = true, ...rest } = failure;
+        const suspect = ofCaller && caller !== "" ? { caller } : {};
+        const { counted, opened } = model.failed(config, { ...rest, ...suspect }, clock.nowMs());
+        if (opened) watch?.opened(config.id);
         room.settle(1, tokens);
+        return counted;
       },
       released() {
-        model.breaker.release();
+        model.release(caller);
         room.settle(1, tokens);
       },
     };
@@ -171,7 +174,9 @@ export function createRouting(
       let order = wanted(request);
       if (request.preferred !== null) order = prefer(order, request.preferred);
       if (order.length < 2) return order;
-      const ranks = order.map((target) => rankOf(target, request.route.config.routing.slowAfterMs));
+      const ranks = order.map((target) =>
+        rankOf(target, request.route.config.routing.slowAfterMs, request.caller ?? ""),
+      );
       if (ranks.every((rank) => rank === ranks[0])) return order;
       const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
       // Who is merely slow or short of quota is spared, which is no failure of anybody's.
@@ -179,30 +184,30 @@ export function createRouting(
         watch?.moved(request.route.config.id);
       return ranked;
     },
-    acquire(target, tokens) {
+    acquire(target, tokens, caller = "") {
       const { provider, model } = healthOf(target);
       const { config } = target.entry.account;
       const nowMs = clock.nowMs();
-      if (model.heldUntilMs > nowMs || !model.breaker.acquire(config.circuitBreaker, nowMs)) return null;
+      if (!model.acquire(config, caller, nowMs)) return null;
       const granted = (room: Room | null): Permit | null => {
         if (room === null) {
-          model.breaker.release();
+          model.release(caller);
           return null;
         }
         provider.took(clock.nowMs());
-        return permit(target, tokens, room);
+        return permit(target, tokens, room, caller);
       };
       const room = quotas.take(config, target.model, tokens);
       return room instanceof Promise ? room.then(granted) : granted(room);
     },
-    wait(targets) {
+    wait(targets, caller = "") {
       const nowMs = clock.nowMs();
       const waits = targets.map((target) => {
         const { model } = healthOf(target);
-        const held = model.heldUntilMs - nowMs;
+        const held = model.heldUntilMs(caller) - nowMs;
         return held > 0
           ? { ms: held, rateLimited: true }
-          : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs) === "closed" };
+          : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs, caller) === "closed" };
       });
       return {
         ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)),
@@ -211,7 +216,7 @@ export function createRouting(
     },
     firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
     spare: (target, ms) => healthOf(target).model.spare(clock.nowMs() + Math.min(longestWaitMs, ms)),
-    heldMs: (target) => Math.max(0, healthOf(target).model.heldUntilMs - clock.nowMs()),
+    heldMs: (target, caller = "") => Math.max(0, healthOf(target).model.heldUntilMs(caller) - clock.nowMs()),
     mayRetry: (target) => healthOf(target).provider.takeRetry(clock.nowMs()),
     keep(ids) {
       for (const id of providers.keys()) if (!ids.has(id)) providers.delete(id);

@@ -4,6 +4,7 @@ import type { ProviderConfig } from "../config/provider.ts";
 import type { FailureClass, LeastLatencyConfig } from "../config/route.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
+import { CallerStanding, Callers } from "./callers.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 
 /** As many as any policy may ask for. */
@@ -16,8 +17,6 @@ const retryWindowMs = 10_000;
 /** Retries may be this share of the requests, and this many a second at least (in tens of seconds). */
 const retryShare = 0.2;
 const leastRetries = 10;
-const firstHoldBackMs = 1_000;
-const longestHoldBackMs = 60_000;
 
 /** So many refusals of our credential, and no answer since, are no whim of one request. */
 const leastRefusals = 3;
@@ -27,21 +26,40 @@ const refusalsCountMs = 600_000;
 /** Failures that say the provider is ill; a refusal of our pace or key does not. */
 const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "ServerError"]);
 
+/** How an attempt failed, as far as a model's health is concerned. */
+export interface HealthFailure {
+  class: FailureClass;
+  retryAfterMs: number | null;
+  /** Why the connection failed, where it did. */
+  cause?: AttemptCause | null;
+  /** Whose call it was; absent where no other caller could have fared better. */
+  caller?: string;
+}
+
+/** What a failure came to. */
+export interface Verdict {
+  /** It is held against the model. */
+  counted: boolean;
+  /** The breaker opened by it. */
+  opened: boolean;
+}
+
 export class ModelHealth {
   readonly breaker = new Breaker();
+  readonly callers = new Callers();
   /** Why the last call failed, where its connection did. */
   cause: AttemptCause | null = null;
   readonly latency = new LatencySamples(latencySamples);
   readonly #firstTokens = new LatencySamples(slowSamples);
   #refusals = 0;
   #refusedMs = 0;
-  #heldUntilMs = 0;
   #sparedUntilMs = 0;
-  #holdBackMs = firstHoldBackMs;
+  /** For every caller. */
+  readonly #everybody = new CallerStanding();
 
   /** Epoch milliseconds until which the provider asked us to keep off. */
-  get heldUntilMs(): number {
-    return this.#heldUntilMs;
+  heldUntilMs(caller: string): number {
+    return Math.max(this.#everybody.heldUntilMs, this.callers.standing(caller)?.heldUntilMs ?? 0);
   }
 
   /** Epoch milliseconds until which others come first, because its limit is used up. */
@@ -68,38 +86,90 @@ export class ModelHealth {
     this.#firstTokens.add(ms, nowMs);
   }
 
-  succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number): void {
+  /** Whether this caller may call now. In half-open state it takes one of the trials. */
+  acquire(config: ProviderConfig, caller: string, nowMs: number): boolean {
+    if (this.heldUntilMs(caller) > nowMs) return false;
+    const own = this.callers.standing(caller)?.breaker;
+    if (own !== undefined && !own.acquire(config.circuitBreaker, nowMs)) return false;
+    if (!this.breaker.acquire(config.circuitBreaker, nowMs)) {
+      own?.release();
+      return false;
+    }
+    this.callers.called(caller, nowMs);
+    return true;
+  }
+
+  /** Gives a trial back without a verdict. */
+  release(caller: string): void {
+    this.breaker.release();
+    this.callers.standing(caller)?.breaker.release();
+  }
+
+  succeeded(config: ProviderConfig, firstByteMs: number, nowMs: number, caller: string): void {
     this.cause = null;
     this.#refusals = 0;
     this.breaker.success(config.circuitBreaker);
+    this.callers.forgetSuspects();
+    this.callers.succeeded(caller, config.circuitBreaker, nowMs);
     this.latency.add(firstByteMs, nowMs);
-    this.#holdBackMs = firstHoldBackMs;
+    this.#everybody.forgive();
   }
 
-  /** true where the breaker opens by this. */
-  failed(
+  failed(config: ProviderConfig, failure: HealthFailure, nowMs: number): Verdict {
+    const { caller } = failure;
+    if (caller === undefined) return { counted: true, opened: this.#failedForAll(config, failure, nowMs, true) };
+    const sole = this.callers.isSole(caller, nowMs);
+    const weight = this.callers.weigh(caller);
+    const openedForCaller = this.#failedForCaller(config, failure, caller, nowMs);
+    if (weight === "again" && !sole) {
+      this.breaker.release();
+      return { counted: false, opened: false };
+    }
+    const opened = this.#failedForAll(config, failure, nowMs, weight === "several");
+    return { counted: true, opened: opened || (sole && openedForCaller) };
+  }
+
+  #failedForCaller(
     config: ProviderConfig,
-    kind: FailureClass,
-    retryAfterMs: number | null,
+    { class: kind, retryAfterMs }: HealthFailure,
+    caller: string,
     nowMs: number,
-    cause: AttemptCause | null = null,
-  ): boolean {
+  ) {
+    const standing = this.callers.failed(caller);
+    if (kind === "RateLimited") standing.holdBack(retryAfterMs, nowMs);
+    if (breaking.has(kind)) return standing.breaker.failure(config.circuitBreaker, nowMs);
+    standing.breaker.release();
+    return false;
+  }
+
+  /** `certain`: it is not one caller's trouble, so it may close the model to all. True where the breaker opens by this. */
+  #failedForAll(config: ProviderConfig, failure: HealthFailure, nowMs: number, certain: boolean): boolean {
+    const { class: kind, retryAfterMs, cause = null } = failure;
     this.cause = cause;
     if (kind === "Unauthorized") {
       this.#refusals++;
       this.#refusedMs = nowMs;
     }
-    const opens = breaking.has(kind) && this.breaker.failure(config.circuitBreaker, nowMs);
-    if (!breaking.has(kind)) this.breaker.release();
-    if (kind !== "RateLimited") return opens;
-    // Without a word from the provider the pause doubles, up to a minute.
-    this.#heldUntilMs = nowMs + (retryAfterMs ?? this.#holdBackMs);
-    this.#holdBackMs = Math.min(longestHoldBackMs, this.#holdBackMs * 2);
+    if (kind === "RateLimited" && certain) this.#everybody.holdBack(retryAfterMs, nowMs);
+    if (!breaking.has(kind)) {
+      this.breaker.release();
+      return false;
+    }
+    if (!certain) {
+      this.breaker.suspect(config.circuitBreaker, nowMs);
+      return false;
+    }
+    const opens = this.breaker.failure(config.circuitBreaker, nowMs);
+    // The trials that decide when it closes again are judged afresh.
+    if (opens) this.callers.forgetSuspects();
     return opens;
   }
 
-  state(config: ProviderConfig, nowMs: number): BreakerState {
-    return this.breaker.state(config.circuitBreaker, nowMs);
+  /** For one caller, or without one for whoever watches: where one caller is all there is, what that one meets. */
+  state(config: ProviderConfig, nowMs: number, caller?: string): BreakerState {
+    const limits = config.circuitBreaker;
+    const standing = caller === undefined ? this.callers.sole(nowMs) : this.callers.standing(caller);
+    return worse(this.breaker.state(limits, nowMs), standing?.breaker.state(limits, nowMs) ?? "closed");
   }
 
   /** Of the time to the first byte; null with too few samples. */
@@ -107,6 +177,9 @@ export class ModelHealth {
     return this.latency.median(minimumSamples, nowMs, windowMs, samples);
   }
 }
+
+const worse = (a: BreakerState, b: BreakerState): BreakerState =>
+  a === "open" || b === "open" ? "open" : a === "half-open" || b === "half-open" ? "half-open" : "closed";
 
 export class ProviderHealth {
   readonly models = new Map<string, ModelHealth>();

@@ -3,7 +3,7 @@
  * the proxies say. Nothing is counted where nobody watches.
  */
 
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { FailureClass } from "../config/route.ts";
 import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } from "../config/watch.ts";
 import { failures } from "../failure.ts";
@@ -22,6 +22,9 @@ const counted: ReadonlySet<string> = new Set<FailureClass>([
   "ServerError",
   "Unauthorized",
 ]);
+
+/** Whether a failed attempt says anything of the provider. */
+const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
 /** The last `windowMs`, in slots that are used in turn. */
 class Window {
@@ -135,7 +138,7 @@ export class WatchTally {
       const window = this.#providers.get(attempt.provider);
       const ok = attempt.outcome === "ok";
       // Whoever hung up said nothing of the provider.
-      if (window === undefined || (ok ? call.abandoned : !counted.has(attempt.outcome))) continue;
+      if (window === undefined || (ok ? call.abandoned : !says(attempt))) continue;
       window.add("calls", nowMs);
       if (!ok) {
         window.add("errors", nowMs);
@@ -150,7 +153,7 @@ export class WatchTally {
   #call(route: Window, call: CallRecord): void {
     const failed = call.code !== null && (failures[call.code].blame === "provider" || call.code === "no_usable_target");
     const answered = call.code === null && call.attempts.length > 0;
-    if (call.abandoned || !(failed || answered)) return;
+    if (call.abandoned || !(failed || answered) || (failed && call.attempts.at(-1)?.uncounted === true)) return;
     const nowMs = this.#nowMs();
     route.add("calls", nowMs);
     const [first] = call.attempts;

@@ -126,3 +126,14 @@ export function tokenCauseOf(thrown: unknown): AttemptCause {
 export function isOfConnecting(cause: UpstreamCause): boolean {
   return cause.startsWith("tls_") || cause.startsWith("dns_") || cause === "connection_refused" || cause === "no_route";
 }
+
+/** No caller can bring this about: the request had not been sent, or a token service failed. */
+export function isOfProvider(cause: AttemptCause | null): boolean {
+  if (cause === null) return false;
+  return (
+    cause.startsWith("token_") ||
+    isOfConnecting(cause as UpstreamCause) ||
+    cause === "connect_timeout" ||
+    cause === "address_not_allowed"
+  );
+}

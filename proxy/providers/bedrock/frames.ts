@@ -16,7 +16,12 @@ const leastFrameBytes = 16;
 
 /** The stream is no event stream, or was damaged on its way. */
 export class FrameError extends Error {
-  override readonly name = "FrameError";
+  override readonly name: string = "FrameError";
+}
+
+/** A frame exceeds the gateway's own cap. */
+export class FrameTooLargeError extends FrameError {
+  override readonly name = "FrameTooLargeError";
 }
 
 export interface Frame {
@@ -50,8 +55,8 @@ function decode(bytes: Buffer): Frame {
 function frameLength(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) throw new FrameError("the checksum of a prelude is wrong");
-  if (length < leastFrameBytes || length > maxFrameBytes)
-    throw new FrameError(`a frame of ${length} bytes is out of bounds`);
+  if (length > maxFrameBytes) throw new FrameTooLargeError(`a frame of ${length} bytes is too large`);
+  if (length < leastFrameBytes) throw new FrameError(`a frame of ${length} bytes is out of bounds`);
   return length;
 }
 

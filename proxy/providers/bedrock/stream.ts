@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import type { ChatDelta, StreamEvent } from "../../dialects/canonical.ts";
 import { type JsonObject, parseJson } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
-import { streamFailure } from "../errors.ts";
+import { oversizedEvent, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { streamError } from "./failure.ts";
-import { type Frame, FrameError, FrameReader } from "./frames.ts";
+import { type Frame, FrameError, FrameReader, FrameTooLargeError } from "./frames.ts";
 import type { ToolNames } from "./names.ts";
 import { decodeUsage, finishReason, isMalformed, malformedText, object, text } from "./reply.ts";
 
@@ -59,7 +59,11 @@ class ConverseDecoder implements ChatStreamDecoder {
       });
     } catch (cause) {
       if (!(cause instanceof FrameError)) throw cause;
-      this.#emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
+      this.#emit(
+        cause instanceof FrameTooLargeError
+          ? oversizedEvent("The provider sent an event that is larger than the gateway accepts.")
+          : streamFailure("upstream_invalid_response", "The provider's stream could not be read."),
+      );
     }
     return this.#taken();
   }

@@ -27,6 +27,7 @@ export function decodeOpenAiError(reply: ErrorReply): ProviderError {
     return providerError(reply, {
       class: "RateLimited",
       code: "upstream_rate_limited",
+      fault: "provider",
       message: "The provider account's quota is used up. Ask the platform team to check its billing.",
     });
   return providerError(reply, { message, param });

@@ -213,7 +213,8 @@ describe("routing tells", () => {
       opened: (provider) => void told.push(`opened ${provider}`),
       moved: (route) => void told.push(`moved ${route}`),
     });
-    const fail = (): void => (routing.acquire(one, 1) as Permit).failed({ class: "ServerError", retryAfterMs: null });
+    const fail = (): boolean =>
+      (routing.acquire(one, 1) as Permit).failed({ class: "ServerError", retryAfterMs: null });
     routing.plan(request);
     fail();
     routing.plan(request);
