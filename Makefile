@@ -50,6 +50,14 @@ types: node_modules/.installed ## Type-check
 tools: node_modules/.installed ## Build or install the real parts that tests run against
 	@$(NODE) test/harness/install-tools.ts
 
+.PHONY: bundle
+bundle: node_modules/.installed ## Bundle the command line into dist/, as the image has it
+	@$(NODE) cli/bundle.ts dist
+
+.PHONY: sbom
+sbom: ## List what the image ships, as CycloneDX
+	@npm sbom --sbom-format=cyclonedx --omit=dev --package-lock-only
+
 .PHONY: bench
 bench: node_modules/.installed ## Measure against nginx, Portkey, LiteLLM and a direct call
 	@$(NODE) test/bench/run.ts

@@ -1,0 +1,74 @@
+/** The code as it is in the image: bundled, without a package folder next to it. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cp, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { startProviderServer } from "../../examples/quickstart/provider-server.ts";
+import { removeFolder, temporaryFolder } from "../harness/child.ts";
+import { type Finished, run } from "../harness/command.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+describe("the bundle", () => {
+  let folder: string;
+  before(async () => {
+    folder = await temporaryFolder("bundle");
+    const { code, stderr } = await run(process.execPath, [join(root, "cli/bundle.ts"), join(folder, "app")]);
+    assert.equal(code, 0, stderr);
+  });
+  after(() => removeFolder(folder));
+  const bundled = (...args: string[]): Promise<Finished> =>
+    run(process.execPath, [join(folder, "app/main.mjs"), ...args]);
+
+  it("says of every command what the source says", async () => {
+    const source = (...args: string[]): Promise<Finished> =>
+      run(process.execPath, [join(root, "cli/main.ts"), ...args]);
+    const { stdout: usage } = await source("--help");
+    assert.equal((await bundled("--help")).stdout, usage);
+    const commands = [...usage.matchAll(/^ {2}([a-z][a-z-]+) {2,}/gm)].map(([, name = ""]) => name);
+    assert.ok(commands.length > 10, usage);
+    for (const command of commands) {
+      const [ours, theirs] = await Promise.all([bundled(command, "--help"), source(command, "--help")]);
+      assert.deepEqual([ours.code, ours.stdout], [theirs.code, theirs.stdout], command);
+    }
+  });
+
+  it("serves a call", async (context) => {
+    const provider = await startProviderServer(0);
+    context.after(() => provider.close());
+    const example = join(root, "examples/quickstart");
+    await cp(join(example, "policies"), join(folder, "policies"), { recursive: true });
+    const manifest = await readFile(join(example, "simulated/provider.yaml"), "utf8");
+    await writeFile(join(folder, "policies/provider.yaml"), manifest.replace(":18000/", `:${provider.port}/`));
+    const options = ["dev", join(folder, "policies"), "--port=0", "--status-port=0"];
+    const child = spawn(process.execPath, [join(folder, "app/main.mjs"), ...options]);
+    context.after(async () => {
+      child.kill("SIGTERM");
+      if (child.exitCode === null) await once(child, "exit");
+    });
+    let url: string | undefined;
+    for await (const line of createInterface(child.stdout)) {
+      url = /http:\/\/127\.0\.0\.1:\d+/.exec(line)?.[0];
+      if (url !== undefined) break;
+    }
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: "Bearer slc_example_key_for_this_machine_only", "content-type": "application/json" },
+      body: JSON.stringify({ model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello!" }] }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+  });
+
+  it("holds the licence of every package in it, and stays small", async () => {
+    const licences = await readFile(join(folder, "app/THIRD_PARTY_LICENSES"), "utf8");
+    for (const name of ["@kubernetes/client-node", "fastify", "undici", "prom-client", "zod", "yaml"])
+      assert.match(licences, new RegExp(`^${name} \\d`, "m"));
+    const files = await readdir(join(folder, "app"));
+    const sizes = await Promise.all(files.map(async (file) => (await stat(join(folder, "app", file))).size));
+    const megabytes = sizes.reduce((sum, size) => sum + size, 0) / 1e6;
+    assert.ok(megabytes < 20, `${megabytes} MB`);
+  });
+});
