@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { AlertTest } from "../crds/types/alerts.ts";
-import { asMerge, connect, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
+import { asMerge, connectCluster, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
 import { testAnnotation } from "../operator/delivery/pending-alert.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
@@ -46,7 +46,7 @@ async function test(
   kubeconfig: string | null,
   seconds: number,
 ): Promise<AlertTest> {
-  const cluster = connect(loadConfig(kubeconfig));
+  const cluster = connectCluster(loadConfig(kubeconfig));
   const { plural } = kinds[kind];
   const ref = { group, version, plural, namespace, name };
   const object = (await cluster.custom.getNamespacedCustomObject(ref).catch((cause: unknown) => {

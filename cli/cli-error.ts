@@ -38,7 +38,7 @@ interface SystemError {
 }
 
 /** `command`: the subcommand that failed. */
-export function complaint(command: string, cause: unknown): string {
+export function cliErrorText(command: string, cause: unknown): string {
   const said = cause instanceof Error ? cause.message : String(cause);
   const { code, path, syscall, address, port } = (cause ?? {}) as SystemError;
   const name = String(code);

@@ -1,9 +1,9 @@
 /** `sluice diff BEFORE AFTER`: what a change of manifests would change in what is served. */
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import type { Kind } from "../crds/kinds.ts";
-import { compileFolder, type Finding, formatFinding } from "../operator/folder/compile-folder.ts";
+import { compileFolder, formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
-import { complaint } from "./cli-error.ts";
+import { cliErrorText } from "./cli-error.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const diffUsage = `sluice diff BEFORE AFTER: compare what two folders of manifests would serve
@@ -70,9 +70,9 @@ function formatChange({ object, what, fields }: Change): string {
   return [`${signs[what]} ${object}`, ...lines].join("\n");
 }
 
-const errors = (findings: readonly Finding[]): Finding[] => findings.filter((one) => one.severity === "error");
+const errors = (findings: readonly LintFinding[]): LintFinding[] => findings.filter((one) => one.severity === "error");
 
-async function compare(before: string, after: string): Promise<{ changes: Change[]; findings: Finding[] }> {
+async function compare(before: string, after: string): Promise<{ changes: Change[]; findings: LintFinding[] }> {
   const nowMs = Date.now();
   const old = await compileFolder([before], offlineEnvironment, offlinePepper, null, nowMs);
   const now = await compileFolder([after], offlineEnvironment, offlinePepper, old.compiled.config, nowMs);
@@ -96,7 +96,7 @@ export async function runDiff(args: readonly string[]): Promise<void> {
     cause instanceof Error ? cause : new Error(String(cause)),
   );
   if (compared instanceof Error) {
-    process.stderr.write(`sluice diff: ${complaint("diff", compared)}\n`);
+    process.stderr.write(`sluice diff: ${cliErrorText("diff", compared)}\n`);
     process.exitCode = 2;
     return;
   }

@@ -11,7 +11,7 @@ import { observeCluster } from "../operator/observe.ts";
 import type { Identity } from "../proxy/call/identity.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { authenticate } from "../proxy/pipeline/authenticate.ts";
-import { type ExplainRequest, type Explanation, explain, type TargetReport } from "../proxy/pipeline/explain.ts";
+import { type ExplainRequest, type Explanation, explainCall, type TargetReport } from "../proxy/pipeline/explain.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
 import { providers } from "../proxy/providers/registry.generated.ts";
 import { build, type Snapshot } from "../proxy/snapshot/snapshot.ts";
@@ -236,7 +236,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     country: values.country?.toUpperCase() ?? null,
     ...numbers,
   };
-  const explained = explain(snapshot, request, nowMs);
+  const explained = explainCall(snapshot, request, nowMs);
   const said = [...notes, ...notesOf(compiled)];
   process.stdout.write(
     values.output === "json"

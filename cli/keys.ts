@@ -1,5 +1,5 @@
 /** `sluice keys`: create, rotate, revoke and list API keys, in a cluster or in a folder. */
-import { connect, inWords, loadConfig } from "../operator/cluster/api.ts";
+import { connectCluster, inWords, loadConfig } from "../operator/cluster/api.ts";
 import { type KeysCommand, type KeysValues, keysArguments, keysUsage } from "./keys/arguments.ts";
 import { createInCluster, listInCluster, revokeInCluster, rotateInCluster } from "./keys/cluster.ts";
 import { createInFolder, listInFolder, revokeInFolder, rotateInFolder } from "./keys/folder.ts";
@@ -16,7 +16,7 @@ async function inFolder(folder: string, command: KeysCommand, values: KeysValues
 
 async function inCluster(command: KeysCommand, values: KeysValues): Promise<string[]> {
   const config = loadConfig(values.kubeconfig ?? null);
-  const cluster = connect(config);
+  const cluster = connectCluster(config);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
   if (command === "create") return createInCluster(cluster, values, namespace);
   if (command === "rotate") return rotateInCluster(cluster, values, namespace, Date.now());

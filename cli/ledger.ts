@@ -1,6 +1,6 @@
 /** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
 
-import { connect, inWords, loadConfig } from "../operator/cluster/api.ts";
+import { connectCluster, inWords, loadConfig } from "../operator/cluster/api.ts";
 import { findStatusPorts, getThroughApiServer } from "../operator/cluster/pod-proxy.ts";
 import type { LedgerRow } from "../proxy/config/ledger.ts";
 
@@ -36,7 +36,7 @@ export interface ClusterPlace {
 
 /** Ledgers of an installation's ready proxies. Throws where there is none, or where this user may not look. */
 export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): Promise<Ledger[]> {
-  const cluster = connect(loadConfig(kubeconfig));
+  const cluster = connectCluster(loadConfig(kubeconfig));
   const ports = await findStatusPorts(cluster, systemNamespace).catch((cause: unknown) => {
     throw new Error(inWords(cause), { cause });
   });

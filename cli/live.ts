@@ -11,7 +11,7 @@ export interface StoredObject {
 
 const pollMs = 250;
 
-export const live = (one: StoredObject): boolean =>
+export const isLive = (one: StoredObject): boolean =>
   one.status?.conditions?.some(
     (condition) =>
       condition.type === "Programmed" &&
@@ -25,7 +25,7 @@ export async function waitUntil(
   kind: Kind,
   { name, namespace }: { name: string; namespace: string },
   seconds: number,
-  done: (one: StoredObject) => boolean = live,
+  done: (one: StoredObject) => boolean = isLive,
 ): Promise<void> {
   const { plural } = kinds[kind];
   const endMs = Date.now() + seconds * 1000;

@@ -1,8 +1,8 @@
 #!/usr/bin/env -S node --disable-warning=ExperimentalWarning
 /** The one binary: the first word chooses the command, and each command is a file of its own. */
 import { nearest } from "../crds/parse.ts";
-import { complaint, isMisuse } from "./cli-error.ts";
-import { type Serving, untilAsked } from "./run-until-signal.ts";
+import { cliErrorText, isMisuse } from "./cli-error.ts";
+import { runUntilSignal, type Serving } from "./run-until-signal.ts";
 
 type Args = readonly string[];
 type Command = { summary: string; run(args: Args): Promise<void> };
@@ -10,7 +10,7 @@ type Command = { summary: string; run(args: Args): Promise<void> };
 /** A command that ends when it is asked to. */
 const serving = (summary: string, start: (args: Args) => Promise<Serving | null>): Command => ({
   summary,
-  run: (args) => untilAsked(() => start(args)),
+  run: (args) => runUntilSignal(() => start(args)),
 });
 
 /** Loaded when chosen, so that a proxy does not load the control plane. */
@@ -112,7 +112,7 @@ async function main([name, ...args]: [string, ...string[]]): Promise<void> {
 
 const asked = words(process.argv.slice(2));
 main(asked).catch((cause: unknown) => {
-  process.stderr.write(`sluice: ${complaint(asked[0], cause)}\n`);
+  process.stderr.write(`sluice: ${cliErrorText(asked[0], cause)}\n`);
   // What has been opened by then, such as one of two listeners, must not keep alive what does not work.
   process.exit(isMisuse(cause) ? 2 : 1);
 });

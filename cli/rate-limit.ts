@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { apiVersion, group, kinds, version } from "../crds/kinds.ts";
 import { parseSpec } from "../crds/parse.ts";
 import { durationMs } from "../crds/quantity.ts";
-import { type Cluster, connect, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
+import { type Cluster, connectCluster, inWords, loadConfig, statusCode } from "../operator/cluster/api.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { nameOf } from "./keys/object.ts";
 import { type StoredObject, waitUntil } from "./live.ts";
@@ -210,6 +210,6 @@ async function toCluster(values: Values): Promise<string> {
   const config = loadConfig(values.kubeconfig ?? null);
   const namespace = values.namespace ?? config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
   const object = limitObject(values, namespace, Date.now());
-  const cluster = connect(config);
+  const cluster = connectCluster(config);
   return values.remove ? removeFromCluster(cluster, object) : setInCluster(cluster, object, Number(values.wait));
 }

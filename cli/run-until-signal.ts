@@ -9,7 +9,7 @@ export interface Serving {
  * starts: one that comes meanwhile ends the process at once, for nothing has been taken on yet, and would be lost to
  * the first process of a container, which has no default of its own.
  */
-export async function untilAsked(start: () => Promise<Serving | null>): Promise<void> {
+export async function runUntilSignal(start: () => Promise<Serving | null>): Promise<void> {
   const asked = new Promise<"asked">((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve("asked"));
   });

@@ -8,4 +8,4 @@ const bare = (source: string): string =>
   source.replace(/\\(.)/g, (whole, character) => (character === "/" ? "/" : whole));
 
 /** Whether the pattern is found in the variable, which is a string. */
-export const matches = (variable: string, source: string): string => `${variable}.matches(${literal(bare(source))})`;
+export const celMatches = (variable: string, source: string): string => `${variable}.matches(${literal(bare(source))})`;

@@ -109,7 +109,7 @@ export function wording(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 /** One problem for each field: an empty string that also fails its pattern is told once. */
-export function explain(schema: Schema, issues: readonly z.core.$ZodIssue[]): SpecProblem[] {
+export function explainIssues(schema: Schema, issues: readonly z.core.$ZodIssue[]): SpecProblem[] {
   const found = new Map<string, SpecProblem>();
   const keep = (problem: SpecProblem): void => {
     const place = dotted(problem.path);

@@ -1,5 +1,5 @@
 /** A manifest → typed spec with defaults, or everything that is wrong with it, in words that say how to mend it. Pure. */
-import { dotted, explain, type SpecProblem, unknownField, wording } from "./explain.ts";
+import { dotted, explainIssues, type SpecProblem, unknownField, wording } from "./explain.ts";
 import { apiVersion, type Kind, kinds } from "./kinds.ts";
 import { violations, withoutNulls } from "./rules.ts";
 import { type Schema, structural } from "./structural.ts";
@@ -31,7 +31,7 @@ function schemaOf(kind: Kind): Schema {
 export function parseSpec<K extends Kind>(kind: K, spec: unknown): ParsedSpec<K> {
   const schema = schemaOf(kind);
   const parsed = kinds[kind].spec.safeParse(withoutNulls(schema, spec), { error: wording });
-  if (!parsed.success) return { ok: false, problems: explain(schema, parsed.error.issues) };
+  if (!parsed.success) return { ok: false, problems: explainIssues(schema, parsed.error.issues) };
   const broken = violations(schema, parsed.data, ["spec"]);
   if (broken.length === 0) return { ok: true, spec: parsed.data as SpecOf[K] };
   return {

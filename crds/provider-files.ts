@@ -71,7 +71,7 @@ export const capabilitiesFile = (providers: readonly ProviderFolder[]): string =
   recordFile(providers, {
     source: "proxy/providers/*/capabilities.ts",
     type: { name: "Capabilities", from: "./capabilities.ts" },
-    record: "capabilities",
+    record: "capabilitiesByType",
     member: "capabilities",
     fileOf: (folder) => `../providers/${folder}/capabilities.ts`,
   });

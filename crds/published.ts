@@ -3,19 +3,19 @@
  * expression. The API server's `pattern` and CEL's `matches` are one engine (RE2, found anywhere in the text), so both
  * take the same texts; both at once would tell of every mistake twice.
  */
-import { literal, matches } from "./cel.ts";
+import { celMatches, literal } from "./cel.ts";
 import type { Schema } from "./structural.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
 const expression = (variable: string, { message, hints }: Words): string =>
   hints.reduceRight(
-    (otherwise, [when, say]) => `${matches(variable, when.source)} ? ${literal(say)} : ${otherwise}`,
+    (otherwise, [when, say]) => `${celMatches(variable, when.source)} ? ${literal(say)} : ${otherwise}`,
     literal(message),
   );
 
 function ruleOf(variable: string, source: string, words: Words): CelRule {
-  const rule = { rule: matches(variable, source), message: words.message };
+  const rule = { rule: celMatches(variable, source), message: words.message };
   return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(variable, words) };
 }
 

@@ -6,7 +6,7 @@
  */
 import { RE2JS } from "re2js";
 import { z } from "zod";
-import { matches } from "./cel.ts";
+import { celMatches } from "./cel.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
@@ -182,7 +182,7 @@ function mapSchema(inner: z.ZodRecord, meta: Meta, path: string): Schema {
   const worded =
     pattern === undefined || words === undefined
       ? []
-      : [{ rule: `self.all(key, ${matches("key", pattern)})`, message: `each key ${words.message}` }];
+      : [{ rule: `self.all(key, ${celMatches("key", pattern)})`, message: `each key ${words.message}` }];
   return {
     type: "object",
     maxProperties: meta.maxProperties ?? defaultMaxProperties,

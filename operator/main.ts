@@ -6,7 +6,7 @@ import type { KubeConfig } from "@kubernetes/client-node";
 import { pino } from "pino";
 import { EncodeMemo } from "../proxy/config/encode.ts";
 import { onHost } from "../proxy/config/listen-host.ts";
-import { connect, inWords, loadConfig, statusCode } from "./cluster/api.ts";
+import { connectCluster, inWords, loadConfig, statusCode } from "./cluster/api.ts";
 import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
 import { Nudger } from "./cluster/proxies.ts";
@@ -14,16 +14,16 @@ import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
 import { CompileMemo } from "./compile/memo.ts";
-import { AlertDesk } from "./delivery/alert-loop.ts";
+import { AlertLoop } from "./delivery/alert-loop.ts";
 import { smtpOf } from "./delivery/smtp.ts";
 import { Loop } from "./loop.ts";
-import { AlarmBook } from "./loops/alerts/book.ts";
+import { ObjectAlertBook } from "./loops/alerts/book.ts";
 import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { operatorMetrics } from "./metrics.ts";
 import { type Reconciler, reconcile } from "./reconcile.ts";
 import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings/settings.ts";
-import { statusServer } from "./status-server.ts";
+import { operatorStatusServer } from "./status-server.ts";
 
 export interface RunningOperator {
   statusUrl: string;
@@ -41,7 +41,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const metrics = operatorMetrics();
   /** What the cluster holds is to be read before the next pass goes by it. */
   let fresh = true;
-  const cluster = connect(config);
+  const cluster = connectCluster(config);
   const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => election.leading());
   let loop: Loop | null = null;
   const source = clusterSource(
@@ -76,10 +76,10 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   });
   const canaries = new CanaryBook();
   const budgets = new BudgetBook();
-  const alarms = new AlarmBook();
+  const alarms = new ObjectAlertBook();
   /** What was told or given up, and no pass has put into a status yet. */
   let unsaved = false;
-  const alerts = new AlertDesk({
+  const alerts = new AlertLoop({
     settings,
     smtp: smtpOf(settings.alerts.smtp, process.env),
     books: [budgets, alarms],
@@ -147,7 +147,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     },
   );
   loop.trigger();
-  const status = statusServer(metrics, source.synced);
+  const status = operatorStatusServer(metrics, source.synced);
   await onHost(settings.statusHost, (host) => status.listen({ host, port: settings.statusPort }));
   const statusUrl = status.listeningOrigin;
   log.info({ status: statusUrl }, "operator running");

@@ -1,6 +1,6 @@
 /** The operator's own metrics. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { Made } from "../proxy/config/incremental.ts";
+import { MapMemo } from "../proxy/config/incremental.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { isError } from "./compile/outcome.ts";
 import type { Programmed } from "./compile/status.ts";
@@ -24,7 +24,7 @@ export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const standings = new Made<Verdict, string>();
+  const standings = new MapMemo<Verdict, string>();
   const passes = new Counter({
     name: "sluice_operator_reconciles_total",
     help: "Passes by result.",

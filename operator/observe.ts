@@ -1,8 +1,8 @@
 /** The cluster's objects, compiled as the operator would, with nothing written. For commands that people run. */
 import { readFile } from "node:fs/promises";
-import { capabilities } from "../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
-import { type Cluster, connect, loadConfig, orNull, statusCode } from "./cluster/api.ts";
+import { type Cluster, connectCluster, loadConfig, orNull, statusCode } from "./cluster/api.ts";
 import { Publisher } from "./cluster/publish.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { secretRefs } from "./cluster/world.ts";
@@ -13,7 +13,7 @@ import { priceTable } from "./prices/table.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./settings/settings.ts";
 
-export interface Observed {
+export interface ObservedCluster {
   compiled: Compiled;
   /** What could not be seen, and what was assumed instead. */
   notes: string[];
@@ -53,7 +53,7 @@ const assumedFact = (ref: string, key: string): SecretFact => ({
 
 /** In place of a Secret that this user may not read: whatever could be asked of it is there. */
 function assumed(ref: string): Record<string, SecretFact> {
-  const fields = Object.values(capabilities).flatMap((one) => one.credentials.map((field) => field.name));
+  const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
   const facts = Object.fromEntries([...fields, "apiKey"].map((key) => [key, assumedFact(ref, key)]));
   const half = { publicKey: "" };
   return {
@@ -143,8 +143,12 @@ async function published(
 }
 
 /** `pepper`: any; with it digests are made that match nothing in the cluster. */
-export async function observeCluster(options: ObserveOptions, pepper: Uint8Array, nowMs: number): Promise<Observed> {
-  const cluster = connect(loadConfig(options.kubeconfig));
+export async function observeCluster(
+  options: ObserveOptions,
+  pepper: Uint8Array,
+  nowMs: number,
+): Promise<ObservedCluster> {
+  const cluster = connectCluster(loadConfig(options.kubeconfig));
   const notes: string[] = [];
   const settings = await settingsOf(cluster, options, notes);
   const world = await readWorld(cluster, settings, pepper, notes);
@@ -157,7 +161,7 @@ export async function observeCluster(options: ObserveOptions, pepper: Uint8Array
       nowMs,
       prices: priceTable(new Date(nowMs)),
     },
-    capabilities,
+    capabilitiesByType,
   );
   return { compiled, notes };
 }

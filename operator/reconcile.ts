@@ -1,7 +1,7 @@
 /** One pass: read → compile → publish → report. Whoever leads runs it again whenever something may have changed. */
 
 import type { BudgetSeed } from "../proxy/config/budget.ts";
-import { capabilities } from "../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
@@ -16,7 +16,7 @@ import { addHealth } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
 import type { WorldObject } from "./compile/world.ts";
-import type { AlarmBook } from "./loops/alerts/book.ts";
+import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
 import { priceTable } from "./prices/table.ts";
@@ -37,7 +37,7 @@ export interface Reconciler {
   book: StatusBook;
   canaries: CanaryBook;
   budgets: BudgetBook;
-  alarms: AlarmBook;
+  alarms: ObjectAlertBook;
   /** Tells of what budgets have crossed, and of what providers and policies have come to; with what Secrets hold, by digest. */
   alert(compiled: Compiled, values: ReadonlyMap<string, string>): void;
   nowMs(): number;
@@ -66,7 +66,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
     },
-    capabilities,
+    capabilitiesByType,
     context.memo.compile,
   );
   const compileMs = performance.now() - began;

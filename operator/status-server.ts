@@ -2,7 +2,7 @@
 import fastify, { type FastifyInstance } from "fastify";
 import type { OperatorMetrics } from "./metrics.ts";
 
-export function statusServer(metrics: OperatorMetrics, ready: () => boolean): FastifyInstance {
+export function operatorStatusServer(metrics: OperatorMetrics, ready: () => boolean): FastifyInstance {
   const app = fastify({ logger: false });
   app.get("/livez", async () => "ok");
   app.get("/readyz", async (_request, reply) => {

@@ -118,6 +118,6 @@ export function isFailure(value: object): value is Failure {
   return "code" in value && "retryAfterMs" in value;
 }
 
-export function statusOf(one: Failure): number {
+export function httpStatusOf(one: Failure): number {
   return failures[one.code].status;
 }

@@ -2,7 +2,7 @@
  * A map that only grows and makes what it hasn't yet. Of most branches there is one leaf: the first is kept beside the
  * map, and found without hashing.
  */
-export class Branch<K, V> {
+export class GrowingMap<K, V> {
   readonly #make: (key: K) => V;
   #key: K | undefined;
   #value: V | undefined;
@@ -36,5 +36,5 @@ export class Branch<K, V> {
 /** One level of a tree by strings: `by(by(leaf))()` is a tree of two. */
 export const by =
   <V>(make: () => V) =>
-  (): Branch<string, V> =>
-    new Branch<string, V>(make);
+  (): GrowingMap<string, V> =>
+    new GrowingMap<string, V>(make);

@@ -21,7 +21,7 @@ import { HealthChecks } from "./routing/health-checks.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
-import { statusServer, type TrafficState, trafficServer } from "./server.ts";
+import { proxyStatusServer, type TrafficState, trafficServer } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
@@ -31,7 +31,7 @@ import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
 import { Deadlines } from "./wire/deadlines.ts";
-import { Members } from "./wire/indexed-set.ts";
+import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
 import { TokenCache } from "./wire/tokens.ts";
 import { Upstreams } from "./wire/upstream.ts";
@@ -136,7 +136,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   );
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
-  const state: TrafficState = { draining: false, active: new Members() };
+  const state: TrafficState = { draining: false, active: new IndexedSet() };
   const metrics = createMetrics(routing, cache, () => state.active.size);
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
@@ -194,7 +194,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     tls === null
       ? () => undefined
       : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
-  const status = statusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
+  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
   // Whoever asks is told of all calls that are over.
   status.addHook("onRequest", (_request, _reply, done) => {
     records.drain();

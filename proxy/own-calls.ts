@@ -1,7 +1,7 @@
 /** Calls that the gateway makes for itself: for providers' tokens, and for the keys of token issuers. */
 import type { FetchJson } from "./identity/keys.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
-import { sendSmall } from "./wire/bounded-call.ts";
+import { boundedCall } from "./wire/bounded-call.ts";
 import { parseJson } from "./wire/json.ts";
 import type { TokenCache } from "./wire/tokens.ts";
 import type { Upstreams } from "./wire/upstream.ts";
@@ -11,7 +11,7 @@ export function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthE
     nowMs: Date.now,
     token: (key, make) => tokens.token(key, make),
     forget: (key) => tokens.forget(key),
-    send: (url, { allowPrivate, tls, ...request }) => sendSmall(upstreams, url, request, allowPrivate, tls),
+    send: (url, { allowPrivate, tls, ...request }) => boundedCall(upstreams, url, request, allowPrivate, tls),
   };
 }
 
@@ -20,7 +20,7 @@ export function fetchJson(upstreams: Upstreams): FetchJson {
   return async (url, { allowPrivateEndpoint, ca }) => {
     const request = { method: "GET", headers: { accept: "application/json" }, body: null } as const;
     const tls = ca === null ? null : { ca, serverName: null, client: null };
-    const { status, body } = await sendSmall(upstreams, url, request, allowPrivateEndpoint, tls);
+    const { status, body } = await boundedCall(upstreams, url, request, allowPrivateEndpoint, tls);
     if (status !== 200) throw new Error(`${new URL(url).host} answered ${status}`);
     return parseJson(body);
   };

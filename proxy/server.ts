@@ -18,8 +18,8 @@ import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
 import { Incoming } from "./wire/incoming.ts";
-import type { Members } from "./wire/indexed-set.ts";
-import { endOfTurn } from "./wire/tick-batch.ts";
+import type { IndexedSet } from "./wire/indexed-set.ts";
+import { atEndOfTick } from "./wire/tick-batch.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 
 /** Longer than load balancers keep idle connections, so that they and not we close them. */
@@ -29,7 +29,7 @@ const maxHeaderBytes = 16_384;
 
 export interface TrafficState {
   draining: boolean;
-  readonly active: Members<ClientConnection>;
+  readonly active: IndexedSet<ClientConnection>;
 }
 
 const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -114,7 +114,7 @@ export function trafficServer(
         done();
         gateway.unexpected(cause, client.requestId);
       });
-    endOfTurn({ run });
+    atEndOfTick({ run });
   };
   // Before fastify looks at the body, which has its own stage, behind authentication. Never called on: from here the reply is ours.
   app.addHook("onRequest", (request, reply, _done) => handle(request, reply));
@@ -133,7 +133,7 @@ function refuse(client: ClientConnection): void {
   client.end(body);
 }
 
-export function statusServer(
+export function proxyStatusServer(
   current: Current,
   metrics: Metrics,
   state: TrafficState,

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { group, kinds, version } from "../../crds/kinds.ts";
 import { asMerge, type Cluster, orNull, statusCode } from "../../operator/cluster/api.ts";
-import { live, type StoredObject, waitUntil } from "../live.ts";
+import { isLive, type StoredObject, waitUntil } from "../live.ts";
 import type { KeysValues } from "./arguments.ts";
 import { type KeyObject, type KeyRow, keyObject, rotationOf, rowOf } from "./object.ts";
 
@@ -58,7 +58,7 @@ export async function createInCluster(cluster: Cluster, values: KeysValues, name
       throw new Error(`ApiKey ${namespace}/${name} is there already; choose another --name, or rotate it`);
     throw cause;
   }
-  if (Number(values.wait) > 0) await waitFor(cluster, object as Stored, Number(values.wait), live);
+  if (Number(values.wait) > 0) await waitFor(cluster, object as Stored, Number(values.wait), isLive);
   const secret = String((object.spec["writeTo"] as { name: string }).name);
   const lines = [`ApiKey ${namespace}/${name} made; its key is in Secret ${secret}, key apiKey`];
   if (values.show !== true) return lines;
@@ -80,7 +80,7 @@ export async function rotateInCluster(
     keys.map((one) => patch(cluster, one, { rotation: rotationOf(one.spec, values["grace-period"], nowMs) })),
   );
   const done = (one: Stored): boolean =>
-    live(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
+    isLive(one) && Date.parse(one.status?.rotatedAt ?? "") >= Math.floor(nowMs / 1000) * 1000;
   if (Number(values.wait) > 0)
     await Promise.all(rotated.map((one) => waitFor(cluster, one, Number(values.wait), done)));
   return rotated.map(({ metadata, spec }) => {
@@ -94,7 +94,7 @@ export async function revokeInCluster(cluster: Cluster, values: KeysValues, name
     (await chosen(cluster, values, namespace)).map((one) => patch(cluster, one, { revoked: true })),
   );
   if (Number(values.wait) > 0)
-    await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), live)));
+    await Promise.all(revoked.map((one) => waitFor(cluster, one, Number(values.wait), isLive)));
   return revoked.map(({ metadata }) => `ApiKey ${metadata.namespace}/${metadata.name} revoked`);
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { duration, objectName } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
-export const share = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
+export const sharePattern = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
 /** A time of milliseconds, seconds or minutes. */
 export const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
 
@@ -22,7 +22,7 @@ export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
   );
 
 const criteria = (sign: "<" | ">") => ({
-  errorRate: threshold(sign, share, "1%")
+  errorRate: threshold(sign, sharePattern, "1%")
     .optional()
     .describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),
   latencyP95: threshold(sign, time, "3s")

@@ -1,8 +1,8 @@
 /** `LLMProvider`: one account at one provider of language models. */
 import { z } from "zod";
-import { alarm, alertsNeedWhen, providerAlerts, providerAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
 import { endpoint } from "./endpoint.ts";
+import { alertsNeedWhen, objectAlerts, providerAlerts, providerAlertWhen } from "./object-alerts.ts";
 import { modelPrice } from "./price.ts";
 import { providerTypes } from "./provider-types.generated.ts";
 import { allowedNamespaces, day, interval, modelName, secretKeyRef, statusBase, timer } from "./scalars.ts";
@@ -165,7 +165,7 @@ export const llmProviderStatus = z
     ...statusBase,
     models: z.int().min(0).optional().describe("How many models the provider serves."),
     endpoint: z.string().max(1024).optional().describe("The base URL in use, without credentials."),
-    alerts: alarm.optional(),
+    alerts: objectAlerts.optional(),
     alertTest: alertTest.optional(),
   })
   .describe("What is the case.");

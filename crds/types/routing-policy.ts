@@ -1,11 +1,11 @@
 /** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
 import { z } from "zod";
 import { access } from "./access.ts";
-import { alarm, alertsNeedWhen, policyAlerts, policyAlertWhen } from "./alarms.ts";
 import { alertTest } from "./alerts.ts";
 import { canary, canaryStatus } from "./canary.ts";
 import { guard } from "./guard.ts";
 import { policyLimits } from "./limits.ts";
+import { alertsNeedWhen, objectAlerts, policyAlerts, policyAlertWhen } from "./object-alerts.ts";
 import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
 import {
@@ -288,7 +288,7 @@ export const routingPolicyStatus = z
     ...statusBase,
     targets: z.int().min(0).optional().describe("How many targets are usable."),
     canary: canaryStatus.optional(),
-    alerts: alarm.optional(),
+    alerts: objectAlerts.optional(),
     alertTest: alertTest.optional(),
   })
   .describe("What is the case.");

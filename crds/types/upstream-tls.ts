@@ -52,7 +52,7 @@ export const upstreamTls = z
       ),
   })
   .describe("TLS to the endpoint.");
-export type UpstreamTls = z.output<typeof upstreamTls>;
+export type UpstreamTlsSpec = z.output<typeof upstreamTls>;
 
 export const tokenService = z
   .strictObject({ tls: upstreamTls.describe("TLS to the token service.") })

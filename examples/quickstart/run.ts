@@ -1,7 +1,7 @@
 /** `make run`: the gateway on this folder, with the simulated provider unless OPENAI_API_KEY is set. */
 import { fileURLToPath } from "node:url";
 import { runDev } from "../../cli/dev.ts";
-import { untilAsked } from "../../cli/run-until-signal.ts";
+import { runUntilSignal } from "../../cli/run-until-signal.ts";
 import { startProviderServer } from "./provider-server.ts";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -38,7 +38,7 @@ An open path needs neither key nor model:
 Change a file under examples/quickstart/policies and save: it takes effect at once. Ctrl-C ends it.
 
 `);
-await untilAsked(() =>
+await runUntilSignal(() =>
   runDev([
     here("policies"),
     here(real ? "openai" : "simulated"),

@@ -45,7 +45,7 @@ export function loadConfig(kubeconfig: string | null): KubeConfig {
   return config;
 }
 
-export function connect(config: KubeConfig): Cluster {
+export function connectCluster(config: KubeConfig): Cluster {
   const objects = KubernetesObjectApi.makeApiClient(config);
   const custom = config.makeApiClient(CustomObjectsApi);
   return {

@@ -1,9 +1,9 @@
 /** Which ApiKeys have to be made or rotated, found without a look at all of them in every pass. */
 import { parseSpec } from "../../crds/parse.ts";
-import { differences } from "../../proxy/config/incremental.ts";
+import { delta } from "../../proxy/config/incremental.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { type Missing, missingKeys } from "./keys.ts";
-import { dueTurns, type Turn } from "./rotation.ts";
+import { type DueRotation, dueRotations } from "./rotation.ts";
 import type { SecretValues } from "./secrets.ts";
 
 /** Where an ApiKey's clear key belongs. */
@@ -23,8 +23,8 @@ export class KeyDuties {
   readonly #lacking = new Set<WorldObject>();
   readonly #rotating = new Set<WorldObject>();
 
-  of(objects: readonly WorldObject[], secrets: Secrets, nowMs: number): { missing: Missing[]; turns: Turn[] } {
-    const { gone, come } = differences(this.#objects, objects);
+  of(objects: readonly WorldObject[], secrets: Secrets, nowMs: number): { missing: Missing[]; turns: DueRotation[] } {
+    const { gone, come } = delta(this.#objects, objects);
     this.#objects = objects;
     for (const object of gone) this.#forget(object);
     for (const object of come) this.#learn(object, secrets);
@@ -33,7 +33,10 @@ export class KeyDuties {
       for (const [object, place] of this.#places) if (lacks(place, secrets)) this.#lacking.add(object);
     }
     this.#secrets = secrets;
-    return { missing: missingKeys([...this.#lacking], secrets), turns: dueTurns([...this.#rotating], secrets, nowMs) };
+    return {
+      missing: missingKeys([...this.#lacking], secrets),
+      turns: dueRotations([...this.#rotating], secrets, nowMs),
+    };
   }
 
   #forget(object: WorldObject): void {

@@ -11,7 +11,7 @@ export interface LeaseTimes {
 }
 
 /** What is seen of a Lease, on the observer's own clock, so that clocks of two machines need not agree. */
-export interface Observed {
+export interface ObservedLease {
   holder: string;
   /** Changes with each renewal. */
   version: string;
@@ -19,7 +19,7 @@ export interface Observed {
 }
 
 /** Pure: whether `me` may take or renew the lease now. */
-export function mayHold(me: string, seen: Observed | null, nowMs: number, times: LeaseTimes): boolean {
+export function mayHoldLease(me: string, seen: ObservedLease | null, nowMs: number, times: LeaseTimes): boolean {
   return seen === null || seen.holder === me || seen.holder === "" || nowMs - seen.sinceMs >= times.durationMs;
 }
 
@@ -43,7 +43,7 @@ export function elect(
   const { namespace, name, identity, times, nowMs } = options;
   let leading = false;
   let renewedMs = 0;
-  let seen: Observed | null = null;
+  let seen: ObservedLease | null = null;
   let timer: NodeJS.Timeout | null = null;
   let overdue: NodeJS.Timeout | null = null;
   let stopped = false;
@@ -82,7 +82,7 @@ export function elect(
     const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
     observe(lease);
     if (stopped) return;
-    if (!mayHold(identity, seen, nowMs(), times)) {
+    if (!mayHoldLease(identity, seen, nowMs(), times)) {
       become(false);
       return;
     }

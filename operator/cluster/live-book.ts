@@ -3,7 +3,7 @@
  * Programmed, and their status isn't written again for each revision. With 50,000 keys that is the difference between
  * one write and 50,000. Pure, but for what it remembers.
  */
-import { differences, equal } from "../../proxy/config/incremental.ts";
+import { delta, equal } from "../../proxy/config/incremental.ts";
 import { type Programmed, previousConditions } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectRef } from "../compile/world.ts";
@@ -110,7 +110,7 @@ export class LiveBook {
   }
 
   #turnOver(verdicts: readonly Verdict[]): void {
-    const { gone, come } = differences(this.#verdicts, verdicts);
+    const { gone, come } = delta(this.#verdicts, verdicts);
     this.#verdicts = verdicts;
     const refs = new Set<string>();
     for (const verdict of gone) {

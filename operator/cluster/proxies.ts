@@ -73,7 +73,7 @@ export async function askBudgets(cluster: Cluster, settings: OperatorSettings): 
   return [...answers, ...others.filter((answer) => answer !== null)];
 }
 
-export interface Fleet {
+export interface FleetReport {
   /** The revision that each proxy serves which is ready; null where it has none or does not answer. */
   proxies: (string | null)[];
   /** What those that answered say of providers. */
@@ -85,7 +85,7 @@ export interface Fleet {
 }
 
 /** Asks every proxy once. */
-export async function askFleet(cluster: Cluster, settings: OperatorSettings): Promise<Fleet> {
+export async function askFleet(cluster: Cluster, settings: OperatorSettings): Promise<FleetReport> {
   const urls = await findUrls(cluster, settings);
   const answers = await Promise.all(urls.map(statusAt));
   // A proxy outside the cluster that is down takes no traffic; one in the endpoints that does not answer still counts.

@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
-import type { Alarm, AlarmEvent } from "../../crds/types/alarms.ts";
 import type { BudgetCrossing } from "../../crds/types/budget.ts";
+import type { ObjectAlert, ObjectAlertEvent } from "../../crds/types/object-alerts.ts";
 import { type Condition, isAmiss, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { WorldObject } from "../compile/world.ts";
@@ -103,7 +103,7 @@ export function crossed(before: unknown, after: unknown): Transition[] {
 }
 
 /** Reasons of Events: when it begins, and when it is over. */
-const alarmReasons: Record<AlarmEvent, readonly [string, string]> = {
+const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
   BreakerOpen: ["BreakerOpened", "BreakerClosed"],
   Unhealthy: ["HealthCheckFailing", "HealthCheckSucceeding"],
   Failover: ["FailoverBegan", "FailoverEnded"],
@@ -114,7 +114,7 @@ const alarmReasons: Record<AlarmEvent, readonly [string, string]> = {
 
 /** Pure: what has begun or is over of a provider or policy since the status before. */
 export function alarmed(before: unknown, after: unknown): Transition[] {
-  const of = (status: unknown): Alarm[] => ((status ?? {}) as { alerts?: Alarm[] }).alerts ?? [];
+  const of = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
   const was = of(before);
   const fresh = of(after).filter(
     (now) => !was.some((one) => one.event === now.event && one.since === now.since && one.state === now.state),

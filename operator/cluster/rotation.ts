@@ -10,7 +10,7 @@ import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
 import type { SecretValues } from "./secrets.ts";
 
-export interface Turn {
+export interface DueRotation {
   namespace: string;
   secret: string;
   key: string;
@@ -35,7 +35,7 @@ function turnOf(
   meta: WorldObject["meta"],
   values: SecretValues,
   nowMs: number,
-): Turn["action"] | null {
+): DueRotation["action"] | null {
   if (rotation === undefined || values[writeTo.key] === undefined) return null;
   const rotatedMs = momentOf(values[rotatedAtOf(writeTo.key)]);
   if (due(rotation, rotatedMs ?? meta.createdAtMs, nowMs)) return "rotate";
@@ -44,12 +44,12 @@ function turnOf(
 }
 
 /** Pure: what is to be done now. Keys that were revoked are left alone. */
-export function dueTurns(
+export function dueRotations(
   objects: readonly WorldObject[],
   secrets: ReadonlyMap<string, SecretValues>,
   nowMs: number,
-): Turn[] {
-  const turns: Turn[] = [];
+): DueRotation[] {
+  const turns: DueRotation[] = [];
   for (const { kind, meta, spec } of objects) {
     const parsed = kind === "ApiKey" ? parseSpec("ApiKey", spec ?? {}) : null;
     if (parsed === null || !parsed.ok || parsed.spec.revoked) continue;
@@ -61,7 +61,7 @@ export function dueTurns(
 }
 
 /** Holds only for the version of the Secret that was seen; whoever was faster is looked at in the next pass. */
-export async function takeTurn(cluster: Cluster, turn: Turn, values: SecretValues, nowMs: number): Promise<void> {
+export async function rotate(cluster: Cluster, turn: DueRotation, values: SecretValues, nowMs: number): Promise<void> {
   const { namespace, secret: name, key } = turn;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name }));
   const current = there?.data?.[key];

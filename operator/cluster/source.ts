@@ -8,7 +8,7 @@ import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { KeyDuties } from "./key-duties.ts";
 import { type Missing, makeKey } from "./keys.ts";
-import { takeTurn } from "./rotation.ts";
+import { rotate } from "./rotation.ts";
 import { SecretReader, type SecretValues } from "./secrets.ts";
 import {
   type CustomObject,
@@ -86,7 +86,7 @@ export function clusterSource(
     const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
     for (const cause of unmade) failed("Secrets for keys", cause);
     const unturned = await eachOf(turns, keysAtOnce, (turn) =>
-      takeTurn(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()),
+      rotate(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()),
     );
     for (const cause of unturned) failed("Secrets of keys to rotate", cause);
     for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);

@@ -1,12 +1,12 @@
 /** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
-import { differences, equal } from "../../proxy/config/incremental.ts";
+import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
 import { LiveBook, type Rollout } from "./live-book.ts";
 import { newStatus } from "./report.ts";
 
 /** A status to be written. */
-export interface Due {
+export interface StatusWrite {
   verdict: Verdict;
   object: WorldObject;
   status: Record<string, unknown>;
@@ -29,7 +29,7 @@ export class StatusBook {
   #noProxies = false;
 
   /** Those of the objects whose status is another than it should be. */
-  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Rollout, nowMs: number): Due[] {
+  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Rollout, nowMs: number): StatusWrite[] {
     const verdicts = fresh.map((verdict, at) => sameAs(this.#verdicts[at], verdict));
     this.#turnOver(objects, verdicts);
     const stateOf = this.#live.statesOf(verdicts, now, (verdict) => this.#byMeta.get(verdict.meta)?.status);
@@ -37,7 +37,7 @@ export class StatusBook {
     // That there is no proxy changes everyone's status, and so does that there is one again.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
     this.#noProxies = noProxies;
-    const due: Due[] = [];
+    const due: StatusWrite[] = [];
     for (const verdict of [...this.#open]) {
       const object = this.#byMeta.get(verdict.meta);
       const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
@@ -49,11 +49,11 @@ export class StatusBook {
   }
 
   #turnOver(objects: readonly WorldObject[], verdicts: readonly Verdict[]): void {
-    const changed = differences(this.#objects, objects);
+    const changed = delta(this.#objects, objects);
     for (const object of changed.gone) this.#byMeta.delete(object.meta);
     for (const object of changed.come) this.#byMeta.set(object.meta, object);
     this.#objects = objects;
-    const told = differences(this.#verdicts, verdicts);
+    const told = delta(this.#verdicts, verdicts);
     for (const verdict of told.gone) this.#open.delete(verdict);
     for (const verdict of told.come) this.#open.add(verdict);
     this.#verdicts = verdicts;

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
-import { differences, Made } from "../../proxy/config/incremental.ts";
+import { delta, MapMemo } from "../../proxy/config/incremental.ts";
 import type { SecretFact, World, WorldObject } from "../compile/world.ts";
 import { secretFact } from "../secrets.ts";
 import type { SecretValues } from "./secrets.ts";
@@ -70,7 +70,7 @@ export class SecretRefs {
 
   /** Secrets that nobody referred to before, and those that nobody refers to any more. */
   update(objects: readonly WorldObject[]): { come: string[]; gone: string[] } {
-    const changes = differences(this.#objects, objects);
+    const changes = delta(this.#objects, objects);
     this.#objects = objects;
     const touched = new Map<string, boolean>();
     const add = (object: WorldObject, by: number): void => {
@@ -140,7 +140,7 @@ export function valuesOf(
 /** Objects as compile sees them: one that the API server has not changed is the same object as before. */
 export class WorldObjects {
   readonly #kind: Kind;
-  readonly #made = new Made<CustomObject, WorldObject | null>();
+  readonly #made = new MapMemo<CustomObject, WorldObject | null>();
 
   constructor(kind: Kind) {
     this.#kind = kind;

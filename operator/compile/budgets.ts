@@ -5,7 +5,7 @@ import type { KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import { compileLimits } from "./limits.ts";
-import { type Parsed, problem } from "./outcome.ts";
+import { type ParsedObject, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
@@ -23,7 +23,7 @@ export interface CompiledBudget {
 }
 
 /** What of a Budget's spec its standing goes by. */
-export interface Watch {
+export interface BudgetRules {
   config: BudgetConfig & { amountNanoUsd: number };
   /** Percent, ascending. */
   thresholds: readonly number[];
@@ -31,7 +31,7 @@ export interface Watch {
 }
 
 /** What the operator goes by when it watches a budget. */
-export interface BudgetWatch extends Watch {
+export interface BudgetWatch extends BudgetRules {
   /** Those that can be used. */
   channels: readonly Channel[];
   /** All that the spec names. */
@@ -39,7 +39,7 @@ export interface BudgetWatch extends Watch {
 }
 
 /** `mail`: the installation has a mail server. */
-export function compileBudget(budget: Parsed<"Budget">, world: World, mail: boolean): CompiledBudget {
+export function compileBudget(budget: ParsedObject<"Budget">, world: World, mail: boolean): CompiledBudget {
   const { spec, meta } = budget;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];

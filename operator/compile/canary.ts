@@ -8,7 +8,7 @@ import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CanaryFact } from "./world.ts";
 
-export interface Side {
+export interface ReportedSide {
   requests: number;
   failures: number;
   priced: number;
@@ -18,18 +18,18 @@ export interface Side {
   latency: number[];
 }
 
-export interface Sample {
+export interface CanarySample {
   /** One run of one proxy; "" for runs that were added up because there were too many. */
   proxy: string;
-  canary: Side;
-  baseline: Side;
+  canary: ReportedSide;
+  baseline: ReportedSide;
 }
 
 /** What one run of one proxy has counted of one canary. */
 export interface CanaryReport {
   route: string;
   id: string;
-  sample: Sample;
+  sample: CanarySample;
 }
 
 /** Bounds as numbers; null where none is set. */

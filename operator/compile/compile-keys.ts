@@ -4,24 +4,24 @@
  * live by themselves, since whether they are depends on others.
  */
 
-import { differences, patched } from "../../proxy/config/incremental.ts";
+import { applyDelta, delta } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
-import { type Ground, GroundMemo } from "./key-context.ts";
-import { always, KnownKey, type Outcome, overlap, type Span, within } from "./key-entry.ts";
+import { type KeyContext, KeyContextMemo } from "./key-context.ts";
+import { always, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
 import type { Selecting } from "./selectors.ts";
 import type { Verdict } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
 
 /** How all keys stood after a pass. */
 interface State {
-  ground: Ground;
+  ground: KeyContext;
   secrets: World["secrets"];
   objects: readonly WorldObject[];
   /** Those that are live by themselves, by digest. */
-  owners: Map<string, KnownKey>;
+  owners: Map<string, KeyEntry>;
   /** All others. */
-  others: ReadonlySet<KnownKey>;
+  others: ReadonlySet<KeyEntry>;
   /** While this lasts, time changes nothing about owners. */
   holds: Span;
   keys: readonly KeyRecord[];
@@ -30,8 +30,8 @@ interface State {
 
 /** What is remembered of keys from one pass to the next. */
 export class KeyMemo {
-  readonly ground = new GroundMemo();
-  known = new Map<WorldObject, KnownKey>();
+  readonly ground = new KeyContextMemo();
+  known = new Map<WorldObject, KeyEntry>();
   /** null as well where a pass came to no end. */
   state: State | null = null;
 }
@@ -43,7 +43,7 @@ export interface LiveKeys {
   verdicts: readonly Verdict[];
 }
 
-const byAge = (a: KnownKey, b: KnownKey): number =>
+const byAge = (a: KeyEntry, b: KeyEntry): number =>
   a.object.meta.createdAtMs - b.object.meta.createdAtMs || (a.id < b.id ? -1 : 1);
 const byDigest = (a: KeyRecord, b: KeyRecord): number => (a.digest < b.digest ? -1 : 1);
 const nameOf = ({ meta }: Verdict): string => `${meta.namespace}/${meta.name}`;
@@ -52,15 +52,15 @@ const byName = (a: Verdict, b: Verdict): number => (nameOf(a) < nameOf(b) ? -1 :
 const nothing: readonly never[] = [];
 
 /** Places of the models that nobody serves. */
-function unserved(models: readonly string[] | undefined, namespace: string, { offers }: Ground): readonly number[] {
+function unserved(models: readonly string[] | undefined, namespace: string, { offers }: KeyContext): readonly number[] {
   const names = models === undefined ? null : offers(namespace);
   if (models === undefined || names === null) return nothing;
   return models.flatMap((model, at) => (names.has(model) ? [] : [at]));
 }
 
 interface Settled {
-  others: Set<KnownKey>;
-  outcomes: Outcome[];
+  others: Set<KeyEntry>;
+  outcomes: KeyOutcome[];
   /** Of those that are live by themselves. */
   holds: Span;
 }
@@ -69,8 +69,8 @@ interface Settled {
  * For each of `keys` an older one that has its digest already. Those that are live by themselves become owners. null where
  * one of them would take a digest from an owner, who is younger: then all have to be settled anew.
  */
-function olderOf(keys: readonly KnownKey[], owners: Map<string, KnownKey>): Map<KnownKey, KnownKey> | null {
-  const older = new Map<KnownKey, KnownKey>();
+function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<KeyEntry, KeyEntry> | null {
+  const older = new Map<KeyEntry, KeyEntry>();
   for (const one of keys) {
     const { digest } = one;
     if (digest === null) continue;
@@ -86,9 +86,9 @@ function olderOf(keys: readonly KnownKey[], owners: Map<string, KnownKey>): Map<
 
 /** Settles keys among `owners`, who are settled, and adds to them; null as `olderOf` says. */
 function settle(
-  all: KnownKey[],
-  owners: Map<string, KnownKey>,
-  ground: Ground,
+  all: KeyEntry[],
+  owners: Map<string, KeyEntry>,
+  ground: KeyContext,
   input: CompileInput,
   memo: KeyMemo,
 ): Settled | null {
@@ -98,13 +98,13 @@ function settle(
   const lastOf = memo.ground.last(input.previous?.keys);
   const settled: Settled = { others: new Set(), outcomes: [], holds: always };
   const held = new Set<string>();
-  const freeLast = (one: KnownKey): KeyRecord | undefined => {
+  const freeLast = (one: KeyEntry): KeyRecord | undefined => {
     const last = lastOf(one.id);
     if (last === undefined || owners.has(last.digest) || held.has(last.digest)) return undefined;
     held.add(last.digest);
     return last;
   };
-  const finish = (one: KnownKey): void => {
+  const finish = (one: KeyEntry): void => {
     const owner = older.get(one);
     const live = one.fits && owner === undefined;
     const { namespace } = one.object.meta;
@@ -126,20 +126,20 @@ function settle(
   return settled;
 }
 
-const recordsOf = (outcomes: Iterable<Outcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
-const verdictsOf = (outcomes: Iterable<Outcome>): Verdict[] => [...outcomes].map(({ verdict }) => verdict);
+const recordsOf = (outcomes: Iterable<KeyOutcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
+const verdictsOf = (outcomes: Iterable<KeyOutcome>): Verdict[] => [...outcomes].map(({ verdict }) => verdict);
 
 /** Makes known what is new, and forgets what is gone. */
-function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KnownKey[] {
-  const known = new Map(objects.map((object) => [object, memo.known.get(object) ?? new KnownKey(object)]));
+function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {
+  const known = new Map(objects.map((object) => [object, memo.known.get(object) ?? new KeyEntry(object)]));
   memo.known = known;
   return [...known.values()];
 }
 
-function settleAll(objects: readonly WorldObject[], ground: Ground, input: CompileInput, memo: KeyMemo): State {
+function settleAll(objects: readonly WorldObject[], ground: KeyContext, input: CompileInput, memo: KeyMemo): State {
   const keys = knownOf(objects, memo);
   for (const one of keys) one.look(input.world, input.nowMs);
-  const owners = new Map<string, KnownKey>();
+  const owners = new Map<string, KeyEntry>();
   const settled = settle(keys, owners, ground, input, memo) as Settled;
   const { outcomes, others, holds } = settled;
   return {
@@ -156,13 +156,13 @@ function settleAll(objects: readonly WorldObject[], ground: Ground, input: Compi
 
 /** Keys that have to be looked at again, and what was said of those and of the ones that are gone. */
 interface Turnover {
-  again: KnownKey[];
-  were: Outcome[];
+  again: KeyEntry[];
+  were: KeyOutcome[];
 }
 
 /** Takes them out of the owners; null where there are so many that all may as well be settled anew. */
 function turnover(before: State, objects: readonly WorldObject[], world: World, memo: KeyMemo): Turnover | null {
-  const { gone, come } = differences(before.objects, objects);
+  const { gone, come } = delta(before.objects, objects);
   if (come.length + before.others.size > objects.length / 8) return null;
   const left = [...gone].flatMap((object) => memo.known.get(object) ?? []);
   for (const object of gone) memo.known.delete(object);
@@ -173,7 +173,7 @@ function turnover(before: State, objects: readonly WorldObject[], world: World, 
   const both = [...left, ...again];
   for (const one of both)
     if (one.digest !== null && before.owners.get(one.digest) === one) before.owners.delete(one.digest);
-  const fresh = come.map((object) => new KnownKey(object));
+  const fresh = come.map((object) => new KeyEntry(object));
   for (const one of fresh) memo.known.set(one.object, one);
   return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };
 }
@@ -190,15 +190,15 @@ function settleSome(before: State, objects: readonly WorldObject[], input: Compi
 
 function changed(
   before: State,
-  were: readonly Outcome[],
+  were: readonly KeyOutcome[],
   settled: Settled,
   now: Pick<State, "objects" | "secrets">,
   memo: KeyMemo,
 ): State | null {
   const are = new Set(settled.outcomes);
   const gone = were.filter((outcome) => !are.delete(outcome));
-  const keys = patched(before.keys, recordsOf(gone), recordsOf(are), byDigest);
-  const verdicts = patched(before.verdicts, verdictsOf(gone), verdictsOf(are), byName);
+  const keys = applyDelta(before.keys, recordsOf(gone), recordsOf(are), byDigest);
+  const verdicts = applyDelta(before.verdicts, verdictsOf(gone), verdictsOf(are), byName);
   if (keys === null || verdicts === null) return null;
   memo.ground.publish(before.keys, keys, recordsOf(gone), recordsOf(are));
   return { ...before, ...now, others: settled.others, holds: overlap(before.holds, settled.holds), keys, verdicts };

@@ -14,13 +14,13 @@ import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
-import { type AlarmWatch, compileAlarms } from "./alarms.ts";
 import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { compileKeys } from "./compile-keys.ts";
-import { Claims } from "./conflicts.ts";
+import { RouteClaims } from "./conflicts.ts";
 import { lastGoodRoute, underAccess } from "./last-good.ts";
 import { CompileMemo } from "./memo.ts";
+import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
 import { checkPrivate, mayBePrivate } from "./private-endpoints.ts";
 import type { ProviderView } from "./provider-view.ts";
@@ -41,7 +41,7 @@ export interface Compiled {
   /** Budgets of money. */
   watches: BudgetWatch[];
   /** Providers and policies that somebody wants to be told of. */
-  alarms: AlarmWatch[];
+  alarms: ObjectAlertWatch[];
 }
 
 const index = <T extends { id: string }>(entries: readonly T[] | undefined): ReadonlyMap<string, T> =>
@@ -89,7 +89,7 @@ function compileProviders(
   capabilities: Readonly<Record<string, Capabilities>>,
   verdicts: Verdict[],
   memo: CompileMemo,
-): ProviderView & { live: Map<string, ProviderConfig>; alarms: AlarmWatch[] } {
+): ProviderView & { live: Map<string, ProviderConfig>; alarms: ObjectAlertWatch[] } {
   // What is no longer permitted doesn't come back as a last good form either.
   const previous = index(
     input.previous?.providers.filter(
@@ -99,7 +99,7 @@ function compileProviders(
   const { parsed, invalid } = parseKind("LLMProvider", objects, memo.providerSpecs);
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
-  const alarms: (AlarmWatch | null)[] = [];
+  const alarms: (ObjectAlertWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
     grants.set(object.id, object.spec.allowedNamespaces);
     const declared = capabilities[object.spec.type];
@@ -116,7 +116,7 @@ function compileProviders(
         verdict.live = "current";
       }
     }
-    alarms.push(compileAlarms(object, input.world, input.settings.hasMail ?? true, verdict));
+    alarms.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
   }
   const all = [...parsed.map((one) => one.verdict), ...invalid];
   for (const verdict of all) {
@@ -168,7 +168,7 @@ function compileRoutes(
   view: ProviderView,
   verdicts: Verdict[],
   memo: CompileMemo,
-): { routes: RouteConfig[]; canaries: CanaryPlan[]; alarms: AlarmWatch[] } {
+): { routes: RouteConfig[]; canaries: CanaryPlan[]; alarms: ObjectAlertWatch[] } {
   const previous = index(input.previous?.routes);
   const { parsed, invalid } = parseKind("RoutingPolicy", objects, memo.policySpecs);
   const lastOf = (id: string): RouteConfig | null => {
@@ -177,7 +177,7 @@ function compileRoutes(
   };
   const candidates: (Candidate | null)[] = [];
   const plans: CanaryPlan[] = [];
-  const alarms: (AlarmWatch | null)[] = [];
+  const alarms: (ObjectAlertWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
     const compiled = compileRoute(
       object,
@@ -190,7 +190,7 @@ function compileRoutes(
     if (compiled.canary !== null) plans.push(compiled.canary);
     verdict.accepted = compiled.accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
-    alarms.push(compileAlarms(object, input.world, input.settings.hasMail ?? true, verdict));
+    alarms.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
     const last = lastOf(object.id);
     const held = last !== null && compiled.accessSettled ? underAccess(last, compiled.config.access, view) : last;
     candidates.push(candidateOf(verdict, compiled, held));
@@ -209,7 +209,7 @@ function compileRoutes(
 }
 
 function settleConflicts(candidates: Candidate[]): RouteConfig[] {
-  const claims = new Claims();
+  const claims = new RouteClaims();
   const routes: RouteConfig[] = [];
   candidates.sort((a, b) => a.verdict.meta.createdAtMs - b.verdict.meta.createdAtMs || byId(a.config, b.config));
   for (const { verdict, config } of candidates) {

@@ -12,18 +12,18 @@ const overlaps = (a: RouteConfig, b: RouteConfig): boolean => {
   return a.consumers.some((name) => names.includes(name));
 };
 
-export interface Settled {
+export interface SettledClaims {
   /** The route with what it may keep; null where nothing is left. */
   config: RouteConfig | null;
   problems: Problem[];
 }
 
 /** Routes by claim, so that a thousand policies don't cost a million comparisons. */
-export class Claims {
+export class RouteClaims {
   readonly #claims = new Map<string, RouteConfig[]>();
 
   /** To be called oldest first. */
-  settle(route: RouteConfig): Settled {
+  settle(route: RouteConfig): SettledClaims {
     const problems: Problem[] = [];
     const kept: string[] = [];
     const claimed = route.models ?? ["*"];

@@ -11,7 +11,7 @@ import type { CompileInput } from "./world.ts";
 type Offers = (namespace: string) => ReadonlySet<string> | null;
 
 /** The same object as long as all of it says the same. */
-export interface Ground {
+export interface KeyContext {
   /** Roles that there are, sorted; null where nobody says which. */
   roles: string | null;
   routes: readonly RouteConfig[];
@@ -33,7 +33,7 @@ function rolesIn({ settings }: CompileInput): string | null {
 }
 
 /** null as well where nobody says which roles there are. */
-function roleProblems({ settings }: CompileInput, names: string | null): Ground["roleProblem"] {
+function roleProblems({ settings }: CompileInput, names: string | null): KeyContext["roleProblem"] {
   const roles = settings.proxy.roles;
   return (role) => {
     if (names === null || roles === undefined || Object.hasOwn(roles, role)) return null;
@@ -57,12 +57,12 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
   };
 }
 
-export class GroundMemo {
-  #ground: Ground | null = null;
+export class KeyContextMemo {
+  #ground: KeyContext | null = null;
   #selecting: ReadonlyMap<string, { text: string; budgets: readonly Selecting[] }> = new Map();
   #last: { keys: readonly KeyRecord[]; byId: Map<string, KeyRecord> } | null = null;
 
-  ground(input: CompileInput, routes: readonly RouteConfig[], selecting: readonly Selecting[]): Ground {
+  ground(input: CompileInput, routes: readonly RouteConfig[], selecting: readonly Selecting[]): KeyContext {
     const before = this.#ground;
     const roles = rolesIn(input);
     const selectors = JSON.stringify(selecting);
@@ -79,7 +79,7 @@ export class GroundMemo {
     return this.#ground;
   }
 
-  #selectingOf(all: readonly Selecting[]): Ground["selecting"] {
+  #selectingOf(all: readonly Selecting[]): KeyContext["selecting"] {
     const now = new Map<string, { text: string; budgets: readonly Selecting[] }>();
     for (const [namespace, budgets] of Map.groupBy(all, (one) => one.namespace)) {
       const before = this.#selecting.get(namespace);

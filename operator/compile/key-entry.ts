@@ -2,7 +2,7 @@
 import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
-import { idOf, isError, newVerdict, own, type Parsed, problem, problemsOf } from "./outcome.ts";
+import { idOf, isError, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
 import { budgetsOf, type Selecting } from "./selectors.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 import type { SecretFact, World, WorldObject } from "./world.ts";
@@ -39,7 +39,7 @@ interface Alone {
 }
 
 /** What is not its own and has a say in it. */
-export interface Standing {
+export interface KeyStanding {
   /** Id of an older key with the same digest. */
   owner: string | undefined;
   /** What is wrong with its role; null: nothing. */
@@ -52,7 +52,7 @@ export interface Standing {
   selecting: readonly Selecting[];
 }
 
-export interface Outcome {
+export interface KeyOutcome {
   verdict: Verdict;
   /** null: it is not live. */
   record: KeyRecord | null;
@@ -104,7 +104,7 @@ function selected(
   return none === undefined ? record : rest;
 }
 
-const sameStanding = (a: Standing, b: Standing): boolean =>
+const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
   a.owner === b.owner &&
   a.role?.message === b.role?.message &&
   a.last === b.last &&
@@ -112,15 +112,15 @@ const sameStanding = (a: Standing, b: Standing): boolean =>
   a.unserved.length === b.unserved.length &&
   a.unserved.every((at, place) => at === b.unserved[place]);
 
-export class KnownKey {
+export class KeyEntry {
   readonly id: string;
   readonly object: WorldObject;
   /** null where the spec is not valid by itself. */
-  readonly key: Parsed<"ApiKey"> | null;
+  readonly key: ParsedObject<"ApiKey"> | null;
   readonly #parsed: ParsedSpec<"ApiKey">;
   readonly #secretRef: string;
   #alone: Alone | null = null;
-  #outcome: (Outcome & { alone: Alone | null; standing: Standing }) | null = null;
+  #outcome: (KeyOutcome & { alone: Alone | null; standing: KeyStanding }) | null = null;
 
   constructor(object: WorldObject) {
     this.object = object;
@@ -158,12 +158,12 @@ export class KnownKey {
   }
 
   /** What the last call of `settle` said; null before there was one. */
-  get outcome(): Outcome | null {
+  get outcome(): KeyOutcome | null {
     return this.#outcome;
   }
 
   /** What it comes to among the others. To be called after `look`. */
-  settle(standing: Standing, nowMs: number): Outcome {
+  settle(standing: KeyStanding, nowMs: number): KeyOutcome {
     const before = this.#outcome;
     if (
       before !== null &&
@@ -176,7 +176,7 @@ export class KnownKey {
     return this.#outcome;
   }
 
-  #make(standing: Standing, nowMs: number): Outcome {
+  #make(standing: KeyStanding, nowMs: number): KeyOutcome {
     const alone = this.#alone;
     const verdict = newVerdict("ApiKey", this.object.meta);
     if (!this.#parsed.ok) {
@@ -192,7 +192,7 @@ export class KnownKey {
   }
 
   /** What is live of it, told to its verdict. */
-  #record(verdict: Verdict, alone: Alone | null, standing: Standing): KeyRecord | null {
+  #record(verdict: Verdict, alone: Alone | null, standing: KeyStanding): KeyRecord | null {
     const { owner, role, last } = standing;
     if (alone !== null) this.#tell(verdict, alone, standing);
     if (alone?.fits && owner === undefined) {
@@ -208,7 +208,7 @@ export class KnownKey {
     return tightened(last, this.#revoked(), alone?.compiled.expiresAtMs ?? null);
   }
 
-  #tell(verdict: Verdict, { compiled }: Alone, { owner, role, unserved }: Standing): void {
+  #tell(verdict: Verdict, { compiled }: Alone, { owner, role, unserved }: KeyStanding): void {
     const { namespace } = this.object.meta;
     const models = this.key?.spec.models ?? [];
     const taken = `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`;

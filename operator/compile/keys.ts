@@ -2,14 +2,14 @@
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
-import { keyLimits } from "./limits.ts";
-import { own, type Parsed, problem } from "./outcome.ts";
+import { compileKeyLimits } from "./limits.ts";
+import { own, type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
 /** The key before, if its grace still lasts. */
 function rotationOf(
-  key: Parsed<"ApiKey">,
+  key: ParsedObject<"ApiKey">,
   secret: Readonly<Record<string, SecretFact>> | undefined,
   nowMs: number,
 ): Rotation {
@@ -45,7 +45,7 @@ export interface CompiledKey {
   resolvedRefs: Problem[];
 }
 
-function expiryOf(key: Parsed<"ApiKey">, accepted: Problem[]): number | null {
+function expiryOf(key: ParsedObject<"ApiKey">, accepted: Problem[]): number | null {
   const { expiresAt, expiresAfter } = key.spec;
   if (expiresAt !== undefined) {
     const at = Date.parse(expiresAt);
@@ -73,7 +73,7 @@ function expiryOf(key: Parsed<"ApiKey">, accepted: Problem[]): number | null {
 
 /** What keeps the Secret from giving a key; null where nothing does. */
 function secretProblem(
-  { spec, meta }: Parsed<"ApiKey">,
+  { spec, meta }: ParsedObject<"ApiKey">,
   secret: Readonly<Record<string, SecretFact>> | undefined,
   fact: SecretFact | undefined,
 ): Problem | null {
@@ -89,7 +89,7 @@ function secretProblem(
     : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
-export function compileKey(key: Parsed<"ApiKey">, world: World, nowMs: number): CompiledKey {
+export function compileKey(key: ParsedObject<"ApiKey">, world: World, nowMs: number): CompiledKey {
   const { spec, meta } = key;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
@@ -99,7 +99,7 @@ export function compileKey(key: Parsed<"ApiKey">, world: World, nowMs: number): 
   const rotation = rotationOf(key, secret, nowMs);
   const wrong = secretProblem(key, secret, fact);
   if (wrong !== null) resolvedRefs.push(wrong);
-  const limits = keyLimits(spec.limits, accepted);
+  const limits = compileKeyLimits(spec.limits, accepted);
   const record: KeyRecord | null =
     fact === undefined || fact.unusable !== undefined
       ? null

@@ -48,6 +48,6 @@ export function compileLimits(
 }
 
 /** A key's own, left out where it has none. */
-export function keyLimits(specs: ApiKeySpec["limits"], accepted: Problem[]): { limits?: LimitConfig[] } {
+export function compileKeyLimits(specs: ApiKeySpec["limits"], accepted: Problem[]): { limits?: LimitConfig[] } {
   return specs === undefined ? {} : { limits: compileLimits(specs, accepted) };
 }

@@ -5,22 +5,22 @@
 import type { Kind } from "../../crds/kinds.ts";
 import type { ParsedSpec } from "../../crds/parse.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
-import { Made, Twins } from "../../proxy/config/incremental.ts";
+import { Interner, MapMemo } from "../../proxy/config/incremental.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { KeyMemo } from "./compile-keys.ts";
 import type { WorldObject } from "./world.ts";
 
-type Specs<K extends Kind> = Made<WorldObject, ParsedSpec<K>>;
+type Specs<K extends Kind> = MapMemo<WorldObject, ParsedSpec<K>>;
 
 export class CompileMemo {
-  readonly kinds = new Made<WorldObject, Kind>();
-  readonly providerSpecs: Specs<"LLMProvider"> = new Made();
-  readonly policySpecs: Specs<"RoutingPolicy"> = new Made();
-  readonly budgetSpecs: Specs<"Budget"> = new Made();
+  readonly kinds = new MapMemo<WorldObject, Kind>();
+  readonly providerSpecs: Specs<"LLMProvider"> = new MapMemo();
+  readonly policySpecs: Specs<"RoutingPolicy"> = new MapMemo();
+  readonly budgetSpecs: Specs<"Budget"> = new MapMemo();
   readonly keys = new KeyMemo();
   /** What comes out equal comes out as the same object, so that who encodes it need not look into it. */
-  readonly providers = new Twins<ProviderConfig>();
-  readonly routes = new Twins<RouteConfig>();
-  readonly budgets = new Twins<BudgetConfig>();
+  readonly providers = new Interner<ProviderConfig>();
+  readonly routes = new Interner<RouteConfig>();
+  readonly budgets = new Interner<BudgetConfig>();
 }

@@ -2,12 +2,12 @@
 
 import type { Kind } from "../../crds/kinds.ts";
 import { type ParsedSpec, parseSpec, type SpecOf, type SpecProblem } from "../../crds/parse.ts";
-import type { Made } from "../../proxy/config/incremental.ts";
+import type { MapMemo } from "../../proxy/config/incremental.ts";
 import type { Problem, ProblemReason, Verdict } from "./verdict.ts";
 import type { ObjectMeta, WorldObject } from "./world.ts";
 
 /** An object whose spec is valid by itself. */
-export interface Parsed<K extends Kind> {
+export interface ParsedObject<K extends Kind> {
   kind: K;
   meta: ObjectMeta;
   id: string;
@@ -49,9 +49,9 @@ export const problemsOf = (problems: readonly SpecProblem[]): Problem[] =>
 export function parseKind<K extends Kind>(
   kind: K,
   objects: readonly WorldObject[],
-  memo: Made<WorldObject, ParsedSpec<K>>,
-): { parsed: { object: Parsed<K>; verdict: Verdict }[]; invalid: Verdict[] } {
-  const parsed: { object: Parsed<K>; verdict: Verdict }[] = [];
+  memo: MapMemo<WorldObject, ParsedSpec<K>>,
+): { parsed: { object: ParsedObject<K>; verdict: Verdict }[]; invalid: Verdict[] } {
+  const parsed: { object: ParsedObject<K>; verdict: Verdict }[] = [];
   const invalid: Verdict[] = [];
   const results = memo.of(objects, (object) => parseSpec(kind, object.spec ?? {}));
   for (const [at, { meta }] of objects.entries()) {

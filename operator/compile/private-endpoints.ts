@@ -1,5 +1,5 @@
 /** Whether a namespace's providers may be at private addresses: where tenants share a gateway, that is not for them to say. */
-import { type Parsed, problem } from "./outcome.ts";
+import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings } from "./world.ts";
 
@@ -8,7 +8,7 @@ export function mayBePrivate(namespace: string, settings: Pick<CompileSettings, 
   return permitted.includes("*") || permitted.includes(namespace);
 }
 
-export function checkPrivate(provider: Parsed<"LLMProvider">, settings: CompileSettings): Problem[] {
+export function checkPrivate(provider: ParsedObject<"LLMProvider">, settings: CompileSettings): Problem[] {
   const { namespace } = provider.meta;
   if (!provider.spec.allowPrivateEndpoint || mayBePrivate(namespace, settings)) return [];
   const message = `providers of namespace ${namespace} may not be at private addresses in this installation; the platform team can allow it in operator.privateEndpointNamespaces`;

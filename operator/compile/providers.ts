@@ -7,8 +7,8 @@ import { credentialName } from "../../proxy/config/names.ts";
 import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 import type { Price } from "../../proxy/config/price.ts";
 import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts";
-import { countingOf } from "./alarms.ts";
-import { own, type Parsed, problem } from "./outcome.ts";
+import { countingOf } from "./object-alerts.ts";
+import { own, type ParsedObject, problem } from "./outcome.ts";
 import { priceOf, withUsualModes } from "./price.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
@@ -155,7 +155,7 @@ function wantedKeys(key: string | undefined, capabilities: Capabilities): Wanted
 
 /** Credential field → name in the credentials Secret. */
 function credentialsOf(
-  provider: Parsed<"LLMProvider">,
+  provider: ParsedObject<"LLMProvider">,
   capabilities: Capabilities,
   world: World,
   refs: Problem[],
@@ -208,7 +208,7 @@ export interface CompiledProvider {
 }
 
 export function compileProvider(
-  provider: Parsed<"LLMProvider">,
+  provider: ParsedObject<"LLMProvider">,
   capabilities: Capabilities,
   input: CompileInput,
 ): CompiledProvider {

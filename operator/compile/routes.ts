@@ -5,12 +5,12 @@ import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig, RuleConfig, TargetConfig } from "../../proxy/config/route.ts";
 import { compileAccess, notResident } from "./access.ts";
-import { countingOf } from "./alarms.ts";
 import { type CanaryPlan, compileCanary } from "./canary.ts";
 import { coverage, granted } from "./grants.ts";
 import { compileGuard } from "./guard.ts";
 import { compileLimits } from "./limits.ts";
-import { isError, own, type Parsed, problem } from "./outcome.ts";
+import { countingOf } from "./object-alerts.ts";
+import { isError, own, type ParsedObject, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import { compileSemanticCache } from "./semantic-cache.ts";
@@ -85,7 +85,7 @@ function refusal(
 }
 
 function resolveTarget(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   at: number,
   last: RouteConfig | undefined,
   view: ProviderView,
@@ -125,7 +125,7 @@ function resolveTarget(
 
 /** Where files, batches and fine-tuning go; null where nowhere, or where that can't be. */
 function resourcesOf(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   last: RouteConfig | undefined,
   view: ProviderView,
   world: World,
@@ -171,7 +171,7 @@ function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
 
 /** A caller who names no model can be served by a target that names one, or has but one. */
 function warnModelless(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   targets: readonly TargetConfig[],
   view: ProviderView,
   accepted: Problem[],
@@ -204,7 +204,7 @@ function cacheOf(spec: RoutingPolicySpec["cache"], semantic: CacheConfig["semant
 
 /** The policy's own words in the contract's shape, given the targets that resolved. */
 function configOf(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   access: RouteConfig["access"],
   targets: TargetConfig[],
   rules: RuleConfig[],
@@ -253,7 +253,7 @@ function configOf(
   };
 }
 
-function checkSharing(policy: Parsed<"RoutingPolicy">, settings: CompileSettings, accepted: Problem[]): void {
+function checkSharing(policy: ParsedObject<"RoutingPolicy">, settings: CompileSettings, accepted: Problem[]): void {
   const { namespace } = policy.meta;
   const shared = policy.spec.allowedNamespaces.from !== "Same";
   if (!shared || settings.sharingNamespaces === "*" || settings.sharingNamespaces.includes(namespace)) return;
@@ -286,7 +286,7 @@ function residents(
 
 /** `last` is the policy's last good form, where it has one. */
 export function compileRoute(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   last: RouteConfig | undefined,
   view: ProviderView,
   world: World,

@@ -17,7 +17,7 @@ function holds(
     : value === undefined || !values.includes(value);
 }
 
-export function matches({ matchLabels = {}, matchExpressions = [] }: KeySelector, labels: Labels): boolean {
+export function matchesSelector({ matchLabels = {}, matchExpressions = [] }: KeySelector, labels: Labels): boolean {
   return (
     Object.entries(matchLabels).every(([name, value]) => own(labels, name) === value) &&
     matchExpressions.every((one) => holds(one, labels))
@@ -34,7 +34,7 @@ export interface Selecting {
 /** Ids of the budgets that pick a key by its labels, sorted. The key names them: so a new key touches no budget. */
 export function budgetsOf(labels: Labels, candidates: readonly Selecting[]): string[] {
   return candidates
-    .filter(({ selector }) => matches(selector, labels))
+    .filter(({ selector }) => matchesSelector(selector, labels))
     .map(({ id }) => id)
     .sort();
 }

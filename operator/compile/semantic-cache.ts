@@ -3,7 +3,7 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
 import { notResident } from "./access.ts";
-import { own, type Parsed, problem } from "./outcome.ts";
+import { own, type ParsedObject, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
 import type { Problem } from "./verdict.ts";
 
@@ -52,7 +52,7 @@ function unusable(
  * `refusedTo` tells why the policy's namespace may not use a provider.
  */
 export function compileSemanticCache(
-  policy: Parsed<"RoutingPolicy">,
+  policy: ParsedObject<"RoutingPolicy">,
   regions: string[] | null,
   refusedTo: (id: string, owner: string) => Omit<Problem, "path"> | null,
   view: ProviderView,

@@ -1,11 +1,11 @@
 /** `spec.tls` and `spec.tokenService.tls` of an LLMProvider → what connections are made with. Pure. */
 
-import type { UpstreamTls } from "../../crds/types/upstream-tls.ts";
+import type { UpstreamTlsSpec } from "../../crds/types/upstream-tls.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
 import { bundleProblem, certificatesIn } from "./bundle.ts";
-import { own, type Parsed, problem } from "./outcome.ts";
+import { own, type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
 
@@ -35,9 +35,9 @@ function halfOf<Half extends "certificate" | "privateKey">(
 
 /** null where there is none to show, or where it can't be: then `refs` say why. */
 function clientCertificateOf(
-  tls: UpstreamTls,
+  tls: UpstreamTlsSpec,
   at: readonly string[],
-  { meta }: Parsed<"LLMProvider">,
+  { meta }: ParsedObject<"LLMProvider">,
   { world, nowMs }: Pick<CompileInput, "world" | "nowMs">,
   refs: Problem[],
 ): ClientCertificateConfig | null {
@@ -75,9 +75,9 @@ type World = Pick<CompileInput, "world" | "nowMs">;
 
 /** `accepted` and `refs` take what is wrong with the object itself, and with what it refers to. */
 function configOf(
-  tls: UpstreamTls,
+  tls: UpstreamTlsSpec,
   at: readonly string[],
-  provider: Parsed<"LLMProvider">,
+  provider: ParsedObject<"LLMProvider">,
   input: World,
   accepted: Problem[],
   refs: Problem[],
@@ -93,7 +93,7 @@ function configOf(
 }
 
 export function upstreamTlsOf(
-  provider: Parsed<"LLMProvider">,
+  provider: ParsedObject<"LLMProvider">,
   endpoint: string,
   input: World,
   accepted: Problem[],
@@ -110,7 +110,7 @@ export function upstreamTlsOf(
 
 /** As a member of the config: nothing where nothing is asked for. `options` with their defaults. */
 export function tokenTlsOf(
-  provider: Parsed<"LLMProvider">,
+  provider: ParsedObject<"LLMProvider">,
   { type, tokenServiceOption: option }: Capabilities,
   options: Readonly<Record<string, string>>,
   input: World,

@@ -7,17 +7,17 @@ import { mayBePrivate } from "../compile/private-endpoints.ts";
 import type { OperatorMetrics } from "../metrics.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import { AlertDispatcher, type AlertOutcome } from "./dispatcher.ts";
-import type { Due, TestDue } from "./pending-alert.ts";
+import type { PendingAlert, PendingTest } from "./pending-alert.ts";
 import { type Smtp, send } from "./send.ts";
-import { AlarmClock } from "./wake-timer.ts";
+import { WakeTimer } from "./wake-timer.ts";
 
 /** Knows what is to be told of one sort of object. */
 export interface AlertBook {
-  due(compiled: Compiled): Due[];
-  testsDue(compiled: Compiled, nowMs: number): TestDue[];
+  due(compiled: Compiled): PendingAlert[];
+  testsDue(compiled: Compiled, nowMs: number): PendingTest[];
 }
 
-export interface AlertDeskWith {
+export interface AlertLoopParts {
   settings: OperatorSettings;
   /** null: there is no mail server. */
   smtp: Smtp | null;
@@ -30,16 +30,16 @@ export interface AlertDeskWith {
   changed(): void;
 }
 
-export class AlertDesk {
-  readonly #with: AlertDeskWith;
-  readonly #clock = new AlarmClock(() => this.#dispatch());
+export class AlertLoop {
+  readonly #with: AlertLoopParts;
+  readonly #clock = new WakeTimer(() => this.#dispatch());
   readonly #dispatcher: AlertDispatcher;
   /** Of the last pass. */
   #compiled: Compiled | null = null;
   #values: ReadonlyMap<string, string> = new Map();
   #stopping = false;
 
-  constructor(parts: AlertDeskWith) {
+  constructor(parts: AlertLoopParts) {
     this.#with = parts;
     const { settings, smtp } = parts;
     this.#dispatcher = new AlertDispatcher({
@@ -74,7 +74,7 @@ export class AlertDesk {
     this.#dispatcher.dispatch(this.#with.books.flatMap((book) => book.due(compiled)));
   }
 
-  #note({ type, result, channel, why }: AlertOutcome, due: Due): void {
+  #note({ type, result, channel, why }: AlertOutcome, due: PendingAlert): void {
     const { cluster, metrics, log } = this.#with;
     const { about, event, state, key } = due.alert;
     metrics.alert(type, result);

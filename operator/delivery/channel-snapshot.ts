@@ -4,16 +4,16 @@
  */
 import type { Channel, ChannelName } from "../compile/alerts.ts";
 
-export interface Reached {
+export interface ReachableChannel {
   channel: Channel;
   /** Digest → clear value, as Due has it. */
   kept: ReadonlyMap<string, string>;
 }
 
 /** By place. */
-export type Reach = ReadonlyMap<string, Reached>;
+export type ChannelSnapshot = ReadonlyMap<string, ReachableChannel>;
 
-export const nowhere: Reach = new Map();
+export const noChannels: ChannelSnapshot = new Map();
 
 export interface Channels {
   channels: readonly Channel[];
@@ -21,8 +21,12 @@ export interface Channels {
 }
 
 /** `values`: digest → clear value of what is referred to now. */
-export function reachOf(before: Reach, { channels, named }: Channels, values: ReadonlyMap<string, string>): Reach {
-  const reach = new Map<string, Reached>();
+export function channelSnapshot(
+  before: ChannelSnapshot,
+  { channels, named }: Channels,
+  values: ReadonlyMap<string, string>,
+): ChannelSnapshot {
+  const reach = new Map<string, ReachableChannel>();
   for (const { id, place } of named) {
     const channel = channels.find((one) => one.place === place);
     const last = before.get(place);
@@ -43,7 +47,7 @@ function keptOf({ secret, signingKey }: Channel, values: ReadonlyMap<string, str
 }
 
 /** Ids of channels, as a status remembers them, after entries have come or gone. null: nobody knows what they were named before. */
-export function renamed(
+export function renamedChannels(
   ids: readonly string[],
   before: readonly ChannelName[] | null,
   now: readonly ChannelName[],
@@ -55,5 +59,5 @@ export function renamed(
 }
 
 /** Those that the spec no longer names. */
-export const removed = (reach: Reach, now: readonly ChannelName[]): Reached[] =>
+export const removedChannels = (reach: ChannelSnapshot, now: readonly ChannelName[]): ReachableChannel[] =>
   [...reach].filter(([place]) => !now.some((one) => one.place === place)).map(([, one]) => one);

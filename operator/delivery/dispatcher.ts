@@ -5,7 +5,7 @@
  */
 import type { Channel, ChannelType } from "../compile/alerts.ts";
 import type { Alert } from "./message.ts";
-import { type Due, type TestDue, targetOf } from "./pending-alert.ts";
+import { type PendingAlert, type PendingTest, targetOf } from "./pending-alert.ts";
 import type { Sent } from "./send.ts";
 
 const firstRetryMs = 5_000;
@@ -31,7 +31,7 @@ export interface DispatcherWith {
   changed(): void;
   /** Look again after so long, in milliseconds. */
   wake(afterMs: number): void;
-  outcome(one: AlertOutcome, due: Due): void;
+  outcome(one: AlertOutcome, due: PendingAlert): void;
 }
 
 interface Waiting {
@@ -55,7 +55,7 @@ export class AlertDispatcher {
   }
 
   /** Begins what is due, which is all that there is. Returns at once. */
-  dispatch(due: readonly Due[]): void {
+  dispatch(due: readonly PendingAlert[]): void {
     const known = new Set<string>();
     for (const one of due)
       for (const channel of one.channels) {
@@ -66,7 +66,7 @@ export class AlertDispatcher {
     for (const name of this.#waiting.keys()) if (!known.has(name)) this.#waiting.delete(name);
   }
 
-  #begin(name: string, one: Due, channel: Channel): void {
+  #begin(name: string, one: PendingAlert, channel: Channel): void {
     if (this.#underWay.has(name)) return;
     const nowMs = this.#with.nowMs();
     const waiting = this.#waiting.get(name) ?? { failures: 0, nextMs: 0 };
@@ -116,7 +116,7 @@ export class AlertDispatcher {
     });
   }
 
-  #settle(name: string, one: Due, channel: Channel, waiting: Waiting, sent: Sent): void {
+  #settle(name: string, one: PendingAlert, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
     const told = (result: AlertOutcome["result"], why: string): void =>
       this.#with.outcome({ type: channel.type, result, channel: channel.id, why }, one);
@@ -136,7 +136,7 @@ export class AlertDispatcher {
   }
 
   /** Tries each channel once. */
-  test(due: readonly TestDue[]): void {
+  test(due: readonly PendingTest[]): void {
     for (const one of due) {
       const name = `test|${one.about}`;
       if (this.#underWay.has(name)) continue;
@@ -145,7 +145,7 @@ export class AlertDispatcher {
     }
   }
 
-  async #tryAll({ alert, channels, namespace, tested }: TestDue): Promise<void> {
+  async #tryAll({ alert, channels, namespace, tested }: PendingTest): Promise<void> {
     const results = await Promise.all(
       channels.map(async (channel) => {
         const sent = await this.#send(alert, channel, namespace);

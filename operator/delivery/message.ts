@@ -23,14 +23,16 @@ export interface Alert {
   atMs: number;
 }
 
-export const textOf = (alert: Alert, channel: Channel): string =>
+export const alertText = (alert: Alert, channel: Channel): string =>
   channel.message === null ? alert.text : filled(channel.message, alert.facts);
 
 /** Slack's control characters, as its formatting guide has them. */
 const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** Body of an incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"). */
-export const slackBody = (alert: Alert, channel: Channel): object => ({ text: slackEscaped(textOf(alert, channel)) });
+export const slackBody = (alert: Alert, channel: Channel): object => ({
+  text: slackEscaped(alertText(alert, channel)),
+});
 
 const longestDedupKey = 255;
 
@@ -49,7 +51,7 @@ export function pagerDutyBody(alert: Alert, channel: Channel, routingKey: string
     ...about,
     event_action: "trigger",
     payload: {
-      summary: textOf(alert, channel).slice(0, 1024),
+      summary: alertText(alert, channel).slice(0, 1024),
       source: alert.about,
       severity: alert.severity,
       timestamp: new Date(alert.atMs).toISOString(),
@@ -68,13 +70,13 @@ export const webhookBody = (alert: Alert, channel: Channel): object => ({
   severity: alert.severity,
   object: alert.about,
   at: new Date(alert.atMs).toISOString(),
-  text: textOf(alert, channel),
+  text: alertText(alert, channel),
   facts: alert.facts,
 });
 
 export const mailOf = (alert: Alert, channel: Channel): { subject: string; text: string } => ({
   subject: `Sluice: ${alert.title}`,
-  text: `${textOf(alert, channel)}\n`,
+  text: `${alertText(alert, channel)}\n`,
 });
 
 /** Nothing has happened: a channel is tried. */

@@ -5,10 +5,10 @@ import type { Channel } from "../compile/alerts.ts";
 import type { ObjectMeta } from "../compile/world.ts";
 import type { Alert } from "./message.ts";
 
-export type Settled = "sent" | "given_up";
+export type Delivery = "sent" | "given_up";
 
 /** Something of which somebody is still to be told. */
-export interface Due {
+export interface PendingAlert {
   kind: Kind;
   meta: ObjectMeta;
   alert: Alert;
@@ -17,13 +17,13 @@ export interface Due {
   /** Digest → clear value of what they need and no object refers to any more. */
   kept?: ReadonlyMap<string, string>;
   /** A channel need not be told of it any more. */
-  settled(channel: string, how: Settled): void;
+  settled(channel: string, how: Delivery): void;
 }
 
 /** Asks for a test alert by each channel; any new value, best a moment. */
 export const testAnnotation = "sluice.dev/test-alerts";
 
-export interface TestDue {
+export interface PendingTest {
   /** Tells the object from others. */
   about: string;
   namespace: string;

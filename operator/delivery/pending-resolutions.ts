@@ -3,22 +3,22 @@
  * for what they would be kept in is gone.
  */
 import type { Channel } from "../compile/alerts.ts";
-import type { Reached } from "./channel-snapshot.ts";
+import type { ReachableChannel } from "./channel-snapshot.ts";
 import type { Alert } from "./message.ts";
-import { type Due, targetOf } from "./pending-alert.ts";
+import { type PendingAlert, targetOf } from "./pending-alert.ts";
 
-export interface Farewell extends Pick<Due, "kind" | "meta">, Reached {
+export interface PendingResolution extends Pick<PendingAlert, "kind" | "meta">, ReachableChannel {
   alert: Alert;
 }
 
 const nameOf = (incident: string, channel: Channel): string => `${incident}|${targetOf(channel)}`;
 
-export class Farewells {
-  readonly #all = new Map<string, Farewell>();
+export class PendingResolutions {
+  readonly #all = new Map<string, PendingResolution>();
   /** Nobody knows just now who hears of what by an object. */
   #onHold = false;
 
-  add(farewells: readonly Farewell[]): void {
+  add(farewells: readonly PendingResolution[]): void {
     for (const one of farewells) this.#all.set(nameOf(one.alert.incident, one.channel), one);
   }
 
@@ -36,7 +36,7 @@ export class Farewells {
     this.#onHold = false;
   }
 
-  due(): Due[] {
+  due(): PendingAlert[] {
     if (this.#onHold) return [];
     return [...this.#all.values()].map((one) => ({
       kind: one.kind,

@@ -3,7 +3,7 @@
 /** Node takes a longer one for none. */
 const longestMs = 2_147_483_647;
 
-export class AlarmClock {
+export class WakeTimer {
   readonly #ring: () => void;
   #timer: NodeJS.Timeout | null = null;
   #atMs = 0;

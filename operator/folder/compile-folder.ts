@@ -1,5 +1,5 @@
 /** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
 import type { Problem } from "../compile/verdict.ts";
@@ -14,7 +14,7 @@ import {
 } from "../settings/installation.ts";
 import { type FolderWorld, type Place, readFolder } from "./read.ts";
 
-export interface Finding extends Place {
+export interface LintFinding extends Place {
   severity: "error" | "warning";
   reason: string;
   message: string;
@@ -26,18 +26,20 @@ export interface CompiledFolder {
   compiled: Compiled;
   folder: FolderWorld;
   /** In the order of files and lines. */
-  findings: Finding[];
+  findings: LintFinding[];
 }
 
-function findingsOf(folder: FolderWorld, compiled: Compiled): Finding[] {
-  const findings: Finding[] = folder.problems.map((one) => ({
+function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
+  const findings: LintFinding[] = folder.problems.map((one) => ({
     ...one,
     severity: "error",
     reason: "Unreadable",
     object: "",
   }));
   findings.push(
-    ...folder.otherwise.map((one): Finding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" })),
+    ...folder.otherwise.map(
+      (one): LintFinding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" }),
+    ),
   );
   for (const verdict of compiled.verdicts) {
     const { kind, meta } = verdict;
@@ -92,12 +94,12 @@ export async function compileFolder(
       nowMs,
       prices: priceTable(new Date(nowMs)),
     },
-    capabilities,
+    capabilitiesByType,
   );
   return { compiled, folder, findings: findingsOf(folder, compiled) };
 }
 
-export function formatFinding(one: Finding): string {
+export function formatFinding(one: LintFinding): string {
   const object = one.object === "" ? "" : ` (${one.object})`;
   return `${one.file}:${one.line}:${one.column}: ${one.severity} ${one.reason}: ${one.message}${object}`;
 }

@@ -22,7 +22,7 @@ export interface GapClaim {
   to: number;
 }
 
-export class Claims {
+export class RetentionClaims {
   readonly #place: string;
   /** That chain went on at least so far. */
   readonly follows: EndClaim[] = [];

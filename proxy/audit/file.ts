@@ -4,7 +4,7 @@
  */
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import { auditFiles, contentOf, gone } from "./files.ts";
+import { auditFiles, gone, readAuditFile } from "./files.ts";
 import { expiredFiles } from "./retention.ts";
 import type { AuditSink, End, Expired } from "./sink.ts";
 
@@ -41,7 +41,7 @@ export class FileSink implements AuditSink {
     await mkdir(this.#options.folder, { recursive: true });
     const names = await auditFiles(this.#options.folder);
     for (const name of names.reverse()) {
-      const content = await contentOf(join(this.#options.folder, name)).catch(gone);
+      const content = await readAuditFile(join(this.#options.folder, name)).catch(gone);
       if (content?.last != null) return content.last.end;
     }
     return null;

@@ -22,7 +22,7 @@ export interface FileContent {
 
 const lines = (file: string) => createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
 
-export async function contentOf(file: string): Promise<FileContent> {
+export async function readAuditFile(file: string): Promise<FileContent> {
   const content: FileContent = { first: null, last: null, retired: [] };
   /** The last line may be cut off; then it is the one before. */
   let [before, latest] = ["", ""];

@@ -30,7 +30,7 @@ class Run {
   }
 }
 
-export class Marks {
+export class AuditMarks {
   readonly #runs: Run[] = [];
 
   /** `seq`: higher than those before. */

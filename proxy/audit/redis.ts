@@ -5,9 +5,9 @@
  * there already when a batch comes again whose answer was lost.
  */
 import { once } from "node:events";
-import { type Client, connect } from "../fleet/redis-client.ts";
+import { type Client, connectRedis } from "../fleet/redis-client.ts";
 import { readEnd } from "./chain.ts";
-import { Claims, stillNeeded } from "./claims.ts";
+import { RetentionClaims, stillNeeded } from "./claims.ts";
 import type { AuditSink, End, Expired } from "./sink.ts";
 
 export const auditStream = "sluice:{audit}";
@@ -101,7 +101,7 @@ export class RedisSink implements AuditSink {
     if (this.keptMs === null) return null;
     const beforeMs = this.#nowMs() - this.keptMs;
     const ends = new Map<string, End>();
-    const told = new Claims(this.name);
+    const told = new RetentionClaims(this.name);
     let last = "";
     for await (const [id, line] of entriesOf(this.#client)) {
       const found = readEnd(line);
@@ -130,7 +130,7 @@ export class RedisSink implements AuditSink {
   }
 
   /** Of chains that are there still. */
-  async #needed({ retired }: Claims): Promise<End[]> {
+  async #needed({ retired }: RetentionClaims): Promise<End[]> {
     const chains = [...new Set(retired.map(({ chain }) => chain))];
     if (chains.length === 0) return [];
     const there = await this.#client.hmget(auditEnds, ...chains);
@@ -150,7 +150,7 @@ export const openRedisSink = (
   chain: string,
   retentionDays: number,
   nowMs: () => number,
-): RedisSink => new RedisSink(connect(url, password, ca), chain, retentionDays, nowMs);
+): RedisSink => new RedisSink(connectRedis(url, password, ca), chain, retentionDays, nowMs);
 
 /** The next id of a stream that there can be. */
 function after(id: string): string {

@@ -1,8 +1,8 @@
 /** Which files of a folder are too old, and what the chain has to tell before they go. */
 import { stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { Claims, stillNeeded } from "./claims.ts";
-import { auditFile, auditFiles, contentOf, type FileContent, firstOf, gone } from "./files.ts";
+import { RetentionClaims, stillNeeded } from "./claims.ts";
+import { auditFile, auditFiles, type FileContent, firstOf, gone, readAuditFile } from "./files.ts";
 import type { End, Expired } from "./sink.ts";
 
 /**
@@ -11,7 +11,7 @@ import type { End, Expired } from "./sink.ts";
  */
 async function aged(file: string, beforeMs: number): Promise<FileContent | null> {
   if ((await stat(file)).mtimeMs >= beforeMs) return null;
-  const content = await contentOf(file);
+  const content = await readAuditFile(file);
   return content.last !== null && content.last.timeMs >= beforeMs ? null : content;
 }
 
@@ -19,7 +19,7 @@ const chainOf = (name: string): string => auditFile.exec(name)?.[2] ?? "";
 
 /** Chains of which a file that stays needs something to tell: its own, and those that it follows. */
 async function neededBy(folder: string, name: string): Promise<string[]> {
-  const claims = new Claims("file");
+  const claims = new RetentionClaims("file");
   const first = auditFile.exec(name)?.[3] === "000000" ? await firstOf(join(folder, name)).catch(gone) : null;
   if (first !== null) claims.note(first.link, name);
   return [chainOf(name), ...claims.follows.map(({ chain }) => chain)];
@@ -53,7 +53,7 @@ export async function expiredFiles(folder: string, beforeMs: number): Promise<Ex
   const { going, staying } = await sorted(folder, beforeMs);
   if (going.size === 0) return null;
   const needed = new Set((await Promise.all(staying.map((name) => neededBy(folder, name)))).flat());
-  const told = new Claims("file");
+  const told = new RetentionClaims("file");
   const ends: End[] = [];
   for (const [name, { last, retired }] of going) {
     if (last !== null) ends.push(last.end);

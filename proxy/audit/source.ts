@@ -4,7 +4,7 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
-import { connect } from "../fleet/redis-client.ts";
+import { connectRedis } from "../fleet/redis-client.ts";
 import { auditFiles } from "./files.ts";
 import { auditStream, streamLines } from "./redis.ts";
 
@@ -54,7 +54,7 @@ export async function* auditLines(
 ): AsyncGenerator<Line> {
   for (const path of paths) for (const file of await filesOf(path)) yield* fileLines(file);
   if (redis === null) return;
-  const client = connect(redis.url, redis.password, null);
+  const client = connectRedis(redis.url, redis.password, null);
   try {
     if (client.status !== "ready") await once(client, "ready").catch(notReached);
     let number = 0;

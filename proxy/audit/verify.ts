@@ -1,7 +1,7 @@
 /** Whether a series of audit lines is what was written: nothing changed, missing, added or out of order. */
 import { type Digest, digestBy, type Link, noHash, readLink } from "./chain.ts";
-import { Claims, type EndClaim } from "./claims.ts";
-import { Marks } from "./marks.ts";
+import { type EndClaim, RetentionClaims } from "./claims.ts";
+import { AuditMarks } from "./marks.ts";
 
 export interface Trouble {
   /** File, or stream, and line. */
@@ -23,7 +23,7 @@ interface Seen {
   /** The one with the highest number. */
   last: Link;
   closed: boolean;
-  marks: Marks;
+  marks: AuditMarks;
   repeated: { count: number; where: string } | null;
   gaps: { from: number; to: number; where: string }[];
 }
@@ -31,7 +31,7 @@ interface Seen {
 export class Verifier {
   readonly #digest: Digest;
   readonly #chains = new Map<string, Seen>();
-  readonly #claims: Claims;
+  readonly #claims: RetentionClaims;
   readonly #troubles: Trouble[] = [];
   readonly #notes: Trouble[] = [];
   #records = 0;
@@ -39,7 +39,7 @@ export class Verifier {
   /** One for each place: `place` is the name of the sink that wrote it, whose records tell of what is missing there. */
   constructor(key: Uint8Array | null, place = "file") {
     this.#digest = digestBy(key);
-    this.#claims = new Claims(place);
+    this.#claims = new RetentionClaims(place);
   }
 
   /** A line in the order in which lines are kept. `torn`: it is the last of a file and has no end. */
@@ -65,7 +65,7 @@ export class Verifier {
     const { chain, seq, prev } = link;
     const seen = this.#chains.get(chain);
     if (seen === undefined) {
-      const marks = new Marks();
+      const marks = new AuditMarks();
       marks.add(seq, link.hash);
       this.#chains.set(chain, {
         where,

@@ -1,6 +1,6 @@
 /** The store of cached answers that the settings ask for. */
 import { Counter, type Registry } from "prom-client";
-import { type Client, connect } from "../fleet/redis-client.ts";
+import { type Client, connectRedis } from "../fleet/redis-client.ts";
 import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
 import { RedisCache, type StoreTrouble } from "./redis.ts";
@@ -31,7 +31,7 @@ export interface OpenedCache {
 function connected(settings: CacheSettings): Client {
   const { cacheUrl, cachePassword, cacheCa, stateUrl, statePassword, stateCa } = settings;
   const [url, password, ca] = cacheUrl === "" ? [stateUrl, statePassword, stateCa] : [cacheUrl, cachePassword, cacheCa];
-  return connect(url, password || null, ca || null);
+  return connectRedis(url, password || null, ca || null);
 }
 
 /** Throws where a shared store can't be made; one that can't be reached is no reason. */

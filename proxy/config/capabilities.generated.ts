@@ -10,7 +10,7 @@ import { capabilities as openai } from "../providers/openai/capabilities.ts";
 import { capabilities as openaiCompatible } from "../providers/openai-compatible/capabilities.ts";
 import { capabilities as watsonx } from "../providers/watsonx/capabilities.ts";
 
-export const capabilities: Readonly<Record<string, Capabilities>> = {
+export const capabilitiesByType: Readonly<Record<string, Capabilities>> = {
   Anthropic: anthropic,
   AzureOpenAI: azureOpenai,
   Bedrock: bedrock,

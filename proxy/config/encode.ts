@@ -1,7 +1,7 @@
 /** RenderedConfig → documents and manifest. Canonical: keys sorted, no white space, so equal input gives equal bytes. */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hash } from "node:crypto";
-import { Made, sameList } from "./incremental.ts";
+import { MapMemo, sameList } from "./incremental.ts";
 import type { KeyRecord } from "./key-record.ts";
 import { credentialNames } from "./names.ts";
 import type { RouteConfig } from "./route.ts";
@@ -97,7 +97,7 @@ interface Encoded {
  */
 export class EncodeMemo {
   readonly documents = new Map<string, Encoded>();
-  readonly shards = { keys: new Made<KeyRecord, number>(), routes: new Made<RouteConfig, number>() };
+  readonly shards = { keys: new MapMemo<KeyRecord, number>(), routes: new MapMemo<RouteConfig, number>() };
 }
 
 function encoded(name: string, entries: readonly unknown[], write: () => unknown, memo: EncodeMemo): Encoded {

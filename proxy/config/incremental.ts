@@ -27,7 +27,7 @@ function difference<T>(before: readonly T[], now: readonly T[]): Difference {
 }
 
 /** Where two lists differ: what is gone, and what has come, in the order of the newer. */
-export function differences<T>(before: readonly T[], now: readonly T[]): { gone: Set<T>; come: T[] } {
+export function delta<T>(before: readonly T[], now: readonly T[]): { gone: Set<T>; come: T[] } {
   const places = difference(before, now);
   const gone = new Set(places.before.map((at) => before[at] as T));
   return { gone, come: places.now.map((at) => now[at] as T).filter((item) => !gone.delete(item)) };
@@ -41,7 +41,7 @@ export function sameList<T>(a: readonly T[], b: readonly T[]): boolean {
 }
 
 /** What was made of each item of a list. */
-export class Made<T, V> {
+export class MapMemo<T, V> {
   #items: readonly T[] = [];
   #values: readonly V[] = [];
 
@@ -80,7 +80,7 @@ function placeOf<T>(list: readonly T[], item: T, compare: (a: T, b: T) => number
  * A list in order without those that are gone and with those that have come; null where one that is to go isn't there.
  * `compare` tells any two items of a list apart.
  */
-export function patched<T>(
+export function applyDelta<T>(
   list: readonly T[],
   gone: readonly T[],
   come: readonly T[],
@@ -118,7 +118,7 @@ function equalMembers(a: Record<string, unknown>, b: Record<string, unknown>): b
 }
 
 /** Entries that are equal to those of the time before are replaced by them. */
-export class Twins<T extends { id: string }> {
+export class Interner<T extends { id: string }> {
   #before: ReadonlyMap<string, T> = new Map();
 
   of(entries: readonly T[]): T[] {

@@ -18,7 +18,7 @@ import {
 /** File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Others are ignored. */
 export type ConfigFiles = Readonly<Record<string, string | Uint8Array>>;
 
-export type Parsed = { ok: true; config: RenderedConfig; manifest: Manifest } | { ok: false; reason: string };
+export type ParsedConfig = { ok: true; config: RenderedConfig; manifest: Manifest } | { ok: false; reason: string };
 
 /** Everything but keys. */
 export type KeylessConfig = Omit<RenderedConfig, "keys">;
@@ -197,7 +197,7 @@ export function* parsing<K>(
 }
 
 /** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
-export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): Parsed {
+export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): ParsedConfig {
   const parsed = atOnce(parsing(files, cache, () => listKeeper<KeyRecord>()));
   if (!parsed.ok) return parsed;
   const { config, manifest, keys } = parsed;

@@ -8,27 +8,27 @@ import { isObject, type JsonObject } from "../wire/json.ts";
 import type { SseFrame } from "../wire/sse.ts";
 
 /** json: a piece of a JSON text, so that what is put in must be escaped. */
-export type Kind = "text" | "json";
+export type TextKind = "text" | "json";
 
 /** Makes a frame with a text like the last one of its channel. */
 export type Template = (text: string) => SseFrame;
 
 /** What a dialect's frame says to the rewriter. */
-export interface Marks {
-  piece(channel: string, holder: JsonObject, member: string, kind: Kind, template: Template): void;
+export interface FrameMarks {
+  piece(channel: string, holder: JsonObject, member: string, kind: TextKind, template: Template): void;
   /** Texts of channels with this beginning are over. */
   over(prefix: string): void;
   /** Texts in it are whole. */
   whole(json: JsonObject): JsonObject;
 }
 
-export type FrameReader = (json: JsonObject, event: string, marks: Marks) => JsonObject;
+export type TextReader = (json: JsonObject, event: string, marks: FrameMarks) => JsonObject;
 
 const chatTexts = ["content", "refusal", "reasoning_content", "reasoning"] as const;
 
 type Like = (delta: JsonObject) => SseFrame;
 
-function toolPieces(delta: JsonObject, at: string, like: Like, marks: Marks): void {
+function toolPieces(delta: JsonObject, at: string, like: Like, marks: FrameMarks): void {
   for (const call of Array.isArray(delta["tool_calls"]) ? (delta["tool_calls"] as JsonObject[]) : []) {
     const of = call["function"];
     if (!isObject(of) || typeof of["arguments"] !== "string") continue;
@@ -40,7 +40,7 @@ function toolPieces(delta: JsonObject, at: string, like: Like, marks: Marks): vo
 }
 
 /** As calls were before there were tools. */
-function functionPiece(delta: JsonObject, at: string, like: Like, marks: Marks): void {
+function functionPiece(delta: JsonObject, at: string, like: Like, marks: FrameMarks): void {
   const of = delta["function_call"];
   if (!isObject(of) || typeof of["arguments"] !== "string") return;
   marks.piece(`${at}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
@@ -49,7 +49,7 @@ function functionPiece(delta: JsonObject, at: string, like: Like, marks: Marks):
 /** Members of a delta that come in pieces, or hold no text; others are whole. */
 const inPieces: ReadonlySet<string> = new Set([...chatTexts, "role", "tool_calls", "function_call"]);
 
-function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: Marks): void {
+function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: FrameMarks): void {
   const at = String(choice["index"] ?? 0);
   const { usage: _usage, ...frame } = json;
   const like: Like = (delta) => ({
@@ -69,13 +69,13 @@ function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: M
   if ((choice["finish_reason"] ?? null) !== null) marks.over(`${at}/`);
 }
 
-const chat: FrameReader = (json, event, marks) => {
+const chat: TextReader = (json, event, marks) => {
   for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : [])
     if (isObject(choice)) chatDelta(json, choice, event, marks);
   return json;
 };
 
-const completions: FrameReader = (json, event, marks) => {
+const completions: TextReader = (json, event, marks) => {
   const { usage: _usage, ...frame } = json;
   for (const choice of Array.isArray(json["choices"]) ? (json["choices"] as JsonObject[]) : []) {
     const index = choice["index"] ?? 0;
@@ -89,9 +89,9 @@ const completions: FrameReader = (json, event, marks) => {
   return json;
 };
 
-const anthropicTexts: Readonly<Record<string, Kind>> = { text: "text", thinking: "text", partial_json: "json" };
+const anthropicTexts: Readonly<Record<string, TextKind>> = { text: "text", thinking: "text", partial_json: "json" };
 
-const anthropic: FrameReader = (json, event, marks) => {
+const anthropic: TextReader = (json, event, marks) => {
   const { type, index, delta } = json;
   if (type === "content_block_stop") marks.over(`${String(index)}/`);
   if (type !== "content_block_delta" || !isObject(delta))
@@ -109,7 +109,7 @@ const anthropic: FrameReader = (json, event, marks) => {
   return json;
 };
 
-const responses: FrameReader = (json, event, marks) => {
+const responses: TextReader = (json, event, marks) => {
   const type = String(json["type"] ?? "");
   const of = (name: string): string =>
     `${String(json["item_id"] ?? json["output_index"] ?? "")}/${String(json["content_index"] ?? json["summary_index"] ?? "")}/${name}/`;
@@ -122,7 +122,7 @@ const responses: FrameReader = (json, event, marks) => {
   return marks.whole(json);
 };
 
-export const frameReaders: Partial<Record<WireFormat, FrameReader>> = {
+export const textReaders: Partial<Record<WireFormat, TextReader>> = {
   "openai.chat": chat,
   "openai.completions": completions,
   "openai.responses": responses,

@@ -26,7 +26,7 @@ const otherMarkers = [
 ].map((text) => Buffer.from(text));
 
 /** true: hand the frame on as it is. false: take it out. A buffer: hand that on in its place. */
-export type Verdict = boolean | Buffer;
+export type FrameVerdict = boolean | Buffer;
 
 /** Offset behind the blank line that ends the frame, -1 where it is not whole. */
 function frameEnd(work: Buffer, from: number): number {
@@ -125,7 +125,7 @@ class Kept {
     this.#work = work;
   }
 
-  add(verdict: Verdict, start: number, end: number): void {
+  add(verdict: FrameVerdict, start: number, end: number): void {
     if (verdict === true) return;
     this.#close(start);
     if (verdict !== false) this.#pieces.push(verdict);
@@ -154,7 +154,7 @@ export abstract class FrameObserver implements StreamObserver {
   /** A new buffer is about to be read. */
   protected abstract begin(work: Buffer): void;
   /** One whole frame, blank line included. Sets `ended`, `error` and `usage`. */
-  protected abstract frame(work: Buffer, start: number, end: number): Verdict;
+  protected abstract frame(work: Buffer, start: number, end: number): FrameVerdict;
 
   protected fail(message: string, code: string | null = null, oversized = false): false {
     this.error = { message, code, ...(oversized ? { oversized } : {}) };

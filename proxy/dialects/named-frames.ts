@@ -1,7 +1,7 @@
 /** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
-import { FrameObserver, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "./frames.ts";
+import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, readFrame, textLength } from "./frames.ts";
 
 const LF = 10;
 const LETTER_E = 101;
@@ -27,7 +27,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
     this.#content.begin(work);
   }
 
-  protected override frame(work: Buffer, start: number, end: number): Verdict {
+  protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
     const name = nameAt(work, start, end);
     if (name === null) return this.#unnamed(work.subarray(start, end));
     if (this.#contentNames.has(name)) this.#count(work, start, end);
@@ -39,7 +39,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
   }
 
   /** Comments; and frames in which the name comes later, or only in the data. */
-  #unnamed(frame: Buffer): Verdict {
+  #unnamed(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data === null) return true;
     const name = read.event === "" ? typeIn(read.data) : read.event;

@@ -1,6 +1,6 @@
 /** How failures look to the official SDKs, before and after the first byte. */
 
-import { type Failure, failures, statusOf } from "../failure.ts";
+import { type Failure, failures, httpStatusOf } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { Surface } from "./dialect.ts";
 
@@ -31,7 +31,7 @@ const anthropicTypes: Readonly<Record<number, string>> = {
 };
 
 function anthropicError(failure: Failure, requestId: string): JsonObject {
-  const status = statusOf(failure);
+  const status = httpStatusOf(failure);
   const type = anthropicTypes[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
   return { type: "error", error: { type, message: failure.message }, request_id: requestId };
 }

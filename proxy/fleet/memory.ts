@@ -12,11 +12,11 @@ import {
   type LeaseReply,
   type LedgerBatch,
   type LedgerRow,
+  leaseShare,
   partsOfBudgetKey,
   recoveryMs,
   type StoreOp,
   type StoreReply,
-  share,
   sliceMsOf,
   type WindowOp,
   type WindowReply,
@@ -198,7 +198,7 @@ export class MemoryStore implements FleetStore {
     if (!recovering) {
       const left = (): number => (op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used - op.debt);
       if (op.kind === "held" && left() < op.need) this.#forgetDead(counter, nowMs);
-      amount += share(left(), op, holders, true);
+      amount += leaseShare(left(), op, holders, true);
     }
     counter.used += amount;
     own.granted += amount;
@@ -232,7 +232,7 @@ export class MemoryStore implements FleetStore {
     }
     const slice = Math.floor(nowMs / sliceMs);
     const holders = Math.max(1, this.#alive.size);
-    const granted = share(op.limit - total - op.debt, op, holders, true);
+    const granted = leaseShare(op.limit - total - op.debt, op, holders, true);
     if (granted + op.debt > 0) {
       slices.set(slice, (slices.get(slice) ?? 0) + granted + op.debt);
       counter.newest = Math.max(counter.newest, slice);

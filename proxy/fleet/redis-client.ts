@@ -90,7 +90,7 @@ function optionsOf(address: StoreAddress, password: string | null, ca: string | 
 }
 
 /** `ca`: file with the certificates to trust, instead of the system's. The connection is made, and made again, by itself. */
-export function connect(url: string, password: string | null, ca: string | null): Client {
+export function connectRedis(url: string, password: string | null, ca: string | null): Client {
   const address = parseStateUrl(url);
   const options = optionsOf(address, password, ca);
   const client = clientOf(address, options);

@@ -1,6 +1,6 @@
 /** Fleet state in Redis or Valkey. */
 import { ledgerMeasures, rowFrom, rowKey } from "./ledger-rows.ts";
-import { type Client, connect } from "./redis-client.ts";
+import { type Client, connectRedis } from "./redis-client.ts";
 import { heartbeatScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
 import {
   budgetPeriod,
@@ -65,7 +65,7 @@ export class RedisStore implements FleetStore {
   }
 
   static open(url: string, password: string | null, ca: string | null): RedisStore {
-    return new RedisStore(connect(url, password, ca));
+    return new RedisStore(connectRedis(url, password, ca));
   }
 
   /** One round trip however many operations: the client sends what is asked in one turn together. */

@@ -158,7 +158,7 @@ export function partsOfBudgetKey(key: string): { period: string; subject: string
  * How much of what is left one holder gets: what its waiting calls need, and of what it wants beyond that as much as
  * leaves the others their share. Both stores use the same arithmetic.
  */
-export function share(
+export function leaseShare(
   remaining: number,
   op: { need: number; least: number; want: number },
   holders: number,

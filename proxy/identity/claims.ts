@@ -81,7 +81,7 @@ function workload(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
 }
 
 /** Throws UnusableClaimError. */
-export function callerOf(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
+export function keyOfClaims(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
   if (issuer.kind === "Kubernetes") return workload(issuer, payload);
   const user = one(payload, issuer.claims.user);
   if (user === null) throw new UnusableClaimError(issuer.claims.user);

@@ -6,7 +6,7 @@ import type { Identity } from "../call/identity.ts";
 import type { IdentityIssuer } from "../config/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import { parseJson } from "../wire/json.ts";
-import { callerOf, UnusableClaimError } from "./claims.ts";
+import { keyOfClaims, UnusableClaimError } from "./claims.ts";
 import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
 
 /** Verified anew at least this often, so that a key which its issuer withdrew stops counting. */
@@ -155,7 +155,7 @@ export class CachingVerifier implements TokenVerifier {
     const { exp = 0, iat = 0 } = payload;
     if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "it lives too long");
     if (iat * 1000 > nowMs + issuer.clockSkewMs) return refused(meanings["nbf"] ?? "", "it was issued in the future");
-    const { key: record, namespace } = callerOf(issuer, claimsOf(token));
+    const { key: record, namespace } = keyOfClaims(issuer, claimsOf(token));
     const identity: Identity = { anonymous: false, key: record, namespace };
     this.#remember(digest, { identity, issuer: this.#nameOf(issuer), untilMs: Math.min(nowMs + keptMs, exp * 1000) });
     return identity;

@@ -1,5 +1,5 @@
 /** The two changes of an answer's texts: what the provider says is masked, and placeholders are put back. */
-import type { Kind } from "../dialects/frame-texts.ts";
+import type { TextKind } from "../dialects/frame-texts.ts";
 import type { Masker } from "./masker.ts";
 import type { TextChange } from "./reply.ts";
 import type { Tally } from "./tally.ts";
@@ -9,7 +9,7 @@ const inString = (value: string): string => JSON.stringify(value).slice(1, -1);
 /** Puts back what stood where the placeholders are, also where one comes in pieces. */
 export class Restore implements TextChange {
   readonly #tally: Tally;
-  readonly #held = new Map<string, { text: string; kind: Kind }>();
+  readonly #held = new Map<string, { text: string; kind: TextKind }>();
 
   constructor(tally: Tally) {
     this.#tally = tally;
@@ -19,7 +19,7 @@ export class Restore implements TextChange {
     return this.#tally.restore(text);
   }
 
-  piece(channel: string, text: string, kind: Kind): string {
+  piece(channel: string, text: string, kind: TextKind): string {
     const all = (this.#held.get(channel)?.text ?? "") + text;
     const cut = this.#tally.openEnd(all);
     this.#held.set(channel, { text: all.slice(cut), kind });
@@ -32,7 +32,7 @@ export class Restore implements TextChange {
     return held === undefined ? "" : this.#restored(held.text, held.kind);
   }
 
-  #restored(text: string, kind: Kind): string {
+  #restored(text: string, kind: TextKind): string {
     return this.#tally.restore(text, kind === "json" ? inString : undefined);
   }
 }

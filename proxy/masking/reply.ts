@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type FrameReader, frameReaders, type Kind, type Template } from "../dialects/frame-texts.ts";
+import { type Template, type TextKind, type TextReader, textReaders } from "../dialects/frame-texts.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
@@ -17,7 +17,7 @@ export interface TextChange {
   /** A text that is all there. */
   whole(text: string): string;
   /** A piece of the text of a channel: what of it, and of what was held back, can go on now. */
-  piece(channel: string, text: string, kind: Kind): string;
+  piece(channel: string, text: string, kind: TextKind): string;
   /** The text of the channel is over: what was held back. */
   end(channel: string): string;
 }
@@ -56,7 +56,7 @@ function withoutTokens(value: unknown): unknown {
 
 export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
-  readonly #read: FrameReader;
+  readonly #read: TextReader;
   readonly #decoder = new SseDecoder();
   /** Channels with text that is not over. */
   readonly #open = new Map<string, Template>();
@@ -64,7 +64,7 @@ export class ReplyTexts implements ReplyFilter {
 
   constructor(format: WireFormat, change: TextChange) {
     this.#change = change;
-    this.#read = frameReaders[format] ?? ((json) => json);
+    this.#read = textReaders[format] ?? ((json) => json);
   }
 
   whole(body: Uint8Array | string): Uint8Array | string {

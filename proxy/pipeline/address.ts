@@ -3,7 +3,7 @@ import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
-import { lost } from "./unknown-url.ts";
+import { unknownUrlHint } from "./unknown-url.ts";
 
 export type Operation =
   | { kind: "generate"; format: WireFormat }
@@ -83,7 +83,7 @@ export function allowedAt(path: string): readonly string[] {
 export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
   const found = split(path, snapshot);
   const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
-  if (!found || !operation) return failure("unknown_url", lost(path));
+  if (!found || !operation) return failure("unknown_url", unknownUrlHint(path));
   if (operation === "method")
     return failure(
       "method_not_allowed",

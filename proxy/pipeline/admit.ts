@@ -16,17 +16,17 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
-import { type BudgetSubject, budgetDues } from "./budget-claims.ts";
-import { type Due, type LimitSubject, limitDues } from "./limit-claims.ts";
-import { covers, namespaceOf, type ScopeSubject } from "./scope.ts";
+import { type BudgetSubject, budgetCharges } from "./budget-claims.ts";
+import { type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
+import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
 import {
-  dearerTier,
   expectedTokens,
+  rejectPricierTier,
+  rejectUncountable,
   sendCap,
-  uncountable,
   type WorstCost,
+  worstCaseOfUpload,
   worstCost,
-  worstOfUnread,
 } from "./worst-case.ts";
 
 export interface AdmitRequest {
@@ -55,10 +55,10 @@ export interface Admitted {
   settle(record: CallRecord): void;
 }
 
-const free: Admitted = { settle: () => undefined };
+const unmetered: Admitted = { settle: () => undefined };
 
 /** Of the limit with the least left. */
-function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
+function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
   for (const due of dues) {
     if (due.shows !== what) continue;
@@ -70,7 +70,7 @@ function tightest(dues: readonly Due[], what: "requests" | "tokens", quotas: Quo
 
 function outcome(
   request: AdmitRequest,
-  dues: readonly Due[],
+  dues: readonly Charge[],
   got: Reservation | Refused,
   { quotas, nowMs }: Admitter,
 ): Admitted | Failure {
@@ -79,14 +79,14 @@ function outcome(
     const takenMs = nowMs();
     request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
   }
-  if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Due).refuse(got);
+  if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Charge).refuse(got);
   return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
 }
 
 const none: readonly BudgetConfig[] = [];
 
 function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): readonly BudgetConfig[] {
-  const own = budgets.get(namespaceOf(call));
+  const own = budgets.get(chargedNamespace(call));
   return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
 }
 
@@ -123,7 +123,7 @@ class Subject implements BudgetSubject, LimitSubject {
     this.priced = true;
     const { shaped, client, targets } = this.#request;
     if (this.#worst === undefined)
-      this.#worst = shaped === null ? worstOfUnread(client.method, client.path) : worstCost(shaped, targets);
+      this.#worst = shaped === null ? worstCaseOfUpload(client.method, client.path) : worstCost(shaped, targets);
     return this.#worst;
   }
 
@@ -151,11 +151,11 @@ export async function admitAside(
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {
   const subject = new Subject(request, admitter.nowMs());
-  const money = budgetDues(subject, admitter);
+  const money = budgetCharges(subject, admitter);
   if ("code" in money) return null;
   const dues = [...money.dues];
-  if (limited) limitDues(subject, dues);
-  if (dues.length === 0) return free;
+  if (limited) limitCharges(subject, dues);
+  if (dues.length === 0) return unmetered;
   sort(dues);
   const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
   if ("refused" in got) return null;
@@ -166,12 +166,12 @@ export async function admitAside(
 }
 
 /** One order everywhere. */
-const inOrder = (a: Due, b: Due): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
+const inOrder = (a: Charge, b: Charge): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
 
 /** Sorts only what is out of order: the dues of a caller come in the same order with every call, often the right one. */
-function sort(dues: Due[]): void {
+function sort(dues: Charge[]): void {
   for (let at = 1; at < dues.length; at++) {
-    if (inOrder(dues[at - 1] as Due, dues[at] as Due) < 0) continue;
+    if (inOrder(dues[at - 1] as Charge, dues[at] as Charge) < 0) continue;
     dues.sort(inOrder);
     return;
   }
@@ -179,14 +179,15 @@ function sort(dues: Due[]): void {
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const subject = new Subject(request, admitter.nowMs());
-  const money = budgetDues(subject, admitter);
+  const money = budgetCharges(subject, admitter);
   if ("code" in money) return money;
   const { dues, cap } = money;
-  limitDues(subject, dues);
-  if (dues.length === 0) return free;
+  limitCharges(subject, dues);
+  if (dues.length === 0) return unmetered;
   if (request.shaped !== null) {
     const odd =
-      (subject.estimated ? uncountable(request.shaped) : null) ?? (subject.priced ? dearerTier(request.shaped) : null);
+      (subject.estimated ? rejectUncountable(request.shaped) : null) ??
+      (subject.priced ? rejectPricierTier(request.shaped) : null);
     if (odd !== null) return odd;
     sendCap(request.shaped, cap);
   }

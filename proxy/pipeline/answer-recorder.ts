@@ -7,7 +7,7 @@ import type { ReplyFilter } from "../wire/reply-filter.ts";
 /** A little more than is written down of a stream, in characters. */
 const most = 17_000;
 
-export class Heard implements ReplyFilter {
+export class AnswerRecorder implements ReplyFilter {
   readonly #texts = new Map<string, string>();
   readonly #reader: ReplyTexts;
   #left = most;

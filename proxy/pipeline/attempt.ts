@@ -9,7 +9,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
 import type { Prepared } from "./prepare.ts";
-import { providerError } from "./provider-error.ts";
+import { asProviderError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
 
 /** What holds for every answer, whoever gives it. */
@@ -63,29 +63,37 @@ const maxErrorBytes = 65_536;
 const lingerMs = 5_000;
 
 const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
-  connect: providerError("Unavailable", "upstream_unreachable", "The provider could not be reached. Try again later."),
-  connectTimeout: providerError(
+  connect: asProviderError(
+    "Unavailable",
+    "upstream_unreachable",
+    "The provider could not be reached. Try again later.",
+  ),
+  connectTimeout: asProviderError(
     "Timeout",
     "upstream_timeout",
     "No connection to the provider could be made in time. Try again later.",
   ),
-  writeTimeout: providerError(
+  writeTimeout: asProviderError(
     "Timeout",
     "upstream_timeout",
     "The provider stopped taking the request. Try again later.",
   ),
-  reset: providerError("Unavailable", "upstream_unreachable", "The connection to the provider broke. Try again later."),
-  aborted: providerError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
-  refused: providerError(
+  reset: asProviderError(
+    "Unavailable",
+    "upstream_unreachable",
+    "The connection to the provider broke. Try again later.",
+  ),
+  aborted: asProviderError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
+  refused: asProviderError(
     "Unavailable",
     "upstream_unreachable",
     "The provider's endpoint leads to an address that is not allowed. Ask the platform team to check it.",
   ),
 };
 
-const tooLong = providerError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
+const tooLong = asProviderError("Timeout", "upstream_timeout", "The provider did not answer in time. Try again later.");
 const outOfTime: ProviderError = {
-  ...providerError(
+  ...asProviderError(
     "Timeout",
     "upstream_timeout",
     "The time for this call ran out before the provider answered. Allow more time, or try again later.",
@@ -93,26 +101,26 @@ const outOfTime: ProviderError = {
   fault: "caller",
 };
 const tooLarge: ProviderError = {
-  ...providerError(
+  ...asProviderError(
     "ServerError",
     "upstream_invalid_response",
     "The provider's answer is larger than the gateway accepts. Ask for less at a time.",
   ),
   fault: "caller",
 };
-const truncated = providerError(
+const truncated = asProviderError(
   "Unavailable",
   "upstream_stream_truncated",
   "The provider's stream ended before the answer was complete.",
 );
-const notAStream = providerError(
+const notAStream = asProviderError(
   "ServerError",
   "upstream_invalid_response",
   "The provider did not answer with a stream.",
 );
 
 /** BadRequest, so that no other target is tried: there is no time left for one. */
-const goingDown = providerError("BadRequest", "draining", "The gateway is being restarted. Try again.");
+const goingDown = asProviderError("BadRequest", "draining", "The gateway is being restarted. Try again.");
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
 
@@ -299,14 +307,14 @@ export class Attempt implements UpstreamHandler, Timed {
     }
     if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
     else if (this.#phase === "error")
-      this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
+      this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
     else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
     if (this.#phase === "error")
-      this.#fail(providerError("ServerError", "upstream_error", "", this.#status), this.#body());
+      this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
     else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
   }
 

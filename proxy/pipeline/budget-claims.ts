@@ -9,7 +9,7 @@ import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
-import { type Due, unavailable } from "./limit-claims.ts";
+import { type Charge, unavailable } from "./limit-claims.ts";
 import type { ScopeSubject } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
 
@@ -40,7 +40,7 @@ export const isMoney = (budget: BudgetConfig): budget is MoneyBudget => budget.a
 
 export const budgetPeriodAt = ({ period, timeZone }: BudgetConfig, nowMs: number) => periodOf(period, timeZone, nowMs);
 
-export const usd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
+export const inUsd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
 
 function subjectOf({ per, namespace }: BudgetConfig, identity: Identity, model: string): string {
   if (per === null) return "";
@@ -105,8 +105,8 @@ function refusal(
   const left = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
   const why =
     left === 0
-      ? `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
-      : `The budget ${nameOf(budget)} (${usd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${usd(left)} left, and this call could cost up to ${usd(worst)}; a lower limit on output tokens may let it pass.`;
+      ? `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
+      : `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${inUsd(left)} left, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
   return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
   });
@@ -131,7 +131,7 @@ const unpriced = failure(
   "A hard budget covers this call, and no price is known for its model. Ask the platform team to set the price in the provider's spec.models.",
 );
 
-class BudgetDue implements Due {
+class BudgetDue implements Charge {
   readonly claim: { counter: BudgetCounter; amount: number };
   readonly shows = null;
   readonly #budget: MoneyBudget;
@@ -156,8 +156,11 @@ class BudgetDue implements Due {
 }
 
 /** What the call takes of its budgets, or why it may not be made. */
-export function budgetDues(call: BudgetSubject, context: BudgetWith): { dues: Due[]; cap: number | null } | Failure {
-  const dues: Due[] = [];
+export function budgetCharges(
+  call: BudgetSubject,
+  context: BudgetWith,
+): { dues: Charge[]; cap: number | null } | Failure {
+  const dues: Charge[] = [];
   let cap: number | null = null;
   for (const budget of call.budgets) {
     if (!isMoney(budget)) continue;

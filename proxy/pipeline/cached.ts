@@ -12,7 +12,7 @@ import { behaviourHeaders } from "../wire/headers.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
 import type { CachedCall } from "./cached-call.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
-import { ByMeaning, type Found } from "./semantic-lookup.ts";
+import { type SemanticMatch, SemanticSearch } from "./semantic-lookup.ts";
 
 const notCached = failure(
   "not_cached",
@@ -45,7 +45,7 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
     return control.onlyIfCached ? notCached : call.go();
   }
   // Whoever wants a fresh answer needs no comparing.
-  const meaning = (): ByMeaning | null => (control.noCache ? null : ByMeaning.of(call, lookup));
+  const meaning = (): SemanticSearch | null => (control.noCache ? null : SemanticSearch.of(call, lookup));
   return answer(call, cache, control, key, meaning);
 }
 
@@ -55,7 +55,7 @@ async function answer(
   config: CacheConfig,
   control: CacheControl,
   key: string,
-  meaning: () => ByMeaning | null,
+  meaning: () => SemanticSearch | null,
 ): Promise<Failure | null> {
   const { cache } = call.gateway;
   const waits = !(control.noCache || control.onlyIfCached) && cache.flight(key) !== null;
@@ -83,7 +83,7 @@ async function answer(
 async function onlyByMeaning(
   call: CachedCall,
   control: CacheControl,
-  meaning: ByMeaning | null,
+  meaning: SemanticSearch | null,
 ): Promise<Failure | null> {
   const found = (await meaning?.find(control.maxAgeMs, true)) ?? null;
   if (found === null) return notCached;
@@ -139,14 +139,14 @@ async function ask(
   config: CacheConfig,
   control: CacheControl,
   key: string,
-  meaning: ByMeaning | null,
+  meaning: SemanticSearch | null,
 ): Promise<Failure | null> {
   const { cache } = call.gateway;
   const landed = cache.flight(key) === null ? cache.lead(key) : () => undefined;
   let landing: Landed | null = null;
   try {
     const looking = meaning?.find(control.maxAgeMs, false) ?? null;
-    const found: Found | null = looking === null || meaning?.shadow ? null : await looking;
+    const found: SemanticMatch | null = looking === null || meaning?.shadow ? null : await looking;
     if (found !== null) {
       landing = found;
       replay(call, found);

@@ -23,11 +23,11 @@ export function circumstances(
 }
 
 /** Why nobody may use the route from there or now; it holds for calls and for the list of models. */
-export function outOfPlace(route: Route, call: Circumstances): Failure | null {
+export function denyByLocation(route: Route, call: Circumstances): Failure | null {
   return firstRefusal(route.rules.place, call);
 }
 
 /** Why this call may not go on, whoever makes it. */
-export function barred(route: Route, call: Circumstances): Failure | null {
-  return outOfPlace(route, call) ?? firstRefusal(route.rules.call, call);
+export function denyByOrigin(route: Route, call: Circumstances): Failure | null {
+  return denyByLocation(route, call) ?? firstRefusal(route.rules.call, call);
 }

@@ -9,17 +9,17 @@ import type { Shaped } from "../call/shaped.ts";
 import { type Failure, failure, failures, isFailure } from "../failure.ts";
 import { createRouting } from "../routing/create.ts";
 import type { PlanRequest } from "../routing/routing.ts";
-import { holds, matches, unmet } from "../routing/rules.ts";
+import { holds, matchesRule, unmet } from "../routing/rules.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
-import { barred } from "./circumstances.ts";
-import { guarded } from "./guard.ts";
-import { otherModels } from "./other-models.ts";
+import { denyByOrigin } from "./circumstances.ts";
+import { denyByGuard } from "./guard.ts";
+import { rejectOtherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { elsewhere } from "./region-override.ts";
-import { denied, noTarget, offeredTo, resident, resolveTargets, route } from "./route.ts";
+import { rejectRegionOverride } from "./region-override.ts";
+import { denyByRoleOrModel, noTarget, offeredTo, resident, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -123,7 +123,7 @@ const chosenWhy = (one: Route, model: string | null): string =>
 function ruleReports(plan: PlanRequest): RuleReport[] {
   let decided = false;
   return plan.route.config.routing.rules.map(({ when }, at) => {
-    const holdsAll = matches(when, plan);
+    const holdsAll = matchesRule(when, plan);
     const decides = holdsAll && !decided;
     const why = decides
       ? "every condition holds"
@@ -265,11 +265,11 @@ class Explainer {
       nowMs: this.#nowMs,
     };
     const refused =
-      denied(routed.route, routed.model, identity, this.#snapshot.roles) ??
-      barred(routed.route, call) ??
-      otherModels(received.json, routed.route, identity, this.#snapshot.roles) ??
-      elsewhere(received.json, routed.route) ??
-      guarded(routed.route, received, format, identity);
+      denyByRoleOrModel(routed.route, routed.model, identity, this.#snapshot.roles) ??
+      denyByOrigin(routed.route, call) ??
+      rejectOtherModels(received.json, routed.route, identity, this.#snapshot.roles) ??
+      rejectRegionOverride(received.json, routed.route) ??
+      denyByGuard(routed.route, received, format, identity);
     if (refused) return refused;
     const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
     if (isFailure(shaped)) return shaped;
@@ -295,6 +295,6 @@ class Explainer {
   }
 }
 
-export function explain(snapshot: Snapshot, request: ExplainRequest, nowMs: number): Explanation {
+export function explainCall(snapshot: Snapshot, request: ExplainRequest, nowMs: number): Explanation {
   return new Explainer(snapshot, request, nowMs).run();
 }

@@ -36,7 +36,7 @@ function said(json: JsonObject, { deny }: Patterns, maxPromptBytes: number | nul
   return null;
 }
 
-export function guarded(
+export function denyByGuard(
   { config, guard }: Route,
   { json }: Received,
   format: WireFormat,

@@ -10,7 +10,7 @@ import type { CounterSpec } from "../fleet/slice.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 
 /** A claim, how it is settled, and what a caller is told where it is refused. */
-export interface Due {
+export interface Charge {
   claim: Claim;
   /** What the call really took, once it is over. */
   actual(record: CallRecord): number;
@@ -114,7 +114,7 @@ function counterOf(limit: LimitConfig, owner: string, subject: string): CounterS
   return counter;
 }
 
-class LimitDue implements Due {
+class LimitDue implements Charge {
   readonly claim: Claim;
   readonly #limit: LimitConfig;
   readonly #by: string | null;
@@ -135,13 +135,13 @@ class LimitDue implements Due {
     return refusal(this.#limit, this.#by, refused);
   }
 
-  get shows(): Due["shows"] {
+  get shows(): Charge["shows"] {
     const { of } = this.#limit;
     return of === "Requests" ? "requests" : of === "Tokens" ? "tokens" : null;
   }
 }
 
-function budgetLimits(call: LimitSubject, dues: Due[]): void {
+function budgetLimits(call: LimitSubject, dues: Charge[]): void {
   for (const budget of call.budgets) {
     for (const limit of budget.limits) {
       const subject = subjectOf(limit.per, call);
@@ -151,7 +151,7 @@ function budgetLimits(call: LimitSubject, dues: Due[]): void {
 }
 
 /** Adds what the call takes of its limits to `dues`. */
-export function limitDues(call: LimitSubject, dues: Due[]): void {
+export function limitCharges(call: LimitSubject, dues: Charge[]): void {
   const { identity, route, role } = call;
   for (const limit of route.config.limits) {
     const subject = subjectOf(limit.per, call);

@@ -12,7 +12,7 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 
 /** What goes on in place of what was received. `record.masked` counts as the answer passes. */
-export function masked(
+export function mask(
   { masker }: Route,
   received: Received,
   format: WireFormat,

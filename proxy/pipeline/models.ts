@@ -4,8 +4,8 @@ import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
-import { outOfPlace } from "./circumstances.ts";
-import { denied, modelNames, offeredTo } from "./route.ts";
+import { denyByLocation } from "./circumstances.ts";
+import { denyByRoleOrModel, modelNames, offeredTo } from "./route.ts";
 
 interface ModelEntry {
   id: string;
@@ -17,8 +17,8 @@ interface ModelEntry {
 function callable(path: PathEntry, identity: Identity, call: Circumstances, roles: Snapshot["roles"]): ModelEntry[] {
   const names = new Set<string>();
   for (const route of path.routes) {
-    if (!offeredTo(route, identity) || outOfPlace(route, call) !== null) continue;
-    for (const name of modelNames(route)) if (denied(route, name, identity, roles) === null) names.add(name);
+    if (!offeredTo(route, identity) || denyByLocation(route, call) !== null) continue;
+    for (const name of modelNames(route)) if (denyByRoleOrModel(route, name, identity, roles) === null) names.add(name);
   }
   return [...names].sort().map((id) => ({ id, object: "model", created: 0, owned_by: "sluice" }));
 }

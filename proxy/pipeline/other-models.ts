@@ -4,7 +4,7 @@ import type { Identity } from "../call/identity.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
-import { denied } from "./route.ts";
+import { denyByRoleOrModel } from "./route.ts";
 
 /** Members by which gateways at the other end take models to go on with. */
 const lists = ["models", "fallbacks"] as const;
@@ -14,7 +14,7 @@ function toolModels(tools: unknown): string[] {
   return tools.flatMap((tool: unknown) => (isObject(tool) && typeof tool["model"] === "string" ? [tool["model"]] : []));
 }
 
-export function otherModels(
+export function rejectOtherModels(
   json: JsonObject,
   route: Route,
   identity: Identity,
@@ -27,7 +27,8 @@ export function otherModels(
   }
   if ((json["tools"] ?? null) === null) return null;
   const other = toolModels(json["tools"]).find(
-    (model) => route.config.models?.includes(model) !== true || denied(route, model, identity, roles) !== null,
+    (model) =>
+      route.config.models?.includes(model) !== true || denyByRoleOrModel(route, model, identity, roles) !== null,
   );
   if (other === undefined) return null;
   const message = `A tool names the model ${JSON.stringify(other.slice(0, 128))}, which the policy of this model does not serve, or not to this key. Leave \`model\` out of the tool, or ask the platform team to add it to the policy's match.models.`;

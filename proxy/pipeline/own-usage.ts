@@ -5,7 +5,7 @@ import { type Group, type Grouping, groupings, groupRows, tokensOf, usd } from "
 import { type Failure, failure } from "../failure.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { Role } from "../snapshot/snapshot.ts";
-import { lacks } from "./route.ts";
+import { missingPermission } from "./route.ts";
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
@@ -67,9 +67,9 @@ export async function ownUsage(
   if (identity.anonymous) return identity.failure;
   const asked = parseQuery(url);
   if ("code" in asked) return asked;
-  const refused = lacks(identity, asked.everybody ? "view_all_requests" : "view_own_requests", roles);
+  const refused = missingPermission(identity, asked.everybody ? "view_all_requests" : "view_own_requests", roles);
   if (refused) return refused;
-  const costs = lacks(identity, "view_costs", roles) === null;
+  const costs = missingPermission(identity, "view_costs", roles) === null;
   const fromMs = Math.floor((nowMs - asked.periodMs) / hourMs) * hourMs;
   try {
     const rows = (await store.readLedger(fromMs, nowMs + hourMs)).filter(mine(identity, asked.everybody));

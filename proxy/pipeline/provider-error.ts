@@ -5,7 +5,7 @@ import type { Failure, FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
 
-export function providerError(
+export function asProviderError(
   kind: ProviderErrorClass,
   code: FailureCode,
   message: string,
@@ -18,13 +18,13 @@ export function isProviderError(value: object): value is ProviderError {
   return "class" in value && "code" in value;
 }
 
-const tokenRefused = providerError(
+const tokenRefused = asProviderError(
   "Unauthorized",
   "upstream_auth_error",
   "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
 );
 /** An outage like the provider's own: others are asked instead. */
-const tokenUnavailable = providerError(
+const tokenUnavailable = asProviderError(
   "Unavailable",
   "upstream_unreachable",
   "The gateway could not get a token for the provider. Try again later.",

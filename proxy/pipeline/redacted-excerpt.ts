@@ -49,7 +49,7 @@ export function holdsSecret(body: Buffer, secrets: readonly string[]): boolean {
 }
 
 /** Changes every text of a body, as far as it is written down. */
-class Cleaner {
+class Redactor {
   readonly #masker: Masker | null;
   readonly #secrets: readonly string[];
   /** Characters that may still be looked at; what comes after them is cut off in the end. */
@@ -108,7 +108,7 @@ const unescaped = (text: string): string =>
 
 /** `masker`: null leaves personal data in. */
 export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
-  const cleaner = new Cleaner(masker, secrets);
+  const cleaner = new Redactor(masker, secrets);
   const json = masker !== null && body.length <= mostParsed ? jsonIn(textOf(body, mostParsed)) : undefined;
   if (json === undefined || typeof json !== "object") {
     const text = textOf(body, 4 * most);
@@ -119,7 +119,7 @@ export function excerpt(body: Uint8Array | string, masker: Masker | null, secret
 
 type Body = Uint8Array | string;
 
-export const bodiesOf = (
+export const excerpts = (
   request: Body,
   response: Body,
   masker: Masker | null,

@@ -10,7 +10,7 @@ import type { JsonObject } from "../wire/json.ts";
 
 const name = "inference_geo";
 
-export function elsewhere(json: JsonObject, { regions, config }: Route): Failure | null {
+export function rejectRegionOverride(json: JsonObject, { regions, config }: Route): Failure | null {
   if (regions === null || (json[name] ?? null) === null || Object.hasOwn(config.request.overrides, name)) return null;
   const message = `\`${name}\` can't be used here: the policy of this model says where its data may be processed. Leave it out.`;
   return failure("unsupported_parameter", message, { param: name });

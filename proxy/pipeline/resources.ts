@@ -9,10 +9,10 @@ import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot
 import { causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
-import { barred } from "./circumstances.ts";
+import { denyByOrigin } from "./circumstances.ts";
 import { noToken, parseLoosely, toFailure } from "./provider-error.ts";
 import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";
-import { excluded, lacks, offeredTo, resident } from "./route.ts";
+import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
 
 /** A file at OpenAI is at most this large. */
 const maxUploadBytes = 536_870_912;
@@ -43,9 +43,9 @@ export function resourceTarget(
   );
   if (route?.resources == null || !resident(route, route.resources)) return notServed;
   return (
-    lacks(identity, "fine_tune_models", roles) ??
-    excluded(route, identity) ??
-    barred(route, call) ?? { route, entry: route.resources }
+    missingPermission(identity, "fine_tune_models", roles) ??
+    denyByPolicyScope(route, identity) ??
+    denyByOrigin(route, call) ?? { route, entry: route.resources }
   );
 }
 

@@ -49,7 +49,11 @@ export function route(path: PathEntry, model: string | null, identity: Identity)
 }
 
 /** Why this caller may not do what takes a permission; null where it may. */
-export function lacks(identity: KeyIdentity, permission: Permission, roles: ReadonlyMap<string, Role>): Failure | null {
+export function missingPermission(
+  identity: KeyIdentity,
+  permission: Permission,
+  roles: ReadonlyMap<string, Role>,
+): Failure | null {
   const role = roles.get(identity.key.role);
   if (role === undefined)
     return failure(
@@ -77,7 +81,7 @@ function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: 
 }
 
 /** Why this caller may not use the route for this model; null where it may. */
-export function denied(
+export function denyByRoleOrModel(
   route: Route,
   model: string | null,
   identity: Identity,
@@ -85,13 +89,14 @@ export function denied(
 ): Failure | null {
   if (identity.anonymous) return route.config.access.anonymous ? null : identity.failure;
   const key = identity.key;
-  const refused = lacks(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
+  const refused =
+    missingPermission(identity, "use_models", roles) ?? modelDenied(key, roles.get(key.role)?.models ?? null, model);
   if (refused !== null) return refused;
-  return excluded(route, identity);
+  return denyByPolicyScope(route, identity);
 }
 
 /** Why the route is not for this caller, whatever the model; null where it is. */
-export function excluded(route: Route, { key }: KeyIdentity): Failure | null {
+export function denyByPolicyScope(route: Route, { key }: KeyIdentity): Failure | null {
   if (route.roles && !route.roles.has(key.role))
     return failure("access_denied", "The role of this API key may not use this model.");
   if (route.teams && !(key.team !== null && route.teams.has(key.team)))

@@ -15,7 +15,7 @@ export interface ScopeSubject {
 }
 
 /** Whoever calls without a key spends the money of the policy's namespace. */
-export function namespaceOf({ identity, route }: ScopeSubject): string {
+export function chargedNamespace({ identity, route }: ScopeSubject): string {
   return identity.anonymous ? (route.config.id.split("/", 1)[0] ?? "") : identity.namespace;
 }
 

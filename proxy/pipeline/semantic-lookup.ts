@@ -18,12 +18,12 @@ const breakerLimits: BreakerLimits = {
 /** Answers that are looked for, where the nearest is no longer kept. */
 const mostTries = 3;
 
-export interface Found {
+export interface SemanticMatch {
   answer: CachedAnswer;
   similarity: number;
 }
 
-export class ByMeaning {
+export class SemanticSearch {
   readonly #call: CachedCall;
   readonly #config: CacheConfig;
   readonly #semantic: SemanticCacheConfig;
@@ -46,11 +46,11 @@ export class ByMeaning {
   }
 
   /** null where the policy doesn't ask for it, or the call has no question to compare. */
-  static of(call: CachedCall, lookup: CacheLookup): ByMeaning | null {
+  static of(call: CachedCall, lookup: CacheLookup): SemanticSearch | null {
     const { config, route } = lookup;
     if (config.semantic === null || route.embedder === null) return null;
     const asked = question(lookup);
-    return asked === null ? null : new ByMeaning(call, config, config.semantic, route.embedder, asked);
+    return asked === null ? null : new SemanticSearch(call, config, config.semantic, route.embedder, asked);
   }
 
   get shadow(): boolean {
@@ -58,7 +58,7 @@ export class ByMeaning {
   }
 
   /** What to serve; null: nothing. Never fails. `maxAgeMs`: of the answer, null for any. `final`: nothing else comes of the call. */
-  async find(maxAgeMs: number | null, final: boolean): Promise<Found | null> {
+  async find(maxAgeMs: number | null, final: boolean): Promise<SemanticMatch | null> {
     try {
       return await this.#find(maxAgeMs, final);
     } catch (cause) {
@@ -67,7 +67,7 @@ export class ByMeaning {
     }
   }
 
-  async #find(maxAgeMs: number | null, final: boolean): Promise<Found | null> {
+  async #find(maxAgeMs: number | null, final: boolean): Promise<SemanticMatch | null> {
     const { record, gateway, route } = this.#call;
     const { cache } = gateway;
     const breaker = cache.breaker(route);
@@ -76,7 +76,7 @@ export class ByMeaning {
       return null;
     }
     const { vector, over } = await this.#embed();
-    let found: Found | null = null;
+    let found: SemanticMatch | null = null;
     try {
       if (typeof vector === "string") {
         record.semantic = { result: vector, similarity: null };
@@ -122,7 +122,7 @@ export class ByMeaning {
     vectors.add(route.config.id, entry, { ttlMs, maxEntries: this.#semantic.maxEntries });
   }
 
-  async #nearest(vector: Float32Array, sinceMs: number): Promise<Found | null> {
+  async #nearest(vector: Float32Array, sinceMs: number): Promise<SemanticMatch | null> {
     const { route, gateway, record } = this.#call;
     const { store, vectors } = gateway.cache;
     const { id } = route.config;

@@ -36,30 +36,30 @@ import { forwardHeaders } from "../wire/headers.ts";
 import { type Addressed, address, formatOf } from "./address.ts";
 import { type Admitted, admit } from "./admit.ts";
 import { answerHeaders } from "./answer-headers.ts";
-import { Heard } from "./answer-recorder.ts";
+import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
-import { barred, circumstances } from "./circumstances.ts";
+import { circumstances, denyByOrigin } from "./circumstances.ts";
 import { deadlineOf } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
-import { guarded } from "./guard.ts";
-import { masked } from "./mask.ts";
+import { denyByGuard } from "./guard.ts";
+import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { beginOnRecord, endOnRecord } from "./on-record.ts";
-import { otherModels } from "./other-models.ts";
+import { rejectOtherModels } from "./other-models.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
 import { receive } from "./receive.ts";
 import { noteIdentity, noteOutcome, noteRoute } from "./record-fields.ts";
-import { bodiesOf, secretsOf } from "./redacted-excerpt.ts";
-import { elsewhere } from "./region-override.ts";
+import { excerpts, secretsOf } from "./redacted-excerpt.ts";
+import { rejectRegionOverride } from "./region-override.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
-import { denied, modelAsRouted, noTarget, type Routed, resolveTargets, route } from "./route.ts";
+import { denyByRoleOrModel, modelAsRouted, noTarget, type Routed, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 class Call {
@@ -157,7 +157,7 @@ class Call {
     const format = formatOf(operation);
     const cleaned =
       this.#refused(routed, received, format, identity, from) ??
-      masked(routed.route, received, format, this.#client, this.#record);
+      mask(routed.route, received, format, this.#client, this.#record);
     if (isFailure(cleaned)) return cleaned;
     const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
     if (isFailure(shaped)) return shaped;
@@ -174,11 +174,11 @@ class Call {
     from: Circumstances,
   ): Failure | null {
     return (
-      denied(route, model, identity, this.#snapshot.roles) ??
-      barred(route, from) ??
-      otherModels(received.json, route, identity, this.#snapshot.roles) ??
-      elsewhere(received.json, route) ??
-      guarded(route, received, format, identity)
+      denyByRoleOrModel(route, model, identity, this.#snapshot.roles) ??
+      denyByOrigin(route, from) ??
+      rejectOtherModels(received.json, route, identity, this.#snapshot.roles) ??
+      rejectRegionOverride(received.json, route) ??
+      denyByGuard(route, received, format, identity)
     );
   }
 
@@ -195,7 +195,7 @@ class Call {
     const unaudited = audit.required ? await beginOnRecord(this.#gateway.audit, this.#record) : null;
     if (unaudited) return unaudited;
     if (audit.required) this.#client.hold();
-    const heard = audit.bodies ? new Heard(shaped.format) : null;
+    const heard = audit.bodies ? new AnswerRecorder(shaped.format) : null;
     if (heard !== null) this.#client.filterFirst(heard);
     const failed = await throughCache({
       client: this.#client,
@@ -263,8 +263,8 @@ class Call {
     return this.#snapshot.digest(JSON.stringify([identity.anonymous ? null : identity.key.id, text]));
   }
 
-  #bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof bodiesOf> {
-    return bodiesOf(shaped.received.bytes, answer, masker, secretsOf(this.#client.headers, this.#snapshot));
+  #bodies(shaped: Shaped, answer: Uint8Array | string, masker: Masker | null): ReturnType<typeof excerpts> {
+    return excerpts(shaped.received.bytes, answer, masker, secretsOf(this.#client.headers, this.#snapshot));
   }
 
   /** Files, batches, fine-tuning: the same stages in short, as nothing looks inside. */

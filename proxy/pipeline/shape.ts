@@ -18,7 +18,7 @@ import { type Failure, failure } from "../failure.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
-import { absent } from "./unknown-url.ts";
+import { missingMemberHint } from "./unknown-url.ts";
 
 /** The member by which a format limits an answer's length. */
 export const capMember: Readonly<Record<WireFormat, string | null>> = {
@@ -225,7 +225,7 @@ export function shape(
   const effective = typeof named === "string" ? named : null;
   const needed = requiredMember[format];
   if ((json[needed] ?? null) === null) {
-    return failure("missing_required_parameter", absent(needed, json), { param: needed });
+    return failure("missing_required_parameter", missingMemberHint(needed, json), { param: needed });
   }
   const hasPrompts = route.config.request.prompts.length > 0 && format !== "openai.embeddings";
   const prompts = hasPrompts ? promptsOf(route, identity, effective, nowMs) : null;

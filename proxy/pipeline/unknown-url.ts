@@ -13,7 +13,7 @@ const operations: readonly string[] = [
 
 const listed = `${operations.slice(0, -1).join(", ")} and ${operations.at(-1)}; files, batches and fine_tuning/jobs where a policy has them`;
 
-export function lost(path: string): string {
+export function unknownUrlHint(path: string): string {
   if (path.startsWith("/v1/v1/"))
     return "The path begins with /v1 twice. Take it off the base URL: this SDK adds it by itself.";
   if (path.startsWith("/v1/")) return `The gateway has no such operation. It has, under /v1: ${listed}.`;
@@ -29,7 +29,7 @@ const takers: Readonly<Record<string, string>> = {
 };
 
 /** For a body without the member that its path needs: it may be meant for another path. */
-export function absent(needed: string, body: Readonly<Record<string, unknown>>): string {
+export function missingMemberHint(needed: string, body: Readonly<Record<string, unknown>>): string {
   const other = Object.keys(takers).find((name) => name !== needed && (body[name] ?? null) !== null);
   if (other === undefined) return `The request has no \`${needed}\`. Add it.`;
   return `The request has no \`${needed}\`, but \`${other}\`, which is for ${takers[other]}. Check the path, and whether the base URL ends in /v1.`;

@@ -51,7 +51,7 @@ function askedCap({ edits, received, format }: Shaped): number | null {
 const counted = [...capMembers, "n", "best_of"] as const;
 
 /** A number that one reader takes for what it isn't for another (a text, a fraction, one below zero), so that nothing can be reserved by it. */
-function isOdd(name: string, value: unknown, format: WireFormat): boolean {
+function isInvalidCount(name: string, value: unknown, format: WireFormat): boolean {
   if ((value ?? null) === null) return false;
   // A completion of no tokens gives the probabilities of a prompt's.
   const least = name === "max_tokens" && format === "openai.completions" ? 0 : 1;
@@ -60,9 +60,9 @@ function isOdd(name: string, value: unknown, format: WireFormat): boolean {
 }
 
 /** Why nothing that holds for this call can be counted by what it says; null where it can. */
-export function uncountable({ received: { json }, edits, format }: Shaped): Failure | null {
+export function rejectUncountable({ received: { json }, edits, format }: Shaped): Failure | null {
   for (const name of counted) {
-    if (isOdd(name, name in edits ? edits[name] : json[name], format))
+    if (isInvalidCount(name, name in edits ? edits[name] : json[name], format))
       return failure("invalid_value", `\`${name}\` must be a whole number above 0.`, { param: name });
   }
   if (format !== "openai.responses" || (json["background"] ?? false) === false) return null;
@@ -81,7 +81,7 @@ const dearer: Readonly<Record<string, ReadonlySet<unknown>>> = {
 };
 
 /** Where a hard budget counts on the price; null where the caller asks for nothing dearer. What the policy sets, it may. */
-export function dearerTier({ received: { json }, edits }: Shaped): Failure | null {
+export function rejectPricierTier({ received: { json }, edits }: Shaped): Failure | null {
   for (const name in dearer) {
     if (name in edits || dearer[name]?.has(json[name]) !== true) continue;
     const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
@@ -195,7 +195,7 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
 }
 
 /** Work that is begun here and paid for later, out of the gateway's sight: no price is known for it. The rest is free. */
-export function worstOfUnread(method: string, path: string): WorstCost | null {
+export function worstCaseOfUpload(method: string, path: string): WorstCost | null {
   return method === "POST" && /\/(batches|fine_tuning\/jobs)$/.test(path) ? null : { nanoUsd: 0, cap: null };
 }
 

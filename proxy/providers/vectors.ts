@@ -2,7 +2,7 @@
 import type { EmbeddingsRequest } from "../dialects/canonical.ts";
 
 /** null where some of it is tokens. */
-export function textsOf(input: EmbeddingsRequest["input"]): string[] | null {
+export function inputTexts(input: EmbeddingsRequest["input"]): string[] | null {
   if (typeof input === "string") return [input];
   const texts = input.filter((one) => typeof one === "string");
   return texts.length === input.length ? texts : null;

@@ -37,7 +37,7 @@ export interface HealthFailure {
 }
 
 /** What a failure came to. */
-export interface Verdict {
+export interface HealthVerdict {
   /** It is held against the model. */
   counted: boolean;
   /** The breaker opened by it. */
@@ -115,7 +115,7 @@ export class ModelHealth {
     this.#everybody.forgive();
   }
 
-  failed(config: ProviderConfig, failure: HealthFailure, nowMs: number): Verdict {
+  failed(config: ProviderConfig, failure: HealthFailure, nowMs: number): HealthVerdict {
     const { caller } = failure;
     if (caller === undefined) return { counted: true, opened: this.#failedForAll(config, failure, nowMs, true) };
     const sole = this.callers.isSole(caller, nowMs);

@@ -26,7 +26,7 @@ const conditions: readonly (readonly [string, (when: When, request: PlanRequest)
   ["promptTokens", (when, request) => above(when.promptTokensAbove, request.promptTokens)],
 ];
 
-export const matches = (when: When, request: PlanRequest): boolean =>
+export const matchesRule = (when: When, request: PlanRequest): boolean =>
   conditions.every(([, holds]) => holds(when, request));
 
 /** Names of the conditions that don't hold. */
@@ -45,7 +45,7 @@ export function fitting(request: PlanRequest, targets: readonly ResolvedTarget[]
 
 /** The targets to choose among, and whether a rule has put them in order already. */
 export function eligible(request: PlanRequest): { targets: readonly ResolvedTarget[]; ordered: boolean } {
-  const rule = request.route.config.routing.rules.find((one) => matches(one.when, request));
+  const rule = request.route.config.routing.rules.find((one) => matchesRule(one.when, request));
   if (rule === undefined) return { targets: request.targets, ordered: false };
   const byName = new Map(request.targets.map((target) => [target.config.name, target]));
   const targets = rule.use.flatMap((name) => byName.get(name) ?? []);

@@ -5,9 +5,9 @@
 import type { Registry } from "prom-client";
 import { type CallRecord, semanticResults } from "../call/record.ts";
 import { type FailureCode, failures } from "../failure.ts";
-import { Branch } from "../growing-map.ts";
+import { GrowingMap } from "../growing-map.ts";
 import type { AttemptCause } from "../wire/causes.ts";
-import { type Count, Counts, type Spread, Spreads } from "./series.ts";
+import { CounterFamily, type CounterSeries, HistogramFamily, type HistogramSeries } from "./series.ts";
 
 const durationBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const similarityBuckets = [0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995, 0.999];
@@ -16,57 +16,74 @@ const tokenBuckets = [10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 1
 const nanoUsd = 1_000_000_000;
 
 const familiesOf = (registry: Registry) => ({
-  requests: new Counts(registry, "ai_gateway_requests_total", "Calls by outcome."),
-  errors: new Counts(registry, "ai_gateway_errors_total", "Failed calls by code, and by who can mend them."),
-  unauthorized: new Counts(
+  requests: new CounterFamily(registry, "ai_gateway_requests_total", "Calls by outcome."),
+  errors: new CounterFamily(registry, "ai_gateway_errors_total", "Failed calls by code, and by who can mend them."),
+  unauthorized: new CounterFamily(
     registry,
     "ai_gateway_unauthorized_attempts",
     "Calls refused for want of a usable key or of permission.",
   ),
-  tokens: new Counts(registry, "ai_gateway_tokens_total", "Tokens by type: input, cached_input, output, reasoning."),
-  duration: new Spreads(
+  tokens: new CounterFamily(
+    registry,
+    "ai_gateway_tokens_total",
+    "Tokens by type: input, cached_input, output, reasoning.",
+  ),
+  duration: new HistogramFamily(
     registry,
     "ai_request_duration",
     "Seconds from the request to the last byte of its answer.",
     durationBuckets,
   ),
-  firstToken: new Spreads(
+  firstToken: new HistogramFamily(
     registry,
     "ai_time_to_first_token",
     "Seconds from sending a request upstream to the first byte of the answer.",
     durationBuckets,
   ),
-  tokenCount: new Spreads(registry, "ai_token_count", "Tokens of one call, input and output together.", tokenBuckets),
-  attempts: new Counts(
+  tokenCount: new HistogramFamily(
+    registry,
+    "ai_token_count",
+    "Tokens of one call, input and output together.",
+    tokenBuckets,
+  ),
+  attempts: new CounterFamily(
     registry,
     "ai_gateway_upstream_attempts_total",
     "Attempts at providers by outcome, and by cause where the connection failed.",
   ),
-  failover: new Counts(
+  failover: new CounterFamily(
     registry,
     "ai_gateway_provider_failover_total",
     "Calls that went on from one provider to another.",
   ),
-  cost: new Counts(registry, "ai_gateway_cost_total", "USD, from the models' prices."),
-  unpriced: new Counts(registry, "ai_gateway_unpriced_requests_total", "Answered calls whose model has no price."),
-  masked: new Counts(registry, "ai_gateway_masked_total", "Personal data that was masked, by policy and type."),
-  cached: new Counts(
+  cost: new CounterFamily(registry, "ai_gateway_cost_total", "USD, from the models' prices."),
+  unpriced: new CounterFamily(
+    registry,
+    "ai_gateway_unpriced_requests_total",
+    "Answered calls whose model has no price.",
+  ),
+  masked: new CounterFamily(registry, "ai_gateway_masked_total", "Personal data that was masked, by policy and type."),
+  cached: new CounterFamily(
     registry,
     "ai_gateway_cache_requests_total",
     "Calls of policies with a cache, by result: hit, semantic, miss, bypass.",
   ),
-  lookups: new Counts(
+  lookups: new CounterFamily(
     registry,
     "ai_gateway_semantic_lookups_total",
     `Look-ups by meaning, by result: ${semanticResults.join(", ")}.`,
   ),
-  similarity: new Spreads(
+  similarity: new HistogramFamily(
     registry,
     "ai_gateway_semantic_similarity",
     "Similarity of a question to the nearest that was kept.",
     similarityBuckets,
   ),
-  saved: new Counts(registry, "ai_gateway_cache_saved_cost_total", "USD that answers from the cache would have cost."),
+  saved: new CounterFamily(
+    registry,
+    "ai_gateway_cache_saved_cost_total",
+    "USD that answers from the cache would have cost.",
+  ),
 });
 
 type Families = ReturnType<typeof familiesOf>;
@@ -75,22 +92,24 @@ type Families = ReturnType<typeof familiesOf>;
 class ModelSeries {
   readonly #all: Families;
   readonly #labels: { provider: string; model: string };
-  readonly outcomes: Branch<string, Count>;
-  readonly causes: Branch<string, Branch<AttemptCause, Count>>;
-  #input: Count | null = null;
-  #cachedInput: Count | null = null;
-  #output: Count | null = null;
-  #reasoning: Count | null = null;
-  #tokenCount: Spread | null = null;
-  #unpriced: Count | null = null;
-  #cost: Count | null = null;
-  #saved: Count | null = null;
+  readonly outcomes: GrowingMap<string, CounterSeries>;
+  readonly causes: GrowingMap<string, GrowingMap<AttemptCause, CounterSeries>>;
+  #input: CounterSeries | null = null;
+  #cachedInput: CounterSeries | null = null;
+  #output: CounterSeries | null = null;
+  #reasoning: CounterSeries | null = null;
+  #tokenCount: HistogramSeries | null = null;
+  #unpriced: CounterSeries | null = null;
+  #cost: CounterSeries | null = null;
+  #saved: CounterSeries | null = null;
 
   constructor(all: Families, provider: string, model: string) {
     this.#all = all;
     this.#labels = { provider, model };
-    this.outcomes = new Branch((outcome) => all.attempts.of({ ...this.#labels, outcome }));
-    this.causes = new Branch((outcome) => new Branch((cause) => all.attempts.of({ ...this.#labels, outcome, cause })));
+    this.outcomes = new GrowingMap((outcome) => all.attempts.of({ ...this.#labels, outcome }));
+    this.causes = new GrowingMap(
+      (outcome) => new GrowingMap((cause) => all.attempts.of({ ...this.#labels, outcome, cause })),
+    );
   }
 
   count({ usage, costNanoUsd, savedNanoUsd }: CallRecord): void {
@@ -110,7 +129,7 @@ class ModelSeries {
     (this.#tokenCount ??= this.#all.tokenCount.of(this.#labels)).observe(prompt + completion);
   }
 
-  #tokens(type: string): Count {
+  #tokens(type: string): CounterSeries {
     return this.#all.tokens.of({ ...this.#labels, type });
   }
 }
@@ -120,20 +139,20 @@ class CallSeries {
   readonly #all: Families;
   readonly #labels: { route: string; provider: string; model: string };
   readonly model: ModelSeries;
-  readonly #operations: Branch<string, Branch<number, Count>>;
-  readonly #codes: Branch<FailureCode, Count>;
-  readonly #duration: Spread;
-  #firstToken: Spread | null = null;
+  readonly #operations: GrowingMap<string, GrowingMap<number, CounterSeries>>;
+  readonly #codes: GrowingMap<FailureCode, CounterSeries>;
+  readonly #duration: HistogramSeries;
+  #firstToken: HistogramSeries | null = null;
 
   constructor(all: Families, route: string, provider: string, model: string, series: ModelSeries) {
     const labels = { route, provider, model };
     this.#all = all;
     this.#labels = labels;
     this.model = series;
-    this.#operations = new Branch(
-      (operation) => new Branch((status) => all.requests.of({ ...labels, operation, status: String(status) })),
+    this.#operations = new GrowingMap(
+      (operation) => new GrowingMap((status) => all.requests.of({ ...labels, operation, status: String(status) })),
     );
-    this.#codes = new Branch((code) => all.errors.of({ ...labels, code, blame: failures[code].blame }));
+    this.#codes = new GrowingMap((code) => all.errors.of({ ...labels, code, blame: failures[code].blame }));
     this.#duration = all.duration.of(labels);
   }
 
@@ -149,23 +168,24 @@ class CallSeries {
 
 /** Series of one policy. */
 class RouteSeries {
-  readonly calls: Branch<string, Branch<string, CallSeries>>;
-  readonly #masked: Branch<string, Count>;
-  readonly #cached: Branch<string, Count>;
-  readonly #lookups: Branch<string, Count>;
+  readonly calls: GrowingMap<string, GrowingMap<string, CallSeries>>;
+  readonly #masked: GrowingMap<string, CounterSeries>;
+  readonly #cached: GrowingMap<string, CounterSeries>;
+  readonly #lookups: GrowingMap<string, CounterSeries>;
   readonly #all: Families;
   readonly #labels: { route: string };
-  #similarity: Spread | null = null;
+  #similarity: HistogramSeries | null = null;
 
-  constructor(all: Families, route: string, models: Branch<string, Branch<string, ModelSeries>>) {
+  constructor(all: Families, route: string, models: GrowingMap<string, GrowingMap<string, ModelSeries>>) {
     this.#all = all;
     this.#labels = { route };
-    this.calls = new Branch(
-      (provider) => new Branch((model) => new CallSeries(all, route, provider, model, models.at(provider).at(model))),
+    this.calls = new GrowingMap(
+      (provider) =>
+        new GrowingMap((model) => new CallSeries(all, route, provider, model, models.at(provider).at(model))),
     );
-    this.#masked = new Branch((type) => all.masked.of({ route, type }));
-    this.#cached = new Branch((result) => all.cached.of({ route, result }));
-    this.#lookups = new Branch((result) => all.lookups.of({ route, result }));
+    this.#masked = new GrowingMap((type) => all.masked.of({ route, type }));
+    this.#cached = new GrowingMap((result) => all.cached.of({ route, result }));
+    this.#lookups = new GrowingMap((result) => all.lookups.of({ route, result }));
   }
 
   count({ masked, cache, semantic }: CallRecord): void {
@@ -181,10 +201,12 @@ class RouteSeries {
 /** Registers the metrics of calls; what it gives back counts one. */
 export function callMetrics(registry: Registry): (call: CallRecord) => void {
   const all = familiesOf(registry);
-  const models = new Branch((provider: string) => new Branch((model: string) => new ModelSeries(all, provider, model)));
-  const routes = new Branch((route: string) => new RouteSeries(all, route, models));
-  const refusals = new Branch((reason: string) => all.unauthorized.of({ reason }));
-  const failovers = new Branch((from: string) => new Branch((to: string) => all.failover.of({ from, to })));
+  const models = new GrowingMap(
+    (provider: string) => new GrowingMap((model: string) => new ModelSeries(all, provider, model)),
+  );
+  const routes = new GrowingMap((route: string) => new RouteSeries(all, route, models));
+  const refusals = new GrowingMap((reason: string) => all.unauthorized.of({ reason }));
+  const failovers = new GrowingMap((from: string) => new GrowingMap((to: string) => all.failover.of({ from, to })));
 
   const countAttempts = (call: CallRecord): void => {
     let previous: string | null = null;

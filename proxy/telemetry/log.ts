@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
 import type { CallRecord } from "../call/record.ts";
-import { plain, quoted, SharedFields } from "./shared-fields.ts";
+import { needsNoEscape, quoted, SharedFields } from "./shared-fields.ts";
 
 export type { Logger } from "pino";
 
@@ -79,14 +79,14 @@ export function createLogger(level: string, name: string): Logger {
 
 /** At most 1 KiB, without characters that could pass for another line or steer a terminal. */
 export function clean(text: string): string {
-  if (text.length <= 1024 && plain.test(text)) return text;
+  if (text.length <= 1024 && needsNoEscape.test(text)) return text;
   const short = text.length > 1024 ? `${text.slice(0, 1023)}…` : text;
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, " ");
 }
 
 /** What a client can fill, as JSON. */
 const cleaned = (text: string): string =>
-  text.length <= 1024 && plain.test(text) ? `"${text}"` : JSON.stringify(clean(text));
+  text.length <= 1024 && needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(clean(text));
 
 function cacheFields({ cache, semantic }: CallRecord): string {
   if (cache === null) return "";

@@ -54,7 +54,7 @@ abstract class Family<S> {
   protected abstract values(series: S): Value[];
 }
 
-export class Count {
+export class CounterSeries {
   readonly labels: Labels;
   #value = 0;
 
@@ -72,22 +72,22 @@ export class Count {
   }
 }
 
-export class Counts extends Family<Count> {
+export class CounterFamily extends Family<CounterSeries> {
   readonly type = "counter";
 
   /** A new series, at 0. To be kept: the same labels again would be shown twice. */
-  of(labels: Labels): Count {
-    const made = new Count(labels);
+  of(labels: Labels): CounterSeries {
+    const made = new CounterSeries(labels);
     this.series.push(made);
     return made;
   }
 
-  protected values(series: Count): Value[] {
+  protected values(series: CounterSeries): Value[] {
     return [{ sharedLabels: series.labels, value: series.value }];
   }
 }
 
-export class Spread {
+export class HistogramSeries {
   readonly labels: Labels;
   /** By bound, not cumulated; what is above all bounds is in `count` alone. */
   readonly buckets: number[];
@@ -122,7 +122,7 @@ export class Spread {
   }
 }
 
-export class Spreads extends Family<Spread> {
+export class HistogramFamily extends Family<HistogramSeries> {
   readonly type = "histogram";
   readonly #bounds: readonly number[];
 
@@ -133,13 +133,13 @@ export class Spreads extends Family<Spread> {
   }
 
   /** A new series, of nothing yet. To be kept: the same labels again would be shown twice. */
-  of(labels: Labels): Spread {
-    const made = new Spread(labels, this.#bounds);
+  of(labels: Labels): HistogramSeries {
+    const made = new HistogramSeries(labels, this.#bounds);
     this.series.push(made);
     return made;
   }
 
-  protected values({ labels, buckets, sum, count }: Spread): Value[] {
+  protected values({ labels, buckets, sum, count }: HistogramSeries): Value[] {
     let below = 0;
     const bucket = (le: number | string, value: number): Value => ({
       metricName: `${this.name}_bucket`,

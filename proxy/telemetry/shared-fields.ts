@@ -7,9 +7,9 @@ import type { CallRecord } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 
 /** Printable ASCII without quote and backslash needs no escaping. */
-export const plain = /^[ !#-[\]-~]*$/;
+export const needsNoEscape = /^[ !#-[\]-~]*$/;
 
-export const quoted = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text));
+export const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text));
 
 /** Characters of text that are kept; with more all are forgotten, as users come and go. */
 const mostKept = 1_048_576;

@@ -6,7 +6,7 @@ import type { UpstreamTls } from "./upstream-address.ts";
 const timeoutMs = 15_000;
 const maxBytes = 262_144;
 
-export function sendSmall(
+export function boundedCall(
   upstreams: Upstreams,
   url: string,
   request: { method: "POST" | "GET"; headers: Record<string, string>; body: string | null },

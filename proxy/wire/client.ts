@@ -5,10 +5,10 @@ import type { Readable, Transform, Writable } from "node:stream";
 import type { Failure } from "../failure.ts";
 import { asBuffer, framed, lastChunk } from "./chunked.ts";
 import type { Incoming } from "./incoming.ts";
-import type { Member } from "./indexed-set.ts";
+import type { IndexedMember } from "./indexed-set.ts";
 import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
-import { behindTurn, type Task } from "./tick-batch.ts";
+import { afterTick, type Task } from "./tick-batch.ts";
 
 /** Bodies up to this size are copied so that they leave together with their head. */
 const maxJoinedBytes = 16_384;
@@ -19,7 +19,7 @@ const maxDrainedBytes = 65_536;
 /** Puts headers to those of an answer: a copy of them would cost more than their making. */
 export type AddHeaders = (headers: Record<string, string | number>) => void;
 
-export class ClientConnection implements Member, Task {
+export class ClientConnection implements IndexedMember, Task {
   place = -1;
   readonly requestId: string;
   readonly #request: Incoming;
@@ -250,7 +250,7 @@ export class ClientConnection implements Member, Task {
     if (!this.#frames) return this.#response.write(chunk);
     const out = framed(chunk);
     if (this.#begun && typeof out === "string") {
-      if (this.#unsent === "") behindTurn(this);
+      if (this.#unsent === "") afterTick(this);
       this.#unsent += out;
       return !this.#stream().writableNeedDrain;
     }

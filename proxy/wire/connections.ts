@@ -4,7 +4,7 @@ import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
 import { stalledWrite } from "./causes.ts";
 import { onread, readDirectly } from "./direct-reads.ts";
-import { type Member, Members } from "./indexed-set.ts";
+import { type IndexedMember, IndexedSet } from "./indexed-set.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
 const idleMs = 30_000;
@@ -30,7 +30,7 @@ function connectorOf(address: UpstreamAddress): buildConnector.connector {
 }
 
 /** For one call after another. */
-export class Connection implements Member {
+export class Connection implements IndexedMember {
   place = -1;
   readonly #origin: Connections;
   readonly #client: Client;
@@ -111,7 +111,7 @@ export class Connections {
   readonly #address: UpstreamAddress;
   readonly #connect: buildConnector.connector;
   readonly #all = new Set<Connection>();
-  readonly #idle = new Members<Connection>();
+  readonly #idle = new IndexedSet<Connection>();
   #closed = false;
 
   constructor(address: UpstreamAddress) {

@@ -3,9 +3,9 @@
  * the end of nearly every call, costs a number written: the timer stays where it is, and when it fires it looks who is
  * due and sets itself to the next.
  */
-import { type Member, Members } from "./indexed-set.ts";
+import { type IndexedMember, IndexedSet } from "./indexed-set.ts";
 
-export interface Timed extends Member {
+export interface Timed extends IndexedMember {
   /** By the clock of its `Deadlines`, which keeps it. */
   dueMs: number;
   /** The time is up; the limit is lifted before. May set another. */
@@ -33,7 +33,7 @@ const ownClock: DeadlineClock = {
 
 export class Deadlines {
   readonly #clock: DeadlineClock;
-  readonly #timed = new Members<Timed>();
+  readonly #timed = new IndexedSet<Timed>();
   #callOff: (() => void) | null = null;
   /** When the timer fires. */
   #wakesMs = Number.POSITIVE_INFINITY;

@@ -1,5 +1,5 @@
 /** An object's own place in a `Members`; -1 while it is in none. */
-export interface Member {
+export interface IndexedMember {
   place: number;
 }
 
@@ -8,7 +8,7 @@ export interface Member {
  * table holds on to the next one and to what it held itself: once one of them is old, all that follow become old with it,
  * dead calls and all, and the collector's short pauses become long ones.
  */
-export class Members<T extends Member> implements Iterable<T> {
+export class IndexedSet<T extends IndexedMember> implements Iterable<T> {
   readonly #all: T[] = [];
 
   get size(): number {

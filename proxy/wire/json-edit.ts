@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 
-export interface Member {
+export interface JsonMember {
   name: string;
   valueStart: number;
   valueEnd: number;
@@ -13,7 +13,7 @@ export interface Member {
 export interface Outline {
   /** Offset just behind the opening brace. */
   open: number;
-  members: Member[];
+  members: JsonMember[];
 }
 
 export type OutlineProblem = "depth" | "duplicate" | "proto" | "not_object";
@@ -151,7 +151,7 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
   let at = skipBlank(body, 0);
   if (body[at] !== OPEN_BRACE) return "not_object";
   const open = ++at;
-  const members: Member[] = [];
+  const members: JsonMember[] = [];
   const seen = new Set<string>();
   for (;;) {
     at = skipBlank(body, at);
@@ -204,7 +204,7 @@ const comma = Buffer.from(",");
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const names = Object.keys(edits);
   if (names.length === 0) return body;
-  const replaced: Member[] = [];
+  const replaced: JsonMember[] = [];
   for (const member of found.members) {
     if (!Object.hasOwn(edits, member.name)) continue;
     if (edits[member.name] === undefined) return rewrite(body, found, edits);
@@ -218,7 +218,7 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
 }
 
 /** Members that are not there yet, behind the opening brace. */
-function add(cuts: Cut[], { open, members }: Outline, replaced: readonly Member[], edits: Edits): void {
+function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): void {
   const insert = (bytes: Buffer): number => cuts.push({ from: open, to: open, bytes });
   for (const name in edits) {
     if (edits[name] === undefined || replaced.some((member) => member.name === name)) continue;

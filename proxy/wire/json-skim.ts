@@ -9,7 +9,7 @@ import {
   CLOSE_BRACKET,
   COLON,
   COMMA,
-  type Member,
+  type JsonMember,
   OPEN_BRACE,
   OPEN_BRACKET,
   type Outline,
@@ -20,7 +20,7 @@ const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 
 /** `end`: where the comma or brace is that ends the last member's value. */
-function endLast(members: readonly Member[], text: string, end: number): void {
+function endLast(members: readonly JsonMember[], text: string, end: number): void {
   const last = members.at(-1);
   if (last === undefined) return;
   last.valueEnd = end;
@@ -28,7 +28,7 @@ function endLast(members: readonly Member[], text: string, end: number): void {
 }
 
 /** Notes the top level's members, still without names. The number of names at all levels, or -1 for nesting beyond `maxDepth`. */
-function skim(text: string, maxDepth: number, members: Member[]): number {
+function skim(text: string, maxDepth: number, members: JsonMember[]): number {
   let depth = 0;
   let names = 0;
   for (let at = 0; at < text.length; at++) {
@@ -80,12 +80,12 @@ const isDigit = (code: number): boolean => code >= DIGIT_0 && code <= DIGIT_9;
  * body, a name may have been misread, or its members have another order in `json`; `outline` tells.
  */
 export function skimmed(text: string, json: object, maxDepth: number): Outline | null {
-  const members: Member[] = [];
+  const members: JsonMember[] = [];
   const names = skim(text, maxDepth, members);
   if (names < 0 || names !== membersWithin(json) || hasEscapedName(text)) return null;
   const keys = Object.keys(json);
   // Names that are whole numbers come first in an object, wherever they stand in the text.
   if (keys.length > 0 && isDigit(keys[0]?.charCodeAt(0) ?? 0)) return null;
-  for (let at = 0; at < members.length; at++) (members[at] as Member).name = keys[at] ?? "";
+  for (let at = 0; at < members.length; at++) (members[at] as JsonMember).name = keys[at] ?? "";
   return { open: text.indexOf("{") + 1, members };
 }

@@ -54,7 +54,7 @@ function expect(): void {
 const runOne = (task: Task): void => task.run();
 
 /** Runs the task at the end of this turn, behind all that were given earlier; or at once, but not within this call, in quiet times. */
-export function endOfTurn(task: Task): void {
+export function atEndOfTick(task: Task): void {
   expect();
   count++;
   if (quiet && count === 1) nextTick(runOne, task);
@@ -65,7 +65,7 @@ export function endOfTurn(task: Task): void {
  * Runs the task when all others of this turn are done. For writes to sockets: one behind the other they cost less, as
  * whoever reads them is woken by the first.
  */
-export function behindTurn(task: Task): void {
+export function afterTick(task: Task): void {
   expect();
   last.push(task);
 }

@@ -6,7 +6,7 @@ import type { Dispatcher } from "undici";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
 import { type Connection, Connections } from "./connections.ts";
-import { endOfTurn, type Task } from "./tick-batch.ts";
+import { atEndOfTick, type Task } from "./tick-batch.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
 export interface UpstreamRequest {
@@ -170,7 +170,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
 
   #arrive(arrival: Arrival): void {
     if (this.#over) return;
-    if (this.#arrived.length === 0) endOfTurn(this);
+    if (this.#arrived.length === 0) atEndOfTick(this);
     this.#arrived.push(arrival);
   }
 

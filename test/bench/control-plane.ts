@@ -9,7 +9,7 @@ import { runInNewContext } from "node:vm";
 import { compile } from "../../operator/compile/compile.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { SecretFact, WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, EncodeMemo, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
@@ -88,7 +88,7 @@ const compiled = (world: WorldObject[], previous: RenderedConfig | null): Render
   const settings = { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: [] };
   return compile(
     { world: { objects: world, namespaces: { bench: {} }, secrets: facts }, settings, previous, nowMs: 1 },
-    capabilities,
+    capabilitiesByType,
     memo,
   ).config;
 };

@@ -15,7 +15,7 @@ import { StatusBook } from "../../operator/cluster/status-book.ts";
 import { type CustomObject, SecretFacts, SecretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
-import { AlarmBook } from "../../operator/loops/alerts/book.ts";
+import { ObjectAlertBook } from "../../operator/loops/alerts/book.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { CanaryBook } from "../../operator/loops/canaries/book.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
@@ -112,7 +112,7 @@ export async function startPasses(
     book: new StatusBook(),
     canaries: new CanaryBook(),
     budgets: new BudgetBook(),
-    alarms: new AlarmBook(),
+    alarms: new ObjectAlertBook(),
     alert: () => undefined,
     nowMs: Date.now,
     seeds: null,

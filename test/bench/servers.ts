@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { compile } from "../../operator/compile/compile.ts";
 import type { World, WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { type Child, startChild } from "../harness/child.ts";
 import { untilReady } from "../harness/until-ready.ts";
@@ -169,7 +169,7 @@ export async function writeConfig(
       previous: null,
       nowMs: 1,
     },
-    capabilities,
+    capabilitiesByType,
   );
   await mkdir(folder, { recursive: true });
   const credentials = Object.values(secrets).map(

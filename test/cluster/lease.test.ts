@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, connect, loadConfig } from "../../operator/cluster/api.ts";
-import { type Election, elect, mayHold } from "../../operator/cluster/lease.ts";
+import { type Cluster, connectCluster, loadConfig } from "../../operator/cluster/api.ts";
+import { type Election, elect, mayHoldLease } from "../../operator/cluster/lease.ts";
 import { type ApiServer, startApiServer } from "../harness/apiserver.ts";
 import { skipWithout } from "../harness/tools.ts";
 import { until } from "../harness/until.ts";
@@ -10,7 +10,7 @@ import { until } from "../harness/until.ts";
 const times = { durationMs: 6_000, renewDeadlineMs: 3_000, retryMs: 200 };
 
 describe("who may hold the lease", () => {
-  const cases: [what: string, seen: Parameters<typeof mayHold>[1], nowMs: number, may: boolean][] = [
+  const cases: [what: string, seen: Parameters<typeof mayHoldLease>[1], nowMs: number, may: boolean][] = [
     ["anyone, while there is none", null, 0, true],
     ["anyone, after it was given back", { holder: "", version: "1", sinceMs: 0 }, 1, true],
     ["its holder", { holder: "me", version: "1", sinceMs: 0 }, 1, true],
@@ -27,7 +27,8 @@ describe("who may hold the lease", () => {
       true,
     ],
   ];
-  for (const [what, seen, nowMs, may] of cases) it(what, () => assert.equal(mayHold("me", seen, nowMs, times), may));
+  for (const [what, seen, nowMs, may] of cases)
+    it(what, () => assert.equal(mayHoldLease("me", seen, nowMs, times), may));
 });
 
 const skip = await skipWithout("etcd", "kube-apiserver");
@@ -45,7 +46,7 @@ describe("an election on a real API server", { skip }, () => {
 
   /** A participant whose calls, once it is cut off, hang. */
   function participant(name: string, heard: boolean[]) {
-    const cluster = connect(loadConfig(server.adminKubeconfigPath));
+    const cluster = connectCluster(loadConfig(server.adminKubeconfigPath));
     let cut = false;
     const real = cluster.coordination;
     const coordination = new Proxy(real, {

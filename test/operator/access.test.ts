@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import type { CompileSettings, WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 
 function object(kind: Kind, name: string, spec: unknown): WorldObject {
@@ -40,7 +40,7 @@ function run(
   const settings: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [], ...more };
   return compile(
     { world: { objects, namespaces: { a: {} }, secrets: {} }, settings, previous, nowMs: 0 },
-    capabilities,
+    capabilitiesByType,
   );
 }
 

@@ -1,20 +1,20 @@
 /** Alerts of providers and policies: what is on, when it is over, and who hears of it, over restarts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { alarm } from "../../crds/types/alarms.ts";
+import { objectAlerts } from "../../crds/types/object-alerts.ts";
 import { alarmed, newsOf } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
-import type { AlarmWatch } from "../../operator/compile/alarms.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import { addHealth, type ProviderReport } from "../../operator/compile/health.ts";
+import type { ObjectAlertWatch } from "../../operator/compile/object-alerts.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
 import { mailOf, pagerDutyBody } from "../../operator/delivery/message.ts";
 import type { Sent } from "../../operator/delivery/send.ts";
-import { AlarmBook } from "../../operator/loops/alerts/book.ts";
+import { ObjectAlertBook } from "../../operator/loops/alerts/book.ts";
 import { quietMs, sightings } from "../../operator/loops/alerts/state.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 
 const digest = "d".repeat(64);
@@ -65,16 +65,16 @@ const compiled = (objects: WorldObject[], hasMail = true) =>
       previous: null,
       nowMs: 0,
     },
-    capabilities,
+    capabilitiesByType,
   );
-const watchOf = (one: WorldObject): AlarmWatch => {
+const watchOf = (one: WorldObject): ObjectAlertWatch => {
   const [watch] = compiled([one]).alarms;
   assert.ok(watch);
   return watch;
 };
 
 const none = { calls: 0, errors: 0, moved: 0, opened: 0, timed: 0, slow: 0, firstTokens: 0, late: 0 };
-const reading = (watch: AlarmWatch, counts: Partial<WatchReading["counts"]>): WatchReading => ({
+const reading = (watch: ObjectAlertWatch, counts: Partial<WatchReading["counts"]>): WatchReading => ({
   kind: watch.kind,
   id: watch.id,
   config: watch.counting,
@@ -360,7 +360,7 @@ describe("the Events of one thing", () => {
   ];
   for (const [name, spec, passes, expected] of rows)
     it(name, () => {
-      const book = new AlarmBook();
+      const book = new ObjectAlertBook();
       const events: string[] = [];
       let status: unknown = {};
       let nowMs = 0;
@@ -399,7 +399,7 @@ describe("an alert of a provider", () => {
   ) {
     let nowMs = start;
     let status: Record<string, unknown> = {};
-    let book = new AlarmBook();
+    let book = new ObjectAlertBook();
     let given: Spec | null = spec;
     let uid = "1";
     let again = false;
@@ -470,7 +470,7 @@ describe("an alert of a provider", () => {
           values,
         );
         const after = { ...all.verdicts[0]?.status };
-        alarm.parse(after["alerts"] ?? []);
+        objectAlerts.parse(after["alerts"] ?? []);
         for (const { condition, warning } of alarmed(status, after))
           events.push(`${warning ? "Warning" : "Normal"} ${condition.reason}`);
         status = JSON.parse(JSON.stringify(after));
@@ -490,7 +490,7 @@ describe("an alert of a provider", () => {
         await dispatcher.idle();
       },
       restart() {
-        book = new AlarmBook();
+        book = new ObjectAlertBook();
         dispatcher = make();
       },
     };
@@ -526,7 +526,7 @@ describe("an alert of a provider", () => {
     const life = operator();
     await life.pass(false, 6);
     assert.deepEqual(life.sent, ["webhook-1 ErrorRate Active", "pagerDuty-1 ErrorRate Active"]);
-    const [entry] = alarm.parse(life.status()["alerts"]);
+    const [entry] = objectAlerts.parse(life.status()["alerts"]);
     assert.deepEqual(
       [entry?.value, entry?.bound, entry?.detail],
       ["6%", "5%", "6% of 100 attempts failed in the last 5 min"],
@@ -576,7 +576,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active"]);
     life.change({ ...spec, models: "none" });
     await life.pass(true);
-    assert.equal(alarm.parse(life.status()["alerts"]).length, 1);
+    assert.equal(objectAlerts.parse(life.status()["alerts"]).length, 1);
     life.change({ ...spec, alertWhen: { ...spec.alertWhen, breakerOpen: false } });
     await life.pass(true);
     await life.pass(true);
@@ -754,7 +754,11 @@ describe("an alert of a provider", () => {
       life.texts[2] ?? "",
       /^This channel is no longer told of the provider a\/p: a breaker is open since .* spec\.alerts does not name it any more\.$/,
     );
-    assert.deepEqual(alarm.parse(life.status()["alerts"])[0]?.told, ["webhook-1"], "which was the second before");
+    assert.deepEqual(
+      objectAlerts.parse(life.status()["alerts"])[0]?.told,
+      ["webhook-1"],
+      "which was the second before",
+    );
     await life.pass(false);
     await life.pass(false, 0, quietMs);
     await life.pass(false);
@@ -807,7 +811,7 @@ describe("an alert of a provider", () => {
   it("goes by nothing that can't be in a status", async () => {
     const life = operator();
     await life.pass(true);
-    const [entry] = alarm.parse(life.status()["alerts"]);
+    const [entry] = objectAlerts.parse(life.status()["alerts"]);
     life.status()["alerts"] = [{ ...entry, since: "yesterday" }];
     life.restart();
     await life.pass(true);
@@ -824,7 +828,7 @@ describe("an alert of a provider", () => {
       await life.pass(true);
       await life.pass(true);
     }
-    assert.equal(alarm.parse(life.status()["alerts"])[0]?.told.length, 8);
+    assert.equal(objectAlerts.parse(life.status()["alerts"])[0]?.told.length, 8);
   });
 
   it("can be tried, each channel once", async () => {
@@ -841,7 +845,7 @@ describe("an alert of a provider", () => {
 
   it("opens an incident at PagerDuty and ends the same one", async () => {
     const watch = watchOf(provider(spec));
-    const book = new AlarmBook();
+    const book = new ObjectAlertBook();
     const since = "2027-03-01T00:00:00.000Z";
     const entry = {
       event: "ErrorRate",

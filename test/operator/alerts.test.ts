@@ -15,7 +15,7 @@ import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/disp
 import { type Alert, pagerDutyBody } from "../../operator/delivery/message.ts";
 import { type Senders, type Sent, send } from "../../operator/delivery/send.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 
 interface Received {
   path: string;
@@ -301,7 +301,7 @@ const compiledAll = (objects: WorldObject[], hasMail = true) =>
       previous: null,
       nowMs: 0,
     },
-    capabilities,
+    capabilitiesByType,
   );
 const two = {
   alerts: [

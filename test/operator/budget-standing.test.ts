@@ -4,14 +4,14 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetStatus } from "../../crds/types/budget.ts";
-import type { Watch } from "../../operator/compile/budgets.ts";
+import type { BudgetRules } from "../../operator/compile/budgets.ts";
 import {
-  advance,
+  advanceBudget,
+  type BudgetState,
   exceeded,
-  type Standing,
   seedsOf,
-  standingIn,
-  statusOfStanding,
+  stateFromStatus,
+  statusFromState,
   usdText,
 } from "../../operator/loops/budgets/state.ts";
 import { type BudgetReadings, budgetConfig } from "../../proxy/config/budget.ts";
@@ -20,8 +20,8 @@ const dayMs = 86_400_000;
 const start = Date.parse("2027-03-01T00:00:00Z");
 
 const watch = (
-  more: { per?: "User"; spike?: Watch["spike"]; thresholds?: number[]; enforcement?: "Soft" } = {},
-): Watch => ({
+  more: { per?: "User"; spike?: BudgetRules["spike"]; thresholds?: number[]; enforcement?: "Soft" } = {},
+): BudgetRules => ({
   config: {
     ...budgetConfig.parse({
       id: "a/b",
@@ -61,12 +61,12 @@ const told = ({ shared = true, day = 0, groups = {}, refused = [] }: Told): Budg
   ],
 });
 
-const after = (one: Watch, ...passes: Told[][]): Standing | null =>
-  passes.reduce<Standing | null>(
-    (standing, pass, at) => advance(one, standing, pass.map(told), start + at * 1000),
+const after = (one: BudgetRules, ...passes: Told[][]): BudgetState | null =>
+  passes.reduce<BudgetState | null>(
+    (standing, pass, at) => advanceBudget(one, standing, pass.map(told), start + at * 1000),
     null,
   );
-const crossed = (standing: Standing | null): string[] =>
+const crossed = (standing: BudgetState | null): string[] =>
   (standing?.crossings ?? []).map(({ event, percent, subject }) => `${event} ${percent} ${subject}`.trim());
 
 describe("how a budget stands", () => {
@@ -125,7 +125,7 @@ describe("how a budget stands", () => {
     );
     assert.deepEqual(crossed(standing), ["Threshold 80 alice", "Threshold 100 alice", "Threshold 80 bob"]);
     assert.ok(standing);
-    const status = statusOfStanding(watch({ per: "User" }), standing);
+    const status = statusFromState(watch({ per: "User" }), standing);
     assert.deepEqual([status.spent, status.remaining, status.groupCount], ["185.00", undefined, 2]);
     assert.deepEqual(exceeded(watch({ per: "User" }), standing).status, "True");
     assert.match(
@@ -158,13 +158,13 @@ describe("how a budget stands", () => {
         const one = watch({ per: "User", spike: { factor: 1.5, minimumNanoUsd: 0 } });
         const standing = after(one, ...all.map((pass) => [pass]));
         assert.ok(standing);
-        const status = statusOfStanding(one, standing);
-        const again = standingIn(budgetStatus.parse(status));
+        const status = statusFromState(one, standing);
+        const again = stateFromStatus(budgetStatus.parse(status));
         assert.ok(again);
-        assert.deepEqual(statusOfStanding(one, again), status);
+        assert.deepEqual(statusFromState(one, again), status);
         // Whoever takes over tells of nothing twice.
-        const next = advance(one, again, [told(all.at(-1) ?? {})], start);
-        const same = advance(one, standing, [told(all.at(-1) ?? {})], start);
+        const next = advanceBudget(one, again, [told(all.at(-1) ?? {})], start);
+        const same = advanceBudget(one, standing, [told(all.at(-1) ?? {})], start);
         assert.deepEqual(crossed(next), crossed(same));
       }),
     );
@@ -193,7 +193,7 @@ describe("how a budget stands", () => {
   ] as const)
     it(`is not read from a status with ${name}`, () => {
       const status = budgetStatus.parse({ periodStart: "2027-03-01T00:00:00.000Z", spent: "1.00", ...wrong });
-      assert.equal(standingIn(status), null);
+      assert.equal(stateFromStatus(status), null);
     });
 
   it("writes money exactly", () => {

@@ -3,15 +3,15 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { transitions } from "../../operator/cluster/report.ts";
-import type { CanaryPlan, CanaryReport, Sample, Side } from "../../operator/compile/canary.ts";
+import type { CanaryPlan, CanaryReport, CanarySample, ReportedSide } from "../../operator/compile/canary.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { CanaryBook, progressIn, statusOfCanary } from "../../operator/loops/canaries/book.ts";
-import { advance, type CanaryProgress, measure, merge } from "../../operator/loops/canaries/judge.ts";
+import { advanceCanary, type CanaryProgress, measure, merge } from "../../operator/loops/canaries/judge.ts";
 import { canaryLatencyBoundsMs } from "../../proxy/config/canary.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 
 const minute = 60_000;
 const start = Date.parse("2026-11-20T12:00:00Z");
@@ -28,22 +28,26 @@ const plan: CanaryPlan = {
 };
 
 /** Answers in one time, at one price. */
-function side(requests: number, failures: number, ms = 400, costEach = 1_000): Side {
+function side(requests: number, failures: number, ms = 400, costEach = 1_000): ReportedSide {
   const ok = requests - failures;
   const latency = new Array<number>(canaryLatencyBoundsMs.length + 1).fill(0);
   const at = canaryLatencyBoundsMs.findIndex((bound) => ms <= bound);
   latency[at < 0 ? canaryLatencyBoundsMs.length : at] = ok;
   return { requests, failures, priced: ok, cost: ok * costEach, latency };
 }
-const sample = (proxy: string, canary: Side, baseline: Side = side(1_000, 0)): Sample => ({ proxy, canary, baseline });
+const sample = (proxy: string, canary: ReportedSide, baseline: ReportedSide = side(1_000, 0)): CanarySample => ({
+  proxy,
+  canary,
+  baseline,
+});
 const end = start + 30 * minute;
-const begun = advance(plan, null, [], start);
+const begun = advanceCanary(plan, null, [], start);
 
 describe("the judge of canaries", () => {
   const rows: {
     name: string;
-    canary: Side;
-    baseline?: Side;
+    canary: ReportedSide;
+    baseline?: ReportedSide;
     atMs: number;
     plan?: Partial<CanaryPlan>;
     phase: CanaryProgress["phase"];
@@ -123,7 +127,7 @@ describe("the judge of canaries", () => {
   ];
   for (const { name, canary, baseline, atMs, plan: more, phase, verdict } of rows) {
     it(name, () => {
-      const found = advance({ ...plan, ...more }, begun, [sample("p1", canary, baseline)], atMs);
+      const found = advanceCanary({ ...plan, ...more }, begun, [sample("p1", canary, baseline)], atMs);
       assert.equal(found.phase, phase);
       assert.match(found.verdict, verdict);
       assert.equal(found.decidedAtMs, phase === "Progressing" ? null : atMs);
@@ -131,19 +135,24 @@ describe("the judge of canaries", () => {
   }
 
   it("stands by a verdict, whatever comes after", () => {
-    const promoted = advance(plan, begun, [sample("p1", side(500, 0))], end);
-    assert.equal(advance(plan, promoted, [sample("p1", side(5_000, 4_500))], end + minute), promoted);
+    const promoted = advanceCanary(plan, begun, [sample("p1", side(500, 0))], end);
+    assert.equal(advanceCanary(plan, promoted, [sample("p1", side(5_000, 4_500))], end + minute), promoted);
   });
 
   it("begins anew when the canary changes", () => {
-    const promoted = advance(plan, begun, [sample("p1", side(500, 0))], end);
-    const again = advance({ ...plan, id: "two" }, promoted, [], end + minute);
+    const promoted = advanceCanary(plan, begun, [sample("p1", side(500, 0))], end);
+    const again = advanceCanary({ ...plan, id: "two" }, promoted, [], end + minute);
     assert.deepEqual([again.phase, again.startedAtMs, again.samples], ["Progressing", end + minute, []]);
   });
 
   it("sums over proxies, and hearing counts twice adds nothing", () => {
-    const first = advance(plan, begun, [sample("p1", side(60, 1)), sample("p2", side(40, 0))], start + minute);
-    const second = advance(plan, first, [sample("p1", side(60, 1)), sample("p2", side(50, 0))], start + 2 * minute);
+    const first = advanceCanary(plan, begun, [sample("p1", side(60, 1)), sample("p2", side(40, 0))], start + minute);
+    const second = advanceCanary(
+      plan,
+      first,
+      [sample("p1", side(60, 1)), sample("p2", side(50, 0))],
+      start + 2 * minute,
+    );
     assert.deepEqual([measure(first.samples).requests, measure(second.samples).requests], [100, 110]);
   });
 
@@ -168,7 +177,7 @@ describe("the judge of canaries", () => {
           ["p", { run: 0, requests: 0 }],
           ["q", { run: 0, requests: 0 }],
         ]);
-        let samples: Sample[] = [];
+        let samples: CanarySample[] = [];
         let total = 0;
         for (const { proxy, restarted, more } of taken) {
           const before = runs.get(proxy) ?? { run: 0, requests: 0 };
@@ -187,7 +196,7 @@ describe("the judge of canaries", () => {
       }),
       { numRuns: 50 },
     );
-    const many = Array.from({ length: 200 }, (_, at) => at).reduce<Sample[]>(
+    const many = Array.from({ length: 200 }, (_, at) => at).reduce<CanarySample[]>(
       (known, at) => merge(known, [sample(`run-${at}`, side(3, 1))]),
       [],
     );
@@ -230,14 +239,14 @@ function compiled(policySpec: unknown, book: CanaryBook, status: unknown = {}): 
       nowMs: start,
       canaries: book.facts(objects),
     },
-    capabilities,
+    capabilitiesByType,
   );
 }
 
 const verdictOf = (one: Compiled): Verdict =>
   one.verdicts.find((verdict) => verdict.kind === "RoutingPolicy") as Verdict;
 const rendered = (one: Compiled): number | undefined => one.config.routes[0]?.routing.canary?.percent;
-const report = (one: Compiled, counts: Side, proxy = "p1"): CanaryReport[] =>
+const report = (one: Compiled, counts: ReportedSide, proxy = "p1"): CanaryReport[] =>
   one.canaries.map(({ route, id }) => ({ route, id, sample: sample(proxy, counts) }));
 const condition = (one: Compiled) => verdictOf(one).conditions.find((found) => found.type === "CanaryProgressing");
 
@@ -298,7 +307,7 @@ describe("a canary in a policy", () => {
 
   it("is written when something turned, and else no more than twice a minute", () => {
     const book = new CanaryBook();
-    const told = (counts: Side, atMs: number): number => {
+    const told = (counts: ReportedSide, atMs: number): number => {
       const now = compiled(spec(canary), book);
       book.judge(now, report(now, counts), atMs);
       return (verdictOf(now).status["canary"] as { requests: number }).requests;
@@ -326,7 +335,7 @@ describe("a canary in a policy", () => {
       nowMs: start,
       canaries: book.facts(objects),
     };
-    const broken = compile(input, capabilities);
+    const broken = compile(input, capabilitiesByType);
     book.judge(broken, [], start + minute);
     assert.equal((verdictOf(broken).status["canary"] as { requests: number }).requests, 50);
   });
@@ -380,7 +389,7 @@ describe("a canary in a policy", () => {
   it("reads progress with care", () => {
     assert.equal(progressIn({}), null);
     assert.equal(progressIn({ canary: { phase: "Odd" } }), null);
-    const progress = advance(plan, begun, [sample("p1", side(500, 0))], end);
+    const progress = advanceCanary(plan, begun, [sample("p1", side(500, 0))], end);
     assert.deepEqual(progressIn({ canary: statusOfCanary(progress) }), progress);
   });
 

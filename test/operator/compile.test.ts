@@ -5,7 +5,7 @@ import type { Kind } from "../../crds/kinds.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { CompileInput, CompileSettings, World, WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { canonicalJson, encode } from "../../proxy/config/encode.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import { keyShards, type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
@@ -46,7 +46,7 @@ function world(objects: WorldObject[], more: Partial<World> = {}): World {
 }
 
 function run(input: World, previous: RenderedConfig | null = null, more: Partial<CompileInput> = {}): Compiled {
-  return compile({ world: input, settings, previous, nowMs, ...more }, capabilities);
+  return compile({ world: input, settings, previous, nowMs, ...more }, capabilitiesByType);
 }
 
 function verdict(compiled: Compiled, kind: Kind, id: string): Verdict {
@@ -802,7 +802,7 @@ describe("compile", () => {
     }
   });
 
-  const strange = (more: object) => ({ OpenAICompatible: { ...capabilities["OpenAICompatible"]!, ...more } });
+  const strange = (more: object) => ({ OpenAICompatible: { ...capabilitiesByType["OpenAICompatible"]!, ...more } });
   const withType = (more: object, objects: WorldObject[], secrets: World["secrets"] = {}): Compiled =>
     compile({ world: world(objects, { secrets }), settings, previous: null, nowMs }, strange(more));
 

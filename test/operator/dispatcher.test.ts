@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it, mock } from "node:test";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import { AlertDispatcher } from "../../operator/delivery/dispatcher.ts";
-import type { Due } from "../../operator/delivery/pending-alert.ts";
+import type { PendingAlert } from "../../operator/delivery/pending-alert.ts";
 import type { Sent } from "../../operator/delivery/send.ts";
-import { AlarmClock } from "../../operator/delivery/wake-timer.ts";
+import { WakeTimer } from "../../operator/delivery/wake-timer.ts";
 
 const channel = (secret: string): Channel => ({
   id: "webhook-1",
@@ -20,7 +20,7 @@ const channel = (secret: string): Channel => ({
 
 /** A dispatcher over what is due until it is settled, whose sends end when the test says so. */
 function dispatcher() {
-  const due: Due[] = [];
+  const due: PendingAlert[] = [];
   const underWay = new Map<string, (sent: Sent) => void>();
   const begun: string[] = [];
   const settled: string[] = [];
@@ -58,7 +58,7 @@ function dispatcher() {
         atMs: 0,
       } as const;
       const meta = { name: "b", namespace: "a", uid: "u", generation: 1, createdAtMs: 0, labels: {} };
-      const entry: Due = {
+      const entry: PendingAlert = {
         kind: "Budget",
         meta,
         alert,
@@ -123,7 +123,7 @@ describe("the clock of those who wait", () => {
     context.after(() => timers.reset());
     let rings = 0;
     // As a look does: each of 20 that wait asks to be woken again.
-    const clock = new AlarmClock(() => {
+    const clock = new WakeTimer(() => {
       rings++;
       ask();
     });

@@ -18,7 +18,7 @@ import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { type Condition, statusOf } from "../../operator/compile/status.ts";
 import type { World, WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 
 interface Manifest {
@@ -68,7 +68,7 @@ function worldOf(manifests: readonly Manifest[]): World {
 
 function run(golden: Golden, manifests: readonly Manifest[], previous: RenderedConfig | null): Compiled {
   const settings = { proxy: { maxBodyBytes: 10_485_760 }, sharingNamespaces: golden.sharingNamespaces ?? [] };
-  return compile({ world: worldOf(manifests), settings, previous, nowMs }, capabilities);
+  return compile({ world: worldOf(manifests), settings, previous, nowMs }, capabilitiesByType);
 }
 
 /** Without what is the same everywhere: times and generations have tests of their own. */

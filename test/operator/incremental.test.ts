@@ -6,9 +6,9 @@ import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { previousOf, rotatedAtOf } from "../../operator/compile/key-secret.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { CompileInput, SecretFact, WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { canonicalJson, EncodeMemo, encode } from "../../proxy/config/encode.ts";
-import { differences, Made, patched } from "../../proxy/config/incremental.ts";
+import { applyDelta, delta, MapMemo } from "../../proxy/config/incremental.ts";
 
 const startMs = Date.parse("2026-11-20T12:00:00Z");
 const hourMs = 3_600_000;
@@ -218,8 +218,8 @@ describe("compiling and encoding again and again", () => {
           if (cluster.reread) previous = structuredClone(previous);
           cluster.reread = false;
           const input = inputOf(cluster, previous);
-          const whole = structuredClone(compile(input, capabilities));
-          const again: Compiled = compile(input, capabilities, memo);
+          const whole = structuredClone(compile(input, capabilitiesByType));
+          const again: Compiled = compile(input, capabilitiesByType, memo);
           assert.deepEqual(again, whole);
           assert.deepEqual(encode(again.config, "id", written), encode(whole.config, "id"));
           previous = again.config;
@@ -233,10 +233,10 @@ describe("compiling and encoding again and again", () => {
     const cluster = start();
     const memo = new CompileMemo();
     const written = new EncodeMemo();
-    const first = compile(inputOf(cluster, null), capabilities, memo);
+    const first = compile(inputOf(cluster, null), capabilitiesByType, memo);
     const before = encode(first.config, "id", written);
     put(() => object("ApiKey", "a", "steady-4", { user: "other", writeTo: { name: "steady-4" } }))(cluster);
-    const second = compile(inputOf(cluster, first.config), capabilities, memo);
+    const second = compile(inputOf(cluster, first.config), capabilitiesByType, memo);
     const after = encode(second.config, "id", written);
     assert.equal(second.config.keys.filter((key) => !first.config.keys.includes(key)).length, 1);
     const keys = (all: Compiled) => all.verdicts.filter(({ kind }) => kind === "ApiKey");
@@ -248,9 +248,9 @@ describe("compiling and encoding again and again", () => {
   it("takes an older key that comes into a digest of a younger one's for its owner", () => {
     const cluster = start();
     const memo = new CompileMemo();
-    const first = compile(inputOf(cluster, null), capabilities, memo);
+    const first = compile(inputOf(cluster, null), capabilitiesByType, memo);
     put(() => object("ApiKey", "a", "elder", { user: "u", writeTo: { name: "steady-4" } }, {}, 100))(cluster);
-    const second = compile(inputOf(cluster, first.config), capabilities, memo);
+    const second = compile(inputOf(cluster, first.config), capabilitiesByType, memo);
     const reasonOf = (name: string) =>
       second.verdicts.find(({ meta }) => meta.name === name)?.accepted.map(({ reason }) => reason);
     assert.deepEqual([reasonOf("elder"), reasonOf("steady-4")], [[], ["DuplicateKey"]]);
@@ -297,7 +297,7 @@ describe("what is remembered of lists", () => {
   it("is what would be made anew, and nothing is made twice", () => {
     fc.assert(
       fc.property(edited, ([one, other]) => {
-        const made = new Made<number, string>();
+        const made = new MapMemo<number, string>();
         made.of(one, String);
         const fresh: number[] = [];
         const values = made.of(other, (item) => {
@@ -313,14 +313,14 @@ describe("what is remembered of lists", () => {
   it("differs by what is gone and what has come, and is put in order with that alone", () => {
     fc.assert(
       fc.property(edited, ([one, other]) => {
-        const { gone, come } = differences(one, other);
+        const { gone, come } = delta(one, other);
         assert.deepEqual([...gone].sort(byNumber), one.filter((item) => !other.includes(item)).sort(byNumber));
-        assert.deepEqual(patched(one.toSorted(byNumber), [...gone], come, byNumber), other.toSorted(byNumber));
+        assert.deepEqual(applyDelta(one.toSorted(byNumber), [...gone], come, byNumber), other.toSorted(byNumber));
       }),
     );
   });
 
   it("is not put in order where an item that is gone was never there", () => {
-    assert.equal(patched([1, 3], [2], [], byNumber), null);
+    assert.equal(applyDelta([1, 3], [2], [], byNumber), null);
   });
 });

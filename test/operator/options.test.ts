@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { compileFolder } from "../../operator/folder/compile-folder.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
 
-const patterned = Object.values(capabilities).flatMap(({ type, options }) =>
+const patterned = Object.values(capabilitiesByType).flatMap(({ type, options }) =>
   Object.entries(options).flatMap(([name, option]) =>
     option.pattern === undefined ? [] : [{ what: `${type}'s ${name}`, option, pattern: option.pattern }],
   ),

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { missingKeys } from "../../operator/cluster/keys.ts";
 import type { Rollout } from "../../operator/cluster/live-book.ts";
-import { dueTurns } from "../../operator/cluster/rotation.ts";
+import { dueRotations } from "../../operator/cluster/rotation.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
-import { type Due, StatusBook } from "../../operator/cluster/status-book.ts";
+import { StatusBook, type StatusWrite } from "../../operator/cluster/status-book.ts";
 import {
   type CustomObject,
   SecretFacts,
@@ -22,7 +22,7 @@ import { newVerdict } from "../../operator/compile/outcome.ts";
 import type { Verdict } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import { credentialName, credentialNames } from "../../proxy/config/names.ts";
 import { certificateAuthority } from "../harness/certificates.ts";
@@ -83,7 +83,7 @@ describe("what the operator remembers of the cluster", () => {
           const named = (all: { object: WorldObject }[]) => all.map((one) => one.object.meta.name).sort();
           assert.deepEqual(named(missing), named(missingKeys(objects, secrets)));
           const inOrder = (all: unknown[]) => all.map((one) => JSON.stringify(one)).sort();
-          assert.deepEqual(inOrder(turns), inOrder(dueTurns(objects, secrets, atMs)));
+          assert.deepEqual(inOrder(turns), inOrder(dueRotations(objects, secrets, atMs)));
         }
       }),
     );
@@ -165,7 +165,7 @@ describe("a provider's client certificate", () => {
       previous: null,
       nowMs,
     };
-    const { config } = compile(input, capabilities);
+    const { config } = compile(input, capabilitiesByType);
     const { manifest, documents } = encode(config, sha256Hex(pepper));
     const values = valuesOf([of(spec)], secrets, facts);
     const clear = new Map([...values].map(([digest, value]) => [credentialName(digest), value]));
@@ -173,7 +173,7 @@ describe("a provider's client certificate", () => {
     assert.deepEqual(config.providers.flatMap(credentialNames).sort(), manifest.credentials);
     assert.doesNotMatch(JSON.stringify(documents), /-----BEGIN/);
     const states = [nowMs, Date.parse("2100-01-01")].map((at) =>
-      compile({ ...input, nowMs: at }, capabilities).verdicts[0]?.conditions.map((one) => one.type),
+      compile({ ...input, nowMs: at }, capabilitiesByType).verdicts[0]?.conditions.map((one) => one.type),
     );
     assert.deepEqual(
       states,
@@ -190,9 +190,9 @@ describe("which statuses are due", () => {
     live: "current",
     entry: { id: one.meta.name },
   });
-  const names = (due: Due[]): string[] => due.map(({ verdict }) => verdict.meta.name);
+  const names = (due: StatusWrite[]): string[] => due.map(({ verdict }) => verdict.meta.name);
   /** As the API server and the watch would give them back. */
-  const written = (due: Due[], objects: WorldObject[]): WorldObject[] =>
+  const written = (due: StatusWrite[], objects: WorldObject[]): WorldObject[] =>
     objects.map((one) => {
       const status = due.find(({ object: of }) => of === one)?.status;
       return status === undefined ? one : { ...one, meta: { ...one.meta }, status };

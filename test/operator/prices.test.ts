@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { priceFields } from "../../crds/types/price.ts";
 import { priceOf, withUsualModes } from "../../operator/compile/price.ts";
 import { believable, priceTable } from "../../operator/prices/table.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { Price } from "../../proxy/config/price.ts";
 import { tokenUnits, useUnits } from "../../proxy/config/price.ts";
@@ -148,7 +148,7 @@ describe("what a call costs", () => {
 });
 
 const capabilitiesOf: Readonly<Record<string, Capabilities>> = Object.fromEntries(
-  Object.values(capabilities).map((type) => [type.pricesFrom, type]),
+  Object.values(capabilitiesByType).map((type) => [type.pricesFrom, type]),
 );
 
 describe("what is charged apart from plain tokens", () => {

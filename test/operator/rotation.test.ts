@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { dueTurns } from "../../operator/cluster/rotation.ts";
+import { dueRotations } from "../../operator/cluster/rotation.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import { authenticate } from "../../proxy/pipeline/authenticate.ts";
@@ -68,7 +68,7 @@ describe("when a key is rotated", () => {
   ];
   for (const [name, spec, values, nowMs, action] of rows) {
     it(name, () =>
-      assert.equal(dueTurns([apiKey(spec)], new Map([["a/s", values]]), nowMs)[0]?.action ?? null, action),
+      assert.equal(dueRotations([apiKey(spec)], new Map([["a/s", values]]), nowMs)[0]?.action ?? null, action),
     );
   }
 });
@@ -90,7 +90,7 @@ describe("a rotated key", () => {
         previous: null,
         nowMs,
       },
-      capabilities,
+      capabilitiesByType,
     );
     const { manifest } = encode(config, sha256Hex(pepper));
     return {

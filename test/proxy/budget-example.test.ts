@@ -8,7 +8,7 @@ import type { CallRecord } from "../../proxy/call/record.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { MemoryStore } from "../../proxy/fleet/memory.ts";
 import { Quotas } from "../../proxy/fleet/quotas.ts";
-import { budgetDues } from "../../proxy/pipeline/budget-claims.ts";
+import { budgetCharges } from "../../proxy/pipeline/budget-claims.ts";
 import { covers } from "../../proxy/pipeline/scope.ts";
 import type { Route } from "../../proxy/snapshot/snapshot.ts";
 import { VirtualTime } from "./fleet/virtual.ts";
@@ -40,7 +40,7 @@ function play(from: string) {
     async call(user: string, cost: number): Promise<string> {
       const subject = { route, identity: identityOf(user), model: "gpt-4o", targets: [] };
       const covering = budgets.filter((budget) => covers(budget, subject, time.nowMs()));
-      const money = budgetDues(
+      const money = budgetCharges(
         { ...subject, budgets: covering, worst: () => ({ nanoUsd: cost * usd, cap: 1 }) as never },
         context,
       );

@@ -2,16 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type Member, Members } from "../../proxy/wire/indexed-set.ts";
+import { type IndexedMember, IndexedSet } from "../../proxy/wire/indexed-set.ts";
 
 describe("members", () => {
   it("come and go as in a Set", () => {
     const step = fc.record({ what: fc.constantFrom("add", "delete", "pop"), which: fc.nat(9) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
-        const all: Member[] = Array.from({ length: 10 }, () => ({ place: -1 }));
-        const members = new Members<Member>();
-        const model = new Set<Member>();
+        const all: IndexedMember[] = Array.from({ length: 10 }, () => ({ place: -1 }));
+        const members = new IndexedSet<IndexedMember>();
+        const model = new Set<IndexedMember>();
         for (const { what, which } of steps) {
           const one = what === "pop" ? members.pop() : all[which];
           if (what === "pop") assert.equal(one === undefined, model.size === 0);
@@ -30,10 +30,10 @@ describe("members", () => {
   });
 
   it("may leave while they are gone through", () => {
-    const members = new Members<Member>();
+    const members = new IndexedSet<IndexedMember>();
     const all = Array.from({ length: 5 }, () => ({ place: -1 }));
     for (const one of all) members.add(one);
-    const seen = new Set<Member>();
+    const seen = new Set<IndexedMember>();
     for (const one of members) {
       seen.add(one);
       members.delete(one);

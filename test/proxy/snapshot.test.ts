@@ -6,7 +6,7 @@ import { describe, it, type TestContext } from "node:test";
 import fc from "fast-check";
 import { pino } from "pino";
 import { compile } from "../../operator/compile/compile.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { credentialName, encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { atOnce, parseDocuments, parsing } from "../../proxy/config/parse.ts";
@@ -64,7 +64,7 @@ function published(endpoint: string, models: string[]): Files {
       previous: null,
       nowMs: 1,
     },
-    capabilities,
+    capabilitiesByType,
   );
   return {
     ...encode(config, sha256Hex(pepper)).documents,

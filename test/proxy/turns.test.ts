@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execPath } from "node:process";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { behindTurn, endOfTurn } from "../../proxy/wire/tick-batch.ts";
+import { afterTick, atEndOfTick } from "../../proxy/wire/tick-batch.ts";
 import { run } from "../harness/command.ts";
 
 const noting = (into: string[], name: string) => ({ run: () => void into.push(name) });
@@ -12,7 +12,7 @@ const noting = (into: string[], name: string) => ({ run: () => void into.push(na
 async function quietTurn(): Promise<void> {
   await nextTurn();
   await nextTurn();
-  endOfTurn({ run: () => undefined });
+  atEndOfTick({ run: () => undefined });
   await nextTurn();
   await nextTurn();
 }
@@ -21,13 +21,13 @@ describe("a turn of the event loop", () => {
   it("is worked through in the order in which it came, writes last", async () => {
     await quietTurn();
     const done: string[] = [];
-    behindTurn(noting(done, "write"));
-    endOfTurn(noting(done, "first"));
-    endOfTurn(noting(done, "second"));
-    endOfTurn({
+    afterTick(noting(done, "write"));
+    atEndOfTick(noting(done, "first"));
+    atEndOfTick(noting(done, "second"));
+    atEndOfTick({
       run: () => {
         done.push("third");
-        behindTurn(noting(done, "another write"));
+        afterTick(noting(done, "another write"));
       },
     });
     assert.deepEqual(done, [], "nothing runs within the call");
@@ -39,13 +39,13 @@ describe("a turn of the event loop", () => {
     await quietTurn();
     const done: string[] = [];
     setImmediate(() => done.push("end of a quiet turn"));
-    endOfTurn(noting(done, "alone"));
+    atEndOfTick(noting(done, "alone"));
     await nextTurn();
-    endOfTurn(noting(done, "one"));
-    endOfTurn(noting(done, "two"));
+    atEndOfTick(noting(done, "one"));
+    atEndOfTick(noting(done, "two"));
     await nextTurn();
     setImmediate(() => done.push("end of a busy turn"));
-    endOfTurn(noting(done, "held"));
+    atEndOfTick(noting(done, "held"));
     await nextTurn();
     assert.deepEqual(done, ["alone", "end of a quiet turn", "one", "two", "end of a busy turn", "held"]);
   });

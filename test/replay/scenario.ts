@@ -5,7 +5,7 @@
 
 import { compile } from "../../operator/compile/compile.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
-import { capabilities } from "../../proxy/config/capabilities.generated.ts";
+import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
@@ -100,7 +100,7 @@ function snapshotOf(nowMs: number, spec: Record<string, unknown>): Snapshot {
   const settings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: [] };
   const { config, verdicts } = compile(
     { world: { objects, namespaces: { replay: {} }, secrets: {} }, settings, previous: null, nowMs },
-    capabilities,
+    capabilitiesByType,
   );
   const wrong = verdicts.flatMap((one) => [...one.accepted, ...one.resolvedRefs]);
   if (wrong.length > 0) throw new Error(wrong.map((one) => one.message).join("; "));

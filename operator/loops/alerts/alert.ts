@@ -1,6 +1,6 @@
 /** What is said of a provider or a policy. Pure. */
-import type { Alarm, AlarmEvent } from "../../../crds/types/alarms.ts";
-import type { AlarmWatch } from "../../compile/alarms.ts";
+import type { ObjectAlert, ObjectAlertEvent } from "../../../crds/types/object-alerts.ts";
+import type { ObjectAlertWatch } from "../../compile/object-alerts.ts";
 import { type Alert, type Severity, testAlert } from "../../delivery/message.ts";
 
 interface Words {
@@ -10,7 +10,7 @@ interface Words {
   over: string;
 }
 
-const words: Record<AlarmEvent, Words> = {
+const words: Record<ObjectAlertEvent, Words> = {
   BreakerOpen: { severity: "warning", title: "a breaker is open", over: "breakers are closed again" },
   Unhealthy: { severity: "critical", title: "the health check fails", over: "the health check succeeds again" },
   Failover: {
@@ -26,14 +26,14 @@ const words: Record<AlarmEvent, Words> = {
 const nouns = { LLMProvider: "provider", RoutingPolicy: "policy" } as const;
 
 /** What it is said of. */
-export type Subject = Pick<AlarmWatch, "kind" | "id">;
+export type AlertSubject = Pick<ObjectAlertWatch, "kind" | "id">;
 
-const aboutOf = ({ kind, id }: Subject): string => `${kind}/${id}`;
+const aboutOf = ({ kind, id }: AlertSubject): string => `${kind}/${id}`;
 
 /** Why it is over. Deleted: with the object. ChannelRemoved: for one channel, which the object names no more. */
-export type Ending = "Recovered" | "NotWatched" | "Deleted" | "ChannelRemoved";
+export type AlertEnding = "Recovered" | "NotWatched" | "Deleted" | "ChannelRemoved";
 
-function overText({ kind, id }: Subject, { event, since, detail }: Alarm, ending: Ending): string {
+function overText({ kind, id }: AlertSubject, { event, since, detail }: ObjectAlert, ending: AlertEnding): string {
   const whose = `the ${nouns[kind]} ${id}`;
   const what = `${words[event].title} since ${since}`;
   if (ending === "Recovered") return `Over for ${whose}: ${words[event].over}. It began at ${since}. ${detail}.`;
@@ -43,21 +43,22 @@ function overText({ kind, id }: Subject, { event, since, detail }: Alarm, ending
   return `This channel is no longer told of ${whose}: ${what}. spec.alerts does not name it any more.`;
 }
 
-const overDetail: Partial<Record<Ending, string>> = {
+const overDetail: Partial<Record<AlertEnding, string>> = {
   Deleted: "the object was deleted",
   ChannelRemoved: "spec.alerts does not name this channel any more",
 };
 
-const overTitle: Partial<Record<Ending, string>> = {
+const overTitle: Partial<Record<AlertEnding, string>> = {
   NotWatched: "no longer watched",
   Deleted: "deleted",
   ChannelRemoved: "no longer told here",
 };
 
-export const incidentOf = (subject: Subject, event: AlarmEvent): string => `${aboutOf(subject)}|${event}`;
+export const objectIncidentKey = (subject: AlertSubject, event: ObjectAlertEvent): string =>
+  `${aboutOf(subject)}|${event}`;
 
 /** `ending`: of its end, and why it is over; null: of its beginning. */
-export function alarmAlert(watch: Subject, alarm: Alarm, ending: Ending | null): Alert {
+export function objectAlertMessage(watch: AlertSubject, alarm: ObjectAlert, ending: AlertEnding | null): Alert {
   const { event, since, value, bound } = alarm;
   const over = ending !== null;
   const detail = (ending === null ? undefined : overDetail[ending]) ?? alarm.detail;
@@ -70,7 +71,7 @@ export function alarmAlert(watch: Subject, alarm: Alarm, ending: Ending | null):
   const ended = ending === null ? title : ending === "Recovered" ? well : `${overTitle[ending]}: ${title}`;
   return {
     key: `${about}|${event}|${since}|${state}`,
-    incident: incidentOf(watch, event),
+    incident: objectIncidentKey(watch, event),
     event,
     state,
     severity: over ? "info" : severity,
@@ -82,7 +83,7 @@ export function alarmAlert(watch: Subject, alarm: Alarm, ending: Ending | null):
   };
 }
 
-export function alarmTest(watch: Subject, requestedAt: string, atMs: number): Alert {
+export function objectAlertTest(watch: AlertSubject, requestedAt: string, atMs: number): Alert {
   const facts = {
     object: watch.id,
     event: "Test",

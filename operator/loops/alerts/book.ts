@@ -2,35 +2,55 @@
  * What the operator knows of providers and policies that somebody watches: from the status that it or another leader
  * wrote, and from what proxies report. The status is written when something begins or is over, and when it was told.
  */
-import type { Alarm } from "../../../crds/types/alarms.ts";
+
 import type { AlertTest } from "../../../crds/types/alerts.ts";
+import type { ObjectAlert } from "../../../crds/types/object-alerts.ts";
 import type { WatchReading } from "../../../proxy/config/watch.ts";
-import type { AlarmWatch } from "../../compile/alarms.ts";
 import type { Channel } from "../../compile/alerts.ts";
 import type { Compiled } from "../../compile/compile.ts";
 import type { ProxyReport } from "../../compile/health.ts";
+import type { ObjectAlertWatch } from "../../compile/object-alerts.ts";
 import { idOf } from "../../compile/outcome.ts";
 import type { Verdict } from "../../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
-import { nowhere, type Reached, reachOf, removed } from "../../delivery/channel-snapshot.ts";
-import { type Due, requestedTest, type Settled, type TestDue, wants } from "../../delivery/pending-alert.ts";
-import { Farewells } from "../../delivery/pending-resolutions.ts";
-import { alarmAlert, alarmTest, type Ending, incidentOf } from "./alert.ts";
-import { endingOf, type Held, heldIn, isOpen, toldIn, type Watchable, withNames } from "./memory.ts";
-import { advance, sightings, unwatched } from "./state.ts";
+import {
+  channelSnapshot,
+  noChannels,
+  type ReachableChannel,
+  removedChannels,
+} from "../../delivery/channel-snapshot.ts";
+import {
+  type Delivery,
+  type PendingAlert,
+  type PendingTest,
+  requestedTest,
+  wants,
+} from "../../delivery/pending-alert.ts";
+import { PendingResolutions } from "../../delivery/pending-resolutions.ts";
+import { type AlertEnding, objectAlertMessage, objectAlertTest, objectIncidentKey } from "./alert.ts";
+import {
+  endingOf,
+  isOpen,
+  markObjectAlertNotified,
+  memoryFromStatus,
+  type ObjectAlertMemory,
+  type Watchable,
+  withObjectChannelNames,
+} from "./memory.ts";
+import { advanceObjectAlerts, sightings, unwatched } from "./state.ts";
 
 type Named = Pick<Verdict, "kind" | "meta">;
 const nameOf = ({ kind, meta }: Named): string => `${kind}/${idOf(meta)}`;
-const watchName = ({ kind, id }: AlarmWatch): string => `${kind}/${id}`;
+const watchName = ({ kind, id }: ObjectAlertWatch): string => `${kind}/${id}`;
 const isWatchable = <T extends Named>(one: T): one is T & { kind: Watchable } =>
   one.kind === "LLMProvider" || one.kind === "RoutingPolicy";
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(isWatchable).map((verdict) => [nameOf(verdict), verdict.meta]));
 
-export class AlarmBook {
-  #held = new Map<string, Held>();
-  readonly #farewells = new Farewells();
+export class ObjectAlertBook {
+  #held = new Map<string, ObjectAlertMemory>();
+  readonly #farewells = new PendingResolutions();
   /** Of what is in memory; what was sent before it was forgotten is no news of it. */
   #epoch = 0;
   #nowMs = 0;
@@ -51,7 +71,7 @@ export class AlarmBook {
       if (known?.meta.uid === object.meta.uid) continue;
       // A namesake that was made since.
       if (known !== undefined) this.#leave(known, [...known.reach.values()], "Deleted");
-      this.#held.set(name, { ...heldIn(object.status), kind: object.kind, meta: object.meta });
+      this.#held.set(name, { ...memoryFromStatus(object.status), kind: object.kind, meta: object.meta });
     }
   }
 
@@ -65,7 +85,7 @@ export class AlarmBook {
   ): void {
     this.#nowMs = nowMs;
     const watches = new Map(alarms.map((watch) => [watchName(watch), watch]));
-    const next = new Map<string, Held>();
+    const next = new Map<string, ObjectAlertMemory>();
     for (const verdict of others) {
       const name = nameOf(verdict);
       const before = isWatchable(verdict) ? this.#held.get(name) : undefined;
@@ -86,32 +106,32 @@ export class AlarmBook {
   }
 
   #watched(
-    before: Held,
-    watch: AlarmWatch,
+    before: ObjectAlertMemory,
+    watch: ObjectAlertWatch,
     proxies: readonly ProxyReport[],
     readings: readonly WatchReading[],
     values: ReadonlyMap<string, string>,
-  ): Held {
-    this.#leave(before, removed(before.reach, watch.named), "ChannelRemoved");
-    const standing = advance(
+  ): ObjectAlertMemory {
+    this.#leave(before, removedChannels(before.reach, watch.named), "ChannelRemoved");
+    const standing = advanceObjectAlerts(
       watch,
-      withNames(before, watch.named, this.#nowMs),
+      withObjectChannelNames(before, watch.named, this.#nowMs),
       sightings(watch, proxies, readings),
       this.#nowMs,
     );
-    const reach = isOpen(standing, watch.named) ? reachOf(before.reach, watch, values) : nowhere;
+    const reach = isOpen(standing, watch.named) ? channelSnapshot(before.reach, watch, values) : noChannels;
     return { ...before, standing, named: watch.named, reach };
   }
 
-  #unwatched(before: Held, verdict: Verdict): Held {
+  #unwatched(before: ObjectAlertMemory, verdict: Verdict): ObjectAlertMemory {
     // A mistake elsewhere in the object must not make it forget what was told.
     if (verdict.refsUnknown) return before;
     this.#leave(before, [...before.reach.values()], "NotWatched");
-    return { ...before, standing: unwatched(before.standing, this.#nowMs), named: [], reach: nowhere };
+    return { ...before, standing: unwatched(before.standing, this.#nowMs), named: [], reach: noChannels };
   }
 
   /** Those who were told that something began, and whom the object names no more, are to hear that it is over. */
-  #leave(held: Held, reached: readonly Reached[], ending: Ending): void {
+  #leave(held: ObjectAlertMemory, reached: readonly ReachableChannel[], ending: AlertEnding): void {
     for (const alarm of held.standing.alarms)
       for (const one of reached) {
         const { id } = one.channel;
@@ -119,36 +139,41 @@ export class AlarmBook {
       }
   }
 
-  #sayFarewell({ kind, meta }: Held, alarm: Alarm, reached: Reached, ending: Ending): void {
+  #sayFarewell(
+    { kind, meta }: ObjectAlertMemory,
+    alarm: ObjectAlert,
+    reached: ReachableChannel,
+    ending: AlertEnding,
+  ): void {
     const on = alarm.state === "Active";
     const ended = on ? { ...alarm, over: new Date(this.#nowMs).toISOString() } : alarm;
-    const alert = alarmAlert({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alarm));
+    const alert = objectAlertMessage({ kind, id: idOf(meta) }, ended, on ? ending : endingOf(alarm));
     this.#farewells.add([{ kind, meta, alert, ...reached }]);
   }
 
   /** Where the same people hear of the same thing again, it is not over for them. */
-  #dropHeardAgain(watches: readonly AlarmWatch[]): void {
+  #dropHeardAgain(watches: readonly ObjectAlertWatch[]): void {
     for (const watch of watches) {
       const on = this.#held.get(watchName(watch))?.standing.alarms.filter(({ state }) => state === "Active") ?? [];
       for (const { event } of on)
         this.#farewells.drop(
-          incidentOf(watch, event),
+          objectIncidentKey(watch, event),
           watch.channels.filter((channel) => wants(channel, event)),
         );
     }
   }
 
   /** What began or is over and was not told to all. Who was not told that it began hears that first. */
-  due({ alarms }: Compiled): Due[] {
+  due({ alarms }: Compiled): PendingAlert[] {
     return [...this.#farewells.due(), ...alarms.flatMap((watch) => this.#dueOf(watch))];
   }
 
-  #dueOf(watch: AlarmWatch): Due[] {
+  #dueOf(watch: ObjectAlertWatch): PendingAlert[] {
     const held = this.#held.get(watchName(watch));
     // A look between two passes: names of channels are those of the next one already.
     if (held?.named !== watch.named) return [];
     return held.standing.alarms.flatMap((one) =>
-      [false, true].flatMap((over): Due[] => {
+      [false, true].flatMap((over): PendingAlert[] => {
         if (over && one.state !== "Over") return [];
         const channels = watch.channels.filter((channel) => {
           const begun = one.told.includes(channel.id);
@@ -157,7 +182,7 @@ export class AlarmBook {
         });
         if (channels.length === 0) return [];
         const epoch = this.#epoch;
-        const settled = (id: string, how: Settled): void => {
+        const settled = (id: string, how: Delivery): void => {
           const channel = channels.find((each) => each.id === id);
           if (channel !== undefined && epoch === this.#epoch) this.#settled(held, one, over, channel, how);
         };
@@ -165,7 +190,7 @@ export class AlarmBook {
           {
             kind: watch.kind,
             meta: held.meta,
-            alert: alarmAlert(watch, one, over ? endingOf(one) : null),
+            alert: objectAlertMessage(watch, one, over ? endingOf(one) : null),
             channels,
             settled,
           },
@@ -175,17 +200,19 @@ export class AlarmBook {
   }
 
   /** `then`: what was held of it when it was sent. */
-  #settled(then: Held, alarm: Alarm, over: boolean, channel: Channel, how: Settled): void {
+  #settled(then: ObjectAlertMemory, alarm: ObjectAlert, over: boolean, channel: Channel, how: Delivery): void {
     const held = this.#held.get(nameOf(then));
     const same = held?.meta.uid === then.meta.uid ? held : undefined;
     const named = same?.named?.find(({ place }) => place === channel.place);
-    if (same !== undefined && named !== undefined) same.standing = toldIn(same.standing, alarm, over, named.id, how);
-    else if (over) this.#farewells.drop(incidentOf({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
+    if (same !== undefined && named !== undefined)
+      same.standing = markObjectAlertNotified(same.standing, alarm, over, named.id, how);
+    else if (over)
+      this.#farewells.drop(objectIncidentKey({ kind: then.kind, id: idOf(then.meta) }, alarm.event), [channel]);
     else if (how === "sent") this.#tooLate(then, same, alarm, channel);
   }
 
   /** It heard of a beginning while it, or the object, was on its way out. */
-  #tooLate(then: Held, now: Held | undefined, alarm: Alarm, channel: Channel): void {
+  #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alarm: ObjectAlert, channel: Channel): void {
     const nobodyLooks = now?.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over");
     const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";
     const latest = now?.standing.alarms.find((one) => one.event === alarm.event && one.since === alarm.since) ?? alarm;
@@ -193,9 +220,9 @@ export class AlarmBook {
   }
 
   /** Objects whose channels are to be tried out, since their annotation says so. */
-  testsDue({ alarms, others }: Compiled, nowMs: number): TestDue[] {
+  testsDue({ alarms, others }: Compiled, nowMs: number): PendingTest[] {
     const metas = metasOf(others);
-    return alarms.flatMap((watch): TestDue[] => {
+    return alarms.flatMap((watch): PendingTest[] => {
       const about = watchName(watch);
       const meta = metas.get(about);
       const requestedAt = requestedTest(meta, this.#held.get(about)?.test);
@@ -208,7 +235,7 @@ export class AlarmBook {
         {
           about,
           namespace: meta.namespace,
-          alert: alarmTest(watch, requestedAt, nowMs),
+          alert: objectAlertTest(watch, requestedAt, nowMs),
           channels: watch.channels,
           tested,
         },

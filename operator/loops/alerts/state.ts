@@ -2,10 +2,10 @@
  * How a provider or a policy stands to its spec.alertWhen: from what the proxies report, and from what its status told
  * before. Pure. Each event is told of once when it begins and once when it is over.
  */
-import type { Alarm, AlarmEvent } from "../../../crds/types/alarms.ts";
+import type { ObjectAlert, ObjectAlertEvent } from "../../../crds/types/object-alerts.ts";
 import type { WatchReading } from "../../../proxy/config/watch.ts";
-import type { AlarmWatch } from "../../compile/alarms.ts";
 import type { ProviderReport, ProxyReport } from "../../compile/health.ts";
+import type { ObjectAlertWatch } from "../../compile/object-alerts.ts";
 
 /** What is the case of one event. */
 export interface Sighting {
@@ -28,7 +28,7 @@ const minutes = (ms: number): string => `${ms / 60_000} min`;
 const seconds = (ms: number): string => (ms < 1_000 ? `${ms}ms` : `${ms / 1_000}s`);
 
 /** Of proxies that count by the same bounds; null where none does yet. */
-function added(watch: AlarmWatch, readings: readonly WatchReading[]): Counts | null {
+function added(watch: ObjectAlertWatch, readings: readonly WatchReading[]): Counts | null {
   const { windowMs, latencyMs, firstTokenMs } = watch.counting;
   const mine = readings.filter(
     ({ kind, id, config }) =>
@@ -53,7 +53,7 @@ function listed(names: readonly string[]): string {
 }
 
 function breakerOpen(
-  { counting }: AlarmWatch,
+  { counting }: ObjectAlertWatch,
   proxies: readonly ProviderReport[],
   counts: Counts | null,
 ): Sighting | null {
@@ -95,7 +95,7 @@ function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
 
 /** More than a share of so many. */
 function above(
-  { counting, minimumRequests }: AlarmWatch,
+  { counting, minimumRequests }: ObjectAlertWatch,
   part: number,
   of: number,
   share: number,
@@ -114,7 +114,7 @@ function above(
   return { on: found > share, value: percent(found), bound, detail: `${percent(found)} of ${of} ${what} ${time}` };
 }
 
-function judged(watch: AlarmWatch, event: AlarmEvent, counts: Counts): Sighting {
+function judged(watch: ObjectAlertWatch, event: ObjectAlertEvent, counts: Counts): Sighting {
   const { counting, failover, errorRate, kind } = watch;
   const calls = kind === "LLMProvider" ? "attempts" : "calls";
   if (event === "ErrorRate")
@@ -143,13 +143,13 @@ function judged(watch: AlarmWatch, event: AlarmEvent, counts: Counts): Sighting 
 
 /** What is the case now of each event that is watched; null where it can't be told. */
 export function sightings(
-  watch: AlarmWatch,
+  watch: ObjectAlertWatch,
   proxies: readonly ProxyReport[],
   readings: readonly WatchReading[],
-): Map<AlarmEvent, Sighting | null> {
+): Map<ObjectAlertEvent, Sighting | null> {
   const told = proxies.flatMap((report) => report.get(watch.id) ?? []);
   const counts = added(watch, readings);
-  const of = (event: AlarmEvent): Sighting | null => {
+  const of = (event: ObjectAlertEvent): Sighting | null => {
     if (event === "BreakerOpen") return breakerOpen(watch, told, counts);
     if (event === "Unhealthy") return unhealthy(told);
     return counts === null ? null : judged(watch, event, counts);
@@ -157,17 +157,17 @@ export function sightings(
   return new Map(watch.events.map((event) => [event, of(event)]));
 }
 
-export interface AlarmStanding {
-  alarms: readonly Alarm[];
+export interface ObjectAlertState {
+  alarms: readonly ObjectAlert[];
   /** Since when an event that is on has not been seen any more. */
-  quietSinceMs: ReadonlyMap<AlarmEvent, number>;
+  quietSinceMs: ReadonlyMap<ObjectAlertEvent, number>;
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const bounded = (text: string, length: number): string =>
   text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 
-const begun = (event: AlarmEvent, { value, bound, detail }: Sighting, nowMs: number): Alarm => ({
+const begun = (event: ObjectAlertEvent, { value, bound, detail }: Sighting, nowMs: number): ObjectAlert => ({
   event,
   state: "Active",
   since: iso(nowMs),
@@ -178,7 +178,7 @@ const begun = (event: AlarmEvent, { value, bound, detail }: Sighting, nowMs: num
   toldOver: [],
 });
 
-const ended = (alarm: Alarm, ending: "Recovered" | "NotWatched", detail: string, nowMs: number): Alarm => ({
+const ended = (alarm: ObjectAlert, ending: "Recovered" | "NotWatched", detail: string, nowMs: number): ObjectAlert => ({
   ...alarm,
   state: "Over",
   over: iso(nowMs),
@@ -187,18 +187,19 @@ const ended = (alarm: Alarm, ending: "Recovered" | "NotWatched", detail: string,
 });
 
 /** Nobody looks any more. */
-const left = (alarm: Alarm, nowMs: number): Alarm => ended(alarm, "NotWatched", "it is not watched any more", nowMs);
+const left = (alarm: ObjectAlert, nowMs: number): ObjectAlert =>
+  ended(alarm, "NotWatched", "it is not watched any more", nowMs);
 
 /** Of an object that nobody watches any more: what was on is seen to be over, once. */
-export const unwatched = ({ alarms }: AlarmStanding, nowMs: number): AlarmStanding => ({
+export const unwatched = ({ alarms }: ObjectAlertState, nowMs: number): ObjectAlertState => ({
   alarms: alarms.filter(({ state }) => state === "Active").map((alarm) => left(alarm, nowMs)),
   quietSinceMs: new Map(),
 });
 
 /** One event's next state. `quiet`: since when it has not been seen. */
 function next(
-  event: AlarmEvent,
-  before: Alarm | undefined,
+  event: ObjectAlertEvent,
+  before: ObjectAlert | undefined,
   sighting: Sighting | null,
   quiet: number | undefined,
   nowMs: number,
@@ -213,14 +214,14 @@ function next(
     : { alarm: ended(before, "Recovered", sighting.detail, nowMs), quiet: undefined };
 }
 
-export function advance(
-  watch: AlarmWatch,
-  before: AlarmStanding,
-  seen: ReadonlyMap<AlarmEvent, Sighting | null>,
+export function advanceObjectAlerts(
+  watch: ObjectAlertWatch,
+  before: ObjectAlertState,
+  seen: ReadonlyMap<ObjectAlertEvent, Sighting | null>,
   nowMs: number,
-): AlarmStanding {
-  const alarms: Alarm[] = [];
-  const quietSinceMs = new Map<AlarmEvent, number>();
+): ObjectAlertState {
+  const alarms: ObjectAlert[] = [];
+  const quietSinceMs = new Map<ObjectAlertEvent, number>();
   for (const [event, sighting] of seen) {
     const one = next(
       event,

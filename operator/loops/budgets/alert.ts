@@ -38,17 +38,17 @@ const nameOf = ({ event, percent, subject }: Crossed): string =>
   event === "Spike" ? event : `${event} ${percent} ${subject}`;
 
 /** Same from a crossing to the end of its period. `id`: of the Budget. */
-export const incidentOf = (id: string, periodStartMs: number, crossing: Crossed): string =>
+export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: Crossed): string =>
   `${id}|${periodStartMs}|${nameOf(crossing)}`;
 
 /** Of an incident that is over, as a status keeps it. `id`: of the Budget. */
-export const overIncidentOf = (id: string, one: BudgetUnresolved): string =>
-  incidentOf(id, Date.parse(one.periodStart), one);
+export const pastBudgetIncidentKey = (id: string, one: BudgetUnresolved): string =>
+  budgetIncidentKey(id, Date.parse(one.periodStart), one);
 
 /** What a Budget crossed is so no more. Only channels with incidents are told, and those show nothing but which one it is. */
 export function budgetOver(id: string, one: BudgetUnresolved): Alert {
   const { event, percent, subject } = one;
-  const incident = overIncidentOf(id, one);
+  const incident = pastBudgetIncidentKey(id, one);
   return {
     key: `${incident}|Over`,
     incident,

@@ -11,20 +11,38 @@ import type { Compiled } from "../../compile/compile.ts";
 import { idOf, isError } from "../../compile/outcome.ts";
 import type { Verdict } from "../../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
-import { nowhere, type Reached, reachOf, removed } from "../../delivery/channel-snapshot.ts";
-import type { Alert } from "../../delivery/message.ts";
-import { type Due, requestedTest, type Settled, type TestDue, wants } from "../../delivery/pending-alert.ts";
-import { Farewells } from "../../delivery/pending-resolutions.ts";
-import { budgetAlert, budgetOver, budgetTest, incidentOf, overIncidentOf } from "./alert.ts";
-import { type Held, incidentChannels, isNoNews, resolvedIn, toldIn, withNames } from "./memory.ts";
 import {
-  advance,
+  channelSnapshot,
+  noChannels,
+  type ReachableChannel,
+  removedChannels,
+} from "../../delivery/channel-snapshot.ts";
+import type { Alert } from "../../delivery/message.ts";
+import {
+  type Delivery,
+  type PendingAlert,
+  type PendingTest,
+  requestedTest,
+  wants,
+} from "../../delivery/pending-alert.ts";
+import { PendingResolutions } from "../../delivery/pending-resolutions.ts";
+import { budgetAlert, budgetIncidentKey, budgetOver, budgetTest, pastBudgetIncidentKey } from "./alert.ts";
+import {
+  type BudgetMemory,
+  incidentChannels,
+  isNoNews,
+  markBudgetNotified,
+  resolvedIn,
+  withBudgetChannelNames,
+} from "./memory.ts";
+import {
+  advanceBudget,
   boundedSeeds,
   exceeded,
   openIncidents,
   seedsOf,
-  standingIn,
-  statusOfStanding,
+  stateFromStatus,
+  statusFromState,
   unresolvedOf,
 } from "./state.ts";
 
@@ -37,9 +55,9 @@ const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
 
 export class BudgetBook {
-  #held = new Map<string, Held>();
+  #held = new Map<string, BudgetMemory>();
   #tests = new Map<string, AlertTest>();
-  readonly #farewells = new Farewells();
+  readonly #farewells = new PendingResolutions();
   /** Of what is in memory; what was sent before it was forgotten is no news of it. */
   #epoch = 0;
   #nowMs = 0;
@@ -64,7 +82,7 @@ export class BudgetBook {
       if (!parsed.success) continue;
       const { conditions: _conditions, observedGeneration: _generation, why: _why, alertTest, ...shown } = parsed.data;
       if (alertTest !== undefined && !this.#tests.has(idOf(meta))) this.#tests.set(idOf(meta), alertTest);
-      const standing = standingIn(parsed.data);
+      const standing = stateFromStatus(parsed.data);
       if (standing !== null)
         this.#held.set(idOf(meta), {
           meta,
@@ -73,7 +91,7 @@ export class BudgetBook {
           reportedAtMs: 0,
           shown,
           named: null,
-          reach: nowhere,
+          reach: noChannels,
         });
     }
   }
@@ -100,7 +118,7 @@ export class BudgetBook {
   ): void {
     this.#nowMs = nowMs;
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
-    const next = new Map<string, Held>();
+    const next = new Map<string, BudgetMemory>();
     const tests = new Map<string, AlertTest>();
     for (const verdict of others) {
       if (verdict.kind !== "Budget") continue;
@@ -129,41 +147,41 @@ export class BudgetBook {
   }
 
   /** A mistake elsewhere in the object must not make it forget what was told. */
-  #unwatched(before: Held | undefined, verdict: Verdict): Held | null {
+  #unwatched(before: BudgetMemory | undefined, verdict: Verdict): BudgetMemory | null {
     return before !== undefined && verdict.accepted.some(isError) ? before : null;
   }
 
   #watched(
     watch: BudgetWatch,
-    known: Held | undefined,
+    known: BudgetMemory | undefined,
     meta: ObjectMeta,
     reports: readonly BudgetReadings[],
     values: ReadonlyMap<string, string>,
-  ): Held | null {
+  ): BudgetMemory | null {
     const mine = incidentChannels(watch);
-    if (known !== undefined) this.#leave(known, removed(known.reach, mine.named));
-    const before = known === undefined ? null : withNames(known, watch.named);
-    const standing = advance(watch, before, reports, this.#nowMs);
+    if (known !== undefined) this.#leave(known, removedChannels(known.reach, mine.named));
+    const before = known === undefined ? null : withBudgetChannelNames(known, watch.named);
+    const standing = advanceBudget(watch, before, reports, this.#nowMs);
     if (standing === null) return null;
     const open = standing.crossings.length > 0 || standing.unresolved.length > 0;
     const kept = {
       meta,
       standing,
       named: watch.named,
-      reach: open ? reachOf(known?.reach ?? nowhere, mine, values) : nowhere,
+      reach: open ? channelSnapshot(known?.reach ?? noChannels, mine, values) : noChannels,
     };
     if (known !== undefined && isNoNews(known.reported, standing) && this.#nowMs - known.reportedAtMs < reportEveryMs)
-      return { ...known, ...kept, shown: statusOfStanding(watch, known.reported) };
-    return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusOfStanding(watch, standing) };
+      return { ...known, ...kept, shown: statusFromState(watch, known.reported) };
+    return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusFromState(watch, standing) };
   }
 
   /** Channels with something open, and that the budget names no more, are to hear that it is over. */
-  #leave({ meta, standing }: Held, reached: readonly Reached[]): void {
+  #leave({ meta, standing }: BudgetMemory, reached: readonly ReachableChannel[]): void {
     for (const one of openIncidents(standing, this.#nowMs))
       for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each);
   }
 
-  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: Reached): void {
+  #sayFarewell(meta: ObjectMeta, incident: BudgetUnresolved, reached: ReachableChannel): void {
     this.#farewells.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
   }
 
@@ -175,26 +193,30 @@ export class BudgetBook {
       const { crossings, periodStartMs } = held.standing;
       for (const one of crossings)
         this.#farewells.drop(
-          incidentOf(config.id, periodStartMs, one),
+          budgetIncidentKey(config.id, periodStartMs, one),
           channels.filter((channel) => wants(channel, one.event)),
         );
     }
   }
 
   /** Crossings whose channels are not all told yet, of budgets that are there, and incidents that are over. */
-  due({ watches }: Compiled): Due[] {
+  due({ watches }: Compiled): PendingAlert[] {
     return [...this.#farewells.due(), ...watches.flatMap((watch) => this.#dueOf(watch))];
   }
 
-  #dueOf(watch: BudgetWatch): Due[] {
+  #dueOf(watch: BudgetWatch): PendingAlert[] {
     const held = this.#held.get(watch.config.id);
     // A look between two passes: names of channels are those of the next one already.
     if (held?.named !== watch.named) return [];
     const { crossings, unresolved, periodStartMs, resetsAtMs } = held.standing;
     const { id } = watch.config;
-    const due = (alert: Alert, channels: Channel[], settled: (channel: Channel, how: Settled) => void): Due[] => {
+    const due = (
+      alert: Alert,
+      channels: Channel[],
+      settled: (channel: Channel, how: Delivery) => void,
+    ): PendingAlert[] => {
       const epoch = this.#epoch;
-      const known = (name: string, how: Settled): void => {
+      const known = (name: string, how: Delivery): void => {
         const channel = channels.find((one) => one.id === name);
         if (channel !== undefined && epoch === this.#epoch) settled(channel, how);
       };
@@ -209,25 +231,25 @@ export class BudgetBook {
         const channels = watch.channels.filter(
           (channel) => wants(channel, one.event) && !one.told.includes(channel.id),
         );
-        const alert = budgetAlert(watch, one, resetsAtMs, incidentOf(id, periodStartMs, one));
+        const alert = budgetAlert(watch, one, resetsAtMs, budgetIncidentKey(id, periodStartMs, one));
         return due(alert, channels, (channel, how) => this.#told(held, one, channel, how));
       }),
     ];
   }
 
   /** What is held now, and how it names a channel. */
-  #now(then: Held, channel: Channel): { held: Held; name: string } | null {
+  #now(then: BudgetMemory, channel: Channel): { held: BudgetMemory; name: string } | null {
     const held = this.#held.get(idOf(then.meta));
     const name = held?.named?.find(({ place }) => place === channel.place)?.id;
     return held === undefined || name === undefined ? null : { held, name };
   }
 
   /** A channel need not be told of a crossing any more. `then`: what was held when it was sent. */
-  #told(then: Held, crossing: BudgetCrossing, channel: Channel, how: Settled): void {
+  #told(then: BudgetMemory, crossing: BudgetCrossing, channel: Channel, how: Delivery): void {
     const { periodStartMs } = then.standing;
     const now = this.#now(then, channel);
     if (now !== null)
-      now.held.standing = toldIn(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
+      now.held.standing = markBudgetNotified(now.held.standing, crossing, periodStartMs, now.name, how, this.#nowMs);
     else if (how === "sent" && hasIncidents(channel.id)) {
       const incident = unresolvedOf(crossing, periodStartMs, [channel.id], this.#nowMs);
       this.#sayFarewell(then.meta, incident, then.reach.get(channel.place) ?? { channel, kept: new Map() });
@@ -235,16 +257,16 @@ export class BudgetBook {
   }
 
   /** Nor of an incident's end. */
-  #resolved(then: Held, incident: BudgetUnresolved, channel: Channel): void {
+  #resolved(then: BudgetMemory, incident: BudgetUnresolved, channel: Channel): void {
     const now = this.#now(then, channel);
-    if (now === null) this.#farewells.drop(overIncidentOf(idOf(then.meta), incident), [channel]);
+    if (now === null) this.#farewells.drop(pastBudgetIncidentKey(idOf(then.meta), incident), [channel]);
     else now.held.standing = resolvedIn(now.held.standing, incident, now.name);
   }
 
   /** Budgets whose channels are to be tried out, since their annotation says so. */
-  testsDue({ watches, others }: Compiled, nowMs: number): TestDue[] {
+  testsDue({ watches, others }: Compiled, nowMs: number): PendingTest[] {
     const metas = metasOf(others);
-    return watches.flatMap((watch): TestDue[] => {
+    return watches.flatMap((watch): PendingTest[] => {
       const { id, namespace } = watch.config;
       const requestedAt = requestedTest(metas.get(id), this.#tests.get(id));
       if (requestedAt === null) return [];

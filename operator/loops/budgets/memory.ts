@@ -4,21 +4,21 @@ import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../cr
 import { type ChannelName, hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import type { ObjectMeta } from "../../compile/world.ts";
-import { type Channels, type Reach, renamed } from "../../delivery/channel-snapshot.ts";
-import type { Settled } from "../../delivery/pending-alert.ts";
-import { type Standing, unresolvedOf, withUnresolved } from "./state.ts";
+import { type ChannelSnapshot, type Channels, renamedChannels } from "../../delivery/channel-snapshot.ts";
+import type { Delivery } from "../../delivery/pending-alert.ts";
+import { type BudgetState, unresolvedOf, withUnresolved } from "./state.ts";
 
-export interface Held {
+export interface BudgetMemory {
   meta: ObjectMeta;
-  standing: Standing;
+  standing: BudgetState;
   /** As last put into a status, and when. */
-  reported: Standing;
+  reported: BudgetState;
   reportedAtMs: number;
   /** The figures of that status. */
   shown: Partial<BudgetStatus>;
   /** Channels as the standing names them; null: as a status that this process has not written names them. */
   named: readonly ChannelName[] | null;
-  reach: Reach;
+  reach: ChannelSnapshot;
 }
 
 /** Those that have something open until they are told that it is over. */
@@ -28,9 +28,9 @@ export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => 
 });
 
 /** The standing with the names that channels have now. */
-export function withNames({ standing, named }: Held, now: readonly ChannelName[]): Standing {
+export function withBudgetChannelNames({ standing, named }: BudgetMemory, now: readonly ChannelName[]): BudgetState {
   if (named === now) return standing;
-  const of = (ids: readonly string[]): string[] => renamed(ids, named, now);
+  const of = (ids: readonly string[]): string[] => renamedChannels(ids, named, now);
   const crossings = standing.crossings.map(({ told, givenUp, ...one }) => {
     const without = of(givenUp ?? []);
     return { ...one, told: of(told), ...(without.length === 0 ? {} : { givenUp: without }) };
@@ -46,7 +46,7 @@ export function withNames({ standing, named }: Held, now: readonly ChannelName[]
 }
 
 /** Whether a standing tells nothing that is worth writing a status for, but for figures that change with every call. */
-export const isNoNews = (reported: Standing, now: Standing): boolean =>
+export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
   reported.periodStartMs === now.periodStartMs &&
   reported.refused.size === now.refused.size &&
   isDeepStrictEqual(reported.crossings, now.crossings) &&
@@ -56,14 +56,14 @@ const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b
   a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;
 
 /** With a channel that need not be told of a crossing of `periodStartMs` any more. */
-export function toldIn(
-  standing: Standing,
+export function markBudgetNotified(
+  standing: BudgetState,
   crossing: BudgetCrossing,
   periodStartMs: number,
   channel: string,
-  how: Settled,
+  how: Delivery,
   nowMs: number,
-): Standing {
+): BudgetState {
   if (standing.periodStartMs !== periodStartMs) {
     // The period ended while it was on its way.
     const open =
@@ -80,7 +80,7 @@ export function toldIn(
 }
 
 /** With an incident that a channel need not be told the end of any more. */
-export function resolvedIn(standing: Standing, incident: BudgetUnresolved, channel: string): Standing {
+export function resolvedIn(standing: BudgetState, incident: BudgetUnresolved, channel: string): BudgetState {
   const { unresolved } = standing;
   const rest = unresolved.map((one) =>
     same(one, incident) && one.periodStart === incident.periodStart

@@ -6,9 +6,9 @@ import { decimalToNano } from "../../../crds/quantity.ts";
 import type { BudgetCrossing, BudgetStatus, BudgetUnresolved } from "../../../crds/types/budget.ts";
 import type { BudgetReadings, BudgetSeed } from "../../../proxy/config/budget.ts";
 import { hasIncidents } from "../../compile/alerts.ts";
-import type { Watch } from "../../compile/budgets.ts";
+import type { BudgetRules } from "../../compile/budgets.ts";
 
-export interface Standing {
+export interface BudgetState {
   periodStartMs: number;
   resetsAtMs: number | null;
   /** By all together. */
@@ -69,7 +69,7 @@ function isSound({
 }
 
 /** null where a status tells of no period, or of none that can be. */
-export function standingIn(status: BudgetStatus): Standing | null {
+export function stateFromStatus(status: BudgetStatus): BudgetState | null {
   if (status.periodStart === undefined || !isSound(status)) return null;
   return {
     periodStartMs: Date.parse(status.periodStart),
@@ -120,15 +120,15 @@ function totalOf(
 const topOf = (groups: ReadonlyMap<string, number>): Map<string, number> =>
   new Map([...groups].sort((a, b) => b[1] - a[1]).slice(0, mostGroups));
 
-function closed(before: Standing): Standing["history"] {
+function closed(before: BudgetState): BudgetState["history"] {
   const last = { periodStart: iso(before.periodStartMs), spent: usdText(before.spentNanoUsd) };
   return [...before.history, last].slice(-mostHistory);
 }
 
 /** What is crossed, known or not. */
 function reachedNow(
-  { config, thresholds }: Watch,
-  { groups, refused }: Standing,
+  { config, thresholds }: BudgetRules,
+  { groups, refused }: BudgetState,
 ): Pick<BudgetCrossing, "event" | "percent" | "subject">[] {
   // Whole numbers: a share as a float could miss the last nano-USD.
   const there = (subject: string, percent: number): boolean =>
@@ -141,7 +141,7 @@ function reachedNow(
 }
 
 /** Spending against the usual, in percent; null where it is no spike, or where there is too little to compare with. */
-function spikeOf({ spike }: Watch, { history, spentNanoUsd }: Standing): number | null {
+function spikeOf({ spike }: BudgetRules, { history, spentNanoUsd }: BudgetState): number | null {
   if (spike === null || history.length < leastHistory || spentNanoUsd < spike.minimumNanoUsd) return null;
   const usual = sum(history.map((one) => nano(one.spent))) / history.length;
   if (spentNanoUsd <= usual * spike.factor) return null;
@@ -151,7 +151,7 @@ function spikeOf({ spike }: Watch, { history, spentNanoUsd }: Standing): number 
 const nameOf = ({ event, percent, subject }: Pick<BudgetCrossing, "event" | "percent" | "subject">): string =>
   event === "Spike" ? event : `${percent} ${subject}`;
 
-function crossingsOf(watch: Watch, standing: Standing, nowMs: number): BudgetCrossing[] {
+function crossingsOf(watch: BudgetRules, standing: BudgetState, nowMs: number): BudgetCrossing[] {
   const spike = spikeOf(watch, standing);
   const now = [
     ...reachedNow(watch, standing),
@@ -190,7 +190,10 @@ export const unresolvedOf = (
 };
 
 /** Everything that is open, of this period and of those before. */
-export const openIncidents = ({ crossings, periodStartMs, unresolved }: Standing, nowMs: number): BudgetUnresolved[] =>
+export const openIncidents = (
+  { crossings, periodStartMs, unresolved }: BudgetState,
+  nowMs: number,
+): BudgetUnresolved[] =>
   withUnresolved(
     unresolved,
     crossings.map((one) => unresolvedOf(one, periodStartMs, openedBy(one), nowMs)),
@@ -201,10 +204,10 @@ const longestUnresolvedMs = 172_800_000;
 
 /** What goes from one look to the next, and from one period to the next. */
 function carriedOver(
-  before: Standing | null,
+  before: BudgetState | null,
   periodStartMs: number,
   nowMs: number,
-): Pick<Standing, "unresolved" | "history"> {
+): Pick<BudgetState, "unresolved" | "history"> {
   if (before === null) return { unresolved: [], history: [] };
   const same = before.periodStartMs === periodStartMs;
   const open = same ? before.unresolved : openIncidents(before, nowMs);
@@ -215,12 +218,12 @@ function carriedOver(
 }
 
 /** What is the case now. null where nothing is known of it. */
-export function advance(
-  watch: Watch,
-  before: Standing | null,
+export function advanceBudget(
+  watch: BudgetRules,
+  before: BudgetState | null,
   reports: readonly BudgetReadings[],
   nowMs: number,
-): Standing | null {
+): BudgetState | null {
   const readings = reached(reports, watch.config.id);
   const newest = Math.max(
     before?.periodStartMs ?? Number.NEGATIVE_INFINITY,
@@ -232,7 +235,7 @@ export function advance(
   const groups = mergedGroups(of);
   for (const [subject, spent] of same?.groups ?? []) groups.set(subject, Math.max(spent, groups.get(subject) ?? 0));
   const top = topOf(groups);
-  const standing: Standing = {
+  const standing: BudgetState = {
     periodStartMs: newest,
     resetsAtMs: of[0]?.resetsAtMs ?? same?.resetsAtMs ?? null,
     spentNanoUsd: Math.max(
@@ -249,9 +252,9 @@ export function advance(
   return { ...standing, crossings: crossingsOf(watch, standing, nowMs) };
 }
 
-export function statusOfStanding(
-  { config }: Watch,
-  standing: Standing,
+export function statusFromState(
+  { config }: BudgetRules,
+  standing: BudgetState,
 ): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
   const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, unresolved, history } = standing;
   return {
@@ -269,8 +272,8 @@ export function statusOfStanding(
 
 /** The condition `Exceeded`. */
 export function exceeded(
-  { config }: Watch,
-  standing: Standing,
+  { config }: BudgetRules,
+  standing: BudgetState,
 ): { status: "True" | "False"; reason: string; message: string } {
   const over = [...new Set([...standing.groups.keys(), ...standing.refused])].filter(
     (subject) => (standing.groups.get(subject) ?? 0) >= config.amountNanoUsd || standing.refused.has(subject),
@@ -295,7 +298,7 @@ const lag = 0.05;
 const mostSeeds = 2_000;
 
 /** What to render of a budget: what was rendered, where it is still near enough. */
-export function seedsOf({ config }: Watch, standing: Standing, rendered: readonly BudgetSeed[]): BudgetSeed[] {
+export function seedsOf({ config }: BudgetRules, standing: BudgetState, rendered: readonly BudgetSeed[]): BudgetSeed[] {
   const before = rendered.filter((one) => one.budget === config.id && one.periodStartMs === standing.periodStartMs);
   return [...standing.groups].flatMap(([subject, spentNanoUsd]) => {
     const was = before.find((one) => one.subject === subject);

@@ -8,7 +8,7 @@ import type { Compiled } from "../../compile/compile.ts";
 import { idOf } from "../../compile/outcome.ts";
 import type { Verdict } from "../../compile/verdict.ts";
 import type { CanaryFact, WorldObject } from "../../compile/world.ts";
-import { advance, type CanaryProgress, measure, written } from "./judge.ts";
+import { advanceCanary, type CanaryProgress, measure, written } from "./judge.ts";
 
 /** Numbers that change with every request are not worth a write each. */
 const reportEveryMs = 30_000;
@@ -122,7 +122,7 @@ export class CanaryBook {
 
   #advance(plan: CanaryPlan, before: Held | undefined, reports: readonly CanaryReport[], nowMs: number): Held {
     const samples = reports.filter((one) => one.route === plan.route && one.id === plan.id).map((one) => one.sample);
-    const progress = advance(plan, before?.progress ?? null, samples, nowMs);
+    const progress = advanceCanary(plan, before?.progress ?? null, samples, nowMs);
     const same =
       before !== undefined &&
       before.reported.id === progress.id &&

@@ -5,7 +5,7 @@
  * so hearing them twice adds nothing, and a restarted proxy is a new run beside its old one.
  */
 import { canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
-import type { CanaryPlan, Criteria, Sample, Side } from "../../compile/canary.ts";
+import type { CanaryPlan, CanarySample, Criteria, ReportedSide } from "../../compile/canary.ts";
 import type { CanaryPhase } from "../../compile/world.ts";
 
 export interface CanaryProgress {
@@ -17,7 +17,7 @@ export interface CanaryProgress {
   verdict: string;
   /** The time is over, but there were too few requests. */
   waiting: boolean;
-  samples: Sample[];
+  samples: CanarySample[];
 }
 
 export interface Measured {
@@ -29,9 +29,9 @@ export interface Measured {
 
 const mostSamples = 48;
 
-const empty = (): Side => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: [] });
+const empty = (): ReportedSide => ({ requests: 0, failures: 0, priced: 0, cost: 0, latency: [] });
 
-function plus(a: Side, b: Side): Side {
+function plus(a: ReportedSide, b: ReportedSide): ReportedSide {
   const latency = Array.from(
     { length: Math.max(a.latency.length, b.latency.length) },
     (_, at) => (a.latency[at] ?? 0) + (b.latency[at] ?? 0),
@@ -45,18 +45,18 @@ function plus(a: Side, b: Side): Side {
   };
 }
 
-function added(samples: readonly Sample[]): Sample {
+function added(samples: readonly CanarySample[]): CanarySample {
   const canary = samples.map((one) => one.canary).reduce(plus, empty());
   return { proxy: "", canary, baseline: samples.map((one) => one.baseline).reduce(plus, empty()) };
 }
 
-const isBehind = (now: Sample, before: Sample): boolean =>
+const isBehind = (now: CanarySample, before: CanarySample): boolean =>
   now.canary.requests < before.canary.requests || now.baseline.requests < before.baseline.requests;
 
 /** Newest counts of each run; runs that are gone stay, added up when there are too many. */
-export function merge(before: readonly Sample[], reports: readonly Sample[]): Sample[] {
+export function merge(before: readonly CanarySample[], reports: readonly CanarySample[]): CanarySample[] {
   const fresh = new Map(reports.map((one) => [one.proxy, one]));
-  const gone: Sample[] = [];
+  const gone: CanarySample[] = [];
   for (const old of before) {
     const now = fresh.get(old.proxy);
     if (now === undefined) gone.push(old);
@@ -87,9 +87,9 @@ function percentile95(latency: readonly number[]): number | null {
   return null;
 }
 
-const meanCost = (side: Side): number | null => (side.priced === 0 ? null : side.cost / side.priced);
+const meanCost = (side: ReportedSide): number | null => (side.priced === 0 ? null : side.cost / side.priced);
 
-export function measure(samples: readonly Sample[]): Measured {
+export function measure(samples: readonly CanarySample[]): Measured {
   const { canary, baseline } = added(samples);
   const [mine, theirs] = [meanCost(canary), meanCost(baseline)];
   return {
@@ -141,10 +141,10 @@ function exceeded(measured: Measured, bounds: Criteria): string[] {
 }
 
 /** The next state of a canary. `before` of another id, or null: it begins. */
-export function advance(
+export function advanceCanary(
   plan: CanaryPlan,
   before: CanaryProgress | null,
-  reports: readonly Sample[],
+  reports: readonly CanarySample[],
   nowMs: number,
 ): CanaryProgress {
   const began = before !== null && before.id === plan.id ? before : null;

@@ -6,7 +6,15 @@
 import { Buffer } from "node:buffer";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
-import { FrameObserver, isOneLine, Needle, otherFrameLength, readFrame, textLength, type Verdict } from "../frames.ts";
+import {
+  FrameObserver,
+  type FrameVerdict,
+  isOneLine,
+  Needle,
+  otherFrameLength,
+  readFrame,
+  textLength,
+} from "../frames.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
@@ -44,7 +52,7 @@ export class OpenAiObserver extends FrameObserver {
     this.#content.begin(work);
   }
 
-  protected override frame(work: Buffer, start: number, end: number): Verdict {
+  protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
     const first = work[start];
     if (!isOneLine(work, start, end) || (first !== LETTER_D && first !== COLON))
       return this.#lines(work.subarray(start, end));
@@ -52,7 +60,7 @@ export class OpenAiObserver extends FrameObserver {
   }
 
   /** A frame of one `data` line. */
-  #data(start: number, end: number): Verdict {
+  #data(start: number, end: number): FrameVerdict {
     if (end - start <= doneBytes && doneFrame.test(this.#work.toString("latin1", start, end))) {
       this.ended = true;
       return true;
@@ -75,7 +83,7 @@ export class OpenAiObserver extends FrameObserver {
   }
 
   /** `"usage":null` is only there because the gateway asked for usage. */
-  #withoutNull(start: number, end: number, behindKey: number): Verdict {
+  #withoutNull(start: number, end: number, behindKey: number): FrameVerdict {
     if (!this.#hideUsage) return true;
     const from = behindKey - ',"usage"'.length;
     if (this.#work[from] !== COMMA) return this.#decoded(this.#work.subarray(start, end));
@@ -86,7 +94,7 @@ export class OpenAiObserver extends FrameObserver {
   }
 
   /** A frame of several lines. `event:` and `id:` are taken out: the official SDK yields named frames wrapped, not as chunks. */
-  #lines(frame: Buffer): Verdict {
+  #lines(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data !== null && read.event === "error") return this.#failed(read.data);
     if (read.data?.trim() === "[DONE]") this.ended = true;
@@ -111,11 +119,11 @@ export class OpenAiObserver extends FrameObserver {
     );
   }
 
-  #decoded(frame: Buffer): Verdict {
+  #decoded(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     const body = this.json(read.data ?? "");
     if (body === undefined) return false;
-    const unchanged: Verdict = read.others ? Buffer.from(read.stripped) : true;
+    const unchanged: FrameVerdict = read.others ? Buffer.from(read.stripped) : true;
     if (!isObject(body)) return unchanged;
     if (body["error"] || body["object"] === "error") return this.#fail(body);
     this.usage = decodeUsage(body["usage"]) ?? this.usage;
@@ -128,7 +136,7 @@ export class OpenAiObserver extends FrameObserver {
 }
 
 /** The other members keep their bytes. */
-function withoutUsage(data: string): Verdict {
+function withoutUsage(data: string): FrameVerdict {
   const bytes = Buffer.from(data);
   const found = outline(bytes, 256);
   if (typeof found === "string") return true;

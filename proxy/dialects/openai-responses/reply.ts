@@ -46,7 +46,7 @@ function echoed(request: ChatRequest): JsonObject {
   };
 }
 
-export interface Outcome {
+export interface ResponseOutcome {
   status: "in_progress" | "completed" | "incomplete";
   reason: string | null;
   output: JsonObject[];
@@ -57,7 +57,7 @@ export function responseObject(
   id: string,
   createdSeconds: number,
   context: ReplyContext,
-  outcome: Outcome,
+  outcome: ResponseOutcome,
 ): JsonObject {
   return {
     id,

@@ -4,7 +4,7 @@ import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../blo
 import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
-import { incompleteReason, type Outcome, responseObject } from "./reply.ts";
+import { incompleteReason, type ResponseOutcome, responseObject } from "./reply.ts";
 
 const prefixes: Readonly<Record<BlockKind, string>> = {
   text: "msg",
@@ -98,7 +98,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#sequence++, ...fields })}\n\n`;
   }
 
-  #response(outcome: Outcome): JsonObject {
+  #response(outcome: ResponseOutcome): JsonObject {
     return { response: responseObject(this.#id, this.#context.createdSeconds, this.#context, outcome) };
   }
 

@@ -60,13 +60,13 @@ export function present<T extends object>(members: T): { [K in keyof T]?: NonNul
   return out;
 }
 
-export type Settled<T> = { [K in keyof T]: Exclude<T[K], Refusal> };
+export type SettledParameters<T> = { [K in keyof T]: Exclude<T[K], Refusal> };
 
 /** Parts of a request that were translated on their own: all of them, or the first refusal. */
-export function settled<T extends Record<string, unknown>>(parts: T): Settled<T> | Refusal {
+export function settleParameters<T extends Record<string, unknown>>(parts: T): SettledParameters<T> | Refusal {
   for (const name in parts) {
     const part: unknown = parts[name];
     if (typeof part === "object" && part !== null && isRefusal(part)) return part;
   }
-  return parts as Settled<T>;
+  return parts as SettledParameters<T>;
 }

@@ -4,7 +4,7 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import type { JsonObject } from "../../wire/json.ts";
 import type { CallOptions, ProviderAccount, ProviderModel } from "../provider.ts";
 import { anthropicBlocks } from "./blocks.ts";
-import { judgeParameters, type ParameterRules, present, settled, stopsOf } from "./parameters.ts";
+import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "./parameters.ts";
 import { reasoningOf, samplingOf, thinks } from "./reasoning.ts";
 import { schemaOf, toolsOf } from "./tools.ts";
 import { turnsOf } from "./turns.ts";
@@ -60,7 +60,7 @@ function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: numb
   const settings = account.config.options;
   const structured = settings["structuredOutputs"] !== "Refuse";
   const reasoning = reasoningOf(request, settings["thinking"], maxTokens);
-  return settled({
+  return settleParameters({
     unknown: judgeParameters(request, rules),
     conversation: turnsOf(request.messages, anthropicBlocks),
     tools: toolsOf(request, structured),

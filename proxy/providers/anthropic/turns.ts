@@ -21,7 +21,7 @@ export interface BlockForms {
   thinking(block: JsonObject): JsonObject | null;
 }
 
-export interface Turn {
+export interface MessageTurn {
   role: "user" | "assistant";
   content: JsonObject[];
 }
@@ -29,7 +29,7 @@ export interface Turn {
 export interface Conversation {
   /** Text blocks, in their order. */
   system: JsonObject[];
-  turns: Turn[];
+  turns: MessageTurn[];
   dropped: string[];
 }
 
@@ -53,7 +53,7 @@ function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
   return refusal(param, `\`${param}\` must be the text of a JSON object.`, "invalid_value");
 }
 
-interface OpenTurn extends Turn {
+interface OpenTurn extends MessageTurn {
   /** They go before the rest of a user's turn. */
   results: JsonObject[];
 }
@@ -96,7 +96,7 @@ class Turns {
     return { system: this.system, turns, dropped: [...this.#dropped] };
   }
 
-  #turn(role: Turn["role"]): OpenTurn {
+  #turn(role: MessageTurn["role"]): OpenTurn {
     const last = this.#turns.at(-1);
     if (last?.role === role) return last;
     const turn: OpenTurn = { role, results: [], content: [] };
@@ -105,7 +105,7 @@ class Turns {
   }
 
   /** Adds blocks to the turn; a turn without any is a mistake to both providers. */
-  #add(role: Turn["role"], blocks: JsonObject[]): void {
+  #add(role: MessageTurn["role"], blocks: JsonObject[]): void {
     if (blocks.length > 0) this.#turn(role).content.push(...blocks);
   }
 

@@ -2,7 +2,7 @@
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
-import { judgeParameters, type ParameterRules, present, settled, stopsOf } from "../anthropic/parameters.ts";
+import { judgeParameters, type ParameterRules, present, settleParameters, stopsOf } from "../anthropic/parameters.ts";
 import { type Reasoning, reasoningOf, type Sampling, samplingOf, thinks } from "../anthropic/reasoning.ts";
 import { schemaOf } from "../anthropic/tools.ts";
 import { turnsOf } from "../anthropic/turns.ts";
@@ -99,7 +99,7 @@ function partsOf(
   const structured = settings["structuredOutputs"] !== "Refuse";
   const claude = isClaude(account, model);
   const thought = reasoning(request, account, claude, maxTokens);
-  return settled({
+  return settleParameters({
     unknown: judgeParameters(request, rules),
     conversation: turnsOf(request.messages, converseBlocks(names, claude)),
     tools: toolsOf(request, names, claude, structured),

@@ -10,7 +10,7 @@ import {
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
-import { isVector, textsOf } from "../vectors.ts";
+import { inputTexts, isVector } from "../vectors.ts";
 import { capabilities } from "./capabilities.ts";
 import { usageOf } from "./reply.ts";
 
@@ -31,7 +31,7 @@ export function cohereEmbeddings(
   account: ProviderAccount,
   model: ProviderModel,
 ): EmbeddingsCall | Refusal {
-  const texts = textsOf(request.input);
+  const texts = inputTexts(request.input);
   if (texts === null) return refusal("input", "Cohere takes texts, not tokens. Send `input` as text.");
   const asked =
     request["input_type"] ?? account.config.options["inputType"] ?? capabilities.options["inputType"]?.default;

@@ -10,14 +10,14 @@ import {
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
-import { isVector, textsOf } from "../vectors.ts";
-import { objects, usageOf } from "./reply.ts";
+import { inputTexts, isVector } from "../vectors.ts";
+import { objectList, usageOf } from "./reply.ts";
 import { modelPath } from "./request.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format", "dimensions"]);
 
 function decodeEmbeddings(body: unknown, model: string, wanted: number): EmbeddingsReply | ProviderError {
-  const entries = isObject(body) ? objects(body["embeddings"]).map((one) => one["values"]) : [];
+  const entries = isObject(body) ? objectList(body["embeddings"]).map((one) => one["values"]) : [];
   const vectors = entries.filter(isVector);
   if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
   // Older models tell no usage.
@@ -29,7 +29,7 @@ export function geminiEmbeddings(
   account: ProviderAccount,
   model: ProviderModel,
 ): EmbeddingsCall | Refusal {
-  const texts = textsOf(request.input);
+  const texts = inputTexts(request.input);
   if (texts === null) return refusal("input", "Gemini takes texts, not tokens. Send `input` as text.");
   // Tuned models have no embeddings; the name in the body is the resource's, not encoded.
   const name = model.config.upstream.replace(/^models\//, "");

@@ -8,7 +8,7 @@ import { callId, type NewId, withSignature } from "./signature.ts";
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 const count = (value: unknown): number =>
   typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
-export const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+export const objectList = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Deeper JSON can be parsed but not written again: `JSON.stringify` runs out of stack at a few thousand levels. */
 export function isShallow(value: unknown, levels = 256): boolean {
@@ -107,14 +107,14 @@ export function logprobsOf(result: unknown): JsonObject | undefined {
     const step = steps[at];
     return {
       ...logprobToken(chosen),
-      top_logprobs: objects(isObject(step) ? step["candidates"] : []).map(logprobToken),
+      top_logprobs: objectList(isObject(step) ? step["candidates"] : []).map(logprobToken),
     };
   });
   return { content, refusal: null };
 }
 
-export function partsOf(candidate: JsonObject): JsonObject[] {
-  return isObject(candidate["content"]) ? objects(candidate["content"]["parts"]) : [];
+export function candidateParts(candidate: JsonObject): JsonObject[] {
+  return isObject(candidate["content"]) ? objectList(candidate["content"]["parts"]) : [];
 }
 
 export function indexOf(candidate: JsonObject): number {
@@ -125,7 +125,7 @@ export function indexOf(candidate: JsonObject): number {
 }
 
 function decodeCandidate(candidate: JsonObject, at: number, seen: Set<string>, newId: NewId): ChatChoice {
-  const parts = partsOf(candidate);
+  const parts = candidateParts(candidate);
   const texts = (thought: boolean): string =>
     parts
       .filter((part) => (part["thought"] === true) === thought)
@@ -169,7 +169,7 @@ function blocked(native: string): ChatChoice {
 
 export function decodeGeminiReply(body: unknown, newId: NewId): ChatReply | ProviderError {
   if (!isObject(body) || !isShallow(body)) return invalidReply();
-  const candidates = objects(body["candidates"]);
+  const candidates = objectList(body["candidates"]);
   const reason = blockReason(body);
   if (candidates.length === 0 && reason === null) return invalidReply("The provider's answer has no content.");
   const failure = candidates.map((one) => finishFailure(one["finishReason"])).find((found) => found !== null);

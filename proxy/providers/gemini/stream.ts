@@ -13,14 +13,14 @@ import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeStreamError } from "./failure.ts";
 import {
   blockReason,
+  candidateParts,
   finishFailure,
   finishReason,
   indexOf,
   isShallow,
   logprobsOf,
   nativeWord,
-  objects,
-  partsOf,
+  objectList,
   text,
   toolCall,
   usageOf,
@@ -59,7 +59,7 @@ class GeminiStream {
     this.#blocked ??= blockReason(body);
     if (!this.#started) emit({ kind: "start", id: text(body["responseId"]), model: text(body["modelVersion"]) });
     this.#started = true;
-    for (const one of objects(body["candidates"])) this.#candidate(one, emit);
+    for (const one of objectList(body["candidates"])) this.#candidate(one, emit);
   }
 
   #candidate(raw: JsonObject, emit: Emit): void {
@@ -67,7 +67,7 @@ class GeminiStream {
     const candidate = this.#candidates.get(choice) ?? { calls: 0, native: null };
     this.#candidates.set(choice, candidate);
     const logprobs = logprobsOf(raw["logprobsResult"]);
-    const deltas = partsOf(raw).flatMap((part) => this.#delta(part, candidate));
+    const deltas = candidateParts(raw).flatMap((part) => this.#delta(part, candidate));
     // What was likely belongs to the frame, not to one of its parts.
     if (logprobs !== undefined) emit({ kind: "delta", choice, delta: deltas.shift() ?? {}, logprobs });
     for (const delta of deltas) emit({ kind: "delta", choice, delta });

@@ -10,7 +10,7 @@ import {
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { isObject } from "../../wire/json.ts";
 import type { EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
-import { isVector, textsOf } from "../vectors.ts";
+import { inputTexts, isVector } from "../vectors.ts";
 import { owner } from "./request.ts";
 
 const read: ReadonlySet<string> = new Set(["model", "input", "encoding_format"]);
@@ -32,7 +32,7 @@ export function watsonxEmbeddings(
   model: ProviderModel,
   path: string,
 ): EmbeddingsCall | Refusal {
-  const texts = textsOf(request.input);
+  const texts = inputTexts(request.input);
   if (texts === null) return refusal("input", "watsonx takes texts, not tokens. Send `input` as text.");
   return {
     path,

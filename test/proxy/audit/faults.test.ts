@@ -16,14 +16,14 @@ import { RedisSink } from "../../../proxy/audit/redis.ts";
 import type { AuditSink } from "../../../proxy/audit/sink.ts";
 import { auditLines, type Line } from "../../../proxy/audit/source.ts";
 import { type Verified, Verifier } from "../../../proxy/audit/verify.ts";
-import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
+import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { aCall } from "./kit.ts";
 
 const redis = await startRedis();
 after(() => redis.stop());
-const client: Client = connect(redis.url, null, null);
+const client: Client = connectRedis(redis.url, null, null);
 after(() => client.disconnect());
 await eventually(() => Promise.resolve(client.status === "ready"));
 

@@ -14,7 +14,7 @@ import { FileSink } from "../../../proxy/audit/file.ts";
 import { auditStream } from "../../../proxy/audit/redis.ts";
 import type { AuditSink } from "../../../proxy/audit/sink.ts";
 import { Verifier } from "../../../proxy/audit/verify.ts";
-import { connect } from "../../../proxy/fleet/redis-client.ts";
+import { connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import {
   eventually,
   key,
@@ -445,7 +445,7 @@ describe("calls that must be on record", () => {
     await redis.startAgain();
     await eventually(async () => (await call(started.url, "required")) === 200, 20_000);
     await started.close();
-    const client = connect(redis.url, null, null);
+    const client = connectRedis(redis.url, null, null);
     after(() => client.disconnect());
     await eventually(() => Promise.resolve(client.status === "ready"));
     const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);
@@ -496,7 +496,7 @@ describe("calls that must be on record", () => {
     await redis.startAgain();
     await eventually(async () => (await call(started.url, "required")) === 200, 20_000);
     await started.close();
-    const client = connect(redis.url, null, null);
+    const client = connectRedis(redis.url, null, null);
     after(() => client.disconnect());
     await eventually(() => Promise.resolve(client.status === "ready"));
     const lines = (await client.xrange(auditStream, "-", "+")).map(([, fields]) => JSON.parse(fields[1] ?? "") as Json);

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { openBodies } from "../../../proxy/audit/sealed.ts";
-import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
+import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import { detectorNames } from "../../../proxy/masking/detectors.ts";
 import { Sealer } from "../../../proxy/seal/seal.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
@@ -89,7 +89,7 @@ describe("what is left behind", () => {
       startRedis(),
       mkdtemp(join(tmpdir(), "sluice-leaks-")),
     ]);
-    store = connect(redis.url, null, null);
+    store = connectRedis(redis.url, null, null);
     await eventually(() => store.ping());
   });
   after(async () => {

@@ -5,7 +5,7 @@ import { after, describe, it } from "node:test";
 import { AuditLog } from "../../../proxy/audit/audit.ts";
 import { Chain } from "../../../proxy/audit/chain.ts";
 import { auditStream, openRedisSink } from "../../../proxy/audit/redis.ts";
-import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
+import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { sluice } from "../../harness/sluice.ts";
@@ -13,7 +13,7 @@ import { aCall, timers } from "./kit.ts";
 
 const redis = await startRedis();
 after(() => redis.stop());
-const client: Client = connect(redis.url, null, null);
+const client: Client = connectRedis(redis.url, null, null);
 after(() => client.disconnect());
 await eventually(() => Promise.resolve(client.status === "ready"));
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
+import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import type { RunningProxy } from "../../../proxy/main.ts";
 import { eventually, key, type Manifest, policy, provider, secret } from "../../harness/gateway.ts";
 import { type Proxies, startProxies } from "../../harness/proxies.ts";
@@ -57,7 +57,7 @@ describe("proxies with shared answers", () => {
 
   before(async () => {
     redis = await startRedis();
-    raw = connect(redis.url, null, null);
+    raw = connectRedis(redis.url, null, null);
     [upstream, vectors] = await Promise.all([startUpstream(echo), startUpstream(embeddings)]);
     const manifests = [
       provider("main", upstream.url),

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { RedisCache, type StoreTrouble } from "../../../proxy/cache/redis.ts";
 import type { CachedAnswer } from "../../../proxy/cache/store.ts";
-import { type Client, connect } from "../../../proxy/fleet/redis-client.ts";
+import { type Client, connectRedis } from "../../../proxy/fleet/redis-client.ts";
 import { Sealer } from "../../../proxy/seal/seal.ts";
 import { parseProxySettings } from "../../../proxy/settings.ts";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../../harness/gateway.ts";
@@ -35,7 +35,7 @@ describe("a shared store of answers", () => {
     keys: string,
     nowMs: () => number = Date.now,
   ): Promise<{ cache: RedisCache; troubles: StoreTrouble[] }> {
-    const client = connect(redis.url, null, null);
+    const client = connectRedis(redis.url, null, null);
     await eventually(() => client.ping());
     return over(client, keys, nowMs);
   }
@@ -54,7 +54,7 @@ describe("a shared store of answers", () => {
 
   before(async () => {
     redis = await startRedis();
-    raw = connect(redis.url, null, null);
+    raw = connectRedis(redis.url, null, null);
     await eventually(() => raw.ping());
   });
   after(async () => {
@@ -115,7 +115,7 @@ describe("a shared store of answers", () => {
     after(() => silent.close());
     const { port } = silent.address() as { port: number };
     let now = 1_000;
-    const { cache, troubles } = over(connect(`redis://127.0.0.1:${port}`, null, null), sealingKey(), () => now);
+    const { cache, troubles } = over(connectRedis(`redis://127.0.0.1:${port}`, null, null), sealingKey(), () => now);
     const began = performance.now();
     for (let at = 0; at < 20; at++) assert.equal(await cache.get("a/r", "k"), null);
     assert.equal(troubles.length, 5);
@@ -242,7 +242,7 @@ describe("a store for answers alone", () => {
   });
 
   const keysOf = async (redis: Redis, password: string): Promise<string[]> => {
-    const client = connect(redis.url, password, null);
+    const client = connectRedis(redis.url, password, null);
     try {
       return await eventually(() => client.keys("*"));
     } finally {

@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { APIError as AnthropicError } from "@anthropic-ai/sdk";
 import { APIError } from "openai";
 import { surfaces } from "../../../proxy/dialects/surfaces.ts";
-import { type FailureCode, failure, failures, statusOf } from "../../../proxy/failure.ts";
+import { type FailureCode, failure, failures, httpStatusOf } from "../../../proxy/failure.ts";
 import { anthropic, openai } from "./sdk.ts";
 
 const anthropicTypes: Partial<Record<FailureCode, string>> = {
@@ -25,7 +25,7 @@ describe("failures as the official SDKs read them", () => {
   test("every failure reaches the OpenAI SDK with code, type and param", async () => {
     for (const code of Object.keys(failures) as FailureCode[]) {
       const one = failure(code, "What to do.", { param: "messages[0]" });
-      const call = openai(surfaces.openai.errorBody(one, "req-1"), statusOf(one)).chat.completions.create({
+      const call = openai(surfaces.openai.errorBody(one, "req-1"), httpStatusOf(one)).chat.completions.create({
         model: "m",
         messages: [],
       });
@@ -43,7 +43,7 @@ describe("failures as the official SDKs read them", () => {
   for (const [code, type] of Object.entries(anthropicTypes) as [FailureCode, string][]) {
     test(`${code} is ${type} for the Anthropic SDK`, async () => {
       const one = failure(code, "What to do.");
-      const call = anthropic(surfaces.anthropic.errorBody(one, "req-1"), statusOf(one)).messages.create({
+      const call = anthropic(surfaces.anthropic.errorBody(one, "req-1"), httpStatusOf(one)).messages.create({
         model: "m",
         max_tokens: 1,
         messages: [],

@@ -1,17 +1,22 @@
 /** `spec.alertWhen` and `spec.alerts` of providers and policies → what proxies count, and what the operator judges by. Pure. */
 import { durationMs } from "../../crds/quantity.ts";
-import { type AlarmEvent, alarmFacts, type PolicyAlertWhen, type ProviderAlertWhen } from "../../crds/types/alarms.ts";
+import {
+  type ObjectAlertEvent,
+  objectAlertFacts,
+  type PolicyAlertWhen,
+  type ProviderAlertWhen,
+} from "../../crds/types/object-alerts.ts";
 import type { WatchConfig } from "../../proxy/config/watch.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
-import type { Parsed } from "./outcome.ts";
+import type { ParsedObject } from "./outcome.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 import type { World } from "./world.ts";
 
-export interface AlarmWatch {
+export interface ObjectAlertWatch {
   kind: "LLMProvider" | "RoutingPolicy";
   id: string;
   /** Events that are watched. */
-  events: readonly AlarmEvent[];
+  events: readonly ObjectAlertEvent[];
   /** Shares from 0 to 1; null where none is set. */
   failover: number | null;
   errorRate: number | null;
@@ -37,8 +42,8 @@ export const countingOf = (when: When): WatchConfig => ({
   firstTokenMs: msOf(when.firstTokenP95),
 });
 
-function eventsOf(when: When): AlarmEvent[] {
-  const watched: Record<AlarmEvent, boolean> = {
+function eventsOf(when: When): ObjectAlertEvent[] {
+  const watched: Record<ObjectAlertEvent, boolean> = {
     BreakerOpen: when.breakerOpen ?? false,
     Unhealthy: when.unhealthy ?? false,
     Failover: when.failover !== undefined,
@@ -46,14 +51,14 @@ function eventsOf(when: When): AlarmEvent[] {
     Latency: when.latencyP95 !== undefined,
     FirstToken: when.firstTokenP95 !== undefined,
   };
-  return (Object.keys(watched) as AlarmEvent[]).filter((event) => watched[event]);
+  return (Object.keys(watched) as ObjectAlertEvent[]).filter((event) => watched[event]);
 }
 
 /**
  * What of the condition Healthy is the same thing as an event that is watched. Where nothing but calls tells of a
  * provider, what doesn't reach it is its breakers.
  */
-function toldByAlerts(events: readonly AlarmEvent[], checked: boolean): string[] {
+function toldByAlerts(events: readonly ObjectAlertEvent[], checked: boolean): string[] {
   const breakers = events.includes("BreakerOpen");
   const reach = checked ? events.includes("Unhealthy") : breakers;
   return [...(breakers ? ["BreakerOpen"] : []), ...(reach ? ["PartlyReachable", "Unreachable"] : [])];
@@ -68,12 +73,12 @@ function checkEvents(channels: readonly Channel[], watched: readonly string[]): 
 }
 
 /** Whoever can't be told stands in no call's way: what is wrong is a warning, and the condition AlertsReady. */
-export function compileAlarms(
-  object: Parsed<"LLMProvider"> | Parsed<"RoutingPolicy">,
+export function compileObjectAlerts(
+  object: ParsedObject<"LLMProvider"> | ParsedObject<"RoutingPolicy">,
   world: World,
   mail: boolean,
   verdict: Verdict,
-): AlarmWatch | null {
+): ObjectAlertWatch | null {
   const given: When | undefined = object.spec.alertWhen;
   if (given === undefined) return null;
   const when: When =
@@ -82,7 +87,15 @@ export function compileAlarms(
       : given;
   const problems: Problem[] = [];
   const refs: Problem[] = [];
-  const channels = compileChannels(object.spec.alerts, object.meta.namespace, alarmFacts, world, mail, problems, refs);
+  const channels = compileChannels(
+    object.spec.alerts,
+    object.meta.namespace,
+    objectAlertFacts,
+    world,
+    mail,
+    problems,
+    refs,
+  );
   const events = eventsOf(when);
   if (object.kind === "LLMProvider") verdict.toldByAlerts = toldByAlerts(events, object.spec.healthCheck !== undefined);
   for (const message of checkEvents(channels, events))

@@ -1,20 +1,27 @@
 /** Of providers and policies: what is told of, and what the status remembers of it. */
 import { z } from "zod";
 import { channels } from "./alerts.ts";
-import { share, threshold, time } from "./canary.ts";
+import { sharePattern, threshold, time } from "./canary.ts";
 import { durationHints } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 export const providerEvents = ["BreakerOpen", "Unhealthy", "ErrorRate", "Latency", "FirstToken"] as const;
 export const policyEvents = ["Failover", "ErrorRate", "Latency", "FirstToken"] as const;
-export const alarmEvents = ["BreakerOpen", "Unhealthy", "Failover", "ErrorRate", "Latency", "FirstToken"] as const;
-export type AlarmEvent = (typeof alarmEvents)[number];
+export const objectAlertEvents = [
+  "BreakerOpen",
+  "Unhealthy",
+  "Failover",
+  "ErrorRate",
+  "Latency",
+  "FirstToken",
+] as const;
+export type ObjectAlertEvent = (typeof objectAlertEvents)[number];
 
 /** What a message may name. */
-export const alarmFacts = ["object", "event", "state", "value", "bound", "detail", "since"] as const;
+export const objectAlertFacts = ["object", "event", "state", "value", "bound", "detail", "since"] as const;
 
 const measured = (calls: string) => ({
-  errorRate: threshold(">", share, "5%")
+  errorRate: threshold(">", sharePattern, "5%")
     .optional()
     .describe(
       `Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`,
@@ -75,7 +82,7 @@ export type ProviderAlertWhen = z.output<typeof providerAlertWhen>;
 
 export const policyAlertWhen = z
   .strictObject({
-    failover: threshold(">", share, "5%")
+    failover: threshold(">", sharePattern, "5%")
       .optional()
       .describe(
         'Share of the calls that another provider had to serve than the one that comes first, such as ">5%"; ">0%" is any. Event Failover.',
@@ -95,16 +102,16 @@ export type PolicyAlertWhen = z.output<typeof policyAlertWhen>;
 
 const who =
   "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";
-export const providerAlerts = channels(providerEvents, alarmFacts, who);
-export const policyAlerts = channels(policyEvents, alarmFacts, who);
+export const providerAlerts = channels(providerEvents, objectAlertFacts, who);
+export const policyAlerts = channels(policyEvents, objectAlertFacts, who);
 
 const told = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
 
-export const alarm = z
+export const objectAlerts = z
   .array(
     z
       .strictObject({
-        event: z.enum(alarmEvents).describe("What happened."),
+        event: z.enum(objectAlertEvents).describe("What happened."),
         state: z.enum(["Active", "Over"]).describe("Whether it is still so."),
         since: z.string().max(40).describe("When it was noticed."),
         over: z.string().max(40).optional().describe("When it was over."),
@@ -123,4 +130,4 @@ export const alarm = z
   .max(8)
   .meta({ listType: "map", listMapKeys: ["event"] })
   .describe("What was told of last, of each event that alertWhen names.");
-export type Alarm = z.output<typeof alarm>[number];
+export type ObjectAlert = z.output<typeof objectAlerts>[number];
