@@ -16,6 +16,10 @@ export interface GoTool {
 export const goTools = {
   "kube-apiserver": kubernetes("k8s.io/kubernetes/cmd/kube-apiserver"),
   kubectl: kubernetes("k8s.io/kubernetes/cmd/kubectl"),
+  kubelet: kubernetes("k8s.io/kubernetes/cmd/kubelet", "kubernetes-node"),
+  "kube-controller-manager": kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager", "kubernetes-node"),
+  "kube-scheduler": kubernetes("k8s.io/kubernetes/cmd/kube-scheduler", "kubernetes-node"),
+  "kube-proxy": kubernetes("k8s.io/kubernetes/cmd/kube-proxy", "kubernetes-node"),
   etcd: {
     folder: join(modules, "etcd"),
     package: "go.etcd.io/etcd/server/v3",
@@ -39,9 +43,9 @@ export const goTools = {
 export type ToolName = keyof typeof goTools;
 
 /** Built without these the API server calls itself v0.0.0-master, which clients that compare versions stumble over. */
-function kubernetes(main: string): GoTool {
+function kubernetes(main: string, folder = "kube-apiserver"): GoTool {
   return {
-    folder: join(modules, "kube-apiserver"),
+    folder: join(modules, folder),
     package: main,
     versionOf: "k8s.io/kubernetes",
     stamps: (versionOf) => {

@@ -21,8 +21,11 @@ const parts: Record<string, () => Promise<string>> = {
   python: () => ensurePythonEnv(requirements),
 };
 
-/** What only the benchmarks need: they get it themselves, and CI need not wait for it, nor fail where a mirror does. */
-const notForTests: readonly string[] = ["fortio", "nginx", "wrk"];
+/** What only the benchmarks and the end-to-end lane need. They get it themselves, so that `make test` doesn't wait for it. */
+const notForTests: readonly string[] = [
+  ...["fortio", "nginx", "wrk"],
+  ...["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"],
+];
 
 /** With names, only those. */
 const wanted =

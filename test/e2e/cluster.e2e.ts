@@ -1,0 +1,255 @@
+/** The chart and the image on a real node. `make e2e`; needs root. Prints its figures as a table at the end. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { eventually } from "../harness/gateway.ts";
+import { until } from "../harness/until.ts";
+import { Builder, type Images } from "./images.ts";
+import { Installation, type LoadResult, system } from "./installation.ts";
+import { installNodePackages, KubeNode } from "./node.ts";
+
+const root = join(import.meta.dirname, "../..");
+const figures: [what: string, figure: string][] = [];
+const quantile = (sorted: readonly number[], share: number): number =>
+  Math.round(sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? 0);
+
+/** The shell commands of README's section, without those that build and push the image and install the chart. */
+function readmeCommands(): string {
+  const section = readFileSync(join(root, "README.md"), "utf8").split("## In a cluster")[1] ?? "";
+  const block = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? "";
+  return block.slice(block.indexOf("kubectl create namespace"));
+}
+
+describe("an installation on a real node", () => {
+  let images: Images;
+  let node: KubeNode;
+  let release: Installation;
+  before(async () => {
+    await installNodePackages();
+    images = await (await Builder.open()).build();
+    figures.push(["image, MB", String(images.sluice.megabytes)]);
+    node = await KubeNode.start(images);
+    release = new Installation(node, "ipv4");
+    await release.startProvider();
+    await release.namespace(system);
+  });
+  after(async () => {
+    release?.stop();
+    await node?.stop();
+    const width = Math.max(...figures.map(([what]) => what.length));
+    for (const [what, figure] of figures) process.stdout.write(`${what.padEnd(width)}  ${figure}\n`);
+  });
+
+  it("gets ready where the strictest pod security is enforced", async () => {
+    const began = performance.now();
+    await release.helm("install", "operator.privateEndpointNamespaces={team-a}", "sidecar.injection.enabled=true");
+    figures.push(["helm install to ready, s", ((performance.now() - began) / 1000).toFixed(1)]);
+  });
+
+  it("follows the README", async () => {
+    const printed = await node.must("bash", "-euc", readmeCommands());
+    assert.match(printed, /slc_/);
+    const models = await release.call("/v1/models");
+    assert.deepEqual([models.status, /gpt-4o/.test(models.text)], [200, true], models.text);
+    await node.kubectl("delete", "namespace", "team-a", "--wait=true");
+  });
+
+  it("answers a call through the Service", async () => {
+    await release.namespace("team-a");
+    await release.applyTenant();
+    const request = { model: "fast", messages: [{ role: "user", content: "hi" }] };
+    await eventually(async () => (await release.call("/v1/chat/completions", request)).status === 200);
+    const { text } = await release.call("/v1/chat/completions", request);
+    assert.match(text, /hello/);
+  });
+
+  it("has `sluice` on the PATH of its containers", async () => {
+    const version = await node.kubectl("-n", system, "exec", "deploy/sluice-proxy", "--", "sluice", "version");
+    assert.match(version, /^sluice \d/);
+  });
+
+  it("puts a change live on every proxy", async () => {
+    const proxies = await release.pods("proxy");
+    const revisions = async (): Promise<string> => {
+      const texts = await Promise.all(
+        proxies.map(({ ip }) => node.must("curl", "-s", "-m", "5", `http://${ip}:9090/metrics`)),
+      );
+      return texts.map((text) => /^sluice_config_info\{[^}]*revision="([^"]+)"/m.exec(text)?.[1] ?? "").join(" ");
+    };
+    const took: number[] = [];
+    for (let round = 0; round < 20; round++) {
+      const before = (await revisions()).split(" ");
+      const began = performance.now();
+      const patch = JSON.stringify({ spec: { match: { models: ["fast", "mid", "slow", `m${round}`] } } });
+      await node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
+      await until(
+        "the change is live",
+        async () => {
+          const now = (await revisions()).split(" ");
+          if (now.some((revision, index) => revision === before[index])) throw new Error(now.join(" "));
+        },
+        90_000,
+        20,
+      );
+      took.push(performance.now() - began);
+      await sleep(200);
+    }
+    took.sort((a, b) => a - b);
+    figures.push(["apply to live on 2 proxies, ms: p50, p99", `${quantile(took, 0.5)}, ${quantile(took, 0.99)}`]);
+  });
+
+  const underLoad = async (what: string, seconds: number, disturb: () => Promise<void>): Promise<LoadResult[]> => {
+    const loads = await Promise.all([
+      release.startLoad(seconds, "kept", 10, 40),
+      release.startLoad(seconds, "stream", 10, 10),
+      release.startLoad(seconds, "fresh", 4, 60),
+    ]);
+    await sleep(3_000);
+    await disturb();
+    const results = await Promise.all(loads.map((finished) => finished()));
+    const failed = results.flatMap(({ others }) => Object.values(others)).reduce((sum, count) => sum + count, 0);
+    const answered = results.reduce((sum, { ok }) => sum + ok, 0);
+    figures.push([`${what}: failed calls of all`, `${failed} of ${answered + failed}`]);
+    return results;
+  };
+  const failuresOf = (results: readonly LoadResult[]): string[] => results.flatMap(({ failures }) => failures);
+
+  it("fails no call in rolling restarts, on fresh and kept connections and in streams", async () => {
+    const results = await underLoad("two rolling restarts", 75, async () => {
+      for (let round = 0; round < 2; round++) {
+        await node.kubectl("-n", system, "rollout", "restart", "deployment/sluice-proxy");
+        await release.rolledOut("sluice-proxy");
+      }
+    });
+    assert.deepEqual(failuresOf(results), []);
+  });
+
+  it("fails no call in helm upgrade", async () => {
+    const results = await underLoad("helm upgrade", 50, () =>
+      release.helm(
+        "upgrade",
+        "operator.privateEndpointNamespaces={team-a}",
+        "sidecar.injection.enabled=true",
+        "proxy.podAnnotations.changed=yes",
+      ),
+    );
+    assert.deepEqual(failuresOf(results), []);
+  });
+
+  it("fails no call when Pods are evicted, one at a time by the disruption budget", async () => {
+    const results = await underLoad("eviction of every proxy", 60, async () => {
+      for (const { name } of await release.pods("proxy")) {
+        await until("the Pod is evicted", async () => {
+          const eviction = JSON.stringify({
+            apiVersion: "policy/v1",
+            kind: "Eviction",
+            metadata: { name, namespace: system },
+          });
+          const path = `/api/v1/namespaces/${system}/pods/${name}/eviction`;
+          await node.mustWith({ input: eviction }, "kubectl", "create", "--raw", path, "-f", "-");
+        });
+        await release.ready("proxy", 2);
+      }
+    });
+    assert.deepEqual(failuresOf(results), []);
+  });
+
+  it("serves on while the operator is gone, and after a proxy was killed outright", async () => {
+    const [first] = await release.pods("proxy");
+    assert.ok(first);
+    const results = await underLoad("SIGKILL of one proxy", 25, async () => {
+      await node.must("kill", "-9", await release.processOf(first.name));
+    });
+    // What was on the killed process is lost, and nothing after its restart.
+    const lost = results.flatMap(({ others }) => Object.values(others)).reduce((sum, count) => sum + count, 0);
+    assert.ok(lost < 200, failuresOf(results).join("\n"));
+    await release.ready("proxy", 2);
+    await node.kubectl("-n", system, "scale", "deployment/sluice-operator", "--replicas=0");
+    await node.kubectl("-n", system, "delete", "pod", first.name);
+    await release.ready("proxy", 2);
+    const { status } = await release.call("/v1/models");
+    assert.equal(status, 200);
+    await node.kubectl("-n", system, "scale", "deployment/sluice-operator", "--replicas=2");
+    await release.rolledOut("sluice-operator");
+  });
+
+  it("goes on with the other operator when the leader is killed", async () => {
+    const began = performance.now();
+    const holder = await node.kubectl("-n", system, "get", "lease", "-o", "jsonpath={.items[*].spec.holderIdentity}");
+    const operators = await release.pods("operator");
+    const leader = operators.find(({ name }) => holder.includes(name)) ?? operators[0];
+    assert.ok(leader);
+    await node.must("kill", "-9", await release.processOf(leader.name));
+    const patch = JSON.stringify({ spec: { match: { models: ["fast", "after-leader"] } } });
+    await node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
+    await eventually(async () => (await release.call("/v1/models")).text.includes("after-leader"), 120_000);
+    figures.push(["change live after the leader was killed, s", ((performance.now() - began) / 1000).toFixed(1)]);
+  });
+
+  it("gives an application that holds a dummy key its identity through a sidecar", async () => {
+    await release.helm(
+      "upgrade",
+      "operator.privateEndpointNamespaces={team-a}",
+      "sidecar.injection.enabled=true",
+      "identity.issuers[0].name=cluster",
+      "identity.issuers[0].kind=Kubernetes",
+      "identity.issuers[0].audiences={sluice}",
+      "identity.issuers[0].defaults.role=workload",
+      "roles.workload.permissions={use_models}",
+    );
+    const program = [
+      'import OpenAI from "openai"; const client = new OpenAI({ maxRetries: 5 });',
+      'for (;;) { try { const answer = await client.chat.completions.create({ model: "fast", messages: [{ role: "user", content: "hi" }] });',
+      "console.log(answer.choices[0].message.content); } catch (error) { console.log(error.status, error.message); }",
+      "await new Promise((resolve) => setTimeout(resolve, 1000)); }",
+    ].join("\n");
+    const manifest = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "app", namespace: "team-a", annotations: { "sluice.dev/sidecar": "true" } },
+      spec: {
+        terminationGracePeriodSeconds: 5,
+        securityContext: { runAsNonRoot: true, runAsUser: 1000, seccompProfile: { type: "RuntimeDefault" } },
+        containers: [
+          {
+            name: "app",
+            image: "localhost/app:1",
+            imagePullPolicy: "IfNotPresent",
+            securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+            env: [
+              { name: "OPENAI_BASE_URL", value: "http://127.0.0.1:8787/v1" },
+              { name: "OPENAI_API_KEY", value: "unused" },
+            ],
+            command: ["node", "--input-type=module", "-e", program],
+          },
+        ],
+      },
+    };
+    await node.apply(JSON.stringify(manifest));
+    await until(
+      "the application has its answer",
+      async () => {
+        const log = await node.kubectl("-n", "team-a", "logs", "app", "-c", "app", "--tail=3");
+        assert.match(log, /^hello$/m);
+      },
+      120_000,
+      1_000,
+    );
+  });
+
+  it("uses little memory", async () => {
+    for (const component of ["operator", "proxy"] as const) {
+      const [pod] = await release.pods(component);
+      assert.ok(pod);
+      const status = await node.must("cat", `/proc/${await release.processOf(pod.name)}/status`);
+      const kilobytes = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+      figures.push([`memory of a ${component}, MiB`, String(Math.round(kilobytes / 1024))]);
+      const stat = (await node.must("cat", `/proc/${await release.processOf(pod.name)}/stat`))
+        .split(") ")[1]
+        ?.split(" ");
+      figures.push([`CPU of a ${component} so far, s`, String((Number(stat?.[11]) + Number(stat?.[12])) / 100)]);
+    }
+  });
+});

@@ -1,0 +1,182 @@
+/** A release of the chart on a real node, with a provider and load generators in the node's network. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { until } from "../harness/until.ts";
+import type { KubeNode } from "./node.ts";
+
+const root = join(import.meta.dirname, "../..");
+export const chart = join(root, "charts/sluice");
+export const system = "sluice-system";
+
+export interface LoadResult {
+  kind: string;
+  ok: number;
+  others: Record<string, number>;
+  p50Ms: number;
+  p99Ms: number;
+  failures: string[];
+}
+
+export class Installation {
+  readonly node: KubeNode;
+  readonly #host: string;
+  #provider: ChildProcess | null = null;
+
+  constructor(node: KubeNode, family: "ipv4" | "ipv6") {
+    this.node = node;
+    this.#host = family === "ipv6" ? "fd77::1" : "10.77.0.1";
+  }
+
+  #spawn(file: string, ...args: string[]): ChildProcess {
+    const { command, env } = this.node.prefix();
+    const stdio = ["ignore", "pipe", "inherit"] as const;
+    return spawn(command, [process.execPath, join(import.meta.dirname, file), ...args], { env, stdio: [...stdio] });
+  }
+
+  async startProvider(): Promise<void> {
+    this.#provider = this.#spawn("provider.ts", this.#host);
+    if (this.#provider.stdout !== null) await once(this.#provider.stdout, "data");
+  }
+
+  /** A namespace that refuses Pods which don't meet the strictest level of pod security. */
+  async namespace(name: string): Promise<void> {
+    await this.node.kubectl("create", "namespace", name);
+    await this.node.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted");
+  }
+
+  async helm(verb: "install" | "upgrade", ...set: string[]): Promise<void> {
+    const base = ["image.repository=localhost/sluice", "image.tag=0.1.0", ...set];
+    const values = base.flatMap((value) => ["--set", value]);
+    await this.node.must("helm", verb, "sluice", chart, "-n", system, ...values, "--wait", "--timeout", "180s");
+  }
+
+  async applyTenant(): Promise<void> {
+    const host = this.#host.includes(":") ? `[${this.#host}]` : this.#host;
+    const secret = await this.node.run("kubectl", "-n", "team-a", "get", "secret", "up");
+    if (secret.code !== 0) {
+      await this.node.kubectl("-n", "team-a", "create", "secret", "generic", "up", "--from-literal=apiKey=sk-e2e");
+      await this.node.kubectl("-n", "team-a", "label", "secret", "up", "sluice.dev/use=credential");
+    }
+    await this.node.apply(`
+apiVersion: sluice.dev/v1alpha1
+kind: LLMProvider
+metadata: { name: up, namespace: team-a }
+spec:
+  type: OpenAICompatible
+  endpoint: "http://${host}:9000/v1"
+  allowPrivateEndpoint: true
+  credentials: { secretRef: { name: up, key: apiKey } }
+  models: [{ name: fast }, { name: mid }, { name: slow }]
+---
+apiVersion: sluice.dev/v1alpha1
+kind: RoutingPolicy
+metadata: { name: chat, namespace: team-a }
+spec:
+  match: { models: [fast, mid, slow] }
+  routing: { targets: [{ provider: { name: up } }] }
+---
+apiVersion: sluice.dev/v1alpha1
+kind: ApiKey
+metadata: { name: alice, namespace: team-a }
+spec: { user: alice@example.com, team: a, writeTo: { name: alice-llm-key } }
+`);
+    const objects = ["llmprovider/up", "routingpolicy/chat", "apikey/alice"];
+    await this.node.kubectl("wait", "-n", "team-a", "--for=condition=Programmed", "--timeout=120s", ...objects);
+  }
+
+  async key(): Promise<string> {
+    const encoded = await this.node.kubectl(
+      "get",
+      "secret",
+      "alice-llm-key",
+      "-n",
+      "team-a",
+      "-o",
+      "jsonpath={.data.apiKey}",
+    );
+    return Buffer.from(encoded, "base64").toString();
+  }
+
+  async serviceUrl(): Promise<string> {
+    const address = await this.node.kubectl(
+      "-n",
+      system,
+      "get",
+      "service",
+      "sluice",
+      "-o",
+      "jsonpath={.spec.clusterIP}",
+    );
+    return `http://${address.includes(":") ? `[${address}]` : address}`;
+  }
+
+  /** Status and body of a call through the Service, by curl in the node's network. */
+  async call(path: string, body?: object): Promise<{ status: number; text: string }> {
+    const post = body === undefined ? [] : ["-H", "content-type: application/json", "-d", JSON.stringify(body)];
+    const authorization = `authorization: Bearer ${await this.key()}`;
+    const url = `${await this.serviceUrl()}${path}`;
+    const done = await this.node.run(
+      "curl",
+      "-sg",
+      "-m",
+      "30",
+      "-w",
+      "\n%{http_code}",
+      "-H",
+      authorization,
+      ...post,
+      url,
+    );
+    const lines = done.stdout.split("\n");
+    return { status: Number(lines.at(-1)), text: lines.slice(0, -1).join("\n") };
+  }
+
+  async startLoad(seconds: number, kind: string, workers: number, gapMs: number): Promise<() => Promise<LoadResult>> {
+    const args = [await this.serviceUrl(), await this.key(), String(seconds), kind, String(workers), String(gapMs)];
+    const child = this.#spawn("load.ts", ...args);
+    let text = "";
+    child.stdout?.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+    const closed = once(child, "close");
+    return async () => {
+      await closed;
+      return JSON.parse(text) as LoadResult;
+    };
+  }
+
+  async pods(component: string): Promise<{ name: string; ip: string }[]> {
+    const selector = `app.kubernetes.io/component=${component}`;
+    const list = JSON.parse(await this.node.kubectl("-n", system, "get", "pods", "-l", selector, "-o", "json"));
+    return list.items
+      .filter(({ metadata }: { metadata: { deletionTimestamp?: string } }) => metadata.deletionTimestamp === undefined)
+      .map((pod: { metadata: { name: string }; status: { podIP: string } }) => ({
+        name: pod.metadata.name,
+        ip: pod.status.podIP,
+      }));
+  }
+
+  /** Process id, in the node, of a Pod's first container. */
+  async processOf(pod: string): Promise<string> {
+    const path = "jsonpath={.status.containerStatuses[0].containerID}";
+    const id = (await this.node.kubectl("-n", system, "get", "pod", pod, "-o", path)).replace("containerd://", "");
+    const tasks = await this.node.must("ctr", "-n", "k8s.io", "tasks", "ls");
+    return new RegExp(`^${id}\\s+(\\d+)`, "m").exec(tasks)?.[1] ?? "";
+  }
+
+  async rolledOut(deployment: string): Promise<void> {
+    await this.node.kubectl("-n", system, "rollout", "status", `deployment/${deployment}`, "--timeout=180s");
+  }
+
+  async ready(component: string, count: number): Promise<void> {
+    await until(`${count} ${component} Pods are ready`, async () => {
+      const selector = `app.kubernetes.io/component=${component}`;
+      const text = await this.node.kubectl("-n", system, "get", "pods", "-l", selector, "--no-headers");
+      const ready = text.split("\n").filter((line) => /\s1\/1\s+Running/.test(line)).length;
+      if (ready < count) throw new Error(text);
+    });
+  }
+
+  stop(): void {
+    this.#provider?.kill("SIGKILL");
+  }
+}

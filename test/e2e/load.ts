@@ -1,0 +1,65 @@
+/**
+ * Load from inside the node: `load.ts URL KEY SECONDS KIND WORKERS GAP_MS`. KIND is fresh (a connection for each call), kept
+ * (connections are used again) or stream (3 s each, on kept connections). Nothing is retried, so that every failed call
+ * counts. Prints one line of JSON.
+ */
+import { Agent, type IncomingMessage, request } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const [url = "", key = "", seconds = "1", kind = "fresh", workers = "1", gapMs = "0"] = process.argv.slice(2);
+const stream = kind === "stream";
+const agent = new Agent(kind === "fresh" ? { keepAlive: false } : { keepAlive: true, maxSockets: Number(workers) });
+const body = JSON.stringify({ model: stream ? "mid" : "fast", stream, messages: [{ role: "user", content: "hi" }] });
+const options = {
+  method: "POST",
+  agent,
+  headers: {
+    authorization: `Bearer ${key}`,
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+  },
+};
+
+const tally: Record<string, number> = {};
+const failures: string[] = [];
+const tookMs: number[] = [];
+
+const judge = (response: IncomingMessage, text: string): string => {
+  if (response.statusCode !== 200) return `http ${response.statusCode}`;
+  return stream && !text.includes("[DONE]") ? "cut" : "ok";
+};
+
+function call(): Promise<[outcome: string, detail: string]> {
+  return new Promise((resolve) => {
+    const sent = request(`${url}/v1/chat/completions`, options, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      response.on("error", (error) => resolve([`answer ${(error as NodeJS.ErrnoException).code}`, text.slice(-80)]));
+      response.on("end", () => resolve([judge(response, text), text.slice(-200)]));
+    });
+    sent.on("error", (error: NodeJS.ErrnoException) =>
+      resolve([`${error.code}${sent.reusedSocket ? " on a kept connection" : ""}`, error.message]),
+    );
+    sent.end(body);
+  });
+}
+
+async function work(untilMs: number): Promise<void> {
+  while (performance.now() < untilMs) {
+    const began = performance.now();
+    const [outcome, detail] = await call();
+    tookMs.push(performance.now() - began);
+    tally[outcome] = (tally[outcome] ?? 0) + 1;
+    if (outcome !== "ok" && failures.length < 10) failures.push(`${new Date().toISOString()} ${outcome}: ${detail}`);
+    await sleep(Number(gapMs));
+  }
+}
+
+const end = performance.now() + Number(seconds) * 1_000;
+await Promise.all(Array.from({ length: Number(workers) }, () => work(end)));
+tookMs.sort((a, b) => a - b);
+const quantile = (share: number): number => Math.round(tookMs[Math.floor(tookMs.length * share)] ?? 0);
+const { ok = 0, ...others } = tally;
+const p99Ms = quantile(0.99);
+process.stdout.write(`${JSON.stringify({ kind, ok, others, p50Ms: quantile(0.5), p99Ms, failures })}\n`);
+process.exit(0);
