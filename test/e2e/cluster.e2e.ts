@@ -76,7 +76,7 @@ describe("an installation on a real node", () => {
       const texts = await Promise.all(
         proxies.map(({ ip }) => node.must("curl", "-s", "-m", "5", `http://${ip}:9090/metrics`)),
       );
-      return texts.map((text) => /^sluice_config_info\{[^}]*revision="([^"]+)"/m.exec(text)?.[1] ?? "").join(" ");
+      return texts.map((text) => /^ai_gateway_config_info\{[^}]*revision="([^"]+)"/m.exec(text)?.[1] ?? "").join(" ");
     };
     const took: number[] = [];
     for (let round = 0; round < 20; round++) {
