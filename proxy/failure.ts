@@ -67,14 +67,14 @@ export const failures = {
   client_closed_request: { status: 499, ...invalid, retry: false },
   internal_error: { status: 500, type: "server_error", blame: "gateway", retry: null },
   upstream_auth_error: { status: 502, type: "server_error", blame: "provider", retry: false },
-  upstream_unreachable: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_unreachable: { status: 502, type: "server_error", blame: "provider", retry: null },
   gateway_unreachable: { status: 502, type: "server_error", blame: "gateway", retry: true },
   upstream_invalid_response: { status: 502, type: "server_error", blame: "provider", retry: false },
-  upstream_stream_truncated: { status: 502, type: "server_error", blame: "provider", retry: false },
-  upstream_error: { status: 502, type: "server_error", blame: "provider", retry: false },
+  upstream_stream_truncated: { status: 502, type: "server_error", blame: "provider", retry: null },
+  upstream_error: { status: 502, type: "server_error", blame: "provider", retry: null },
   upstream_model_not_found: { status: 502, type: "server_error", blame: "provider", retry: false },
-  upstream_unavailable: { status: 503, type: "server_error", blame: "provider", retry: false },
-  no_usable_target: { status: 503, type: "server_error", blame: "policy", retry: false },
+  upstream_unavailable: { status: 503, type: "server_error", blame: "provider", retry: null },
+  no_usable_target: { status: 503, type: "server_error", blame: "policy", retry: null },
   identity_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   sidecar_without_token: { status: 503, type: "server_error", blame: "gateway", retry: true },
   audit_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
@@ -82,10 +82,20 @@ export const failures = {
   draining: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_ready: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_cached: { status: 504, ...invalid, retry: false },
-  upstream_timeout: { status: 504, type: "server_error", blame: "provider", retry: false },
+  upstream_timeout: { status: 504, type: "server_error", blame: "provider", retry: null },
 } as const satisfies Record<string, Row>;
 
 export type FailureCode = keyof typeof failures;
+
+/** A provider's own words on a failure, for callers that speak its API. */
+export interface ProviderWords {
+  code: string | null;
+  type: string | null;
+  param: string | null;
+  /** Whatever else the error holds (Anthropic's and Google's `details`, Azure's `innererror`, OpenRouter's `metadata`). */
+  details: Record<string, unknown> | null;
+  requestId: string | null;
+}
 
 export interface Failure {
   code: FailureCode;
@@ -97,6 +107,8 @@ export interface Failure {
   retryAfterMs: number | null;
   /** Private: for the log. Never holds a body or a credential. */
   cause: string | null;
+  /** What the provider itself said, for a caller that speaks its API. */
+  theirs?: ProviderWords;
 }
 
 export function failure(

@@ -175,12 +175,22 @@ const routing = z
       .describe("How a target is chosen among those that are healthy."),
     targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }).describe("Where requests can go."),
     fallbackOn: z
-      .array(z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]))
+      .array(
+        z.enum([
+          "RateLimited",
+          "Unavailable",
+          "Timeout",
+          "ServerError",
+          "Unauthorized",
+          "ContextLength",
+          "ContentPolicy",
+        ]),
+      )
       .max(8)
       .default(["RateLimited", "Unavailable", "Timeout", "ServerError"])
       .meta({ listType: "set" })
       .describe(
-        "Failures that move a request to the next target, before the first byte reached the caller. Empty: never.",
+        "Failures that move a request to the next target, before any content of the answer reached the caller. ContextLength: the target's model can't hold the prompt. ContentPolicy: its filter refused it. Empty: never.",
       ),
     leastLatency: z
       .strictObject({

@@ -33,7 +33,16 @@ export const ruleConfig = z.object({
 });
 export type RuleConfig = z.output<typeof ruleConfig>;
 
-export const failureClass = z.enum(["RateLimited", "Unavailable", "Timeout", "ServerError", "Unauthorized"]);
+/** ContextLength and ContentPolicy: what a policy may fall back on, though neither says that a provider is ill. */
+export const failureClass = z.enum([
+  "RateLimited",
+  "Unavailable",
+  "Timeout",
+  "ServerError",
+  "Unauthorized",
+  "ContextLength",
+  "ContentPolicy",
+]);
 export type FailureClass = z.output<typeof failureClass>;
 
 const accessRules = {

@@ -5,7 +5,7 @@
  */
 
 import type { BilledUnit } from "../config/price.ts";
-import type { FailureCode } from "../failure.ts";
+import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 
 export interface TextPart {
@@ -214,6 +214,8 @@ export interface ProviderError {
    * this request alone exceeds. `provider`: no request could have succeeded. Absent: another caller might have been answered.
    */
   fault?: "caller" | "provider";
+  /** What the provider itself said, where that is safe to show. */
+  theirs?: ProviderWords;
 }
 
 /** Something in the request that the other side has no form for and whose loss would change its meaning. */

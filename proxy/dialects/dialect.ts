@@ -4,6 +4,7 @@ import type { WireFormat } from "../config/capabilities.ts";
 import type { Failure } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { ChatReply, ChatRequest, Refusal, StreamEvent, Usage } from "./canonical.ts";
+import type { StreamProgress } from "./verdict/answer.ts";
 
 /** What the encoders need to know of the call. */
 export interface ReplyContext {
@@ -40,6 +41,10 @@ export interface StreamObserver {
   readonly error: { message: string; code: string | null; oversized?: boolean } | null;
   /** The answer ended badly in the format's own way, which has been handed on. */
   readonly failure?: { message: string; code: string | null } | null;
+  /** The error's body, of either, as the provider sent it; null where the stream itself could not be read. */
+  readonly errorBody: unknown;
+  /** What has been seen of the answer so far. */
+  readonly progress: StreamProgress;
   readonly usage: Usage | null;
   /** Characters of content seen, for an estimate where no usage comes. */
   readonly contentLength: number;

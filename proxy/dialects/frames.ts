@@ -9,6 +9,7 @@ import { closingQuoteIn } from "../wire/json-edit.ts";
 import { maxEventBytes } from "../wire/sse.ts";
 import type { Usage } from "./canonical.ts";
 import type { StreamObserver } from "./dialect.ts";
+import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
 const CR = 13;
@@ -146,6 +147,8 @@ class Kept {
 export abstract class FrameObserver implements StreamObserver {
   ended = false;
   error: { message: string; code: string | null; oversized?: boolean } | null = null;
+  errorBody: unknown = null;
+  progress: StreamProgress = "waiting";
   usage: Usage | null = null;
   contentLength = 0;
   #held: Buffer = nothing;
@@ -156,9 +159,16 @@ export abstract class FrameObserver implements StreamObserver {
   /** One whole frame, blank line included. Sets `ended`, `error` and `usage`. */
   protected abstract frame(work: Buffer, start: number, end: number): FrameVerdict;
 
-  protected fail(message: string, code: string | null = null, oversized = false): false {
-    this.error = { message, code, ...(oversized ? { oversized } : {}) };
+  /** `body`: what the provider sent of it. */
+  protected fail(message: string, code: string | null = null, body: unknown = null): false {
+    this.error = { message, code };
+    this.errorBody = body;
     return false;
+  }
+
+  /** To be called with what each frame adds until the answer has begun. */
+  protected see(progress: StreamProgress): void {
+    if (progress !== "waiting") this.progress = progress;
   }
 
   /** JSON of a frame's data; undefined, with `error` set, where it is none. */
@@ -223,11 +233,9 @@ export abstract class FrameObserver implements StreamObserver {
   }
 
   #tooLarge(): false {
-    return this.fail(
-      `The provider sent an event of more than ${maxEventBytes} bytes.`,
-      "upstream_invalid_response",
-      true,
-    );
+    const message = `The provider sent an event of more than ${maxEventBytes} bytes.`;
+    this.error = { message, code: "upstream_invalid_response", oversized: true };
+    return false;
   }
 
   /** A last frame without its blank line is good if its data is whole; anything less is left out, so that an error event can follow. */

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, readFrame, textLength } from "./frames.ts";
+import type { StreamProgress } from "./verdict/answer.ts";
 
 const LF = 10;
 const LETTER_E = 101;
@@ -9,17 +10,29 @@ const prefix = "event:";
 
 export abstract class NamedFrameObserver extends FrameObserver {
   readonly #names: ReadonlySet<string>;
+  readonly #idleNames: ReadonlySet<string>;
   readonly #content: Needle;
   readonly #contentNames: ReadonlySet<string>;
 
-  /** `names`: events to decode. `contentNames`: events that carry output, whose text stands behind `contentMarker`. */
-  constructor(names: ReadonlySet<string>, contentNames: ReadonlySet<string>, contentMarker: string) {
+  /**
+   * `names`: events to decode. `contentNames`: events that carry output, whose text stands behind `contentMarker`.
+   * `idleNames`: events that are no part of the answer, large ones among them.
+   */
+  constructor(
+    names: ReadonlySet<string>,
+    contentNames: ReadonlySet<string>,
+    contentMarker: string,
+    idleNames: ReadonlySet<string>,
+  ) {
     super();
     this.#names = names;
+    this.#idleNames = idleNames;
     this.#contentNames = contentNames;
     this.#content = new Needle(contentMarker);
   }
 
+  /** What an event adds to the answer. */
+  protected abstract progressOf(name: string, body: unknown): StreamProgress;
   /** An event that matters. false holds it back. */
   protected abstract event(name: string, body: JsonObject): boolean;
 
@@ -31,7 +44,12 @@ export abstract class NamedFrameObserver extends FrameObserver {
     const name = nameAt(work, start, end);
     if (name === null) return this.#unnamed(work.subarray(start, end));
     if (this.#contentNames.has(name)) this.#count(work, start, end);
+    if (this.#looksAt(name)) this.see(this.progressOf(name, jsonIn(readFrame(work.subarray(start, end)).data ?? "")));
     return this.#names.has(name) ? this.#decode(name, readFrame(work.subarray(start, end)).data) : true;
+  }
+
+  #looksAt(name: string): boolean {
+    return this.progress !== "begun" && !this.#idleNames.has(name);
   }
 
   #count(work: Buffer, start: number, end: number): void {
@@ -44,6 +62,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
     if (read.data === null) return true;
     const name = read.event === "" ? typeIn(read.data) : read.event;
     if (this.#contentNames.has(name)) this.contentLength += otherFrameLength;
+    if (this.#looksAt(name)) this.see(this.progressOf(name, jsonIn(read.data)));
     return this.#names.has(name) ? this.#decode(name, read.data) : true;
   }
 

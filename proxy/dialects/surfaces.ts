@@ -4,10 +4,25 @@ import { type Failure, failures, httpStatusOf } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { Surface } from "./dialect.ts";
 
+/** What a provider said that passed through: where it refused the request, clients go by its own code to mend it. */
+function providerMembers({ code, theirs }: Failure): { own: JsonObject; details: JsonObject } {
+  if (theirs === undefined) return { own: {}, details: {} };
+  const { code: theirCode, type, param, requestId, details } = theirs;
+  const provider = given({ code: theirCode, type, param, request_id: requestId });
+  const more = { ...details, ...(Object.keys(provider).length > 0 ? { provider } : {}) };
+  if (code !== "upstream_rejected_request") return { own: {}, details: more };
+  // A number only repeats the status.
+  return { own: given({ code: /\D/.test(theirCode ?? "") ? theirCode : null, type, param }), details: more };
+}
+
+function given(members: Record<string, string | null>): JsonObject {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null));
+}
+
 function openAiError(failure: Failure): JsonObject {
-  return {
-    error: { message: failure.message, type: failures[failure.code].type, param: failure.param, code: failure.code },
-  };
+  const { own, details } = providerMembers(failure);
+  const { code, message, param } = failure;
+  return { error: { ...details, message, type: failures[code].type, param, code, ...own } };
 }
 
 /** `{"error": {…}}`; in a stream the SDK raises on any chunk with such a member (openai-node, core/streaming). */
@@ -33,7 +48,8 @@ const anthropicTypes: Readonly<Record<number, string>> = {
 function anthropicError(failure: Failure, requestId: string): JsonObject {
   const status = httpStatusOf(failure);
   const type = anthropicTypes[status] ?? (status < 500 ? "invalid_request_error" : "api_error");
-  return { type: "error", error: { type, message: failure.message }, request_id: requestId };
+  const { details } = providerMembers(failure);
+  return { type: "error", error: { ...details, type, message: failure.message }, request_id: requestId };
 }
 
 const anthropic: Surface = {

@@ -21,8 +21,10 @@ export interface AnswerLimits {
 }
 
 export interface AttemptLimits extends AnswerLimits {
-  /** To the first byte of the answer's body. */
+  /** To the first byte of a whole answer's body, or the first content of a stream. */
   firstByteMs: number;
+  /** A stream that has said only that it is under way by then is given up too: another target is asked. */
+  slowIsLate?: boolean;
   /** Between two reads of an answer. */
   idleMs: number;
   /** For the whole answer. */
@@ -40,6 +42,8 @@ export type AttemptResult =
       status: number | null;
       headers: ResponseHeaders;
       errorBody: Buffer | null;
+      /** The stream's own way of telling the failure, which goes to the client if no other target is asked. */
+      own?: Uint8Array;
     }
   /** A whole answer, not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
@@ -220,8 +224,8 @@ export class Attempt implements UpstreamHandler, Timed {
 
   data(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
-    this.#firstByteMs ??= this.#nowMs() - this.#beganMs;
     if (this.#phase === "stream") return this.#pump(chunk);
+    this.#firstByteMs ??= this.#nowMs() - this.#beganMs;
     if (this.#phase === "error") {
       if (this.#bytes <= maxErrorBytes) this.#chunks.push(chunk);
       return true;
@@ -245,7 +249,7 @@ export class Attempt implements UpstreamHandler, Timed {
   #take(step: StreamStep | undefined): boolean {
     if (step === undefined) return true;
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
-    if (step.error) this.#fail(step.error, null, step.told ?? false);
+    if (step.error) this.#fail(step.error, null, step.told ?? false, step.own);
     else if (step.ended) this.#finish();
     return (more && !this.#stalled) || this.#waitForClient();
   }
@@ -261,11 +265,21 @@ export class Attempt implements UpstreamHandler, Timed {
     else if (this.#stalled && this.#deadlines.nowMs() < this.#totalDueMs) {
       this.#client.destroy();
       this.#abandon(true);
-    } else {
+    } else if (!this.#releaseHeld()) {
       this.#cause = "answer_timeout";
       const isTotal = this.#deadlines.nowMs() >= this.#totalDueMs;
       this.#fail(isTotal && (this.#limits.totalIsShortened || this.#hasStalled) ? outOfTime : tooLong);
     }
+  }
+
+  /** A stream that is under way goes on without content for as long as it isn't idle. false: it is not one. */
+  #releaseHeld(): boolean {
+    const overdue = this.#deadlines.nowMs() >= this.#totalDueMs;
+    if (this.#phase !== "stream" || this.#wrote || overdue || this.#limits.slowIsLate === true) return false;
+    const held = this.#reader?.release?.() ?? "";
+    if (held.length === 0) return false;
+    if (!this.#write(held, false)) this.#waitForClient();
+    return true;
   }
 
   #idle(): void {
@@ -275,6 +289,7 @@ export class Attempt implements UpstreamHandler, Timed {
   #write(out: Uint8Array | string, last: boolean): boolean {
     if (!this.#wrote) {
       this.#wrote = true;
+      this.#firstByteMs = this.#nowMs() - this.#beganMs;
       this.#start(this.#headers);
       this.#idle();
     }
@@ -331,7 +346,7 @@ export class Attempt implements UpstreamHandler, Timed {
     });
   }
 
-  #fail(error: ProviderError, errorBody: Buffer | null = null, told = false): void {
+  #fail(error: ProviderError, errorBody: Buffer | null = null, told = false, own?: Uint8Array): void {
     const usage = this.#reader?.usage() ?? null;
     const contentLength = this.#reader?.contentLength() ?? 0;
     if (this.#wrote)
@@ -352,6 +367,7 @@ export class Attempt implements UpstreamHandler, Timed {
         status: this.#status || null,
         headers: this.#headers,
         errorBody,
+        ...(own === undefined ? {} : { own }),
       });
   }
 

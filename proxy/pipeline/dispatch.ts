@@ -10,9 +10,10 @@ import { type Failure, failure } from "../failure.ts";
 import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
+import { asEventStream } from "./answer-headers.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { toFailure } from "./provider-error.ts";
-import { failureClassOf, pause, retryDelayMs } from "./retry.ts";
+import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { errorReply, type Tried, tryTarget } from "./try-target.ts";
 
 export interface DispatchOutcome {
@@ -39,6 +40,12 @@ function causeIn({ result }: Tried): AttemptCause | null {
   return result.kind === "failed" || result.kind === "broken" ? result.cause : null;
 }
 
+/** A provider's own words are for callers that speak its API. */
+function failureOf(error: ProviderError, tried: Tried): Failure {
+  const failed = toFailure(error, causeIn(tried));
+  return error.theirs === undefined || tried.prepared.translated ? failed : { ...failed, theirs: error.theirs };
+}
+
 /** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
 type TargetEnd = { done: true } | { done: false; failure: Failure; fallBack: boolean };
 
@@ -50,6 +57,7 @@ class Dispatch {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;
   readonly #outcome: DispatchOutcome;
+  #lastTried: [ResolvedTarget, Tried] | null = null;
 
   constructor(request: DispatchRequest, dispatcher: Dispatcher) {
     this.#request = request;
@@ -83,7 +91,20 @@ class Dispatch {
       if (!next.fallBack) break;
     }
     this.#outcome.failure = last ?? this.#nobodyToAsk();
+    if (last !== null) this.#tellOwn();
     return this.#outcome;
+  }
+
+  /** The last stream failed in its format's own way, which says more to its client than an error of ours. */
+  #tellOwn(): void {
+    if (this.#lastTried === null) return;
+    const [target, { result, prepared }] = this.#lastTried;
+    const { client, replyHeaders } = this.#request;
+    if (result.kind !== "failed" || result.own === undefined || client.closed) return;
+    client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length)));
+    client.write(result.own, true);
+    this.#outcome.broken = true;
+    this.#outcome.told = true;
   }
 
   #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
@@ -122,6 +143,7 @@ class Dispatch {
         permit.released();
         return { done: false, failure: tried, fallBack: false };
       }
+      this.#lastTried = [target, tried];
       const durationMs = this.#with.nowMs() - began;
       const cause = causeIn(tried);
       this.#outcome.attempts.push({
@@ -160,7 +182,8 @@ class Dispatch {
     permit: Permit,
     attempt: number,
   ): Promise<Permit | TargetEnd> {
-    const kind = failureClassOf(error);
+    const kind = healthClassOf(error);
+    const fallback = fallbackClassOf(error);
     this.#hold(kind, tried, error, permit);
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : retryDelayMs(target, error, attempt, this.#request, this.#with);
@@ -168,9 +191,11 @@ class Dispatch {
     return (
       again ?? {
         done: false,
-        failure: toFailure(error, causeIn(tried)),
+        failure: this.#lastWord(target, failureOf(error, tried), error),
         fallBack:
-          kind !== null && mayFallBack(kind, error) && this.#request.route.config.routing.fallbackOn.includes(kind),
+          fallback !== null &&
+          mayFallBack(fallback, error) &&
+          this.#request.route.config.routing.fallbackOn.includes(fallback),
       }
     );
   }
@@ -186,6 +211,12 @@ class Dispatch {
     }
     const record = this.#outcome.attempts.at(-1);
     if (record !== undefined && !counted) record.uncounted = true;
+  }
+
+  /** A caller that tries again before the hold-back is over would be refused for nothing. */
+  #lastWord(target: ResolvedTarget, failed: Failure, error: ProviderError): Failure {
+    const heldMs = error.class === "RateLimited" ? this.#with.routing.heldMs(target, this.#request.caller) : 0;
+    return failed.retryAfterMs === null && heldMs > 0 ? { ...failed, retryAfterMs: heldMs } : failed;
   }
 
   #renew(target: ResolvedTarget, tried: Tried): boolean {
@@ -204,7 +235,7 @@ class Dispatch {
     this.#note(target, tried);
     this.#outcome.broken = true;
     this.#outcome.told = tried.result.kind === "broken" && tried.result.told;
-    this.#outcome.failure = toFailure(error, causeIn(tried));
+    this.#outcome.failure = failureOf(error, tried);
     return { done: true };
   }
 

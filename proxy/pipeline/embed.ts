@@ -23,6 +23,7 @@ import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
 import { type Prepared, prepare } from "./prepare.ts";
 import { isProviderError, parseLoosely } from "./provider-error.ts";
+import { healthClassOf } from "./retry.ts";
 
 export interface EmbedWith extends Dispatcher, Admitter {
   record(call: CallRecord): void;
@@ -251,13 +252,9 @@ class Embedding {
     const durationMs = this.#with.nowMs() - this.#began;
     const whole = status >= 200 && status < 300 ? prepared.whole(body, headers) : this.#error(status, headers, body);
     if (isProviderError(whole)) {
-      if (whole.class === "BadRequest" || whole.class === "NotFound" || whole.fault === "caller") permit.released();
-      else
-        permit.failed({
-          class: whole.class,
-          retryAfterMs: whole.retryAfterMs,
-          ofCaller: whole.fault !== "provider",
-        });
+      const kind = healthClassOf(whole);
+      if (kind === null || whole.fault === "caller") permit.released();
+      else permit.failed({ class: kind, retryAfterMs: whole.retryAfterMs, ofCaller: whole.fault !== "provider" });
       return "failed";
     }
     const usage = whole.usage ?? estimatedUsage(shaped, 0, null);

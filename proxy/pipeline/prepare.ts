@@ -2,13 +2,16 @@
 import type { Buffer } from "node:buffer";
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type ChatRequest, type EmbeddingsReply, isRefusal, type ProviderError } from "../dialects/canonical.ts";
+import { type ChatRequest, isRefusal, type ProviderError } from "../dialects/canonical.ts";
 import type { Dialect, ReplyContext } from "../dialects/dialect.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
 import { embeddings } from "../dialects/openai-embeddings.ts";
 import { dialects } from "../dialects/registry.ts";
+import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.ts";
+import { surelyAnswer } from "../dialects/verdict/skim.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { Outgoing, ProviderModel } from "../providers/provider.ts";
+import { errorInAnswer } from "../providers/errors.ts";
+import type { Outgoing, Provider, ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
@@ -64,22 +67,41 @@ class PassedThrough implements Prepared {
   readonly translated = false;
   readonly #dialect: Dialect | undefined;
   readonly #hideUsage: boolean;
+  readonly #format: WireFormat;
+  readonly #decodeError: Provider["decodeError"];
+  readonly #nowMs: number;
 
   /** `hideUsage`: the gateway asks for usage in the stream and the client does not; the observer takes it out again. */
-  constructor(outgoing: Outgoing, dialect: Dialect | undefined, hideUsage: boolean) {
+  constructor(outgoing: Outgoing, format: WireFormat, hideUsage: boolean, provider: Provider, nowMs: number) {
     this.outgoing = outgoing;
-    this.#dialect = dialect;
+    this.#format = format;
+    this.#dialect = dialects[format];
+    this.#decodeError = provider.decodeError;
+    this.#nowMs = nowMs;
     this.#hideUsage = hideUsage;
   }
 
-  whole(bytes: Buffer): WholeReply | ProviderError {
+  whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
+    if (!surelyAnswer(this.#format, bytes)) {
+      const failed = this.#judged(bytes, headers);
+      if (failed !== null) return failed;
+    }
     return passedReply(bytes, (this.#dialect ?? embeddings).usageOf);
+  }
+
+  #judged(bytes: Buffer, headers: ResponseHeaders): ProviderError | null {
+    const body = jsonIn(bytes.toString("utf8"));
+    const verdict = body === undefined ? null : judgeReply(this.#format, body);
+    if (verdict?.kind === "answer") return null;
+    return verdict?.kind === "error"
+      ? errorInAnswer(verdict.body, this.#decodeError, { headers, nowMs: this.#nowMs })
+      : invalidReply();
   }
 
   reader(): StreamReader | null {
     return this.#dialect === undefined
       ? null
-      : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }));
+      : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }), this.#decodeError);
   }
 }
 
@@ -96,10 +118,24 @@ function passthrough(
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
-  return new PassedThrough({ method: "POST", path, headers, body }, dialects[format], hideUsage);
+  return new PassedThrough({ method: "POST", path, headers, body }, format, hideUsage, entry.provider, context.nowMs);
 }
 
-function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared | Failure {
+/** A whole answer that is translated: an error in it is the provider's own decoder's to read. */
+function readWhole<T>(
+  bytes: Buffer,
+  headers: ResponseHeaders,
+  provider: Provider,
+  nowMs: number,
+  decode: (body: unknown, headers: ResponseHeaders) => T | ProviderError,
+): T | ProviderError {
+  const body = jsonIn(bytes.toString("utf8"));
+  if (body === undefined) return invalidReply();
+  const failed = errorEnvelope(body);
+  return failed === null ? decode(body, headers) : errorInAnswer(failed, provider.decodeError, { headers, nowMs });
+}
+
+function translateEmbeddings(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const request = shaped.embeddings();
   if (isRefusal(request)) return toFailure(request);
   const encode = target.entry.provider.embeddings;
@@ -117,10 +153,9 @@ function translateEmbeddings(shaped: Shaped, target: ResolvedTarget): Prepared |
     dropped: call.dropped,
     translated: true,
     whole(bytes, headers) {
-      const body = jsonIn(bytes.toString("utf8"));
-      const reply: EmbeddingsReply | ProviderError =
-        body === undefined ? invalidReply() : call.decodeReply(body, headers);
+      const reply = readWhole(bytes, headers, target.entry.provider, context.nowMs, call.decodeReply);
       if (isProviderError(reply)) return reply;
+      if (reply.vectors.length === 0) return invalidReply();
       return {
         body: JSON.stringify(embeddings.encodeReply(reply, { model: shaped.model ?? target.model.name, request })),
         usage: reply.usage,
@@ -164,9 +199,9 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
-      const body = jsonIn(bytes.toString("utf8"));
-      const decoded = body === undefined ? invalidReply() : call.decodeReply(body, headers);
+      const decoded = readWhole(bytes, headers, target.entry.provider, context.nowMs, call.decodeReply);
       if (isProviderError(decoded)) return decoded;
+      if (!isAnswer(decoded)) return invalidReply();
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },
     reader: () => translatingReader(call.decoder(), dialect.encoder(reply)),
@@ -179,7 +214,7 @@ export function prepare(shaped: Shaped, target: ResolvedTarget, context: Prepare
   if (path !== null) return passthrough(shaped, target, path, context);
   const translated =
     shaped.format === "openai.embeddings"
-      ? translateEmbeddings(shaped, target)
+      ? translateEmbeddings(shaped, target, context)
       : translateChat(shaped, target, context);
   if ("outgoing" in translated && translated.dropped.length > 0 && account.config.unsupportedParameters === "Refuse") {
     const [first] = translated.dropped;

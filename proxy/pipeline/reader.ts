@@ -1,43 +1,102 @@
 /** How an upstream's answer becomes the client's: passed through and watched, or translated. */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { ChatDelta, ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
-import { failureInStream } from "../providers/errors.ts";
-import type { ChatStreamDecoder } from "../providers/provider.ts";
+import { invalidReply } from "../dialects/invalid-reply.ts";
+import { progressOfEvent, type StreamProgress } from "../dialects/verdict/answer.ts";
+import { errorInAnswer } from "../providers/errors.ts";
+import type { ChatStreamDecoder, ErrorReply } from "../providers/provider.ts";
 
 export interface StreamStep {
-  /** For the client; may be empty. */
+  /** For the client; empty until the answer has begun. */
   out: Uint8Array | string;
   /** The format's own end has been reached. */
   ended: boolean;
   error: ProviderError | null;
   /** `out` tells the client of the error in the format's own way. */
   told?: boolean;
+  /** The same of a stream that has not begun: for the client only if nobody else is asked. */
+  own?: Uint8Array;
 }
 
 export interface StreamReader {
   push(bytes: Buffer): StreamStep;
   /** The upstream closed. Neither `ended` nor `error` set is a truncated stream. */
   close(): StreamStep;
+  /** What was held back because the answer had not begun, to be handed on all the same: nobody else will be asked. */
+  release?(): Uint8Array | string;
   usage(): Usage | null;
   /** Characters of content seen so far, for an estimate. */
   contentLength(): number;
 }
 
-export function passthroughReader(observer: StreamObserver): StreamReader {
+/** So much is held back before the answer has begun: Responses repeat the whole request, tools included, twice. */
+const maxHeldBytes = 1_048_576;
+const maxHeldEvents = 4_096;
+const nothing = Buffer.alloc(0);
+
+/** A stream that came to its end without an answer. */
+const noAnswer: ProviderError = invalidReply("The provider's stream ended without an answer.");
+const unreadable: ProviderError = invalidReply("The provider's stream could not be read.");
+
+/** What has been read and not yet handed on, because another provider may still have to answer. */
+class HeldBytes {
+  #pieces: Uint8Array[] | null = [];
+  #bytes = 0;
+
+  get holding(): boolean {
+    return this.#pieces !== null;
+  }
+
+  /** What is to be handed on now. */
+  take(out: Uint8Array, begun: boolean): Uint8Array {
+    if (this.#pieces === null) return out;
+    if (begun && this.#bytes === 0) {
+      this.#pieces = null;
+      return out;
+    }
+    if (out.length > 0) this.#pieces.push(out);
+    this.#bytes += out.length;
+    return begun || this.#bytes > maxHeldBytes ? this.release() : nothing;
+  }
+
+  release(): Uint8Array {
+    const pieces = this.#pieces ?? [];
+    this.#pieces = null;
+    return Buffer.concat(pieces, this.#bytes);
+  }
+}
+
+/** An event above the gateway's own cap, which a request may ask for, says nothing of the provider. */
+const ofCaller = (error: StreamObserver["error"]): Pick<ProviderError, "fault"> =>
+  error?.oversized === true ? { fault: "caller" } : {};
+
+/** `decodeError`: the provider's, for errors in the stream. */
+export function passthroughReader(
+  observer: StreamObserver,
+  decodeError: (reply: ErrorReply) => ProviderError,
+): StreamReader {
+  const held = new HeldBytes();
+  const failed = (out: Uint8Array, told: boolean): StreamStep => {
+    const { error, errorBody, ended, progress } = observer;
+    const reason =
+      errorBody === null
+        ? { ...unreadable, message: error?.message ?? unreadable.message, ...ofCaller(error) }
+        : errorInAnswer(errorBody, decodeError);
+    if (!held.holding || progress === "begun") return { out: held.take(out, true), ended, error: reason, told };
+    return { out: nothing, ended, error: reason, ...(told ? { own: held.take(out, true) } : {}) };
+  };
   const step = (out: Uint8Array): StreamStep => {
-    const { error, failure } = observer;
-    const failed = failure == null ? null : failureInStream(failure.message, failure.code);
-    return {
-      out,
-      ended: observer.ended,
-      error: error === null ? failed : failureInStream(error.message, error.code, error.oversized),
-      told: error === null && failed !== null,
-    };
+    const { error, failure, ended, progress } = observer;
+    if (error !== null) return failed(out, false);
+    if (failure != null) return failed(out, true);
+    if (ended && held.holding && progress === "waiting") return { out: nothing, ended, error: noAnswer };
+    return { out: held.take(out, ended || progress === "begun"), ended, error: null };
   };
   return {
     push: (bytes) => step(observer.push(bytes)),
     close: () => step(observer.flush()),
+    release: () => held.release(),
     usage: () => observer.usage,
     contentLength: () => observer.contentLength,
   };
@@ -53,22 +112,29 @@ function lengthOf({ content, reasoning_content, refusal, tool_calls }: ChatDelta
 export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStreamEncoder): StreamReader {
   let usage: Usage | null = null;
   let contentLength = 0;
+  let progress: StreamProgress = "waiting";
   /** Events that alone don't make an answer: held until one does, so that falling back stays possible. */
   let held: StreamEvent[] | null = [];
+  const release = (): string => {
+    const out = (held ?? []).map((event) => encoder.encode(event)).join("");
+    held = null;
+    return out;
+  };
   const write = (event: StreamEvent): string => {
     if (event.kind === "usage") usage = event.usage;
     if (event.kind === "delta") contentLength += lengthOf(event.delta);
     if (held === null) return encoder.encode(event);
+    const added = progressOfEvent(event);
+    if (added !== "waiting") progress = added;
     held.push(event);
-    if (event.kind === "start" || event.kind === "ping") return "";
-    const out = held.map((one) => encoder.encode(one)).join("");
-    held = null;
-    return out;
+    return progress === "begun" || event.kind === "end" || held.length > maxHeldEvents ? release() : "";
   };
   const run = (events: readonly StreamEvent[]): StreamStep => {
     let out = "";
     for (const event of events) {
       if (event.kind === "error") return { out, ended: false, error: event.error };
+      if (event.kind === "end" && held !== null && progress === "waiting")
+        return { out: "", ended: true, error: noAnswer };
       out += write(event);
       if (event.kind === "end") return { out, ended: true, error: null };
     }
@@ -77,6 +143,7 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
   return {
     push: (bytes) => run(decoder.push(bytes)),
     close: () => run(decoder.end()),
+    release,
     usage: () => usage,
     contentLength: () => contentLength,
   };

@@ -61,6 +61,8 @@ function failureHeaders(client: ClientConnection, failed: Failure, length: numbe
   if (wait !== null) headers["retry-after"] = Math.max(1, Math.ceil(wait / 1000));
   const retry = wait !== null && wait > longestWaitMs ? false : row.retry;
   if (retry !== null) headers["x-should-retry"] = String(retry);
+  const { requestId } = failed.theirs ?? {};
+  if (typeof requestId === "string") headers["x-provider-request-id"] = requestId;
   if (row.status === 401) headers["www-authenticate"] = "Bearer";
   if (failed.code === "method_not_allowed") headers["allow"] = allowedAt(client.path).join(", ");
   return headers;

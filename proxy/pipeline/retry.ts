@@ -1,25 +1,45 @@
 /** Part of dispatch: what a failed attempt means for the next one. */
 import type { FailureClass } from "../config/route.ts";
 import type { ProviderError } from "../dialects/canonical.ts";
+import type { FailureCode } from "../failure.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 
-const fallbackClasses: Readonly<Record<ProviderError["class"], FailureClass | null>> = {
+const healthClasses: Readonly<Record<ProviderError["class"], FailureClass | null>> = {
   RateLimited: "RateLimited",
   Unavailable: "Unavailable",
   Timeout: "Timeout",
   ServerError: "ServerError",
   Unauthorized: "Unauthorized",
-  NotFound: "Unavailable",
+  // A model that is not there says nothing of the others.
+  NotFound: null,
   BadRequest: null,
 };
 
-/** As policies and breakers call it; null: the request is at fault, and would be anywhere. */
-export const failureClassOf = (error: ProviderError): FailureClass | null => fallbackClasses[error.class];
+/** What a failure says of the target's health, as breakers call it; null: nothing. */
+export const healthClassOf = (error: ProviderError): FailureClass | null => healthClasses[error.class];
+
+/** Refusals of the request that another model or provider may not share. */
+const refusals: Partial<Record<FailureCode, FailureClass>> = {
+  context_length_exceeded: "ContextLength",
+  content_filter: "ContentPolicy",
+};
+
+/** As `fallbackOn` calls it; null: the request is at fault, and would be anywhere. */
+export function fallbackClassOf(error: ProviderError): FailureClass | null {
+  if (error.class === "NotFound") return "Unavailable";
+  if (error.class === "BadRequest") return refusals[error.code] ?? null;
+  return healthClasses[error.class];
+}
 
 /** Failures of which the same target may be asked again; the others are better asked elsewhere. */
 const retryable: ReadonlySet<ProviderError["class"]> = new Set(["Unavailable", "ServerError", "RateLimited"]);
+
+/** The official SDKs say how often they have tried again themselves: what they repeat is not multiplied. */
+function callerRetries({ client }: DispatchRequest): boolean {
+  return Number(client.header("x-stainless-retry-count") ?? 0) > 0;
+}
 
 /** Milliseconds to wait before asking the same target again; null: don't. `attempt`: 1 for the first at this target. */
 export function retryDelayMs(
@@ -31,7 +51,7 @@ export function retryDelayMs(
 ): number | null {
   const { retry } = target.entry.account.config;
   // What the caller caused would happen again.
-  if (attempt >= retry.attempts || error.fault === "caller") return null;
+  if (attempt >= (callerRetries(request) ? 1 : retry.attempts) || error.fault === "caller") return null;
   const elsewhere = request.targets.length > 1 && error.class === "RateLimited";
   if (!retryable.has(error.class) || elsewhere || !dispatcher.routing.mayRetry(target)) return null;
   const backoff = Math.min(retry.maxDelayMs, retry.initialDelayMs * retry.multiplier ** (attempt - 1));

@@ -66,6 +66,7 @@ function limitsOf(
   const { stalledClientMs, maxReplyBytes, maxStreamBytes } = limits;
   return {
     firstByteMs,
+    slowIsLate: slowAfterMs !== null && slowAfterMs < timeouts.firstTokenMs,
     idleMs: timeouts.idleMs,
     totalMs: Math.max(1, remainingMs),
     totalIsShortened: deadlineIsCallers === true || count > 1,

@@ -1,22 +1,11 @@
 /** HTTP status and common error bodies → ProviderError. Providers with words of their own look at those first. */
 
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
-import type { FailureCode } from "../failure.ts";
+import { type Blamed, blame, statusIn } from "../dialects/verdict/blame.ts";
+import { wordsOf } from "../dialects/verdict/words.ts";
+import type { FailureCode, ProviderWords } from "../failure.ts";
 import type { ErrorReply } from "./provider.ts";
 import { exhaustedForMs } from "./rate-limits.ts";
-
-type Classified = { class: ProviderErrorClass; code: FailureCode };
-
-/** What a status means when nothing more is known. */
-function classOfStatus(status: number): Classified {
-  if (status === 401 || status === 403 || status === 402) return { class: "Unauthorized", code: "upstream_auth_error" };
-  if (status === 404) return { class: "NotFound", code: "upstream_model_not_found" };
-  if (status === 408 || status === 504) return { class: "Timeout", code: "upstream_timeout" };
-  if (status === 429) return { class: "RateLimited", code: "upstream_rate_limited" };
-  if (status === 503 || status === 529) return { class: "Unavailable", code: "upstream_unavailable" };
-  if (status >= 500 || status < 400) return { class: "ServerError", code: "upstream_error" };
-  return { class: "BadRequest", code: "upstream_rejected_request" };
-}
 
 function headerText(reply: ErrorReply, name: string): string | null {
   const value = reply.headers[name];
@@ -46,30 +35,39 @@ function limitWaitMs(reply: ErrorReply): number | null {
 
 const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);
 
-/** A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a credential. */
+/**
+ * A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a
+ * credential. `found`: what the provider's own decoder knows; what it doesn't say, or says vaguely, `blame` decides.
+ */
 export function providerError(
   reply: ErrorReply,
-  found: Partial<Classified> & {
+  found: Partial<Blamed> & {
     message?: string | null;
     param?: string | null;
     retryAfterMs?: number | null;
     fault?: "caller" | "provider";
   } = {},
 ): ProviderError {
-  const fallback = classOfStatus(reply.status);
-  const kind = found.class ?? fallback.class;
-  const theirs = found.message && !unsafeClasses.has(kind) ? clean(found.message) : "";
-  const fault = found.fault ?? faultOf(kind, reply, theirs);
+  const words = wordsOf(reply);
+  const known = found.class !== undefined && found.code !== undefined ? { class: found.class, code: found.code } : null;
+  const message = found.message || words.message;
+  const kind = blame({ status: reply.status, codes: words.codes, message }, known);
+  const safe = !unsafeClasses.has(kind.class);
+  const fault = found.fault ?? faultOf(kind.class, reply, safe ? clean(message) : "");
   return {
-    class: kind,
-    code: found.code ?? fallback.code,
-    message: theirs || ownWords(kind, reply.status),
-    param: found.param ?? null,
-    retryAfterMs: found.retryAfterMs ?? retryAfterMs(reply) ?? (kind === "RateLimited" ? limitWaitMs(reply) : null),
+    class: kind.class,
+    code: kind.code,
+    message: (safe ? clean(message) : "") || ownWords(kind.class, reply.status),
+    param: found.param ?? (safe ? words.theirs.param : null),
+    retryAfterMs:
+      found.retryAfterMs ?? retryAfterMs(reply) ?? (kind.class === "RateLimited" ? limitWaitMs(reply) : null),
     upstreamStatus: reply.status,
     ...(fault === null ? {} : { fault }),
+    ...(safe && hasWords(words.theirs) ? { theirs: words.theirs } : {}),
   };
 }
+
+const hasWords = (theirs: ProviderWords): boolean => Object.values(theirs).some((value) => value !== null);
 
 /** How providers say that one request alone exceeds the limit, so that waiting can't help it. */
 const tooLargeAlone =
@@ -107,6 +105,7 @@ function clean(text: string): string {
 }
 
 function ownWords(kind: ProviderErrorClass, status: number): string {
+  const answered = status === 200;
   switch (kind) {
     case "Unauthorized":
       return "The provider refused the gateway's credential. Ask the platform team to check it.";
@@ -115,11 +114,13 @@ function ownWords(kind: ProviderErrorClass, status: number): string {
     case "NotFound":
       return "The provider does not have this model. Ask the platform team to check the model's upstream name.";
     case "BadRequest":
-      return `The provider refused the request with status ${status}.`;
+      return answered ? "The provider refused the request." : `The provider refused the request with status ${status}.`;
     case "Timeout":
       return "The provider did not answer in time.";
     default:
-      return `The provider failed with status ${status}. Try again later.`;
+      return answered
+        ? "The provider broke the answer off."
+        : `The provider failed with status ${status}. Try again later.`;
   }
 }
 
@@ -142,29 +143,13 @@ export function oversizedEvent(message: string): StreamEvent {
   return failed;
 }
 
-/** What the words that OpenAI and Anthropic use for an error's code or type come to. */
-const kindsByCode: Readonly<Record<string, Classified>> = {
-  rate_limit_exceeded: { class: "RateLimited", code: "upstream_rate_limited" },
-  rate_limit_error: { class: "RateLimited", code: "upstream_rate_limited" },
-  insufficient_quota: { class: "RateLimited", code: "upstream_rate_limited" },
-  overloaded_error: { class: "Unavailable", code: "upstream_unavailable" },
-  server_overloaded: { class: "Unavailable", code: "upstream_unavailable" },
-  timeout_error: { class: "Timeout", code: "upstream_timeout" },
-  authentication_error: { class: "Unauthorized", code: "upstream_auth_error" },
-  permission_error: { class: "Unauthorized", code: "upstream_auth_error" },
-  invalid_request_error: { class: "BadRequest", code: "upstream_rejected_request" },
-  context_length_exceeded: { class: "BadRequest", code: "context_length_exceeded" },
-  content_filter: { class: "BadRequest", code: "content_filter" },
-  upstream_invalid_response: { class: "ServerError", code: "upstream_invalid_response" },
-};
-
-/** An error that came in a stream which passes through, by its own code. `oversized`: it exceeded the gateway's own cap. */
-export function failureInStream(message: string, code: string | null, oversized = false): ProviderError {
-  const kind = (code !== null && Object.hasOwn(kindsByCode, code) ? kindsByCode[code] : undefined) ?? {
-    class: "ServerError",
-    code: "upstream_error",
-  };
-  const shown = kind.class === "Unauthorized" ? ownWords("Unauthorized", 0) : clean(message);
-  const fault = oversized || (kind.class === "RateLimited" && isAboutSize(shown)) ? ({ fault: "caller" } as const) : {};
-  return { ...kind, message: shown, param: null, retryAfterMs: null, upstreamStatus: null, ...fault };
+/** An error that came inside a 200 or a stream, as `decode` reads the same body with a status. */
+export function errorInAnswer(
+  body: unknown,
+  decode: (reply: ErrorReply) => ProviderError,
+  { headers = {}, nowMs = 0 }: Partial<Pick<ErrorReply, "headers" | "nowMs">> = {},
+): ProviderError {
+  const status = statusIn(body);
+  const error = decode({ status, headers, body, nowMs });
+  return { ...error, upstreamStatus: 200 };
 }

@@ -86,7 +86,7 @@ const causes: Cause[] = [
   { name: "a 500", answer: refuses(500, "engine died") },
   { name: "a 503", answer: refuses(503, "overloaded by this prompt") },
   { name: "a 504 of a server in front", answer: refuses(504, "upstream timed out") },
-  { name: "a 404 for an object that it named", answer: refuses(404, "no such file") },
+  { name: "a 404 for an object that it named", answer: refuses(404, "no such file"), certain: true },
   { name: "a crash of the server", answer: (_request, response) => void response.destroy() },
   {
     name: "what is no answer",

@@ -327,7 +327,7 @@ describe("what a caller is told", () => {
       status: 502,
       code: "upstream_unreachable",
     },
-    { name: "never answers", answer: never, status: 504, code: "upstream_timeout", shouldRetry: "false" },
+    { name: "never answers", answer: never, status: 504, code: "upstream_timeout" },
     {
       name: "refuses our credential",
       answer: refuses(401, { error: { message: "Incorrect API key provided: sk-ups***cret" } }),

@@ -4,7 +4,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { isObject, type JsonObject } from "../../wire/json.ts";
+import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
 import { applyEdits, outline } from "../../wire/json-edit.ts";
 import {
   FrameObserver,
@@ -15,6 +15,7 @@ import {
   readFrame,
   textLength,
 } from "../frames.ts";
+import { choiceError, errorEnvelope, flatError, objects, progressOfChunk } from "../verdict/answer.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
@@ -66,11 +67,21 @@ export class OpenAiObserver extends FrameObserver {
       return true;
     }
     this.#count(start, end);
+    if (this.progress !== "begun" && !this.#look(this.#work.toString("utf8", start, end))) return false;
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
     const plain =
       usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
     return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
+  }
+
+  /** Until the answer has begun. false: the frame is an error that has no envelope. */
+  #look(frame: string): boolean {
+    const body = jsonIn(frame.slice(frame.indexOf(":") + 1));
+    const failed = flatError(body);
+    if (failed !== null) return this.#fail(failed);
+    this.see(progressOfChunk(body));
+    return true;
   }
 
   #isNull(behindKey: number): boolean {
@@ -98,6 +109,7 @@ export class OpenAiObserver extends FrameObserver {
     const read = readFrame(frame);
     if (read.data !== null && read.event === "error") return this.#failed(read.data);
     if (read.data?.trim() === "[DONE]") this.ended = true;
+    else if (read.data !== null && this.progress !== "begun" && !this.#look(`:${read.data}`)) return false;
     else if (read.data !== null && /"usage"|"error"/.test(read.data)) return this.#decoded(frame);
     if (read.data !== null && !this.ended) this.contentLength += otherFrameLength;
     if (!read.others) return true;
@@ -106,7 +118,7 @@ export class OpenAiObserver extends FrameObserver {
 
   #failed(data: string): false {
     const body = this.json(data);
-    return body === undefined ? false : this.#fail(isObject(body) ? body : {});
+    return body === undefined ? false : this.#fail(isObject(body) ? body : { message: data });
   }
 
   #fail(body: JsonObject): false {
@@ -116,6 +128,7 @@ export class OpenAiObserver extends FrameObserver {
     return this.fail(
       typeof message === "string" && message !== "" ? message : "The provider broke the answer off.",
       code == null ? null : String(code),
+      body,
     );
   }
 
@@ -125,7 +138,8 @@ export class OpenAiObserver extends FrameObserver {
     if (body === undefined) return false;
     const unchanged: FrameVerdict = read.others ? Buffer.from(read.stripped) : true;
     if (!isObject(body)) return unchanged;
-    if (body["error"] || body["object"] === "error") return this.#fail(body);
+    const failed = errorEnvelope(body) === null ? choiceError(objects(body["choices"])) : body;
+    if (failed !== null) return this.#fail(failed);
     this.usage = decodeUsage(body["usage"]) ?? this.usage;
     if (!this.#hideUsage || body["usage"] === undefined) return unchanged;
     // Azure's first chunk has no choices either, but holds no usage: only a chunk with both is taken out whole.

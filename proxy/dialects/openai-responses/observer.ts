@@ -1,6 +1,8 @@
 /** OpenAI's Responses stream passing through. `response.failed` is this format's own way of ending badly, so it is handed on. */
+
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
+import { lifeCycleEvents, progressOfResponseEvent, type StreamProgress } from "../verdict/answer.ts";
 import { decodeUsage } from "./usage.ts";
 
 const terminal = ["response.completed", "response.incomplete", "response.failed"];
@@ -17,23 +19,28 @@ export class ResponsesObserver extends NamedFrameObserver {
   failure: { message: string; code: string | null } | null = null;
 
   constructor() {
-    super(names, contentNames, '"delta":"');
+    super(names, contentNames, '"delta":"', lifeCycleEvents);
+  }
+
+  protected override progressOf(name: string, body: unknown): StreamProgress {
+    return progressOfResponseEvent(name, body);
   }
 
   protected override event(name: string, body: JsonObject): boolean {
-    if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body);
+    if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body, body);
     this.usage = decodeUsage(isObject(body["response"]) ? body["response"]["usage"] : null) ?? this.usage;
     this.ended = true;
-    if (name === "response.failed")
-      this.failure = wordsOf(
-        isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {},
-      );
+    if (name === "response.failed") {
+      const error = isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {};
+      this.failure = wordsOf(error);
+      this.errorBody = { error };
+    }
     return true;
   }
 
-  #failed(error: JsonObject): false {
+  #failed(error: JsonObject, body: JsonObject): false {
     const { message, code } = wordsOf(error);
-    return this.fail(message, code);
+    return this.fail(message, code, body);
   }
 }
 

@@ -3,7 +3,7 @@
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
 import { isObject } from "../../wire/json.ts";
-import { providerError, streamFailure } from "../errors.ts";
+import { errorInAnswer, providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 interface Found {
@@ -26,12 +26,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   overloaded_error: { class: "Unavailable", code: "upstream_unavailable" },
 };
 
-/** The API has no type for these two and tells them apart by message only. */
-const tooLong = /prompt is too long|exceed context limit|exceeds? the (model's )?context window/i;
+/** The API has no type for this one, and tells it by message only. */
 const unpaid = /credit balance is too low/i;
 
 const billing = "The provider account's credit is used up. Ask the platform team to check its billing.";
-const unauthorized = "The provider refused the gateway's credential. Ask the platform team to check it.";
 
 function errorOf(body: unknown): Found {
   const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
@@ -45,8 +43,6 @@ function isBilling({ type, message }: Found): boolean {
 
 function kindOf(found: Found): Kind | null {
   if (isBilling(found)) return kinds["billing_error"] ?? null;
-  if (found.type === "invalid_request_error" && tooLong.test(found.message))
-    return { class: "BadRequest", code: "context_length_exceeded" };
   return (Object.hasOwn(kinds, found.type) && kinds[found.type]) || null;
 }
 
@@ -59,17 +55,5 @@ export function decodeError(reply: ErrorReply): ProviderError {
 
 /** An `error` event, after the status was 200. */
 export function streamError(body: unknown): StreamEvent {
-  const found = errorOf(body);
-  const known = kindOf(found);
-  const kind: Kind =
-    known ??
-    (found.type === "invalid_request_error"
-      ? { class: "BadRequest", code: "upstream_rejected_request" }
-      : { class: "ServerError", code: "upstream_error" });
-  const own = isBilling(found) ? billing : unauthorized;
-  return streamFailure(
-    kind.code,
-    kind.class === "Unauthorized" ? own : found.message || "The provider broke the answer off.",
-    kind.class,
-  );
+  return { kind: "error", error: errorInAnswer(body, decodeError) };
 }

@@ -3,9 +3,11 @@
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
+import { judgeReply } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { errorInAnswer } from "../errors.ts";
 import { isSigned } from "./blocks.ts";
-import { streamError } from "./failure.ts";
+import { decodeError } from "./failure.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
@@ -75,11 +77,9 @@ function choiceOf(body: JsonObject, blocks: readonly JsonObject[]): ChatChoice {
 }
 
 export function decodeReply(body: unknown): ChatReply | ProviderError {
-  if (isObject(body) && body["type"] === "error") {
-    const event = streamError(body);
-    if (event.kind === "error") return event.error;
-  }
-  if (!isObject(body) || !Array.isArray(body["content"])) return invalidReply();
+  const verdict = judgeReply("anthropic.messages", body);
+  if (verdict.kind === "error") return errorInAnswer(verdict.body, decodeError);
+  if (verdict.kind === "empty" || !isObject(body) || !Array.isArray(body["content"])) return invalidReply();
   return {
     id: text(body["id"]),
     created: 0,

@@ -28,6 +28,7 @@ class AnthropicStream {
   readonly #blocks = new Map<unknown, OpenBlock>();
   #tools = 0;
   #started = false;
+  #opened = false;
   #usage: JsonObject = {};
   #stopReason: unknown = null;
   #refusal = "";
@@ -66,6 +67,7 @@ class AnthropicStream {
     const isTool = start["type"] === "tool_use";
     const block: OpenBlock = { start, tool: isTool ? this.#tools++ : -1, thinking: "", signature: "", hasInput: false };
     this.#blocks.set(index, block);
+    this.#opened = true;
     if (isTool) {
       const id = text(start["id"]) || `call_${block.tool}`;
       send(emit, {
@@ -132,7 +134,9 @@ class AnthropicStream {
     if (this.#refusal !== "") send(emit, { refusal: this.#refusal });
     const reason = finishReason(this.#stopReason, this.#tools > 0);
     const native = nativeReason(this.#stopReason, reason);
-    emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }) });
+    // An end without a reason, and nothing before it, is no answer.
+    if (this.#stopReason !== null || this.#opened)
+      emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }) });
     const usage = Object.keys(this.#usage).length > 0 ? decodeUsage(this.#usage) : null;
     if (usage !== null) emit({ kind: "usage", usage });
     emit({ kind: "end" });

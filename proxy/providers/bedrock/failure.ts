@@ -3,7 +3,7 @@
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
 import { isObject } from "../../wire/json.ts";
-import { providerError, streamFailure } from "../errors.ts";
+import { providerError } from "../errors.ts";
 import type { ErrorReply } from "../provider.ts";
 
 type Kind = { class: ProviderErrorClass; code: FailureCode };
@@ -37,16 +37,13 @@ const kinds: Readonly<Record<string, Kind>> = {
   serviceunavailableexception: { class: "Unavailable", code: "upstream_unavailable" },
 };
 
-/** ValidationException stands for these too, told apart by message only. */
-const tooLong =
-  /(input|prompt) is too long|exceed context limit|exceeds? the (model's )?context window|maximum context length|too many input tokens/i;
+/** ValidationException stands for this too, told apart by message only; and for a prompt that is too long, which `blame` tells. */
 const noSuchModel =
   /model identifier is invalid|on-demand throughput isn.t supported|model is not supported|reached the end of its life/i;
 
 function kindOf(type: string, message: string): Kind | null {
   const kind = Object.hasOwn(kinds, type) ? (kinds[type] ?? null) : null;
   if (kind !== rejected) return kind;
-  if (tooLong.test(message)) return { class: "BadRequest", code: "context_length_exceeded" };
   return noSuchModel.test(message) ? missing : rejected;
 }
 
@@ -79,9 +76,7 @@ export function decodeError(reply: ErrorReply): ProviderError {
 export function streamError(type: string, payload: unknown): StreamEvent {
   const message = messageOf(payload);
   const kind = kindOf(typeName(type), message) ?? broken;
-  const shown =
-    kind.class === "Unauthorized"
-      ? "The provider refused the gateway's credential. Ask the platform team to check it."
-      : message;
-  return streamFailure(kind.code, shown || "The provider broke the answer off.", kind.class);
+  const body = isObject(payload) ? payload : {};
+  const error = providerError({ status: 200, headers: {}, body, nowMs: 0 }, { ...kind, message });
+  return { kind: "error", error };
 }

@@ -3,9 +3,10 @@
 import type { ChatDelta } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
 import type { SseFrame } from "../../wire/sse.ts";
-import { streamFailure } from "../errors.ts";
+import { errorInAnswer, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
+import { decodeCohereError } from "./failure.ts";
 import { finishFailure, finishReason, logprobsOf, newCallId, text, usageOf } from "./reply.ts";
 
 const inner = (value: unknown, ...path: string[]): unknown =>
@@ -40,7 +41,7 @@ class CohereStream {
     if (handle) handle(body, emit);
     // An error has no type of its own but the envelope of one that comes before a stream.
     else if (type === "error" || (type === "" && typeof body["message"] === "string")) {
-      emit(streamFailure("upstream_error", text(body["message"]) || "The provider broke the answer off."));
+      emit({ kind: "error", error: errorInAnswer(body, decodeCohereError) });
     }
   }
 

@@ -11,7 +11,10 @@ import type {
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
+import { judgeReply } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
+import { errorInAnswer } from "../errors.ts";
+import { decodeOpenAiError } from "./failure.ts";
 
 const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
 
@@ -58,7 +61,9 @@ function decodeChoice(raw: JsonObject, at: number): ChatChoice {
 }
 
 export function decodeChatReply(body: unknown): ChatReply | ProviderError {
-  if (!isObject(body) || !Array.isArray(body["choices"])) return invalidReply();
+  const verdict = judgeReply("openai.chat", body);
+  if (verdict.kind === "error") return errorInAnswer(verdict.body, decodeOpenAiError);
+  if (verdict.kind === "empty" || !isObject(body) || !Array.isArray(body["choices"])) return invalidReply();
   const { id, created, model, choices, usage, object: _object, ...extra } = body;
   return {
     id: typeof id === "string" ? id : "",

@@ -1,11 +1,13 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
 
-import type { ChatDelta, ToolCallDelta } from "../../dialects/canonical.ts";
+import type { ChatDelta, ProviderError, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
+import { choiceError, errorEnvelope, isFailedReason } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
-import { streamFailure } from "../errors.ts";
-import type { ChatStreamDecoder } from "../provider.ts";
+import { errorInAnswer, streamFailure } from "../errors.ts";
+import type { ChatStreamDecoder, ErrorReply } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
+import { decodeOpenAiError } from "./failure.ts";
 import { finishReason } from "./reply.ts";
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
@@ -13,8 +15,12 @@ const filled = (value: unknown): string | undefined => (typeof value === "string
 
 /** One choice of the answer, as far as it has come. */
 class Choice {
-  /** Tool call id → index, for servers that leave the index out. */
+  /** Tool call id → index among the calls as they are told. */
   readonly #tools = new Map<string, number>();
+  readonly #used = new Set<number>();
+  /** The provider's index → that of the call which was begun last there. */
+  readonly #latest = new Map<number, number>();
+  #nextIndex = 0;
   finished = false;
 
   get calledTools(): boolean {
@@ -45,12 +51,28 @@ class Choice {
     return delta;
   }
 
+  /** Servers leave the index out, or give the same one to several calls: a new id begins a new call. */
   #index(given: unknown, id: string | undefined): number {
-    const next = this.#tools.size;
-    const guessed = id === undefined ? Math.max(0, next - 1) : (this.#tools.get(id) ?? next);
-    const index = typeof given === "number" ? given : guessed;
-    if (id !== undefined) this.#tools.set(id, index);
-    else if (next === 0) this.#tools.set(`#${index}`, index);
+    const stated = typeof given === "number" ? given : null;
+    if (id === undefined) return this.#continued(stated);
+    const same = this.#tools.get(id);
+    if (same !== undefined) return same;
+    const index = stated === null || this.#used.has(stated) ? this.#nextIndex : stated;
+    this.#tools.set(id, index);
+    this.#used.add(index);
+    this.#nextIndex = Math.max(this.#nextIndex, index + 1);
+    if (stated !== null) this.#latest.set(stated, index);
+    return index;
+  }
+
+  /** A fragment without an id goes on with the call that was begun last at its index, or last of all. */
+  #continued(stated: number | null): number {
+    const index = stated === null ? Math.max(0, this.#nextIndex - 1) : (this.#latest.get(stated) ?? stated);
+    if (!this.#used.has(index)) {
+      this.#used.add(index);
+      this.#tools.set(`#${index}`, index);
+      this.#nextIndex = Math.max(this.#nextIndex, index + 1);
+    }
     return index;
   }
 }
@@ -58,24 +80,33 @@ class Choice {
 /** Mends what a provider sends in another form, before it is read. */
 export type Mend = (body: unknown) => unknown;
 
+type DecodeError = (reply: ErrorReply) => ProviderError;
+
 /** Chunks in OpenAI's form, whatever frames them. */
 export class ChatChunks {
   readonly #choices = new Map<number, Choice>();
+  readonly #decodeError: DecodeError;
   #started = false;
+
+  constructor(decodeError: DecodeError = decodeOpenAiError) {
+    this.#decodeError = decodeError;
+  }
 
   body(body: unknown, event: string, emit: Emit): void {
     if (!isObject(body)) {
       emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
       return;
     }
-    if (body["error"] || event === "error" || body["object"] === "error") {
-      emit(streamFailure("upstream_error", errorText(body)));
+    if (event === "error" || errorEnvelope(body) !== null) {
+      emit({ kind: "error", error: errorInAnswer(body, this.#decodeError) });
       return;
     }
     const choices = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
     // Azure's first chunk has no choice and an empty id: it is not where the answer starts.
     if (choices.length > 0) this.#start(body, emit);
     for (const one of choices) this.#choice(one, emit);
+    const failed = choiceError(choices);
+    if (failed !== null) emit({ kind: "error", error: errorInAnswer(failed, this.#decodeError) });
     const usage = decodeUsage(body["usage"]);
     if (usage !== null) emit({ kind: "usage", usage });
   }
@@ -98,26 +129,17 @@ export class ChatChunks {
   }
 
   #finish(choice: Choice, index: number, native: string | undefined, emit: Emit): void {
-    if (native === undefined || choice.finished) return;
+    if (native === undefined || choice.finished || isFailedReason(native)) return;
     choice.finished = true;
-    if (native === "error" || native === "cancelled") {
-      emit(streamFailure("upstream_error", "The provider broke the answer off."));
-      return;
-    }
     const reason = finishReason(native, choice.calledTools);
     emit({ kind: "finish", choice: index, reason, ...(reason === native ? {} : { native }) });
   }
 }
 
-export function openAiChatDecoder(mend: Mend = (body) => body): ChatStreamDecoder {
-  const chunks = new ChatChunks();
+export function openAiChatDecoder(mend: Mend = (body) => body, decodeError?: DecodeError): ChatStreamDecoder {
+  const chunks = new ChatChunks(decodeError);
   return sseChatDecoder((frame, emit) => {
     if (frame.data === "[DONE]") emit({ kind: "end" });
     else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
   });
-}
-
-function errorText(body: JsonObject): string {
-  const error = isObject(body["error"]) ? body["error"] : body;
-  return filled(error["message"]) ?? "The provider broke the answer off.";
 }

@@ -5,11 +5,11 @@
 
 import type { StreamEvent } from "../../dialects/canonical.ts";
 import { isObject, parseJson } from "../../wire/json.ts";
-import { streamFailure } from "../errors.ts";
+import { errorInAnswer } from "../errors.ts";
 import { ChatChunks } from "../openai/stream.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { sseChatDecoder } from "../sse-decoder.ts";
-import { firstError } from "./failure.ts";
+import { decodeWatsonxError } from "./failure.ts";
 
 /** Tool calls whose arguments have been empty so far, by choice and index. */
 class EmptyArguments {
@@ -47,7 +47,7 @@ export function watsonxDecoder(): ChatStreamDecoder {
       const body: unknown = parseJson(frame.data);
       const failed = frame.event === "error" || (isObject(body) && Array.isArray(body["errors"]));
       if (failed) {
-        emit(streamFailure("upstream_error", firstError(body)?.message ?? "The provider broke the answer off."));
+        emit({ kind: "error", error: errorInAnswer(body, decodeWatsonxError) });
         return;
       }
       chunks.body(body, frame.event, (event) => {

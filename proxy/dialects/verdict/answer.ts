@@ -1,0 +1,193 @@
+/**
+ * What an answer with status 200 is, by its content: an answer, an error, or nothing. One verdict for whole answers and
+ * streams, passed through or translated, so that retry, fallback, breaker, cache and bill agree. Pure.
+ */
+import type { WireFormat } from "../../config/capabilities.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import type { ChatDelta, ChatReply, StreamEvent } from "../canonical.ts";
+
+export type ReplyVerdict =
+  | { kind: "answer" }
+  /** `body`: as a provider's non-2xx answer would have it. */
+  | { kind: "error"; body: unknown }
+  /** Neither an answer nor an error that says what went wrong. */
+  | { kind: "empty" };
+
+/**
+ * What a stream has come to. "waiting": life-cycle frames, empty deltas and comments alone, so that another provider may
+ * still answer. "finished": an end was told, and no content. "begun": content of the answer.
+ */
+export type StreamProgress = "waiting" | "finished" | "begun";
+
+const answer: ReplyVerdict = { kind: "answer" };
+const empty: ReplyVerdict = { kind: "empty" };
+
+const filled = (value: unknown): boolean => typeof value === "string" && value !== "";
+export const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+
+/** Members under which servers put an error that has no envelope. */
+const messageNames = ["message", "detail", "msg", "error_msg", "error_message", "errorMessage", "Message"];
+
+/** An error in an envelope of any API, null where there is none. `"error": null` is none. */
+export function errorEnvelope(body: unknown): unknown {
+  const outer = Array.isArray(body) ? body[0] : body;
+  if (!isObject(outer)) return null;
+  const { error, errors } = outer;
+  if (isObject(error) || filled(error) || error === true) return body;
+  if (outer["object"] === "error" || outer["type"] === "error") return body;
+  return Array.isArray(errors) && errors.length > 0 ? body : null;
+}
+
+/** A chunk of a stream that is an error without an envelope, as FastAPI and others have it. */
+export function flatError(body: unknown): JsonObject | null {
+  if (!isObject(body) || body["choices"] !== undefined) return null;
+  const verdict = errorWithout(body);
+  return verdict.kind === "error" ? body : null;
+}
+
+function errorWithout(body: JsonObject): ReplyVerdict {
+  return messageNames.some((name) => filled(body[name]) || (name === "detail" && Array.isArray(body[name])))
+    ? { kind: "error", body }
+    : empty;
+}
+
+/** `"error"` is OpenRouter's word, `"cancelled"` watsonx's. */
+const failedReasons: ReadonlySet<unknown> = new Set(["error", "cancelled"]);
+export const isFailedReason = (reason: unknown): boolean => failedReasons.has(reason);
+const brokenOff = { error: { message: "The provider broke the answer off." } };
+
+/** The error of a choice that failed, null where none did. */
+export function choiceError(choices: readonly JsonObject[]): JsonObject | null {
+  for (const choice of choices) {
+    if (isObject(choice["error"])) return { error: choice["error"] };
+    if (failedReasons.has(choice["finish_reason"])) return brokenOff;
+  }
+  return null;
+}
+
+/** Whether a message or delta of a chat says anything, be it to a tool. */
+function says(message: unknown): boolean {
+  if (!isObject(message)) return false;
+  for (const [name, value] of Object.entries(message)) {
+    if (name === "role" || value === null) continue;
+    if (typeof value === "string" ? value !== "" : !Array.isArray(value) || value.length > 0) return true;
+  }
+  return false;
+}
+
+const choiceSays = (choice: JsonObject): boolean =>
+  filled(choice["text"]) || says(choice["message"]) || says(choice["delta"]) || isObject(choice["audio"]);
+
+function judgeChoices(body: JsonObject): ReplyVerdict {
+  const choices = objects(body["choices"]);
+  if (choices.length === 0) return errorWithout(body);
+  const failed = choiceError(choices);
+  if (failed !== null) return { kind: "error", body: failed };
+  return choices.some((choice) => choiceSays(choice) || filled(choice["finish_reason"])) ? answer : empty;
+}
+
+function judgeMessage(body: JsonObject): ReplyVerdict {
+  if (!Array.isArray(body["content"])) return errorWithout(body);
+  return body["content"].length > 0 || filled(body["stop_reason"]) ? answer : empty;
+}
+
+/** https://platform.openai.com/docs/api-reference/responses/object: states in which there may be no output yet. */
+const underWay: ReadonlySet<unknown> = new Set(["queued", "in_progress", "incomplete"]);
+
+function judgeResponse(body: JsonObject): ReplyVerdict {
+  const { status, output } = body;
+  if (status === "failed" || status === "cancelled") return { kind: "error", body: brokenOff };
+  if (!Array.isArray(output)) return errorWithout(body);
+  return output.length > 0 || underWay.has(status) || isObject(body["usage"]) ? answer : empty;
+}
+
+const judges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> = {
+  "openai.chat": judgeChoices,
+  "openai.completions": judgeChoices,
+  "openai.embeddings": (body) => (objects(body["data"]).length > 0 ? answer : errorWithout(body)),
+  "openai.responses": judgeResponse,
+  "anthropic.messages": judgeMessage,
+};
+
+/** A whole answer in `format`. */
+export function judgeReply(format: WireFormat, body: unknown): ReplyVerdict {
+  const failed = errorEnvelope(body);
+  if (failed !== null) return { kind: "error", body: failed };
+  return isObject(body) ? judges[format](body) : empty;
+}
+
+/** A whole answer that a provider's own decoder has read. */
+export const isAnswer = ({ choices }: ChatReply): boolean => choices.length > 0;
+
+function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_blocks }: ChatDelta): boolean {
+  return (
+    filled(content) ||
+    filled(reasoning_content) ||
+    filled(refusal) ||
+    (tool_calls?.length ?? 0) > 0 ||
+    (thinking_blocks?.length ?? 0) > 0
+  );
+}
+
+/** What one event of a translated stream adds. */
+export function progressOfEvent(event: StreamEvent): StreamProgress {
+  if (event.kind === "finish") return "finished";
+  return event.kind === "delta" && (deltaSays(event.delta) || event.logprobs !== undefined) ? "begun" : "waiting";
+}
+
+/** What one chunk of a chat or completions stream adds; an error in it is the caller's to see. */
+export function progressOfChunk(body: unknown): StreamProgress {
+  const choices = isObject(body) ? objects(body["choices"]) : [];
+  if (choices.some(choiceSays)) return "begun";
+  return choices.some((choice) => filled(choice["finish_reason"])) ? "finished" : "waiting";
+}
+
+/** Blocks that begin empty and are filled by deltas. */
+const openedEmpty: ReadonlySet<unknown> = new Set(["text", "thinking"]);
+
+function blockSays(block: unknown): boolean {
+  if (!isObject(block)) return false;
+  return !openedEmpty.has(block["type"]) || filled(block["text"]) || filled(block["thinking"]);
+}
+
+/** What one event of Anthropic's Messages stream adds. */
+export function progressOfMessageEvent(name: string, body: unknown): StreamProgress {
+  if (!isObject(body)) return "waiting";
+  if (name === "content_block_start") return blockSays(body["content_block"]) ? "begun" : "waiting";
+  if (name === "content_block_delta") {
+    const { type: _type, ...rest } = isObject(body["delta"]) ? body["delta"] : {};
+    return says(rest) ? "begun" : "waiting";
+  }
+  const stopped = name === "message_delta" && isObject(body["delta"]) && filled(body["delta"]["stop_reason"]);
+  return stopped ? "finished" : "waiting";
+}
+
+/** Of OpenAI's Responses: events before anything of the answer. */
+export const lifeCycleEvents: ReadonlySet<string> = new Set([
+  "response.queued",
+  "response.created",
+  "response.in_progress",
+  "keepalive",
+  "ping",
+]);
+
+const partSays = (part: unknown): boolean => isObject(part) && (filled(part["text"]) || filled(part["refusal"]));
+
+/** Events that add something only if their data says so; all others, but for those of the life cycle, add something. */
+const responseEvents: Readonly<Record<string, (body: JsonObject) => StreamProgress>> = {
+  "response.completed": (body) =>
+    judgeReply("openai.responses", body["response"]).kind === "answer" ? "finished" : "waiting",
+  "response.incomplete": () => "finished",
+  "response.failed": () => "waiting",
+  error: () => "waiting",
+  // An item of reasoning or of a tool says that the model is at work; a message begins empty.
+  "response.output_item.added": ({ item }) => (isObject(item) && item["type"] === "message" ? "waiting" : "begun"),
+  "response.content_part.added": ({ part }) => (partSays(part) ? "begun" : "waiting"),
+};
+
+/** What one event of OpenAI's Responses stream adds. */
+export function progressOfResponseEvent(name: string, body: unknown): StreamProgress {
+  if (name === "" || lifeCycleEvents.has(name) || !isObject(body)) return "waiting";
+  if (Object.hasOwn(responseEvents, name)) return responseEvents[name]?.(body) ?? "begun";
+  return name.endsWith(".delta") && !filled(body["delta"]) && !isObject(body["delta"]) ? "waiting" : "begun";
+}

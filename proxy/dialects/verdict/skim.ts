@@ -1,0 +1,59 @@
+/** Whether the bytes of a whole answer surely are one, so that most answers that pass through are judged without parsing them. */
+import { Buffer } from "node:buffer";
+import type { WireFormat } from "../../config/capabilities.ts";
+
+const quote = 0x22;
+const colon = 0x3a;
+const openBracket = 0x5b;
+const openBrace = 0x7b;
+const LETTER_N = 0x6e;
+
+const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+
+function skipBlanks(bytes: Buffer, from: number): number {
+  let at = from;
+  while (isBlank(bytes[at])) at++;
+  return at;
+}
+
+/** Offset of the value behind the first `name` that is a member's name, -1 where there is none. A quote inside a text bears a backslash. */
+function memberValue(bytes: Buffer, name: Buffer, from = 0): number {
+  for (let at = bytes.indexOf(name, from); at >= 0; at = bytes.indexOf(name, at + name.length)) {
+    const next = skipBlanks(bytes, at + name.length);
+    if (bytes[next] === colon) return skipBlanks(bytes, next + 1);
+  }
+  return -1;
+}
+
+const errorWord = Buffer.from('"error"');
+const cancelledWord = Buffer.from('"cancelled"');
+const errorsName = Buffer.from('"errors"');
+
+/** `"error"`, be it a name or a value, but for `"error": null`. */
+function mentionsError(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(errorWord); at >= 0; at = bytes.indexOf(errorWord, at + errorWord.length)) {
+    const next = skipBlanks(bytes, at + errorWord.length);
+    if (bytes[next] !== colon || bytes[skipBlanks(bytes, next + 1)] !== LETTER_N) return true;
+  }
+  return bytes.includes(cancelledWord) || bytes.includes(errorsName);
+}
+
+/** The member that holds the answer, a list of objects; and one whose text says that it has an end. */
+const members: Readonly<Record<WireFormat, readonly [list: Buffer, end: Buffer | null]>> = {
+  "openai.chat": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
+  "openai.completions": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
+  "openai.embeddings": [Buffer.from('"data"'), null],
+  "openai.responses": [Buffer.from('"output"'), null],
+  "anthropic.messages": [Buffer.from('"content"'), Buffer.from('"stop_reason"')],
+};
+const failedWord = Buffer.from('"failed"');
+
+/** false: it has to be parsed to be told. */
+export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
+  const [list, end] = members[format];
+  const open = memberValue(bytes, list);
+  if (open < 0 || bytes[open] !== openBracket || bytes[skipBlanks(bytes, open + 1)] !== openBrace) return false;
+  if (mentionsError(bytes)) return false;
+  if (format === "openai.responses") return !bytes.includes(failedWord);
+  return end === null || bytes[memberValue(bytes, end)] === quote;
+}

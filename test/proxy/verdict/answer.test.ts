@@ -1,0 +1,126 @@
+/** What counts as an answer: the same for whole answers and streams, and for bytes that are skimmed or parsed. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type WireFormat, wireFormats } from "../../../proxy/config/capabilities.ts";
+import { judgeReply } from "../../../proxy/dialects/verdict/answer.ts";
+import { surelyAnswer } from "../../../proxy/dialects/verdict/skim.ts";
+
+const message = { role: "assistant", content: "Hi" };
+
+const whole: Partial<Record<WireFormat, Record<string, [body: unknown, kind: string]>>> = {
+  "openai.chat": {
+    "a text": [{ choices: [{ message, finish_reason: "stop" }] }, "answer"],
+    "an empty text with its end": [{ choices: [{ message: { content: "" }, finish_reason: "stop" }] }, "answer"],
+    "a tool call": [
+      { choices: [{ message: { content: null, tool_calls: [{ id: "c" }] }, finish_reason: "tool_calls" }] },
+      "answer",
+    ],
+    "a text without an end": [{ choices: [{ message }] }, "answer"],
+    "an error of null": [{ error: null, choices: [{ message, finish_reason: "stop" }] }, "answer"],
+    "no choices": [{ choices: [] }, "empty"],
+    "a choice with nothing in it": [{ choices: [{ message: { role: "assistant", content: null } }] }, "empty"],
+    "an empty object": [{}, "empty"],
+    "usage alone": [{ usage: { prompt_tokens: 1 } }, "empty"],
+    "a list": [[], "empty"],
+    "a text instead of JSON's object": ["hello", "empty"],
+    "an error": [{ error: { message: "overloaded", code: 503 } }, "error"],
+    "an error beside choices": [{ error: { message: "x" }, choices: [{ message, finish_reason: "stop" }] }, "error"],
+    "an error of a word": [{ error: "overloaded" }, "error"],
+    "vLLM's flat error": [{ object: "error", message: "x", code: 400 }, "error"],
+    "FastAPI's error": [{ detail: "Internal Server Error" }, "error"],
+    "a finish of error": [{ choices: [{ message, finish_reason: "error" }] }, "error"],
+    "OpenRouter's choice with an error": [{ choices: [{ message, error: { code: 502, message: "x" } }] }, "error"],
+    "a cancelled choice": [{ choices: [{ message, finish_reason: "cancelled" }] }, "error"],
+  },
+  "openai.completions": {
+    "a text": [{ choices: [{ text: "Hi", finish_reason: "stop" }] }, "answer"],
+    "no choices": [{ choices: [] }, "empty"],
+    "an error": [{ error: { message: "x" } }, "error"],
+  },
+  "openai.embeddings": {
+    vectors: [{ data: [{ embedding: [0.5] }] }, "answer"],
+    "no vectors": [{ data: [] }, "empty"],
+    "an error": [{ error: { message: "x" } }, "error"],
+  },
+  "openai.responses": {
+    "an output": [{ status: "completed", error: null, output: [{ type: "message" }] }, "answer"],
+    "a background job": [{ status: "queued", error: null, output: [] }, "answer"],
+    "an answer cut off by its limit": [{ status: "incomplete", output: [], incomplete_details: {} }, "answer"],
+    "a failed response": [{ status: "failed", error: { code: "server_error", message: "x" }, output: [] }, "error"],
+    "a failed response without a reason": [{ status: "failed", error: null, output: [] }, "error"],
+    "nothing at all": [{ status: "completed", output: [], usage: null }, "empty"],
+  },
+  "anthropic.messages": {
+    "a text": [{ type: "message", content: [{ type: "text", text: "Hi" }], stop_reason: "end_turn" }, "answer"],
+    "a turn without words": [{ type: "message", content: [], stop_reason: "end_turn" }, "answer"],
+    "no content and no end": [{ type: "message", content: [] }, "empty"],
+    "an error": [{ type: "error", error: { type: "overloaded_error", message: "Overloaded" } }, "error"],
+  },
+};
+
+describe("a whole answer", () => {
+  for (const [format, rows] of Object.entries(whole)) {
+    for (const [what, [body, kind]] of Object.entries(rows)) {
+      it(`${format}: ${what}`, () => {
+        assert.equal(judgeReply(format as WireFormat, body).kind, kind);
+        for (const indent of [0, 2]) {
+          const skimmed = surelyAnswer(format as WireFormat, Buffer.from(JSON.stringify(body, null, indent)));
+          if (skimmed) assert.equal(kind, "answer", "what is skimmed as one is one");
+        }
+      });
+    }
+  }
+
+  it("is mostly told without parsing it", () => {
+    const usual = { choices: [{ message: { role: "assistant", content: 'an "error" said' }, finish_reason: "stop" }] };
+    assert.equal(surelyAnswer("openai.chat", Buffer.from(JSON.stringify(usual))), true);
+  });
+
+  it("is never taken for one by its bytes where parsing says otherwise", () => {
+    const words = fc.constantFrom(
+      "error",
+      "choices",
+      "content",
+      "output",
+      "data",
+      "stop",
+      '"choices":[{',
+      "failed",
+      "",
+    );
+    const leaf = fc.oneof(words, fc.constant(null), fc.integer(), fc.boolean());
+    const name = fc.constantFrom(
+      "error",
+      "errors",
+      "choices",
+      "content",
+      "output",
+      "data",
+      "status",
+      "finish_reason",
+      "stop_reason",
+      "message",
+      "type",
+      "object",
+    );
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: "small" },
+        leaf,
+        fc.array(tie("value"), { maxLength: 2 }),
+        fc.dictionary(name, tie("value"), { maxKeys: 4 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(fc.constantFrom(...wireFormats), fc.dictionary(name, value), (format, body) => {
+        // A member of the same name further down may stand for the answer's own: only errors are never overlooked.
+        const verdict = judgeReply(format, body);
+        if (verdict.kind === "error" && body["error"])
+          assert.equal(surelyAnswer(format, Buffer.from(JSON.stringify(body))), false);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+});
