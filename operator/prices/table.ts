@@ -127,7 +127,9 @@ function tierStarts(published: Found): number[] {
 export function priceTable(now: Date): PriceTable {
   return (provider, upstreamModel) => {
     const found = calcPrice({}, upstreamModel, { providerId: provider, timestamp: now });
-    return found === null ? null : priceIn(found.model_price);
+    const price = found === null ? null : priceIn(found.model_price);
+    const windowTokens = found?.model.context_window;
+    return price === null || windowTokens === undefined ? price : { ...price, windowTokens };
   };
 }
 

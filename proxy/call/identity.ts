@@ -7,6 +7,8 @@ export interface KeyIdentity {
   anonymous: false;
   key: KeyRecord;
   namespace: string;
+  /** A client token that is limited to models: it reaches these and nothing else. */
+  modelsOnly?: true;
 }
 
 /** A caller without a usable key: fine for open routes; everywhere else `failure` is the answer. */

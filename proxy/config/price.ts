@@ -64,6 +64,8 @@ export const price = z.object({
    * rates are multiplied: 500000 for half. A mode without an entry can't be priced.
    */
   multipliers: z.record(z.string(), z.int().min(0).max(1_000_000_000)).optional(),
+  /** Tokens of the model's context window, where the table says it. */
+  windowTokens: z.int().min(1).optional(),
   source: z.enum(["override", "table"]),
 });
 export type Price = z.output<typeof price>;

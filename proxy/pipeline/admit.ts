@@ -23,6 +23,7 @@ import {
   expectedTokens,
   rejectPricierTier,
   rejectUncountable,
+  rejectUnreservable,
   sendCap,
   type WorstCost,
   worstCaseOfUpload,
@@ -187,9 +188,11 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   if (request.shaped !== null) {
     const odd =
       (subject.estimated ? rejectUncountable(request.shaped) : null) ??
-      (subject.priced ? rejectPricierTier(request.shaped) : null);
+      (subject.priced
+        ? (rejectPricierTier(request.shaped) ?? rejectUnreservable(request.shaped, request.targets))
+        : null);
     if (odd !== null) return odd;
-    sendCap(request.shaped, cap);
+    sendCap(request.shaped, cap, subject.priced);
   }
   sort(dues);
   const got = admitter.quotas.reserve(dues.map((due) => due.claim));

@@ -32,5 +32,5 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
     opened.models === null
       ? rest.models
       : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
-  return { ...identity, key: { ...rest, models } };
+  return { ...identity, key: { ...rest, models }, ...(models === null ? {} : { modelsOnly: true }) };
 }

@@ -62,6 +62,13 @@ import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { denyByRoleOrModel, modelAsRouted, noTarget, type Routed, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
+/** What a client token that is limited to models may ask for. */
+const ofModels: ReadonlySet<Addressed["operation"]["kind"]> = new Set(["generate", "models", "countTokens"]);
+const modelsOnly = failure(
+  "access_denied",
+  "This token may call the models that it was made for, and nothing else. Use the API key for files, batches and usage.",
+);
+
 class Call {
   readonly #client: ClientConnection;
   readonly #gateway: Gateway;
@@ -116,6 +123,7 @@ class Call {
     const { path, operation } = addressed;
     noteIdentity(this.#record, identity, operation);
     if (identity.anonymous && !path.anonymous) return identity.failure;
+    if (!identity.anonymous && identity.modelsOnly === true && !ofModels.has(operation.kind)) return modelsOnly;
     switch (operation.kind) {
       case "mint":
         return this.#answer(await mint(this.#client, identity, this.#snapshot, this.#gateway.nowMs()));

@@ -2,11 +2,15 @@
 
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import type { Price } from "../config/price.ts";
+import type { UseUnit } from "../config/price.ts";
+import type { ModelConfig } from "../config/provider.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { JsonObject } from "../wire/json.ts";
+import { dearest, usesCost } from "./dearest-price.ts";
+import { type Links, linksOf, linksState } from "./linked.ts";
 import { roughPromptTokens } from "./plan.ts";
+import { serverUses } from "./server-tools.ts";
 import { capMember } from "./shape.ts";
 
 /** Members by which the formats limit an answer's length. */
@@ -25,12 +29,6 @@ const defaultOutputCap = 16_384;
 const ordinaryOutput = 1_024;
 /** An image or file that the request only points to: what the largest common tilings come to. */
 const linkedTokens = 4_000;
-const links: ReadonlySet<string> = new Set([
-  ...["image_url", "input_image", "file_id", "file_url", "url", "file_uri"],
-  // Pictures and documents in base64 may be more tokens than bytes.
-  ...["media_type", "file_data"],
-]);
-
 function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
@@ -110,65 +108,11 @@ export function expectedTokens(shaped: Shaped): number {
   return prompt + (askedCap(shaped) ?? ordinaryOutput) * answers(shaped);
 }
 
-/** How often something is linked, as the parsed body has it: in its bytes a name may be written in many ways. */
-function occurrences(value: unknown): number {
-  if (typeof value === "string") return links.has(value) ? 1 : 0;
-  if (value === null || typeof value !== "object") return 0;
-  let count = 0;
-  if (Array.isArray(value)) for (const one of value) count += occurrences(one);
-  else
-    for (const name of Object.keys(value))
-      count += (links.has(name) ? 1 : 0) + occurrences((value as JsonObject)[name]);
-  return count;
-}
-
-const ofTexts = (name: string): boolean => name === "role" || name === "content" || name === "name";
-
-function onlyTexts(messages: unknown): boolean {
-  if (!Array.isArray(messages)) return false;
-  for (const message of messages as JsonObject[]) {
-    for (const name in message) if (!ofTexts(name) || typeof message[name] !== "string") return false;
-  }
-  return true;
-}
-
-/** Texts and plain members only, as most calls have: there is nothing that could link, so the bytes needn't be searched. */
-function linksNothing(json: JsonObject): boolean {
-  for (const name in json) {
-    const value = json[name];
-    if (name === "messages" ? !onlyTexts(value) : typeof value === "object" || links.has(name)) return false;
-  }
-  return true;
-}
-
 /** No tokenizer makes more than one token of a byte; what is only linked is counted apart. */
-function promptBound(shaped: Shaped): number {
-  const { bytes, json } = shaped.received;
+function promptBound(shaped: Shaped, links: Links): number {
+  const { bytes } = shaped.received;
   const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
-  const linked = linksNothing(json) ? 0 : linkedTokens * occurrences(json);
-  return bytes.length + added + linked;
-}
-
-/** nano-USD for a million tokens, of prompts and of answers, at the dearest. */
-const dearestPrices = new WeakMap<Price, [prompt: number, answer: number]>();
-
-function dearestPrice(price: Price): [number, number] {
-  let known = dearestPrices.get(price);
-  if (known === undefined) {
-    const tiers = [price, ...price.tiers];
-    known = [
-      Math.max(...tiers.flatMap((one) => [one.input, one.cachedInput, one.cacheWrite])),
-      Math.max(...tiers.flatMap((one) => [one.output, one.reasoning])),
-    ];
-    dearestPrices.set(price, known);
-  }
-  return known;
-}
-
-/** Tokens as they would be charged most dearly; a little more than exact rather than less. */
-function dearest(prompt: number, completion: number, price: Price): number {
-  const [forPrompt, forAnswer] = dearestPrice(price);
-  return Math.ceil((prompt * forPrompt + completion * forAnswer) / 1_000_000) + 2;
+  return bytes.length + added + linkedTokens * links.count;
 }
 
 export interface WorstCost {
@@ -178,10 +122,24 @@ export interface WorstCost {
   cap: number | null;
 }
 
+/** Tokens that the model can take in at once; null where nobody says. */
+const windowOf = ({ contextTokens, price }: ModelConfig): number | null => contextTokens ?? price?.windowTokens ?? null;
+
+/** Where `fills`, what is linked may fill the context, and so may each turn that follows a tool. */
+function promptOf(bound: number, model: ModelConfig, fills: boolean, turns: number): number {
+  const window = windowOf(model) ?? 0;
+  return Math.max(bound, fills || turns > 0 ? window : 0) + turns * window;
+}
+
 /** null where one of the targets has no price. */
 export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): WorstCost | null {
-  const prompt = promptBound(shaped);
+  const links = linksOf(shaped.received.json);
+  const bound = promptBound(shaped, links);
+  const fills = links.files || linksState(shaped);
   const asked = shaped.format === "openai.embeddings" ? 0 : askedCap(shaped);
+  const uses = serverUses(shaped);
+  const units = { media: links.media, hourOfCache: links.hourOfCache, audioAnswer: uses.audio };
+  const times = answers(shaped);
   let nanoUsd = 0;
   let cap: number | null = null;
   for (const { model } of targets) {
@@ -189,9 +147,41 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
     if (price === null) return null;
     if (asked === null && maxOutputTokens === null) cap = defaultOutputCap;
     const most = asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
-    nanoUsd = Math.max(nanoUsd, dearest(prompt, most * answers(shaped), price));
+    const tokens = dearest(promptOf(bound, model.config, fills, uses.turns), most * times, price, units);
+    nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times));
   }
   return { nanoUsd, cap };
+}
+
+const bySettingIt = "ask the platform team to set it by the policy's request.overrides";
+
+/** Why a hard budget can't reserve enough for a call; null where it can. What the policy sets, it may. */
+export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
+  const uses = serverUses(shaped);
+  if (uses.unknown !== null && !("tools" in shaped.edits && uses.unknown !== "max_tool_calls")) {
+    const message = `A budget of this call can't count what ${JSON.stringify(uses.unknown)} costs. Leave it out, or ${bySettingIt}.`;
+    return failure("invalid_value", message, { param: "tools" });
+  }
+  for (const { model, entry } of targets) {
+    const { price } = model.config;
+    const missing = [...uses.either, ...(Object.keys(uses.uses) as UseUnit[])].find(
+      (unit) => price?.uses?.[unit] === undefined,
+    );
+    const place = `the model ${model.name} of the LLMProvider ${entry.account.config.id}`;
+    if (missing !== undefined) {
+      const message = `A budget of this call can't count what the tool costs: ${place} has no price.${missing}PerThousand. Leave the tool out, or ask the platform team to set that price.`;
+      return failure("invalid_value", message, { param: "tools" });
+    }
+    if (uses.audio && price?.units?.["outputAudio"] === undefined) {
+      const message = `A budget of this call can't count what audio in the answer costs: ${place} has no price.outputAudioPerMillion. Ask for text, or ask the platform team to set that price.`;
+      return failure("invalid_value", message, { param: "modalities" });
+    }
+    if ((uses.turns > 0 || linksState(shaped)) && windowOf(model.config) === null) {
+      const message = `A budget of this call has to reserve the whole context window, and ${place} has no contextTokens. Send the whole conversation without the provider's tools, or ask the platform team to set contextTokens.`;
+      return failure("invalid_value", message);
+    }
+  }
+  return null;
 }
 
 /** Work that is begun here and paid for later, out of the gateway's sight: no price is known for it. The rest is free. */
@@ -199,11 +189,14 @@ export function worstCaseOfUpload(method: string, path: string): WorstCost | nul
   return method === "POST" && /\/(batches|fine_tuning\/jobs)$/.test(path) ? null : { nanoUsd: 0, cap: null };
 }
 
-/** Has the answer limited to what was reserved. */
-export function sendCap(shaped: Shaped, cap: number | null): void {
+/** Has the provider limited to what was reserved. `cap`: of the answer's tokens, where nothing else limits them. */
+export function sendCap(shaped: Shaped, cap: number | null, priced: boolean): void {
+  const caps: JsonObject = priced ? { ...serverUses(shaped).caps } : {};
   const member = capMember[shaped.format];
-  if (cap === null || member === null) return;
-  // Bytes that pass through get the edit; what is translated is read from the parsed body.
-  shaped.edits[member] = cap;
-  shaped.received.json[member] = cap;
+  if (cap !== null && member !== null) caps[member] = cap;
+  for (const name in caps) {
+    // Bytes that pass through get the edit; what is translated is read from the parsed body.
+    shaped.edits[name] = caps[name];
+    shaped.received.json[name] = caps[name];
+  }
 }

@@ -106,6 +106,34 @@ describe("client tokens", () => {
     assert.deepEqual([wide.status, wide.body.error?.code], [403, "model_not_allowed"]);
   });
 
+  const beyond: [method: string, path: string][] = [
+    ["GET", "/v1/files"],
+    ["POST", "/v1/files"],
+    ["GET", "/v1/files/file-1"],
+    ["GET", "/v1/files/file-1/content"],
+    ["DELETE", "/v1/files/file-1"],
+    ["POST", "/v1/batches"],
+    ["GET", "/v1/batches"],
+    ["POST", "/v1/batches/batch_1/cancel"],
+    ["POST", "/v1/fine_tuning/jobs"],
+    ["GET", "/v1/sluice/usage"],
+    ["POST", "/v1/sluice/tokens"],
+  ];
+  for (const [method, path] of beyond) {
+    it(`that are for models don't reach ${method} ${path}`, async () => {
+      const before = upstream.requests.length;
+      const { body } = await mint(alice, { origin: page, models: ["gpt-4o"] });
+      const answer = await fetch(`${gateway.url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${body.token}`, origin: page, "content-type": "application/json" },
+        ...(method === "POST" ? { body: "{}" } : {}),
+      });
+      const { error } = (await answer.json()) as { error: { code: string } };
+      assert.deepEqual([answer.status, error.code], [403, "access_denied"]);
+      assert.equal(upstream.requests.length, before);
+    });
+  }
+
   it("live no longer than their key lets them", async () => {
     assert.equal((await mint(bob, { expires_in: 3600 })).body.expires_in, 60);
     assert.equal((await mint(alice, { origin: page, expires_in: 1_000_000 })).body.expires_in, 3600);

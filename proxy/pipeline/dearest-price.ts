@@ -1,0 +1,57 @@
+/** What tokens and uses cost at most, at a model's dearest rates. */
+import type { Price, TokenRates, TokenUnit, UseUnit } from "../config/price.ts";
+import { unitRate } from "../telemetry/cost.ts";
+import type { ServerUses } from "./server-tools.ts";
+
+/** Token units with rates of their own that a call may come to. */
+export interface UnitsOfCall {
+  media: boolean;
+  hourOfCache: boolean;
+  audioAnswer: boolean;
+}
+
+const mediaUnits = ["inputAudio", "inputImage", "inputVideo"] as const;
+
+function promptRates(rates: TokenRates, { media, hourOfCache }: UnitsOfCall): number[] {
+  const units: TokenUnit[] = [...(media ? mediaUnits : []), ...(hourOfCache ? ["cacheWrite1h" as const] : [])];
+  return [rates.input, rates.cachedInput, rates.cacheWrite, ...units.map((unit) => unitRate(rates, unit))];
+}
+
+function answerRates(rates: TokenRates, { audioAnswer }: UnitsOfCall): number[] {
+  return [rates.output, rates.reasoning, ...(audioAnswer ? [unitRate(rates, "outputAudio")] : [])];
+}
+
+/** nano-USD for a million tokens, of prompts and of answers. By price, and by the units of the call as bits. */
+const dearestPrices = new WeakMap<Price, Map<number, readonly [prompt: number, answer: number]>>();
+
+const bitsOf = ({ media, hourOfCache, audioAnswer }: UnitsOfCall): number =>
+  Number(media) + 2 * Number(hourOfCache) + 4 * Number(audioAnswer);
+
+function dearestRates(price: Price, units: UnitsOfCall): readonly [prompt: number, answer: number] {
+  let byUnits = dearestPrices.get(price);
+  if (byUnits === undefined) dearestPrices.set(price, (byUnits = new Map()));
+  const bits = bitsOf(units);
+  let rates = byUnits.get(bits);
+  if (rates === undefined) {
+    const tiers: TokenRates[] = [price, ...price.tiers];
+    rates = [
+      Math.max(...tiers.flatMap((tier) => promptRates(tier, units))),
+      Math.max(...tiers.flatMap((tier) => answerRates(tier, units))),
+    ];
+    byUnits.set(bits, rates);
+  }
+  return rates;
+}
+
+/** nano-USD of tokens as they would be charged most dearly; a little more than exact rather than less. */
+export function dearest(prompt: number, completion: number, price: Price, units: UnitsOfCall): number {
+  const [forPrompt, forAnswer] = dearestRates(price, units);
+  return Math.ceil((prompt * forPrompt + completion * forAnswer) / 1_000_000) + 2;
+}
+
+/** nano-USD for the provider's own tools and for the call itself. `times`: answers that each may use them. */
+export function usesCost({ uses, either, calls }: ServerUses, { uses: rates = {} }: Price, times: number): number {
+  let perThousand = calls * Math.max(0, ...either.map((unit) => rates[unit] ?? 0));
+  for (const unit of Object.keys(uses) as UseUnit[]) perThousand += (uses[unit] ?? 0) * (rates[unit] ?? 0);
+  return Math.ceil((perThousand * times + (rates["request"] ?? 0)) / 1_000);
+}

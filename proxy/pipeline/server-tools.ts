@@ -1,0 +1,142 @@
+/**
+ * Tools that the provider runs by itself: what one call can use of them at most, and how the provider is held to that.
+ * Each use costs money beside the tokens, and each one is followed by another turn of the model over the whole context.
+ * https://platform.openai.com/docs/api-reference/responses/create (tools, max_tool_calls),
+ * https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview (server tools, max_uses).
+ */
+import type { Shaped } from "../call/shaped.ts";
+import type { UseUnit } from "../config/price.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
+
+export interface ServerUses {
+  /** The most of each unit. Of `either`, all uses together are at most `calls`. */
+  uses: Partial<Record<UseUnit, number>>;
+  either: readonly UseUnit[];
+  calls: number;
+  /** Turns of the model after the first. */
+  turns: number;
+  /** Top-level members that hold the provider to this. */
+  caps: JsonObject;
+  /** The answer may hold audio. */
+  audio: boolean;
+  /** A member or a tool that nothing is known of, so that nothing can be reserved for it. */
+  unknown: string | null;
+}
+
+/** Sent along where the caller sets no cap of its own. */
+const usualCalls = 4;
+/** Anthropic's own limit to the turns of one request that runs server tools. */
+const anthropicTurns = 10;
+
+const none: ServerUses = { uses: {}, either: [], calls: 0, turns: 0, caps: {}, audio: false, unknown: null };
+
+type ToolKind = UseUnit | "tokens" | "client";
+
+/** First match counts. `tokens`: the provider runs it and charges for the tokens only. `client`: the caller runs it. */
+const openAiTools: readonly (readonly [RegExp, ToolKind])[] = [
+  [/^(function|custom|computer(_use_preview)?|local_shell|apply_patch|namespace|tool_search)$/, "client"],
+  [/^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$/, "webSearch"],
+  [/^file_search$/, "fileSearch"],
+  [/^(code_interpreter|shell)$/, "codeExecution"],
+  [/^image_generation$/, "imageGeneration"],
+  [/^mcp$/, "tokens"],
+];
+const anthropicTools: readonly (readonly [RegExp, ToolKind])[] = [
+  [/^(custom|(bash|text_editor|computer|memory)_\d{8})$/, "client"],
+  [/^web_search_\d{8}$/, "webSearch"],
+  [/^(web_fetch_\d{8}|tool_search_tool_\w+|mcp_toolset)$/, "tokens"],
+  [/^code_execution_\d{8}$/, "codeExecution"],
+];
+
+function kindOf(tool: unknown, kinds: readonly (readonly [RegExp, ToolKind])[]): ToolKind | null {
+  const type = isObject(tool) ? (tool["type"] ?? "custom") : null;
+  return typeof type !== "string" ? null : (kinds.find(([pattern]) => pattern.test(type))?.[1] ?? null);
+}
+
+const typeOf = (tool: unknown): string => (isObject(tool) ? String(tool["type"]).slice(0, 64) : "tools");
+
+const positive = (value: unknown): number | null =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
+
+/** By the names that OpenAI-compatible servers have for searches of their own. */
+const searches = ["plugins", "search_parameters", "enable_search", "search_options", "mcp_servers"] as const;
+
+function ofChat(json: JsonObject, tools: readonly unknown[]): ServerUses {
+  const search = searches.find((name) => (json[name] ?? false) !== false);
+  const other = tools.find((tool) => !isObject(tool) || !["function", "custom"].includes(String(tool["type"])));
+  const unknown = search ?? (other === undefined ? null : typeOf(other));
+  // A search model searches once: https://platform.openai.com/docs/guides/tools-web-search
+  const searched = (json["web_search_options"] ?? null) !== null;
+  return { ...none, unknown, ...(searched ? { uses: { webSearch: 1 }, turns: 1 } : {}) };
+}
+
+function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
+  const kinds = tools.map((tool) => [tool, kindOf(tool, openAiTools)] as const);
+  const run = kinds.flatMap(([, kind]) => (kind === null || kind === "client" ? [] : [kind]));
+  const other = kinds.find(([, kind]) => kind === null);
+  const unknown = other === undefined ? null : typeOf(other[0]);
+  if (run.length === 0) return { ...none, unknown };
+  const given = json["max_tool_calls"] ?? null;
+  const calls = given === null ? usualCalls : positive(given);
+  if (calls === null) return { ...none, unknown: "max_tool_calls" };
+  return {
+    ...none,
+    unknown,
+    // All calls of a response use one container.
+    uses: run.includes("codeExecution") ? { codeExecution: 1 } : {},
+    either: run.filter((kind): kind is UseUnit => kind !== "tokens" && kind !== "codeExecution"),
+    calls,
+    turns: calls,
+    caps: given === null ? { max_tool_calls: calls } : {},
+  };
+}
+
+/** Of one tool: how often it may be used, by the caller's cap or ours. */
+function searchesOf(tool: JsonObject): { count: number; sent: JsonObject; odd: boolean } {
+  const given = tool["max_uses"] ?? null;
+  if (given === null) return { count: usualCalls, sent: { ...tool, max_uses: usualCalls }, odd: false };
+  const count = positive(given);
+  return { count: count ?? 0, sent: tool, odd: count === null };
+}
+
+function ofAnthropic(json: JsonObject, tools: readonly unknown[]): ServerUses {
+  const kinds = tools.map((tool) => kindOf(tool, anthropicTools));
+  const other = kinds.indexOf(null);
+  const searches = new Map(
+    tools.flatMap((tool, index) =>
+      kinds[index] === "webSearch" ? [[tool, searchesOf(tool as JsonObject)] as const] : [],
+    ),
+  );
+  const counts = [...searches.values()];
+  const count = counts.reduce((sum, search) => sum + search.count, 0);
+  const runsOthers = kinds.some((kind) => kind === "tokens" || kind === "codeExecution");
+  const turns = runsOthers || (json["mcp_servers"] ?? null) !== null ? anthropicTurns : Math.min(anthropicTurns, count);
+  const capped = [...searches].some(([tool, { sent }]) => sent !== tool);
+  return {
+    ...none,
+    uses: {
+      ...(counts.length > 0 ? { webSearch: count } : {}),
+      ...(kinds.includes("codeExecution") ? { codeExecution: 1 } : {}),
+    },
+    turns,
+    caps: capped ? { tools: tools.map((tool) => searches.get(tool)?.sent ?? tool) } : {},
+    unknown: counts.some(({ odd }) => odd) ? "max_uses" : other < 0 ? null : typeOf(tools[other]),
+  };
+}
+
+/** As it will be asked: the caller's body with the policy's edits. */
+export function serverUses({ received, edits, format }: Shaped): ServerUses {
+  const { json } = received;
+  const tools = "tools" in edits ? edits["tools"] : json["tools"];
+  const list = Array.isArray(tools) ? tools : [];
+  const asked = "max_tool_calls" in edits ? { ...json, max_tool_calls: edits["max_tool_calls"] } : json;
+  const audio =
+    (json["audio"] ?? null) !== null || (Array.isArray(json["modalities"]) && json["modalities"].includes("audio"));
+  const by =
+    format === "openai.responses"
+      ? ofResponses(asked, list)
+      : format === "anthropic.messages"
+        ? ofAnthropic(asked, list)
+        : ofChat(asked, list);
+  return audio ? { ...by, audio } : by;
+}
