@@ -37,7 +37,7 @@ export class Restore implements TextChange {
   }
 }
 
-const contextLength = 3;
+const contextLength = 64;
 
 interface Held {
   /** The last characters that went on: what stands before a match decides whether it is one. */
@@ -78,7 +78,7 @@ export class MaskAnswer implements TextChange {
       at = end;
     }
     this.#held.set(channel, { before: all.slice(Math.max(0, cut - contextLength), cut), text: all.slice(cut) });
-    return out + all.slice(at, cut);
+    return out + all.slice(at, Math.max(at, cut));
   }
 
   end(channel: string): string {

@@ -1,7 +1,8 @@
 /** A policy's masking, compiled: what to look for, and what to put in its place. */
 import { RE2JS } from "re2js";
 import type { MaskConfig } from "../config/masking.ts";
-import { detectorNames, detectors, type Finding, mayHold, settled } from "./detectors.ts";
+import { type DetectorName, detectorNames, type Finding, findAll, settled } from "./detectors.ts";
+import { BREAK, type Folded, fold, PENDING } from "./fold.ts";
 
 interface Custom {
   name: string;
@@ -13,18 +14,32 @@ const customReach = 128;
 /** So much of a stream's end may belong to something that is not all there, in characters. */
 const longestToken = 320;
 
-const digit = /\d/;
-const word = /[^\s,;:<>()[\]"\\]/;
-/** The colon with a digit behind it tells a time, or an address, from a telephone number. */
-const numeric = /[\d +().\-/:]/;
+/** Characters of a folded text that may stand in a number: the colon tells a time, or an address, from one. */
+const inNumber = 1;
+/** Those that may stand in a word: anything but blanks, brackets, quotes and marks that part words. */
+const inWord = 2;
+
+const kinds = new Uint8Array(256).fill(inWord);
+for (const mark of ' \n\t\r,;:<>()[]"\\') kinds[mark.charCodeAt(0)] = 0;
+for (const mark of "0123456789 \n+().-/:\u00b7") kinds[mark.charCodeAt(0)] = (kinds[mark.charCodeAt(0)] ?? 0) | inNumber;
+kinds[BREAK] = 0;
+kinds[PENDING] = inNumber | inWord;
+
+const isKind = (text: string, at: number, kind: number): boolean => {
+  const code = text.charCodeAt(at);
+  return code < 256 ? ((kinds[code] as number) & kind) !== 0 : kind === inWord;
+};
+const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 
 export class Masker {
   readonly config: MaskConfig;
+  readonly #detect: ReadonlySet<DetectorName>;
   readonly #custom: readonly Custom[];
   readonly #replacements: ReadonlyMap<string, string>;
 
   constructor(config: MaskConfig) {
     this.config = config;
+    this.#detect = new Set(config.detect);
     this.#custom = config.custom.map(({ name, pattern }) => ({ name, pattern: RE2JS.compile(pattern) }));
     this.#replacements = new Map([
       ...config.detect.map((name) => [name, `[${labelOf(name)}]`] as const),
@@ -32,18 +47,14 @@ export class Masker {
     ]);
   }
 
-  /** What lies before `from` is gone: it is there for what stands before a match to be seen. */
+  /** What begins at `from` or behind it. What lies before is gone: it is there to tell whether something begins. */
   find(text: string, from = 0): Finding[] {
-    const found = mayHold(text) ? this.config.detect.flatMap((name) => detectors[name](text)) : [];
-    for (const { name, pattern } of this.#custom) {
-      const matcher = pattern.matcher(text);
-      while (matcher.find()) found.push({ start: matcher.start(), end: matcher.end(), type: name });
-    }
-    return settled(
-      from === 0
-        ? found
-        : found.filter(({ end }) => end > from).map((one) => (one.start < from ? { ...one, start: from } : one)),
-    );
+    const found = findAll(text, this.#detect, from);
+    if (this.#custom.length === 0) return found;
+    for (const { name, pattern } of this.#custom)
+      for (const { start, end } of matchesOf(pattern, text))
+        if (end > from) found.push({ start: Math.max(start, from), end, type: name });
+    return settled(found);
   }
 
   replacement(type: string): string {
@@ -52,21 +63,44 @@ export class Masker {
 
   /** Where the end of a text begins that may be the beginning of something: it has to wait for what follows. */
   openEnd(text: string): number {
-    const least = Math.max(0, text.length - longestToken);
-    const back = (from: number, part: RegExp): number => {
-      let at = from;
-      while (at > least && part.test(text[at - 1] ?? "")) at--;
-      return at;
-    };
-    let from = back(back(text.length, numeric), word);
-    // Groups of digits with blanks between them may hang on a word that begins like one of them, and on one another.
-    while (numeric.test(text[from] ?? "")) {
-      const first = back(from, numeric);
-      if (!digit.test(text.slice(first, from))) break;
-      from = back(first, word);
-    }
+    const from = openEnd(text);
     return this.#custom.length === 0 ? from : Math.min(from, Math.max(0, text.length - customReach));
   }
+}
+
+/** Only the end is looked at, with what an escape there may have begun. */
+function openEnd(text: string): number {
+  const skipped = Math.max(0, text.length - longestToken);
+  const folded = fold(skipped === 0 ? text : text.slice(skipped));
+  const back = (from: number, kind: number): number => {
+    let at = from;
+    while (at > 0 && isKind(folded.text, at - 1, kind)) at--;
+    return at;
+  };
+  let from = back(back(folded.text.length, inNumber), inWord);
+  // Groups of digits with blanks between them may hang on a word that begins like one of them, and on one another.
+  while (isKind(folded.text, from, inNumber)) {
+    const first = back(from, inNumber);
+    if (!holdsDigit(folded.text, first, from)) break;
+    from = back(first, inWord);
+  }
+  return skipped + original(folded, from);
+}
+
+function holdsDigit(text: string, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (isDigit(text.charCodeAt(at))) return true;
+  return false;
+}
+
+/** Place in the original of an offset in what was folded. */
+function original({ text, from, to }: Folded, offset: number): number {
+  if (from === null || to === null) return offset;
+  return offset < text.length ? (from[offset] as number) : offset === 0 ? 0 : (to[offset - 1] as number);
+}
+
+function* matchesOf(pattern: RE2JS, text: string): Generator<{ start: number; end: number }> {
+  const matcher = pattern.matcher(text);
+  while (matcher.find()) yield { start: matcher.start(), end: matcher.end() };
 }
 
 /** CreditCard → CREDIT_CARD */

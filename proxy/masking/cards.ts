@@ -1,0 +1,141 @@
+/** Numbers of credit cards and social security numbers among groups of digits. Pure. */
+import {
+  BLANK,
+  DOT,
+  type DigitGroups,
+  HYPHEN,
+  isDigit,
+  isWord,
+  MIDDLE_DOT,
+  SLASH,
+} from "./digit-groups.ts";
+
+/** A number that begins with a group: where it stands, and the last group of it. */
+export interface Candidate {
+  start: number;
+  end: number;
+  last: number;
+}
+
+const shortestCard = 13;
+const longestCard = 19;
+/** 4-4-4-4-3 has five; somebody who parts them otherwise needs few more. */
+const mostCardGroups = 6;
+
+/** First digits from and to, inclusive, as four digits, and the lengths of the issuer's numbers. */
+const brands: readonly (readonly [number, number, readonly number[]])[] = [
+  [4000, 4999, [13, 16, 19]],
+  [5100, 5599, [16]],
+  [2221, 2720, [16]],
+  [3400, 3499, [15]],
+  [3700, 3799, [15]],
+  [6011, 6011, [16, 17, 18, 19]],
+  [6200, 6299, [16, 17, 18, 19]],
+  [6440, 6599, [16, 17, 18, 19]],
+  [3528, 3589, [16, 17, 18, 19]],
+  [3000, 3059, [14, 15, 16, 17, 18, 19]],
+  [3600, 3699, [14, 15, 16, 17, 18, 19]],
+  [3800, 3999, [14, 15, 16, 17, 18, 19]],
+  [5000, 5099, [16, 18, 19]],
+  [5600, 5999, [16, 18, 19]],
+  [6000, 6999, [16, 18, 19]],
+];
+
+const isIssued = (first: number, length: number): boolean =>
+  brands.some(([from, to, lengths]) => first >= from && first <= to && lengths.includes(length));
+
+export function passesLuhn(digits: string): boolean {
+  let sum = 0;
+  for (let at = 0; at < digits.length; at++) {
+    const digit = digits.charCodeAt(digits.length - 1 - at) - 48;
+    const doubled = at % 2 === 1 ? digit * 2 : digit;
+    sum += doubled > 9 ? doubled - 9 : doubled;
+  }
+  return sum % 10 === 0;
+}
+
+/** The digits of the groups, one behind the other. */
+function digitsOf(groups: DigitGroups, from: number, to: number): string {
+  let digits = "";
+  for (let index = from; index <= to; index++) digits += groups.text.slice(groups.start(index), groups.end(index));
+  return digits;
+}
+
+const isLetter = (code: number): boolean => isWord(code) && !isDigit(code) && code !== 95;
+
+/** Single digits with blanks between them are a card only where they are all there is: else they are a row of a table. */
+function mayBeParted(groups: DigitGroups, from: number, to: number): boolean {
+  if (to - from < mostCardGroups) return true;
+  for (let index = from; index <= to; index++) if (groups.length(index) !== 1) return false;
+  return !groups.joined(from) && !(groups.has(to + 1) && groups.joined(to + 1));
+}
+
+const joinsCard = (groups: DigitGroups, index: number): boolean => {
+  const mark = groups.mark(index);
+  return (mark === BLANK || mark === HYPHEN || mark === DOT || mark === MIDDLE_DOT) && !groups.bracketed(index);
+};
+
+/** So many groups may be looked at from here: rows of single digits only from their beginning. */
+function cardReach(groups: DigitGroups, index: number): number {
+  return groups.length(index) === 1 && !groups.joined(index) ? longestCard : mostCardGroups;
+}
+
+export function cardAt(groups: DigitGroups, index: number): Candidate | null {
+  const { text } = groups;
+  const start = groups.start(index);
+  if (isLetter(text.charCodeAt(start - 1)) || groups.digit(index) < 2 || groups.digit(index) > 6) return null;
+  let found: Candidate | null = null;
+  let total = 0;
+  const reach = index + cardReach(groups, index);
+  for (let last = index; last < reach && groups.has(last); last++) {
+    if (last > index && !joinsCard(groups, last)) break;
+    total += groups.length(last);
+    if (total > longestCard) break;
+    const end = groups.end(last);
+    if (total < shortestCard || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
+    const digits = digitsOf(groups, index, last);
+    if (isIssued(Number(digits.slice(0, 4)), total) && passesLuhn(digits)) found = { start, end, last };
+  }
+  return found;
+}
+
+const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);
+
+/** Behind a hyphen with a word before it, or a decimal point, digits are a part of something else. */
+function isApart(text: string, at: number): boolean {
+  const before = text.charCodeAt(at - 1);
+  if (before === HYPHEN) return !isWord(text.charCodeAt(at - 2));
+  if (before === DOT || before === SLASH) return !isDigit(text.charCodeAt(at - 2));
+  return !isWord(before);
+}
+
+/** The same of what follows. */
+function endsApart(text: string, at: number): boolean {
+  const next = text.charCodeAt(at);
+  if (next === HYPHEN) return !isWord(text.charCodeAt(at + 1));
+  if (next === DOT) return !isDigit(text.charCodeAt(at + 1));
+  return !isWord(next);
+}
+
+/** Groups of three, two and four digits with one kind of mark between them. */
+const isSsnShape = (groups: DigitGroups, index: number): boolean =>
+  groups.length(index) === 3 &&
+  groups.has(index + 2) &&
+  groups.length(index + 1) === 2 &&
+  groups.length(index + 2) === 4 &&
+  ssnMarks.has(groups.mark(index + 1)) &&
+  groups.mark(index + 1) === groups.mark(index + 2) &&
+  !groups.bracketed(index + 1) &&
+  !groups.bracketed(index + 2);
+
+/** Area, group and serial as the SSA gives them out: no 000, 666 or 9xx, no 00, no 0000. */
+function isGivenOut(digits: string): boolean {
+  return !/^(000|666|9)/.test(digits) && !digits.startsWith("00", 3) && !digits.startsWith("0000", 5);
+}
+
+export function ssnAt(groups: DigitGroups, index: number): Candidate | null {
+  if (!isSsnShape(groups, index) || !isGivenOut(digitsOf(groups, index, index + 2))) return null;
+  const start = groups.start(index);
+  const end = groups.end(index + 2);
+  return isApart(groups.text, start) && endsApart(groups.text, end) ? { start, end, last: index + 2 } : null;
+}

@@ -1,0 +1,138 @@
+/**
+ * Groups of digits in a folded text, and what stands between them, read as far ahead as somebody asks. Keeps the last
+ * few groups only, so its memory doesn't grow with the text.
+ */
+
+/** More groups than any number has. */
+const kept = 64;
+const longestJoint = 5;
+
+export const NEWLINE = 10;
+export const BLANK = 32;
+export const OPEN = 40;
+export const CLOSE = 41;
+export const PLUS = 43;
+export const HYPHEN = 45;
+export const DOT = 46;
+export const SLASH = 47;
+export const MIDDLE_DOT = 183;
+
+/** Two groups that belong to no common number. */
+export const UNJOINED = -1;
+const markBits = 0xff;
+const openBit = 0x100;
+const closeBit = 0x200;
+const lineBit = 0x400;
+
+export const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+/** A letter of English, a digit or an underscore. */
+export const isWord = (code: number): boolean =>
+  isDigit(code) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95;
+
+/** What joins two groups: at most one mark, brackets and a few blanks. */
+function jointOf(text: string, from: number, to: number): number {
+  if (to - from > longestJoint) return UNJOINED;
+  let mark = 0;
+  let flags = 0;
+  let blank = 0;
+  for (let at = from; at < to; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BLANK) blank = BLANK;
+    else if (code === NEWLINE) {
+      blank = BLANK;
+      flags |= lineBit;
+    } else if (code === OPEN && (flags & openBit) === 0) flags |= openBit;
+    else if (code === CLOSE && flags === 0 && mark === 0) flags |= closeBit;
+    else if (isMark(code) && mark === 0 && (flags & openBit) === 0) mark = code;
+    else return UNJOINED;
+  }
+  return (mark === 0 ? blank : mark) | flags;
+}
+
+const isMark = (code: number): boolean => code === HYPHEN || code === DOT || code === SLASH || code === MIDDLE_DOT;
+
+export class DigitGroups {
+  readonly text: string;
+  readonly #start = new Int32Array(kept);
+  readonly #end = new Int32Array(kept);
+  readonly #joint = new Int32Array(kept);
+  #count = 0;
+  #read = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /** Whether there are so many groups and one more. Those up to `index` are read then. */
+  has(index: number): boolean {
+    while (index >= this.#count) if (!this.#next()) return false;
+    return true;
+  }
+
+  #next(): boolean {
+    const { text } = this;
+    let start = this.#read;
+    while (start < text.length && !isDigit(text.charCodeAt(start))) start++;
+    this.#read = start;
+    if (start === text.length) return false;
+    let end = start + 1;
+    while (end < text.length && isDigit(text.charCodeAt(end))) end++;
+    this.#read = end;
+    const before = this.#count === 0 ? -longestJoint - 1 : this.end(this.#count - 1);
+    const slot = this.#count++ & (kept - 1);
+    this.#start[slot] = start;
+    this.#end[slot] = end;
+    this.#joint[slot] = jointOf(text, before, start);
+    return true;
+  }
+
+  start(index: number): number {
+    return this.#start[index & (kept - 1)] as number;
+  }
+
+  end(index: number): number {
+    return this.#end[index & (kept - 1)] as number;
+  }
+
+  length(index: number): number {
+    return this.end(index) - this.start(index);
+  }
+
+  /** Whether the group belongs to the one before it, whatever is between them. */
+  joined(index: number): boolean {
+    return this.#joint[index & (kept - 1)] !== UNJOINED;
+  }
+
+  /** What joins the group to the one before: BLANK, a mark, 0 for brackets only, or UNJOINED. */
+  mark(index: number): number {
+    const joint = this.#joint[index & (kept - 1)] as number;
+    return joint === UNJOINED ? UNJOINED : joint & markBits;
+  }
+
+  /** A bracket opens directly before the group. */
+  opens(index: number): boolean {
+    return this.text.charCodeAt(this.start(index) - 1) === OPEN;
+  }
+
+  /** A bracket closes directly behind the group. */
+  closes(index: number): boolean {
+    return this.text.charCodeAt(this.end(index)) === CLOSE;
+  }
+
+  /** There is a bracket between the group and the one before. */
+  bracketed(index: number): boolean {
+    const joint = this.#joint[index & (kept - 1)] as number;
+    return joint !== UNJOINED && (joint & (openBit | closeBit)) !== 0;
+  }
+
+  /** The line ends between the group and the one before. */
+  breaks(index: number): boolean {
+    const joint = this.#joint[index & (kept - 1)] as number;
+    return joint !== UNJOINED && (joint & lineBit) !== 0;
+  }
+
+  /** The digit at `offset` of the group. */
+  digit(index: number, offset = 0): number {
+    return this.text.charCodeAt(this.start(index) + offset) - 48;
+  }
+}

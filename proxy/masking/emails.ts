@@ -1,0 +1,117 @@
+/** E-mail addresses in a folded text, found from their @ outwards: each character is looked at twice at most. Pure. */
+import { BREAK, PENDING } from "./fold.ts";
+
+const longestLocal = 64;
+const longestDomain = 253;
+const AT = 64;
+
+/** Classes of characters; 0 is not known yet. */
+const NONE = 1;
+const LETTER = 2;
+const DIGIT = 3;
+const LOCAL_MARK = 4;
+const HYPHEN = 5;
+const DOT = 6;
+/** Marks that are allowed in an address, and more often stand around one. */
+const EDGE_MARK = 7;
+
+const classes = new Uint8Array(65_536);
+const otherLetter = /[\p{L}\p{N}\p{M}]/u;
+for (let code = 48; code <= 57; code++) classes[code] = DIGIT;
+for (const mark of "_%+") classes[mark.charCodeAt(0)] = LOCAL_MARK;
+for (const mark of "'!#$&*/=?^`{|}~") classes[mark.charCodeAt(0)] = EDGE_MARK;
+classes[45] = HYPHEN;
+classes[46] = DOT;
+
+function classOf(code: number): number {
+  const known = classes[code] as number;
+  if (known !== 0) return known;
+  const surrogate = code >= 0xd800 && code < 0xe000;
+  const plain = (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
+  const letter = plain || (code > 127 && (surrogate || otherLetter.test(String.fromCharCode(code))));
+  return (classes[code] = letter && code !== BREAK && code !== PENDING ? LETTER : NONE);
+}
+
+const isLocal = (kind: number): boolean => kind !== NONE;
+const isDomain = (kind: number): boolean => kind === LETTER || kind === DIGIT || kind === HYPHEN || kind === DOT;
+
+/** `icon@2x.png` names a picture. */
+const picture = /^\d+x\.[A-Za-z]+$/;
+
+/** Where the domain behind the @ ends; -1 where there is none. */
+function domainEnd(text: string, at: number): number {
+  let end = at + 1;
+  let labelStart = end;
+  let labels = 1;
+  while (end < text.length && end - at <= longestDomain) {
+    const kind = classOf(text.charCodeAt(end));
+    if (!isDomain(kind)) break;
+    if (kind === DOT) {
+      // What comes behind two dots, or an ellipsis, is another sentence.
+      if (end === labelStart) break;
+      labels++;
+      labelStart = end + 1;
+    }
+    end++;
+  }
+  while (end > at + 1 && (text.charCodeAt(end - 1) === 46 || text.charCodeAt(end - 1) === 45)) {
+    end--;
+    if (text.charCodeAt(end) === 46) labels--;
+  }
+  if (labels < 2) return -1;
+  const last = text.lastIndexOf(".", end - 1) + 1;
+  if (end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
+  return end - at < 16 && picture.test(text.slice(at + 1, end)) ? -1 : end;
+}
+
+/** Where the address before the @ begins, at `floor` or behind it; `at` where there is none. */
+function localStart(text: string, at: number, floor: number): number {
+  let start = at;
+  while (start > floor && at - start < longestLocal && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
+  for (;;) {
+    const kind = classOf(text.charCodeAt(start));
+    if (start === at || (kind !== DOT && kind !== EDGE_MARK)) return start;
+    start++;
+  }
+}
+
+/** Addresses in the order of the text. */
+export class Emails {
+  readonly #text: string;
+  /** Of the next @ with a domain. */
+  #at: number;
+  #end = -1;
+  start = 0;
+
+  constructor(text: string, floor: number) {
+    this.#text = text;
+    this.#at = text.indexOf("@");
+    this.#settle(floor);
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /** There is none any more. */
+  get done(): boolean {
+    return this.#at < 0;
+  }
+
+  /** Nothing before `floor` belongs to an address any more. */
+  from(floor: number): void {
+    if (this.done || this.start >= floor) return;
+    if (this.#at < floor) this.#at = this.#text.indexOf("@", floor);
+    this.#end = -1;
+    this.#settle(floor);
+  }
+
+  #settle(floor: number): void {
+    for (; this.#at >= 0; this.#at = this.#text.indexOf("@", this.#at + 1)) {
+      this.#end = domainEnd(this.#text, this.#at);
+      if (this.#end < 0) continue;
+      this.start = localStart(this.#text, this.#at, floor);
+      if (this.start < this.#at && this.#text.charCodeAt(this.#at) === AT) return;
+    }
+  }
+}

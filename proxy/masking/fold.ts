@@ -1,0 +1,184 @@
+/**
+ * Text as a person reads it: full-width and Arabic digits as 0 to 9, every kind of blank as one blank, invisible
+ * characters left out, hyphens and dashes that join numbers as `-`, and escapes of JSON, URLs and HTML as the characters
+ * that they stand for. Each folded character knows its place in the original. One pass, linear in the text. Pure.
+ */
+
+export interface Folded {
+  text: string;
+  /** Start and end in the original of each folded character; null: the same as in `text`. */
+  from: Uint32Array | null;
+  to: Uint32Array | null;
+}
+
+/** Stands for a gap too wide to belong to one number: several line breaks, or columns of blanks. */
+export const BREAK = 0x1f;
+/** Stands for the beginning of an escape at the end of the text, which a stream may still complete. */
+export const PENDING = 0x1e;
+
+const BLANK = 32;
+const NEWLINE = 10;
+const BACKSLASH = 92;
+const PERCENT = 37;
+const AMPERSAND = 38;
+
+/** Marks in the tables below. */
+const DROP = 0xffff;
+const SAME = 0xfffe;
+
+const mostBlanks = 3;
+const mostIndent = 8;
+/** JSON within JSON within JSON has seven backslashes before an escape. */
+const mostBackslashes = 8;
+
+const decimal = /\p{Nd}/u;
+const invisible = /[\p{Cf}\u{fe00}-\u{fe0f}\u034f\u115f\u1160\u3164\uffa0\u{e0100}-\u{e01ef}]/u;
+/** Dashes that join digits. The em dash parts sentences, and is left alone. */
+const joiners = /[\u2010-\u2013\u2043\u2212\ufe58\ufe63\uff0d]/;
+const blankLike = /[\p{Zs}\t\v\f]/u;
+const lineLike = /[\n\r\u0085\u2028\u2029]/;
+
+/** Digits stand in blocks of ten, from zero on. */
+function digitValue(code: number): number {
+  let value = 0;
+  while (decimal.test(String.fromCodePoint(code - 1 - value))) value++;
+  return value % 10;
+}
+
+function foldCode(code: number): number {
+  const character = String.fromCodePoint(code);
+  if (lineLike.test(character)) return NEWLINE;
+  if (blankLike.test(character)) return BLANK;
+  if (code < 128) return code < 32 ? SAME : code;
+  if (decimal.test(character)) return 48 + digitValue(code);
+  if (invisible.test(character)) return DROP;
+  if (joiners.test(character)) return 45;
+  const plain = character.normalize("NFKC");
+  // Superscript digits are footnotes more often than a part of a number.
+  return plain.length === 1 && plain.charCodeAt(0) < 128 && !decimal.test(plain) ? plain.charCodeAt(0) : SAME;
+}
+
+/** Filled on demand, 0 for not yet; one table for the basic plane and one for the next, where mathematical digits are. */
+const tables = [new Uint16Array(65_536), new Uint16Array(65_536)] as const;
+
+function folded(code: number): number {
+  const table = code < 65_536 ? tables[0] : code < 131_072 ? tables[1] : null;
+  if (table === null) return invisible.test(String.fromCodePoint(code)) ? DROP : SAME;
+  const index = code & 0xffff;
+  const known = table[index] as number;
+  if (known !== 0) return known;
+  return (table[index] = code >= 0xd800 && code < 0xe000 ? SAME : foldCode(code));
+}
+
+const unusual = /[^ -~]| {2}|\\|%40|&#64;/;
+const isHex = (code: number): boolean =>
+  (code >= 48 && code <= 57) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102);
+const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: BLANK, "/": 47 };
+
+class Folding {
+  readonly #text: string;
+  readonly #codes: Uint16Array;
+  readonly #from: Uint32Array;
+  readonly #to: Uint32Array;
+  #length = 0;
+  /** Of the character that was read last. */
+  #code = 0;
+  #end = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#codes = new Uint16Array(text.length);
+    this.#from = new Uint32Array(text.length);
+    this.#to = new Uint32Array(text.length);
+  }
+
+  run(): Folded {
+    const text = this.#text;
+    for (let at = 0; at < text.length; ) {
+      this.#read(at);
+      if (this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP) at = this.#gap(at);
+      else if (this.#code === SAME) at = this.#keep(at, this.#end);
+      else at = this.#emit(this.#code, at, this.#end);
+    }
+    const bytes = Buffer.from(this.#codes.buffer, 0, this.#length * 2);
+    return { text: bytes.toString("utf16le"), from: this.#from, to: this.#to };
+  }
+
+  #emit(code: number, from: number, to: number): number {
+    this.#codes[this.#length] = code;
+    this.#from[this.#length] = from;
+    this.#to[this.#length++] = to;
+    return to;
+  }
+
+  #keep(from: number, to: number): number {
+    for (let at = from; at < to; at++) this.#emit(this.#text.charCodeAt(at), at, at + 1);
+    return to;
+  }
+
+  /** A run of blanks, line breaks and invisible characters; the first one has been read. */
+  #gap(start: number): number {
+    let blanks = 0;
+    let lines = 0;
+    let at = start;
+    for (;;) {
+      if (this.#code === BLANK) blanks++;
+      else if (this.#code === NEWLINE) {
+        lines++;
+        if (this.#text.charCodeAt(at) === 13 && this.#text.charCodeAt(this.#end) === 10) this.#end++;
+      } else if (this.#code !== DROP) break;
+      at = this.#end;
+      if (at >= this.#text.length) break;
+      this.#read(at);
+    }
+    if (blanks + lines > 0) {
+      const wide = lines > 1 || blanks > (lines === 1 ? mostIndent : mostBlanks);
+      this.#emit(wide ? BREAK : lines === 1 ? NEWLINE : BLANK, start, at);
+    }
+    return at;
+  }
+
+  #read(at: number): void {
+    const code = this.#text.charCodeAt(at);
+    this.#end = at + 1;
+    if (code > 32 && code < 127) {
+      this.#code = code;
+      if (code === BACKSLASH) this.#escape(at);
+      else if (code === PERCENT && this.#text.startsWith("%40", at)) this.#as(64, at + 3);
+      else if (code === AMPERSAND && this.#text.startsWith("&#64;", at)) this.#as(64, at + 5);
+      return;
+    }
+    const point = code >= 0xd800 && code < 0xdc00 ? (this.#text.codePointAt(at) ?? code) : code;
+    if (point > 0xffff) this.#end = at + 2;
+    this.#code = folded(point);
+  }
+
+  #as(code: number, end: number): void {
+    this.#code = code;
+    this.#end = end;
+  }
+
+  /** An escape as JSON has it, also within texts that are JSON in JSON. */
+  #escape(start: number): void {
+    const text = this.#text;
+    let at = start + 1;
+    while (text.charCodeAt(at) === BACKSLASH) at++;
+    this.#as(BACKSLASH, at);
+    if (at - start > mostBackslashes) return;
+    if (at >= text.length) return this.#as(PENDING, at);
+    const plain = escapes[text[at] as string];
+    if (plain !== undefined) return this.#as(plain, at + 1);
+    if (text[at] !== "u") return;
+    let end = at + 1;
+    while (end < at + 5 && isHex(text.charCodeAt(end))) end++;
+    if (end < at + 5) return end === text.length ? this.#as(PENDING, end) : undefined;
+    const code = Number.parseInt(text.slice(at + 1, end), 16);
+    const fold = folded(code);
+    this.#as(fold === SAME ? code : fold, end);
+  }
+}
+
+/** The text itself where nothing in it is folded. */
+export function fold(text: string): Folded {
+  return unusual.test(text) ? new Folding(text).run() : { text, from: null, to: null };
+}
