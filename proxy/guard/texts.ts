@@ -1,34 +1,14 @@
-/** Every text that a request carries, whatever its dialect. Pure. */
+/**
+ * Every text of a request that a model may get to see, whatever its dialect: all of the body but what is known to hold
+ * no words (labels.ts). A member that nobody knows is read as well, since some server may put it into the prompt. Pure.
+ */
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
+import { isLabel, isSetting, isUnseen, isWord } from "./labels.ts";
 
-/** Top-level members that hold words which a model gets to see, in all client formats. */
-const carriers = [
-  ...["messages", "input", "prompt", "system", "instructions", "suffix"],
-  ...["tools", "functions", "response_format", "text", "output_config", "output_format", "prediction", "documents"],
-] as const;
-/** Those of them whose members' names are the caller's own words. */
+/** Members whose members' names are the caller's own words: parameters of tools, schemas of answers. */
 const schemas: ReadonlySet<string> = new Set([
-  "tools",
-  "functions",
-  "response_format",
-  "text",
-  "output_config",
-  "output_format",
-]);
-/** Members that name or tell apart, and hold no words. */
-const labels: ReadonlySet<string> = new Set([
-  "type",
-  "role",
-  "id",
-  "tool_call_id",
-  "tool_use_id",
-  "call_id",
-  "media_type",
-  "format",
-  "signature",
-  "encrypted_content",
-  "url",
-  "file_data",
+  ...["tools", "functions", "response_format", "text", "output_config", "output_format"],
+  ...["chat_template_kwargs", "guided_json", "extra_body"],
 ]);
 
 /** A text of a request. `again`: its words stand in others as well, and are not counted once more. */
@@ -37,60 +17,98 @@ export interface Carried {
   again: boolean;
 }
 
-const once = (text: string): Carried => ({ text, again: false });
-const again = (text: string): Carried => ({ text, again: true });
+/** Whether a text is JSON, as a tool's arguments and results are, and says more once its escapes are read. */
+const hidesWords = (text: string): boolean => text.includes("\\") && /^\s*[[{"]/.test(text);
 
-function* walk(value: unknown, name: string): Generator<Carried> {
-  if (typeof value === "string") yield* ofString(value, name);
-  else if (Array.isArray(value)) yield* ofList(value, name);
-  else if (isObject(value)) yield* ofObject(value);
-}
+class Texts {
+  readonly carried: Carried[] = [];
 
-function* ofString(value: string, name: string): Generator<Carried> {
-  if (value === "" || labels.has(name)) return;
-  yield once(value);
-  // A tool's arguments: what they say once their escapes are read.
-  if (name === "arguments" && value.includes("\\")) for (const { text } of walkAll(jsonIn(value))) yield again(text);
-}
+  add(text: string, again = false): void {
+    if (text !== "") this.carried.push({ text, again });
+  }
 
-function* ofList(list: readonly unknown[], name: string): Generator<Carried> {
-  for (const one of list) yield* walk(one, name);
-  // Parts of one message are read one behind the other.
-  const parts = list.filter(
-    (one): one is JsonObject & { text: string } => isObject(one) && typeof one["text"] === "string",
-  );
-  if (parts.length > 1) yield again(parts.map(({ text }) => text).join(""));
-}
+  /** What is below the member `name` of `holder`. */
+  walk(value: unknown, name: string, holder: JsonObject | null): void {
+    if (typeof value === "string") this.#string(value, name, holder);
+    else if (Array.isArray(value)) this.#list(value, name, holder);
+    else if (isObject(value)) this.#object(value);
+  }
 
-function* ofObject(value: JsonObject): Generator<Carried> {
-  for (const [member, inner] of Object.entries(value)) {
-    // Text where a document says so, and base64 elsewhere.
-    if (member === "data" && value["type"] !== "text") continue;
-    if (member === "input" && isObject(inner)) yield* walkAll(inner);
-    else yield* walk(inner, member);
+  #string(value: string, name: string, holder: JsonObject | null): void {
+    if (isLabel(name, value, holder)) return;
+    this.add(value);
+    if (hidesWords(value)) this.#strings(jsonIn(value), true);
+  }
+
+  #list(list: readonly unknown[], name: string, holder: JsonObject | null): void {
+    for (const entry of list) this.walk(entry, name, holder);
+    // Parts of one message are read one behind the other.
+    const parts = list.filter(hasText);
+    if (parts.length > 1) this.add(parts.map(({ text }) => text).join(""), true);
+  }
+
+  #object(value: JsonObject): void {
+    for (const member of Object.keys(value)) {
+      const inner = value[member];
+      // What a tool gets is the caller's own: every name and string in it.
+      if (member === "input" && isObject(inner)) this.strings(inner);
+      else this.walk(inner, member, value);
+    }
+  }
+
+  /** Every string and name below. */
+  strings(value: unknown): void {
+    this.#strings(value, false);
+  }
+
+  #strings(value: unknown, again: boolean): void {
+    if (typeof value === "string") this.add(value, again);
+    else if (Array.isArray(value)) for (const entry of value) this.#strings(entry, again);
+    else if (isObject(value)) {
+      const names = Object.keys(value);
+      this.add(names.join("\n"), true);
+      for (const name of names) this.#strings(value[name], again);
+    }
+  }
+
+  /** Every name below. */
+  names(value: unknown): void {
+    if (Array.isArray(value)) for (const entry of value) this.names(entry);
+    else if (isObject(value)) {
+      const names = Object.keys(value);
+      this.add(names.join("\n"), true);
+      for (const name of names) this.names(value[name]);
+    }
+  }
+
+  /** A setting that is one word is none of the prompt. */
+  setting(value: unknown, name: string, holder: JsonObject): void {
+    const before = this.carried.length;
+    this.walk(value, name, holder);
+    const words = this.carried.splice(before).filter(({ text }) => !isWord(text));
+    this.carried.push(...words);
   }
 }
 
-/** Every string and name below: what a tool gets is the caller's own. */
-function* walkAll(value: unknown): Generator<Carried> {
-  if (typeof value === "string") yield once(value);
-  else if (Array.isArray(value)) for (const one of value) yield* walkAll(one);
-  else if (isObject(value)) {
-    yield again(Object.keys(value).join("\n"));
-    for (const inner of Object.values(value)) yield* walkAll(inner);
+/** A part of a message, of any dialect. */
+export const hasText = (entry: unknown): entry is JsonObject & { text: string } =>
+  isObject(entry) && typeof entry["text"] === "string";
+
+export function textsOf(body: JsonObject): readonly Carried[] {
+  const texts = new Texts();
+  for (const member of Object.keys(body)) {
+    if (isUnseen(member)) continue;
+    if (isSetting(member)) texts.setting(body[member], member, body);
+    else texts.walk(body[member], member, body);
+    if (schemas.has(member)) texts.names(body[member]);
   }
+  return texts.carried;
 }
 
-function* namesIn(value: unknown): Generator<Carried> {
-  for (const one of walkAll(value)) if (one.again) yield one;
-}
-
-export function* textsOf(body: JsonObject): Generator<Carried> {
-  for (const carrier of carriers) {
-    if (!Object.hasOwn(body, carrier)) continue;
-    yield* walk(body[carrier], carrier);
-    if (schemas.has(carrier)) yield* namesIn(body[carrier]);
-  }
+function textsIn(value: unknown): readonly Carried[] {
+  const texts = new Texts();
+  texts.walk(value, "content", null);
+  return texts.carried;
 }
 
 /** Prompts as numbers of tokens, which can't be read. */
@@ -99,7 +117,8 @@ export function hasTokens(body: JsonObject): boolean {
     (value) =>
       Array.isArray(value) &&
       value.some(
-        (one) => typeof one === "number" || (Array.isArray(one) && one.some((inner) => typeof inner === "number")),
+        (entry) =>
+          typeof entry === "number" || (Array.isArray(entry) && entry.some((inner) => typeof inner === "number")),
       ),
   );
 }
@@ -122,5 +141,10 @@ export function lastUserTexts(body: JsonObject, member: string): string[] {
   const prompts = turns.filter((turn) => typeof turn === "string");
   if (prompts.length > 0) return prompts;
   const content = turns.findLast(isUsers)?.["content"];
-  return [[...walk(content, "content")].flatMap(({ text, again: repeated }) => (repeated ? [] : [text])).join("\n")];
+  return [
+    textsIn(content)
+      .filter(({ again }) => !again)
+      .map(({ text }) => text)
+      .join("\n"),
+  ];
 }

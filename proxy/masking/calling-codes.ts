@@ -22,8 +22,7 @@ export function isPossible(first: number, second: number, third: number, total: 
   const two = first * 10 + second;
   const three = two * 10 + third;
   // No code begins with another one.
-  const [code, digits] =
-    lengths[first] !== 0 ? [first, 1] : lengths[two] !== 0 && two > 9 ? [two, 2] : [three, 3];
+  const [code, digits] = lengths[first] !== 0 ? [first, 1] : lengths[two] !== 0 && two > 9 ? [two, 2] : [three, 3];
   const national = total - digits;
   return national > 0 && national < 16 && ((lengths[code] ?? 0) & (1 << national)) !== 0;
 }

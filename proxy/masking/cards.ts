@@ -1,14 +1,5 @@
 /** Numbers of credit cards and social security numbers among groups of digits. Pure. */
-import {
-  BLANK,
-  DOT,
-  type DigitGroups,
-  HYPHEN,
-  isDigit,
-  isWord,
-  MIDDLE_DOT,
-  SLASH,
-} from "./digit-groups.ts";
+import { BLANK, type DigitGroups, DOT, HYPHEN, isDigit, isWord, MIDDLE_DOT, SLASH } from "./digit-groups.ts";
 
 /** A number that begins with a group: where it stands, and the last group of it. */
 export interface Candidate {
@@ -117,6 +108,10 @@ function endsApart(text: string, at: number): boolean {
   return !isWord(next);
 }
 
+/** The line ends instead of a mark. */
+const isLineBreak = (groups: DigitGroups, index: number): boolean =>
+  groups.mark(index) === BLANK && groups.breaks(index);
+
 /** Groups of three, two and four digits with one kind of mark between them. */
 const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   groups.length(index) === 3 &&
@@ -124,7 +119,9 @@ const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   groups.length(index + 1) === 2 &&
   groups.length(index + 2) === 4 &&
   ssnMarks.has(groups.mark(index + 1)) &&
-  groups.mark(index + 1) === groups.mark(index + 2) &&
+  (groups.mark(index + 1) === groups.mark(index + 2) ||
+    isLineBreak(groups, index + 1) ||
+    isLineBreak(groups, index + 2)) &&
   !groups.bracketed(index + 1) &&
   !groups.bracketed(index + 2);
 

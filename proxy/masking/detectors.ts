@@ -3,10 +3,11 @@
  * number of times, whatever the text: e-mail addresses are found from their @ outwards, numbers from each group of
  * digits over the few groups that one may have. Pure.
  */
+
+import { type Folded, fold } from "../guard/fold.ts";
 import { type Candidate, cardAt, ssnAt } from "./cards.ts";
 import { DigitGroups } from "./digit-groups.ts";
 import { Emails } from "./emails.ts";
-import { type Folded, fold } from "./fold.ts";
 import { earlier, phoneAt } from "./phones.ts";
 
 export { passesLuhn } from "./cards.ts";
@@ -65,38 +66,57 @@ function numberAt(groups: DigitGroups, index: number, types: Numbers): Typed | n
   return best;
 }
 
-/** The finds of a folded text that begin at `from` or behind it, with their places in it. */
-function* findsIn(text: string, from: number, wanted: ReadonlySet<DetectorName>): Generator<Finding> {
-  const types = numberTypes.filter(([type]) => wanted.has(type));
-  const groups = new DigitGroups(text);
-  const emails = wanted.has("Email") ? new Emails(text, from) : null;
-  let floor = from;
-  for (let index = 0; types.length > 0 && groups.has(index); index++) {
-    if (groups.start(index) < floor) continue;
-    const number = numberAt(groups, index, types);
-    if (number === null || number.start < floor) continue;
-    for (; emails !== null && isBefore(emails, number); emails.from(floor)) {
-      yield { start: emails.start, end: emails.end, type: "Email" };
-      floor = emails.end;
-      if (floor > number.start) break;
-    }
-    if (floor > number.start) {
-      emails?.from(floor);
-      continue;
-    }
-    yield number;
-    floor = number.end;
-    index = number.last;
-    emails?.from(floor);
+/** Finds of a folded text from left to right: what is found is passed over, whatever kind it is. */
+class Finds {
+  readonly found: Finding[] = [];
+  readonly #groups: DigitGroups;
+  readonly #emails: Emails | null;
+  readonly #types: Numbers;
+  #floor: number;
+
+  constructor(text: string, from: number, wanted: ReadonlySet<DetectorName>) {
+    this.#types = numberTypes.filter(([type]) => wanted.has(type));
+    this.#groups = new DigitGroups(text);
+    this.#emails = wanted.has("Email") ? new Emails(text, from) : null;
+    this.#floor = from;
   }
-  for (; emails !== null && !emails.done; emails.from(floor)) {
-    yield { start: emails.start, end: emails.end, type: "Email" };
-    floor = emails.end;
+
+  /** All of them that begin at `from` or behind it. */
+  run(): readonly Finding[] {
+    if (this.#types.length > 0) for (let index = 0; this.#groups.has(index); index++) index = this.#group(index);
+    this.#emailsBefore(null);
+    return this.found;
+  }
+
+  /** The last group that is done with. */
+  #group(index: number): number {
+    if (this.#groups.start(index) < this.#floor) return index;
+    const number = numberAt(this.#groups, index, this.#types);
+    if (number === null || number.start < this.#floor) return index;
+    this.#emailsBefore(number);
+    if (this.#floor > number.start) return index;
+    this.#add(number);
+    return number.last;
+  }
+
+  /** Addresses that begin before the number, or with it and are longer. null: all that are left. */
+  #emailsBefore(number: Typed | null): void {
+    const emails = this.#emails;
+    while (emails !== null && !emails.done && (number === null || isBefore(emails, number))) {
+      if (number !== null && this.#floor > number.start) return;
+      this.#add({ start: emails.start, end: emails.end, type: "Email" });
+    }
+  }
+
+  #add({ start, end, type }: Finding): void {
+    this.found.push({ start, end, type });
+    this.#floor = end;
+    this.#emails?.from(end);
   }
 }
 
 const isBefore = (emails: Emails, number: Typed): boolean =>
-  !emails.done && (emails.start < number.start || (emails.start === number.start && emails.end >= number.end));
+  emails.start < number.start || (emails.start === number.start && emails.end >= number.end);
 
 /** Offset in the folded text of what stands at `at` or behind it in the original. */
 function foldedOffset({ text, from }: Folded, at: number): number {
@@ -111,21 +131,35 @@ function foldedOffset({ text, from }: Folded, at: number): number {
   return low;
 }
 
+/** The finds of one block that begin in it, behind `floor`; places are those of the whole text. */
+function* findsInBlock(
+  text: string,
+  begin: number,
+  floor: number,
+  wanted: ReadonlySet<DetectorName>,
+): Generator<Finding> {
+  const low = Math.max(0, begin - context);
+  const high = begin + blockLength + reach;
+  const block = low === 0 && high >= text.length ? text : text.slice(low, high);
+  if (!mayHold(block)) return;
+  const folded = fold(block);
+  const from = foldedOffset(folded, Math.max(floor, begin) - low);
+  for (const { start, end, type } of new Finds(folded.text, from, wanted).run()) {
+    const first = low + (folded.from === null ? start : (folded.from[start] as number));
+    if (first >= begin + blockLength) return;
+    yield { start: first, end: low + (folded.to === null ? end : (folded.to[end - 1] as number)), type };
+  }
+}
+
 /** What is found that begins at `from` or behind it; what stands before is there to tell whether something begins. */
 export function findAll(text: string, wanted: ReadonlySet<DetectorName>, from = 0): Finding[] {
   const found: Finding[] = [];
   let floor = from;
   for (let begin = from; begin < text.length; begin += blockLength) {
-    const low = Math.max(0, begin - context);
-    const high = begin + blockLength + reach;
-    const block = low === 0 && high >= text.length ? text : text.slice(low, high);
-    if (floor >= begin + blockLength || !mayHold(block)) continue;
-    const folded = fold(block);
-    for (const { start, end, type } of findsIn(folded.text, foldedOffset(folded, Math.max(floor, begin) - low), wanted)) {
-      const at = low + (folded.from === null ? start : (folded.from[start] as number));
-      if (at >= begin + blockLength) break;
-      floor = low + (folded.to === null ? end : (folded.to[end - 1] as number));
-      found.push({ start: at, end: floor, type });
+    if (floor >= begin + blockLength) continue;
+    for (const finding of findsInBlock(text, begin, floor, wanted)) {
+      found.push(finding);
+      floor = finding.end;
     }
   }
   return found;

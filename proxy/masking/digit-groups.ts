@@ -23,30 +23,30 @@ const markBits = 0xff;
 const openBit = 0x100;
 const closeBit = 0x200;
 const lineBit = 0x400;
+const blankBit = 0x800;
 
 export const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 /** A letter of English, a digit or an underscore. */
 export const isWord = (code: number): boolean =>
   isDigit(code) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95;
 
+/** Flags of the joint with one more character; UNJOINED where that joins nothing. */
+function withCharacter(joint: number, code: number): number {
+  const mark = joint & markBits;
+  if (code === BLANK) return joint | blankBit;
+  if (code === NEWLINE) return joint | blankBit | lineBit;
+  if (code === OPEN) return (joint & openBit) === 0 ? joint | openBit : UNJOINED;
+  if (code === CLOSE) return joint === 0 ? closeBit : UNJOINED;
+  return isMark(code) && mark === 0 && (joint & openBit) === 0 ? joint | code : UNJOINED;
+}
+
 /** What joins two groups: at most one mark, brackets and a few blanks. */
 function jointOf(text: string, from: number, to: number): number {
   if (to - from > longestJoint) return UNJOINED;
-  let mark = 0;
-  let flags = 0;
-  let blank = 0;
-  for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    if (code === BLANK) blank = BLANK;
-    else if (code === NEWLINE) {
-      blank = BLANK;
-      flags |= lineBit;
-    } else if (code === OPEN && (flags & openBit) === 0) flags |= openBit;
-    else if (code === CLOSE && flags === 0 && mark === 0) flags |= closeBit;
-    else if (isMark(code) && mark === 0 && (flags & openBit) === 0) mark = code;
-    else return UNJOINED;
-  }
-  return (mark === 0 ? blank : mark) | flags;
+  let joint = 0;
+  for (let at = from; at < to && joint !== UNJOINED; at++) joint = withCharacter(joint, text.charCodeAt(at));
+  if (joint === UNJOINED) return UNJOINED;
+  return (joint & markBits) === 0 && (joint & blankBit) !== 0 ? joint | BLANK : joint;
 }
 
 const isMark = (code: number): boolean => code === HYPHEN || code === DOT || code === SLASH || code === MIDDLE_DOT;

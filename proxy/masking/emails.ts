@@ -1,5 +1,5 @@
 /** E-mail addresses in a folded text, found from their @ outwards: each character is looked at twice at most. Pure. */
-import { BREAK, PENDING } from "./fold.ts";
+import { BREAK, PENDING } from "../guard/fold.ts";
 
 const longestLocal = 64;
 const longestDomain = 253;
@@ -38,29 +38,29 @@ const isDomain = (kind: number): boolean => kind === LETTER || kind === DIGIT ||
 /** `icon@2x.png` names a picture. */
 const picture = /^\d+x\.[A-Za-z]+$/;
 
-/** Where the domain behind the @ ends; -1 where there is none. */
-function domainEnd(text: string, at: number): number {
+/** Where what may be a domain ends: at two dots, or at what no domain has. */
+function domainRun(text: string, at: number): number {
   let end = at + 1;
-  let labelStart = end;
-  let labels = 1;
+  let before = DOT;
   while (end < text.length && end - at <= longestDomain) {
     const kind = classOf(text.charCodeAt(end));
-    if (!isDomain(kind)) break;
-    if (kind === DOT) {
-      // What comes behind two dots, or an ellipsis, is another sentence.
-      if (end === labelStart) break;
-      labels++;
-      labelStart = end + 1;
-    }
+    if (!isDomain(kind) || (kind === DOT && before === DOT)) break;
+    before = kind;
     end++;
   }
-  while (end > at + 1 && (text.charCodeAt(end - 1) === 46 || text.charCodeAt(end - 1) === 45)) {
-    end--;
-    if (text.charCodeAt(end) === 46) labels--;
-  }
-  if (labels < 2) return -1;
+  while (end > at + 1 && isEnding(text.charCodeAt(end - 1))) end--;
+  return end;
+}
+
+/** A full stop or a hyphen behind an address belongs to the sentence. */
+const isEnding = (code: number): boolean => code === 46 || code === 45;
+
+/** Where the domain behind the @ ends; -1 where there is none. */
+function domainEnd(text: string, at: number): number {
+  const end = domainRun(text, at);
   const last = text.lastIndexOf(".", end - 1) + 1;
-  if (end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
+  // At least two labels, of which the last has two characters and begins with a letter.
+  if (last <= at + 1 || end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
   return end - at < 16 && picture.test(text.slice(at + 1, end)) ? -1 : end;
 }
 

@@ -1,8 +1,8 @@
 /** A policy's masking, compiled: what to look for, and what to put in its place. */
 import { RE2JS } from "re2js";
 import type { MaskConfig } from "../config/masking.ts";
+import { BREAK, type Folded, fold, PENDING } from "../guard/fold.ts";
 import { type DetectorName, detectorNames, type Finding, findAll, settled } from "./detectors.ts";
-import { BREAK, type Folded, fold, PENDING } from "./fold.ts";
 
 interface Custom {
   name: string;
@@ -21,7 +21,8 @@ const inWord = 2;
 
 const kinds = new Uint8Array(256).fill(inWord);
 for (const mark of ' \n\t\r,;:<>()[]"\\') kinds[mark.charCodeAt(0)] = 0;
-for (const mark of "0123456789 \n+().-/:\u00b7") kinds[mark.charCodeAt(0)] = (kinds[mark.charCodeAt(0)] ?? 0) | inNumber;
+for (const mark of "0123456789 \n+().-/:\u00b7")
+  kinds[mark.charCodeAt(0)] = (kinds[mark.charCodeAt(0)] ?? 0) | inNumber;
 kinds[BREAK] = 0;
 kinds[PENDING] = inNumber | inWord;
 
@@ -51,10 +52,28 @@ export class Masker {
   find(text: string, from = 0): Finding[] {
     const found = findAll(text, this.#detect, from);
     if (this.#custom.length === 0) return found;
-    for (const { name, pattern } of this.#custom)
-      for (const { start, end } of matchesOf(pattern, text))
-        if (end > from) found.push({ start: Math.max(start, from), end, type: name });
+    for (const custom of this.findCustom(text))
+      if (custom.end > from) found.push({ ...custom, start: Math.max(custom.start, from) });
     return settled(found);
+  }
+
+  /** What the detectors find, and no pattern of the policy's own. */
+  findKnown(text: string): Finding[] {
+    return findAll(text, this.#detect);
+  }
+
+  /** What the policy's own patterns find, in the text as it is written and as it is read. */
+  findCustom(text: string): Finding[] {
+    if (this.#custom.length === 0) return [];
+    const found: Finding[] = [];
+    const folded = fold(text);
+    for (const { name, pattern } of this.#custom) {
+      for (const match of matchesOf(pattern, text)) found.push({ ...match, type: name });
+      if (folded.from === null) continue;
+      for (const { start, end } of matchesOf(pattern, folded.text))
+        if (end > start) found.push({ start: original(folded, start), end: originalEnd(folded, end), type: name });
+    }
+    return found;
   }
 
   replacement(type: string): string {
@@ -97,6 +116,8 @@ function original({ text, from, to }: Folded, offset: number): number {
   if (from === null || to === null) return offset;
   return offset < text.length ? (from[offset] as number) : offset === 0 ? 0 : (to[offset - 1] as number);
 }
+
+const originalEnd = ({ to }: Folded, end: number): number => (to === null ? end : (to[end - 1] as number));
 
 function* matchesOf(pattern: RE2JS, text: string): Generator<{ start: number; end: number }> {
   const matcher = pattern.matcher(text);

@@ -51,30 +51,70 @@ function withBracket({ text }: DigitGroups, start: number, end: number): number 
 
 /** `+44 (0)20`: a zero that is dialled within the country only. */
 const isTrunkZero = (groups: DigitGroups, index: number): boolean =>
-  groups.length(index) === 1 && groups.digit(index) === 0 && groups.opens(index) && groups.closes(index);
+  groups.joined(index) &&
+  groups.length(index) === 1 &&
+  groups.digit(index) === 0 &&
+  groups.opens(index) &&
+  groups.closes(index);
+
+type Span = Omit<Candidate, "start">;
+
+/** Digits of a number behind its prefix, group by group. */
+class Dialled {
+  readonly #first: number[] = [];
+  #total = 0;
+
+  get total(): number {
+    return this.#total;
+  }
+
+  add(groups: DigitGroups, index: number, skip: number): void {
+    const length = groups.length(index) - skip;
+    for (let at = 0; at < length && this.#first.length < 3; at++) this.#first.push(groups.digit(index, skip + at));
+    this.#total += length;
+  }
+
+  get possible(): boolean {
+    const [first, second, third] = this.#first;
+    return (
+      first !== undefined &&
+      second !== undefined &&
+      third !== undefined &&
+      isPossible(first, second, third, this.#total)
+    );
+  }
+}
+
+/** Whether a number goes on with this group: not on the next line, where it may be over before. */
+const goesOnTo = (groups: DigitGroups, index: number, over: boolean): boolean =>
+  groups.joined(index) && !(over && groups.breaks(index));
+
+/** The group that a number goes on with behind `index`, past a zero in brackets; -1: it ends there. */
+function nextOf(groups: DigitGroups, index: number, limit: number, over: boolean): number {
+  let next = index + 1;
+  if (groups.has(next) && isTrunkZero(groups, next)) next++;
+  return next < limit && groups.has(next) && goesOnTo(groups, next, over) ? next : -1;
+}
 
 /** The longest number from here on that may exist; `strict`: else none. */
-function dialled(groups: DigitGroups, index: number, skip: number, strict: boolean): Omit<Candidate, "start"> | null {
-  const first: number[] = [];
-  let total = 0;
-  let possible: Omit<Candidate, "start"> | null = null;
-  let any: Omit<Candidate, "start"> | null = null;
-  for (let last = index; last < index + mostDigits && groups.has(last); last++) {
-    if (last > index && (!groups.joined(last) || (groups.breaks(last) && possible !== null))) break;
-    if (last > index && isTrunkZero(groups, last)) continue;
-    const from = last === index ? skip : 0;
-    const length = groups.length(last) - from;
-    for (let at = 0; at < length && first.length < 3; at++) first.push(groups.digit(last, from + at));
-    total += length;
-    if (total > mostDigits) break;
-    const end = groups.end(last);
-    if (isWord(groups.text.charCodeAt(end)) && !endsApart(groups.text, end)) continue;
-    if (first.length === 3 && isPossible(first[0] as number, first[1] as number, first[2] as number, total))
-      possible = { end, last };
-    if (total >= fewestInternational && !groups.breaks(last)) any = { end, last };
+function dialled(groups: DigitGroups, index: number, skip: number, strict: boolean): Span | null {
+  const number = new Dialled();
+  const limit = index + mostDigits;
+  let possible: Span | null = null;
+  let any: Span | null = null;
+  for (let last = index; last >= 0; last = nextOf(groups, last, limit, possible !== null)) {
+    number.add(groups, last, last === index ? skip : 0);
+    if (number.total > mostDigits) break;
+    const span = { end: groups.end(last), last };
+    if (!mayEnd(groups.text, span.end)) continue;
+    if (number.possible) possible = span;
+    if (number.total >= fewestInternational && (last === index || !groups.breaks(last))) any = span;
   }
   return possible ?? (strict ? null : any);
 }
+
+/** No letter follows, unless it is that of an extension. */
+const mayEnd = (text: string, end: number): boolean => !isWord(text.charCodeAt(end)) || endsApart(text, end);
 
 /** Offset of the plus sign that the group stands behind, or -1. */
 function plusBefore(groups: DigitGroups, index: number): number {
@@ -102,10 +142,13 @@ function prefixLength(groups: DigitGroups, index: number): number {
   return second === 1 && length >= 3 && groups.digit(index, 2) === 1 ? 3 : 0;
 }
 
+/** A group behind another one on the same line. */
+const isWithin = (groups: DigitGroups, index: number): boolean => groups.joined(index) && !groups.breaks(index);
+
 /** The same behind 00 or 011. */
 function prefixedAt(groups: DigitGroups, index: number): Candidate | null {
   const prefix = prefixLength(groups, index);
-  if (prefix === 0 || !beginsApart(groups.text, groups.start(index))) return null;
+  if (prefix === 0 || isWithin(groups, index) || !beginsApart(groups.text, groups.start(index))) return null;
   const found = dialled(groups, index, prefix, true);
   if (found === null || !endsApart(groups.text, found.end)) return null;
   return { ...found, start: withBracket(groups, groups.start(index), found.end) };
@@ -163,28 +206,50 @@ const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   groups.mark(index + 1) !== SLASH &&
   groups.mark(index + 1) !== DOT;
 
-/** An area and up to four groups of two and more digits with one kind of mark between them. */
-function nationalAt(groups: DigitGroups, index: number): Candidate | null {
+/** Whether a group goes on with a number whose groups are joined by `mark`, 0 where that is not known yet. */
+function goesOn(groups: DigitGroups, index: number, mark: number): boolean {
+  const joint = groups.mark(index);
+  if (joint === UNJOINED || joint === 0 || groups.bracketed(index)) return false;
+  // A line may end instead of a mark.
+  return groups.breaks(index) || mark === 0 || joint === mark;
+}
+
+const isInBrackets = (groups: DigitGroups, index: number): boolean => groups.opens(index) && groups.closes(index);
+
+/** Where a national number begins, and how many digits it has at least; null: none begins here. */
+function nationalStart(groups: DigitGroups, index: number): { start: number; fewest: number } | null {
   if (!isArea(groups, index)) return null;
-  const inBrackets = groups.opens(index) && groups.closes(index);
-  const fewest = inBrackets && groups.digit(index) !== 0 ? fewestNational - 1 : fewestNational;
+  const inBrackets = isInBrackets(groups, index);
   if (!inBrackets && isSsnShape(groups, index)) return null;
   const start = inBrackets ? groups.start(index) - 1 : groups.start(index);
-  if (!beginsApart(groups.text, start)) return null;
+  const fewest = inBrackets && groups.digit(index) !== 0 ? fewestNational - 1 : fewestNational;
+  return beginsApart(groups.text, start) ? { start, fewest } : null;
+}
+
+/** Digits of a group within a national number. */
+const isGroupLength = (length: number): boolean => length >= 2 && length <= 8;
+
+/** The mark of a number so far once this group is part of it; UNJOINED where it is not. `afterArea`: behind brackets. */
+function markWith(groups: DigitGroups, index: number, mark: number, afterArea: boolean): number {
+  if (!isGroupLength(groups.length(index))) return UNJOINED;
+  if (afterArea) return groups.joined(index) ? 0 : UNJOINED;
+  if (!goesOn(groups, index, mark)) return UNJOINED;
+  return groups.breaks(index) ? mark : groups.mark(index);
+}
+
+/** An area and up to four groups of two and more digits with one kind of mark between them. */
+function nationalAt(groups: DigitGroups, index: number): Candidate | null {
+  const begun = nationalStart(groups, index);
+  if (begun === null) return null;
   let mark = 0;
   let total = groups.length(index);
   let found: Candidate | null = null;
   for (let last = index + 1; last <= index + 4 && groups.has(last); last++) {
-    const joint = groups.mark(last);
-    const behindArea = inBrackets && last === index + 1;
-    if (joint === UNJOINED || (joint === 0 && !behindArea) || (groups.bracketed(last) && !behindArea)) break;
-    if (!behindArea && mark !== 0 && joint !== mark) break;
-    if (groups.breaks(last) && found !== null) break;
-    if (!behindArea) mark = joint;
-    const length = groups.length(last);
-    total += length;
-    if (length < 2 || length > 8 || total > mostNational) break;
-    if (total >= fewest && endsApart(groups.text, groups.end(last))) found = { start, end: groups.end(last), last };
+    mark = markWith(groups, last, mark, last === index + 1 && isInBrackets(groups, index));
+    total += groups.length(last);
+    if (mark === UNJOINED || total > mostNational || (found !== null && groups.breaks(last))) break;
+    const end = groups.end(last);
+    if (total >= begun.fewest && endsApart(groups.text, end)) found = { start: begun.start, end, last };
   }
   return found;
 }

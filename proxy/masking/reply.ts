@@ -9,7 +9,7 @@ import { type Template, type TextKind, type TextReader, textReaders } from "../d
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 import { SseDecoder, type SseFrame } from "../wire/sse.ts";
-import { changedTexts } from "./request.ts";
+import { changedTexts, type TextChanges } from "./texts.ts";
 
 export interface TextChange {
   /** What would tell the words beside their text is taken out: tokens, and how probable they were. */
@@ -56,6 +56,7 @@ function withoutTokens(value: unknown): unknown {
 
 export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
+  readonly #whole: TextChanges = { text: (text) => this.#change.whole(text) };
   readonly #read: TextReader;
   readonly #decoder = new SseDecoder();
   /** Channels with text that is not over. */
@@ -72,10 +73,7 @@ export class ReplyTexts implements ReplyFilter {
       typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
     const json = jsonIn(text);
     if (json === undefined) return body;
-    const changed = this.#hidden(
-      changedTexts(json, "", (one) => this.#change.whole(one)),
-      text,
-    );
+    const changed = this.#hidden(changedTexts(json, this.#whole), text);
     return changed === json ? body : JSON.stringify(changed);
   }
 
@@ -110,7 +108,7 @@ export class ReplyTexts implements ReplyFilter {
         holder[member] = this.#change.piece(channel, String(holder[member]), kind);
       },
       over: (prefix) => this.#over(prefix),
-      whole: (value) => changedTexts(value, "", (one) => this.#change.whole(one)) as JsonObject,
+      whole: (value) => changedTexts(value, this.#whole) as JsonObject,
     });
     this.#out += written({ event: frame.event, data: JSON.stringify(changed) });
   }

@@ -1,5 +1,7 @@
 /** What one call has had masked: how much of each type, and, where it is to be put back, by what. */
+import type { Finding } from "./detectors.ts";
 import { labelOf, type Masker } from "./masker.ts";
+import { findInParts, replaceInParts } from "./parts.ts";
 
 /** What a placeholder looks like: a type's name of up to 63 characters, each of which may be a capital, and a number. */
 const placeholder = /\[[A-Z0-9_]{1,140}\]/g;
@@ -40,17 +42,39 @@ export class Tally {
 
   /** The text from `begin` on, with what was found replaced. */
   mask(text: string, reversible = this.reversible, begin = 0): string {
-    const found = this.#masker.find(text, begin);
-    let out = "";
+    return this.#replaced(text, this.#masker.find(text, begin), reversible, begin);
+  }
+
+  /** A number as a text; a policy's own patterns are about texts. */
+  maskNumber(text: string): string {
+    return this.#replaced(text, this.#masker.findKnown(text), this.reversible);
+  }
+
+  /** Texts that are read one behind the other, each with what was found in it, or in several, replaced. */
+  maskParts(texts: readonly string[]): readonly string[] {
+    const found = findInParts(this.#masker, texts);
+    if (found.length === 0) return texts;
+    const joined = texts.join("");
+    return replaceInParts(texts, found, ({ start, end, type }) => {
+      this.counts[type] = (this.counts[type] ?? 0) + 1;
+      return this.reversible ? this.#placeholder(type, joined.slice(start, end)) : this.#masker.replacement(type);
+    });
+  }
+
+  #replaced(text: string, found: readonly Finding[], reversible: boolean, begin = 0): string {
+    if (found.length === 0) return begin === 0 ? text : text.slice(begin);
+    const out: string[] = [];
     let from = begin;
     for (const { start, end, type } of found) {
       this.counts[type] = (this.counts[type] ?? 0) + 1;
-      out +=
-        text.slice(from, start) +
-        (reversible ? this.#placeholder(type, text.slice(start, end)) : this.#masker.replacement(type));
+      out.push(
+        text.slice(from, start),
+        reversible ? this.#placeholder(type, text.slice(start, end)) : this.#masker.replacement(type),
+      );
       from = end;
     }
-    return out + text.slice(from);
+    out.push(text.slice(from));
+    return out.join("");
   }
 
   #placeholder(type: string, value: string): string {

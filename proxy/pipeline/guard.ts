@@ -6,6 +6,7 @@ import type { Received } from "../call/received.ts";
 import { requiredMember } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import { type Failure, failure } from "../failure.ts";
+import { readable } from "../guard/fold.ts";
 import { hasTokens, lastUserTexts, textsOf } from "../guard/texts.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
@@ -25,13 +26,20 @@ const unreadable = failure(
 
 type Patterns = NonNullable<Route["guard"]>;
 
+/** As the client wrote it, or as a person reads it: other blanks, invisible characters and escapes hide nothing. */
+function matches(patterns: Patterns["deny"], text: string): boolean {
+  if (patterns.length === 0) return false;
+  const plain = readable(text);
+  return patterns.some((pattern) => pattern.test(text) || (plain !== text && pattern.test(plain)));
+}
+
 /** Of all that the request says. */
 function said(json: JsonObject, { deny }: Patterns, maxPromptBytes: number | null): Failure | null {
   let bytes = 0;
   for (const { text, again } of textsOf(json)) {
     if (!again) bytes += Buffer.byteLength(text);
     if (maxPromptBytes !== null && bytes > maxPromptBytes) return tooLarge(maxPromptBytes);
-    if (deny.some((pattern) => pattern.test(text))) return denied;
+    if (matches(deny, text)) return denied;
   }
   return null;
 }
@@ -50,7 +58,5 @@ export function denyByGuard(
   if (hasTokens(json)) return unreadable;
   const refused = said(json, guard, maxPromptBytes);
   if (refused !== null || allow === null) return refused;
-  return lastUserTexts(json, requiredMember[format]).every((last) => allow.some((pattern) => pattern.test(last)))
-    ? null
-    : denied;
+  return lastUserTexts(json, requiredMember[format]).every((last) => matches(allow, last)) ? null : denied;
 }

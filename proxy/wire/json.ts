@@ -146,13 +146,31 @@ const words: ReadonlyMap<string, unknown> = new Map([
 
 const ends = (code: number): boolean => code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || blank(code);
 
-/** As JSON.parse, and throws as it does; also a RangeError where members with such names nest too deep for the stack. */
+/** Nothing that anybody means nests deeper, and whoever walks over a value may do so by calling itself. */
+export const deepestJson = 500;
+
+/** Of valid JSON: whether objects and lists nest deeper than `most`. Texts are passed over. */
+function nestsDeeper(text: string, most: number): boolean {
+  if (text.length <= most) return false;
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = closingQuote(text, at);
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > most) return true;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return false;
+}
+
+/** As JSON.parse, and throws as it does; also where the text nests deeper than `deepestJson`. */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
+  if (nestsDeeper(text, deepestJson)) throw new SyntaxError(`JSON nests deeper than ${deepestJson} levels`);
   return hasEscapedName(text) ? new Reader(text).value() : value;
 }
 
-/** undefined: the text is no JSON. */
+/** undefined: the text is no JSON, or nests deeper than `deepestJson`. */
 export function jsonIn(text: string): unknown {
   try {
     return parseJson(text);

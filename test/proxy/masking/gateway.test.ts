@@ -193,6 +193,71 @@ const places: [string, string, Json][] = [
   ],
 ];
 
+const split = (text: string, at: number): Json[] => [
+  { type: "text", text: text.slice(0, at) },
+  { type: "image_url", image_url: { url: "https://example.com/a.png" } },
+  { type: "text", text: text.slice(at) },
+];
+const result = (content: unknown): Json => ({
+  messages: [
+    user("Hi"),
+    { role: "assistant", content: null, tool_calls: [call] },
+    { role: "tool", tool_call_id: "c1", content },
+  ],
+});
+/** What a person or a model reads all the same. */
+places.push(
+  ["two parts that share an address", "/chat/completions", { messages: [user(split(all, all.indexOf("@") + 3))] }],
+  [
+    "parts that share one, of which one is all of its end",
+    "/chat/completions",
+    {
+      messages: [
+        user([...split(`${planted[1]} ${planted[0]}`, 20).filter(({ text }) => text), { type: "text", text: "." }]),
+      ],
+    },
+  ],
+  [
+    "three parts that share an address",
+    "/messages",
+    { max_tokens: 5, messages: [user(["I am alice.", "doe@exam", "ple.com"].map((text) => ({ type: "text", text })))] },
+  ],
+  ["a tool's result with escapes", "/chat/completions", result(`{"to":"alice.doe\\u0040example.com"}`)],
+  ["a tool's result with a number", "/chat/completions", result(`{"card": 4111111111111111, "to": "${planted[0]}"}`)],
+  ["a tool's result that is text with escapes", "/chat/completions", result(`Found: "alice.doe\\u0040example.com"`)],
+  [
+    "an output with escapes",
+    "/responses",
+    { input: [{ type: "function_call_output", call_id: "c", output: `["alice.doe\\u0040example.com"]` }] },
+  ],
+  ["a number beside texts", "/chat/completions", { messages: [user(planted[0])], notes: { card: 4111111111111111 } }],
+  [
+    "strings in a list under a label",
+    "/chat/completions",
+    { messages: [user(planted[0])], notes: { url: [planted[0]], id: [all] } },
+  ],
+  [
+    "strings under labels",
+    "/chat/completions",
+    { messages: [user(planted[0])], notes: { url: planted[0], type: all, format: all, status: all } },
+  ],
+  ["a role", "/chat/completions", { messages: [{ role: planted[0], content: "Hi" }, user(planted[4])] }],
+  [
+    "names of parameters",
+    "/chat/completions",
+    {
+      messages: [user("Hi")],
+      tools: [
+        {
+          type: "function",
+          function: { name: "f", parameters: { properties: { [planted[0]]: {} }, required: [planted[0]] } },
+        },
+      ],
+    },
+  ],
+  ["a member that nobody knows, by name", "/chat/completions", { messages: [user("Hi")], [planted[0]]: 1 }],
+);
+
 /** The same as a stream of the Responses API, which says everything twice over. */
 function saysAsResponse(text: string, pieces: readonly string[], response: Parameters<typeof json>[0]): void {
   let sequence = 0;
@@ -358,6 +423,106 @@ describe("masking", () => {
     assert.match(upstream.requests[0]?.text ?? "", /"temperature":1\.0,"seed":12345678901234567890/);
     assert.match(upstream.requests[0]?.text ?? "", /"content":"mail \[EMAIL\]"/);
   });
+
+  it("masks a number that two parts share by no half", async () => {
+    for (const [parts, expected] of [
+      [
+        ["call 415-555-", "2671 now"],
+        ["call [PHONE]", " now"],
+      ],
+      [
+        ["call 415-555", "2671"],
+        ["call [PHONE]", "[PHONE]"],
+      ],
+      [
+        ["call +49 30 9018", "20"],
+        ["call [PHONE]", "[PHONE]"],
+      ],
+      [
+        ["415-555-2671", "2 items"],
+        ["[PHONE]", "2 items"],
+      ],
+    ] as const) {
+      upstream.requests.length = 0;
+      const content = parts.map((text) => ({ type: "text", text }));
+      await send("/chat/completions", { model: "replacing", messages: [user(content)] });
+      const [message] = (upstream.requests[0]?.json["messages"] ?? []) as { content: { text: string }[] }[];
+      assert.deepEqual(
+        message?.content.map(({ text }) => text),
+        expected,
+      );
+    }
+  });
+
+  it("leaves settings and numbers of programs alone", async () => {
+    const body = {
+      model: "replacing",
+      messages: [user(`mail ${planted[0]}`)],
+      max_tokens: 123456,
+      seed: 4111111111111111,
+      logit_bias: { "50256": -100 },
+      metadata: { at: "2027-02-28" },
+    };
+    await send("/chat/completions", body);
+    const sent = upstream.requests[0]?.json ?? {};
+    assert.deepEqual(
+      [sent["seed"], sent["logit_bias"], sent["max_tokens"]],
+      [body.seed, body.logit_bias, body.max_tokens],
+    );
+  });
+
+  for (const [what, args] of [
+    ["lists", "[".repeat(100_000)],
+    ["whole lists", `${"[".repeat(100_000)}${"]".repeat(100_000)}`],
+    ["objects", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`],
+  ] as const) {
+    const deep = { ...call, function: { name: "f", arguments: args } };
+    it(`handles ${what} of 100,000 levels in a tool's arguments`, async () => {
+      for (const model of ["replacing", "hiding", "answering"]) {
+        const { status, text } = await send("/chat/completions", {
+          model,
+          messages: [
+            user("Hi"),
+            { role: "assistant", content: null, tool_calls: [deep] },
+            { role: "tool", tool_call_id: "c1", content: args },
+          ],
+        });
+        assert.ok(status === 200 || status === 400, text.slice(0, 300));
+      }
+    });
+    it(`handles ${what} of 100,000 levels in a provider's answer`, async () => {
+      for (const [path, more] of [
+        ["/chat/completions", {}],
+        ["/messages", { max_tokens: 5 }],
+        ["/responses", {}],
+      ] as const) {
+        upstream.answer((_request, response) =>
+          json(response, 200, {
+            id: "x",
+            object: "chat.completion",
+            created: 1,
+            model: "m",
+            usage,
+            choices: [
+              {
+                index: 0,
+                finish_reason: "tool_calls",
+                message: { role: "assistant", content: `${args}`, tool_calls: [deep] },
+              },
+            ],
+          }),
+        );
+        for (const model of ["answering", "both"]) {
+          const { status, text } = await send(path, {
+            model,
+            ...(path === "/responses" ? { input: planted[0] } : { messages: [user(planted[0])] }),
+            ...more,
+          });
+          assert.ok([200, 502].includes(status), `${path}: ${status} ${text.slice(0, 300)}`);
+        }
+      }
+    });
+  }
 
   it("refuses a prompt of token numbers, which nobody can read", async () => {
     const { status, text } = await send("/embeddings", { model: "replacing", input: [[1, 2, 3]] });

@@ -32,7 +32,14 @@ const mostIndent = 8;
 const mostBackslashes = 8;
 
 const decimal = /\p{Nd}/u;
-const invisible = /[\p{Cf}\u{fe00}-\u{fe0f}\u034f\u115f\u1160\u3164\uffa0\u{e0100}-\u{e01ef}]/u;
+const format = /\p{Cf}/u;
+/** Joiners and fillers that show nothing, beside those of the category Cf. */
+const fillers: ReadonlySet<number> = new Set([0x34f, 0x115f, 0x1160, 0x3164, 0xffa0]);
+const isInvisible = (code: number): boolean =>
+  fillers.has(code) ||
+  (code >= 0xfe00 && code <= 0xfe0f) ||
+  (code >= 0xe0100 && code <= 0xe01ef) ||
+  format.test(String.fromCodePoint(code));
 /** Dashes that join digits. The em dash parts sentences, and is left alone. */
 const joiners = /[\u2010-\u2013\u2043\u2212\ufe58\ufe63\uff0d]/;
 const blankLike = /[\p{Zs}\t\v\f]/u;
@@ -51,7 +58,7 @@ function foldCode(code: number): number {
   if (blankLike.test(character)) return BLANK;
   if (code < 128) return code < 32 ? SAME : code;
   if (decimal.test(character)) return 48 + digitValue(code);
-  if (invisible.test(character)) return DROP;
+  if (isInvisible(code)) return DROP;
   if (joiners.test(character)) return 45;
   const plain = character.normalize("NFKC");
   // Superscript digits are footnotes more often than a part of a number.
@@ -63,7 +70,7 @@ const tables = [new Uint16Array(65_536), new Uint16Array(65_536)] as const;
 
 function folded(code: number): number {
   const table = code < 65_536 ? tables[0] : code < 131_072 ? tables[1] : null;
-  if (table === null) return invisible.test(String.fromCodePoint(code)) ? DROP : SAME;
+  if (table === null) return isInvisible(code) ? DROP : SAME;
   const index = code & 0xffff;
   const known = table[index] as number;
   if (known !== 0) return known;
@@ -74,6 +81,14 @@ const unusual = /[^ -~]| {2}|\\|%40|&#64;/;
 const isHex = (code: number): boolean =>
   (code >= 48 && code <= 57) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102);
 const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: BLANK, "/": 47 };
+
+/** One blank or line break for a run of them, unless that parts what stands around it. */
+function gapOf(blanks: number, lines: number): number {
+  if (lines > 1 || blanks > (lines === 1 ? mostIndent : mostBlanks)) return BREAK;
+  return lines === 1 ? NEWLINE : BLANK;
+}
+
+const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code < 0xdc00;
 
 class Folding {
   readonly #text: string;
@@ -96,7 +111,7 @@ class Folding {
     const text = this.#text;
     for (let at = 0; at < text.length; ) {
       this.#read(at);
-      if (this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP) at = this.#gap(at);
+      if (this.#isGap()) at = this.#gap(at);
       else if (this.#code === SAME) at = this.#keep(at, this.#end);
       else at = this.#emit(this.#code, at, this.#end);
     }
@@ -121,21 +136,22 @@ class Folding {
     let blanks = 0;
     let lines = 0;
     let at = start;
-    for (;;) {
+    while (this.#isGap()) {
       if (this.#code === BLANK) blanks++;
-      else if (this.#code === NEWLINE) {
+      if (this.#code === NEWLINE) {
         lines++;
-        if (this.#text.charCodeAt(at) === 13 && this.#text.charCodeAt(this.#end) === 10) this.#end++;
-      } else if (this.#code !== DROP) break;
+        if (this.#text.startsWith("\r\n", at)) this.#end++;
+      }
       at = this.#end;
       if (at >= this.#text.length) break;
       this.#read(at);
     }
-    if (blanks + lines > 0) {
-      const wide = lines > 1 || blanks > (lines === 1 ? mostIndent : mostBlanks);
-      this.#emit(wide ? BREAK : lines === 1 ? NEWLINE : BLANK, start, at);
-    }
+    if (blanks + lines > 0) this.#emit(gapOf(blanks, lines), start, at);
     return at;
+  }
+
+  #isGap(): boolean {
+    return this.#code === BLANK || this.#code === NEWLINE || this.#code === DROP;
   }
 
   #read(at: number): void {
@@ -148,9 +164,22 @@ class Folding {
       else if (code === AMPERSAND && this.#text.startsWith("&#64;", at)) this.#as(64, at + 5);
       return;
     }
-    const point = code >= 0xd800 && code < 0xdc00 ? (this.#text.codePointAt(at) ?? code) : code;
-    if (point > 0xffff) this.#end = at + 2;
-    this.#code = folded(point);
+    if (!isHighSurrogate(code)) this.#code = folded(code);
+    else if (at + 1 === this.#text.length) this.#code = PENDING;
+    else this.#pair(at, code);
+  }
+
+  /**
+   * A character of two units, or half of one. Not by codePointAt, which once compiled by V8 (of Node 24.21) may read the
+   * second unit past the end of a text that is a slice of another.
+   */
+  #pair(at: number, high: number): void {
+    const low = this.#text.charCodeAt(at + 1);
+    if (low < 0xdc00 || low > 0xdfff) {
+      this.#code = SAME;
+      return;
+    }
+    this.#as(folded(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), at + 2);
   }
 
   #as(code: number, end: number): void {
@@ -163,15 +192,24 @@ class Folding {
     const text = this.#text;
     let at = start + 1;
     while (text.charCodeAt(at) === BACKSLASH) at++;
-    this.#as(BACKSLASH, at);
-    if (at - start > mostBackslashes) return;
-    if (at >= text.length) return this.#as(PENDING, at);
-    const plain = escapes[text[at] as string];
-    if (plain !== undefined) return this.#as(plain, at + 1);
-    if (text[at] !== "u") return;
+    const plain = escapes[text[at] ?? ""];
+    if (at - start > mostBackslashes) this.#as(BACKSLASH, at);
+    else if (at >= text.length) this.#as(PENDING, at);
+    else if (plain !== undefined) this.#as(plain, at + 1);
+    else if (text[at] === "u") this.#unicode(at);
+    else this.#as(BACKSLASH, at);
+  }
+
+  /** `at`: the u of \uXXXX. */
+  #unicode(at: number): void {
+    const text = this.#text;
     let end = at + 1;
     while (end < at + 5 && isHex(text.charCodeAt(end))) end++;
-    if (end < at + 5) return end === text.length ? this.#as(PENDING, end) : undefined;
+    if (end < at + 5) {
+      if (end === text.length) this.#as(PENDING, end);
+      else this.#as(BACKSLASH, at);
+      return;
+    }
     const code = Number.parseInt(text.slice(at + 1, end), 16);
     const fold = folded(code);
     this.#as(fold === SAME ? code : fold, end);
@@ -181,4 +219,12 @@ class Folding {
 /** The text itself where nothing in it is folded. */
 export function fold(text: string): Folded {
   return unusual.test(text) ? new Folding(text).run() : { text, from: null, to: null };
+}
+
+const gaps = new RegExp(`[\n${String.fromCharCode(BREAK, PENDING)}]`, "g");
+
+/** The text in words with one blank between each, for patterns; the same one where that is what it is. */
+export function readable(text: string): string {
+  const { text: plain, from } = fold(text);
+  return from === null ? text : plain.replace(gaps, " ");
 }

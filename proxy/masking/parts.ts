@@ -1,0 +1,59 @@
+/** Data that is spread over the parts of one message, which a model reads one behind the other. */
+import { type Finding, settled } from "./detectors.ts";
+import type { Masker } from "./masker.ts";
+
+/** In each part, and in all of them with nothing and with a blank between. Places are those with nothing between. */
+export function findInParts(masker: Masker, parts: readonly string[]): Finding[] {
+  const found = [...masker.find(parts.join("")), ...betweenBlanks(masker, parts)];
+  let offset = 0;
+  for (const part of parts) {
+    for (const finding of masker.findCustom(part))
+      found.push({ ...finding, start: finding.start + offset, end: finding.end + offset });
+    offset += part.length;
+  }
+  return settled(found);
+}
+
+function* betweenBlanks(masker: Masker, parts: readonly string[]): Generator<Finding> {
+  /** Blanks before what is looked at, and where the next one stands. */
+  let blanks = 0;
+  let next = parts[0]?.length ?? 0;
+  const blanksBefore = (place: number): number => {
+    while (blanks < parts.length - 1 && next < place) next += 1 + (parts[++blanks]?.length ?? 0);
+    return blanks;
+  };
+  for (const { start, end, type } of masker.findKnown(parts.join(" ")))
+    yield { start: start - blanksBefore(start), end: end - blanksBefore(end), type };
+}
+
+/**
+ * The parts with what was found replaced: where it begins, and gone from the parts that it goes on in. A part that would
+ * be empty gets the same words, since providers refuse empty texts.
+ */
+export function replaceInParts(
+  parts: readonly string[],
+  found: readonly Finding[],
+  inPlaceOf: (finding: Finding) => string,
+): string[] {
+  const out: string[] = [];
+  let index = 0;
+  let offset = 0;
+  let words = "";
+  for (const part of parts) {
+    const end = offset + part.length;
+    let text = "";
+    let from = offset;
+    for (let finding = found[index]; finding !== undefined && finding.start < end; finding = found[++index]) {
+      if (finding.start >= offset) {
+        words = inPlaceOf(finding);
+        text += part.slice(from - offset, finding.start - offset) + words;
+      }
+      from = Math.min(finding.end, end);
+      if (finding.end > end) break;
+    }
+    text += part.slice(from - offset);
+    out.push(text === "" && part !== "" ? words : text);
+    offset = end;
+  }
+  return out;
+}

@@ -1,0 +1,125 @@
+/** Data as people and programs write them: what a person reads as a number or an address is found, and never by half. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { MaskAnswer } from "../../../proxy/masking/changes.ts";
+import { detectorNames } from "../../../proxy/masking/detectors.ts";
+import { Masker } from "../../../proxy/masking/masker.ts";
+import { Tally } from "../../../proxy/masking/tally.ts";
+
+const masker = new Masker({ detect: [...detectorNames], custom: [], mode: "Replace", answers: true });
+const mask = (text: string): string => new Tally(masker).mask(text);
+const inPieces = (text: string, length: number): string => {
+  const change = new MaskAnswer(masker, new Tally(masker));
+  let out = "";
+  for (let at = 0; at < text.length; at += length) out += change.piece("c", text.slice(at, at + length));
+  return out + change.end("c");
+};
+
+const other = (zero: number) => (text: string) =>
+  text.replace(/\d/g, (digit) => String.fromCodePoint(zero + Number(digit)));
+/** Over two lines. */
+const broken = (mark: string) => (text: string) => text.replace(/[ -](?=[^ -]*$)/, mark);
+const joinedBy = (mark: string) => (text: string) => text.replace(/[ -]/g, mark);
+/** Name → how the datum is written otherwise. */
+const spellings: Record<string, (text: string) => string> = {
+  "as it is": (text) => text,
+  "no-break spaces": joinedBy("\u00a0"),
+  "narrow no-break spaces": joinedBy("\u202f"),
+  "thin spaces": joinedBy("\u2009"),
+  "ideographic spaces": joinedBy("\u3000"),
+  "double blanks": joinedBy("  "),
+  tabs: joinedBy("\t"),
+  "a line break": broken("\n"),
+  "a line break of Windows": broken("\r\n"),
+  "an indented line break": broken("\n    "),
+  "hyphens that don't break": joinedBy("\u2011"),
+  "en dashes": joinedBy("\u2013"),
+  "minus signs": joinedBy("\u2212"),
+  "figure dashes": joinedBy("\u2012"),
+  "middle dots": joinedBy("\u00b7"),
+  dots: joinedBy("."),
+  "spaced hyphens": joinedBy(" - "),
+  "full-width digits": other(0xff10),
+  "Arabic digits": other(0x660),
+  "Persian digits": other(0x6f0),
+  "Devanagari digits": other(0x966),
+  "mathematical digits": other(0x1d7ce),
+  "zero-width spaces": (text) => [...text].join("\u200b"),
+  "word joiners": (text) => [...text].join("\u2060"),
+  "soft hyphens": (text) => text.replace(/.{3}(?=.)/gu, "$&\u00ad"),
+  "a byte-order mark within": (text) => `${text.slice(0, 5)}\ufeff${text.slice(5)}`,
+  "JSON escapes": (text) => text.replace(/[ -]/g, "\\u0020"),
+  "JSON escapes in JSON": (text) => text.replace(/[ -]/g, "\\\\u00a0"),
+  "an escaped line break": broken("\\n"),
+};
+
+const numbers: [string, string][] = [
+  ["415-555-2671", "[PHONE]"],
+  ["555-123-4567", "[PHONE]"],
+  ["(555) 123-4567", "[PHONE]"],
+  ["1-800-555-0199", "[PHONE]"],
+  ["+1 (415) 555-2671", "[PHONE]"],
+  ["+49 30 901820", "[PHONE]"],
+  ["0049 30 901820", "[PHONE]"],
+  ["011 44 20 7946 0958", "[PHONE]"],
+  ["+44 (0)20 7946 0958", "[PHONE]"],
+  ["(+49) 30 901820", "[PHONE]"],
+  ["020 7946 0958", "[PHONE]"],
+  ["536-22-1234", "[SSN]"],
+  ["4111-1111-1111-1111", "[CREDIT_CARD]"],
+  ["3782 822463 10005", "[CREDIT_CARD]"],
+];
+
+describe("a number is found", () => {
+  for (const [spelling, write] of Object.entries(spellings))
+    it(`with ${spelling}`, () => {
+      for (const [number, expected] of numbers) {
+        const text = `Take ${write(number)}, please.`;
+        assert.equal(mask(text), `Take ${expected}, please.`, JSON.stringify(text));
+        for (const length of [1, 3, 7])
+          assert.equal(inPieces(text, length), mask(text), `${JSON.stringify(text)} in pieces of ${length}`);
+      }
+    });
+});
+
+describe("an address is found", () => {
+  for (const address of [
+    "alice.doe@example.com",
+    "alice.doe\uff20example.com",
+    "ａｌｉｃｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
+    "alice.doe\ufe6bexample.com",
+    "alice.doe\\u0040example.com",
+    "alice.doe\\\\\\\\u0040example.com",
+    "alice.doe%40example.com",
+    "alice.doe&#64;example.com",
+    "al\u200bice.doe@exam\u2060ple.com",
+    "al\u00adice@example.com",
+  ])
+    it(JSON.stringify(address), () => {
+      for (const text of [`Write to ${address} now`, `"${address}"`, `<${address}>`]) {
+        assert.equal(mask(text), text.replace(address, "[EMAIL]"));
+        for (const length of [1, 3, 7]) assert.equal(inPieces(text, length), mask(text));
+      }
+    });
+});
+
+describe("what only looks like one is left alone", () => {
+  for (const text of [
+    "2024-01-02 10:11:12",
+    "pages 123\u2013456",
+    "192.168.100.200 and 10.0.0.1",
+    "ISBN 978-3-16-148410-0",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "from 1990 to 2024, 100 200 300",
+    "resolution 1920 1080",
+    "a row of columns: 415      555      2671",
+    "Smith et al. (2019) 1234567",
+    "4 8 15 16 23 42 4 8 15 16 23 42 4 8 15 16 23 42",
+    "7 1 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 3 9",
+    "USD 1,234,567.89",
+    "3.14159 26535 89793",
+    "version 10.15.7.1234",
+    "\u00b2\u00b3 are footnotes, \u00bd a half",
+  ])
+    it(JSON.stringify(text), () => assert.equal(mask(text), text));
+});
