@@ -182,8 +182,12 @@ describe("an installation on a real node", () => {
     const leader = operators.find(({ name }) => holder.includes(name)) ?? operators[0];
     assert.ok(leader);
     await node.must("kill", "-9", await release.processOf(leader.name));
-    const patch = JSON.stringify({ spec: { match: { models: ["fast", "after-leader"] } } });
-    await node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
+    const models = ["fast", "mid", "slow", "after-leader"];
+    for (const [object, spec] of [
+      ["llmprovider/up", { models: models.map((name) => ({ name })) }],
+      ["routingpolicy/chat", { match: { models } }],
+    ] as const)
+      await node.kubectl("-n", "team-a", "patch", object, "--type=merge", "-p", JSON.stringify({ spec }));
     await eventually(async () => (await release.call("/v1/models")).text.includes("after-leader"), 120_000);
     figures.push(["change live after the leader was killed, s", ((performance.now() - began) / 1000).toFixed(1)]);
   });
