@@ -152,7 +152,7 @@ async function identityOf(values: Values, snapshot: Snapshot, compiled: Compiled
 function problemsOf(compiled: Compiled, kind: string, id: string): string {
   const verdict = compiled.verdicts.find((one) => one.kind === kind && `${one.meta.namespace}/${one.meta.name}` === id);
   const wrong = [...(verdict?.accepted ?? []), ...(verdict?.resolvedRefs ?? [])].filter(isError);
-  return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.message).join("; ")}`;
+  return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.fullMessage ?? one.message).join("; ")}`;
 }
 
 /** Policies and providers that are not, or not wholly, what their objects say. */

@@ -102,7 +102,12 @@ const residency = z
 
 export const access = z
   .strictObject({
-    anonymous: z.boolean().default(false).describe("Serve callers without a key. Needs match.pathPrefix."),
+    anonymous: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Serve callers without a key. Needs match.pathPrefix, and in a cluster a namespace that operator.anonymousNamespaces names.",
+      ),
     roles: z
       .array(subject)
       .min(1)

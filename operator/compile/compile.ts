@@ -17,8 +17,8 @@ import { type RenderedConfig, settings as settingsSchema } from "../../proxy/con
 import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { compileKeys } from "./compile-keys.ts";
-import { RouteClaims } from "./conflicts.ts";
-import { lastGoodRoute, underAccess } from "./last-good.ts";
+import { RouteClaims, settlePrefixes } from "./conflicts.ts";
+import { closedAs, lastGoodRoute, underAccess } from "./last-good.ts";
 import { CompileMemo } from "./memo.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
 import { idOf, isError, namespaceOf, parseKind, problem } from "./outcome.ts";
@@ -27,6 +27,7 @@ import type { ProviderView } from "./provider-view.ts";
 import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute } from "./routes.ts";
 import type { Selecting } from "./selectors.ts";
+import { asPermitted } from "./tenancy.ts";
 import type { Verdict } from "./verdict.ts";
 import type { CompileInput, WorldObject } from "./world.ts";
 
@@ -173,7 +174,9 @@ function compileRoutes(
   const { parsed, invalid } = parseKind("RoutingPolicy", objects, memo.policySpecs);
   const lastOf = (id: string): RouteConfig | null => {
     const last = previous.get(id);
-    return last === undefined ? null : lastGoodRoute(last, view, input.world);
+    // What is no longer permitted doesn't come back as a last good form either.
+    const permitted = last === undefined ? null : asPermitted(last, input.settings);
+    return permitted === null ? null : lastGoodRoute(permitted, view, input.world);
   };
   const candidates: (Candidate | null)[] = [];
   const plans: CanaryPlan[] = [];
@@ -192,14 +195,18 @@ function compileRoutes(
     verdict.resolvedRefs = compiled.resolvedRefs;
     alarms.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
     const last = lastOf(object.id);
-    const held = last !== null && compiled.accessSettled ? underAccess(last, compiled.config.access, view) : last;
+    const closed = last === null ? null : closedAs(last, compiled.config);
+    const held = closed !== null && compiled.accessSettled ? underAccess(closed, compiled.config.access, view) : closed;
     candidates.push(candidateOf(verdict, compiled, held));
   }
   for (const verdict of invalid) candidates.push(lastGoodCandidate(verdict, lastOf(idOf(verdict.meta))));
   const all = [...parsed.map((one) => one.verdict), ...invalid];
   for (const verdict of all) verdict.status["targets"] = 0;
   verdicts.push(...all);
-  const routes = settleConflicts(candidates.filter((one) => one !== null));
+  const routes = settleConflicts(
+    candidates.filter((one) => one !== null),
+    previous,
+  );
   const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
   return {
     routes,
@@ -208,12 +215,26 @@ function compileRoutes(
   };
 }
 
-function settleConflicts(candidates: Candidate[]): RouteConfig[] {
+const candidatesByAge = (a: Candidate, b: Candidate): number =>
+  a.verdict.meta.createdAtMs - b.verdict.meta.createdAtMs || byId(a.config, b.config);
+
+/**
+ * In the order in which path prefixes were claimed: those that are published where they were before the others. An old
+ * policy that moves to a prefix is a late claim, or it could take a younger one's prefix away.
+ */
+function byClaim(candidates: readonly Candidate[], previous: ReadonlyMap<string, RouteConfig>): RouteConfig[] {
+  const holds = ({ config }: Candidate): boolean => previous.get(config.id)?.pathPrefix === config.pathPrefix;
+  const aged = candidates.toSorted(candidatesByAge);
+  return [...aged.filter(holds), ...aged.filter((one) => !holds(one))].map(({ config }) => config);
+}
+
+function settleConflicts(candidates: Candidate[], previous: ReadonlyMap<string, RouteConfig>): RouteConfig[] {
   const claims = new RouteClaims();
   const routes: RouteConfig[] = [];
-  candidates.sort((a, b) => a.verdict.meta.createdAtMs - b.verdict.meta.createdAtMs || byId(a.config, b.config));
-  for (const { verdict, config } of candidates) {
-    const settled = claims.settle(config);
+  const elsewhere = settlePrefixes(byClaim(candidates, previous));
+  for (const { verdict, config } of candidates.sort(candidatesByAge)) {
+    const taken = elsewhere.get(config);
+    const settled = taken === undefined ? claims.settle(config) : { config: null, problems: [taken] };
     verdict.accepted.push(...settled.problems);
     if (settled.config) {
       routes.push(settled.config);

@@ -1,16 +1,54 @@
 /**
- * Two policies that claim the same model under the same path for the same callers: the older one serves it, and the
- * younger one's status says so. Open policies meet everybody, whatever namespaces they name.
+ * Who serves what several policies claim. A path prefix belongs to the namespace that had it first; two policies that
+ * claim the same model under the same path for the same callers are settled by age. The loser's status says who won.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
-import { problem } from "./outcome.ts";
+import { namespaceOf, problem } from "./outcome.ts";
+import { PrefixHolders } from "./path-prefixes.ts";
 import type { Problem } from "./verdict.ts";
 
-const overlaps = (a: RouteConfig, b: RouteConfig): boolean => {
-  if (a.access.anonymous || b.access.anonymous || a.consumers === "*" || b.consumers === "*") return true;
+/** A caller with a key is served by namespace; one without a key by open policies only. */
+const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
+  if (a.access.anonymous && b.access.anonymous) return true;
+  if (a.consumers === "*" || b.consumers === "*") return true;
   const names = b.consumers;
   return a.consumers.some((name) => names.includes(name));
 };
+
+/** Callers of a namespace see the policies that serve them; whoever writes there may know these by name, and no others. */
+const maySee = (route: RouteConfig, namespace: string): boolean =>
+  namespaceOf(route.id) === namespace || route.consumers === "*" || route.consumers.includes(namespace);
+
+/** `says`: the sentence about the winner, given what to call it. */
+function conflicted(
+  winner: RouteConfig,
+  loser: RouteConfig,
+  says: (winner: string) => string,
+  path: (string | number)[],
+): Problem {
+  const full = says(`RoutingPolicy ${winner.id}`);
+  if (maySee(winner, namespaceOf(loser.id))) return problem("Conflicted", full, path);
+  const message = says(`a RoutingPolicy of namespace ${namespaceOf(winner.id)}`);
+  return { ...problem("Conflicted", message, path), fullMessage: full };
+}
+
+/**
+ * Gives each prefix to one namespace. `claims`: in the order in which they were made, so that whoever holds a prefix
+ * keeps it. The problem of each route whose prefix belongs to another namespace.
+ */
+export function settlePrefixes(claims: readonly RouteConfig[]): Map<RouteConfig, Problem> {
+  const holders = new PrefixHolders();
+  const problems = new Map<RouteConfig, Problem>();
+  for (const route of claims) {
+    const holder = holders.claim(route);
+    if (holder === null) continue;
+    const owner = namespaceOf(holder.id);
+    const says = (winner: string): string =>
+      `${winner} claimed ${holder.pathPrefix} first, so the path prefix ${route.pathPrefix} belongs to namespace ${owner}; choose one that does not overlap with it`;
+    problems.set(route, conflicted(holder, route, says, ["spec", "match", "pathPrefix"]));
+  }
+  return problems;
+}
 
 export interface SettledClaims {
   /** The route with what it may keep; null where nothing is left. */
@@ -26,47 +64,37 @@ export class RouteClaims {
   settle(route: RouteConfig): SettledClaims {
     const problems: Problem[] = [];
     const kept: string[] = [];
-    const claimed = route.models ?? ["*"];
-    const lost = new Map<string, string[]>();
-    for (const model of claimed) {
-      const key = `${route.pathPrefix}\n${model === "*" ? "" : model}`;
-      const rivals = this.#claims.get(key) ?? [];
-      const winner = rivals.find((other) => overlaps(other, route));
-      if (winner === undefined) {
-        kept.push(model);
-        this.#claims.set(key, [...rivals, route]);
-      } else lost.set(winner.id, [...(lost.get(winner.id) ?? []), model]);
+    const lost = new Map<RouteConfig, string[]>();
+    for (const model of route.models ?? ["*"]) {
+      const winner = this.#claim(`${route.pathPrefix}\n${model === "*" ? "" : model}`, route);
+      if (winner === null) kept.push(model);
+      else lost.set(winner, [...(lost.get(winner) ?? []), model]);
     }
     for (const [winner, models] of lost) {
       const what = route.models === null ? `every model under ${route.pathPrefix}` : models.join(", ");
-      problems.push(
-        problem("Conflicted", `RoutingPolicy ${winner} is older and already serves ${what} to the same callers`, [
-          "spec",
-          "match",
-        ]),
-      );
+      const says = (name: string): string => `${name} is older and already serves ${what} to the same callers`;
+      problems.push(conflicted(winner, route, says, ["spec", "match"]));
     }
     if (kept.length === 0) return { config: null, problems };
     const resources = this.#resources(route, problems);
     return { config: { ...route, models: route.models === null ? null : kept, resources }, problems };
   }
 
+  /** The older route that has it already; null where it is this one's now. */
+  #claim(what: string, route: RouteConfig): RouteConfig | null {
+    const rivals = this.#claims.get(what) ?? [];
+    const winner = rivals.find((other) => sameCallers(other, route));
+    if (winner === undefined) this.#claims.set(what, [...rivals, route]);
+    return winner ?? null;
+  }
+
   #resources(route: RouteConfig, problems: Problem[]): RouteConfig["resources"] {
     if (route.resources === null) return null;
     const kinds = route.resources.kinds.filter((kind) => {
-      const key = `${route.pathPrefix}\n\n${kind}`;
-      const rivals = this.#claims.get(key) ?? [];
-      const winner = rivals.find((other) => overlaps(other, route));
-      if (winner === undefined) this.#claims.set(key, [...rivals, route]);
-      else
-        problems.push(
-          problem(
-            "Conflicted",
-            `RoutingPolicy ${winner.id} is older and already passes ${kind} through for the same callers`,
-            ["spec", "resources"],
-          ),
-        );
-      return winner === undefined;
+      const winner = this.#claim(`${route.pathPrefix}\n\n${kind}`, route);
+      const says = (name: string): string => `${name} is older and already passes ${kind} through for the same callers`;
+      if (winner !== null) problems.push(conflicted(winner, route, says, ["spec", "resources"]));
+      return winner === null;
     });
     return kinds.length === 0 ? null : { ...route.resources, kinds };
   }

@@ -47,9 +47,7 @@ function offersOf(routes: readonly RouteConfig[]): Offers {
   return (namespace) => {
     const before = known.get(namespace);
     if (before !== undefined) return before;
-    const offered = routes.filter(
-      (route) => route.access.anonymous || route.consumers === "*" || route.consumers.includes(namespace),
-    );
+    const offered = routes.filter((route) => route.consumers === "*" || route.consumers.includes(namespace));
     const any = offered.some((route) => route.models === null);
     const models = any ? null : new Set(offered.flatMap((route) => route.models ?? []));
     known.set(namespace, models);

@@ -2,7 +2,7 @@
 import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
-import { idOf, isError, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
+import { idOf, isError, namespaceOf, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
 import { budgetsOf, type Selecting } from "./selectors.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 import type { SecretFact, World, WorldObject } from "./world.ts";
@@ -102,6 +102,15 @@ function selected(
   if (budgets.length > 0) return { ...record, budgets };
   const { budgets: none, ...rest } = record;
   return none === undefined ? record : rest;
+}
+
+/** `owner`: id of the older key. One of another namespace is named only to those who see every object. */
+function duplicateKey(owner: string, namespace: string): Problem {
+  const says = (older: string): string => `${older} is older and has the same key; give this one a Secret of its own`;
+  const full = says(`ApiKey ${owner}`);
+  const path = ["spec", "writeTo"];
+  if (namespaceOf(owner) === namespace) return problem("DuplicateKey", full, path);
+  return { ...problem("DuplicateKey", says("an ApiKey of another namespace"), path), fullMessage: full };
 }
 
 const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
@@ -211,10 +220,9 @@ export class KeyEntry {
   #tell(verdict: Verdict, { compiled }: Alone, { owner, role, unserved }: KeyStanding): void {
     const { namespace } = this.object.meta;
     const models = this.key?.spec.models ?? [];
-    const taken = `ApiKey ${owner} is older and has the same key; give this one a Secret of its own`;
     verdict.accepted = [
       ...compiled.accepted,
-      ...(owner === undefined ? [] : [problem("DuplicateKey", taken, ["spec", "writeTo"])]),
+      ...(owner === undefined ? [] : [duplicateKey(owner, namespace)]),
       ...unserved.map((at) =>
         problem(
           "ModelNotFound",

@@ -10,6 +10,7 @@ import { notResident } from "./access.ts";
 import { granted } from "./grants.ts";
 import { namespaceOf } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
+import { narrowed } from "./tenancy.ts";
 import type { World } from "./world.ts";
 
 /** The model that a request asks this target for is there, or at least one of several that it can ask for. */
@@ -26,9 +27,18 @@ function stillGranted(provider: string, route: RouteConfig, view: ProviderView, 
   return grant === undefined || granted(grant, namespaceOf(provider), namespaceOf(route.id), world.namespaces);
 }
 
+/** The last good form without the callers that its owner has taken out since, whatever else is wrong with the edit. */
+export function closedAs(last: RouteConfig, { access, consumers }: RouteConfig): RouteConfig {
+  return {
+    ...last,
+    consumers: narrowed(last.consumers, consumers),
+    access: { ...last.access, anonymous: last.access.anonymous && access.anonymous },
+  };
+}
+
 /**
  * The last good form under the rules of access that hold now: a mistake elsewhere in a policy must not put off what its
- * owner has closed. An open policy stays so only if both forms are open.
+ * owner has closed. An open policy stays open only if both forms are open.
  */
 export function underAccess(route: RouteConfig, access: RouteConfig["access"], view: ProviderView): RouteConfig {
   const closed = { ...route, access: { ...access, anonymous: access.anonymous && route.access.anonymous } };

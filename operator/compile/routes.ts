@@ -14,6 +14,7 @@ import { isError, own, type ParsedObject, problem } from "./outcome.ts";
 import type { ProviderView } from "./provider-view.ts";
 import { compileRules, warnUnreachable } from "./rules.ts";
 import { compileSemanticCache } from "./semantic-cache.ts";
+import { checkTenancy } from "./tenancy.ts";
 import type { Problem } from "./verdict.ts";
 import type { CanaryFact, CompileSettings, World } from "./world.ts";
 
@@ -253,14 +254,6 @@ function configOf(
   };
 }
 
-function checkSharing(policy: ParsedObject<"RoutingPolicy">, settings: CompileSettings, accepted: Problem[]): void {
-  const { namespace } = policy.meta;
-  const shared = policy.spec.allowedNamespaces.from !== "Same";
-  if (!shared || settings.sharingNamespaces === "*" || settings.sharingNamespaces.includes(namespace)) return;
-  const message = `policies of namespace ${namespace} may not be offered to other namespaces in this installation; set spec.allowedNamespaces.from to Same`;
-  accepted.push(problem("SharingNotPermitted", message, ["spec", "allowedNamespaces"]));
-}
-
 /** Targets that may see the data. One among others is left out with a warning; without any, the policy is refused. */
 function residents(
   targets: readonly TargetConfig[],
@@ -296,7 +289,8 @@ export function compileRoute(
   const { spec } = policy;
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
-  checkSharing(policy, settings, accepted);
+  const asks = { sharing: spec.allowedNamespaces.from !== "Same", anonymous: spec.access.anonymous };
+  accepted.push(...checkTenancy(policy.meta.namespace, { pathPrefix: spec.match.pathPrefix ?? "" }, asks, settings));
   checkNames(spec, accepted);
   const before = accepted.length;
   const access = compileAccess(spec.access, settings.knowsCountries ?? true, accepted);

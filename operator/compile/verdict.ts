@@ -16,6 +16,8 @@ const problemReasons = [
   "TargetNotFound",
   "RefNotPermitted",
   "SharingNotPermitted",
+  "AnonymousNotPermitted",
+  "PrefixNotPermitted",
   "Conflicted",
   "Unsupported",
   "NotResident",
@@ -30,6 +32,11 @@ export interface Problem {
   reason: ProblemReason;
   /** Says what is wrong and how to mend it; never holds a secret. */
   message: string;
+  /**
+   * The message with names that `message` leaves out, since the owner of the object may not see what they name. For those
+   * who see every object anyway: `sluice lint`, `sluice dev` and `sluice explain`. Never put into a status.
+   */
+  fullMessage?: string;
   /** Path within the object, such as ["spec", "models", 0, "price"], so that lint finds the line. */
   path: (string | number)[];
   /** error: the condition turns False. warning: an Event and a line of lint, nothing more. */

@@ -78,6 +78,13 @@ export interface CompileSettings {
   proxy: SettingsInput;
   /** Namespaces whose policies may be offered to other namespaces' keys; "*" for all. */
   sharingNamespaces: "*" | string[];
+  /** Namespaces whose policies may serve callers without a key; absent, or with "*" in it: all. */
+  anonymousNamespaces?: readonly string[];
+  /**
+   * Namespace → path prefixes that it may claim, with what is below them; "/" is any, `{namespace}` stands for its name.
+   * "*" is for namespaces that aren't named, and never overlaps with what another one is given by name. Absent: any.
+   */
+  pathPrefixes?: Readonly<Record<string, readonly string[]>>;
   /** Namespaces whose providers may be at private addresses; absent, or with "*" in it: all. */
   privateEndpointNamespaces?: readonly string[];
   /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */

@@ -50,7 +50,7 @@ function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
         ...place,
         severity: one.severity,
         reason: one.reason,
-        message: one.message,
+        message: one.fullMessage ?? one.message,
         object: `${kind} ${meta.namespace}/${meta.name}`,
       });
     };
@@ -85,6 +85,8 @@ export async function compileFolder(
           ? {
               knowsCountries: knowsCountries(installed),
               knowsRoles: true,
+              anonymousNamespaces: installed.anonymousNamespaces,
+              pathPrefixes: installed.pathPrefixes,
               privateEndpointNamespaces: installed.privateEndpointNamespaces,
             }
           : {}),

@@ -12,6 +12,8 @@ export function compileSettings(
     proxy: renderedSettings(settings, issuer),
     sharingNamespaces: settings.sharingNamespaces,
     prices: installedPrices(settings),
+    anonymousNamespaces: settings.anonymousNamespaces,
+    pathPrefixes: settings.pathPrefixes,
     privateEndpointNamespaces: settings.privateEndpointNamespaces,
     knowsCountries: knowsCountries(settings),
     knowsRoles: true,

@@ -75,6 +75,16 @@ function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): 
   return { ...builtinRoles, ...Object.fromEntries(own) };
 }
 
+/** "/" is any prefix; `{namespace}` stands for the namespace's name. */
+const claimablePrefix = z
+  .string()
+  .regex(
+    /^(\/|(\/([a-z0-9]|\{namespace\})([a-z0-9_.-]|\{namespace\})*)+)$/,
+    'must be a path in lower case that begins with / and does not end in /, such as /chat or /{namespace}; "/" is any',
+  )
+  .refine((path) => path !== "/v1" && !path.startsWith("/v1/"), "must not lie under /v1, which no policy can claim");
+const pathPrefixes = z.record(z.string(), z.array(claimablePrefix).max(256)).default({ "*": ["/"] });
+
 export const installation = z.strictObject({
   maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
   /** Whom to believe about where callers are. */
@@ -91,6 +101,10 @@ export const installation = z.strictObject({
     .prefault({}),
   /** Proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
+  /** Namespaces whose policies may serve callers without a key; "*" for all. */
+  anonymousNamespaces: z.array(z.string()).default(["*"]),
+  /** Path prefixes that each namespace may claim; "*" for namespaces that are not named. */
+  pathPrefixes,
   /** Namespaces whose providers may be at private addresses; "*" for all. */
   privateEndpointNamespaces: z.array(z.string()).default(["*"]),
   identity,

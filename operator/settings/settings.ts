@@ -24,6 +24,8 @@ export const operatorSettings = z.strictObject({
   /** Written beside each key that the operator makes. */
   baseURL: z.string().default(""),
   ...installation.shape,
+  /** Unlike in `sluice dev`, none: a policy that serves whoever can reach the gateway is for the platform team to allow. */
+  anonymousNamespaces: z.array(z.string()).default([]),
   /** How people are told of budgets. */
   alerts: z
     .strictObject({

@@ -17,7 +17,7 @@ export interface AnonymousIdentity {
   failure: Failure;
   /** A token that an issuer may vouch for; `verify` says who that is. */
   token?: string;
-  /** Whose key it was, for the log. */
+  /** Whose key it was: of the right namespace all the same, so that it isn't served where its key would not be. */
   known?: KeyRecord;
 }
 

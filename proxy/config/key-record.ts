@@ -31,3 +31,6 @@ export const keyRecord = z.object({
   clientTokens: clientTokenRight.optional(),
 });
 export type KeyRecord = z.output<typeof keyRecord>;
+
+/** The namespace of the ApiKey. */
+export const namespaceOf = ({ id }: Pick<KeyRecord, "id">): string => id.slice(0, id.indexOf("/"));

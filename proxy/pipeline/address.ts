@@ -1,8 +1,10 @@
 /** Stage: which operation a method and path mean, and under which prefix. Answers 404 and 405 before any work. */
+import type { Identity } from "../call/identity.ts";
 import type { WireFormat } from "../config/capabilities.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
 import type { PathEntry, Snapshot } from "../snapshot/snapshot.ts";
 import { type ResourceOperation, resourceMethods, resourceOperation } from "./resource-paths.ts";
+import { offersTo } from "./route.ts";
 import { unknownUrlHint } from "./unknown-url.ts";
 
 export type Operation =
@@ -37,12 +39,17 @@ const mint: Operation = { kind: "mint" };
 const usage: Operation = { kind: "usage" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
-function split(path: string, snapshot: Snapshot): { entry: PathEntry; rest: string } | null {
+/** The longest prefix among those that `wanted` is true of. */
+function split(
+  path: string,
+  snapshot: Snapshot,
+  wanted: (entry: PathEntry) => boolean,
+): { entry: PathEntry; rest: string } | null {
   for (const prefix of snapshot.prefixes) {
     if (!path.startsWith(prefix)) continue;
     const rest = path.slice(prefix.length);
     const entry = snapshot.paths.get(prefix);
-    if (entry && (rest === "" || rest.startsWith("/")))
+    if (entry && (rest === "" || rest.startsWith("/")) && wanted(entry))
       return { entry, rest: rest.startsWith("/v1/") ? rest.slice(3) : rest };
   }
   const entry = snapshot.paths.get("");
@@ -80,8 +87,14 @@ export function allowedAt(path: string): readonly string[] {
   return resourceMethods(rest) ?? (/\/(models(\/[^/]*)?|sluice\/usage)$/.test(rest) ? ["GET", "HEAD"] : ["POST"]);
 }
 
-export function address(method: string, path: string, snapshot: Snapshot): Addressed | Failure {
-  const found = split(path, snapshot);
+/** `wanted`: for a caller who is known, the prefixes that serve its kind of caller. */
+export function address(
+  method: string,
+  path: string,
+  snapshot: Snapshot,
+  wanted: (entry: PathEntry) => boolean = () => true,
+): Addressed | Failure {
+  const found = split(path, snapshot, wanted);
   const operation = found && operationOf(method, found.rest, found.entry.prefix !== "");
   if (!found || !operation) return failure("unknown_url", unknownUrlHint(path));
   if (operation === "method")
@@ -92,4 +105,20 @@ export function address(method: string, path: string, snapshot: Snapshot): Addre
   const anthropic =
     operation.kind === "countTokens" || (operation.kind === "generate" && operation.format === "anthropic.messages");
   return { path: found.entry, operation, surface: anthropic ? "anthropic" : "openai" };
+}
+
+/**
+ * The same for a caller: where nothing under the longest prefix is offered to it, a shorter one that is counts. The
+ * operator never publishes prefixes of two namespaces that overlap; a proxy does not rely on that.
+ */
+export function addressFor(
+  identity: Identity,
+  found: Addressed,
+  method: string,
+  path: string,
+  snapshot: Snapshot,
+): Addressed {
+  if (found.path.prefix === "" || offersTo(found.path, identity)) return found;
+  const other = address(method, path, snapshot, (entry) => offersTo(entry, identity));
+  return isFailure(other) ? found : other;
 }

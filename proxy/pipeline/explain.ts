@@ -12,14 +12,14 @@ import type { PlanRequest } from "../routing/routing.ts";
 import { holds, matchesRule, unmet } from "../routing/rules.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
-import { type Addressed, address, formatOf } from "./address.ts";
+import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { denyByOrigin } from "./circumstances.ts";
 import { denyByGuard } from "./guard.ts";
 import { rejectOtherModels } from "./other-models.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
 import { rejectRegionOverride } from "./region-override.ts";
-import { denyByRoleOrModel, noTarget, offeredTo, resident, resolveTargets, route } from "./route.ts";
+import { denyByRoleOrModel, noTarget, offeredTo, offersTo, resident, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -89,13 +89,17 @@ const told = (failed: Failure): Explanation["failure"] => ({
   message: failed.message,
 });
 
+function notOffered(one: Route, identity: Identity): string {
+  if (!identity.anonymous) return `not offered to namespace ${identity.namespace}`;
+  return one.config.access.anonymous ? "not offered to the namespace of this key" : "needs a key";
+}
+
 function whyNot(one: Route, path: PathEntry, model: string | null, identity: Identity, chosen: Route | null): string {
   if (!path.routes.includes(one)) return `serves under ${one.config.pathPrefix || "/v1"}`;
   const claims = one.config.models === null || (model !== null && one.config.models.includes(model));
   if (!claims && model === null) return "serves named models, and the request names none";
   if (!claims) return `serves ${(one.config.models ?? []).join(", ")}, not ${model}`;
-  if (!offeredTo(one, identity))
-    return identity.anonymous ? "needs a key" : `not offered to namespace ${identity.namespace}`;
+  if (!offeredTo(one, identity)) return notOffered(one, identity);
   if (chosen !== null && chosen.config.models !== null && one.config.models === null)
     return `takes any model, but ${chosen.config.id} names this one`;
   return chosen === null ? "its model is not settled without a name" : `${chosen.config.id} comes first`;
@@ -239,8 +243,11 @@ class Explainer {
   }
 
   run(): Explanation {
-    const addressed = address("POST", this.#request.path, this.#snapshot);
-    const failed = isFailure(addressed) ? addressed : this.#addressed(addressed);
+    const { identity, path } = this.#request;
+    const found = address("POST", path, this.#snapshot);
+    const failed = isFailure(found)
+      ? found
+      : this.#addressed(addressFor(identity, found, "POST", path, this.#snapshot));
     if (failed) this.#out.failure = told(failed);
     return this.#out;
   }
@@ -252,7 +259,8 @@ class Explainer {
     const received = parseBody(this.#request.body);
     if (isFailure(received)) return received;
     this.#out.model = received.model;
-    const routed = identity.anonymous && !path.anonymous ? identity.failure : route(path, received.model, identity);
+    const routed =
+      identity.anonymous && !offersTo(path, identity) ? identity.failure : route(path, received.model, identity);
     const chosen = isFailure(routed) ? null : routed.route;
     this.#out.routes = routeReports(this.#snapshot, path, received.model, identity, chosen);
     if (isFailure(routed)) return routed;

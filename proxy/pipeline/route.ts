@@ -1,12 +1,12 @@
 /** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
-import type { KeyRecord } from "../config/key-record.ts";
+import { type KeyRecord, namespaceOf } from "../config/key-record.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
-import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
+import type { Namespaces, PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
 
 export interface Routed {
   route: Route;
@@ -14,10 +14,31 @@ export interface Routed {
   model: string | null;
 }
 
-/** The route is meant for this caller at all: its namespace may use it, or it is open. */
+const includes = (namespaces: Namespaces, namespace: string): boolean =>
+  namespaces === "*" || namespaces.has(namespace);
+
+/** The namespace that a caller belongs to, whether or not its key may still be used; null where nobody knows. */
+function homeOf(identity: Identity): string | null {
+  if (!identity.anonymous) return identity.namespace;
+  return identity.known === undefined ? null : namespaceOf(identity.known);
+}
+
+/**
+ * The route is meant for this caller at all. A caller of a namespace is served by that namespace and by what is shared
+ * with it, open or not: otherwise another tenant's open policy could take its calls.
+ */
 export function offeredTo(route: Route, identity: Identity): boolean {
-  if (identity.anonymous) return route.config.access.anonymous;
-  return route.config.access.anonymous || route.consumers === "*" || route.consumers.has(identity.namespace);
+  if (identity.anonymous && !route.config.access.anonymous) return false;
+  const home = homeOf(identity);
+  return home === null || includes(route.consumers, home);
+}
+
+/** Some route under the prefix is offered to this caller. */
+export function offersTo({ serves, open }: PathEntry, identity: Identity): boolean {
+  const namespaces = identity.anonymous ? open : serves;
+  if (namespaces === null) return false;
+  const home = homeOf(identity);
+  return home === null || includes(namespaces, home);
 }
 
 const unknownModel = (model: string): Failure =>

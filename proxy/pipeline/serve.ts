@@ -33,7 +33,7 @@ import { everyMask, type Masker } from "../masking/masker.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
-import { type Addressed, address, formatOf } from "./address.ts";
+import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { type Admitted, admit } from "./admit.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
@@ -59,7 +59,7 @@ import { rejectRegionOverride } from "./region-override.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
-import { denyByRoleOrModel, modelAsRouted, noTarget, type Routed, resolveTargets, route } from "./route.ts";
+import { denyByRoleOrModel, modelAsRouted, noTarget, offersTo, type Routed, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 /** What a client token that is limited to models may ask for. */
@@ -115,14 +115,17 @@ class Call {
   }
 
   async #stages(from: Circumstances): Promise<Failure | null> {
-    const addressed = address(this.#client.method, this.#client.path, this.#snapshot);
-    if (isFailure(addressed)) return addressed;
-    this.#surface = addressed.surface;
+    const { method, path: url } = this.#client;
+    const found = address(method, url, this.#snapshot);
+    if (isFailure(found)) return found;
+    this.#surface = found.surface;
     const keyed = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
+    const addressed = addressFor(identity, found, method, url, this.#snapshot);
+    this.#surface = addressed.surface;
     const { path, operation } = addressed;
     noteIdentity(this.#record, identity, operation);
-    if (identity.anonymous && !path.anonymous) return identity.failure;
+    if (identity.anonymous && !offersTo(path, identity)) return identity.failure;
     if (!identity.anonymous && identity.modelsOnly === true && !ofModels.has(operation.kind)) return modelsOnly;
     switch (operation.kind) {
       case "mint":

@@ -49,7 +49,7 @@ export interface Embedder extends RouteTarget {
 export interface Route {
   readonly config: RouteConfig;
   readonly targets: readonly RouteTarget[];
-  readonly consumers: ReadonlySet<string> | "*";
+  readonly consumers: Namespaces;
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
@@ -77,8 +77,13 @@ export interface PathEntry {
   /** Routes that take any model. */
   readonly catchAll: readonly Route[];
   readonly routes: readonly Route[];
-  readonly anonymous: boolean;
+  /** Namespaces whose keys some route here serves. */
+  readonly serves: Namespaces;
+  /** Namespaces that open routes here belong to or are shared with; null where nothing is open. */
+  readonly open: Namespaces | null;
 }
+
+export type Namespaces = ReadonlySet<string> | "*";
 
 /** What the holder of a key may do. */
 export interface Role {
@@ -228,6 +233,15 @@ function routeOf(config: RouteConfig, providers: ReadonlyMap<string, ProviderEnt
   };
 }
 
+function allConsumers(routes: readonly Route[]): Namespaces {
+  const all = new Set<string>();
+  for (const { consumers } of routes) {
+    if (consumers === "*") return "*";
+    for (const namespace of consumers) all.add(namespace);
+  }
+  return all;
+}
+
 function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
   const byModel = new Map<string, Route[]>();
   const catchAll: Route[] = [];
@@ -239,7 +253,9 @@ function pathEntry(prefix: string, routes: readonly Route[]): PathEntry {
       else byModel.set(model, [route]);
     }
   }
-  return { prefix, byModel, catchAll, routes, anonymous: routes.some((route) => route.config.access.anonymous) };
+  const open = routes.filter((route) => route.config.access.anonymous);
+  const serves = allConsumers(routes);
+  return { prefix, byModel, catchAll, routes, serves, open: open.length === 0 ? null : allConsumers(open) };
 }
 
 function* providersOf(

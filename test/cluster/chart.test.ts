@@ -90,6 +90,8 @@ describe("the chart", { skip }, () => {
         proxySelector: "app.kubernetes.io/component=proxy,app.kubernetes.io/instance=sluice",
         watchNamespaces: ["a", "b"],
         sharingNamespaces: ["platform"],
+        anonymousNamespaces: [],
+        pathPrefixes: { "*": ["/"] },
         baseURL: "http://sluice.llm.svc:8000/v1",
         maxBodyBytes: 20_971_520,
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },

@@ -15,6 +15,8 @@ const object = (kind: string, namespace: string, name: string, rest: object): Ma
 });
 const policy = (namespace: string, name: string, spec: object): Manifest =>
   object("RoutingPolicy", namespace, name, { spec });
+const sameObject = (a: Manifest, b: Manifest): boolean =>
+  a.kind === b.kind && a.metadata.name === b.metadata.name && a.metadata.namespace === b.metadata.namespace;
 const to = (name: string, namespace?: string): object => ({
   targets: [{ provider: { name, ...(namespace ? { namespace } : {}) }, model: "gpt-4o" }],
 });
@@ -209,6 +211,58 @@ describe("attacks on another tenant", () => {
       ]);
     });
   }
+
+  const open = { access: { anonymous: true }, routing: to("own") };
+  const captures: [what: string, namespace: string, spec: object][] = [
+    ["a longer prefix", "team-b", { match: { pathPrefix: "/shop/v1" }, ...open }],
+    ["the operation's own path", "team-b", { match: { pathPrefix: "/shop/chat/completions" }, ...open }],
+    ["a shorter prefix", "team-b", { match: { pathPrefix: "/sho" }, ...open }],
+    [
+      "the same prefix and just the model",
+      "team-b",
+      { match: { pathPrefix: "/shop", models: ["secret-model"] }, ...open },
+    ],
+    ["the same prefix and whatever is asked for", "team-b", { match: { pathPrefix: "/shop" }, ...open }],
+    ["the same prefix, from a namespace that comes first", "aaa", { match: { pathPrefix: "/shop" }, ...open }],
+    ["a longer prefix, from a namespace that comes first", "aaa", { match: { pathPrefix: "/shop/v1" }, ...open }],
+    ["a longer prefix that needs a key", "team-b", { match: { pathPrefix: "/shop/v1" }, routing: to("own") }],
+  ];
+  /** A revision of its own for each case, for which `apply` waits. */
+  const marker = (what: string): Manifest =>
+    policy("team-b", "marker", { match: { models: [what.replaceAll(/\W+/g, "-")] }, routing: to("own") });
+  for (const [what, namespace, spec] of captures) {
+    it(`${what} captures none of team-a's calls`, async () => {
+      const attack = [
+        ...base(),
+        provider(namespace, "own", mine.url),
+        policy(namespace, "capture", spec),
+        marker(what),
+      ];
+      await gateway.apply(attack.filter((one, at) => attack.findLastIndex((other) => sameObject(one, other)) === at));
+      const [before, beforeMine] = [theirs.requests.length, mine.requests.length];
+      const paths = ["/shop/v1/chat/completions", "/shop/chat/completions", "/shop"];
+      for (const path of paths) assert.equal(await call(keyA, "secret-model", path), "200 ok");
+      assert.equal(theirs.requests.length, before + paths.length);
+      assert.equal(mine.requests.length, beforeMine);
+    });
+  }
+
+  it("a key of team-a, revoked or not, is not served at an open path of team-b", async () => {
+    const revoked = "slc_team_a_key_old";
+    await gateway.apply([
+      ...base(),
+      policy("team-b", "welcome", { match: { pathPrefix: "/welcome" }, ...open }),
+      object("ApiKey", "team-a", "old", { spec: { user: "old@team-a", writeTo: { name: "old-key" }, revoked: true } }),
+      object("Secret", "team-a", "old-key", { stringData: { apiKey: revoked } }),
+    ]);
+    const ask = (clear: string | null) => call(clear, "gpt-4o", "/welcome/v1/chat/completions");
+    assert.equal(await ask(null), "200 ok");
+    assert.equal(await ask("sk-of-somebody-elses"), "200 ok");
+    const before = mine.requests.length;
+    assert.equal(await ask(keyA), "404 model_not_found");
+    assert.equal(await ask(revoked), "401 revoked_api_key");
+    assert.equal(mine.requests.length, before);
+  });
 
   it("all of that over, both are as they were", () => gateway.apply(base()));
 

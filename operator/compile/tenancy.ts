@@ -1,0 +1,105 @@
+/**
+ * What the installation lets a namespace do to callers outside it: offer its policies to other namespaces, serve callers
+ * without a key, claim path prefixes. Pure. A setting that is absent permits everything.
+ */
+import type { RouteConfig } from "../../proxy/config/route.ts";
+import { namespaceOf, own, problem } from "./outcome.ts";
+import { covers, overlaps } from "./path-prefixes.ts";
+import type { Problem } from "./verdict.ts";
+import type { CompileSettings } from "./world.ts";
+
+type TenancySettings = Pick<CompileSettings, "sharingNamespaces" | "anonymousNamespaces" | "pathPrefixes">;
+
+const listed = (names: "*" | readonly string[], namespace: string): boolean =>
+  names === "*" || names.includes("*") || names.includes(namespace);
+
+const mayShare = (namespace: string, settings: TenancySettings): boolean =>
+  listed(settings.sharingNamespaces, namespace);
+
+const mayServeAnonymous = (namespace: string, settings: TenancySettings): boolean =>
+  listed(settings.anonymousNamespaces ?? "*", namespace);
+
+const anyPrefix = "/";
+
+/** A prefix as the setting writes it, for one namespace: `/{namespace}` stands for the namespace's own name. */
+const prefixFor = (written: string, namespace: string): string => written.replaceAll("{namespace}", namespace);
+
+/** Whether the setting gives this prefix to another namespace by name. "/" gives nobody in particular anything. */
+function isReserved(prefix: string, namespace: string, given: Readonly<Record<string, readonly string[]>>): boolean {
+  return Object.entries(given).some(
+    ([owner, prefixes]) =>
+      owner !== "*" &&
+      owner !== namespace &&
+      prefixes.some((written) => written !== anyPrefix && overlaps(prefixFor(written, owner), prefix)),
+  );
+}
+
+/** Why a namespace may not claim a path prefix, as the end of a sentence; null where it may. */
+function whyNotClaim(namespace: string, prefix: string, settings: TenancySettings): string | null {
+  const given = settings.pathPrefixes;
+  if (given === undefined || prefix === "") return null;
+  const permits = (prefixes: readonly string[]): boolean =>
+    prefixes.some((written) => written === anyPrefix || covers(prefixFor(written, namespace), prefix));
+  const ownPrefixes = own(given, namespace);
+  const all = ownPrefixes ?? own(given, "*") ?? [];
+  if (!permits(all)) {
+    const names = all.map((written) => prefixFor(written, namespace)).join(", ");
+    return names === "" ? "it may claim none" : `it may claim ${names} and what is below`;
+  }
+  return ownPrefixes === undefined && isReserved(prefix, namespace, given)
+    ? "it overlaps with one that is reserved for another namespace"
+    : null;
+}
+
+/** What a policy asks for and its namespace may not have. */
+export function checkTenancy(
+  namespace: string,
+  route: Pick<RouteConfig, "pathPrefix">,
+  asks: { sharing: boolean; anonymous: boolean },
+  settings: TenancySettings,
+): Problem[] {
+  const problems: Problem[] = [];
+  if (asks.sharing && !mayShare(namespace, settings))
+    problems.push(
+      problem(
+        "SharingNotPermitted",
+        `policies of namespace ${namespace} may not be offered to other namespaces in this installation; set spec.allowedNamespaces.from to Same`,
+        ["spec", "allowedNamespaces"],
+      ),
+    );
+  if (asks.anonymous && !mayServeAnonymous(namespace, settings))
+    problems.push(
+      problem(
+        "AnonymousNotPermitted",
+        `policies of namespace ${namespace} may not serve callers without a key in this installation; remove spec.access.anonymous, or ask the platform team to add the namespace to operator.anonymousNamespaces`,
+        ["spec", "access", "anonymous"],
+      ),
+    );
+  const why = whyNotClaim(namespace, route.pathPrefix, settings);
+  if (why !== null)
+    problems.push(
+      problem(
+        "PrefixNotPermitted",
+        `namespace ${namespace} may not claim the path prefix ${route.pathPrefix} in this installation: ${why}; the platform team decides this in operator.pathPrefixes`,
+        ["spec", "match", "pathPrefix"],
+      ),
+    );
+  return problems;
+}
+
+/** An earlier form of a policy with what its namespace may still do; null where it may not be at its prefix any more. */
+export function asPermitted(route: RouteConfig, settings: TenancySettings): RouteConfig | null {
+  const namespace = namespaceOf(route.id);
+  if (whyNotClaim(namespace, route.pathPrefix, settings) !== null) return null;
+  const anonymous = route.access.anonymous && mayServeAnonymous(namespace, settings);
+  const consumers = mayShare(namespace, settings) ? route.consumers : narrowed(route.consumers, [namespace]);
+  if (anonymous === route.access.anonymous && consumers === route.consumers) return route;
+  return { ...route, consumers, access: { ...route.access, anonymous } };
+}
+
+/** Namespaces that are in both. */
+export function narrowed(a: RouteConfig["consumers"], b: RouteConfig["consumers"]): RouteConfig["consumers"] {
+  if (a === "*") return b;
+  if (b === "*" || a.every((name) => b.includes(name))) return a;
+  return a.filter((name) => b.includes(name));
+}
