@@ -12,6 +12,7 @@ import { CachingVerifier } from "./identity/verify.ts";
 import { drain, listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
+import { UsageHabits } from "./pipeline/usage-habits.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
 import { recordsOf } from "./records.ts";
@@ -57,12 +58,13 @@ export interface RunningProxy {
 }
 
 /** What the stages of a call work with, but for what is made here. */
-type Parts = Omit<Gateway, "deadlines" | "nowMs" | "random" | "limits" | "record" | "unexpected">;
+type Parts = Omit<Gateway, "deadlines" | "habits" | "nowMs" | "random" | "limits" | "record" | "unexpected">;
 
 function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRecord>, parts: Parts): Gateway {
   return {
     ...parts,
     deadlines: new Deadlines(),
+    habits: new UsageHabits(),
     nowMs: Date.now,
     random: Math.random,
     limits: {

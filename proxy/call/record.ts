@@ -27,6 +27,12 @@ export interface AttemptRecord {
   cause?: AttemptCause;
   /** The failure says nothing of the provider: the caller caused it, or may have. */
   uncounted?: boolean;
+  /** What the provider charges it by; absent where it never reached the provider, or was answered with an error. */
+  usage?: Usage;
+  /** Absent or null where nothing is charged, or the model has no price. */
+  costNanoUsd?: number | null;
+  /** The provider reported figures that no such call can have. They were estimated instead. */
+  implausible?: true;
 }
 
 export interface CallRecord {
@@ -65,8 +71,9 @@ export interface CallRecord {
   /** Bytes of the answer's body that were handed to the connection; 0 until the call is over. */
   sentBytes: number;
   firstByteMs: number | null;
+  /** Of the attempt that answered; without one, of the last that is charged. */
   usage: Usage | null;
-  /** null where the model has no price or nothing was used. */
+  /** Of all attempts together. null where the model has no price or nothing was used. */
   costNanoUsd: number | null;
   /** What the response cache did; null where the route has none. semantic: a hit by a question that means the same. */
   cache: "hit" | "semantic" | "miss" | "bypass" | null;

@@ -109,6 +109,10 @@ export interface Usage {
    * `fast`, `geo-us`. Absent: the ordinary way.
    */
   modes?: readonly string[];
+  /** What is charged, where the provider says that it is other than what went through the model. */
+  billed?: { prompt: number; completion: number };
+  /** One of the provider's figures can't be a count: it is negative, no number, or beyond all measure. */
+  implausible?: true;
 }
 
 /**

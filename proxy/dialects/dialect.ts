@@ -46,6 +46,10 @@ export interface StreamObserver {
   /** What has been seen of the answer so far. */
   readonly progress: StreamProgress;
   readonly usage: Usage | null;
+  /** `usage` is that of the whole answer. */
+  readonly usageIsFinal: boolean;
+  /** All of the answer's content has been seen; its usage may still come. */
+  readonly contentEnded: boolean;
   /** Characters of content seen, for an estimate where no usage comes. */
   readonly contentLength: number;
 }

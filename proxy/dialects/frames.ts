@@ -151,6 +151,8 @@ export abstract class FrameObserver implements StreamObserver {
   progress: StreamProgress = "waiting";
   usage: Usage | null = null;
   contentLength = 0;
+  contentEnded = false;
+  usageIsFinal = false;
   #held: Buffer = nothing;
   #heldBytes = 0;
 

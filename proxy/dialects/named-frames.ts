@@ -13,20 +13,23 @@ export abstract class NamedFrameObserver extends FrameObserver {
   readonly #idleNames: ReadonlySet<string>;
   readonly #content: Needle;
   readonly #contentNames: ReadonlySet<string>;
+  readonly #closing: ReadonlySet<string>;
 
   /**
    * `names`: events to decode. `contentNames`: events that carry output, whose text stands behind `contentMarker`.
-   * `idleNames`: events that are no part of the answer, large ones among them.
+   * Of `others`, `idle`: events that are no part of the answer, large ones among them; `closing`: events behind which the
+   * answer may be complete, if no content follows.
    */
   constructor(
     names: ReadonlySet<string>,
     contentNames: ReadonlySet<string>,
     contentMarker: string,
-    idleNames: ReadonlySet<string>,
+    others: { idle: ReadonlySet<string>; closing: ReadonlySet<string> },
   ) {
     super();
+    this.#closing = others.closing;
     this.#names = names;
-    this.#idleNames = idleNames;
+    this.#idleNames = others.idle;
     this.#contentNames = contentNames;
     this.#content = new Needle(contentMarker);
   }
@@ -43,7 +46,10 @@ export abstract class NamedFrameObserver extends FrameObserver {
   protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
     const name = nameAt(work, start, end);
     if (name === null) return this.#unnamed(work.subarray(start, end));
-    if (this.#contentNames.has(name)) this.#count(work, start, end);
+    if (this.#contentNames.has(name)) {
+      this.#count(work, start, end);
+      this.contentEnded = false;
+    } else if (this.#closing.has(name)) this.contentEnded = true;
     if (this.#looksAt(name)) this.see(this.progressOf(name, jsonIn(readFrame(work.subarray(start, end)).data ?? "")));
     return this.#names.has(name) ? this.#decode(name, readFrame(work.subarray(start, end)).data) : true;
   }

@@ -4,6 +4,7 @@
  * was settled.
  */
 
+import { type BilledUsage, chargesOf } from "../call/charges.ts";
 import type { CallRecord } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
@@ -46,18 +47,20 @@ function emptyRow(
   };
 }
 
-function count(row: LedgerRow, { status, broken, usage, costNanoUsd }: CallRecord): void {
-  row.requests++;
-  if (status >= 400 || broken) row.errors++;
+/** Estimates and missing prices are counted once a row, however many attempts of the call have them. */
+function count(row: LedgerRow, charges: readonly BilledUsage[]): void {
+  for (const charge of charges) add(row, charge);
+  if (charges.some(({ usage }) => usage.estimated)) row.estimated++;
+  if (charges.some(({ costNanoUsd }) => costNanoUsd === null)) row.unpriced++;
+}
+
+function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
   row.costNanoUsd += costNanoUsd ?? 0;
-  if (usage === null) return;
   row.promptTokens += usage.prompt;
   row.cachedTokens += usage.cachedPrompt;
   row.cacheWriteTokens += usage.cacheWrite;
   row.completionTokens += usage.completion;
   row.reasoningTokens += usage.reasoning;
-  if (usage.estimated) row.estimated++;
-  if (costNanoUsd === null) row.unpriced++;
 }
 
 /** Of the caller's key, else of the policy. */
@@ -77,8 +80,27 @@ class HourRows {
     this.hourMs = startMs;
   }
 
+  /** The request counts where it was answered; what other providers charge for attempts at it, with them. */
   add(call: CallRecord): void {
-    count(this.#known(call) ?? this.#newRow(call), call);
+    const row = this.#row(call);
+    row.requests++;
+    if (call.status >= 400 || call.broken) row.errors++;
+    const charges = chargesOf(call);
+    if (charges.length === 0) row.costNanoUsd += call.costNanoUsd ?? 0;
+    if (charges.every(({ provider }) => provider === call.provider)) {
+      count(row, charges);
+      return;
+    }
+    const providers = new Set(charges.map(({ provider }) => provider));
+    for (const provider of providers)
+      count(
+        this.#row({ ...call, provider }),
+        charges.filter((charge) => charge.provider === provider),
+      );
+  }
+
+  #row(call: CallRecord): LedgerRow {
+    return this.#known(call) ?? this.#newRow(call);
   }
 
   #known({ key, user, team, role, route, model, provider }: CallRecord): LedgerRow | null | undefined {

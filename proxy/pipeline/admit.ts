@@ -5,7 +5,7 @@
  */
 
 import type { Identity } from "../call/identity.ts";
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import { addLimitHeaders, type LimitReading } from "../dialects/limit-headers.ts";
@@ -52,11 +52,86 @@ export interface Admitter {
 
 /** Leave to make the call. */
 export interface Admitted {
+  /** Those that it may be sent to: a budget that is used up can leave fewer than were asked for. */
+  targets: readonly ResolvedTarget[];
+  /**
+   * Reserves what one more attempt at a target can cost, beside what the attempts so far are charged. false: it doesn't
+   * fit, so the attempt may not be made.
+   */
+  cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
   /** Once the call is over; only the first time counts. */
   settle(record: CallRecord): void;
 }
 
-const unmetered: Admitted = { settle: () => undefined };
+const unmetered = (targets: readonly ResolvedTarget[]): Admitted => ({
+  targets,
+  cover: () => true,
+  settle: () => undefined,
+});
+
+/** A later reservation for a call, of the dues that had not enough. */
+interface Extension {
+  reservation: Reservation;
+  dues: readonly Charge[];
+  amounts: readonly number[];
+}
+
+/** What a call has reserved: at first what its dearest attempt can cost, and more where another attempt follows. */
+class Reserved implements Admitted {
+  readonly targets: readonly ResolvedTarget[];
+  readonly #dues: readonly Charge[];
+  readonly #first: Reservation;
+  readonly #quotas: Quotas;
+  readonly #extensions: Extension[] = [];
+
+  constructor(targets: readonly ResolvedTarget[], dues: readonly Charge[], first: Reservation, quotas: Quotas) {
+    this.targets = targets;
+    this.#dues = dues;
+    this.#first = first;
+    this.#quotas = quotas;
+  }
+
+  #reserved(due: Charge): number {
+    let sum = due.claim.amount;
+    for (const { dues, amounts } of this.#extensions) sum += amounts[dues.indexOf(due)] ?? 0;
+    return sum;
+  }
+
+  readonly cover = async (target: ResolvedTarget, attempts: readonly AttemptRecord[]): Promise<boolean> => {
+    const short: [due: Charge, amount: number][] = [];
+    for (const due of this.#dues) {
+      const most = due.attempts?.most(target) ?? 0;
+      if (due.attempts === undefined || most === 0) continue;
+      const missing = most + due.attempts.taken(attempts) - this.#reserved(due);
+      if (missing > 0) short.push([due, missing]);
+    }
+    if (short.length === 0) return true;
+    const reservation = await this.#quotas.reserve(
+      short.map(([{ claim }, amount]) => ({ counter: claim.counter, amount })),
+    );
+    if ("refused" in reservation) return false;
+    this.#extensions.push({
+      reservation,
+      dues: short.map(([due]) => due),
+      amounts: short.map(([, amount]) => amount),
+    });
+    return true;
+  };
+
+  settle(record: CallRecord): void {
+    const left = this.#dues.map((due) => due.actual(record));
+    for (const { reservation, dues, amounts } of this.#extensions) {
+      const used = dues.map((due, position) => {
+        const index = this.#dues.indexOf(due);
+        const part = Math.min(left[index] ?? 0, amounts[position] ?? 0);
+        left[index] = (left[index] ?? 0) - part;
+        return part;
+      });
+      reservation.settle(used);
+    }
+    this.#first.settle(left);
+  }
+}
 
 /** Of the limit with the least left. */
 function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
@@ -73,15 +148,22 @@ function outcome(
   request: AdmitRequest,
   dues: readonly Charge[],
   got: Reservation | Refused,
-  { quotas, nowMs }: Admitter,
-): Admitted | Failure {
+  admitter: Admitter,
+): Admitted | Failure | Promise<Admitted | Failure> {
+  const { quotas, nowMs } = admitter;
   const readings = { requests: tightest(dues, "requests", quotas), tokens: tightest(dues, "tokens", quotas) };
   if (readings.requests !== null || readings.tokens !== null) {
     const takenMs = nowMs();
     request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
   }
-  if ("refused" in got) return (dues.find((due) => due.claim.counter === got.refused) as Charge).refuse(got);
-  return { settle: (record) => got.settle(dues.map((due) => due.actual(record))) };
+  if (!("refused" in got)) return new Reserved(request.targets, dues, got, quotas);
+  const refusing = dues.find((due) => due.claim.counter === got.refused) as Charge;
+  const { attempts } = refusing;
+  const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);
+  // A hard budget of one provider, or of what costs something, leaves the call to the others.
+  return elsewhere.length > 0 && elsewhere.length < request.targets.length
+    ? admit({ ...request, targets: elsewhere }, admitter)
+    : refusing.refuse(got);
 }
 
 const none: readonly BudgetConfig[] = [];
@@ -119,13 +201,17 @@ class Subject implements BudgetSubject, LimitSubject {
     this.budgets = this.role === null || this.role.budget === null ? own : [...own, this.role.budget];
   }
 
-  worst(): WorstCost | null {
+  worst(targets: readonly ResolvedTarget[]): WorstCost | null {
     this.estimated = true;
     this.priced = true;
-    const { shaped, client, targets } = this.#request;
-    if (this.#worst === undefined)
-      this.#worst = shaped === null ? worstCaseOfUpload(client.method, client.path) : worstCost(shaped, targets);
+    if (targets !== this.targets) return this.#worstOf(targets);
+    if (this.#worst === undefined) this.#worst = this.#worstOf(targets);
     return this.#worst;
+  }
+
+  #worstOf(targets: readonly ResolvedTarget[]): WorstCost | null {
+    const { shaped, client } = this.#request;
+    return shaped === null ? worstCaseOfUpload(client.method, client.path) : worstCost(shaped, targets);
   }
 
   tokens(): number {
@@ -156,7 +242,7 @@ export async function admitAside(
   if ("code" in money) return null;
   const dues = [...money.dues];
   if (limited) limitCharges(subject, dues);
-  if (dues.length === 0) return unmetered;
+  if (dues.length === 0) return unmetered(request.targets);
   sort(dues);
   const got = await admitter.quotas.reserve(dues.map((due) => due.claim));
   if ("refused" in got) return null;
@@ -184,7 +270,7 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
   if ("code" in money) return money;
   const { dues, cap } = money;
   limitCharges(subject, dues);
-  if (dues.length === 0) return unmetered;
+  if (dues.length === 0) return unmetered(request.targets);
   if (request.shaped !== null) {
     const odd =
       (subject.estimated ? rejectUncountable(request.shaped) : null) ??

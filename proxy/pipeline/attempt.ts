@@ -35,7 +35,7 @@ export interface AttemptLimits extends AnswerLimits {
 
 export type AttemptResult =
   /** Nothing reached the client. `cause`: why the connection failed, where it did. */
-  | {
+  | ({
       kind: "failed";
       error: ProviderError;
       cause: AttemptCause | null;
@@ -44,26 +44,41 @@ export type AttemptResult =
       errorBody: Buffer | null;
       /** The stream's own way of telling the failure, which goes to the client if no other target is asked. */
       own?: Uint8Array;
-    }
+    } & Received)
   /** A whole answer, not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
   /** The stream ran to its end. */
-  | { kind: "streamed"; usage: Usage | null; contentLength: number; firstByteMs: number }
+  | ({ kind: "streamed"; firstByteMs: number } & Received)
   /** The stream broke after bytes had reached the client. */
-  | {
+  | ({
       kind: "broken";
       error: ProviderError;
       cause: AttemptCause | null;
       told: boolean;
-      usage: Usage | null;
-      contentLength: number;
       firstByteMs: number;
-    }
+    } & Received)
   /** The client went away, or took nothing for so long that it was cut off. */
-  | { kind: "abandoned"; stalled: boolean; usage: Usage | null; contentLength: number; firstByteMs: number | null };
+  | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & Received);
+
+/** What a provider may charge an attempt by. */
+export interface Received {
+  /** All of the request was handed to a connection. */
+  sent: boolean;
+  /** As far as the stream reported it. */
+  usage: Usage | null;
+  /** The usage is that of the whole answer, and not a count at its beginning. */
+  usageIsFinal: boolean;
+  /** Characters of a stream's content. */
+  contentLength: number;
+  /** The stream was an error from its beginning. */
+  refused: boolean;
+}
 
 const maxErrorBytes = 65_536;
-/** How long an upstream may take to close a stream whose end marker has been read. */
+/**
+ * How long an upstream may take to close a stream whose end marker has been read, and to send the usage of an answer
+ * whose client left when only the usage was missing, in milliseconds.
+ */
 const lingerMs = 5_000;
 
 const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
@@ -155,6 +170,8 @@ export class Attempt implements UpstreamHandler, Timed {
   #stalled = false;
   /** The client has kept the answer waiting, so the time that it took says nothing of the provider. */
   #hasStalled = false;
+  /** The client left; the stream is read on for its usage. */
+  #gone: { stalled: boolean } | null = null;
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
   #status = 0;
@@ -163,6 +180,7 @@ export class Attempt implements UpstreamHandler, Timed {
   #bytes = 0;
   #reader: StreamReader | null = null;
   #wrote = false;
+  #refused = false;
   #firstByteMs: number | null = null;
   /** Of a failure of the connection. */
   #cause: AttemptCause | null = null;
@@ -248,7 +266,12 @@ export class Attempt implements UpstreamHandler, Timed {
 
   #take(step: StreamStep | undefined): boolean {
     if (step === undefined) return true;
+    if (this.#gone !== null) {
+      if (step.error || step.ended || this.#reader?.usageIsFinal()) this.#left(this.#gone.stalled);
+      return true;
+    }
     const more = step.out.length === 0 || this.#write(step.out, step.ended);
+    this.#refused = step.error !== null && !this.#wrote;
     if (step.error) this.#fail(step.error, null, step.told ?? false, step.own);
     else if (step.ended) this.#finish();
     return (more && !this.#stalled) || this.#waitForClient();
@@ -262,6 +285,7 @@ export class Attempt implements UpstreamHandler, Timed {
   /** A limit has run out. */
   expired(): void {
     if (this.#phase === "over") this.#call?.abort();
+    else if (this.#gone !== null) this.#left(this.#gone.stalled);
     else if (this.#stalled && this.#deadlines.nowMs() < this.#totalDueMs) {
       this.#client.destroy();
       this.#abandon(true);
@@ -315,6 +339,11 @@ export class Attempt implements UpstreamHandler, Timed {
 
   end(): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
+    if (this.#phase === "stream" && this.#gone !== null) {
+      this.#reader?.close();
+      this.#left(this.#gone.stalled);
+      return;
+    }
     if (this.#phase === "stream") {
       this.#take(this.#reader?.close());
       if (this.#phase === "stream") this.#fail(truncated);
@@ -340,28 +369,36 @@ export class Attempt implements UpstreamHandler, Timed {
   #finish(): void {
     this.#settle({
       kind: "streamed",
-      usage: this.#reader?.usage() ?? null,
-      contentLength: this.#reader?.contentLength() ?? 0,
+      ...this.#received(),
       firstByteMs: this.#firstByteMs ?? 0,
     });
   }
 
+  #received(): Received {
+    return {
+      sent: this.#call?.sent ?? false,
+      usage: this.#reader?.usage() ?? null,
+      usageIsFinal: this.#reader?.usageIsFinal() ?? false,
+      contentLength: this.#reader?.contentLength() ?? 0,
+      refused: this.#refused,
+    };
+  }
+
   #fail(error: ProviderError, errorBody: Buffer | null = null, told = false, own?: Uint8Array): void {
-    const usage = this.#reader?.usage() ?? null;
-    const contentLength = this.#reader?.contentLength() ?? 0;
-    if (this.#wrote)
+    if (this.#gone !== null) this.#left(this.#gone.stalled);
+    else if (this.#wrote)
       this.#settle({
         kind: "broken",
         error,
         cause: this.#cause,
         told,
-        usage,
-        contentLength,
+        ...this.#received(),
         firstByteMs: this.#firstByteMs ?? 0,
       });
     else
       this.#settle({
         kind: "failed",
+        ...this.#received(),
         error,
         cause: this.#cause,
         status: this.#status || null,
@@ -371,14 +408,20 @@ export class Attempt implements UpstreamHandler, Timed {
       });
   }
 
+  /** The client is gone. Where all of the answer is there but its usage, that is waited for: the provider charges by it. */
   #abandon(stalled = false): void {
-    this.#settle({
-      kind: "abandoned",
-      stalled,
-      usage: this.#reader?.usage() ?? null,
-      contentLength: this.#reader?.contentLength() ?? 0,
-      firstByteMs: this.#firstByteMs,
-    });
+    if (this.#phase !== "stream" || this.#gone !== null || this.#reader?.awaitsUsage() !== true) {
+      this.#left(stalled);
+      return;
+    }
+    this.#gone = { stalled };
+    this.#client.onClose(null);
+    this.#due(lingerMs);
+    this.#call?.resume();
+  }
+
+  #left(stalled: boolean): void {
+    this.#settle({ kind: "abandoned", stalled, ...this.#received(), firstByteMs: this.#firstByteMs });
   }
 
   #settle(result: AttemptResult): void {

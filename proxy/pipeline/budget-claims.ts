@@ -1,5 +1,6 @@
 /** Which budgets a call falls under, and what it takes of each. */
 
+import { attemptCharges, type BilledUsage, chargesOf, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
@@ -9,6 +10,7 @@ import type { Refused } from "../fleet/claim-set.ts";
 import type { Quotas } from "../fleet/quotas.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type Charge, unavailable } from "./limit-claims.ts";
 import type { ScopeSubject } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
@@ -20,7 +22,7 @@ export interface BudgetSubject extends ScopeSubject {
   /** Those that cover the call. */
   budgets: readonly BudgetConfig[];
   /** Computed once where a budget asks; null where a price is unknown. */
-  worst(): WorstCost | null;
+  worst(targets: readonly ResolvedTarget[]): WorstCost | null;
 }
 
 export interface BudgetWith {
@@ -121,10 +123,14 @@ function throttled(budget: MoneyBudget, counter: CounterSpec, { quotas, random }
 }
 
 /** A provider outside the budget's scope costs it nothing. */
-function charged(budget: BudgetConfig, record: CallRecord): number {
-  const { providers } = budget.scope;
-  return providers === null || providers.includes(record.provider) ? (record.costNanoUsd ?? 0) : 0;
-}
+const pays = ({ scope: { providers } }: BudgetConfig, provider: string): boolean =>
+  providers === null || providers.includes(provider);
+
+const paidTargets = (budget: BudgetConfig, targets: readonly ResolvedTarget[]): readonly ResolvedTarget[] =>
+  budget.scope.providers === null ? targets : targets.filter(({ entry }) => pays(budget, entry.account.config.id));
+
+const paid = (budget: BudgetConfig, charges: readonly BilledUsage[]): number =>
+  costOf(charges.filter(({ provider }) => pays(budget, provider))) ?? 0;
 
 const unpriced = failure(
   "price_unknown",
@@ -137,14 +143,23 @@ class BudgetDue implements Charge {
   readonly #budget: MoneyBudget;
   readonly #with: BudgetWith;
 
-  constructor(budget: MoneyBudget, counter: BudgetCounter, amount: number, context: BudgetWith) {
+  readonly attempts: NonNullable<Charge["attempts"]>;
+
+  constructor(budget: MoneyBudget, counter: BudgetCounter, amount: number, call: BudgetSubject, context: BudgetWith) {
     this.claim = { counter, amount };
     this.#budget = budget;
     this.#with = context;
+    this.attempts = {
+      most: (target) =>
+        budget.enforcement === "Hard" && pays(budget, target.entry.account.config.id)
+          ? (call.worst([target])?.nanoUsd ?? 0)
+          : 0,
+      taken: (attempts) => paid(budget, attemptCharges(attempts)),
+    };
   }
 
   actual(record: CallRecord): number {
-    return charged(this.#budget, record);
+    return paid(this.#budget, chargesOf(record));
   }
 
   refuse(why: Refused): Failure {
@@ -165,16 +180,18 @@ export function budgetCharges(
   for (const budget of call.budgets) {
     if (!isMoney(budget)) continue;
     const counter = budgetCounter(budget, subjectOf(budget, call.identity, call.model), context.nowMs());
-    const refused = throttled(budget, counter, context);
-    if (refused !== null) return refused;
     let amount = 0;
     if (budget.enforcement === "Hard") {
-      const worst = call.worst();
+      const worst = call.worst(paidTargets(budget, call.targets));
       if (worst === null) return unpriced;
       amount = worst.nanoUsd;
       cap ??= worst.cap;
+      // What costs nothing passes a budget that is used up, and nothing is left to be settled.
+      if (amount === 0) continue;
     }
-    dues.push(new BudgetDue(budget, counter, amount, context));
+    const refused = throttled(budget, counter, context);
+    if (refused !== null) return refused;
+    dues.push(new BudgetDue(budget, counter, amount, call, context));
   }
   return { dues, cap };
 }

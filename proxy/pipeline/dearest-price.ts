@@ -43,10 +43,11 @@ function dearestRates(price: Price, units: UnitsOfCall): readonly [prompt: numbe
   return rates;
 }
 
-/** nano-USD of tokens as they would be charged most dearly; a little more than exact rather than less. */
+/** nano-USD of tokens as they would be charged most dearly; a little more than exact rather than less. 0 where they cost nothing. */
 export function dearest(prompt: number, completion: number, price: Price, units: UnitsOfCall): number {
   const [forPrompt, forAnswer] = dearestRates(price, units);
-  return Math.ceil((prompt * forPrompt + completion * forAnswer) / 1_000_000) + 2;
+  const sum = prompt * forPrompt + completion * forAnswer;
+  return sum === 0 ? 0 : Math.ceil(sum / 1_000_000) + 2;
 }
 
 /** nano-USD for the provider's own tools and for the call itself. `times`: answers that each may use them. */

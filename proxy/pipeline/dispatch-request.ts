@@ -1,4 +1,5 @@
 /** What dispatch works on, and what it works with. */
+import type { AttemptRecord } from "../call/record.ts";
 
 import type { Shaped } from "../call/shaped.ts";
 import type { AuthEnvironment } from "../providers/provider.ts";
@@ -11,6 +12,7 @@ import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Prepared } from "./prepare.ts";
+import type { UsageHabits } from "./usage-habits.ts";
 
 export interface DispatchRequest {
   client: ClientConnection;
@@ -26,6 +28,8 @@ export interface DispatchRequest {
   caller?: string;
   forwarded: Record<string, string>;
   promptTokens: number;
+  /** Reserves what one more attempt at this target can cost, beside what the attempts so far are charged. false: it doesn't fit. */
+  cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
   limits: AnswerLimits;
   /** Headers of a successful answer, made when the target is known. `attempts` counts this one. */
   replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders, attempts: number): AnswerHeaders;
@@ -34,6 +38,7 @@ export interface DispatchRequest {
 export interface Dispatcher {
   upstreams: Pick<Upstreams, "send">;
   routing: Routing;
+  habits: UsageHabits;
   auth: AuthEnvironment;
   deadlines: Deadlines;
   nowMs(): number;

@@ -11,6 +11,7 @@ import type { Permit, Routing } from "../routing/routing.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
+import { chargeOf } from "./charge.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
 import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
@@ -29,7 +30,6 @@ export interface DispatchOutcome {
   target: ResolvedTarget | null;
   attempts: AttemptRecord[];
   usage: Usage | null;
-  contentLength: number;
   firstByteMs: number | null;
   dropped: string[];
   /** A whole answer's body, for the log where payloads are logged. */
@@ -58,6 +58,8 @@ class Dispatch {
   readonly #with: Dispatcher;
   readonly #outcome: DispatchOutcome;
   #lastTried: [ResolvedTarget, Tried] | null = null;
+  /** How the last attempt failed. */
+  #last: Failure | null = null;
 
   constructor(request: DispatchRequest, dispatcher: Dispatcher) {
     this.#request = request;
@@ -71,7 +73,6 @@ class Dispatch {
       target: null,
       attempts: [],
       usage: null,
-      contentLength: 0,
       firstByteMs: null,
       dropped: [],
       body: null,
@@ -130,30 +131,21 @@ class Dispatch {
     let permit = first;
     let renewed = false;
     for (let attempt = 1; ; attempt++) {
-      const began = this.#with.nowMs();
-      let tried: Tried | Failure;
-      try {
-        tried = await tryTarget(target, this.#request, this.#outcome.attempts.length + 1, this.#with);
-      } catch (cause) {
-        // A fault of ours. Kept, its permit would be one that a breaker waits for before it lets anybody else try.
+      const uncovered = this.#last === null ? null : await this.#uncovered(target, this.#last);
+      if (uncovered !== null) {
         permit.released();
-        throw cause;
+        // Another target may be cheaper.
+        return { done: false, failure: uncovered, fallBack: true };
       }
+      const began = this.#with.nowMs();
+      const tried = await this.#tried(target, permit);
       if ("code" in tried) {
         permit.released();
         return { done: false, failure: tried, fallBack: false };
       }
       this.#lastTried = [target, tried];
       const durationMs = this.#with.nowMs() - began;
-      const cause = causeIn(tried);
-      this.#outcome.attempts.push({
-        provider: target.entry.account.config.id,
-        target: target.config.name,
-        model: target.model.name,
-        outcome: tried.error?.class ?? "ok",
-        durationMs,
-        ...(cause === null ? {} : { cause }),
-      });
+      this.#record(target, tried, durationMs);
       this.#noteFirstToken(target, tried, durationMs);
       if (tried.error === null) return this.#answered(target, tried, permit, durationMs);
       if (!renewed && this.#renew(target, tried)) {
@@ -164,6 +156,39 @@ class Dispatch {
       if ("done" in next) return next;
       permit = next;
     }
+  }
+
+  async #tried(target: ResolvedTarget, permit: Permit): Promise<Tried | Failure> {
+    try {
+      return await tryTarget(target, this.#request, this.#outcome.attempts.length + 1, this.#with);
+    } catch (cause) {
+      // A fault of ours. Kept, its permit would be one that a breaker waits for before it lets anybody else try.
+      permit.released();
+      throw cause;
+    }
+  }
+
+  #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
+    const cause = causeIn(tried);
+    const charge = chargeOf(target, tried, durationMs, this.#request.shaped, this.#with.habits);
+    this.#outcome.usage = charge.usage ?? this.#outcome.usage;
+    this.#outcome.attempts.push({
+      provider: target.entry.account.config.id,
+      target: target.config.name,
+      model: target.model.name,
+      outcome: tried.error?.class ?? "ok",
+      durationMs,
+      ...(cause === null ? {} : { cause }),
+      ...charge,
+    });
+  }
+
+  /**
+   * Why no further attempt may be made: what budgets have reserved for the call, less what its attempts were charged,
+   * doesn't suffice for it, and there is no more to be had. The failure before is what the caller is told.
+   */
+  async #uncovered(target: ResolvedTarget, last: Failure): Promise<Failure | null> {
+    return (await this.#request.cover(target, this.#outcome.attempts)) ? null : last;
   }
 
   /** How late first tokens are decides what comes first next time. Without others there is nothing to choose. */
@@ -185,13 +210,14 @@ class Dispatch {
     const kind = healthClassOf(error);
     const fallback = fallbackClassOf(error);
     this.#hold(kind, tried, error, permit);
+    this.#last = this.#lastWord(target, failureOf(error, tried), error);
     if (tried.result.kind === "broken") return this.#brokenOff(target, tried, error);
     const delayMs = kind === null ? null : retryDelayMs(target, error, attempt, this.#request, this.#with);
     const again = delayMs !== null && (await pause(this.#request.client, delayMs)) ? await this.#acquire(target) : null;
     return (
       again ?? {
         done: false,
-        failure: this.#lastWord(target, failureOf(error, tried), error),
+        failure: this.#last,
         fallBack:
           fallback !== null &&
           mayFallBack(fallback, error) &&
@@ -243,13 +269,8 @@ class Dispatch {
     const { result, prepared, whole } = tried;
     this.#outcome.target = target;
     this.#outcome.dropped = prepared.dropped;
-    if (whole !== null) {
-      this.#outcome.usage = whole.usage;
-      this.#outcome.body = whole.body;
-    }
+    if (whole !== null) this.#outcome.body = whole.body;
     if (result.kind === "failed" || result.kind === "whole") return;
-    this.#outcome.usage = result.usage;
-    this.#outcome.contentLength = result.contentLength;
     this.#outcome.firstByteMs = result.firstByteMs;
   }
 

@@ -5,23 +5,45 @@ import { isRefusal, type Usage } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type JsonObject, jsonIn } from "../wire/json.ts";
 import { roughPromptTokens } from "./plan.ts";
-import { outputCap } from "./worst-case.ts";
+import { ModelHabits } from "./usage-habits.ts";
+import { answers, outputCap } from "./worst-case.ts";
 
-const charactersPerToken = 4;
+const noHabits = new ModelHabits();
+/** Tokens of an answer that never came, where nothing is known of the model's answers. */
+const ordinaryOutput = 1_024;
 
-/** `contentLength`: characters of a stream's content, as far as it came; `body`: a whole answer. */
-export function estimatedUsage(shaped: Shaped, contentLength: number, body: Uint8Array | string | null): Usage {
+/** Tokens of the prompt by the gateway's own count. */
+export function countedPrompt(shaped: Shaped): number {
   const request = shaped.format === "openai.embeddings" ? null : shaped.chat();
-  const prompt =
-    request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
+  return request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
+}
+
+function estimated(shaped: Shaped, completion: number, habits: ModelHabits): Usage {
   return {
-    prompt,
+    prompt: habits.prompt(countedPrompt(shaped)),
     cachedPrompt: 0,
     cacheWrite: 0,
-    completion: Math.ceil((contentLength + (body === null ? 0 : contentLengthOf(parsed(body)))) / charactersPerToken),
+    completion: Math.min(completion, outputCap(shaped) ?? Number.MAX_SAFE_INTEGER),
     reasoning: 0,
     estimated: true,
   };
+}
+
+/** `contentLength`: characters of a stream's content, as far as it came; `body`: a whole answer. */
+export function estimatedUsage(
+  shaped: Shaped,
+  contentLength: number,
+  body: Uint8Array | string | null,
+  habits: ModelHabits = noHabits,
+): Usage {
+  const characters = contentLength + (body === null ? 0 : contentLengthOf(parsed(body)));
+  return estimated(shaped, habits.received(characters), habits);
+}
+
+/** Of an answer that never came, though the provider may have made it. */
+export function expectedUsage(shaped: Shaped, habits: ModelHabits): Usage {
+  if (shaped.format === "openai.embeddings") return estimated(shaped, 0, habits);
+  return estimated(shaped, (habits.expectedOutput ?? ordinaryOutput) * answers(shaped), habits);
 }
 
 export interface Reported {
@@ -35,12 +57,15 @@ export interface Reported {
   cutShort: boolean;
 }
 
-/** What a call counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
-export function countedUsage(shaped: Shaped, { usage, contentLength, body, cutShort }: Reported): Usage {
-  if (usage === null || usage.prompt + usage.completion === 0) return estimatedUsage(shaped, contentLength, body);
-  const seen = cutShort
-    ? Math.min(Math.ceil(contentLength / charactersPerToken), outputCap(shaped) ?? Number.MAX_SAFE_INTEGER)
-    : 0;
+/** What an answer counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
+export function countedUsage(
+  shaped: Shaped,
+  { usage, contentLength, body, cutShort }: Reported,
+  habits: ModelHabits = noHabits,
+): Usage {
+  if (usage === null || usage.implausible || usage.prompt + usage.completion === 0)
+    return estimatedUsage(shaped, contentLength, body, habits);
+  const seen = cutShort ? Math.min(habits.received(contentLength), outputCap(shaped) ?? Number.MAX_SAFE_INTEGER) : 0;
   return seen > usage.completion ? { ...usage, completion: seen, estimated: true } : usage;
 }
 

@@ -1,12 +1,14 @@
 /** Which rate limits a call falls under, and what it takes of each. */
 
+import { chargesOf, tokensOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
-import type { CallRecord } from "../call/record.ts";
+import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
 import type { LimitConfig } from "../config/limits.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
+import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 
 /** A claim, how it is settled, and what a caller is told where it is refused. */
@@ -14,6 +16,8 @@ export interface Charge {
   claim: Claim;
   /** What the call really took, once it is over. */
   actual(record: CallRecord): number;
+  /** Of money only: what one attempt at a target can take, and what attempts have taken. */
+  attempts?: { most(target: ResolvedTarget): number; taken(attempts: readonly AttemptRecord[]): number };
   refuse(refused: Refused): Failure;
   /** Which headers tell of it. */
   shows: "requests" | "tokens" | null;
@@ -43,7 +47,7 @@ function subjectOf(per: LimitConfig["per"], { identity, model }: LimitSubject): 
 
 const settled: Readonly<Record<LimitConfig["of"], (record: CallRecord) => number>> = {
   Requests: () => 1,
-  Tokens: ({ usage }) => (usage === null ? 0 : usage.prompt + usage.completion),
+  Tokens: (record) => tokensOf(chargesOf(record)),
   Concurrency: () => 0,
 };
 

@@ -86,7 +86,7 @@ class PassedThrough implements Prepared {
       const failed = this.#judged(bytes, headers);
       if (failed !== null) return failed;
     }
-    return passedReply(bytes, (this.#dialect ?? embeddings).usageOf);
+    return passedReply(bytes, (this.#dialect ?? embeddings).usageOf, this.#format === "openai.responses");
   }
 
   #judged(bytes: Buffer, headers: ResponseHeaders): ProviderError | null {

@@ -26,6 +26,10 @@ export interface StreamReader {
   /** What was held back because the answer had not begun, to be handed on all the same: nobody else will be asked. */
   release?(): Uint8Array | string;
   usage(): Usage | null;
+  /** The usage that was read is that of the whole answer. */
+  usageIsFinal(): boolean;
+  /** All of the answer's content has been read, and not its usage. */
+  awaitsUsage(): boolean;
   /** Characters of content seen so far, for an estimate. */
   contentLength(): number;
 }
@@ -98,6 +102,8 @@ export function passthroughReader(
     close: () => step(observer.flush()),
     release: () => held.release(),
     usage: () => observer.usage,
+    usageIsFinal: () => observer.usage !== null && (observer.ended || observer.usageIsFinal),
+    awaitsUsage: () => observer.contentEnded && !observer.usageIsFinal && !observer.ended,
     contentLength: () => observer.contentLength,
   };
 }
@@ -113,6 +119,8 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
   let usage: Usage | null = null;
   let contentLength = 0;
   let progress: StreamProgress = "waiting";
+  let contentEnded = false;
+  let usageIsFinal = false;
   /** Events that alone don't make an answer: held until one does, so that falling back stays possible. */
   let held: StreamEvent[] | null = [];
   const release = (): string => {
@@ -121,7 +129,12 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
     return out;
   };
   const write = (event: StreamEvent): string => {
-    if (event.kind === "usage") usage = event.usage;
+    if (event.kind === "usage") {
+      usage = event.usage;
+      // Some servers tell of usage all along.
+      usageIsFinal = contentEnded;
+    }
+    if (event.kind === "finish") contentEnded = true;
     if (event.kind === "delta") contentLength += lengthOf(event.delta);
     if (held === null) return encoder.encode(event);
     const added = progressOfEvent(event);
@@ -145,6 +158,8 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
     close: () => run(decoder.end()),
     release,
     usage: () => usage,
+    usageIsFinal: () => usageIsFinal,
+    awaitsUsage: () => contentEnded && !usageIsFinal,
     contentLength: () => contentLength,
   };
 }

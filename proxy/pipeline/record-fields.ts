@@ -1,14 +1,12 @@
 /** What a call's record learns from the stages that it passes. */
 
+import { attemptCharges, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { CallRecord } from "../call/record.ts";
-import type { Shaped } from "../call/shaped.ts";
 import { failures } from "../failure.ts";
 import type { Route } from "../snapshot/snapshot.ts";
-import { costNanoUsd } from "../telemetry/cost.ts";
 import type { Operation } from "./address.ts";
 import type { DispatchOutcome } from "./dispatch.ts";
-import { countedUsage } from "./estimated.ts";
 
 export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
   record.operation = operation.kind === "generate" ? operation.format : operation.kind;
@@ -25,11 +23,11 @@ export function noteRoute(record: CallRecord, { config }: Route): void {
   record.statistics = config.logging.statistics;
 }
 
-export function noteOutcome(record: CallRecord, outcome: DispatchOutcome, shaped: Shaped): void {
+export function noteOutcome(record: CallRecord, outcome: DispatchOutcome): void {
   record.attempts = outcome.attempts;
   record.dropped = outcome.dropped;
-  const cutShort = outcome.abandoned || (outcome.broken && !outcome.told);
-  record.usage = outcome.target === null ? outcome.usage : countedUsage(shaped, { ...outcome, cutShort });
+  record.usage = outcome.usage;
+  record.costNanoUsd = costOf(attemptCharges(outcome.attempts));
   record.firstByteMs = outcome.firstByteMs;
   record.abandoned = outcome.abandoned;
   record.stalled = outcome.stalled;
@@ -38,7 +36,6 @@ export function noteOutcome(record: CallRecord, outcome: DispatchOutcome, shaped
   record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
   record.upstreamModel = outcome.target?.model.config.upstream ?? "";
   record.region = outcome.target?.entry.account.config.region ?? "";
-  if (record.usage && outcome.target) record.costNanoUsd = costNanoUsd(record.usage, outcome.target.model.config.price);
   if (outcome.abandoned) {
     record.code = "client_closed_request";
     record.status = failures.client_closed_request.status;

@@ -247,7 +247,8 @@ class Call {
         client,
         shaped,
         route,
-        targets,
+        targets: admitted.targets,
+        cover: admitted.cover,
         ...deadlineOf(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
         caller,
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
@@ -258,7 +259,7 @@ class Call {
       },
       this.#gateway,
     );
-    noteOutcome(this.#record, outcome, shaped);
+    noteOutcome(this.#record, outcome);
     // The texts of the request are masked by now, where the policy masks; names of members and what the provider said are not.
     if (route.config.logging.payloads) this.#record.payloads = this.#bodies(shaped, outcome.body ?? "", route.masker);
     if (outcome.broken && outcome.failure) {

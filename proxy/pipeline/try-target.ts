@@ -28,12 +28,14 @@ export interface Tried {
   whole: WholeReply | null;
 }
 
+const nothingSent = { sent: false, usage: null, usageIsFinal: false, contentLength: 0, refused: false };
+
 /** The request with its credential, or why there is none. */
 type Authorized = Outgoing | Failed;
 
 function unauthorized(thrown: unknown): Authorized {
   const cause = tokenCauseOf(thrown);
-  return { kind: "failed", error: noToken(cause), cause, status: null, headers: {}, errorBody: null };
+  return { kind: "failed", error: noToken(cause), cause, status: null, headers: {}, errorBody: null, ...nothingSent };
 }
 
 const isFailed = (value: Authorized): value is Failed => "kind" in value;

@@ -2,6 +2,7 @@
 import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
+import { toolItems } from "../dialects/openai-responses/usage.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 export interface WholeReply {
@@ -70,8 +71,21 @@ const isClosed = (bytes: Buffer): boolean =>
     .trimEnd()
     .endsWith("}");
 
+/** Items of a Responses answer that are charged apart. They stand before the usage. */
+const chargedItems = toolItems.map((type) => Buffer.from(`"${type}"`));
+
+const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => bytes.includes(item));
+
 /** `usageOf` reads the usage of an answer, or of an object with its member `usage` alone. */
-export function passedReply(bytes: Buffer, usageOf: (reply: JsonObject) => Usage | null): WholeReply | ProviderError {
+export function passedReply(
+  bytes: Buffer,
+  usageOf: (reply: JsonObject) => Usage | null,
+  itemised = false,
+): WholeReply | ProviderError {
+  if (itemised && hasChargedItems(bytes)) {
+    const whole = jsonIn(bytes.toString("utf8"));
+    return isObject(whole) ? { body: bytes, usage: usageOf(whole) } : invalidReply();
+  }
   if (bytes.length > parseWholeBytes)
     return isOpened(bytes) && isClosed(bytes)
       ? { body: bytes, usage: usageOf({ usage: usageWithin(bytes) }) }

@@ -4,8 +4,10 @@ import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { UseUnit } from "../config/price.ts";
 import type { ModelConfig } from "../config/provider.ts";
+import type { Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
+import { costNanoUsd } from "../telemetry/cost.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { dearest, usesCost } from "./dearest-price.ts";
 import { type Links, linksOf, linksState } from "./linked.ts";
@@ -88,7 +90,8 @@ export function rejectPricierTier({ received: { json }, edits }: Shaped): Failur
   return null;
 }
 
-function answers({ edits, received }: Shaped): number {
+/** How many answers are asked for at once. */
+export function answers({ edits, received }: Shaped): number {
   const members = { n: edits["n"] ?? received.json["n"], best_of: edits["best_of"] ?? received.json["best_of"] };
   const prompts = received.json["prompt"];
   const times = Array.isArray(prompts) && typeof prompts[0] !== "number" ? Math.max(1, prompts.length) : 1;
@@ -131,6 +134,45 @@ function promptOf(bound: number, model: ModelConfig, fills: boolean, turns: numb
   return Math.max(bound, fills || turns > 0 ? window : 0) + turns * window;
 }
 
+function outputMost(shaped: Shaped, { maxOutputTokens }: ModelConfig): number {
+  if (shaped.format === "openai.embeddings") return 0;
+  const asked = askedCap(shaped);
+  return asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
+}
+
+/** A prompt of a model whose context is not known. */
+const largestContext = 2_000_000;
+
+/** The most tokens that one attempt at a target can take. */
+export function mostTokens(shaped: Shaped, { model }: ResolvedTarget): { prompt: number; completion: number } {
+  const links = linksOf(shaped.received.json);
+  const fills = links.files || linksState(shaped);
+  const { turns } = serverUses(shaped);
+  const bound = promptOf(promptBound(shaped, links), model.config, fills, turns);
+  const known = windowOf(model.config) !== null || !(fills || turns > 0);
+  return {
+    prompt: known ? bound : Math.max(bound, largestContext),
+    completion: outputMost(shaped, model.config) * answers(shaped),
+  };
+}
+
+/** Beyond this many times what a call can take at most, a provider's figure is an error. */
+const implausibleTimes = 10;
+
+/** The provider reports what no such call can have used. */
+export function isImplausible(usage: Usage, shaped: Shaped, target: ResolvedTarget): boolean {
+  const tokens = usage.prompt + usage.completion;
+  // Most calls are far below it, whatever their most.
+  if (tokens <= shaped.received.bytes.length && usage.units === undefined) return false;
+  const most = mostTokens(shaped, target);
+  if (tokens <= most.prompt + most.completion) return false;
+  const reserved = worstCost(shaped, [target])?.nanoUsd ?? 0;
+  const cost = costNanoUsd(usage, target.model.config.price) ?? 0;
+  return reserved === 0
+    ? tokens > implausibleTimes * (most.prompt + most.completion)
+    : cost > implausibleTimes * reserved;
+}
+
 /** null where one of the targets has no price. */
 export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): WorstCost | null {
   const links = linksOf(shaped.received.json);
@@ -146,7 +188,7 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
     const { price, maxOutputTokens } = model.config;
     if (price === null) return null;
     if (asked === null && maxOutputTokens === null) cap = defaultOutputCap;
-    const most = asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
+    const most = outputMost(shaped, model.config);
     const tokens = dearest(promptOf(bound, model.config, fills, uses.turns), most * times, price, units);
     nanoUsd = Math.max(nanoUsd, tokens + usesCost(uses, price, times));
   }

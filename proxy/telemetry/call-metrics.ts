@@ -3,6 +3,7 @@
  * count is to add. Each is made when it is first counted, and stays.
  */
 import type { Registry } from "prom-client";
+import { type BilledUsage, chargesOf } from "../call/charges.ts";
 import { type CallRecord, semanticResults } from "../call/record.ts";
 import { type FailureCode, failures } from "../failure.ts";
 import { GrowingMap } from "../growing-map.ts";
@@ -62,6 +63,11 @@ const familiesOf = (registry: Registry) => ({
     "ai_gateway_unpriced_requests_total",
     "Answered calls whose model has no price.",
   ),
+  implausible: new CounterFamily(
+    registry,
+    "ai_gateway_implausible_usage_total",
+    "Answers whose reported usage no such call can have; they are charged by an estimate.",
+  ),
   masked: new CounterFamily(registry, "ai_gateway_masked_total", "Personal data that was masked, by policy and type."),
   cached: new CounterFamily(
     registry,
@@ -102,6 +108,7 @@ class ModelSeries {
   #unpriced: CounterSeries | null = null;
   #cost: CounterSeries | null = null;
   #saved: CounterSeries | null = null;
+  #implausible: CounterSeries | null = null;
 
   constructor(all: Families, provider: string, model: string) {
     this.#all = all;
@@ -112,13 +119,18 @@ class ModelSeries {
     );
   }
 
-  count({ usage, costNanoUsd, savedNanoUsd }: CallRecord): void {
-    if (usage !== null) {
-      this.#countTokens(usage);
-      if (costNanoUsd === null) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
-      else (this.#cost ??= this.#all.cost.of(this.#labels)).add(costNanoUsd / nanoUsd);
-    }
-    if (savedNanoUsd !== null) (this.#saved ??= this.#all.saved.of(this.#labels)).add(savedNanoUsd / nanoUsd);
+  charge({ usage, costNanoUsd }: BilledUsage): void {
+    this.#countTokens(usage);
+    if (costNanoUsd === null) (this.#unpriced ??= this.#all.unpriced.of(this.#labels)).add(1);
+    else (this.#cost ??= this.#all.cost.of(this.#labels)).add(costNanoUsd / nanoUsd);
+  }
+
+  saved(nano: number): void {
+    (this.#saved ??= this.#all.saved.of(this.#labels)).add(nano / nanoUsd);
+  }
+
+  implausible(): void {
+    (this.#implausible ??= this.#all.implausible.of(this.#labels)).add(1);
   }
 
   #countTokens({ prompt, cachedPrompt, completion, reasoning }: NonNullable<CallRecord["usage"]>): void {
@@ -162,7 +174,7 @@ class CallSeries {
     if (call.firstByteMs !== null)
       (this.#firstToken ??= this.#all.firstToken.of(this.#labels)).observe(call.firstByteMs / 1000);
     if (call.code !== null) this.#codes.at(call.code).add(1);
-    this.model.count(call);
+    if (call.savedNanoUsd !== null) this.model.saved(call.savedNanoUsd);
   }
 }
 
@@ -210,8 +222,9 @@ export function callMetrics(registry: Registry): (call: CallRecord) => void {
 
   const countAttempts = (call: CallRecord): void => {
     let previous: string | null = null;
-    for (const { provider, model, outcome, cause } of call.attempts) {
+    for (const { provider, model, outcome, cause, implausible } of call.attempts) {
       const series = models.at(provider).at(model);
+      if (implausible) series.implausible();
       (cause === undefined ? series.outcomes.at(outcome) : series.causes.at(outcome).at(cause)).add(1);
       if (previous !== null && previous !== provider) failovers.at(previous).at(provider).add(1);
       previous = provider;
@@ -223,6 +236,7 @@ export function callMetrics(registry: Registry): (call: CallRecord) => void {
     route.calls.at(call.provider).at(call.model).count(call);
     route.count(call);
     countAttempts(call);
+    for (const charge of chargesOf(call)) models.at(charge.provider).at(call.model).charge(charge);
     if (call.code !== null && (call.status === 401 || call.status === 403)) refusals.at(call.code).add(1);
   };
 }

@@ -84,12 +84,20 @@ function exactTokens(terms: readonly Term[], multipliers: readonly number[]): bi
   return ceiling(dividend, divisor);
 }
 
+const asBilled = (usage: Usage, { prompt, completion }: NonNullable<Usage["billed"]>): Usage => ({
+  ...usage,
+  prompt,
+  completion,
+  cachedPrompt: Math.min(usage.cachedPrompt, prompt),
+});
+
 /**
  * Cost in nano-USD, rounded up to the next one; null where the model has no price. What the price lacks (`unpriced`)
  * counts nothing, and a mode that it lacks multiplies by one.
  */
-export function costNanoUsd(usage: Usage, price: Price | null): number | null {
+export function costNanoUsd(reported: Usage, price: Price | null): number | null {
   if (price === null) return null;
+  const usage = reported.billed === undefined ? reported : asBilled(reported, reported.billed);
   const rates = ratesFor(price, usage.prompt);
   const { units, modes } = usage;
   if (units === undefined && modes === undefined && price.uses?.["request"] === undefined) {

@@ -32,6 +32,8 @@ export interface UpstreamHandler {
 export interface UpstreamCall {
   abort(): void;
   resume(): void;
+  /** All of the request was handed to a connection, so that the upstream may act on it and charge for it. */
+  readonly sent: boolean;
 }
 
 function keyOf({ origin, allowPrivate, connectMs, writeMs, tls }: UpstreamAddress): string {
@@ -53,7 +55,7 @@ function kindOf(error: Error, started: boolean): UpstreamErrorKind {
 /** Pieces are joined up to this size. */
 const maxJoinedBytes = 65_536;
 
-const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined };
+const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, sent: false };
 
 /** Connections by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
 export class Upstreams {
@@ -150,6 +152,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   #over = false;
   #aborted = false;
   #started = false;
+  sent = false;
 
   constructor(handler: UpstreamHandler, connection: Connection) {
     this.#handler = handler;
@@ -227,6 +230,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   }
 
   onBodySent(): void {
+    this.sent = true;
     this.#connection.sent();
   }
 

@@ -45,6 +45,8 @@ const lines = (): StreamReader => {
     },
     close: () => step(""),
     usage: () => null,
+    usageIsFinal: () => false,
+    awaitsUsage: () => false,
     contentLength: () => 0,
   };
 };
@@ -73,7 +75,7 @@ function streaming() {
     },
   );
   let resumed = 0;
-  attempt.begin(() => ({ abort: () => undefined, resume: () => void resumed++ }));
+  attempt.begin(() => ({ abort: () => undefined, resume: () => void resumed++, sent: true }));
   attempt.head(200, { "content-type": "text/event-stream" });
   return {
     clock,

@@ -316,7 +316,7 @@ it("An error of the provider is said in its own words, wherever its bytes were c
       for (const byte of bytes) handler.data(Buffer.of(byte));
       handler.end();
     });
-    return { abort: () => undefined, resume: () => undefined };
+    return { abort: () => undefined, resume: () => undefined, sent: true };
   };
   const target = { entry: { provider: stub, account: {}, address: {} }, route: {} } as unknown as ResourceTarget;
   const environment = {

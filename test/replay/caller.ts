@@ -120,6 +120,7 @@ export async function throughGateway(
       deadlineMs: beganMs + (targets[0]?.entry.account.config.timeouts.totalMs ?? 0),
       forwarded: {},
       promptTokens: roughPromptTokens(received),
+      cover: () => true,
       limits: { maxReplyBytes: 1_000_000, maxStreamBytes: 1_000_000, stalledClientMs: 60_000 },
       replyHeaders: () => ({}),
     },

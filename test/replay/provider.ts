@@ -77,6 +77,7 @@ export class SimulatedProvider {
         over = true;
       },
       resume: () => undefined,
+      sent: true,
     };
   }
 }

@@ -8,6 +8,7 @@ import type { WorldObject } from "../../operator/compile/world.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import { encode, sha256Hex } from "../../proxy/config/encode.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
+import { UsageHabits } from "../../proxy/pipeline/usage-habits.ts";
 import { providers as registry } from "../../proxy/providers/registry.generated.ts";
 import { createRouting, type OwnedRouting } from "../../proxy/routing/create.ts";
 import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
@@ -148,6 +149,7 @@ export async function replay(script: readonly Phase[], seed = 1, spec: Record<st
     const dispatcher: Dispatcher & { routing: OwnedRouting } = {
       upstreams,
       routing: createRouting(clock),
+      habits: new UsageHabits(),
       auth: {
         nowMs: clock.nowMs,
         token: () => Promise.reject(new Error("no tokens here")),

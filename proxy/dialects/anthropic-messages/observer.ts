@@ -15,11 +15,13 @@ const idleNames: ReadonlySet<string> = new Set([
 ]);
 const contentNames: ReadonlySet<string> = new Set(["content_block_delta"]);
 
+const closing: ReadonlySet<string> = new Set(["content_block_stop"]);
+
 export class AnthropicObserver extends NamedFrameObserver {
   #raw: JsonObject = {};
 
   constructor() {
-    super(names, contentNames, '"text":"', idleNames);
+    super(names, contentNames, '"text":"', { idle: idleNames, closing });
   }
 
   protected override progressOf(name: string, body: unknown): StreamProgress {
@@ -28,6 +30,7 @@ export class AnthropicObserver extends NamedFrameObserver {
 
   protected override event(name: string, body: JsonObject): boolean {
     if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : {}, body);
+    if (name === "message_delta") this.usageIsFinal = true;
     if (name === "message_stop") this.ended = true;
     else this.#count(name === "message_start" && isObject(body["message"]) ? body["message"]["usage"] : body["usage"]);
     return true;

@@ -1,22 +1,46 @@
 /** Anthropic's `usage`: `input_tokens` is what came neither from the cache nor went into it. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Usage } from "../canonical.ts";
-import { count } from "../openai-chat/usage.ts";
+import { Counts, member, tierMode } from "../usage-counts.ts";
 
-/** null where it is no usage object. */
+/**
+ * null where it is no usage object. https://platform.claude.com/docs/en/api/messages/create: writes to the cache for an
+ * hour, uses of Anthropic's own tools, how and where the call was processed.
+ */
 export function decodeUsage(usage: unknown): Usage | null {
   if (!isObject(usage)) return null;
-  const details = isObject(usage["output_tokens_details"]) ? usage["output_tokens_details"] : {};
-  const cachedPrompt = count(usage["cache_read_input_tokens"]);
-  const cacheWrite = count(usage["cache_creation_input_tokens"]);
-  return {
-    prompt: count(usage["input_tokens"]) + cachedPrompt + cacheWrite,
-    cachedPrompt,
-    cacheWrite,
-    completion: count(usage["output_tokens"]),
-    reasoning: count(details["thinking_tokens"]),
-    estimated: false,
-  };
+  const counts = new Counts();
+  const details = member(usage, "output_tokens_details");
+  const writes = member(usage, "cache_creation");
+  const tools = member(usage, "server_tool_use");
+  const hour = counts.of(writes["ephemeral_1h_input_tokens"]);
+  const fiveMinutes = counts.of(writes["ephemeral_5m_input_tokens"]);
+  const cachedPrompt = counts.of(usage["cache_read_input_tokens"]);
+  const cacheWrite = Math.max(counts.of(usage["cache_creation_input_tokens"]), hour + fiveMinutes);
+  return counts.usage(
+    {
+      prompt: counts.of(usage["input_tokens"]) + cachedPrompt + cacheWrite,
+      cachedPrompt,
+      cacheWrite,
+      completion: counts.of(usage["output_tokens"]),
+      reasoning: counts.of(details["thinking_tokens"]),
+    },
+    {
+      units: {
+        cacheWrite1h: hour,
+        webSearch: counts.of(tools["web_search_requests"]),
+        webFetch: counts.of(tools["web_fetch_requests"]),
+        codeExecution: counts.of(tools["code_execution_requests"]),
+      },
+      modes: [tierMode(usage["service_tier"]), tierMode(usage["speed"]), placeOf(usage["inference_geo"])],
+    },
+  );
+}
+
+/** Where inference was bound to. Anthropic says `global` or `not_available` where it was not. */
+function placeOf(geo: unknown): string | null {
+  if (typeof geo !== "string" || geo === "" || geo === "global" || geo === "not_available") return null;
+  return tierMode(`geo-${geo}`);
 }
 
 const none: Usage = { prompt: 0, cachedPrompt: 0, cacheWrite: 0, completion: 0, reasoning: 0, estimated: true };

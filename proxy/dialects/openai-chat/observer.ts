@@ -38,6 +38,7 @@ export class OpenAiObserver extends FrameObserver {
   readonly #usage = new Needle('"usage"');
   readonly #error = new Needle('"error"');
   readonly #content: Needle;
+  readonly #finish = new Needle('"finish_reason"');
   #work: Buffer = nullUsage;
 
   constructor(options: OpenAiObserverOptions) {
@@ -51,6 +52,7 @@ export class OpenAiObserver extends FrameObserver {
     this.#usage.begin(work);
     this.#error.begin(work);
     this.#content.begin(work);
+    this.#finish.begin(work);
   }
 
   protected override frame(work: Buffer, start: number, end: number): FrameVerdict {
@@ -67,12 +69,19 @@ export class OpenAiObserver extends FrameObserver {
       return true;
     }
     this.#count(start, end);
+    this.contentEnded ||= this.#isFinish(this.#finish.within(start, end));
     if (this.progress !== "begun" && !this.#look(this.#work.toString("utf8", start, end))) return false;
     const usage = this.#usage.within(start, end);
     if (usage < 0 && this.#error.within(start, end) < 0) return true;
     const plain =
       usage >= 0 && this.#error.within(start, end) < 0 && this.#isNull(usage) && this.#usage.within(usage, end) < 0;
     return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
+  }
+
+  /** A finish reason, and not null: a text begins behind the colon and its blanks. */
+  #isFinish(behindKey: number): boolean {
+    if (behindKey < 0) return false;
+    return /^\s*:\s*"/.test(this.#work.toString("latin1", behindKey, behindKey + 8));
   }
 
   /** Until the answer has begun. false: the frame is an error that has no envelope. */
@@ -108,6 +117,7 @@ export class OpenAiObserver extends FrameObserver {
   #lines(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data !== null && read.event === "error") return this.#failed(read.data);
+    this.contentEnded ||= /"finish_reason"\s*:\s*"/.test(read.data ?? "");
     if (read.data?.trim() === "[DONE]") this.ended = true;
     else if (read.data !== null && this.progress !== "begun" && !this.#look(`:${read.data}`)) return false;
     else if (read.data !== null && /"usage"|"error"/.test(read.data)) return this.#decoded(frame);
@@ -140,7 +150,12 @@ export class OpenAiObserver extends FrameObserver {
     if (!isObject(body)) return unchanged;
     const failed = errorEnvelope(body) === null ? choiceError(objects(body["choices"])) : body;
     if (failed !== null) return this.#fail(failed);
-    this.usage = decodeUsage(body["usage"]) ?? this.usage;
+    const usage = decodeUsage(body["usage"], body["service_tier"]);
+    if (usage !== null) {
+      this.usage = usage;
+      // Some servers tell of usage all along.
+      this.usageIsFinal = this.contentEnded;
+    }
     if (!this.#hideUsage || body["usage"] === undefined) return unchanged;
     // Azure's first chunk has no choices either, but holds no usage: only a chunk with both is taken out whole.
     const noChoices = !Array.isArray(body["choices"]) || body["choices"].length === 0;

@@ -1,28 +1,42 @@
 /** `usage` as OpenAI's chat completions, completions and embeddings have it, in both directions. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Usage } from "../canonical.ts";
+import { Counts, member, tierMode, withHidden } from "../usage-counts.ts";
 
-/** No call has as many tokens; and what they cost can be counted. */
-const mostTokens = 1e9;
-
-/** A token count as the wire gives it; anything but a number above 0 that a call can have is 0. */
-export function count(value: unknown): number {
-  return typeof value === "number" && value > 0 && value <= mostTokens ? Math.floor(value) : 0;
-}
-
-/** OpenAI's `usage` object → canonical; null where it is none. */
-export function decodeUsage(usage: unknown): Usage | null {
+/**
+ * OpenAI's `usage` object → canonical; null where it is none. `tier`: how the call was processed, which stands beside it.
+ * Compatible servers have counts of their own: DeepSeek's cache, Perplexity's and xAI's searches, reasoning that only
+ * the total includes (xAI, Gemini).
+ */
+export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null {
   if (!isObject(usage)) return null;
-  const prompt = isObject(usage["prompt_tokens_details"]) ? usage["prompt_tokens_details"] : {};
-  const completion = isObject(usage["completion_tokens_details"]) ? usage["completion_tokens_details"] : {};
-  return {
-    prompt: count(usage["prompt_tokens"]),
-    cachedPrompt: count(prompt["cached_tokens"]),
-    cacheWrite: count(prompt["cache_write_tokens"]),
-    completion: count(usage["completion_tokens"]),
-    reasoning: count(completion["reasoning_tokens"]),
-    estimated: false,
-  };
+  const counts = new Counts();
+  const input = member(usage, "prompt_tokens_details");
+  const output = member(usage, "completion_tokens_details");
+  const cached = member(input, "cached_tokens_details");
+  const prompt = counts.of(usage["prompt_tokens"]);
+  const completion = counts.of(usage["completion_tokens"]);
+  const reasoning = counts.of(output["reasoning_tokens"]);
+  return counts.usage(
+    {
+      prompt,
+      cachedPrompt: counts.of(input["cached_tokens"] ?? usage["prompt_cache_hit_tokens"]),
+      cacheWrite: counts.of(input["cache_write_tokens"]),
+      ...withHidden({ prompt, completion, reasoning }, counts.of(usage["total_tokens"])),
+    },
+    {
+      units: {
+        inputAudio: counts.of(input["audio_tokens"]),
+        inputImage: counts.of(input["image_tokens"]),
+        cachedAudio: counts.of(cached["audio_tokens"]),
+        cachedImage: counts.of(cached["image_tokens"]),
+        outputAudio: counts.of(output["audio_tokens"]),
+        outputImage: counts.of(output["image_tokens"]),
+        webSearch: counts.of(usage["num_search_queries"]) + counts.of(usage["num_sources_used"]),
+      },
+      modes: [tierMode(tier)],
+    },
+  );
 }
 
 /** Canonical → OpenAI's `usage` object. */

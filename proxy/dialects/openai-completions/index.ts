@@ -13,5 +13,5 @@ export const dialect: Dialect = {
   encodeReply,
   encoder: (context) => new CompletionsEncoder(context),
   observer: ({ hideUsage }) => new OpenAiObserver({ hideUsage, contentMarker: '"text":"' }),
-  usageOf: (body) => decodeUsage(body["usage"]),
+  usageOf: (body) => decodeUsage(body["usage"], body["service_tier"]),
 };

@@ -4,7 +4,7 @@ import { ResponsesObserver } from "./observer.ts";
 import { encodeReply } from "./reply.ts";
 import { decode, dropped } from "./request.ts";
 import { ResponsesEncoder } from "./stream.ts";
-import { decodeUsage } from "./usage.ts";
+import { usageOf } from "./usage.ts";
 
 export const dialect: Dialect = {
   format: "openai.responses",
@@ -14,5 +14,5 @@ export const dialect: Dialect = {
   encodeReply,
   encoder: (context) => new ResponsesEncoder(context),
   observer: () => new ResponsesObserver(),
-  usageOf: (body) => decodeUsage(body["usage"]),
+  usageOf,
 };

@@ -3,7 +3,7 @@
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
 import { lifeCycleEvents, progressOfResponseEvent, type StreamProgress } from "../verdict/answer.ts";
-import { decodeUsage } from "./usage.ts";
+import { usageOf } from "./usage.ts";
 
 const terminal = ["response.completed", "response.incomplete", "response.failed"];
 const names: ReadonlySet<string> = new Set([...terminal, "error"]);
@@ -15,11 +15,13 @@ const contentNames: ReadonlySet<string> = new Set([
   "response.reasoning_text.delta",
 ]);
 
+const closing: ReadonlySet<string> = new Set(["response.output_item.done"]);
+
 export class ResponsesObserver extends NamedFrameObserver {
   failure: { message: string; code: string | null } | null = null;
 
   constructor() {
-    super(names, contentNames, '"delta":"', lifeCycleEvents);
+    super(names, contentNames, '"delta":"', { idle: lifeCycleEvents, closing });
   }
 
   protected override progressOf(name: string, body: unknown): StreamProgress {
@@ -28,7 +30,8 @@ export class ResponsesObserver extends NamedFrameObserver {
 
   protected override event(name: string, body: JsonObject): boolean {
     if (name === "error") return this.#failed(isObject(body["error"]) ? body["error"] : body, body);
-    this.usage = decodeUsage(isObject(body["response"]) ? body["response"]["usage"] : null) ?? this.usage;
+    this.usageIsFinal = true;
+    this.usage = (isObject(body["response"]) ? usageOf(body["response"]) : null) ?? this.usage;
     this.ended = true;
     if (name === "response.failed") {
       const error = isObject(body["response"]) && isObject(body["response"]["error"]) ? body["response"]["error"] : {};

@@ -1,21 +1,58 @@
 /** `usage` as OpenAI's Responses have it. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import type { Usage } from "../canonical.ts";
-import { count } from "../openai-chat/usage.ts";
+import type { Units, Usage } from "../canonical.ts";
+import { Counts, member, tierMode, withHidden } from "../usage-counts.ts";
 
-/** null where it is no usage object. */
-export function decodeUsage(usage: unknown): Usage | null {
-  if (!isObject(usage)) return null;
-  const input = isObject(usage["input_tokens_details"]) ? usage["input_tokens_details"] : {};
-  const output = isObject(usage["output_tokens_details"]) ? usage["output_tokens_details"] : {};
+/** Items of an answer that say that a tool of the provider's ran, each of which it charges for. */
+export const toolItems = [
+  "web_search_call",
+  "file_search_call",
+  "code_interpreter_call",
+  "image_generation_call",
+] as const;
+
+/** Uses of the provider's own tools (https://platform.openai.com/docs/pricing#built-in-tools). Opening a page found is no search. */
+function toolUses(output: unknown): Units {
+  const items = Array.isArray(output) ? output.filter(isObject) : [];
+  const some = (type: (typeof toolItems)[number]): JsonObject[] => items.filter((item) => item["type"] === type);
+  const searches = some("web_search_call").filter((item) => (member(item, "action")["type"] ?? "search") === "search");
+  const containers = new Set(some("code_interpreter_call").map((item) => item["container_id"] ?? item["id"]));
   return {
-    prompt: count(usage["input_tokens"]),
-    cachedPrompt: count(input["cached_tokens"]),
-    cacheWrite: count(input["cache_write_tokens"]),
-    completion: count(usage["output_tokens"]),
-    reasoning: count(output["reasoning_tokens"]),
-    estimated: false,
+    webSearch: searches.length,
+    fileSearch: some("file_search_call").length,
+    codeExecution: containers.size,
+    imageGeneration: some("image_generation_call").length,
   };
+}
+
+/** Of an answer; null where it has no usage object. */
+export function usageOf(response: JsonObject): Usage | null {
+  const usage = response["usage"];
+  if (!isObject(usage)) return null;
+  const counts = new Counts();
+  const input = member(usage, "input_tokens_details");
+  const output = member(usage, "output_tokens_details");
+  const prompt = counts.of(usage["input_tokens"]);
+  const completion = counts.of(usage["output_tokens"]);
+  const reasoning = counts.of(output["reasoning_tokens"]);
+  return counts.usage(
+    {
+      prompt,
+      cachedPrompt: counts.of(input["cached_tokens"]),
+      cacheWrite: counts.of(input["cache_write_tokens"]),
+      ...withHidden({ prompt, completion, reasoning }, counts.of(usage["total_tokens"])),
+    },
+    {
+      units: {
+        inputAudio: counts.of(input["audio_tokens"]),
+        inputImage: counts.of(input["image_tokens"]),
+        outputAudio: counts.of(output["audio_tokens"]),
+        outputImage: counts.of(output["image_tokens"]),
+        ...toolUses(response["output"]),
+      },
+      modes: [tierMode(response["service_tier"])],
+    },
+  );
 }
 
 export function encodeUsage(usage: Usage): JsonObject {

@@ -78,9 +78,12 @@ function says(message: unknown): boolean {
 const choiceSays = (choice: JsonObject): boolean =>
   filled(choice["text"]) || says(choice["message"]) || says(choice["delta"]) || isObject(choice["audio"]);
 
+/** The provider says that it made an answer, and charges for it. */
+const isCharged = ({ usage }: JsonObject): boolean => isObject(usage) && Number(usage["completion_tokens"]) > 0;
+
 function judgeChoices(body: JsonObject): ReplyVerdict {
   const choices = objects(body["choices"]);
-  if (choices.length === 0) return errorWithout(body);
+  if (choices.length === 0) return Array.isArray(body["choices"]) && isCharged(body) ? answer : errorWithout(body);
   const failed = choiceError(choices);
   if (failed !== null) return { kind: "error", body: failed };
   return choices.some((choice) => choiceSays(choice) || filled(choice["finish_reason"])) ? answer : empty;

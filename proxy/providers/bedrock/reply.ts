@@ -2,7 +2,7 @@
 
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { count } from "../../dialects/openai-chat/usage.ts";
+import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import type { ToolNames } from "./names.ts";
@@ -30,13 +30,26 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
   return known ?? (calledTools ? "tool_calls" : "stop");
 }
 
-/** `inputTokens` leaves out what the cache gave and took. null where it is no usage object. */
-export function decodeUsage(usage: unknown): Usage | null {
+/**
+ * `inputTokens` leaves out what the cache gave and took. null where it is no usage object. Writes for an hour are told
+ * apart in `cacheDetails` (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html); `tier`
+ * stands beside the usage.
+ */
+export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null {
   if (!isObject(usage)) return null;
-  const cachedPrompt = count(usage["cacheReadInputTokens"]);
-  const cacheWrite = count(usage["cacheWriteInputTokens"]);
-  const prompt = count(usage["inputTokens"]) + cachedPrompt + cacheWrite;
-  return { prompt, cachedPrompt, cacheWrite, completion: count(usage["outputTokens"]), reasoning: 0, estimated: false };
+  const counts = new Counts();
+  const cachedPrompt = counts.of(usage["cacheReadInputTokens"]);
+  const writes = Array.isArray(usage["cacheDetails"]) ? usage["cacheDetails"].filter(isObject) : [];
+  const hours = writes.filter((write) => write["ttl"] === "1h");
+  const cacheWrite1h = hours.reduce((sum, write) => sum + counts.of(write["inputTokens"]), 0);
+  const cacheWrite = Math.max(counts.of(usage["cacheWriteInputTokens"]), cacheWrite1h);
+  const prompt = counts.of(usage["inputTokens"]) + cachedPrompt + cacheWrite;
+  const completion = counts.of(usage["outputTokens"]);
+  const hidden = withHidden({ prompt, completion, reasoning: 0 }, counts.of(usage["totalTokens"]));
+  return counts.usage(
+    { prompt, cachedPrompt, cacheWrite, ...hidden },
+    { units: { cacheWrite1h }, modes: [tierMode(isObject(tier) ? tier["type"] : tier)] },
+  );
 }
 
 /** Reasoning as a block of Anthropic's, so that it can go back to any provider of the same models. */
@@ -89,6 +102,6 @@ export function decodeReply(body: unknown, id: string, model: string, names: Too
     created: 0,
     model,
     choices: [{ index: 0, message, finish_reason: reason, ...differs }],
-    usage: decodeUsage(body["usage"]),
+    usage: decodeUsage(body["usage"], body["serviceTier"]),
   };
 }

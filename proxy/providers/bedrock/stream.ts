@@ -43,7 +43,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     contentBlockDelta: (body) => this.#delta(body["contentBlockIndex"], object(body["delta"])),
     contentBlockStop: (body) => this.#close(body["contentBlockIndex"]),
     messageStop: (body) => this.#stop(body["stopReason"]),
-    metadata: (body) => this.#end(body["usage"]),
+    metadata: (body) => this.#end(body["usage"], body["serviceTier"]),
   };
 
   constructor(names: ToolNames) {
@@ -188,8 +188,8 @@ class ConverseDecoder implements ChatStreamDecoder {
   }
 
   /** Comes after the stop, and nothing after it. */
-  #end(usage: unknown): void {
-    const found = this.#metadata ? null : decodeUsage(usage);
+  #end(usage: unknown, tier: unknown): void {
+    const found = this.#metadata ? null : decodeUsage(usage, tier);
     this.#metadata = true;
     if (found !== null) this.#emit({ kind: "usage", usage: found });
     if (this.#stopped) this.#emit({ kind: "end" });

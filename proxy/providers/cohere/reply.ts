@@ -3,29 +3,33 @@
 import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
+import { Counts } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
 
-function count(...values: unknown[]): number {
-  const found = values.find((value) => typeof value === "number");
-  return typeof found === "number" && Number.isFinite(found) && found > 0 ? Math.floor(found) : 0;
-}
-
 /** `tokens` is what went through the model, `billed_units` what is charged: less, as Cohere's own preamble is free. */
 export function usageOf(usage: unknown): Usage | null {
   if (!isObject(usage) || !(isObject(usage["tokens"]) || isObject(usage["billed_units"]))) return null;
-  const of = (name: string): number => count(member(usage["tokens"], name), member(usage["billed_units"], name));
-  return {
-    prompt: of("input_tokens"),
-    cachedPrompt: count(usage["cached_tokens"]),
-    cacheWrite: 0,
-    completion: of("output_tokens"),
-    reasoning: 0,
-    estimated: false,
+  const counts = new Counts();
+  const billed = {
+    prompt: counts.of(member(usage["billed_units"], "input_tokens")),
+    completion: counts.of(member(usage["billed_units"], "output_tokens")),
   };
+  const tokens = {
+    prompt: counts.of(member(usage["tokens"], "input_tokens") ?? billed.prompt),
+    completion: counts.of(member(usage["tokens"], "output_tokens") ?? billed.completion),
+  };
+  const report = counts.usage({
+    ...tokens,
+    cachedPrompt: counts.of(usage["cached_tokens"]),
+    cacheWrite: 0,
+    reasoning: 0,
+  });
+  const differs = billed.prompt !== tokens.prompt || billed.completion !== tokens.completion;
+  return isObject(usage["billed_units"]) && differs ? { ...report, billed } : report;
 }
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {

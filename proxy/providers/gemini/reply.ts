@@ -2,12 +2,11 @@
 
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
+import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { callId, type NewId, withSignature } from "./signature.ts";
 
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
-const count = (value: unknown): number =>
-  typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
 export const objectList = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Deeper JSON can be parsed but not written again: `JSON.stringify` runs out of stack at a few thousand levels. */
@@ -16,18 +15,46 @@ export function isShallow(value: unknown, levels = 256): boolean {
   return levels > 0 && Object.values(value).every((one) => isShallow(one, levels - 1));
 }
 
-/** `promptTokenCount` includes what came from the cache; `candidatesTokenCount` leaves thoughts out. */
+/** Tokens of one modality in a list of counts by modality. */
+function ofModality(details: unknown, modality: string, counts: Counts): number {
+  return objectList(details)
+    .filter((detail) => detail["modality"] === modality)
+    .reduce((sum, detail) => sum + counts.of(detail["tokenCount"]), 0);
+}
+
+/**
+ * `promptTokenCount` includes what came from the cache; `candidatesTokenCount` leaves thoughts out. Modalities have
+ * prices of their own: https://ai.google.dev/api/generate-content#UsageMetadata.
+ */
 export function usageOf(usage: unknown): Usage | null {
   if (!isObject(usage)) return null;
-  const reasoning = count(usage["thoughtsTokenCount"]);
-  return {
-    prompt: count(usage["promptTokenCount"]) + count(usage["toolUsePromptTokenCount"]),
-    cachedPrompt: count(usage["cachedContentTokenCount"]),
-    cacheWrite: 0,
-    completion: count(usage["candidatesTokenCount"]) + reasoning,
-    reasoning,
-    estimated: false,
-  };
+  const counts = new Counts();
+  const { promptTokensDetails, toolUsePromptTokensDetails, cacheTokensDetails, candidatesTokensDetails } = usage;
+  const input = [...objectList(promptTokensDetails), ...objectList(toolUsePromptTokensDetails)];
+  const thoughts = counts.of(usage["thoughtsTokenCount"]);
+  const prompt = counts.of(usage["promptTokenCount"]) + counts.of(usage["toolUsePromptTokenCount"]);
+  const completion = counts.of(usage["candidatesTokenCount"]) + thoughts;
+  return counts.usage(
+    {
+      prompt,
+      cachedPrompt: counts.of(usage["cachedContentTokenCount"]),
+      cacheWrite: 0,
+      ...withHidden({ prompt, completion, reasoning: thoughts }, counts.of(usage["totalTokenCount"])),
+    },
+    {
+      units: {
+        inputAudio: ofModality(input, "AUDIO", counts),
+        inputImage: ofModality(input, "IMAGE", counts),
+        inputVideo: ofModality(input, "VIDEO", counts),
+        cachedAudio: ofModality(cacheTokensDetails, "AUDIO", counts),
+        cachedImage: ofModality(cacheTokensDetails, "IMAGE", counts),
+        outputAudio: ofModality(candidatesTokensDetails, "AUDIO", counts),
+        outputImage: ofModality(candidatesTokensDetails, "IMAGE", counts),
+        outputVideo: ofModality(candidatesTokensDetails, "VIDEO", counts),
+      },
+      modes: [tierMode(usage["serviceTier"])],
+    },
+  );
 }
 
 const finishReasons: Readonly<Record<string, FinishReason>> = {

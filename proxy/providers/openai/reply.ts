@@ -10,7 +10,8 @@ import type {
   ToolCall,
 } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
-import { count, decodeUsage } from "../../dialects/openai-chat/usage.ts";
+import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
+import { count } from "../../dialects/usage-counts.ts";
 import { judgeReply } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { errorInAnswer } from "../errors.ts";
@@ -70,7 +71,7 @@ export function decodeChatReply(body: unknown): ChatReply | ProviderError {
     created: count(created),
     model: typeof model === "string" ? model : "",
     choices: (choices as unknown[]).filter(isObject).map(decodeChoice),
-    usage: decodeUsage(usage),
+    usage: decodeUsage(usage, body["service_tier"]),
     extra,
   };
 }

@@ -107,7 +107,7 @@ export class ChatChunks {
     for (const one of choices) this.#choice(one, emit);
     const failed = choiceError(choices);
     if (failed !== null) emit({ kind: "error", error: errorInAnswer(failed, this.#decodeError) });
-    const usage = decodeUsage(body["usage"]);
+    const usage = decodeUsage(body["usage"], body["service_tier"]);
     if (usage !== null) emit({ kind: "usage", usage });
   }
 

@@ -217,7 +217,7 @@ describe("the access log", () => {
     const count = 20_000;
     const script = `
       const { createLogger, logCall } = await import(${JSON.stringify(join(import.meta.dirname, "../../../proxy/telemetry/log.ts"))});
-      const { newRecord } = await import(${JSON.stringify(join(import.meta.dirname, "../../../proxy/telemetry/record.ts"))});
+      const { newRecord } = await import(${JSON.stringify(join(import.meta.dirname, "../../../proxy/call/record.ts"))});
       const log = createLogger("info", "test");
       for (let at = 0; at < ${count}; at++) {
         logCall(log, newRecord(String(at) + (at % 9_999 === 0 ? "é" : ""), "POST", at));
