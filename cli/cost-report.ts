@@ -6,7 +6,7 @@ import { UsageError } from "../proxy/usage-error.ts";
 import { type Ledger, ledgerAt, ledgersIn, readLedgers } from "./ledger.ts";
 
 const where = `  --url URL             a proxy's status port (default http://127.0.0.1:9090); again for each proxy, where they
-                        share no Redis or Valkey; or
+                        share no Redis or Valkey; its token is read from SLUICE_STATUS_TOKEN; or
   --system-namespace NS where Sluice is installed in a cluster: its proxies are asked through the API server, which takes
                         the rights of the Role sluice-reports there
   --kubeconfig FILE     (default: ~/.kube/config)
@@ -55,7 +55,8 @@ function parsed(args: readonly string[]) {
 }
 
 function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: Values): Ledger[] | Promise<Ledger[]> {
-  if (kubeconfig === undefined && systemNamespace === undefined) return (url ?? [ownStatus]).map(ledgerAt);
+  if (kubeconfig === undefined && systemNamespace === undefined)
+    return (url ?? [ownStatus]).map((one) => ledgerAt(one, process.env["SLUICE_STATUS_TOKEN"]));
   return ledgersIn({ kubeconfig: kubeconfig ?? null, systemNamespace: systemNamespace ?? "sluice-system" });
 }
 

@@ -1,8 +1,9 @@
 /** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
 
 import { connectCluster, inWords, loadConfig } from "../operator/cluster/api.ts";
-import { findStatusPorts, getThroughApiServer } from "../operator/cluster/pod-proxy.ts";
+import { findStatusPorts, getThroughApiServer, type StatusPort, statusTokenOf } from "../operator/cluster/pod-proxy.ts";
 import type { LedgerRow } from "../proxy/config/ledger.ts";
+import { statusTokenHeader } from "../proxy/config/status-token.ts";
 
 const timeoutMs = 30_000;
 
@@ -19,9 +20,15 @@ export interface Ledger {
   failure(why: string): string;
 }
 
-export const ledgerAt = (url: string): Ledger => ({
+/** `token`: of the status port; "" where that listens on loopback alone. */
+export const ledgerAt = (url: string, token = ""): Ledger => ({
   async get(path) {
-    const response = await fetch(new URL(path, url), { signal: AbortSignal.timeout(timeoutMs) });
+    const headers: Record<string, string> = token === "" ? {} : { [statusTokenHeader]: token };
+    const response = await fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(timeoutMs) });
+    if (response.status === 401)
+      throw new Error(
+        "it asks for the status token: set SLUICE_STATUS_TOKEN to the key token of the Secret <release>-status-token",
+      );
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     return response.json();
   },
@@ -42,8 +49,11 @@ export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): 
   });
   if (ports.length === 0)
     throw new Error(`namespace ${systemNamespace} has no ready proxy; is Sluice installed there?`);
+  const token = await statusTokenOf(cluster, ports[0] as StatusPort).catch((cause: unknown) => {
+    throw new Error(inWords(cause), { cause });
+  });
   return ports.map((port) => ({
-    get: (path) => getThroughApiServer(cluster.config, port, path, timeoutMs),
+    get: (path) => getThroughApiServer(cluster.config, port, path, token, timeoutMs),
     failure: (why) => `no ledger of Pod ${port.namespace}/${port.pod}: ${why}`,
   }));
 }

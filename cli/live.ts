@@ -40,8 +40,11 @@ export async function waitUntil(
     if (done(one)) return;
     const refused = one.status?.conditions?.find(
       ({ type, status, observedGeneration }) =>
-        type === "Accepted" && status === "False" && observedGeneration === one.metadata.generation,
+        (type === "Accepted" || type === "Rotated") &&
+        status === "False" &&
+        observedGeneration === one.metadata.generation,
     );
+    if (refused?.type === "Rotated") throw new Error(`${kind} ${namespace}/${name}: ${refused.message}`);
     if (refused) throw new Error(`${kind} ${namespace}/${name} is there, and not accepted: ${refused.message}`);
     if (Date.now() > endMs) {
       const said = (one.status?.conditions ?? [])

@@ -17,8 +17,13 @@ export interface OperatorMetrics {
   alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
 }
 
-const standingOf = ({ kind, accepted, resolvedRefs }: Verdict): string =>
-  `${kind} ${!accepted.some(isError) && !resolvedRefs.some(isError)}`;
+/** Kind, whether it is accepted, and what it is refused for, with a blank between them. */
+function standingOf({ kind, accepted, resolvedRefs, conditions }: Verdict): string {
+  const wrong = [...accepted, ...resolvedRefs].filter(isError);
+  const unrotated = conditions.filter(({ type, status }) => type === "Rotated" && status === "False");
+  const reasons = new Set([...wrong, ...unrotated].map(({ reason }) => reason));
+  return [kind, wrong.length === 0, ...reasons].join(" ");
+}
 
 export function operatorMetrics(): OperatorMetrics {
   const registry = new Registry();
@@ -51,6 +56,12 @@ export function operatorMetrics(): OperatorMetrics {
     name: "sluice_operator_objects",
     help: "Objects by kind and whether they are accepted.",
     labelNames: ["kind", "accepted"],
+    registers,
+  });
+  const refusals = new Gauge({
+    name: "sluice_operator_refusals",
+    help: "Objects that are refused in whole or in part, by kind and reason.",
+    labelNames: ["kind", "reason"],
     registers,
   });
   const proxies = new Gauge({
@@ -87,9 +98,11 @@ export function operatorMetrics(): OperatorMetrics {
       const counts = new Map<string, number>();
       for (const standing of standings.of(compiled.verdicts, standingOf))
         counts.set(standing, (counts.get(standing) ?? 0) + 1);
+      refusals.reset();
       for (const [standing, count] of counts) {
-        const [kind = "", accepted = ""] = standing.split(" ");
-        objects.set({ kind, accepted }, count);
+        const [kind = "", accepted = "", ...reasons] = standing.split(" ");
+        objects.inc({ kind, accepted }, count);
+        for (const reason of reasons) refusals.inc({ kind, reason }, count);
       }
       proxies.set({ state: "ready" }, programmed.total);
       proxies.set({ state: "current" }, programmed.live);

@@ -43,7 +43,8 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   const where = `ConfigMap ${options.systemNamespace}/${name}`;
   if (text !== undefined) return asOperatorSettings(where, text);
   notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
-  return operatorSettings.parse({ namespace: options.systemNamespace });
+  // What the installation permits is not known either: nothing is said to be refused for want of it.
+  return operatorSettings.parse({ namespace: options.systemNamespace, privateEndpointNamespaces: ["*"] });
 }
 
 const assumedFact = (ref: string, key: string): SecretFact => ({

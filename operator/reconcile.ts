@@ -3,6 +3,7 @@
 import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
+import { statusToken } from "../proxy/config/status-token.ts";
 import type { Cluster } from "./cluster/api.ts";
 import { eachOf } from "./cluster/each.ts";
 import type { Rollout } from "./cluster/live-book.ts";
@@ -52,6 +53,7 @@ export interface Reconciler {
 export async function reconcile(context: Reconciler): Promise<boolean> {
   const { source, publisher, settings } = context;
   const pepper = await publisher.pepper();
+  const token = statusToken(pepper);
   const { world, values, others } = await source.read(pepper);
   context.budgets.learn(others);
   context.alarms.learn(others);
@@ -75,12 +77,13 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   const written = await publisher.publish(compiled.config, published, values);
   // At once, since the rest of the pass takes a while: what proxies wait for is there.
   const nudged = written > 0 ? nudge(context, published.manifest.revision) : null;
-  const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings);
+  const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings, token);
+  await publisher.publishStatusToken(token);
   const { revision } = published.manifest;
   const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
   addHealth(compiled.others, reports);
   context.alarms.report(compiled, reports, watched, context.nowMs(), values);
-  await readBudgets(context, compiled, values);
+  await readBudgets(context, compiled, values, token);
   const decided = context.canaries.judge(compiled, canaries, context.nowMs());
   context.observe({ compileMs, written, compiled, programmed });
   const unwritten = await reportAll(context, compiled, world.objects, { revision, proxies });
@@ -100,8 +103,9 @@ async function readBudgets(
   context: Reconciler,
   compiled: Compiled,
   values: ReadonlyMap<string, string>,
+  token: string,
 ): Promise<void> {
-  const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings);
+  const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings, token);
   context.budgets.report(compiled, readings, context.nowMs(), values);
   if (readings.length === 0) return;
   const seedable = readings.length === 1 || readings.some((one) => one.shared);

@@ -1,6 +1,7 @@
 /** A Secret's value → what may be known of it outside. */
 import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
+import { leastKeyCharacters } from "./compile/keys.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
 
@@ -17,6 +18,7 @@ export function secretFact(pepper: Uint8Array, value: string): SecretFact {
     digest: keyedDigest(pepper, value),
     displayPrefix,
     length: Buffer.byteLength(value),
+    ...([...value.slice(0, 2 * leastKeyCharacters)].length < leastKeyCharacters ? { shortForKey: true as const } : {}),
     ...(moment.test(value) ? { momentMs: Date.parse(value) } : {}),
     ...pemFacts(value),
   };

@@ -27,6 +27,7 @@ import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.t
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { type ConfigSource, folderSource } from "./snapshot/source.ts";
+import { guardStatus } from "./status-access.ts";
 import type { Batched } from "./telemetry/batched.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -197,6 +198,11 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       ? () => undefined
       : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
+  guardStatus(status, {
+    host: settings.statusHost,
+    token: () => cell.snapshot()?.statusToken ?? null,
+    registry: metrics.registry,
+  });
   // Whoever asks is told of all calls that are over.
   status.addHook("onRequest", (_request, _reply, done) => {
     records.drain();

@@ -1,6 +1,6 @@
 /** Who is told of what, and how. */
 import { z } from "zod";
-import { secretKey, secretName } from "./scalars.ts";
+import { secretConsent, secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 const secretRef = z
@@ -8,7 +8,7 @@ const secretRef = z
     name: secretName.describe("Name of the Secret, in the object's own namespace."),
     key: secretKey.describe("Key within the Secret."),
   })
-  .describe("Reference to a value in a Secret of the same namespace.");
+  .describe(`Reference to a value in a Secret of the same namespace. ${secretConsent}`);
 
 const address = worded(
   z.string().max(254),

@@ -30,7 +30,7 @@ export const apiKeySpec = z
         key: secretKey.default("apiKey").describe("Key within the Secret that holds the clear key."),
       })
       .describe(
-        "The Secret that holds the clear key. The operator makes key and Secret where the Secret is not there; a key that is there is used.",
+        'The Secret that holds the clear key. The operator creates the Secret with a key where there is none, and adds the key to a Secret that it made or that has the label sluice.dev/writable: "true". A key that is there is used.',
       ),
     clientTokens: z
       .strictObject({

@@ -40,7 +40,9 @@ export const llmProviderSpec = z
     allowPrivateEndpoint: z
       .boolean()
       .default(false)
-      .describe("Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server."),
+      .describe(
+        "Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server. The platform team names the namespaces that may.",
+      ),
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
     credentials: z

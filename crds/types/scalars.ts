@@ -196,6 +196,10 @@ export const secretKey = worded(
   "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey",
 ).meta({ unquoted: true });
 
+/** What a cluster asks of a Secret that an object refers to. */
+export const secretConsent =
+  'Its owner allows the use with the label sluice.dev/readable: "true", where the installation asks for it.';
+
 export const secretKeyRef = z
   .strictObject({
     name: secretName.describe("Name of the Secret, in the object's own namespace."),
@@ -203,7 +207,7 @@ export const secretKeyRef = z
       .optional()
       .describe("Key within the Secret. Absent: each credential field is read from the key of its own name."),
   })
-  .describe("Reference to a Secret in the same namespace.");
+  .describe(`Reference to a Secret in the same namespace. ${secretConsent}`);
 
 /** A label as Kubernetes lets objects have it: a selector by another would never hold. */
 export const labelName = worded(

@@ -1,6 +1,6 @@
 /** Whom a server that the gateway calls must prove to be. */
 import { z } from "zod";
-import { secretName } from "./scalars.ts";
+import { secretConsent, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
 /** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
@@ -43,7 +43,7 @@ export const upstreamTls = z
             ),
           })
           .describe(
-            "Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes.",
+            `Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes. ${secretConsent}`,
           ),
       })
       .optional()

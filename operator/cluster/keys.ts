@@ -1,5 +1,4 @@
-/** Makes the keys of ApiKeys whose Secret is not there yet. A key that is there is never touched. */
-import { Buffer } from "node:buffer";
+/** Makes the keys of ApiKeys whose Secret has none yet. Keys that are there, and Secrets of others, are left alone. */
 import { randomBytes } from "node:crypto";
 import type { V1Secret } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
@@ -7,6 +6,7 @@ import { parseSpec } from "../../crds/parse.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
+import { madeLabels, mayWrite, written } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
 /** An ApiKey whose key has to be made. */
@@ -30,12 +30,10 @@ export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMa
   return missing;
 }
 
-const base64 = (text: string): string => Buffer.from(text).toString("base64");
-
 /**
- * Creates the Secret, or adds the key to `there`, which lacks it. Another writer's key wins: an addition holds only for the
- * version that was seen, and a Secret that someone made meanwhile is looked at again in the next pass. Not by server-side
- * apply, which would take away the keys of other ApiKeys in the same Secret.
+ * Creates the Secret, or adds the key to `there`, which lacks it and which Sluice may write. Another writer's key wins: an
+ * addition holds only for the version that was seen, and a Secret that somebody made meanwhile is read again in the next
+ * pass. Not by server-side apply, which would remove the keys of other ApiKeys in the same Secret.
  */
 export async function makeKey(
   cluster: Cluster,
@@ -43,27 +41,35 @@ export async function makeKey(
   there: V1Secret | null,
   baseURL: string,
 ): Promise<void> {
+  if (there !== null && !mayWrite(there)) return;
   const { meta } = missing.object;
   const { namespace } = meta;
-  const data: Record<string, string> = { [missing.key]: base64(mintKey(randomBytes(32))) };
+  const values: Record<string, string> = { [missing.key]: mintKey(randomBytes(32)) };
   if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined)
-    data["baseURL"] = base64(baseURL);
-  const metadata = {
-    name: missing.secret,
-    namespace,
-    labels: { "app.kubernetes.io/managed-by": "sluice" },
-    // A Secret that was made for the ApiKey goes with it; one that was there before stays.
-    ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
-  };
-  const version = there?.metadata?.resourceVersion;
+    values["baseURL"] = baseURL;
+  const { data, annotations } = written(there, values);
   try {
-    if (there === null)
-      await cluster.core.createNamespacedSecret({ namespace, body: { metadata, data, type: "Opaque" }, fieldManager });
-    else
+    if (there === null) {
+      const metadata = {
+        name: missing.secret,
+        namespace,
+        labels: madeLabels,
+        annotations,
+        // A Secret that was made for the ApiKey goes with it; one that was there before stays.
+        ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
+      };
+      await cluster.core.createNamespacedSecret({
+        namespace,
+        body: { metadata, data: data as Record<string, string>, type: "Opaque" },
+        fieldManager,
+      });
+    } else {
+      const metadata = { resourceVersion: there.metadata?.resourceVersion, annotations };
       await cluster.core.patchNamespacedSecret(
-        { namespace, name: missing.secret, body: { metadata: { resourceVersion: version }, data }, fieldManager },
+        { namespace, name: missing.secret, body: { metadata, data }, fieldManager },
         asMerge,
       );
+    }
   } catch (cause) {
     if (statusCode(cause) !== 409) throw cause;
   }

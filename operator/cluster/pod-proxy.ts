@@ -1,15 +1,22 @@
 /** Proxies' status ports, reached through the API server: for people at whose place no Pod can be reached. */
+import { Buffer } from "node:buffer";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
 import type { KubeConfig, V1EndpointSlice } from "@kubernetes/client-node";
-import type { Cluster } from "./api.ts";
+import { statusTokenHeader } from "../../proxy/config/status-token.ts";
+import { type Cluster, orNull } from "./api.ts";
 import { readyEndpoints } from "./proxies.ts";
 
 export interface StatusPort {
   namespace: string;
   pod: string;
   port: number;
+  /** Secret of that namespace with the port's token; "" where nobody says. */
+  secret: string;
 }
+
+/** On the Service and so on its slices: name of the Secret with the status token. */
+const secretLabel = "sluice.dev/status-token";
 
 /** Pure: status ports of the Pods that are ready. */
 function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
@@ -20,6 +27,7 @@ function statusPorts(slices: readonly V1EndpointSlice[]): StatusPort[] {
         namespace: one.targetRef?.namespace ?? "",
         pod: one.targetRef?.name ?? "",
         port: slice.ports?.[0]?.port ?? 0,
+        secret: slice.metadata?.labels?.[secretLabel] ?? "",
       })),
   );
   // A Pod with two addresses is in two slices.
@@ -32,6 +40,13 @@ const labelSelector = "app.kubernetes.io/component=proxy-status";
 export async function findStatusPorts(cluster: Cluster, namespace: string): Promise<StatusPort[]> {
   const { items } = await cluster.discovery.listNamespacedEndpointSlice({ namespace, labelSelector });
   return statusPorts(items);
+}
+
+/** The token of these ports; "" where the Secret is not there, as with proxies of an earlier version. Throws where it may not be read. */
+export async function statusTokenOf(cluster: Cluster, { namespace, secret }: StatusPort): Promise<string> {
+  if (secret === "") return "";
+  const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: secret }));
+  return Buffer.from(there?.data?.["token"] ?? "", "base64").toString("utf8");
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
@@ -56,11 +71,16 @@ export async function getThroughApiServer(
   config: KubeConfig,
   { namespace, pod, port }: StatusPort,
   path: string,
+  token: string,
   timeoutMs: number,
 ): Promise<unknown> {
   const server = config.getCurrentCluster()?.server ?? "";
   const url = new URL(`${server.replace(/\/+$/, "")}/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`);
-  const options: RequestOptions = { method: "GET", signal: AbortSignal.timeout(timeoutMs) };
+  const options: RequestOptions = {
+    method: "GET",
+    headers: token === "" ? {} : { [statusTokenHeader]: token },
+    signal: AbortSignal.timeout(timeoutMs),
+  };
   await config.applyToHTTPSOptions(options);
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   const response = await new Promise<IncomingMessage>((resolve, reject) => {

@@ -1,6 +1,7 @@
 /** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
+import { statusTokenHeader } from "../../proxy/config/status-token.ts";
 import type { WatchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
 import type { ProxyReport } from "../compile/health.ts";
@@ -38,18 +39,23 @@ async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<s
 }
 
 /** null where it does not answer. */
-async function statusAt(url: string): Promise<ProxyStatus | null> {
+async function statusAt(url: string, token: string): Promise<ProxyStatus | null> {
   try {
-    const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(askTimeoutMs) });
+    const response = await fetch(`${url}/status`, {
+      headers: { [statusTokenHeader]: token },
+      signal: AbortSignal.timeout(askTimeoutMs),
+    });
+    if (!response.ok) return null;
     return parseProxyStatus(await response.json());
   } catch {
     return null;
   }
 }
 
-async function budgetsAt(url: string, readings: boolean): Promise<BudgetReadings | null> {
+async function budgetsAt(url: string, token: string, readings: boolean): Promise<BudgetReadings | null> {
   try {
     const response = await fetch(`${url}/budgets?readings=${readings}`, {
+      headers: { [statusTokenHeader]: token },
       signal: AbortSignal.timeout(budgetTimeoutMs),
     });
     const parsed = budgetReadings.safeParse(await response.json());
@@ -60,16 +66,20 @@ async function budgetsAt(url: string, readings: boolean): Promise<BudgetReadings
 }
 
 /** What proxies know of budgets. Where they share a store, one of them reads it, and the others only tell what they refused. */
-export async function askBudgets(cluster: Cluster, settings: OperatorSettings): Promise<BudgetReadings[]> {
+export async function askBudgets(
+  cluster: Cluster,
+  settings: OperatorSettings,
+  token: string,
+): Promise<BudgetReadings[]> {
   const answers: BudgetReadings[] = [];
   let rest = await findUrls(cluster, settings);
   while (rest.length > 0 && answers.length === 0) {
-    const answer = await budgetsAt(rest[0] ?? "", true);
+    const answer = await budgetsAt(rest[0] ?? "", token, true);
     if (answer !== null) answers.push(answer);
     rest = rest.slice(1);
   }
   const readings = answers[0]?.shared !== true;
-  const others = await Promise.all(rest.map((url) => budgetsAt(url, readings)));
+  const others = await Promise.all(rest.map((url) => budgetsAt(url, token, readings)));
   return [...answers, ...others.filter((answer) => answer !== null)];
 }
 
@@ -84,10 +94,10 @@ export interface FleetReport {
   watched: WatchReading[];
 }
 
-/** Asks every proxy once. */
-export async function askFleet(cluster: Cluster, settings: OperatorSettings): Promise<FleetReport> {
+/** Asks every proxy once. `token`: of their status ports. */
+export async function askFleet(cluster: Cluster, settings: OperatorSettings, token: string): Promise<FleetReport> {
   const urls = await findUrls(cluster, settings);
-  const answers = await Promise.all(urls.map(statusAt));
+  const answers = await Promise.all(urls.map((url) => statusAt(url, token)));
   // A proxy outside the cluster that is down takes no traffic; one in the endpoints that does not answer still counts.
   const outside = settings.proxyStatusUrls.length > 0;
   const counted = answers.filter((answer) => (answer === null ? !outside : answer.ready || answer.revision !== null));

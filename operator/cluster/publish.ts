@@ -8,7 +8,7 @@ import { credentialName, sha256Hex } from "../../proxy/config/encode.ts";
 import { credentialNames } from "../../proxy/config/names.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
-import { configMapNames, configMapsOf, credentialsSecretName } from "../publish/layout.ts";
+import { configMapNames, configMapsOf, credentialsSecretName, statusSecretName } from "../publish/layout.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { eachOf } from "./each.ts";
 
@@ -32,6 +32,8 @@ export class Publisher {
   /** What this process last published: what a hand took away can be put back, and what was good stays known. */
   #latest: RenderedConfig | null = null;
   #latestSecret: Record<string, string> = {};
+  /** As last seen in its Secret; "" where that is to be looked at again. */
+  #statusToken = "";
   /** Nothing but the latest is published, so that it needs no reading. */
   #asLatest = false;
 
@@ -45,6 +47,7 @@ export class Publisher {
   /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
   async read(): Promise<void> {
     const namespace = this.#namespace;
+    this.#statusToken = "";
     const names = configMapNames(this.#prefix);
     const found = await Promise.all(
       names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))),
@@ -88,6 +91,25 @@ export class Publisher {
 
   pepperId(pepper: Uint8Array): string {
     return sha256Hex(pepper);
+  }
+
+  /** Writes the token of the status ports where it is not there. */
+  async publishStatusToken(token: string): Promise<void> {
+    const [namespace, name] = [this.#namespace, statusSecretName(this.#prefix)];
+    const data = { token: Buffer.from(token).toString("base64") };
+    if (this.#statusToken === token) return;
+    const there = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
+    if (!sameData(there?.data, data)) {
+      this.#mustLead();
+      await this.#cluster.apply({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name, namespace, labels },
+        type: "Opaque",
+        data,
+      });
+    }
+    this.#statusToken = token;
   }
 
   /** Before each write, since a publish is many and a lease may end between two of them. */

@@ -6,12 +6,16 @@ import { durationMs } from "../../crds/quantity.ts";
 import type { ApiKeySpec } from "../../crds/types/api-key.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import { previousOf, rotatedAtOf } from "../compile/key-secret.ts";
+import { byAge } from "../compile/outcome.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
+import { mayRotate, rightsOf, written } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
 export interface DueRotation {
   namespace: string;
+  /** Name of the ApiKey. */
+  name: string;
   secret: string;
   key: string;
   /** rotate: a new key. forget: the grace of the one before is over. */
@@ -55,33 +59,59 @@ export function dueRotations(
     if (parsed === null || !parsed.ok || parsed.spec.revoked) continue;
     const { writeTo } = parsed.spec;
     const action = turnOf(parsed.spec, meta, secrets.get(`${meta.namespace}/${writeTo.name}`) ?? {}, nowMs);
-    if (action !== null) turns.push({ namespace: meta.namespace, secret: writeTo.name, key: writeTo.key, action });
+    if (action !== null)
+      turns.push({ namespace: meta.namespace, name: meta.name, secret: writeTo.name, key: writeTo.key, action });
   }
   return turns;
 }
 
-/** Holds only for the version of the Secret that was seen; whoever was faster is looked at in the next pass. */
+/**
+ * Pure: without the turns of ApiKeys that name the same key of the same Secret as an older one. The key is the older
+ * one's, so that nobody rotates it by an ApiKey of their own.
+ */
+export function ownRotations(turns: readonly DueRotation[], objects: readonly WorldObject[]): DueRotation[] {
+  if (turns.length === 0) return [];
+  const owners = new Map<string, WorldObject | null>(turns.map((turn) => [placeOf(turn), null]));
+  for (const object of objects) {
+    const parsed = object.kind === "ApiKey" ? parseSpec("ApiKey", object.spec ?? {}) : null;
+    if (parsed === null || !parsed.ok) continue;
+    const { writeTo } = parsed.spec;
+    const place = placeOf({ namespace: object.meta.namespace, secret: writeTo.name, key: writeTo.key });
+    if (!owners.has(place)) continue;
+    const owner = owners.get(place);
+    if (owner === null || owner === undefined || byAge(object, owner) < 0) owners.set(place, object);
+  }
+  return turns.filter((turn) => owners.get(placeOf(turn))?.meta.name === turn.name);
+}
+
+const placeOf = ({ namespace, secret, key }: Pick<DueRotation, "namespace" | "secret" | "key">): string =>
+  JSON.stringify([namespace, secret, key]);
+
+/**
+ * Applies only to the version of the Secret that was read; a concurrent change is picked up by the next pass. Leaves a
+ * Secret alone that Sluice may not write, and values that somebody else wrote.
+ */
 export async function rotate(cluster: Cluster, turn: DueRotation, values: SecretValues, nowMs: number): Promise<void> {
   const { namespace, secret: name, key } = turn;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name }));
   const current = there?.data?.[key];
-  // The cache may be behind: a key that is another by now has had its turn.
-  if (there === null || current === undefined || Buffer.from(current, "base64").toString("utf8") !== values[key])
-    return;
-  const base64 = (text: string): string => Buffer.from(text).toString("base64");
-  const data =
+  if (there === null || current === undefined || !mayRotate(rightsOf(there, { access: "Labelled" }), key)) return;
+  const clear = Buffer.from(current, "base64").toString("utf8");
+  // The cache may be behind: a key that has changed meanwhile was rotated already.
+  if (clear !== values[key]) return;
+  const { data, annotations } = written(
+    there,
     turn.action === "forget"
       ? { [previousOf(key)]: null }
       : {
-          [key]: base64(mintKey(randomBytes(32))),
-          [previousOf(key)]: current,
-          [rotatedAtOf(key)]: base64(new Date(nowMs).toISOString()),
-        };
+          [key]: mintKey(randomBytes(32)),
+          [previousOf(key)]: clear,
+          [rotatedAtOf(key)]: new Date(nowMs).toISOString(),
+        },
+  );
+  const metadata = { resourceVersion: there.metadata?.resourceVersion, annotations };
   try {
-    await cluster.core.patchNamespacedSecret(
-      { namespace, name, body: { metadata: { resourceVersion: there.metadata?.resourceVersion }, data }, fieldManager },
-      asMerge,
-    );
+    await cluster.core.patchNamespacedSecret({ namespace, name, body: { metadata, data }, fieldManager }, asMerge);
   } catch (cause) {
     if (statusCode(cause) !== 409) throw cause;
   }

@@ -4,8 +4,10 @@
  */
 import { Buffer } from "node:buffer";
 import { type V1Secret, Watch } from "@kubernetes/client-node";
+import type { SecretRights } from "../compile/world.ts";
 import { type Cluster, orNull, statusCode } from "./api.ts";
 import { eachOf } from "./each.ts";
+import { type RightsRule, rightsOf } from "./secret-ownership.ts";
 
 /** Clear values by key. */
 export type SecretValues = Readonly<Record<string, string>>;
@@ -25,6 +27,11 @@ interface Tracked {
   watch: AbortController | null;
 }
 
+interface Learnt {
+  values: SecretValues;
+  rights: SecretRights;
+}
+
 function decode(secret: V1Secret): SecretValues {
   return Object.fromEntries(
     Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
@@ -40,14 +47,17 @@ export class SecretReader {
   /** Those that have to be read anew. */
   readonly #stale = new Set<string>();
   #known: ReadonlyMap<string, SecretValues> = new Map();
-  /** What is to become of `known`; null: it is not there. */
-  readonly #changes = new Map<string, SecretValues | null>();
+  #rights: Readonly<Record<string, SecretRights>> = {};
+  /** Secrets to replace in `known`; null: the Secret is not there. */
+  readonly #changes = new Map<string, Learnt | null>();
+  readonly #rule: RightsRule;
   readonly #failed: (path: string, cause: unknown) => void;
   #watches = 0;
   #stopped = false;
 
-  constructor(cluster: Cluster, changed: () => void, failed: (path: string, cause: unknown) => void) {
+  constructor(cluster: Cluster, rule: RightsRule, changed: () => void, failed: (path: string, cause: unknown) => void) {
     this.#cluster = cluster;
+    this.#rule = rule;
     this.#changed = changed;
     this.#failed = failed;
   }
@@ -73,13 +83,25 @@ export class SecretReader {
     if (failure !== undefined) throw failure;
     if (this.#changes.size === 0) return this.#known;
     const known = new Map(this.#known);
-    for (const [ref, values] of this.#changes) {
-      if (values === null) known.delete(ref);
-      else known.set(ref, values);
+    const rights = { ...this.#rights };
+    for (const [ref, learnt] of this.#changes) {
+      if (learnt === null) {
+        known.delete(ref);
+        delete rights[ref];
+      } else {
+        known.set(ref, learnt.values);
+        rights[ref] = learnt.rights;
+      }
     }
     this.#changes.clear();
     this.#known = known;
+    this.#rights = rights;
     return known;
+  }
+
+  /** What may be done with the Secrets that `read` returned last. The same object while none of them changes. */
+  get rights(): Readonly<Record<string, SecretRights>> {
+    return this.#rights;
   }
 
   /** It is read again the next time. */
@@ -100,10 +122,11 @@ export class SecretReader {
     }
   }
 
-  #learn(ref: string, tracked: Tracked, values: SecretValues | null): void {
-    if (values === null && tracked.values === null) return;
-    tracked.values = values;
-    if (this.#tracked.get(ref) === tracked) this.#changes.set(ref, values);
+  #learn(ref: string, tracked: Tracked, secret: V1Secret | null): void {
+    if (secret === null && tracked.values === null) return;
+    const learnt = secret === null ? null : { values: decode(secret), rights: rightsOf(secret, this.#rule) };
+    tracked.values = learnt?.values ?? null;
+    if (this.#tracked.get(ref) === tracked) this.#changes.set(ref, learnt);
   }
 
   async #fetch(ref: string): Promise<void> {
@@ -115,7 +138,7 @@ export class SecretReader {
       const secret = await orNull(this.#cluster.core.readNamespacedSecret({ namespace, name }));
       const same =
         secret !== null && tracked.values && versionOf(secret) !== "" && versionOf(secret) === tracked.version;
-      if (!same) this.#learn(ref, tracked, secret === null ? null : decode(secret));
+      if (!same) this.#learn(ref, tracked, secret);
       tracked.version = versionOf(secret);
     } catch (cause) {
       // Not ours to read: for the object that refers to it, it isn't there. That is no reason to stop everything else.

@@ -8,7 +8,8 @@ import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { KeyDuties } from "./key-duties.ts";
 import { type Missing, makeKey } from "./keys.ts";
-import { rotate } from "./rotation.ts";
+import { ownRotations, rotate } from "./rotation.ts";
+import { mayRotate } from "./secret-ownership.ts";
 import { SecretReader, type SecretValues } from "./secrets.ts";
 import {
   type CustomObject,
@@ -75,13 +76,22 @@ export function clusterSource(
     changed,
     failed,
   );
-  const secrets = new SecretReader(cluster, changed, failed);
+  const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed);
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
   const duties = new KeyDuties();
   /** Makes keys and rotates them; true where Secrets are to be read anew. */
   const tend = async (objects: readonly WorldObject[], known: ReadonlyMap<string, SecretValues>): Promise<boolean> => {
-    const { missing, turns } = duties.of(objects, known, nowMs());
+    const { rights } = secrets;
+    const due = duties.of(objects, known, nowMs());
+    // What is not Sluice's to write is left alone; the ApiKey's status says so.
+    const missing = due.missing.filter(
+      ({ object, secret }) => rights[`${object.meta.namespace}/${secret}`]?.writable ?? true,
+    );
+    const turns = ownRotations(due.turns, objects).filter(({ namespace, secret, key }) => {
+      const held = rights[`${namespace}/${secret}`];
+      return held !== undefined && mayRotate(held, key);
+    });
     // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
     const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
     for (const cause of unmade) failed("Secrets for keys", cause);
@@ -104,7 +114,12 @@ export function clusterSource(
       if (makesKeys && (await tend(objects, known))) known = await secrets.read();
       const facts = secretFacts.of(known, pepper);
       return {
-        world: { objects, namespaces: namespaceLabels(namespaces.list()), secrets: facts },
+        world: {
+          objects,
+          namespaces: namespaceLabels(namespaces.list()),
+          secrets: facts,
+          secretRights: secrets.rights,
+        },
         values: valuesOf(others, known, facts),
         others,
       };

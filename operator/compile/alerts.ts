@@ -1,6 +1,7 @@
 /** spec.alerts → channels. Pure: a Secret's value is named by its digest, and looked up by who sends. */
 import type { AlertsSpec } from "../../crds/types/alerts.ts";
 import { own, problem } from "./outcome.ts";
+import { unreadable } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
 
@@ -70,6 +71,8 @@ function digestOf(
   const secret = own(world.secrets, `${namespace}/${name}`);
   if (secret === undefined)
     return problem("SecretNotFound", `Secret ${name} is not in namespace ${namespace}; create it`, path);
+  const forbidden = unreadable(world, namespace, name, path);
+  if (forbidden !== null) return forbidden;
   const fact = own(secret, key);
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
   return fact.unusable === undefined
@@ -102,6 +105,8 @@ function signingKeyOf(
   const ref = entry.webhook?.signingKeyRef;
   if (ref === undefined) return null;
   const where = [...path, "webhook", "signingKeyRef"];
+  const forbidden = unreadable(world, namespace, ref.name, where);
+  if (forbidden !== null) return forbidden;
   const length = own(own(world.secrets, `${namespace}/${ref.name}`) ?? {}, ref.key)?.length ?? leastSigningKey;
   if (length >= leastSigningKey) return digestOf(ref, namespace, world, where);
   return problem(

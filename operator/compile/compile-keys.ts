@@ -138,7 +138,7 @@ function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {
 
 function settleAll(objects: readonly WorldObject[], ground: KeyContext, input: CompileInput, memo: KeyMemo): State {
   const keys = knownOf(objects, memo);
-  for (const one of keys) one.look(input.world, input.nowMs);
+  for (const one of keys) one.look(input.world, input.nowMs, ground.keyRules);
   const owners = new Map<string, KeyEntry>();
   const settled = settle(keys, owners, ground, input, memo) as Settled;
   const { outcomes, others, holds } = settled;
@@ -183,7 +183,7 @@ function settleSome(before: State, objects: readonly WorldObject[], input: Compi
   const { world, nowMs } = input;
   const keys = turnover(before, objects, world, memo);
   if (keys === null) return null;
-  for (const one of keys.again) one.look(world, nowMs);
+  for (const one of keys.again) one.look(world, nowMs, before.ground.keyRules);
   const settled = settle(keys.again, before.owners, before.ground, input, memo);
   return settled === null ? null : changed(before, keys.were, settled, { objects, secrets: world.secrets }, memo);
 }
@@ -204,15 +204,16 @@ function changed(
   return { ...before, ...now, others: settled.others, holds: overlap(before.holds, settled.holds), keys, verdicts };
 }
 
-/** `routes` are those that are live: a key may name models that none of them serves. `selecting`: budgets that go by labels. */
+/** `routes` are those that are live: a key may name models that none of them serves. `selecting`: budgets that go by labels. `credentials`: as in KeyRules. */
 export function compileKeys(
   objects: readonly WorldObject[],
   input: CompileInput,
   routes: readonly RouteConfig[],
   selecting: readonly Selecting[],
   memo: KeyMemo,
+  credentials: ReadonlySet<string> = new Set(),
 ): LiveKeys {
-  const ground = memo.ground.ground(input, routes, selecting);
+  const ground = memo.ground.ground(input, routes, selecting, credentials);
   const before = memo.state;
   memo.state = null;
   const some =

@@ -18,6 +18,7 @@ import { type BudgetWatch, compileBudget } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { compileKeys } from "./compile-keys.ts";
 import { RouteClaims, settlePrefixes } from "./conflicts.ts";
+import { credentialsInUse } from "./credentials-in-use.ts";
 import { closedAs, lastGoodRoute, underAccess } from "./last-good.ts";
 import { CompileMemo } from "./memo.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
@@ -84,13 +85,20 @@ function expired(verdict: Verdict): Verdict["conditions"] {
     .map(({ message }) => ({ type, status: "True", reason: type, message }));
 }
 
+interface CompiledProviders extends ProviderView {
+  live: Map<string, ProviderConfig>;
+  alarms: ObjectAlertWatch[];
+  /** As compiled, whether or not they are live. */
+  compiled: ProviderConfig[];
+}
+
 function compileProviders(
   objects: readonly WorldObject[],
   input: CompileInput,
   capabilities: Readonly<Record<string, Capabilities>>,
   verdicts: Verdict[],
   memo: CompileMemo,
-): ProviderView & { live: Map<string, ProviderConfig>; alarms: ObjectAlertWatch[] } {
+): CompiledProviders {
   // What is no longer permitted doesn't come back as a last good form either.
   const previous = index(
     input.previous?.providers.filter(
@@ -101,6 +109,7 @@ function compileProviders(
   const live = new Map<string, ProviderConfig>();
   const grants = new Map<string, ReturnType<ProviderView["grants"]["get"]> & object>();
   const alarms: (ObjectAlertWatch | null)[] = [];
+  const attempted: ProviderConfig[] = [];
   for (const { object, verdict } of parsed) {
     grants.set(object.id, object.spec.allowedNamespaces);
     const declared = capabilities[object.spec.type];
@@ -110,6 +119,7 @@ function compileProviders(
       );
     else {
       const compiled = compileProvider(object, declared, input);
+      attempted.push(compiled.config);
       verdict.accepted = [...checkPrivate(object, input.settings), ...compiled.accepted];
       verdict.resolvedRefs = compiled.resolvedRefs;
       if (![...verdict.accepted, ...compiled.resolvedRefs].some(isError)) {
@@ -136,6 +146,7 @@ function compileProviders(
     capabilities,
     existing: new Set(all.map((verdict) => idOf(verdict.meta))),
     alarms: alarms.filter((one) => one !== null),
+    compiled: attempted,
   };
 }
 
@@ -304,7 +315,14 @@ export function compile(
   const compiledRoutes = compileRoutes(of.RoutingPolicy, input, view, verdicts, memo);
   const routes = memo.routes.of(compiledRoutes.routes.sort(byId));
   const { budgets, watches, selecting } = compileBudgets(of.Budget, input, verdicts, memo);
-  const keys = compileKeys(of.ApiKey, input, routes, selecting, memo.keys);
+  const keys = compileKeys(
+    of.ApiKey,
+    input,
+    routes,
+    selecting,
+    memo.keys,
+    credentialsInUse([...view.compiled, ...view.live.values()], [...view.alarms, ...compiledRoutes.alarms, ...watches]),
+  );
   const known = new Set(budgets.map((budget) => budget.id));
   const seeds = (input.seeds ?? []).filter((seed) => known.has(seed.budget));
   verdicts.sort(

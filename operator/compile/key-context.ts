@@ -3,6 +3,7 @@
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
+import type { KeyRules } from "./keys.ts";
 import { problem } from "./outcome.ts";
 import type { Selecting } from "./selectors.ts";
 import type { Problem } from "./verdict.ts";
@@ -18,6 +19,8 @@ export interface KeyContext {
   /** Of all namespaces, in words that tell two apart. */
   selectors: string;
   roleProblem(role: string): Problem | null;
+  /** The same object as long as it says the same. */
+  keyRules: KeyRules;
   /** Namespace → models that its keys can ask for; null where a policy takes any. */
   offers: Offers;
   /** Namespace → its budgets that go by labels; the list is the same as long as it says the same. */
@@ -60,21 +63,39 @@ export class KeyContextMemo {
   #selecting: ReadonlyMap<string, { text: string; budgets: readonly Selecting[] }> = new Map();
   #last: { keys: readonly KeyRecord[]; byId: Map<string, KeyRecord> } | null = null;
 
-  ground(input: CompileInput, routes: readonly RouteConfig[], selecting: readonly Selecting[]): KeyContext {
+  ground(
+    input: CompileInput,
+    routes: readonly RouteConfig[],
+    selecting: readonly Selecting[],
+    credentials: ReadonlySet<string>,
+  ): KeyContext {
     const before = this.#ground;
     const roles = rolesIn(input);
     const selectors = JSON.stringify(selecting);
     const sameRoutes = before !== null && sameList(before.routes, routes);
-    if (before !== null && before.roles === roles && sameRoutes && before.selectors === selectors) return before;
+    const keyRules = this.#rulesOf(input.settings.refuseWeakKeys ?? false, credentials);
+    const same = before !== null && before.roles === roles && before.keyRules === keyRules;
+    if (same && sameRoutes && before.selectors === selectors) return before;
     this.#ground = {
       roles,
       routes,
       selectors,
       roleProblem: roleProblems(input, roles),
+      keyRules,
       offers: sameRoutes ? before.offers : offersOf(routes),
       selecting: this.#selectingOf(selecting),
     };
     return this.#ground;
+  }
+
+  #rulesOf(refuseWeak: boolean, credentials: ReadonlySet<string>): KeyRules {
+    const before = this.#ground?.keyRules;
+    const same =
+      before !== undefined &&
+      before.refuseWeak === refuseWeak &&
+      before.credentials.size === credentials.size &&
+      before.credentials.isSubsetOf(credentials);
+    return same ? before : { refuseWeak, credentials };
   }
 
   #selectingOf(all: readonly Selecting[]): KeyContext["selecting"] {

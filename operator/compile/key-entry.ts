@@ -1,7 +1,7 @@
 /** One ApiKey, and what came of it: its verdict and its record, made anew only when something that they stand on is another. */
 import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
-import { type CompiledKey, compileKey, type Rotation } from "./keys.ts";
+import { anyKey, type CompiledKey, compileKey, type KeyRules, type Rotation } from "./keys.ts";
 import { idOf, isError, namespaceOf, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
 import { budgetsOf, type Selecting } from "./selectors.ts";
 import type { Problem, Verdict } from "./verdict.ts";
@@ -34,6 +34,7 @@ function sideOf(atMs: number | null, nowMs: number): Span {
 interface Alone {
   compiled: CompiledKey;
   secret: Secret;
+  rules: KeyRules;
   holds: Span;
   fits: boolean;
 }
@@ -73,7 +74,11 @@ function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void 
   });
 }
 
-function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation): void {
+function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation, refusal: string | null): void {
+  if (refusal !== null) {
+    verdict.conditions.push({ type: "Rotated", status: "False", reason: "SecretNotOwned", message: refusal });
+    return;
+  }
   if (nextAtMs !== null) verdict.status["nextRotationAt"] = iso(nextAtMs);
   if (rotatedAtMs === null) return;
   verdict.status["rotatedAt"] = iso(rotatedAtMs);
@@ -155,15 +160,15 @@ export class KeyEntry {
   }
 
   /** Compiles it by itself. */
-  look(world: World, nowMs: number): void {
+  look(world: World, nowMs: number, rules: KeyRules = anyKey): void {
     const { key } = this;
     if (key === null) return;
     const before = this.#alone;
     const secret = own(world.secrets, this.#secretRef);
-    if (before !== null && before.secret === secret && within(nowMs, before.holds)) return;
-    const compiled = compileKey(key, world, nowMs);
+    if (before !== null && before.secret === secret && before.rules === rules && within(nowMs, before.holds)) return;
+    const compiled = compileKey(key, world, nowMs, rules);
     const fits = compiled.record !== null && ![...compiled.accepted, ...compiled.resolvedRefs].some(isError);
-    this.#alone = { compiled, secret, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
+    this.#alone = { compiled, secret, rules, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
   }
 
   /** What the last call of `settle` said; null before there was one. */
@@ -205,14 +210,14 @@ export class KeyEntry {
     const { owner, role, last } = standing;
     if (alone !== null) this.#tell(verdict, alone, standing);
     if (alone?.fits && owner === undefined) {
-      const { displayPrefix, rotation, record } = alone.compiled;
+      const { displayPrefix, rotation, rotationRefusal, record } = alone.compiled;
       if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
-      noteRotation(verdict, rotation);
+      noteRotation(verdict, rotation, rotationRefusal);
       // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
       verdict.live = role === null ? "current" : "partial";
       return record;
     }
-    if (last === undefined) return null;
+    if (last === undefined || alone?.compiled.isWeak) return null;
     verdict.live = "lastGood";
     return tightened(last, this.#revoked(), alone?.compiled.expiresAtMs ?? null);
   }

@@ -1,9 +1,11 @@
 /** ApiKey → KeyRecord. Only digests are here. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
+import { credentialName } from "../../proxy/config/names.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
 import { compileKeyLimits } from "./limits.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
+import { rightsTo, writableLabel } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
@@ -41,6 +43,10 @@ export interface CompiledKey {
   record: KeyRecord | null;
   expiresAtMs: number | null;
   displayPrefix: string;
+  /** The value must not serve as an API key, so that no last good form stands in for it. */
+  isWeak: boolean;
+  /** Why the key is not rotated; null where it is, or nobody asks for it. */
+  rotationRefusal: string | null;
   accepted: Problem[];
   resolvedRefs: Problem[];
 }
@@ -74,6 +80,7 @@ function expiryOf(key: ParsedObject<"ApiKey">, accepted: Problem[]): number | nu
 /** What keeps the Secret from giving a key; null where nothing does. */
 function secretProblem(
   { spec, meta }: ParsedObject<"ApiKey">,
+  world: World,
   secret: Readonly<Record<string, SecretFact>> | undefined,
   fact: SecretFact | undefined,
 ): Problem | null {
@@ -83,46 +90,110 @@ function secretProblem(
     const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it, in a folder write it down with key ${key}`;
     return problem("SecretNotFound", message, path);
   }
+  if (fact === undefined && rightsTo(world, meta.namespace, name)?.writable === false) {
+    const message = `Secret ${name} has no key ${key}, and Sluice did not make the Secret; name another in spec.writeTo, or have its owner run: kubectl -n ${meta.namespace} label secret ${name} ${writableLabel}=true`;
+    return problem("SecretNotOwned", message, path);
+  }
   if (fact === undefined) return problem("SecretKeyNotFound", `Secret ${name} has no key ${key}`, path);
   return fact.unusable === undefined
     ? null
     : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
-export function compileKey(key: ParsedObject<"ApiKey">, world: World, nowMs: number): CompiledKey {
+/** What an installation asks of the value of an API key. */
+export interface KeyRules {
+  /** Keys that are too short, or used as another credential too, are refused. */
+  refuseWeak: boolean;
+  /** Names (`credentialName`) of the values that other objects use as credentials. */
+  credentials: ReadonlySet<string>;
+}
+
+export const anyKey: KeyRules = { refuseWeak: false, credentials: new Set() };
+
+export const leastKeyCharacters = 20;
+
+function weakness({ spec }: ParsedObject<"ApiKey">, fact: SecretFact, rules: KeyRules): Problem | null {
+  if (!rules.refuseWeak) return null;
+  const { name, key } = spec.writeTo;
+  const advice = "delete it from the Secret to have Sluice make one, or name another Secret";
+  const path = ["spec", "writeTo"];
+  if (rules.credentials.has(credentialName(fact.digest))) {
+    const message = `Secret ${name}, key ${key}: the value is used as a credential by another object, so it can't be an API key too; ${advice}`;
+    return problem("WeakKey", message, path);
+  }
+  if (fact.shortForKey !== true) return null;
+  const message = `Secret ${name}, key ${key}: an API key has at least ${leastKeyCharacters} characters; ${advice}`;
+  return problem("WeakKey", message, path);
+}
+
+/** Why the key can't be rotated; null where it can, or nobody asks for it. */
+function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, world: World): string | null {
+  const rights = rightsTo(world, meta.namespace, spec.writeTo.name);
+  if (rights === undefined || spec.rotation === undefined) return null;
+  const { name, key } = spec.writeTo;
+  if (!rights.writable)
+    return `the key is not rotated: Sluice did not make Secret ${name}, and nobody has handed it over; name another Secret in spec.writeTo`;
+  const foreign = [key, previousOf(key), rotatedAtOf(key)].find((one) => rights.foreign.includes(one));
+  return foreign === undefined
+    ? null
+    : `the key is not rotated: Sluice did not write the value of ${foreign} in Secret ${name}, and never replaces what others wrote; delete ${foreign} from the Secret, or rotate the key by hand`;
+}
+
+function recordOf(
+  { id, spec }: ParsedObject<"ApiKey">,
+  digest: string,
+  { previous }: Rotation,
+  expiresAtMs: number | null,
+  limits: ReturnType<typeof compileKeyLimits>,
+): KeyRecord {
+  const { clientTokens } = spec;
+  return {
+    digest,
+    id,
+    user: spec.user,
+    team: spec.team ?? null,
+    role: spec.role,
+    tags: [...(spec.tags ?? [])].sort(),
+    models: spec.models === undefined ? null : [...spec.models].sort(),
+    expiresAtMs,
+    ...(previous ? { previous } : {}),
+    revoked: spec.revoked,
+    ...limits,
+    ...(clientTokens
+      ? {
+          clientTokens: {
+            origins: clientTokens.origins?.toSorted() ?? null,
+            maxLifeMs: durationMs(clientTokens.maxLifetime),
+          },
+        }
+      : {}),
+  };
+}
+
+export function compileKey(
+  key: ParsedObject<"ApiKey">,
+  world: World,
+  nowMs: number,
+  rules: KeyRules = anyKey,
+): CompiledKey {
   const { spec, meta } = key;
   const accepted: Problem[] = [];
-  const resolvedRefs: Problem[] = [];
   const expiresAtMs = expiryOf(key, accepted);
   const secret = own(world.secrets, `${meta.namespace}/${spec.writeTo.name}`);
   const fact = secret && own(secret, spec.writeTo.key);
   const rotation = rotationOf(key, secret, nowMs);
-  const wrong = secretProblem(key, secret, fact);
-  if (wrong !== null) resolvedRefs.push(wrong);
+  const wrong = secretProblem(key, world, secret, fact);
+  const weak = fact === undefined || wrong !== null ? null : weakness(key, fact, rules);
   const limits = compileKeyLimits(spec.limits, accepted);
-  const record: KeyRecord | null =
-    fact === undefined || fact.unusable !== undefined
-      ? null
-      : {
-          digest: fact.digest,
-          id: key.id,
-          user: spec.user,
-          team: spec.team ?? null,
-          role: spec.role,
-          tags: [...(spec.tags ?? [])].sort(),
-          models: spec.models === undefined ? null : [...spec.models].sort(),
-          expiresAtMs,
-          ...(rotation.previous ? { previous: rotation.previous } : {}),
-          revoked: spec.revoked,
-          ...limits,
-          ...(spec.clientTokens
-            ? {
-                clientTokens: {
-                  origins: spec.clientTokens.origins?.toSorted() ?? null,
-                  maxLifeMs: durationMs(spec.clientTokens.maxLifetime),
-                },
-              }
-            : {}),
-        };
-  return { record, rotation, expiresAtMs, displayPrefix: fact?.displayPrefix ?? "", accepted, resolvedRefs };
+  const usable = fact !== undefined && fact.unusable === undefined;
+  return {
+    record: usable ? recordOf(key, fact.digest, rotation, expiresAtMs, limits) : null,
+    rotation,
+    expiresAtMs,
+    displayPrefix: fact?.displayPrefix ?? "",
+    isWeak: weak !== null,
+    rotationRefusal: rotationRefusal(key, world),
+    accepted,
+    resolvedRefs: [wrong, weak].filter((one) => one !== null),
+  };
 }

@@ -10,6 +10,7 @@ import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts
 import { countingOf } from "./object-alerts.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
 import { priceOf, withUsualModes } from "./price.ts";
+import { unreadable } from "./secret-rights.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, World } from "./world.ts";
@@ -172,6 +173,11 @@ function credentialsOf(
     refs.push(
       problem("SecretNotFound", `Secret ${ref.name} is not in namespace ${provider.meta.namespace}; create it`, path),
     );
+    return {};
+  }
+  const forbidden = unreadable(world, provider.meta.namespace, ref.name, path);
+  if (forbidden !== null) {
+    refs.push(forbidden);
     return {};
   }
   const wanted = wantedKeys(ref.key, capabilities);

@@ -6,6 +6,7 @@ import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
 import { bundleProblem, certificatesIn } from "./bundle.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
+import { unreadable } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileInput, PemFacts, SecretFact, Unusable } from "./world.ts";
 
@@ -50,6 +51,11 @@ function clientCertificateOf(
   const secret = own(world.secrets, `${meta.namespace}/${name}`);
   if (secret === undefined)
     return tell({ reason: "SecretNotFound", message: `is not in namespace ${meta.namespace}; create it` });
+  const forbidden = unreadable(world, meta.namespace, name, [...at, "clientCertificate", "secretRef"]);
+  if (forbidden !== null) {
+    refs.push(forbidden);
+    return null;
+  }
   const certificate = halfOf(secret, certificateKey, "certificate");
   if (!("digest" in certificate)) return tell(certificate);
   const key = halfOf(secret, privateKeyKey, "privateKey");

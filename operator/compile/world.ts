@@ -12,6 +12,16 @@ export interface CanaryFact {
   phase: CanaryPhase;
 }
 
+/** What the owner of a Secret lets Sluice do with it. */
+export interface SecretRights {
+  /** Providers, client certificates and alert channels may use it. */
+  readable: boolean;
+  /** Sluice made it, or its owner handed it over: a missing API key may be added. */
+  writable: boolean;
+  /** Keys whose values Sluice did not write: it never replaces or deletes them. */
+  foreign: readonly string[];
+}
+
 export interface ObjectMeta {
   name: string;
   namespace: string;
@@ -57,6 +67,8 @@ export interface SecretFact extends PemFacts {
   digest: string;
   /** Bytes. Absent where nobody can say. */
   length?: number;
+  /** Set where it is shorter than an API key must be. */
+  shortForKey?: true;
   /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
   displayPrefix: string;
   /** Set where the value is a moment of RFC 3339: epoch milliseconds. */
@@ -71,6 +83,8 @@ export interface World {
   namespaces: Record<string, Record<string, string>>;
   /** `namespace/name` → key → fact. Only Secrets that objects refer to. */
   secrets: Record<string, Record<string, SecretFact>>;
+  /** `namespace/name` → what its owner allows. A Secret that is not named here, as in a folder, may be used for anything. */
+  secretRights?: Readonly<Record<string, SecretRights>>;
 }
 
 /** Settings of the installation that compile obeys. */
@@ -93,6 +107,8 @@ export interface CompileSettings {
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
   /** There is a mail server for alerts; absent where nobody can say. */
   hasMail?: boolean;
+  /** API keys that are too short, or used as another credential too, are refused; absent: taken, as in a folder. */
+  refuseWeakKeys?: boolean;
   /** `proxy.roles` are all that there are; absent where nobody can say. */
   knowsRoles?: boolean;
 }

@@ -56,6 +56,7 @@ export class AlertLoop {
       changed: parts.changed,
       wake: (afterMs) => this.#clock.wake(afterMs),
       outcome: (one, due) => this.#note(one, due),
+      tested: (one, about) => parts.log.info({ about, ...one }, "test alert"),
     });
   }
 
@@ -74,14 +75,14 @@ export class AlertLoop {
     this.#dispatcher.dispatch(this.#with.books.flatMap((book) => book.due(compiled)));
   }
 
-  #note({ type, result, channel, why }: AlertOutcome, due: PendingAlert): void {
+  #note({ type, result, channel, why, advice }: AlertOutcome, due: PendingAlert): void {
     const { cluster, metrics, log } = this.#with;
     const { about, event, state, key } = due.alert;
     metrics.alert(type, result);
     const line = { about, event, state, key, channel, why };
     if (result === "sent") log.info(line, "alert sent");
     else log.warn(line, result === "retried" ? "alert not sent; trying again" : "alert given up");
-    if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, why);
+    if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, advice);
   }
 
   /** Begins nothing any more. */

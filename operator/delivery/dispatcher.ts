@@ -6,7 +6,7 @@
 import type { Channel, ChannelType } from "../compile/alerts.ts";
 import type { Alert } from "./message.ts";
 import { type PendingAlert, type PendingTest, targetOf } from "./pending-alert.ts";
-import type { Sent } from "./send.ts";
+import { adviceOf, type Sent } from "./send.ts";
 
 const firstRetryMs = 5_000;
 const longestRetryMs = 300_000;
@@ -18,11 +18,14 @@ export interface AlertOutcome {
   type: ChannelType;
   result: "sent" | "retried" | "given_up";
   channel: string;
+  /** For the operator's log. */
   why: string;
+  /** For the owner of the object. */
+  advice: string;
 }
 
 export interface DispatcherWith {
-  /** `kept`: as Due has it. */
+  /** `kept`: as PendingAlert has it. */
   send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent>;
   nowMs(): number;
   /** 0 to 1. */
@@ -32,6 +35,8 @@ export interface DispatcherWith {
   /** Look again after so long, in milliseconds. */
   wake(afterMs: number): void;
   outcome(one: AlertOutcome, due: PendingAlert): void;
+  /** How a test alert went, for the operator's log. `about`: the object. */
+  tested?(one: { channel: string; sent: boolean; why: string }, about: string): void;
 }
 
 interface Waiting {
@@ -118,20 +123,21 @@ export class AlertDispatcher {
 
   #settle(name: string, one: PendingAlert, channel: Channel, waiting: Waiting, sent: Sent): void {
     const nowMs = this.#with.nowMs();
-    const told = (result: AlertOutcome["result"], why: string): void =>
-      this.#with.outcome({ type: channel.type, result, channel: channel.id, why }, one);
+    const [why, advice] = [sent.outcome === "done" ? "" : sent.why, adviceOf(sent)];
+    const told = (result: AlertOutcome["result"]): void =>
+      this.#with.outcome({ type: channel.type, result, channel: channel.id, why, advice }, one);
     const late = sent.outcome === "retry" && nowMs - one.alert.atMs >= giveUpAfterMs;
     if (sent.outcome === "retry" && !late) {
       const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** waiting.failures++);
       waiting.nextMs = nowMs + Math.max(sent.afterMs ?? 0, pause * (0.5 + this.#with.random() / 2));
-      told("retried", sent.why);
+      told("retried");
       this.#with.wake(waiting.nextMs - nowMs);
       return;
     }
     this.#waiting.delete(name);
     const result = sent.outcome === "done" ? "sent" : "given_up";
     one.settled(channel.id, result);
-    told(result, sent.outcome === "done" ? "" : sent.why);
+    told(result);
     this.#with.changed();
   }
 
@@ -145,11 +151,16 @@ export class AlertDispatcher {
     }
   }
 
-  async #tryAll({ alert, channels, namespace, tested }: PendingTest): Promise<void> {
+  async #tryAll({ about, alert, channels, namespace, tested }: PendingTest): Promise<void> {
     const results = await Promise.all(
       channels.map(async (channel) => {
         const sent = await this.#send(alert, channel, namespace);
-        return { channel: channel.id, result: sent.outcome === "done" ? "sent" : sent.why.slice(0, 256) };
+        const why = sent.outcome === "done" ? "" : sent.why;
+        this.#with.tested?.({ channel: channel.id, sent: sent.outcome === "done", why }, about);
+        return {
+          channel: channel.id,
+          result: sent.outcome === "done" ? "sent" : adviceOf(sent),
+        };
       }),
     );
     tested(results);

@@ -31,11 +31,31 @@ export interface Senders {
   mailTimeoutMs?: number;
 }
 
-/** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. */
+/** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. `why` is for the operator's log. */
 export type Sent =
   | { outcome: "done" }
   | { outcome: "retry"; why: string; afterMs: number | null }
   | { outcome: "never"; why: string };
+
+/** What follows from the object and the installation alone, and from nothing that the network said. */
+const advice = {
+  notUrl: "the Secret's value is no URL",
+  notHttp: "the Secret's value is no http or https URL",
+  notCallable: "the Secret's value is no URL that can be called",
+  noSecret: "its Secret is not there",
+  noSigningKey: "the Secret of its signing key is not there",
+  noMail: "there is no mail server",
+} as const;
+const advices: ReadonlySet<string> = new Set(Object.values(advice));
+
+/**
+ * What the owner of an object may be told of a failure. What a server did, or that there is none, is in the operator's log
+ * only: whoever chooses the address could scan the operator's network with it.
+ */
+export function adviceOf(sent: Sent): string {
+  if (sent.outcome === "done") return "";
+  return advices.has(sent.why) ? sent.why : "not sent; the operator's log says why";
+}
 
 const timeoutMs = 10_000;
 /** A mail takes several turns, each with its own time; a server that draws them out must not hold up the operator's end. */
@@ -58,9 +78,9 @@ function judge(status: number, after: string | undefined, nowMs: number): Sent {
 }
 
 function parsedUrl(text: string, allowPrivate: boolean): URL | string {
-  if (!URL.canParse(text)) return "the Secret's value is no URL";
+  if (!URL.canParse(text)) return advice.notUrl;
   const url = new URL(text);
-  if (url.protocol !== "https:" && url.protocol !== "http:") return "the Secret's value is no http or https URL";
+  if (url.protocol !== "https:" && url.protocol !== "http:") return advice.notHttp;
   const host = url.hostname.replace(/^\[|\]$/g, "");
   if (isIP(host) !== 0 && !addressAllowed(host, allowPrivate)) return "the URL leads to an address that is not allowed";
   return url;
@@ -121,7 +141,7 @@ function post(
     });
     call.end(bytes);
     // What passes for a URL and can't be called, such as one with a broken escape in its host.
-  }).catch((): Sent => ({ outcome: "never", why: "the Secret's value is no URL that can be called" }));
+  }).catch((): Sent => ({ outcome: "never", why: advice.notCallable }));
 }
 
 async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: number): Promise<Sent> {
@@ -167,18 +187,17 @@ async function mail(alert: Alert, channel: Channel, smtp: Smtp, patienceMs: numb
 function postWebhook(alert: Alert, channel: Channel, url: string, senders: Senders): Promise<Sent> {
   if (channel.signingKey === null) return post(url, webhookBody(alert, channel), senders);
   const key = senders.secret(channel.signingKey);
-  if (key === null)
-    return Promise.resolve({ outcome: "retry", why: "the Secret of its signing key is not there", afterMs: null });
+  if (key === null) return Promise.resolve({ outcome: "retry", why: advice.noSigningKey, afterMs: null });
   return post(url, webhookBody(alert, channel), senders, (bytes) => signature(key, bytes, senders.nowMs()));
 }
 
 export async function send(alert: Alert, channel: Channel, senders: Senders): Promise<Sent> {
   if (channel.type === "email")
     return senders.smtp === null
-      ? { outcome: "never", why: "there is no mail server" }
+      ? { outcome: "never", why: advice.noMail }
       : mail(alert, channel, senders.smtp, senders.mailTimeoutMs ?? defaultMailTimeoutMs);
   const secret = senders.secret(channel.secret);
-  if (secret === null) return { outcome: "retry", why: "its Secret is not there", afterMs: null };
+  if (secret === null) return { outcome: "retry", why: advice.noSecret, afterMs: null };
   if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders);
   if (channel.type === "webhook") return postWebhook(alert, channel, secret, senders);
   // Its URL is the installation's, and may lead anywhere.

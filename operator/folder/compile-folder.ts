@@ -2,7 +2,9 @@
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
+import { readableLabel } from "../compile/secret-rights.ts";
 import type { Problem } from "../compile/verdict.ts";
+import type { SecretRights, World } from "../compile/world.ts";
 import type { CanaryBook } from "../loops/canaries/book.ts";
 import { priceTable } from "../prices/table.ts";
 import {
@@ -62,6 +64,15 @@ function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
   );
 }
 
+/** As a cluster with this setting sees it: a Secret needs its label. In a folder nobody writes to Secrets. */
+function withRights({ world, secretLabels }: FolderWorld): World {
+  const rights = [...secretLabels].map(([ref, labels]): [string, SecretRights] => [
+    ref,
+    { readable: labels[readableLabel] === "true", writable: true, foreign: [] },
+  ]);
+  return { ...world, secretRights: Object.fromEntries(rights) };
+}
+
 export async function compileFolder(
   paths: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
@@ -76,7 +87,7 @@ export async function compileFolder(
   const folder = await readFolder(paths, env, pepper);
   const compiled = compile(
     {
-      world: folder.world,
+      world: installed?.secretAccess === "Labelled" ? withRights(folder) : folder.world,
       settings: {
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",

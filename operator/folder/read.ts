@@ -32,6 +32,8 @@ export interface FolderWorld {
   places: Map<string, Locate>;
   /** Digest → clear value, for publishing. Kept apart from the world so that nothing compiled can hold one. */
   secretValues: Map<string, string>;
+  /** `namespace/name` → labels of the Secret. */
+  secretLabels: Map<string, Readonly<Record<string, string>>>;
 }
 
 interface Reading extends FolderWorld {
@@ -138,6 +140,7 @@ function readSecret(raw: RawObject, id: string, locate: Locate, into: Reading): 
     else add(key, text);
   }
   into.world.secrets[id] = facts;
+  into.secretLabels.set(id, raw.metadata?.labels ?? {});
 }
 
 function readObject(raw: RawObject, locate: Locate, into: Reading): void {
@@ -247,12 +250,13 @@ export async function readFolder(
     otherwise: [],
     places: new Map(),
     secretValues: new Map(),
+    secretLabels: new Map(),
     env,
     pepper,
   };
   for (const path of paths) {
     for (const file of await manifestFiles(path)) readText(file, await textOf(file), into);
   }
-  const { world, problems, otherwise, places, secretValues } = into;
-  return { world, problems, otherwise, places, secretValues };
+  const { env: _env, pepper: _pepper, ...folder } = into;
+  return folder;
 }

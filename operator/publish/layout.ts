@@ -10,6 +10,9 @@ export function configMapNames(prefix: string): string[] {
   return [`${prefix}-config`, ...routes, ...keys];
 }
 
+/** Secret with what opens the status ports of the proxies, for people who may read reports. */
+export const statusSecretName = (prefix: string): string => `${prefix}-status-token`;
+
 export const credentialsSecretName = (prefix: string): string => `${prefix}-credentials`;
 
 function mapOf(prefix: string, document: string): string {

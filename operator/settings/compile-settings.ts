@@ -17,6 +17,7 @@ export function compileSettings(
     privateEndpointNamespaces: settings.privateEndpointNamespaces,
     knowsCountries: knowsCountries(settings),
     knowsRoles: true,
+    refuseWeakKeys: true,
     hasMail: settings.alerts.smtp !== null,
   };
 }

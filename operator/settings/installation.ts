@@ -107,6 +107,8 @@ export const installation = z.strictObject({
   pathPrefixes,
   /** Namespaces whose providers may be at private addresses; "*" for all. */
   privateEndpointNamespaces: z.array(z.string()).default(["*"]),
+  /** Which Secrets providers, client certificates and alert channels may use. */
+  secretAccess: z.enum(["Labelled", "Namespace"]).default("Namespace"),
   identity,
   /** Web pages that may read answers. */
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),

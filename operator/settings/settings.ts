@@ -26,6 +26,9 @@ export const operatorSettings = z.strictObject({
   ...installation.shape,
   /** Unlike in `sluice dev`, none: a policy that serves whoever can reach the gateway is for the platform team to allow. */
   anonymousNamespaces: z.array(z.string()).default([]),
+  /** In a cluster both are closed until somebody opens them; `sluice dev` runs on one person's machine. */
+  privateEndpointNamespaces: installation.shape.privateEndpointNamespaces.removeDefault().default([]),
+  secretAccess: installation.shape.secretAccess.removeDefault().default("Labelled"),
   /** How people are told of budgets. */
   alerts: z
     .strictObject({

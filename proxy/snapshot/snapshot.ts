@@ -11,6 +11,7 @@ import type { ProviderConfig } from "../config/provider.ts";
 import type { Permission, RoleConfig } from "../config/roles.ts";
 import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import type { Manifest, RenderedConfig, Settings } from "../config/schema.ts";
+import { statusToken } from "../config/status-token.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
 import { Masker } from "../masking/masker.ts";
 import {
@@ -115,6 +116,8 @@ export interface Snapshot {
   /** Records of the ApiKey `namespace/name`, whatever their state. */
   keysOf(id: string): readonly KeyRecord[];
   readonly clientTokens: ClientTokens;
+  /** What opens the status port. */
+  readonly statusToken: string;
 }
 
 const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
@@ -330,6 +333,7 @@ export function* building(
     findKey: (clear) => keys.find(digest(clear)),
     keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
+    statusToken: statusToken(secrets.pepper),
   };
 }
 

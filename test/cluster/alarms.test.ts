@@ -30,7 +30,7 @@ const provider = (name: string, url: string, more = ""): string =>
 const passing = (url: string, hook: string): string => `
 apiVersion: v1
 kind: Secret
-metadata: { name: passing, namespace: team-a }
+metadata: { name: passing, namespace: team-a, labels: { sluice.dev/readable: "true" } }
 stringData: { url: "${hook}/hook-secret-token", signingKey: "${signingKey}" }
 ---${provider("passing", url, `  alertWhen: { window: 1m }\n  alerts: [${webhookOf("passing")}]`)}
 ---
@@ -44,7 +44,7 @@ spec:
 const objects = (first: string, second: string, hook: string): string => `
 apiVersion: v1
 kind: Secret
-metadata: { name: alerts, namespace: team-a }
+metadata: { name: alerts, namespace: team-a, labels: { sluice.dev/readable: "true" } }
 stringData: { url: "${hook}/hook-secret-token", signingKey: "${signingKey}" }
 ---${alice(clear)}
 ---${provider("first", first, `  alertWhen: { window: 1m }\n  alerts: [${webhook}]`)}

@@ -23,7 +23,7 @@ const objects = (url: string, hook: string) => `${keyedProvider("up", `${url}/v1
 ---
 apiVersion: v1
 kind: Secret
-metadata: { name: alerts, namespace: team-a }
+metadata: { name: alerts, namespace: team-a, labels: { sluice.dev/readable: "true" } }
 stringData: { url: "${hook}/hook-secret-token" }
 ---
 apiVersion: sluice.dev/v1alpha1

@@ -97,7 +97,8 @@ describe("the chart", { skip }, () => {
         origins: { trustedProxies: [], forwardedHeader: "X-Forwarded-For", countryHeader: null },
         countryDatabase: false,
         identity: { issuers: [] },
-        privateEndpointNamespaces: ["*"],
+        privateEndpointNamespaces: [],
+        secretAccess: "Labelled",
         cors: { allowedOrigins: [] },
         prices: [],
         roles: {},
@@ -423,6 +424,45 @@ describe("the chart", { skip }, () => {
     assert.equal(proxy.replicas, undefined);
     assert.equal(proxy.template.spec.containers[0].image, `sluice@sha256:${"a".repeat(64)}`);
     assert.deepEqual(proxy.template.spec.nodeSelector, { zone: "a" });
+  });
+
+  it("lets nothing be cut off by its NetworkPolicies that its own values name", async () => {
+    const ports = (documents: Rendered[], name: string): string[] =>
+      find(documents, "NetworkPolicy", name)["spec"].egress.flatMap((rule: { ports: { port: number }[] }) =>
+        rule.ports.map(({ port }) => String(port)),
+      );
+    const plain = await render();
+    assert.deepEqual(ports(plain, "sluice-proxy"), ["53", "53", "443"]);
+    assert.deepEqual(ports(plain, "sluice-operator"), ["53", "53", "443", "6443", "9090"]);
+    const status = { ports: [{ port: "status" }] };
+    assert.deepEqual(find(plain, "NetworkPolicy", "sluice-proxy")["spec"].ingress.at(-1), status);
+    const named = await render(
+      ...set(
+        "state.url=rediss+sentinel://user@a:26380\\,b/main",
+        "proxy.cacheStore=Shared",
+        "cache.url=redis://valkey-cache:7000/1",
+        "sealing.keysSecretRef.name=seal",
+        "audit.otlp.url=http://collector.observability:4318/v1/logs",
+        "alerts.smtp.host=mail.example.com",
+        "alerts.smtp.port=2525",
+        "alerts.pagerDutyURL=https://events.example.com:8443/v2/enqueue",
+        "operator.proxyStatusUrls={http://10.1.2.3:9191}",
+        "identity.issuers[0].name=corp",
+        "identity.issuers[0].kind=OIDC",
+        "identity.issuers[0].namespace=team-a",
+        "identity.issuers[0].audiences={a}",
+        "identity.issuers[0].issuer=https://idp.example.com:9443/realms/llm",
+        "networkPolicy.egressPorts={443,8000}",
+      ),
+    );
+    assert.deepEqual(
+      new Set(ports(named, "sluice-proxy")),
+      new Set(["53", "443", "8000", "26380", "26379", "6379", "7000", "4318", "9443"]),
+    );
+    assert.deepEqual(
+      new Set(ports(named, "sluice-operator")),
+      new Set(["53", "443", "6443", "8000", "2525", "8443", "9191", "9090"]),
+    );
   });
 
   it("with namespaces to watch gives no right to Secrets anywhere else", async () => {

@@ -23,7 +23,7 @@ describe("a client certificate in a cluster", { skip }, () => {
       apiVersion: "v1",
       kind: "Secret",
       type: "kubernetes.io/tls",
-      metadata: { name: "sluice-to-llm", namespace: "team-a" },
+      metadata: { name: "sluice-to-llm", namespace: "team-a", labels: { "sluice.dev/readable": "true" } },
       stringData: { "tls.crt": cert, "tls.key": key },
     });
   const object = (kind: string, name: string, spec: unknown): string =>

@@ -345,7 +345,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
 
   it("keys of several ApiKeys live in one Secret without disturbing one another or what else is in it", async () => {
     await cluster.apply(
-      "apiVersion: v1\nkind: Secret\nmetadata: { name: shared, namespace: team-a }\nstringData: { baseURL: https://own.example }\n",
+      'apiVersion: v1\nkind: Secret\nmetadata: { name: shared, namespace: team-a, labels: { sluice.dev/writable: "true" } }\nstringData: { baseURL: https://own.example }\n',
     );
     const names = ["one", "two", "three"];
     const read = async () => JSON.parse(await cluster.kubectl("get", "secret", "shared", "-n", "team-a", "-o", "json"));

@@ -22,11 +22,11 @@ metadata: { name: alice, namespace: team-a }
 spec: { user: alice@example.com, writeTo: { name: alice-key } }
 `;
 
-/** A Secret with one key, `apiKey`. */
+/** A Secret with one key, `apiKey`, which providers of its namespace may use. */
 export const secretOf = (name: string, value: string): string => `
 apiVersion: v1
 kind: Secret
-metadata: { name: ${name}, namespace: team-a }
+metadata: { name: ${name}, namespace: team-a, labels: { sluice.dev/readable: "true" } }
 stringData: { apiKey: ${value} }
 `;
 

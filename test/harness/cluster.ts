@@ -116,7 +116,9 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
   // EndpointSlices refuse loopback addresses, and nothing here talks to any other: the operator is told where the proxies are.
   const statusPorts = await Promise.all(Array.from({ length: options.proxies ?? 2 }, () => freePort()));
   const statusUrls = statusPorts.map((port, at) => `operator.proxyStatusUrls[${at}]=http://127.0.0.1:${port}`);
-  const sets = [...statusUrls, ...(options.set ?? [])].flatMap((one) => ["--set", one]);
+  // Upstreams of tests are on loopback.
+  const privateNamespaces = "operator.privateEndpointNamespaces[0]=*";
+  const sets = [...statusUrls, privateNamespaces, ...(options.set ?? [])].flatMap((one) => ["--set", one]);
   await helm("install", release, chart, "--namespace", systemNamespace, ...sets);
 
   const settings =

@@ -533,7 +533,7 @@ describe("the delivery of alerts", () => {
     };
     await pass([asked]);
     const results = [
-      { channel: "webhook-1", result: "it could not be sent (TypeError)" },
+      { channel: "webhook-1", result: "not sent; the operator's log says why" },
       { channel: "slack-1", result: "sent" },
     ];
     assert.deepEqual(await pass([asked]), { requestedAt: "now", results });

@@ -71,3 +71,42 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
+
+{{/* Port of an http or https URL; "" for no URL. */}}
+{{- define "sluice.urlPort" -}}
+{{- if . -}}
+{{- $authority := regexReplaceAll "^[a-z]+://([^@/?#]*@)?([^/?#]*).*$" . "${2}" -}}
+{{- default (ternary "80" "443" (hasPrefix "http:" .)) (regexFind ":[0-9]+$" $authority | trimPrefix ":") -}}
+{{- end -}}
+{{- end }}
+
+{{/* Ports of a store's URL (state.url, cache.url), with blanks between them. A master that Sentinels name is asked at its own port. */}}
+{{- define "sluice.storePorts" -}}
+{{- if . -}}
+{{- $sentinel := contains "+sentinel:" . -}}
+{{- $hosts := regexReplaceAll "^[a-z+]+://([^@/?#]*@)?([^/?#]*).*$" . "${2}" -}}
+{{- range splitList "," $hosts }}{{ default (ternary "26379" "6379" $sentinel) (regexFind ":[0-9]+$" . | trimPrefix ":") }} {{ end -}}
+{{- if $sentinel }}6379{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Egress rules of a NetworkPolicy for ports with blanks between them, each once. */}}
+{{- define "sluice.egressTo" -}}
+- ports:
+{{- range splitList " " . | compact | uniq | sortAlpha }}
+    - { port: {{ . }} }
+{{- end }}
+{{- end }}
+
+{{/* What proxies connect to by the chart's values, as ports with blanks between them. */}}
+{{- define "sluice.proxyEgress" -}}
+{{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.storePorts" .Values.state.url }} {{ include "sluice.storePorts" .Values.cache.url }} {{ include "sluice.urlPort" .Values.audit.otlp.url }}
+{{- range .Values.identity.issuers }} {{ include "sluice.urlPort" (default (default "" .issuer) .jwksUrl) }}{{ end }}
+{{- end }}
+
+{{/* The same of the operator: the API server, alert channels and the proxies that the values name. */}}
+{{- define "sluice.operatorEgress" -}}
+{{ join " " .Values.networkPolicy.apiServerPorts }} {{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.urlPort" .Values.alerts.pagerDutyURL }}
+{{- with .Values.alerts.smtp }}{{ if .host }} {{ .port }}{{ end }}{{ end }}
+{{- range .Values.operator.proxyStatusUrls }} {{ include "sluice.urlPort" . }}{{ end }}
+{{- end }}

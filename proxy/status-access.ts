@@ -1,0 +1,51 @@
+/**
+ * Who may read what at the status port. Probes and metrics are for everybody who can reach it; what tells of callers,
+ * spending and providers needs the installation's token, unless the port listens on loopback alone.
+ */
+import { hash, timingSafeEqual } from "node:crypto";
+import type { FastifyInstance } from "fastify";
+import { Counter, type Registry } from "prom-client";
+import { statusTokenHeader } from "./config/status-token.ts";
+
+const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
+
+const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+
+const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");
+
+function given(headers: Readonly<Record<string, string | string[] | undefined>>): string {
+  const own = headers[statusTokenHeader];
+  if (typeof own === "string") return own;
+  return /^Bearer +(\S+)$/i.exec(headers.authorization?.toString() ?? "")?.[1] ?? "";
+}
+
+export interface StatusAccess {
+  /** Where the port listens. */
+  host: string;
+  /** null until there is a config: then nothing but probes and metrics is answered. */
+  token(): string | null;
+  registry: Registry;
+}
+
+export function guardStatus(app: FastifyInstance, { host, token, registry }: StatusAccess): void {
+  const refused = new Counter({
+    name: "ai_gateway_status_refused_total",
+    help: "Requests to the status port that were refused for want of its token, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  if (isLoopback(host)) return;
+  app.addHook("onRequest", async (request, reply) => {
+    if (open.has(request.url.split("?", 1)[0] ?? "")) return;
+    const wanted = token();
+    const shown = given(request.headers);
+    if (wanted !== null && shown !== "" && timingSafeEqual(sha256(shown), sha256(wanted))) return;
+    refused.inc({ reason: shown === "" ? "missing_token" : "wrong_token" });
+    await reply
+      .code(401)
+      .header("www-authenticate", "Bearer")
+      .send({
+        message: `this needs the installation's status token in ${statusTokenHeader} or Authorization: Bearer; it is in the Secret <release>-status-token, key token`,
+      });
+  });
+}
