@@ -1,7 +1,7 @@
 /**
- * The audit log of a process: one chain, written to every sink. Records are made at once and leave in batches in the
- * background, so that nothing waits for them but calls whose policy says so. A sink that doesn't keep up gets what fits
- * into its buffer; what doesn't is counted, and the chain says how much is missing.
+ * The audit log of a process: one chain, written to every sink. Records are created at once and written in batches in
+ * the background, so that only calls of policies with `required` wait for them. A sink that can't keep up gets what fits
+ * into its buffer. The rest is counted, and the chain records how much is missing.
  */
 
 import type { CallRecord } from "../call/record.ts";
@@ -12,16 +12,16 @@ import { type AuditEvent, auditMembers } from "./record.ts";
 import { sealBodies } from "./sealed.ts";
 import type { AuditSink, End } from "./sink.ts";
 
-/** What may wait for one sink, in characters. */
+/** How many characters may wait for one sink. */
 const mostWaiting = 16_777_216;
 const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 const retireEveryMs = 3_600_000;
-/** How long what is too old waits for the chain to tell that it goes; then it stays until the next time. */
+/** How long expired records wait for the chain to announce their deletion. After that they stay until the next attempt. */
 const retireWaitMs = 10_000;
 const clocksMs = 3_600_000;
 
-/** Records that a sink did not take: numbers in the chain, both included. */
+/** Records that a sink did not take, as an inclusive range of numbers in the chain. */
 interface Gap {
   from: number;
   to: number;
@@ -29,32 +29,32 @@ interface Gap {
 
 export interface AuditFigures {
   records: number;
-  /** By sink. */
+  /** Keyed by sink. */
   dropped: Map<string, number>;
   failures: Map<string, number>;
 }
 
 export interface AuditWith extends Clock {
-  /** Seals bodies; null leaves them as they are. */
+  /** Seals bodies; null leaves them readable. */
   sealer?: Sealer | null;
-  /** A sink fails, or works again. */
+  /** A sink failed, or recovered. */
   trouble(sink: string, cause: unknown): void;
 }
 
 const none: Gap[] = [];
 
-/** One sink, its buffer, and who waits for it. */
+/** One sink, its buffer, and the calls that wait for it. */
 class Outlet {
   readonly sink: AuditSink;
   readonly #with: AuditWith;
   readonly #figures: AuditFigures;
   #waiting: string[] = [];
   #size = 0;
-  /** Records taken, and records written, since the start. */
+  /** Records accepted and records written since the start. */
   #taken = 0;
   #written = 0;
   #lost = 0;
-  /** What is being lost, until something fits again. */
+  /** Records being lost until there is room again. */
   #gap: Gap | null = null;
   #gaps: Gap[] = [];
   #busy: Promise<void> | null = null;
@@ -83,12 +83,12 @@ class Outlet {
     this.#busy ??= this.#run();
   }
 
-  /** What is missing in this sink, once each. */
+  /** Ranges that this sink has lost, each reported once. */
   gaps(): Gap[] {
     return this.#gaps.length === 0 ? none : this.#gaps.splice(0);
   }
 
-  /** Whether all that was pushed so far is written: true when it is, false after `waitMs`, or where something was lost. */
+  /** Resolves to true once everything pushed so far is written; false after `waitMs`, or if something was lost. */
   written(waitMs: number): Promise<boolean> {
     if (this.#written >= this.#taken && this.#lost === 0) return Promise.resolve(true);
     return new Promise((resolve) => {
@@ -104,7 +104,7 @@ class Outlet {
   }
 
   async #run(): Promise<void> {
-    // Records of one turn leave together.
+    // Records of one tick are written together.
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (this.#waiting.length > 0 && !this.#closed) {
       const batch = this.#waiting;
@@ -187,7 +187,7 @@ export class AuditLog {
     });
   }
 
-  /** The chain tells first, and then it is done: told and not done is no harm. */
+  /** Announced in the chain before it is deleted: an announcement without a deletion does no harm. */
   async #retireIn(outlet: Outlet): Promise<void> {
     const { sink } = outlet;
     try {
@@ -204,7 +204,7 @@ export class AuditLog {
     }
   }
 
-  /** What a sink lost, once it takes records again. */
+  /** What a sink lost, written once it takes records again. */
   #tellGaps(): void {
     for (const outlet of this.#outlets)
       for (const { from, to } of outlet.gaps())
@@ -214,8 +214,8 @@ export class AuditLog {
   }
 
   /**
-   * After a silence as long as records are kept, all of the chain may be gone, and with it what told of that. The time
-   * that clocks may differ by is left to it.
+   * After a silence as long as the retention period, the whole chain may be deleted, including the records that announced
+   * it. The time allows for clocks that differ.
    */
   #tellSilence(): void {
     const silentMs = this.#with.nowMs() - this.#lastMs;
@@ -226,13 +226,13 @@ export class AuditLog {
         );
   }
 
-  /** What has to stand before anything else. */
+  /** Records that must be written before any other. */
   #tell(): void {
     this.#tellSilence();
     this.#tellGaps();
   }
 
-  /** A call that is over, or about to be made. */
+  /** A call that ended, or is about to be made. */
   write(event: AuditEvent, call: CallRecord): void {
     this.#tell();
     const { id, next } = this.#chain;
@@ -247,7 +247,7 @@ export class AuditLog {
     );
   }
 
-  /** Whether what was written so far is safe in every sink that can keep it. false where none can, or in time. */
+  /** Whether everything written so far is safe in a sink that can keep it. False if there is none, or not in time. */
   async durable(waitMs: number): Promise<boolean> {
     const keeping = this.#outlets.filter(({ sink }) => sink.durable);
     const all = await Promise.all(keeping.map((outlet) => outlet.written(waitMs)));
@@ -260,7 +260,7 @@ export class AuditLog {
     const late = Promise.withResolvers<void>();
     const cancel = this.#with.after(waitMs, late.resolve);
     await Promise.race([this.#retiring, late.promise]);
-    // A timer that nobody waits for any more would keep the process.
+    // A timer that nobody awaits would keep the process alive.
     cancel();
     this.#tell();
     this.#add(`"type":"closed","time":"${this.#time()}"`);

@@ -1,12 +1,12 @@
 /**
- * The chain that ties audit records together: each line ends with a digest over everything before it, the digest of the
- * line before included. Whoever changes, removes, adds or reorders a line would have to write all that follow anew; with
- * a key (HMAC) nobody can who doesn't have it. Pure.
+ * The chain of audit records. Each line ends with a digest over everything before it, including the digest of the
+ * previous line, so changing, removing, adding or reordering a line would mean rewriting all that follow. With a key
+ * (HMAC) only the holder of the key can do that. Pure.
  *
  *   {"v":1,"chain":"…","seq":7,…,"prev":"<hex>","hash":"<hex>"}
  *
- * `hash` is SHA-256, or HMAC-SHA-256 where there is a key, in lower-case hex, over the bytes of the line up to the comma
- * before `"hash"`. `prev` is the hash of the line before; of the first line of a chain it is 64 zeros.
+ * `hash` is SHA-256, or HMAC-SHA-256 if there is a key, in lower-case hex, over the bytes of the line up to the comma
+ * before `"hash"`. `prev` is the hash of the previous line, and 64 zeros in the first line of a chain.
  */
 import { hash } from "node:crypto";
 import { keyedDigester } from "../config/encode.ts";
@@ -25,13 +25,13 @@ export class Chain {
   #seq = 0;
   #last = noHash;
 
-  /** `id`: of no other chain. `key`: null for a plain digest. */
+  /** `id`: unique among chains. `key`: null for a plain digest. */
   constructor(id: string, key: Uint8Array | null) {
     this.id = id;
     this.#digest = digestBy(key);
   }
 
-  /** The number that the next record gets. */
+  /** Number of the next record. */
   get next(): number {
     return this.#seq;
   }
@@ -40,7 +40,7 @@ export class Chain {
     return { seq: this.#seq - 1, hash: this.#last };
   }
 
-  /** The line of a record, whose members come as JSON without braces, such as `"type":"call","status":200`. */
+  /** The line of a record. `members` are JSON without braces, such as `"type":"call","status":200`. */
   add(members: string): string {
     const body = `{"v":1,"chain":"${this.id}","seq":${this.#seq++},${members},"prev":"${this.#last}"`;
     this.#last = this.#digest(body);
@@ -50,7 +50,7 @@ export class Chain {
 
 const unasked: Digest = () => "";
 
-/** Where the last member begins: what lies before is what the digest is over. */
+/** Offset of the last member; the digest covers everything before it. */
 const tail = /,"hash":"([0-9a-f]{64})"\}$/;
 
 export interface Link {
@@ -59,12 +59,12 @@ export interface Link {
   type: string;
   prev: string;
   hash: string;
-  /** The digest fits the line. */
+  /** Whether the digest matches the line. */
   sound: boolean;
   record: Readonly<Record<string, unknown>>;
 }
 
-/** null: it is no line of a chain. */
+/** null if the line doesn't belong to a chain. */
 export function readLink(line: string, digest: Digest): Link | null {
   const found = tail.exec(line);
   if (found === null) return null;
@@ -83,12 +83,12 @@ export function readLink(line: string, digest: Digest): Link | null {
 
 export interface ChainEnd {
   end: { chain: string; seq: number; hash: string };
-  /** The record's own; NaN where it has none. */
+  /** The record's own time; NaN if it has none. */
   timeMs: number;
   link: Link;
 }
 
-/** The end of a chain at this line. Whether it is sound is not asked. null: it is no line of a chain. */
+/** The end of a chain at this line, without checking the line. null if the line doesn't belong to a chain. */
 export function readEnd(line: string): ChainEnd | null {
   const link = readLink(line, unasked);
   if (link === null) return null;

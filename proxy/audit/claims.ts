@@ -1,4 +1,4 @@
-/** What records tell of other records in one place: which came before, which were deleted for their age, and which never got there. */
+/** What records say about other records in one place: which chains came before, what was deleted, what never arrived. */
 import { z } from "zod";
 import type { Link } from "./chain.ts";
 import type { End } from "./sink.ts";
@@ -9,7 +9,7 @@ const retired = z.object({ in: z.string().default("file"), until: end.omit({ in:
 const dropped = z.object({ in: z.string(), from: z.number(), to: z.number() });
 
 export interface EndClaim {
-  /** File, or stream, and line of the record that tells. */
+  /** File or stream, and line, of the record that says so. */
   where: string;
   chain: string;
   seq: number;
@@ -24,13 +24,13 @@ export interface GapClaim {
 
 export class RetentionClaims {
   readonly #place: string;
-  /** That chain went on at least so far. */
+  /** The chain reached at least this number. */
   readonly follows: EndClaim[] = [];
-  /** That chain was deleted up to there. */
+  /** The chain was deleted up to this number. */
   readonly retired: EndClaim[] = [];
   readonly dropped: GapClaim[] = [];
 
-  /** `place`: name of the sink that wrote what is read; what is told of others is left out. */
+  /** `place`: name of the sink that wrote the records. Claims about other sinks are ignored. */
   constructor(place: string) {
     this.#place = place;
   }
@@ -49,7 +49,7 @@ export class RetentionClaims {
   }
 }
 
-/** Of what records tell that are about to go: what somebody still needs, the furthest of each chain. */
+/** Claims in records that are about to be deleted and are still needed: the furthest of each chain. */
 export function stillNeeded(told: readonly EndClaim[], needed: ReadonlySet<string>): End[] {
   const furthest = new Map<string, End>();
   for (const { chain, seq, hash } of told)

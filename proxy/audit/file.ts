@@ -1,6 +1,6 @@
 /**
- * Audit files: `audit-<time>-<chain>-<number>.jsonl` in one folder, a new one when the present one is full or a day
- * old, and none older than they are to be kept.
+ * Audit files in one folder, named `audit-<time>-<chain>-<number>.jsonl`. A new file begins when the current one is full
+ * or a day old. Expired files are deleted.
  */
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { AuditSink, End, Expired } from "./sink.ts";
 export interface FileOptions {
   folder: string;
   maxBytes: number;
-  /** 0: for ever. */
+  /** 0: keep for ever. */
   retentionDays: number;
   nowMs(): number;
 }
@@ -36,7 +36,7 @@ export class FileSink implements AuditSink {
     this.keptMs = options.retentionDays === 0 ? null : options.retentionDays * dayMs;
   }
 
-  /** The end of what another process wrote last; null where there is nothing. */
+  /** Where another process's last chain ended; null if there is none. */
   async previous(): Promise<End | null> {
     await mkdir(this.#options.folder, { recursive: true });
     const names = await auditFiles(this.#options.folder);
@@ -67,7 +67,7 @@ export class FileSink implements AuditSink {
       await handle.appendFile(bytes);
       await handle.datasync();
     } catch (cause) {
-      // Half of a batch must not stay, as all of it comes again; where it does, it stays the end of its file.
+      // Half a batch must not stay, because the whole batch is written again. If it can't be removed, it is the file's end.
       await handle.truncate(this.#size).catch(() => this.#leave());
       throw cause;
     }

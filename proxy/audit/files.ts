@@ -1,4 +1,4 @@
-/** Audit files in a folder, and what they hold. Read line by line: one file may be large, and calls go on meanwhile. */
+/** Audit files in a folder, and their content. They are read line by line, since a file can be large and calls go on. */
 import { createReadStream } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { createInterface } from "node:readline";
@@ -7,7 +7,7 @@ import { type ChainEnd, readEnd } from "./chain.ts";
 /** Time, chain and number. */
 export const auditFile = /^audit-(\d{8}T\d{9}Z)-([0-9a-f-]{36})-(\d{6})\.jsonl$/;
 
-/** Names in the order in which they were written. */
+/** Names in the order in which the files were written. */
 export async function auditFiles(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => auditFile.test(name)).sort();
 }
@@ -16,7 +16,7 @@ export interface FileContent {
   first: ChainEnd | null;
   /** The last whole record. */
   last: ChainEnd | null;
-  /** Records that tell what was deleted. */
+  /** Records that announce deletions. */
   retired: ChainEnd[];
 }
 
@@ -24,7 +24,7 @@ const lines = (file: string) => createInterface({ input: createReadStream(file),
 
 export async function readAuditFile(file: string): Promise<FileContent> {
   const content: FileContent = { first: null, last: null, retired: [] };
-  /** The last line may be cut off; then it is the one before. */
+  /** If the last line is cut off, the record before it. */
   let [before, latest] = ["", ""];
   for await (const line of lines(file)) {
     if (latest === "") content.first = readEnd(line);
@@ -43,7 +43,7 @@ export async function firstOf(file: string): Promise<ChainEnd | null> {
   return null;
 }
 
-/** Another process may use the folder, and delete first. */
+/** Another process may use the folder and delete the file first. */
 export function gone(cause: { code?: string }): null {
   if (cause.code === "ENOENT") return null;
   throw cause;

@@ -1,10 +1,10 @@
-/** Which records of a chain were seen, by number and digest, in 16 bytes each: a log of years has many millions. */
+/** The records of a chain seen so far, by number and digest, in 16 bytes each: a log of years has many millions. */
 import { Buffer } from "node:buffer";
 
 const bytes = 16;
 const atFirst = 64;
 
-/** Records that follow one another. */
+/** Consecutive records. */
 class Run {
   readonly first: number;
   #digests = Buffer.alloc(bytes * atFirst);
@@ -33,7 +33,7 @@ class Run {
 export class AuditMarks {
   readonly #runs: Run[] = [];
 
-  /** `seq`: higher than those before. */
+  /** `seq`: higher than all before. */
   add(seq: number, hash: string): void {
     let run = this.#runs.at(-1);
     if (run === undefined || run.next !== seq) {

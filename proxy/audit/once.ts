@@ -1,10 +1,10 @@
-/** Takes each record once, though it be written twice or kept in two places. A bit for each, in blocks. */
+/** Accepts each record once, even if it was written twice or is kept in two places. One bit per record, in blocks. */
 const blockBits = 65_536;
 
 export class Once {
   readonly #blocks = new Map<string, Uint8Array>();
 
-  /** false for one that was taken before. */
+  /** false if the record was accepted before. */
   take(chain: string, seq: number): boolean {
     const name = `${chain}/${Math.floor(seq / blockBits)}`;
     const block = this.#blocks.get(name) ?? new Uint8Array(blockBits / 8);

@@ -1,6 +1,6 @@
 /**
- * Audit records as OpenTelemetry logs, by OTLP over HTTP with JSON (opentelemetry-proto, logs/v1). The whole line is the
- * body, so that a chain can be verified from what a collector kept.
+ * Audit records as OpenTelemetry logs, by OTLP over HTTP with JSON (opentelemetry-proto, logs/v1). The body is the whole
+ * line, so that a chain can be verified from what a collector kept.
  */
 import { readFileSync } from "node:fs";
 import { Agent, request } from "undici";
@@ -9,7 +9,7 @@ import type { AuditSink } from "./sink.ts";
 
 const timeoutMs = 10_000;
 
-/** Why the collector was not reached, and nothing else of the error. */
+/** Why the collector was not reached, without any other detail of the error. */
 function why(thrown: unknown): string {
   return causeInWords(
     (thrown as { name?: unknown }).name === "TimeoutError" ? "answer_timeout" : causeOf(thrown, false),
@@ -27,12 +27,12 @@ export class OtlpSink implements AuditSink {
   readonly #url: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #ca: string | null;
-  /** null: the next write connects anew. */
+  /** null: the next write opens a new connection. */
   #agent: Agent | null;
 
   /**
-   * `url`: of the collector's `/v1/logs`. `ca`: file with the certificates to trust, instead of the system's. Throws where
-   * that can't be read.
+   * `url`: the collector's `/v1/logs`. `ca`: file with the certificates to trust instead of the system's. Throws if it
+   * can't be read.
    */
   constructor(url: string, headers: Readonly<Record<string, string>>, ca: string | null = null) {
     this.#url = url;
@@ -42,7 +42,7 @@ export class OtlpSink implements AuditSink {
   }
 
   #newAgent(): Agent {
-    // Writes come one after the other.
+    // Writes are sequential.
     return new Agent({ connections: 1, ...(this.#ca === null ? {} : { connect: { ca: readFileSync(this.#ca) } }) });
   }
 
@@ -74,11 +74,11 @@ export class OtlpSink implements AuditSink {
     const signal = AbortSignal.timeout(timeoutMs);
     try {
       const answer = await request(this.#url, { method: "POST", headers, body, signal, dispatcher });
-      // Read to its end, or the connection could not be used again.
+      // Read to its end; otherwise the connection can't be reused.
       await answer.body.dump({ limit: 65_536, signal });
       return answer.statusCode;
     } catch (cause) {
-      // By the next write the file may hold another authority.
+      // By the next write the file may hold a renewed authority.
       this.#agent = null;
       await dispatcher.destroy();
       throw new Error(`the collector is not reached: ${why(cause)}`, { cause });

@@ -1,4 +1,4 @@
-/** What the audit log says of one call. Names are those of the access log; docs/audit.md lists them. */
+/** The audit record of one call. Field names are those of the access log; docs/audit.md lists them. */
 
 import type { CallRecord } from "../call/record.ts";
 import { callFields } from "../telemetry/log.ts";
@@ -6,12 +6,12 @@ import { decisionOf } from "./decision.ts";
 import type { Bodies } from "./sealed.ts";
 
 /**
- * begun: a call that may not go unaudited is about to be made. call: it is over, or was refused. withheld: its answer was
- * not given after all, as the record of it was not safe in time.
+ * begun: a call of a policy with `required` is about to be made. call: it ended, or was refused. withheld: its answer was
+ * not delivered, because its record was not safe in time.
  */
 export type AuditEvent = "begun" | "call" | "withheld";
 
-/** As JSON members without braces. `sealed`: makes of bodies what nobody else can read; null leaves them as they are. */
+/** JSON members without braces. `sealed` encrypts bodies; null leaves them readable. */
 export function auditMembers(
   event: AuditEvent,
   call: CallRecord,

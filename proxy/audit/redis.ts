@@ -1,8 +1,8 @@
 /**
- * Audit records in a stream of Redis or Valkey, `sluice:{audit}`, each an entry with one field `r`.
+ * Audit records in a stream of Redis or Valkey, `sluice:{audit}`. Each entry has one field, `r`.
  *
- * `sluice:{audit}:ends` has the number of each chain's last record in the stream. By it, those are passed over that are
- * there already when a batch comes again whose answer was lost.
+ * `sluice:{audit}:ends` has the number of each chain's last record in the stream. When a batch is written again because
+ * its confirmation was lost, records up to that number are skipped.
  */
 import { once } from "node:events";
 import { type Client, connectRedis } from "../fleet/redis-client.ts";
@@ -13,15 +13,15 @@ import type { AuditSink, End, Expired } from "./sink.ts";
 export const auditStream = "sluice:{audit}";
 const auditEnds = `${auditStream}:ends`;
 const dayMs = 86_400_000;
-/** How long a start waits for the connection, in milliseconds, to learn what was written last. */
+/** How long a start waits for the connection to learn what was written last, in milliseconds. */
 const readyMs = 2_000;
-/** Of one command: the server does nothing else meanwhile, and has to answer in time. */
+/** Size of one command: the server does nothing else meanwhile, and must answer in time. */
 const mostLines = 500;
 const mostChars = 1_048_576;
-/** Entries of one reading: a record with bodies may have 100 KiB. */
+/** Entries per read: a record with bodies can have 100 KiB. */
 const page = 200;
 
-/** KEYS: the stream, the ends. ARGV: the chain; then number and line by turns. */
+/** KEYS: the stream, the ends. ARGV: the chain, then number and line alternately. */
 const append = `
 local last = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '-1')
 for at = 2, #ARGV, 2 do
@@ -35,7 +35,7 @@ redis.call('HSET', KEYS[2], ARGV[1], last)
 return last
 `;
 
-/** KEYS: the stream, the ends. ARGV: the first id that stays; then chain and number of what goes last by turns. */
+/** KEYS: the stream, the ends. ARGV: the first id to keep, then chain and last deleted number alternately. */
 const trim = `
 redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
 for at = 2, #ARGV, 2 do
@@ -45,7 +45,7 @@ end
 return 1
 `;
 
-/** Of a record as it is written: `{"v":1,"chain":"…","seq":7,…`. */
+/** The beginning of a record as written: `{"v":1,"chain":"…","seq":7,…`. */
 const numbered = /^\{"v":1,"chain":"[^"]*","seq":(\d+),/;
 
 export class RedisSink implements AuditSink {
@@ -56,7 +56,7 @@ export class RedisSink implements AuditSink {
   readonly keptMs: number | null;
   readonly #nowMs: () => number;
 
-  /** `chain`: the id of the one that is written here. `retentionDays`: 0 for ever. */
+  /** `chain`: id of the chain written here. `retentionDays`: 0 for ever. */
   constructor(client: Client, chain: string, retentionDays: number, nowMs: () => number) {
     this.#client = client;
     this.#chain = chain;
@@ -84,7 +84,7 @@ export class RedisSink implements AuditSink {
     await this.#client.eval(append, 2, auditStream, auditEnds, this.#chain, ...args);
   }
 
-  /** null, too, where the store can't be reached: writing will tell. */
+  /** null also if the store can't be reached: writing will report that. */
   async previous(): Promise<End | null> {
     try {
       if (this.#client.status !== "ready") await once(this.#client, "ready", { signal: AbortSignal.timeout(readyMs) });
@@ -96,7 +96,7 @@ export class RedisSink implements AuditSink {
     return null;
   }
 
-  /** By the records' own time, which the chain vouches for, up to the first that is to be kept. */
+  /** By the records' own time, which the chain protects, up to the first record to keep. */
   async expired(): Promise<Expired | null> {
     if (this.keptMs === null) return null;
     const beforeMs = this.#nowMs() - this.keptMs;
@@ -129,7 +129,7 @@ export class RedisSink implements AuditSink {
     };
   }
 
-  /** Of chains that are there still. */
+  /** Only chains that still have records. */
   async #needed({ retired }: RetentionClaims): Promise<End[]> {
     const chains = [...new Set(retired.map(({ chain }) => chain))];
     if (chains.length === 0) return [];
@@ -152,7 +152,7 @@ export const openRedisSink = (
   nowMs: () => number,
 ): RedisSink => new RedisSink(connectRedis(url, password, ca), chain, retentionDays, nowMs);
 
-/** The next id of a stream that there can be. */
+/** The smallest id of a stream that is greater. */
 function after(id: string): string {
   const [ms = "0", number = "0"] = id.split("-");
   return `${ms}-${BigInt(number) + 1n}`;
@@ -169,7 +169,7 @@ async function* entriesOf(client: Client): AsyncGenerator<readonly [id: string, 
   }
 }
 
-/** All records, the oldest first. */
+/** All records, oldest first. */
 export async function* streamLines(client: Client): AsyncGenerator<string> {
   for await (const [, line] of entriesOf(client)) yield line;
 }

@@ -1,4 +1,4 @@
-/** What a compliance officer asks of a span of time, from audit records alone. Pure. */
+/** What a compliance officer asks about a period, computed from audit records alone. Pure. */
 import type { Link } from "./chain.ts";
 import { Once } from "./once.ts";
 
@@ -8,16 +8,16 @@ export interface ComplianceMonth {
   requests: number;
   allowed: number;
   refused: number;
-  /** 401: nobody knows who it was. */
+  /** 401: the caller is unknown. */
   unauthorised: number;
-  /** 403: known, and not allowed. */
+  /** 403: the caller is known, and not allowed. */
   forbidden: number;
-  /** For the country that they came from. */
+  /** Refused because of the caller's country. */
   geoBlocked: number;
   withoutConsent: number;
   promptsDenied: number;
   limited: number;
-  /** Begun, and not over in these records: under way, or cut short with the process. Only of policies with `required`. */
+  /** Begun and not ended in these records: under way, or cut off with the process. Only for policies with `required`. */
   unfinished: number;
   /** Personal data that was found and masked, by type. */
   masked: Record<string, number>;
@@ -97,7 +97,7 @@ function addCall(month: ComplianceMonth, record: Readonly<Record<string, unknown
   month.destinations.set(where, (month.destinations.get(where) ?? 0) + 1);
 }
 
-/** Calls that began and are not over yet, by the month in which they began. */
+/** Calls that began and have not ended, by the month in which they began. */
 class Begun {
   readonly #months = new Map<string, string[]>();
 
@@ -123,7 +123,7 @@ export class ComplianceReport {
   readonly #once = new Once();
   readonly #begun = new Begun();
 
-  /** Epoch milliseconds; `toMs` is not in it. */
+  /** Epoch milliseconds; `toMs` is exclusive. */
   constructor(fromMs: number, toMs: number) {
     this.#fromMs = fromMs;
     this.#toMs = toMs;
@@ -146,7 +146,7 @@ export class ComplianceReport {
     addCall(this.#total, link.record);
   }
 
-  /** Months in their order, then the total. To be called once, after the last record. */
+  /** Months in order, then the total. Call it once, after the last record. */
   end(): ComplianceMonth[] {
     for (const name of this.#begun.months()) {
       this.#month(name).unfinished++;

@@ -1,4 +1,4 @@
-/** Which files of a folder are too old, and what the chain has to tell before they go. */
+/** Which files of a folder are expired, and what the chain must announce before they are deleted. */
 import { stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { RetentionClaims, stillNeeded } from "./claims.ts";
@@ -6,8 +6,8 @@ import { auditFile, auditFiles, type FileContent, firstOf, gone, readAuditFile }
 import type { End, Expired } from "./sink.ts";
 
 /**
- * What is in a file that is too old; null where it is not. By its last record's own time, which the chain vouches for: who
- * only sets back a file's date can't have the gateway delete it.
+ * What an expired file holds; null if it isn't expired. Decided by its last record's own time, which the chain protects:
+ * setting back a file's date does not make the gateway delete it.
  */
 async function aged(file: string, beforeMs: number): Promise<FileContent | null> {
   if ((await stat(file)).mtimeMs >= beforeMs) return null;
@@ -17,7 +17,7 @@ async function aged(file: string, beforeMs: number): Promise<FileContent | null>
 
 const chainOf = (name: string): string => auditFile.exec(name)?.[2] ?? "";
 
-/** Chains of which a file that stays needs something to tell: its own, and those that it follows. */
+/** Chains that a remaining file still needs announcements for: its own, and those that it follows. */
 async function neededBy(folder: string, name: string): Promise<string[]> {
   const claims = new RetentionClaims("file");
   const first = auditFile.exec(name)?.[3] === "000000" ? await firstOf(join(folder, name)).catch(gone) : null;
@@ -25,12 +25,12 @@ async function neededBy(folder: string, name: string): Promise<string[]> {
   return [chainOf(name), ...claims.follows.map(({ chain }) => chain)];
 }
 
-/** In their order, so that what stays behind a failure is the end of its chain. */
+/** In order, so that after a failure the remaining files are the end of their chain. */
 async function removeAll(files: readonly string[]): Promise<void> {
   for (const file of files) await unlink(file).catch(gone);
 }
 
-/** Files that go, by name, with what is in them; and the names of those that stay. */
+/** Files to delete, by name, with what they hold; and the names of the files that stay. */
 async function sorted(
   folder: string,
   beforeMs: number,
@@ -39,7 +39,7 @@ async function sorted(
   const staying: string[] = [];
   const names = await auditFiles(folder);
   for (const name of names) {
-    // The newest never goes: something has to tell of the others. Nor does what comes after something that stays.
+    // The newest file always stays, since it announces the others. So does every file after one that stays.
     const stays = name === names.at(-1) || staying.some((one) => chainOf(one) === chainOf(name));
     const content = stays ? null : await aged(join(folder, name), beforeMs).catch(gone);
     if (content === null) staying.push(name);
@@ -48,7 +48,7 @@ async function sorted(
   return { going, staying };
 }
 
-/** null where nothing is too old. `beforeMs`: records of that time and later stay. */
+/** null if nothing is expired. `beforeMs`: records of that time and later stay. */
 export async function expiredFiles(folder: string, beforeMs: number): Promise<Expired | null> {
   const { going, staying } = await sorted(folder, beforeMs);
   if (going.size === 0) return null;

@@ -1,4 +1,4 @@
-/** Bodies in audit records, sealed for the very record that they are in: in another one they don't open. */
+/** Bodies in audit records, sealed for the record that they belong to: they don't open in another one. */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import type { Sealer } from "../seal/seal.ts";
@@ -11,7 +11,7 @@ export interface Bodies {
 const form = z.object({ request: z.string(), response: z.string() });
 const place = (chain: string, seq: number): string => `audit/${chain}/${seq}`;
 
-/** In base64. */
+/** Base64. */
 export function sealBodies(sealer: Sealer, chain: string, seq: number, { request, response }: Bodies): string {
   return sealer.seal(place(chain, seq), Buffer.from(JSON.stringify({ request, response }))).toString("base64");
 }

@@ -1,15 +1,15 @@
-/** Where audit records go. */
+/** Where audit records are written. */
 export interface End {
   chain: string;
   seq: number;
   hash: string;
 }
 
-/** What is kept too long already. It is deleted only once the chain tells so, or a fall in between would look like tampering. */
+/** Expired records. They are deleted only once the chain announces it; otherwise a crash would look like tampering. */
 export interface Expired {
   /**
-   * The last record of each chain, or of each file, that goes; and what records that go had told of chains of which
-   * something stays.
+   * The last record of each chain, or of each file, to be deleted; and announcements in those records about chains that
+   * still have records.
    */
   ends: readonly End[];
   remove(): Promise<void>;
@@ -17,20 +17,20 @@ export interface Expired {
 
 export interface AuditSink {
   readonly name: string;
-  /** Once `write` is over the records survive this process and this machine's fall. */
+  /** Once `write` resolves, the records survive a crash of this process and this machine. */
   readonly durable: boolean;
-  /** Whole lines, in their order. Throws where they were not taken: they come again. */
+  /** Whole lines, in order. Throws if they were not stored; they are then written again. */
   write(lines: string): Promise<void>;
-  /** The end of what another process wrote last, where that can be known. */
+  /** Where another process's last chain ended, if that can be known. */
   previous?(): Promise<End | null>;
-  /** For how long records are kept, in milliseconds; null, or left out: for ever. */
+  /** How long records are kept, in milliseconds; null or absent: for ever. */
   readonly keptMs?: number | null;
-  /** null where nothing is. */
+  /** null if nothing is expired. */
   expired?(): Promise<Expired | null>;
   close(): Promise<void>;
 }
 
-/** On stdout, between the lines of the log: `"chain"` tells them apart. */
+/** On stdout, between log lines; `"chain"` tells them apart. */
 export const stdoutSink = (): AuditSink => ({
   name: "stdout",
   durable: false,

@@ -1,4 +1,4 @@
-/** Audit lines as they are kept: in files, in folders of files, or in the store's stream. */
+/** Audit lines from where they are kept: files, folders of files, or the store's stream. */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -10,9 +10,9 @@ import { auditStream, streamLines } from "./redis.ts";
 
 export interface Line {
   text: string;
-  /** File, or stream, and line. */
+  /** File or stream, and line. */
   where: string;
-  /** The last line of a file, which has no end. */
+  /** The last line of a file, without a line end. */
   torn: boolean;
   /** From the store. */
   stored: boolean;
@@ -47,7 +47,7 @@ function notReached(cause: unknown): never {
   });
 }
 
-/** Lines of files and folders, then of the store. Lines without a chain (of a log on stdout) are left out. */
+/** Lines of files and folders, then of the store. Lines without a chain (log lines on stdout) are skipped. */
 export async function* auditLines(
   paths: readonly string[],
   redis: { url: string; password: string | null } | null,

@@ -1,4 +1,4 @@
-/** The audit log that the settings ask for; null where they ask for none. */
+/** The audit log that the settings configure; null if they configure none. */
 import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import { Counter } from "prom-client";
@@ -13,7 +13,7 @@ import { OtlpSink } from "./otlp.ts";
 import { openRedisSink } from "./redis.ts";
 import { type AuditSink, stdoutSink } from "./sink.ts";
 
-/** Of `name=value,name=value`; a value may hold `=` itself, as the ends of base64 do. */
+/** Parses `name=value,name=value`. A value may contain `=`, as base64 does. */
 function headersOf(text: string): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const pair of text.split(",")) {
@@ -45,7 +45,7 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
   return sinks;
 }
 
-/** Trouble of a sink is told at most so often. */
+/** Shortest interval between two log messages about one sink. */
 const tellEveryMs = 10_000;
 
 export async function startAudit(

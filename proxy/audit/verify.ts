@@ -1,10 +1,10 @@
-/** Whether a series of audit lines is what was written: nothing changed, missing, added or out of order. */
+/** Checks that audit lines are as they were written: nothing changed, missing, added or out of order. */
 import { type Digest, digestBy, type Link, noHash, readLink } from "./chain.ts";
 import { type EndClaim, RetentionClaims } from "./claims.ts";
 import { AuditMarks } from "./marks.ts";
 
 export interface Trouble {
-  /** File, or stream, and line. */
+  /** File or stream, and line. */
   where: string;
   what: string;
 }
@@ -13,14 +13,14 @@ export interface Verified {
   records: number;
   chains: number;
   troubles: Trouble[];
-  /** What is no sign of tampering, and worth knowing. */
+  /** Worth knowing, but no sign of tampering. */
   notes: Trouble[];
 }
 
 interface Seen {
   where: string;
   first: Link;
-  /** The one with the highest number. */
+  /** The record with the highest number. */
   last: Link;
   closed: boolean;
   marks: AuditMarks;
@@ -36,13 +36,13 @@ export class Verifier {
   readonly #notes: Trouble[] = [];
   #records = 0;
 
-  /** One for each place: `place` is the name of the sink that wrote it, whose records tell of what is missing there. */
+  /** One per place. `place`: name of the sink that wrote the records and recorded what is missing there. */
   constructor(key: Uint8Array | null, place = "file") {
     this.#digest = digestBy(key);
     this.#claims = new RetentionClaims(place);
   }
 
-  /** A line in the order in which lines are kept. `torn`: it is the last of a file and has no end. */
+  /** A line, in the order in which lines are kept. `torn`: the last line of a file, without a line end. */
   add(line: string, where: string, torn = false): void {
     const link = readLink(line, this.#digest);
     if (link === null) {
@@ -97,7 +97,7 @@ export class Verifier {
     seen.closed = link.type === "closed";
   }
 
-  /** A record that is there already adds nothing, and takes nothing away. */
+  /** A duplicate of an existing record adds and removes nothing. */
   #again({ chain, seq, hash }: Link, seen: Seen, where: string): void {
     if (seen.marks.has(seq, hash))
       seen.repeated = { count: (seen.repeated?.count ?? 0) + 1, where: seen.repeated?.where ?? where };
@@ -130,7 +130,7 @@ export class Verifier {
 
   #checkBeginning(chain: string, { first, last, marks, where }: Seen): void {
     if (first.seq === 0) return;
-    /** It goes up to what is there, or over some of it, where not all went that was told. */
+    /** The deletion reached what is there, or went past it if not everything announced was deleted. */
     const told = this.#claims.retired.some((one) => {
       if (one.chain !== chain || one.seq < first.seq - 1) return false;
       if (one.seq === first.seq - 1) return one.hash === first.prev;
@@ -168,7 +168,7 @@ export class Verifier {
       });
   }
 
-  /** To be called once, after the last line. */
+  /** Call it once, after the last line. */
   end(): Verified {
     for (const claim of this.#claims.follows) this.#checkFollows(claim);
     for (const [chain, seen] of this.#chains) this.#checkChain(chain, seen);

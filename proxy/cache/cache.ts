@@ -1,20 +1,20 @@
-/** The response cache: a store, and one call upstream for many that ask the same at once. */
+/** The response cache: a store, and one upstream call for equal calls at the same time. */
 import type { RouteConfig } from "../config/route.ts";
 import { Breaker } from "../routing/breaker.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { CachedAnswer, CacheStore } from "./store.ts";
 import type { VectorIndex } from "./vectors.ts";
 
-/** Answers larger than this, in bytes, are not kept. */
+/** Answers larger than this, in bytes, are not stored. */
 export const maxAnswerBytes = 4_194_304;
 
 export interface Landed {
   answer: CachedAnswer;
-  /** Of the question that it answered to the one that was asked; null where they are the same. */
+  /** Similarity of the stored question to this one; null for an exact hit. */
   similarity: number | null;
 }
 
-/** Somebody is asking upstream already; resolves with the answer, or null where there is none to share. */
+/** An equal call is already under way. Resolves with its answer, or null if there is none to share. */
 export type Flight = Promise<Landed | null>;
 
 export class ResponseCache {
@@ -34,7 +34,7 @@ export class ResponseCache {
     return this.#flights.get(key) ?? null;
   }
 
-  /** Whoever asks for the same from now on waits for this call; the function that is given back ends it. */
+  /** Equal calls wait for this call from now on, until the returned function ends it. */
   lead(key: string): (landed: Landed | null) => void {
     const { promise, resolve } = Promise.withResolvers<Landed | null>();
     this.#flights.set(key, promise);
@@ -45,8 +45,8 @@ export class ResponseCache {
   }
 
   /**
-   * Whether a route's look-ups by meaning are worth their time. One of its own: what is too slow for a look-up may well
-   * serve calls for embeddings. A changed policy is tried anew.
+   * Circuit breaker of a route's semantic look-ups. Separate from the provider's: a provider that is too slow for look-ups
+   * may serve embeddings well. A changed policy starts with a closed breaker.
    */
   breaker({ config, fingerprint }: Route): Breaker {
     const known = this.#breakers.get(config.id);
@@ -56,7 +56,7 @@ export class ResponseCache {
     return breaker;
   }
 
-  /** Forgets routes that are not among these. */
+  /** Forgets all other routes. */
   keep(routes: readonly RouteConfig[]): void {
     const ids = new Set(routes.map(({ id }) => id));
     this.store.keep(ids);

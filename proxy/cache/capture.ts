@@ -1,4 +1,4 @@
-/** Remembers an answer while it passes on its way to the client. */
+/** Records an answer on its way to the client. */
 import { Buffer } from "node:buffer";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 
@@ -12,7 +12,7 @@ export class Capture implements ReplyFilter {
     this.#maxBytes = maxBytes;
   }
 
-  /** The whole answer; null where it did not come to its end, or is too large to keep. */
+  /** The whole answer; null if it did not end properly or is too large to store. */
   get body(): Buffer | null {
     return this.#complete && this.#size <= this.#maxBytes ? Buffer.concat(this.#parts) : null;
   }
@@ -35,7 +35,7 @@ export class Capture implements ReplyFilter {
 
   #take(bytes: Uint8Array | string): void {
     this.#size += bytes.length;
-    // Bytes are copied: a chunk is a view of a buffer that is used again.
+    // Copied, because the chunk is a view of a buffer that is reused.
     if (this.#size <= this.#maxBytes) this.#parts.push(Buffer.from(bytes as string));
     else this.#parts = [];
   }

@@ -1,12 +1,12 @@
-/** `Cache-Control` of a request (RFC 9111, section 5.2.1), as far as it means something to a cache of answers. Pure. */
+/** `Cache-Control` of a request (RFC 9111, section 5.2.1), as far as it applies to a response cache. Pure. */
 export interface CacheControl {
   /** Don't answer from the cache. */
   noCache: boolean;
-  /** Neither answer from the cache nor keep the answer. */
+  /** Don't answer from the cache, and don't store the answer. */
   noStore: boolean;
   /** Answer from the cache or not at all. */
   onlyIfCached: boolean;
-  /** Oldest answer that will do, in milliseconds; null: any that is still kept. */
+  /** Oldest acceptable answer, in milliseconds; null: any age. */
   maxAgeMs: number | null;
 }
 

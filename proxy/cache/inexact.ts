@@ -1,11 +1,11 @@
 /**
- * Numbers that JavaScript can't hold as they are written: two that differ, such as seeds beyond 2^53, are one to the
- * gateway once they are parsed, and two to the provider, who gets them as they came. Pure.
+ * Numbers that JavaScript can't represent exactly. Two different ones, such as seeds beyond 2^53, are equal to the gateway
+ * once parsed, and different to the provider, which gets the original text. Pure.
  */
 import { closingQuote } from "../wire/json.ts";
 import { QUOTE } from "../wire/json-edit.ts";
 
-/** Sixteen digits and more, or an exponent of three. */
+/** Sixteen digits or more, or an exponent of three digits. */
 const suspect = /\d[\d.]{15}|[eE][+-]?\d{3}/;
 const none: readonly string[] = [];
 

@@ -1,4 +1,4 @@
-/** What makes two calls the same call. Pure. */
+/** The cache key: what makes two calls the same. Pure. */
 
 import type { Identity } from "../call/identity.ts";
 import type { Shaped } from "../call/shaped.ts";
@@ -8,7 +8,7 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { inexactNumbers } from "./inexact.ts";
 
-/** Body members by the name that a policy calls them. */
+/** Body members by the names that policies use. */
 const members: Readonly<Record<CacheKeyPart, readonly string[]>> = {
   Temperature: ["temperature"],
   TopP: ["top_p", "top_k"],
@@ -18,7 +18,7 @@ const members: Readonly<Record<CacheKeyPart, readonly string[]>> = {
   User: ["user", "metadata", "safety_identifier", "prompt_cache_key"],
 };
 
-/** The body as it goes on: the caller's members, and what the route edits of them. */
+/** The body that is sent on: the caller's members with the route's changes. */
 function effective(shaped: Shaped): JsonObject {
   const body: JsonObject = { ...shaped.received.json };
   for (const name of Object.keys(shaped.edits)) {
@@ -31,7 +31,7 @@ function effective(shaped: Shaped): JsonObject {
 const limitOf = (body: JsonObject): unknown =>
   body["max_completion_tokens"] ?? body["max_output_tokens"] ?? body["max_tokens"];
 
-/** Whether the policy wants this call cached at all. */
+/** Whether the policy's conditions allow this call to be cached. */
 export function cacheable(config: CacheConfig, shaped: Shaped): boolean {
   const body = effective(shaped);
   if (config.maxTokensBelow !== null && shaped.format !== "openai.embeddings") {
@@ -43,7 +43,7 @@ export function cacheable(config: CacheConfig, shaped: Shaped): boolean {
   return typeof temperature === "number" && temperature <= config.temperatureAtMost;
 }
 
-/** Who shares an answer; null where the caller has no such trait, and so shares with nobody. */
+/** Who shares an answer; null if the caller lacks the trait, and so shares with nobody. */
 function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unknown[] | null {
   if (scope === "Shared") return ["shared"];
   if (identity.anonymous) return scope === "Namespace" ? ["anonymous"] : null;
@@ -54,23 +54,23 @@ function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unkn
   return key.team === null ? null : ["team", namespace, key.team];
 }
 
-/** All that tells one call from another. */
+/** Everything that distinguishes two calls. */
 export interface CacheLookup {
   config: CacheConfig;
   shaped: Shaped;
   route: Route;
   identity: Identity;
-  /** The provider that the caller asks for. */
+  /** The provider that the caller prefers. */
   preferred: string | null;
-  /** Headers that go on to the provider and change what it answers. */
+  /** Headers that are passed on and change what a provider answers. */
   headers: Readonly<Record<string, string>>;
-  /** Keyed, so that a key tells nothing of the prompt even to who guesses it. */
+  /** Keyed, so that a key reveals nothing about the prompt, even to someone who guesses it. */
   digest(text: string): string;
 }
 
 /**
- * The key under which the answer to this call is kept, or null where it is to be kept for nobody. `hollow`: leaves out of
- * the body what may differ.
+ * The key under which this call's answer is stored, or null if it must not be stored. `hollow` removes from the body what
+ * may differ.
  */
 export function cacheKey(
   { config, shaped, route, identity, preferred, headers, digest }: CacheLookup,

@@ -1,4 +1,4 @@
-/** Answers in this process's memory: bounded by entries for each route, and by bytes for all of them together. */
+/** Answers in this process's memory, limited by entries per route and by bytes overall. */
 import { LRUCache } from "lru-cache";
 import type { CachedAnswer, CacheStore } from "./store.ts";
 
@@ -22,7 +22,7 @@ export function memoryStore(maxBytes: number, nowMs: () => number): CacheStore {
     return cache;
   };
 
-  /** The route that takes most gives way. */
+  /** Evicts from the route that uses the most. */
   const shrink = (): void => {
     while (bytes() > maxBytes) {
       const largest = [...routes.values()].reduce((most, cache) =>

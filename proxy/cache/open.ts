@@ -1,4 +1,4 @@
-/** The store of cached answers that the settings ask for. */
+/** The store of cached answers that the settings configure. */
 import { Counter, type Registry } from "prom-client";
 import { type Client, connectRedis } from "../fleet/redis-client.ts";
 import { Sealer } from "../seal/seal.ts";
@@ -27,14 +27,14 @@ export interface OpenedCache {
   register(registry: Registry): void;
 }
 
-/** A password goes to its own store only. */
+/** A password is sent only to its own store. */
 function connected(settings: CacheSettings): Client {
   const { cacheUrl, cachePassword, cacheCa, stateUrl, statePassword, stateCa } = settings;
   const [url, password, ca] = cacheUrl === "" ? [stateUrl, statePassword, stateCa] : [cacheUrl, cachePassword, cacheCa];
   return connectRedis(url, password || null, ca || null);
 }
 
-/** Throws where a shared store can't be made; one that can't be reached is no reason. */
+/** Throws if a shared store can't be set up. A store that can't be reached is no error. */
 export function openCache(settings: CacheSettings, nowMs: () => number): OpenedCache {
   const vectors = memoryVectors(settings.cacheBytes, nowMs);
   if (settings.cacheStore === "Memory")
@@ -46,7 +46,7 @@ export function openCache(settings: CacheSettings, nowMs: () => number): OpenedC
     registers: [],
   });
   const sealer = new Sealer(settings.sealingKeys);
-  // A connection of its own: large answers must not hold up the counters of limits.
+  // A separate connection: large answers must not delay the counters of limits.
   const client = connected(settings);
   const trouble = (reason: StoreTrouble): void => failures.inc({ reason });
   const store = new RedisCache(client, sealer, nowMs, trouble);

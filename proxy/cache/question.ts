@@ -4,14 +4,14 @@ import { type CacheLookup, cacheKey } from "./key.ts";
 
 export interface Question {
   text: string;
-  /** Digest of all the rest: a question is compared with those of the same partition only. */
+  /** Digest of everything but the question. Questions are compared only within the same partition. */
   partition: string;
 }
 
-/** Of longer texts a vector tells too little, in characters. */
+/** Longest text to compare, in characters: a vector says too little about longer ones. */
 const longest = 8_192;
 
-/** The text of a message's content, and what of the content is left without it; null where it is not all text. */
+/** The text of a message's content, and the content without it; null if it isn't only text. */
 function apart(content: unknown): { text: string; rest: unknown } | null {
   if (typeof content === "string") return { text: content, rest: null };
   if (!Array.isArray(content) || content.length === 0) return null;
@@ -30,11 +30,11 @@ function apart(content: unknown): { text: string; rest: unknown } | null {
 
 interface Turn {
   text: string;
-  /** In place of the member that holds the conversation, as the body that goes on has it; what isn't understood stays as it is. */
+  /** Replaces the member that holds the conversation in the body to send; a form that isn't understood stays as it is. */
   without(member: unknown): unknown;
 }
 
-/** `said`: the caller's own member, before the policy put prompts before and behind it. */
+/** `said`: the caller's own messages, before the policy adds its prompts. */
 function lastTurn(said: unknown): Turn | null {
   if (typeof said === "string")
     return { text: said, without: (member) => (typeof member === "string" ? null : member) };
@@ -54,7 +54,7 @@ const figure = /[\p{N}@]|:\/\//u;
 const opening = new Set("([\"'");
 const closing = new Set(".,;:!?)]\"'");
 
-/** Without the punctuation around it. */
+/** Without surrounding punctuation. */
 function bare(text: string): string {
   let [from, to] = [0, text.length];
   while (from < to && opening.has(text[from] as string)) from++;
@@ -62,12 +62,12 @@ function bare(text: string): string {
   return text.slice(from, to);
 }
 
-/** Words with a figure, an address or a placeholder in them; also out of scripts that put no spaces between words. */
+/** Words that contain a digit, an address or a placeholder, also in scripts that don't separate words by spaces. */
 export function literals(text: string): string[] {
   return (text.match(word) ?? []).filter((one) => figure.test(one)).map(bare);
 }
 
-/** An answer may then be an action, with what it is to act upon taken from the words. */
+/** With tools the answer can be an action, and its object is taken from the words. */
 function hasTools({ received, edits }: Shaped): boolean {
   return ["tools", "functions"].some((name) => {
     const tools = name in edits ? edits[name] : received.json[name];
@@ -75,7 +75,7 @@ function hasTools({ received, edits }: Shaped): boolean {
   });
 }
 
-/** null where there is nothing to compare by meaning. */
+/** null if there is nothing to compare by meaning. */
 export function question(call: CacheLookup): Question | null {
   const { shaped, digest } = call;
   if (shaped.format === "openai.embeddings" || hasTools(shaped)) return null;

@@ -1,6 +1,6 @@
 /**
- * Answers in a Redis or Valkey that all proxies share, sealed. A look-up that takes long or fails is a miss, and a
- * store that goes on failing is left alone for a while: a cache must never make a call slower than no cache.
+ * Sealed answers in a Redis or Valkey that all proxies share. A slow or failed look-up is a miss, and a store that keeps
+ * failing is left alone for a while: the cache must never make a call slower than having none.
  */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
@@ -8,7 +8,7 @@ import type { Client } from "../fleet/redis-client.ts";
 import type { Sealer } from "../seal/seal.ts";
 import type { CachedAnswer, CacheStore } from "./store.ts";
 
-/** unreadable: changed by somebody, sealed with a key that is gone, or of another version. */
+/** unreadable: modified, sealed with a key that is gone, or written by another version. */
 export type StoreTrouble = "slow" | "failed" | "unreadable";
 
 const lookUpMs = 50;
@@ -16,7 +16,7 @@ const failuresToOpen = 5;
 const openForMs = 5_000;
 
 const entryKey = (route: string, key: string): string => `sluice:cache:${route}:${key}`;
-/** A route's entries by the moment at which they end. */
+/** A route's entries, ordered by expiry. */
 const indexKey = (route: string): string => `sluice:cache-index:${route}`;
 
 const head = z.object({
@@ -44,10 +44,10 @@ function unpack(clear: Buffer): CachedAnswer | null {
   }
 }
 
-/** The answer, or the trouble, whichever is first. */
+/** The answer or the error, whichever comes first. */
 function within(asked: Promise<Buffer | null>): Promise<Buffer | null | StoreTrouble> {
   return new Promise((resolve) => {
-    // What has come meanwhile is read first: it may be this process that was slow.
+    // Data that has already arrived is read first: this process may have been the slow one.
     const timer = setTimeout(() => setImmediate(() => resolve("slow")), lookUpMs);
     const done = (result: Buffer | null | StoreTrouble): void => {
       clearTimeout(timer);
@@ -90,7 +90,7 @@ export class RedisCache implements CacheStore {
     this.#write(route, entryKey(route, key), answer, limits).catch(() => this.#failed("failed"));
   }
 
-  /** Other proxies may know routes that this one does not: entries end by themselves. */
+  /** Other proxies may know routes that this one doesn't, so entries only expire. */
   keep(): void {}
 
   size(): { entries: number; bytes: number } {
@@ -105,12 +105,12 @@ export class RedisCache implements CacheStore {
   #failed(what: StoreTrouble): null {
     this.#trouble(what);
     this.#failures++;
-    // One more failure after the pause is enough to pause again.
+    // After the pause, one more failure pauses again.
     if (this.#failures >= failuresToOpen) this.#closedUntilMs = this.#nowMs() + openForMs;
     return null;
   }
 
-  /** The bound holds a moment later: what would end first goes first. Each command has one key, so a cluster takes them too. */
+  /** The limit is enforced a moment after a write: the entries that expire first are removed. One key per command, for clusters. */
   async #write(
     route: string,
     place: string,
@@ -123,7 +123,7 @@ export class RedisCache implements CacheStore {
       this.#client.set(place, this.#sealer.seal(place, pack(answer)), "PX", ttlMs),
       this.#client.zadd(index, now + ttlMs, place),
       this.#client.zremrangebyscore(index, "-inf", now),
-      // Named rather than counted, so that proxies that write at once don't remove each their own number.
+      // Removed by name, so that proxies that write at once don't each remove their own number.
       this.#client.zrange(index, "0", String(-(maxEntries + 1))),
       this.#client.pexpire(index, ttlMs),
     ]);

@@ -1,7 +1,7 @@
 /**
- * Vectors that all proxies share: each compares in its own memory, and hears of the others' through one stream in Redis
- * or Valkey, sealed. So a look-up asks nobody, a store that is gone takes nothing away, and a proxy that starts begins
- * with what the others know. The server's own vector search would need vectors in clear, which tell of the questions.
+ * Vectors that all proxies share. Each proxy compares in its own memory and receives the others' vectors, sealed, through
+ * one stream in Redis or Valkey. A look-up asks no store, losing the store loses nothing, and a new proxy starts with what
+ * the others know. The server's own vector search would need vectors in clear, which reveal the questions.
  */
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
@@ -13,11 +13,11 @@ import { normalised, type VectorEntry, type VectorIndex, type VectorLimits } fro
 
 const streamKey = "sluice:cache-vectors";
 const placeOf = (route: string): string => `${streamKey}:${route}`;
-/** How long others may not know of a vector, in milliseconds. */
+/** How long a vector may be unknown to other proxies, in milliseconds. */
 const everyMs = 500;
-/** Read at once: answers that are looked up meanwhile don't wait long behind it. */
+/** Entries per read, so that look-ups in between don't wait long. */
 const mostAtOnce = 50;
-/** Kept for proxies that start, whatever the policies ask for: some 3 KiB each. */
+/** Upper limit of entries kept for proxies that start, whatever the policies configure: about 3 KiB each. */
 const mostKept = 10_000;
 
 const head = z.object({
@@ -29,7 +29,7 @@ const head = z.object({
 });
 type Head = z.output<typeof head>;
 
-/** One line of JSON, then 16-bit floats: a cosine changes by less than 0.0001. */
+/** One line of JSON, then 16-bit floats, which change a cosine by less than 0.0001. */
 function pack(from: string, { vector, ...rest }: VectorEntry): Buffer {
   const halves = Float16Array.from(vector);
   return Buffer.concat([
@@ -57,7 +57,7 @@ export class SharedVectors implements VectorIndex {
   readonly #nowMs: () => number;
   readonly #trouble: (what: StoreTrouble) => void;
   readonly #name = randomUUID();
-  /** Those that compare by meaning. */
+  /** Routes with a semantic cache. */
   #routes: ReadonlyMap<string, VectorLimits> = new Map();
   #read = "0-0";
   #timer: NodeJS.Timeout | null = null;
@@ -89,13 +89,13 @@ export class SharedVectors implements VectorIndex {
 
   keep(routes: ReadonlyMap<string, VectorLimits>): void {
     this.#own.keep(routes);
-    // What was passed over for want of a route may be wanted now.
+    // Entries skipped because their route was unknown may be wanted now.
     if ([...routes.keys()].some((id) => !this.#routes.has(id))) this.#read = "0-0";
     this.#routes = routes;
     if (this.#timer === null && routes.size > 0) this.#follow();
   }
 
-  /** Its connection is the answers', and is closed with them. */
+  /** Uses the answers' connection, and closes with it. */
   close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer ?? undefined);
@@ -118,7 +118,7 @@ export class SharedVectors implements VectorIndex {
     const again = (): void => {
       if (!this.#closed) this.#follow();
     };
-    // The answers' own look-ups tell of a store that is gone.
+    // The answers' own look-ups report a store that is gone.
     this.#timer = setTimeout(() => this.#hear().then(again, again), everyMs).unref();
   }
 

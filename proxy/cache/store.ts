@@ -1,27 +1,27 @@
-/** Where cached answers are. One interface, so that memory and Redis can't be told apart by what uses them. */
+/** Where cached answers are stored. Memory and Redis share this interface, so callers can't tell them apart. */
 import type { Buffer } from "node:buffer";
 
-/** An answer as the gateway made it, before whatever filters follow on its way to a client. */
+/** An answer as the gateway made it, before the filters that follow on its way to a client. */
 export interface CachedAnswer {
   /** A whole JSON body, or the bytes of a whole stream. */
   body: Buffer;
   storedAtMs: number;
-  /** Target's name, for X-Provider-Used. */
+  /** The target's name, for X-Provider-Used. */
   target: string;
   /** `namespace/name` of the provider. */
   provider: string;
   model: string;
   upstreamModel: string;
-  /** Parameters that the provider lacks and that were left out. */
+  /** Parameters that were dropped because the provider lacks them. */
   dropped: string[];
-  /** What the call cost, which a hit saves; null where the model has no price. */
+  /** Cost of the call, which a hit saves; null if the model has no price. */
   costNanoUsd: number | null;
 }
 
 export interface CacheStore {
-  /** null: not there, too old, or the store can't be reached: a cache never fails a call. */
+  /** null if it is absent, too old, or the store can't be reached: the cache never fails a call. */
   get(route: string, key: string): CachedAnswer | null | Promise<CachedAnswer | null>;
-  /** Never fails; what can't be kept is not kept. */
+  /** Never fails; an answer that can't be stored is dropped. */
   set(route: string, key: string, answer: CachedAnswer, limits: { ttlMs: number; maxEntries: number }): void;
   /** Forgets routes that are no longer configured. */
   keep(routes: ReadonlySet<string>): void;

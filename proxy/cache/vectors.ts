@@ -1,16 +1,16 @@
-/** Vectors of questions in this process's memory, and the answers' keys: bounded by entries for each route, and by bytes for all of them. */
+/** Vectors of questions in this process's memory, with the keys of their answers. Limited by entries per route and by bytes. */
 import { LRUCache } from "lru-cache";
 
 export interface Match {
-  /** Of the answer, in the store of answers. */
+  /** Key of the answer in the store. */
   key: string;
-  /** Cosine, 0 to 1. */
+  /** Cosine similarity, 0 to 1. */
   similarity: number;
 }
 
 export interface VectorEntry {
   partition: string;
-  /** Of the answer, in the store of answers. */
+  /** Key of the answer in the store. */
   key: string;
   /** Normalised. */
   vector: Float32Array;
@@ -19,23 +19,23 @@ export interface VectorEntry {
 }
 
 interface Entry extends VectorEntry {
-  /** Its answer was not there a moment ago. */
+  /** Its answer was missing at the last attempt. */
   passOverUntilMs: number;
 }
 
 export interface VectorLimits {
   maxEntries: number;
-  /** The longest that one is kept. */
+  /** Longest time to keep a vector. */
   ttlMs: number;
 }
 
 export interface VectorIndex {
-  /** The nearest of a partition, stored no earlier than `sinceMs`; null where there is none. */
+  /** The nearest in a partition, stored at `sinceMs` or later; null if there is none. */
   nearest(route: string, partition: string, vector: Float32Array, sinceMs: number): Match | null;
-  /** Its answer can't be had: others come first for a while. */
+  /** Its answer is not available: other entries are preferred for a while. */
   passOver(route: string, key: string): void;
   add(route: string, entry: VectorEntry, limits: VectorLimits): void;
-  /** Forgets routes that are not among these. */
+  /** Forgets all other routes. */
   keep(routes: ReadonlyMap<string, VectorLimits>): void;
   size(): { entries: number; bytes: number };
   close(): Promise<void>;
@@ -44,7 +44,7 @@ export interface VectorIndex {
 const passOverMs = 5_000;
 const overheadBytes = 512;
 
-/** Of one length, 1, so that a product of two is their cosine; null where that can't be. */
+/** Scales to length 1, so that a dot product is the cosine; null if that is impossible. */
 export function normalised(values: readonly number[]): Float32Array | null {
   const vector = Float32Array.from(values);
   let squares = 0;
@@ -55,7 +55,7 @@ export function normalised(values: readonly number[]): Float32Array | null {
   return vector;
 }
 
-/** Of two of one length. Four sums at once: a processor does them side by side, in a third of the time. */
+/** Dot product of two vectors of equal length. Four sums at once run in parallel, in a third of the time. */
 export function cosine(a: Float32Array, b: Float32Array): number {
   let [one, two, three, four] = [0, 0, 0, 0];
   const whole = a.length - (a.length % 4);
@@ -70,7 +70,7 @@ export function cosine(a: Float32Array, b: Float32Array): number {
   return Math.max(0, Math.min(1, sum));
 }
 
-/** One route's: the least recently used go first, and each partition knows its own. */
+/** The vectors of one route: the least recently used are evicted first, and each partition lists its own. */
 class RouteVectors {
   readonly entries: LRUCache<string, Entry>;
   readonly #partitions = new Map<string, Set<Entry>>();
@@ -85,7 +85,7 @@ class RouteVectors {
   }
 
   add(entry: Entry): void {
-    // What is heard again from elsewhere puts nothing back that was renewed here.
+    // An entry received again must not overwrite one that was renewed here.
     if ((this.entries.peek(entry.key)?.endsAtMs ?? 0) > entry.endsAtMs) return;
     this.entries.set(entry.key, entry);
     const members = this.#partitions.get(entry.partition);
@@ -108,7 +108,7 @@ class RouteVectors {
     }
     if (best === null) return null;
     this.entries.get(best.key);
-    // Floats of 32 bits know no more digits; equal vectors are to come to 1.
+    // 32-bit floats have no more digits; equal vectors must give 1.
     return { key: best.key, similarity: Math.round(similarity * 1e6) / 1e6 };
   }
 
@@ -131,7 +131,7 @@ export function memoryVectors(maxBytes: number, nowMs: () => number): VectorInde
     return made;
   };
 
-  /** The route that takes most gives way. */
+  /** Evicts from the route that uses the most. */
   const shrink = (): void => {
     while (bytes() > maxBytes) {
       const largest = [...routes.values()].reduce((most, one) =>

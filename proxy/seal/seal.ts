@@ -1,9 +1,9 @@
 /**
- * Sealing of what leaves the process: AES-256-GCM, bound to the place where it is kept, so that nobody who can write
- * there can change it or put it elsewhere. The first key seals, all of them open: that is how keys are rotated.
+ * Seals what leaves the process with AES-256-GCM, bound to the place where it is stored, so that nobody who can write
+ * there can change or move it. The first key seals, all keys open: that allows rotation.
  *
- * Envelope: version (1 byte), key id (8), nonce (12), tag (16), ciphertext. Each place has a key of its own,
- * HMAC-SHA-256(key, place), so that random nonces never come near their bound (2^32 for one key, NIST SP 800-38D).
+ * Envelope: version (1 byte), key id (8), nonce (12), tag (16), ciphertext. Each place has its own key,
+ * HMAC-SHA-256(key, place), so that random nonces never come near their limit (2^32 per key, NIST SP 800-38D).
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from "node:crypto";
@@ -22,7 +22,7 @@ interface SealingKey {
 }
 
 function keyOf(text: string, at: number): SealingKey {
-  // The text itself is a secret, so it is not shown.
+  // The text is a secret, so it is not shown.
   if (!keyForm.test(text))
     throw new Error(`sealing keys: number ${at + 1} is not 32 bytes in base64; make one with: openssl rand -base64 32`);
   const secret = Buffer.from(text, "base64");
@@ -36,7 +36,7 @@ export class Sealer {
   readonly #first: SealingKey;
   readonly #keys: ReadonlyMap<string, SealingKey>;
 
-  /** `keys`: 32 bytes in base64 each, apart by white space or commas. Throws an Error for the person at the terminal. */
+  /** `keys`: 32 bytes in base64 each, separated by white space or commas. Throws an Error for the person at the terminal. */
   constructor(keys: string) {
     const all = keys
       .split(/[\s,]+/)
@@ -48,7 +48,7 @@ export class Sealer {
     this.#keys = new Map(all.map((key) => [key.id, key]));
   }
 
-  /** `place`: where it will be kept; it opens only for the same one. */
+  /** `place`: where it will be stored. It opens only for the same place. */
   seal(place: string, clear: Uint8Array): Buffer {
     const nonce = randomBytes(nonceBytes);
     const cipher = createCipheriv("aes-256-gcm", placeKey(this.#first, place), nonce, { authTagLength: tagBytes });
@@ -58,14 +58,14 @@ export class Sealer {
     return Buffer.concat([head, nonce, cipher.getAuthTag(), body]);
   }
 
-  /** Whether it is sealed with a key that is not here; which one, in hexadecimal. null: it is, or this is no envelope. */
+  /** Id, in hexadecimal, of a key that is missing here. null if the key is here, or this is no envelope. */
   missing(sealed: Buffer): string | null {
     if (sealed.length < headBytes || sealed[0] !== version) return null;
     const id = sealed.toString("hex", 1, 1 + idBytes);
     return this.#keys.has(id) ? null : id;
   }
 
-  /** null: changed, from another place, or sealed with a key that is no longer there. */
+  /** null if it was changed, moved, or sealed with a key that is no longer here. */
   open(place: string, sealed: Buffer): Buffer | null {
     if (sealed.length < headBytes || sealed[0] !== version) return null;
     const head = sealed.subarray(0, 1 + idBytes);
