@@ -18,6 +18,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import { type BudgetSubject, budgetCharges } from "./budget-claims.ts";
 import { type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
+import type { Admission } from "./proof.ts";
 import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
 import {
   expectedTokens,
@@ -50,8 +51,8 @@ export interface Admitter {
   random(): number;
 }
 
-/** Leave to make the call. */
-export interface Admitted {
+/** What a call reserved. */
+interface Reserving {
   /** Those that it may be sent to: a budget that is used up can leave fewer than were asked for. */
   targets: readonly ResolvedTarget[];
   /**
@@ -63,11 +64,13 @@ export interface Admitted {
   settle(record: CallRecord): void;
 }
 
-const unmetered = (targets: readonly ResolvedTarget[]): Admitted => ({
-  targets,
-  cover: () => true,
-  settle: () => undefined,
-});
+/** Leave to make the call. */
+export type Admitted = Admission<Reserving>;
+
+const admitted = (reserving: Reserving): Admitted => reserving as Admitted;
+
+const unmetered = (targets: readonly ResolvedTarget[]): Admitted =>
+  admitted({ targets, cover: () => true, settle: () => undefined });
 
 /** A later reservation for a call, of the dues that had not enough. */
 interface Extension {
@@ -77,7 +80,7 @@ interface Extension {
 }
 
 /** What a call has reserved: at first what its dearest attempt can cost, and more where another attempt follows. */
-class Reserved implements Admitted {
+class Reserved implements Reserving {
   readonly targets: readonly ResolvedTarget[];
   readonly #dues: readonly Charge[];
   readonly #first: Reservation;
@@ -156,7 +159,7 @@ function outcome(
     const takenMs = nowMs();
     request.client.always((headers) => addLimitHeaders(headers, readings, request.surface, takenMs));
   }
-  if (!("refused" in got)) return new Reserved(request.targets, dues, got, quotas);
+  if (!("refused" in got)) return admitted(new Reserved(request.targets, dues, got, quotas));
   const refusing = dues.find((due) => due.claim.counter === got.refused) as Charge;
   const { attempts } = refusing;
   const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);

@@ -7,6 +7,7 @@ import type { Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
 import type { EmbedWith } from "./embed.ts";
+import type { Missed, OnRecord } from "./proof.ts";
 
 /** What the stage `cached` works on. */
 export interface CachedCall {
@@ -19,5 +20,6 @@ export interface CachedCall {
   shaped: Shaped;
   record: CallRecord;
   /** The rest of the way: to a provider. */
-  go(): Promise<Failure | null>;
+  go(missed: Missed): Promise<Failure | null>;
+  onRecord: OnRecord;
 }

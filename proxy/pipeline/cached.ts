@@ -11,6 +11,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
 import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
 import type { CachedCall } from "./cached-call.ts";
+import type { Missed } from "./proof.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
 import { type SemanticMatch, SemanticSearch } from "./semantic-lookup.ts";
 
@@ -19,10 +20,11 @@ const notCached = failure(
   "No cached answer matches this request, and it asked for nothing else (Cache-Control: only-if-cached).",
 );
 const gone = "gone";
+const missed = {} as Missed;
 
 export function throughCache(call: CachedCall): Promise<Failure | null> {
   const { cache } = call.route.config;
-  return cache === null ? call.go() : cachedOr(call, cache);
+  return cache === null ? call.go(missed) : cachedOr(call, cache);
 }
 
 async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure | null> {
@@ -42,7 +44,7 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
   const key = !control.noStore && cacheable(cache, shaped) ? cacheKey(lookup) : null;
   if (key === null) {
     call.record.cache = "bypass";
-    return control.onlyIfCached ? notCached : call.go();
+    return control.onlyIfCached ? notCached : call.go(missed);
   }
   // Whoever wants a fresh answer needs no comparing.
   const meaning = (): SemanticSearch | null => (control.noCache ? null : SemanticSearch.of(call, lookup));
@@ -154,7 +156,7 @@ async function ask(
     }
     const capture = new Capture(maxAnswerBytes);
     call.client.filter(capture);
-    const failed = await call.go();
+    const failed = await call.go(missed);
     const kept = failed === null ? keep(call, capture) : null;
     if (kept !== null) {
       landing = { answer: kept, similarity: null };

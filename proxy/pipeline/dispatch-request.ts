@@ -9,12 +9,17 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
+import type { Admitted } from "./admit.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import type { AnswerLimits } from "./attempt.ts";
 import type { Prepared } from "./prepare.ts";
+import type { Missed } from "./proof.ts";
 import type { UsageHabits } from "./usage-habits.ts";
 
 export interface DispatchRequest {
+  /** What has to be there before a provider is asked. */
+  admitted: Admitted;
+  missed: Missed;
   client: ClientConnection;
   shaped: Shaped;
   route: Route;

@@ -13,13 +13,11 @@ import { holds, matchesRule, unmet } from "../routing/rules.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { PathEntry, Route, RouteTarget, Snapshot } from "../snapshot/snapshot.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
-import { denyByOrigin } from "./circumstances.ts";
-import { denyByGuard } from "./guard.ts";
-import { rejectOtherModels } from "./other-models.ts";
+import { authorise } from "./checks.ts";
+import { unmasked } from "./mask.ts";
 import { planRequest } from "./plan.ts";
 import { prepare } from "./prepare.ts";
-import { rejectRegionOverride } from "./region-override.ts";
-import { denyByRoleOrModel, noTarget, offeredTo, offersTo, resident, resolveTargets, route } from "./route.ts";
+import { noTarget, offeredTo, offersTo, resident, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
@@ -272,14 +270,10 @@ class Explainer {
       header: (name: string) => headerOf(headers, name),
       nowMs: this.#nowMs,
     };
-    const refused =
-      denyByRoleOrModel(routed.route, routed.model, identity, this.#snapshot.roles) ??
-      denyByOrigin(routed.route, call) ??
-      rejectOtherModels(received.json, routed.route, identity, this.#snapshot.roles) ??
-      rejectRegionOverride(received.json, routed.route) ??
-      denyByGuard(routed.route, received, format, identity);
-    if (refused) return refused;
-    const shaped = shape(received, format, routed.route, routed.model, identity, this.#nowMs);
+    const authorised = authorise({ routed, received, format, identity, from: call, roles: this.#snapshot.roles });
+    if (isFailure(authorised)) return authorised;
+    const masked = unmasked(authorised, received);
+    const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#nowMs });
     if (isFailure(shaped)) return shaped;
     this.#out.model = shaped.model;
     return this.#targets(shaped, routed.route);

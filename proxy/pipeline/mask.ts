@@ -8,24 +8,27 @@ import { MaskAnswer, Restore } from "../masking/changes.ts";
 import { ReplyTexts } from "../masking/reply.ts";
 import { maskRequest } from "../masking/request.ts";
 import { Tally } from "../masking/tally.ts";
-import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { Authorised, Masked } from "./proof.ts";
 
 /** What goes on in place of what was received. `record.masked` counts as the answer passes. */
 export function mask(
-  { masker }: Route,
+  { route: { masker } }: Authorised,
   received: Received,
   format: WireFormat,
   client: ClientConnection,
   record: CallRecord,
-): Received | Failure {
-  if (masker === null) return received;
+): Masked | Failure {
+  if (masker === null) return received as Masked;
   const tally = new Tally(masker);
   record.masked = tally.counts;
   const request = maskRequest(received, tally);
-  if ("code" in request || format === "openai.embeddings") return request;
+  if ("code" in request || format === "openai.embeddings") return request as Masked | Failure;
   if (tally.placeholders.size > 0) client.filter(new ReplyTexts(format, new Restore(tally)));
   // Nearest to the provider: what is kept of an answer is masked as well.
   if (masker.config.answers) client.filterFirst(new ReplyTexts(format, new MaskAnswer(masker, tally)));
-  return request;
+  return request as Masked;
 }
+
+/** The request as it was received, for `explain`, which sends nothing. */
+export const unmasked = (_: Authorised, received: Received): Masked => received as Masked;

@@ -5,6 +5,7 @@ import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { parseJson } from "../wire/json.ts";
+import type { Unambiguous } from "./proof.ts";
 
 const maxBodyBytes = 16_384;
 const maxModels = 32;
@@ -55,7 +56,7 @@ export interface MintedToken {
 }
 
 export async function mint(
-  client: ClientConnection,
+  client: Unambiguous,
   identity: Identity,
   snapshot: Snapshot,
   nowMs: number,

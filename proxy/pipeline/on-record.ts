@@ -6,7 +6,9 @@
 import type { AuditLog } from "../audit/audit.ts";
 import type { CallRecord } from "../call/record.ts";
 import { type Failure, failure } from "../failure.ts";
+import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import type { OnRecord } from "./proof.ts";
 
 /** How long a call waits for its audit record to be safe, in milliseconds. */
 const waitMs = 1_000;
@@ -19,10 +21,20 @@ const refused = failure(
   },
 );
 
-/** null: it may be made. */
-export async function beginOnRecord(audit: AuditLog | null, call: CallRecord): Promise<Failure | null> {
+const proof = {} as OnRecord;
+
+async function begin(audit: AuditLog | null, call: CallRecord): Promise<OnRecord | Failure> {
   audit?.write("begun", call);
-  return (await (audit?.durable(waitMs) ?? false)) ? null : refused;
+  return (await (audit?.durable(waitMs) ?? false)) ? proof : refused;
+}
+
+/** At once where the policy doesn't require it. */
+export function beginOnRecord(
+  { config }: Route,
+  audit: AuditLog | null,
+  call: CallRecord,
+): OnRecord | Promise<OnRecord | Failure> {
+  return config.audit.required ? begin(audit, call) : proof;
 }
 
 /** null: what is held back may be given. Otherwise what to give in its place, after `withheld`. */

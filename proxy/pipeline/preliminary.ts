@@ -5,6 +5,7 @@
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { cors } from "./cors.ts";
+import type { Unambiguous } from "./proof.ts";
 
 const maxHeaders = 100;
 
@@ -62,7 +63,10 @@ function ambiguous(client: ClientConnection): Failure | null {
   return repeated(rawHeaders);
 }
 
-/** answered: nothing is left to do. null: go on. */
-export function preliminary(client: ClientConnection, allowedOrigins: readonly string[]): "answered" | Failure | null {
-  return ambiguous(client) ?? cors(client, allowedOrigins);
+/** answered: nothing is left to do. */
+export function preliminary(
+  client: ClientConnection,
+  allowedOrigins: readonly string[],
+): "answered" | Failure | Unambiguous {
+  return ambiguous(client) ?? cors(client, allowedOrigins) ?? (client as Unambiguous);
 }

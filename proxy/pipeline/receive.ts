@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { parseBody, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { ClientConnection } from "../wire/client.ts";
+import type { Unambiguous } from "./proof.ts";
 
 function isJson(contentType: string | null): boolean {
   // A missing type is taken for JSON: `curl -d` without -H is how people try a gateway out.
@@ -16,7 +16,7 @@ const orRaise = ", or ask the platform team to raise proxy.maxBodyBytes in the g
 
 /** At once where the body is all there. */
 export function receive(
-  client: ClientConnection,
+  client: Unambiguous,
   maxBodyBytes: number,
   needed: string,
 ): Received | Failure | Promise<Received | Failure> {

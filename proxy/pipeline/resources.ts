@@ -9,7 +9,9 @@ import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot
 import { causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
+import type { Admitted } from "./admit.ts";
 import { denyByOrigin } from "./circumstances.ts";
+import type { OnRecord, Unambiguous } from "./proof.ts";
 import { noToken, parseLoosely, toFailure } from "./provider-error.ts";
 import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";
 import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
@@ -100,6 +102,9 @@ export interface ResourceEnvironment {
   auth: AuthEnvironment;
   /** Headers that pass on to the provider. */
   forwarded: Record<string, string>;
+  /** What has to be there before the provider is asked. */
+  admitted: Admitted;
+  onRecord: OnRecord;
   nowMs(): number;
   /** For the whole exchange, in milliseconds. */
   totalMs: number;
@@ -107,7 +112,7 @@ export interface ResourceEnvironment {
 
 /** null where the answer went through, whatever its status within 2xx. */
 export async function passThrough(
-  client: ClientConnection,
+  client: Unambiguous,
   operation: ResourceOperation,
   { entry, route }: ResourceTarget,
   environment: ResourceEnvironment,

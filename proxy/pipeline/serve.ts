@@ -1,23 +1,7 @@
 /**
  * The data plane on one page. Every call goes through these stages in this order, and is recorded exactly once,
  * whatever happened to it.
- *
- *   preliminary   204 400 403 431  what could be read in two ways; pages of other origins, whose preflight ends here
- *   address       404 405          which operation, under which prefix
- *   authenticate  401              who calls; refused before the body is read, unless something here is open
- *   receive       400 413 415      the body, read and parsed once
- *   route         404              which policy serves this model for this caller
- *   authorise     401 403          whether the caller may, from there, now
- *   other models  400              the body names none to the provider beside the one that was routed
- *   guard         400              what the request says is wanted
- *   mask          400              personal data is taken out, and put back into the answer
- *   shape         400              defaults, overrides, prompts
- *   cached        504              answered without asking a provider
- *   admit         403 429 503      rate limits and budgets; settled when the call is over
- *   dispatch      4xx 5xx          targets one after another, until one answers
- *   on record     503              where no call may go unaudited: before it is dispatched, and before an answer comes to its end
- *   respond                        failures in the client's own format, in the stream where it has begun
- *   record                         metrics and log
+ * The list of the stages, with what each answers, is in stages.ts.
  */
 import type { Circumstances } from "../access/rules.ts";
 import { callerOf } from "../call/caller.ts";
@@ -25,7 +9,6 @@ import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
 import { type CallRecord, newRecord } from "../call/record.ts";
 import { requiredMember, type Shaped } from "../call/shaped.ts";
-import type { WireFormat } from "../config/capabilities.ts";
 import { isRefusal } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
@@ -39,27 +22,26 @@ import { answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
-import { circumstances, denyByOrigin } from "./circumstances.ts";
+import { authorise } from "./checks.ts";
+import { circumstances } from "./circumstances.ts";
 import { deadlineOf } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
-import { denyByGuard } from "./guard.ts";
 import { mask } from "./mask.ts";
 import { mint } from "./mint.ts";
 import { listModels } from "./models.ts";
 import { beginOnRecord, endOnRecord } from "./on-record.ts";
-import { rejectOtherModels } from "./other-models.ts";
 import { ownUsage } from "./own-usage.ts";
 import { planRequest, roughPromptTokens } from "./plan.ts";
 import { preliminary } from "./preliminary.ts";
+import type { Missed, Unambiguous } from "./proof.ts";
 import { receive } from "./receive.ts";
 import { noteIdentity, noteOutcome, noteRoute } from "./record-fields.ts";
 import { excerpts, secretsOf } from "./redacted-excerpt.ts";
-import { rejectRegionOverride } from "./region-override.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
-import { denyByRoleOrModel, modelAsRouted, noTarget, offersTo, type Routed, resolveTargets, route } from "./route.ts";
+import { modelAsRouted, noTarget, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
 
 /** What a client token that is limited to models may ask for. */
@@ -91,8 +73,9 @@ class Call {
       const from = circumstances(this.#client, this.#snapshot, this.#gateway.countries, this.#gateway.nowMs());
       record.address = from.address ?? "";
       if (this.#gateway.audit !== null) record.country = from.country() ?? "";
-      const crossed = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
-      const failed = crossed === null ? await this.#stages(from) : this.#preflight(crossed);
+      const client = preliminary(this.#client, this.#snapshot.settings.cors.allowedOrigins);
+      const failed =
+        client === "answered" || isFailure(client) ? this.#preflight(client) : await this.#stages(client, from);
       if (failed) this.#fail(failed);
     } catch (cause) {
       this.#gateway.unexpected(cause, this.#client.requestId);
@@ -114,12 +97,12 @@ class Call {
     return null;
   }
 
-  async #stages(from: Circumstances): Promise<Failure | null> {
-    const { method, path: url } = this.#client;
+  async #stages(client: Unambiguous, from: Circumstances): Promise<Failure | null> {
+    const { method, path: url } = client;
     const found = address(method, url, this.#snapshot);
     if (isFailure(found)) return found;
     this.#surface = found.surface;
-    const keyed = authenticate(this.#client.headers, this.#snapshot, this.#gateway.nowMs());
+    const keyed = authenticate(client.headers, this.#snapshot, this.#gateway.nowMs());
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     const addressed = addressFor(identity, found, method, url, this.#snapshot);
     this.#surface = addressed.surface;
@@ -129,21 +112,17 @@ class Call {
     if (!identity.anonymous && identity.modelsOnly === true && !ofModels.has(operation.kind)) return modelsOnly;
     switch (operation.kind) {
       case "mint":
-        return this.#answer(await mint(this.#client, identity, this.#snapshot, this.#gateway.nowMs()));
+        return this.#answer(await mint(client, identity, this.#snapshot, this.#gateway.nowMs()));
       case "usage":
         return this.#answer(
-          await ownUsage(this.#client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()),
+          await ownUsage(client.url, identity, this.#snapshot.roles, this.#gateway.ledger, this.#gateway.nowMs()),
         );
       case "models":
         return this.#answer(listModels(path, identity, from, this.#snapshot.roles, operation.id));
       case "resource":
-        return this.#resource(operation, path, identity, from);
+        return this.#resource(client, operation, path, identity, from);
       default: {
-        const reading = receive(
-          this.#client,
-          this.#snapshot.settings.maxBodyBytes,
-          requiredMember[formatOf(operation)],
-        );
+        const reading = receive(client, this.#snapshot.settings.maxBodyBytes, requiredMember[formatOf(operation)]);
         const received = reading instanceof Promise ? await reading : reading;
         return await (isFailure(received) ? received : this.#received(received, addressed, identity, from));
       }
@@ -166,31 +145,16 @@ class Call {
     noteRoute(this.#record, routed.route);
     this.#record.stream = received.stream;
     const format = formatOf(operation);
-    const cleaned =
-      this.#refused(routed, received, format, identity, from) ??
-      mask(routed.route, received, format, this.#client, this.#record);
-    if (isFailure(cleaned)) return cleaned;
-    const shaped = shape(cleaned, format, routed.route, routed.model, identity, this.#gateway.nowMs());
+    const call = { routed, received, format, identity, from, roles: this.#snapshot.roles };
+    const authorised = authorise(call);
+    if (isFailure(authorised)) return authorised;
+    const masked = mask(authorised, received, format, this.#client, this.#record);
+    if (isFailure(masked)) return masked;
+    const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
     if (isFailure(shaped)) return shaped;
     return operation.kind === "countTokens"
       ? this.#countTokens(shaped)
       : this.#generate(shaped, routed.route, identity);
-  }
-
-  #refused(
-    { route, model }: Routed,
-    received: Received,
-    format: WireFormat,
-    identity: Identity,
-    from: Circumstances,
-  ): Failure | null {
-    return (
-      denyByRoleOrModel(route, model, identity, this.#snapshot.roles) ??
-      denyByOrigin(route, from) ??
-      rejectOtherModels(received.json, route, identity, this.#snapshot.roles) ??
-      rejectRegionOverride(received.json, route) ??
-      denyByGuard(route, received, format, identity)
-    );
   }
 
   #countTokens(shaped: Shaped): Failure | null {
@@ -203,8 +167,9 @@ class Call {
   /** The call to a provider, or to the cache, and around it what a policy wants to be on record. */
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
     const { audit } = route.config;
-    const unaudited = audit.required ? await beginOnRecord(this.#gateway.audit, this.#record) : null;
-    if (unaudited) return unaudited;
+    const begun = beginOnRecord(route, this.#gateway.audit, this.#record);
+    const onRecord = begun instanceof Promise ? await begun : begun;
+    if (isFailure(onRecord)) return onRecord;
     if (audit.required) this.#client.hold();
     const heard = audit.bodies ? new AnswerRecorder(shaped.format) : null;
     if (heard !== null) this.#client.filterFirst(heard);
@@ -217,13 +182,14 @@ class Call {
       identity,
       shaped,
       record: this.#record,
-      go: () => this.#dispatch(shaped, route, identity),
+      onRecord,
+      go: (missed) => this.#dispatch(missed, shaped, route, identity),
     });
     if (heard !== null) this.#record.audited = this.#bodies(shaped, heard.body, route.masker ?? everyMask);
     return failed;
   }
 
-  async #dispatch(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
+  async #dispatch(missed: Missed, shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
     const resolved = resolveTargets(route, shaped.model);
     const first = resolved[0];
     if (first === undefined) return noTarget(route, shaped.model);
@@ -244,6 +210,8 @@ class Call {
     this.#admitted = admitted;
     const outcome = await dispatch(
       {
+        admitted,
+        missed,
         client,
         shaped,
         route,
@@ -281,12 +249,12 @@ class Call {
 
   /** Files, batches, fine-tuning: the same stages in short, as nothing looks inside. */
   async #resource(
+    client: Unambiguous,
     operation: ResourceOperation,
     path: PathEntry,
     identity: Identity,
     from: Circumstances,
   ): Promise<Failure | null> {
-    const client = this.#client;
     const target = resourceTarget(operation, path, identity, from, this.#snapshot.roles);
     if (isFailure(target)) return target;
     const { route } = target;
@@ -294,8 +262,8 @@ class Call {
     noteRoute(this.#record, route);
     this.#record.provider = config.id;
     this.#record.region = config.region ?? "";
-    const unaudited = route.config.audit.required ? await beginOnRecord(this.#gateway.audit, this.#record) : null;
-    if (unaudited) return unaudited;
+    const onRecord = await beginOnRecord(route, this.#gateway.audit, this.#record);
+    if (isFailure(onRecord)) return onRecord;
     const admitted = await admit(
       {
         client,
@@ -317,6 +285,8 @@ class Call {
       upstreams,
       auth,
       forwarded,
+      admitted,
+      onRecord,
       nowMs: () => this.#gateway.nowMs(),
       totalMs: config.timeouts.totalMs,
     });

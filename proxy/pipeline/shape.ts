@@ -18,6 +18,8 @@ import { type Failure, failure } from "../failure.ts";
 import { takenFor } from "../snapshot/acted-names.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
+import type { Masked } from "./proof.ts";
+import type { Routed } from "./route.ts";
 import { missingMemberHint } from "./unknown-url.ts";
 
 /** The member by which a format limits an answer's length. */
@@ -206,13 +208,16 @@ function lookAlike(route: Route, received: Received): Failure | null {
   return null;
 }
 
+export interface ShapedFor {
+  routed: Routed;
+  format: WireFormat;
+  identity: Identity;
+  nowMs: number;
+}
+
 export function shape(
-  received: Received,
-  format: WireFormat,
-  route: Route,
-  model: string | null,
-  identity: Identity,
-  nowMs: number,
+  received: Masked,
+  { routed: { route, model }, format, identity, nowMs }: ShapedFor,
 ): Shaped | Failure {
   const { json } = received;
   const alike = lookAlike(route, received);

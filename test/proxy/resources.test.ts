@@ -5,9 +5,10 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from "no
 import type { AddressInfo } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
 import OpenAI, { toFile } from "openai";
+import type { Admitted } from "../../proxy/pipeline/admit.ts";
+import type { OnRecord, Unambiguous } from "../../proxy/pipeline/proof.ts";
 import { passThrough, type ResourceTarget } from "../../proxy/pipeline/resources.ts";
 import type { AuthEnvironment, ErrorReply } from "../../proxy/providers/provider.ts";
-import type { ClientConnection } from "../../proxy/wire/client.ts";
 import type { Upstreams } from "../../proxy/wire/upstream.ts";
 import {
   eventually,
@@ -323,11 +324,13 @@ it("An error of the provider is said in its own words, wherever its bytes were c
     upstreams: { send },
     auth: {} as AuthEnvironment,
     forwarded: {},
+    admitted: {} as Admitted,
+    onRecord: {} as OnRecord,
     nowMs: () => 0,
     totalMs: 1_000,
   };
   const operation = { kind: "resource", resource: "Files", method: "GET", path: "/files" } as const;
-  const failed = await passThrough(client as unknown as ClientConnection, operation, target, environment);
+  const failed = await passThrough(client as unknown as Unambiguous, operation, target, environment);
   assert.equal(failed?.code, "upstream_rejected_request");
   assert.deepEqual(decoded, [{ error: { message: words } }]);
 });

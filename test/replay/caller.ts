@@ -4,9 +4,11 @@ import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import { parseBody } from "../../proxy/call/received.ts";
 import { isFailure } from "../../proxy/failure.ts";
+import type { Admitted } from "../../proxy/pipeline/admit.ts";
 import { dispatch } from "../../proxy/pipeline/dispatch.ts";
 import type { Dispatcher } from "../../proxy/pipeline/dispatch-request.ts";
 import { planRequest, roughPromptTokens } from "../../proxy/pipeline/plan.ts";
+import type { Masked, Missed } from "../../proxy/pipeline/proof.ts";
 import { resolveTargets, route } from "../../proxy/pipeline/route.ts";
 import { shape } from "../../proxy/pipeline/shape.ts";
 import type { OwnedRouting } from "../../proxy/routing/create.ts";
@@ -106,13 +108,15 @@ export async function throughGateway(
   } as const;
   const routed = path && route(path, received.model, identity);
   if (routed === undefined || isFailure(routed)) throw new Error("the policy of the replay serves nothing");
-  const shaped = shape(received, "openai.chat", routed.route, routed.model, identity, beganMs);
+  const shaped = shape(received as Masked, { routed, format: "openai.chat", identity, nowMs: beganMs });
   if (isFailure(shaped)) throw new Error(shaped.message);
   const targets = resolveTargets(routed.route, shaped.model);
   const planned = dispatcher.routing.plan(planRequest(shaped, routed.route, targets, identity, () => null));
   const got = new Received(dispatcher.nowMs);
   const outcome = await dispatch(
     {
+      admitted: {} as Admitted,
+      missed: {} as Missed,
       client: connection(got),
       shaped,
       route: routed.route,

@@ -10,6 +10,7 @@ import { type Kind, kinds } from "../../crds/kinds.ts";
 import { parseObject, parseSpec } from "../../crds/parse.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
 import { failures } from "../../proxy/failure.ts";
+import { stages } from "../../proxy/pipeline/stages.ts";
 import { run } from "../harness/command.ts";
 import { ensureTool } from "../harness/tools.ts";
 
@@ -46,6 +47,36 @@ const anchorOf = (heading: string): string =>
     .replace(/[^\p{L}\p{N} _-]/gu, "")
     .trim()
     .replaceAll(" ", "-");
+
+describe("the list of stages", () => {
+  const codes = Object.keys(failures);
+  const codesIn = (file: string): string[] => {
+    const code = readFileSync(join(root, "proxy", file), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    return codes.filter((name) => code.includes(`"${name}"`));
+  };
+  const files = [...new Set(stages.flatMap((stage) => stage.files))];
+
+  for (const { name, codes: listed, files: own } of stages)
+    it(`names no code that the files of "${name}" don't answer`, () => {
+      const answered = new Set(own.flatMap(codesIn));
+      assert.deepEqual(
+        listed.filter((code) => !answered.has(code)),
+        [],
+      );
+    });
+
+  for (const file of files)
+    it(`names every code that ${file} answers`, () => {
+      const listed = new Set<string>(
+        stages.filter((stage) => stage.files.includes(file)).flatMap(({ codes }) => codes),
+      );
+      assert.deepEqual(
+        codesIn(file).filter((code) => !listed.has(code)),
+        [],
+        `add them to a stage of proxy/pipeline/stages.ts that lists ${file}, then make generate`,
+      );
+    });
+});
 
 describe("links of the documentation", () => {
   for (const page of pages)

@@ -9,6 +9,7 @@ import type { Identity } from "../../../proxy/call/identity.ts";
 import { parseBody } from "../../../proxy/call/received.ts";
 import type { Shaped } from "../../../proxy/call/shaped.ts";
 import { type CacheConfig, cacheConfig } from "../../../proxy/config/cache.ts";
+import type { Masked } from "../../../proxy/pipeline/proof.ts";
 import { shape } from "../../../proxy/pipeline/shape.ts";
 import { actedNames } from "../../../proxy/snapshot/acted-names.ts";
 import type { Route } from "../../../proxy/snapshot/snapshot.ts";
@@ -30,7 +31,7 @@ const digest = (text: string): string => createHash("sha256").update(text).diges
 function asked(format: Shaped["format"], body: JsonObject): Question | null {
   const received = parseBody(Buffer.from(JSON.stringify({ model: "m", ...body })));
   if ("code" in received) throw new Error(received.message);
-  const shaped = shape(received, format, route, "m", identity, 0);
+  const shaped = shape(received as Masked, { routed: { route, model: "m" }, format, identity, nowMs: 0 });
   if ("code" in shaped) throw new Error(shaped.message);
   return question({ config, shaped, route, identity, preferred: null, headers: {}, digest });
 }
