@@ -4,6 +4,7 @@ import type { Identity } from "../call/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { Operation } from "./address.ts";
 import { identify } from "./identify.ts";
 
 const invalid = failure("invalid_token", "The token is not valid here. Get a new one.");
@@ -33,4 +34,17 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
       ? rest.models
       : opened.models.filter((name) => rest.models === null || rest.models.includes(name));
   return { ...identity, key: { ...rest, models }, ...(models === null ? {} : { modelsOnly: true }) };
+}
+
+/** What a client token that is limited to models may ask for. */
+const modelOperations: ReadonlySet<Operation["kind"]> = new Set(["generate", "models", "countTokens"]);
+const modelsOnly = failure(
+  "access_denied",
+  "This token may call the models that it was made for, and nothing else. Use the API key for files, batches and usage.",
+);
+
+export function denyBeyondModels(identity: Identity, operation: Operation): Failure | null {
+  return !identity.anonymous && identity.modelsOnly === true && !modelOperations.has(operation.kind)
+    ? modelsOnly
+    : null;
 }

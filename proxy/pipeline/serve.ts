@@ -24,6 +24,7 @@ import { authenticate } from "./authenticate.ts";
 import { throughCache } from "./cached.ts";
 import { authorise } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
+import { denyBeyondModels } from "./client-token.ts";
 import { deadlineOf } from "./deadline.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Gateway } from "./gateway.ts";
@@ -43,13 +44,6 @@ import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { modelAsRouted, noTarget, offersTo, resolveTargets, route } from "./route.ts";
 import { shape } from "./shape.ts";
-
-/** What a client token that is limited to models may ask for. */
-const ofModels: ReadonlySet<Addressed["operation"]["kind"]> = new Set(["generate", "models", "countTokens"]);
-const modelsOnly = failure(
-  "access_denied",
-  "This token may call the models that it was made for, and nothing else. Use the API key for files, batches and usage.",
-);
 
 class Call {
   readonly #client: ClientConnection;
@@ -109,7 +103,8 @@ class Call {
     const { path, operation } = addressed;
     noteIdentity(this.#record, identity, operation);
     if (identity.anonymous && !offersTo(path, identity)) return identity.failure;
-    if (!identity.anonymous && identity.modelsOnly === true && !ofModels.has(operation.kind)) return modelsOnly;
+    const beyond = denyBeyondModels(identity, operation);
+    if (beyond) return beyond;
     switch (operation.kind) {
       case "mint":
         return this.#answer(await mint(client, identity, this.#snapshot, this.#gateway.nowMs()));

@@ -24,6 +24,7 @@ const badKey = [
   "expired_token",
   "origin_not_allowed",
   "identity_unavailable",
+  "access_denied",
 ] as const satisfies readonly FailureCode[];
 const keyFiles = [
   "pipeline/authenticate.ts",
@@ -38,7 +39,7 @@ export const checkStages = [
     name: "authorise",
     does: "Checks the key's role and models and the policy's scope, by the same predicate that decides what `GET /v1/models` lists.",
     files: ["pipeline/route.ts", ...keyFiles],
-    codes: ["access_denied", "model_not_allowed", "permission_denied", "unknown_role", ...badKey],
+    codes: ["model_not_allowed", "permission_denied", "unknown_role", ...badKey],
   },
   {
     name: "origin",
@@ -156,7 +157,7 @@ export const stages: readonly Stage[] = [
       "pipeline/prepare.ts",
       "pipeline/provider-error.ts",
       "pipeline/route.ts",
-      "providers/errors.ts",
+      "dialects/verdict/blame.ts",
     ],
     codes: [
       "unsupported_parameter",
