@@ -6,7 +6,7 @@ import { parseSpec } from "../../crds/parse.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
-import { madeLabels, mayWrite, written } from "./secret-ownership.ts";
+import { madeLabels, mayWrite, writtenSecret } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
 /** An ApiKey whose key has to be made. */
@@ -47,7 +47,7 @@ export async function makeKey(
   const values: Record<string, string> = { [missing.key]: mintKey(randomBytes(32)) };
   if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined)
     values["baseURL"] = baseURL;
-  const { data, annotations } = written(there, values);
+  const { data, annotations } = writtenSecret(there, values);
   try {
     if (there === null) {
       const metadata = {

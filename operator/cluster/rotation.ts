@@ -9,7 +9,7 @@ import { previousOf, rotatedAtOf } from "../compile/key-secret.ts";
 import { byAge } from "../compile/outcome.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, orNull, statusCode } from "./api.ts";
-import { mayRotate, rightsOf, written } from "./secret-ownership.ts";
+import { mayRotate, rightsOf, writtenSecret } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
 export interface DueRotation {
@@ -99,7 +99,7 @@ export async function rotate(cluster: Cluster, turn: DueRotation, values: Secret
   const clear = Buffer.from(current, "base64").toString("utf8");
   // The cache may be behind: a key that has changed meanwhile was rotated already.
   if (clear !== values[key]) return;
-  const { data, annotations } = written(
+  const { data, annotations } = writtenSecret(
     there,
     turn.action === "forget"
       ? { [previousOf(key)]: null }

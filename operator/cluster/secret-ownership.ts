@@ -80,7 +80,7 @@ export function mayRotate({ writable, foreign }: SecretRights, key: string): boo
  * Data and annotation of a Secret after a write. `values`: clear text by key; null takes a key out. `before`: null where
  * the Secret is not there.
  */
-export function written(
+export function writtenSecret(
   before: V1Secret | null,
   values: Readonly<Record<string, string | null>>,
 ): { data: Record<string, string | null>; annotations: Record<string, string> } {

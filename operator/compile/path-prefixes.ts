@@ -6,10 +6,10 @@ import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf } from "./outcome.ts";
 
 /** Whether `path` is `prefix` or lies below it, segment by segment: /chat covers /chat/v1, and not /chats. */
-export const covers = (prefix: string, path: string): boolean =>
+export const isUnder = (prefix: string, path: string): boolean =>
   path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/");
 
-export const overlaps = (a: string, b: string): boolean => covers(a, b) || covers(b, a);
+export const overlaps = (a: string, b: string): boolean => isUnder(a, b) || isUnder(b, a);
 
 /** `/a/b/c` → /a, /a/b, /a/b/c. */
 function withAncestors(prefix: string): string[] {

@@ -4,7 +4,7 @@
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf, own, problem } from "./outcome.ts";
-import { covers, overlaps } from "./path-prefixes.ts";
+import { isUnder, overlaps } from "./path-prefixes.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings } from "./world.ts";
 
@@ -39,7 +39,7 @@ function whyNotClaim(namespace: string, prefix: string, settings: TenancySetting
   const given = settings.pathPrefixes;
   if (given === undefined || prefix === "") return null;
   const permits = (prefixes: readonly string[]): boolean =>
-    prefixes.some((written) => written === anyPrefix || covers(prefixFor(written, namespace), prefix));
+    prefixes.some((written) => written === anyPrefix || isUnder(prefixFor(written, namespace), prefix));
   const ownPrefixes = own(given, namespace);
   const all = ownPrefixes ?? own(given, "*") ?? [];
   if (!permits(all)) {

@@ -32,7 +32,7 @@ export function costOf(charges: readonly BilledUsage[]): number | null {
 }
 
 /** Prompt and answer. */
-export function tokensOf(charges: readonly BilledUsage[]): number {
+export function chargedTokens(charges: readonly BilledUsage[]): number {
   let sum = 0;
   for (const { usage } of charges) sum += usage.prompt + usage.completion;
   return sum;

@@ -33,4 +33,4 @@ export const keyRecord = z.object({
 export type KeyRecord = z.output<typeof keyRecord>;
 
 /** The namespace of the ApiKey. */
-export const namespaceOf = ({ id }: Pick<KeyRecord, "id">): string => id.slice(0, id.indexOf("/"));
+export const namespaceOfKey = ({ id }: Pick<KeyRecord, "id">): string => id.slice(0, id.indexOf("/"));

@@ -1,5 +1,5 @@
 /** Numbers of credit cards and social security numbers among groups of digits. Pure. */
-import { BLANK, type DigitGroups, DOT, HYPHEN, isDigit, isWord, MIDDLE_DOT, SLASH } from "./digit-groups.ts";
+import { BLANK, type DigitGroups, DOT, HYPHEN, isDigit, isWordCharacter, MIDDLE_DOT, SLASH } from "./digit-groups.ts";
 
 /** A number that begins with a group: where it stands, and the last group of it. */
 export interface Candidate {
@@ -52,7 +52,7 @@ function digitsOf(groups: DigitGroups, from: number, to: number): string {
   return digits;
 }
 
-const isLetter = (code: number): boolean => isWord(code) && !isDigit(code) && code !== 95;
+const isLetter = (code: number): boolean => isWordCharacter(code) && !isDigit(code) && code !== 95;
 
 /** Single digits with blanks between them are a card only where they are all there is: else they are a row of a table. */
 function mayBeParted(groups: DigitGroups, from: number, to: number): boolean {
@@ -95,17 +95,17 @@ const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);
 /** Behind a hyphen with a word before it, or a decimal point, digits are a part of something else. */
 function isApart(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
-  if (before === HYPHEN) return !isWord(text.charCodeAt(at - 2));
+  if (before === HYPHEN) return !isWordCharacter(text.charCodeAt(at - 2));
   if (before === DOT || before === SLASH) return !isDigit(text.charCodeAt(at - 2));
-  return !isWord(before);
+  return !isWordCharacter(before);
 }
 
 /** The same of what follows. */
 function endsApart(text: string, at: number): boolean {
   const next = text.charCodeAt(at);
-  if (next === HYPHEN) return !isWord(text.charCodeAt(at + 1));
+  if (next === HYPHEN) return !isWordCharacter(text.charCodeAt(at + 1));
   if (next === DOT) return !isDigit(text.charCodeAt(at + 1));
-  return !isWord(next);
+  return !isWordCharacter(next);
 }
 
 /** The line ends instead of a mark. */

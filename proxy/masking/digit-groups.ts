@@ -27,7 +27,7 @@ const blankBit = 0x800;
 
 export const isDigit = (code: number): boolean => code >= 48 && code <= 57;
 /** A letter of English, a digit or an underscore. */
-export const isWord = (code: number): boolean =>
+export const isWordCharacter = (code: number): boolean =>
   isDigit(code) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95;
 
 /** Flags of the joint with one more character; UNJOINED where that joins nothing. */

@@ -8,7 +8,7 @@ import {
   DOT,
   HYPHEN,
   isDigit,
-  isWord,
+  isWordCharacter,
   OPEN,
   PLUS,
   SLASH,
@@ -26,9 +26,9 @@ const letterX = 120;
 /** What stands before a number: no letter, no `+`, and no number that this one is a part of. */
 function beginsApart(text: string, start: number): boolean {
   const before = text.charCodeAt(start - 1);
-  if (before === PLUS || isWord(before)) return false;
+  if (before === PLUS || isWordCharacter(before)) return false;
   const further = text.charCodeAt(start - 2);
-  if (before === HYPHEN) return !isWord(further);
+  if (before === HYPHEN) return !isWordCharacter(further);
   return before === DOT || before === SLASH || before === colon ? !isDigit(further) : true;
 }
 
@@ -36,8 +36,8 @@ function beginsApart(text: string, start: number): boolean {
 function endsApart(text: string, end: number): boolean {
   const next = text.charCodeAt(end);
   const further = text.charCodeAt(end + 1);
-  if (isWord(next)) return next === letterX && isDigit(further);
-  if (next === HYPHEN) return !isWord(further);
+  if (isWordCharacter(next)) return next === letterX && isDigit(further);
+  if (next === HYPHEN) return !isWordCharacter(further);
   return next === DOT || next === SLASH || next === colon ? !isDigit(further) : true;
 }
 
@@ -114,7 +114,7 @@ function dialled(groups: DigitGroups, index: number, skip: number, strict: boole
 }
 
 /** No letter follows, unless it is that of an extension. */
-const mayEnd = (text: string, end: number): boolean => !isWord(text.charCodeAt(end)) || endsApart(text, end);
+const mayEnd = (text: string, end: number): boolean => !isWordCharacter(text.charCodeAt(end)) || endsApart(text, end);
 
 /** Offset of the plus sign that the group stands behind, or -1. */
 function plusBefore(groups: DigitGroups, index: number): number {
@@ -127,7 +127,7 @@ function plusBefore(groups: DigitGroups, index: number): number {
 function internationalAt(groups: DigitGroups, index: number): Candidate | null {
   const plus = plusBefore(groups, index);
   const { text } = groups;
-  if (plus < 0 || isWord(text.charCodeAt(plus - 1)) || text.charCodeAt(plus - 1) === PLUS) return null;
+  if (plus < 0 || isWordCharacter(text.charCodeAt(plus - 1)) || text.charCodeAt(plus - 1) === PLUS) return null;
   const found = dialled(groups, index, 0, false);
   return found === null ? null : { ...found, start: withBracket(groups, plus, found.end) };
 }

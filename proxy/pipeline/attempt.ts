@@ -44,11 +44,11 @@ export type AttemptResult =
       errorBody: Buffer | null;
       /** The stream's own way of telling the failure, which goes to the client if no other target is asked. */
       own?: Uint8Array;
-    } & Received)
+    } & AttemptEvidence)
   /** A whole answer, not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
   /** The stream ran to its end. */
-  | ({ kind: "streamed"; firstByteMs: number } & Received)
+  | ({ kind: "streamed"; firstByteMs: number } & AttemptEvidence)
   /** The stream broke after bytes had reached the client. */
   | ({
       kind: "broken";
@@ -56,12 +56,12 @@ export type AttemptResult =
       cause: AttemptCause | null;
       told: boolean;
       firstByteMs: number;
-    } & Received)
+    } & AttemptEvidence)
   /** The client went away, or took nothing for so long that it was cut off. */
-  | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & Received);
+  | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & AttemptEvidence);
 
 /** What a provider may charge an attempt by. */
-export interface Received {
+export interface AttemptEvidence {
   /** All of the request was handed to a connection. */
   sent: boolean;
   /** As far as the stream reported it. */
@@ -374,7 +374,7 @@ export class Attempt implements UpstreamHandler, Timed {
     });
   }
 
-  #received(): Received {
+  #received(): AttemptEvidence {
     return {
       sent: this.#call?.sent ?? false,
       usage: this.#reader?.usage() ?? null,

@@ -1,6 +1,6 @@
 /** The identity behind a key's record, if the key may still be used. */
 import type { AnonymousIdentity, Identity } from "../call/identity.ts";
-import { type KeyRecord, namespaceOf } from "../config/key-record.ts";
+import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";
 
 export const invalidKey = failure(
@@ -16,5 +16,5 @@ export function identify(key: KeyRecord | null, nowMs: number): Identity {
   if (key === null) return anonymous(invalidKey);
   if (key.revoked) return { ...anonymous(revoked), known: key };
   if (key.expiresAtMs !== null && nowMs >= key.expiresAtMs) return { ...anonymous(expired), known: key };
-  return { anonymous: false, key, namespace: namespaceOf(key) };
+  return { anonymous: false, key, namespace: namespaceOfKey(key) };
 }

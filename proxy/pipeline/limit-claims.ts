@@ -1,6 +1,6 @@
 /** Which rate limits a call falls under, and what it takes of each. */
 
-import { chargesOf, tokensOf } from "../call/charges.ts";
+import { chargedTokens, chargesOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import type { BudgetConfig } from "../config/budget.ts";
@@ -47,7 +47,7 @@ function subjectOf(per: LimitConfig["per"], { identity, model }: LimitSubject): 
 
 const settled: Readonly<Record<LimitConfig["of"], (record: CallRecord) => number>> = {
   Requests: () => 1,
-  Tokens: (record) => tokensOf(chargesOf(record)),
+  Tokens: (record) => chargedTokens(chargesOf(record)),
   Concurrency: () => 0,
 };
 

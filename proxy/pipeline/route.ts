@@ -1,7 +1,7 @@
 /** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
-import { type KeyRecord, namespaceOf } from "../config/key-record.ts";
+import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ProviderModel } from "../providers/provider.ts";
@@ -20,7 +20,7 @@ const includes = (namespaces: Namespaces, namespace: string): boolean =>
 /** The namespace that a caller belongs to, whether or not its key may still be used; null where nobody knows. */
 function homeOf(identity: Identity): string | null {
   if (!identity.anonymous) return identity.namespace;
-  return identity.known === undefined ? null : namespaceOf(identity.known);
+  return identity.known === undefined ? null : namespaceOfKey(identity.known);
 }
 
 /**

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DueRotation, ownRotations } from "../../operator/cluster/rotation.ts";
-import { rightsOf, written, wrote } from "../../operator/cluster/secret-ownership.ts";
+import { rightsOf, writtenSecret, wrote } from "../../operator/cluster/secret-ownership.ts";
 import { compile } from "../../operator/compile/compile.ts";
 import type { SecretRights, WorldObject } from "../../operator/compile/world.ts";
 import { secretFact } from "../../operator/secrets.ts";
@@ -207,7 +207,7 @@ describe("what Sluice may write", () => {
   const made = { "app.kubernetes.io/managed-by": "sluice" };
 
   it("is what it wrote and nobody has changed since", () => {
-    const { data, annotations } = written(null, { apiKey: own, baseURL: "https://llm.example.com" });
+    const { data, annotations } = writtenSecret(null, { apiKey: own, baseURL: "https://llm.example.com" });
     const secret = { metadata: { labels: made, annotations }, data: data as Record<string, string> };
     assert.deepEqual(rightsOf(secret, { access: "Labelled" }), { readable: false, writable: true, foreign: [] });
     const changed = { ...secret, data: { ...secret.data, apiKey: base64(value) } };
@@ -217,9 +217,9 @@ describe("what Sluice may write", () => {
   });
 
   it("keeps its record of the other keys over a write, and takes over none of somebody else's", () => {
-    const { annotations } = written(null, { apiKey: own });
+    const { annotations } = writtenSecret(null, { apiKey: own });
     const before = stored({ "sluice.dev/writable": "true" }, { apiKey: own, mine: value }, annotations);
-    const after = written(before, { second: own });
+    const after = writtenSecret(before, { second: own });
     const secret = {
       metadata: { annotations: after.annotations },
       data: { ...before.data, ...(after.data as object) },

@@ -15,7 +15,7 @@ import {
   readFrame,
   textLength,
 } from "../frames.ts";
-import { choiceError, errorEnvelope, flatError, objects, progressOfChunk } from "../verdict/answer.ts";
+import { choiceError, errorEnvelope, flatError, objectsIn, progressOfChunk } from "../verdict/answer.ts";
 import { decodeUsage } from "./usage.ts";
 
 const COLON = 58;
@@ -148,7 +148,7 @@ export class OpenAiObserver extends FrameObserver {
     if (body === undefined) return false;
     const unchanged: FrameVerdict = read.others ? Buffer.from(read.stripped) : true;
     if (!isObject(body)) return unchanged;
-    const failed = errorEnvelope(body) === null ? choiceError(objects(body["choices"])) : body;
+    const failed = errorEnvelope(body) === null ? choiceError(objectsIn(body["choices"])) : body;
     if (failed !== null) return this.#fail(failed);
     const usage = decodeUsage(body["usage"], body["service_tier"]);
     if (usage !== null) {

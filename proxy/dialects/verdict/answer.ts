@@ -23,7 +23,7 @@ const answer: ReplyVerdict = { kind: "answer" };
 const empty: ReplyVerdict = { kind: "empty" };
 
 const filled = (value: unknown): boolean => typeof value === "string" && value !== "";
-export const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
 /** Members under which servers put an error that has no envelope. */
 const messageNames = ["message", "detail", "msg", "error_msg", "error_message", "errorMessage", "Message"];
@@ -82,7 +82,7 @@ const choiceSays = (choice: JsonObject): boolean =>
 const isCharged = ({ usage }: JsonObject): boolean => isObject(usage) && Number(usage["completion_tokens"]) > 0;
 
 function judgeChoices(body: JsonObject): ReplyVerdict {
-  const choices = objects(body["choices"]);
+  const choices = objectsIn(body["choices"]);
   if (choices.length === 0) return Array.isArray(body["choices"]) && isCharged(body) ? answer : errorWithout(body);
   const failed = choiceError(choices);
   if (failed !== null) return { kind: "error", body: failed };
@@ -107,7 +107,7 @@ function judgeResponse(body: JsonObject): ReplyVerdict {
 const judges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> = {
   "openai.chat": judgeChoices,
   "openai.completions": judgeChoices,
-  "openai.embeddings": (body) => (objects(body["data"]).length > 0 ? answer : errorWithout(body)),
+  "openai.embeddings": (body) => (objectsIn(body["data"]).length > 0 ? answer : errorWithout(body)),
   "openai.responses": judgeResponse,
   "anthropic.messages": judgeMessage,
 };
@@ -140,7 +140,7 @@ export function progressOfEvent(event: StreamEvent): StreamProgress {
 
 /** What one chunk of a chat or completions stream adds; an error in it is the caller's to see. */
 export function progressOfChunk(body: unknown): StreamProgress {
-  const choices = isObject(body) ? objects(body["choices"]) : [];
+  const choices = isObject(body) ? objectsIn(body["choices"]) : [];
   if (choices.some(choiceSays)) return "begun";
   return choices.some((choice) => filled(choice["finish_reason"])) ? "finished" : "waiting";
 }

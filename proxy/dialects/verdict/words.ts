@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { ProviderWords } from "../../failure.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 
-export interface Words {
+export interface ErrorWords {
   message: string;
   /** Codes and types, most specific first. */
   codes: string[];
@@ -63,7 +63,7 @@ function messageIn(error: JsonObject): string {
   return "";
 }
 
-export function wordsOf(said: Said): Words {
+export function wordsOf(said: Said): ErrorWords {
   const error = errorObject(said.body);
   const inner = isObject(error["innererror"]) ? error["innererror"] : {};
   const code = word(error["code"]);
