@@ -41,12 +41,26 @@ const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>,
   },
 };
 
+/**
+ * A place that stands for nothing would reach people as it is written. One pattern for the whole text, since rules that
+ * take it apart cost the API server too much: it may have `{` alone, known places, and `{{` that end no place. The
+ * compiler looks more closely.
+ */
+function placesRule(places: readonly string[]): CelRule {
+  const place = `[{][{]+\\s*(${places.join("|")})\\s*[}][}]`;
+  return {
+    rule: celMatches("self", `^([^{]|[{]([^{]|$)|${place}|[{][{]+[^{}]*([}]([^}]|$)|[{]|$))*$`),
+    message: `has a {{place}} that stands for nothing; there are ${places.map((name) => `{{${name}}}`).join(", ")}`,
+  };
+}
+
 /** The rules that stand for what a schema has beside them. */
-function made({ pattern, words, unquoted, regularExpression, properties = {} }: Schema): CelRule[] {
+function made({ pattern, words, unquoted, regularExpression, places, properties = {} }: Schema): CelRule[] {
   const own = pattern === undefined || words === undefined || unquoted ? [] : [ruleOf("self", pattern, words)];
   return [
     ...own,
     ...(regularExpression === undefined ? [] : [expressionRules[regularExpression]]),
+    ...(places === undefined ? [] : [placesRule(places)]),
     ...quietRules(properties),
   ];
 }
@@ -66,6 +80,7 @@ const replaced: ReadonlySet<string> = new Set([
   "pattern",
   "words",
   "regularExpression",
+  "places",
   "unquoted",
 ] satisfies (keyof Schema)[]);
 

@@ -22,6 +22,7 @@ export interface Schema {
   words?: Words;
   unquoted?: true;
   regularExpression?: "Any" | "Texts";
+  places?: readonly string[];
   minimum?: number;
   maximum?: number;
   minItems?: number;
@@ -50,7 +51,15 @@ const unbounded = Number.MAX_SAFE_INTEGER;
 
 type Meta = Pick<
   z.GlobalMeta,
-  "description" | "cel" | "words" | "unquoted" | "regularExpression" | "listType" | "listMapKeys" | "maxProperties"
+  | "description"
+  | "cel"
+  | "words"
+  | "unquoted"
+  | "regularExpression"
+  | "places"
+  | "listType"
+  | "listMapKeys"
+  | "maxProperties"
 > & {
   format?: string;
 };
@@ -116,7 +125,7 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
 const json = (type: z.ZodType): Record<string, unknown> =>
   z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
-function stringSchema(inner: z.ZodString, { words, unquoted, regularExpression }: Meta, path: string): Schema {
+function stringSchema(inner: z.ZodString, { words, unquoted, regularExpression, places }: Meta, path: string): Schema {
   const { minLength, maxLength, pattern, allOf } = json(inner) as Partial<Schema> & { allOf?: unknown };
   if (maxLength === undefined) throw new NotStructuralError(`${path}: a string needs a maximum length`);
   if (allOf !== undefined)
@@ -125,6 +134,7 @@ function stringSchema(inner: z.ZodString, { words, unquoted, regularExpression }
     ...(minLength === undefined ? {} : { minLength }),
     maxLength,
     ...(regularExpression === undefined ? {} : { regularExpression }),
+    ...(places === undefined ? {} : { places }),
   };
   if (pattern === undefined) return { type: "string", ...length };
   if (words === undefined)

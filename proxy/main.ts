@@ -12,6 +12,7 @@ import { CachingVerifier } from "./identity/verify.ts";
 import { drain, listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
+import { Recounts } from "./pipeline/recounts.ts";
 import { UsageHabits } from "./pipeline/usage-habits.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { providers } from "./providers/registry.generated.ts";
@@ -179,8 +180,13 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const audit = await startAudit(settings, log, metrics.registry, systemClock);
   await cell.refresh();
   await fleet.ready();
-  const { quotas } = fleet;
+  const { quotas, store: ledger } = fleet;
   const records = recordsOf(log, [metrics, canaries, watched, fleet]);
+  const settled = (): Promise<void> => {
+    records.drain();
+    return fleet.ledger.flush();
+  };
+  const recounts = new Recounts(ledger, settled, () => cell.snapshot(), Date.now);
   const gateway = gatewayOf(settings, log, records, {
     upstreams,
     routing,
@@ -190,14 +196,15 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     cache,
     audit,
     quotas,
-    ledger: fleet.store,
+    recounts,
+    ledger,
   });
   const traffic = trafficServer(gateway, cell, state, tls);
   const stopTls =
     tls === null
       ? () => undefined
       : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
-  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, fleet.store, quotas);
+  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, { ledger, quotas, recounts });
   guardStatus(status, {
     host: settings.statusHost,
     token: () => cell.snapshot()?.statusToken ?? null,

@@ -10,6 +10,7 @@ import type { Quotas } from "./fleet/quotas.ts";
 import type { FleetStore } from "./fleet/store.ts";
 import { readBudgets } from "./pipeline/budget-report.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
+import type { Recounts } from "./pipeline/recounts.ts";
 import { serve } from "./pipeline/serve.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
@@ -140,8 +141,7 @@ export function proxyStatusServer(
   routing: OwnedRouting,
   canaries: CanaryTally,
   watched: WatchTally,
-  ledger: FleetStore,
-  quotas: Quotas,
+  money: { ledger: FleetStore; quotas: Quotas; recounts: Recounts },
 ): FastifyInstance {
   const app = fastify({ logger: false });
   /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
@@ -162,13 +162,12 @@ export function proxyStatusServer(
     const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
     if (Number.isNaN(fromMs) || Number.isNaN(toMs))
       return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
-    return { instance, shared: ledger.shared, rows: await ledger.readLedger(fromMs, toMs) };
+    return { instance, shared: money.ledger.shared, rows: await money.ledger.readLedger(fromMs, toMs) };
   });
   app.get<{ Querystring: { readings?: string } }>("/budgets", async ({ query }): Promise<BudgetReadings> => {
     const snapshot = current.snapshot();
-    const budgets =
-      snapshot === null ? [] : await readBudgets(snapshot, ledger, quotas, Date.now(), query.readings !== "false");
-    return { instance, shared: ledger.shared, budgets };
+    const budgets = snapshot === null ? [] : await readBudgets(snapshot, money, Date.now(), query.readings !== "false");
+    return { instance, shared: money.ledger.shared, budgets };
   });
   app.get("/status", async () => {
     const snapshot = current.snapshot();

@@ -64,6 +64,7 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
             .string()
             .min(1)
             .max(1_024)
+            .meta({ places: facts })
             .optional()
             .describe(
               `Text in place of the standard one. ${facts

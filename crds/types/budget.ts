@@ -127,7 +127,7 @@ export const budgetSpec = z
       .default([80, 100])
       .meta({ listType: "set" })
       .describe(
-        "Percent of the amount. Each is told of once in a period, by an Event and by `alerts`; at 100 also when a call is refused for the budget.",
+        "Percent of the amount as it is now. Each is told of once in a period, by an Event and by `alerts`, and again where a raised amount was reached anew; at 100 also when a call is refused for the budget.",
       ),
     spike: z
       .strictObject({
@@ -185,6 +185,12 @@ const at = (what: string) => z.string().max(40).optional().describe(what);
 
 const channelIds = z.array(z.string().max(64)).max(8).meta({ listType: "atomic" });
 
+const rearmed = z
+  .int()
+  .min(1)
+  .max(1_000_000_000)
+  .describe("How often crossings had been taken back before, by a change of the spec.");
+
 export const budgetCrossing = z
   .strictObject({
     event: z.enum(["Threshold", "Spike"]).describe("What happened."),
@@ -193,6 +199,7 @@ export const budgetCrossing = z
     at: z.string().max(40).describe("When it was noticed."),
     spent: z.string().max(32).describe("What had been spent, in USD."),
     told: channelIds.describe("Channels that need not be told any more."),
+    rearmed: rearmed.optional(),
     givenUp: channelIds.optional().describe("Those of them that could not be told."),
   })
   .describe("Something that was told of, and is not to be told again in this period.");
@@ -204,6 +211,7 @@ export const budgetUnresolved = z
     event: budgetCrossing.shape.event,
     percent: budgetCrossing.shape.percent,
     subject: budgetCrossing.shape.subject,
+    rearmed: rearmed.optional(),
     at: z.string().max(40).describe("When it was noticed that the period is over."),
     channels: channelIds.describe("Channels whose incident is to be resolved."),
   })
@@ -214,6 +222,11 @@ export const budgetStatus = z
   .strictObject({
     ...statusBase,
     alertTest: alertTest.optional(),
+    amount: usd("The amount that the crossings are shares of"),
+    countingSince: at(
+      "When period, timeZone, scope or per were last changed; what was spent before is from the ledger.",
+    ),
+    rearmed: rearmed.optional(),
     periodStart: at("When the period began that these figures are of."),
     resetsAt: at("When the next one begins."),
     spent: usd("Spent in this period, by all together"),

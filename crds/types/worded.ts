@@ -24,6 +24,8 @@ declare module "zod" {
     unquoted?: true;
     /** The text is itself a regular expression: `Texts` one that must not be found in the empty text. */
     regularExpression?: "Any" | "Texts";
+    /** What `{{…}}` in a text may name. Offline it is the compiler that judges. */
+    places?: readonly string[];
   }
 }
 

@@ -78,13 +78,15 @@ export function warnings(verdict: Verdict, before: readonly Condition[]): Transi
 
 interface Crossed {
   periodStart?: string;
+  countingSince?: string;
   crossings?: BudgetCrossing[];
 }
 
 /** Pure: what a budget has crossed since the status before. */
 export function crossed(before: unknown, after: unknown): Transition[] {
   const [old, now] = [(before ?? {}) as Crossed, after as Crossed];
-  const known = old.periodStart === now.periodStart ? (old.crossings ?? []) : [];
+  const known =
+    old.periodStart === now.periodStart && old.countingSince === now.countingSince ? (old.crossings ?? []) : [];
   const fresh = (now.crossings ?? []).filter(
     (one) => !known.some((was) => was.at === one.at && was.percent === one.percent && was.subject === one.subject),
   );

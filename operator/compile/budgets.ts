@@ -1,23 +1,45 @@
 /** Budget → BudgetConfig. */
 import { decimalToNano } from "../../crds/quantity.ts";
 import { budgetFacts } from "../../crds/types/alerts.ts";
-import type { KeySelector } from "../../crds/types/budget.ts";
+import type { BudgetSpec, KeySelector } from "../../crds/types/budget.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import { compileLimits } from "./limits.ts";
-import { type ParsedObject, problem } from "./outcome.ts";
+import { isError, type ParsedObject, problem } from "./outcome.ts";
 import { knownTimeZone } from "./time-zone.ts";
 import type { Problem } from "./verdict.ts";
 import type { World } from "./world.ts";
 
 const sorted = (names: string[] | undefined): string[] | null => (names === undefined ? null : [...names].sort());
 
+const termsOf = ({ period, timeZone, scope, per }: BudgetConfig): string =>
+  JSON.stringify([period, timeZone, Object.entries(scope).sort(), per]);
+
+/**
+ * Since when the budget counts by the terms that it has now. What was published last tells what they were; a Budget that
+ * is new, and one whose terms never changed, has nothing to tell.
+ */
+function countingOf(
+  config: BudgetConfig,
+  before: BudgetConfig | undefined,
+  { createdAtMs }: ParsedObject<"Budget">["meta"],
+  nowMs: number,
+): Pick<BudgetConfig, "counting"> {
+  if (before === undefined || before.amountNanoUsd === null || config.amountNanoUsd === null) return {};
+  const { counting = null } = before;
+  if (termsOf(before) === termsOf(config)) return counting === null ? {} : { counting };
+  // Of two edits in one moment each has a count of its own.
+  return { counting: { sinceMs: Math.max(nowMs, (counting?.sinceMs ?? 0) + 1), fromMs: createdAtMs } };
+}
+
 export interface CompiledBudget {
-  config: BudgetConfig;
+  /** null where there is nothing that could be enforced. */
+  config: BudgetConfig | null;
   /** null where it doesn't go by labels. */
   selector: KeySelector | null;
   /** null where no money is limited. */
   watch: BudgetWatch | null;
+  /** What is wrong with parts of it. The rest is in force all the same. */
   accepted: Problem[];
   resolvedRefs: Problem[];
 }
@@ -38,24 +60,67 @@ export interface BudgetWatch extends BudgetRules {
   named: readonly ChannelName[];
 }
 
-/** `mail`: the installation has a mail server. */
-export function compileBudget(budget: ParsedObject<"Budget">, world: World, mail: boolean): CompiledBudget {
-  const { spec, meta } = budget;
+export interface BudgetContext {
+  world: World;
+  /** The installation has a mail server. */
+  mail: boolean;
+  /** As it is published now. */
+  before: BudgetConfig | undefined;
+  nowMs: number;
+}
+
+/**
+ * What is enforced and who is told are apart, and so is each part of what is enforced: a mistake in one leaves the others
+ * in force. The part itself stays as it was published.
+ */
+export function compileBudget(budget: ParsedObject<"Budget">, context: BudgetContext): CompiledBudget {
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
-  if (!knownTimeZone(spec.timeZone))
-    accepted.push(
-      problem("Invalid", `spec.timeZone: ${spec.timeZone} is no IANA time zone, such as Asia/Tokyo`, [
-        "spec",
-        "timeZone",
-      ]),
-    );
+  const config = enforcementOf(budget, context, accepted);
+  const { spec } = budget;
+  return {
+    config,
+    watch: watchOf(budget, config, context, accepted, resolvedRefs),
+    selector: spec.scope.selector ?? null,
+    accepted,
+    resolvedRefs,
+  };
+}
+
+/** null: there is none to count by. */
+function timeZoneOf(timeZone: string, before: BudgetConfig | undefined, accepted: Problem[]): string | null {
+  if (knownTimeZone(timeZone)) return timeZone;
+  const until = before === undefined ? "" : `; until it is mended, ${before.timeZone} is used`;
+  const message = `spec.timeZone: ${timeZone} is no IANA time zone, such as Asia/Tokyo${until}`;
+  accepted.push(problem("Invalid", message, ["spec", "timeZone"]));
+  return before?.timeZone ?? null;
+}
+
+function limitsOf(
+  { limits, per }: BudgetSpec,
+  before: BudgetConfig | undefined,
+  accepted: Problem[],
+): BudgetConfig["limits"] {
+  const wrong: Problem[] = [];
+  const compiled = compileLimits(limits, wrong, per ?? "Route");
+  accepted.push(...wrong);
+  return wrong.some(isError) ? (before?.limits ?? []) : compiled;
+}
+
+function enforcementOf(
+  { id, spec, meta }: ParsedObject<"Budget">,
+  { before, nowMs }: BudgetContext,
+  accepted: Problem[],
+): BudgetConfig | null {
+  const timeZone = timeZoneOf(spec.timeZone, before, accepted);
+  const limits = limitsOf(spec, before, accepted);
+  if (timeZone === null) return null;
   const { scope } = spec;
   const config: BudgetConfig = {
-    id: budget.id,
+    id,
     amountNanoUsd: spec.amount === undefined ? null : decimalToNano(spec.amount),
     period: spec.period ?? "Total",
-    timeZone: spec.timeZone,
+    timeZone,
     namespace: meta.namespace,
     scope: {
       users: sorted(scope.users),
@@ -65,28 +130,53 @@ export function compileBudget(budget: ParsedObject<"Budget">, world: World, mail
       models: sorted(scope.models),
       providers: sorted(scope.providers?.map((name) => `${meta.namespace}/${name}`)),
       selected: scope.selector !== undefined,
+      ...(scope.selector === undefined ? {} : { selector: selectorText(scope.selector) }),
       apiKeys: sorted(scope.apiKeys?.map((name) => `${meta.namespace}/${name}`)),
     },
     per: spec.per ?? null,
     enforcement: spec.enforcement,
     throttle:
       spec.throttle === undefined ? null : { at: spec.throttle.atPercent / 100, pass: spec.throttle.passPercent / 100 },
-    limits: compileLimits(spec.limits, accepted, spec.per ?? "Route"),
+    limits,
     expiresAtMs: spec.expiresAt === undefined ? null : Date.parse(spec.expiresAt),
     onStateLoss: spec.onStateLoss === "Allow" ? "allow" : "deny",
     seeds: [],
   };
+  return { ...config, ...countingOf(config, before, meta, nowMs) };
+}
+
+/** One text for one meaning, so that a change of it is seen. */
+function selectorText({ matchLabels = {}, matchExpressions = [] }: KeySelector): string {
+  const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([labels, matchExpressions.map(({ key, operator, values = [] }) => [key, operator, values])]);
+}
+
+/** Of a budget that can't be read now. */
+export function publishedSelector({ scope: { selector } }: BudgetConfig): KeySelector | null {
+  if (selector === undefined) return null;
+  const [labels, expressions] = JSON.parse(selector) as [
+    [string, string][],
+    [string, NonNullable<KeySelector["matchExpressions"]>[number]["operator"], string[]][],
+  ];
+  const matchExpressions = expressions.map(([key, operator, values]) => ({ key, operator, values }));
+  return { matchLabels: Object.fromEntries(labels), ...(matchExpressions.length === 0 ? {} : { matchExpressions }) };
+}
+
+/** null where no money is limited. */
+function watchOf(
+  { spec, meta }: ParsedObject<"Budget">,
+  config: BudgetConfig | null,
+  { world, mail }: BudgetContext,
+  accepted: Problem[],
+  resolvedRefs: Problem[],
+): BudgetWatch | null {
   const channels = compileChannels(spec.alerts, meta.namespace, budgetFacts, world, mail, accepted, resolvedRefs);
-  const { amountNanoUsd } = config;
+  const amountNanoUsd = config?.amountNanoUsd ?? null;
+  if (config === null || amountNanoUsd === null) return null;
   const spike =
     spec.spike === undefined
       ? null
       : { factor: Number(spec.spike.factor), minimumNanoUsd: decimalToNano(spec.spike.minimum) };
   const thresholds = [...spec.thresholds].sort((a, b) => a - b);
-  const selector = spec.scope.selector ?? null;
-  const watch =
-    amountNanoUsd === null
-      ? null
-      : { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
-  return { config, watch, selector, accepted, resolvedRefs };
+  return { config: { ...config, amountNanoUsd }, thresholds, spike, channels, named: channelNames(spec.alerts) };
 }

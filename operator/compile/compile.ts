@@ -14,7 +14,7 @@ import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { type RenderedConfig, settings as settingsSchema } from "../../proxy/config/schema.ts";
-import { type BudgetWatch, compileBudget } from "./budgets.ts";
+import { type BudgetWatch, compileBudget, publishedSelector } from "./budgets.ts";
 import type { CanaryPlan } from "./canary.ts";
 import { compileKeys } from "./compile-keys.ts";
 import { RouteClaims, settlePrefixes } from "./conflicts.ts";
@@ -257,29 +257,47 @@ function settleConflicts(candidates: Candidate[], previous: ReadonlyMap<string, 
   return routes;
 }
 
+interface CompiledBudgets {
+  budgets: BudgetConfig[];
+  watches: BudgetWatch[];
+  selecting: Selecting[];
+}
+
+/** Nobody may lift a limit by a mistake: a budget that can't be read keeps the form that is published. */
+function keepPublished(verdict: Verdict, config: BudgetConfig, { budgets, selecting }: CompiledBudgets): void {
+  budgets.push(config);
+  const selector = publishedSelector(config);
+  if (selector !== null) selecting.push({ id: config.id, namespace: config.namespace, selector });
+  verdict.live = "lastGood";
+}
+
 function compileBudgets(
   objects: readonly WorldObject[],
-  input: CompileInput,
+  { world, settings, nowMs, previous }: CompileInput,
   verdicts: Verdict[],
   memo: CompileMemo,
-): { budgets: BudgetConfig[]; watches: BudgetWatch[]; selecting: Selecting[] } {
+): CompiledBudgets {
   const { parsed, invalid } = parseKind("Budget", objects, memo.budgetSpecs);
-  const budgets: BudgetConfig[] = [];
-  const watches: BudgetWatch[] = [];
-  const selecting: Selecting[] = [];
+  const all: CompiledBudgets = { budgets: [], watches: [], selecting: [] };
+  const published = index(previous?.budgets);
+  const context = { world, mail: settings.hasMail ?? true, nowMs };
   for (const { object, verdict } of parsed) {
-    const compiled = compileBudget(object, input.world, input.settings.hasMail ?? true);
-    verdict.accepted = compiled.accepted;
+    const compiled = compileBudget(object, { ...context, before: published.get(object.id) });
+    const { config, selector, watch, accepted } = compiled;
+    verdict.accepted = accepted;
     verdict.resolvedRefs = compiled.resolvedRefs;
-    if (compiled.accepted.some(isError)) continue;
-    budgets.push(compiled.config);
-    const { selector } = compiled;
-    if (selector !== null) selecting.push({ id: object.id, namespace: object.meta.namespace, selector });
-    if (compiled.watch !== null) watches.push(compiled.watch);
-    verdict.live = "current";
+    if (config === null) continue;
+    all.budgets.push(config);
+    if (selector !== null) all.selecting.push({ id: object.id, namespace: object.meta.namespace, selector });
+    if (watch !== null) all.watches.push(watch);
+    verdict.live = accepted.some(isError) ? "partial" : "current";
   }
-  verdicts.push(...parsed.map((one) => one.verdict), ...invalid);
-  return { budgets, watches, selecting };
+  for (const verdict of invalid) {
+    const config = published.get(idOf(verdict.meta));
+    if (config !== undefined) keepPublished(verdict, config, all);
+  }
+  verdicts.push(...parsed.map((entry) => entry.verdict), ...invalid);
+  return all;
 }
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];

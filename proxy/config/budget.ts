@@ -20,6 +20,8 @@ export const budgetConfig = z.object({
     providers: names,
     apiKeys: names.default(null),
     selected: z.boolean().default(false),
+    /** The selector, so that a change of it can be told; keys name the budgets that they are picked by. */
+    selector: z.string().optional(),
   }),
   per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
   /** Hard: what could exceed it is refused. Soft and Shadow: it is counted. */
@@ -31,8 +33,23 @@ export const budgetConfig = z.object({
   /** null: for as long as the object is there. */
   expiresAtMs: z.int().nullable().default(null),
   onStateLoss: z.enum(["allow", "deny"]).default("deny"),
+  /**
+   * Set once period, time zone, scope or per have been changed: money is counted under a key of this edit's own, which
+   * begins from what the usage ledger says of the period so far. `fromMs`: when the Budget was made; nothing before it
+   * counts.
+   */
+  counting: z.object({ sinceMs: z.int(), fromMs: z.int() }).optional(),
   /** What had been spent, for a store that has forgotten it. Of another period than the present one it means nothing. */
-  seeds: z.array(z.object({ periodStartMs: z.int(), subject: z.string(), spentNanoUsd: nanoUsd })).default([]),
+  seeds: z
+    .array(
+      z.object({
+        periodStartMs: z.int(),
+        sinceMs: z.int().optional(),
+        subject: z.string(),
+        spentNanoUsd: nanoUsd,
+      }),
+    )
+    .default([]),
 });
 export type BudgetConfig = z.output<typeof budgetConfig>;
 
@@ -40,6 +57,10 @@ export type BudgetConfig = z.output<typeof budgetConfig>;
 export const budgetReading = z.object({
   id: z.string(),
   periodStartMs: z.int(),
+  /** `counting.sinceMs` of the form of the budget that this is of; absent: it has none. */
+  sinceMs: z.int().optional(),
+  /** The amount that `refused` is about. */
+  amountNanoUsd: nanoUsd.optional(),
   resetsAtMs: z.int().nullable(),
   /** By all groups together. */
   spentNanoUsd: nanoUsd,
@@ -64,6 +85,7 @@ export type BudgetReadings = z.output<typeof budgetReadings>;
 export const budgetSeed = z.object({
   budget: z.string(),
   periodStartMs: z.int(),
+  sinceMs: z.int().optional(),
   subject: z.string(),
   spentNanoUsd: nanoUsd,
 });

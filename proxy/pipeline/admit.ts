@@ -16,9 +16,10 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Addressed } from "./address.ts";
-import { type BudgetSubject, budgetCharges } from "./budget-claims.ts";
+import { type BudgetSubject, budgetCharges, recounted } from "./budget-claims.ts";
 import { type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts";
 import type { Admission } from "./proof.ts";
+import type { Recounts } from "./recounts.ts";
 import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
 import {
   expectedTokens,
@@ -47,6 +48,8 @@ export interface AdmitRequest {
 
 export interface Admitter {
   quotas: Quotas;
+  /** Absent: no budget's terms are ever changed. */
+  recounts?: Recounts;
   nowMs(): number;
   random(): number;
 }
@@ -241,6 +244,7 @@ export async function admitAside(
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {
   const subject = new Subject(request, admitter.nowMs());
+  await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
   if ("code" in money) return null;
   const dues = [...money.dues];
@@ -269,6 +273,18 @@ function sort(dues: Charge[]): void {
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
   const subject = new Subject(request, admitter.nowMs());
+  const counting = recounted(subject.budgets, admitter);
+  return counting === null
+    ? admitCounted(request, subject, admitter)
+    : counting.then(() => admitCounted(request, subject, admitter));
+}
+
+/** Once it is known what budgets with new terms had spent. */
+function admitCounted(
+  request: AdmitRequest,
+  subject: Subject,
+  admitter: Admitter,
+): Admitted | Failure | Promise<Admitted | Failure> {
   const money = budgetCharges(subject, admitter);
   if ("code" in money) return money;
   const { dues, cap } = money;

@@ -12,7 +12,8 @@ import type { CounterSpec } from "../fleet/slice.ts";
 import { budgetKey } from "../fleet/store.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { type Charge, unavailable } from "./limit-claims.ts";
-import type { ScopeSubject } from "./scope.ts";
+import { counterIdOf, type Recounts } from "./recounts.ts";
+import { type ScopeSubject, subjectOf } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
 
 /** One that limits money. */
@@ -27,6 +28,8 @@ export interface BudgetSubject extends ScopeSubject {
 
 export interface BudgetWith {
   quotas: Quotas;
+  /** Absent: no budget's terms are ever changed. */
+  recounts?: Recounts;
   nowMs(): number;
   /** 0 to 1. */
   random(): number;
@@ -44,14 +47,12 @@ export const budgetPeriodAt = ({ period, timeZone }: BudgetConfig, nowMs: number
 
 export const inUsd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
 
-function subjectOf({ per, namespace }: BudgetConfig, identity: Identity, model: string): string {
-  if (per === null) return "";
-  if (per === "Model") return model;
-  if (identity.anonymous) return "";
-  // A role's: users of one name in two namespaces are two.
-  if (namespace === "") return `${identity.namespace}/${identity.key.user}`;
-  if (per === "User") return identity.key.user;
-  return per === "Team" ? (identity.key.team ?? "") : identity.key.id;
+/** A role's budget is for each user: users of one name in two namespaces are two. */
+function subjectOfCall(budget: BudgetConfig, identity: Identity, model: string): string {
+  if (identity.anonymous) return subjectOf(budget, null, model);
+  return budget.namespace === ""
+    ? `${identity.namespace}/${identity.key.user}`
+    : subjectOf(budget, identity.key, model);
 }
 
 export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: number | null };
@@ -61,25 +62,34 @@ const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
 const mostKept = 10_000;
 
 /** The counter of a budget for a subject at a moment. */
-function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number): BudgetCounter {
+function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, recounts?: Recounts): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
   if (made === undefined || made.size > mostKept) counters.set(budget, (made = new Map()));
   const known = made.get(subject);
   if (known !== undefined && known.startsAtMs === startMs) return known;
-  const counter = makeCounter(budget, subject, startMs, endMs);
+  const before = recounts?.known(budget, startMs)?.get(subject) ?? 0;
+  const counter = makeCounter(budget, subject, { startMs, endMs }, before);
   made.set(subject, counter);
   return counter;
 }
 
-function makeCounter(budget: MoneyBudget, subject: string, startMs: number, endMs: number | null): BudgetCounter {
-  const seed = budget.seeds.find((one) => one.periodStartMs === startMs && one.subject === subject);
+function makeCounter(
+  budget: MoneyBudget,
+  subject: string,
+  { startMs, endMs }: { startMs: number; endMs: number | null },
+  before: number,
+): BudgetCounter {
+  const sinceMs = budget.counting?.sinceMs;
+  const seed = budget.seeds.find(
+    (kept) => kept.periodStartMs === startMs && kept.sinceMs === sinceMs && kept.subject === subject,
+  );
   return {
-    key: budgetKey(budget.id, startMs, subject),
+    key: budgetKey(counterIdOf(budget), startMs, subject),
     kind: "period",
     limit: budget.enforcement === "Hard" ? budget.amountNanoUsd : null,
     windowMs: 0,
-    seed: seed?.spentNanoUsd ?? 0,
+    seed: Math.max(seed?.spentNanoUsd ?? 0, before),
     expiresAtMs: endMs === null ? null : endMs + keptMs,
     onStateLoss: budget.onStateLoss,
     startsAtMs: startMs,
@@ -165,9 +175,31 @@ class BudgetDue implements Charge {
   refuse(why: Refused): Failure {
     const { counter, amount } = this.claim;
     const { quotas } = this.#with;
-    if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter))) quotas.refusals.note(counter.key);
+    if (why.why === "limit" && nearlyUsedUp(this.#budget, quotas.spent(counter)))
+      quotas.refusals.note(counter.key, this.#budget.amountNanoUsd);
     return refusal(this.#budget, counter.resetsAtMs, amount, why, this.#with);
   }
+}
+
+function isRecounted(budget: BudgetConfig, { recounts, nowMs }: BudgetWith): boolean {
+  if (budget.counting === undefined || recounts === undefined || !isMoney(budget)) return true;
+  return recounts.known(budget, budgetPeriodAt(budget, nowMs()).startMs) !== null;
+}
+
+/**
+ * Reads what budgets with new terms have spent in their period so far; null where all of it is known. Where it can't be
+ * read, `budgetCharges` refuses calls under hard budgets.
+ */
+export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith): Promise<unknown> | null {
+  const { recounts } = context;
+  if (recounts === undefined) return null;
+  let waiting: Promise<unknown>[] | null = null;
+  for (const budget of budgets) {
+    if (isRecounted(budget, context)) continue;
+    waiting ??= [];
+    waiting.push(recounts.read(budget, budgetPeriodAt(budget, context.nowMs()).startMs));
+  }
+  return waiting === null ? null : Promise.allSettled(waiting);
 }
 
 /** What the call takes of its budgets, or why it may not be made. */
@@ -175,11 +207,14 @@ export function budgetCharges(
   call: BudgetSubject,
   context: BudgetWith,
 ): { dues: Charge[]; cap: number | null } | Failure {
+  const uncounted = call.budgets.find((budget) => budget.enforcement === "Hard" && !isRecounted(budget, context));
+  if (uncounted !== undefined) return unavailable(`the budget ${nameOf(uncounted)}`);
   const dues: Charge[] = [];
   let cap: number | null = null;
   for (const budget of call.budgets) {
     if (!isMoney(budget)) continue;
-    const counter = budgetCounter(budget, subjectOf(budget, call.identity, call.model), context.nowMs());
+    const subject = subjectOfCall(budget, call.identity, call.model);
+    const counter = budgetCounter(budget, subject, context.nowMs(), context.recounts);
     let amount = 0;
     if (budget.enforcement === "Hard") {
       const worst = call.worst(paidTargets(budget, call.targets));

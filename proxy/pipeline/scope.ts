@@ -2,6 +2,8 @@
 
 import type { Identity } from "../call/identity.ts";
 import type { BudgetConfig } from "../config/budget.ts";
+import type { KeyRecord } from "../config/key-record.ts";
+import type { LedgerRow } from "../config/ledger.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 
@@ -22,20 +24,39 @@ export function chargedNamespace({ identity, route }: ScopeSubject): string {
 const named = (names: string[] | null, name: string | null): boolean =>
   names === null || (name !== null && names.includes(name));
 
-function coversCaller({ id, scope }: BudgetConfig, identity: Identity): boolean {
-  const key = identity.anonymous ? null : identity.key;
-  if (scope.selected && !(key?.budgets ?? []).includes(id)) return false;
-  if (scope.tags !== null && !(key?.tags ?? []).some((tag) => scope.tags?.includes(tag))) return false;
-  if (!named(scope.apiKeys, key?.id ?? null) || !named(scope.users, key?.user ?? null)) return false;
-  return named(scope.teams, key?.team ?? null) && named(scope.roles, key?.role ?? null);
+/** Who calls, as a budget's scope sees it: a key's record, or a row of the usage ledger. */
+export type Caller = Pick<KeyRecord, "id" | "user" | "team" | "role" | "tags" | "budgets">;
+
+/** For budgets of the caller's namespace. null: someone without a key. */
+export function coversCaller({ id, scope }: BudgetConfig, caller: Caller | null): boolean {
+  if (scope.selected && !(caller?.budgets ?? []).includes(id)) return false;
+  if (scope.tags !== null && !(caller?.tags ?? []).some((tag) => scope.tags?.includes(tag))) return false;
+  if (!named(scope.apiKeys, caller?.id ?? null) || !named(scope.users, caller?.user ?? null)) return false;
+  return named(scope.teams, caller?.team ?? null) && named(scope.roles, caller?.role ?? null);
+}
+
+/** Whose share of a budget a call is; "" where there is one for all, or nobody to name. */
+export function subjectOf({ per }: BudgetConfig, caller: Caller | null, model: string): string {
+  if (per === null) return "";
+  if (per === "Model") return model;
+  if (caller === null) return "";
+  if (per === "User") return caller.user;
+  return per === "Team" ? (caller.team ?? "") : caller.id;
 }
 
 /** For budgets of the call's own namespace. */
 export function covers(budget: BudgetConfig, { identity, model, targets }: ScopeSubject, nowMs: number): boolean {
   const { scope, expiresAtMs } = budget;
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
-  if (!named(scope.models, model) || !coversCaller(budget, identity)) return false;
+  if (!named(scope.models, model) || !coversCaller(budget, identity.anonymous ? null : identity.key)) return false;
   return (
     scope.providers === null || targets.some((target) => scope.providers?.includes(target.entry.account.config.id))
   );
+}
+
+/** Of a row of the ledger: what `covers` says of the calls that it sums up, wherever they were sent in the end. */
+export function coversRow(budget: BudgetConfig, row: LedgerRow, caller: Caller | null): boolean {
+  const { scope } = budget;
+  if (row.namespace !== budget.namespace || !named(scope.models, row.model)) return false;
+  return coversCaller(budget, caller) && named(scope.providers, row.provider);
 }

@@ -448,6 +448,14 @@ export const others: Record<string, Mistake> = {
     kubectl:
       'spec.guard.mask.custom[0].pattern: Invalid value: "[0-9]*": must be a regular expression of RE2, which has no look-around and no back-references, and one that the empty text does not match',
   },
+  "a place in an alert's text that stands for nothing": {
+    ...b,
+    manifest: budget(
+      'amount: "5"',
+      "alerts: [{email: {to: [a@example.com]}, message: 'at {{percent}} of {{amuont}}'}]",
+    ),
+    kubectl: "has a {{place}} that stands for nothing; there are {{budget}}, {{subject}}",
+  },
   "one for a list": {
     ...k,
     manifest: key("tags: internal"),

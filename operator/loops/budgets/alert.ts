@@ -32,12 +32,14 @@ export function budgetAlert(
   };
 }
 
-type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject">;
+type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject" | "rearmed">;
 
-const nameOf = ({ event, percent, subject }: Crossed): string =>
-  event === "Spike" ? event : `${event} ${percent} ${subject}`;
+function nameOf({ event, percent, subject, rearmed }: Crossed): string {
+  const name = event === "Spike" ? event : `${event} ${percent} ${subject}`;
+  return rearmed === undefined ? name : `${name}|${rearmed}`;
+}
 
-/** Same from a crossing to the end of its period. `id`: of the Budget. */
+/** Same from a crossing to the end of its period, or to the change of the spec that takes it back. `id`: of the Budget. */
 export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: Crossed): string =>
   `${id}|${periodStartMs}|${nameOf(crossing)}`;
 

@@ -37,8 +37,10 @@ import {
 } from "./memory.ts";
 import {
   advanceBudget,
+  type BudgetState,
   boundedSeeds,
   exceeded,
+  expired,
   openIncidents,
   seedsOf,
   stateFromStatus,
@@ -53,6 +55,14 @@ const seedEveryMs = 300_000;
 
 const metasOf = (others: Compiled["others"]): Map<string, ObjectMeta> =>
   new Map(others.filter(({ kind }) => kind === "Budget").map(({ meta }) => [idOf(meta), meta]));
+
+function conditionsOf(watch: BudgetWatch, standing: BudgetState, nowMs: number): Verdict["conditions"] {
+  const expiry = expired(watch, nowMs);
+  return [
+    { type: "Exceeded", ...exceeded(watch, standing, nowMs) },
+    ...(expiry === null ? [] : [{ type: "Expired", ...expiry }]),
+  ];
+}
 
 export class BudgetBook {
   #held = new Map<string, BudgetMemory>();
@@ -137,7 +147,7 @@ export class BudgetBook {
       if (held === null) continue;
       next.set(id, { ...held, meta: verdict.meta });
       Object.assign(verdict.status, held.shown);
-      if (watch !== undefined) verdict.conditions.push({ type: "Exceeded", ...exceeded(watch, held.reported) });
+      if (watch !== undefined) verdict.conditions.push(...conditionsOf(watch, held.reported, nowMs));
     }
     for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()]);
     this.#held = next;

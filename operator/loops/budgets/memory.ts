@@ -48,6 +48,8 @@ export function withBudgetChannelNames({ standing, named }: BudgetMemory, now: r
 /** Whether a standing tells nothing that is worth writing a status for, but for figures that change with every call. */
 export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
   reported.periodStartMs === now.periodStartMs &&
+  reported.sinceMs === now.sinceMs &&
+  reported.amountNanoUsd === now.amountNanoUsd &&
   reported.refused.size === now.refused.size &&
   isDeepStrictEqual(reported.crossings, now.crossings) &&
   isDeepStrictEqual(reported.unresolved, now.unresolved);
@@ -64,8 +66,8 @@ export function markBudgetNotified(
   how: Delivery,
   nowMs: number,
 ): BudgetState {
-  if (standing.periodStartMs !== periodStartMs) {
-    // The period ended while it was on its way.
+  if (standing.periodStartMs !== periodStartMs || !standing.crossings.some((known) => same(known, crossing))) {
+    // The period ended, or the spec changed, while it was on its way.
     const open =
       how === "sent" && hasIncidents(channel) ? [unresolvedOf(crossing, periodStartMs, [channel], nowMs)] : [];
     return { ...standing, unresolved: withUnresolved(standing.unresolved, open) };

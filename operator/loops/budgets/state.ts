@@ -9,6 +9,12 @@ import { hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetRules } from "../../compile/budgets.ts";
 
 export interface BudgetState {
+  /** `counting.sinceMs` of the terms that all of this is about; null: those that the Budget was made with. */
+  sinceMs: number | null;
+  /** What the crossings are shares of; null: a status of before this was kept. */
+  amountNanoUsd: number | null;
+  /** How often crossings were taken back, so that one that comes again is told from the one before. */
+  rearmed: number;
   periodStartMs: number;
   resetsAtMs: number | null;
   /** By all together. */
@@ -48,6 +54,8 @@ const isTime = (text: string): boolean => Number.isFinite(Date.parse(text));
 
 /** Whoever may write a status must not bring down the pass that reads it. */
 function isSound({
+  countingSince,
+  amount,
   periodStart,
   resetsAt,
   spent,
@@ -57,12 +65,13 @@ function isSound({
   history = [],
 }: BudgetStatus): boolean {
   const times = [
+    countingSince,
     periodStart,
     resetsAt,
     ...crossings.map(({ at }) => at),
     ...unresolved.flatMap((one) => [one.at, one.periodStart]),
   ];
-  const money = [spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
+  const money = [amount, spent, ...[...groups, ...crossings, ...history].map((one) => one.spent)];
   return (
     times.every((one) => one === undefined || isTime(one)) && money.every((one) => one === undefined || isMoney(one))
   );
@@ -72,6 +81,9 @@ function isSound({
 export function stateFromStatus(status: BudgetStatus): BudgetState | null {
   if (status.periodStart === undefined || !isSound(status)) return null;
   return {
+    sinceMs: status.countingSince === undefined ? null : Date.parse(status.countingSince),
+    amountNanoUsd: status.amount === undefined ? null : nano(status.amount),
+    rearmed: status.rearmed ?? 0,
     periodStartMs: Date.parse(status.periodStart),
     resetsAtMs: status.resetsAt === undefined ? null : Date.parse(status.resetsAt),
     spentNanoUsd: nano(status.spent),
@@ -125,19 +137,39 @@ function closed(before: BudgetState): BudgetState["history"] {
   return [...before.history, last].slice(-mostHistory);
 }
 
-/** What is crossed, known or not. */
-function reachedNow(
-  { config, thresholds }: BudgetRules,
+const isExpired = ({ config }: BudgetRules, nowMs: number): boolean =>
+  config.expiresAtMs !== null && nowMs >= config.expiresAtMs;
+
+type Crossed = Pick<BudgetCrossing, "event" | "percent" | "subject">;
+
+/** Whether a subject has reached a share of the amount as it is now. Whole numbers: a float could miss the last nano-USD. */
+function isReached(
+  { config }: BudgetRules,
   { groups, refused }: BudgetState,
-): Pick<BudgetCrossing, "event" | "percent" | "subject">[] {
-  // Whole numbers: a share as a float could miss the last nano-USD.
-  const there = (subject: string, percent: number): boolean =>
-    (groups.get(subject) ?? 0) * 100 >= percent * config.amountNanoUsd || (percent === 100 && refused.has(subject));
+  { percent, subject }: Crossed,
+  least = 0,
+): boolean {
+  const spent = Math.max(least, groups.get(subject) ?? 0);
+  return spent * 100 >= percent * config.amountNanoUsd || (percent === 100 && refused.has(subject));
+}
+
+/** What is crossed, known or not. */
+function reachedNow(watch: BudgetRules, standing: BudgetState): Crossed[] {
+  const { groups, refused } = standing;
   return [...new Set([...groups.keys(), ...refused])].flatMap((subject) =>
-    thresholds
-      .filter((percent) => there(subject, percent))
-      .map((percent) => ({ event: "Threshold", percent, subject }) as const),
+    watch.thresholds
+      .map((percent) => ({ event: "Threshold", percent, subject }) as const)
+      .filter((crossed) => isReached(watch, standing, crossed)),
   );
+}
+
+/**
+ * Whether a crossing that was told is one under the spec as it is now. What was spent when it was noticed counts: its
+ * subject may have fallen behind those that are kept.
+ */
+function stillCrossed(watch: BudgetRules, standing: BudgetState, crossing: BudgetCrossing): boolean {
+  if (crossing.event === "Spike") return watch.spike !== null;
+  return watch.thresholds.includes(crossing.percent) && isReached(watch, standing, crossing, nano(crossing.spent));
 }
 
 /** Spending against the usual, in percent; null where it is no spike, or where there is too little to compare with. */
@@ -152,18 +184,32 @@ const nameOf = ({ event, percent, subject }: Pick<BudgetCrossing, "event" | "per
   event === "Spike" ? event : `${percent} ${subject}`;
 
 function crossingsOf(watch: BudgetRules, standing: BudgetState, nowMs: number): BudgetCrossing[] {
+  if (isExpired(watch, nowMs)) return [];
   const spike = spikeOf(watch, standing);
   const now = [
     ...reachedNow(watch, standing),
     ...(spike === null ? [] : [{ event: "Spike", percent: spike, subject: "" } as const]),
   ];
   const known = new Set(standing.crossings.map(nameOf));
-  const spent = (one: (typeof now)[number]): number =>
-    one.event === "Spike" ? standing.spentNanoUsd : (standing.groups.get(one.subject) ?? 0);
+  const spent = (crossed: Crossed): number =>
+    crossed.event === "Spike" ? standing.spentNanoUsd : (standing.groups.get(crossed.subject) ?? 0);
+  const again = standing.rearmed === 0 ? {} : { rearmed: standing.rearmed };
   const fresh = now
-    .filter((one) => !known.has(nameOf(one)))
-    .map((one) => ({ ...one, at: iso(nowMs), spent: usdText(spent(one)), told: [] }));
+    .filter((crossed) => !known.has(nameOf(crossed)))
+    .map((crossed) => ({ ...crossed, at: iso(nowMs), spent: usdText(spent(crossed)), told: [], ...again }));
   return [...standing.crossings, ...fresh].slice(0, mostCrossings);
+}
+
+/** Without the crossings that are none under the spec as it is now; their incidents are to be resolved. */
+function withoutUncrossed(watch: BudgetRules, standing: BudgetState, nowMs: number): BudgetState {
+  const expired = isExpired(watch, nowMs);
+  const [kept, over]: [BudgetCrossing[], BudgetCrossing[]] = [[], []];
+  for (const crossing of standing.crossings)
+    (!expired && stillCrossed(watch, standing, crossing) ? kept : over).push(crossing);
+  if (over.length === 0) return standing;
+  const open = over.map((crossing) => unresolvedOf(crossing, standing.periodStartMs, openedBy(crossing), nowMs));
+  const unresolved = withUnresolved(standing.unresolved, open);
+  return { ...standing, crossings: kept, unresolved, rearmed: standing.rearmed + 1 };
 }
 
 /** Channels in which a crossing has opened an incident. */
@@ -178,15 +224,16 @@ export const withUnresolved = (
   more: readonly BudgetUnresolved[],
 ): BudgetUnresolved[] => [...before, ...more.filter(({ channels }) => channels.length > 0)].slice(-mostUnresolved);
 
-/** Of an incident whose period is over. */
+/** Of an incident that is over: its period ended, or the spec changed. */
 export const unresolvedOf = (
   crossing: BudgetCrossing,
   periodStartMs: number,
   channels: string[],
   nowMs: number,
 ): BudgetUnresolved => {
-  const { event, percent, subject } = crossing;
-  return { periodStart: iso(periodStartMs), event, percent, subject, at: iso(nowMs), channels };
+  const { event, percent, subject, rearmed } = crossing;
+  const again = rearmed === undefined ? {} : { rearmed };
+  return { periodStart: iso(periodStartMs), event, percent, subject, ...again, at: iso(nowMs), channels };
 };
 
 /** Everything that is open, of this period and of those before. */
@@ -202,54 +249,76 @@ export const openIncidents = (
 /** By then each has been given up, or its channel can't be used. */
 const longestUnresolvedMs = 172_800_000;
 
-/** What goes from one look to the next, and from one period to the next. */
+/** What goes from one look to the next, and from one period to the next. Periods of other terms are no history. */
 function carriedOver(
   before: BudgetState | null,
+  sinceMs: number | null,
   periodStartMs: number,
   nowMs: number,
-): Pick<BudgetState, "unresolved" | "history"> {
-  if (before === null) return { unresolved: [], history: [] };
-  const same = before.periodStartMs === periodStartMs;
+): Pick<BudgetState, "unresolved" | "history" | "rearmed"> {
+  if (before === null) return { unresolved: [], history: [], rearmed: 0 };
+  const sameTerms = before.sinceMs === sinceMs;
+  const same = sameTerms && before.periodStartMs === periodStartMs;
   const open = same ? before.unresolved : openIncidents(before, nowMs);
   return {
     unresolved: open.filter(({ at }) => nowMs - Date.parse(at) < longestUnresolvedMs),
-    history: same ? before.history : closed(before),
+    history: same ? before.history : sameTerms ? closed(before) : [],
+    rearmed: before.rearmed + (sameTerms ? 0 : 1),
   };
 }
 
-/** What is the case now. null where nothing is known of it. */
+type Readings = ReturnType<typeof reached>;
+
+/** For whom a call was refused under the amount as it is now. Only a hard budget refuses. */
+function refusedNow({ config }: BudgetRules, same: BudgetState | null, readings: Readings): Set<string> {
+  if (config.enforcement !== "Hard") return new Set();
+  const unchanged = same !== null && (same.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd;
+  const now = readings.filter((one) => (one.amountNanoUsd ?? config.amountNanoUsd) === config.amountNanoUsd);
+  return new Set([...(unchanged ? same.refused : []), ...now.flatMap((one) => one.refused)]);
+}
+
+/**
+ * What is the case now. null where nothing is known of it. Of the terms as they are now (period, time zone, scope, per):
+ * until a proxy tells of those, what was known under the terms before stays as it is.
+ */
 export function advanceBudget(
   watch: BudgetRules,
   before: BudgetState | null,
   reports: readonly BudgetReadings[],
   nowMs: number,
 ): BudgetState | null {
-  const readings = reached(reports, watch.config.id);
+  const { config } = watch;
+  const sinceMs = config.counting?.sinceMs ?? null;
+  const readings = reached(reports, config.id).filter((reading) => (reading.sinceMs ?? null) === sinceMs);
+  const own = before?.sinceMs === sinceMs ? before : null;
   const newest = Math.max(
-    before?.periodStartMs ?? Number.NEGATIVE_INFINITY,
-    ...readings.map((one) => one.periodStartMs),
+    own?.periodStartMs ?? Number.NEGATIVE_INFINITY,
+    ...readings.map((reading) => reading.periodStartMs),
   );
-  if (newest === Number.NEGATIVE_INFINITY) return null;
-  const of = readings.filter((one) => one.periodStartMs === newest);
-  const same = before !== null && before.periodStartMs === newest ? before : null;
-  const groups = mergedGroups(of);
+  if (newest === Number.NEGATIVE_INFINITY) return before;
+  const present = readings.filter((reading) => reading.periodStartMs === newest);
+  const same = own?.periodStartMs === newest ? own : null;
+  const groups = mergedGroups(present);
   for (const [subject, spent] of same?.groups ?? []) groups.set(subject, Math.max(spent, groups.get(subject) ?? 0));
   const top = topOf(groups);
   const standing: BudgetState = {
+    sinceMs,
+    amountNanoUsd: config.amountNanoUsd,
     periodStartMs: newest,
-    resetsAtMs: of[0]?.resetsAtMs ?? same?.resetsAtMs ?? null,
+    resetsAtMs: present[0]?.resetsAtMs ?? same?.resetsAtMs ?? null,
     spentNanoUsd: Math.max(
       same?.spentNanoUsd ?? 0,
-      totalOf(of, (one) => one.spentNanoUsd),
+      totalOf(present, (reading) => reading.spentNanoUsd),
       sum([...top.values()]),
     ),
-    groupCount: Math.max(same?.groupCount ?? 0, most(of.map((one) => one.groupCount)), groups.size),
+    groupCount: Math.max(same?.groupCount ?? 0, most(present.map((reading) => reading.groupCount)), groups.size),
     groups: top,
-    refused: new Set([...(same?.refused ?? []), ...of.flatMap((one) => one.refused)]),
+    refused: refusedNow(watch, same, present),
     crossings: same?.crossings ?? [],
-    ...carriedOver(before, newest, nowMs),
+    ...carriedOver(before, sinceMs, newest, nowMs),
   };
-  return { ...standing, crossings: crossingsOf(watch, standing, nowMs) };
+  const settled = withoutUncrossed(watch, standing, nowMs);
+  return { ...settled, crossings: crossingsOf(watch, settled, nowMs) };
 }
 
 export function statusFromState(
@@ -257,7 +326,11 @@ export function statusFromState(
   standing: BudgetState,
 ): Omit<BudgetStatus, "conditions" | "observedGeneration"> {
   const { periodStartMs, resetsAtMs, spentNanoUsd, groups, groupCount, crossings, unresolved, history } = standing;
+  const { sinceMs, amountNanoUsd, rearmed } = standing;
   return {
+    ...(amountNanoUsd === null ? {} : { amount: usdText(amountNanoUsd) }),
+    ...(sinceMs === null ? {} : { countingSince: iso(sinceMs) }),
+    ...(rearmed === 0 ? {} : { rearmed }),
     periodStart: iso(periodStartMs),
     ...(resetsAtMs === null ? {} : { resetsAt: iso(resetsAtMs) }),
     spent: usdText(spentNanoUsd),
@@ -270,11 +343,30 @@ export function statusFromState(
   };
 }
 
+interface Verdict {
+  status: "True" | "False";
+  reason: string;
+  message: string;
+}
+
+/** The condition `Expired`; null where the budget never does. */
+export function expired({ config: { expiresAtMs } }: BudgetRules, nowMs: number): Verdict | null {
+  if (expiresAtMs === null) return null;
+  const moment = iso(expiresAtMs);
+  return nowMs >= expiresAtMs
+    ? {
+        status: "True",
+        reason: "Expired",
+        message: `nothing of it is in force since ${moment}; delete it, or move spec.expiresAt`,
+      }
+    : { status: "False", reason: "InForce", message: `it is in force until ${moment}` };
+}
+
 /** The condition `Exceeded`. */
-export function exceeded(
-  { config }: BudgetRules,
-  standing: BudgetState,
-): { status: "True" | "False"; reason: string; message: string } {
+export function exceeded(watch: BudgetRules, standing: BudgetState, nowMs = 0): Verdict {
+  const { config } = watch;
+  if (isExpired(watch, nowMs))
+    return { status: "False", reason: "Expired", message: "the budget has expired: it limits nothing any more" };
   const over = [...new Set([...standing.groups.keys(), ...standing.refused])].filter(
     (subject) => (standing.groups.get(subject) ?? 0) >= config.amountNanoUsd || standing.refused.has(subject),
   );
@@ -299,12 +391,18 @@ const mostSeeds = 2_000;
 
 /** What to render of a budget: what was rendered, where it is still near enough. */
 export function seedsOf({ config }: BudgetRules, standing: BudgetState, rendered: readonly BudgetSeed[]): BudgetSeed[] {
-  const before = rendered.filter((one) => one.budget === config.id && one.periodStartMs === standing.periodStartMs);
+  const since = standing.sinceMs === null ? {} : { sinceMs: standing.sinceMs };
+  const before = rendered.filter(
+    (seed) =>
+      seed.budget === config.id &&
+      seed.periodStartMs === standing.periodStartMs &&
+      (seed.sinceMs ?? null) === standing.sinceMs,
+  );
   return [...standing.groups].flatMap(([subject, spentNanoUsd]) => {
     const was = before.find((one) => one.subject === subject);
     const near = spentNanoUsd - (was?.spentNanoUsd ?? 0) < lag * config.amountNanoUsd;
     if (near) return was === undefined ? [] : [was];
-    return [{ budget: config.id, periodStartMs: standing.periodStartMs, subject, spentNanoUsd }];
+    return [{ budget: config.id, periodStartMs: standing.periodStartMs, ...since, subject, spentNanoUsd }];
   });
 }
 

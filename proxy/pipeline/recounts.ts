@@ -1,0 +1,106 @@
+/**
+ * What a budget whose terms were changed had spent in its period before the change, from the usage ledger. Its counters
+ * begin from that: a sum under the old terms says nothing of the new ones.
+ */
+import type { BudgetConfig } from "../config/budget.ts";
+import type { LedgerRow } from "../config/ledger.ts";
+import type { FleetStore } from "../fleet/store.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import { type Caller, coversRow, subjectOf } from "./scope.ts";
+
+type KeyLookup = Pick<Snapshot, "keysOf">;
+type Sums = ReadonlyMap<string, number>;
+
+/** The name under which counters of a budget's present terms are kept. */
+export const counterIdOf = ({ id, counting }: BudgetConfig): string =>
+  counting === undefined ? id : `${id}#${counting.sinceMs}`;
+
+const none: Sums = new Map();
+const hourMs = 3_600_000;
+/** Recounts of budgets and periods that are kept; the oldest goes first. */
+const mostKept = 1_000;
+
+/** Tags and selectors go by the key as it is now; the ledger has the rest as it was. */
+function callerOf({ key, user, team, role }: LedgerRow, keys: KeyLookup | null): Caller | null {
+  if (key === "") return null;
+  const { tags = [], budgets = [] } = keys?.keysOf(key)[0] ?? {};
+  return { id: key, user, team: team === "" ? null : team, role, tags, budgets };
+}
+
+/** Sums by subject of the rows that a budget covers. */
+export function recount(budget: BudgetConfig, rows: readonly LedgerRow[], keys: KeyLookup | null): Sums {
+  const sums = new Map<string, number>();
+  for (const row of rows) {
+    if (row.costNanoUsd === 0) continue;
+    const caller = callerOf(row, keys);
+    if (!coversRow(budget, row, caller)) continue;
+    const subject = subjectOf(budget, caller, row.model);
+    sums.set(subject, (sums.get(subject) ?? 0) + row.costNanoUsd);
+  }
+  return sums;
+}
+
+export class Recounts {
+  readonly #store: Pick<FleetStore, "readLedger">;
+  /** Writes what is settled to the store's ledger. */
+  readonly #flush: () => Promise<void>;
+  readonly #snapshot: () => Snapshot | null;
+  readonly #nowMs: () => number;
+  readonly #known = new Map<string, Sums | Promise<Sums>>();
+
+  constructor(
+    store: Pick<FleetStore, "readLedger">,
+    flush: () => Promise<void>,
+    snapshot: () => Snapshot | null,
+    nowMs: () => number,
+  ) {
+    this.#store = store;
+    this.#flush = flush;
+    this.#snapshot = snapshot;
+    this.#nowMs = nowMs;
+  }
+
+  /** Where the period began under terms that are still in force, the counters have all of it. */
+  #key(budget: BudgetConfig, periodStartMs: number): string | null {
+    const { counting } = budget;
+    return counting === undefined || periodStartMs >= counting.sinceMs
+      ? null
+      : `${counterIdOf(budget)}|${periodStartMs}`;
+  }
+
+  /** By subject; null: it is not known yet, see `read`. */
+  known(budget: BudgetConfig, periodStartMs: number): Sums | null {
+    const key = this.#key(budget, periodStartMs);
+    if (key === null) return none;
+    const sums = this.#known.get(key);
+    return sums === undefined || sums instanceof Promise ? null : sums;
+  }
+
+  /** Rejects where the ledger can't be read; the next call tries again. */
+  async read(budget: BudgetConfig, periodStartMs: number): Promise<Sums> {
+    const key = this.#key(budget, periodStartMs);
+    if (key === null) return none;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const oldest = this.#known.size >= mostKept ? this.#known.keys().next().value : undefined;
+    if (oldest !== undefined) this.#known.delete(oldest);
+    const reading = this.#count(budget, periodStartMs);
+    this.#known.set(key, reading);
+    try {
+      const sums = await reading;
+      this.#known.set(key, sums);
+      return sums;
+    } catch (cause) {
+      this.#known.delete(key);
+      throw cause;
+    }
+  }
+
+  /** Whole hours of UTC, as the ledger has them: one in which the period begins counts in full. */
+  async #count(budget: BudgetConfig, periodStartMs: number): Promise<Sums> {
+    await this.#flush();
+    const fromMs = Math.max(periodStartMs, budget.counting?.fromMs ?? 0);
+    const rows = await this.#store.readLedger(fromMs - (fromMs % hourMs), this.#nowMs() + hourMs);
+    return recount(budget, rows, this.#snapshot());
+  }
+}
