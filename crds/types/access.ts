@@ -1,6 +1,6 @@
 /** `spec.access` of a RoutingPolicy: who may call, from where, when, and where the data may go. */
 import { z } from "zod";
-import { headerName, subject, timeZone } from "./scalars.ts";
+import { callerName, headerName, subject, timeZone } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 /** As browsers send it. */
@@ -123,7 +123,7 @@ export const access = z
       .meta({ listType: "set" })
       .describe("Teams that may call; absent: all."),
     tags: z
-      .array(subject)
+      .array(callerName)
       .min(1)
       .max(64)
       .optional()

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { alerts, alertTest } from "./alerts.ts";
 import { scopedLimits } from "./limits.ts";
 import {
+  callerName,
   decimal,
   labelName,
   labelValue,
@@ -57,8 +58,8 @@ const keySelector = z
   .describe("Calls with ApiKeys of this namespace whose labels match. Callers without an ApiKey have no labels.");
 export type KeySelector = z.output<typeof keySelector>;
 
-const subjects = (what: string) =>
-  z.array(subject).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
+const subjects = (what: string, name = subject) =>
+  z.array(name).min(1).max(256).optional().meta({ listType: "set" }).describe(`Calls of one of these ${what}.`);
 
 export const budgetSpec = z
   .strictObject({
@@ -70,10 +71,10 @@ export const budgetSpec = z
     timeZone: timeZone.default("UTC").describe("IANA time zone in which periods begin."),
     scope: z
       .strictObject({
-        users: subjects("users"),
+        users: subjects("users", callerName),
         teams: subjects("teams"),
         roles: subjects("roles"),
-        tags: subjects("tags"),
+        tags: subjects("tags", callerName),
         apiKeys: z
           .array(objectName)
           .min(1)

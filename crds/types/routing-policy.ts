@@ -10,6 +10,7 @@ import { resources } from "./resources.ts";
 import { responseCache } from "./response-cache.ts";
 import {
   allowedNamespaces,
+  callerName,
   headerName,
   modelName,
   namespaceName,
@@ -116,7 +117,7 @@ const target = z.strictObject({
 const when = z
   .strictObject({
     tags: z
-      .array(subject)
+      .array(callerName)
       .min(1)
       .max(64)
       .optional()
@@ -137,7 +138,7 @@ const when = z
       .meta({ listType: "set" })
       .describe("The key belongs to one of these teams."),
     users: z
-      .array(subject)
+      .array(callerName)
       .min(1)
       .max(64)
       .optional()

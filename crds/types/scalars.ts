@@ -160,6 +160,17 @@ export const modelName = worded(
   [[/[*?]/, "must be one model's name: patterns with * or ? are not taken, so name each model"]],
 );
 
+/**
+ * A user or group as an identity provider may name it: `auth0|5f7c8ec7`, `CORP\\bob`, `/llm/users`, `Domain Users`, `Müller`.
+ * Any printable characters, and blanks within.
+ */
+export const callerName = worded(
+  z.string().max(128),
+  /^[!-~¡-힣豈-￼]([ -~¡-힣豈-￼]*[!-~¡-힣豈-￼])?$/,
+  "must be one name as the token or ApiKey says it, without control characters, such as alice@example.com or /llm/users",
+  [[/^[A-Za-z0-9._@-]*[*?][A-Za-z0-9._@*?-]*$/, "must be one name: patterns with * or ? are not taken, so name each"]],
+);
+
 /** A free label that ends up in records and reports: user, team, role, tag. */
 export const subject = worded(
   z.string().max(128),

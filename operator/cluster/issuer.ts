@@ -5,8 +5,8 @@ import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../settings/identity.ts";
 import type { Cluster } from "./api.ts";
 
-/** Keys rotate slowly; between two looks a new one is not known. */
-const everyMs = 60_000;
+/** A new key signs at once, and is not known until the next look: proxies answer its tokens with 503 meanwhile. */
+const everyMs = 5_000;
 
 const discovery = z.object({ issuer: z.string().min(1) });
 const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });

@@ -38,6 +38,8 @@ const common = {
       tags: z.array(label).max(32).default([]),
     })
     .prefault({}),
+  /** Roles that a list in the claim may give; the first that it names counts. */
+  roles: z.array(label).min(1).max(64).optional(),
   models: z.array(z.string().min(1).max(128)).min(1).optional(),
   clockSkewSeconds: z.int().min(0).max(300).default(30),
   maxLifetimeSeconds: z.int().min(60).max(31_536_000).default(86_400),
@@ -111,7 +113,17 @@ export interface ClusterIssuer {
 /** The cluster itself has to be asked for this one's keys. */
 export const asksCluster = (one: IssuerSettings): boolean => one.kind === "Kubernetes" && one.issuer === undefined;
 
-function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityIssuer | null {
+/** How a list of roles in a claim is read: nothing where no claim gives a role. */
+function rolesOf(one: IssuerSettings, roleNames: readonly string[]): Pick<IdentityIssuer, "roles" | "roleNames"> {
+  if (one.kind !== "OIDC" || one.claims.role === undefined) return {};
+  return { roleNames: [...roleNames].sort(), ...(one.roles === undefined ? {} : { roles: one.roles }) };
+}
+
+function rendered(
+  one: IssuerSettings,
+  cluster: ClusterIssuer | null,
+  roleNames: readonly string[],
+): IdentityIssuer | null {
   const asked = asksCluster(one) ? cluster : null;
   const issuer = one.issuer ?? asked?.issuer;
   if (issuer === undefined) return null;
@@ -135,6 +147,7 @@ function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityI
       tags: claims.tags ?? null,
     },
     defaults: { team: one.defaults.team ?? null, role: one.defaults.role, tags: [...one.defaults.tags].sort() },
+    ...rolesOf(one, roleNames),
     models: one.models === undefined ? null : [...one.models].sort(),
     clockSkewMs: one.clockSkewSeconds * 1000,
     maxLifetimeMs: one.maxLifetimeSeconds * 1000,
@@ -142,6 +155,11 @@ function rendered(one: IssuerSettings, cluster: ClusterIssuer | null): IdentityI
 }
 
 /** An issuer whose keys the cluster has not told yet is left out: its tokens are refused until then. */
-export function renderedIssuers({ issuers }: IdentitySettings, cluster: ClusterIssuer | null): IdentityIssuer[] {
-  return issuers.flatMap((one) => rendered(one, cluster) ?? []);
+/** `roleNames`: of the installation. */
+export function renderedIssuers(
+  { issuers }: IdentitySettings,
+  cluster: ClusterIssuer | null,
+  roleNames: readonly string[] = [],
+): IdentityIssuer[] {
+  return issuers.flatMap((one) => rendered(one, cluster, roleNames) ?? []);
 }

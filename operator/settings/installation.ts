@@ -124,12 +124,13 @@ export function renderedSettings(
   { maxBodyBytes, origins, identity, cors, roles }: Installation,
   cluster: ClusterIssuer | null = null,
 ): SettingsInput {
+  const allRoles = renderedRoles(roles);
   return {
     maxBodyBytes,
     origins,
-    identity: { issuers: renderedIssuers(identity, cluster) },
+    identity: { issuers: renderedIssuers(identity, cluster, Object.keys(allRoles)) },
     cors,
-    roles: renderedRoles(roles),
+    roles: allRoles,
   };
 }
 

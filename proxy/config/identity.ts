@@ -13,6 +13,7 @@ export const tokenAlgorithms = [
   "ES384",
   "ES512",
   "EdDSA",
+  "Ed25519",
 ] as const;
 
 const names = z.array(z.string());
@@ -48,6 +49,10 @@ export const identityIssuer = z.object({
       tags: names.default([]),
     })
     .prefault({}),
+  /** Roles that a claim with a list may give, the first that it names going first; absent: it may name one of `roleNames`. */
+  roles: names.optional(),
+  /** Roles of the installation; absent where nobody says which. */
+  roleNames: names.optional(),
   /** Models that these callers may use; null: all that policies allow. */
   models: names.nullable().default(null),
   clockSkewMs: z.int().min(0).default(30_000),

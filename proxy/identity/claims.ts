@@ -3,20 +3,28 @@ import type { JWTPayload } from "jose";
 import type { IdentityIssuer } from "../config/identity.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 
-/** As a label of an object may be: it ends up in records, budgets and rules. */
-const label = /^[A-Za-z0-9]([A-Za-z0-9._@:/+-]{0,126}[A-Za-z0-9])?$/;
 const namespaceName = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const serviceAccountName = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
-const maxTags = 32;
+const longestName = 128;
+/** Control, format and private characters, separators of lines, and blanks at either end: they make one name look like another. */
+const unprintable = /[\p{C}\p{Zl}\p{Zp}]|^\s|\s$/u;
+/** A token of the largest size that headers may have holds no more. */
+const mostTags = 1024;
 
 export interface TokenCaller {
   key: KeyRecord;
   namespace: string;
 }
 
-/** The name of the claim that can't be used. */
+/** A claim that can't be used: `claim` is its name, the message says why and never holds its value. */
 export class UnusableClaimError extends Error {
   override readonly name = "UnusableClaimError";
+  readonly claim: string;
+
+  constructor(claim: string, why: string) {
+    super(why);
+    this.claim = claim;
+  }
 }
 
 function own(value: unknown, name: string): unknown {
@@ -25,31 +33,83 @@ function own(value: unknown, name: string): unknown {
     : undefined;
 }
 
+const parentOf = (payload: unknown, path: string): { parent: unknown; name: string } => {
+  const names = path.split(".");
+  const name = names.pop() ?? "";
+  return { parent: names.reduce<unknown>((value, step) => own(value, step), payload), name };
+};
+
 /** By its whole name, as names that are URLs have dots; else as a path. */
-function claim(payload: JWTPayload, path: string): unknown {
+function claimAt(payload: JWTPayload, path: string): unknown {
   const whole = own(payload, path);
-  return whole === undefined ? path.split(".").reduce<unknown>((value, name) => own(value, name), payload) : whole;
+  if (whole !== undefined) return whole;
+  const { parent, name } = parentOf(payload, path);
+  return own(parent, name);
 }
 
-/** A list of several is refused where one is needed: which of them counts must not hang on their order. */
-function one(payload: JWTPayload, path: string | null): string | null {
-  if (path === null) return null;
-  const found = claim(payload, path);
-  if (found === undefined || found === null) return null;
-  const value = Array.isArray(found) && found.length === 1 ? (found[0] as unknown) : found;
-  if (typeof value !== "string" || !label.test(value)) throw new UnusableClaimError(path);
-  return value;
+/** Names are compared as text: one that is composed of other characters must not pass for another. */
+function nameIn(value: unknown, path: string): string {
+  if (Array.isArray(value)) throw new UnusableClaimError(path, "it is a list of several values");
+  if (typeof value !== "string") throw new UnusableClaimError(path, `it is a ${typeof value}, not a text`);
+  const name = value.normalize("NFC");
+  if (name === "") throw new UnusableClaimError(path, "it is empty");
+  if (name.length > longestName) throw new UnusableClaimError(path, `it is longer than ${longestName} characters`);
+  if (unprintable.test(name))
+    throw new UnusableClaimError(path, "it has control characters, or blanks at its beginning or end");
+  return name;
 }
 
-/** A list, or words between blanks as in `scope`. What can't be a tag is left out. */
-function many(payload: JWTPayload, path: string | null): string[] | null {
+/** A list of several is refused where one is needed: which of them counts must not depend on their order. */
+function oneName(payload: JWTPayload, path: string | null): string | null {
   if (path === null) return null;
-  const found = claim(payload, path);
-  if (found === undefined || found === null) return null;
-  const words: unknown[] = typeof found === "string" ? found.split(" ") : Array.isArray(found) ? found : [];
-  return [...new Set(words.filter((word): word is string => typeof word === "string" && label.test(word)))]
-    .slice(0, maxTags)
-    .sort();
+  const value = claimAt(payload, path);
+  if (value === undefined || value === null) return null;
+  return nameIn(Array.isArray(value) && value.length === 1 ? value[0] : value, path);
+}
+
+/** A list, or words between blanks as in `scope`. What is no name is left out. */
+function manyNames(payload: JWTPayload, path: string | null): string[] | null {
+  if (path === null) return null;
+  const value = claimAt(payload, path);
+  if (value === undefined || value === null) return null;
+  const words: unknown[] = typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
+  const names = words.flatMap((word) => {
+    if (typeof word !== "string" || word === "" || word.length > longestName) return [];
+    const name = word.normalize("NFC");
+    return unprintable.test(name) ? [] : [name];
+  });
+  return [...new Set(names)].slice(0, mostTags).sort();
+}
+
+/**
+ * Of a list of groups or roles, the one that is a role of the installation. Where several are, the issuer's `roles` say
+ * which goes first; where none is, the default holds.
+ */
+function roleOf(payload: JWTPayload, issuer: IdentityIssuer): string | null {
+  const path = issuer.claims.role;
+  const value = path === null ? null : claimAt(payload, path);
+  if (path === null || !Array.isArray(value) || value.length < 2) return oneName(payload, path);
+  const names = manyNames(payload, path) ?? [];
+  const first = issuer.roles?.find((role) => names.includes(role));
+  if (first !== undefined || issuer.roles !== undefined) return first ?? null;
+  // Nobody said which roles there are.
+  if (issuer.roleNames === undefined) throw new UnusableClaimError(path, "it is a list of several values");
+  const known = names.filter((name) => issuer.roleNames?.includes(name));
+  if (known.length > 1)
+    throw new UnusableClaimError(
+      path,
+      `it names several roles (${known.join(", ")}); the platform team can say in identity.issuers[].roles which goes first`,
+    );
+  return known[0] ?? null;
+}
+
+/** An address that its holder has not confirmed may be anybody's. */
+function checkVerified(payload: JWTPayload, path: string): void {
+  const { parent, name } = own(payload, path) === undefined ? parentOf(payload, path) : { parent: payload, name: path };
+  if (name !== "email") return;
+  const verified = own(parent, "email_verified");
+  if (verified === false || String(verified).toLowerCase() === "false")
+    throw new UnusableClaimError(path, "its issuer has not verified the address (email_verified is false)");
 }
 
 function record(issuer: IdentityIssuer, payload: JWTPayload, namespace: string, user: string): TokenCaller {
@@ -58,9 +118,9 @@ function record(issuer: IdentityIssuer, payload: JWTPayload, namespace: string, 
     digest: "",
     id: `${namespace}/${issuer.name}:${user}`,
     user,
-    team: one(payload, claims.team) ?? defaults.team,
-    role: one(payload, claims.role) ?? defaults.role,
-    tags: many(payload, claims.tags) ?? defaults.tags,
+    team: oneName(payload, claims.team) ?? defaults.team,
+    role: roleOf(payload, issuer) ?? defaults.role,
+    tags: manyNames(payload, claims.tags) ?? defaults.tags,
     models: issuer.models,
     expiresAtMs: (payload.exp ?? 0) * 1000,
     revoked: false,
@@ -73,18 +133,23 @@ function workload(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
   const about = own(payload, "kubernetes.io");
   const namespace = own(about, "namespace");
   const account = own(own(about, "serviceaccount"), "name");
-  if (typeof namespace !== "string" || !namespaceName.test(namespace)) throw new UnusableClaimError("kubernetes.io");
-  if (typeof account !== "string" || !serviceAccountName.test(account)) throw new UnusableClaimError("kubernetes.io");
+  const foreign = "it does not name a ServiceAccount and its namespace";
+  if (typeof namespace !== "string" || !namespaceName.test(namespace))
+    throw new UnusableClaimError("kubernetes.io", foreign);
+  if (typeof account !== "string" || !serviceAccountName.test(account))
+    throw new UnusableClaimError("kubernetes.io", foreign);
   const user = `system:serviceaccount:${namespace}:${account}`;
-  if (payload.sub !== user) throw new UnusableClaimError("sub");
+  if (payload.sub !== user)
+    throw new UnusableClaimError("sub", "it is another ServiceAccount than kubernetes.io names");
   return record(issuer, payload, namespace, user);
 }
 
 /** Throws UnusableClaimError. */
 export function keyOfClaims(issuer: IdentityIssuer, payload: JWTPayload): TokenCaller {
   if (issuer.kind === "Kubernetes") return workload(issuer, payload);
-  const user = one(payload, issuer.claims.user);
-  if (user === null) throw new UnusableClaimError(issuer.claims.user);
-  if (issuer.namespace === null) throw new UnusableClaimError("namespace");
+  const user = oneName(payload, issuer.claims.user);
+  if (user === null) throw new UnusableClaimError(issuer.claims.user, "it is missing");
+  checkVerified(payload, issuer.claims.user);
+  if (issuer.namespace === null) throw new UnusableClaimError("namespace", "it is missing");
   return record(issuer, payload, issuer.namespace, user);
 }

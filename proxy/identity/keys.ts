@@ -1,7 +1,7 @@
 /**
  * The public keys of one issuer. They are fetched on first use and now and then behind the scenes, never for a request
- * that could do without; an unknown key id makes for one fetch at most in a while. While the issuer can't be reached,
- * the keys that are known go on counting, for a day.
+ * that could do without; unknown key ids make for one fetch at most in a while, and are told to come back until there was
+ * one. While the issuer can't be reached, the keys that are known go on counting, for a day.
  */
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import type { IdentityIssuer } from "../config/identity.ts";
@@ -9,15 +9,39 @@ import type { IdentityIssuer } from "../config/identity.ts";
 const freshMs = 600_000;
 const staleMs = 86_400_000;
 /** Between two fetches, whatever asks for them. */
-const pauseMs = 30_000;
+const pauseMs = 10_000;
 /** The same while no key is known at all. */
 const firstPauseMs = 2_000;
 
 /** By the issuer's rules: where it may be, and whom its certificate must be of. */
 export type FetchJson = (url: string, issuer: Pick<IdentityIssuer, "allowPrivateEndpoint" | "ca">) => Promise<unknown>;
 
+/** Of requests for a fetch that is under way. */
+const patienceMs = 5_000;
+/** Requests that wait for the keys of one issuer. */
+const mostWaiting = 64;
+/** How long a key id that no key of the cluster has may belong to one that the operator is about to publish. */
+const graceMs = 15_000;
+const graceRetryMs = 5_000;
+const mostRemembered = 1_000;
+
 export class KeysUnavailableError extends Error {
   override readonly name = "KeysUnavailableError";
+  /** When there may be some, in milliseconds from now. */
+  readonly retryAfterMs: number;
+
+  constructor(issuer: string, retryAfterMs: number) {
+    super(`the key of a token of issuer ${issuer} is not known yet`);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  if (map.size >= mostRemembered) {
+    const oldest = map.keys().next().value;
+    if (oldest !== undefined) map.delete(oldest);
+  }
+  map.set(key, value);
 }
 
 interface Held {
@@ -51,6 +75,10 @@ export class IssuerKeys {
   #held: Held | null = null;
   #fetching: Promise<void> | null = null;
   #triedMs = Number.NEGATIVE_INFINITY;
+  #waiting = 0;
+  /** Ids that the issuer had no key for when it was asked last. */
+  readonly #unknown = new Map<string, true>();
+  readonly #firstSeen = new Map<string, number>();
 
   constructor(
     issuer: IdentityIssuer,
@@ -65,23 +93,57 @@ export class IssuerKeys {
     if (issuer.jwks !== null) this.#held = held(issuer.jwks, Number.POSITIVE_INFINITY);
   }
 
-  /** Throws KeysUnavailableError where there are none, and none can be had now. */
-  async resolver(keyId: string | undefined): Promise<JWTVerifyGetKey> {
-    const now = this.#nowMs();
-    const known = this.#held;
-    if (known === null) await this.#refresh(firstPauseMs);
-    else if (keyId !== undefined && !known.ids.has(keyId)) await this.#refresh(pauseMs);
-    else if (now - known.fetchedMs >= freshMs) void this.#refresh(pauseMs);
-    const usable = this.#held;
-    if (usable === null || now - usable.fetchedMs > staleMs)
-      throw new KeysUnavailableError(`no keys of issuer ${this.#issuer.name}`);
-    return usable.resolve;
+  /** At once where the key is known, or is known not to be; else once it was asked for. Throws KeysUnavailableError. */
+  resolver(keyId: string | undefined): JWTVerifyGetKey | Promise<JWTVerifyGetKey> {
+    const nowMs = this.#nowMs();
+    const keys = this.#held;
+    if (this.#issuer.jwks !== null && keys !== null) return this.#published(keys, keyId, nowMs);
+    if (keys === null || nowMs - keys.fetchedMs > staleMs || !this.#isSettled(keys, keyId, nowMs))
+      return this.#await(keyId);
+    if (nowMs - keys.fetchedMs >= freshMs && nowMs - this.#triedMs >= pauseMs) void this.#refresh();
+    return keys.resolve;
+  }
+
+  /** Keys in the config. Those of the cluster itself follow it within seconds, and a new one is in use at once. */
+  #published(keys: Held, keyId: string | undefined, nowMs: number): JWTVerifyGetKey {
+    if (this.#issuer.kind !== "Kubernetes" || keyId === undefined || keys.ids.has(keyId)) return keys.resolve;
+    const sinceMs = this.#firstSeen.get(keyId);
+    if (sinceMs === undefined) remember(this.#firstSeen, keyId, nowMs);
+    if (nowMs - (sinceMs ?? nowMs) < graceMs) throw new KeysUnavailableError(this.#issuer.name, graceRetryMs);
+    return keys.resolve;
+  }
+
+  /** Whether a fetch would tell nothing new just now. */
+  #isSettled({ ids }: Held, keyId: string | undefined, nowMs: number): boolean {
+    if (keyId === undefined || ids.has(keyId)) return true;
+    return this.#unknown.has(keyId) && nowMs - this.#triedMs < pauseMs;
+  }
+
+  /** Waits for a fetch, but neither long nor in a crowd: who waits for one issuer is in nobody's way at another. */
+  async #await(keyId: string | undefined): Promise<JWTVerifyGetKey> {
+    const before = this.#held;
+    const leftMs = this.#triedMs + (before === null ? firstPauseMs : pauseMs) - this.#nowMs();
+    const { name } = this.#issuer;
+    if (this.#fetching === null && leftMs > 0) throw new KeysUnavailableError(name, leftMs);
+    if (this.#waiting >= mostWaiting) throw new KeysUnavailableError(name, patienceMs);
+    this.#waiting++;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, patienceMs);
+    try {
+      await Promise.race([this.#refresh(), late.promise]);
+    } finally {
+      clearTimeout(timer);
+      this.#waiting--;
+    }
+    const keys = this.#held;
+    if (keys === null || keys === before) throw new KeysUnavailableError(name, pauseMs);
+    if (keyId !== undefined && !keys.ids.has(keyId)) remember(this.#unknown, keyId, true);
+    return keys.resolve;
   }
 
   /** One at a time; what fails leaves the keys that are there. */
-  #refresh(pause: number): Promise<void> {
+  #refresh(): Promise<void> {
     if (this.#fetching !== null) return this.#fetching;
-    if (this.#issuer.jwks !== null || this.#nowMs() - this.#triedMs < pause) return Promise.resolve();
     this.#triedMs = this.#nowMs();
     const fetching = this.#load()
       .catch((cause: unknown) => this.#failed(this.#issuer.name, cause))
@@ -94,7 +156,11 @@ export class IssuerKeys {
 
   async #load(): Promise<void> {
     const url = this.#issuer.jwksUrl ?? (await this.#discover());
-    this.#held = held(await this.#fetch(url, this.#issuer), this.#nowMs());
+    const keys = held(await this.#fetch(url, this.#issuer), this.#nowMs());
+    const withdrawn = [...(this.#held?.ids ?? [])].filter((id) => !keys.ids.has(id));
+    this.#unknown.clear();
+    for (const id of withdrawn) remember(this.#unknown, id, true);
+    this.#held = keys;
   }
 
   async #discover(): Promise<string> {

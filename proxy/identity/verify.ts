@@ -1,7 +1,15 @@
 /** Tokens of issuers → identities. What was verified once is kept for a while, by digest, so that a signature costs once. */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, jwtVerify } from "jose";
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from "jose";
 import type { Identity } from "../call/identity.ts";
 import type { IdentityIssuer } from "../config/identity.ts";
 import { type Failure, failure } from "../failure.ts";
@@ -12,8 +20,17 @@ import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
 /** Verified anew at least this often, so that a key which its issuer withdrew stops counting. */
 const keptMs = 300_000;
 const maxKept = 10_000;
-/** Signatures checked at once: they share threads with the look-up of names, which a flood of forged tokens must not hold up. */
+/**
+ * Signatures of one issuer's tokens checked at once: they share threads with the look-up of names, which a flood of forged
+ * tokens must not hold up. Whoever waits for an issuer's keys is not counted here, but by `IssuerKeys`.
+ */
 const maxAtOnce = 64;
+/** Keys tried for a token that does not say which one signed it. */
+const mostTried = 8;
+/** RFC 8725, 3.11: what is signed for another use, such as a logout token, is no proof of who calls. */
+const tokenTypes: ReadonlySet<string> = new Set(["jwt", "at+jwt"]);
+/** Keycloak says in a claim what a token is for. */
+const otherUses: ReadonlySet<string> = new Set(["refresh", "offline", "logout", "backchannel-logout"]);
 
 export interface TokenVerifier {
   /** Settles at once for a token that was verified before. */
@@ -32,13 +49,12 @@ const refused = (message: string, cause?: string): Identity => ({
 });
 
 const expired: Failure = failure("expired_token", "The token has expired. Get a new one from its issuer.");
-const unavailable: Failure = failure(
-  "identity_unavailable",
-  "The token's issuer can't be reached, so it can't be checked. Try again in a moment.",
-  {
-    retryAfterMs: 5_000,
-  },
-);
+const unavailable = (retryAfterMs: number): Failure =>
+  failure(
+    "identity_unavailable",
+    "The key that the token is signed with is not known here yet, so that it can't be checked. Try again in a moment.",
+    { retryAfterMs },
+  );
 
 const busy: Failure = failure(
   "identity_unavailable",
@@ -54,15 +70,54 @@ const meanings: Readonly<Record<string, string>> = {
   exp: "The token has no end. Tokens must expire.",
 };
 
-/** The private cause names what was wrong; the token itself is in neither. */
+const faults: Readonly<Record<string, string>> = {
+  ERR_JWKS_NO_MATCHING_KEY: "The token is signed with a key that its issuer does not publish. Get a new one from it.",
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: "The token's signature does not fit its issuer's key.",
+  ERR_JOSE_ALG_NOT_ALLOWED: "The token is signed by an algorithm that this gateway does not take from its issuer.",
+};
+
+/** The message says what was wrong; the token itself is in neither message nor cause. */
 function refusalOf(cause: unknown): Identity {
   if (cause instanceof errors.JWTExpired) return { anonymous: true, failure: expired };
-  if (cause instanceof KeysUnavailableError) return { anonymous: true, failure: unavailable };
+  if (cause instanceof KeysUnavailableError) return { anonymous: true, failure: unavailable(cause.retryAfterMs) };
   if (cause instanceof UnusableClaimError)
-    return refused(`The token's claim ${cause.message} does not say who calls in a form that can be used.`);
+    return refused(
+      `The token's claim ${cause.claim} does not say who calls in a form that can be used: ${cause.message}.`,
+      `claim ${cause.claim}: ${cause.message}`,
+    );
   if (cause instanceof errors.JWTClaimValidationFailed)
     return refused(meanings[cause.claim] ?? "A claim of the token is not as it must be.", cause.message);
-  return refused("The token is not valid here.", cause instanceof errors.JOSEError ? cause.code : "malformed token");
+  const code = cause instanceof errors.JOSEError ? cause.code : "malformed token";
+  return refused(faults[code] ?? "The token is not valid here.", code);
+}
+
+/** What the token is for, by its header and payload; null where that is to say who calls. */
+function otherUse(token: string, payload: JWTPayload): string | null {
+  const { typ } = decodeProtectedHeader(token);
+  const type = typ?.toLowerCase().replace(/^application\//, "");
+  if (type !== undefined && !tokenTypes.has(type)) return `its type is ${type.slice(0, 64)}`;
+  const use = payload["typ"];
+  if (typeof use === "string" && otherUses.has(use.toLowerCase())) return `its claim typ is ${use.toLowerCase()}`;
+  return payload["events"] === undefined ? null : "it tells of a security event";
+}
+
+/** Without a key id several keys may fit: each is tried, up to a bound. */
+async function verified(token: string, key: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, key, options)).payload;
+  } catch (cause) {
+    if (!(cause instanceof errors.JWKSMultipleMatchingKeys)) throw cause;
+    let tried = 0;
+    for await (const one of cause) {
+      if (++tried > mostTried) break;
+      try {
+        return (await jwtVerify(token, one, options)).payload;
+      } catch (wrong) {
+        if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
 }
 
 /** `iss` of a token that nobody has verified yet: only to choose by whose keys that will be done. */
@@ -84,6 +139,8 @@ export class CachingVerifier implements TokenVerifier {
   readonly #kept = new Map<string, Kept>();
   /** Tokens that are being verified now, by digest. */
   readonly #pending = new Map<string, Promise<Identity>>();
+  /** Signatures that are being checked, by issuer. */
+  readonly #checking = new Map<string, number>();
   /** By the issuer's whole settings: other settings, other keys. */
   readonly #keys = new Map<string, IssuerKeys>();
   readonly #names = new WeakMap<IdentityIssuer, string>();
@@ -104,12 +161,11 @@ export class CachingVerifier implements TokenVerifier {
     }
     const pending = this.#pending.get(digest);
     if (pending !== undefined) return pending;
-    if (this.#pending.size >= maxAtOnce) return { anonymous: true, failure: busy };
-    const verified = this.#verify(token, digest, issuers)
+    const verifying = this.#verify(token, digest, issuers)
       .catch(refusalOf)
       .finally(() => this.#pending.delete(digest));
-    this.#pending.set(digest, verified);
-    return verified;
+    this.#pending.set(digest, verifying);
+    return verifying;
   }
 
   /** Keys of issuers that are gone are forgotten; those that stay keep theirs. */
@@ -142,9 +198,24 @@ export class CachingVerifier implements TokenVerifier {
     const issuer =
       named.find((one) => one.audiences.some((audience) => claimed.audiences.includes(audience))) ?? named[0];
     if (issuer === undefined) return refused(meanings["iss"] ?? "");
-    const key = await this.#keysOf(issuer).resolver(claimed.keyId);
+    const keys = this.#keysOf(issuer).resolver(claimed.keyId);
+    const key = keys instanceof Promise ? await keys : keys;
+    const name = this.#nameOf(issuer);
+    const checking = this.#checking.get(name) ?? 0;
+    if (checking >= maxAtOnce) return { anonymous: true, failure: busy };
+    this.#checking.set(name, checking + 1);
+    try {
+      return await this.#check(token, digest, issuer, key);
+    } finally {
+      const left = (this.#checking.get(name) ?? 1) - 1;
+      if (left > 0) this.#checking.set(name, left);
+      else this.#checking.delete(name);
+    }
+  }
+
+  async #check(token: string, digest: string, issuer: IdentityIssuer, key: JWTVerifyGetKey): Promise<Identity> {
     const nowMs = this.#nowMs();
-    const { payload } = await jwtVerify(token, key, {
+    const payload = await verified(token, key, {
       issuer: issuer.issuer,
       audience: issuer.audiences,
       algorithms: [...issuer.algorithms],
@@ -152,10 +223,13 @@ export class CachingVerifier implements TokenVerifier {
       currentDate: new Date(nowMs),
       requiredClaims: ["exp", "iat"],
     });
+    const claims = claimsOf(token);
+    const use = otherUse(token, claims);
+    if (use !== null) return refused(`The token is not meant to say who calls: ${use}. Send an access token.`, use);
     const { exp = 0, iat = 0 } = payload;
     if ((exp - iat) * 1000 > issuer.maxLifetimeMs) return refused(meanings["iat"] ?? "", "it lives too long");
     if (iat * 1000 > nowMs + issuer.clockSkewMs) return refused(meanings["nbf"] ?? "", "it was issued in the future");
-    const { key: record, namespace } = keyOfClaims(issuer, claimsOf(token));
+    const { key: record, namespace } = keyOfClaims(issuer, claims);
     const identity: Identity = { anonymous: false, key: record, namespace };
     this.#remember(digest, { identity, issuer: this.#nameOf(issuer), untilMs: Math.min(nowMs + keptMs, exp * 1000) });
     return identity;

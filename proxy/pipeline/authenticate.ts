@@ -10,7 +10,8 @@ import { anonymous, identify, invalidKey } from "./identify.ts";
 
 /** Longer ones are no keys; they are refused without being digested. */
 const maxKeyLength = 512;
-const maxTokenLength = 8192;
+/** As long as all headers together may be. */
+const maxTokenLength = 16_384;
 /** Three parts in base64url; the last may be missing, so that a token without a signature is refused as what it is. */
 const tokenShape = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 

@@ -19,7 +19,7 @@ import { json, openai, startUpstream, type Upstream } from "../harness/upstream.
 
 const skip = await skipWithoutCluster();
 
-const clear = "slc_alice_key_0001";
+const clear = "slc_alice_key_for_tests_0001";
 const signingKey = "signing-key-0001-of-the-hook";
 const webhookOf = (secret: string): string =>
   `{ webhook: { secretRef: { name: ${secret}, key: url }, signingKeyRef: { name: ${secret}, key: signingKey } } }`;

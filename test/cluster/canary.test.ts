@@ -14,7 +14,7 @@ import { json, openai, startUpstream, type Upstream } from "../harness/upstream.
 
 const skip = await skipWithoutCluster();
 
-const clear = "slc_alice_key_0001";
+const clear = "slc_alice_key_for_tests_0001";
 const provider = (name: string, url: string): string =>
   compatibleProvider(name, url, "  circuitBreaker: { failureThreshold: 1000 }");
 const policy = (percent: number): string => `

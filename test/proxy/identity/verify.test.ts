@@ -66,7 +66,7 @@ describe("tokens of an issuer", () => {
       user: "alice@example.com",
       team: "search",
       role: "data-scientist",
-      tags: ["batch", "internal"],
+      tags: ["Domain Users", "batch", "internal"],
       models: ["gpt-4o"],
       revoked: false,
     });
@@ -158,12 +158,14 @@ describe("tokens of an issuer", () => {
     await issuer.rotate();
     const asked = issuer.asked.length;
     assert.equal(await said(await issuer.token()), "team-a alice developer");
-    for (let at = 0; at < 20; at++)
-      assert.equal(
-        await said(await issuer.token({ jti: `${at}` }, { header: { kid: `made-up-${at}` } })),
-        "invalid_token",
-      );
+    const madeUp = (at: number, jti: string) => issuer.token({ jti }, { header: { kid: `made-up-${at}` } });
+    for (let at = 0; at < 20; at++) assert.equal(await said(await madeUp(at, "1")), "identity_unavailable");
     assert.equal(issuer.asked.length - asked, 2);
+    // Once the issuer was asked again, they are known not to be its own.
+    clock.now += 10_001;
+    assert.equal(await said(await madeUp(0, "2")), "invalid_token");
+    assert.equal(await said(await madeUp(0, "3")), "invalid_token");
+    assert.equal(issuer.asked.length - asked, 4);
   });
 
   it("of a key that its issuer withdrew are refused within minutes", async () => {
