@@ -17,24 +17,30 @@ import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { errorReply, type Tried, tryTarget } from "./try-target.ts";
 
-export interface DispatchOutcome {
-  /** null: answered, or the client went away. */
-  failure: Failure | null;
-  /** The stream broke after bytes had reached the client: `failure` is to be sent as an event. */
-  broken: boolean;
-  /** The stream itself told the client how it failed. */
-  told: boolean;
-  abandoned: boolean;
-  /** The client took nothing any more, and was cut off for that. */
-  stalled: boolean;
-  target: ResolvedTarget | null;
-  attempts: AttemptRecord[];
-  usage: Usage | null;
-  firstByteMs: number | null;
+/** What answered, or began to. */
+export interface Served {
+  target: ResolvedTarget;
   dropped: string[];
+  /** null: nothing of the answer came. */
+  firstByteMs: number | null;
   /** A whole answer's body, for the log where payloads are logged. */
   body: Uint8Array | string | null;
 }
+
+/** How a dispatch ended. */
+type DispatchEnd =
+  | { kind: "answered"; served: Served }
+  /** No byte of an answer reached the client. */
+  | { kind: "failed"; failure: Failure }
+  /**
+   * The stream broke after bytes had reached the client. `told`: the stream itself said how it failed; otherwise
+   * `failure` is to be sent as an event. `served` is null where all that was sent is the failure in the provider's words.
+   */
+  | { kind: "brokenOff"; failure: Failure; told: boolean; served: Served | null }
+  /** The client went away. `stalled`: it took nothing any more, and was cut off for that. */
+  | { kind: "abandoned"; stalled: boolean; served: Served };
+
+export type DispatchOutcome = DispatchEnd & { attempts: AttemptRecord[]; usage: Usage | null };
 
 function causeIn({ result }: Tried): AttemptCause | null {
   return result.kind === "failed" || result.kind === "broken" ? result.cause : null;
@@ -46,8 +52,17 @@ function failureOf(error: ProviderError, tried: Tried): Failure {
   return error.theirs === undefined || tried.prepared.translated ? failed : { ...failed, theirs: error.theirs };
 }
 
+function servedBy(target: ResolvedTarget, { result, prepared, whole }: Tried): Served {
+  return {
+    target,
+    dropped: prepared.dropped,
+    firstByteMs: result.kind === "failed" || result.kind === "whole" ? null : result.firstByteMs,
+    body: whole?.body ?? null,
+  };
+}
+
 /** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
-type TargetEnd = { done: true } | { done: false; failure: Failure; fallBack: boolean };
+type TargetEnd = { done: true; end: DispatchEnd } | { done: false; failure: Failure; fallBack: boolean };
 
 /** Another account may have a larger limit; the caller's other limits hold everywhere, and each attempt is paid for. */
 const mayFallBack = (kind: FailureClass, error: ProviderError): boolean =>
@@ -56,7 +71,8 @@ const mayFallBack = (kind: FailureClass, error: ProviderError): boolean =>
 class Dispatch {
   readonly #request: DispatchRequest;
   readonly #with: Dispatcher;
-  readonly #outcome: DispatchOutcome;
+  readonly #attempts: AttemptRecord[] = [];
+  #usage: Usage | null = null;
   #lastTried: [ResolvedTarget, Tried] | null = null;
   /** How the last attempt failed. */
   #last: Failure | null = null;
@@ -64,22 +80,14 @@ class Dispatch {
   constructor(request: DispatchRequest, dispatcher: Dispatcher) {
     this.#request = request;
     this.#with = dispatcher;
-    this.#outcome = {
-      failure: null,
-      broken: false,
-      told: false,
-      abandoned: false,
-      stalled: false,
-      target: null,
-      attempts: [],
-      usage: null,
-      firstByteMs: null,
-      dropped: [],
-      body: null,
-    };
   }
 
   async run(): Promise<DispatchOutcome> {
+    const end = await this.#end();
+    return { ...end, attempts: this.#attempts, usage: this.#usage };
+  }
+
+  async #end(): Promise<DispatchEnd> {
     let last: Failure | null = null;
     for (const target of this.#request.targets) {
       if (last !== null && this.#with.nowMs() >= this.#request.deadlineMs) break;
@@ -87,25 +95,25 @@ class Dispatch {
       const permit = acquired instanceof Promise ? await acquired : acquired;
       if (permit === null) continue;
       const next = await this.#target(target, permit);
-      if (next.done) return this.#outcome;
+      if (next.done) return next.end;
       last = next.failure;
       if (!next.fallBack) break;
     }
-    this.#outcome.failure = last ?? this.#nobodyToAsk();
-    if (last !== null) this.#tellOwn();
-    return this.#outcome;
+    if (last === null) return { kind: "failed", failure: this.#nobodyToAsk() };
+    return this.#tellOwn()
+      ? { kind: "brokenOff", failure: last, told: true, served: null }
+      : { kind: "failed", failure: last };
   }
 
   /** The last stream failed in its format's own way, which says more to its client than an error of ours. */
-  #tellOwn(): void {
-    if (this.#lastTried === null) return;
+  #tellOwn(): boolean {
+    if (this.#lastTried === null) return false;
     const [target, { result, prepared }] = this.#lastTried;
     const { client, replyHeaders } = this.#request;
-    if (result.kind !== "failed" || result.own === undefined || client.closed) return;
-    client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#outcome.attempts.length)));
+    if (result.kind !== "failed" || result.own === undefined || client.closed) return false;
+    client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#attempts.length)));
     client.write(result.own, true);
-    this.#outcome.broken = true;
-    this.#outcome.told = true;
+    return true;
   }
 
   #acquire(target: ResolvedTarget): ReturnType<Routing["acquire"]> {
@@ -160,7 +168,7 @@ class Dispatch {
 
   async #tried(target: ResolvedTarget, permit: Permit): Promise<Tried | Failure> {
     try {
-      return await tryTarget(target, this.#request, this.#outcome.attempts.length + 1, this.#with);
+      return await tryTarget(target, this.#request, this.#attempts.length + 1, this.#with);
     } catch (cause) {
       // A fault of ours. Kept, its permit would be one that a breaker waits for before it lets anybody else try.
       permit.released();
@@ -171,8 +179,8 @@ class Dispatch {
   #record(target: ResolvedTarget, tried: Tried, durationMs: number): void {
     const cause = causeIn(tried);
     const charge = chargeOf(target, tried, durationMs, this.#request.shaped, this.#with.habits);
-    this.#outcome.usage = charge.usage ?? this.#outcome.usage;
-    this.#outcome.attempts.push({
+    this.#usage = charge.usage ?? this.#usage;
+    this.#attempts.push({
       provider: target.entry.account.config.id,
       target: target.config.name,
       model: target.model.name,
@@ -188,7 +196,7 @@ class Dispatch {
    * doesn't suffice for it, and there is no more to be had. The failure before is what the caller is told.
    */
   async #uncovered(target: ResolvedTarget, last: Failure): Promise<Failure | null> {
-    return (await this.#request.cover(target, this.#outcome.attempts)) ? null : last;
+    return (await this.#request.cover(target, this.#attempts)) ? null : last;
   }
 
   /** How late first tokens are decides what comes first next time. Without others there is nothing to choose. */
@@ -235,7 +243,7 @@ class Dispatch {
       const ofCaller = error.fault !== "provider" && !isOfProvider(cause);
       counted = permit.failed({ class: kind, retryAfterMs: error.retryAfterMs, cause, ofCaller });
     }
-    const record = this.#outcome.attempts.at(-1);
+    const record = this.#attempts.at(-1);
     if (record !== undefined && !counted) record.uncounted = true;
   }
 
@@ -258,38 +266,21 @@ class Dispatch {
   }
 
   #brokenOff(target: ResolvedTarget, tried: Tried, error: ProviderError): TargetEnd {
-    this.#note(target, tried);
-    this.#outcome.broken = true;
-    this.#outcome.told = tried.result.kind === "broken" && tried.result.told;
-    this.#outcome.failure = failureOf(error, tried);
-    return { done: true };
-  }
-
-  #note(target: ResolvedTarget, tried: Tried): void {
-    const { result, prepared, whole } = tried;
-    this.#outcome.target = target;
-    this.#outcome.dropped = prepared.dropped;
-    if (whole !== null) this.#outcome.body = whole.body;
-    if (result.kind === "failed" || result.kind === "whole") return;
-    this.#outcome.firstByteMs = result.firstByteMs;
+    const told = tried.result.kind === "broken" && tried.result.told;
+    const failed = failureOf(error, tried);
+    return { done: true, end: { kind: "brokenOff", failure: failed, told, served: servedBy(target, tried) } };
   }
 
   #answered(target: ResolvedTarget, tried: Tried, permit: Permit, durationMs: number): TargetEnd {
-    this.#note(target, tried);
+    const served = servedBy(target, tried);
     if (tried.result.kind === "abandoned") {
-      this.#outcome.abandoned = true;
-      this.#outcome.stalled = tried.result.stalled;
       permit.released();
-      return { done: true };
+      return { done: true, end: { kind: "abandoned", stalled: tried.result.stalled, served } };
     }
-    this.#outcome.firstByteMs ??= durationMs;
-    const usage = this.#outcome.usage;
-    permit.succeeded({
-      firstByteMs: this.#outcome.firstByteMs,
-      durationMs,
-      tokens: usage ? usage.prompt + usage.completion : 0,
-    });
-    return { done: true };
+    const firstByteMs = served.firstByteMs ?? durationMs;
+    const usage = this.#usage;
+    permit.succeeded({ firstByteMs, durationMs, tokens: usage ? usage.prompt + usage.completion : 0 });
+    return { done: true, end: { kind: "answered", served: { ...served, firstByteMs } } };
   }
 }
 

@@ -6,7 +6,7 @@ import type { CallRecord } from "../call/record.ts";
 import { failures } from "../failure.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { Operation } from "./address.ts";
-import type { DispatchOutcome } from "./dispatch.ts";
+import type { DispatchOutcome, Served } from "./dispatch.ts";
 
 export function noteIdentity(record: CallRecord, identity: Identity, operation: Operation): void {
   record.operation = operation.kind === "generate" ? operation.format : operation.kind;
@@ -24,20 +24,35 @@ export function noteRoute(record: CallRecord, { config }: Route): void {
 }
 
 export function noteOutcome(record: CallRecord, outcome: DispatchOutcome): void {
-  record.attempts = outcome.attempts;
-  record.dropped = outcome.dropped;
-  record.usage = outcome.usage;
-  record.costNanoUsd = costOf(attemptCharges(outcome.attempts));
-  record.firstByteMs = outcome.firstByteMs;
-  record.abandoned = outcome.abandoned;
-  record.stalled = outcome.stalled;
-  const last = outcome.attempts.at(-1);
-  record.target = outcome.target?.config.name ?? "";
-  record.provider = outcome.target?.entry.account.config.id ?? last?.provider ?? "";
-  record.upstreamModel = outcome.target?.model.config.upstream ?? "";
-  record.region = outcome.target?.entry.account.config.region ?? "";
-  if (outcome.abandoned) {
-    record.code = "client_closed_request";
-    record.status = failures.client_closed_request.status;
+  const { attempts, usage } = outcome;
+  record.attempts = attempts;
+  record.usage = usage;
+  record.costNanoUsd = costOf(attemptCharges(attempts));
+  record.provider = attempts.at(-1)?.provider ?? "";
+  switch (outcome.kind) {
+    case "failed":
+      return;
+    case "answered":
+      noteServed(record, outcome.served);
+      return;
+    case "brokenOff":
+      if (outcome.served !== null) noteServed(record, outcome.served);
+      return;
+    case "abandoned":
+      noteServed(record, outcome.served);
+      record.abandoned = true;
+      record.stalled = outcome.stalled;
+      record.code = "client_closed_request";
+      record.status = failures.client_closed_request.status;
   }
+}
+
+function noteServed(record: CallRecord, { target, dropped, firstByteMs }: Served): void {
+  const { config } = target.entry.account;
+  record.target = target.config.name;
+  record.provider = config.id;
+  record.upstreamModel = target.model.config.upstream;
+  record.region = config.region ?? "";
+  record.dropped = dropped;
+  record.firstByteMs = firstByteMs;
 }

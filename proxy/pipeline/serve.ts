@@ -223,14 +223,20 @@ class Call {
       this.#gateway,
     );
     noteOutcome(this.#record, outcome);
-    // The texts of the request are masked by now, where the policy masks; names of members and what the provider said are not.
-    if (route.config.logging.payloads) this.#record.payloads = this.#bodies(shaped, outcome.body ?? "", route.masker);
-    if (outcome.broken && outcome.failure) {
-      breakOff(client, this.#surface, outcome.failure, outcome.told, this.#record);
-      return null;
+    const served = outcome.kind === "failed" ? null : outcome.served;
+    // The request's texts are masked by now, where the policy masks. Names of members and what the provider said are not.
+    if (route.config.logging.payloads) this.#record.payloads = this.#bodies(shaped, served?.body ?? "", route.masker);
+    switch (outcome.kind) {
+      case "failed":
+        return outcome.failure;
+      case "brokenOff":
+        breakOff(client, this.#surface, outcome.failure, outcome.told, this.#record);
+        return null;
+      case "answered":
+      case "abandoned":
+        if (shaped.received.stream) client.finish();
+        return null;
     }
-    if (outcome.failure === null && shaped.received.stream) client.finish();
-    return outcome.failure;
   }
 
   /** Another text for each key, and the same each time. */

@@ -131,9 +131,12 @@ export async function throughGateway(
     dispatcher,
   );
   return {
-    ok: outcome.failure === null && complete(got.text, stream) && got.waitedMs <= patienceMs,
+    ok:
+      (outcome.kind === "answered" || outcome.kind === "abandoned") &&
+      complete(got.text, stream) &&
+      got.waitedMs <= patienceMs,
     attempts: outcome.attempts.length,
-    provider: outcome.target?.config.name ?? "",
+    provider: outcome.kind === "failed" ? "" : (outcome.served?.target.config.name ?? ""),
     waitedMs: got.waitedMs,
   };
 }
