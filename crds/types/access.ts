@@ -38,13 +38,11 @@ const countryList = z.array(country).min(1).max(256).optional().meta({ listType:
 
 const countries = z
   .strictObject({
-    allow: countryList.describe("Only callers from these."),
-    deny: countryList.describe("Everybody but callers from these."),
+    allow: countryList.describe("Allow only callers from these countries."),
+    deny: countryList.describe("Refuse callers from these countries."),
   })
   .meta({ cel: [{ rule: "has(self.allow) != has(self.deny)", message: "set either allow or deny" }] })
-  .describe(
-    "Countries from which calls may come. A caller whose country is not known is refused, whichever list is set.",
-  );
+  .describe("Countries that calls may come from. A caller whose country is unknown is refused.");
 
 const timeOfDay = (last: "23:59" | "24:00") =>
   worded(
@@ -60,28 +58,30 @@ const timeOfDay = (last: "23:59" | "24:00") =>
 
 const hours = z
   .strictObject({
-    from: timeOfDay("23:59").describe("The first minute, by the clock on the wall."),
-    to: timeOfDay("24:00").describe("The minute from which calls are refused again. Before `from`: on the day after."),
-    timeZone: timeZone.describe("IANA time zone of the clock, such as Europe/Berlin."),
+    from: timeOfDay("23:59").describe("First minute, as local time in timeZone."),
+    to: timeOfDay("24:00").describe(
+      "First minute at which calls are refused again. If it is earlier than `from`, it is on the next day.",
+    ),
+    timeZone: timeZone.describe("IANA time zone, such as Europe/Berlin."),
     days: z
       .array(z.enum(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]))
       .min(1)
       .max(7)
       .optional()
       .meta({ listType: "set" })
-      .describe("Days on which the hours begin; absent: every day."),
+      .describe("Days on which the hours begin. Default: every day."),
   })
   .meta({
     cel: [{ rule: "self.from != self.to", message: "from and to must differ; for the whole day set 00:00 and 24:00" }],
   })
-  .describe("When calls are served.");
+  .describe("Hours in which calls are served. Default: always.");
 
 const consent = z
   .strictObject({
-    header: headerName.describe("Header by which the caller says that it was given."),
-    value: z.string().min(1).max(256).default("true").describe("Its value, exactly."),
+    header: headerName.describe("Header with which the caller states consent."),
+    value: z.string().min(1).max(256).default("true").describe("Required value of the header."),
   })
-  .describe("Calls need this header.");
+  .describe("Consent that calls must state in a header.");
 
 const region = worded(
   z.string().max(63),
@@ -96,9 +96,9 @@ const residency = z
       .min(1)
       .max(64)
       .meta({ listType: "set" })
-      .describe("Regions as in spec.region of LLMProviders. A provider without one is not used."),
+      .describe("Regions, as named in spec.region of LLMProviders. Providers without a region are not used."),
   })
-  .describe("Where data may be processed: no other target is chosen, fallen back to or tried again.");
+  .describe("Regions that may process the data. Targets elsewhere are never used, not even for retries or fallback.");
 
 export const access = z
   .strictObject({
@@ -114,28 +114,28 @@ export const access = z
       .max(64)
       .optional()
       .meta({ listType: "set" })
-      .describe("Roles that may call; absent: all."),
+      .describe("Roles that may call. Default: all."),
     teams: z
       .array(subject)
       .min(1)
       .max(256)
       .optional()
       .meta({ listType: "set" })
-      .describe("Teams that may call; absent: all."),
+      .describe("Teams that may call. Default: all."),
     tags: z
       .array(callerName)
       .min(1)
       .max(64)
       .optional()
       .meta({ listType: "set" })
-      .describe("A key needs at least one of these tags; absent: none."),
+      .describe("The key must have at least one of these tags. Default: no tag is required."),
     networks: z
       .array(network)
       .min(1)
       .max(256)
       .optional()
       .meta({ listType: "set" })
-      .describe("Networks from which calls may come; absent: everywhere."),
+      .describe("Networks that calls may come from. Default: all."),
     countries: countries.optional(),
     hours: hours.optional(),
     consent: consent.optional(),

@@ -5,7 +5,7 @@ import { worded } from "./worded.ts";
 
 const secretRef = z
   .strictObject({
-    name: secretName.describe("Name of the Secret, in the object's own namespace."),
+    name: secretName.describe("Name of the Secret, in the object's namespace."),
     key: secretKey.describe("Key within the Secret."),
   })
   .describe(`Reference to a value in a Secret of the same namespace. ${secretConsent}`);
@@ -26,40 +26,37 @@ export function channels(events: readonly [string, ...string[]], facts: readonly
     .array(
       z
         .strictObject({
-          slack: z
-            .strictObject({ secretRef })
-            .optional()
-            .describe("A Slack incoming webhook, whose URL is the Secret's value."),
+          slack: z.strictObject({ secretRef }).optional().describe("Slack incoming webhook. The Secret holds its URL."),
           email: z
             .strictObject({ to: z.array(address).min(1).max(32).meta({ listType: "set" }).describe("Addresses.") })
             .optional()
-            .describe("An e-mail, by the installation's mail server (Helm alerts.smtp)."),
+            .describe("E-mail, sent by the installation's mail server (Helm value alerts.smtp)."),
           pagerDuty: z
             .strictObject({ secretRef })
             .optional()
-            .describe("PagerDuty's Events API v2; the Secret's value is the integration's routing key."),
+            .describe("PagerDuty Events API v2. The Secret holds the integration's routing key."),
           webhook: z
             .strictObject({
               secretRef,
               signingKeyRef: z
                 .strictObject({
-                  name: secretName.describe("Name of the Secret, in the object's own namespace."),
+                  name: secretName.describe("Name of the Secret, in the object's namespace."),
                   key: secretKey.describe("Key within the Secret."),
                 })
                 .optional()
                 .describe(
-                  "Where the key is with which each POST is signed by HMAC-SHA-256, so that the receiver can tell who sent it. Absent: not signed.",
+                  "Key that signs each POST with HMAC-SHA-256, so that the receiver can authenticate it. Default: not signed.",
                 ),
             })
             .optional()
-            .describe("A POST of JSON to the URL that is the Secret's value."),
+            .describe("HTTP POST of JSON. The Secret holds the URL."),
           events: z
             .array(z.enum(events))
             .min(1)
             .max(events.length)
             .optional()
             .meta({ listType: "set" })
-            .describe("Which events it hears of; absent: all."),
+            .describe("Events to send to this channel. Default: all."),
           message: z
             .string()
             .min(1)
@@ -94,25 +91,25 @@ export const budgetFacts = ["budget", "subject", "percent", "spent", "amount", "
 export const alerts = channels(
   ["Threshold", "Spike"],
   budgetFacts,
-  "Who is told when a threshold is crossed or spending jumps, once for each period. Events tell of it in any case.",
+  "Channels to notify when a threshold is crossed or spending spikes, once per period. Kubernetes Events are recorded in any case.",
 );
 export type AlertsSpec = z.output<typeof alerts>;
 
 export const alertTest = z
   .strictObject({
-    requestedAt: z.string().max(64).describe("What the annotation sluice.dev/test-alerts said."),
+    requestedAt: z.string().max(64).describe("Value of the annotation sluice.dev/test-alerts."),
     results: z
       .array(
         z
           .strictObject({
-            channel: z.string().max(64).describe("Type and number."),
-            result: z.string().max(256).describe("sent, or why not."),
+            channel: z.string().max(64).describe("Type and index of the channel."),
+            result: z.string().max(256).describe("`sent`, or why it failed."),
           })
-          .describe("Of one channel."),
+          .describe("Result of one channel."),
       )
       .max(8)
       .meta({ listType: "atomic" })
-      .describe("What came of it."),
+      .describe("Results by channel."),
   })
-  .describe("The last test of the channels.");
+  .describe("Last test of the channels.");
 export type AlertTest = z.output<typeof alertTest>;

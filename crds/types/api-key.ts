@@ -7,9 +7,9 @@ import { shortText, worded } from "./worded.ts";
 
 export const apiKeySpec = z
   .strictObject({
-    user: subject.describe("Who calls, such as an e-mail address or a service's name."),
-    team: subject.optional().describe("For access rules, budgets and reports."),
-    role: subject.default("developer").describe("Role of the caller, for access rules."),
+    user: subject.describe("The caller, such as an e-mail address or a service name."),
+    team: subject.optional().describe("Team of the caller, for access rules, budgets and reports."),
+    role: subject.default("developer").describe("Role of the caller. It decides permissions and limits."),
     tags: z
       .array(subject)
       .max(32)
@@ -22,7 +22,7 @@ export const apiKeySpec = z
       .max(256)
       .optional()
       .meta({ listType: "set" })
-      .describe("Models that the key may call; absent: all that policies allow."),
+      .describe("Models that the key may call. Default: all that policies allow."),
     limits: keyLimits.optional(),
     writeTo: z
       .strictObject({
@@ -41,7 +41,7 @@ export const apiKeySpec = z
           .optional()
           .meta({ listType: "set" })
           .describe(
-            "Origins of web pages that its tokens are bound to, such as https://chat.example.com; absent: tokens for any client.",
+            "Origins of the web pages that may use the tokens, such as https://chat.example.com. Default: tokens work for any client.",
           ),
         maxLifetime: worded(
           shortText,
@@ -53,46 +53,44 @@ export const apiKeySpec = z
           ],
         )
           .default("10m")
-          .describe("Longest life of a token, at most 1h."),
+          .describe("Longest lifetime of a token, at most 1h."),
       })
       .optional()
       .describe(
-        "Lets the key make short-lived tokens for clients that can't keep a key, such as web pages (POST /v1/sluice/tokens). Absent: it may not.",
+        "Lets the key create short-lived tokens for clients that can't keep a key, such as web pages (POST /v1/sluice/tokens). Default: not allowed.",
       ),
     rotation: z
       .strictObject({
-        every: duration.optional().describe("Time after which the operator makes a new key, such as 30d."),
-        grace: duration.default("24h").describe("How long the key before is accepted beside the new one."),
+        every: duration.optional().describe("Interval at which the operator creates a new key, such as 30d."),
+        grace: duration.default("24h").describe("How long the previous key is still accepted."),
         requestedAt: moment
           .optional()
-          .describe(
-            "Make a new key once, now or at this moment: it is done when the last rotation is older than this.",
-          ),
+          .describe("Rotate once at this time. The rotation is done if the last one is older than this."),
       })
       .meta({ cel: [{ rule: "has(self.every) || has(self.requestedAt)", message: "set every, requestedAt or both" }] })
       .optional()
       .describe(
-        "Replaces the key in its Secret; the key before stays there as KEY-previous while its grace lasts. In a folder, only grace acts.",
+        "Replaces the key in its Secret. The previous key stays there as KEY-previous during the grace period. In `sluice dev`, only grace has an effect.",
       ),
-    expiresAt: moment.optional().describe("The moment from which the key is refused, such as 2027-02-28T12:00:00Z."),
-    expiresAfter: duration.optional().describe("Time from creation after which the key is refused, such as 90d."),
-    revoked: z.boolean().default(false).describe("Refuse the key from now on."),
+    expiresAt: moment.optional().describe("When the key expires, such as 2027-02-28T12:00:00Z."),
+    expiresAfter: duration.optional().describe("Lifetime of the key from its creation, such as 90d."),
+    revoked: z.boolean().default(false).describe("Refuse the key."),
   })
   .meta({
     cel: [
       { rule: "!(has(self.expiresAt) && has(self.expiresAfter))", message: "set expiresAt or expiresAfter, not both" },
     ],
   })
-  .describe("What is wanted of the key.");
+  .describe("Desired state of the key.");
 export type ApiKeySpec = z.output<typeof apiKeySpec>;
 
 export const apiKeyStatus = z
   .strictObject({
     ...statusBase,
-    keyPrefix: z.string().max(32).optional().describe("The key's first characters, to recognise it by."),
+    keyPrefix: z.string().max(32).optional().describe("First characters of the key, to identify it."),
     expiresAt: z.string().max(40).optional().describe("When the key expires."),
     rotatedAt: z.string().max(40).optional().describe("When the key was last rotated."),
     nextRotationAt: z.string().max(40).optional().describe("When the key will be rotated."),
-    previousExpiresAt: z.string().max(40).optional().describe("Until when the key before is accepted."),
+    previousExpiresAt: z.string().max(40).optional().describe("When the previous key stops being accepted."),
   })
-  .describe("What is the case.");
+  .describe("Observed state.");

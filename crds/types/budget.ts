@@ -23,7 +23,7 @@ const keySelector = z
       .record(labelName, labelValue)
       .meta({ maxProperties: 32 })
       .optional()
-      .describe("Labels that an ApiKey must carry, all of them."),
+      .describe("Labels that an ApiKey must have."),
     matchExpressions: z
       .array(
         z
@@ -31,13 +31,13 @@ const keySelector = z
             key: labelName.describe("Name of a label."),
             operator: z
               .enum(["In", "NotIn", "Exists", "DoesNotExist"])
-              .describe("How its value is to stand to `values`."),
+              .describe("How the label's value relates to `values`."),
             values: z
               .array(labelValue)
               .max(64)
               .optional()
               .meta({ listType: "set" })
-              .describe("Values; for In and NotIn."),
+              .describe("Values, for In and NotIn."),
           })
           .meta({
             cel: [
@@ -53,9 +53,9 @@ const keySelector = z
       .max(32)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("Conditions that must hold, all of them."),
+      .describe("Conditions that must all hold."),
   })
-  .describe("Calls with ApiKeys of this namespace whose labels match. Callers without an ApiKey have no labels.");
+  .describe("Calls with ApiKeys of this namespace whose labels match. Calls without an ApiKey never match.");
 export type KeySelector = z.output<typeof keySelector>;
 
 const subjects = (what: string, name = subject) =>
@@ -63,11 +63,13 @@ const subjects = (what: string, name = subject) =>
 
 export const budgetSpec = z
   .strictObject({
-    amount: decimal.optional().describe("USD for each period; absent: money is not limited, only what `limits` says."),
+    amount: decimal
+      .optional()
+      .describe("Amount per period, in USD. Default: spending is not limited, only `limits` applies."),
     period: z
       .enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"])
       .optional()
-      .describe("Of `amount`. Weeks begin on Monday. Total never resets."),
+      .describe("Period of `amount`. Weeks begin on Monday. Total never resets."),
     timeZone: timeZone.default("UTC").describe("IANA time zone in which periods begin."),
     scope: z
       .strictObject({
@@ -99,28 +101,26 @@ export const budgetSpec = z
           .describe("LLMProviders by name."),
       })
       .prefault({})
-      .describe("What counts; empty: every call made with keys of this namespace."),
+      .describe("Which calls count. Default: every call with a key of this namespace."),
     per: z
       .enum(["User", "Team", "ApiKey", "Model"])
       .optional()
-      .describe("One such budget for each; absent: one for all."),
+      .describe("Gives each of these a budget of its own. Default: one budget for all."),
     enforcement: z
       .enum(["Hard", "Soft", "Shadow"])
       .default("Hard")
-      .describe(
-        "Hard: calls that could exceed it are refused. Soft: nothing is refused for the amount. Shadow: it is counted only, and throttles nothing.",
-      ),
+      .describe("Hard refuses calls that could exceed the amount. Soft only throttles and alerts. Shadow only counts."),
     throttle: z
       .strictObject({
-        atPercent: z.int().min(1).max(100).describe("From this share of the amount on."),
+        atPercent: z.int().min(1).max(100).describe("Share of the amount, in percent, from which throttling starts."),
         passPercent: z
           .int()
           .min(0)
           .max(99)
-          .describe("This share of the calls passes, drawn by lot; the others get 429 and may try again."),
+          .describe("Percentage of calls to let through, chosen at random. The others get 429."),
       })
       .optional()
-      .describe("Slow callers down before the amount is used up."),
+      .describe("Slows callers down before the amount is used up."),
     thresholds: z
       .array(z.int().min(1).max(100))
       .min(1)
@@ -137,28 +137,26 @@ export const budgetSpec = z
           /^([2-9]|[1-9][0-9]{1,2}|1[.][1-9][0-9]?|[2-9][.][0-9]{1,2})$/,
           'must be a number in quotes from 1.1 to 999, below 10 with at most two digits after the point, such as "2.0"',
           [[/[x%]/, 'must be the number alone: "2.0" for twice, or 200%, of the usual']],
-        ).describe("So many times the usual: the mean of the periods before, at least three, at most fourteen."),
-        minimum: decimal.default("1").describe("USD; below it nothing is a spike."),
+        ).describe("Alert when spending exceeds this multiple of the mean of the last 3 to 14 periods."),
+        minimum: decimal.default("1").describe("Spending below this amount, in USD, is never a spike."),
       })
       .optional()
-      .describe("Tell when a period has cost much more than whole periods before it did."),
+      .describe("Reports a period that costs much more than earlier periods."),
     alerts: alerts.optional(),
     limits: scopedLimits.optional(),
-    expiresAt: moment
-      .optional()
-      .describe("The moment from which nothing of this is in force any more, such as 2027-02-28T12:00:00Z."),
+    expiresAt: moment.optional().describe("When the budget stops applying, such as 2027-02-28T12:00:00Z."),
     onStateLoss: z
       .enum(["Allow", "Deny"])
       .default("Deny")
       .describe(
-        "Hard budgets where fleet state can't be reached. Deny: only what is leased is spent, then calls get 503. Allow: calls pass, and are charged later.",
+        "What a hard budget does while fleet state is unreachable. Deny spends only what is already leased, then returns 503. Allow lets calls through and charges them later.",
       ),
   })
   .meta({
     cel: [
       {
         rule: "has(self.amount) || has(self.limits)",
-        message: "set amount and period, or limits, or both: there is nothing to hold",
+        message: "set amount and period, or limits, or both: this budget limits nothing",
       },
       {
         rule: "has(self.amount) == has(self.period)",
@@ -166,7 +164,7 @@ export const budgetSpec = z
       },
       {
         rule: "has(self.amount) || !(has(self.spike) || has(self.alerts))",
-        message: "spike and alerts are about money: set amount and period",
+        message: "spike and alerts need an amount: set amount and period",
       },
       {
         rule: "!has(self.spike) || !has(self.period) || self.period != 'Total'",
@@ -174,11 +172,11 @@ export const budgetSpec = z
       },
       {
         rule: "has(self.amount) || !has(self.throttle)",
-        message: "throttle goes by a share of amount: set amount and period",
+        message: "throttle needs an amount: set amount and period",
       },
     ],
   })
-  .describe("What is wanted of the budget.");
+  .describe("Desired state of the budget.");
 export type BudgetSpec = z.output<typeof budgetSpec>;
 
 const usd = (what: string) => z.string().max(32).optional().describe(`${what}, in USD.`);
@@ -195,26 +193,26 @@ const rearmed = z
 export const budgetCrossing = z
   .strictObject({
     event: z.enum(["Threshold", "Spike"]).describe("What happened."),
-    percent: z.int().min(0).max(10_000_000).describe("The threshold, or the share of the usual."),
-    subject: z.string().max(256).describe("Whose budget, where there is one for each; else empty."),
-    at: z.string().max(40).describe("When it was noticed."),
-    spent: z.string().max(32).describe("What had been spent, in USD."),
-    told: channelIds.describe("Channels that need not be told any more."),
+    percent: z.int().min(0).max(10_000_000).describe("The threshold, or spending in percent of the usual."),
+    subject: z.string().max(256).describe("Whose budget, if `per` is set; otherwise empty."),
+    at: z.string().max(40).describe("When it was detected."),
+    spent: z.string().max(32).describe("Spending at that time, in USD."),
+    told: channelIds.describe("Channels that are done, notified or not."),
     rearmed: rearmed.optional(),
-    givenUp: channelIds.optional().describe("Those of them that could not be told."),
+    givenUp: channelIds.optional().describe("Channels of those that could not be notified."),
   })
-  .describe("Something that was told of, and is not to be told again in this period.");
+  .describe("A notification that is not repeated in this period.");
 export type BudgetCrossing = z.output<typeof budgetCrossing>;
 
 export const budgetUnresolved = z
   .strictObject({
-    periodStart: z.string().max(40).describe("When the period began in which it was told of."),
+    periodStart: z.string().max(40).describe("Beginning of the period it belongs to."),
     event: budgetCrossing.shape.event,
     percent: budgetCrossing.shape.percent,
     subject: budgetCrossing.shape.subject,
     rearmed: rearmed.optional(),
-    at: z.string().max(40).describe("When it was noticed that the period is over."),
-    channels: channelIds.describe("Channels whose incident is to be resolved."),
+    at: z.string().max(40).describe("When the end of the period was detected."),
+    channels: channelIds.describe("Channels whose incident is still to be resolved."),
   })
   .describe("An incident.");
 export type BudgetUnresolved = z.output<typeof budgetUnresolved>;
@@ -237,7 +235,7 @@ export const budgetStatus = z
       .min(0)
       .max(1_000_000_000)
       .optional()
-      .describe("How many have spent anything, where there is a budget for each."),
+      .describe("Number of subjects that have spent anything, if `per` is set."),
     groups: z
       .array(
         z
@@ -245,29 +243,29 @@ export const budgetStatus = z
             subject: z.string().max(256).describe("Whose budget."),
             spent: z.string().max(32).describe("In USD."),
           })
-          .describe("One of those for whom there is a budget each."),
+          .describe("Spending of one subject."),
       )
       .max(100)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("Those who have spent most."),
+      .describe("Subjects that have spent the most."),
     crossings: z
       .array(budgetCrossing)
       .max(500)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("What was told of in this period."),
+      .describe("Notifications in this period."),
     unresolved: z
       .array(budgetUnresolved)
       .max(500)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("Incidents of periods before that PagerDuty is still to be told the end of."),
+      .describe("PagerDuty incidents of earlier periods that are still to be resolved."),
     history: z
       .array(
         z
           .strictObject({
-            periodStart: z.string().max(40).describe("Its beginning."),
+            periodStart: z.string().max(40).describe("Beginning of the period."),
             spent: z.string().max(32).describe("In USD."),
           })
           .describe("A period."),
@@ -275,7 +273,7 @@ export const budgetStatus = z
       .max(14)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("What the periods before came to."),
+      .describe("Spending in earlier periods."),
   })
-  .describe("What is the case.");
+  .describe("Observed state.");
 export type BudgetStatus = z.output<typeof budgetStatus>;

@@ -24,7 +24,7 @@ export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
 const criteria = (sign: "<" | ">") => ({
   errorRate: threshold(sign, sharePattern, "1%")
     .optional()
-    .describe(`Share of its attempts that fail, such as "${sign}1%". What the caller did wrong doesn't count.`),
+    .describe(`Share of its attempts that fail, such as "${sign}1%". Callers' own mistakes don't count.`),
   latencyP95: threshold(sign, time, "3s")
     .optional()
     .describe(
@@ -32,7 +32,7 @@ const criteria = (sign: "<" | ">") => ({
     ),
   costIncrease: threshold(sign, "([1-9]?[0-9]{1,3})([.][0-9]{1,3})?%", "10%")
     .optional()
-    .describe(`Mean cost of an answer against that of the other targets in the same time, such as "${sign}10%".`),
+    .describe(`Mean cost of an answer compared with the other targets, such as "${sign}10%".`),
 });
 
 const some = {
@@ -42,27 +42,22 @@ const some = {
 
 export const canary = z
   .strictObject({
-    target: objectName.describe("Name of the target that is tried. It has to be one of targets, beside others."),
-    percent: z.int().min(1).max(99).describe("Share of the requests that it gets, as far as no rule decides."),
-    for: duration.describe("How long it is watched before the verdict."),
-    minimumRequests: z
-      .int()
-      .min(1)
-      .max(10_000_000)
-      .default(100)
-      .describe("Fewer requests at it than this give no verdict."),
+    target: objectName.describe("Name of the target to try. It must be one of several targets."),
+    percent: z.int().min(1).max(99).describe("Share of requests for the target, among those that no rule decides."),
+    for: duration.describe("How long to observe the target before a verdict."),
+    minimumRequests: z.int().min(1).max(10_000_000).default(100).describe("Fewest requests needed for a verdict."),
     succeedWhen: z
       .strictObject(criteria("<"))
       .meta({ cel: [some] })
-      .describe("When the time is over and all of this holds it gets all traffic; else none."),
+      .describe("Criteria for promotion. If all hold at the end, the target gets all traffic, otherwise none."),
     rollBackWhen: z
       .strictObject(criteria(">"))
       .meta({ cel: [some] })
       .optional()
-      .describe("As soon as one of these holds it gets no more traffic."),
+      .describe("Criteria for roll-back. As soon as one holds, the target gets no more traffic."),
   })
   .describe(
-    "Try a target with a share of the traffic. The verdict changes what is served, never this spec; a changed canary begins anew.",
+    "Tries a target with a share of the traffic. The verdict changes what is served, never this spec. A changed canary starts over.",
   );
 export type CanarySpec = z.output<typeof canary>;
 
@@ -72,35 +67,35 @@ const side = z
   .strictObject({
     requests: count.describe("Attempts."),
     failures: count.describe("Attempts that failed."),
-    priced: count.describe("Answers whose cost is known."),
-    cost: count.describe("Their cost in billionths of a USD."),
-    latency: z.array(count).max(32).meta({ listType: "atomic" }).describe("Answers by time, in buckets."),
+    priced: count.describe("Answers with a known cost."),
+    cost: count.describe("Cost of those answers, in nano-USD."),
+    latency: z.array(count).max(32).meta({ listType: "atomic" }).describe("Answers by duration, in buckets."),
   })
   .describe("Counts of one side.");
 
 export const canaryStatus = z
   .strictObject({
-    id: z.string().max(64).describe("Tells this canary from a changed one."),
-    phase: z.enum(["Progressing", "Promoted", "RolledBack"]).describe("How far it has come."),
-    target: z.string().max(253).describe("The target that is tried."),
+    id: z.string().max(64).describe("Identifies this canary, so that a changed one starts over."),
+    phase: z.enum(["Progressing", "Promoted", "RolledBack"]).describe("Phase of the canary."),
+    target: z.string().max(253).describe("The target being tried."),
     startedAt: z.string().max(40).describe("When it began."),
-    decidedAt: z.string().max(40).optional().describe("When the verdict fell."),
-    requests: count.describe("Attempts at it so far."),
-    errorRate: z.string().max(32).optional().describe("Share of them that failed."),
-    latencyP95: z.string().max(32).optional().describe("95th percentile of the time of an answer."),
-    costIncrease: z.string().max(32).optional().describe("Mean cost of an answer against the other targets'."),
-    verdict: z.string().max(1024).describe("What is the case, in words."),
+    decidedAt: z.string().max(40).optional().describe("When the verdict was reached."),
+    requests: count.describe("Attempts at the target so far."),
+    errorRate: z.string().max(32).optional().describe("Share of attempts that failed."),
+    latencyP95: z.string().max(32).optional().describe("95th percentile of the duration of answers."),
+    costIncrease: z.string().max(32).optional().describe("Mean cost of an answer compared with the other targets."),
+    verdict: z.string().max(1024).describe("The state in a sentence."),
     samples: z
       .array(
         z.strictObject({
           proxy: z.string().max(64).describe('One run of one proxy; "" for those that are gone.'),
-          canary: side.describe("Its counts of the target that is tried."),
-          baseline: side.describe("Its counts of the other targets."),
+          canary: side.describe("Counts of the target being tried."),
+          baseline: side.describe("Counts of the other targets."),
         }),
       )
       .max(64)
       .meta({ listType: "atomic" })
-      .describe("What each proxy has counted, so that a restart of the operator forgets nothing."),
+      .describe("Counts by proxy, so that they survive a restart of the operator."),
   })
   .describe("Progress of the canary.");
 export type CanaryStatus = z.output<typeof canaryStatus>;

@@ -24,39 +24,39 @@ const mask = z
               z.string().max(40),
               /^[A-Z][A-Za-z0-9]*$/,
               "must be a name in CamelCase: letters and digits, the first a capital, such as EmployeeId",
-            ).describe("What it is, for counts and placeholders."),
-            pattern: pattern.meta({ regularExpression: "Texts" }).describe("A regular expression of RE2."),
+            ).describe("Name of the type, for counts and placeholders."),
+            pattern: pattern.meta({ regularExpression: "Texts" }).describe("RE2 regular expression."),
             replacement: z
               .string()
               .min(1)
               .max(256)
               .optional()
-              .describe("What stands in its place where mode is Replace; default the name, as in [EMPLOYEE_ID]."),
+              .describe("Replacement text in mode Replace. Default: the name, as in [EMPLOYEE_ID]."),
           })
-          .describe("Data of your own."),
+          .describe("A pattern of your own."),
       )
       .min(1)
       .max(32)
       .optional()
       .meta({ listType: "map", listMapKeys: ["name"] })
-      .describe("What else is masked."),
+      .describe("Additional patterns to mask."),
     mode: z
       .enum(["Replace", "Placeholder"])
       .default("Replace")
       .describe(
-        "Replace: [EMAIL] for good. Placeholder: [EMAIL_1], the same for the same value in one call, and put back into the answer.",
+        "Replace masks permanently, as [EMAIL]. Placeholder masks as [EMAIL_1], the same for equal values in a call, and restores the value in the answer.",
       ),
-    answers: z
-      .boolean()
-      .default(false)
-      .describe("Mask what the provider answers as well. What was put back is not masked."),
+    answers: z.boolean().default(false).describe("Also mask the provider's answers. Restored values are not masked."),
   })
   .meta({
     cel: [
-      { rule: "size(self.detect) > 0 || has(self.custom)", message: "set detect or custom: nothing would be masked" },
+      {
+        rule: "size(self.detect) > 0 || has(self.custom)",
+        message: "set detect or custom: otherwise nothing is masked",
+      },
     ],
   })
-  .describe("Personal data that does not leave: it is replaced in every text of a request. Absent: none.");
+  .describe("Masks personal data in every text of a request. Default: nothing is masked.");
 
 export const guard = z
   .strictObject({
@@ -75,20 +75,20 @@ export const guard = z
       .max(64)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("Regular expressions of RE2. The last text of the user must match one of them, and none of deny."),
+      .describe("RE2 regular expressions. The user's last text must match one of them, and none of deny."),
     maxPromptBytes: z
       .int()
       .min(1)
       .max(33_554_432)
       .optional()
-      .describe("Most bytes of text, all texts of a request together, files and images not counted."),
+      .describe("Largest size of a request's texts together, in bytes, without files and images."),
     exemptRoles: z
       .array(subject)
       .min(1)
       .max(64)
       .optional()
       .meta({ listType: "set" })
-      .describe("Roles for which deny, allow and maxPromptBytes don't hold. mask holds for all."),
+      .describe("Roles that deny, allow and maxPromptBytes don't apply to. mask applies to all roles."),
     mask: mask.optional(),
   })
   .meta({
@@ -99,4 +99,4 @@ export const guard = z
       },
     ],
   })
-  .describe("What requests may say, and what of it leaves. Absent: everything.");
+  .describe("Restricts the text of requests. Default: no restriction.");

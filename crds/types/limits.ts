@@ -3,27 +3,27 @@ import { z } from "zod";
 import { duration } from "./scalars.ts";
 
 const amounts = {
-  requests: z.int().min(1).max(1_000_000_000).optional().describe("Most requests in any span of `window`."),
+  requests: z.int().min(1).max(1_000_000_000).optional().describe("Largest number of requests in any `window`."),
   tokens: z
     .int()
     .min(1)
     .max(1_000_000_000_000)
     .optional()
     .describe(
-      "Most tokens, of prompts and answers, in any span of `window`. A call counts with an estimate until its answer tells.",
+      "Largest number of prompt and answer tokens in any `window`. A call counts as an estimate until its answer reports usage.",
     ),
   concurrency: z
     .int()
     .min(1)
     .max(1_000_000)
     .optional()
-    .describe("Most calls under way at once; `window` has no meaning for it."),
-  window: duration.default("1m").describe("The span that slides, such as 1m, 1h or 1d; at least 1s, at most 31d."),
+    .describe("Largest number of calls at the same time. `window` has no effect on it."),
+  window: duration.default("1m").describe("Length of the sliding window, from 1s to 31d, such as 1m, 1h or 1d."),
   onStateLoss: z
     .enum(["Allow", "Deny"])
     .default("Allow")
     .describe(
-      "Where fleet state can't be reached. Allow: each proxy keeps its part of the limit by itself. Deny: calls beyond what is leased get 503.",
+      "What the limit does while fleet state is unreachable. Allow lets each proxy enforce its share of the limit. Deny returns 503 beyond what is already leased.",
     ),
 };
 
@@ -38,7 +38,7 @@ export const policyLimits = z
       .strictObject({
         per: z
           .enum(["ApiKey", "User", "Role", "Team", "Route", "Model"])
-          .describe("One such limit for each; Route: one for all."),
+          .describe("Gives each of these a limit of its own. Route: one limit for all."),
         ...amounts,
       })
       .meta({ cel: [oneAmount] }),
@@ -46,14 +46,14 @@ export const policyLimits = z
   .min(1)
   .max(16)
   .meta({ listType: "atomic" })
-  .describe("Rate limits, which hold for all proxies together. A call must fit in all of them.");
+  .describe("Rate limits across all proxies. A call must be within all of them.");
 
 export const keyLimits = z
   .array(z.strictObject(amounts).meta({ cel: [oneAmount] }))
   .min(1)
   .max(8)
   .meta({ listType: "atomic" })
-  .describe("Rate limits of this key, whichever policy it calls, besides those of the policies.");
+  .describe("Rate limits of this key in all policies, in addition to the policies' own.");
 
 export const scopedLimits = z
   .array(z.strictObject(amounts).meta({ cel: [oneAmount] }))
@@ -61,5 +61,5 @@ export const scopedLimits = z
   .max(8)
   .meta({ listType: "atomic" })
   .describe(
-    "Rate limits for the calls in scope, for each of `per`, whichever policy they use and besides the limits of policies and keys.",
+    "Rate limits for the calls in scope, per `per`, in all policies and in addition to the limits of policies and keys.",
   );

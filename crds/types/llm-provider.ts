@@ -10,85 +10,80 @@ import { tokenService, upstreamTls } from "./upstream-tls.ts";
 import { shortText, worded } from "./worded.ts";
 
 const quota = z.strictObject({
-  requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests that it takes in a minute."),
-  tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens that it takes in a minute."),
+  requestsPerMinute: z.int().min(1).max(1_000_000_000).optional().describe("Requests per minute."),
+  tokensPerMinute: z.int().min(1).max(1_000_000_000_000).optional().describe("Tokens per minute."),
 });
 
 const model = z.strictObject({
-  name: modelName.describe("The name that routes use."),
+  name: modelName.describe("Name that policies use."),
   upstream: z
     .string()
     .min(1)
     .max(512)
     .optional()
-    .describe("The provider's own name or pinned version, deployment name for Azure. Absent: the same as name."),
+    .describe("The provider's name or pinned version; for Azure, the deployment. Default: same as name."),
   sunset: day
     .optional()
-    .describe(
-      "The day (YYYY-MM-DD, UTC) on which the provider withdraws this model; answers then carry a Sunset header.",
-    ),
+    .describe("Day (YYYY-MM-DD, UTC) on which the provider withdraws this model. Answers then carry a Sunset header."),
   price: modelPrice.optional(),
-  maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("The most tokens that one answer can have."),
-  contextTokens: z.int().min(1).max(100_000_000).optional().describe("The size of the context window in tokens."),
-  quota: quota.optional().describe("What the provider allows for this model, besides what it allows over all models."),
+  maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("Largest number of tokens in one answer."),
+  contextTokens: z.int().min(1).max(100_000_000).optional().describe("Size of the context window, in tokens."),
+  quota: quota.optional().describe("The provider's limits for this model, in addition to its limits for all models."),
 });
 
 export const llmProviderSpec = z
   .strictObject({
-    type: z.enum(providerTypes).describe("Which provider's protocol is spoken."),
-    endpoint: endpoint.optional().describe("Base URL. Defaulted where the type has one."),
+    type: z.enum(providerTypes).describe("The provider's protocol."),
+    endpoint: endpoint.optional().describe("Base URL. Default: that of the type, if it has one."),
     allowPrivateEndpoint: z
       .boolean()
       .default(false)
       .describe(
-        "Let the endpoint resolve to private, loopback or cluster addresses: an on-premises server. The platform team names the namespaces that may.",
+        "Lets the endpoint resolve to private, loopback or cluster addresses, for an on-premises server. The installation's settings name the namespaces that may use this.",
       ),
     tls: upstreamTls.optional(),
     tokenService: tokenService.optional(),
     credentials: z
       .strictObject({ secretRef: secretKeyRef })
       .optional()
-      .describe("Where the provider's key is. Needed unless the type works without one."),
+      .describe("Secret with the provider's credentials. Required unless the type works without."),
     options: z
       .record(z.string().max(63), z.string().max(512))
       .optional()
       .describe("Settings of the provider type, such as apiVersion for AzureOpenAI; docs/providers.md lists them."),
-    region: z.string().min(1).max(63).optional().describe("Where the provider processes data, for residency rules."),
+    region: z
+      .string()
+      .min(1)
+      .max(63)
+      .optional()
+      .describe("Region in which the provider processes data, for residency rules."),
     models: z
       .array(model)
       .min(1)
       .max(256)
       .meta({ listType: "map", listMapKeys: ["name"] })
-      .describe("The models that routes may use."),
+      .describe("Models that policies may use."),
     unsupportedParameters: z
       .enum(["Drop", "Refuse"])
       .default("Drop")
-      .describe(
-        "What happens to a parameter that this provider lacks and that does not change the meaning of the request.",
-      ),
+      .describe("What to do with a parameter that this provider lacks and that doesn't change the request's meaning."),
     timeouts: z
       .strictObject({
-        connect: timer.default("10s").describe("To establish a connection, TLS included."),
-        write: timer
-          .default("30s")
-          .describe("While sending a request, from one step that the provider takes of it to the next."),
-        response: timer
-          .default("10m")
-          .describe("From sending a request that is not streamed to the first byte of its answer."),
-        firstToken: timer
-          .default("120s")
-          .describe("From sending a streamed request to the first byte of the answer's body."),
-        idle: timer.default("60s").describe("Between two reads of an answer."),
-        total: timer.default("30m").describe("For the whole answer."),
+        connect: timer.default("10s").describe("Time to establish a connection, including TLS."),
+        write: timer.default("30s").describe("Longest pause while sending a request."),
+        response: timer.default("10m").describe("Time to the first byte of an answer that is not streamed."),
+        firstToken: timer.default("120s").describe("Time to the first byte of a stream."),
+        idle: timer.default("60s").describe("Longest pause within an answer."),
+        total: timer.default("30m").describe("Time for the whole answer."),
       })
       .prefault({})
-      .describe("How long each part of a call may take."),
+      .describe("Time limits for the parts of a call."),
     retry: z
       .strictObject({
-        attempts: z.int().min(1).max(10).default(2).describe("Attempts at this provider, the first one included."),
+        attempts: z.int().min(1).max(10).default(2).describe("Attempts at this provider, including the first."),
         initialDelay: timer.default("200ms").describe("Wait before the second attempt."),
         maxDelay: timer.default("5s").describe("Longest wait between two attempts."),
-        multiplier: z.int().min(1).max(10).default(2).describe("Each wait is the one before times this."),
+        multiplier: z.int().min(1).max(10).default(2).describe("Backoff multiplier applied after each attempt."),
         jitter: worded(
           shortText,
           /^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/,
@@ -96,53 +91,60 @@ export const llmProviderSpec = z
           [[/%/, 'must be a share and not percent: "0.2" for 20%']],
         )
           .default("0.2")
-          .describe("Share of each delay that is random, 0 to 1."),
+          .describe("Random share of each delay, 0 to 1."),
       })
       .prefault({})
-      .describe("Repeated attempts at this provider, before the first byte reached the caller."),
+      .describe("Retries at this provider, before any content has reached the caller."),
     circuitBreaker: z
       .strictObject({
         failureThreshold: z.int().min(1).max(1000).default(5).describe("Consecutive failures that open the breaker."),
-        successThreshold: z.int().min(1).max(100).default(2).describe("Successes in half-open state that close it."),
-        openFor: timer.default("30s").describe("Time without calls before trials are let through."),
-        halfOpenRequests: z.int().min(1).max(100).default(3).describe("Trials at once in half-open state."),
+        successThreshold: z
+          .int()
+          .min(1)
+          .max(100)
+          .default(2)
+          .describe("Successes in the half-open state that close the breaker."),
+        openFor: timer.default("30s").describe("How long the breaker stays open before trials."),
+        halfOpenRequests: z.int().min(1).max(100).default(3).describe("Concurrent trials in the half-open state."),
       })
       .prefault({})
-      .describe("Leaves a failing provider alone for a while."),
-    quota: quota.optional().describe("What the provider allows over all models; traffic moves on before it refuses."),
+      .describe("Circuit breaker: stops calling a failing model for a while."),
+    quota: quota
+      .optional()
+      .describe(
+        "The provider's limits for all models together. Traffic moves to another target before the provider refuses it.",
+      ),
     healthCheck: z
       .strictObject({
         path: worded(
           z.string().max(512),
           /^\/[!-~]*$/,
           "must be a path that begins with / and has no spaces, such as /models",
-          [
-            [
-              /^https?:/,
-              "must be a path that begins with /, such as /models: it goes after spec.endpoint, whose host is asked",
-            ],
-          ],
+          [[/^https?:/, "must be a path that begins with /, such as /models: it is appended to spec.endpoint"]],
         ).describe(
-          "Path below the endpoint, asked with GET and the provider's credentials, such as /models. Choose one that costs nothing.",
+          "Path below the endpoint, requested by GET with the provider's credentials, such as /models. Choose one that is free of charge.",
         ),
-        interval: interval.default("30s").describe("Time between two checks of one proxy, give or take a tenth."),
-        timeout: timer.default("5s").describe("An answer later than this is a failure."),
+        interval: interval.default("30s").describe("Interval between two checks by one proxy, plus or minus 10 %."),
+        timeout: timer.default("5s").describe("Time after which a check has failed."),
         expectedStatus: z.int().min(200).max(599).default(200).describe("HTTP status of a healthy answer."),
-        failureThreshold: z.int().min(1).max(100).default(3).describe("Consecutive failures that make it unhealthy."),
+        failureThreshold: z
+          .int()
+          .min(1)
+          .max(100)
+          .default(3)
+          .describe("Consecutive failures after which the provider is unhealthy."),
         successThreshold: z
           .int()
           .min(1)
           .max(100)
           .default(1)
-          .describe("Consecutive successes that make it healthy again."),
+          .describe("Consecutive successes after which it is healthy again."),
       })
       .optional()
       .describe(
-        "Each proxy asks by itself whether the provider answers, and calls an unhealthy one only when nothing else is left. Absent: only calls tell.",
+        "Active health check by each proxy. An unhealthy provider is called only if no other target is left. Default: health follows from calls alone.",
       ),
-    allowedNamespaces: allowedNamespaces
-      .prefault({})
-      .describe("Which namespaces' policies may route to this provider."),
+    allowedNamespaces: allowedNamespaces.prefault({}).describe("Namespaces whose policies may use this provider."),
     alertWhen: providerAlertWhen.optional(),
     alerts: providerAlerts.optional(),
   })
@@ -151,7 +153,7 @@ export const llmProviderSpec = z
       alertsNeedWhen,
       {
         rule: "!has(self.alertWhen) || !has(self.alertWhen.unhealthy) || !self.alertWhen.unhealthy || has(self.healthCheck)",
-        message: "alertWhen.unhealthy goes by healthCheck: set that, or unhealthy to false",
+        message: "alertWhen.unhealthy needs a healthCheck: set one, or set unhealthy to false",
       },
       {
         rule: "!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https:')",
@@ -159,15 +161,15 @@ export const llmProviderSpec = z
       },
     ],
   })
-  .describe("What is wanted of the provider.");
+  .describe("Desired state of the provider.");
 export type LLMProviderSpec = z.output<typeof llmProviderSpec>;
 
 export const llmProviderStatus = z
   .strictObject({
     ...statusBase,
-    models: z.int().min(0).optional().describe("How many models the provider serves."),
+    models: z.int().min(0).optional().describe("Number of models."),
     endpoint: z.string().max(1024).optional().describe("The base URL in use, without credentials."),
     alerts: objectAlerts.optional(),
     alertTest: alertTest.optional(),
   })
-  .describe("What is the case.");
+  .describe("Observed state.");

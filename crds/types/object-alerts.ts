@@ -23,9 +23,7 @@ export const objectAlertFacts = ["object", "event", "state", "value", "bound", "
 const measured = (calls: string) => ({
   errorRate: threshold(">", sharePattern, "5%")
     .optional()
-    .describe(
-      `Share of the ${calls} that fail, such as ">5%". What the caller did wrong doesn't count. Event ErrorRate.`,
-    ),
+    .describe(`Share of the ${calls} that fail, such as ">5%". Callers' own mistakes don't count. Event ErrorRate.`),
   latencyP95: threshold(">", time, "30s")
     .optional()
     .describe(`95th percentile of the time to the last byte of an answer, such as ">30s". Event Latency.`),
@@ -39,22 +37,22 @@ const measured = (calls: string) => ({
     durationHints("5m, 15m or 1h"),
   )
     .default("5m")
-    .describe("What the figures are of: so long until now."),
+    .describe("Length of the sliding window for the figures."),
   minimumRequests: z
     .int()
     .min(1)
     .max(10_000_000)
     .default(20)
-    .describe(`Fewer ${calls} than this in the window tell nothing of their share or time.`),
+    .describe(`Fewer ${calls} than this in the window are not judged.`),
 });
 
 const what =
-  "What is told of, over all proxies: once when it begins and once when it is over, by an Event, in status.alerts, and by alerts.";
+  "Conditions to report, across all proxies: once when one begins and once when it ends, by an Event, in status.alerts and through alerts.";
 
 /** A rule of every kind that has both. */
 export const alertsNeedWhen = {
   rule: "!has(self.alerts) || has(self.alertWhen)",
-  message: "set alertWhen as well: without it there is nothing that alerts could tell of",
+  message: "set alertWhen as well: without it alerts has nothing to report",
 };
 
 export const providerAlertWhen = z
@@ -62,11 +60,11 @@ export const providerAlertWhen = z
     breakerOpen: z
       .boolean()
       .default(true)
-      .describe("A model's breaker is open on any proxy, or has opened in the window. Event BreakerOpen."),
+      .describe("A model's circuit breaker is open on a proxy, or opened within the window. Event BreakerOpen."),
     unhealthy: z
       .boolean()
       .optional()
-      .describe("Its healthCheck fails on any proxy; absent: true where it has one. Event Unhealthy."),
+      .describe("healthCheck fails on a proxy. Default: true if healthCheck is set. Event Unhealthy."),
     ...measured("attempts"),
   })
   .meta({
@@ -101,7 +99,7 @@ export const policyAlertWhen = z
 export type PolicyAlertWhen = z.output<typeof policyAlertWhen>;
 
 const who =
-  "Who is told of what alertWhen says, once when it begins and once when it is over. Events tell of it in any case.";
+  "Channels to notify of what alertWhen names, once when it begins and once when it ends. Kubernetes Events are recorded in any case.";
 export const providerAlerts = channels(providerEvents, objectAlertFacts, who);
 export const policyAlerts = channels(policyEvents, objectAlertFacts, who);
 
@@ -112,22 +110,22 @@ export const objectAlerts = z
     z
       .strictObject({
         event: z.enum(objectAlertEvents).describe("What happened."),
-        state: z.enum(["Active", "Over"]).describe("Whether it is still so."),
-        since: z.string().max(40).describe("When it was noticed."),
-        over: z.string().max(40).optional().describe("When it was over."),
+        state: z.enum(["Active", "Over"]).describe("Whether it still applies."),
+        since: z.string().max(40).describe("When it was detected."),
+        over: z.string().max(40).optional().describe("When it ended."),
         ending: z
           .enum(["Recovered", "NotWatched"])
           .optional()
-          .describe("Why it is over: it is so no more, or alertWhen does not name it any more."),
-        value: z.string().max(256).describe("What was found when it began."),
-        bound: z.string().max(32).describe("The bound from alertWhen; empty where there is none."),
-        detail: z.string().max(512).describe("The same in a sentence."),
-        told: told.describe("Channels that need not be told any more that it began."),
-        toldOver: told.describe("Channels that need not be told any more that it is over."),
+          .describe("Why it ended: the condition no longer holds, or alertWhen no longer names it."),
+        value: z.string().max(256).describe("The figure when it began."),
+        bound: z.string().max(32).describe("The bound from alertWhen; empty if there is none."),
+        detail: z.string().max(512).describe("Description in a sentence."),
+        told: told.describe("Channels notified of the beginning, or that gave up."),
+        toldOver: told.describe("Channels notified of the end, or that gave up."),
       })
       .describe("One event."),
   )
   .max(8)
   .meta({ listType: "map", listMapKeys: ["event"] })
-  .describe("What was told of last, of each event that alertWhen names.");
+  .describe("Last alert of each event in alertWhen.");
 export type ObjectAlert = z.output<typeof objectAlerts>[number];

@@ -7,7 +7,7 @@ const rate = (text: string) => decimal.optional().describe(text);
 
 /** Rates that depend on the size of the prompt, where a price has context tiers. */
 const tokenRates = {
-  inputPerMillion: decimal.describe("USD for a million input tokens."),
+  inputPerMillion: decimal.describe("USD per million input tokens."),
   cachedInputPerMillion: rate("USD for a million input tokens read from the provider's cache. Absent: as input."),
   cacheWritePerMillion: rate("USD for a million input tokens written to the provider's cache. Absent: as input."),
   cacheWrite1hPerMillion: rate(

@@ -11,17 +11,17 @@ export const resources = z
         name: objectName.describe("Name of the LLMProvider."),
         namespace: namespaceName
           .optional()
-          .describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+          .describe("Default: the policy's namespace. Another namespace needs the provider's allowedNamespaces."),
       })
-      .describe("The provider that keeps them. All who may use this policy share what its account holds."),
+      .describe("The provider that stores them."),
     kinds: z
       .array(z.enum(resourceKinds))
       .min(1)
       .max(resourceKinds.length)
       .default([...resourceKinds])
       .meta({ listType: "set" })
-      .describe("Which of them are passed through: /files, /batches, /fine_tuning/jobs."),
+      .describe("Which kinds to pass through: /files, /batches, /fine_tuning/jobs."),
   })
   .describe(
-    "Pass files, batches and fine-tuning through, for keys whose role has the permission fine_tune_models. Absent: they are not served.",
+    "Passes files, batches and fine-tuning through, for keys whose role has the permission fine_tune_models. Default: not served.",
   );

@@ -7,18 +7,20 @@ const parts = ["Model", "Prompt", "Temperature", "TopP", "MaxTokens", "Seed", "S
 
 export const responseCache = z
   .strictObject({
-    ttl: timer.default("1h").describe("How long an answer may be given again."),
+    ttl: timer.default("1h").describe("How long an answer is served from the cache."),
     maxEntries: z
       .int()
       .min(1)
       .max(1_000_000)
       .default(10_000)
-      .describe("Most answers that one proxy keeps in memory for this policy; the longest unused go first."),
+      .describe(
+        "Largest number of answers that a proxy keeps in memory for this policy. The least recently used are removed first.",
+      ),
     scope: z
       .enum(["ApiKey", "User", "Team", "Namespace", "Shared"])
       .default("Namespace")
       .describe(
-        "Who shares answers: callers of one key, one user, one team or one namespace of keys, or everybody who may use this policy.",
+        "Who shares answers: callers with the same key, user, team or namespace, or everyone who may use this policy.",
       ),
     key: z
       .array(z.enum(parts))
@@ -30,11 +32,11 @@ export const responseCache = z
         cel: [
           {
             rule: "'Model' in self && 'Prompt' in self",
-            message: "key must have Model and Prompt; without them answers would be mixed up",
+            message: "key must contain Model and Prompt; without them answers would be mixed up",
           },
         ],
       })
-      .describe("What must be equal for an answer to be given again. Parameters with no name here always count."),
+      .describe("What must be equal for a cached answer to be served. Parameters that have no name here always count."),
     when: z
       .strictObject({
         temperatureAtMost: decimal
@@ -47,10 +49,10 @@ export const responseCache = z
           .min(1)
           .max(10_000_000)
           .optional()
-          .describe("Only calls that ask for fewer tokens than this; a call without a limit doesn't pass."),
+          .describe("Only calls whose token limit is below this. Calls without a limit are excluded."),
       })
       .prefault({})
       .describe("Which calls are answered from the cache."),
     semantic: semanticCache.optional(),
   })
-  .describe("Give answers again. Absent: every call goes to a provider.");
+  .describe("Serves repeated calls from a cache. Default: off.");

@@ -29,7 +29,7 @@ const match = z
       .max(64)
       .optional()
       .meta({ listType: "set" })
-      .describe("Model names that callers ask for. Absent: whatever is asked for under pathPrefix."),
+      .describe("Models that callers ask for. Default: any model under pathPrefix."),
     pathPrefix: worded(
       z.string().max(128),
       /^(\/[a-z0-9]([a-z0-9_.-]*[a-z0-9])?)+$/,
@@ -48,12 +48,12 @@ const match = z
           },
         ],
       })
-      .describe("Serve under this path, as an SDK's base URL and as a bare POST, instead of under /v1."),
+      .describe("Serves under this path instead of /v1, as an SDK's base URL and as a bare POST."),
   })
   .meta({
     cel: [{ rule: "has(self.models) || has(self.pathPrefix)", message: "name at least one of models and pathPrefix" }],
   })
-  .describe("What this policy serves.");
+  .describe("Requests that this policy serves.");
 
 const callers = "Belongs to the caller: refused here.";
 
@@ -78,13 +78,16 @@ const parameters = z
 
 const request = z
   .strictObject({
-    defaults: parameters.optional().describe("Used where the caller gave none."),
-    overrides: parameters.optional().describe("Used whatever the caller gave."),
+    defaults: parameters.optional().describe("Values for parameters that the caller leaves out."),
+    overrides: parameters.optional().describe("Values that replace the caller's."),
     prompts: z
       .array(
         z.strictObject({
           role: z.enum(["system", "developer", "user"]).default("system").describe("Role of the message."),
-          position: z.enum(["Prepend", "Append"]).default("Prepend").describe("Before or after the caller's messages."),
+          position: z
+            .enum(["Prepend", "Append"])
+            .default("Prepend")
+            .describe("Position: before or after the caller's messages."),
           content: z
             .string()
             .min(1)
@@ -97,19 +100,19 @@ const request = z
       .meta({ listType: "atomic" })
       .describe("Messages added to every chat request."),
   })
-  .describe("How requests are shaped.");
+  .describe("Changes to requests.");
 
 const providerRef = z.strictObject({
   name: objectName.describe("Name of the LLMProvider."),
   namespace: namespaceName
     .optional()
-    .describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+    .describe("Default: the policy's namespace. Another namespace needs the provider's allowedNamespaces."),
 });
 
 const target = z.strictObject({
-  name: objectName.optional().describe("Name for rules to refer to. Absent: the provider's name."),
+  name: objectName.optional().describe("Name that rules refer to. Default: the provider's name."),
   provider: providerRef.describe("The LLMProvider."),
-  model: modelName.optional().describe("The provider's model. Absent: the one that the caller asked for."),
+  model: modelName.optional().describe("The provider's model. Default: the model that the caller asked for."),
   priority: z.int().min(1).max(1000).default(1).describe("Lower is tried first (strategy Priority)."),
   weight: z.int().min(0).max(1_000_000).default(1).describe("Share of the traffic (strategy Weighted)."),
 });
@@ -144,19 +147,19 @@ const when = z
       .optional()
       .meta({ listType: "set" })
       .describe("The key belongs to one of these users."),
-    models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The model asked for."),
+    models: z.array(modelName).min(1).max(64).optional().meta({ listType: "set" }).describe("The requested model."),
     headers: z
       .array(
         z.strictObject({
           name: headerName.describe("Name in lower case."),
-          value: z.string().min(1).max(256).describe("Value, exactly."),
+          value: z.string().min(1).max(256).describe("Exact value."),
         }),
       )
       .min(1)
       .max(16)
       .optional()
       .meta({ listType: "map", listMapKeys: ["name"] })
-      .describe("Headers with exactly these values, all of them."),
+      .describe("Headers that must all have exactly these values."),
     batchSize: z
       .strictObject({ greaterThan: z.int().min(0).max(1_000_000).describe("More than this many.") })
       .optional()
@@ -166,15 +169,15 @@ const when = z
       .optional()
       .describe("Estimated length of the prompt in tokens."),
   })
-  .describe("Conditions, all of which must hold; a list holds when one of its entries does.");
+  .describe("Conditions that must all hold. A list holds if one of its entries does.");
 
 const routing = z
   .strictObject({
     strategy: z
       .enum(["Priority", "RoundRobin", "Weighted", "LeastLatency", "LeastCost"])
       .default("Priority")
-      .describe("How a target is chosen among those that are healthy."),
-    targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }).describe("Where requests can go."),
+      .describe("How to choose among healthy targets."),
+    targets: z.array(target).min(1).max(32).meta({ listType: "atomic" }).describe("Targets for requests."),
     fallbackOn: z
       .array(
         z.enum([
@@ -196,28 +199,28 @@ const routing = z
     leastLatency: z
       .strictObject({
         window: timer.default("5m").describe("Answers older than this don't count."),
-        samples: z.int().min(1).max(1000).default(100).describe("How many of the newest answers count."),
+        samples: z.int().min(1).max(1000).default(100).describe("Number of most recent answers that count."),
         minimumSamples: z
           .int()
           .min(1)
           .max(1000)
           .default(5)
-          .describe("A target with fewer comes first, so that it gets them."),
+          .describe("A target with fewer answers than this is preferred, so that it can be measured."),
       })
       .meta({
         cel: [{ rule: "self.minimumSamples <= self.samples", message: "minimumSamples must not be above samples" }],
       })
       .prefault({})
-      .describe("What the strategy LeastLatency goes by: the median time to the first byte."),
+      .describe("Settings of the strategy LeastLatency, which compares the median time to the first byte."),
     slowAfter: timer
       .optional()
       .describe(
-        "A first token later than this moves the request to the next target; a target whose first tokens of the last minute are mostly later comes behind the others.",
+        "A first token later than this moves the request to the next target. A target that was mostly slower in the last minute is tried after the others.",
       ),
     affinity: z
       .strictObject({
-        by: z.enum(["User", "ApiKey", "Header"]).describe("What tells callers apart."),
-        header: headerName.optional().describe("Header by whose value callers are told apart."),
+        by: z.enum(["User", "ApiKey", "Header"]).describe("What identifies a caller."),
+        header: headerName.optional().describe("Header whose value identifies a caller."),
       })
       .meta({
         cel: [{ rule: "(self.by == 'Header') == has(self.header)", message: "set header exactly when by is Header" }],
@@ -234,14 +237,14 @@ const routing = z
       .max(32)
       .optional()
       .meta({ listType: "atomic" })
-      .describe("The first rule that matches decides which targets are used."),
+      .describe("The first matching rule decides which targets are used."),
     canary: canary.optional(),
   })
-  .describe("Which providers answer.");
+  .describe("Which providers answer, and how one is chosen.");
 
 const logging = z
   .strictObject({
-    statistics: z.boolean().default(true).describe("Write an access-log line for each call."),
+    statistics: z.boolean().default(true).describe("Write an access log line for each call."),
     payloads: z.boolean().default(false).describe("Write request and answer bodies to the log as well."),
   })
   .describe("What is logged.");
@@ -252,7 +255,7 @@ export const routingPolicySpec = z
     allowedNamespaces: allowedNamespaces
       .prefault({})
       .describe(
-        "Which namespaces' keys may use this policy. Other than Same takes effect only in namespaces that the installation lets share.",
+        "Namespaces whose keys may use this policy. Anything but Same takes effect only in namespaces that the installation allows to share.",
       ),
     access: access.prefault({}),
     request: request.optional(),
@@ -267,17 +270,17 @@ export const routingPolicySpec = z
           .boolean()
           .default(false)
           .describe(
-            "A call is made, and its answer given to the end, only once a record of it is safe in a file or in the store; where that can't be, it gets 503, or its stream an error event.",
+            "Makes and completes a call only once its record is safe in a file or the store. Otherwise it gets 503, or its stream ends with an error event.",
           ),
         bodies: z
           .boolean()
           .default(false)
           .describe(
-            "Records have requests and answers, with personal data masked, and sealed where the installation has sealing keys; at most 16 KiB of each.",
+            "Adds requests and answers to records, masked, and sealed if the installation has sealing keys; at most 16 KiB each.",
           ),
       })
       .prefault({})
-      .describe("What the audit log says of the calls of this policy, where the installation has one."),
+      .describe("Audit log of this policy's calls, if the installation has an audit log."),
     logging: logging.prefault({}),
     alertWhen: policyAlertWhen.optional(),
     alerts: policyAlerts.optional(),
@@ -287,19 +290,19 @@ export const routingPolicySpec = z
       alertsNeedWhen,
       {
         rule: "!self.access.anonymous || has(self.match.pathPrefix)",
-        message: "an anonymous policy needs match.pathPrefix, so that it stays apart from what needs a key",
+        message: "an anonymous policy needs match.pathPrefix, to separate it from policies that need a key",
       },
     ],
   })
-  .describe("What is wanted of the route.");
+  .describe("Desired state of the policy.");
 export type RoutingPolicySpec = z.output<typeof routingPolicySpec>;
 
 export const routingPolicyStatus = z
   .strictObject({
     ...statusBase,
-    targets: z.int().min(0).optional().describe("How many targets are usable."),
+    targets: z.int().min(0).optional().describe("Number of usable targets."),
     canary: canaryStatus.optional(),
     alerts: objectAlerts.optional(),
     alertTest: alertTest.optional(),
   })
-  .describe("What is the case.");
+  .describe("Observed state.");

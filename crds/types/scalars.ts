@@ -119,7 +119,7 @@ export const day = worded(
 export const moment = worded(
   z.string().max(40),
   z.regexes.datetime({ offset: true }),
-  "must be a moment that exists, with its zone, such as 2027-02-28T12:00:00Z",
+  "must be an existing time with its zone, such as 2027-02-28T12:00:00Z",
   [
     [/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/, "needs a time and a zone after the day, such as 2027-02-28T12:00:00Z"],
     [
@@ -213,10 +213,10 @@ export const secretConsent =
 
 export const secretKeyRef = z
   .strictObject({
-    name: secretName.describe("Name of the Secret, in the object's own namespace."),
+    name: secretName.describe("Name of the Secret, in the object's namespace."),
     key: secretKey
       .optional()
-      .describe("Key within the Secret. Absent: each credential field is read from the key of its own name."),
+      .describe("Key within the Secret. Default: each credential field is read from the key of the same name."),
   })
   .describe(`Reference to a Secret in the same namespace. ${secretConsent}`);
 
@@ -237,7 +237,7 @@ const labels = z.record(labelName, labelValue);
 
 export const labelSelector = z
   .strictObject({
-    matchLabels: labels.optional().describe("Labels that a namespace must carry, all of them."),
+    matchLabels: labels.optional().describe("Labels that a namespace must have."),
   })
   .describe("Selects namespaces by their labels.");
 
@@ -247,9 +247,7 @@ export const allowedNamespaces = z
     from: z
       .enum(["Same", "All", "Selector"])
       .default("Same")
-      .describe(
-        "Same: this object's own namespace. All: every namespace. Selector: namespaces that `selector` matches.",
-      ),
+      .describe("Same: this object's namespace. All: every namespace. Selector: namespaces that `selector` matches."),
     selector: labelSelector.optional(),
   })
   .meta({
@@ -264,26 +262,26 @@ export const allowedNamespaces = z
 export const condition = z
   .strictObject({
     type: z.string().min(1).max(316).describe("Type of the condition in CamelCase."),
-    status: z.enum(["True", "False", "Unknown"]).describe("Whether it holds."),
-    reason: z.string().min(1).max(1024).describe("One CamelCase word that says why, for programs."),
-    message: z.string().max(32768).describe("What is the case and how to mend it, for people."),
+    status: z.enum(["True", "False", "Unknown"]).describe("Status of the condition: True, False or Unknown."),
+    reason: z.string().min(1).max(1024).describe("Reason in CamelCase, for programs."),
+    message: z.string().max(32768).describe("What is wrong and how to fix it, for people."),
     lastTransitionTime: z.string().max(64).meta({ format: "date-time" }).describe("When the status last changed."),
-    observedGeneration: z.int().min(0).optional().describe("The generation of the spec that the condition speaks of."),
+    observedGeneration: z.int().min(0).optional().describe("Generation of the spec that the condition describes."),
   })
   .describe("A standard Kubernetes condition.");
 
 /** The status fields that all four kinds share. */
 export const statusBase = {
-  observedGeneration: z.int().min(0).optional().describe("The generation of the spec that this status speaks of."),
+  observedGeneration: z.int().min(0).optional().describe("Generation of the spec that this status describes."),
   conditions: z
     .array(condition)
     .max(16)
     .optional()
     .meta({ listType: "map", listMapKeys: ["type"] })
-    .describe("Accepted, ResolvedRefs, Programmed, and conditions of the kind's own."),
+    .describe("Accepted, ResolvedRefs, Programmed, and conditions specific to the kind."),
   why: z
     .string()
     .max(1024)
     .optional()
-    .describe("The first thing that is wrong, in the words of its condition. Absent: nothing is."),
+    .describe("The first problem, in the words of its condition. Absent if there is none."),
 };

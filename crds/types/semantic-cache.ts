@@ -12,28 +12,26 @@ export const semanticCache = z
             name: objectName.describe("Name of the LLMProvider."),
             namespace: namespaceName
               .optional()
-              .describe("Absent: the policy's own. Elsewhere needs the provider's allowedNamespaces."),
+              .describe("Default: the policy's namespace. Another namespace needs the provider's allowedNamespaces."),
           })
           .describe(
-            "The LLMProvider that makes vectors. It sees the last message of a call, masked where the policy masks.",
+            "LLMProvider that computes vectors. It gets the last message of a call, masked if the policy masks.",
           ),
-        model: modelName.describe("Its model for embeddings."),
+        model: modelName.describe("Embeddings model."),
       })
-      .describe("Where texts are made into vectors."),
+      .describe("Where vectors are computed."),
     threshold: worded(
       shortText,
       /^(0\.[5-9][0-9]{0,5}|1(\.0{1,6})?)$/,
       'must be a number in quotes from 0.5 to 1 with at most six digits after the point, such as "0.95"',
       [[/%|^[0-9]{2,3}$/, 'must be a number in quotes from 0.5 to 1: "0.95" for 95%']],
     ).describe(
-      "Least cosine similarity of two questions that get one answer. It depends on the model for embeddings: docs/caching.md says how to find it.",
+      "Least cosine similarity at which an answer is served. It depends on the embeddings model; docs/caching.md says how to choose it.",
     ),
     mode: z
       .enum(["Serve", "Shadow"])
       .default("Serve")
-      .describe(
-        "Shadow: similarities are measured, beside the call and without delaying it, and no answer is given by them.",
-      ),
+      .describe("Serve serves answers. Shadow only measures similarities, without delaying calls."),
     timeout: worded(
       shortText,
       /^([1-9][0-9]{0,3}ms|[1-9]s)$/,
@@ -41,14 +39,16 @@ export const semanticCache = z
       durationHints("300ms or 2s").filter(([, say]) => !say.includes("90m")),
     )
       .default("500ms")
-      .describe("How long the look-up may take; after that it is a miss."),
+      .describe("Time after which a look-up is a miss."),
     maxEntries: z
       .int()
       .min(1)
       .max(5_000)
       .default(1_000)
       .describe(
-        "Most vectors that one proxy keeps for this policy, and so compares in one look-up; the longest unused go first.",
+        "Largest number of vectors that a proxy keeps for this policy and compares in a look-up. The least recently used are removed first.",
       ),
   })
-  .describe("Give an answer also where only the words of the last user message differ. Absent: calls must be equal.");
+  .describe(
+    "Serves an answer also if only the wording of the last user message differs. Default: calls must be equal.",
+  );

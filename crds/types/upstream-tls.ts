@@ -13,18 +13,18 @@ export const upstreamTls = z
       [
         [
           /PRIVATE KEY/,
-          "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names",
+          "must contain only certificates: put the private key into the Secret that clientCertificate.secretRef names",
         ],
         [
           /^[A-Za-z0-9+/= \t\r\n]+$/,
-          "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more",
+          "must be certificates in PEM, not base64-encoded again; the first line is -----BEGIN CERTIFICATE-----",
         ],
       ],
     )
       .meta({ unquoted: true })
       .optional()
       .describe(
-        "Certificates of the authorities to trust, in PEM, one after the other. They replace the public ones. Absent: the public ones.",
+        "Certificates of the authorities to trust, concatenated PEM. They replace the public authorities. Default: the public authorities.",
       ),
     serverName: worded(
       z.string().max(253),
@@ -33,7 +33,7 @@ export const upstreamTls = z
       [[/^[0-9.]+$/, "must be a DNS name, such as llm.example.com, and not an address: the certificate's name"]],
     )
       .optional()
-      .describe("Name that the certificate must be for, and that is asked for (SNI). Absent: the host that is called."),
+      .describe("Name that the certificate must be valid for, also sent as SNI. Default: the endpoint's host."),
     clientCertificate: z
       .strictObject({
         secretRef: z
@@ -43,12 +43,12 @@ export const upstreamTls = z
             ),
           })
           .describe(
-            `Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager writes. ${secretConsent}`,
+            `Reference to a Secret of type kubernetes.io/tls in the same namespace, such as cert-manager creates. ${secretConsent}`,
           ),
       })
       .optional()
       .describe(
-        "What the gateway shows to a server that asks for a certificate (mTLS). A renewed one is used for the next connection. Absent: none.",
+        "Client certificate for servers that ask for one (mTLS). A renewed one is used from the next connection on. Default: none.",
       ),
   })
   .describe("TLS to the endpoint.");
@@ -57,5 +57,5 @@ export type UpstreamTlsSpec = z.output<typeof upstreamTls>;
 export const tokenService = z
   .strictObject({ tls: upstreamTls.describe("TLS to the token service.") })
   .describe(
-    "The service where the credential is exchanged for a token, for types that have one; spec.options has its address. What is in spec.tls is not for it.",
+    "Settings for the token service, for types that exchange the credential for a token. Its address is in spec.options. spec.tls does not apply to it.",
   );

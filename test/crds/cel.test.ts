@@ -393,7 +393,7 @@ describe("the CRDs on an API server", { skip }, () => {
       const shown = done.stdout.replaceAll(/\s+/g, " ");
       assert.match(
         shown,
-        /From sending a streamed request to the first byte of the answer's body\. Must be a duration above zero and below 100h, such as 500ms,/,
+        /Time to the first byte of a stream\. Must be a duration above zero and below 100h, such as 500ms,/,
       );
     });
 

@@ -267,7 +267,7 @@ export const worded: Record<string, Mistake> = {
     manifest: provider("tls: {caBundle: LS0tLS1CRUdJTg==}"),
     ...unquoted(
       "spec.tls.caBundle",
-      "must be certificates in PEM as they are, the first line -----BEGIN CERTIFICATE-----, and not in base64 once more",
+      "must be certificates in PEM, not base64-encoded again; the first line is -----BEGIN CERTIFICATE-----",
     ),
   },
   "an empty value, as a template leaves it": {
@@ -308,7 +308,7 @@ export const worded: Record<string, Mistake> = {
     manifest: provider('tls: {caBundle: "-----BEGIN EC PRIVATE KEY-----\\nplanted"}'),
     ...unquoted(
       "spec.tls.caBundle",
-      "must be certificates alone: a private key belongs into the Secret that clientCertificate.secretRef names",
+      "must contain only certificates: put the private key into the Secret that clientCertificate.secretRef names",
     ),
   },
   "two of which one is wanted": {

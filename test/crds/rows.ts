@@ -50,7 +50,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "alerts about no money": same(
     "Budget",
     { limits: [{ requests: 1 }], alerts: [{ email: { to: ["a@example.com"] } }] },
-    /spike and alerts are about money/,
+    /spike and alerts need an amount/,
   ),
   "a provider's alert without a channel": same(
     "LLMProvider",
@@ -88,7 +88,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a provider's health without a check": same(
     "LLMProvider",
     provider({ alertWhen: { unhealthy: true } }),
-    /alertWhen\.unhealthy goes by healthCheck/,
+    /alertWhen\.unhealthy needs a healthCheck/,
   ),
   "a spike of something that never ends": same(
     "Budget",
@@ -98,7 +98,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a mask for nothing": same(
     "RoutingPolicy",
     policy({ guard: { mask: { detect: [] } } }),
-    /spec\.guard\.mask: .*set detect or custom: nothing would be masked/,
+    /spec\.guard\.mask: .*set detect or custom: otherwise nothing is masked/,
   ),
   "a selector's condition without values": same(
     "Budget",
@@ -114,7 +114,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a throttle without an amount": same(
     "Budget",
     { limits: [{ requests: 1 }], throttle: { atPercent: 90, passPercent: 50 } },
-    /throttle goes by a share of amount: set amount and period/,
+    /throttle needs an amount: set amount and period/,
   ),
   "a budget's limit of two things": same(
     "Budget",
@@ -231,7 +231,7 @@ export const ruleRefusals: Record<string, Refusal> = {
   "a cache that would mix models up": same(
     "RoutingPolicy",
     policy({ cache: { key: ["Prompt"] } }),
-    /spec\.cache\.key: .*key must have Model and Prompt/,
+    /spec\.cache\.key: .*key must contain Model and Prompt/,
   ),
   "a limit on nothing": same(
     "RoutingPolicy",
@@ -688,7 +688,7 @@ export const boundRefusals: Record<string, Refusal> = {
   "a moment on a day that doesn't exist": same(
     "ApiKey",
     apiKey({ expiresAt: "2027-02-30T12:00:00Z" }),
-    /expiresAt.*must be a moment that exists/,
+    /expiresAt.*must be an existing time/,
   ),
   "a tag twice": apart(
     "ApiKey",

@@ -285,7 +285,7 @@ describe("response cache", () => {
   it("refuses a key that would mix answers up, and says so", async () => {
     const before = gateway.printed.length;
     await gateway.apply(manifests({ key: ["Model"] }));
-    assert.ok(gateway.printed.slice(before).some((line) => line.includes("key must have Model and Prompt")));
+    assert.ok(gateway.printed.slice(before).some((line) => line.includes("key must contain Model and Prompt")));
   });
 });
 
