@@ -1,10 +1,63 @@
 /** Patterns of a policy, which must run in linear time: RE2 has no look-around and no back-references. */
-import { matchesNothing, patternProblem } from "../../crds/pattern.ts";
+import { matchesNothing, patternProblem, patternSize } from "../../crds/pattern.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { MaskConfig } from "../../proxy/config/masking.ts";
 import type { GuardConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
+
+type GuardSpec = NonNullable<RoutingPolicySpec["guard"]>;
+
+/** Instructions that one pattern may have, and all of a policy together: a repeat counts each time that it may happen. */
+const maxPatternSize = 500;
+const maxPatternsSize = 2_000;
+
+interface Sized {
+  path: (string | number)[];
+  name: string;
+  pattern: string;
+}
+
+function* patternsOf({ deny, allow, mask }: GuardSpec): Generator<Sized> {
+  for (const [list, patterns] of [
+    ["deny", deny],
+    ["allow", allow],
+  ] as const)
+    for (const [index, pattern] of (patterns ?? []).entries())
+      yield { path: ["spec", "guard", list, index], name: `spec.guard.${list}[${index}]`, pattern };
+  for (const [index, { pattern }] of (mask?.custom ?? []).entries())
+    yield {
+      path: ["spec", "guard", "mask", "custom", index],
+      name: `spec.guard.mask.custom[${index}].pattern`,
+      pattern,
+    };
+}
+
+/** What the patterns of a policy may cost for each character of a request. */
+function checkSizes(spec: GuardSpec, accepted: Problem[]): void {
+  let total = 0;
+  for (const { path, name, pattern } of patternsOf(spec)) {
+    if (patternProblem(pattern) !== null) continue;
+    const size = patternSize(pattern);
+    total += size;
+    if (size > maxPatternSize)
+      accepted.push(
+        problem(
+          "Invalid",
+          `${name} is too costly to match: it compiles to ${size} instructions, and a pattern may have ${maxPatternSize}. Use smaller repeats, or * instead of {0,900}`,
+          path,
+        ),
+      );
+  }
+  if (total > maxPatternsSize)
+    accepted.push(
+      problem(
+        "Invalid",
+        `spec.guard has patterns that are too costly to match: they compile to ${total} instructions together, and those of a policy may have ${maxPatternsSize}. Use fewer patterns or smaller repeats`,
+        ["spec", "guard"],
+      ),
+    );
+}
 
 function check(patterns: readonly string[], list: "deny" | "allow", accepted: Problem[]): string[] {
   for (const [at, pattern] of patterns.entries()) {
@@ -21,8 +74,6 @@ function check(patterns: readonly string[], list: "deny" | "allow", accepted: Pr
   }
   return [...patterns];
 }
-
-type GuardSpec = NonNullable<RoutingPolicySpec["guard"]>;
 
 function compileMask(mask: GuardSpec["mask"], accepted: Problem[]): MaskConfig | null {
   if (mask === undefined) return null;
@@ -59,6 +110,7 @@ export function compileGuard(
       "spec.guard.mask can't look into files and batches, which pass through unread: serve spec.resources by a policy without mask";
     accepted.push(problem("Invalid", message, ["spec", "guard", "mask"]));
   }
+  checkSizes(spec, accepted);
   return {
     deny: check(spec.deny ?? [], "deny", accepted),
     allow: spec.allow === undefined ? null : check(spec.allow, "allow", accepted),

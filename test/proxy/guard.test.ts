@@ -400,6 +400,37 @@ describe("prompt guard", () => {
     assert.equal(status, 200);
   });
 
+  for (const [what, guard, message] of [
+    [
+      "one pattern",
+      { deny: ["ok", "(?i)[\\pL ]{0,900}secret"] },
+      /Invalid: spec\.guard\.deny\[1\] is too costly to match: it compiles to \d+ instructions, and a pattern may have 500/,
+    ],
+    ["a pattern to allow by", { allow: ["(?:(?:a?){50}){10}b"] }, /spec\.guard\.allow\[0\] is too costly/],
+    [
+      "a pattern to mask by",
+      { mask: { custom: [{ name: "A", pattern: "[a-z]{300}[0-9]{300}" }] } },
+      /spec\.guard\.mask\.custom\[0\]\.pattern is too costly/,
+    ],
+    [
+      "all patterns together",
+      { deny: Array.from({ length: 6 }, (_, index) => `a{400}b${index}`) },
+      /they compile to \d+ instructions together, and those of a policy may have 2000/,
+    ],
+  ] as const)
+    it(`reports what would cost too much to match: ${what}`, async () => {
+      const other = await startGateway([
+        provider("up", upstream.url, {}),
+        secret("up-credentials", { apiKey: "k" }),
+        policy("all", { match: { models: ["gpt-4o"] }, routing: { targets: [{ provider: { name: "up" } }] }, guard }),
+      ]);
+      try {
+        assert.match(other.printed.join("\n"), message);
+      } finally {
+        await other.close();
+      }
+    });
+
   it("reports a pattern that RE2 does not know", async () => {
     const other = await startGateway([
       provider("up", upstream.url, {}),
