@@ -79,6 +79,7 @@ export const failures = {
   sidecar_without_token: { status: 503, type: "server_error", blame: "gateway", retry: true },
   audit_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
   state_unavailable: { status: 503, type: "server_error", blame: "gateway", retry: true },
+  overloaded: { status: 503, type: "server_error", blame: "gateway", retry: true },
   draining: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_ready: { status: 503, type: "server_error", blame: "gateway", retry: true },
   not_cached: { status: 504, ...invalid, retry: false },

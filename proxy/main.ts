@@ -1,9 +1,11 @@
 /** `sluice proxy`: composes the data plane and runs it until told to stop. */
+
 import type { Server as SecureServer } from "node:tls";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
 import { openCache } from "./cache/open.ts";
+import { BodyRoom } from "./call/body-room.ts";
 import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
@@ -60,11 +62,24 @@ export interface RunningProxy {
 }
 
 /** What the stages of a call work with, but for what is made here. */
-type Parts = Omit<Gateway, "deadlines" | "habits" | "nowMs" | "random" | "limits" | "record" | "unexpected">;
+type Parts = Omit<
+  Gateway,
+  | "bodies"
+  | "minUploadBytesPerSecond"
+  | "deadlines"
+  | "habits"
+  | "nowMs"
+  | "random"
+  | "limits"
+  | "record"
+  | "unexpected"
+>;
 
 function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRecord>, parts: Parts): Gateway {
   return {
     ...parts,
+    bodies: new BodyRoom({ maxHeldBytes: settings.maxHeldBodyBytes, maxCallerBytes: settings.maxCallerBodyBytes }),
+    minUploadBytesPerSecond: settings.minUploadBytesPerSecond,
     deadlines: new Deadlines(),
     habits: new UsageHabits(),
     nowMs: Date.now,

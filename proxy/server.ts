@@ -117,6 +117,8 @@ export function trafficServer(
       });
     atEndOfTick({ run });
   };
+  // A client that waits with its body is told to send it by whoever reads it, behind authentication.
+  app.server.on("checkContinue", (request, response) => app.server.emit("request", request, response));
   // Before fastify looks at the body, which has its own stage, behind authentication. Never called on: from here the reply is ours.
   app.addHook("onRequest", (request, reply, _done) => handle(request, reply));
   app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"], url: "/*", handler: handle });

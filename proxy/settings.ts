@@ -32,6 +32,11 @@ const proxySettings = z.strictObject({
   cacheCa: z.string().default(""),
   /** Keys that seal what is kept outside the process; from the environment only. */
   sealingKeys: z.string().default(""),
+  /** Bytes of request bodies that are held at once, of all callers and of one. */
+  maxHeldBodyBytes: z.coerce.number().int().min(1024).default(268_435_456),
+  maxCallerBodyBytes: z.coerce.number().int().min(1024).default(67_108_864),
+  /** Request bodies that come more slowly are cut; 0 for none. */
+  minUploadBytesPerSecond: z.coerce.number().int().min(0).max(1_048_576).default(256),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
   /** Store of limits, budgets and usage that all proxies share, such as redis://valkey:6379; "" for this process alone. */
@@ -79,6 +84,9 @@ const flags = {
   "log-level": "logLevel",
   "drain-ms": "drainMs",
   "stalled-client-ms": "stalledClientMs",
+  "max-held-body-bytes": "maxHeldBodyBytes",
+  "max-caller-body-bytes": "maxCallerBodyBytes",
+  "min-upload-bytes-per-second": "minUploadBytesPerSecond",
   "max-reply-bytes": "maxReplyBytes",
   "max-stream-bytes": "maxStreamBytes",
   "poll-ms": "pollMs",
@@ -122,6 +130,9 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
   --stalled-client-ms N   a caller that takes nothing of its stream for so long is cut off (default 60000)
+  --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
+  --max-caller-body-bytes N   the same of one caller (default 64 MiB)
+  --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)
   --max-reply-bytes N  a longer whole answer is refused (default 64 MiB)
   --max-stream-bytes N a longer stream is cut off (default 256 MiB)
   --poll-ms N          how often the folder is read (default 2000)

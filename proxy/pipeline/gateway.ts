@@ -1,7 +1,9 @@
 /** What all calls share: the running parts of a proxy that the stages work with. */
+
 import type { Countries } from "../access/countries.ts";
 import type { AuditLog } from "../audit/audit.ts";
 import type { ResponseCache } from "../cache/cache.ts";
+import type { BodyRoom } from "../call/body-room.ts";
 import type { CallRecord } from "../call/record.ts";
 import type { FleetStore } from "../fleet/store.ts";
 import type { TokenVerifier } from "../identity/verify.ts";
@@ -21,4 +23,7 @@ export interface Gateway extends Dispatcher, Admitter {
   countries: Countries;
   tokens: TokenVerifier;
   limits: AnswerLimits;
+  bodies: BodyRoom;
+  /** Bodies that come more slowly are cut; 0 for none. */
+  minUploadBytesPerSecond: number;
 }

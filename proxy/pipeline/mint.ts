@@ -8,6 +8,8 @@ import { parseJson } from "../wire/json.ts";
 import type { Unambiguous } from "./proof.ts";
 
 const maxBodyBytes = 16_384;
+/** So small a body comes in one piece. */
+const minBytesPerSecond = 256;
 const maxModels = 32;
 
 const wanted = z.strictObject({
@@ -19,7 +21,7 @@ const wanted = z.strictObject({
 type Wanted = z.output<typeof wanted>;
 
 async function readWanted(client: ClientConnection): Promise<Wanted | Failure> {
-  const body = await client.readBody(maxBodyBytes);
+  const body = await client.readBody(maxBodyBytes, "", { minBytesPerSecond });
   if ("code" in body) return body;
   if (body.length === 0) return {};
   let json: unknown;

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { parseBody, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
+import type { BodyBounds } from "../wire/incoming.ts";
 import type { Unambiguous } from "./proof.ts";
 
 function isJson(contentType: string | null): boolean {
@@ -19,12 +20,13 @@ export function receive(
   client: Unambiguous,
   maxBodyBytes: number,
   needed: string,
+  bounds: BodyBounds = {},
 ): Received | Failure | Promise<Received | Failure> {
   if (!isJson(client.header("content-type")))
     return failure("unsupported_media_type", "Send the request body as application/json.");
   if (client.header("content-encoding") !== null)
     return failure("unsupported_media_type", "Send the request body without content-encoding.");
-  const body = client.readBody(maxBodyBytes, orRaise);
+  const body = client.readBody(maxBodyBytes, orRaise, bounds);
   return body instanceof Promise ? body.then((read) => readable(read, needed)) : readable(body, needed);
 }
 

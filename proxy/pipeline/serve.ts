@@ -4,6 +4,7 @@
  * The list of the stages, with what each answers, is in stages.ts.
  */
 import type { Circumstances } from "../access/rules.ts";
+import type { BodyPlace } from "../call/body-room.ts";
 import { callerOf } from "../call/caller.ts";
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
@@ -21,6 +22,7 @@ import { type Admitted, admit } from "./admit.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
+import { bodyPlace, isPlace } from "./body-place.ts";
 import { throughCache } from "./cached.ts";
 import { authorise } from "./checks.ts";
 import { circumstances } from "./circumstances.ts";
@@ -52,6 +54,7 @@ class Call {
   readonly #record: CallRecord;
   #surface: Addressed["surface"] = "openai";
   #admitted: Admitted | null = null;
+  #place: BodyPlace | null = null;
 
   constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
     this.#client = client;
@@ -78,6 +81,7 @@ class Call {
       record.sentBytes = this.#client.sentBytes;
       record.durationMs ||= this.#gateway.nowMs() - record.startedMs;
       this.#admitted?.settle(record);
+      this.#place?.release();
       const { holding } = this.#client;
       if (holding) await this.#release();
       this.#gateway.record(record, holding);
@@ -117,11 +121,27 @@ class Call {
       case "resource":
         return this.#resource(client, operation, path, identity, from);
       default: {
-        const reading = receive(client, this.#snapshot.settings.maxBodyBytes, requiredMember[formatOf(operation)]);
+        const place = this.#placeFor(client, path, identity);
+        if (!isPlace(place)) return place;
+        this.#place = place;
+        const reading = this.#receive(client, place, requiredMember[formatOf(operation)]);
         const received = reading instanceof Promise ? await reading : reading;
+        place.arrived();
         return await (isFailure(received) ? received : this.#received(received, addressed, identity, from));
       }
     }
+  }
+
+  #placeFor(client: Unambiguous, path: PathEntry, identity: Identity): ReturnType<typeof bodyPlace> {
+    const { maxBodyBytes } = this.#snapshot.settings;
+    return bodyPlace(client, this.#gateway.bodies, path, identity, this.#record.address, maxBodyBytes);
+  }
+
+  #receive(client: Unambiguous, place: BodyPlace, needed: string): ReturnType<typeof receive> {
+    return receive(client, this.#snapshot.settings.maxBodyBytes, needed, {
+      minBytesPerSecond: this.#gateway.minUploadBytesPerSecond,
+      grow: (bytes) => place.grow(bytes) === null,
+    });
   }
 
   #verify(token: string): Identity | Promise<Identity> {

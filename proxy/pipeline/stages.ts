@@ -96,6 +96,12 @@ export const stages: readonly Stage[] = [
     codes: badKey,
   },
   {
+    name: "room",
+    does: "Takes room for the body, before it is read.",
+    files: ["pipeline/body-place.ts", "call/body-room.ts"],
+    codes: ["rate_limit_exceeded", "overloaded"],
+  },
+  {
     name: "receive",
     does: "Reads and parses the body, once.",
     files: ["pipeline/receive.ts", "call/received.ts", "wire/request-body.ts"],
@@ -105,6 +111,8 @@ export const stages: readonly Stage[] = [
       "invalid_utf8",
       "invalid_value",
       "client_closed_request",
+      "overloaded",
+      "request_timeout",
       "request_too_large",
       "unsupported_media_type",
     ],

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable, Transform, Writable } from "node:stream";
 import type { Failure } from "../failure.ts";
 import { asBuffer, framed, lastChunk } from "./chunked.ts";
-import type { Incoming } from "./incoming.ts";
+import type { BodyBounds, Incoming } from "./incoming.ts";
 import type { IndexedMember } from "./indexed-set.ts";
 import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
@@ -128,9 +128,16 @@ export class ClientConnection implements IndexedMember, Task {
     else this.destroy();
   }
 
+  /** Tells a client that waits for it to send the body: only now is it known that somebody wants it. */
+  #continue(): void {
+    if (this.#request.headers.expect?.toLowerCase() === "100-continue" && !this.#request.complete)
+      this.#response.writeContinue();
+  }
+
   /** The whole body, at most `maxBytes`; at once where it is all there. `orElse`: what may be done besides sending less. */
-  readBody(maxBytes: number, orElse = ""): Buffer | Failure | Promise<Buffer | Failure> {
-    return readBody(this.#request, maxBytes, orElse);
+  readBody(maxBytes: number, orElse = "", bounds: BodyBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
+    this.#continue();
+    return readBody(this.#request, maxBytes, orElse, bounds);
   }
 
   /** Headers of every answer, whatever comes of the call. */
@@ -147,6 +154,7 @@ export class ClientConnection implements IndexedMember, Task {
 
   /** The body as it comes, through `through`; its errors are those of the stream that is given back. */
   bodyStream(through: Transform): Readable {
+    this.#continue();
     const request = this.#request.asStream();
     request.once("error", (cause) => through.destroy(cause));
     request.once("close", () => {

@@ -6,13 +6,29 @@
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
 
-/** too_large: larger than was allowed; the rest is not read. gone: the client went away before its end. */
-export type Body = Buffer | "too_large" | "gone";
+/**
+ * too_large: larger than was allowed; the rest is not read. no_room: `grow` refused more. too_slow: it came more slowly
+ * than is allowed. gone: the client went away before its end.
+ */
+export type Body = Buffer | "too_large" | "no_room" | "too_slow" | "gone";
 
-interface Reader {
+/** What else bounds the reading of a body. */
+export interface BodyBounds {
+  /** Whether the body may grow to so many bytes. */
+  grow?(bytes: number): boolean;
+  /** Bytes a second, on average over a few seconds; 0 for any. */
+  minBytesPerSecond?: number;
+}
+
+interface Reader extends BodyBounds {
   maxBytes: number;
   resolve(body: Body): void;
+  /** What had come when the rate was last looked at. */
+  seenBytes: number;
 }
+
+/** How often the rate is looked at. A body gets twice as long before it is cut. */
+const paceMs = 5_000;
 
 const nothing = Buffer.alloc(0);
 
@@ -22,6 +38,7 @@ export class Incoming extends IncomingMessage {
   #bytes = 0;
   #reader: Reader | null = null;
   #read = false;
+  #pace: NodeJS.Timeout | undefined;
 
   static {
     // node:http lets go of a request that was answered once its body is at its end, else with the next one of the
@@ -42,14 +59,16 @@ export class Incoming extends IncomingMessage {
     }
     if (this.#reader === null) return this.#bytes < this.readableHighWaterMark;
     if (this.#bytes > this.#reader.maxBytes) this.#settle("too_large");
+    else if (this.#reader.grow?.(this.#bytes) === false) this.#settle("no_room");
     else if (piece === null) this.#settle(this.#joined());
     else return true;
     return false;
   }
 
   /** The whole body; at once where it is all there. Once. */
-  whole(maxBytes: number): Body | Promise<Body> {
+  whole(maxBytes: number, bounds: BodyBounds = {}): Body | Promise<Body> {
     if (this.#bytes > maxBytes) return "too_large";
+    if (bounds.grow?.(this.#bytes) === false) return "no_room";
     if (this.complete) {
       // Tells node:http that somebody had it.
       this._read(0);
@@ -57,7 +76,8 @@ export class Incoming extends IncomingMessage {
     }
     if (this.destroyed) return "gone";
     return new Promise((resolve) => {
-      this.#reader = { maxBytes, resolve };
+      this.#reader = { ...bounds, maxBytes, resolve, seenBytes: this.#bytes };
+      this.#watch();
       // The socket goes on, where it was held up.
       this._read(0);
     });
@@ -77,6 +97,21 @@ export class Incoming extends IncomingMessage {
     super._destroy(error, callback);
   }
 
+  /** Cuts a body that comes too slowly: it would hold its place for as long as its sender likes. */
+  #watch(): void {
+    const perLook = ((this.#reader?.minBytesPerSecond ?? 0) * paceMs) / 1000;
+    if (perLook <= 0) return;
+    let slow = 0;
+    this.#pace = setInterval(() => {
+      const reader = this.#reader;
+      if (reader === null) return;
+      slow = this.#bytes - reader.seenBytes < perLook ? slow + 1 : 0;
+      reader.seenBytes = this.#bytes;
+      if (slow > 1) this.#settle("too_slow");
+    }, paceMs);
+    this.#pace.unref();
+  }
+
   #joined(): Buffer {
     const pieces = this.#pieces ?? [];
     this.#pieces = [];
@@ -87,6 +122,7 @@ export class Incoming extends IncomingMessage {
   #settle(body: Body): void {
     const reader = this.#reader;
     this.#reader = null;
+    clearInterval(this.#pace);
     reader?.resolve(body);
   }
 }

@@ -1,7 +1,7 @@
 /** A request's whole body, or why there is none. */
 import { type Buffer, isUtf8 } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
-import type { Body, Incoming } from "./incoming.ts";
+import type { Body, BodyBounds, Incoming } from "./incoming.ts";
 
 /**
  * At most `maxBytes`, in UTF-8; at once where it is all there. What is too large is refused as soon as it is known, with
@@ -11,10 +11,11 @@ export function readBody(
   request: Incoming,
   maxBytes: number,
   orElse: string,
+  bounds: BodyBounds = {},
 ): Buffer | Failure | Promise<Buffer | Failure> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > maxBytes) return tooLarge(maxBytes, orElse);
-  const body = request.whole(maxBytes);
+  const body = request.whole(maxBytes, bounds);
   return body instanceof Promise
     ? body.then((read) => wellFormed(read, maxBytes, orElse))
     : wellFormed(body, maxBytes, orElse);
@@ -23,6 +24,12 @@ export function readBody(
 function wellFormed(body: Body, maxBytes: number, orElse: string): Buffer | Failure {
   if (body === "too_large") return tooLarge(maxBytes, orElse);
   if (body === "gone") return failure("client_closed_request", "The client went away while sending its request.");
+  if (body === "no_room")
+    return failure("overloaded", "The gateway has no memory for more of this request's body. Try again in a moment.", {
+      retryAfterMs: 1_000,
+    });
+  if (body === "too_slow")
+    return failure("request_timeout", "The request body arrived too slowly. Send it over a faster connection.");
   return isUtf8(body)
     ? body
     : failure("invalid_utf8", "The request body is not valid UTF-8. Send JSON encoded as UTF-8.");

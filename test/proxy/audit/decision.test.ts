@@ -65,6 +65,7 @@ const decisions: Record<FailureCode, "allow" | "deny"> = {
   sidecar_without_token: "deny",
   audit_unavailable: "deny",
   state_unavailable: "deny",
+  overloaded: "deny",
   draining: "allow",
   not_ready: "deny",
   not_cached: "deny",

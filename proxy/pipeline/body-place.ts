@@ -1,0 +1,48 @@
+/** Stage: room for the body, before it is read. */
+import { BodyPlace, type BodyRoom } from "../call/body-room.ts";
+import type { Identity } from "../call/identity.ts";
+import type { LimitConfig } from "../config/limits.ts";
+import type { Failure } from "../failure.ts";
+import type { PathEntry } from "../snapshot/snapshot.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { offeredTo } from "./route.ts";
+
+/** What a body of unknown length gets at first; it grows as the body does. */
+const firstBytes = 65_536;
+
+const fewest = (limits: readonly LimitConfig[]): number =>
+  limits.reduce((least, { of, amount }) => (of === "Concurrency" ? Math.min(least, amount) : least), Infinity);
+
+/**
+ * How many calls of this caller can be under way at all, by the limits that are known before the body names a model:
+ * those of its key, and of the policies that it may call. Bodies beyond that are not worth reading.
+ */
+function mostArriving(path: PathEntry, identity: Identity): number {
+  const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? []);
+  let ofPolicies = 0;
+  for (const route of path.routes) {
+    if (ofPolicies === Infinity) break;
+    if (offeredTo(route, identity)) ofPolicies += fewest(route.config.limits);
+  }
+  return ofPolicies === 0 ? ofKey : Math.min(ofKey, ofPolicies);
+}
+
+/** Callers without a key are told apart by their address. */
+const callerOf = (identity: Identity, address: string): string =>
+  identity.anonymous ? `anonymous ${address}` : `key ${identity.key.id}`;
+
+/** A place in memory for the body; larger ones than `maxBytes` are refused by whoever reads them. */
+export function bodyPlace(
+  client: ClientConnection,
+  room: BodyRoom,
+  path: PathEntry,
+  identity: Identity,
+  address: string,
+  maxBytes: number,
+): BodyPlace | Failure {
+  const announced = client.header("content-length");
+  const bytes = announced === null ? firstBytes : Number(announced);
+  return room.place(callerOf(identity, address), Math.min(bytes, maxBytes), mostArriving(path, identity));
+}
+
+export const isPlace = (place: BodyPlace | Failure): place is BodyPlace => place instanceof BodyPlace;

@@ -1,0 +1,170 @@
+/** Bodies of requests take room before they are read: by caller, in all, and only while they come fast enough. */
+import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
+import { after, afterEach, before, describe, it } from "node:test";
+import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
+import { startUpstream, type Upstream } from "../harness/upstream.ts";
+
+const alice = "slc_room_alice_000001";
+const bob = "slc_room_bob_00000001";
+const carol = "slc_room_carol_000001";
+const megabyte = 1_000_000;
+
+class RawCall {
+  text = "";
+  closed = false;
+  readonly #socket: Socket;
+
+  constructor(url: string, head: string, body = "") {
+    const { hostname, port } = new URL(url);
+    this.#socket = connect(Number(port), hostname.replace(/[[\]]/g, ""));
+    this.#socket.on("data", (bytes) => {
+      this.text += bytes.toString("latin1");
+    });
+    this.#socket.on("error", () => undefined);
+    this.#socket.on("close", () => {
+      this.closed = true;
+    });
+    this.#socket.write(`${head}\r\n\r\n${body}`);
+  }
+
+  write(text: string): void {
+    this.#socket.write(text);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  answer(status: number): Promise<string> {
+    return eventually(() => {
+      assert.match(this.text, new RegExp(`HTTP/1\\.1 ${status} `));
+      return this.text;
+    });
+  }
+}
+
+describe("room for bodies", () => {
+  let upstream: Upstream;
+  let gateway: TestGateway;
+  const calls: RawCall[] = [];
+
+  before(async () => {
+    upstream = await startUpstream();
+    const targets = [{ provider: { name: "up" } }];
+    gateway = await startGateway(
+      [
+        provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "narrow" }] }),
+        secret("up-credentials", { apiKey: "sk" }),
+        policy("all", { match: { models: ["gpt-4o"] }, routing: { targets } }),
+        policy("open", {
+          match: { models: ["gpt-4o"], pathPrefix: "/open" },
+          routing: { targets },
+          access: { anonymous: true },
+        }),
+        policy("narrow", {
+          match: { models: ["narrow"], pathPrefix: "/narrow" },
+          routing: { targets },
+          limits: [{ per: "ApiKey", concurrency: 2 }],
+        }),
+        ...key("alice", alice),
+        ...key("bob", bob),
+        ...key("carol", carol),
+      ],
+      [
+        `--max-held-body-bytes=${8 * megabyte}`,
+        `--max-caller-body-bytes=${4 * megabyte}`,
+        "--min-upload-bytes-per-second=100",
+      ],
+    );
+  });
+  afterEach(async () => {
+    for (const call of calls.splice(0)) call.close();
+    await eventually(async () => ((await gateway.status())["inFlight"] as number) === 0);
+  });
+  after(async () => {
+    await gateway.close();
+    await upstream.close();
+  });
+
+  const open = (clear: string | null, headers: string, body = "", path = "/v1/chat/completions"): RawCall => {
+    const bearer = clear === null ? "" : `authorization: Bearer ${clear}\r\n`;
+    const head = `POST ${path} HTTP/1.1\r\nhost: x\r\n${bearer}content-type: application/json\r\n${headers}`;
+    const call = new RawCall(gateway.url, head, body);
+    calls.push(call);
+    return call;
+  };
+  const stalled = (clear: string | null, path?: string): RawCall =>
+    open(clear, `content-length: ${megabyte}`, "{", path);
+  const inFlight = (count: number): Promise<unknown> =>
+    eventually(async () => ((await gateway.status())["inFlight"] as number) === count);
+  const body = JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] });
+  const send = (clear: string): Promise<Response> =>
+    fetch(`${gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
+      body,
+    });
+
+  it("is refused to a caller whose stalled uploads hold its share, and to nobody else", async () => {
+    for (let count = 1; count <= 4; count++) stalled(alice);
+    await inFlight(4);
+    const refused = await stalled(alice).answer(429);
+    assert.match(refused, /rate_limit_exceeded/);
+    assert.match(refused, /retry-after: 1/i);
+    assert.equal((await send(bob)).status, 200);
+  });
+
+  it("is refused to everybody once all of it is taken, and given back", async () => {
+    for (const clear of [alice, bob]) for (let count = 1; count <= 4; count++) stalled(clear);
+    await inFlight(8);
+    const refused = await stalled(carol).answer(503);
+    assert.match(refused, /"overloaded"/);
+    assert.match(refused, /retry-after: 1/i);
+    for (const call of calls.splice(0)) call.close();
+    await inFlight(0);
+    assert.equal((await send(carol)).status, 200);
+  });
+
+  it("is counted for bodies of unknown length as they grow", async () => {
+    const chunk = `${(200_000).toString(16)}\r\n${"x".repeat(200_000)}\r\n`;
+    for (let count = 1; count <= 3; count++) stalled(alice);
+    await inFlight(3);
+    const growing = open(alice, "transfer-encoding: chunked", "");
+    await inFlight(4);
+    for (let count = 0; count < 8; count++) growing.write(chunk);
+    assert.match(await growing.answer(503), /"overloaded"/);
+  });
+
+  it("is counted by address for callers without a key", async () => {
+    for (let count = 1; count <= 4; count++) stalled(null, "/open/v1/chat/completions");
+    await inFlight(4);
+    assert.match(await stalled(null, "/open/v1/chat/completions").answer(429), /rate_limit_exceeded/);
+    assert.equal((await send(alice)).status, 200);
+  });
+
+  it("is given to no more bodies than a caller may have calls under way", async () => {
+    for (let count = 1; count <= 2; count++) stalled(alice, "/narrow/v1/chat/completions");
+    await inFlight(2);
+    assert.match(await stalled(alice, "/narrow/v1/chat/completions").answer(429), /At most 2 calls of this caller/);
+    assert.equal((await send(bob)).status, 200);
+  });
+
+  it("is taken from a body that comes too slowly", async () => {
+    const slow = stalled(alice);
+    assert.match(await slow.answer(408), /request_timeout/);
+  });
+
+  it("is asked for before a client is told to go on, as its key is", async () => {
+    const continued = open(alice, `expect: 100-continue\r\ncontent-length: ${body.length}`);
+    await continued.answer(100);
+    continued.write(body);
+    await continued.answer(200);
+    const unknown = open("slc_nobody_at_all_0001", `expect: 100-continue\r\ncontent-length: ${body.length}`);
+    assert.doesNotMatch(await unknown.answer(401), /100 Continue/);
+    for (let count = 1; count <= 4; count++) stalled(bob);
+    await inFlight(4);
+    const full = open(bob, `expect: 100-continue\r\ncontent-length: ${megabyte}`);
+    assert.doesNotMatch(await full.answer(429), /100 Continue/);
+  });
+});
