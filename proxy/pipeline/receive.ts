@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { parseBody, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { BodyBounds } from "../wire/incoming.ts";
+import type { ReadBounds } from "../wire/incoming.ts";
 import type { Unambiguous } from "./proof.ts";
 
 function isJson(contentType: string | null): boolean {
@@ -20,7 +20,7 @@ export function receive(
   client: Unambiguous,
   maxBodyBytes: number,
   needed: string,
-  bounds: BodyBounds = {},
+  bounds: ReadBounds = {},
 ): Received | Failure | Promise<Received | Failure> {
   if (!isJson(client.header("content-type")))
     return failure("unsupported_media_type", "Send the request body as application/json.");

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Readable, Transform, Writable } from "node:stream";
 import type { Failure } from "../failure.ts";
 import { asBuffer, framed, lastChunk } from "./chunked.ts";
-import type { BodyBounds, Incoming } from "./incoming.ts";
+import type { Incoming, ReadBounds } from "./incoming.ts";
 import type { IndexedMember } from "./indexed-set.ts";
 import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
@@ -135,7 +135,7 @@ export class ClientConnection implements IndexedMember, Task {
   }
 
   /** The whole body, at most `maxBytes`; at once where it is all there. `orElse`: what may be done besides sending less. */
-  readBody(maxBytes: number, orElse = "", bounds: BodyBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
+  readBody(maxBytes: number, orElse = "", bounds: ReadBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
     this.#continue();
     return readBody(this.#request, maxBytes, orElse, bounds);
   }

@@ -13,14 +13,14 @@ import { IncomingMessage } from "node:http";
 export type Body = Buffer | "too_large" | "no_room" | "too_slow" | "gone";
 
 /** What else bounds the reading of a body. */
-export interface BodyBounds {
+export interface ReadBounds {
   /** Whether the body may grow to so many bytes. */
   grow?(bytes: number): boolean;
   /** Bytes a second, on average over a few seconds; 0 for any. */
   minBytesPerSecond?: number;
 }
 
-interface Reader extends BodyBounds {
+interface Reader extends ReadBounds {
   maxBytes: number;
   resolve(body: Body): void;
   /** What had come when the rate was last looked at. */
@@ -66,7 +66,7 @@ export class Incoming extends IncomingMessage {
   }
 
   /** The whole body; at once where it is all there. Once. */
-  whole(maxBytes: number, bounds: BodyBounds = {}): Body | Promise<Body> {
+  whole(maxBytes: number, bounds: ReadBounds = {}): Body | Promise<Body> {
     if (this.#bytes > maxBytes) return "too_large";
     if (bounds.grow?.(this.#bytes) === false) return "no_room";
     if (this.complete) {

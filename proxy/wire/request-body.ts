@@ -1,7 +1,7 @@
 /** A request's whole body, or why there is none. */
 import { type Buffer, isUtf8 } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
-import type { Body, BodyBounds, Incoming } from "./incoming.ts";
+import type { Body, Incoming, ReadBounds } from "./incoming.ts";
 
 /**
  * At most `maxBytes`, in UTF-8; at once where it is all there. What is too large is refused as soon as it is known, with
@@ -11,7 +11,7 @@ export function readBody(
   request: Incoming,
   maxBytes: number,
   orElse: string,
-  bounds: BodyBounds = {},
+  bounds: ReadBounds = {},
 ): Buffer | Failure | Promise<Buffer | Failure> {
   const announced = Number(request.headers["content-length"] ?? 0);
   if (announced > maxBytes) return tooLarge(maxBytes, orElse);
