@@ -1,25 +1,25 @@
 /**
- * Where a call comes from. A header says so only if a trusted proxy wrote it: the chain is walked from its end, which
- * the nearest proxy wrote, for as long as those named are trusted; the first who isn't is the caller. What stands
- * before that was written by the caller and is worth nothing.
+ * The caller's address. A header counts only if a trusted proxy wrote it: the chain is walked from its end, which the
+ * nearest proxy wrote, as long as the named addresses are trusted; the first one that isn't is the caller. Everything
+ * before it was written by the caller and is ignored.
  */
 
 import { canonicalAddress, Networks } from "../config/networks.ts";
 import type { OriginSettings } from "../config/schema.ts";
 
-/** Longer chains are nobody's real path. */
+/** A longer chain is no real path. */
 const maxHops = 32;
 
 const portless = /^(?:\[([^\]]+)\](?::\d{1,5})?|(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})$/;
 
-/** `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`. null: something else, such as `unknown`. */
+/** Accepts `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` and `[2001:db8::1]:443`. null for anything else, such as `unknown`. */
 function hopAddress(text: string): string | null {
   const trimmed = text.trim();
   const found = portless.exec(trimmed);
   return canonicalAddress(found?.[1] ?? found?.[2] ?? trimmed);
 }
 
-/** Elements of a list whose separators may stand within quoted strings. */
+/** Elements of a list whose separators may occur within quoted strings. */
 function splitQuoted(text: string, separator: "," | ";"): string[] {
   const parts: string[] = [];
   let quoted = false;
@@ -36,7 +36,7 @@ function splitQuoted(text: string, separator: "," | ";"): string[] {
   return [...parts, part];
 }
 
-/** `for=` of one element of Forwarded (RFC 7239); "" where it has none or two. */
+/** `for=` of one element of Forwarded (RFC 7239); "" if it has none or two. */
 function forOf(element: string): string {
   const named = splitQuoted(element, ";").flatMap((pair) => {
     const equals = pair.indexOf("=");
@@ -46,19 +46,19 @@ function forOf(element: string): string {
 }
 
 export interface CallerOrigin {
-  /** null where a trusted proxy named something that is no address: then nobody knows. */
+  /** null if a trusted proxy named something that isn't an address: the caller is then unknown. */
   address: string | null;
-  /** The connection comes from a trusted proxy. */
+  /** Whether the connection comes from a trusted proxy. */
   viaProxy: boolean;
 }
 
-/** Whoever is at the other end of a connection: a load balancer, as a rule, so that few are seen again and again. */
+/** The peer of a connection, usually a load balancer, so few peers occur again and again. */
 interface Peer {
   address: string | null;
   trusted: boolean;
 }
 
-/** Peers that are kept. */
+/** Number of peers to keep. */
 const mostPeers = 1_000;
 
 export type HeaderLookup = (name: string) => string | null;
@@ -103,14 +103,14 @@ export class Origins {
     return last;
   }
 
-  /** What a trusted proxy says of the country; null where none is trusted to, or it says nothing that is a country's code. */
+  /** The country according to a trusted proxy; null if there is no such proxy, or no country code. */
   country(origin: CallerOrigin, header: HeaderLookup): string | null {
     if (this.#countryHeader === null || !origin.viaProxy) return null;
     return countryCode(header(this.#countryHeader));
   }
 }
 
-/** XX and T1 stand for unknown and for an anonymising network where proxies set such a header. */
+/** Proxies that set such a header use XX for unknown and T1 for an anonymising network. */
 export function countryCode(text: unknown): string | null {
   const code = typeof text === "string" ? text.trim().toUpperCase() : "";
   return /^[A-Z]{2}$/.test(code) && code !== "XX" && code !== "ZZ" ? code : null;

@@ -1,4 +1,4 @@
-/** Address → country, from a file in MaxMind's format. A file that is replaced is read anew; a broken one leaves the old in use. */
+/** Address to country, from a file in MaxMind's format. A replaced file is read again; a broken one leaves the old one in use. */
 import { readFile, stat } from "node:fs/promises";
 import { type CountryResponse, Reader } from "mmdb-lib";
 import { countryCode } from "./client-address.ts";
@@ -8,10 +8,10 @@ export interface Countries {
   close(): void;
 }
 
-/** Where no file is given, nobody's country is known. */
+/** Without a file, no country is known. */
 export const noCountries: Countries = { of: () => null, close: () => undefined };
 
-/** Read in one go; the countries of the whole world take some 10 MB. */
+/** Read at once; the countries of the whole world take about 10 MB. */
 async function open(path: string): Promise<Reader<CountryResponse>> {
   return new Reader<CountryResponse>(await readFile(path));
 }
@@ -30,7 +30,7 @@ function lookUp(reader: Reader<CountryResponse>, address: string): string | null
   }
 }
 
-/** Throws where the file can't be read at the start: rules that ask for a country would refuse everybody. */
+/** Throws if the file can't be read at the start: rules with countries would refuse everyone. */
 export async function countriesFrom(
   path: string,
   lookEveryMs: number,

@@ -1,6 +1,6 @@
 /**
- * Hours by the clock on the wall of a time zone. Where the clock is put forward, the hour that does not exist is never
- * served in; where it is put back, the hour that comes twice is served in twice.
+ * Hours in the local time of a time zone. When the clock is put forward, the skipped hour is never served; when it is put
+ * back, the repeated hour is served twice.
  */
 import type { RouteConfig } from "../config/route.ts";
 
@@ -12,11 +12,11 @@ const minuteMs = 60_000;
 function covers(hours: Hours, day: number, minute: number): boolean {
   const { fromMinute, toMinute, days } = hours;
   if (fromMinute < toMinute) return days.includes(day) && minute >= fromMinute && minute < toMinute;
-  // Past midnight the window belongs to the day on which it began.
+  // After midnight the window belongs to the day on which it began.
   return (days.includes(day) && minute >= fromMinute) || (days.includes((day + 6) % 7) && minute < toMinute);
 }
 
-/** A test of epoch milliseconds. The answer is kept for the minute, since asking Intl costs more than all other rules. */
+/** Tests epoch milliseconds. The answer is kept for the minute, since asking Intl costs more than all other rules. */
 export function hoursTest(hours: Hours): (nowMs: number) => boolean {
   const format = new Intl.DateTimeFormat("en-US", {
     timeZone: hours.timeZone,

@@ -1,15 +1,15 @@
-/** The rules of a route that ask where a call comes from, when, and with whose consent. Each refusal has a code of its own. */
+/** Rules of a route about where a call comes from, when, and with whose consent. Each refusal has its own code. */
 
 import { Networks } from "../config/networks.ts";
 import type { RouteConfig } from "../config/route.ts";
 import { type Failure, failure } from "../failure.ts";
 import { hoursTest } from "./hours.ts";
 
-/** What is known of a call apart from who makes it. */
+/** Facts about a call other than its caller. */
 export interface Circumstances {
-  /** null where nobody can tell. */
+  /** null if unknown. */
   address: string | null;
-  /** ISO 3166-1 code, looked up on first use; null where it is not known. */
+  /** ISO 3166-1 code, looked up on first use; null if unknown. */
   country(): string | null;
   header(name: string): string | null;
   nowMs: number;
@@ -51,9 +51,9 @@ function hoursRule(hours: NonNullable<RouteConfig["access"]["hours"]>): Rule {
 }
 
 export interface AccessRules {
-  /** Where and when: what holds for a list of models as for a call. */
+  /** Where and when: applies to the list of models as well as to calls. */
   place: readonly Rule[];
-  /** What one call must bring along. */
+  /** What a call must carry. */
   call: readonly Rule[];
 }
 

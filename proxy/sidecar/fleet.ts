@@ -1,11 +1,11 @@
-/** Addresses of the gateway: each call begins at the next one, and those that could not be reached lately come last. */
+/** Addresses of the gateway. Each call starts at the next one; those that failed recently come last. */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 
 export interface Address {
-  /** Scheme, name and port as they were given: name for TLS and the Host header. */
+  /** Scheme, name and port as configured: the name is used for TLS and the Host header. */
   url: URL;
-  /** What is connected to. */
+  /** Where to connect. */
   host: string;
   port: number;
 }
@@ -35,7 +35,7 @@ export class Fleet {
   async #addresses(): Promise<Address[]> {
     if (this.#nowMs() - this.#knownMs < resolvedMs && this.#known.length > 0) return this.#known;
     const found = await Promise.all(this.#urls.map((url) => this.#of(url)));
-    // A name server that is away does not take away what is known.
+    // If the name server is unavailable, the known addresses stay.
     if (found.some((one) => one.length > 0)) this.#known = found.flat();
     this.#knownMs = this.#nowMs();
     return this.#known;
@@ -48,7 +48,7 @@ export class Fleet {
     return hosts.map((host) => ({ url, host, port }));
   }
 
-  /** To be tried in this order; at least `count`, the same ones again where there are fewer. */
+  /** Addresses to try, in order: at least `count`, repeating them if there are fewer. */
   async candidates(count: number): Promise<Address[]> {
     const known = await this.#addresses();
     if (known.length === 0) return [];

@@ -1,4 +1,4 @@
-/** `sluice sidecar`: the gateway on loopback, in the name of the Pod's ServiceAccount. No provider's key comes near the Pod. */
+/** `sluice sidecar`: the gateway on loopback, with the identity of the Pod's ServiceAccount. The Pod needs no key. */
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onHost } from "../config/listen-host.ts";
@@ -13,7 +13,7 @@ import { ProjectedToken } from "./token.ts";
 export interface RunningSidecar {
   url: string;
   statusUrl: string;
-  /** Stops listening, lets calls under way finish within the drain time, cuts the rest. */
+  /** Stops listening, lets running calls finish within the drain time, then cuts the rest. */
   close(): Promise<void>;
 }
 
@@ -74,7 +74,7 @@ export async function startSidecar(settings: SidecarSettings, log: Logger, resol
     async close() {
       const late = setTimeout(() => server.closeAllConnections(), settings.drainMs);
       const closed = new Promise((done) => server.close(done));
-      // Connections that become idle one after the other, as their calls end; then those on which no call ever came.
+      // Connections become idle one by one as their calls end. Those that never had a call are closed last.
       let quietLooks = 0;
       const idle = setInterval(() => {
         server.closeIdleConnections();

@@ -1,6 +1,6 @@
 /**
- * One call through the sidecar. The body is not read before a connection stands, so that another address can be tried
- * without keeping a byte; once one stands, bytes pass in both directions as they come, and a broken one breaks the other.
+ * One call through the sidecar. The body is read only after a connection is established, so that another address can be
+ * tried without buffering. Then bytes pass in both directions as they come, and a failure of one side ends the other.
  */
 import {
   type ClientRequest,
@@ -18,7 +18,7 @@ import type { FleetAuthority } from "./authority.ts";
 import type { Address, Fleet } from "./fleet.ts";
 import type { ProjectedToken } from "./token.ts";
 
-/** Not passed on: they belong to one connection, say who calls, or where from. The sidecar alone says that. */
+/** Headers not to pass on: they belong to one connection, or state the caller's identity or origin, which the sidecar sets. */
 const ownTowardsFleet: ReadonlySet<string> = new Set([
   ...[
     "connection",
@@ -37,10 +37,10 @@ const ownTowardsFleet: ReadonlySet<string> = new Set([
 ]);
 const ownTowardsClient: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "upgrade"]);
 
-/** Shorter than the gateway keeps idle connections, so that it is never the one to close first. */
+/** Shorter than the gateway's idle time, so that the gateway never closes first. */
 const idleMs = 30_000;
 const agentOptions = { keepAlive: true, timeout: idleMs, maxFreeSockets: 64 };
-/** Between two tries at one and the same address. */
+/** Pause between two attempts at the same address. */
 const pauseMs = 100;
 
 function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
@@ -59,7 +59,7 @@ function passed(message: IncomingMessage, own: ReadonlySet<string>): string[] {
   return out;
 }
 
-/** Resolves once the socket of a request stands, its TLS included. */
+/** Resolves once the socket of a request is connected, including TLS. */
 function connected(call: ClientRequest, tls: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     call.once("error", reject);
@@ -77,7 +77,7 @@ export interface RelayOptions {
   connectMs: number;
   /** Signs the gateway's certificate; null: the system's authorities. */
   authority: FleetAuthority | null;
-  /** What went wrong, for the log: never a token or a body. */
+  /** Details for the log, never a token or a body. */
   note(fields: Record<string, unknown>, message: string): void;
 }
 
@@ -183,7 +183,7 @@ function exchange(
   broken: (cause: Error) => void,
 ): void {
   call.removeAllListeners("error");
-  // The agent's limit is for idle connections; an answer may take its time.
+  // The agent's limit is for idle connections; an answer may take longer.
   call.setTimeout(0);
   response.once("close", () => {
     if (!response.writableFinished) call.destroy();
@@ -202,7 +202,7 @@ function exchange(
   call.once("response", (answer) => {
     response.writeHead(answer.statusCode ?? 502, passed(answer, ownTowardsClient));
     response.flushHeaders();
-    // An answer that breaks off must not look as if it were complete: pipeline destroys the response.
+    // pipeline destroys the response, so that a broken answer doesn't look complete.
     pipeline(answer, response, (cause) => cause && broken(cause));
   });
   pipeline(request, call, (cause) => cause && call.destroy());

@@ -11,9 +11,9 @@ const fleetUrl = z.string().refine((text) => {
 }, "must be scheme, host and port only, such as https://sluice.example.com");
 
 const sidecarSettings = z.strictObject({
-  /** Where the gateway is; every address that a name resolves to counts. */
+  /** Where the gateway is. All addresses of a name are used. */
   fleet: z.array(fleetUrl).min(1, "say where the gateway is: --fleet http://sluice.sluice-system"),
-  /** Projected ServiceAccount token; read anew as kubelet rotates it. */
+  /** Projected ServiceAccount token; re-read as kubelet rotates it. */
   tokenFile: z.string().min(1).default("/var/run/secrets/sluice/token"),
   /** File with the certificates that sign the gateway's, in PEM, re-read as it changes; null: those of the system. */
   caFile: z.string().nullable().default(null),
@@ -23,10 +23,10 @@ const sidecarSettings = z.strictObject({
   port: z.coerce.number().int().min(0).max(65_535).default(8787),
   statusHost: z.string().default("::"),
   statusPort: z.coerce.number().int().min(0).max(65_535).default(9091),
-  /** Connections that are tried for one call. */
+  /** Connections to try for one call. */
   attempts: z.coerce.number().int().min(1).max(10).default(3),
   connectMs: z.coerce.number().int().min(10).max(60_000).default(2_000),
-  /** How long calls under way may take after SIGTERM. */
+  /** How long running calls may take after SIGTERM. */
   drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
   logLevel: z.enum(logLevels).default("info"),
 });

@@ -1,4 +1,4 @@
-/** The Pod's token, as kubelet last wrote it. It is re-read every few seconds while calls come, since reading costs next to nothing. */
+/** The Pod's token as kubelet last wrote it. Re-read every few seconds while calls come; reading costs next to nothing. */
 import { readFile } from "node:fs/promises";
 
 const keptMs = 2_000;
@@ -15,13 +15,13 @@ export class ProjectedToken {
     this.#nowMs = nowMs;
   }
 
-  /** null where there is none yet, or it is no token. */
+  /** null if there is none yet, or it is no token. */
   async current(): Promise<string | null> {
     const now = this.#nowMs();
     if (this.#value !== null && now - this.#readMs < keptMs) return this.#value;
     const text = await readFile(this.#file, "utf8").catch(() => "");
     const token = text.trim();
-    // Whatever else the file holds must not become part of a header.
+    // Nothing else in the file may become part of a header.
     this.#value = token.length > 0 && token.length <= maxLength && /^[\w.~+/=-]+$/.test(token) ? token : null;
     this.#readMs = now;
     return this.#value;

@@ -1,20 +1,20 @@
 /**
- * Puts work off until there is more of the same. At one call at a time its code and data have left the processor's caches
- * until the next call comes; a batch pays for getting them back once.
+ * Delays work until there is more of the same. Between single calls, their code and data leave the processor's caches; a
+ * batch pays only once for getting them back.
  */
 export interface BatchedOptions<T> {
-  /** Must not fail; `failed` hears of it where it does, and the others are done all the same. */
+  /** Must not throw. If it does, `failed` gets the error, and the rest of the batch is still done. */
   each(one: T): void;
   failed(cause: unknown): void;
-  /** What is too large to be kept, or too urgent. */
+  /** Whether the item is too large to keep, or too urgent. */
   atOnce(one: T): boolean;
   /** Calls `then` after `ms` milliseconds. */
   after(ms: number, then: () => void): unknown;
 }
 
-/** So many wait at most: more would be cheaper by a hair, and hold up a call that comes meanwhile for longer. */
+/** Largest batch. A larger one would save little more, and delay a call that arrives meanwhile. */
 const most = 16;
-/** So long one waits at most, in milliseconds. */
+/** Longest wait of an item, in milliseconds. */
 const waitMs = 20;
 
 export class Batched<T> {
@@ -32,7 +32,7 @@ export class Batched<T> {
     else if (!this.#timed) this.#time();
   }
 
-  /** In the order in which they came. */
+  /** In order of arrival. */
   drain(): void {
     const { each, failed } = this.#options;
     const due = this.#waiting;
@@ -46,7 +46,7 @@ export class Batched<T> {
     }
   }
 
-  /** Not stopped where a full batch comes first: under load that would be a timer for each. */
+  /** Keeps running when a full batch comes first: stopping it would mean a timer for each batch under load. */
   #time(): void {
     this.#timed = true;
     this.#options.after(waitMs, () => {

@@ -1,6 +1,6 @@
 /**
- * What is counted with every call. Series are found by nested look-ups of the call's own strings and kept, so that to
- * count is to add. Each is made when it is first counted, and stays.
+ * Metrics of calls. Series are found by nested look-ups of the call's own strings and then kept, so counting is an
+ * addition. A series is created when it is first counted, and stays.
  */
 import type { Registry } from "prom-client";
 import { type BilledUsage, chargesOf } from "../call/charges.ts";
@@ -146,7 +146,7 @@ class ModelSeries {
   }
 }
 
-/** Series of a policy's calls of one provider's model. */
+/** Series of a policy's calls to one provider's model. */
 class CallSeries {
   readonly #all: Families;
   readonly #labels: { route: string; provider: string; model: string };
@@ -210,7 +210,7 @@ class RouteSeries {
   }
 }
 
-/** Registers the metrics of calls; what it gives back counts one. */
+/** Registers the metrics of calls. The returned function counts one call. */
 export function callMetrics(registry: Registry): (call: CallRecord) => void {
   const all = familiesOf(registry);
   const models = new GrowingMap(

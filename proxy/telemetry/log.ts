@@ -1,4 +1,4 @@
-/** Structured logs: one JSON line an event. Fields that a client can fill are cut short and freed of control characters. */
+/** Structured logs: one JSON line per event. Fields that a client controls are truncated and stripped of control characters. */
 import { Buffer } from "node:buffer";
 import { type Logger, pino } from "pino";
 import type { CallRecord } from "../call/record.ts";
@@ -8,30 +8,30 @@ export type { Logger } from "pino";
 
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 
-/** A line waits at most this long, in milliseconds. */
+/** Longest time a line waits, in milliseconds. */
 const flushMs = 200;
 const chunkBytes = 65_536;
-/** What may wait for a reader that doesn't keep up; beyond that lines are dropped, for logging never blocks a call. */
+/** Bytes that may wait for a slow reader. Beyond that, lines are dropped: logging never blocks a call. */
 const maxWaitingBytes = 16_777_216;
 
-/** Chunks that are kept for the next lines, once written. */
+/** Written chunks that are kept for reuse. */
 const mostSpare = 4;
 
 interface Out {
   write(chunk: Buffer): unknown;
-  /** All that was given to it is written. */
+  /** Resolves once everything passed to it is written. */
   on(event: "drain", then: () => void): unknown;
 }
 
 /**
- * Gathers lines as bytes. Strings held until they are written would outlive two garbage collections, and cost more
- * than making them. Chunks are used again: the kernel has to give new memory page by page.
+ * Gathers lines as bytes. Strings held until they are written would outlive two garbage collections, which costs more than
+ * creating them. Chunks are reused, because the kernel provides new memory page by page.
  */
 class Lines {
   readonly #out: Out;
   #chunk = Buffer.allocUnsafeSlow(chunkBytes);
   #used = 0;
-  /** Handed over, perhaps not written yet. */
+  /** Passed to the stream, perhaps not written yet. */
   #lent: Buffer<ArrayBuffer>[] = [];
   #spare: Buffer<ArrayBuffer>[] = [];
 
@@ -77,14 +77,14 @@ export function createLogger(level: string, name: string): Logger {
   return pino(options, lines);
 }
 
-/** At most 1 KiB, without characters that could pass for another line or steer a terminal. */
+/** At most 1 KiB, without characters that could start a new line or control a terminal. */
 export function clean(text: string): string {
   if (text.length <= 1024 && needsNoEscape.test(text)) return text;
   const short = text.length > 1024 ? `${text.slice(0, 1023)}…` : text;
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, " ");
 }
 
-/** What a client can fill, as JSON. */
+/** A value that a client controls, as JSON. */
 const cleaned = (text: string): string =>
   text.length <= 1024 && needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(clean(text));
 
@@ -95,7 +95,7 @@ function cacheFields({ cache, semantic }: CallRecord): string {
   return `,"cache":"${cache}","semantic":"${semantic.result}"${similarity}`;
 }
 
-/** Of an answer that did not come to its end: how that came, and how much of it had left. */
+/** For an answer that did not complete: how it ended, and how much of it was sent. */
 function cutShort({ broken, abandoned, stalled, code, sentBytes }: CallRecord): string {
   const gone = abandoned || code === "client_closed_request";
   if (!gone && !broken) return "";
@@ -105,7 +105,7 @@ function cutShort({ broken, abandoned, stalled, code, sentBytes }: CallRecord): 
 
 const shared = new SharedFields();
 
-/** The fields of a call as JSON members, each behind a comma. Put together by hand: it is done for every call, and a serialiser costs ten times as much. */
+/** The fields of a call as JSON members, each after a comma. Built by hand for every call: a serialiser costs ten times as much. */
 export function callFields(call: CallRecord): string {
   const usage = call.usage;
   let line = `,"request_id":${cleaned(call.requestId)},"address":"${call.address}"${shared.place(call)}${shared.caller(call)},"status":${call.status}`;
@@ -131,7 +131,7 @@ export function callFields(call: CallRecord): string {
 
 const { chindingsSym, streamSym } = pino.symbols;
 
-/** One line a call, in the logger's own form. Bodies are in it only where the route's `logging.payloads` asks for them. */
+/** One line per call, in the logger's own format. Bodies are included only if the route's `logging.payloads` asks for them. */
 export function logCall(log: Logger, call: CallRecord): void {
   if (!log.isLevelEnabled("info")) return;
   const inner = log as unknown as Record<symbol, unknown>;

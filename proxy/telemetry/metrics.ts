@@ -1,4 +1,4 @@
-/** Prometheus metrics. Labels come from the config and closed lists only, so their number is bounded by what is applied. */
+/** Prometheus metrics. Labels come from the config and from closed lists only, so the number of series is bounded. */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { CacheStore } from "../cache/store.ts";
 import type { VectorIndex } from "../cache/vectors.ts";
@@ -17,7 +17,7 @@ export interface Metrics {
 
 const breakerValues: Readonly<Record<BreakerReading["state"], number>> = { closed: 0, "half-open": 1, open: 2 };
 
-/** What of the cache the metrics show. */
+/** The part of the cache that metrics show. */
 export interface CacheSizes {
   store: Pick<CacheStore, "size">;
   vectors: Pick<VectorIndex, "size">;

@@ -1,13 +1,13 @@
 /**
- * Counters and histograms for what is counted with every call. prom-client finds a series by a string that it makes of all
- * labels, each time; here whoever counts keeps the series. The registry stays prom-client's: it asks for the values when
- * it is scraped, and writes them as it writes its own.
+ * Counters and histograms for metrics of every call. prom-client finds a series by a string that it builds from all labels
+ * on each increment; here the caller keeps the series. The registry stays prom-client's: it asks for the values at each
+ * scrape, and writes them like its own.
  */
 import type { Metric, Registry } from "prom-client";
 
 export type Labels = Readonly<Record<string, string | number>>;
 
-/** What the registry writes out. `sharedLabels` come after `labels`, and are put into text once for as long as the object lives. */
+/** A value to write. `sharedLabels` follow `labels`, and are converted to text once per object. */
 interface Value {
   metricName?: string;
   labels?: Labels;
@@ -15,7 +15,7 @@ interface Value {
   value: number;
 }
 
-/** What a registry of prom-client asks of a metric. */
+/** What a prom-client registry expects of a metric. */
 abstract class Family<S> {
   readonly name: string;
   readonly help: string;
@@ -66,7 +66,7 @@ export class CounterSeries {
     return this.#value;
   }
 
-  /** A counter never falls, and never ends: what is not above 0, or has no end, is left out. */
+  /** A counter never decreases and stays finite: other increments are ignored. */
   add(amount: number): void {
     if (amount > 0 && amount < Number.POSITIVE_INFINITY) this.#value += amount;
   }
@@ -75,7 +75,7 @@ export class CounterSeries {
 export class CounterFamily extends Family<CounterSeries> {
   readonly type = "counter";
 
-  /** A new series, at 0. To be kept: the same labels again would be shown twice. */
+  /** A new series at 0. Keep it: creating the same labels again would write them twice. */
   of(labels: Labels): CounterSeries {
     const made = new CounterSeries(labels);
     this.series.push(made);
@@ -89,7 +89,7 @@ export class CounterFamily extends Family<CounterSeries> {
 
 export class HistogramSeries {
   readonly labels: Labels;
-  /** By bound, not cumulated; what is above all bounds is in `count` alone. */
+  /** By bound, not cumulative. Values above all bounds are only in `count`. */
   readonly buckets: number[];
   readonly #bounds: readonly number[];
   #sum = 0;
@@ -132,7 +132,7 @@ export class HistogramFamily extends Family<HistogramSeries> {
     this.#bounds = bounds;
   }
 
-  /** A new series, of nothing yet. To be kept: the same labels again would be shown twice. */
+  /** A new, empty series. Keep it: creating the same labels again would write them twice. */
   of(labels: Labels): HistogramSeries {
     const made = new HistogramSeries(labels, this.#bounds);
     this.series.push(made);

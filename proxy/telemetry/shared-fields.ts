@@ -1,17 +1,16 @@
 /**
- * Fields of the access log that are the same in many lines, put into text once: what the config says of a call, and who
- * made it. To look whether each of a dozen strings needs escaping costs more than the rest of the line.
+ * Access log fields that are the same in many lines, converted to text once: what the config says about a call, and who
+ * made it. Checking a dozen strings for characters to escape costs more than the rest of the line.
  */
-
 import type { CallRecord } from "../call/record.ts";
 import { by } from "../growing-map.ts";
 
-/** Printable ASCII without quote and backslash needs no escaping. */
+/** Printable ASCII without quotes and backslashes needs no escaping. */
 export const needsNoEscape = /^[ !#-[\]-~]*$/;
 
 export const quoted = (text: string): string => (needsNoEscape.test(text) ? `"${text}"` : JSON.stringify(text));
 
-/** Characters of text that are kept; with more all are forgotten, as users come and go. */
+/** Characters of text to keep. Beyond that everything is dropped, since users come and go. */
 const mostKept = 1_048_576;
 
 interface Place {
@@ -30,7 +29,7 @@ const newPlaces = by(by(by(by((): Place => ({ region: "", upstreamModel: "", tex
 /** By key and user. */
 const newCallers = by(by((): Caller => ({ team: "", text: "" })));
 
-// Joined, not added up: a text of many parts would be put together anew for each line it goes into.
+// Joined, because a concatenated string would be flattened again for each line that uses it.
 const placeText = ({ operation, route, model, provider, region, upstreamModel }: CallRecord): string =>
   [
     `,"operation":${quoted(operation)},"route":${quoted(route)},"model":${quoted(model)},"provider":${quoted(provider)}`,
@@ -46,7 +45,7 @@ export class SharedFields {
   #callers = newCallers();
   #kept = 0;
 
-  /** From `operation` to `upstream_model`, each behind a comma. */
+  /** From `operation` to `upstream_model`, each after a comma. */
   place(call: CallRecord): string {
     const known = this.#places.get(call.operation)?.get(call.route)?.get(call.model)?.get(call.provider);
     if (known !== undefined && known.upstreamModel === call.upstreamModel && known.region === call.region)
@@ -62,7 +61,7 @@ export class SharedFields {
     return text;
   }
 
-  /** `key`, `user` and `team`, each behind a comma. */
+  /** `key`, `user` and `team`, each after a comma. */
   caller(call: CallRecord): string {
     const known = this.#callers.get(call.key)?.get(call.user);
     if (known !== undefined && known.team === call.team) return known.text;
