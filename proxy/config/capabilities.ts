@@ -45,6 +45,19 @@ export interface PriceModes {
   byModel?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
+/**
+ * Members of a request's body by which a caller could steer the provider past the policy. What a provider declares here
+ * is refused for every provider, since one that passes bodies through may stand in front of another.
+ */
+export interface Steering {
+  /** Choose where the call is processed, whatever the account's own setting. */
+  region?: readonly string[];
+  /** Have the provider choose another model. */
+  models?: readonly string[];
+  /** Member → values at another price than that of the price table. */
+  price?: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
@@ -73,4 +86,5 @@ export interface Capabilities {
   pricesFrom: string | null;
   /** Absent: nothing is known of other modes. */
   priceModes?: PriceModes;
+  steering?: Steering;
 }

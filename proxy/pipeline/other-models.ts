@@ -1,13 +1,11 @@
 /** Stage: whether the body names models to the provider beside the one that was routed, and so checked, priced and counted. */
 
 import type { Identity } from "../call/identity.ts";
+import { modelMembers } from "../config/steering.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { denyByRoleOrModel } from "./route.ts";
-
-/** Members by which gateways at the other end take models to go on with. */
-const lists = ["models", "fallbacks"] as const;
 
 function toolModels(tools: unknown): string[] {
   if (!Array.isArray(tools)) return [];
@@ -20,7 +18,7 @@ export function rejectOtherModels(
   identity: Identity,
   roles: ReadonlyMap<string, Role>,
 ): Failure | null {
-  for (const name of lists) {
+  for (const name of modelMembers) {
     if ((json[name] ?? null) === null) continue;
     const message = `\`${name}\` would have the provider choose a model. Leave it out: the policy of this model says what is tried, and in what order.`;
     return failure("unsupported_parameter", message, { param: name });

@@ -4,6 +4,7 @@ import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
 import type { UseUnit } from "../config/price.ts";
 import type { ModelConfig } from "../config/provider.ts";
+import { priceMembers } from "../config/steering.ts";
 import type { Usage } from "../dialects/canonical.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
@@ -71,19 +72,10 @@ export function rejectUncountable({ received: { json }, edits, format }: Shaped)
   return failure("invalid_value", message, { param: "background" });
 }
 
-/**
- * What a call is asked to be, at another price than the table's: OpenAI's priority processing, by either name
- * (https://openai.com/api-fast-mode/), and Anthropic's fast mode (https://platform.claude.com/docs/en/build-with-claude/fast-mode).
- */
-const dearer: Readonly<Record<string, ReadonlySet<unknown>>> = {
-  service_tier: new Set(["priority", "fast"]),
-  speed: new Set(["fast"]),
-};
-
 /** Where a hard budget counts on the price; null where the caller asks for nothing dearer. What the policy sets, it may. */
 export function rejectPricierTier({ received: { json }, edits }: Shaped): Failure | null {
-  for (const name in dearer) {
-    if (name in edits || dearer[name]?.has(json[name]) !== true) continue;
+  for (const [name, values] of priceMembers) {
+    if (name in edits || !values.has(json[name])) continue;
     const message = `\`${name}\` asks for another price than a budget of this call counts on. Leave it out, or ask the platform team to set it by the policy's request.overrides.`;
     return failure("invalid_value", message, { param: name });
   }

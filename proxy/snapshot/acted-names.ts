@@ -4,6 +4,7 @@
  * gateway saw, checked and put in (https://pkg.go.dev/encoding/json#Unmarshal).
  */
 import type { RouteConfig } from "../config/route.ts";
+import { steeringMembers } from "../config/steering.ts";
 
 /** Read or edited for every route, in whichever format. */
 const always = [
@@ -40,16 +41,12 @@ const always = [
   "metadata",
   "safety_identifier",
   "prompt_cache_key",
-  "service_tier",
-  "speed",
-  "inference_geo",
   "store",
   "previous_response_id",
   "conversation",
   "background",
   "prefer_provider",
-  "models",
-  "fallbacks",
+  ...steeringMembers,
 ];
 
 /** Names that differ in case only have this in common; Go takes ſ for s and the sign of Kelvin for k as well. */

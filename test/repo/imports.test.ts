@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, it } from "node:test";
 import { wireFormats } from "../../proxy/config/capabilities.ts";
+import { steeringMembers } from "../../proxy/config/steering.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
 
 interface Import {
@@ -188,6 +189,17 @@ describe("a provider is named in its own folder only", () => {
     );
   }
 
+  it("nor are the members by which a caller could steer it", () => {
+    // A word that means other things elsewhere can't be looked for.
+    const members = steeringMembers.filter((member) => member !== "models").map((member) => RegExp.escape(member));
+    const quoted = new RegExp(`"(${members.join("|")})"`);
+    const files = globSync("proxy/{pipeline,snapshot,routing,access,call}/**/*.ts");
+    assert.ok(members.length > 3);
+    assert.deepEqual(
+      files.filter((file) => quoted.test(readFileSync(file, "utf8"))),
+      [],
+    );
+  });
   it("finds the names in the registry", () => {
     assert.ok(folders.length > 5 && names.test("watsonx") && names.test('"AzureOpenAI"'));
   });

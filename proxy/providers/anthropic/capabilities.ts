@@ -74,4 +74,10 @@ export const capabilities: Capabilities = {
   pricesFrom: "anthropic",
   // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.
   priceModes: { usual: { batch: 500_000, fast: 6_000_000, "geo-us": 1_100_000 } },
+  steering: {
+    // Stands above the account's own setting: https://platform.claude.com/docs/en/manage-claude/data-residency
+    region: ["inference_geo"],
+    // https://platform.claude.com/docs/en/build-with-claude/fast-mode
+    price: { speed: ["fast"] },
+  },
 };

@@ -35,4 +35,6 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: null,
+  // Gateways such as OpenRouter take models to go on with: https://openrouter.ai/docs/guides/routing/model-fallbacks
+  steering: { models: ["models", "fallbacks"] },
 };

@@ -58,4 +58,6 @@ export const capabilities: Capabilities = {
       },
     },
   },
+  // Priority processing, by either name: https://openai.com/api-fast-mode/
+  steering: { price: { service_tier: ["priority", "fast"] } },
 };
