@@ -56,7 +56,7 @@ export class Installation {
     const secret = await this.node.run("kubectl", "-n", "team-a", "get", "secret", "up");
     if (secret.code !== 0) {
       await this.node.kubectl("-n", "team-a", "create", "secret", "generic", "up", "--from-literal=apiKey=sk-e2e");
-      await this.node.kubectl("-n", "team-a", "label", "secret", "up", "sluice.dev/use=credential");
+      await this.node.kubectl("-n", "team-a", "label", "secret", "up", "sluice.dev/readable=true");
     }
     await this.node.apply(`
 apiVersion: sluice.dev/v1alpha1

@@ -12,7 +12,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Of objects without a namespace: two releases of one name must not meet. */}}
+{{/* Name of cluster-scoped objects, distinct for releases with the same name in different namespaces. */}}
 {{- define "sluice.clusterName" -}}
 {{- printf "%s:%s" .Release.Namespace (include "sluice.fullname" .) }}
 {{- end }}
@@ -104,7 +104,7 @@ capabilities: { drop: [ALL] }
 {{- range .Values.identity.issuers }} {{ include "sluice.urlPort" (default (default "" .issuer) .jwksUrl) }}{{ end }}
 {{- end }}
 
-{{/* The same of the operator: the API server, alert channels and the proxies that the values name. */}}
+{{/* Ports that the operator connects to: the API server, alert channels and the proxies that the values name. */}}
 {{- define "sluice.operatorEgress" -}}
 {{ join " " .Values.networkPolicy.apiServerPorts }} {{ join " " .Values.networkPolicy.egressPorts }} {{ include "sluice.urlPort" .Values.alerts.pagerDutyURL }}
 {{- with .Values.alerts.smtp }}{{ if .host }} {{ .port }}{{ end }}{{ end }}
