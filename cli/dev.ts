@@ -34,7 +34,7 @@ Options of sluice proxy work too, such as --audit-dir, --state-url and --country
 
 export interface RunningDev {
   proxy: RunningProxy;
-  close(): Promise<void>;
+  close(patient?: boolean): Promise<void>;
 }
 
 /** Credentials that a config names, from the values that the folder gave; values of earlier readings serve last good forms. */
@@ -207,9 +207,9 @@ export async function startDev(
   }, judgeEveryMs).unref();
   return {
     proxy,
-    close() {
+    close(patient) {
       clearInterval(judging);
-      return proxy.close();
+      return proxy.close(patient);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Runs what serves until the process is asked to end, by SIGTERM or Ctrl-C. */
 export interface Serving {
-  /** Resolves when nothing is under way any more. */
-  close(): Promise<void>;
+  /** Resolves when nothing is under way any more. `patient`: nobody waits at a terminal for it. */
+  close(patient: boolean): Promise<void>;
 }
 
 /**
@@ -10,12 +10,11 @@ export interface Serving {
  * the first process of a container, which has no default of its own.
  */
 export async function runUntilSignal(start: () => Promise<Serving | null>): Promise<void> {
-  const asked = new Promise<"asked">((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve("asked"));
+  const asked = new Promise<"SIGTERM" | "SIGINT">((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve(signal));
   });
   const serving = await Promise.race([start(), asked]);
-  if (serving === "asked") process.exit(0);
+  if (typeof serving === "string") process.exit(0);
   if (serving === null) return;
-  await asked;
-  await serving.close();
+  await serving.close((await asked) === "SIGTERM");
 }

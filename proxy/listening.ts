@@ -3,7 +3,6 @@ import { Server as SecureHttp } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { onHost } from "./config/listen-host.ts";
-import type { TrafficState } from "./server.ts";
 
 /**
  * Connections that wait to be accepted. Node's own 511 are fewer than come at once when a fleet of callers connects
@@ -22,35 +21,4 @@ export async function listen(app: FastifyInstance, host: string, port: number): 
 export function urlOf(scheme: "http" | "https", { address, port }: AddressInfo): string {
   const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** How long a connection without a call may go on sending its request while we drain. */
-const strayMs = 500;
-const lookMs = 50;
-
-/** Not ready first; then no new connections; then a deadline for what is under way, with a little left to say goodbye. */
-export async function drain(
-  traffic: FastifyInstance,
-  status: FastifyInstance,
-  state: TrafficState,
-  drainMs: number,
-  after: () => Promise<void>,
-): Promise<void> {
-  state.draining = true;
-  const deadline = setTimeout(() => {
-    for (const client of state.active) client.interrupt();
-  }, drainMs);
-  const began = performance.now();
-  let quietSince = began;
-  const look = setInterval(() => {
-    if (state.active.size > 0) quietSince = performance.now();
-    traffic.server.closeIdleConnections();
-    const now = performance.now();
-    if (now - quietSince >= strayMs || now - began >= drainMs + 1_000) traffic.server.closeAllConnections();
-  }, lookMs);
-  await traffic.close();
-  clearTimeout(deadline);
-  clearInterval(look);
-  await after();
-  await status.close();
 }

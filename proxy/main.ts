@@ -9,9 +9,10 @@ import { BodyRoom } from "./call/body-room.ts";
 import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
 import { systemClock } from "./clock.ts";
+import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
-import { drain, listen } from "./listening.ts";
+import { listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import { Recounts } from "./pipeline/recounts.ts";
@@ -57,8 +58,8 @@ export interface RunningProxy {
   refresh(): Promise<void>;
   /** Counts and logs the calls that are over now, instead of in a moment. */
   settleRecords(): void;
-  /** Stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
-  close(): Promise<void>;
+  /** Goes on serving for a moment while clients move on (`patient`: all of it), stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
+  close(patient?: boolean): Promise<void>;
 }
 
 /** What the stages of a call work with, but for what is made here. */
@@ -88,6 +89,7 @@ function gatewayOf(settings: ProxySettings, log: Logger, records: Batched<CallRe
       maxReplyBytes: settings.maxReplyBytes,
       maxStreamBytes: settings.maxStreamBytes,
       stalledClientMs: settings.stalledClientMs,
+      keepAliveMs: settings.streamKeepAliveMs,
     },
     record(call, audited = false) {
       if (!audited) parts.audit?.write("call", call);
@@ -155,7 +157,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   );
   const cached = openCache(settings, Date.now);
   const cache = new ResponseCache(cached.store, cached.vectors, Date.now);
-  const state: TrafficState = { draining: false, active: new IndexedSet() };
+  const state: TrafficState = { draining: false, refusing: false, active: new IndexedSet() };
   const metrics = createMetrics(routing, cache, () => state.active.size);
   stateMetrics(metrics.registry, fleet);
   cached.register(metrics.registry);
@@ -215,6 +217,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ledger,
   });
   const traffic = trafficServer(gateway, cell, state, tls);
+  const drain = new Drain(traffic, state, tls !== null);
   const stopTls =
     tls === null
       ? () => undefined
@@ -240,18 +243,19 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     state: fleet,
     refresh: () => cell.refresh(),
     settleRecords: () => records.drain(),
-    close: () =>
-      drain(traffic, status, state, settings.drainMs, async () => {
-        records.drain();
-        cell.close();
-        countries.close();
-        checks.stop();
-        stopTls();
-        await audit?.close();
-        await fleet.close();
-        await cache.close();
-        await upstreams.close();
-      }),
+    async close(patient = false) {
+      await drain.run({ drainMs: settings.drainMs, delayMs: settings.drainDelayMs, patient });
+      records.drain();
+      cell.close();
+      countries.close();
+      checks.stop();
+      stopTls();
+      await audit?.close();
+      await fleet.close();
+      await cache.close();
+      await upstreams.close();
+      await status.close();
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import { readBudgets } from "./pipeline/budget-report.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import type { Recounts } from "./pipeline/recounts.ts";
 import { serve } from "./pipeline/serve.ts";
+import { refuse } from "./refuse.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
 import type { WatchTally } from "./routing/watch.ts";
@@ -26,10 +27,15 @@ import type { TlsMaterial } from "./wire/tls.ts";
 /** Longer than load balancers keep idle connections, so that they and not we close them. */
 const keepAliveMs = 75_000;
 const headersMs = 30_000;
+/** Below the idle limits of common load balancers and of NAT. */
+const tcpKeepAliveMs = 30_000;
 const maxHeaderBytes = 16_384;
 
 export interface TrafficState {
+  /** Answers tell their clients to connect anew, and this proxy is not ready. */
   draining: boolean;
+  /** Calls are no longer served, but told to try again. */
+  refusing: boolean;
   readonly active: IndexedSet<ClientConnection>;
 }
 
@@ -66,6 +72,9 @@ function listener(tls: TlsMaterial | null): object {
     headersTimeout: headersMs,
     maxHeaderSize: maxHeaderBytes,
     requireHostHeader: false,
+    // A whole answer may take minutes, in which nothing else moves on its connection.
+    keepAlive: true,
+    keepAliveInitialDelay: tcpKeepAliveMs,
   };
   return tls === null ? { http: common } : { https: { ...common, ...tls.options } };
 }
@@ -84,6 +93,8 @@ export function trafficServer(
     requestTimeout: 300_000,
     ...listener(tls),
     forceCloseConnections: false,
+    // What comes while we stop is answered here, in the caller's own format.
+    return503OnClosing: false,
     exposeHeadRoutes: false,
     clientErrorHandler: onClientError as never,
     // A path that can't be decoded is one that nothing is served at.
@@ -103,9 +114,13 @@ export function trafficServer(
       requestIdOf(request),
       () => state.draining,
     );
+    if (state.refusing) {
+      refuse(client, "draining");
+      return;
+    }
     const snapshot = current.snapshot();
     if (snapshot === null) {
-      refuse(client);
+      refuse(client, "not_ready");
       return;
     }
     state.active.add(client);
@@ -125,15 +140,6 @@ export function trafficServer(
   app.setNotFoundHandler(handle);
   app.setErrorHandler((_error, request, reply) => handle(request, reply));
   return app;
-}
-
-function refuse(client: ClientConnection): void {
-  const failed = failure("not_ready", "The gateway has no configuration yet. Try again in a moment.", {
-    retryAfterMs: 1000,
-  });
-  const body = JSON.stringify(surfaces.openai.errorBody(failed, client.requestId));
-  client.head(503, { "content-type": "application/json", "content-length": Buffer.byteLength(body), "retry-after": 1 });
-  client.end(body);
 }
 
 export function proxyStatusServer(

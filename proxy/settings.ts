@@ -16,6 +16,8 @@ const proxySettings = z.strictObject({
   logLevel: z.enum(logLevels).default("info"),
   /** How long calls under way may take after SIGTERM, in milliseconds. */
   drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
+  /** Of that, how long calls are still taken, while connections that are kept alive are told to close. */
+  drainDelayMs: z.coerce.number().int().min(0).max(3_600_000).default(5_000),
   /** How often the config folder is read even without a sign of change, in milliseconds. */
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
   /** File in MaxMind's format that tells countries from addresses; "" for none. */
@@ -72,6 +74,8 @@ const proxySettings = z.strictObject({
   auditKey: z.string().default(""),
   /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
+  /** A stream whose first content is late gets a comment this often, in milliseconds; 0 for none. */
+  streamKeepAliveMs: z.coerce.number().int().min(0).max(3_600_000).default(15_000),
 });
 export type ProxySettings = z.output<typeof proxySettings>;
 
@@ -83,6 +87,8 @@ const flags = {
   "status-port": "statusPort",
   "log-level": "logLevel",
   "drain-ms": "drainMs",
+  "drain-delay-ms": "drainDelayMs",
+  "stream-keep-alive-ms": "streamKeepAliveMs",
   "stalled-client-ms": "stalledClientMs",
   "max-held-body-bytes": "maxHeldBodyBytes",
   "max-caller-body-bytes": "maxCallerBodyBytes",
@@ -129,11 +135,14 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
+  --drain-delay-ms N   of it, how long calls are still taken while kept-alive connections are told to close
+                       (default 5000; at most half of --drain-ms)
+  --stream-keep-alive-ms N   a stream whose first content is late gets a comment this often (default 15000; 0: never)
   --stalled-client-ms N   a caller that takes nothing of its stream for so long is cut off (default 60000)
   --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
   --max-caller-body-bytes N   the same of one caller (default 64 MiB)
   --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)
-  --max-reply-bytes N  a longer whole answer is refused (default 64 MiB)
+  --max-reply-bytes N  a longer whole answer, or event of a stream, is refused (default 64 MiB)
   --max-stream-bytes N a longer stream is cut off (default 256 MiB)
   --poll-ms N          how often the folder is read (default 2000)
   --cache-bytes N      memory for cached answers (default 64 MiB)

@@ -64,8 +64,8 @@ export interface Dialect {
   dropped?(body: JsonObject): string[];
   encodeReply(reply: ChatReply, context: ReplyContext): JsonObject;
   encoder(context: ReplyContext): ChatStreamEncoder;
-  /** For passthrough. `hideUsage`: the gateway asked for usage, the client did not. */
-  observer(options: { hideUsage: boolean }): StreamObserver;
+  /** For passthrough. `hideUsage`: the gateway asked for usage, the client did not. `maxEventBytes`: of one event. */
+  observer(options: { hideUsage: boolean; maxEventBytes?: number }): StreamObserver;
   /** Usage from a whole passthrough answer in this format. */
   usageOf(body: JsonObject): Usage | null;
 }

@@ -153,8 +153,13 @@ export abstract class FrameObserver implements StreamObserver {
   contentLength = 0;
   contentEnded = false;
   usageIsFinal = false;
+  readonly #maxEventBytes: number;
   #held: Buffer = nothing;
   #heldBytes = 0;
+
+  constructor(maxBytes = maxEventBytes) {
+    this.#maxEventBytes = maxBytes;
+  }
 
   /** A new buffer is about to be read. */
   protected abstract begin(work: Buffer): void;
@@ -196,7 +201,7 @@ export abstract class FrameObserver implements StreamObserver {
     let start = 0;
     this.begin(work);
     for (let end = frameEnd(work, scanFrom); end >= 0; end = frameEnd(work, start)) {
-      kept.add(end - start > maxEventBytes ? this.#tooLarge() : this.frame(work, start, end), start, end);
+      kept.add(end - start > this.#maxEventBytes ? this.#tooLarge() : this.frame(work, start, end), start, end);
       start = end;
       if (this.ended || this.error !== null) break;
     }
@@ -231,11 +236,11 @@ export abstract class FrameObserver implements StreamObserver {
       this.#heldBytes = 0;
       this.#append(work.subarray(start));
     }
-    if (this.#heldBytes > maxEventBytes) this.#tooLarge();
+    if (this.#heldBytes > this.#maxEventBytes) this.#tooLarge();
   }
 
   #tooLarge(): false {
-    const message = `The provider sent an event of more than ${maxEventBytes} bytes.`;
+    const message = `The provider sent an event of more than ${this.#maxEventBytes} bytes.`;
     this.error = { message, code: "upstream_invalid_response", oversized: true };
     return false;
   }

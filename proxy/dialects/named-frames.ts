@@ -25,8 +25,9 @@ export abstract class NamedFrameObserver extends FrameObserver {
     contentNames: ReadonlySet<string>,
     contentMarker: string,
     others: { idle: ReadonlySet<string>; closing: ReadonlySet<string> },
+    maxEventBytes?: number,
   ) {
-    super();
+    super(maxEventBytes);
     this.#closing = others.closing;
     this.#names = names;
     this.#idleNames = others.idle;

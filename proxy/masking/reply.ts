@@ -58,7 +58,8 @@ export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
   readonly #whole: TextChanges = { text: (text) => this.#change.whole(text) };
   readonly #read: TextReader;
-  readonly #decoder = new SseDecoder();
+  /** What comes here was bounded where it was read. */
+  readonly #decoder = new SseDecoder(Number.MAX_SAFE_INTEGER);
   /** Channels with text that is not over. */
   readonly #open = new Map<string, Template>();
   #out = "";

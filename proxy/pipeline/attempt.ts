@@ -18,6 +18,8 @@ export interface AnswerLimits {
   stalledClientMs: number;
   maxReplyBytes: number;
   maxStreamBytes: number;
+  /** A stream whose first content is late gets a comment this often; 0 or absent: none. */
+  keepAliveMs?: number;
 }
 
 export interface AttemptLimits extends AnswerLimits {
@@ -75,6 +77,8 @@ export interface AttemptEvidence {
 }
 
 const maxErrorBytes = 65_536;
+/** An error's body is read up to here, so that its connection can be used again. */
+const maxErrorRead = 1_048_576;
 /**
  * How long an upstream may take to close a stream whose end marker has been read, and to send the usage of an answer
  * whose client left when only the usage was missing, in milliseconds.
@@ -103,6 +107,11 @@ const connectionErrors: Readonly<Record<UpstreamErrorKind, ProviderError>> = {
     "The connection to the provider broke. Try again later.",
   ),
   aborted: asProviderError("Unavailable", "upstream_unreachable", "The call to the provider was broken off."),
+  undecodable: asProviderError(
+    "ServerError",
+    "upstream_invalid_response",
+    "The provider's answer is compressed in a form that can't be read.",
+  ),
   refused: asProviderError(
     "Unavailable",
     "upstream_unreachable",
@@ -246,6 +255,7 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#firstByteMs ??= this.#nowMs() - this.#beganMs;
     if (this.#phase === "error") {
       if (this.#bytes <= maxErrorBytes) this.#chunks.push(chunk);
+      else if (this.#bytes > maxErrorRead) this.#failWithBody();
       return true;
     }
     if (this.#phase !== "whole") return true;
@@ -350,16 +360,18 @@ export class Attempt implements UpstreamHandler, Timed {
       return;
     }
     if (this.#phase === "whole") this.#settle({ kind: "whole", bytes: this.#body(), headers: this.#headers });
-    else if (this.#phase === "error")
-      this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
+    else if (this.#phase === "error") this.#failWithBody();
+  }
+
+  #failWithBody(): void {
+    this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
   }
 
   error(kind: UpstreamErrorKind, cause: Error): void {
     if (this.#phase === "over") this.#deadlines.lift(this);
     else if (this.#phase !== "error") this.#cause = causeOf(cause, this.#phase !== "head");
-    if (this.#phase === "error")
-      this.#fail(asProviderError("ServerError", "upstream_error", "", this.#status), this.#body());
-    else this.#fail(this.#phase === "stream" ? truncated : connectionErrors[kind]);
+    if (this.#phase === "error") this.#failWithBody();
+    else this.#fail(this.#phase === "stream" && kind !== "undecodable" ? truncated : connectionErrors[kind]);
   }
 
   #body(): Buffer {

@@ -13,6 +13,7 @@ import { type AttemptCause, isOfProvider } from "../wire/causes.ts";
 import { asEventStream } from "./answer-headers.ts";
 import { chargeOf } from "./charge.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { errorReply, type Tried, tryTarget } from "./try-target.ts";
@@ -111,7 +112,8 @@ class Dispatch {
     const [target, { result, prepared }] = this.#lastTried;
     const { client, replyHeaders } = this.#request;
     if (result.kind !== "failed" || result.own === undefined || client.closed) return false;
-    client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#attempts.length)));
+    if (!client.started)
+      client.streamHead(asEventStream(replyHeaders(target, prepared, result.headers, this.#attempts.length)));
     client.write(result.own, true);
     return true;
   }
@@ -284,6 +286,12 @@ class Dispatch {
   }
 }
 
-export function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
-  return new Dispatch(request, dispatcher).run();
+export async function dispatch(request: DispatchRequest, dispatcher: Dispatcher): Promise<DispatchOutcome> {
+  const everyMs = request.shaped.received.stream ? (request.limits.keepAliveMs ?? 0) : 0;
+  const keepAlive = everyMs > 0 ? new KeepAlive(request.client, dispatcher.deadlines, everyMs) : null;
+  try {
+    return await new Dispatch(request, dispatcher).run();
+  } finally {
+    keepAlive?.stop();
+  }
 }

@@ -35,6 +35,8 @@ export interface PrepareContext {
   requestId: string;
   nowMs: number;
   deadlineMs: number;
+  /** One event of a stream may hold this much. */
+  maxEventBytes?: number | undefined;
   /** Headers that pass on to the upstream. */
   forwarded: Record<string, string>;
 }
@@ -69,15 +71,15 @@ class PassedThrough implements Prepared {
   readonly #hideUsage: boolean;
   readonly #format: WireFormat;
   readonly #decodeError: Provider["decodeError"];
-  readonly #nowMs: number;
+  readonly #context: PrepareContext;
 
   /** `hideUsage`: the gateway asks for usage in the stream and the client does not; the observer takes it out again. */
-  constructor(outgoing: Outgoing, format: WireFormat, hideUsage: boolean, provider: Provider, nowMs: number) {
+  constructor(outgoing: Outgoing, format: WireFormat, hideUsage: boolean, provider: Provider, context: PrepareContext) {
     this.outgoing = outgoing;
     this.#format = format;
     this.#dialect = dialects[format];
     this.#decodeError = provider.decodeError;
-    this.#nowMs = nowMs;
+    this.#context = context;
     this.#hideUsage = hideUsage;
   }
 
@@ -94,14 +96,15 @@ class PassedThrough implements Prepared {
     const verdict = body === undefined ? null : judgeReply(this.#format, body);
     if (verdict?.kind === "answer") return null;
     return verdict?.kind === "error"
-      ? errorInAnswer(verdict.body, this.#decodeError, { headers, nowMs: this.#nowMs })
+      ? errorInAnswer(verdict.body, this.#decodeError, { headers, nowMs: this.#context.nowMs })
       : invalidReply();
   }
 
   reader(): StreamReader | null {
-    return this.#dialect === undefined
-      ? null
-      : passthroughReader(this.#dialect.observer({ hideUsage: this.#hideUsage }), this.#decodeError);
+    if (this.#dialect === undefined) return null;
+    const { maxEventBytes } = this.#context;
+    const options = { hideUsage: this.#hideUsage, ...(maxEventBytes === undefined ? {} : { maxEventBytes }) };
+    return passthroughReader(this.#dialect.observer(options), this.#decodeError);
   }
 }
 
@@ -118,7 +121,7 @@ function passthrough(
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
-  return new PassedThrough({ method: "POST", path, headers, body }, format, hideUsage, entry.provider, context.nowMs);
+  return new PassedThrough({ method: "POST", path, headers, body }, format, hideUsage, entry.provider, context);
 }
 
 /** A whole answer that is translated: an error in it is the provider's own decoder's to read. */
@@ -204,7 +207,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
       if (!isAnswer(decoded)) return invalidReply();
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
     },
-    reader: () => translatingReader(call.decoder(), dialect.encoder(reply)),
+    reader: () => translatingReader(call.decoder(context.maxEventBytes), dialect.encoder(reply)),
   };
 }
 

@@ -94,7 +94,8 @@ export function passthroughReader(
     const { error, failure, ended, progress } = observer;
     if (error !== null) return failed(out, false);
     if (failure != null) return failed(out, true);
-    if (ended && held.holding && progress === "waiting") return { out: nothing, ended, error: noAnswer };
+    const billed = (observer.usage?.completion ?? 0) > 0;
+    if (ended && held.holding && progress === "waiting" && !billed) return { out: nothing, ended, error: noAnswer };
     return { out: held.take(out, ended || progress === "begun"), ended, error: null };
   };
   return {
@@ -138,7 +139,7 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
     if (event.kind === "delta") contentLength += lengthOf(event.delta);
     if (held === null) return encoder.encode(event);
     const added = progressOfEvent(event);
-    if (added !== "waiting") progress = added;
+    if (added !== "waiting" && progress !== "begun") progress = added;
     held.push(event);
     return progress === "begun" || event.kind === "end" || held.length > maxHeldEvents ? release() : "";
   };

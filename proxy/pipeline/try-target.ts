@@ -97,14 +97,17 @@ export async function tryTarget(
     requestId: client.requestId,
     nowMs,
     deadlineMs: remainingMs,
+    maxEventBytes: stream ? request.limits.maxReplyBytes : undefined,
     forwarded: request.forwarded,
   });
   if (!("outgoing" in prepared)) return prepared;
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   const outgoing = authorized instanceof Promise ? await authorized : authorized;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
-  const startStream = (headers: ResponseHeaders): void =>
-    client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+  // A comment that kept the connection alive has begun the stream already.
+  const startStream = (headers: ResponseHeaders): void => {
+    if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
+  };
   const attempt = new Attempt(
     client,
     prepared,

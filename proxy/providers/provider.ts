@@ -80,7 +80,8 @@ export interface ChatCall {
     body: unknown,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): ChatReply | ProviderError;
-  decoder(): ChatStreamDecoder;
+  /** `maxEventBytes`: one event of the stream may hold this much. */
+  decoder(maxEventBytes?: number): ChatStreamDecoder;
 }
 
 export interface ChatStreamDecoder {

@@ -13,8 +13,9 @@ export type Emit = (event: StreamEvent) => void;
 export function sseChatDecoder(
   onFrame: (frame: SseFrame, emit: Emit) => void,
   onClose?: (emit: Emit) => void,
+  maxEventBytes?: number,
 ): ChatStreamDecoder {
-  const sse = new SseDecoder();
+  const sse = new SseDecoder(maxEventBytes);
   let over = false;
   const collect = (run: (emit: Emit) => void): StreamEvent[] => {
     const events: StreamEvent[] = [];

@@ -1,6 +1,7 @@
 /** The client's side of one call: its body in, its answer out, and when it goes away. */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Readable, Transform, Writable } from "node:stream";
 import type { Failure } from "../failure.ts";
 import { asBuffer, framed, lastChunk } from "./chunked.ts";
@@ -97,6 +98,10 @@ export class ClientConnection implements IndexedMember, Task {
     return typeof value === "string" ? value : (value?.[0] ?? null);
   }
 
+  get socket(): Socket {
+    return this.#request.socket;
+  }
+
   get remoteAddress(): string {
     return this.#request.socket.remoteAddress ?? "";
   }
@@ -122,10 +127,11 @@ export class ClientConnection implements IndexedMember, Task {
     this.#onInterrupt = listener;
   }
 
-  /** The grace period of a drain is over. */
-  interrupt(): void {
-    if (this.#onInterrupt) this.#onInterrupt();
-    else this.destroy();
+  /** The grace period of a drain is over. false: nobody is there to end the answer. */
+  interrupt(): boolean {
+    const listener = this.#onInterrupt;
+    listener?.();
+    return listener !== null;
   }
 
   /** Tells a client that waits for it to send the body: only now is it known that somebody wants it. */

@@ -18,7 +18,7 @@ export class SseOverflowError extends Error {
 
 const LF = 10;
 const CR = 13;
-/** One event may hold this much. */
+/** One event may hold this much, unless whoever reads it says otherwise. */
 export const maxEventBytes = 1_048_576;
 
 /** Position of the next LF or CR at or after `from`, -1 where there is none. */
@@ -31,12 +31,17 @@ function lineEnd(chunk: Buffer, from: number): number {
 }
 
 export class SseDecoder {
+  readonly #maxEventBytes: number;
   #held: Buffer[] = [];
   #heldBytes = 0;
   #event = "";
   #data: string | null = null;
   #skipLf = false;
   #first = true;
+
+  constructor(maxBytes = maxEventBytes) {
+    this.#maxEventBytes = maxBytes;
+  }
 
   /** Frames that are whole now. Throws SseOverflowError. */
   push(bytes: Uint8Array): SseFrame[] {
@@ -56,8 +61,8 @@ export class SseDecoder {
 
   #hold(rest: Buffer): void {
     this.#heldBytes += rest.length;
-    if (this.#heldBytes + (this.#data?.length ?? 0) > maxEventBytes)
-      throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
+    if (this.#heldBytes + (this.#data?.length ?? 0) > this.#maxEventBytes)
+      throw new SseOverflowError(`an event is larger than ${this.#maxEventBytes} bytes`);
     this.#held.push(Buffer.from(rest));
   }
 
@@ -89,6 +94,7 @@ export class SseDecoder {
 
   #append(value: string): void {
     this.#data = this.#data === null ? value : `${this.#data}\n${value}`;
-    if (this.#data.length > maxEventBytes) throw new SseOverflowError(`an event is larger than ${maxEventBytes} bytes`);
+    if (this.#data.length > this.#maxEventBytes)
+      throw new SseOverflowError(`an event is larger than ${this.#maxEventBytes} bytes`);
   }
 }

@@ -6,6 +6,7 @@ import type { Dispatcher } from "undici";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
 import { type Connection, Connections } from "./connections.ts";
+import { encodingsOf, Inflater } from "./inflate.ts";
 import { atEndOfTick, type Task } from "./tick-batch.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
@@ -18,8 +19,18 @@ export interface UpstreamRequest {
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** connect: no connection (refused, DNS, TLS). writeTimeout: it stopped taking the request. reset: broke after connecting. aborted: by us. */
-export type UpstreamErrorKind = "connect" | "connectTimeout" | "writeTimeout" | "reset" | "aborted" | "refused";
+/**
+ * connect: no connection (refused, DNS, TLS). writeTimeout: it stopped taking the request. reset: broke after connecting.
+ * aborted: by us. undecodable: compressed in a form that can't be inflated.
+ */
+export type UpstreamErrorKind =
+  | "connect"
+  | "connectTimeout"
+  | "writeTimeout"
+  | "reset"
+  | "aborted"
+  | "refused"
+  | "undecodable";
 
 export interface UpstreamHandler {
   head(status: number, headers: ResponseHeaders): void;
@@ -119,6 +130,8 @@ export class Upstreams {
       handler.error(kindOf(cause as Error, false), cause as Error);
       return noCall;
     }
+    // Compressing costs both sides time and saves little on a provider's connection.
+    request.headers["accept-encoding"] ??= "identity";
     const exchange = new Exchange(handler, connection);
     const body = long ? ofItsOwn(request.body) : request.body;
     connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body }, exchange);
@@ -153,6 +166,8 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   #aborted = false;
   #started = false;
   sent = false;
+  /** Of an answer that is compressed. */
+  #inflater: Inflater | null = null;
 
   constructor(handler: UpstreamHandler, connection: Connection) {
     this.#handler = handler;
@@ -160,6 +175,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   }
 
   abort(): void {
+    this.#inflater?.destroy();
     if (this.#over) return;
     this.#aborted = true;
     this.#over = true;
@@ -168,6 +184,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   }
 
   resume(): void {
+    this.#inflater?.resume();
     if (!this.#over) this.#controller?.resume();
   }
 
@@ -196,15 +213,44 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
       const [only] = arrival.pieces;
       const chunk =
         arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
-      if (!this.#handler.data(chunk)) this.#controller?.pause();
+      if (!this.#give(chunk)) this.#controller?.pause();
     } else if (arrival.kind === "head") {
       this.#started = true;
-      this.#handler.head(arrival.status, arrival.headers);
+      this.#head(arrival.status, arrival.headers);
     } else {
       this.#over = true;
-      if (arrival.kind === "end") this.#handler.end();
+      if (arrival.kind === "error") this.#inflater?.destroy();
+      if (arrival.kind === "end") this.#end();
       else this.#handler.error(kindOf(arrival.error, this.#started), arrival.error);
     }
+  }
+
+  #head(status: number, headers: ResponseHeaders): void {
+    const encodings = encodingsOf(headers["content-encoding"]);
+    if (encodings.length === 0) {
+      this.#handler.head(status, headers);
+      return;
+    }
+    this.#inflater = new Inflater(encodings, {
+      data: (chunk) => this.#handler.data(chunk),
+      end: () => this.#handler.end(),
+      failed: (cause) => {
+        this.#handler.error("undecodable", cause);
+        this.abort();
+      },
+    });
+    const { "content-encoding": _encoding, "content-length": _length, ...rest } = headers;
+    this.#handler.head(status, rest);
+  }
+
+  #give(chunk: Buffer): boolean {
+    if (this.#inflater === null) return this.#handler.data(chunk);
+    return this.#inflater.write(chunk, () => this.#controller?.resume());
+  }
+
+  #end(): void {
+    if (this.#inflater === null) this.#handler.end();
+    else this.#inflater.end();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {

@@ -13,6 +13,6 @@ export const dialect: Dialect = {
   dropped,
   encodeReply,
   encoder: (context) => new AnthropicEncoder(context),
-  observer: () => new AnthropicObserver(),
+  observer: ({ maxEventBytes }) => new AnthropicObserver(maxEventBytes),
   usageOf: (body) => decodeUsage(body["usage"]),
 };

@@ -20,8 +20,8 @@ const closing: ReadonlySet<string> = new Set(["content_block_stop"]);
 export class AnthropicObserver extends NamedFrameObserver {
   #raw: JsonObject = {};
 
-  constructor() {
-    super(names, contentNames, '"text":"', { idle: idleNames, closing });
+  constructor(maxEventBytes?: number) {
+    super(names, contentNames, '"text":"', { idle: idleNames, closing }, maxEventBytes);
   }
 
   protected override progressOf(name: string, body: unknown): StreamProgress {

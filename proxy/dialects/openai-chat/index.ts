@@ -12,6 +12,6 @@ export const dialect: Dialect = {
   decode,
   encodeReply,
   encoder: (context) => new OpenAiChatEncoder(context),
-  observer: ({ hideUsage }) => new OpenAiObserver({ hideUsage, contentMarker: '"content":"' }),
+  observer: (options) => new OpenAiObserver({ ...options, contentMarker: '"content":"' }),
   usageOf: (body) => decodeUsage(body["usage"], body["service_tier"]),
 };

@@ -31,6 +31,7 @@ export interface OpenAiObserverOptions {
   hideUsage: boolean;
   /** What stands before a frame's text: `"content":"` for chat, `"text":"` for completions. */
   contentMarker: string;
+  maxEventBytes?: number;
 }
 
 export class OpenAiObserver extends FrameObserver {
@@ -42,7 +43,7 @@ export class OpenAiObserver extends FrameObserver {
   #work: Buffer = nullUsage;
 
   constructor(options: OpenAiObserverOptions) {
-    super();
+    super(options.maxEventBytes);
     this.#hideUsage = options.hideUsage;
     this.#content = new Needle(options.contentMarker);
   }

@@ -12,6 +12,6 @@ export const dialect: Dialect = {
   dropped,
   encodeReply,
   encoder: (context) => new CompletionsEncoder(context),
-  observer: ({ hideUsage }) => new OpenAiObserver({ hideUsage, contentMarker: '"text":"' }),
+  observer: (options) => new OpenAiObserver({ ...options, contentMarker: '"text":"' }),
   usageOf: (body) => decodeUsage(body["usage"], body["service_tier"]),
 };

@@ -13,6 +13,6 @@ export const dialect: Dialect = {
   dropped,
   encodeReply,
   encoder: (context) => new ResponsesEncoder(context),
-  observer: () => new ResponsesObserver(),
+  observer: ({ maxEventBytes }) => new ResponsesObserver(maxEventBytes),
   usageOf,
 };

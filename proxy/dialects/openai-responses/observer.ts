@@ -20,8 +20,8 @@ const closing: ReadonlySet<string> = new Set(["response.output_item.done"]);
 export class ResponsesObserver extends NamedFrameObserver {
   failure: { message: string; code: string | null } | null = null;
 
-  constructor() {
-    super(names, contentNames, '"delta":"', { idle: lifeCycleEvents, closing });
+  constructor(maxEventBytes?: number) {
+    super(names, contentNames, '"delta":"', { idle: lifeCycleEvents, closing }, maxEventBytes);
   }
 
   protected override progressOf(name: string, body: unknown): StreamProgress {

@@ -78,12 +78,12 @@ function says(message: unknown): boolean {
 const choiceSays = (choice: JsonObject): boolean =>
   filled(choice["text"]) || says(choice["message"]) || says(choice["delta"]) || isObject(choice["audio"]);
 
-/** The provider says that it made an answer, and charges for it. */
-const isCharged = ({ usage }: JsonObject): boolean => isObject(usage) && Number(usage["completion_tokens"]) > 0;
+/** What was billed is handed on, though there is nothing in it. */
+const isBilled = (body: JsonObject, list: string): boolean => Array.isArray(body[list]) && isObject(body["usage"]);
 
 function judgeChoices(body: JsonObject): ReplyVerdict {
   const choices = objectsIn(body["choices"]);
-  if (choices.length === 0) return Array.isArray(body["choices"]) && isCharged(body) ? answer : errorWithout(body);
+  if (choices.length === 0) return isBilled(body, "choices") ? answer : errorWithout(body);
   const failed = choiceError(choices);
   if (failed !== null) return { kind: "error", body: failed };
   return choices.some((choice) => choiceSays(choice) || filled(choice["finish_reason"])) ? answer : empty;
@@ -91,7 +91,7 @@ function judgeChoices(body: JsonObject): ReplyVerdict {
 
 function judgeMessage(body: JsonObject): ReplyVerdict {
   if (!Array.isArray(body["content"])) return errorWithout(body);
-  return body["content"].length > 0 || filled(body["stop_reason"]) ? answer : empty;
+  return body["content"].length > 0 || filled(body["stop_reason"]) || isBilled(body, "content") ? answer : empty;
 }
 
 /** https://platform.openai.com/docs/api-reference/responses/object: states in which there may be no output yet. */
@@ -112,15 +112,25 @@ const judges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> =
   "anthropic.messages": judgeMessage,
 };
 
-/** A whole answer in `format`. */
+/**
+ * A whole answer in `format`. Compatible servers may answer in another shape than was asked for: content of any API is
+ * an answer, and what it is worth is for the client to say.
+ */
 export function judgeReply(format: WireFormat, body: unknown): ReplyVerdict {
   const failed = errorEnvelope(body);
   if (failed !== null) return { kind: "error", body: failed };
-  return isObject(body) ? judges[format](body) : empty;
+  if (!isObject(body)) return empty;
+  const verdict = judges[format](body);
+  if (verdict === answer || failedAsAsked(verdict, body)) return verdict;
+  return Object.values(judges).some((judge) => judge(body) === answer) ? answer : verdict;
 }
 
+/** An error that stands in an answer of the shape that was asked for. */
+const failedAsAsked = (verdict: ReplyVerdict, body: JsonObject): boolean =>
+  verdict.kind === "error" && verdict.body !== body;
+
 /** A whole answer that a provider's own decoder has read. */
-export const isAnswer = ({ choices }: ChatReply): boolean => choices.length > 0;
+export const isAnswer = ({ choices, usage }: ChatReply): boolean => choices.length > 0 || usage !== null;
 
 function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_blocks }: ChatDelta): boolean {
   return (
@@ -134,6 +144,7 @@ function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_b
 
 /** What one event of a translated stream adds. */
 export function progressOfEvent(event: StreamEvent): StreamProgress {
+  if (event.kind === "usage") return event.usage.completion > 0 ? "finished" : "waiting";
   if (event.kind === "finish") return "finished";
   return event.kind === "delta" && (deltaSays(event.delta) || event.logprobs !== undefined) ? "begun" : "waiting";
 }
@@ -161,6 +172,7 @@ export function progressOfMessageEvent(name: string, body: unknown): StreamProgr
     const { type: _type, ...rest } = isObject(body["delta"]) ? body["delta"] : {};
     return says(rest) ? "begun" : "waiting";
   }
+  if (name === "") return progressOfChunk(body);
   const stopped = name === "message_delta" && isObject(body["delta"]) && filled(body["delta"]["stop_reason"]);
   return stopped ? "finished" : "waiting";
 }
@@ -190,7 +202,8 @@ const responseEvents: Readonly<Record<string, (body: JsonObject) => StreamProgre
 
 /** What one event of OpenAI's Responses stream adds. */
 export function progressOfResponseEvent(name: string, body: unknown): StreamProgress {
-  if (name === "" || lifeCycleEvents.has(name) || !isObject(body)) return "waiting";
+  if (lifeCycleEvents.has(name) || !isObject(body)) return "waiting";
+  if (name === "") return progressOfChunk(body);
   if (Object.hasOwn(responseEvents, name)) return responseEvents[name]?.(body) ?? "begun";
   return name.endsWith(".delta") && !filled(body["delta"]) && !isObject(body["delta"]) ? "waiting" : "begun";
 }

@@ -147,7 +147,7 @@ function send(emit: Emit, delta: ChatDelta): void {
   emit({ kind: "delta", choice: 0, delta });
 }
 
-export function anthropicDecoder(): ChatStreamDecoder {
+export function anthropicDecoder(maxEventBytes?: number): ChatStreamDecoder {
   const stream = new AnthropicStream();
-  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
+  return sseChatDecoder((frame, emit) => stream.frame(frame, emit), undefined, maxEventBytes);
 }

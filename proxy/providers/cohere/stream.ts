@@ -85,7 +85,7 @@ function tell(delta: ChatDelta, emit: Emit, logprobs?: JsonObject): void {
   else if (words !== "") emit({ kind: "delta", choice: 0, delta });
 }
 
-export function cohereChatDecoder(): ChatStreamDecoder {
+export function cohereChatDecoder(maxEventBytes?: number): ChatStreamDecoder {
   const stream = new CohereStream();
-  return sseChatDecoder((frame, emit) => stream.frame(frame, emit));
+  return sseChatDecoder((frame, emit) => stream.frame(frame, emit), undefined, maxEventBytes);
 }

@@ -129,6 +129,6 @@ export function geminiChat(
     body: JSON.stringify(body),
     dropped: [...dropped],
     decodeReply: (reply) => decodeGeminiReply(reply, newId),
-    decoder: () => geminiChatDecoder(newId),
+    decoder: (maxEventBytes) => geminiChatDecoder(newId, maxEventBytes),
   };
 }

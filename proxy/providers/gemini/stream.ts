@@ -114,10 +114,11 @@ class GeminiStream {
   }
 }
 
-export function geminiChatDecoder(newId: NewId): ChatStreamDecoder {
+export function geminiChatDecoder(newId: NewId, maxEventBytes?: number): ChatStreamDecoder {
   const stream = new GeminiStream(newId);
   return sseChatDecoder(
     (frame, emit) => stream.frame(frame, emit),
     (emit) => stream.close(emit),
+    maxEventBytes,
   );
 }

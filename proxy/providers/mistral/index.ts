@@ -22,7 +22,7 @@ export const provider: Provider = {
       body: JSON.stringify(encoded.body),
       dropped: encoded.dropped,
       decodeReply: (body) => decodeChatReply(plainChoices(body, "message")),
-      decoder: () => openAiChatDecoder((body) => plainChoices(body, "delta")),
+      decoder: (maxEventBytes) => openAiChatDecoder(maxEventBytes, (body) => plainChoices(body, "delta")),
     };
   },
   embeddings: passthroughEmbeddings,

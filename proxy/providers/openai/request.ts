@@ -27,7 +27,7 @@ export function passthroughChat(
     body: JSON.stringify(chatBody(request, model, options)),
     dropped: [],
     decodeReply: decodeChatReply,
-    decoder: () => openAiChatDecoder(),
+    decoder: openAiChatDecoder,
   };
 }
 

@@ -1,11 +1,11 @@
 /** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
 
-import type { ChatDelta, ProviderError, ToolCallDelta } from "../../dialects/canonical.ts";
+import type { ChatDelta, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
 import { choiceError, errorEnvelope, isFailedReason } from "../../dialects/verdict/answer.ts";
 import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
 import { errorInAnswer, streamFailure } from "../errors.ts";
-import type { ChatStreamDecoder, ErrorReply } from "../provider.ts";
+import type { ChatStreamDecoder } from "../provider.ts";
 import { type Emit, sseChatDecoder } from "../sse-decoder.ts";
 import { decodeOpenAiError } from "./failure.ts";
 import { finishReason } from "./reply.ts";
@@ -80,17 +80,10 @@ class Choice {
 /** Mends what a provider sends in another form, before it is read. */
 export type Mend = (body: unknown) => unknown;
 
-type DecodeError = (reply: ErrorReply) => ProviderError;
-
 /** Chunks in OpenAI's form, whatever frames them. */
 export class ChatChunks {
   readonly #choices = new Map<number, Choice>();
-  readonly #decodeError: DecodeError;
   #started = false;
-
-  constructor(decodeError: DecodeError = decodeOpenAiError) {
-    this.#decodeError = decodeError;
-  }
 
   body(body: unknown, event: string, emit: Emit): void {
     if (!isObject(body)) {
@@ -98,7 +91,7 @@ export class ChatChunks {
       return;
     }
     if (event === "error" || errorEnvelope(body) !== null) {
-      emit({ kind: "error", error: errorInAnswer(body, this.#decodeError) });
+      emit({ kind: "error", error: errorInAnswer(body, decodeOpenAiError) });
       return;
     }
     const choices = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
@@ -106,7 +99,7 @@ export class ChatChunks {
     if (choices.length > 0) this.#start(body, emit);
     for (const one of choices) this.#choice(one, emit);
     const failed = choiceError(choices);
-    if (failed !== null) emit({ kind: "error", error: errorInAnswer(failed, this.#decodeError) });
+    if (failed !== null) emit({ kind: "error", error: errorInAnswer(failed, decodeOpenAiError) });
     const usage = decodeUsage(body["usage"], body["service_tier"]);
     if (usage !== null) emit({ kind: "usage", usage });
   }
@@ -136,10 +129,15 @@ export class ChatChunks {
   }
 }
 
-export function openAiChatDecoder(mend: Mend = (body) => body, decodeError?: DecodeError): ChatStreamDecoder {
-  const chunks = new ChatChunks(decodeError);
-  return sseChatDecoder((frame, emit) => {
-    if (frame.data === "[DONE]") emit({ kind: "end" });
-    else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
-  });
+/** `mend`: what a provider sends in another form, put right. */
+export function openAiChatDecoder(maxEventBytes?: number, mend: Mend = (body) => body): ChatStreamDecoder {
+  const chunks = new ChatChunks();
+  return sseChatDecoder(
+    (frame, emit) => {
+      if (frame.data === "[DONE]") emit({ kind: "end" });
+      else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
+    },
+    undefined,
+    maxEventBytes,
+  );
 }

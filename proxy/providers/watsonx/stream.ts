@@ -37,7 +37,7 @@ class EmptyArguments {
   }
 }
 
-export function watsonxDecoder(): ChatStreamDecoder {
+export function watsonxDecoder(maxEventBytes?: number): ChatStreamDecoder {
   const chunks = new ChatChunks();
   const empty = new EmptyArguments();
   let complete = false;
@@ -60,5 +60,6 @@ export function watsonxDecoder(): ChatStreamDecoder {
     (emit) => {
       if (complete) emit({ kind: "end" });
     },
+    maxEventBytes,
   );
 }

@@ -20,6 +20,7 @@ const whole: Partial<Record<WireFormat, Record<string, [body: unknown, kind: str
     "a text without an end": [{ choices: [{ message }] }, "answer"],
     "an error of null": [{ error: null, choices: [{ message, finish_reason: "stop" }] }, "answer"],
     "no choices": [{ choices: [] }, "empty"],
+    "no choices, and billed": [{ choices: [], usage: { prompt_tokens: 3, completion_tokens: 2 } }, "answer"],
     "a choice with nothing in it": [{ choices: [{ message: { role: "assistant", content: null } }] }, "empty"],
     "an empty object": [{}, "empty"],
     "usage alone": [{ usage: { prompt_tokens: 1 } }, "empty"],
