@@ -141,6 +141,8 @@ export class Publisher {
     const wanted = { ...this.#secret };
     const pepper = this.#latestSecret["pepper"];
     if (pepper !== undefined) wanted["pepper"] = pepper;
+    const previous = this.#latestSecret["pepper-previous"];
+    if (previous !== undefined) wanted["pepper-previous"] = previous;
     for (const name of published.manifest.credentials) {
       const kept = this.#latestSecret[name];
       if (wanted[name] === undefined && kept !== undefined) wanted[name] = kept;
@@ -192,7 +194,7 @@ export class Publisher {
 
   /** Credentials and shards that the live revision does not name. To be called when every proxy is at it. */
   async tidy(published: PublishedConfig): Promise<void> {
-    const needed = new Set(["pepper", ...published.manifest.credentials]);
+    const needed = new Set(["pepper", "pepper-previous", ...published.manifest.credentials]);
     const kept = Object.fromEntries(Object.entries(this.#secret).filter(([name]) => needed.has(name)));
     if (Object.keys(kept).length < Object.keys(this.#secret).length) await this.#applySecret(kept);
     const live = configMapsOf(this.#prefix, published);

@@ -208,7 +208,9 @@ export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new 
 export function readCredentials(
   files: ConfigFiles,
   manifest: Manifest,
-): { ok: true; pepper: Uint8Array; credentials: Map<string, string> } | { ok: false; reason: string } {
+):
+  | { ok: true; pepper: Uint8Array; previousPepper: Uint8Array | null; credentials: Map<string, string> }
+  | { ok: false; reason: string } {
   const pepper = files["pepper"];
   if (pepper === undefined) return { ok: false, reason: "pepper is missing" };
   const pepperBytes = typeof pepper === "string" ? Buffer.from(pepper) : pepper;
@@ -223,5 +225,7 @@ export function readCredentials(
       return { ok: false, reason: `${name} does not hold what its name says` };
     credentials.set(name, clear);
   }
-  return { ok: true, pepper: pepperBytes, credentials };
+  const previous = files["pepper-previous"];
+  const previousPepper = typeof previous === "string" ? Buffer.from(previous) : (previous ?? null);
+  return { ok: true, pepper: pepperBytes, previousPepper, credentials };
 }

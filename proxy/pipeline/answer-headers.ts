@@ -4,7 +4,7 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { replyHeaders } from "../wire/headers.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
-import type { Prepared } from "./prepare.ts";
+import type { Prepared } from "./prepared.ts";
 
 export type AnswerHeaders = Record<string, string | number>;
 

@@ -8,7 +8,7 @@ import { type AttemptCause, causeOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
 import type { ResponseHeaders, UpstreamCall, UpstreamErrorKind, UpstreamHandler } from "../wire/upstream.ts";
-import type { Prepared } from "./prepare.ts";
+import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
 

@@ -12,7 +12,7 @@ import type { ResponseHeaders, Upstreams } from "../wire/upstream.ts";
 import type { Admitted } from "./admit.ts";
 import type { AnswerHeaders } from "./answer-headers.ts";
 import type { AnswerLimits } from "./attempt.ts";
-import type { Prepared } from "./prepare.ts";
+import type { Prepared } from "./prepared.ts";
 import type { Missed } from "./proof.ts";
 import type { UsageHabits } from "./usage-habits.ts";
 
@@ -32,6 +32,8 @@ export interface DispatchRequest {
   /** As `callerOf` says. */
   caller?: string;
   forwarded: Record<string, string>;
+  /** Seals a provider's id for the caller. */
+  sealId?: (provider: string, id: string) => string;
   promptTokens: number;
   /** Reserves what one more attempt at this target can cost, beside what the attempts so far are charged. false: it doesn't fit. */
   cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;

@@ -21,7 +21,8 @@ import { type AdmitRequest, type AdmittedAside, type Admitter, admitAside } from
 import type { Dispatcher } from "./dispatch-request.ts";
 import { estimatedUsage } from "./estimated.ts";
 import { roughPromptTokens } from "./plan.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import { prepare } from "./prepare.ts";
+import type { Prepared } from "./prepared.ts";
 import { isProviderError, parseLoosely } from "./provider-error.ts";
 import { healthClassOf } from "./retry.ts";
 

@@ -10,26 +10,18 @@ import { dialects } from "../dialects/registry.ts";
 import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.ts";
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
 import { type Failure, failure } from "../failure.ts";
+import { answersHoldIds, remembering } from "../ids/seal-reply.ts";
 import { errorInAnswer } from "../providers/errors.ts";
 import type { Outgoing, Provider, ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
 import type { ResponseHeaders } from "../wire/upstream.ts";
+import type { Prepared } from "./prepared.ts";
 import { isProviderError, toFailure } from "./provider-error.ts";
 import { passthroughReader, type StreamReader, translatingReader } from "./reader.ts";
+import { withSealedIds } from "./sealed-answer.ts";
 import { passedReply, type WholeReply } from "./whole-reply.ts";
-
-export interface Prepared {
-  outgoing: Outgoing;
-  /** Parameters that this provider lacks and that were left out. */
-  dropped: string[];
-  translated: boolean;
-  /** A whole 2xx answer, or why it is none. */
-  whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError;
-  /** null where the operation has no stream. */
-  reader(): StreamReader | null;
-}
 
 export interface PrepareContext {
   requestId: string;
@@ -39,6 +31,8 @@ export interface PrepareContext {
   maxEventBytes?: number | undefined;
   /** Headers that pass on to the upstream. */
   forwarded: Record<string, string>;
+  /** Seals ids of what a provider keeps for the caller; absent where nobody will come back with them. */
+  sealId?: (provider: string, id: string) => string;
 }
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
@@ -121,7 +115,12 @@ function passthrough(
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
-  return new PassedThrough({ method: "POST", path, headers, body }, format, hideUsage, entry.provider, context);
+  const outgoing: Outgoing = { method: "POST", path, headers, body };
+  const passed = new PassedThrough(outgoing, format, hideUsage, entry.provider, context);
+  const { sealId } = context;
+  if (sealId === undefined || !answersHoldIds(shaped)) return passed;
+  const seal = remembering((id) => sealId(entry.account.config.id, id));
+  return withSealedIds(passed, seal, format === "openai.responses");
 }
 
 /** A whole answer that is translated: an error in it is the provider's own decoder's to read. */

@@ -4,6 +4,7 @@ import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
 import type { Permission } from "../config/roles.ts";
 import { type Failure, failure } from "../failure.ts";
+import { keptElsewhere } from "../ids/unknown-object.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Namespaces, PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
@@ -143,6 +144,19 @@ export function resolveTargets(route: Route, model: string | null): ResolvedTarg
     if (found) resolved.push({ config: target.config, entry: target.entry, model: found });
   }
   return resolved;
+}
+
+/** `account`: of the only provider that can be asked, because it keeps what the request goes on with; null: any. */
+export function targetsFor(
+  route: Route,
+  model: string | null,
+  account: string | null,
+): [ResolvedTarget, ...ResolvedTarget[]] | Failure {
+  const serving = resolveTargets(route, model);
+  const [first, ...others] =
+    account === null ? serving : serving.filter(({ entry }) => entry.account.config.id === account);
+  if (first !== undefined) return [first, ...others];
+  return serving.length > 0 ? keptElsewhere : noTarget(route, model);
 }
 
 /** The model as the configuration calls it, for what is written down: never the caller's free text. `first`: of the targets that have it. */

@@ -13,6 +13,8 @@ import { requiredMember, type Shaped } from "../call/shaped.ts";
 import { isRefusal } from "../dialects/canonical.ts";
 import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
+import { openRequest } from "../ids/open-request.ts";
+import { ownerOf } from "../ids/owner.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -44,7 +46,7 @@ import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
-import { modelAsRouted, noTarget, offersTo, resolveTargets, route } from "./route.ts";
+import { modelAsRouted, offersTo, route, targetsFor } from "./route.ts";
 import { shape } from "./shape.ts";
 
 class Call {
@@ -55,6 +57,8 @@ class Call {
   #surface: Addressed["surface"] = "openai";
   #admitted: Admitted | null = null;
   #place: BodyPlace | null = null;
+  /** `namespace/name` of the only provider that can be asked, as it keeps what the request goes on with; null: any. */
+  #account: string | null = null;
 
   constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
     this.#client = client;
@@ -167,6 +171,9 @@ class Call {
     if (isFailure(masked)) return masked;
     const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
     if (isFailure(shaped)) return shaped;
+    const opened = openRequest(shaped, this.#snapshot.ids, ownerOf(identity, routed.route, this.#snapshot.roles));
+    if (isFailure(opened)) return opened;
+    this.#account = opened.account;
     return operation.kind === "countTokens"
       ? this.#countTokens(shaped)
       : this.#generate(shaped, routed.route, identity);
@@ -205,9 +212,10 @@ class Call {
   }
 
   async #dispatch(missed: Missed, shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
-    const resolved = resolveTargets(route, shaped.model);
+    const resolved = targetsFor(route, shaped.model, this.#account);
+    if (isFailure(resolved)) return resolved;
     const first = resolved[0];
-    if (first === undefined) return noTarget(route, shaped.model);
+    const owner = ownerOf(identity, route, this.#snapshot.roles);
     const model = modelAsRouted(route, shaped.model, first);
     this.#record.model = model;
     const client = this.#client;
@@ -234,6 +242,7 @@ class Call {
         cover: admitted.cover,
         ...deadlineOf(client, first.entry.account.config.timeouts.totalMs, this.#gateway.nowMs()),
         caller,
+        sealId: (provider, id) => this.#snapshot.ids.seal(owner, provider, id),
         forwarded: forwardHeaders(client.headers, (text) => this.#ofCaller(identity, text)),
         promptTokens: roughPromptTokens(shaped.received),
         limits: this.#gateway.limits,

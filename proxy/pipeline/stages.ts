@@ -137,6 +137,12 @@ export const stages: readonly Stage[] = [
     codes: ["invalid_value", "missing_required_parameter"],
   },
   {
+    name: "open ids",
+    does: "Turns sealed ids of what a provider keeps back into the provider's own, and finds which target keeps it. Ids are sealed where the answer is read (`pipeline/sealed-answer.ts`), so the cache holds sealed ones.",
+    files: ["ids/open-request.ts", "ids/unknown-object.ts"],
+    codes: ["resource_not_found", "invalid_value"],
+  },
+  {
     name: "on record",
     does: "Where the policy requires it: writes the call to the audit log before anything is answered. A whole answer, and the last bytes of a stream, wait for the record of the call's end.",
     files: ["pipeline/on-record.ts"],

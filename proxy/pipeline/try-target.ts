@@ -13,7 +13,8 @@ import type { ResponseHeaders } from "../wire/upstream.ts";
 import { asEventStream } from "./answer-headers.ts";
 import { Attempt, type AttemptLimits, type AttemptResult } from "./attempt.ts";
 import type { Dispatcher, DispatchRequest } from "./dispatch-request.ts";
-import { type Prepared, prepare } from "./prepare.ts";
+import { prepare } from "./prepare.ts";
+import type { Prepared } from "./prepared.ts";
 import { isProviderError, noToken, parseLoosely } from "./provider-error.ts";
 import type { WholeReply } from "./whole-reply.ts";
 
@@ -99,6 +100,7 @@ export async function tryTarget(
     deadlineMs: remainingMs,
     maxEventBytes: stream ? request.limits.maxReplyBytes : undefined,
     forwarded: request.forwarded,
+    ...(request.sealId === undefined ? {} : { sealId: request.sealId }),
   });
   if (!("outgoing" in prepared)) return prepared;
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);

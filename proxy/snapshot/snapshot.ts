@@ -13,6 +13,7 @@ import type { RouteConfig, TargetConfig } from "../config/route.ts";
 import type { Manifest, RenderedConfig, Settings } from "../config/schema.ts";
 import { statusToken } from "../config/status-token.ts";
 import { ClientTokens } from "../identity/client-tokens.ts";
+import { IdSeal } from "../identity/id-seal.ts";
 import { Masker } from "../masking/masker.ts";
 import {
   type Provider,
@@ -118,6 +119,8 @@ export interface Snapshot {
   readonly clientTokens: ClientTokens;
   /** What opens the status port. */
   readonly statusToken: string;
+  /** Ids of what providers keep for callers. */
+  readonly ids: IdSeal;
 }
 
 const setOrNull = (names: string[] | null): ReadonlySet<string> | null => (names === null ? null : new Set(names));
@@ -294,6 +297,8 @@ function* pathsOf(config: KeylessConfig, providers: ReadonlyMap<string, Provider
 /** What a snapshot is built from, besides the config. */
 export interface SnapshotSecrets {
   pepper: Uint8Array;
+  /** The one before; ids that were sealed with it still open. */
+  previousPepper?: Uint8Array | null;
   credentials: ReadonlyMap<string, string>;
 }
 
@@ -334,6 +339,7 @@ export function* building(
     keysOf: (id) => keys.of(id),
     clientTokens: new ClientTokens(secrets.pepper),
     statusToken: statusToken(secrets.pepper),
+    ids: new IdSeal(secrets.pepper, providers.keys(), secrets.previousPepper ? [secrets.previousPepper] : []),
   };
 }
 

@@ -12,7 +12,8 @@ export interface ConfigSource {
   watch(onChange: () => void): () => void;
 }
 
-const belongs = (name: string): boolean => name === "pepper" || name.startsWith("cred-") || name.endsWith(".json");
+const belongs = (name: string): boolean =>
+  /^pepper(-previous)?$/.test(name) || name.startsWith("cred-") || name.endsWith(".json");
 
 /** A file may go between listing and reading, and a link may lead nowhere: then it is not part of the config. */
 async function readIfThere(path: string): Promise<Uint8Array | null> {

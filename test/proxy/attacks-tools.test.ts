@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
-import { json, startUpstream, type Upstream } from "../harness/upstream.ts";
+import { json, openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -140,7 +140,21 @@ describe("what the provider's own tools cost", () => {
   });
   beforeEach(() => {
     upstream.requests.length = 0;
-    upstream.answer((_request, response) => json(response, 200, { id: "x", usage: {} }));
+    upstream.answer((request, response) => {
+      if (request.path.endsWith("/chat/completions")) return openai(request, response);
+      const content = (type: string): Json[] => [{ type, text: "Hi", annotations: [] }];
+      const usage = { input_tokens: 1, output_tokens: 1 };
+      if (request.path.endsWith("/messages"))
+        return json(response, 200, {
+          ...{ id: "msg_1", type: "message", role: "assistant", model: "m", stop_reason: "end_turn", usage },
+          content: content("text"),
+        });
+      const message = { type: "message", id: "msg_1", role: "assistant", status: "completed" };
+      return json(response, 200, {
+        ...{ id: "resp_1", object: "response", status: "completed", model: "m", usage },
+        output: [{ ...message, content: content("output_text") }],
+      });
+    });
   });
 
   for (const [path, ask, price] of asks) {

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Attempt } from "../../proxy/pipeline/attempt.ts";
-import type { Prepared } from "../../proxy/pipeline/prepare.ts";
+import type { Prepared } from "../../proxy/pipeline/prepared.ts";
 import type { StreamReader, StreamStep } from "../../proxy/pipeline/reader.ts";
 import type { ClientConnection } from "../../proxy/wire/client.ts";
 import { Deadlines } from "../../proxy/wire/deadlines.ts";

@@ -1,0 +1,121 @@
+/** Stage: the ids in a request → the provider's own, and which provider has to be asked. */
+import type { Shaped } from "../call/shaped.ts";
+import type { WireFormat } from "../config/capabilities.ts";
+import { type Failure, failure } from "../failure.ts";
+import { type IdSeal, looksSealed, type Owner } from "../identity/id-seal.ts";
+import { isObject, type JsonObject } from "../wire/json.ts";
+import { isIdAt } from "./members.ts";
+import { unknownObject } from "./unknown-object.ts";
+
+/** Top-level members in which a format has ids; null: any. */
+const carriers: Readonly<Record<WireFormat, ReadonlySet<string> | null>> = {
+  "openai.chat": new Set(["messages"]),
+  "openai.completions": new Set(),
+  "openai.embeddings": new Set(),
+  "openai.responses": null,
+  "anthropic.messages": new Set(["messages", "container", "tools"]),
+};
+
+/** Items that are sent whole: their id is a name, and no state hangs on it. */
+const wholeItem = /^(message|function_call|custom_tool_call|(function_call|custom_tool_call)_output)$/;
+
+const isWhole = (item: JsonObject): boolean =>
+  wholeItem.test(String(item["type"] ?? (item["role"] === undefined ? "" : "message")));
+
+const several = failure(
+  "invalid_value",
+  "The request names objects that different provider accounts keep. Use those of one account in a call.",
+);
+
+/** Opens ids in parsed JSON, in place. */
+export class IdOpener {
+  readonly #seal: IdSeal;
+  readonly #owner: Owner;
+  readonly #path: string[] = [];
+  /** `namespace/name` of the provider that keeps what was named; null where nothing was. */
+  account: string | null = null;
+  failure: Failure | null = null;
+  /** Something was changed since this was set to false. */
+  changed = false;
+
+  constructor(seal: IdSeal, owner: Owner) {
+    this.#seal = seal;
+    this.#owner = owner;
+  }
+
+  /** The provider's own id; the same text where there is a failure. */
+  id(sealed: string): string {
+    const opened = this.#seal.open(this.#owner, sealed);
+    if (opened === null) this.failure ??= unknownObject(sealed);
+    else if (this.account !== null && this.account !== opened.account) this.failure ??= several;
+    else this.account = opened.account;
+    return opened?.id ?? sealed;
+  }
+
+  /** Opens what stands below the member `name` of a document. */
+  member(document: JsonObject, name: string): void {
+    this.#at(name, document[name], (value) => {
+      document[name] = value;
+    });
+  }
+
+  #at(name: string, value: unknown, put: (value: string) => void): void {
+    this.#path.push(name);
+    if (typeof value === "string") this.#text(value, put);
+    else if (Array.isArray(value)) this.#list(value);
+    else if (isObject(value)) this.#object(value);
+    this.#path.pop();
+  }
+
+  #text(value: string, put: (value: string) => void): void {
+    if (!isIdAt(this.#path, false)) return;
+    put(this.id(value));
+    this.changed = true;
+  }
+
+  #list(values: unknown[]): void {
+    values.forEach((value, index) => {
+      this.#at("[]", value, (opened) => {
+        values[index] = opened;
+      });
+    });
+  }
+
+  #object(object: JsonObject): void {
+    const ofItem =
+      this.#path.length === 2 && this.#path[0] === "input" && typeof object["id"] === "string" && isWhole(object);
+    if (ofItem) this.#wholeItem(object, object["id"] as string);
+    for (const name of Object.keys(object)) {
+      if (!(ofItem && name === "id"))
+        this.#at(name, object[name], (value) => {
+          object[name] = value;
+        });
+    }
+  }
+
+  /** An id that the gateway didn't give goes no further; the item is whole without it. */
+  #wholeItem(item: JsonObject, id: string): void {
+    const opened = this.#seal.open(this.#owner, id);
+    if (opened === null && looksSealed(id)) this.failure ??= unknownObject(id);
+    if (opened === null) delete item["id"];
+    else item["id"] = opened.id;
+    this.changed = true;
+  }
+}
+
+/** The provider that has to be asked, null where any will do. Changes the parsed body, and notes that among the edits. */
+export function openRequest(shaped: Shaped, seal: IdSeal, owner: Owner): { account: string | null } | Failure {
+  const { json } = shaped.received;
+  const within = carriers[shaped.format];
+  const opener = new IdOpener(seal, owner);
+  for (const name of Object.keys(json)) {
+    if (within !== null && !within.has(name)) continue;
+    // What the policy sets in its place goes to the provider as it is.
+    const replaced = name in shaped.edits && name !== "messages";
+    if (replaced) continue;
+    opener.changed = false;
+    opener.member(json, name);
+    if (opener.changed && !(name in shaped.edits)) shaped.edits[name] = json[name];
+  }
+  return opener.failure ?? { account: opener.account };
+}
