@@ -85,7 +85,15 @@ export class Publisher {
     const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#secret["pepper"] ?? "", "base64");
     if (held.length === pepperBytes) return held;
     const pepper = randomBytes(pepperBytes);
-    await this.#applySecret({ ...this.#secret, pepper: pepper.toString("base64") });
+    const made = pepper.toString("base64");
+    // Ids that were sealed with the one before are still their owners'.
+    const previous = this.#secret["pepper-copy"];
+    await this.#applySecret({
+      ...this.#secret,
+      pepper: made,
+      "pepper-copy": made,
+      ...(previous === undefined ? {} : { "pepper-previous": previous }),
+    });
     return pepper;
   }
 
@@ -140,7 +148,10 @@ export class Publisher {
   #wantedSecret(published: PublishedConfig, values: ReadonlyMap<string, string>): Record<string, string> {
     const wanted = { ...this.#secret };
     const pepper = this.#latestSecret["pepper"];
-    if (pepper !== undefined) wanted["pepper"] = pepper;
+    if (pepper !== undefined) {
+      wanted["pepper"] = pepper;
+      wanted["pepper-copy"] = pepper;
+    }
     const previous = this.#latestSecret["pepper-previous"];
     if (previous !== undefined) wanted["pepper-previous"] = previous;
     for (const name of published.manifest.credentials) {
@@ -194,7 +205,7 @@ export class Publisher {
 
   /** Credentials and shards that the live revision does not name. To be called when every proxy is at it. */
   async tidy(published: PublishedConfig): Promise<void> {
-    const needed = new Set(["pepper", "pepper-previous", ...published.manifest.credentials]);
+    const needed = new Set(["pepper", "pepper-copy", "pepper-previous", ...published.manifest.credentials]);
     const kept = Object.fromEntries(Object.entries(this.#secret).filter(([name]) => needed.has(name)));
     if (Object.keys(kept).length < Object.keys(this.#secret).length) await this.#applySecret(kept);
     const live = configMapsOf(this.#prefix, published);

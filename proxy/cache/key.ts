@@ -4,6 +4,7 @@ import type { Identity } from "../call/identity.ts";
 import type { Shaped } from "../call/shaped.ts";
 import type { CacheConfig, CacheKeyPart } from "../config/cache.ts";
 import { canonicalJson } from "../config/encode.ts";
+import { answersHoldIds } from "../ids/seal-reply.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { JsonObject } from "../wire/json.ts";
 import { inexactNumbers } from "./inexact.ts";
@@ -54,6 +55,12 @@ function sharers(scope: CacheConfig["scope"], identity: Identity): readonly unkn
   return key.team === null ? null : ["team", namespace, key.team];
 }
 
+/** Answers with ids of what the provider keeps are of use to one user only: for the others the ids are sealed. */
+function keepersOf(shaped: Shaped, body: JsonObject, identity: Identity): readonly unknown[] {
+  if (!answersHoldIds(shaped) || body["store"] === false) return [];
+  return [identity.anonymous ? "anonymous" : [identity.namespace, identity.key.user || identity.key.id]];
+}
+
 /** Everything that distinguishes two calls. */
 export interface CacheLookup {
   config: CacheConfig;
@@ -92,6 +99,7 @@ export function cacheKey(
       shaped.filled,
       inexact,
       hollow(body),
+      ...keepersOf(shaped, body, identity),
     ]),
   );
 }
