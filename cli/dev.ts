@@ -3,7 +3,6 @@ import { randomBytes } from "node:crypto";
 import { parseProxyStatus } from "../operator/cluster/proxy-status.ts";
 import type { CanaryReport } from "../operator/compile/canary.ts";
 import type { Compiled } from "../operator/compile/compile.ts";
-import type { Verdict } from "../operator/compile/verdict.ts";
 import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
 import { watchFolders } from "../operator/folder/watch.ts";
 import { CanaryBook } from "../operator/loops/canaries/book.ts";
@@ -138,9 +137,9 @@ class FolderConfig implements ConfigSource {
   /** As the operator does: what the proxy counted may end a canary. What became of it lasts as long as the process. */
   judge(reports: readonly CanaryReport[]): void {
     if (this.#compiled === null) return;
-    const others = this.#compiled.others.map((verdict) => ({ ...verdict, status: {}, conditions: [] }) as Verdict);
-    const decided = this.#canaries.judge({ ...this.#compiled, others }, reports, Date.now());
-    for (const { meta, conditions } of others) {
+    const { decided, patches } = this.#canaries.judge(this.#compiled, reports, Date.now());
+    for (const { verdict, conditions = [] } of patches) {
+      const { meta } = verdict;
       const told = conditions.find((one) => one.type === "CanaryProgressing");
       const id = `${meta.namespace}/${meta.name}`;
       if (told === undefined || this.#phases.get(id) === told.reason) continue;

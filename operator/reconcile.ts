@@ -13,9 +13,10 @@ import { report } from "./cluster/report.ts";
 import type { ClusterSource } from "./cluster/source.ts";
 import type { StatusBook } from "./cluster/status-book.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
-import { addHealth } from "./compile/health.ts";
+import { healthPatches } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
+import { type StatusPatch, type Verdict, withPatches } from "./compile/verdict.ts";
 import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
@@ -81,12 +82,13 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
   await publisher.publishStatusToken(token);
   const { revision } = published.manifest;
   const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
-  addHealth(compiled.others, reports);
-  context.alarms.report(compiled, reports, watched, context.nowMs(), values);
-  await readBudgets(context, compiled, values, token);
-  const decided = context.canaries.judge(compiled, canaries, context.nowMs());
-  context.observe({ compileMs, written, compiled, programmed });
-  const unwritten = await reportAll(context, compiled, world.objects, { revision, proxies });
+  const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
+  const budgets = await readBudgets(context, compiled, values, token);
+  const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
+  const all = [...healthPatches(compiled.others, reports), ...alerts, ...budgets, ...patches];
+  const verdicts = withPatches(compiled.verdicts, all);
+  context.observe({ compileMs, written, compiled: { ...compiled, verdicts }, programmed });
+  const unwritten = await reportAll(context, verdicts, world.objects, { revision, proxies });
   // A status that can't be written must not keep anyone from being told.
   if (context.leading()) context.alert(compiled, values);
   // All had their turn; the pass is done again for those that failed.
@@ -104,15 +106,16 @@ async function readBudgets(
   compiled: Compiled,
   values: ReadonlyMap<string, string>,
   token: string,
-): Promise<void> {
+): Promise<StatusPatch[]> {
   const readings = compiled.watches.length === 0 ? [] : await askBudgets(context.cluster, context.settings, token);
-  context.budgets.report(compiled, readings, context.nowMs(), values);
-  if (readings.length === 0) return;
+  const patches = context.budgets.report(compiled, readings, context.nowMs(), values);
+  if (readings.length === 0) return patches;
   const seedable = readings.length === 1 || readings.some((one) => one.shared);
   // Proxies with a store each would count a sum over all of them once for each.
   context.seeds = seedable
     ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs())
     : [];
+  return patches;
 }
 
 /** What went wrong; null where nothing did. */
@@ -129,11 +132,11 @@ const writesAtOnce = 8;
 /** What went wrong, one for each status that could not be written. */
 function reportAll(
   context: Reconciler,
-  compiled: Compiled,
+  verdicts: readonly Verdict[],
   objects: readonly WorldObject[],
   now: Rollout,
 ): Promise<unknown[]> {
-  const due = context.book.due(objects, compiled.verdicts, now, context.nowMs());
+  const due = context.book.due(objects, verdicts, now, context.nowMs());
   return eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
     if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
   });

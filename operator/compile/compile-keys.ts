@@ -10,7 +10,7 @@ import type { RouteConfig } from "../../proxy/config/route.ts";
 import { type KeyContext, KeyContextMemo } from "./key-context.ts";
 import { always, KeyEntry, type KeyOutcome, overlap, type Span, within } from "./key-entry.ts";
 import type { Selecting } from "./selectors.ts";
-import type { Verdict } from "./verdict.ts";
+import type { VerdictDraft } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
 
 /** How all keys stood after a pass. */
@@ -25,7 +25,7 @@ interface State {
   /** While this lasts, time changes nothing about owners. */
   holds: Span;
   keys: readonly KeyRecord[];
-  verdicts: readonly Verdict[];
+  verdicts: readonly VerdictDraft[];
 }
 
 /** What is remembered of keys from one pass to the next. */
@@ -40,14 +40,14 @@ export interface LiveKeys {
   /** Sorted by digest. */
   keys: readonly KeyRecord[];
   /** Sorted by namespace and name. */
-  verdicts: readonly Verdict[];
+  verdicts: readonly VerdictDraft[];
 }
 
 const byAge = (a: KeyEntry, b: KeyEntry): number =>
   a.object.meta.createdAtMs - b.object.meta.createdAtMs || (a.id < b.id ? -1 : 1);
 const byDigest = (a: KeyRecord, b: KeyRecord): number => (a.digest < b.digest ? -1 : 1);
-const nameOf = ({ meta }: Verdict): string => `${meta.namespace}/${meta.name}`;
-const byName = (a: Verdict, b: Verdict): number => (nameOf(a) < nameOf(b) ? -1 : 1);
+const nameOf = ({ meta }: VerdictDraft): string => `${meta.namespace}/${meta.name}`;
+const byName = (a: VerdictDraft, b: VerdictDraft): number => (nameOf(a) < nameOf(b) ? -1 : 1);
 
 const nothing: readonly never[] = [];
 
@@ -127,7 +127,7 @@ function settle(
 }
 
 const recordsOf = (outcomes: Iterable<KeyOutcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
-const verdictsOf = (outcomes: Iterable<KeyOutcome>): Verdict[] => [...outcomes].map(({ verdict }) => verdict);
+const verdictsOf = (outcomes: Iterable<KeyOutcome>): VerdictDraft[] => [...outcomes].map(({ verdict }) => verdict);
 
 /** Makes known what is new, and forgets what is gone. */
 function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {

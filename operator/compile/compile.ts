@@ -29,15 +29,15 @@ import { compileProvider } from "./providers.ts";
 import { type CompiledRoute, compileRoute } from "./routes.ts";
 import type { Selecting } from "./selectors.ts";
 import { asPermitted } from "./tenancy.ts";
-import type { Verdict } from "./verdict.ts";
+import type { Verdict, VerdictDraft } from "./verdict.ts";
 import type { CompileInput, WorldObject } from "./world.ts";
 
 export interface Compiled {
   config: RenderedConfig;
   /** One for each object, sorted by kind, namespace and name. */
-  verdicts: Verdict[];
+  verdicts: readonly Verdict[];
   /** Those of them that are of other kinds than ApiKey: few. */
-  others: Verdict[];
+  others: readonly Verdict[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];
   /** Budgets of money. */
@@ -52,7 +52,7 @@ const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1
 
 /** Puts an object's last good form in its place, if there is one. */
 function fallBack<T extends { id: string }>(
-  verdict: Verdict,
+  verdict: VerdictDraft,
   previous: ReadonlyMap<string, T>,
   into: Map<string, T>,
 ): void {
@@ -63,7 +63,7 @@ function fallBack<T extends { id: string }>(
 }
 
 /** An unknown price is never silently nothing: the status names the models that have none. */
-function unpriced(provider: ProviderConfig): Verdict["conditions"] {
+function unpriced(provider: ProviderConfig): VerdictDraft["conditions"] {
   const without = Object.keys(provider.models).filter((name) => provider.models[name]?.price === null);
   if (without.length === 0) return [];
   const names = `${without.slice(0, 16).join(", ")}${without.length > 16 ? ` and ${without.length - 16} more` : ""}`;
@@ -78,7 +78,7 @@ function unpriced(provider: ProviderConfig): Verdict["conditions"] {
 }
 
 /** Comes with time and not with a new form of the object, so that a warning, which is told once for each form, is not enough. */
-function expired(verdict: Verdict): Verdict["conditions"] {
+function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
   const type = "CertificateExpired";
   return verdict.resolvedRefs
     .filter((one) => one.reason === type)
@@ -96,7 +96,7 @@ function compileProviders(
   objects: readonly WorldObject[],
   input: CompileInput,
   capabilities: Readonly<Record<string, Capabilities>>,
-  verdicts: Verdict[],
+  verdicts: VerdictDraft[],
   memo: CompileMemo,
 ): CompiledProviders {
   // What is no longer permitted doesn't come back as a last good form either.
@@ -151,12 +151,12 @@ function compileProviders(
 }
 
 interface Candidate {
-  verdict: Verdict;
+  verdict: VerdictDraft;
   config: RouteConfig;
 }
 
 /** What a valid policy comes to: itself, what resolved of it, or its last good form. */
-function candidateOf(verdict: Verdict, compiled: CompiledRoute, last: RouteConfig | null): Candidate | null {
+function candidateOf(verdict: VerdictDraft, compiled: CompiledRoute, last: RouteConfig | null): Candidate | null {
   const broken = compiled.accepted.some(isError);
   const empty = compiled.config.routing.targets.length === 0;
   if (!broken && !empty) {
@@ -168,7 +168,7 @@ function candidateOf(verdict: Verdict, compiled: CompiledRoute, last: RouteConfi
 }
 
 /** Without a target left it serves nothing, but stays, so that callers learn more than that the model is unknown. */
-function lastGoodCandidate(verdict: Verdict, last: RouteConfig | null): Candidate | null {
+function lastGoodCandidate(verdict: VerdictDraft, last: RouteConfig | null): Candidate | null {
   if (last === null) return null;
   if (last.routing.targets.length > 0) verdict.live = "lastGood";
   return { verdict, config: last };
@@ -178,7 +178,7 @@ function compileRoutes(
   objects: readonly WorldObject[],
   input: CompileInput,
   view: ProviderView,
-  verdicts: Verdict[],
+  verdicts: VerdictDraft[],
   memo: CompileMemo,
 ): { routes: RouteConfig[]; canaries: CanaryPlan[]; alarms: ObjectAlertWatch[] } {
   const previous = index(input.previous?.routes);
@@ -264,7 +264,7 @@ interface CompiledBudgets {
 }
 
 /** Nobody may lift a limit by a mistake: a budget that can't be read keeps the form that is published. */
-function keepPublished(verdict: Verdict, config: BudgetConfig, { budgets, selecting }: CompiledBudgets): void {
+function keepPublished(verdict: VerdictDraft, config: BudgetConfig, { budgets, selecting }: CompiledBudgets): void {
   budgets.push(config);
   const selector = publishedSelector(config);
   if (selector !== null) selecting.push({ id: config.id, namespace: config.namespace, selector });
@@ -274,7 +274,7 @@ function keepPublished(verdict: Verdict, config: BudgetConfig, { budgets, select
 function compileBudgets(
   objects: readonly WorldObject[],
   { world, settings, nowMs, previous }: CompileInput,
-  verdicts: Verdict[],
+  verdicts: VerdictDraft[],
   memo: CompileMemo,
 ): CompiledBudgets {
   const { parsed, invalid } = parseKind("Budget", objects, memo.budgetSpecs);
@@ -303,7 +303,7 @@ function compileBudgets(
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
 
 function addEntries(
-  verdicts: readonly Verdict[],
+  verdicts: readonly VerdictDraft[],
   entries: Readonly<Partial<Record<Kind, readonly { id: string }[]>>>,
 ): void {
   const of = new Map(Object.entries(entries).map(([kind, all]) => [kind, index(all)]));
@@ -327,7 +327,7 @@ export function compile(
   capabilities: Readonly<Record<string, Capabilities>>,
   memo = new CompileMemo(),
 ): Compiled {
-  const verdicts: Verdict[] = [];
+  const verdicts: VerdictDraft[] = [];
   const of = byKind(input.world.objects, memo);
   const view = compileProviders(of.LLMProvider, input, capabilities, verdicts, memo);
   const compiledRoutes = compileRoutes(of.RoutingPolicy, input, view, verdicts, memo);

@@ -1,6 +1,6 @@
 /** What the proxies report of a provider → its condition Healthy. Pure. */
 import { idOf } from "./outcome.ts";
-import type { Verdict } from "./verdict.ts";
+import type { StatusPatch, Verdict } from "./verdict.ts";
 
 export interface ProviderReport {
   /** null: that proxy does not know. */
@@ -64,9 +64,9 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
     : { type, status: "True", reason: "Reachable", message };
 }
 
-/** Adds the condition to every provider that is served. */
-export function addHealth(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): void {
-  for (const verdict of verdicts)
-    if (verdict.kind === "LLMProvider" && verdict.live !== "none")
-      verdict.conditions.push(healthCondition(idOf(verdict.meta), proxies));
+/** The condition of every provider that is served. */
+export function healthPatches(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): StatusPatch[] {
+  return verdicts
+    .filter((verdict) => verdict.kind === "LLMProvider" && verdict.live !== "none")
+    .map((verdict) => ({ verdict, conditions: [healthCondition(idOf(verdict.meta), proxies)] }));
 }

@@ -4,7 +4,7 @@ import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { anyKey, type CompiledKey, compileKey, type KeyRules, type Rotation } from "./keys.ts";
 import { idOf, isError, namespaceOf, newVerdict, own, type ParsedObject, problem, problemsOf } from "./outcome.ts";
 import { budgetsOf, type Selecting } from "./selectors.ts";
-import type { Problem, Verdict } from "./verdict.ts";
+import type { Problem, VerdictDraft } from "./verdict.ts";
 import type { SecretFact, World, WorldObject } from "./world.ts";
 
 type Secret = Readonly<Record<string, SecretFact>> | undefined;
@@ -54,7 +54,7 @@ export interface KeyStanding {
 }
 
 export interface KeyOutcome {
-  verdict: Verdict;
+  verdict: VerdictDraft;
   /** null: it is not live. */
   record: KeyRecord | null;
   holds: Span;
@@ -62,7 +62,7 @@ export interface KeyOutcome {
 
 const iso = (ms: number): string => new Date(ms).toISOString().replace(".000Z", "Z");
 
-function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void {
+function noteExpiry(verdict: VerdictDraft, expiresAtMs: number, nowMs: number): void {
   const over = nowMs >= expiresAtMs;
   const at = iso(expiresAtMs);
   verdict.status["expiresAt"] = at;
@@ -74,7 +74,11 @@ function noteExpiry(verdict: Verdict, expiresAtMs: number, nowMs: number): void 
   });
 }
 
-function noteRotation(verdict: Verdict, { rotatedAtMs, nextAtMs, previous }: Rotation, refusal: string | null): void {
+function noteRotation(
+  verdict: VerdictDraft,
+  { rotatedAtMs, nextAtMs, previous }: Rotation,
+  refusal: string | null,
+): void {
   if (refusal !== null) {
     verdict.conditions.push({ type: "Rotated", status: "False", reason: "SecretNotOwned", message: refusal });
     return;
@@ -206,7 +210,7 @@ export class KeyEntry {
   }
 
   /** What is live of it, told to its verdict. */
-  #record(verdict: Verdict, alone: Alone | null, standing: KeyStanding): KeyRecord | null {
+  #record(verdict: VerdictDraft, alone: Alone | null, standing: KeyStanding): KeyRecord | null {
     const { owner, role, last } = standing;
     if (alone !== null) this.#tell(verdict, alone, standing);
     if (alone?.fits && owner === undefined) {
@@ -222,7 +226,7 @@ export class KeyEntry {
     return tightened(last, this.#revoked(), alone?.compiled.expiresAtMs ?? null);
   }
 
-  #tell(verdict: Verdict, { compiled }: Alone, { owner, role, unserved }: KeyStanding): void {
+  #tell(verdict: VerdictDraft, { compiled }: Alone, { owner, role, unserved }: KeyStanding): void {
     const { namespace } = this.object.meta;
     const models = this.key?.spec.models ?? [];
     verdict.accepted = [

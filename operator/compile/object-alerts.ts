@@ -9,7 +9,7 @@ import {
 import type { WatchConfig } from "../../proxy/config/watch.ts";
 import { type Channel, type ChannelName, channelNames, compileChannels } from "./alerts.ts";
 import type { ParsedObject } from "./outcome.ts";
-import type { Problem, Verdict } from "./verdict.ts";
+import type { Problem, VerdictDraft } from "./verdict.ts";
 import type { World } from "./world.ts";
 
 export interface ObjectAlertWatch {
@@ -77,7 +77,7 @@ export function compileObjectAlerts(
   object: ParsedObject<"LLMProvider"> | ParsedObject<"RoutingPolicy">,
   world: World,
   mail: boolean,
-  verdict: Verdict,
+  verdict: VerdictDraft,
 ): ObjectAlertWatch | null {
   const given: When | undefined = object.spec.alertWhen;
   if (given === undefined) return null;
@@ -117,7 +117,7 @@ export function compileObjectAlerts(
   };
 }
 
-function readiness(problems: readonly Problem[], usable: number, all: number): Verdict["conditions"][number] {
+function readiness(problems: readonly Problem[], usable: number, all: number): VerdictDraft["conditions"][number] {
   const type = "AlertsReady";
   const [first] = problems;
   if (first === undefined)

@@ -3,7 +3,7 @@
 import type { Kind } from "../../crds/kinds.ts";
 import { type ParsedSpec, parseSpec, type SpecOf, type SpecProblem } from "../../crds/parse.ts";
 import type { MapMemo } from "../../proxy/config/incremental.ts";
-import type { Problem, ProblemReason, Verdict } from "./verdict.ts";
+import type { Problem, ProblemReason, VerdictDraft } from "./verdict.ts";
 import type { ObjectMeta, WorldObject } from "./world.ts";
 
 /** An object whose spec is valid by itself. */
@@ -31,7 +31,7 @@ export function byAge(a: { meta: ObjectMeta }, b: { meta: ObjectMeta }): number 
   return a.meta.createdAtMs - b.meta.createdAtMs || (idOf(a.meta) < idOf(b.meta) ? -1 : 1);
 }
 
-export function newVerdict(kind: Kind, meta: ObjectMeta): Verdict {
+export function newVerdict(kind: Kind, meta: ObjectMeta): VerdictDraft {
   return { kind, meta, accepted: [], resolvedRefs: [], live: "none", entry: null, status: {}, conditions: [] };
 }
 
@@ -50,9 +50,9 @@ export function parseKind<K extends Kind>(
   kind: K,
   objects: readonly WorldObject[],
   memo: MapMemo<WorldObject, ParsedSpec<K>>,
-): { parsed: { object: ParsedObject<K>; verdict: Verdict }[]; invalid: Verdict[] } {
-  const parsed: { object: ParsedObject<K>; verdict: Verdict }[] = [];
-  const invalid: Verdict[] = [];
+): { parsed: { object: ParsedObject<K>; verdict: VerdictDraft }[]; invalid: VerdictDraft[] } {
+  const parsed: { object: ParsedObject<K>; verdict: VerdictDraft }[] = [];
+  const invalid: VerdictDraft[] = [];
   const results = memo.of(objects, (object) => parseSpec(kind, object.spec ?? {}));
   for (const [at, { meta }] of objects.entries()) {
     const verdict = newVerdict(kind, meta);

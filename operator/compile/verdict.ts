@@ -41,12 +41,23 @@ export interface Problem {
    */
   fullMessage?: string;
   /** Path within the object, such as ["spec", "models", 0, "price"], so that lint finds the line. */
-  path: (string | number)[];
+  path: readonly (string | number)[];
   /** error: the condition turns False. warning: an Event and a line of lint, nothing more. */
   severity: "error" | "warning";
 }
 
-export interface Verdict {
+type Immutable<T> =
+  T extends Map<infer K, infer V>
+    ? ReadonlyMap<K, V>
+    : T extends object
+      ? { readonly [K in keyof T]: Immutable<T[K]> }
+      : T;
+
+/** What compile says of one object. Memos hand out the same verdict in every pass, so nothing may change it. */
+export type Verdict = Immutable<VerdictDraft>;
+
+/** A verdict that compile still works on. */
+export interface VerdictDraft {
   kind: Kind;
   meta: ObjectMeta;
   /** The object is valid by itself. */
@@ -65,4 +76,25 @@ export interface Verdict {
   conditions: { type: string; status: "True" | "False" | "Unknown"; reason: string; message: string }[];
   /** Reasons of the condition Healthy that alerts tell of by Events of their own: the condition adds none. */
   toldByAlerts?: readonly string[];
+}
+
+/** What a loop adds to the status of an object, beside what compile says. */
+export interface StatusPatch {
+  verdict: Verdict;
+  status?: Readonly<Record<string, unknown>>;
+  conditions?: Verdict["conditions"];
+}
+
+/** The verdicts with what the loops add: of two patches with the same field the later one counts. */
+export function withPatches(verdicts: readonly Verdict[], patches: readonly StatusPatch[]): Verdict[] {
+  const patched = new Map<Verdict, Verdict>();
+  for (const { verdict, status = {}, conditions = [] } of patches) {
+    const before = patched.get(verdict) ?? verdict;
+    patched.set(verdict, {
+      ...before,
+      status: { ...before.status, ...status },
+      conditions: [...before.conditions, ...conditions],
+    });
+  }
+  return verdicts.map((verdict) => patched.get(verdict) ?? verdict);
 }

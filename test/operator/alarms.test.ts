@@ -5,9 +5,10 @@ import { objectAlerts } from "../../crds/types/object-alerts.ts";
 import { alarmed, newsOf } from "../../operator/cluster/report.ts";
 import { secretRefs } from "../../operator/cluster/world.ts";
 import { compile } from "../../operator/compile/compile.ts";
-import { addHealth, type ProviderReport } from "../../operator/compile/health.ts";
+import { healthPatches, type ProviderReport } from "../../operator/compile/health.ts";
 import type { ObjectAlertWatch } from "../../operator/compile/object-alerts.ts";
 import { statusOf } from "../../operator/compile/status.ts";
+import { withPatches } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
 import { mailOf, pagerDutyBody } from "../../operator/delivery/message.ts";
@@ -369,10 +370,9 @@ describe("the Events of one thing", () => {
         const one = provider(spec, status);
         book.learn([one]);
         const all = compiled([one]);
-        const [verdict] = all.verdicts;
+        const patches = [...healthPatches(all.others, [proxy]), ...book.report(all, [proxy], [], nowMs)];
+        const [verdict] = withPatches(all.verdicts, patches);
         assert.ok(verdict);
-        addHealth(all.others, [proxy]);
-        book.report(all, [proxy], [], nowMs);
         const now = statusOf(verdict, { revision: "r", live: 1, total: 1 }, status, nowMs);
         for (const { condition, warning } of newsOf(verdict, status, now))
           if (!["Programmed", "PriceUnknown"].includes(condition.type))
@@ -462,13 +462,14 @@ describe("an alert of a provider", () => {
         const all = compiled(objects);
         const proxies = open === null ? [] : [report(true, open ? ["m"] : [])];
         const [watch] = all.alarms;
-        book.report(
+        const patches = book.report(
           all,
           proxies,
           open === null || watch === undefined ? [] : [reading(watch, { calls: 100, errors })],
           nowMs,
           values,
         );
+        all.verdicts = withPatches(all.verdicts, patches);
         const after = { ...all.verdicts[0]?.status };
         objectAlerts.parse(after["alerts"] ?? []);
         for (const { condition, warning } of alarmed(status, after))

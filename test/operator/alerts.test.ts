@@ -10,6 +10,7 @@ import { secretRefs } from "../../operator/cluster/world.ts";
 import type { Channel } from "../../operator/compile/alerts.ts";
 import { filled } from "../../operator/compile/alerts.ts";
 import { compile } from "../../operator/compile/compile.ts";
+import { withPatches } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { AlertDispatcher, type AlertOutcome } from "../../operator/delivery/dispatcher.ts";
 import { type Alert, pagerDutyBody } from "../../operator/delivery/message.ts";
@@ -444,7 +445,8 @@ describe("the delivery of alerts", () => {
         const objects = spec === null ? [] : [budget(spec, status)];
         book.learn(objects);
         const all = compiledAll(objects);
-        book.report(all, [reading(spent, day)], nowMs, new Map([[digest, "clear"]]));
+        const patches = book.report(all, [reading(spent, day)], nowMs, new Map([[digest, "clear"]]));
+        all.verdicts = withPatches(all.verdicts, patches);
         status = JSON.parse(JSON.stringify(all.verdicts[0]?.status ?? {}));
         budgetStatus.parse({ ...(status as object), conditions: [] });
         dispatcher.dispatch(book.due(all));
@@ -526,7 +528,7 @@ describe("the delivery of alerts", () => {
     const pass = async (objects: WorldObject[]): Promise<unknown> => {
       const all = compiledAll(objects);
       book.learn(objects);
-      book.report(all, [], start);
+      all.verdicts = withPatches(all.verdicts, book.report(all, [], start));
       dispatcher.test(book.testsDue(all, start));
       await dispatcher.idle();
       return all.verdicts[0]?.status["alertTest"];

@@ -6,7 +6,7 @@ import { transitions } from "../../operator/cluster/report.ts";
 import type { CanaryPlan, CanaryReport, CanarySample, ReportedSide } from "../../operator/compile/canary.ts";
 import { type Compiled, compile } from "../../operator/compile/compile.ts";
 import { statusOf } from "../../operator/compile/status.ts";
-import type { Verdict } from "../../operator/compile/verdict.ts";
+import { type Verdict, withPatches } from "../../operator/compile/verdict.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 import { CanaryBook, progressIn, statusOfCanary } from "../../operator/loops/canaries/book.ts";
 import { advanceCanary, type CanaryProgress, measure, merge } from "../../operator/loops/canaries/judge.ts";
@@ -250,6 +250,13 @@ const report = (one: Compiled, counts: ReportedSide, proxy = "p1"): CanaryReport
   one.canaries.map(({ route, id }) => ({ route, id, sample: sample(proxy, counts) }));
 const condition = (one: Compiled) => verdictOf(one).conditions.find((found) => found.type === "CanaryProgressing");
 
+/** Whether a canary ended; the verdicts of `one` then have what the book adds. */
+function judge(book: CanaryBook, one: Compiled, reports: readonly CanaryReport[], atMs: number): boolean {
+  const { decided, patches } = book.judge(one, reports, atMs);
+  one.verdicts = withPatches(one.verdicts, patches);
+  return decided;
+}
+
 describe("a canary in a policy", () => {
   it("renders its share, then all or nothing, as the verdict says", () => {
     for (const [counts, share, phase] of [
@@ -259,25 +266,25 @@ describe("a canary in a policy", () => {
       const book = new CanaryBook();
       const first = compiled(spec(canary), book);
       assert.equal(rendered(first), 5);
-      assert.equal(book.judge(first, [], start), false);
+      assert.equal(judge(book, first, [], start), false);
       assert.deepEqual([condition(first)?.status, condition(first)?.reason], ["True", "Progressing"]);
       const second = compiled(spec(canary), book);
-      assert.equal(book.judge(second, report(second, counts), end), true, "something else is to be rendered");
+      assert.equal(judge(book, second, report(second, counts), end), true, "something else is to be rendered");
       assert.deepEqual([condition(second)?.status, condition(second)?.reason], ["False", phase]);
       const third = compiled(spec(canary), book);
       assert.equal(rendered(third), share);
-      assert.equal(book.judge(third, report(third, counts), end + minute), false);
+      assert.equal(judge(book, third, report(third, counts), end + minute), false);
     }
   });
 
   it("goes on where it was after a restart of the operator, by its status alone", () => {
     const before = new CanaryBook();
     const first = compiled(spec(canary), before);
-    before.judge(first, report(first, side(150, 0)), start);
+    judge(before, first, report(first, side(150, 0)), start);
     const status = statusOf(verdictOf(first), { revision: "abc", live: 1, total: 1 }, {}, start);
     const after = new CanaryBook();
     const second = compiled(spec(canary), after, status);
-    after.judge(second, report(second, side(60, 0), "p2"), end);
+    judge(after, second, report(second, side(60, 0), "p2"), end);
     const { canary: told } = verdictOf(second).status as {
       canary: { phase: string; requests: number; startedAt: string };
     };
@@ -289,18 +296,18 @@ describe("a canary in a policy", () => {
   it("begins anew when its spec changes, and is forgotten when it goes", () => {
     const book = new CanaryBook();
     const first = compiled(spec(canary), book);
-    book.judge(first, [], start);
-    book.judge(first, report(first, side(200, 0)), end);
+    judge(book, first, [], start);
+    judge(book, first, report(first, side(200, 0)), end);
     const changed = compiled(spec({ ...canary, percent: 10 }), book);
     assert.equal(rendered(changed), 10);
-    book.judge(changed, report(first, side(300, 0)), end + minute);
+    judge(book, changed, report(first, side(300, 0)), end + minute);
     assert.equal(
       (verdictOf(changed).status["canary"] as { requests: number }).requests,
       0,
       "counts of the earlier canary are not its own",
     );
     const gone = compiled({ match: { models: ["m"] }, routing: { targets: [{ provider: { name: "old" } }] } }, book);
-    book.judge(gone, [], end + 2 * minute);
+    judge(book, gone, [], end + 2 * minute);
     assert.equal(verdictOf(gone).status["canary"], undefined);
     assert.equal(rendered(compiled(spec(canary), book)), 5);
   });
@@ -309,7 +316,7 @@ describe("a canary in a policy", () => {
     const book = new CanaryBook();
     const told = (counts: ReportedSide, atMs: number): number => {
       const now = compiled(spec(canary), book);
-      book.judge(now, report(now, counts), atMs);
+      judge(book, now, report(now, counts), atMs);
       return (verdictOf(now).status["canary"] as { requests: number }).requests;
     };
     assert.equal(told(side(10, 0), start), 10);
@@ -321,7 +328,7 @@ describe("a canary in a policy", () => {
   it("survives a mistake elsewhere in its policy", () => {
     const book = new CanaryBook();
     const good = compiled(spec(canary), book);
-    book.judge(good, report(good, side(50, 0)), start);
+    judge(book, good, report(good, side(50, 0)), start);
     const objects = [
       provider("old"),
       provider("new"),
@@ -336,7 +343,7 @@ describe("a canary in a policy", () => {
       canaries: book.facts(objects),
     };
     const broken = compile(input, capabilitiesByType);
-    book.judge(broken, [], start + minute);
+    judge(book, broken, [], start + minute);
     assert.equal((verdictOf(broken).status["canary"] as { requests: number }).requests, 50);
   });
 

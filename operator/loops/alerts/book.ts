@@ -11,7 +11,7 @@ import type { Compiled } from "../../compile/compile.ts";
 import type { ProxyReport } from "../../compile/health.ts";
 import type { ObjectAlertWatch } from "../../compile/object-alerts.ts";
 import { idOf } from "../../compile/outcome.ts";
-import type { Verdict } from "../../compile/verdict.ts";
+import type { StatusPatch, Verdict } from "../../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
 import {
   channelSnapshot,
@@ -75,15 +75,16 @@ export class ObjectAlertBook {
     }
   }
 
-  /** Adds what is told of objects to their status. `values`: what Secrets hold, by digest. */
+  /** What is added to the objects' status. `values`: what Secrets hold, by digest. */
   report(
     { alarms, others }: Compiled,
     proxies: readonly ProxyReport[],
     readings: readonly WatchReading[],
     nowMs: number,
     values: ReadonlyMap<string, string> = new Map(),
-  ): void {
+  ): StatusPatch[] {
     this.#nowMs = nowMs;
+    const patches: StatusPatch[] = [];
     const watches = new Map(alarms.map((watch) => [watchName(watch), watch]));
     const next = new Map<string, ObjectAlertMemory>();
     for (const verdict of others) {
@@ -96,13 +97,14 @@ export class ObjectAlertBook {
           ? this.#unwatched(before, verdict)
           : this.#watched(before, watch, proxies, readings, values);
       next.set(name, { ...held, meta: verdict.meta });
-      if (held.standing.alarms.length > 0) verdict.status["alerts"] = held.standing.alarms;
-      if (held.test !== undefined) verdict.status["alertTest"] = held.test;
+      if (held.standing.alarms.length > 0) patches.push({ verdict, status: { alerts: held.standing.alarms } });
+      if (held.test !== undefined) patches.push({ verdict, status: { alertTest: held.test } });
     }
     for (const [name, held] of this.#held) if (!next.has(name)) this.#leave(held, [...held.reach.values()], "Deleted");
     this.#held = next;
     this.#farewells.release();
     this.#dropHeardAgain(alarms);
+    return patches;
   }
 
   #watched(

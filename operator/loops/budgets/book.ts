@@ -9,7 +9,7 @@ import { type Channel, hasIncidents } from "../../compile/alerts.ts";
 import type { BudgetWatch } from "../../compile/budgets.ts";
 import type { Compiled } from "../../compile/compile.ts";
 import { idOf, isError } from "../../compile/outcome.ts";
-import type { Verdict } from "../../compile/verdict.ts";
+import type { StatusPatch, Verdict } from "../../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../../compile/world.ts";
 import {
   channelSnapshot,
@@ -119,14 +119,15 @@ export class BudgetBook {
     return this.#seeds;
   }
 
-  /** Adds how budgets stand to their status. `values`: what Secrets hold, by digest. */
+  /** What is added to the budgets' status. `values`: what Secrets hold, by digest. */
   report(
     { watches, others }: Compiled,
     reports: readonly BudgetReadings[],
     nowMs: number,
     values: ReadonlyMap<string, string> = new Map(),
-  ): void {
+  ): StatusPatch[] {
     this.#nowMs = nowMs;
+    const patches: StatusPatch[] = [];
     const byId = new Map(watches.map((watch) => [watch.config.id, watch]));
     const next = new Map<string, BudgetMemory>();
     const tests = new Map<string, AlertTest>();
@@ -137,7 +138,7 @@ export class BudgetBook {
       const tested = this.#tests.get(id);
       if (tested !== undefined) {
         tests.set(id, tested);
-        verdict.status["alertTest"] = tested;
+        patches.push({ verdict, status: { alertTest: tested } });
       }
       const before = this.#held.get(id);
       const held =
@@ -146,14 +147,15 @@ export class BudgetBook {
           : this.#watched(watch, before, verdict.meta, reports, values);
       if (held === null) continue;
       next.set(id, { ...held, meta: verdict.meta });
-      Object.assign(verdict.status, held.shown);
-      if (watch !== undefined) verdict.conditions.push(...conditionsOf(watch, held.reported, nowMs));
+      const conditions = watch === undefined ? [] : conditionsOf(watch, held.reported, nowMs);
+      patches.push({ verdict, status: held.shown, conditions });
     }
     for (const [id, held] of this.#held) if (!next.has(id)) this.#leave(held, [...held.reach.values()]);
     this.#held = next;
     this.#tests = tests;
     this.#farewells.release();
     this.#dropHeardAgain(watches);
+    return patches;
   }
 
   /** A mistake elsewhere in the object must not make it forget what was told. */

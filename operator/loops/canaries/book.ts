@@ -6,7 +6,7 @@ import { type CanaryStatus, canaryStatus } from "../../../crds/types/canary.ts";
 import type { CanaryPlan, CanaryReport } from "../../compile/canary.ts";
 import type { Compiled } from "../../compile/compile.ts";
 import { idOf } from "../../compile/outcome.ts";
-import type { Verdict } from "../../compile/verdict.ts";
+import type { StatusPatch, Verdict } from "../../compile/verdict.ts";
 import type { CanaryFact, WorldObject } from "../../compile/world.ts";
 import { advanceCanary, type CanaryProgress, measure, written } from "./judge.ts";
 
@@ -71,6 +71,11 @@ interface Held {
   reportedAtMs: number;
 }
 
+interface Judged {
+  decided: boolean;
+  patches: StatusPatch[];
+}
+
 export class CanaryBook {
   #held = new Map<string, Held>();
 
@@ -93,8 +98,9 @@ export class CanaryBook {
     return facts;
   }
 
-  /** Adds progress to the policies' status. true where a verdict fell, so that something else is to be rendered. */
-  judge(compiled: Compiled, reports: readonly CanaryReport[], nowMs: number): boolean {
+  /** What is added to the policies' status. `decided`: a canary ended, so that the next pass renders something else. */
+  judge(compiled: Compiled, reports: readonly CanaryReport[], nowMs: number): Judged {
+    const patches: StatusPatch[] = [];
     const plans = new Map(compiled.canaries.map((plan) => [plan.route, plan]));
     const next = new Map<string, Held>();
     let decided = false;
@@ -113,11 +119,11 @@ export class CanaryBook {
       if (held === undefined) continue;
       decided ||= before?.progress.id === held.progress.id && before.progress.phase !== held.progress.phase;
       next.set(route, held);
-      verdict.status["canary"] = statusOfCanary(held.reported);
-      verdict.conditions.push(conditionOf(held.reported));
+      const { reported } = held;
+      patches.push({ verdict, status: { canary: statusOfCanary(reported) }, conditions: [conditionOf(reported)] });
     }
     this.#held = next;
-    return decided;
+    return { decided, patches };
   }
 
   #advance(plan: CanaryPlan, before: Held | undefined, reports: readonly CanaryReport[], nowMs: number): Held {
