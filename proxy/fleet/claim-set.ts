@@ -49,23 +49,20 @@ export class ClaimSet {
   }
 
   /**
-   * Takes also what is not held, while no store can be asked; of limits only where `noRoom` gives null. null: taken.
+   * Takes also what is not held, while no store can be asked: of limits as far as this proxy's part has room. null: taken.
    * `retryAfterMs`: when to try again where a counter may not go on without the store.
    */
-  takeAlone(
-    nowMs: number,
-    retryAfterMs: number,
-    noRoom: (claim: Claim, slice: Slice) => Refused | null,
-  ): Refused | null {
+  takeAlone(nowMs: number, retryAfterMs: number): Refused | null {
     const short = this.#slices.map((slice, at) => !slice.canTake(this.#amount(at), nowMs));
-    for (const [at, slice] of this.#slices.entries()) {
-      if (short[at] && slice.spec.onStateLoss !== "allow")
-        return { refused: (this.#claims[at] as Claim).counter, why: "unavailable", retryAfterMs };
-    }
-    for (const [at, slice] of this.#slices.entries()) {
-      const refused = !short[at] || slice.spec.kind === "period" ? null : noRoom(this.#claims[at] as Claim, slice);
-      if (refused !== null) return refused;
-    }
+    const refusedBy = (at: number, why: Refused["why"]): Refused => ({
+      refused: (this.#claims[at] as Claim).counter,
+      why,
+      retryAfterMs,
+    });
+    for (const [at, slice] of this.#slices.entries())
+      if (short[at] && slice.spec.onStateLoss !== "allow") return refusedBy(at, "unavailable");
+    for (const [at, slice] of this.#slices.entries())
+      if (short[at] && !slice.hasRoomAlone(this.#amount(at), nowMs)) return refusedBy(at, "limit");
     this.#taken = this.#slices.map((slice, at) =>
       short[at] ? slice.takeBeyond(this.#amount(at), nowMs) : slice.take(this.#amount(at), nowMs),
     );
@@ -112,13 +109,6 @@ export class ClaimSet {
   contended(nowMs: number): boolean {
     return this.#slices.every(
       (slice, at) => slice.canTake(this.#amount(at), nowMs) || slice.contended(this.#amount(at)),
-    );
-  }
-
-  /** Every counter that is short may go on without the store. */
-  mayGoAlone(nowMs: number): boolean {
-    return this.#slices.every(
-      (slice, at) => slice.spec.onStateLoss === "allow" || slice.canTake(this.#amount(at), nowMs),
     );
   }
 

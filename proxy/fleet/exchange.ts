@@ -19,6 +19,10 @@ const breakAfter = 3;
 export const openForMs = 1_000;
 /** So many deadlines a call waits where it could only be refused otherwise. */
 export const patience = 10;
+/** After a loss, so long the store is only told of windows, so that all proxies have told before any asks, in milliseconds. */
+const settlingMs = 2_000;
+/** Of that, so long windows are kept as without the store: whoever notices last, a second later, is done before the others ask. */
+const aloneMs = 500;
 
 export interface ExchangeFigures {
   /** Calls to the store, each with any number of counters. */
@@ -52,7 +56,6 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #figures: ExchangeFigures;
   #run = "";
-  #fleetSize = 1;
   /** The one that begins next. */
   #round = newRound();
   /** The call to the store that has not been answered yet; never fails. */
@@ -81,11 +84,6 @@ export class Exchange {
     this.#figures = figures;
     void this.#beat();
     this.#arm();
-  }
-
-  /** Proxies alive. */
-  get fleetSize(): number {
-    return this.#fleetSize;
   }
 
   /** The store can't be reached. */
@@ -182,7 +180,10 @@ export class Exchange {
       this.#failed(new Error(`the store did not answer within ${deadlineMs} ms`)),
     );
     try {
-      this.#applied(slices, ops, await answer, sentMs);
+      const replies = await answer;
+      const wasLost = this.broken || this.#openUntilMs > 0;
+      this.#applied(slices, ops, replies, sentMs);
+      if (wasLost) this.#holdings.settle(this.#clock.nowMs() + aloneMs, this.#clock.nowMs() + settlingMs);
       this.#failuresInARow = 0;
       this.#openUntilMs = 0;
     } catch (cause) {
@@ -226,7 +227,7 @@ export class Exchange {
     );
     try {
       const size = this.#store.heartbeat(this.#holder);
-      this.#fleetSize = Math.max(1, size instanceof Promise ? await size : size);
+      this.#holdings.fleet.size = Math.max(1, size instanceof Promise ? await size : size);
       this.#noteRun(this.#store.run);
     } catch (cause) {
       this.#failed(cause);

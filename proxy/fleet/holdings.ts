@@ -1,7 +1,7 @@
 /** The slices that this proxy holds, one of each counter. No I/O and no timers. */
 import { LeaseSlice } from "./lease-slice.ts";
 import type { CounterSpec, Slice } from "./slice.ts";
-import { WindowSlice } from "./window-slice.ts";
+import { type FleetView, WindowSlice } from "./window-slice.ts";
 
 /** More counters than this are not remembered once they are idle. */
 const mostSlices = 20_000;
@@ -12,6 +12,7 @@ export class Holdings {
   /** Idle for long: no longer looked at, but kept, so that the store keeps one record of each and not one for each time. */
   readonly #asleep = new Map<string, Slice>();
   #lives = 0;
+  readonly fleet: FleetView = { size: 1, aloneUntilMs: 0, settlingUntilMs: 0 };
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -39,9 +40,17 @@ export class Holdings {
   }
 
   #made(spec: CounterSpec): Slice {
-    const slice = spec.kind === "window" ? new WindowSlice(spec, this.#nowMs()) : new LeaseSlice(spec, this.#nowMs());
+    const slice =
+      spec.kind === "window"
+        ? new WindowSlice(spec, this.#nowMs(), this.fleet)
+        : new LeaseSlice(spec, this.#nowMs(), this.fleet);
     slice.life = ++this.#lives;
     return slice;
+  }
+
+  /** The store is back after a loss. */
+  settle(aloneUntilMs: number, settlingUntilMs: number): void {
+    Object.assign(this.fleet, { aloneUntilMs, settlingUntilMs });
   }
 
   /** Looks what there is to tell the store, and puts to sleep what has been idle for long. */
@@ -61,11 +70,11 @@ export class Holdings {
     this.#asleep.set(key, slice);
   }
 
-  /** All that is known of money is to be told: also of what nobody asks for. */
+  /** All that is known of money and of what was taken in windows is to be told: also of what nobody asks for. */
   tellAll(): void {
     for (const [key, slice] of this.#asleep) this.#awake.set(key, slice);
     this.#asleep.clear();
-    for (const slice of this.#awake.values()) if (slice.spec.kind === "period") slice.due = true;
+    for (const slice of this.#awake.values()) if (slice.spec.kind !== "held") slice.due = true;
   }
 
   giveAllBack(): void {

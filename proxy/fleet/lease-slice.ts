@@ -4,6 +4,7 @@
  */
 import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
 import { heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
+import type { FleetView } from "./window-slice.ts";
 
 /** What is known of a budget is kept this long after its last use, in milliseconds. */
 const rememberedMs = 600_000;
@@ -25,9 +26,11 @@ export class LeaseSlice extends Slice {
   #seenSpent = 0;
   #seenVersion = 0;
   #heardMs: number;
+  readonly #fleet: Pick<FleetView, "size">;
 
-  constructor(spec: CounterSpec, nowMs: number) {
+  constructor(spec: CounterSpec, nowMs: number, fleet: Pick<FleetView, "size">) {
     super(spec, nowMs);
+    this.#fleet = fleet;
     this.#heardMs = nowMs;
   }
 
@@ -36,6 +39,12 @@ export class LeaseSlice extends Slice {
     // The store takes a silent holder for dead, and what it held for free.
     if (this.spec.kind === "held" && this.#available > 0 && nowMs - this.#heardMs > heldTtlMs) this.giveBack();
     return this.#available;
+  }
+
+  /** Money is only counted then. Of calls at once each proxy has its part. */
+  hasRoomAlone(amount: number): boolean {
+    if (this.spec.kind === "period") return true;
+    return this.#reserved + amount <= Math.max(1, Math.floor((this.spec.limit ?? 0) / this.#fleet.size));
   }
 
   take(amount: number, nowMs: number): Taken {

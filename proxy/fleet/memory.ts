@@ -45,6 +45,8 @@ interface LeaseCounter {
 }
 
 interface WindowCounter {
+  epoch: string;
+  recoverUntilMs: number;
   windowMs: number;
   slices: Map<number, number>;
   newest: number;
@@ -212,41 +214,47 @@ export class MemoryStore implements FleetStore {
     }
   }
 
+  #windowCounter({ key, windowMs }: WindowOp): WindowCounter {
+    const known = this.#windows.get(key);
+    if (known?.windowMs === windowMs) return known;
+    const epoch = `w${this.#store}.${++this.#epochs}`;
+    const made: WindowCounter = { epoch, recoverUntilMs: 0, windowMs, slices: new Map(), newest: 0 };
+    this.#windows.set(key, made);
+    return made;
+  }
+
   #window(op: WindowOp): WindowReply {
     const nowMs = this.#nowMs();
-    const sliceMs = sliceMsOf(op.windowMs);
     const lifeMs = windowLifeMs(op.windowMs);
-    let counter = this.#windows.get(op.key);
-    if (counter === undefined || counter.windowMs !== op.windowMs)
-      this.#windows.set(op.key, (counter = { windowMs: op.windowMs, slices: new Map(), newest: 0 }));
-    const { slices } = counter;
-    const freeAtMs = (slice: number): number => (slice + 1) * sliceMs + op.windowMs + lifeMs;
-    for (const [slice, amount] of op.returns) {
-      const had = slices.get(slice);
-      if (had !== undefined) slices.set(slice, Math.max(0, had - amount));
-    }
-    let total = 0;
-    for (const [slice, count] of slices) {
-      if (freeAtMs(slice) <= nowMs || count === 0) slices.delete(slice);
-      else total += count;
-    }
-    const slice = Math.floor(nowMs / sliceMs);
+    const counter = this.#windowCounter(op);
+    const { slices, epoch } = counter;
+    const freeAtMs = (slice: number): number => (slice + 1) * sliceMsOf(op.windowMs) + op.windowMs + lifeMs;
+    // The holder took under an epoch that is forgotten: what others took is to come.
+    const isForgotten = (op.epoch ?? "") !== "" && op.epoch !== epoch;
+    const forgotten = isForgotten ? (op.taken ?? 0) : 0;
+    if (isForgotten) counter.recoverUntilMs = nowMs + recoveryMs;
+    const debt = Math.max(op.debt, forgotten);
+    const recovering = nowMs < counter.recoverUntilMs;
+    const total = totalOf(slices, op.returns, (slice) => freeAtMs(slice) <= nowMs);
+    const slice = Math.floor(nowMs / sliceMsOf(op.windowMs));
     const holders = Math.max(1, this.#alive.size);
-    const granted = leaseShare(op.limit - total - op.debt, op, holders, true);
-    if (granted + op.debt > 0) {
-      slices.set(slice, (slices.get(slice) ?? 0) + granted + op.debt);
+    const granted = recovering ? 0 : leaseShare(op.limit - total - debt, op, holders, true);
+    if (granted + debt > 0) {
+      slices.set(slice, (slices.get(slice) ?? 0) + granted + debt);
       counter.newest = Math.max(counter.newest, slice);
     }
-    const remaining = op.limit - total - granted - op.debt;
+    const remaining = op.limit - total - granted - debt;
+    const missing = op.need - granted - remaining;
     return {
       kind: "window",
       granted,
       slice,
       remaining: Math.max(0, remaining),
-      retryMs:
-        granted >= op.need ? 0 : retryAfter(slices, op.need - granted - remaining, (one) => freeAtMs(one) - nowMs),
+      retryMs: granted >= op.need ? 0 : retryAfter(slices, missing, (one) => freeAtMs(one) - nowMs),
       resetMs: slices.size === 0 ? 0 : Math.max(0, freeAtMs(counter.newest) - nowMs),
       tight: isTight(remaining, op, holders),
+      epoch,
+      recovering,
     };
   }
 
@@ -306,6 +314,24 @@ export class MemoryStore implements FleetStore {
     this.#journal?.close(() => this.#image());
     return Promise.resolve();
   }
+}
+
+/** Units in all slices that are not over, less what is given back. */
+function totalOf(
+  slices: Map<number, number>,
+  returns: WindowOp["returns"],
+  isOver: (slice: number) => boolean,
+): number {
+  for (const [slice, amount] of returns) {
+    const had = slices.get(slice);
+    if (had !== undefined) slices.set(slice, Math.max(0, had - amount));
+  }
+  let total = 0;
+  for (const [slice, count] of slices) {
+    if (isOver(slice) || count === 0) slices.delete(slice);
+    else total += count;
+  }
+  return total;
 }
 
 /** Until the oldest slices that hold `missing` units are free. */

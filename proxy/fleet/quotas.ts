@@ -3,7 +3,6 @@
  * a round trip; the store is asked in the background before a lease runs out, and by a waiting call only near a limit.
  */
 import type { Clock } from "../clock.ts";
-import { Alone } from "./alone.ts";
 import { type Claim, ClaimSet, type Refused } from "./claim-set.ts";
 import { Exchange, type ExchangeFigures, openForMs, patience } from "./exchange.ts";
 import { Holdings } from "./holdings.ts";
@@ -40,7 +39,6 @@ export class Quotas {
   readonly #contentionMs: number;
   readonly #holdings: Holdings;
   readonly #exchange: Exchange;
-  readonly #alone: Alone;
   readonly figures: QuotaFigures = { roundTrips: 0, waits: 0, failures: 0, overruns: 0 };
   /** By budgets. */
   readonly refusals = new Refusals();
@@ -50,7 +48,6 @@ export class Quotas {
     this.#clock = clock;
     this.#contentionMs = contentionMs;
     this.#holdings = new Holdings(clock.nowMs);
-    this.#alone = new Alone(holder, clock.nowMs);
     this.#exchange = new Exchange(store, holder, clock, this.#holdings, { deadlineMs, onTrouble }, this.figures);
   }
 
@@ -116,10 +113,10 @@ export class Quotas {
   async #answered(set: ClaimSet, round: Promise<void> | null): Promise<Reservation | Refused | null> {
     // Answered at once, and not enough: others are let go on before it is asked again.
     if (round === null) await this.#step();
-    const late =
-      round !== null && (await this.#exchange.isLate(round, set.mayGoAlone(this.#clock.nowMs()) ? 1 : patience));
+    if (round !== null) await this.#exchange.isLate(round, patience);
     if (set.take(this.#clock.nowMs())) return this.#reserved(set);
-    return late || this.broken ? this.#withoutStore(set) : null;
+    // A store that is only late goes on granting to others: without it is for when it is lost.
+    return this.broken ? this.#withoutStore(set) : null;
   }
 
   /** The refusal, or what came of waiting for others to settle; null: ask again. */
@@ -137,10 +134,7 @@ export class Quotas {
 
   /** What is leased may be spent; limits that allow it are kept locally, each proxy its part. */
   #withoutStore(set: ClaimSet): Reservation | Refused {
-    const { fleetSize } = this.#exchange;
-    const refused = set.takeAlone(this.#clock.nowMs(), openForMs, (claim, slice) =>
-      this.#alone.noRoom(claim, slice, fleetSize),
-    );
+    const refused = set.takeAlone(this.#clock.nowMs(), openForMs);
     return refused ?? this.#reserved(set);
   }
 

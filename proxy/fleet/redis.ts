@@ -128,10 +128,23 @@ export class RedisStore implements FleetStore {
       op.want,
       op.debt,
       this.#holders,
+      op.epoch ?? "",
+      op.taken ?? 0,
+      recoveryMs,
       ...op.returns.flat(),
     )) as string[];
     const [granted = 0, slice = 0, remaining = 0, retryMs = 0, resetMs = 0] = reply.map(Number);
-    return { kind: "window", granted, slice, remaining, retryMs, resetMs, tight: reply[5] === "1" };
+    return {
+      kind: "window",
+      granted,
+      slice,
+      remaining,
+      retryMs,
+      resetMs,
+      tight: reply[5] === "1",
+      epoch: reply[6] ?? "",
+      recovering: reply[7] === "1",
+    };
   }
 
   /** Notes a budget's subject, so that its counters can be listed. Where it fails it is noted with the next entry. */

@@ -114,18 +114,36 @@ return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining,
 `;
 
 /**
- * ARGV: limit, windowMs, sliceMs, lifeMs, need, least, want, debt, holders, then slice and amount of what is given back
- * → granted, slice, remaining, retryMs, resetMs, tight. Fields: slice → units.
+ * ARGV: limit, windowMs, sliceMs, lifeMs, need, least, want, debt, holders, epoch, taken, recoveryMs, then slice and amount
+ * of what is given back → granted, slice, remaining, retryMs, resetMs, tight, epoch, recovering. Fields: slice → units,
+ * e epoch, c recovering until.
  */
 export const windowScript = `${common}
 local key = KEYS[1]
 local limit, window, size, life = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local need, least, want, debt, holders = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local known, taken, recovery = ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
 local all = redis.call('HGETALL', key)
 local slices, order = {}, {}
-for i = 1, #all, 2 do slices[all[i]] = tonumber(all[i + 1]) end
+local epoch, recover = nil, 0
+for i = 1, #all, 2 do
+  if all[i] == 'e' then epoch = all[i + 1]
+  elseif all[i] == 'c' then recover = tonumber(all[i + 1])
+  else slices[all[i]] = tonumber(all[i + 1]) end
+end
+if not epoch then
+  epoch = t[1] .. '.' .. t[2]
+  redis.call('HSET', key, 'e', epoch)
+end
+if known ~= '' and known ~= epoch then
+  -- The holder took under an epoch that is forgotten: what others took is to come.
+  debt = math.max(debt, taken)
+  recover = now + recovery
+  redis.call('HSET', key, 'c', int(recover))
+end
+local recovering = now < recover
 local changed = {}
-for i = 10, #ARGV, 2 do
+for i = 13, #ARGV, 2 do
   local had = slices[ARGV[i]]
   if had then
     slices[ARGV[i]] = math.max(0, had - tonumber(ARGV[i + 1]))
@@ -144,13 +162,12 @@ for slice, count in pairs(slices) do
   end
 end
 local slice = math.floor(now / size)
-local granted = share(limit - total - debt, need, least, want, holders, true)
+local granted = recovering and 0 or share(limit - total - debt, need, least, want, holders, true)
 if granted + debt > 0 then
   local name = int(slice)
   if not slices[name] or slices[name] == 0 then order[#order + 1] = slice end
   slices[name] = (slices[name] or 0) + granted + debt
   redis.call('HSET', key, name, int(slices[name]))
-  redis.call('PEXPIRE', key, int(window + life + 2 * size + 1000))
   if slice > newest then newest = slice end
 end
 local remaining = limit - total - granted - debt
@@ -166,7 +183,8 @@ if granted < need then
   end
 end
 local reset = #order == 0 and 0 or math.max(0, (newest + 1) * size + window + life - now)
-return { int(granted), int(slice), int(math.max(0, remaining)), int(retry), int(reset), tight(remaining, need, want, holders) }
+redis.call('PEXPIRE', key, int(window + life + 2 * size + 2000))
+return { int(granted), int(slice), int(math.max(0, remaining)), int(retry), int(reset), tight(remaining, need, want, holders), epoch, recovering and '1' or '0' }
 `;
 
 /** ARGV: holder, ttlMs → holders alive. */
@@ -176,7 +194,14 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[2]) * 10)
-return { redis.call('ZCARD', KEYS[1]), string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '' }
+-- Tells that all was flushed: the server's run goes on then.
+local born = redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '9e15')[1]
+if not born then
+  born = 'born:' .. t[1] .. '.' .. t[2]
+  redis.call('ZADD', KEYS[1], '9e15', born)
+end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+return { redis.call('ZCARD', KEYS[1]) - 1, run .. born }
 `;
 
 /** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 where it did. */

@@ -85,6 +85,9 @@ export abstract class Slice {
     return this.available(nowMs) >= amount;
   }
 
+  /** Without the store, this proxy may take so much more. */
+  abstract hasRoomAlone(amount: number, nowMs: number): boolean;
+
   /** Takes without a lease, while the store can't be asked. */
   takeBeyond(amount: number, nowMs: number): Taken {
     return this.take(amount, nowMs);

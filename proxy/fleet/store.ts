@@ -80,6 +80,10 @@ export interface WindowOp {
   debt: number;
   /** Units given back, under the slice in which they were granted. */
   returns: [slice: number, amount: number][];
+  /** The epoch that the holder knows; "" or absent where it knows none. */
+  epoch?: string;
+  /** What the holder took in the window's span, for a store that has forgotten it. */
+  taken?: number;
 }
 
 export interface WindowReply {
@@ -93,6 +97,10 @@ export interface WindowReply {
   /** Until everything is free again, in milliseconds. */
   resetMs: number;
   tight: boolean;
+  /** Changes when the store forgets what was taken. */
+  epoch?: string;
+  /** The store has forgotten a moment ago, and grants nothing until holders had time to report. */
+  recovering?: boolean;
 }
 
 export type StoreOp = LeaseOp | WindowOp;
@@ -139,8 +147,12 @@ export const heldTtlMs = 10_000;
 export const recoveryMs = 1_500;
 const slicesPerWindow = 120;
 
+/** A store that answers this late is still of use to short windows, in milliseconds. */
+const leastLifeMs = 250;
+
 /** How long units of a window may be spent after they were granted, in milliseconds. */
-export const windowLifeMs = (windowMs: number): number => Math.min(1_000, sliceMsOf(windowMs));
+export const windowLifeMs = (windowMs: number): number =>
+  Math.min(1_000, Math.max(sliceMsOf(windowMs), Math.min(leastLifeMs, Math.floor(windowMs / 20))));
 export const sliceMsOf = (windowMs: number): number => Math.max(1, Math.floor(windowMs / slicesPerWindow));
 
 /** The part of a budget counter's key that all subjects share. */
