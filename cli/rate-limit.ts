@@ -80,7 +80,8 @@ function scopeOf(values: Values): Record<string, string[]> {
 function count(values: Values, option: "limit" | "tokens" | "concurrency"): number | null {
   const text = values[option];
   if (text === undefined) return null;
-  if (!/^[1-9]\d{0,14}$/.test(text)) throw new UsageError(`--${option} is a whole number from 1 on, not ${text}`);
+  if (!/^(0|[1-9]\d{0,14})$/.test(text))
+    throw new UsageError(`--${option} is a whole number, or 0 to pause calls, not ${text}`);
   return Number(text);
 }
 

@@ -8,7 +8,7 @@ import { openCache } from "./cache/open.ts";
 import { BodyRoom } from "./call/body-room.ts";
 import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
-import { systemClock } from "./clock.ts";
+import { steadyNowMs, systemClock } from "./clock.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
@@ -130,6 +130,15 @@ function openCountries(settings: ProxySettings, log: Logger): Promise<Countries>
   );
 }
 
+function reportDamage({ store }: FleetState, log: Logger): void {
+  const damage = store.damage?.();
+  if (!damage) return;
+  log.error(
+    { file: damage.path, lines: damage.lines },
+    "parts of the state file can't be read and were put aside; hard budgets stay closed until that file is moved away or deleted",
+  );
+}
+
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
@@ -148,9 +157,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const fleet = startFleetState(settings, (cause) =>
     log.warn({ err: String(cause) }, "fleet state not reached; limits are kept by each proxy for itself"),
   );
+  reportDamage(fleet, log);
   const watched = new WatchTally(Date.now);
   const routing = createRouting(
-    { nowMs: Date.now, random: Math.random },
+    { nowMs: steadyNowMs, random: Math.random },
     (provider) => checks.reading(provider),
     fleetQuotas(fleet.quotas),
     watched,

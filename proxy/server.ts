@@ -142,6 +142,12 @@ export function trafficServer(
   return app;
 }
 
+/** Where parts of the state file are that can't be read. */
+function damageOf(store: FleetStore): { damagedState?: string } {
+  const damage = store.damage?.() ?? null;
+  return damage === null ? {} : { damagedState: damage.path };
+}
+
 export function proxyStatusServer(
   current: Current,
   metrics: Metrics,
@@ -193,6 +199,7 @@ export function proxyStatusServer(
       ready: ready(),
       draining: state.draining,
       rejected: rejection === null ? null : { reason: rejection.reason, since: new Date(rejection.atMs).toISOString() },
+      ...damageOf(money.ledger),
       keys: snapshot?.keyCount ?? 0,
       inFlight: state.active.size,
       instance,

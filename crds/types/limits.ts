@@ -3,21 +3,26 @@ import { z } from "zod";
 import { duration } from "./scalars.ts";
 
 const amounts = {
-  requests: z.int().min(1).max(1_000_000_000).optional().describe("Largest number of requests in any `window`."),
+  requests: z
+    .int()
+    .min(0)
+    .max(1_000_000_000)
+    .optional()
+    .describe("Largest number of requests in any `window`. 0 pauses calls."),
   tokens: z
     .int()
-    .min(1)
+    .min(0)
     .max(1_000_000_000_000)
     .optional()
     .describe(
-      "Largest number of prompt and answer tokens in any `window`. A call counts as an estimate until its answer reports usage.",
+      "Largest number of prompt and answer tokens in any `window`. A call counts as an estimate until its answer reports usage. 0 pauses calls.",
     ),
   concurrency: z
     .int()
-    .min(1)
+    .min(0)
     .max(1_000_000)
     .optional()
-    .describe("Largest number of calls at the same time. `window` has no effect on it."),
+    .describe("Largest number of calls at the same time; 0 pauses calls. `window` has no effect on it."),
   window: duration.default("1m").describe("Length of the sliding window, from 1s to 31d, such as 1m, 1h or 1d."),
   onStateLoss: z
     .enum(["Allow", "Deny"])

@@ -4,7 +4,8 @@ import { z } from "zod";
 export const limitConfig = z.object({
   per: z.enum(["ApiKey", "User", "Role", "Team", "Route", "Model"]),
   of: z.enum(["Requests", "Tokens", "Concurrency"]),
-  amount: z.int().min(1),
+  /** 0: nothing passes. */
+  amount: z.int().min(0),
   /** 0 for concurrency. */
   windowMs: z.int().min(0),
   onStateLoss: z.enum(["allow", "deny"]),

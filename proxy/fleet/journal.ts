@@ -1,8 +1,22 @@
 /**
  * The memory store's file. A line is written before what it says is handed out, so that a process that is killed has
  * spent no more than the file knows. It is written anew, whole and by renaming, when it has grown.
+ *
+ * Each line is JSON, a tab and the CRC-32 of the JSON in hex; lines of older versions have no sum. The first line says
+ * what the file is. What can't be read is put aside, in FILE.damaged, and while that file is there hard budgets stay
+ * closed: what it held may be money that was spent.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import { crc32 } from "node:zlib";
 import { rowFrom, rowKey } from "./ledger-rows.ts";
 import type { LedgerRow } from "./store.ts";
 
@@ -20,25 +34,46 @@ interface Image {
 
 /** From here on the file is written anew. */
 const compactBytes = 8_388_608;
+const header = { sluice: "state", version: 1 };
+/** What was put aside is looked for this often, in milliseconds. */
+const lookEveryMs = 1_000;
 
-type Line = { counter: SavedCounter } | { row: LedgerRow };
+type Line = { counter: SavedCounter } | { row: LedgerRow } | { header: true };
 
+const sumOf = (json: string): string => crc32(json).toString(16).padStart(8, "0");
+const lineOf = (value: object): string => {
+  const json = JSON.stringify(value);
+  return `${json}\t${sumOf(json)}`;
+};
+
+const isAmount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function read(value: Partial<{ counter: SavedCounter; row: LedgerRow; sluice: string }>): Line | null {
+  const { counter, row } = value;
+  if (counter !== undefined)
+    return typeof counter.key === "string" && isAmount(counter.used) && isAmount(counter.spent) ? { counter } : null;
+  if (row !== undefined) return rowFrom(row.hourMs, rowKey(row)) === null ? null : { row };
+  return value.sluice === header.sluice ? { header: true } : null;
+}
+
+/** null: it is damaged. */
 function parsed(line: string): Line | null {
+  const tab = line.lastIndexOf("\t");
+  const json = tab < 0 ? line : line.slice(0, tab);
+  if (tab >= 0 && line.slice(tab + 1) !== sumOf(json)) return null;
   try {
-    const value = JSON.parse(line) as Partial<{ counter: SavedCounter; row: LedgerRow }>;
-    if (value.counter !== undefined && Number.isSafeInteger(value.counter.used)) return { counter: value.counter };
-    return value.row !== undefined && rowFrom(value.row.hourMs, rowKey(value.row)) !== null ? { row: value.row } : null;
+    return read(JSON.parse(json) as Parameters<typeof read>[0]);
   } catch {
-    // A line that a crash cut off.
     return null;
   }
 }
 
-function contents(path: string): string {
+/** null: there is no such file. */
+function contents(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;
   }
 }
@@ -52,25 +87,57 @@ export class Journal {
   /** What the file held. */
   readonly counters = new Map<string, SavedCounter>();
   readonly rows: LedgerRow[] = [];
+  /** Lines that couldn't be read, of which nothing is known. */
+  readonly damagedLines: number;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #isDamaged = false;
 
   /** Throws where the file can't be read or written. */
   constructor(path: string) {
     this.#path = path;
-    for (const line of contents(path).split("\n")) {
-      const one = line === "" ? null : parsed(line);
-      if (one === null) continue;
-      if ("counter" in one) this.counters.set(one.counter.key, one.counter);
-      else this.rows.push(one.row);
-    }
+    const text = contents(path);
+    const damaged = this.#read(text);
+    this.damagedLines = damaged.length;
+    if (damaged.length > 0) appendFileSync(this.damagedPath, `${damaged.join("\n")}\n`, { mode: 0o600 });
     this.#file = openSync(path, "a", 0o600);
   }
 
+  /** Where lines that can't be read are put aside. */
+  get damagedPath(): string {
+    return `${this.#path}.damaged`;
+  }
+
+  /** Something was put aside, and nobody has decided yet what becomes of it by taking the file away. */
+  isDamaged(nowMs: number): boolean {
+    if (nowMs - this.#lookedMs < lookEveryMs) return this.#isDamaged;
+    this.#lookedMs = nowMs;
+    return (this.#isDamaged = existsSync(this.damagedPath));
+  }
+
+  /** The lines that are damaged. One that a crash cut off, the last, was never acted on. */
+  #read(text: string | null): string[] {
+    if (text === null) return [];
+    // The header is always there: a file of nothing has lost what it had.
+    if (text === "") return ["(the file was empty)"];
+    const lines = text.split("\n");
+    const cutOff = lines.pop() ?? "";
+    const damaged: string[] = [];
+    if (cutOff !== "" && (lines.length === 0 || !cutOff.startsWith("{"))) lines.push(cutOff);
+    for (const line of lines) {
+      const one = line === "" ? null : parsed(line);
+      if (one === null) damaged.push(line);
+      else if ("counter" in one) this.counters.set(one.counter.key, one.counter);
+      else if ("row" in one) this.rows.push(one.row);
+    }
+    return damaged;
+  }
+
   counter(saved: SavedCounter): void {
-    this.#pending.push(JSON.stringify({ counter: saved }));
+    this.#pending.push(lineOf({ counter: saved }));
   }
 
   row(row: LedgerRow): void {
-    this.#pending.push(JSON.stringify({ row }));
+    this.#pending.push(lineOf({ row }));
   }
 
   /** Writes what was noted; before the caller acts on it. */
@@ -93,10 +160,11 @@ export class Journal {
     const next = `${this.#path}.next`;
     const file = openSync(next, "w", 0o600);
     const lines = [
-      ...image.counters.map((counter) => JSON.stringify({ counter })),
-      ...image.rows.map((row) => JSON.stringify({ row })),
+      lineOf(header),
+      ...image.counters.map((counter) => lineOf({ counter })),
+      ...image.rows.map((row) => lineOf({ row })),
     ];
-    if (lines.length > 0) writeSync(file, `${lines.join("\n")}\n`);
+    writeSync(file, `${lines.join("\n")}\n`);
     fsyncSync(file);
     renameSync(next, this.#path);
     closeSync(this.#file);

@@ -44,7 +44,7 @@ export class LeaseSlice extends Slice {
   /** Money is only counted then. Of calls at once each proxy has its part. */
   hasRoomAlone(amount: number): boolean {
     if (this.spec.kind === "period") return true;
-    return this.#reserved + amount <= Math.max(1, Math.floor((this.spec.limit ?? 0) / this.#fleet.size));
+    return this.#reserved + amount <= Math.floor((this.spec.limit ?? 0) / this.#fleet.size);
   }
 
   take(amount: number, nowMs: number): Taken {

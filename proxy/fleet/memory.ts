@@ -94,6 +94,11 @@ export class MemoryStore implements FleetStore {
     return replies;
   }
 
+  damage(): { path: string; lines: number } | null {
+    const journal = this.#journal;
+    return journal?.isDamaged(this.#nowMs()) ? { path: journal.damagedPath, lines: journal.damagedLines } : null;
+  }
+
   get run(): string {
     return String(this.#store);
   }
@@ -177,7 +182,8 @@ export class MemoryStore implements FleetStore {
       own.spent = Math.max(own.spent, op.spent);
     }
     const holders = Math.max(1, this.#alive.size);
-    const recovering = op.limit !== null && nowMs < counter.recoverUntilMs;
+    const closed = op.kind === "period" && (this.#journal?.isDamaged(nowMs) ?? false);
+    const recovering = op.limit !== null && (closed || nowMs < counter.recoverUntilMs);
     if (op.seq > own.seq) this.#grant(counter, own, op, holders, recovering, nowMs);
     if (op.kind === "period")
       this.#journal?.counter({ key: op.key, used: counter.used, spent: counter.spent, expiresAtMs: op.expiresAtMs });

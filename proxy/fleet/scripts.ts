@@ -151,6 +151,17 @@ for i = 13, #ARGV, 2 do
   end
 end
 local total, newest = 0, 0
+-- Where the server's clock was set back, what it counted ahead of its time counts from now on.
+local present, ahead = int(math.floor(now / size)), {}
+for slice in pairs(slices) do
+  if tonumber(slice) > tonumber(present) + 1 then ahead[#ahead + 1] = slice end
+end
+for _, slice in ipairs(ahead) do
+  redis.call('HDEL', key, slice)
+  slices[present] = (slices[present] or 0) + slices[slice]
+  slices[slice] = nil
+  changed[present] = true
+end
 for slice, count in pairs(slices) do
   local at = tonumber(slice)
   if (at + 1) * size + window + life <= now or count == 0 then redis.call('HDEL', key, slice)

@@ -1,7 +1,7 @@
 /** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
 import { randomUUID } from "node:crypto";
 import type { CallRecord } from "../call/record.ts";
-import { systemClock } from "../clock.ts";
+import { steadyClock, steadyNowMs } from "../clock.ts";
 import { UsageLedger } from "./ledger.ts";
 import { openStore, type StateSettings } from "./open.ts";
 import { Quotas } from "./quotas.ts";
@@ -25,12 +25,12 @@ export interface FleetState {
 
 /** Throws where the settings ask for a store that can't be made; one that can't be reached yet is no reason. */
 export function startFleetState(settings: StateSettings, onTrouble: (cause: unknown) => void): FleetState {
-  const store = openStore(settings, Date.now);
+  const store = openStore(settings, steadyNowMs);
   const holder = randomUUID();
   let toldMs = 0;
   const trouble = (cause: unknown): void => {
-    if (Date.now() - toldMs < troubleEveryMs) return;
-    toldMs = Date.now();
+    if (steadyNowMs() - toldMs < troubleEveryMs) return;
+    toldMs = steadyNowMs();
     onTrouble(cause);
   };
   const ready = async (): Promise<void> => {
@@ -43,7 +43,7 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
       }
     }
   };
-  const quotas = new Quotas(store, holder, systemClock, { onTrouble: trouble });
+  const quotas = new Quotas(store, holder, steadyClock, { onTrouble: trouble });
   const ledger = new UsageLedger(store, holder, trouble);
   const timer = setInterval(() => void ledger.flush(), ledgerEveryMs).unref();
   return {

@@ -138,6 +138,8 @@ export interface FleetStore {
   readLedger(fromMs: number, toMs: number): Promise<LedgerRow[]>;
   /** All counters of a budget's period; see `budgetKey`. */
   readBudget(id: string, periodStartMs: number): Promise<CounterReading[]>;
+  /** Parts of what it kept can't be read, and were put aside: hard budgets stay closed until somebody takes that file away. */
+  damage?(): { path: string; lines: number } | null;
   close(): Promise<void>;
 }
 

@@ -21,7 +21,9 @@ import { type Charge, type LimitSubject, limitCharges } from "./limit-claims.ts"
 import type { Admission } from "./proof.ts";
 import type { Recounts } from "./recounts.ts";
 import { chargedNamespace, covers, type ScopeSubject } from "./scope.ts";
+import type { UsageHabits } from "./usage-habits.ts";
 import {
+  type ExpectedTokens,
   expectedTokens,
   rejectPricierTier,
   rejectUncountable,
@@ -50,6 +52,7 @@ export interface Admitter {
   quotas: Quotas;
   /** Absent: no budget's terms are ever changed. */
   recounts?: Recounts;
+  habits: UsageHabits;
   nowMs(): number;
   random(): number;
 }
@@ -139,13 +142,15 @@ class Reserved implements Reserving {
   }
 }
 
+const share = ({ remaining, limit }: LimitReading): number => (limit === 0 ? 0 : remaining / limit);
+
 /** Of the limit with the least left. */
 function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
   for (const due of dues) {
     if (due.shows !== what) continue;
     const reading = quotas.reading(due.claim.counter);
-    if (least === null || reading.remaining / reading.limit < least.remaining / least.limit) least = reading;
+    if (least === null || share(reading) < share(least)) least = reading;
   }
   return least;
 }
@@ -193,9 +198,11 @@ class Subject implements BudgetSubject, LimitSubject {
   /** Something asked what it can cost. */
   priced = false;
   #worst: WorstCost | null | undefined;
-  #tokens: number | undefined;
+  readonly #habits: UsageHabits;
+  #tokens: ExpectedTokens | undefined;
 
-  constructor(request: AdmitRequest, nowMs: number) {
+  constructor(request: AdmitRequest, nowMs: number, habits: UsageHabits) {
+    this.#habits = habits;
     const { route, identity, model, targets, snapshot } = request;
     this.#request = request;
     this.route = route;
@@ -220,10 +227,12 @@ class Subject implements BudgetSubject, LimitSubject {
     return shaped === null ? worstCaseOfUpload(client.method, client.path) : worstCost(shaped, targets);
   }
 
-  tokens(): number {
+  tokens(): ExpectedTokens {
     this.estimated = true;
-    const { shaped } = this.#request;
-    this.#tokens ??= shaped === null ? 0 : expectedTokens(shaped);
+    const { shaped, targets } = this.#request;
+    const [first] = targets;
+    const usual = first === undefined ? null : this.#habits.of("", first.model.name).expectedOutput;
+    this.#tokens ??= shaped === null ? { prompt: 0, answer: 0 } : expectedTokens(shaped, usual);
     return this.#tokens;
   }
 }
@@ -243,7 +252,7 @@ export async function admitAside(
   limited: boolean,
   admitter: Admitter,
 ): Promise<AdmittedAside | null> {
-  const subject = new Subject(request, admitter.nowMs());
+  const subject = new Subject(request, admitter.nowMs(), admitter.habits);
   await recounted(subject.budgets, admitter);
   const money = budgetCharges(subject, admitter);
   if ("code" in money) return null;
@@ -272,7 +281,7 @@ function sort(dues: Charge[]): void {
 }
 
 export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Failure | Promise<Admitted | Failure> {
-  const subject = new Subject(request, admitter.nowMs());
+  const subject = new Subject(request, admitter.nowMs(), admitter.habits);
   const counting = recounted(subject.budgets, admitter);
   return counting === null
     ? admitCounted(request, subject, admitter)

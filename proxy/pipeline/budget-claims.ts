@@ -114,11 +114,14 @@ function refusal(
   { quotas, nowMs }: BudgetWith,
 ): Failure {
   if (refused.why === "unavailable") return unavailable(`the budget ${nameOf(budget)}`);
-  const left = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
+  const unspent = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
+  // What calls under way have reserved, and other proxies hold, is not to be had.
+  const left = Math.min(unspent, quotas.reading(refused.refused).remaining);
+  const held = unspent > left ? `, besides ${inUsd(unspent - left)} that is held for calls under way` : "";
   const why =
-    left === 0
+    unspent === 0
       ? `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) is used up.`
-      : `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${inUsd(left)} left, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
+      : `The budget ${nameOf(budget)} (${inUsd(budget.amountNanoUsd)}, ${budget.period.toLowerCase()}) has ${inUsd(left)} left${held}, and this call could cost up to ${inUsd(worst)}; a lower limit on output tokens may let it pass.`;
   return failure("budget_exceeded", `${why} ${resets(resetsAtMs)}`, {
     retryAfterMs: resetsAtMs === null ? null : Math.max(1_000, resetsAtMs - nowMs()),
   });

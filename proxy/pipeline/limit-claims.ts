@@ -10,6 +10,7 @@ import type { Claim, Refused } from "../fleet/claim-set.ts";
 import type { CounterSpec } from "../fleet/slice.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
+import { type ExpectedTokens, tokensOfLimit } from "./worst-case.ts";
 
 /** A claim, how it is settled, and what a caller is told where it is refused. */
 export interface Charge {
@@ -32,7 +33,7 @@ export interface LimitSubject {
   /** Of the caller; null where there is none, or none that is defined. */
   role: Role | null;
   /** Computed once where a limit asks. */
-  tokens(): number;
+  tokens(): ExpectedTokens;
 }
 
 /** null: the limit does not apply. Callers without a key share one. */
@@ -83,9 +84,19 @@ export function unavailable(what: string): Failure {
   );
 }
 
+/** What a paused caller is told to wait, in milliseconds: too long for SDKs to try again by themselves. */
+const pausedMs = 300_000;
+
+/** A limit of 0. */
+const paused = (limit: LimitConfig, by: string | null): Failure =>
+  failure("rate_limit_exceeded", `Calls are paused by a limit of 0 for ${forWhom(limit, by)}. Ask who set it.`, {
+    retryAfterMs: pausedMs,
+  });
+
 /** `by`: the Budget that sets the limit; null where the policy or the key does. */
 function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failure {
   if (refused.why === "unavailable") return unavailable(`the rate limit of ${whose[limit.per]}`);
+  if (limit.amount === 0) return paused(limit, by);
   const retryAfterMs = Math.max(1_000, refused.retryAfterMs ?? 1_000);
   if (limit.of === "Concurrency") {
     return failure(
@@ -124,8 +135,7 @@ class LimitDue implements Charge {
   readonly #by: string | null;
 
   constructor(limit: LimitConfig, owner: string, subject: string, call: LimitSubject, by: string | null) {
-    // A call larger than the limit could never be made; it takes all there is.
-    const amount = limit.of === "Tokens" ? Math.min(limit.amount, call.tokens()) : 1;
+    const amount = limit.of === "Tokens" ? tokensOfLimit(call.tokens(), limit.amount) : 1;
     this.claim = { counter: counterOf(limit, owner, subject), amount };
     this.#limit = limit;
     this.#by = by;

@@ -97,10 +97,28 @@ export function outputCap(shaped: Shaped): number | null {
 }
 
 /** About how many tokens a call will count for, for limits on tokens. */
-export function expectedTokens(shaped: Shaped): number {
+export interface ExpectedTokens {
+  prompt: number;
+  /** As the caller caps it, or as long as this model's answers usually are; null where neither is known. */
+  answer: number | null;
+}
+
+/** `usual`: tokens of an answer of this model; null where none has been seen. */
+export function expectedTokens(shaped: Shaped, usual: number | null): ExpectedTokens {
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
-  if (shaped.format === "openai.embeddings") return prompt;
-  return prompt + (askedCap(shaped) ?? ordinaryOutput) * answers(shaped);
+  if (shaped.format === "openai.embeddings") return { prompt, answer: 0 };
+  const answer = askedCap(shaped) ?? usual;
+  return { prompt, answer: answer === null ? null : answer * answers(shaped) };
+}
+
+/** Where nothing is known of the answer, a limit lets this many calls begin, at least, before one has ended. */
+const callsToBegin = 10;
+
+/** What a call takes of a limit until its answer tells; a call larger than the limit takes all there is. */
+export function tokensOfLimit({ prompt, answer }: ExpectedTokens, limit: number): number {
+  const expected = prompt + (answer ?? Math.min(ordinaryOutput, Math.floor(limit / callsToBegin)));
+  // Nothing passes a limit of 0.
+  return Math.max(1, Math.min(limit, expected));
 }
 
 /** No tokenizer makes more than one token of a byte; what is only linked is counted apart. */

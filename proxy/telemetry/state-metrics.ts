@@ -2,7 +2,10 @@
 import { Gauge, type Registry } from "prom-client";
 import type { FleetState } from "../fleet/start.ts";
 
-export function stateMetrics(registry: Registry, { quotas, ledger }: Pick<FleetState, "quotas" | "ledger">): void {
+export function stateMetrics(
+  registry: Registry,
+  { quotas, ledger, store }: Pick<FleetState, "quotas" | "ledger" | "store">,
+): void {
   const gauge = (name: string, help: string, read: () => number): Gauge =>
     new Gauge({
       name,
@@ -29,6 +32,11 @@ export function stateMetrics(registry: Registry, { quotas, ledger }: Pick<FleetS
     () => quotas.figures.overruns,
   );
   gauge("sluice_state_reachable", "1 while that store answers.", () => (quotas.broken ? 0 : 1));
+  gauge(
+    "sluice_state_damaged",
+    "1 while parts of the state file that can't be read are put aside, and hard budgets are closed for that.",
+    () => (store.damage?.() ? 1 : 0),
+  );
   gauge(
     "sluice_ledger_waiting_rows",
     "Rows of the usage ledger that the store does not have yet.",

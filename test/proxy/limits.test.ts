@@ -10,7 +10,7 @@ import {
   startGateway,
   type TestGateway,
 } from "../harness/gateway.ts";
-import { startUpstream } from "../harness/upstream.ts";
+import { openai, startUpstream } from "../harness/upstream.ts";
 
 const upstream = await startUpstream();
 after(() => upstream.close());
@@ -187,7 +187,7 @@ for (const [limits, complaint] of [
     /two limits are for the same requests in the same window/,
   ],
   [[{ per: "Planet", requests: 1 }], /per/],
-  [[{ per: "User", requests: 0 }], /requests/],
+  [[{ per: "User", requests: -1 }], /requests/],
 ] as const) {
   test(`refused with words: ${JSON.stringify(limits)}`, async () => {
     const good = await gateway(null);
@@ -195,3 +195,38 @@ for (const [limits, complaint] of [
     assert.match(good.printed.join("\n"), complaint);
   });
 }
+
+test("a small limit on tokens lets calls through one after another, without a cap of the callers'", async () => {
+  // A call has 18 tokens.
+  upstream.answer(openai);
+  const { url } = await gateway([{ per: "ApiKey", tokens: 300, window: "1h" }]);
+  const seen = await statuses(url, 20);
+  assert.ok(seen.filter((status) => status === 200).length >= 12, `${seen}`);
+  assert.ok(seen.filter((status) => status === 200).length * 18 <= 300, `${seen}`);
+});
+
+for (const limit of [{ requests: 0 }, { tokens: 0 }, { concurrency: 0 }]) {
+  test(`a limit of 0 means that calls are paused: ${JSON.stringify(limit)}`, async () => {
+    const { url } = await gateway([{ per: "Route", ...limit }]);
+    const response = await call(url);
+    assert.equal(response.status, 429);
+    assert.equal(response.headers.get("x-should-retry"), "false");
+    const { error } = (await response.json()) as { error: { code: string; message: string } };
+    assert.equal(error.code, "rate_limit_exceeded");
+    assert.match(error.message, /paused/);
+  });
+}
+
+test("a clock that is set back doesn't hold a limit closed", async () => {
+  const real = Date.now;
+  const { url } = await gateway([{ per: "Route", requests: 3, window: "1s" }]);
+  assert.ok((await statuses(url, 4)).includes(429));
+  Date.now = () => real() - 3_600_000;
+  try {
+    await eventually(async () => (await statuses(url, 1))[0] === 200);
+    Date.now = () => real() + 7_200_000;
+    await eventually(async () => (await statuses(url, 1))[0] === 200);
+  } finally {
+    Date.now = real;
+  }
+});
