@@ -33,14 +33,47 @@ export interface BlockWriter {
 interface Waiting {
   block: Block;
   opened: boolean;
-  /** How much of `block.text` has been written. */
-  written: number;
+  /** The end of `block.text`, which has not been written yet. A text that grows is not cut: that would copy all of it. */
+  unwritten: string;
+  readonly json: JsonEnd;
 }
 
 type Delta = Extract<StreamEvent, { kind: "delta" }>["delta"];
 
-/** Worth a look only where the last character can end an object. */
-function isWholeJson(text: string): boolean {
+/**
+ * Whether a text that grows is a whole JSON object. Each character is looked at once, and all of it once more where its
+ * brackets match for the first time: what is no object then never becomes one.
+ */
+class JsonEnd {
+  #depth = 0;
+  #inText = false;
+  #escaped = false;
+  /** The outermost bracket is closed. */
+  #closed = false;
+  #whole: boolean | null = null;
+
+  add(piece: string): void {
+    for (let at = 0; at < piece.length; at++) this.#take(piece[at] as string);
+  }
+
+  /** `text`: all that was added. */
+  isWhole(text: string): boolean {
+    if (this.#closed) this.#whole ??= isJsonObject(text);
+    return this.#whole === true;
+  }
+
+  #take(character: string): void {
+    if (this.#inText) {
+      if (this.#escaped) this.#escaped = false;
+      else if (character === "\\") this.#escaped = true;
+      else if (character === '"') this.#inText = false;
+    } else if (character === '"') this.#inText = true;
+    else if (character === "{" || character === "[") this.#depth++;
+    else if (character === "}" || character === "]") this.#closed ||= --this.#depth <= 0;
+  }
+}
+
+function isJsonObject(text: string): boolean {
   if (!text.trimEnd().endsWith("}")) return false;
   try {
     JSON.parse(text);
@@ -50,9 +83,16 @@ function isWholeJson(text: string): boolean {
   }
 }
 
+function append(waiting: Waiting, piece: string): void {
+  waiting.block.text += piece;
+  waiting.unwritten += piece;
+}
+
 export class BlockQueue {
   readonly #writer: BlockWriter;
   readonly #queue: Waiting[] = [];
+  /** Calls in the queue, by their index. */
+  readonly #tools = new Map<number, Waiting>();
   readonly #closedTools = new Set<number>();
   #next = 0;
 
@@ -63,10 +103,13 @@ export class BlockQueue {
   /** Takes a delta in; the text that can be written now. */
   add(delta: Delta): string {
     if (delta.reasoning_content)
-      this.#last("thinking", (block) => block.signature === "").text += delta.reasoning_content;
+      append(
+        this.#last("thinking", (block) => block.signature === ""),
+        delta.reasoning_content,
+      );
     for (const block of delta.thinking_blocks ?? []) this.#thinking(block);
-    if (delta.content) this.#last("text").text += delta.content;
-    if (delta.refusal) this.#last("refusal").text += delta.refusal;
+    if (delta.content) append(this.#last("text"), delta.content);
+    if (delta.refusal) append(this.#last("refusal"), delta.refusal);
     for (const call of delta.tool_calls ?? []) this.#tool(call);
     return this.#write(false);
   }
@@ -76,34 +119,39 @@ export class BlockQueue {
     return this.#write(true);
   }
 
-  #push(kind: BlockKind, tool = -1): Block {
+  #push(kind: BlockKind, tool = -1): Waiting {
     const block: Block = { kind, tool, id: "", name: "", text: "", signature: "", data: null, index: -1 };
-    this.#queue.push({ block, opened: false, written: 0 });
-    return block;
+    const waiting = { block, opened: false, unwritten: "", json: new JsonEnd() };
+    this.#queue.push(waiting);
+    if (kind === "tool") this.#tools.set(tool, waiting);
+    return waiting;
   }
 
-  #last(kind: BlockKind, more: (block: Block) => boolean = () => true): Block {
-    const last = this.#queue.at(-1)?.block;
-    return last?.kind === kind && more(last) ? last : this.#push(kind);
+  #last(kind: BlockKind, more: (block: Block) => boolean = () => true): Waiting {
+    const last = this.#queue.at(-1);
+    return last?.block.kind === kind && more(last.block) ? last : this.#push(kind);
   }
 
   /** A provider's signed block: the signature of the reasoning that was streamed before, or a block of its own. */
   #thinking(given: JsonObject): void {
     if (given["type"] === "redacted_thinking") {
-      this.#push("redacted").data = given;
+      this.#push("redacted").block.data = given;
       return;
     }
-    const block = this.#last("thinking", (one) => one.signature === "");
-    if (block.text === "" && typeof given["thinking"] === "string") block.text = given["thinking"];
-    if (typeof given["signature"] === "string") block.signature = given["signature"];
+    const waiting = this.#last("thinking", (block) => block.signature === "");
+    if (waiting.block.text === "" && typeof given["thinking"] === "string") append(waiting, given["thinking"]);
+    if (typeof given["signature"] === "string") waiting.block.signature = given["signature"];
   }
 
   #tool(call: NonNullable<Delta["tool_calls"]>[number]): void {
     if (this.#closedTools.has(call.index)) return;
-    const block = this.#queue.find((one) => one.block.tool === call.index)?.block ?? this.#push("tool", call.index);
+    const waiting = this.#tools.get(call.index) ?? this.#push("tool", call.index);
+    const { block } = waiting;
     if (call.id) block.id = call.id;
     if (call.function?.name) block.name = call.function.name;
-    block.text += call.function?.arguments ?? "";
+    const piece = call.function?.arguments ?? "";
+    append(waiting, piece);
+    waiting.json.add(piece);
   }
 
   #write(final: boolean): string {
@@ -112,11 +160,14 @@ export class BlockQueue {
       const { block } = head;
       const nameless = block.kind === "tool" && block.name === "";
       if (!nameless) out += this.#show(head);
-      const over = final || (this.#queue.length > 1 && (block.kind !== "tool" || isWholeJson(block.text)));
+      const over = final || (this.#queue.length > 1 && (block.kind !== "tool" || head.json.isWhole(block.text)));
       if (!over) return out;
       // A call whose name never came can't be told to anyone.
       if (!nameless) out += this.#writer.close(block);
-      if (block.kind === "tool") this.#closedTools.add(block.tool);
+      if (block.kind === "tool") {
+        this.#closedTools.add(block.tool);
+        this.#tools.delete(block.tool);
+      }
       this.#queue.shift();
     }
     return out;
@@ -129,9 +180,9 @@ export class BlockQueue {
       head.block.index = this.#next++;
       out += this.#writer.open(head.block);
     }
-    if (head.written < head.block.text.length) {
-      out += this.#writer.delta(head.block, head.block.text.slice(head.written));
-      head.written = head.block.text.length;
+    if (head.unwritten !== "") {
+      out += this.#writer.delta(head.block, head.unwritten);
+      head.unwritten = "";
     }
     return out;
   }

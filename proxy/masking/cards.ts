@@ -8,7 +8,6 @@ export interface Candidate {
   last: number;
 }
 
-const shortestCard = 13;
 const longestCard = 19;
 /** 4-4-4-4-3 has five; somebody who parts them otherwise needs few more. */
 const mostCardGroups = 6;
@@ -32,8 +31,11 @@ const brands: readonly (readonly [number, number, readonly number[]])[] = [
   [6000, 6999, [16, 18, 19]],
 ];
 
-const isIssued = (first: number, length: number): boolean =>
-  brands.some(([from, to, lengths]) => first >= from && first <= to && lengths.includes(length));
+/** First four digits → bit N is set where issuers have numbers of N digits that begin so. */
+const issued = new Uint32Array(10_000);
+for (const [from, to, lengths] of brands)
+  for (let first = from; first <= to; first++)
+    for (const length of lengths) issued[first] = (issued[first] as number) | (1 << length);
 
 export function passesLuhn(digits: string): boolean {
   let sum = 0;
@@ -71,10 +73,21 @@ function cardReach(groups: DigitGroups, index: number): number {
   return groups.length(index) === 1 && !groups.joined(index) ? longestCard : mostCardGroups;
 }
 
+/** Lengths of the numbers that begin with the first four digits from here on, as bits. */
+function lengthsFrom(groups: DigitGroups, index: number): number {
+  let first = 0;
+  let count = 0;
+  for (let group = index; count < 4 && groups.has(group); group++)
+    for (let at = 0; at < groups.length(group) && count < 4; at++, count++)
+      first = first * 10 + groups.digit(group, at);
+  return count < 4 ? 0 : (issued[first] as number);
+}
+
 export function cardAt(groups: DigitGroups, index: number): Candidate | null {
   const { text } = groups;
   const start = groups.start(index);
   if (isLetter(text.charCodeAt(start - 1)) || groups.digit(index) < 2 || groups.digit(index) > 6) return null;
+  const lengths = lengthsFrom(groups, index);
   let found: Candidate | null = null;
   let total = 0;
   const reach = index + cardReach(groups, index);
@@ -83,9 +96,8 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
     total += groups.length(last);
     if (total > longestCard) break;
     const end = groups.end(last);
-    if (total < shortestCard || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
-    const digits = digitsOf(groups, index, last);
-    if (isIssued(Number(digits.slice(0, 4)), total) && passesLuhn(digits)) found = { start, end, last };
+    if ((lengths & (1 << total)) === 0 || isLetter(text.charCodeAt(end)) || !mayBeParted(groups, index, last)) continue;
+    if (passesLuhn(digitsOf(groups, index, last))) found = { start, end, last };
   }
   return found;
 }

@@ -37,7 +37,12 @@ export class Restore implements TextChange {
   }
 }
 
-const contextLength = 64;
+const contextLength = 48;
+/** So much is held before it is looked at again, as long as it can only be the middle of something. */
+const mostUnread = 384;
+
+/** Nothing in it ends a number, or a word. */
+const goesOn = (text: string): boolean => /^(?:[\p{Nd}\s+().\-/:]*|[\w@.%+-]*)$/u.test(text);
 
 interface Held {
   /** The last characters that went on: what stands before a match decides whether it is one. */
@@ -63,6 +68,11 @@ export class MaskAnswer implements TextChange {
 
   piece(channel: string, text: string): string {
     const held = this.#held.get(channel) ?? { before: "", text: "" };
+    // Pieces are short: most of the work would be to look at what is held once more for each.
+    if (held.text.length + text.length < mostUnread && held.text !== "" && goesOn(text)) {
+      held.text += text;
+      return "";
+    }
     const all = held.before + held.text + text;
     const from = held.before.length;
     const found = this.#masker.find(all, from);

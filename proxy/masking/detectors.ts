@@ -61,7 +61,8 @@ function numberAt(groups: DigitGroups, index: number, types: Numbers): Typed | n
   let best: Typed | null = null;
   for (const [type, at] of types) {
     const candidate = at(groups, index);
-    if (candidate !== null) best = earlier(best, { ...candidate, type });
+    if (candidate !== null)
+      best = earlier(best, { start: candidate.start, end: candidate.end, last: candidate.last, type });
   }
   return best;
 }

@@ -58,7 +58,8 @@ const isEnding = (code: number): boolean => code === 46 || code === 45;
 /** Where the domain behind the @ ends; -1 where there is none. */
 function domainEnd(text: string, at: number): number {
   const end = domainRun(text, at);
-  const last = text.lastIndexOf(".", end - 1) + 1;
+  let last = end;
+  while (last > at + 1 && text.charCodeAt(last - 1) !== 46) last--;
   // At least two labels, of which the last has two characters and begins with a letter.
   if (last <= at + 1 || end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
   return end - at < 16 && picture.test(text.slice(at + 1, end)) ? -1 : end;

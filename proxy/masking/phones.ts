@@ -19,7 +19,7 @@ import {
 const mostDigits = 15;
 const fewestInternational = 7;
 const fewestNational = 9;
-const mostNational = 11;
+const mostNational = 12;
 const colon = 58;
 const letterX = 120;
 
@@ -125,8 +125,8 @@ function plusBefore(groups: DigitGroups, index: number): number {
 
 /** `+` and a number with its calling code. */
 function internationalAt(groups: DigitGroups, index: number): Candidate | null {
-  const plus = plusBefore(groups, index);
   const { text } = groups;
+  const plus = plusBefore(groups, index);
   if (plus < 0 || isWordCharacter(text.charCodeAt(plus - 1)) || text.charCodeAt(plus - 1) === PLUS) return null;
   const found = dialled(groups, index, 0, false);
   return found === null ? null : { ...found, start: withBracket(groups, plus, found.end) };
@@ -196,7 +196,7 @@ function isArea(groups: DigitGroups, index: number): boolean {
   const length = groups.length(index);
   if (groups.text.charCodeAt(groups.end(index)) === CLOSE && groups.opens(index))
     return length <= 5 && !isYear(groups, index);
-  return length >= 2 && length <= 5 && groups.digit(index) === 0;
+  return length >= 2 && length <= (isWithin(groups, index) ? 5 : 6) && groups.digit(index) === 0;
 }
 
 const isSsnShape = (groups: DigitGroups, index: number): boolean =>
@@ -241,13 +241,15 @@ function markWith(groups: DigitGroups, index: number, mark: number, afterArea: b
 function nationalAt(groups: DigitGroups, index: number): Candidate | null {
   const begun = nationalStart(groups, index);
   if (begun === null) return null;
+  // Twelve digits behind others on the same line are a part of something longer, such as a card, more often.
+  const most = isWithin(groups, index) ? mostNational - 1 : mostNational;
   let mark = 0;
   let total = groups.length(index);
   let found: Candidate | null = null;
   for (let last = index + 1; last <= index + 4 && groups.has(last); last++) {
     mark = markWith(groups, last, mark, last === index + 1 && isInBrackets(groups, index));
     total += groups.length(last);
-    if (mark === UNJOINED || total > mostNational || (found !== null && groups.breaks(last))) break;
+    if (mark === UNJOINED || total > most || (found !== null && groups.breaks(last))) break;
     const end = groups.end(last);
     if (total >= begun.fewest && endsApart(groups.text, end)) found = { start: begun.start, end, last };
   }
