@@ -36,6 +36,7 @@ import type { Batched } from "./telemetry/batched.ts";
 import { createLogger, type Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { stateMetrics } from "./telemetry/state-metrics.ts";
+import { watchClients } from "./wire/client-certificates.ts";
 import { Deadlines } from "./wire/deadlines.ts";
 import { IndexedSet } from "./wire/indexed-set.ts";
 import { readTls } from "./wire/tls.ts";
@@ -147,6 +148,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     cert: settings.tlsCert,
     key: settings.tlsKey,
     clientCa: settings.tlsClientCa,
+    clientCrl: settings.tlsClientCrl,
     clientAuth: settings.tlsClientAuth,
   };
   const tls = files.cert === "" ? null : await readTls(files);
@@ -228,6 +230,13 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   });
   const traffic = trafficServer(gateway, cell, state, tls);
   const drain = new Drain(traffic, state, tls !== null);
+  if (tls?.options.requestCert === true)
+    watchClients(traffic.server as unknown as SecureServer, {
+      required: tls.options.rejectUnauthorized,
+      nowMs: Date.now,
+      log,
+      registry: metrics.registry,
+    });
   const stopTls =
     tls === null
       ? () => undefined

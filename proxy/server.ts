@@ -1,7 +1,6 @@
 /** The two listeners: traffic, and status. fastify serves both; the traffic's replies are written straight to the socket. */
 import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { BudgetReadings } from "./config/budget.ts";
 import { surfaces } from "./dialects/surfaces.ts";
@@ -100,12 +99,6 @@ export function trafficServer(
     // A path that can't be decoded is one that nothing is served at.
     frameworkErrors: (_error, request, reply) => handle(request, reply),
   });
-  if (tls?.options.requestCert === true && !tls.options.rejectUnauthorized) {
-    // With a certificate, but of another authority: no client that is meant.
-    app.server.on("secureConnection", (socket: TLSSocket) => {
-      if (!socket.authorized && socket.getPeerCertificate().raw !== undefined) socket.destroy();
-    });
-  }
   const handle = (request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack();
     const client = new ClientConnection(

@@ -54,6 +54,8 @@ const proxySettings = z.strictObject({
   tlsKey: z.string().default(""),
   /** File with the authorities whose certificates clients may have; "" where none is asked for. */
   tlsClientCa: z.string().default(""),
+  /** File with revocation lists of these authorities; "" for none. */
+  tlsClientCrl: z.string().default(""),
   tlsClientAuth: z.enum(["Required", "Optional"]).default("Required"),
   /** Folder for audit files; "" for none. */
   auditDir: z.string().default(""),
@@ -107,6 +109,7 @@ const flags = {
   "tls-cert": "tlsCert",
   "tls-key": "tlsKey",
   "tls-client-ca": "tlsClientCa",
+  "tls-client-crl": "tlsClientCrl",
   "tls-client-auth": "tlsClientAuth",
   "audit-dir": "auditDir",
   "audit-max-bytes": "auditMaxBytes",
@@ -157,6 +160,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key
   --tls-client-ca F    ask clients for a certificate of these authorities
+  --tls-client-crl F   lists of certificates that these authorities revoked
   --tls-client-auth M  Required (default) or Optional
   --audit-dir DIR      folder for audit files (docs/audit.md)
   --audit-max-bytes N  a new file begins at this size (default 64 MiB)

@@ -7,19 +7,23 @@ import { watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { authoritiesIn, revocationsIn } from "./authorities.ts";
 
 export interface TlsFiles {
   cert: string;
   key: string;
   /** Authorities whose certificates clients may have; "" where none is asked for. */
   clientCa: string;
+  /** Lists of certificates that these authorities revoked; "" for none. One of each authority in the chain is needed. */
+  clientCrl: string;
   /** Required: a client without a certificate of theirs is not let in. Optional: one that has another isn't. */
   clientAuth: "Required" | "Optional";
 }
 
 export interface TlsMaterial {
   options: SecureContextOptions & { requestCert: boolean; rejectUnauthorized: boolean };
-  /** Until when the certificate is good, epoch milliseconds. */
+  /** From when and until when the certificate is good, epoch milliseconds. */
+  notBeforeMs: number;
   notAfterMs: number;
   /** Changes with any of the files. */
   fingerprint: string;
@@ -40,11 +44,15 @@ const ciphers = [
 
 /** Reads and checks. Throws an Error that names the file, and holds nothing of the key. */
 export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
-  const [cert, key, ca] = await Promise.all([
+  const textOf = (file: string): Promise<string> | null => (file === "" ? null : readFile(file, "utf8"));
+  const [cert, key, caText, crlText] = await Promise.all([
     readFile(files.cert, "utf8"),
     readFile(files.key, "utf8"),
-    files.clientCa === "" ? null : readFile(files.clientCa, "utf8"),
+    textOf(files.clientCa),
+    textOf(files.clientCrl),
   ]);
+  const ca = caText === null ? null : authoritiesIn(files.clientCa, caText);
+  const crl = crlText === null ? null : revocationsIn(files.clientCrl, crlText);
   let leaf: X509Certificate;
   try {
     leaf = new X509Certificate(cert);
@@ -62,6 +70,7 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
     cert,
     key,
     ...(ca === null ? {} : { ca }),
+    ...(crl === null ? {} : { crl }),
     requestCert: ca !== null,
     // Optional: Node lets an unknown certificate in with a mark on it, which the listener looks at.
     rejectUnauthorized: ca !== null && files.clientAuth === "Required",
@@ -74,12 +83,27 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   } catch {
     throw new Error(`the certificates in ${files.cert}${ca === null ? "" : ` or ${files.clientCa}`} can't be used`);
   }
-  return { options, notAfterMs: Date.parse(leaf.validTo), fingerprint: [cert, key, ca ?? ""].join("\n") };
+  return {
+    options,
+    notBeforeMs: Date.parse(leaf.validFrom),
+    notAfterMs: Date.parse(leaf.validTo),
+    fingerprint: [cert, key, ca ?? "", crl ?? ""].join("\n"),
+  };
 }
 
 export interface TlsWatching {
   apply(material: TlsMaterial): void;
   failed(cause: unknown): void;
+}
+
+/** Throws where the certificate is not good now, and the one in use is. */
+function checkLife(files: TlsFiles, { notBeforeMs, notAfterMs }: TlsMaterial, untilMs: number): void {
+  const nowMs = Date.now();
+  if (nowMs >= untilMs) return;
+  if (nowMs >= notAfterMs)
+    throw new Error(`the certificate in ${files.cert} ended at ${new Date(notAfterMs).toISOString()}`);
+  if (nowMs < notBeforeMs)
+    throw new Error(`the certificate in ${files.cert} is not good before ${new Date(notBeforeMs).toISOString()}`);
 }
 
 /** Applies what changes from now on. Returns what stops it. */
@@ -90,6 +114,7 @@ export function watchTls(
   { apply, failed }: TlsWatching,
 ): () => void {
   let last = first.fingerprint;
+  let { notAfterMs } = first;
   let wrong = "";
   let busy = false;
   const look = async (): Promise<void> => {
@@ -97,11 +122,13 @@ export function watchTls(
     busy = true;
     try {
       const material = await readTls(files);
-      wrong = "";
       if (material.fingerprint !== last) {
+        checkLife(files, material, notAfterMs);
         last = material.fingerprint;
+        notAfterMs = material.notAfterMs;
         apply(material);
       }
+      wrong = "";
     } catch (cause) {
       // Told once for each thing that is wrong: while a volume is swapped, files may be missing for a moment.
       const why = String(cause);
@@ -112,7 +139,9 @@ export function watchTls(
     }
   };
   const timer = setInterval(() => void look(), pollMs).unref();
-  const folders = [...new Set([files.cert, files.key, files.clientCa].filter((file) => file !== "").map(dirname))];
+  const folders = [
+    ...new Set([files.cert, files.key, files.clientCa, files.clientCrl].filter((file) => file !== "").map(dirname)),
+  ];
   const watchers = folders.flatMap((folder) => {
     try {
       const one = watch(folder, () => void look());

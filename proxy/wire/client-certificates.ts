@@ -1,0 +1,91 @@
+/**
+ * Clients' certificates on the traffic listener (mutual TLS). Node checks them in a full handshake; what it refuses there it
+ * closes without a word, and a resumed session it takes for good though the certificate may have ended since. Both are
+ * dealt with here.
+ */
+import type { Server as SecureServer, TLSSocket } from "node:tls";
+import { Counter, type Registry } from "prom-client";
+import type { Logger } from "../telemetry/log.ts";
+
+type Reason =
+  | "no_certificate"
+  | "expired"
+  | "not_yet_valid"
+  | "unknown_authority"
+  | "revoked"
+  | "wrong_purpose"
+  | "other";
+
+const reasons: Readonly<Record<string, Reason>> = {
+  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "no_certificate",
+  UNABLE_TO_GET_ISSUER_CERT: "no_certificate",
+  CERT_HAS_EXPIRED: "expired",
+  CERT_NOT_YET_VALID: "not_yet_valid",
+  CERT_REVOKED: "revoked",
+  INVALID_PURPOSE: "wrong_purpose",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "unknown_authority",
+  SELF_SIGNED_CERT_IN_CHAIN: "unknown_authority",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "unknown_authority",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "unknown_authority",
+  CERT_SIGNATURE_FAILURE: "unknown_authority",
+};
+
+/** A line a second: whoever connects decides how often. */
+const logEveryMs = 1_000;
+
+export interface ClientCertificates {
+  /** false: a client without any certificate is let in. */
+  required: boolean;
+  nowMs(): number;
+  log: Logger;
+  registry: Registry;
+}
+
+function nameOf(socket: TLSSocket): string | undefined {
+  const name = socket.getPeerX509Certificate()?.subject;
+  return name?.replaceAll("\n", ", ").slice(0, 256);
+}
+
+export function watchClients(server: SecureServer, { required, nowMs, log, registry }: ClientCertificates): void {
+  const counter = new Counter({
+    name: "sluice_tls_client_refused_total",
+    help: "Connections that were refused for the client's certificate, by reason.",
+    labelNames: ["reason"],
+    registers: [registry],
+  });
+  let loggedMs = Number.NEGATIVE_INFINITY;
+  let unlogged = 0;
+  const refused = (socket: TLSSocket, code: string): void => {
+    const reason = reasons[code] ?? "other";
+    counter.inc({ reason });
+    if (nowMs() - loggedMs < logEveryMs) {
+      unlogged++;
+      return;
+    }
+    loggedMs = nowMs();
+    const line = { reason, code, subject: nameOf(socket), address: socket.remoteAddress, unlogged };
+    log.warn(line, "client certificate refused");
+    unlogged = 0;
+  };
+
+  // Before a connection of its own is made of it: closed by Node, or by the client.
+  server.on("tlsClientError", (error: { code?: string }, socket: TLSSocket) => {
+    const code = (socket.authorizationError as unknown as string | null) ?? error.code ?? "";
+    if (Object.hasOwn(reasons, code) || socket.authorizationError) refused(socket, code);
+  });
+  // Ahead of the listener that reads requests.
+  server.prependListener("secureConnection", (socket: TLSSocket) => {
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined) {
+      if (!required) return;
+      refused(socket, "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE");
+      socket.destroy();
+      return;
+    }
+    // A session that is resumed brings the certificate that it began with, and is not checked again.
+    const ended = nowMs() >= Date.parse(certificate.validTo);
+    if (socket.authorized && !ended) return;
+    refused(socket, ended ? "CERT_HAS_EXPIRED" : String(socket.authorizationError));
+    socket.destroy();
+  });
+}
