@@ -11,9 +11,11 @@ import { encode, sha256Hex } from "../proxy/config/encode.ts";
 import { credentialName } from "../proxy/config/names.ts";
 import type { ConfigFiles } from "../proxy/config/parse.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
+import { statusTokenHeader } from "../proxy/config/status-token.ts";
 import { type RunningProxy, startProxy } from "../proxy/main.ts";
 import { parseProxySettings } from "../proxy/settings.ts";
 import type { ConfigSource } from "../proxy/snapshot/source.ts";
+import { isLoopback } from "../proxy/status-access.ts";
 import type { Logger } from "../proxy/telemetry/log.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 
@@ -173,9 +175,10 @@ function taken(flags: string[], name: string): string | null {
 const judgeEveryMs = 1_000;
 
 /** What the proxy has counted of canaries; nothing where it doesn't answer, as on its way out. */
-async function countsOf(statusUrl: string): Promise<CanaryReport[]> {
+async function countsOf({ statusUrl, current }: RunningProxy): Promise<CanaryReport[]> {
+  const headers = { [statusTokenHeader]: current.snapshot()?.statusToken ?? "" };
   try {
-    return parseProxyStatus(await (await fetch(`${statusUrl}/status`)).json())?.canaries ?? [];
+    return parseProxyStatus(await (await fetch(`${statusUrl}/status`, { headers })).json())?.canaries ?? [];
   } catch {
     return [];
   }
@@ -201,8 +204,11 @@ export async function startDev(
   await source.reload();
   const proxy = await startProxy({ settings, source, ...(log ? { log } : {}) });
   print(`serving on ${proxy.trafficUrl}, status on ${proxy.statusUrl}`);
+  const token = proxy.current.snapshot()?.statusToken;
+  if (!isLoopback(settings.statusHost) && token !== undefined)
+    print(`the status port asks for its token, but for probes and metrics: ${statusTokenHeader}: ${token}`);
   const judging = setInterval(() => {
-    if (source.hasCanaries()) void countsOf(proxy.statusUrl).then((counts) => source.judge(counts));
+    if (source.hasCanaries()) void countsOf(proxy).then((counts) => source.judge(counts));
   }, judgeEveryMs).unref();
   return {
     proxy,

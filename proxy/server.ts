@@ -45,8 +45,11 @@ function requestIdOf(request: FastifyRequest): string {
   return typeof given === "string" && wellFormedId.test(given) ? given : randomUUID();
 }
 
-/** What is not even HTTP: answered in the envelope all the same, then the connection is closed. */
-function onClientError(error: { code?: string }, socket: Socket): void {
+/**
+ * What is not even HTTP: answered in the envelope all the same, then the connection is closed. `pages`: there are pages that
+ * may call; which of them this is, nobody can say, and the answer tells nothing about anybody.
+ */
+function onClientError(pages: boolean, error: { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
@@ -59,7 +62,7 @@ function onClientError(error: { code?: string }, socket: Socket): void {
         : (["400 Bad Request", "invalid_value", "The request is not valid HTTP."] as const);
   const body = JSON.stringify(surfaces.openai.errorBody(failure(code, message), ""));
   socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${pages ? "access-control-allow-origin: *\r\n" : ""}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
 }
 
@@ -95,7 +98,8 @@ export function trafficServer(
     // What comes while we stop is answered here, in the caller's own format.
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    clientErrorHandler: onClientError as never,
+    clientErrorHandler: ((error: { code?: string }, socket: Socket) =>
+      onClientError((current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0, error, socket)) as never,
     // A path that can't be decoded is one that nothing is served at.
     frameworkErrors: (_error, request, reply) => handle(request, reply),
   });

@@ -9,7 +9,8 @@ import { statusTokenHeader } from "./config/status-token.ts";
 
 const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
-const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
+/** Whether what listens there can be reached from this machine alone. */
+export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
 
 const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");
 

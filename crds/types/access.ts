@@ -3,15 +3,20 @@ import { z } from "zod";
 import { callerName, headerName, subject, timeZone } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
-/** As browsers send it. */
+/** As browsers and webviews send it: of pages, and of apps and extensions with a scheme of their own. */
+export const webOriginForm = /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/;
+
 export const webOrigin = worded(
   z.string().max(253),
-  /^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/,
+  webOriginForm,
   "must be an origin in lower case without a path, such as https://chat.example.com",
   [
     [/[*]/, "must be one origin, such as https://chat.example.com: patterns with * are not taken, so name each"],
     [/^[A-Za-z0-9.-]+(:[0-9]+)?(\/.*)?$/, "must begin with https:// or http://, such as https://chat.example.com"],
-    [/^https?:\/\/[^/]+\//, "must end after the host or port, without a / and path, such as https://chat.example.com"],
+    [
+      /^[a-z][a-z0-9+.-]*:\/\/[^/]+\//,
+      "must end after the host or port, without a / and path, such as https://chat.example.com",
+    ],
   ],
 );
 

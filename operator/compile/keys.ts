@@ -2,6 +2,7 @@
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { credentialName } from "../../proxy/config/names.ts";
+import { browserOrigin } from "../../proxy/config/origin.ts";
 import { previousOf, rotatedAtOf } from "./key-secret.ts";
 import { compileKeyLimits } from "./limits.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
@@ -162,7 +163,7 @@ function recordOf(
     ...(clientTokens
       ? {
           clientTokens: {
-            origins: clientTokens.origins?.toSorted() ?? null,
+            origins: clientTokens.origins?.map(browserOrigin).sort() ?? null,
             maxLifeMs: durationMs(clientTokens.maxLifetime),
           },
         }

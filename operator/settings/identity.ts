@@ -1,7 +1,7 @@
 /** `identity` of the installation: issuers whose tokens proxies take, as they are written in Helm values. */
 import { z } from "zod";
-import { type IdentityIssuer, tokenAlgorithms } from "../../proxy/config/identity.ts";
 import { bundleProblem, certificatesIn } from "../../proxy/config/certificates.ts";
+import { type IdentityIssuer, tokenAlgorithms } from "../../proxy/config/identity.ts";
 
 const label = z
   .string()

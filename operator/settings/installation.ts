@@ -3,8 +3,10 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import { decimalToNano } from "../../crds/quantity.ts";
+import { webOriginForm } from "../../crds/types/access.ts";
 import { priceFields } from "../../crds/types/price.ts";
 import { parseNetwork } from "../../proxy/config/networks.ts";
+import { browserOrigin } from "../../proxy/config/origin.ts";
 import type { Price } from "../../proxy/config/price.ts";
 import { builtinRoles, permissions, type RoleConfig } from "../../proxy/config/roles.ts";
 import { originSettings, type SettingsInput } from "../../proxy/config/schema.ts";
@@ -14,12 +16,11 @@ import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 const network = z
   .string()
   .refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
+/** Browsers leave out the port that a scheme has by itself. */
 const origin = z
   .string()
-  .regex(
-    /^https?:\/\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$/,
-    "must be an origin without a path, such as https://chat.example.com",
-  );
+  .regex(webOriginForm, "must be an origin without a path, such as https://chat.example.com or capacitor://localhost")
+  .transform(browserOrigin);
 const header = z.string().regex(/^[a-z0-9-]{1,64}$/, "must be a header's name in lower case");
 
 const roleName = z

@@ -5,11 +5,32 @@
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
 
-const exposed =
-  "x-request-id, x-provider-used, x-sluice-attempts, x-sluice-dropped-params, x-sluice-cache, retry-after, x-should-retry, sunset";
+const left = ["limit", "remaining", "reset"];
+/** Every header that docs/calling.md promises, by name: "*" would not hold for calls with credentials. */
+const exposed = [
+  "x-request-id",
+  "request-id",
+  "x-provider-used",
+  "x-provider-request-id",
+  "x-sluice-attempts",
+  "x-sluice-dropped-params",
+  "x-sluice-cache",
+  "retry-after",
+  "retry-after-ms",
+  "x-should-retry",
+  "sunset",
+  "openai-processing-ms",
+  "openai-version",
+  ...["requests", "tokens"].flatMap((what) => left.map((side) => `x-ratelimit-${side}-${what}`)),
+  ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((what) =>
+    left.map((side) => `anthropic-ratelimit-${what}-${side}`),
+  ),
+].join(", ");
+const methods = "GET, POST, DELETE";
 /** Seconds for which a browser may keep the answer to a preflight. */
 const maxAge = 600;
-const headerList = /^[A-Za-z0-9-]+( *, *[A-Za-z0-9-]+)*$/;
+/** Names are tokens (RFC 9110, 5.6.2). */
+const headerList = /^[\w!#$%&'*+.^`|~-]+( *, *[\w!#$%&'*+.^`|~-]+)*$/;
 
 const foreign = failure(
   "origin_not_allowed",
@@ -20,12 +41,10 @@ function isPreflight(client: ClientConnection): boolean {
   return client.method === "OPTIONS" && client.header("access-control-request-method") !== null;
 }
 
-/** answered: nothing is left to do. null: go on. */
-export function cors(client: ClientConnection, allowedOrigins: readonly string[]): "answered" | Failure | null {
+/** Has pages of allowed origins read whatever is answered. To be called before anything is. */
+export function allowOrigin(client: ClientConnection, allowedOrigins: readonly string[]): void {
   const origin = client.header("origin");
-  if (origin === null) return null;
-  const allowed = allowedOrigins.includes(origin);
-  if (allowed)
+  if (origin !== null && allowedOrigins.includes(origin))
     client.always((headers) =>
       Object.assign(headers, {
         "access-control-allow-origin": origin,
@@ -33,11 +52,16 @@ export function cors(client: ClientConnection, allowedOrigins: readonly string[]
         vary: "origin",
       }),
     );
-  if (!isPreflight(client)) return null;
-  if (!allowed) return foreign;
+}
+
+/** answered: nothing is left to do. null: go on. */
+export function preflight(client: ClientConnection, allowedOrigins: readonly string[]): "answered" | Failure | null {
+  const origin = client.header("origin");
+  if (origin === null || !isPreflight(client)) return null;
+  if (!allowedOrigins.includes(origin)) return foreign;
   const asked = client.header("access-control-request-headers");
   client.head(204, {
-    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-methods": methods,
     ...(asked !== null && asked.length <= 2048 && headerList.test(asked)
       ? { "access-control-allow-headers": asked }
       : {}),

@@ -4,7 +4,7 @@
  */
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import { cors } from "./cors.ts";
+import { allowOrigin, preflight } from "./cors.ts";
 import type { Unambiguous } from "./proof.ts";
 
 const maxHeaders = 100;
@@ -68,5 +68,6 @@ export function preliminary(
   client: ClientConnection,
   allowedOrigins: readonly string[],
 ): "answered" | Failure | Unambiguous {
-  return ambiguous(client) ?? cors(client, allowedOrigins) ?? (client as Unambiguous);
+  allowOrigin(client, allowedOrigins);
+  return ambiguous(client) ?? preflight(client, allowedOrigins) ?? (client as Unambiguous);
 }

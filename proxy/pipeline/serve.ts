@@ -21,7 +21,7 @@ import type { ClientConnection } from "../wire/client.ts";
 import { forwardHeaders } from "../wire/headers.ts";
 import { type Addressed, address, addressFor, formatOf } from "./address.ts";
 import { type Admitted, admit } from "./admit.ts";
-import { answerHeaders } from "./answer-headers.ts";
+import { type AnswerHeaders, answerHeaders } from "./answer-headers.ts";
 import { AnswerRecorder } from "./answer-recorder.ts";
 import { authenticate } from "./authenticate.ts";
 import { bodyPlace, isPlace } from "./body-place.ts";
@@ -48,6 +48,13 @@ import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { modelAsRouted, offersTo, route, targetsFor } from "./route.ts";
 import { shape } from "./shape.ts";
+
+/** Anthropic's SDK reads the id of a call from this header. What a provider says of its own stays. */
+const nameForAnthropic =
+  (requestId: string) =>
+  (headers: AnswerHeaders): void => {
+    headers["request-id"] ??= requestId;
+  };
 
 class Call {
   readonly #client: ClientConnection;
@@ -108,6 +115,7 @@ class Call {
     const identity = keyed.anonymous && keyed.token !== undefined ? await this.#verify(keyed.token) : keyed;
     const addressed = addressFor(identity, found, method, url, this.#snapshot);
     this.#surface = addressed.surface;
+    if (addressed.surface === "anthropic") client.always(nameForAnthropic(client.requestId));
     const { path, operation } = addressed;
     noteIdentity(this.#record, identity, operation);
     if (identity.anonymous && !offersTo(path, identity)) return identity.failure;
