@@ -2,9 +2,9 @@
 
 import type { UpstreamTlsSpec } from "../../crds/types/upstream-tls.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
+import { bundleProblem, certificatesIn } from "../../proxy/config/certificates.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import type { ClientCertificateConfig, UpstreamTlsConfig } from "../../proxy/config/provider.ts";
-import { bundleProblem, certificatesIn } from "../../proxy/config/certificates.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
 import { unreadable } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
