@@ -4,28 +4,8 @@
  */
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
+import { promisedHeaders } from "../wire/headers.ts";
 
-const left = ["limit", "remaining", "reset"];
-/** Every header that docs/calling.md promises, by name: "*" would not hold for calls with credentials. */
-const exposed = [
-  "x-request-id",
-  "request-id",
-  "x-provider-used",
-  "x-provider-request-id",
-  "x-sluice-attempts",
-  "x-sluice-dropped-params",
-  "x-sluice-cache",
-  "retry-after",
-  "retry-after-ms",
-  "x-should-retry",
-  "sunset",
-  "openai-processing-ms",
-  "openai-version",
-  ...["requests", "tokens"].flatMap((what) => left.map((side) => `x-ratelimit-${side}-${what}`)),
-  ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((what) =>
-    left.map((side) => `anthropic-ratelimit-${what}-${side}`),
-  ),
-].join(", ");
 const methods = "GET, POST, DELETE";
 /** Seconds for which a browser may keep the answer to a preflight. */
 const maxAge = 600;
@@ -48,7 +28,7 @@ export function allowOrigin(client: ClientConnection, allowedOrigins: readonly s
     client.always((headers) =>
       Object.assign(headers, {
         "access-control-allow-origin": origin,
-        "access-control-expose-headers": exposed,
+        "access-control-expose-headers": promisedHeaders,
         vary: "origin",
       }),
     );

@@ -64,3 +64,25 @@ export function replyHeaders(headers: ResponseHeaders, out: Record<string, strin
     if (typeof value === "string") out[name] = value;
   }
 }
+
+const left = ["limit", "remaining", "reset"];
+/** Every header that docs/calling.md promises, for pages in browsers: "*" would not hold for calls with credentials. */
+export const promisedHeaders = [
+  "x-request-id",
+  "request-id",
+  "x-provider-used",
+  "x-provider-request-id",
+  "x-sluice-attempts",
+  "x-sluice-dropped-params",
+  "x-sluice-cache",
+  "retry-after",
+  "retry-after-ms",
+  "x-should-retry",
+  "sunset",
+  "openai-processing-ms",
+  "openai-version",
+  ...["requests", "tokens"].flatMap((what) => left.map((side) => `x-ratelimit-${side}-${what}`)),
+  ...["requests", "tokens", "input-tokens", "output-tokens"].flatMap((what) =>
+    left.map((side) => `anthropic-ratelimit-${what}-${side}`),
+  ),
+].join(", ");

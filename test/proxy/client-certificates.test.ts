@@ -12,7 +12,7 @@ import { connect, createServer, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
 import { pino } from "pino";
 import { Registry } from "prom-client";
-import { watchClients } from "../../proxy/wire/client-certificates.ts";
+import { watchClients } from "../../proxy/client-certificates.ts";
 import { readTls } from "../../proxy/wire/tls.ts";
 import { type Authority, certificateAuthority, type Pair } from "../harness/certificates.ts";
 import { eventually, key, startGateway, type TestGateway } from "../harness/gateway.ts";

@@ -5,7 +5,7 @@
  */
 import type { Server as SecureServer, TLSSocket } from "node:tls";
 import { Counter, type Registry } from "prom-client";
-import type { Logger } from "../telemetry/log.ts";
+import type { Logger } from "./telemetry/log.ts";
 
 type Reason =
   | "no_certificate"
