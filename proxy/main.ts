@@ -9,7 +9,7 @@ import { BodyRoom } from "./call/body-room.ts";
 import type { CallRecord } from "./call/record.ts";
 import { keepTls } from "./certificate.ts";
 import { watchClients } from "./client-certificates.ts";
-import { steadyNowMs, systemClock, systemClock } from "./clock.ts";
+import { steadyNowMs, systemClock } from "./clock.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
