@@ -56,6 +56,13 @@ function bodyEdits({ edits, received }: Shaped, upstream: string, hideUsage: boo
   return all;
 }
 
+interface PassedStream {
+  /** The gateway asks for usage in the stream and the client does not; the observer takes it out again. */
+  hideUsage: boolean;
+  /** A chat with one choice, which is over with its finish. */
+  oneChoice: boolean;
+}
+
 /** A call whose bytes pass through both ways. */
 class PassedThrough implements Prepared {
   readonly outgoing: Outgoing;
@@ -63,18 +70,25 @@ class PassedThrough implements Prepared {
   readonly translated = false;
   readonly #dialect: Dialect | undefined;
   readonly #hideUsage: boolean;
+  readonly #oneChoice: boolean;
   readonly #format: WireFormat;
   readonly #decodeError: Provider["decodeError"];
   readonly #context: PrepareContext;
 
-  /** `hideUsage`: the gateway asks for usage in the stream and the client does not; the observer takes it out again. */
-  constructor(outgoing: Outgoing, format: WireFormat, hideUsage: boolean, provider: Provider, context: PrepareContext) {
+  constructor(
+    outgoing: Outgoing,
+    format: WireFormat,
+    { hideUsage, oneChoice }: PassedStream,
+    provider: Provider,
+    context: PrepareContext,
+  ) {
     this.outgoing = outgoing;
     this.#format = format;
     this.#dialect = dialects[format];
     this.#decodeError = provider.decodeError;
     this.#context = context;
     this.#hideUsage = hideUsage;
+    this.#oneChoice = oneChoice;
   }
 
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError {
@@ -98,7 +112,7 @@ class PassedThrough implements Prepared {
     if (this.#dialect === undefined) return null;
     const { maxEventBytes } = this.#context;
     const options = { hideUsage: this.#hideUsage, ...(maxEventBytes === undefined ? {} : { maxEventBytes }) };
-    return passthroughReader(this.#dialect.observer(options), this.#decodeError);
+    return passthroughReader(this.#dialect.observer(options), this.#decodeError, this.#oneChoice);
   }
 }
 
@@ -111,12 +125,13 @@ function passthrough(
   const { received, format } = shaped;
   const own = entry.provider.passthroughEdits?.(format, entry.account, model, received.json) ?? none;
   if (isRefusal(own)) return failure(own.code, own.message, { param: own.param ?? "" });
+  const oneChoice = tellsUsageOnRequest(format) && (received.json["n"] ?? 1) === 1;
   const hideUsage = received.stream && tellsUsageOnRequest(format) && !asksForUsage(received.json["stream_options"]);
   const body = applyEdits(received.bytes, received.outline, bodyEdits(shaped, model.config.upstream, hideUsage, own));
   const headers: Record<string, string> = { "content-type": "application/json" };
   for (const name in context.forwarded) headers[name] = context.forwarded[name] ?? "";
   const outgoing: Outgoing = { method: "POST", path, headers, body };
-  const passed = new PassedThrough(outgoing, format, hideUsage, entry.provider, context);
+  const passed = new PassedThrough(outgoing, format, { hideUsage, oneChoice }, entry.provider, context);
   const { sealId } = context;
   if (sealId === undefined || !answersHoldIds(shaped)) return passed;
   const seal = remembering((id) => sealId(entry.account.config.id, id));

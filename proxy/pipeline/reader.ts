@@ -75,10 +75,16 @@ class HeldBytes {
 const ofCaller = (error: StreamObserver["error"]): Pick<ProviderError, "fault"> =>
   error?.oversized === true ? { fault: "caller" } : {};
 
-/** `decodeError`: the provider's, for errors in the stream. */
+const doneFrame = Buffer.from("data: [DONE]\n\n");
+
+/**
+ * `decodeError`: the provider's, for errors in the stream. `oneChoice`: of a chat with one choice, its finish is the end,
+ * which some servers leave without a marker; the client gets one.
+ */
 export function passthroughReader(
   observer: StreamObserver,
   decodeError: (reply: ErrorReply) => ProviderError,
+  oneChoice = false,
 ): StreamReader {
   const held = new HeldBytes();
   const failed = (out: Uint8Array, told: boolean): StreamStep => {
@@ -94,13 +100,18 @@ export function passthroughReader(
     const { error, failure, ended, progress } = observer;
     if (error !== null) return failed(out, false);
     if (failure != null) return failed(out, true);
-    const billed = (observer.usage?.completion ?? 0) > 0;
-    if (ended && held.holding && progress === "waiting" && !billed) return { out: nothing, ended, error: noAnswer };
+    if (ended && held.holding && progress === "waiting") return { out: nothing, ended, error: noAnswer };
     return { out: held.take(out, ended || progress === "begun"), ended, error: null };
+  };
+  const close = (): StreamStep => {
+    const last = step(observer.flush());
+    if (last.error !== null || last.ended || !oneChoice || !observer.contentEnded) return last;
+    const out = held.take(Buffer.concat([Buffer.from(last.out), doneFrame]), true);
+    return { out, ended: true, error: null };
   };
   return {
     push: (bytes) => step(observer.push(bytes)),
-    close: () => step(observer.flush()),
+    close,
     release: () => held.release(),
     usage: () => observer.usage,
     usageIsFinal: () => observer.usage !== null && (observer.ended || observer.usageIsFinal),

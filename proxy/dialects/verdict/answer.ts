@@ -144,7 +144,6 @@ function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_b
 
 /** What one event of a translated stream adds. */
 export function progressOfEvent(event: StreamEvent): StreamProgress {
-  if (event.kind === "usage") return event.usage.completion > 0 ? "finished" : "waiting";
   if (event.kind === "finish") return "finished";
   return event.kind === "delta" && (deltaSays(event.delta) || event.logprobs !== undefined) ? "begun" : "waiting";
 }
@@ -153,6 +152,8 @@ export function progressOfEvent(event: StreamEvent): StreamProgress {
 export function progressOfChunk(body: unknown): StreamProgress {
   const choices = isObject(body) ? objectsIn(body["choices"]) : [];
   if (choices.some(choiceSays)) return "begun";
+  if (isObject(body) && choices.length === 0 && isObject(body["usage"]))
+    return Number(body["usage"]["completion_tokens"]) > 0 ? "finished" : "waiting";
   return choices.some((choice) => filled(choice["finish_reason"])) ? "finished" : "waiting";
 }
 

@@ -104,6 +104,11 @@ export class ChatChunks {
     if (usage !== null) emit({ kind: "usage", usage });
   }
 
+  /** Every choice that has begun has told its end. */
+  get areFinished(): boolean {
+    return this.#choices.size > 0 && [...this.#choices.values()].every((choice) => choice.finished);
+  }
+
   #start(body: JsonObject, emit: Emit): void {
     if (this.#started) return;
     this.#started = true;
@@ -137,7 +142,10 @@ export function openAiChatDecoder(maxEventBytes?: number, mend: Mend = (body) =>
       if (frame.data === "[DONE]") emit({ kind: "end" });
       else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
     },
-    undefined,
+    // Some servers close behind the last finish, without the marker.
+    (emit) => {
+      if (chunks.areFinished) emit({ kind: "end" });
+    },
     maxEventBytes,
   );
 }
