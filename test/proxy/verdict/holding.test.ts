@@ -7,7 +7,7 @@ import fc from "fast-check";
 import type { WireFormat } from "../../../proxy/config/capabilities.ts";
 import { dialects } from "../../../proxy/dialects/registry.ts";
 import { Attempt } from "../../../proxy/pipeline/attempt.ts";
-import type { Prepared } from "../../../proxy/pipeline/prepare.ts";
+import type { Prepared } from "../../../proxy/pipeline/prepared.ts";
 import { passthroughReader, type StreamReader } from "../../../proxy/pipeline/reader.ts";
 import { decodeOpenAiError } from "../../../proxy/providers/openai/failure.ts";
 import type { ClientConnection } from "../../../proxy/wire/client.ts";
