@@ -4,9 +4,9 @@ import type { Owner } from "../identity/id-seal.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 
 /** Callers without a key own what they have made together, within the policy's namespace. */
-export function ownerOf(identity: Identity, route: Route, roles: ReadonlyMap<string, Role>): Owner {
+export function ownerOf(identity: Identity, route: Route | null, roles: ReadonlyMap<string, Role>): Owner {
   if (identity.anonymous)
-    return { namespace: `anonymous ${route.config.id.split("/", 1)[0] ?? ""}`, user: "", seesNamespace: false };
+    return { namespace: `anonymous ${route?.config.id.split("/", 1)[0] ?? ""}`, user: "", seesNamespace: false };
   const { key, namespace } = identity;
   const seesNamespace =
     identity.modelsOnly !== true && roles.get(key.role)?.permissions.has("view_all_requests") === true;

@@ -9,8 +9,15 @@ export interface ResourceOperation {
   path: string;
 }
 
+/** The id in a path; null where it has none. */
+export const idIn = (path: string): string | null =>
+  /^\/(?:files|batches|fine_tuning\/jobs)\/([^/]+)/.exec(path)?.[1] ?? null;
+
+/** Lists of the account's objects, and not of one object's parts. */
+export const isList = ({ method, path }: ResourceOperation): boolean => method === "GET" && idIn(path) === null;
+
 /** No dot, no slash, no percent sign: an id can't lead anywhere else. */
-const id = "[A-Za-z0-9_:-]{1,160}";
+const id = "[A-Za-z0-9_:-]{1,344}";
 
 const paths: readonly [ResourceKind, RegExp, readonly string[]][] = [
   ["Files", /^\/files$/, ["GET", "POST"]],
@@ -40,12 +47,17 @@ export const resourceMethods = (rest: string): readonly string[] | null =>
 
 const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
 
-/** Of a query, only what lists take. */
-export function resourceQuery(url: string): string {
+/** Of a query, only what lists take. `after` and `before` as `cursor` gives them. */
+export function resourceQuery(url: string, cursor: (text: string) => string = (text) => text): URLSearchParams {
   const at = url.indexOf("?");
-  if (at < 0) return "";
+  if (at < 0) return new URLSearchParams();
   const kept = [...new URLSearchParams(url.slice(at + 1))].filter(
-    ([name, value]) => parameters.has(name) && value.length <= 256,
+    ([name, value]) => parameters.has(name) && value.length <= 344,
   );
-  return kept.length === 0 ? "" : `?${new URLSearchParams(kept).toString()}`;
+  return new URLSearchParams(
+    kept.map(([name, value]): [string, string] => [
+      name,
+      name === "after" || name === "before" ? cursor(value) : value,
+    ]),
+  );
 }

@@ -1,24 +1,25 @@
 /** Files, batches and fine-tuning: streamed through to the one provider that keeps them, both ways, without a look inside. */
 import { Buffer } from "node:buffer";
-import { Transform } from "node:stream";
+import type { Readable } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";
-import { type Failure, failure } from "../failure.ts";
+import { type Failure, failure, isFailure } from "../failure.ts";
+import type { ResourceIds } from "../ids/resource-ids.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { PathEntry, ProviderEntry, Role, Route } from "../snapshot/snapshot.ts";
-import { causeOf, tokenCauseOf } from "../wire/causes.ts";
+import { tokenCauseOf } from "../wire/causes.ts";
 import type { ClientConnection } from "../wire/client.ts";
-import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
-import type { Admitted } from "./admit.ts";
+import { isObject, jsonIn } from "../wire/json.ts";
 import { denyByOrigin } from "./circumstances.ts";
-import type { OnRecord, Unambiguous } from "./proof.ts";
-import { noToken, parseLoosely, toFailure } from "./provider-error.ts";
-import { type ResourceOperation, resourceQuery } from "./resource-paths.ts";
+import type { Unambiguous } from "./proof.ts";
+import { noToken, toFailure } from "./provider-error.ts";
+import { type ResourceEnvironment, ResourceExchange, type WholeAnswer } from "./resource-exchange.ts";
+import { idIn, isList, type ResourceOperation, resourceQuery } from "./resource-paths.ts";
 import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
+import { failureOfUpload, maxUploadBytes, tooLarge, uploadStream } from "./upload.ts";
 
-/** A file at OpenAI is at most this large. */
-const maxUploadBytes = 536_870_912;
-const maxErrorBytes = 65_536;
+/** Of the request for a batch or a job. */
+const maxRequestBytes = 1_048_576;
 
 const notServed = failure(
   "unknown_url",
@@ -30,19 +31,23 @@ export interface ResourceTarget {
   entry: ProviderEntry;
 }
 
-/** Which policy serves it, and whether this caller may. */
+/** Which policy serves it, and whether this caller may. `accountOf`: which provider keeps what a sealed id names. */
 export function resourceTarget(
   operation: ResourceOperation,
   path: PathEntry,
   identity: Identity,
   call: Circumstances,
   roles: ReadonlyMap<string, Role>,
+  accountOf: (id: string) => string | null = () => null,
 ): ResourceTarget | Failure {
   if (identity.anonymous) return identity.failure;
-  const route = path.routes.find(
+  const offered = path.routes.filter(
     (one) =>
       one.resources !== null && one.config.resources?.kinds.includes(operation.resource) && offeredTo(one, identity),
   );
+  const id = idIn(operation.path);
+  const account = id === null ? null : accountOf(id);
+  const route = offered.find(({ resources }) => resources?.account.config.id === account) ?? offered[0];
   if (route?.resources == null || !resident(route, route.resources)) return notServed;
   return (
     missingPermission(identity, "fine_tune_models", roles) ??
@@ -51,38 +56,47 @@ export function resourceTarget(
   );
 }
 
-/** Fails as soon as more has come than may. */
-function limited(maxBytes: number): Transform {
-  let size = 0;
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      size += chunk.length;
-      if (size > maxBytes) done(new TooLargeError());
-      else done(null, chunk);
-    },
-  });
-}
+export type { ResourceEnvironment };
 
-class TooLargeError extends Error {
-  override readonly name = "TooLargeError";
-}
+type Ids = ResourceIds | null;
 
-const tooLarge = failure("request_too_large", `The upload is larger than ${maxUploadBytes} bytes. Send a smaller one.`);
-
-/** Without the body, which no signature covers at providers that have these. */
+/** Without the body, which no signature covers at providers that have these. `path`: with its query. */
 function outgoingOf(
   client: ClientConnection,
   operation: ResourceOperation,
   path: string,
-  forwarded: Record<string, string>,
+  { forwarded, ids }: ResourceEnvironment,
 ): Outgoing {
   const headers = { ...forwarded };
-  for (const name of operation.method === "POST" ? ["content-type", "content-length"] : []) {
+  // With ids in it the body's length changes on the way.
+  const names = ids == null ? ["content-type", "content-length"] : ["content-type"];
+  for (const name of operation.method === "POST" ? names : []) {
     const value = client.header(name);
     if (value !== null) headers[name] = value;
   }
-  return { method: operation.method, path: path + resourceQuery(client.url), headers, body: null };
+  return { method: operation.method, path, headers, body: null };
 }
+
+/** The path with the provider's own id. */
+function openPath(path: string, ids: Ids): string | Failure {
+  const sealed = idIn(path);
+  if (ids === null || sealed === null) return path;
+  const id = ids.open(sealed);
+  return typeof id === "string" ? path.replace(sealed, () => encodeURIComponent(id)) : id;
+}
+
+function openQuery(url: string, ids: Ids): URLSearchParams | Failure {
+  let failed: Failure | null = null;
+  const query = resourceQuery(url, (sealed) => {
+    const cursor = ids === null ? sealed : ids.openCursor(sealed);
+    if (typeof cursor === "string") return cursor;
+    failed ??= cursor;
+    return "";
+  });
+  return failed ?? query;
+}
+
+const withQuery = (path: string, query: URLSearchParams): string => (query.size === 0 ? path : `${path}?${query}`);
 
 async function authorized(
   outgoing: Outgoing,
@@ -97,161 +111,121 @@ async function authorized(
   }
 }
 
-export interface ResourceEnvironment {
-  upstreams: Pick<Upstreams, "send">;
-  auth: AuthEnvironment;
-  /** Headers that pass on to the provider. */
-  forwarded: Record<string, string>;
-  /** What has to be there before the provider is asked. */
-  admitted: Admitted;
-  onRecord: OnRecord;
-  nowMs(): number;
-  /** For the whole exchange, in milliseconds. */
-  totalMs: number;
+interface PreparedExchange {
+  client: Unambiguous;
+  operation: ResourceOperation;
+  target: ResourceTarget;
+  environment: ResourceEnvironment;
+  ids: Ids;
 }
 
 /** null where the answer went through, whatever its status within 2xx. */
 export async function passThrough(
   client: Unambiguous,
   operation: ResourceOperation,
-  { entry, route }: ResourceTarget,
+  target: ResourceTarget,
   environment: ResourceEnvironment,
 ): Promise<Failure | null> {
-  const path = entry.provider.resourcePath?.(operation.path, entry.account) ?? null;
+  const { entry } = target;
+  const ids = environment.ids ?? null;
+  const opened = openPath(operation.path, ids);
+  if (typeof opened !== "string") return opened;
+  const query = openQuery(client.url, ids);
+  if ("code" in query) return query;
+  const path = entry.provider.resourcePath?.(opened, entry.account) ?? null;
   if (path === null) return notServed;
   if (Number(client.header("content-length") ?? 0) > maxUploadBytes) return tooLarge;
-  const outgoing = await authorized(
-    outgoingOf(client, operation, path, environment.forwarded),
-    entry,
-    environment.auth,
+  const exchange: PreparedExchange = { client, operation, target, environment, ids };
+  const makes = operation.method === "POST" && idIn(operation.path) === null && operation.resource !== "Files";
+  if (ids !== null && makes) return make(exchange, ids, path);
+  if (ids !== null && isList(operation)) return list(exchange, ids, path, query);
+  const body = operation.method === "POST" ? client.bodyStream(uploadStream(ids)) : null;
+  const answer = await ask(
+    exchange,
+    withQuery(path, query),
+    body,
+    ids !== null && !operation.path.endsWith("/content"),
   );
-  if ("code" in outgoing) return outgoing;
-  const body = operation.method === "POST" ? client.bodyStream(limited(maxUploadBytes)) : null;
-  return new Promise((resolve) => {
-    const exchange = new Exchange(client, entry, route, environment, resolve);
-    body?.once("error", (cause) => {
-      if (cause instanceof TooLargeError) exchange.refuse(tooLarge);
-    });
-    exchange.begin(environment.upstreams.send(entry.address, { ...outgoing, body }, exchange));
-  });
+  return reply(client, answer, (json) => ids?.answer(json));
 }
 
-class Exchange {
-  readonly #client: ClientConnection;
-  readonly #entry: ProviderEntry;
-  readonly #route: Route;
-  readonly #environment: ResourceEnvironment;
-  readonly #resolve: (outcome: Failure | null) => void;
-  readonly #timer: NodeJS.Timeout;
-  #call: { abort(): void; resume(): void } | null = null;
-  #over = false;
-  #status = 0;
-  #headers: ResponseHeaders = {};
-  /** Of an answer that tells of a failure: its body, and how long that is. */
-  readonly #error: Buffer[] = [];
-  #errorBytes = 0;
+function reply(
+  client: ClientConnection,
+  answer: Failure | WholeAnswer | null,
+  edit: (json: unknown) => unknown,
+): Failure | null {
+  if (answer === null || "code" in answer) return answer;
+  client.reply(200, answer.headers, JSON.stringify(edit(answer.json)));
+  return null;
+}
 
-  constructor(
-    client: ClientConnection,
-    entry: ProviderEntry,
-    route: Route,
-    environment: ResourceEnvironment,
-    resolve: (outcome: Failure | null) => void,
-  ) {
-    this.#client = client;
-    this.#entry = entry;
-    this.#route = route;
-    this.#environment = environment;
-    this.#resolve = resolve;
-    this.#timer = setTimeout(
-      () => this.refuse(failure("upstream_timeout", "The provider did not answer in time. Try again later.")),
-      environment.totalMs,
-    );
-  }
+/** A batch or a job: small enough to be read before it goes on. */
+async function make(exchange: PreparedExchange, ids: ResourceIds, path: string): Promise<Failure | null> {
+  const { client } = exchange;
+  const read = await client.readBody(maxRequestBytes);
+  if ("code" in read) return read;
+  const json = jsonIn(read.toString("utf8"));
+  if (!isObject(json)) return failure("invalid_json", "The request body must be a JSON object.");
+  const request = ids.request(json);
+  if (isFailure(request)) return request;
+  return reply(client, await ask(exchange, path, Buffer.from(JSON.stringify(request)), true), (answer) =>
+    ids.answer(answer),
+  );
+}
 
-  begin(call: { abort(): void; resume(): void }): void {
-    this.#call = call;
-    this.#client.onClose(() => this.#settle(failure("client_closed_request", "The client went away.")));
-    this.#client.onInterrupt(() => this.refuse(failure("draining", "The gateway is being restarted. Try again.")));
-  }
+/** So many pages of the provider's are looked through for objects of the caller's. */
+const maxPages = 20;
+const usualLimit = 100;
 
-  get #isOk(): boolean {
-    return this.#status >= 200 && this.#status < 300;
-  }
-
-  head(status: number, headers: ResponseHeaders): void {
-    this.#status = status;
-    this.#headers = headers;
-    if (!this.#isOk) return;
-    const out: Record<string, string | number> = {
-      "x-request-id": this.#client.requestId,
-      "x-provider-used": this.#entry.account.config.id.split("/")[1] ?? "",
-    };
-    for (const name of ["content-type", "content-length", "content-disposition"]) {
-      const value = headers[name];
-      if (typeof value === "string") out[name] = value;
+/** The caller's own of what the account holds. */
+async function list(
+  exchange: PreparedExchange,
+  ids: ResourceIds,
+  path: string,
+  query: URLSearchParams,
+): Promise<Failure | null> {
+  const wanted = Math.max(1, Number(query.get("limit") ?? usualLimit) || usualLimit);
+  const own: unknown[] = [];
+  for (let page = 1; ; page++) {
+    const answer = await ask(exchange, withQuery(path, query), null, true);
+    if (answer === null || "code" in answer) return answer;
+    const { json } = answer;
+    const data: unknown[] = isObject(json) && Array.isArray(json["data"]) ? json["data"] : [];
+    own.push(...data.filter((object) => ids.isOwn(object)));
+    const last = data.at(-1);
+    const more = isObject(json) && json["has_more"] === true && isObject(last) && typeof last["id"] === "string";
+    if (more && own.length < wanted && page < maxPages && !query.has("before")) {
+      query.set("after", String(last["id"]));
+      continue;
     }
-    this.#client.head(status, out);
-  }
-
-  data(chunk: Buffer): boolean {
-    if (!this.#isOk) {
-      if (this.#errorBytes < maxErrorBytes) this.#error.push(chunk);
-      this.#errorBytes += chunk.length;
-      return true;
-    }
-    if (this.#client.writeRaw(chunk)) return true;
-    this.#client.onDrain(() => this.#call?.resume());
-    return false;
-  }
-
-  end(): void {
-    if (this.#isOk) {
-      this.#client.end();
-      this.#settle(null);
-    } else this.#settle(this.#failed());
-  }
-
-  error(kind: UpstreamErrorKind, thrown: Error): void {
-    const cause = causeOf(thrown, this.#status !== 0);
-    const timedOut = kind === "connectTimeout" || kind === "writeTimeout";
-    this.refuse(
-      timedOut
-        ? failure("upstream_timeout", "The provider took too long. Try again later.", { cause })
-        : failure("upstream_unreachable", "The provider could not be reached. Try again later.", { cause }),
-    );
-  }
-
-  /** An answer that has begun can only be cut. */
-  refuse(failed: Failure): void {
-    if (this.#over) return;
-    if (this.#client.started) this.#client.destroy();
-    this.#settle(failed);
-  }
-
-  #settle(outcome: Failure | null): void {
-    if (this.#over) return;
-    this.#over = true;
-    clearTimeout(this.#timer);
-    this.#client.onClose(null);
-    this.#client.onInterrupt(null);
-    this.#resolve(outcome);
-    if (outcome !== null) this.#call?.abort();
-  }
-
-  /** What the caller did wrong is said in the provider's words; the rest as for any call. */
-  #failed(): Failure {
-    const error = this.#entry.provider.decodeError({
-      status: this.#status,
-      headers: this.#headers,
-      body: parseLoosely(Buffer.concat(this.#error)),
-      nowMs: this.#environment.nowMs(),
+    return reply(exchange.client, answer, () => {
+      const shown = own.slice(0, wanted).map((object) => ids.answer(object));
+      const idOf = (object: unknown): unknown => (isObject(object) ? (object["id"] ?? null) : null);
+      const hasMore = own.length > wanted || (more && shown.length > 0);
+      return { object: "list", data: shown, first_id: idOf(shown[0]), last_id: idOf(shown.at(-1)), has_more: hasMore };
     });
-    if (this.#status === 404)
-      return failure(
-        "resource_not_found",
-        `The provider of policy ${this.#route.config.id} has nothing under this id.`,
-      );
-    return toFailure(error);
   }
+}
+
+/** `whole`: the answer is read to its end and not handed on; a Failure, or null where it was handed on. */
+async function ask(
+  { client, operation, target, environment, ids }: PreparedExchange,
+  path: string,
+  body: Readable | Buffer | null,
+  whole: boolean,
+): Promise<Failure | WholeAnswer | null> {
+  const { entry, route } = target;
+  const bare = outgoingOf(client, operation, path, environment);
+  const outgoing = await authorized(bare, entry, environment.auth);
+  if ("code" in outgoing) return outgoing;
+  return new Promise((resolve) => {
+    const lines = ids === null || whole ? null : ids.downloadLines();
+    const exchange = new ResourceExchange({ client, entry, route, environment, whole, lines }, resolve);
+    if (body !== null && !Buffer.isBuffer(body))
+      body.once("error", (cause) => {
+        const refusal = failureOfUpload(cause);
+        if (refusal !== null) exchange.refuse(refusal);
+      });
+    exchange.begin(environment.upstreams.send(entry.address, { ...outgoing, body }, exchange));
+  });
 }

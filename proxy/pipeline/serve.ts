@@ -15,6 +15,7 @@ import { estimatePromptTokens } from "../dialects/estimate.ts";
 import { type Failure, failure, isFailure } from "../failure.ts";
 import { openRequest } from "../ids/open-request.ts";
 import { ownerOf } from "../ids/owner.ts";
+import { ResourceIds } from "../ids/resource-ids.ts";
 import { everyMask, type Masker } from "../masking/masker.ts";
 import type { PathEntry, Route, Snapshot } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -293,7 +294,10 @@ class Call {
     identity: Identity,
     from: Circumstances,
   ): Promise<Failure | null> {
-    const target = resourceTarget(operation, path, identity, from, this.#snapshot.roles);
+    const { ids, roles } = this.#snapshot;
+    const accountOf = (id: string): string | null =>
+      identity.anonymous ? null : (ids.open(ownerOf(identity, null, roles), id)?.account ?? null);
+    const target = resourceTarget(operation, path, identity, from, roles, accountOf);
     if (isFailure(target)) return target;
     const { route } = target;
     const { config } = target.entry.account;
@@ -325,6 +329,7 @@ class Call {
       forwarded,
       admitted,
       onRecord,
+      ids: new ResourceIds(ids, ownerOf(identity, route, roles), config.id),
       nowMs: () => this.#gateway.nowMs(),
       totalMs: config.timeouts.totalMs,
     });

@@ -37,6 +37,11 @@ describe("files, batches and fine-tuning", () => {
   let server: Server;
   let gateway: TestGateway;
   const seen: Seen[] = [];
+  /** The last file's name, as the provider has it. */
+  let named = "";
+  const file = (bytes: number) => ({ id: "file-1", object: "file", bytes, purpose: "batch", filename: named });
+  /** Ids that the caller was given. */
+  const given = { file: "", batch: "", missing: "", broken: "" };
 
   before(async () => {
     server = createServer((incoming, response) => {
@@ -66,10 +71,18 @@ describe("files, batches and fine-tuning", () => {
           json(404, { error: { message: "No such File object: missing", code: null } });
         else if (path.includes("broken")) json(500, { error: { message: "oops" } });
         else if (incoming.method === "GET" && path.endsWith("/files"))
-          json(200, { object: "list", data: [{ id: "file-1", object: "file" }], has_more: false });
-        else if (path.endsWith("/files"))
-          json(200, { id: "file-1", object: "file", bytes: body.length, purpose: "batch", filename: "a.jsonl" });
-        else if (path.includes("batches")) json(200, { id: "batch_1", object: "batch", status: "validating" });
+          json(200, { object: "list", data: named === "" ? [] : [file(0)], has_more: false });
+        else if (path.endsWith("/files")) {
+          named = /filename="([^"]*)"/.exec(body.toString("latin1"))?.[1] ?? "a.jsonl";
+          json(200, file(body.length));
+        } else if (path.includes("batches"))
+          json(200, {
+            id: "batch_1",
+            object: "batch",
+            status: "validating",
+            output_file_id: "missing-1",
+            error_file_id: "broken-1",
+          });
         else json(200, { id: "ftjob-1", object: "fine_tuning.job", status: "queued" });
       });
     });
@@ -111,29 +124,34 @@ describe("files, batches and fine-tuning", () => {
     const client = new OpenAI({ apiKey: tuner, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     const content = Buffer.alloc(2_000_000, "x");
     const file = await client.files.create({ file: await toFile(content, "a.jsonl"), purpose: "batch" });
-    assert.equal(file.id, "file-1");
+    assert.match(file.id, /^file-1_s1/);
+    assert.equal(file.filename, "a.jsonl");
+    given.file = file.id;
     assert.ok((seen.at(-1)?.bytes ?? 0) > 2_000_000);
     assert.match(seen.at(-1)?.headers["content-type"] ?? "", /^multipart\/form-data; boundary=/);
     assert.equal(seen.at(-1)?.headers.authorization, "Bearer sk-upstream");
     const listed = [];
     for await (const one of await client.files.list({ limit: 2 })) listed.push(one.id);
-    assert.deepEqual(listed, ["file-1"]);
+    assert.deepEqual(listed, [file.id]);
     assert.equal(seen.at(-1)?.url, "/v1/files?limit=2");
-    const read = await client.files.content("file-1");
+    const read = await client.files.content(file.id);
     assert.equal((await read.arrayBuffer()).byteLength, 300_000);
     const batch = await client.batches.create({
-      input_file_id: "file-1",
+      input_file_id: file.id,
       endpoint: "/v1/chat/completions",
       completion_window: "24h",
     });
-    assert.equal(batch.id, "batch_1");
-    const job = await client.fineTuning.jobs.create({ training_file: "file-1", model: "gpt-4o-mini" });
-    assert.equal(job.id, "ftjob-1");
+    assert.match(batch.id, /^batch_1_s1/);
+    given.batch = batch.id;
+    given.missing = batch.output_file_id ?? "";
+    given.broken = batch.error_file_id ?? "";
+    const job = await client.fineTuning.jobs.create({ training_file: file.id, model: "gpt-4o-mini" });
+    assert.match(job.id, /^ftjob-1_s1/);
     assert.match(seen.at(-1)?.text ?? "", /gpt-4o-mini/);
   });
 
   it("says of the call in metrics and log what any call says", async () => {
-    await (await send("GET", "/v1/batches/batch_1")).text();
+    await (await send("GET", `/v1/batches/${given.batch}`)).text();
     await eventually(() =>
       gateway.logs.some(
         (line) =>
@@ -147,7 +165,7 @@ describe("files, batches and fine-tuning", () => {
   });
 
   it("hands on no cookie, and no header of the caller's that names him", async () => {
-    const response = await send("GET", "/v1/files/file-1", tuner, {
+    const response = await send("GET", `/v1/files/${given.file}`, tuner, {
       headers: { cookie: "c=d", "openai-organization": "org", "x-forwarded-for": "1.2.3.4" },
     });
     assert.equal(response.headers.get("set-cookie"), null);
@@ -163,12 +181,17 @@ describe("files, batches and fine-tuning", () => {
     ["an id with a dot", "GET", "/v1/files/a.b", tuner, 404, "unknown_url"],
     ["a path that isn't one", "GET", "/v1/files/a/b/c", tuner, 404, "unknown_url"],
     ["a method that isn't one", "DELETE", "/v1/batches/b", tuner, 405, "method_not_allowed"],
-    ["an id that the provider doesn't know", "GET", "/v1/files/missing", tuner, 404, "resource_not_found"],
-    ["a provider that fails", "GET", "/v1/files/broken", tuner, 502, "upstream_error"],
+    ["an id that nobody was given", "GET", "/v1/files/file-1", tuner, 404, "resource_not_found"],
+    ["an id that the provider doesn't know", "GET", "/v1/files/{missing}", tuner, 404, "resource_not_found"],
+    ["a provider that fails", "GET", "/v1/files/{broken}", tuner, 502, "upstream_error"],
   ];
   for (const [name, method, path, clear, status, code] of refusals) {
     it(`refuses ${name}`, async () => {
-      const response = await send(method, path, clear);
+      const response = await send(
+        method,
+        path.replace("{missing}", given.missing).replace("{broken}", given.broken),
+        clear,
+      );
       assert.equal(response.status, status);
       assert.equal(await codeOf(response), code);
       if (status !== 502 && code !== "resource_not_found") assert.equal(seen.length, 0);

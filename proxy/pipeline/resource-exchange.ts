@@ -1,0 +1,204 @@
+/** One exchange with the provider that keeps files, batches and jobs: handed on as it comes, or read whole. */
+import { Buffer } from "node:buffer";
+import { type Failure, failure } from "../failure.ts";
+import type { LineEditor } from "../ids/lines.ts";
+import { type ResourceIds, unmarked } from "../ids/resource-ids.ts";
+import type { AuthEnvironment } from "../providers/provider.ts";
+import type { ProviderEntry, Route } from "../snapshot/snapshot.ts";
+import { causeOf } from "../wire/causes.ts";
+import type { ClientConnection } from "../wire/client.ts";
+import { isObject, jsonIn } from "../wire/json.ts";
+import type { ResponseHeaders, UpstreamErrorKind, Upstreams } from "../wire/upstream.ts";
+import type { Admitted } from "./admit.ts";
+import type { OnRecord } from "./proof.ts";
+import { parseLoosely, toFailure } from "./provider-error.ts";
+
+const maxErrorBytes = 65_536;
+/** Of an answer that is read whole: objects and lists of them. */
+const maxAnswerBytes = 16_777_216;
+
+export interface ResourceEnvironment {
+  upstreams: Pick<Upstreams, "send">;
+  auth: AuthEnvironment;
+  /** Headers that pass on to the provider. */
+  forwarded: Record<string, string>;
+  /** What has to be there before the provider is asked. */
+  admitted: Admitted;
+  onRecord: OnRecord;
+  /** Seals and opens ids for the caller; absent: they pass as they are. */
+  ids?: ResourceIds;
+  nowMs(): number;
+  /** For the whole exchange, in milliseconds. */
+  totalMs: number;
+}
+
+/** What the provider answered, read whole. */
+export interface WholeAnswer {
+  headers: Record<string, string | number>;
+  json: unknown;
+}
+
+export interface ExchangeSpec {
+  client: ClientConnection;
+  entry: ProviderEntry;
+  route: Route;
+  environment: ResourceEnvironment;
+  /** The answer is read to its end and not handed on. */
+  whole: boolean;
+  /** Edits what is handed on; null: it passes as it is. */
+  lines: LineEditor | null;
+}
+
+const notJson = failure("upstream_invalid_response", "The provider's answer could not be read. Try again later.");
+
+export class ResourceExchange {
+  readonly #whole: boolean;
+  readonly #lines: LineEditor | null;
+  readonly #client: ClientConnection;
+  readonly #entry: ProviderEntry;
+  readonly #route: Route;
+  readonly #environment: ResourceEnvironment;
+  readonly #resolve: (outcome: Failure | WholeAnswer | null) => void;
+  readonly #timer: NodeJS.Timeout;
+  #call: { abort(): void; resume(): void } | null = null;
+  #over = false;
+  #status = 0;
+  #headers: ResponseHeaders = {};
+  /** Of an answer that tells of a failure, or is read whole: its body, and how long that is. */
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(
+    { client, entry, route, environment, whole, lines }: ExchangeSpec,
+    resolve: (outcome: Failure | WholeAnswer | null) => void,
+  ) {
+    this.#whole = whole;
+    this.#lines = lines;
+    this.#client = client;
+    this.#entry = entry;
+    this.#route = route;
+    this.#environment = environment;
+    this.#resolve = resolve;
+    this.#timer = setTimeout(
+      () => this.refuse(failure("upstream_timeout", "The provider did not answer in time. Try again later.")),
+      environment.totalMs,
+    );
+  }
+
+  begin(call: { abort(): void; resume(): void }): void {
+    this.#call = call;
+    this.#client.onClose(() => this.#settle(failure("client_closed_request", "The client went away.")));
+    this.#client.onInterrupt(() => this.refuse(failure("draining", "The gateway is being restarted. Try again.")));
+  }
+
+  get #isOk(): boolean {
+    return this.#status >= 200 && this.#status < 300;
+  }
+
+  head(status: number, headers: ResponseHeaders): void {
+    this.#status = status;
+    this.#headers = headers;
+    if (!this.#isOk || this.#whole) return;
+    const out = this.#ownHeaders();
+    const names = ["content-type", "content-disposition", ...(this.#lines === null ? ["content-length"] : [])];
+    for (const name of names) {
+      const value = headers[name];
+      if (typeof value === "string") out[name] = name === "content-disposition" ? unmarked(value) : value;
+    }
+    this.#client.head(status, out);
+  }
+
+  #ownHeaders(): Record<string, string | number> {
+    return {
+      "x-request-id": this.#client.requestId,
+      "x-provider-used": this.#entry.account.config.id.split("/")[1] ?? "",
+    };
+  }
+
+  data(chunk: Buffer): boolean {
+    if (!this.#isOk || this.#whole) return this.#keep(chunk);
+    const out = this.#edited((lines) => lines.push(chunk)) ?? chunk;
+    if (out.length === 0 || this.#client.writeRaw(out)) return true;
+    this.#client.onDrain(() => this.#call?.resume());
+    return false;
+  }
+
+  #keep(chunk: Buffer): true {
+    const max = this.#isOk ? maxAnswerBytes : maxErrorBytes;
+    if (this.#bytes < max) this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    if (this.#isOk && this.#bytes > max) this.refuse(notJson);
+    return true;
+  }
+
+  /** null: nothing is edited, or what came is no lines of JSON and goes no further. */
+  #edited(edit: (lines: LineEditor) => Buffer): Buffer | null {
+    if (this.#lines === null) return null;
+    try {
+      return edit(this.#lines);
+    } catch {
+      this.refuse(notJson);
+      return Buffer.alloc(0);
+    }
+  }
+
+  end(): void {
+    if (!this.#isOk) this.#settle(this.#failed());
+    else if (this.#whole) this.#settle(this.#answer());
+    else {
+      const rest = this.#edited((lines) => lines.end());
+      if (rest !== null && rest.length > 0) this.#client.writeRaw(rest);
+      this.#client.end();
+      this.#settle(null);
+    }
+  }
+
+  #answer(): WholeAnswer | Failure {
+    const json = jsonIn(Buffer.concat(this.#chunks).toString("utf8"));
+    if (!isObject(json)) return notJson;
+    return { headers: { ...this.#ownHeaders(), "content-type": "application/json" }, json };
+  }
+
+  error(kind: UpstreamErrorKind, thrown: Error): void {
+    const cause = causeOf(thrown, this.#status !== 0);
+    const timedOut = kind === "connectTimeout" || kind === "writeTimeout";
+    this.refuse(
+      timedOut
+        ? failure("upstream_timeout", "The provider took too long. Try again later.", { cause })
+        : failure("upstream_unreachable", "The provider could not be reached. Try again later.", { cause }),
+    );
+  }
+
+  /** An answer that has begun can only be cut. */
+  refuse(failed: Failure): void {
+    if (this.#over) return;
+    if (this.#client.started) this.#client.destroy();
+    this.#settle(failed);
+  }
+
+  #settle(outcome: Failure | WholeAnswer | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#client.onClose(null);
+    this.#client.onInterrupt(null);
+    this.#resolve(outcome);
+    if (outcome !== null && "code" in outcome) this.#call?.abort();
+  }
+
+  /** What the caller did wrong is said in the provider's words; the rest as for any call. */
+  #failed(): Failure {
+    const error = this.#entry.provider.decodeError({
+      status: this.#status,
+      headers: this.#headers,
+      body: parseLoosely(Buffer.concat(this.#chunks)),
+      nowMs: this.#environment.nowMs(),
+    });
+    if (this.#status === 404)
+      return failure(
+        "resource_not_found",
+        `The provider of policy ${this.#route.config.id} has nothing under this id.`,
+      );
+    return toFailure(error);
+  }
+}

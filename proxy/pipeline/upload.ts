@@ -1,0 +1,83 @@
+/** The body of an upload on its way to the provider: within its limit, under its owner's mark, with the provider's own ids. */
+import { Buffer } from "node:buffer";
+import { Transform } from "node:stream";
+import { type Failure, failure } from "../failure.ts";
+import { LongLineError } from "../ids/lines.ts";
+import { type ResourceIds, UploadError } from "../ids/resource-ids.ts";
+
+/** A file at OpenAI is at most this large. */
+export const maxUploadBytes = 536_870_912;
+/** The name of a file stands before its content, within this. */
+const maxHeadBytes = 65_536;
+
+const nameStart = Buffer.from('filename="');
+
+export const tooLarge = failure(
+  "request_too_large",
+  `The upload is larger than ${maxUploadBytes} bytes. Send a smaller one.`,
+);
+const longLine = failure(
+  "request_too_large",
+  "A line of the upload is larger than 16 MiB. Make shorter requests of it.",
+);
+
+/** Puts the owner's mark before the name of the file, wherever the bytes were cut on the way. */
+class NameMarker {
+  readonly #mark: Buffer;
+  #head: Buffer | null = Buffer.alloc(0);
+
+  constructor(mark: string) {
+    this.#mark = Buffer.from(mark);
+  }
+
+  push(chunk: Buffer): Buffer {
+    if (this.#head === null) return chunk;
+    const head = Buffer.concat([this.#head, chunk]);
+    const at = head.indexOf(nameStart);
+    if (at < 0 && head.length < maxHeadBytes) {
+      this.#head = head;
+      return Buffer.alloc(0);
+    }
+    this.#head = null;
+    if (at < 0) return head;
+    const split = at + nameStart.length;
+    return Buffer.concat([head.subarray(0, split), this.#mark, head.subarray(split)]);
+  }
+
+  end(): Buffer {
+    return this.#head ?? Buffer.alloc(0);
+  }
+}
+
+/** Fails with what `failureOfUpload` reads, as soon as more has come than may, or an id is not the caller's. */
+export function uploadStream(ids: ResourceIds | null): Transform {
+  let size = 0;
+  const marker = ids === null ? null : new NameMarker(ids.markName());
+  const lines = ids === null ? null : ids.uploadLines();
+  const edited = (chunk: Buffer): Buffer => (lines === null ? chunk : lines.push(chunk));
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      try {
+        if (size > maxUploadBytes) throw new UploadError(tooLarge);
+        done(null, edited(marker === null ? chunk : marker.push(chunk)));
+      } catch (cause) {
+        done(cause as Error);
+      }
+    },
+    flush(done) {
+      try {
+        const rest = marker === null ? Buffer.alloc(0) : edited(marker.end());
+        done(null, lines === null ? rest : Buffer.concat([rest, lines.end()]));
+      } catch (cause) {
+        done(cause as Error);
+      }
+    },
+  });
+}
+
+/** null: the upload broke, which the exchange finds out by itself. */
+export function failureOfUpload(cause: Error): Failure | null {
+  if (cause instanceof UploadError) return cause.failure;
+  return cause instanceof LongLineError ? longLine : null;
+}
