@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { parseProxyStatus } from "../operator/cluster/proxy-status.ts";
 import type { CanaryReport } from "../operator/compile/canary.ts";
 import type { Compiled } from "../operator/compile/compile.ts";
-import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
+import { compileFolder, formatFinding, unpricedModels } from "../operator/folder/compile-folder.ts";
 import { watchFolders } from "../operator/folder/watch.ts";
 import { CanaryBook } from "../operator/loops/canaries/book.ts";
 import { type Installation, installation, readInstallation } from "../operator/settings/installation.ts";
@@ -65,6 +65,7 @@ class FolderConfig implements ConfigSource {
   #compiled: Compiled | null = null;
   #changed: () => void = () => undefined;
   #revision = "";
+  #unpriced = "";
   #reported = "";
   #reloading: Promise<void> = Promise.resolve();
 
@@ -110,9 +111,16 @@ class FolderConfig implements ConfigSource {
     this.#compiled = compiled;
     const { files, revision } = filesOf(compiled.config, this.#pepper, this.#values);
     this.#files = files;
+    this.#printUnpriced(compiled);
     if (revision !== this.#revision)
       this.#print(`${this.#revision === "" ? "loaded" : "reloaded"}: revision ${revision}`);
     this.#revision = revision;
+  }
+
+  #printUnpriced(compiled: Compiled): void {
+    const unpriced = unpricedModels(compiled).join("\n");
+    if (unpriced !== this.#unpriced && unpriced !== "") this.#print(unpriced);
+    this.#unpriced = unpriced;
   }
 
   current(): Promise<ConfigFiles> {

@@ -167,6 +167,25 @@ function notesOf(compiled: Compiled): string[] {
     });
 }
 
+const perMillion = (nanoUsd: number): string => `USD ${nanoUsd / 1e9}`;
+
+/** What the targets that may be asked cost, of those whose price is known, and which those are that have none. */
+function pricesOf({ model, targets }: Explanation, snapshot: Snapshot): string[] {
+  return targets.flatMap(({ provider, upstreamModel }) => {
+    const entries = [...(snapshot.providers.get(provider)?.models.values() ?? [])];
+    const entry = entries.find(({ config }) => config.upstream === upstreamModel);
+    if (entry === undefined) return [];
+    const { price } = entry.config;
+    const what = `${upstreamModel ?? model} of ${provider}`;
+    if (price === null)
+      return [`no price is known for ${what}: it costs nothing in figures, and hard budgets refuse it`];
+    const from = price.source === "table" ? "the published table" : "the installation";
+    return [
+      `${what} costs ${perMillion(price.input)} for a million tokens in, ${perMillion(price.output)} out, by ${from}`,
+    ];
+  });
+}
+
 /** Clear keys may come from the environment; what else Secrets want from there may be missing. */
 const environment = new Proxy<Record<string, string | undefined>>(
   {},
@@ -237,7 +256,7 @@ export async function runExplain(args: readonly string[]): Promise<void> {
     ...numbers,
   };
   const explained = explainCall(snapshot, request, nowMs);
-  const said = [...notes, ...notesOf(compiled)];
+  const said = [...notes, ...notesOf(compiled), ...pricesOf(explained, snapshot)];
   process.stdout.write(
     values.output === "json"
       ? `${JSON.stringify({ ...explained, notes: said }, null, 2)}\n`

@@ -1,6 +1,6 @@
 /** `sluice lint FOLDER…`: what an API server and the operator would say of the manifests, with file and line. */
 import { parseArgs } from "node:util";
-import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
+import { compileFolder, formatFinding, unpricedModels } from "../operator/folder/compile-folder.ts";
 
 export const lintUsage = `sluice lint FOLDER…: check manifests offline
 
@@ -38,6 +38,7 @@ export async function runLint(args: readonly string[]): Promise<void> {
   else {
     for (const one of findings) process.stdout.write(`${formatFinding(one)}\n`);
     process.stdout.write(`${compiled.verdicts.length} objects, ${findings.length} findings\n`);
+    for (const text of unpricedModels(compiled)) process.stdout.write(`${text}\n`);
   }
   // A check in CI that looks in the wrong place must not pass.
   if (compiled.verdicts.length === 0 && findings.length === 0)

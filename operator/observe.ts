@@ -9,7 +9,7 @@ import { secretRefs } from "./cluster/world.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import type { SecretFact, World, WorldObject } from "./compile/world.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
-import { priceTable } from "./prices/table.ts";
+import { priceSources, priceTable } from "./prices/table.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./settings/settings.ts";
 
@@ -161,6 +161,7 @@ export async function observeCluster(
       canaries: new CanaryBook().facts(world.objects),
       nowMs,
       prices: priceTable(new Date(nowMs)),
+      priceSources,
     },
     capabilitiesByType,
   );

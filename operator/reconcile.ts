@@ -21,7 +21,7 @@ import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
-import { priceTable } from "./prices/table.ts";
+import { priceSources, priceTable } from "./prices/table.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import type { ClusterIssuer } from "./settings/identity.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
@@ -68,6 +68,7 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
       canaries: context.canaries.facts(others),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
+      priceSources,
     },
     capabilitiesByType,
     context.memo.compile,

@@ -26,10 +26,48 @@ const model = z.strictObject({
     .optional()
     .describe("Day (YYYY-MM-DD, UTC) on which the provider withdraws this model. Answers then carry a Sunset header."),
   price: modelPrice.optional(),
+  priceAs: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe(
+      "The name under which its price is looked up, where there is no price here and upstream doesn't tell: the model behind an Azure deployment or an application inference profile, such as gpt-4o-mini, or with the table's provider, such as anthropic/claude-sonnet-4-5.",
+    ),
   maxOutputTokens: z.int().min(1).max(10_000_000).optional().describe("Largest number of tokens in one answer."),
   contextTokens: z.int().min(1).max(100_000_000).optional().describe("Size of the context window, in tokens."),
   quota: quota.optional().describe("The provider's limits for this model, in addition to its limits for all models."),
 });
+
+const percent = (most: number, pattern: RegExp) =>
+  worded(
+    shortText,
+    pattern,
+    `must be a number in quotes from 0 to ${most} with at most four digits after the point, such as "12.5"`,
+    [[/%/, 'must be the number alone: "12.5" for 12.5%']],
+  );
+
+export const discountPercent = percent(100, /^(100(\.0{1,4})?|[1-9]?[0-9](\.[0-9]{1,4})?)$/);
+export const markupPercent = percent(999, /^(0|[1-9][0-9]{0,2})(\.[0-9]{1,4})?$/);
+
+const pricing = z
+  .strictObject({
+    from: z
+      .string()
+      .min(1)
+      .max(64)
+      .optional()
+      .describe(
+        "The provider in the published price table whose prices hold, such as groq, together or openrouter. Absent: the type's own, or the one whose API is at the endpoint.",
+      ),
+    discountPercent: discountPercent
+      .optional()
+      .describe("What the provider takes off its list prices. Absent: what the installation says."),
+    markupPercent: markupPercent
+      .optional()
+      .describe("What is charged on top, after the discount. Absent: what the installation says."),
+  })
+  .describe("How prices are looked up for models that have none of their own here.");
 
 export const llmProviderSpec = z
   .strictObject({
@@ -51,6 +89,7 @@ export const llmProviderSpec = z
       .record(z.string().max(63), z.string().max(512))
       .optional()
       .describe("Settings of the provider type, such as apiVersion for AzureOpenAI; docs/providers.md lists them."),
+    pricing: pricing.optional(),
     region: z
       .string()
       .min(1)

@@ -5,11 +5,10 @@ import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
 import { credentialName } from "../../proxy/config/names.ts";
 import { optionForm, optionWords } from "../../proxy/config/option-form.ts";
-import type { Price } from "../../proxy/config/price.ts";
 import type { ModelConfig, ProviderConfig } from "../../proxy/config/provider.ts";
 import { countingOf } from "./object-alerts.ts";
 import { own, type ParsedObject, problem } from "./outcome.ts";
-import { priceOf, withUsualModes } from "./price.ts";
+import { type PriceFinder, priceFinder } from "./price-lookup.ts";
 import { unreadable } from "./secret-rights.ts";
 import { tokenTlsOf, upstreamTlsOf } from "./upstream-tls.ts";
 import type { Problem } from "./verdict.ts";
@@ -22,18 +21,11 @@ const quotaOf = (spec: LLMProviderSpec["quota"]): ProviderConfig["quota"] => ({
   tokensPerMinute: spec?.tokensPerMinute ?? null,
 });
 
-/** The object's own price, else the published one, else none. */
-function modelOf(
-  spec: ModelSpec,
-  published: (upstream: string) => Price | null,
-  modes: Capabilities["priceModes"],
-): ModelConfig {
-  const upstream = spec.upstream ?? spec.name;
-  const price = spec.price === undefined ? published(upstream) : priceOf(spec.price);
+function modelOf(spec: ModelSpec, priceFor: PriceFinder): ModelConfig {
   return {
-    upstream,
+    upstream: spec.upstream ?? spec.name,
     sunset: spec.sunset ?? null,
-    price: price === null ? null : withUsualModes(price, upstream, modes),
+    price: priceFor(spec),
     maxOutputTokens: spec.maxOutputTokens ?? null,
     contextTokens: spec.contextTokens ?? null,
     quota: quotaOf(spec.quota),
@@ -218,12 +210,8 @@ export function compileProvider(
   capabilities: Capabilities,
   input: CompileInput,
 ): CompiledProvider {
-  const { world, prices, settings } = input;
+  const { world } = input;
   const { spec } = provider;
-  const source = capabilities.pricesFrom;
-  const installed = own(settings.prices ?? {}, spec.type) ?? {};
-  const published = (upstream: string): Price | null =>
-    own(installed, upstream) ?? (source === null ? null : (prices?.(source, upstream) ?? null));
   const accepted: Problem[] = [];
   const resolvedRefs: Problem[] = [];
   const names = spec.models.map((model) => model.name);
@@ -232,6 +220,7 @@ export function compileProvider(
     accepted.push(problem("Invalid", `spec.models names ${names[twice]} twice`, ["spec", "models", twice, "name"]));
   const options = optionsOf(spec, capabilities, accepted);
   const endpoint = endpointOf(spec, capabilities, options, accepted);
+  const priceFor = priceFinder(spec, capabilities, input, accepted);
   const { timeouts, retry, circuitBreaker: breaker } = spec;
   const credentials = credentialsOf(provider, capabilities, world, resolvedRefs);
   const config: ProviderConfig = {
@@ -244,9 +233,7 @@ export function compileProvider(
     credentials,
     options,
     region: spec.region ?? null,
-    models: Object.fromEntries(
-      spec.models.map((model) => [model.name, modelOf(model, published, capabilities.priceModes)]),
-    ),
+    models: Object.fromEntries(spec.models.map((model) => [model.name, modelOf(model, priceFor)])),
     unsupportedParameters: spec.unsupportedParameters,
     timeouts: {
       connectMs: durationMs(timeouts.connect),

@@ -28,6 +28,7 @@ const problemReasons = [
   "UnreachableRule",
   "DuplicateKey",
   "RoleNotFound",
+  "PriceUnknown",
 ] as const;
 export type ProblemReason = (typeof problemReasons)[number];
 

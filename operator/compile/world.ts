@@ -87,6 +87,12 @@ export interface World {
   secretRights?: Readonly<Record<string, SecretRights>>;
 }
 
+/** Decimal percent: what is left after the discount, and the markup on that. */
+export interface PriceAdjustment {
+  discountPercent?: string | undefined;
+  markupPercent?: string | undefined;
+}
+
 /** Settings of the installation that compile obeys. */
 export interface CompileSettings {
   proxy: SettingsInput;
@@ -105,6 +111,8 @@ export interface CompileSettings {
   knowsCountries?: boolean;
   /** Prices that the installation sets, by provider type and upstream model; they go before published ones. */
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
+  /** By how much looked-up prices differ from what the installation charges; absent: not at all. */
+  pricing?: PriceAdjustment;
   /** There is a mail server for alerts; absent where nobody can say. */
   hasMail?: boolean;
   /** API keys that are too short, or used as another credential too, are refused; absent: taken, as in a folder. */
@@ -125,6 +133,12 @@ export interface CompileInput {
   seeds?: readonly BudgetSeed[];
   /** Published price of a provider's model by its upstream name; absent: only prices that objects give. */
   prices?: (provider: string, upstreamModel: string) => Price | null;
+  /** What the published table has; absent: nobody can say. */
+  priceSources?: {
+    has(provider: string): boolean;
+    /** The provider whose API is at this URL; null where it is none of the table's. */
+    byEndpoint(url: string): string | null;
+  };
 }
 
 export type ObjectRef = `${Kind}/${string}/${string}`;

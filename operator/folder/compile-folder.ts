@@ -1,4 +1,6 @@
 /** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
+
+import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Compiled, compile } from "../compile/compile.ts";
@@ -6,7 +8,7 @@ import { readableLabel } from "../compile/secret-rights.ts";
 import type { Problem } from "../compile/verdict.ts";
 import type { SecretRights, World } from "../compile/world.ts";
 import type { CanaryBook } from "../loops/canaries/book.ts";
-import { priceTable } from "../prices/table.ts";
+import { priceSources, priceTable } from "../prices/table.ts";
 import {
   type Installation,
   installation,
@@ -43,6 +45,7 @@ function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
       (one): LintFinding => ({ ...one, severity: "warning", reason: "ReadOtherwise", object: "" }),
     ),
   );
+  const unpriced = unpricedUnderBudgets(compiled);
   for (const verdict of compiled.verdicts) {
     const { kind, meta } = verdict;
     const locate = folder.places.get(`${kind}/${meta.namespace}/${meta.name}`);
@@ -58,6 +61,7 @@ function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
     };
     verdict.accepted.forEach(add);
     verdict.resolvedRefs.forEach(add);
+    if (kind === "LLMProvider") unpriced.get(`${meta.namespace}/${meta.name}`)?.forEach(add);
   }
   return findings.sort((a, b) =>
     a.file === b.file ? a.line - b.line || a.column - b.column : a.file < b.file ? -1 : 1,
@@ -92,6 +96,7 @@ export async function compileFolder(
         proxy: renderedSettings(installed ?? installation.parse({})),
         sharingNamespaces: "*",
         prices: installedPrices(installed ?? { prices: [] }),
+        ...(installed ? { pricing: installed.pricing } : {}),
         ...(installed
           ? {
               knowsCountries: knowsCountries(installed),
@@ -106,11 +111,49 @@ export async function compileFolder(
       ...(canaries ? { canaries: canaries.facts(folder.world.objects) } : {}),
       nowMs,
       prices: priceTable(new Date(nowMs)),
+      priceSources,
     },
     capabilitiesByType,
   );
   return { compiled, folder, findings: findingsOf(folder, compiled) };
 }
+
+/** Models of which nobody knows what they cost, in a line for each provider. Nothing is wrong with them by themselves. */
+export function unpricedModels(compiled: Compiled): string[] {
+  return compiled.config.providers.flatMap(({ id, models }) => {
+    const names = Object.keys(models).filter((name) => models[name]?.price === null);
+    if (names.length === 0) return [];
+    return [`no price is known for ${names.join(", ")} of LLMProvider ${id}: set price or priceAs in spec.models`];
+  });
+}
+
+const isHard = ({ enforcement, amountNanoUsd }: BudgetConfig): boolean =>
+  enforcement === "Hard" && amountNanoUsd !== null;
+
+/** A hard budget refuses every call with them, which nobody means who gives them to callers that it covers. */
+function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
+  const problems = new Map<string, Problem[]>();
+  for (const { id, models } of compiled.config.providers)
+    for (const [at, [name, { price }]] of Object.entries(models).entries()) {
+      const budget =
+        price === null ? compiled.config.budgets.find((one) => isHard(one) && mayCover(one, id, name)) : undefined;
+      if (budget === undefined) continue;
+      const message = `no price is known for ${name}, so the hard Budget ${budget.id} refuses calls with it; set price or priceAs`;
+      const found: Problem = {
+        reason: "PriceUnknown",
+        severity: "warning",
+        path: ["spec", "models", at, "name"],
+        message,
+      };
+      problems.set(id, [...(problems.get(id) ?? []), found]);
+    }
+  return problems;
+}
+
+const mayCover = ({ namespace, scope }: BudgetConfig, provider: string, model: string): boolean =>
+  provider.startsWith(`${namespace}/`) &&
+  (scope.providers?.includes(provider) ?? true) &&
+  (scope.models?.includes(model) ?? true);
 
 export function formatFinding(one: LintFinding): string {
   const object = one.object === "" ? "" : ` (${one.object})`;

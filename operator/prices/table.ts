@@ -2,7 +2,7 @@
  * Published prices: the dataset of @pydantic/genai-prices, as old as the package. Checked on every look-up, because
  * published tables contain slips of a thousandfold: what is out of range counts as unknown, never as a price.
  */
-import { calcPrice } from "@pydantic/genai-prices";
+import { calcPrice, findProvider } from "@pydantic/genai-prices";
 import type { Price, TokenRates, TokenUnit, UseUnit } from "../../proxy/config/price.ts";
 
 /** Price of a provider's model by its upstream name, or null where the table has none that can be believed. */
@@ -150,3 +150,9 @@ function priceIn(published: Found): Price | null {
     source: "table",
   };
 }
+
+/** Providers of the dataset, by their exact names and by where their APIs are. */
+export const priceSources = {
+  has: (provider: string): boolean => findProvider({ providerId: provider })?.id === provider,
+  byEndpoint: (url: string): string | null => findProvider({ providerApiUrl: url })?.id ?? null,
+};

@@ -12,6 +12,7 @@ export function compileSettings(
     proxy: renderedSettings(settings, issuer),
     sharingNamespaces: settings.sharingNamespaces,
     prices: installedPrices(settings),
+    pricing: settings.pricing,
     anonymousNamespaces: settings.anonymousNamespaces,
     pathPrefixes: settings.pathPrefixes,
     privateEndpointNamespaces: settings.privateEndpointNamespaces,

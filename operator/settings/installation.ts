@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { decimalToNano } from "../../crds/quantity.ts";
 import { webOriginForm } from "../../crds/types/access.ts";
+import { discountPercent, markupPercent } from "../../crds/types/llm-provider.ts";
 import { priceFields } from "../../crds/types/price.ts";
 import { parseNetwork } from "../../proxy/config/networks.ts";
 import { browserOrigin } from "../../proxy/config/origin.ts";
@@ -115,14 +116,36 @@ export const installation = z.strictObject({
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),
   /** Prices by provider type and upstream model, before published ones and behind those that an LLMProvider gives. */
   prices: z.array(price).max(10_000).default([]),
+  /** What is taken off looked-up prices, and put on them, where an LLMProvider says nothing itself; and what else money is shown in. */
+  pricing: z
+    .strictObject({
+      discountPercent: discountPercent.optional(),
+      markupPercent: markupPercent.optional(),
+      currency: z
+        .strictObject({
+          code: z.string().regex(/^[A-Z]{3}$/, "must be a code of ISO 4217, such as EUR"),
+          /** Units for one USD. */
+          perUsd: z
+            .string()
+            .regex(/^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$/, 'must be a decimal number in quotes, such as "0.92"')
+            .refine((text) => Number(text) > 0, "must be above 0"),
+        })
+        .optional(),
+    })
+    .prefault({}),
   /** Roles by name, beside those that are built in; one of the same name takes its place. */
   roles: z.record(roleName, role).default({}),
 });
 export type Installation = z.output<typeof installation>;
 
+const renderedCurrency = ({ code, perUsd }: { code: string; perUsd: string }) => ({
+  code,
+  perUsdMillionths: decimalToNano(perUsd) / 1_000,
+});
+
 /** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
 export function renderedSettings(
-  { maxBodyBytes, origins, identity, cors, roles }: Installation,
+  { maxBodyBytes, origins, identity, cors, roles, pricing }: Installation,
   cluster: ClusterIssuer | null = null,
 ): SettingsInput {
   const allRoles = renderedRoles(roles);
@@ -132,6 +155,7 @@ export function renderedSettings(
     identity: { issuers: renderedIssuers(identity, cluster, Object.keys(allRoles)) },
     cors,
     roles: allRoles,
+    ...(pricing.currency === undefined ? {} : { currency: renderedCurrency(pricing.currency) }),
   };
 }
 

@@ -84,6 +84,13 @@ export interface Capabilities {
   resources: boolean;
   /** Key of this provider in the price table, or null where prices depend on the installation. */
   pricesFrom: string | null;
+  /**
+   * Patterns of upstream names that have the name by which prices are published in their first group, such as that of a
+   * fine-tuned model's base. Each is applied to what the one before left.
+   */
+  priceNames?: readonly string[];
+  /** Pattern of names of fine-tuned models, whose price is that of the base times the mode `fine-tuned`. */
+  fineTunedNames?: string;
   /** Absent: nothing is known of other modes. */
   priceModes?: PriceModes;
   steering?: Steering;

@@ -40,6 +40,10 @@ export const originSettings = z.object({
 });
 export type OriginSettings = z.output<typeof originSettings>;
 
+/** `perUsdMillionths`: millionths of a unit for one USD. */
+export const currency = z.object({ code: z.string(), perUsdMillionths: z.int().min(1) });
+export type Currency = z.output<typeof currency>;
+
 export const settings = z.object({
   /** Largest request body in bytes; larger ones get 413. */
   maxBodyBytes: z.int().min(1),
@@ -48,6 +52,8 @@ export const settings = z.object({
   /** Origins of web pages that may read answers. */
   cors: z.object({ allowedOrigins: z.array(z.string()).default([]) }).prefault({}),
   roles: z.record(z.string(), roleConfig).default({ ...builtinRoles }),
+  /** What money is shown in beside USD, in which it is counted. Absent: nothing. */
+  currency: currency.optional(),
 });
 /** As given: what has a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;

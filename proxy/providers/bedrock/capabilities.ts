@@ -89,6 +89,12 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "aws",
+  // ARNs of models and of system-defined profiles, and a profile's regions; those of applications have ids that tell nothing:
+  // https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+  priceNames: [
+    "^arn:aws[^:]*:bedrock:[^:]*:[^:]*:(?:inference-profile|foundation-model)/(.+)$",
+    "^(?:us|us-gov|eu|apac|jp|au|ca|global)\\.(.+)$",
+  ],
   // https://aws.amazon.com/bedrock/pricing: priority is 75 % dearer, flex and batches cost half.
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_750_000 } },
 };

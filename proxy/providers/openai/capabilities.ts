@@ -32,11 +32,23 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "openai",
+  // ft:BASE:ORGANIZATION:NAME:ID
+  priceNames: ["^ft:([^:]+)(?::|$)"],
+  fineTunedNames: "^ft:",
   // Half for batch and flex: https://platform.openai.com/docs/pricing. Priority, which is called fast as well, by model:
   // https://openai.com/api-priority-processing
   priceModes: {
-    usual: { batch: 500_000, flex: 500_000, priority: 2_500_000, fast: 2_500_000 },
+    usual: { batch: 500_000, flex: 500_000, priority: 2_500_000, fast: 2_500_000, "fine-tuned": 6_000_000 },
     byModel: {
+      // Published prices are those of the base models: https://platform.openai.com/docs/pricing#fine-tuning
+      "fine-tuned": {
+        "gpt-4.1-mini": 2_000_000,
+        "gpt-4.1-nano": 2_000_000,
+        "gpt-4.1-": 1_500_000,
+        "gpt-4o-mini": 2_000_000,
+        "gpt-4o-": 1_500_000,
+        "o4-mini": 3_636_364,
+      },
       priority: {
         "gpt-4o-mini-2024": 1_666_667,
         "gpt-4o-mini-audio": 2_500_000,
