@@ -42,7 +42,7 @@ const contextLength = 48;
 const mostUnread = 384;
 
 /** Nothing in it ends a number, or a word. */
-const goesOn = (text: string): boolean => /^(?:[\p{Nd}\s+().\-/:]*|[\w@.%+-]*)$/u.test(text);
+const goesOn = (text: string): boolean => /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|[\w@.%+\\-]*)$/u.test(text);
 
 interface Held {
   /** The last characters that went on: what stands before a match decides whether it is one. */
