@@ -24,6 +24,7 @@ import { recordsOf } from "./records.ts";
 import { CanaryTally } from "./routing/canary.ts";
 import { createRouting } from "./routing/create.ts";
 import { HealthChecks } from "./routing/health-checks.ts";
+import { ImplausibleReports } from "./routing/implausible.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
@@ -180,6 +181,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ),
   );
   const canaries = new CanaryTally();
+  const implausible = new ImplausibleReports(steadyNowMs);
   const cell = current(source, providers, Date.now, {
     swapped(snapshot) {
       const routes = [...snapshot.paths.values()].reduce((sum, path) => sum + path.routes.length, 0);
@@ -210,7 +212,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   await cell.refresh();
   await fleet.ready();
   const { quotas, store: ledger } = fleet;
-  const records = recordsOf(log, [metrics, canaries, watched, fleet]);
+  const records = recordsOf(log, [metrics, canaries, watched, implausible, fleet]);
   const settled = (): Promise<void> => {
     records.drain();
     return fleet.ledger.flush();
@@ -241,7 +243,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     tls === null
       ? () => undefined
       : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
-  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, { ledger, quotas, recounts });
+  const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, {
+    ledger,
+    quotas,
+    recounts,
+    implausible,
+  });
   guardStatus(status, {
     host: settings.statusHost,
     token: () => cell.snapshot()?.statusToken ?? null,

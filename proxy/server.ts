@@ -14,6 +14,7 @@ import { serve } from "./pipeline/serve.ts";
 import { refuse } from "./refuse.ts";
 import type { CanaryTally } from "./routing/canary.ts";
 import type { OwnedRouting } from "./routing/create.ts";
+import type { ImplausibleReports } from "./routing/implausible.ts";
 import type { WatchTally } from "./routing/watch.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
@@ -152,7 +153,7 @@ export function proxyStatusServer(
   routing: OwnedRouting,
   canaries: CanaryTally,
   watched: WatchTally,
-  money: { ledger: FleetStore; quotas: Quotas; recounts: Recounts },
+  money: { ledger: FleetStore; quotas: Quotas; recounts: Recounts; implausible: ImplausibleReports },
 ): FastifyInstance {
   const app = fastify({ logger: false });
   /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
@@ -210,6 +211,7 @@ export function proxyStatusServer(
         breakers: breakers[entry.account.config.id] ?? {},
         causes: causes[entry.account.config.id] ?? {},
         refused: refused[entry.account.config.id] ?? [],
+        implausible: money.implausible.of(entry.account.config.id),
       })),
     };
   });

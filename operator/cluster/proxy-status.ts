@@ -11,6 +11,7 @@ const provider = z.object({
   breakers: z.record(z.string(), z.string()).catch({}),
   causes: z.record(z.string(), z.string().max(64)).catch({}),
   refused: z.array(z.string()).catch([]),
+  implausible: z.array(z.string()).catch([]),
 });
 
 const count = z.int().min(0);
@@ -50,9 +51,10 @@ export function parseProxyStatus(body: unknown): ProxyStatus | null {
     instance === ""
       ? []
       : parsed.data.canaries.map(({ route, id, ...sides }) => ({ route, id, sample: { proxy: instance, ...sides } }));
-  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused }) => {
+  const reports = providers.map(({ id, healthy, reason, breakers, causes, refused, implausible }) => {
     const open = Object.keys(breakers).filter((model) => breakers[model] !== "closed");
-    return [id, { healthy, reason, open, causes: new Map(Object.entries(causes)), refused }] as const;
+    const report = { healthy, reason, open, causes: new Map(Object.entries(causes)), refused };
+    return [id, implausible.length === 0 ? report : { ...report, implausible }] as const;
   });
   return { ready, revision, providers: new Map(reports), canaries, watched };
 }

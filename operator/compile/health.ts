@@ -12,6 +12,8 @@ export interface ProviderReport {
   causes: ReadonlyMap<string, string>;
   /** Models of which the provider does not take our credential. */
   refused: readonly string[];
+  /** Models of which the provider lately reported usage that can't be. Absent: none. */
+  implausible?: readonly string[];
 }
 
 /** Of one proxy: provider id → what it says. */
@@ -64,9 +66,22 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
     : { type, status: "True", reason: "Reachable", message };
 }
 
+/** Only while a provider reports usage that can't be: its calls are charged by estimates meanwhile. null: it doesn't. */
+export function usageCondition(provider: string, proxies: readonly ProxyReport[]): Bare | null {
+  const models = count(proxies.flatMap((report) => report.get(provider)?.implausible ?? []));
+  if (models.length === 0) return null;
+  const message = `it reported usage in the last hour that no such call can have, for ${listed(models)}; these calls are charged by an estimate. Check \`usage\` in its API's answers`;
+  return { type: "UsagePlausible", status: "False", reason: "ImplausibleUsage", message };
+}
+
 /** The condition of every provider that is served. */
 export function healthPatches(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): StatusPatch[] {
   return verdicts
     .filter((verdict) => verdict.kind === "LLMProvider" && verdict.live !== "none")
-    .map((verdict) => ({ verdict, conditions: [healthCondition(idOf(verdict.meta), proxies)] }));
+    .map((verdict) => ({ verdict, conditions: conditionsOf(idOf(verdict.meta), proxies) }));
+}
+
+function conditionsOf(provider: string, proxies: readonly ProxyReport[]): Bare[] {
+  const usage = usageCondition(provider, proxies);
+  return [healthCondition(provider, proxies), ...(usage === null ? [] : [usage])];
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parseProxyStatus } from "../../operator/cluster/proxy-status.ts";
 import { transitions } from "../../operator/cluster/report.ts";
-import { healthCondition, type ProxyReport } from "../../operator/compile/health.ts";
+import { healthCondition, type ProxyReport, usageCondition } from "../../operator/compile/health.ts";
 
 const report = (
   healthy: boolean | null,
@@ -146,4 +146,20 @@ describe("news of a provider's health", () => {
   for (const [what, from, to, told, news] of rows)
     it(`${what}: ${news ? "an Event" : "none"}`, () =>
       assert.equal(transitions([from], [to], told).length, news ? 1 : 0));
+});
+
+describe("UsagePlausible", () => {
+  it("is there, and news, only while a provider reports usage that can't be", () => {
+    const status = (implausible: string[]) =>
+      parseProxyStatus({ ready: true, revision: "r", providers: [{ id: "a/p", implausible }] })?.providers ?? silent;
+    assert.equal(usageCondition("a/p", [status([]), silent]), null);
+    const condition = usageCondition("a/p", [status(["gpt-4o"]), status(["gpt-4o", "o1"]), silent]);
+    assert.equal(condition?.reason, "ImplausibleUsage");
+    assert.match(condition.message, /gpt-4o on 2, o1 on 1/);
+    const full = { ...condition, lastTransitionTime: "", observedGeneration: 1 };
+    assert.deepEqual(
+      transitions([], [full]).map(({ warning }) => warning),
+      [true],
+    );
+  });
 });

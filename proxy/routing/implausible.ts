@@ -1,0 +1,31 @@
+/** Models whose provider lately reported usage that no such call can have, for the operator, which makes an Event of it. */
+import type { CallRecord } from "../call/record.ts";
+
+/** A report is told of for this long, in milliseconds. */
+const toldForMs = 3_600_000;
+
+export class ImplausibleReports {
+  readonly #nowMs: () => number;
+  /** Provider → model → when it last reported so. */
+  readonly #last = new Map<string, Map<string, number>>();
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  record(call: CallRecord): void {
+    for (const { provider, model, implausible } of call.attempts) {
+      if (!implausible) continue;
+      let models = this.#last.get(provider);
+      if (models === undefined) this.#last.set(provider, (models = new Map()));
+      models.set(model, this.#nowMs());
+    }
+  }
+
+  /** Models of a provider, sorted. */
+  of(provider: string): string[] {
+    const since = this.#nowMs() - toldForMs;
+    const models = [...(this.#last.get(provider) ?? [])].filter(([, atMs]) => atMs >= since);
+    return models.map(([model]) => model).sort();
+  }
+}
