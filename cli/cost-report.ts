@@ -60,10 +60,18 @@ function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: Val
   return ledgersIn({ kubeconfig: kubeconfig ?? null, systemNamespace: systemNamespace ?? "sluice-system" });
 }
 
+const momentForm = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** A day begins by UTC. A moment without a zone would be another one on each machine, and no month has a 31st too many. */
 function moment(name: string, text: string): number {
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new UsageError(`--${name} must be a moment such as 2027-02-01T00:00:00Z, not ${text}`);
-  return at;
+  const day = momentForm.exec(text)?.[1];
+  const parsedMs = day === undefined ? Number.NaN : Date.parse(text);
+  const isDay = day !== undefined && !Number.isNaN(Date.parse(day)) && new Date(day).toISOString().startsWith(day);
+  if (Number.isNaN(parsedMs) || !isDay)
+    throw new UsageError(
+      `--${name} must be a day that exists, such as 2027-02-01, or a moment with its zone, such as 2027-02-01T00:00:00Z or 2027-02-01T00:00:00+01:00, not ${text}`,
+    );
+  return parsedMs;
 }
 
 /** From the beginning of the hour in which the span begins. */
@@ -87,6 +95,8 @@ function groupingsOf(text: string): Grouping[] {
   const names = text.split(",");
   const unknown = names.find((name) => !(groupings as readonly string[]).includes(name));
   if (unknown !== undefined) throw new UsageError(`--group-by is a list of ${groupings.join(", ")}, not ${unknown}`);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) throw new UsageError(`--group-by names ${twice} twice; name it once`);
   return names as Grouping[];
 }
 

@@ -193,6 +193,9 @@ describe("usage", () => {
   const words: [string, string[], RegExp][] = [
     ["a grouping that isn't one", ["cost-report", "--group-by", "colour"], /--group-by is a list of/],
     ["a period that isn't one", ["cost-report", "--period", "soon"], /--period must be a time/],
+    ["a day that no month has", ["cost-report", "--from", "2026-02-30"], /a day that exists/],
+    ["a moment without its zone", ["cost-report", "--from", "2026-11-01T00:00:00"], /a moment with its zone/],
+    ["a grouping twice", ["cost-report", "--group-by", "user,user"], /names user twice/],
     ["two spans", ["cost-report", "--period", "1d", "--from", "2027-01-01T00:00:00Z"], /not both/],
     ["a metric that isn't one", ["top-users", "--metric", "joy"], /cost, tokens or requests/],
     [
