@@ -52,14 +52,14 @@ describe("a turn of the event loop", () => {
 
   it("goes on behind a task that throws, which nobody catches", async () => {
     const script = `
-      import { behindTurn, endOfTurn } from "./proxy/wire/tick-batch.ts";
+      import { afterTick, atEndOfTick } from "./proxy/wire/tick-batch.ts";
       process.on("uncaughtException", (error) => console.log("uncaught " + error.message));
       const failing = { run: () => { throw new Error("told") } };
-      endOfTurn(failing);
-      endOfTurn(failing);
-      endOfTurn({ run: () => console.log("the next") });
-      behindTurn(failing);
-      behindTurn({ run: () => console.log("its write") });`;
+      atEndOfTick(failing);
+      atEndOfTick(failing);
+      atEndOfTick({ run: () => console.log("the next") });
+      afterTick(failing);
+      afterTick({ run: () => console.log("its write") });`;
     const { stdout, stderr } = await run(execPath, ["--input-type=module", "-e", script]);
     assert.deepEqual(
       stdout.trim().split("\n").sort(),
