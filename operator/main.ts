@@ -11,8 +11,10 @@ import { issuerReader } from "./cluster/issuer.ts";
 import { elect } from "./cluster/lease.ts";
 import { Nudger } from "./cluster/proxies.ts";
 import { Publisher } from "./cluster/publish.ts";
+import { report } from "./cluster/report.ts";
 import { clusterSource } from "./cluster/source.ts";
 import { StatusBook } from "./cluster/status-book.ts";
+import { StatusWriter } from "./cluster/status-writer.ts";
 import { CompileMemo } from "./compile/memo.ts";
 import { AlertLoop } from "./delivery/alert-loop.ts";
 import { smtpOf } from "./delivery/smtp.ts";
@@ -21,9 +23,12 @@ import { ObjectAlertBook } from "./loops/alerts/book.ts";
 import { BudgetBook } from "./loops/budgets/book.ts";
 import { CanaryBook } from "./loops/canaries/book.ts";
 import { operatorMetrics } from "./metrics.ts";
-import { type Reconciler, reconcile } from "./reconcile.ts";
+import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
 import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings/settings.ts";
 import { operatorStatusServer } from "./status-server.ts";
+
+/** What is left of statuses when the operator is told to stop is written within this time, or left to the next leader. */
+const lastStatusesMs = 5_000;
 
 export interface RunningOperator {
   statusUrl: string;
@@ -43,7 +48,9 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   let fresh = true;
   const cluster = connectCluster(config);
   const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => election.leading());
+  /** Publishes, and asks proxies and reports. */
   let loop: Loop | null = null;
+  let observing: Loop | null = null;
   const source = clusterSource(
     cluster,
     settings,
@@ -66,6 +73,9 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       if (leading) {
         fresh = true;
         context.seeds = null;
+        context.published = null;
+        context.takenOver = null;
+        context.book = new StatusBook();
         // Another leader may have gone further: what it wrote counts.
         canaries.forget();
         budgets.forget();
@@ -89,9 +99,19 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     leading: election.leading,
     changed() {
       unsaved = true;
-      loop?.trigger();
+      observing?.trigger();
     },
   });
+  const statuses = new StatusWriter(
+    async ({ verdict, object, status }) => {
+      if (election.leading()) await report(cluster, verdict, object, status, Date.now());
+    },
+    (cause) => {
+      metrics.failed();
+      log.warn({ status: statusCode(cause), err: inWords(cause) }, "a status could not be written; trying again");
+    },
+    () => observing?.trigger(),
+  );
   let revision = "";
   const context: Reconciler = {
     cluster,
@@ -112,6 +132,10 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     nudger: new Nudger(cluster, settings),
     memo: { compile: new CompileMemo(), encode: new EncodeMemo() },
     book: new StatusBook(),
+    statuses,
+    published: null,
+    takenOver: null,
+    changed: () => loop?.trigger(),
     canaries,
     budgets,
     alarms,
@@ -135,15 +159,34 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         await publisher.read();
         fresh = false;
       }
+      try {
+        await publishPass(context);
+      } finally {
+        observing?.trigger();
+      }
+      return true;
+    },
+    settings.resyncMs,
+    (cause) => {
+      metrics.failed();
+      fresh = true;
+      log.warn({ status: statusCode(cause), err: inWords(cause) }, "pass failed; trying again");
+    },
+  );
+  observing = new Loop(
+    () => {
+      if (context.published === null || !election.leading()) return Promise.resolve(true);
       unsaved = false;
-      return reconcile(context);
+      return observePass(context);
     },
     settings.resyncMs,
     (cause) => {
       unsaved = true;
       metrics.failed();
-      fresh = true;
-      log.warn({ status: statusCode(cause), err: inWords(cause) }, "pass failed; trying again");
+      log.warn(
+        { status: statusCode(cause), err: inWords(cause) },
+        "the state of proxies could not be read; trying again",
+      );
     },
   );
   loop.trigger();
@@ -157,9 +200,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     async stop() {
       alerts.stop();
       await loop?.stop();
+      await observing?.stop();
       await alerts.idle();
       // Whoever leads next tells again what no status says was told.
-      if (unsaved) await loop?.last();
+      if (unsaved) await observing?.last();
+      await statuses.stop(lastStatusesMs);
       await election.stop();
       await source.stop();
       await status.close();

@@ -1,27 +1,30 @@
-/** One pass: read → compile → publish → report. Whoever leads runs it again whenever something may have changed. */
+/**
+ * Two passes, which whoever leads runs whenever something may have changed: one publishes, the other asks the proxies
+ * and reports. Publishing waits neither for proxies nor for statuses.
+ */
 
 import type { BudgetSeed } from "../proxy/config/budget.ts";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import { type EncodeMemo, encode } from "../proxy/config/encode.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { statusToken } from "../proxy/config/status-token.ts";
 import type { Cluster } from "./cluster/api.ts";
-import { eachOf } from "./cluster/each.ts";
-import type { Rollout } from "./cluster/live-book.ts";
 import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
-import type { Publisher } from "./cluster/publish.ts";
-import { report } from "./cluster/report.ts";
+import type { Publication, Publisher } from "./cluster/publish.ts";
 import type { ClusterSource } from "./cluster/source.ts";
 import type { StatusBook } from "./cluster/status-book.ts";
+import type { StatusWriter } from "./cluster/status-writer.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { healthPatches } from "./compile/health.ts";
 import type { CompileMemo } from "./compile/memo.ts";
 import type { Programmed } from "./compile/status.ts";
-import { type StatusPatch, type Verdict, withPatches } from "./compile/verdict.ts";
+import { type StatusPatch, withPatches } from "./compile/verdict.ts";
 import type { WorldObject } from "./compile/world.ts";
 import type { ObjectAlertBook } from "./loops/alerts/book.ts";
 import type { BudgetBook } from "./loops/budgets/book.ts";
 import type { CanaryBook } from "./loops/canaries/book.ts";
 import { priceSources, priceTable } from "./prices/table.ts";
+import { markUnpublished } from "./publish/unpublished.ts";
 import { compileSettings } from "./settings/compile-settings.ts";
 import type { ClusterIssuer } from "./settings/identity.ts";
 import type { OperatorSettings } from "./settings/settings.ts";
@@ -37,6 +40,7 @@ export interface Reconciler {
   /** What passes remember for the next one. */
   memo: { compile: CompileMemo; encode: EncodeMemo };
   book: StatusBook;
+  statuses: StatusWriter;
   canaries: CanaryBook;
   budgets: BudgetBook;
   alarms: ObjectAlertBook;
@@ -45,26 +49,46 @@ export interface Reconciler {
   nowMs(): number;
   /** What budgets had spent, to be rendered by the next pass; null: what is published. */
   seeds: readonly BudgetSeed[] | null;
+  /** What the last pass published; null before the first one. */
+  published: Published | null;
+  /** What this process found published when it began to lead; null before its first pass. */
+  takenOver: { config: RenderedConfig | null } | null;
+  /** Something that is compiled has changed. */
+  changed(): void;
   /** Still allowed to write. */
   leading(): boolean;
   observe(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
 }
 
-/** true when every proxy is at the revision and nothing is left to do. */
-export async function reconcile(context: Reconciler): Promise<boolean> {
+/** What the last pass published, for whoever watches how it arrives. */
+export interface Published {
+  compiled: Compiled;
+  objects: readonly WorldObject[];
+  others: readonly WorldObject[];
+  values: ReadonlyMap<string, string>;
+  publication: Publication;
+  compileMs: number;
+  /** Of the proxies' status ports. */
+  token: string;
+  /** Objects written, and not counted yet. */
+  written: number;
+}
+
+/** read → compile → publish. Throws what could not be published, after all else was. */
+export async function publishPass(context: Reconciler): Promise<void> {
   const { source, publisher, settings } = context;
   const pepper = await publisher.pepper();
   const token = statusToken(pepper);
   const { world, values, others } = await source.read(pepper);
-  context.budgets.learn(others);
-  context.alarms.learn(others);
+  const before = publisher.previous();
+  context.takenOver ??= { config: before };
   const began = performance.now();
   const compiled = compile(
     {
       world,
       settings: compileSettings(settings, await context.issuer()),
-      previous: publisher.previous(),
-      seeds: context.seeds ?? publisher.previous()?.seeds ?? [],
+      previous: before,
+      seeds: context.seeds ?? before?.seeds ?? [],
       canaries: context.canaries.facts(others),
       nowMs: context.nowMs(),
       prices: priceTable(new Date(context.nowMs())),
@@ -74,32 +98,51 @@ export async function reconcile(context: Reconciler): Promise<boolean> {
     context.memo.compile,
   );
   const compileMs = performance.now() - began;
-  const published = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
-  if (!context.leading()) return false;
-  const written = await publisher.publish(compiled.config, published, values);
-  // At once, since the rest of the pass takes a while: what proxies wait for is there.
-  const nudged = written > 0 ? nudge(context, published.manifest.revision) : null;
+  const next = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
+  if (!context.leading()) return;
+  const publication = await publisher.publish(compiled.config, next, values);
+  const written = publication.written + (context.published?.written ?? 0);
+  context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, token };
+  const { live, failure } = publication;
+  // At once: what proxies wait for is there.
+  const unnudged = publication.written > 0 && live !== null ? await nudge(context, live.manifest.revision) : null;
+  if (failure !== null || unnudged !== null) throw failure ?? unnudged;
+}
+
+/** ask the proxies → report. true when every proxy is at the revision and nothing is left to do. */
+export async function observePass(context: Reconciler): Promise<boolean> {
+  const { published, settings, publisher } = context;
+  if (published === null) return true;
+  const { compiled, publication, objects, values, compileMs, token } = published;
+  const revision = publication.live?.manifest.revision ?? "";
   const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings, token);
-  await publisher.publishStatusToken(token);
-  const { revision } = published.manifest;
+  if (context.leading()) await publisher.publishStatusToken(token);
   const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
+  context.budgets.learn(published.others);
+  context.alarms.learn(published.others);
   const alerts = context.alarms.report(compiled, reports, watched, context.nowMs(), values);
   const budgets = await readBudgets(context, compiled, values, token);
   const { decided, patches } = context.canaries.judge(compiled, canaries, context.nowMs());
   const all = [...healthPatches(compiled.others, reports), ...alerts, ...budgets, ...patches];
-  const verdicts = withPatches(compiled.verdicts, all);
-  context.observe({ compileMs, written, compiled: { ...compiled, verdicts }, programmed });
-  const unwritten = await reportAll(context, verdicts, world.objects, { revision, proxies });
-  // A status that can't be written must not keep anyone from being told.
+  const patched = withPatches(compiled.verdicts, all);
+  const { written } = published;
+  published.written = 0;
+  context.observe({ compileMs, written, compiled: { ...compiled, verdicts: patched }, programmed });
+  const whole = publication.failure === null;
+  const verdicts = whole ? patched : markUnpublished(patched, publication.live?.config ?? null);
+  if (context.leading())
+    context.statuses.offer(
+      context.book.due(objects, verdicts, { revision, proxies }, context.nowMs(), context.takenOver?.config),
+    );
   if (context.leading()) context.alert(compiled, values);
-  // All had their turn; the pass is done again for those that failed.
-  if (unwritten.length > 0) throw unwritten[0];
   const everywhere = programmed.total > 0 && programmed.live === programmed.total;
-  const failure = await (nudged ?? (everywhere ? null : nudge(context, programmed.revision)));
+  const failure = everywhere ? null : await nudge(context, revision);
   if (failure !== null) throw failure;
-  if (everywhere && context.leading()) await publisher.tidy(published);
-  // A verdict on a canary changes what is rendered: the next pass does that at once.
-  return everywhere && !decided;
+  if (everywhere && whole && publication.live !== null && context.leading() && context.published === published)
+    await publisher.tidy(publication.live);
+  // A verdict on a canary changes what is rendered.
+  if (decided) context.changed();
+  return everywhere;
 }
 
 async function readBudgets(
@@ -126,19 +169,4 @@ function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unkno
     () => null,
     (cause: unknown) => cause,
   );
-}
-
-const writesAtOnce = 8;
-
-/** What went wrong, one for each status that could not be written. */
-function reportAll(
-  context: Reconciler,
-  verdicts: readonly Verdict[],
-  objects: readonly WorldObject[],
-  now: Rollout,
-): Promise<unknown[]> {
-  const due = context.book.due(objects, verdicts, now, context.nowMs());
-  return eachOf(due, writesAtOnce, async ({ verdict, object, status }) => {
-    if (context.leading()) await report(context.cluster, verdict, object, status, context.nowMs());
-  });
 }

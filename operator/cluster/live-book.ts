@@ -4,18 +4,22 @@
  * one write and 50,000. Pure, but for what it remembers.
  */
 import { delta, equal } from "../../proxy/config/incremental.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { type Programmed, previousConditions } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectRef } from "../compile/world.ts";
+import { entriesOf } from "../publish/unpublished.ts";
 
 const refOf = (verdict: Verdict): ObjectRef => `${verdict.kind}/${verdict.meta.namespace}/${verdict.meta.name}`;
 
 /** What an earlier process found, read from the condition that it wrote. */
 export function stateIn(status: unknown, generation: number): Programmed | null {
   const condition = previousConditions(status).find((one) => one.type === "Programmed");
-  if (condition?.status !== "True" || condition.observedGeneration !== generation) return null;
-  const match = /^(\d+)\/(\d+) proxies at ([0-9a-f]+)$/.exec(condition.message);
-  return match ? { live: Number(match[1]), total: Number(match[2]), revision: match[3] ?? "" } : null;
+  if (condition === undefined || condition.observedGeneration !== generation) return null;
+  if (condition.status !== "True" && condition.reason !== "Partial" && condition.reason !== "LastGood") return null;
+  const match = /(?:^|\()(\d+)\/(\d+) proxies at ([0-9a-f]+)\)?$/.exec(condition.message);
+  if (match === null || match[1] !== match[2]) return null;
+  return { live: Number(match[1]), total: Number(match[2]), revision: match[3] ?? "" };
 }
 
 /** The form of an object that was live everywhere, and the state in which it went so. */
@@ -69,6 +73,7 @@ export class LiveBook {
   readonly #revisions = new Revisions();
   readonly #awaited = new Map<string, Awaited>();
   #verdicts: readonly Verdict[] = [];
+  #first = true;
   /** Verdicts on forms that are not known to be live everywhere. */
   readonly #pending = new Set<Verdict>();
 
@@ -81,13 +86,21 @@ export class LiveBook {
     verdicts: readonly Verdict[],
     now: Rollout,
     statusNow: (verdict: Verdict) => unknown,
+    before: RenderedConfig | null = null,
   ): (verdict: Verdict) => Programmed {
+    if (this.#first) this.#takeOver(verdicts, statusNow, before);
+    this.#first = false;
     const place = this.#revisions.add(now.revision);
     this.#turnOver(verdicts);
     const places = now.proxies.map((revision) => this.#revisions.placeOf(revision));
     const total = places.length;
     const reached = new Map<string, Programmed>();
     for (const verdict of [...this.#pending]) {
+      // No revision has it: it counts from the one that will.
+      if (verdict.unpublished) {
+        this.#known.delete(refOf(verdict));
+        continue;
+      }
       const awaited = this.#await(verdict, now.revision, place);
       const state = { revision: awaited.revision, live: places.filter((one) => one >= awaited.place).length, total };
       if (this.#settle(verdict, state, statusNow)) this.#pending.delete(verdict);
@@ -97,6 +110,25 @@ export class LiveBook {
     // With no proxy at all nothing is live, whatever was before.
     return (verdict) =>
       total === 0 ? nowhere : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? nowhere);
+  }
+
+  /**
+   * What an earlier process found to be live, and is published in the same form as ever, is live still, whatever
+   * revision is on its way now.
+   */
+  #takeOver(
+    verdicts: readonly Verdict[],
+    statusNow: (verdict: Verdict) => unknown,
+    before: RenderedConfig | null,
+  ): void {
+    if (before === null) return;
+    const entries = entriesOf(before);
+    for (const verdict of verdicts) {
+      const state = stateIn(statusNow(verdict), verdict.meta.generation);
+      if (state === null || verdict.entry === null) continue;
+      const published = entries[verdict.kind].get(`${verdict.meta.namespace}/${verdict.meta.name}`);
+      if (equal(published, verdict.entry)) this.#known.set(refOf(verdict), { entry: verdict.entry, state });
+    }
   }
 
   /** A status that is written makes another verdict on the same form. */

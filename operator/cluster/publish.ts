@@ -1,18 +1,31 @@
 /**
- * Writes what proxies read: the credentials Secret first, then the shards, and the manifest last, each only where it
- * differs from what is there. What the live revision no longer names is removed once every proxy has moved on.
+ * Writes what proxies read, each object only where it differs from what is there:
+ *
+ *   keys        their shards, and a manifest that names them beside everything else as it is published
+ *   the rest    Secrets with credentials, then the other shards, and the manifest last
+ *
+ * so that a revocation is published even where the rest can't be. What the live revision no longer names is removed once
+ * every proxy has moved on.
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { credentialName, sha256Hex } from "../../proxy/config/encode.ts";
+import { canonicalJson, credentialName, manifestOf, sha256Hex } from "../../proxy/config/encode.ts";
 import { credentialNames } from "../../proxy/config/names.ts";
 import { parseDocuments } from "../../proxy/config/parse.ts";
 import type { PublishedConfig, RenderedConfig } from "../../proxy/config/schema.ts";
-import { configMapNames, configMapsOf, credentialsSecretName, statusSecretName } from "../publish/layout.ts";
+import {
+  configMapNames,
+  configMapsOf,
+  credentialsSecretName,
+  credentialsSecretNames,
+  credentialsSecretsOf,
+  statusSecretName,
+} from "../publish/layout.ts";
 import { type Cluster, orNull } from "./api.ts";
 import { eachOf } from "./each.ts";
 
 const pepperBytes = 32;
+const pepperNames = ["pepper", "pepper-copy", "pepper-previous"];
 const writesAtOnce = 8;
 const labels = { "app.kubernetes.io/managed-by": "sluice-operator", "app.kubernetes.io/part-of": "sluice" };
 
@@ -21,6 +34,44 @@ const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<R
   Object.keys(a).length === Object.keys(b).length &&
   Object.keys(a).every((name) => a[name] === b[name]);
 
+/** The API server's bound on the values of one ConfigMap or Secret. */
+const mostBytes = 1_048_576;
+const mapBytes = (data: Readonly<Record<string, string>>): number =>
+  Object.values(data).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+const secretBytes = (data: Readonly<Record<string, string>>): number =>
+  Object.values(data).reduce((sum, value) => sum + Buffer.byteLength(value, "base64"), 0);
+
+const only = (data: Readonly<Record<string, string>>, names: ReadonlySet<string>): Record<string, string> =>
+  Object.fromEntries(Object.entries(data).filter(([name]) => names.has(name)));
+
+interface Published extends PublishedConfig {
+  config: RenderedConfig;
+}
+
+export interface Publication {
+  /** Number of objects written. */
+  written: number;
+  /** What proxies find now; null where nothing was ever published. */
+  live: Published | null;
+  /** Why that is not all of it; null where it is. */
+  failure: unknown;
+}
+
+const isKeys = (name: string): boolean => name.startsWith("keys-");
+
+/** What is published, with the key records of what is to be. */
+function withKeysOf(current: PublishedConfig, next: PublishedConfig): PublishedConfig {
+  const mixed = <T>(of: Readonly<Record<string, T>>, keysOf: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries([
+      ...Object.entries(of).filter(([name]) => !isKeys(name)),
+      ...Object.entries(keysOf).filter(([name]) => isKeys(name)),
+    ]);
+  const { revision: _, ...rest } = current.manifest;
+  const manifest = manifestOf({ ...rest, documents: mixed(current.manifest.documents, next.manifest.documents) });
+  const documents = mixed(current.documents, next.documents);
+  return { manifest, documents: { ...documents, "manifest.json": canonicalJson(manifest) } };
+}
+
 export class Publisher {
   readonly #cluster: Cluster;
   readonly #namespace: string;
@@ -28,9 +79,12 @@ export class Publisher {
   readonly #leading: () => boolean;
   /** Data of each ConfigMap as last read or written. */
   #maps = new Map<string, Record<string, string>>();
-  #secret: Record<string, string> = {};
+  /** The same for Secrets, in base64. */
+  #secrets = new Map<string, Record<string, string>>();
+  #wasRead = false;
+  #parsed: { published: Published | null } | null = null;
   /** What this process last published: what a hand took away can be put back, and what was good stays known. */
-  #latest: RenderedConfig | null = null;
+  #latest: Published | null = null;
   #latestSecret: Record<string, string> = {};
   /** As last seen in its Secret; "" where that is to be looked at again. */
   #statusToken = "";
@@ -44,52 +98,81 @@ export class Publisher {
     this.#leading = leading;
   }
 
-  /** Reads everything that is published, so that drift shows. Called before the first publish and at every resync. */
+  /**
+   * Reads everything that is published, so that drift shows. Called before the first publish and at every resync. Shards
+   * that were never there are not asked for again.
+   */
   async read(): Promise<void> {
     const namespace = this.#namespace;
+    const { core } = this.#cluster;
     this.#statusToken = "";
-    const names = configMapNames(this.#prefix);
-    const found = await Promise.all(
-      names.map((name) => orNull(this.#cluster.core.readNamespacedConfigMap({ namespace, name }))),
+    const names = this.#wasRead ? [...this.#maps.keys()] : configMapNames(this.#prefix);
+    const found = await Promise.all(names.map((name) => orNull(core.readNamespacedConfigMap({ namespace, name }))));
+    const maps = new Map(
+      names.flatMap((name, index) => (found[index] ? [[name, found[index].data ?? {}] as const] : [])),
     );
-    const maps = new Map(names.flatMap((name, at) => (found[at] ? [[name, found[at].data ?? {}] as const] : [])));
     this.#asLatest &&=
       maps.size === this.#maps.size && [...maps].every(([name, data]) => sameData(this.#maps.get(name), data));
+    const secretNames = this.#wasRead
+      ? new Set([credentialsSecretName(this.#prefix), ...this.#secrets.keys()])
+      : credentialsSecretNames(this.#prefix);
+    const secrets = new Map<string, Record<string, string>>();
+    for (const name of secretNames) {
+      const secret = await orNull(core.readNamespacedSecret({ namespace, name }));
+      if (secret !== null) secrets.set(name, { ...secret.data });
+    }
     if (!this.#asLatest) this.#maps = maps;
-    const secret = await orNull(
-      this.#cluster.core.readNamespacedSecret({ namespace, name: credentialsSecretName(this.#prefix) }),
-    );
-    this.#secret = { ...secret?.data };
+    this.#parsed = null;
+    this.#secrets = secrets;
+    this.#wasRead = true;
   }
 
   /** What is published, whole, and usable: a provider whose credential is lost can't be a last good form. */
   previous(): RenderedConfig | null {
-    const config = (this.#asLatest ? null : this.#published()) ?? this.#latest;
-    if (config === null) return null;
-    const held = { ...this.#latestSecret, ...this.#secret };
+    const config = this.#current()?.config;
+    if (config === undefined) return null;
+    const held = { ...this.#latestSecret, ...this.#held() };
     return {
       ...config,
       providers: config.providers.filter((one) => credentialNames(one).every((name) => name in held)),
     };
   }
 
-  #published(): RenderedConfig | null {
+  /** What the ConfigMaps hold; parsed once for each state of them. */
+  #published(): Published | null {
+    this.#parsed ??= { published: this.#parse() };
+    return this.#parsed.published;
+  }
+
+  #parse(): Published | null {
     const files = Object.assign({}, ...this.#maps.values()) as Record<string, string>;
     const parsed = parseDocuments(files);
-    return parsed.ok ? parsed.config : null;
+    if (!parsed.ok) return null;
+    const { config, manifest } = parsed;
+    const names = [...Object.keys(manifest.documents), "manifest.json"];
+    return { config, manifest, documents: Object.fromEntries(names.map((name) => [name, files[name] ?? ""])) };
+  }
+
+  #current(): Published | null {
+    return (this.#asLatest ? null : this.#published()) ?? this.#latest;
+  }
+
+  /** Values of all Secrets, in base64. */
+  #held(): Record<string, string> {
+    return Object.assign({}, ...this.#secrets.values()) as Record<string, string>;
   }
 
   /** The HMAC key of all digests: made once, kept in the credentials Secret. */
   async pepper(): Promise<Uint8Array> {
     // The one in use wins over whatever a hand put there: with another, no key would be known any more.
-    const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#secret["pepper"] ?? "", "base64");
+    const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#held()["pepper"] ?? "", "base64");
     if (held.length === pepperBytes) return held;
     const pepper = randomBytes(pepperBytes);
     const made = pepper.toString("base64");
     // Ids that were sealed with the one before are still their owners'.
-    const previous = this.#secret["pepper-copy"];
-    await this.#applySecret({
-      ...this.#secret,
+    const previous = this.#held()["pepper-copy"];
+    await this.#applySecrets({
+      ...this.#held(),
       pepper: made,
       "pepper-copy": made,
       ...(previous === undefined ? {} : { "pepper-previous": previous }),
@@ -125,12 +208,23 @@ export class Publisher {
     if (!this.#leading()) throw new Error("no longer the leader");
   }
 
-  async #applySecret(data: Record<string, string>): Promise<void> {
-    this.#mustLead();
-    const metadata = { name: credentialsSecretName(this.#prefix), namespace: this.#namespace, labels };
-    await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
-    this.#secret = data;
+  /** Writes the Secrets that differ: shards first, so that what leaves the first Secret is in a shard by then. */
+  async #applySecrets(data: Record<string, string>): Promise<number> {
+    let written = 0;
+    for (const [name, part] of [...credentialsSecretsOf(this.#prefix, data)].reverse()) {
+      if (sameData(this.#secrets.get(name), part)) continue;
+      await this.#applySecret(name, part);
+      written++;
+    }
     this.#latestSecret = data;
+    return written;
+  }
+
+  async #applySecret(name: string, data: Record<string, string>): Promise<void> {
+    this.#mustLead();
+    const metadata = { name, namespace: this.#namespace, labels };
+    await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
+    this.#secrets.set(name, data);
   }
 
   async #applyMap(name: string, data: Record<string, string>): Promise<void> {
@@ -142,11 +236,15 @@ export class Publisher {
       data,
     });
     this.#maps.set(name, data);
+    this.#parsed = null;
   }
 
-  /** Credentials to hold: all that are there, for proxies at older revisions, and all that the new one names. */
+  /**
+   * Credentials to hold: all that are there, for proxies at older revisions, and all that the new one names. Where they
+   * don't fit, those that neither revision names go first.
+   */
   #wantedSecret(published: PublishedConfig, values: ReadonlyMap<string, string>): Record<string, string> {
-    const wanted = { ...this.#secret };
+    const wanted = this.#held();
     const pepper = this.#latestSecret["pepper"];
     if (pepper !== undefined) {
       wanted["pepper"] = pepper;
@@ -166,48 +264,95 @@ export class Publisher {
     const lost = published.manifest.credentials.find((name) => wanted[name] === undefined);
     if (lost !== undefined)
       throw new Error(`the value of ${lost} is not known, so a config that names it can't be published`);
-    return wanted;
+    const inUse = new Set([...pepperNames, ...named]);
+    const choices = [
+      wanted,
+      only(wanted, inUse.union(new Set(this.#latest?.manifest.credentials))),
+      only(wanted, inUse),
+    ];
+    const fitting = choices.find((some) =>
+      [...credentialsSecretsOf(this.#prefix, some).values()].every((data) => secretBytes(data) <= mostBytes),
+    );
+    if (fitting !== undefined) return fitting;
+    throw new Error(`the credentials in use take more than ${mostBytes} bytes in one Secret`);
   }
 
-  /** Number of objects written. `values`: digest → clear credential. */
+  #isNews(name: string, data: Record<string, string>): boolean {
+    const now = this.#maps.get(name);
+    if (now === undefined || Object.keys(data).some((key) => now[key] !== data[key])) return true;
+    // The same text is kept once.
+    this.#maps.set(name, { ...now, ...data });
+    return false;
+  }
+
+  /** Writes what differs: shards first, and the manifest once all that it names is there. */
+  async #putAll(published: PublishedConfig): Promise<number> {
+    const main = configMapNames(this.#prefix)[0];
+    const due = [...configMapsOf(this.#prefix, published)].filter(([name, data]) => this.#isNews(name, data));
+    const large = due.find(([, data]) => mapBytes(data) > mostBytes);
+    if (large !== undefined)
+      throw new Error(`ConfigMap ${large[0]} would take ${mapBytes(large[1])} bytes; it may take ${mostBytes}`);
+    const shards = due.filter(([name]) => name !== main);
+    const [failure] = await eachOf(shards, writesAtOnce, ([name, data]) => this.#applyMap(name, data));
+    if (failure !== undefined) throw failure;
+    for (const [name, data] of due) if (name === main) await this.#applyMap(name, data);
+    return due.length;
+  }
+
+  /**
+   * Key records first, so that a revocation goes out whatever becomes of the rest: the new keys with all else as it is
+   * published. Nothing to do where no key has changed, or nothing is published yet.
+   */
+  async #publishKeys(current: Published | null, config: RenderedConfig, next: PublishedConfig): Promise<number> {
+    if (current === null || current.manifest.pepperId !== next.manifest.pepperId) return 0;
+    const keysFirst = withKeysOf(current, next);
+    const { revision } = keysFirst.manifest;
+    if (revision === current.manifest.revision) return 0;
+    const written = await this.#putAll(keysFirst);
+    this.#latest = { ...keysFirst, config: { ...current.config, keys: config.keys } };
+    return written;
+  }
+
+  /** `values`: digest → clear credential. Never throws: what could not be published is in the outcome. */
   async publish(
     config: RenderedConfig,
     published: PublishedConfig,
     values: ReadonlyMap<string, string>,
-  ): Promise<number> {
+  ): Promise<Publication> {
     let written = 0;
+    this.#latest = this.#current();
     this.#asLatest = false;
-    const wanted = this.#wantedSecret(published, values);
-    if (Object.keys(wanted).some((name) => wanted[name] !== this.#secret[name])) {
-      await this.#applySecret(wanted);
-      written++;
+    try {
+      written += await this.#publishKeys(this.#latest, config, published);
+      const wanted = this.#wantedSecret(published, values);
+      const held = this.#held();
+      if (Object.keys(wanted).some((name) => wanted[name] !== held[name])) written += await this.#applySecrets(wanted);
+      written += await this.#putAll(published);
+      this.#latest = { ...published, config };
+      this.#latestSecret = wanted;
+      this.#asLatest = true;
+      return { written, live: this.#latest, failure: null };
+    } catch (failure) {
+      await this.#restore();
+      return { written, live: this.#current(), failure };
     }
-    const maps = [...configMapsOf(this.#prefix, published)];
-    const put = async ([name, data]: readonly [string, Record<string, string>]): Promise<void> => {
-      const now = this.#maps.get(name);
-      // The same text is kept once.
-      if (now !== undefined && Object.keys(data).every((key) => now[key] === data[key]))
-        this.#maps.set(name, { ...now, ...data });
-      else {
-        await this.#applyMap(name, data);
-        written++;
-      }
-    };
-    const [failure] = await eachOf(maps.slice(0, -1), writesAtOnce, put);
-    if (failure !== undefined) throw failure;
-    // The manifest, once all that it names is there.
-    for (const last of maps.slice(-1)) await put(last);
-    this.#latest = config;
-    this.#latestSecret = wanted;
-    this.#asLatest = true;
-    return written;
+  }
+
+  /** Shards of a revision that never came to be would make the one that is published unreadable: they are put back. */
+  async #restore(): Promise<void> {
+    if (this.#latest === null || !this.#leading()) return;
+    // What can't be written now is tried again with the next publish.
+    await this.#putAll(this.#latest).catch(() => undefined);
   }
 
   /** Credentials and shards that the live revision does not name. To be called when every proxy is at it. */
   async tidy(published: PublishedConfig): Promise<void> {
-    const needed = new Set(["pepper", "pepper-copy", "pepper-previous", ...published.manifest.credentials]);
-    const kept = Object.fromEntries(Object.entries(this.#secret).filter(([name]) => needed.has(name)));
-    if (Object.keys(kept).length < Object.keys(this.#secret).length) await this.#applySecret(kept);
+    const held = this.#held();
+    const kept = only(held, new Set([...pepperNames, ...published.manifest.credentials]));
+    if (Object.keys(kept).length < Object.keys(held).length) await this.#applySecrets(kept);
+    const secrets = credentialsSecretsOf(this.#prefix, kept);
+    for (const [name, data] of this.#secrets)
+      if (!secrets.has(name) && Object.keys(data).length > 0) await this.#applySecret(name, {});
     const live = configMapsOf(this.#prefix, published);
     for (const [name, data] of this.#maps) {
       if (!live.has(name) && Object.keys(data).length > 0) await this.#applyMap(name, {});

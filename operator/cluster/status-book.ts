@@ -1,5 +1,6 @@
 /** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
 import { delta, equal } from "../../proxy/config/incremental.ts";
+import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
 import { LiveBook, type Rollout } from "./live-book.ts";
@@ -28,11 +29,21 @@ export class StatusBook {
   #open = new Set<Verdict>();
   #noProxies = false;
 
-  /** Those of the objects whose status is another than it should be. */
-  due(objects: readonly WorldObject[], fresh: readonly Verdict[], now: Rollout, nowMs: number): StatusWrite[] {
+  /**
+   * Those of the objects whose status is another than it should be. `before`: what was published before, which tells a
+   * process that has just begun to lead what is live already.
+   */
+  due(
+    objects: readonly WorldObject[],
+    fresh: readonly Verdict[],
+    now: Rollout,
+    nowMs: number,
+    before: RenderedConfig | null = null,
+  ): StatusWrite[] {
     const verdicts = fresh.map((verdict, at) => sameAs(this.#verdicts[at], verdict));
     this.#turnOver(objects, verdicts);
-    const stateOf = this.#live.statesOf(verdicts, now, (verdict) => this.#byMeta.get(verdict.meta)?.status);
+    const statusNow = (verdict: Verdict): unknown => this.#byMeta.get(verdict.meta)?.status;
+    const stateOf = this.#live.statesOf(verdicts, now, statusNow, before);
     const noProxies = now.proxies.length === 0;
     // That there is no proxy changes everyone's status, and so does that there is one again.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);

@@ -19,6 +19,7 @@ import type { CanaryPlan } from "./canary.ts";
 import { compileKeys } from "./compile-keys.ts";
 import { RouteClaims, settlePrefixes } from "./conflicts.ts";
 import { credentialsInUse } from "./credentials-in-use.ts";
+import { fitBudgets, fitKeys, fitProviders, fitRoutes, fitSeeds } from "./fit.ts";
 import { closedAs, lastGoodRoute, underAccess } from "./last-good.ts";
 import { CompileMemo } from "./memo.ts";
 import { compileObjectAlerts, type ObjectAlertWatch } from "./object-alerts.ts";
@@ -85,6 +86,13 @@ function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
     .map(({ message }) => ({ type, status: "True", reason: type, message }));
 }
 
+/** What a provider's status says of the form that is served. */
+function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined): void {
+  if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
+  verdict.status =
+    serving === undefined ? { models: 0 } : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
+}
+
 interface CompiledProviders extends ProviderView {
   live: Map<string, ProviderConfig>;
   alarms: ObjectAlertWatch[];
@@ -130,18 +138,13 @@ function compileProviders(
     alarms.push(compileObjectAlerts(object, input.world, input.settings.hasMail ?? true, verdict));
   }
   const all = [...parsed.map((one) => one.verdict), ...invalid];
-  for (const verdict of all) {
-    if (verdict.live === "none") fallBack(verdict, previous, live);
-    const serving = live.get(idOf(verdict.meta));
-    if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
-    verdict.status =
-      serving === undefined
-        ? { models: 0 }
-        : { models: Object.keys(serving.models).length, endpoint: serving.endpoint };
-  }
+  for (const verdict of all) if (verdict.live === "none") fallBack(verdict, previous, live);
+  const interned = memo.providers.of([...live.values()].sort(byId)).map((one) => [one.id, one] as const);
+  const fitting = fitProviders(all, new Map(interned), previous, input.world.secrets);
+  for (const verdict of all) noteServing(verdict, fitting.get(idOf(verdict.meta)));
   verdicts.push(...all);
   return {
-    live,
+    live: fitting,
     grants,
     capabilities,
     existing: new Set(all.map((verdict) => idOf(verdict.meta))),
@@ -190,6 +193,8 @@ function compileRoutes(
     return permitted === null ? null : lastGoodRoute(permitted, view, input.world);
   };
   const candidates: (Candidate | null)[] = [];
+  /** Published forms, as far as they may still serve. */
+  const stays = new Map<string, RouteConfig>();
   const plans: CanaryPlan[] = [];
   const alarms: (ObjectAlertWatch | null)[] = [];
   for (const { object, verdict } of parsed) {
@@ -208,16 +213,26 @@ function compileRoutes(
     const last = lastOf(object.id);
     const closed = last === null ? null : closedAs(last, compiled.config);
     const held = closed !== null && compiled.accessSettled ? underAccess(closed, compiled.config.access, view) : closed;
+    if (held !== null) stays.set(object.id, held);
     candidates.push(candidateOf(verdict, compiled, held));
   }
   for (const verdict of invalid) candidates.push(lastGoodCandidate(verdict, lastOf(idOf(verdict.meta))));
   const all = [...parsed.map((one) => one.verdict), ...invalid];
   for (const verdict of all) verdict.status["targets"] = 0;
   verdicts.push(...all);
-  const routes = settleConflicts(
+  const settled = settleConflicts(
     candidates.filter((one) => one !== null),
     previous,
   );
+  const interned = memo.routes.of(settled.map(({ config }) => config).sort(byId));
+  const routeOf = index(interned);
+  const routes = fitRoutes(
+    settled.map(({ verdict, config }) => ({ verdict, config: routeOf.get(config.id) ?? config })),
+    (id) => stays.get(id) ?? null,
+  ).sort(byId);
+  const served = index(routes);
+  for (const { verdict } of settled)
+    verdict.status["targets"] = served.get(idOf(verdict.meta))?.routing.targets.length ?? 0;
   const live = new Map(routes.map((one) => [one.id, one.routing.canary?.id]));
   return {
     routes,
@@ -239,22 +254,19 @@ function byClaim(candidates: readonly Candidate[], previous: ReadonlyMap<string,
   return [...aged.filter(holds), ...aged.filter((one) => !holds(one))].map(({ config }) => config);
 }
 
-function settleConflicts(candidates: Candidate[], previous: ReadonlyMap<string, RouteConfig>): RouteConfig[] {
+function settleConflicts(candidates: Candidate[], previous: ReadonlyMap<string, RouteConfig>): Candidate[] {
   const claims = new RouteClaims();
-  const routes: RouteConfig[] = [];
+  const left: Candidate[] = [];
   const elsewhere = settlePrefixes(byClaim(candidates, previous));
   for (const { verdict, config } of candidates.sort(candidatesByAge)) {
     const taken = elsewhere.get(config);
     const settled = taken === undefined ? claims.settle(config) : { config: null, problems: [taken] };
     verdict.accepted.push(...settled.problems);
-    if (settled.config) {
-      routes.push(settled.config);
-      verdict.status["targets"] = settled.config.routing.targets.length;
-    }
+    if (settled.config) left.push({ verdict, config: settled.config });
     if (settled.problems.length > 0)
       verdict.live = settled.config === null ? "none" : verdict.live === "current" ? "partial" : verdict.live;
   }
-  return routes;
+  return left;
 }
 
 interface CompiledBudgets {
@@ -296,8 +308,15 @@ function compileBudgets(
     const config = published.get(idOf(verdict.meta));
     if (config !== undefined) keepPublished(verdict, config, all);
   }
-  verdicts.push(...parsed.map((entry) => entry.verdict), ...invalid);
-  return all;
+  const drafts = [...parsed.map((entry) => entry.verdict), ...invalid];
+  verdicts.push(...drafts);
+  const budgets = fitBudgets(drafts, memo.budgets.of(all.budgets.sort(byId)), published).sort(byId);
+  const live = index(budgets);
+  return {
+    budgets,
+    watches: all.watches.filter(({ config }) => live.has(config.id)),
+    selecting: all.selecting.filter(({ id }) => live.has(id)),
+  };
 }
 
 const kindOrder: readonly Kind[] = ["LLMProvider", "RoutingPolicy", "Budget", "ApiKey"];
@@ -331,9 +350,9 @@ export function compile(
   const of = byKind(input.world.objects, memo);
   const view = compileProviders(of.LLMProvider, input, capabilities, verdicts, memo);
   const compiledRoutes = compileRoutes(of.RoutingPolicy, input, view, verdicts, memo);
-  const routes = memo.routes.of(compiledRoutes.routes.sort(byId));
+  const { routes } = compiledRoutes;
   const { budgets, watches, selecting } = compileBudgets(of.Budget, input, verdicts, memo);
-  const keys = compileKeys(
+  const compiledKeys = compileKeys(
     of.ApiKey,
     input,
     routes,
@@ -341,22 +360,22 @@ export function compile(
     memo.keys,
     credentialsInUse([...view.compiled, ...view.live.values()], [...view.alarms, ...compiledRoutes.alarms, ...watches]),
   );
+  const keys = fitKeys(compiledKeys, input.previous?.keys);
   const known = new Set(budgets.map((budget) => budget.id));
-  const seeds = (input.seeds ?? []).filter((seed) => known.has(seed.budget));
+  const seeds = fitSeeds((input.seeds ?? []).filter((seed) => known.has(seed.budget)));
   verdicts.sort(
     (a, b) => kindOrder.indexOf(a.kind) - kindOrder.indexOf(b.kind) || (idOf(a.meta) < idOf(b.meta) ? -1 : 1),
   );
-  const providers = memo.providers.of([...view.live.values()].sort(byId));
-  const settledBudgets = memo.budgets.of(budgets.sort(byId));
-  addEntries(verdicts, { LLMProvider: providers, RoutingPolicy: routes, Budget: settledBudgets });
+  const providers = [...view.live.values()].sort(byId);
+  addEntries(verdicts, { LLMProvider: providers, RoutingPolicy: routes, Budget: budgets });
   return {
     config: {
       settings: settingsSchema.parse(input.settings.proxy),
       providers,
       routes,
-      budgets: settledBudgets,
+      budgets,
       keys: keys.keys,
-      ...(seeds.length === 0 ? {} : { seeds }),
+      ...(seeds.length === 0 ? {} : { seeds: [...seeds] }),
     },
     watches,
     // Keys are the last kind.

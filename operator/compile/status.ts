@@ -72,6 +72,13 @@ function programmed(verdict: Verdict, state: Programmed): Bare {
       reason: "NotServed",
       message: "nothing is served by this object; Accepted and ResolvedRefs say why",
     };
+  if (verdict.unpublished)
+    return {
+      type,
+      status: "False",
+      reason: "NotPublished",
+      message: `this form could not be published yet and is tried again; the operator's log says why (${state.total} proxies)`,
+    };
   if (verdict.live === "lastGood")
     return {
       type,

@@ -27,6 +27,7 @@ const problemReasons = [
   "PrivateEndpointNotPermitted",
   "UnreachableRule",
   "DuplicateKey",
+  "TooLarge",
   "RoleNotFound",
   "PriceUnknown",
 ] as const;
@@ -69,6 +70,8 @@ export interface VerdictDraft {
   refsUnknown?: true;
   /** current: this generation is in the config. lastGood: an earlier form of it is. partial: without what did not resolve. none: nothing. */
   live: "current" | "partial" | "lastGood" | "none";
+  /** Its form could not be published: proxies don't have it, whatever else they serve. */
+  unpublished?: true;
   /** What it is in the config; null where it is not in it. */
   entry: object | null;
   /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */

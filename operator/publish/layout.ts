@@ -1,19 +1,61 @@
-/** Which ConfigMap holds which document. Pure; the chart's volumes name the same objects. */
-import { keyShards, type PublishedConfig, routeShards } from "../../proxy/config/schema.ts";
+/** Which ConfigMap or Secret holds what. Pure; the chart's volumes name the same objects. */
+import { credentialShardOf, credentialShards } from "../../proxy/config/names.ts";
+import {
+  budgetShards,
+  documentBytes,
+  keyShards,
+  type PublishedConfig,
+  providerShards,
+  routeShards,
+} from "../../proxy/config/schema.ts";
 
 const pad = (shard: number): string => String(shard).padStart(2, "0");
+const numbered = (name: string, count: number): string[] =>
+  Array.from({ length: count }, (_, shard) => `${name}-${shard}`);
 
 /** Names of all ConfigMaps that may exist, for a prefix such as the release's name. */
 export function configMapNames(prefix: string): string[] {
-  const routes = Array.from({ length: routeShards }, (_, shard) => `${prefix}-routes-${shard}`);
   const keys = Array.from({ length: keyShards }, (_, shard) => `${prefix}-keys-${pad(shard)}`);
-  return [`${prefix}-config`, ...routes, ...keys];
+  return [
+    `${prefix}-config`,
+    ...numbered(`${prefix}-providers`, providerShards),
+    ...numbered(`${prefix}-budgets`, budgetShards),
+    ...numbered(`${prefix}-routes`, routeShards),
+    ...keys,
+  ];
 }
 
 /** Secret with what opens the status ports of the proxies, for people who may read reports. */
 export const statusSecretName = (prefix: string): string => `${prefix}-status-token`;
 
 export const credentialsSecretName = (prefix: string): string => `${prefix}-credentials`;
+
+/** Names of all Secrets that may exist; the first has the pepper. */
+export const credentialsSecretNames = (prefix: string): string[] => [
+  credentialsSecretName(prefix),
+  ...numbered(credentialsSecretName(prefix), credentialShards),
+];
+
+const valueBytes = (value: string): number => Math.floor((value.length * 3) / 4);
+
+/**
+ * Name of the Secret → its data, in base64. One Secret holds everything as long as it can, so that proxies of the version
+ * before find it there.
+ */
+export function credentialsSecretsOf(
+  prefix: string,
+  data: Readonly<Record<string, string>>,
+): Map<string, Record<string, string>> {
+  const main = credentialsSecretName(prefix);
+  const total = Object.values(data).reduce((sum, value) => sum + valueBytes(value), 0);
+  if (total <= documentBytes) return new Map([[main, { ...data }]]);
+  const secrets = new Map<string, Record<string, string>>();
+  for (const [name, value] of Object.entries(data)) {
+    const secret = name.startsWith("pepper") ? main : `${main}-${credentialShardOf(name)}`;
+    secrets.set(secret, { ...secrets.get(secret), [name]: value });
+  }
+  return secrets;
+}
 
 function mapOf(prefix: string, document: string): string {
   if (document === "manifest.json" || document === "config.json" || document === "seeds.json")

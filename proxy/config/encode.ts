@@ -1,17 +1,23 @@
 /** RenderedConfig → documents and manifest. Canonical: keys sorted, no white space, so equal input gives equal bytes. */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac, hash } from "node:crypto";
+import type { BudgetConfig } from "./budget.ts";
 import { MapMemo, sameList } from "./incremental.ts";
 import type { KeyRecord } from "./key-record.ts";
 import { credentialNames } from "./names.ts";
+import type { ProviderConfig } from "./provider.ts";
 import type { RouteConfig } from "./route.ts";
 import {
+  budgetShards,
   keyShards,
   type Manifest,
   type PublishedConfig,
+  providerShards,
   type RenderedConfig,
   routeShards,
   schemaVersion,
+  shardedSchemaVersion,
+  unshardedBytes,
 } from "./schema.ts";
 
 export { credentialName } from "./names.ts";
@@ -71,7 +77,27 @@ export function keyShardOf(digest: string): number {
   }
   return value % keyShards;
 }
-const routeShardOf = (id: string): number => Number.parseInt(sha256Hex(id).slice(0, 4), 16) % routeShards;
+const shardOf = (id: string, shards: number): number => Number.parseInt(sha256Hex(id).slice(0, 4), 16) % shards;
+export const routeShardOf = (id: string): number => shardOf(id, routeShards);
+export const providerShardOf = (id: string): number => shardOf(id, providerShards);
+export const budgetShardOf = (id: string): number => shardOf(id, budgetShards);
+
+const sizes = new WeakMap<object, number>();
+
+/** Bytes that an entry takes in a document, with what parts it from the next. Entries must not be changed in place. */
+export function entryBytes(entry: object): number {
+  const known = sizes.get(entry);
+  if (known !== undefined) return known;
+  const bytes = Buffer.byteLength(canonicalJson(entry)) + 1;
+  sizes.set(entry, bytes);
+  return bytes;
+}
+
+const totalBytes = (entries: readonly object[]): number => entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+
+/** Providers and budgets are too large for config.json. */
+export const needsShards = ({ providers, budgets }: Pick<RenderedConfig, "providers" | "budgets">): boolean =>
+  totalBytes(providers) + totalBytes(budgets) > unshardedBytes;
 
 /** `of`: the shard of each of `entries`. */
 function spread<T>(entries: readonly T[], of: readonly number[]): Map<number, T[]> {
@@ -97,7 +123,12 @@ interface Encoded {
  */
 export class EncodeMemo {
   readonly documents = new Map<string, Encoded>();
-  readonly shards = { keys: new MapMemo<KeyRecord, number>(), routes: new MapMemo<RouteConfig, number>() };
+  readonly shards = {
+    keys: new MapMemo<KeyRecord, number>(),
+    routes: new MapMemo<RouteConfig, number>(),
+    providers: new MapMemo<ProviderConfig, number>(),
+    budgets: new MapMemo<BudgetConfig, number>(),
+  };
 }
 
 function encoded(name: string, entries: readonly unknown[], write: () => unknown, memo: EncodeMemo): Encoded {
@@ -113,17 +144,30 @@ function allDocuments(config: RenderedConfig, memo: EncodeMemo): Map<string, Enc
   const { settings, providers, budgets, seeds = [], routes, keys } = config;
   const { shards } = memo;
   const documents = new Map<string, Encoded>();
-  const add = (name: string, entries: readonly unknown[], content: object): void => {
+  const add = (name: string, entries: readonly unknown[], content: object, version = schemaVersion): void => {
     documents.set(
       name,
-      encoded(name, entries, () => ({ schemaVersion, ...content }), memo),
+      encoded(name, entries, () => ({ schemaVersion: version, ...content }), memo),
     );
   };
-  add("config.json", [canonicalJson(settings), providers.length, ...providers, ...budgets], {
-    settings,
-    providers,
-    budgets,
-  });
+  if (needsShards(config)) {
+    add("config.json", [canonicalJson(settings)], { settings, providers: [], budgets: [] }, shardedSchemaVersion);
+    for (const [shard, entries] of spread(
+      providers,
+      shards.providers.of(providers, ({ id }) => providerShardOf(id)),
+    ))
+      add(`providers-${shard}.json`, entries, { providers: entries });
+    for (const [shard, entries] of spread(
+      budgets,
+      shards.budgets.of(budgets, ({ id }) => budgetShardOf(id)),
+    ))
+      add(`budgets-${shard}.json`, entries, { budgets: entries });
+  } else
+    add("config.json", [canonicalJson(settings), providers.length, ...providers, ...budgets], {
+      settings,
+      providers,
+      budgets,
+    });
   if (seeds.length > 0) add("seeds.json", seeds, { seeds });
   for (const [shard, entries] of spread(
     routes,
@@ -146,8 +190,12 @@ export function encode(config: RenderedConfig, pepperId: string, memo = new Enco
   const documents = Object.fromEntries(all.map(([name, { bytes }]) => [name, bytes]));
   const credentials = [...new Set(config.providers.flatMap(credentialNames))].sort();
   const digests = Object.fromEntries(all.map(([name, { digest }]) => [name, digest]));
-  const rest = { schemaVersion, pepperId, documents: digests, credentials };
-  const manifest: Manifest = { ...rest, revision: sha256Hex(canonicalJson(rest)).slice(0, 12) };
+  const version = needsShards(config) ? shardedSchemaVersion : schemaVersion;
+  const manifest = manifestOf({ schemaVersion: version, pepperId, documents: digests, credentials });
   documents["manifest.json"] = canonicalJson(manifest);
   return { manifest, documents };
+}
+
+export function manifestOf(rest: Omit<Manifest, "revision">): Manifest {
+  return { ...rest, revision: sha256Hex(canonicalJson(rest)).slice(0, 12) };
 }

@@ -6,6 +6,13 @@ export function credentialName(digest: string): string {
   return `cred-${digest.slice(0, 40)}`;
 }
 
+/** Secrets for credentials, where one can't hold all of them. */
+export const credentialShards = 4;
+
+/** Which of them holds the credential of this name. */
+export const credentialShardOf = (name: string): number =>
+  Number.parseInt(name.slice("cred-".length, "cred-".length + 4), 16) % credentialShards;
+
 /** Names in the credentials Secret of all that a provider needs from there. */
 export function credentialNames({
   credentials,

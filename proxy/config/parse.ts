@@ -6,10 +6,12 @@ import type { KeyRecord } from "./key-record.ts";
 import type { RouteConfig } from "./route.ts";
 import {
   acceptedSchemaVersions,
+  budgetsDocument,
   configDocument,
   keysDocument,
   type Manifest,
   manifestDocument,
+  providersDocument,
   type RenderedConfig,
   routesDocument,
   seedsDocument,
@@ -168,14 +170,20 @@ function* parseNamed<K>(
       : [];
   const routes: RouteConfig[] = [];
   const keys: K[] = [];
+  const providers = [...main.providers];
+  const budgets = [...main.budgets];
   for (const name of Object.keys(manifest.documents).sort()) {
     if (name.startsWith("routes-"))
       for (const route of (yield* document(files, manifest, name, routesDocument, cache)).routes) routes.push(route);
+    if (name.startsWith("providers-"))
+      providers.push(...(yield* document(files, manifest, name, providersDocument, cache)).providers);
+    if (name.startsWith("budgets-"))
+      budgets.push(...(yield* document(files, manifest, name, budgetsDocument, cache)).budgets);
     if (name.startsWith("keys-"))
       keys.push((yield* document(files, manifest, name, keysDocument, cache, keeper)).keys as K);
   }
-  routes.sort((a, b) => (a.id < b.id ? -1 : 1));
-  const { settings, providers, budgets } = main;
+  for (const entries of [routes, providers, budgets]) entries.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const { settings } = main;
   return { config: { settings, providers, budgets, routes, ...(seeds.length === 0 ? {} : { seeds }) }, manifest, keys };
 }
 

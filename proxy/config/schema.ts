@@ -4,7 +4,9 @@
  * A rendered configuration is a set of small JSON documents, each in a ConfigMap key (or a file) of the same name:
  *
  *   manifest.json     revision, and the SHA-256 of every document that belongs to it
- *   config.json       settings, providers, budgets
+ *   config.json       settings; providers and budgets as long as they fit
+ *   providers-N.json  else providers, spread by id over a fixed number of shards
+ *   budgets-N.json    else budgets, in the same way
  *   routes-N.json     routes, spread by id over a fixed number of shards
  *   seeds.json        what budgets had spent, for a store that has forgotten it; absent where there is nothing to tell
  *   keys-NN.json      key records, spread by digest over a fixed number of shards
@@ -24,9 +26,21 @@ import { type RouteConfig, routeConfig } from "./route.ts";
 
 /** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
 export const schemaVersion = 1;
-export const acceptedSchemaVersions: readonly number[] = [1];
+/** Of the manifest and config.json where providers and budgets are in shards, which a reader of version 1 would miss. */
+export const shardedSchemaVersion = 2;
+export const acceptedSchemaVersions: readonly number[] = [schemaVersion, shardedSchemaVersion];
 
+export const providerShards = 8;
+export const budgetShards = 8;
 export const routeShards = 8;
+
+/** A ConfigMap or a Secret holds 1 MiB; what entries may take of it leaves room for what is around them. */
+export const documentBytes = 1_000_000;
+/** Providers and budgets that take more than this together go into shards. The rest of the ConfigMap is for manifest and seeds. */
+export const unshardedBytes = 400_000;
+export const seedBytes = 250_000;
+/** Names of credentials, in the manifest. */
+export const credentialNameBytes = 250_000;
 export const keyShards = 32;
 
 /** Whom to believe about where a caller is. */
@@ -77,6 +91,8 @@ export const configDocument = z.object({
   providers: z.array(providerConfig),
   budgets: z.array(budgetConfig),
 });
+export const providersDocument = z.object({ schemaVersion: z.int(), providers: z.array(providerConfig) });
+export const budgetsDocument = z.object({ schemaVersion: z.int(), budgets: z.array(budgetConfig) });
 export const routesDocument = z.object({ schemaVersion: z.int(), routes: z.array(routeConfig) });
 export const seedsDocument = z.object({ schemaVersion: z.int(), seeds: z.array(budgetSeed) });
 export const keysDocument = z.object({ schemaVersion: z.int(), keys: z.array(keyRecord) });

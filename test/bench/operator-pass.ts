@@ -9,9 +9,11 @@ import type { Cluster } from "../../operator/cluster/api.ts";
 import { KeyDuties } from "../../operator/cluster/key-duties.ts";
 import { Nudger } from "../../operator/cluster/proxies.ts";
 import { Publisher } from "../../operator/cluster/publish.ts";
+import { report } from "../../operator/cluster/report.ts";
 import type { SecretValues } from "../../operator/cluster/secrets.ts";
 import type { ClusterSource } from "../../operator/cluster/source.ts";
 import { StatusBook } from "../../operator/cluster/status-book.ts";
+import { StatusWriter } from "../../operator/cluster/status-writer.ts";
 import { type CustomObject, SecretFacts, SecretRefs, valuesOf, WorldObjects } from "../../operator/cluster/world.ts";
 import { CompileMemo } from "../../operator/compile/memo.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
@@ -19,7 +21,7 @@ import { ObjectAlertBook } from "../../operator/loops/alerts/book.ts";
 import { BudgetBook } from "../../operator/loops/budgets/book.ts";
 import { CanaryBook } from "../../operator/loops/canaries/book.ts";
 import { operatorMetrics } from "../../operator/metrics.ts";
-import { type Reconciler, reconcile } from "../../operator/reconcile.ts";
+import { observePass, publishPass, type Reconciler } from "../../operator/reconcile.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { EncodeMemo } from "../../proxy/config/encode.ts";
 
@@ -101,6 +103,12 @@ export async function startPasses(
     },
   } as unknown as ClusterSource;
   const metrics = operatorMetrics();
+  const writer = new StatusWriter(
+    ({ verdict, object, status }) => report(cluster, verdict, object, status, Date.now()).then(() => undefined),
+    () => undefined,
+    () => undefined,
+    Number.POSITIVE_INFINITY,
+  );
   const context: Reconciler = {
     cluster,
     settings,
@@ -113,6 +121,10 @@ export async function startPasses(
     canaries: new CanaryBook(),
     budgets: new BudgetBook(),
     alarms: new ObjectAlertBook(),
+    statuses: writer,
+    published: null,
+    takenOver: null,
+    changed: () => undefined,
     alert: () => undefined,
     nowMs: Date.now,
     seeds: null,
@@ -133,7 +145,9 @@ export async function startPasses(
     async pass() {
       [configMaps, statuses] = [0, 0];
       const began = process.cpuUsage();
-      await reconcile(context);
+      await publishPass(context);
+      await observePass(context);
+      await writer.idle();
       const { user, system } = process.cpuUsage(began);
       return { cpuMs: (user + system) / 1000, configMaps, statuses };
     },

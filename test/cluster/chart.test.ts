@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse, parseAllDocuments } from "yaml";
-import { configMapNames, credentialsSecretName } from "../../operator/publish/layout.ts";
+import { configMapNames, credentialsSecretNames } from "../../operator/publish/layout.ts";
 import { operatorSettings } from "../../operator/settings/settings.ts";
 import { parseProxySettings } from "../../proxy/settings.ts";
 import { chart } from "../harness/cluster.ts";
@@ -59,11 +59,11 @@ describe("the chart", { skip }, () => {
       assert.deepEqual(sources.flatMap((one) => one.configMap?.name ?? []).sort(), configMapNames(prefix).sort());
       assert.deepEqual(
         sources.flatMap((one) => one.secret?.name ?? []),
-        [credentialsSecretName(prefix)],
+        credentialsSecretNames(prefix),
       );
       const rules = documents.find((one) => one.kind === "Role")?.["rules"] as { resourceNames?: string[] }[];
       assert.deepEqual(rules[0]?.resourceNames?.toSorted(), configMapNames(prefix).sort());
-      assert.deepEqual(rules[1]?.resourceNames, [credentialsSecretName(prefix)]);
+      assert.deepEqual(rules[1]?.resourceNames, credentialsSecretNames(prefix));
       assert.deepEqual(rules[2]?.resourceNames, [`${prefix}-operator`]);
     }
   });

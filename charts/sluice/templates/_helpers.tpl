@@ -50,11 +50,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "sluice.configMaps" -}}
 {{- $prefix := include "sluice.configName" . -}}
 - {{ $prefix }}-config
+{{- range $kind := list "providers" "budgets" "routes" }}
 {{- range until 8 }}
-- {{ $prefix }}-routes-{{ . }}
+- {{ $prefix }}-{{ $kind }}-{{ . }}
+{{- end }}
 {{- end }}
 {{- range until 32 }}
 - {{ $prefix }}-keys-{{ printf "%02d" . }}
+{{- end }}
+{{- end }}
+
+{{/* The same for Secrets. */}}
+{{- define "sluice.credentialSecrets" -}}
+{{- $name := printf "%s-credentials" (include "sluice.configName" .) -}}
+- {{ $name }}
+{{- range until 4 }}
+- {{ $name }}-{{ . }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,166 @@
+/**
+ * Writes statuses beside the passes, so that nothing waits for them that callers depend on: a revocation is published
+ * while the statuses of thousands of objects are on their way. Namespaces take turns, and of each object only the newest
+ * status is written.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { StatusWrite } from "./status-book.ts";
+
+const writesAtOnce = 8;
+const defaultPerSecond = 100;
+/** What was not used of the rate may be caught up with, for so long a time. */
+const burstMs = 1_000;
+/** How long the watch may take to bring back what was written. */
+const echoMs = 10_000;
+const firstRetryMs = 500;
+const longestRetryMs = 15_000;
+
+const refOf = ({ verdict: { kind, meta } }: StatusWrite): string => `${kind}/${meta.namespace}/${meta.name}`;
+
+/** The status without the times at which conditions turned. */
+const textOf = (status: object): string =>
+  JSON.stringify(status, (name, value: unknown) => (name === "lastTransitionTime" ? undefined : value));
+
+export class StatusWriter {
+  readonly #write: (due: StatusWrite) => Promise<void>;
+  readonly #failed: (cause: unknown) => void;
+  readonly #again: () => void;
+  readonly #perSecond: number;
+  /** Namespace → object → its newest status. */
+  readonly #waiting = new Map<string, Map<string, StatusWrite>>();
+  readonly #running = new Map<string, { done: Promise<void>; text: string }>();
+  /** What was written lately, the oldest first. */
+  readonly #written = new Map<string, { uid: string; text: string; atMs: number }>();
+  #nextMs = 0;
+  #retryMs = firstRetryMs;
+  #retry: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  /** `again`: to be called when statuses are to be offered once more, after one could not be written. */
+  constructor(
+    write: (due: StatusWrite) => Promise<void>,
+    failed: (cause: unknown) => void,
+    again: () => void,
+    perSecond = defaultPerSecond,
+  ) {
+    this.#perSecond = perSecond;
+    this.#write = write;
+    this.#failed = failed;
+    this.#again = again;
+  }
+
+  /**
+   * All statuses that are due now: what waits and isn't among them is not due any more. What waits already keeps its place,
+   * so that objects whose status changes all the time don't keep the others from their turn.
+   */
+  offer(due: readonly StatusWrite[]): void {
+    const fresh = this.#news(due);
+    for (const [namespace, ofNamespace] of this.#waiting) {
+      for (const ref of ofNamespace.keys()) {
+        const newest = fresh.get(ref);
+        if (newest === undefined) ofNamespace.delete(ref);
+        else ofNamespace.set(ref, newest);
+        fresh.delete(ref);
+      }
+      if (ofNamespace.size === 0) this.#waiting.delete(namespace);
+    }
+    for (const [ref, one] of fresh) {
+      const { namespace } = one.verdict.meta;
+      const ofNamespace = this.#waiting.get(namespace) ?? new Map<string, StatusWrite>();
+      this.#waiting.set(namespace, ofNamespace.set(ref, one));
+    }
+    this.#pump();
+  }
+
+  /** Without those that are being written, or were just now: the watch may not have brought them back yet. */
+  #news(due: readonly StatusWrite[]): Map<string, StatusWrite> {
+    const oldestMs = performance.now() - echoMs;
+    for (const [ref, { atMs }] of this.#written) {
+      if (atMs >= oldestMs) break;
+      this.#written.delete(ref);
+    }
+    return new Map(
+      due
+        .map((one) => [refOf(one), one] as const)
+        .filter(([ref, { verdict, status }]) => {
+          const text = textOf(status);
+          const written = this.#written.get(ref);
+          return this.#running.get(ref)?.text !== text && (written?.uid !== verdict.meta.uid || written.text !== text);
+        }),
+    );
+  }
+
+  #pump(): void {
+    while (this.#running.size < writesAtOnce) {
+      const next = this.#take();
+      if (next === null) return;
+      const ref = refOf(next);
+      const done = this.#run(next).finally(() => {
+        this.#running.delete(ref);
+        this.#pump();
+      });
+      this.#running.set(ref, { done, text: textOf(next.status) });
+    }
+  }
+
+  /** The next one of the namespace whose turn it is. One status of an object is written at a time. */
+  #take(): StatusWrite | null {
+    for (const [namespace, ofNamespace] of this.#waiting) {
+      for (const [ref, next] of ofNamespace) {
+        if (this.#running.has(ref)) continue;
+        ofNamespace.delete(ref);
+        // To the end of the line.
+        this.#waiting.delete(namespace);
+        if (ofNamespace.size > 0) this.#waiting.set(namespace, ofNamespace);
+        return next;
+      }
+    }
+    return null;
+  }
+
+  async #run(due: StatusWrite): Promise<void> {
+    const nowMs = performance.now();
+    this.#nextMs = Math.max(this.#nextMs, nowMs - burstMs) + 1000 / this.#perSecond;
+    if (this.#nextMs > nowMs && !this.#stopped) await sleep(this.#nextMs - nowMs);
+    try {
+      await this.#write(due);
+      const ref = refOf(due);
+      this.#written.delete(ref);
+      this.#written.set(ref, { uid: due.verdict.meta.uid, text: textOf(due.status), atMs: performance.now() });
+      this.#retryMs = firstRetryMs;
+    } catch (cause) {
+      this.#failed(cause);
+      this.#scheduleRetry();
+    }
+  }
+
+  #scheduleRetry(): void {
+    if (this.#retry !== null || this.#stopped) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = null;
+      this.#again();
+    }, this.#retryMs);
+    this.#retryMs = Math.min(longestRetryMs, this.#retryMs * 2);
+  }
+
+  /** Resolves when nothing is left to write. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
+  }
+
+  /** Resolves when nothing is left to write, or once `withinMs` are over; what is left then is dropped. */
+  async stop(withinMs: number): Promise<void> {
+    this.#stopped = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    const endMs = performance.now() + withinMs;
+    while (this.#running.size > 0 && performance.now() < endMs) {
+      const timer = new AbortController();
+      await Promise.race([
+        Promise.all([...this.#running.values()].map(({ done }) => done)),
+        sleep(endMs - performance.now(), undefined, { signal: timer.signal }).catch(() => undefined),
+      ]);
+      timer.abort();
+    }
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { StatusWrite } from "../../operator/cluster/status-book.ts";
+import { StatusWriter } from "../../operator/cluster/status-writer.ts";
+import { newVerdict } from "../../operator/compile/outcome.ts";
+import type { WorldObject } from "../../operator/compile/world.ts";
+
+function write(namespace: string, name: string, text: string): StatusWrite {
+  const meta = { name, namespace, uid: `${namespace}/${name}`, generation: 1, createdAtMs: 1, labels: {} };
+  const object: WorldObject = { kind: "ApiKey", meta, spec: {}, status: {} };
+  return { verdict: newVerdict("ApiKey", meta), object, status: { text } };
+}
+
+/** A writer whose writes end when the test says so. */
+function stalled() {
+  const begun: string[] = [];
+  let finish: (() => void)[] = [];
+  const writer = new StatusWriter(
+    ({ verdict: { meta }, status }) => {
+      begun.push(`${meta.namespace}/${meta.name} ${String(status["text"])}`);
+      return new Promise((resolve) => finish.push(resolve));
+    },
+    () => undefined,
+    () => undefined,
+    Number.POSITIVE_INFINITY,
+  );
+  const finishAll = async (): Promise<void> => {
+    while (finish.length > 0) {
+      const ending = finish;
+      finish = [];
+      for (const end of ending) end();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await writer.idle();
+  };
+  return { writer, begun, finishAll };
+}
+
+describe("statuses are written beside the passes", () => {
+  it("offering them waits for nothing, and namespaces take turns", async () => {
+    const { writer, begun, finishAll } = stalled();
+    const many = Array.from({ length: 100 }, (_, at) => write("b", `k${at}`, "x"));
+    writer.offer([...many, write("a", "mine", "x")]);
+    assert.equal(begun.length, 8);
+    assert.ok(begun.includes("a/mine x"));
+    await finishAll();
+    assert.equal(begun.length, 101);
+  });
+
+  it("only the newest status of an object is written, one at a time, and one that is due no more isn't", async () => {
+    const { writer, begun, finishAll } = stalled();
+    const others = Array.from({ length: 8 }, (_, at) => write("b", `k${at}`, "x"));
+    writer.offer(others);
+    writer.offer([...others, write("a", "one", "first"), write("a", "gone", "x")]);
+    writer.offer([...others, write("a", "one", "second")]);
+    await finishAll();
+    assert.deepEqual(
+      begun.filter((one) => one.startsWith("a/")),
+      ["a/one second"],
+    );
+    assert.equal(begun.length, 9);
+  });
+
+  it("a status that fails is asked for again, and told of", async () => {
+    const told: unknown[] = [];
+    const again = new Promise<void>((resolve) => {
+      const writer = new StatusWriter(
+        () => Promise.reject(new Error("no")),
+        (cause) => told.push(cause),
+        resolve,
+        Number.POSITIVE_INFINITY,
+      );
+      writer.offer([write("a", "one", "x")]);
+    });
+    await again;
+    assert.equal(told.length, 1);
+  });
+});
