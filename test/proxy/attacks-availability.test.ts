@@ -55,13 +55,13 @@ const causes: Cause[] = [
   },
   {
     name: "a stream over our cap",
-    answer: streams(begun, ...Array.from({ length: 24 }, () => `: ${"x".repeat(100_000)}\n\n`)),
+    answer: streams(begun, ...Array.from({ length: 48 }, () => `: ${"x".repeat(100_000)}\n\n`)),
     stream: true,
     certain: true,
   },
   {
     name: "an event over our cap",
-    answer: streams(begun, `data: ${"x".repeat(1_500_000)}\n\n`),
+    answer: streams(begun, `data: ${"x".repeat(2_200_000)}\n\n`),
     stream: true,
     certain: true,
   },
@@ -159,7 +159,7 @@ describe("a caller that tries to take a model away", () => {
         ...Object.entries(keys).flatMap(([name, clear]) => key(name, clear)),
       ],
       [],
-      { SLUICE_MAX_REPLY_BYTES: "2000000", SLUICE_MAX_STREAM_BYTES: "2000000" },
+      { SLUICE_MAX_REPLY_BYTES: "2000000", SLUICE_MAX_STREAM_BYTES: "4000000" },
     );
   });
   after(async () => {
