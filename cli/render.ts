@@ -4,11 +4,46 @@ import { stringify } from "yaml";
 import { compileFolder, formatFinding } from "../operator/folder/compile-folder.ts";
 import { configMapsOf } from "../operator/publish/layout.ts";
 import { encode, sha256Hex } from "../proxy/config/encode.ts";
+import { credentialName } from "../proxy/config/names.ts";
+import type { UpstreamTlsConfig } from "../proxy/config/provider.ts";
+import type { RenderedConfig } from "../proxy/config/schema.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 
 export const renderUsage = `sluice render FOLDER…: print the ConfigMaps that would be published for the manifests
 
-Digests are made with a fixed key, so they differ from a cluster's; everything else is the same. No secret is printed.`;
+Where a cluster has a digest of a secret, the name of the object stands in for the secret; everything else is the same.
+No secret is printed, nor anything that one could be guessed from.`;
+
+const standIn = (...place: string[]): string => sha256Hex(JSON.stringify(place));
+const credential = (...place: string[]): string => credentialName(standIn(...place));
+
+function withoutPair(tls: UpstreamTlsConfig | null, ...place: string[]): UpstreamTlsConfig | null {
+  if (tls?.clientCertificate == null) return tls;
+  return {
+    ...tls,
+    clientCertificate: { certificate: credential(...place, "tls.crt"), key: credential(...place, "tls.key") },
+  };
+}
+
+/** Even under a key of its own a digest tells whether two secrets are one, and a known key lets a dictionary find weak ones. */
+function withoutDigests(config: RenderedConfig): RenderedConfig {
+  const keys = config.keys.map((key) => ({
+    ...key,
+    digest: standIn("key", key.id),
+    ...(key.previous ? { previous: { ...key.previous, digest: standIn("previous", key.id) } } : {}),
+  }));
+  const providers = config.providers.map((provider) => ({
+    ...provider,
+    credentials: Object.fromEntries(
+      Object.keys(provider.credentials).map((field) => [field, credential(provider.id, field)]),
+    ),
+    tls: withoutPair(provider.tls, provider.id, "tls"),
+    ...(provider.tokenTls
+      ? { tokenTls: withoutPair(provider.tokenTls, provider.id, "tokenTls") as UpstreamTlsConfig }
+      : {}),
+  }));
+  return { ...config, providers, keys: keys.sort((a, b) => (a.digest < b.digest ? -1 : 1)) };
+}
 
 export async function runRender(args: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -23,7 +58,7 @@ export async function runRender(args: readonly string[]): Promise<void> {
   }
   const { compiled, findings } = await compileFolder(positionals, offlineEnvironment, offlinePepper, null, Date.now());
   for (const one of findings) process.stderr.write(`${formatFinding(one)}\n`);
-  const published = encode(compiled.config, sha256Hex(offlinePepper));
+  const published = encode(withoutDigests(compiled.config), sha256Hex(""));
   const maps = [...configMapsOf("sluice", published)].map(([name, data]) => ({
     apiVersion: "v1",
     kind: "ConfigMap",

@@ -32,6 +32,8 @@ const proxySettings = z.strictObject({
   cachePassword: z.string().default(""),
   /** File with the certificates to trust for TLS to it; "" for the system's. */
   cacheCa: z.string().default(""),
+  cacheCert: z.string().default(""),
+  cacheKey: z.string().default(""),
   /** Keys that seal what is kept outside the process; from the environment only. */
   sealingKeys: z.string().default(""),
   /** Bytes of request bodies that are held at once, of all callers and of one. */
@@ -47,6 +49,9 @@ const proxySettings = z.strictObject({
   statePassword: z.string().default(""),
   /** File with the certificates to trust for TLS to it; "" for the system's. */
   stateCa: z.string().default(""),
+  /** Files with the proxy's own certificate for TLS to it, and its key; "" for none. */
+  stateCert: z.string().default(""),
+  stateKey: z.string().default(""),
   /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
   stateFile: z.string().default(""),
   /** Files with the traffic listener's certificate (and what it is signed by) and key, as PEM; "" for plain HTTP. */
@@ -102,10 +107,14 @@ const flags = {
   "cache-store": "cacheStore",
   "cache-url": "cacheUrl",
   "cache-ca": "cacheCa",
+  "cache-cert": "cacheCert",
+  "cache-key": "cacheKey",
   "country-database": "countryDatabase",
   "state-url": "stateUrl",
   "state-file": "stateFile",
   "state-ca": "stateCa",
+  "state-cert": "stateCert",
+  "state-key": "stateKey",
   "tls-cert": "tlsCert",
   "tls-key": "tlsKey",
   "tls-client-ca": "tlsClientCa",
@@ -156,6 +165,8 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --country-database F file in MaxMind's format, for policies that ask for a country
   --state-url URL      store that proxies share: redis://, rediss://, redis+sentinel://, redis+cluster:// (docs/fleet-state.md)
   --state-ca F         certificates to trust for TLS to it; its password is read from SLUICE_STATE_PASSWORD
+  --state-cert F       certificate of the proxy's own for TLS to it, and --state-key F its key; --cache-cert and --cache-key
+                       for --cache-url
   --state-file F       without a store: file that keeps what was spent over a restart
   --tls-cert F         certificate of the traffic listener; read again when it changes (docs/tls.md)
   --tls-key F          its key
@@ -199,6 +210,10 @@ function misfit(settings: ProxySettings): string | null {
   const cache = cacheMisfit(settings);
   if (cache !== null) return cache;
   if ((tlsCert === "") !== (tlsKey === "")) return "--tls-cert and --tls-key belong together: give both";
+  if ((settings.stateCert === "") !== (settings.stateKey === ""))
+    return "--state-cert and --state-key belong together: give both";
+  if ((settings.cacheCert === "") !== (settings.cacheKey === ""))
+    return "--cache-cert and --cache-key belong together: give both";
   if (tlsClientCa !== "" && tlsCert === "") return "--tls-client-ca needs --tls-cert and --tls-key";
   if (auditOtlpCa !== "" && !auditOtlpUrl.startsWith("https:"))
     return "--audit-otlp-ca needs an --audit-otlp-url that begins with https://";

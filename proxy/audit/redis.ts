@@ -5,7 +5,7 @@
  * its confirmation was lost, records up to that number are skipped.
  */
 import { once } from "node:events";
-import { type Client, connectRedis } from "../fleet/redis-client.ts";
+import { type Client, connectRedis, type StoreTls } from "../fleet/redis-client.ts";
 import { readEnd } from "./chain.ts";
 import { RetentionClaims, stillNeeded } from "./claims.ts";
 import type { AuditSink, End, Expired } from "./sink.ts";
@@ -146,11 +146,11 @@ export class RedisSink implements AuditSink {
 export const openRedisSink = (
   url: string,
   password: string | null,
-  ca: string | null,
+  tls: StoreTls | string | null,
   chain: string,
   retentionDays: number,
   nowMs: () => number,
-): RedisSink => new RedisSink(connectRedis(url, password, ca), chain, retentionDays, nowMs);
+): RedisSink => new RedisSink(connectRedis(url, password, tls), chain, retentionDays, nowMs);
 
 /** The smallest id of a stream that is greater. */
 function after(id: string): string {

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Registry } from "prom-client";
 import { Counter } from "prom-client";
 import type { Clock } from "../clock.ts";
+import { stateTlsOf } from "../fleet/open.ts";
 import { Sealer } from "../seal/seal.ts";
 import type { ProxySettings } from "../settings.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -33,7 +34,7 @@ function sinksOf(settings: ProxySettings, chain: string, nowMs: () => number): A
       openRedisSink(
         settings.stateUrl,
         settings.statePassword || null,
-        settings.stateCa || null,
+        stateTlsOf(settings),
         chain,
         retentionDays,
         nowMs,

@@ -1,5 +1,6 @@
 /** The store of cached answers that the settings configure. */
 import { Counter, type Registry } from "prom-client";
+import { stateTlsOf } from "../fleet/open.ts";
 import { type Client, connectRedis } from "../fleet/redis-client.ts";
 import { Sealer } from "../seal/seal.ts";
 import { memoryStore } from "./memory.ts";
@@ -15,9 +16,13 @@ export interface CacheSettings {
   cacheUrl: string;
   cachePassword: string;
   cacheCa: string;
+  cacheCert?: string;
+  cacheKey?: string;
   stateUrl: string;
   statePassword: string;
   stateCa: string;
+  stateCert?: string;
+  stateKey?: string;
   sealingKeys: string;
 }
 
@@ -29,9 +34,9 @@ export interface OpenedCache {
 
 /** A password is sent only to its own store. */
 function connected(settings: CacheSettings): Client {
-  const { cacheUrl, cachePassword, cacheCa, stateUrl, statePassword, stateCa } = settings;
-  const [url, password, ca] = cacheUrl === "" ? [stateUrl, statePassword, stateCa] : [cacheUrl, cachePassword, cacheCa];
-  return connectRedis(url, password || null, ca || null);
+  const { cacheUrl, cachePassword, cacheCa, cacheCert = "", cacheKey = "", stateUrl, statePassword } = settings;
+  if (cacheUrl === "") return connectRedis(stateUrl, statePassword || null, stateTlsOf(settings));
+  return connectRedis(cacheUrl, cachePassword || null, { ca: cacheCa, cert: cacheCert, key: cacheKey });
 }
 
 /** Throws if a shared store can't be set up. A store that can't be reached is no error. */

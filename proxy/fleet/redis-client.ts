@@ -9,6 +9,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { readAuthorities } from "../wire/authorities.ts";
 
 export type Client = Redis | Cluster;
 /** Without what changes the replies' types. */
@@ -71,8 +72,61 @@ function placeOf(path: string, form: StoreAddress["form"]): Pick<StoreAddress, "
   return { master, db: Number(db) };
 }
 
+/** Files in PEM for TLS to a store. */
+export interface StoreTls {
+  /** Authorities to trust instead of the system's; "" for the system's. */
+  ca: string;
+  /** Certificate of the proxy's own and its key; "" for none. */
+  cert: string;
+  key: string;
+}
+
+const readPair = (file: string): string => {
+  const text = readFileSync(file, "utf8");
+  if (text.includes("-----BEGIN ")) return text;
+  throw new Error(`${file} holds nothing in PEM`);
+};
+
+/**
+ * What a connection is made with, read again for each one, so that renewed certificates are used without a restart. What
+ * can't be read leaves the last good one in use, and is reported. Throws at the start.
+ */
+class StoreTlsFiles {
+  readonly #files: StoreTls;
+  readonly #failed: (cause: unknown) => void;
+  readonly #last = new Map<keyof StoreTls, string>();
+
+  constructor(files: StoreTls, failed: (cause: unknown) => void) {
+    this.#files = files;
+    this.#failed = failed;
+    for (const name of ["ca", "cert", "key"] as const) if (files[name] !== "") this.#last.set(name, this.#read(name));
+  }
+
+  #read(name: keyof StoreTls): string {
+    return name === "ca" ? readAuthorities(this.#files.ca) : readPair(this.#files[name]);
+  }
+
+  latest(name: keyof StoreTls): string {
+    try {
+      this.#last.set(name, this.#read(name));
+    } catch (cause) {
+      this.#failed(cause);
+    }
+    return this.#last.get(name) ?? "";
+  }
+
+  /** Options of node:tls whose members are looked up anew by each connection. */
+  options(): NonNullable<Options["tls"]> {
+    const options: NonNullable<Options["tls"]> = {};
+    for (const name of ["ca", "cert", "key"] as const)
+      if (this.#files[name] !== "")
+        Object.defineProperty(options, name, { enumerable: true, get: () => this.latest(name) });
+    return options;
+  }
+}
+
 /** Each operation is sent at most once: who sends it decides what a missing answer means. */
-function optionsOf(address: StoreAddress, password: string | null, ca: string | null): Options {
+function optionsOf(address: StoreAddress, password: string | null, tls: StoreTlsFiles): Options {
   const options: Options = {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -85,17 +139,27 @@ function optionsOf(address: StoreAddress, password: string | null, ca: string | 
   if (address.username !== null) options.username = address.username;
   const secret = password ?? address.password;
   if (secret !== null) options.password = secret;
-  if (address.tls) options.tls = ca === null ? {} : { ca: readFileSync(ca) };
+  if (address.tls) options.tls = tls.options();
   return options;
 }
 
-/** `ca`: file with the certificates to trust, instead of the system's. The connection is made, and made again, by itself. */
-export function connectRedis(url: string, password: string | null, ca: string | null): Client {
+/**
+ * The connection is made, and made again, by itself. `tls`: files for TLS; one name alone is that of the authorities.
+ * `trouble`: why a connection was refused or lost, which operations can't tell; null once there is one again.
+ */
+export function connectRedis(
+  url: string,
+  password: string | null,
+  tls: StoreTls | string | null,
+  trouble: (cause: Error | null) => void = () => undefined,
+): Client {
   const address = parseStateUrl(url);
-  const options = optionsOf(address, password, ca);
-  const client = clientOf(address, options);
-  // Each operation tells its own failure; without a listener the process would end.
-  client.on("error", () => undefined);
+  const files = typeof tls === "string" ? { ca: tls, cert: "", key: "" } : (tls ?? { ca: "", cert: "", key: "" });
+  const failed = (cause: unknown): void => trouble(cause instanceof Error ? cause : new Error(String(cause)));
+  const client = clientOf(address, optionsOf(address, password, new StoreTlsFiles(files, failed)));
+  // Each operation reports its own failure; without a listener the process would end.
+  client.on("error", failed);
+  client.on("ready", () => trouble(null));
   return client;
 }
 

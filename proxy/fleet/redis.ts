@@ -1,6 +1,6 @@
 /** Fleet state in Redis or Valkey. */
 import { ledgerMeasures, rowFrom, rowKey } from "./ledger-rows.ts";
-import { type Client, connectRedis } from "./redis-client.ts";
+import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
 import { heartbeatScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
 import {
   budgetPeriod,
@@ -64,8 +64,13 @@ export class RedisStore implements FleetStore {
     this.#ledger = define("sluiceLedger", ledgerScript);
   }
 
-  static open(url: string, password: string | null, ca: string | null): RedisStore {
-    return new RedisStore(connectRedis(url, password, ca));
+  static open(
+    url: string,
+    password: string | null,
+    tls: StoreTls | string | null,
+    trouble?: (cause: Error | null) => void,
+  ): RedisStore {
+    return new RedisStore(connectRedis(url, password, tls, trouble));
   }
 
   /** One round trip however many operations: the client sends what is asked in one turn together. */

@@ -25,13 +25,17 @@ export interface FleetState {
 
 /** Throws where the settings ask for a store that can't be made; one that can't be reached yet is no reason. */
 export function startFleetState(settings: StateSettings, onTrouble: (cause: unknown) => void): FleetState {
-  const store = openStore(settings, steadyNowMs);
+  /** Why there is no connection: an operation says only that there is none. */
+  let connection: Error | null = null;
+  const store = openStore(settings, steadyNowMs, (cause) => {
+    connection = cause;
+  });
   const holder = randomUUID();
   let toldMs = 0;
   const trouble = (cause: unknown): void => {
     if (steadyNowMs() - toldMs < troubleEveryMs) return;
     toldMs = steadyNowMs();
-    onTrouble(cause);
+    onTrouble(connection ?? cause);
   };
   const ready = async (): Promise<void> => {
     for (let waitedMs = 0; waitedMs < 1_000; waitedMs += 20) {

@@ -261,7 +261,7 @@ class Dispatch {
     return (
       target.entry.provider.renew?.(
         target.entry.account,
-        errorReply(result, result.errorBody, this.#with.nowMs()),
+        errorReply(result, result.errorBody, target.entry.account, this.#with.nowMs()),
         this.#with.auth,
       ) ?? false
     );

@@ -268,7 +268,7 @@ class Embedding {
   /** A token that was refused is made anew for the next one. */
   #error(status: number, headers: ResponseHeaders, body: Buffer): ProviderError {
     const { provider, account } = this.#request.embedder.entry;
-    const reply = { status, headers, body: parseLoosely(body.subarray(0, 65_536)), nowMs: this.#with.nowMs() };
+    const reply = { status, headers, body: parseLoosely(body.subarray(0, 65_536), account), nowMs: this.#with.nowMs() };
     const error = provider.decodeError(reply);
     if (error.class === "Unauthorized") provider.renew?.(account, reply, this.#with.auth);
     return error;

@@ -2,6 +2,7 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
 import type { Failure, FailureCode } from "../failure.ts";
+import type { ProviderAccount } from "../providers/provider.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 import { parseJson } from "../wire/json.ts";
 
@@ -34,9 +35,23 @@ const tokenUnavailable = asProviderError(
 export const noToken = (cause: AttemptCause): ProviderError =>
   cause === "token_refused" ? tokenRefused : tokenUnavailable;
 
-/** The JSON of an error's body, or its text where it is none. */
-export function parseLoosely(body: Buffer): unknown {
-  const text = body.toString("utf8");
+/** Shorter values would take ordinary words out of a text. */
+const shortestSecret = 8;
+
+/** A provider that repeats what it was sent must not hand the account's credential to the caller, or to a log. */
+export function withoutCredentials(text: string, { credentials }: Pick<ProviderAccount, "credentials">): string {
+  let clean = text;
+  for (const secret of Object.values(credentials)) {
+    if (secret.length < shortestSecret) continue;
+    for (const form of new Set([secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]))
+      clean = clean.replaceAll(form, "[credential]");
+  }
+  return clean;
+}
+
+/** The JSON of an error's body, or its text where it is none; without the credentials of the account that was used. */
+export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "credentials">): unknown {
+  const text = withoutCredentials(body.toString("utf8"), account);
   try {
     return parseJson(text);
   } catch {

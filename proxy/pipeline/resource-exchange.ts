@@ -191,7 +191,7 @@ export class ResourceExchange {
     const error = this.#entry.provider.decodeError({
       status: this.#status,
       headers: this.#headers,
-      body: parseLoosely(Buffer.concat(this.#chunks)),
+      body: parseLoosely(Buffer.concat(this.#chunks), this.#entry.account),
       nowMs: this.#environment.nowMs(),
     });
     if (this.#status === 404)

@@ -5,7 +5,7 @@
 import type { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
 import type { Failure } from "../failure.ts";
-import type { AuthEnvironment, ErrorReply, Outgoing } from "../providers/provider.ts";
+import type { AuthEnvironment, ErrorReply, Outgoing, ProviderAccount } from "../providers/provider.ts";
 import { exhaustedForMs } from "../providers/rate-limits.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { tokenCauseOf } from "../wire/causes.ts";
@@ -79,8 +79,13 @@ function limitsOf(
   };
 }
 
-export function errorReply({ status, headers }: Failed, body: Buffer, nowMs: number): ErrorReply {
-  return { status: status ?? 502, headers, body: parseLoosely(body), nowMs };
+export function errorReply(
+  { status, headers }: Failed,
+  body: Buffer,
+  account: Pick<ProviderAccount, "credentials">,
+  nowMs: number,
+): ErrorReply {
+  return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };
 }
 
 /** A Failure where this target could not even be asked. `count`: of attempts so far, this one included. */
@@ -142,7 +147,9 @@ function judge(
   if (result.kind === "failed") {
     const { errorBody } = result;
     const error =
-      errorBody === null ? result.error : target.entry.provider.decodeError(errorReply(result, errorBody, nowMs()));
+      errorBody === null
+        ? result.error
+        : target.entry.provider.decodeError(errorReply(result, errorBody, target.entry.account, nowMs()));
     return { result, prepared, error, whole: null };
   }
   if (result.kind === "broken") return { result, prepared, error: result.error, whole: null };
