@@ -82,7 +82,7 @@ describe("an installation on a real node", () => {
     for (let round = 0; round < 20; round++) {
       const before = (await revisions()).split(" ");
       const began = performance.now();
-      const patch = JSON.stringify({ spec: { match: { models: ["fast", "mid", "slow", `m${round}`] } } });
+      const patch = JSON.stringify({ spec: { request: { defaults: { max_tokens: 100 + round } } } });
       await node.kubectl("-n", "team-a", "patch", "routingpolicy", "chat", "--type=merge", "-p", patch);
       await until(
         "the change is live",
