@@ -1,19 +1,20 @@
 /**
- * Text as a person reads it: full-width and Arabic digits as 0 to 9, every kind of blank as one blank, invisible
- * characters left out, hyphens and dashes that join numbers as `-`, and escapes of JSON, URLs and HTML as the characters
- * that they stand for. Each folded character knows its place in the original. One pass, linear in the text. Pure.
+ * Text as a person reads it: full-width and Arabic digits become 0 to 9, every kind of blank becomes one blank,
+ * invisible characters are removed, hyphens and dashes that join numbers become `-`, and JSON, URL and HTML escapes
+ * become the characters they encode. Each folded character keeps its position in the original. One pass, linear in the
+ * text. Pure.
  */
 
 export interface Folded {
   text: string;
-  /** Start and end in the original of each folded character; null: the same as in `text`. */
+  /** Start and end in the original of each folded character; null if they are the same as in `text`. */
   from: Uint32Array | null;
   to: Uint32Array | null;
 }
 
-/** Stands for a gap too wide to belong to one number: several line breaks, or columns of blanks. */
+/** Replaces a gap too wide to occur within one number: several line breaks, or columns of blanks. */
 export const BREAK = 0x1f;
-/** Stands for the beginning of an escape at the end of the text, which a stream may still complete. */
+/** Marks the start of an escape at the end of the text, which a stream may still complete. */
 export const PENDING = 0x1e;
 
 const BLANK = 32;
@@ -33,19 +34,19 @@ const mostBackslashes = 8;
 
 const decimal = /\p{Nd}/u;
 const format = /\p{Cf}/u;
-/** Joiners and fillers that show nothing, beside those of the category Cf. */
+/** Joiners and fillers that are invisible, in addition to those of category Cf. */
 const fillers: ReadonlySet<number> = new Set([0x34f, 0x115f, 0x1160, 0x3164, 0xffa0]);
 const isInvisible = (code: number): boolean =>
   fillers.has(code) ||
   (code >= 0xfe00 && code <= 0xfe0f) ||
   (code >= 0xe0100 && code <= 0xe01ef) ||
   format.test(String.fromCodePoint(code));
-/** Dashes that join digits. The em dash parts sentences, and is left alone. */
+/** Dashes that join digits. An em dash separates sentences and is kept. */
 const joiners = /[\u2010-\u2013\u2043\u2212\ufe58\ufe63\uff0d]/;
 const blankLike = /[\p{Zs}\t\v\f]/u;
 const lineLike = /[\n\r\u0085\u2028\u2029]/;
 
-/** Digits stand in blocks of ten, from zero on. */
+/** Unicode digits come in blocks of ten, starting at zero. */
 function digitValue(code: number): number {
   let value = 0;
   while (decimal.test(String.fromCodePoint(code - 1 - value))) value++;
@@ -61,11 +62,14 @@ function foldCode(code: number): number {
   if (isInvisible(code)) return DROP;
   if (joiners.test(character)) return 45;
   const plain = character.normalize("NFKC");
-  // Superscript digits are footnotes more often than a part of a number.
+  // Superscript digits are more often footnotes than part of a number.
   return plain.length === 1 && plain.charCodeAt(0) < 128 && !decimal.test(plain) ? plain.charCodeAt(0) : SAME;
 }
 
-/** Filled on demand, 0 for not yet; one table for the basic plane and one for the next, where mathematical digits are. */
+/**
+ * Filled on demand, 0 if not computed yet. One table for the basic plane and one for the next, which has the
+ * mathematical digits.
+ */
 const tables = [new Uint16Array(65_536), new Uint16Array(65_536)] as const;
 
 function folded(code: number): number {
@@ -82,7 +86,7 @@ const isHex = (code: number): boolean =>
   (code >= 48 && code <= 57) || (code >= 65 && code <= 70) || (code >= 97 && code <= 102);
 const escapes: Readonly<Record<string, number>> = { n: NEWLINE, r: NEWLINE, t: BLANK, "/": 47 };
 
-/** One blank or line break for a run of them, unless that parts what stands around it. */
+/** One blank or line break for a run of them, unless the run separates what surrounds it. */
 function gapOf(blanks: number, lines: number): number {
   if (lines > 1 || blanks > (lines === 1 ? mostIndent : mostBlanks)) return BREAK;
   return lines === 1 ? NEWLINE : BLANK;
@@ -96,7 +100,7 @@ class Folding {
   readonly #from: Uint32Array;
   readonly #to: Uint32Array;
   #length = 0;
-  /** Of the character that was read last. */
+  /** About the character that was read last. */
   #code = 0;
   #end = 0;
 
@@ -131,7 +135,7 @@ class Folding {
     return to;
   }
 
-  /** A run of blanks, line breaks and invisible characters; the first one has been read. */
+  /** A run of blanks, line breaks and invisible characters. The first one has been read. */
   #gap(start: number): number {
     let blanks = 0;
     let lines = 0;
@@ -170,8 +174,8 @@ class Folding {
   }
 
   /**
-   * A character of two units, or half of one. Not by codePointAt, which once compiled by V8 (of Node 24.21) may read the
-   * second unit past the end of a text that is a slice of another.
+   * Reads a character of one or two code units, or half a surrogate pair. Doesn't use codePointAt: once V8 (of Node
+   * 24.21) has compiled it, it may read past the end of a text that is a slice of another.
    */
   #pair(at: number, high: number): void {
     const low = this.#text.charCodeAt(at + 1);
@@ -187,7 +191,7 @@ class Folding {
     this.#end = end;
   }
 
-  /** An escape as JSON has it, also within texts that are JSON in JSON. */
+  /** A JSON escape, also within JSON nested in JSON strings. */
   #escape(start: number): void {
     const text = this.#text;
     let at = start + 1;
@@ -200,7 +204,7 @@ class Folding {
     else this.#as(BACKSLASH, at);
   }
 
-  /** `at`: the u of \uXXXX. */
+  /** `at`: position of the u of \uXXXX. */
   #unicode(at: number): void {
     const text = this.#text;
     let end = at + 1;
@@ -216,14 +220,14 @@ class Folding {
   }
 }
 
-/** The text itself where nothing in it is folded. */
+/** Returns the text itself if nothing in it was folded. */
 export function fold(text: string): Folded {
   return unusual.test(text) ? new Folding(text).run() : { text, from: null, to: null };
 }
 
 const gaps = new RegExp(`[\n${String.fromCharCode(BREAK, PENDING)}]`, "g");
 
-/** The text in words with one blank between each, for patterns; the same one where that is what it is. */
+/** The text as words separated by single blanks, for patterns; the same string if it already is. */
 export function readable(text: string): string {
   const { text: plain, from } = fold(text);
   return from === null ? text : plain.replace(gaps, " ");

@@ -1,6 +1,6 @@
 /**
- * Every text of a request that a model may get to see, whatever its dialect: all of the body but what is known to hold
- * no words (labels.ts). A member that nobody knows is read as well, since some server may put it into the prompt. Pure.
+ * Every text of a request that a model may see, whatever its dialect: the whole body except what is known to hold no
+ * words (labels.ts). Unknown members are read as well, since some server may put them into the prompt. Pure.
  */
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { isLabel, isSetting, isUnseen, isWord } from "./labels.ts";
@@ -11,13 +11,13 @@ const schemas: ReadonlySet<string> = new Set([
   ...["chat_template_kwargs", "guided_json", "extra_body"],
 ]);
 
-/** A text of a request. `again`: its words stand in others as well, and are not counted once more. */
+/** A text of a request. `again`: its words also occur in other texts and are not counted again. */
 export interface Carried {
   text: string;
   again: boolean;
 }
 
-/** Whether a text is JSON, as a tool's arguments and results are, and says more once its escapes are read. */
+/** Whether a text is JSON, as tool arguments and results are, with escapes that may hide words. */
 const hidesWords = (text: string): boolean => text.includes("\\") && /^\s*[[{"]/.test(text);
 
 class Texts {
@@ -27,7 +27,7 @@ class Texts {
     if (text !== "") this.carried.push({ text, again });
   }
 
-  /** What is below the member `name` of `holder`. */
+  /** Reads what is below the member `name` of `holder`. */
   walk(value: unknown, name: string, holder: JsonObject | null): void {
     if (typeof value === "string") this.#string(value, name, holder);
     else if (Array.isArray(value)) this.#list(value, name, holder);
@@ -42,7 +42,7 @@ class Texts {
 
   #list(list: readonly unknown[], name: string, holder: JsonObject | null): void {
     for (const entry of list) this.walk(entry, name, holder);
-    // Parts of one message are read one behind the other.
+    // Parts of one message are read one after the other.
     const parts = list.filter(hasText);
     if (parts.length > 1) this.add(parts.map(({ text }) => text).join(""), true);
   }
@@ -50,13 +50,13 @@ class Texts {
   #object(value: JsonObject): void {
     for (const member of Object.keys(value)) {
       const inner = value[member];
-      // What a tool gets is the caller's own: every name and string in it.
+      // A tool's arguments are the caller's own words: every name and string in them.
       if (member === "input" && isObject(inner)) this.strings(inner);
       else this.walk(inner, member, value);
     }
   }
 
-  /** Every string and name below. */
+  /** Reads every name and string below. */
   strings(value: unknown): void {
     this.#strings(value, false);
   }
@@ -71,7 +71,7 @@ class Texts {
     }
   }
 
-  /** Every name below. */
+  /** Reads every name below. */
   names(value: unknown): void {
     if (Array.isArray(value)) for (const entry of value) this.names(entry);
     else if (isObject(value)) {
@@ -81,7 +81,7 @@ class Texts {
     }
   }
 
-  /** A setting that is one word is none of the prompt. */
+  /** A setting that is a single word is not part of the prompt. */
   setting(value: unknown, name: string, holder: JsonObject): void {
     const before = this.carried.length;
     this.walk(value, name, holder);
@@ -90,7 +90,7 @@ class Texts {
   }
 }
 
-/** A part of a message, of any dialect. */
+/** Whether a value is a text part of a message, in any dialect. */
 export const hasText = (entry: unknown): entry is JsonObject & { text: string } =>
   isObject(entry) && typeof entry["text"] === "string";
 
@@ -111,7 +111,7 @@ function textsIn(value: unknown): readonly Carried[] {
   return texts.carried;
 }
 
-/** Prompts as numbers of tokens, which can't be read. */
+/** Whether a prompt consists of token numbers, which can't be read. */
 export function hasTokens(body: JsonObject): boolean {
   return [body["prompt"], body["input"]].some(
     (value) =>
@@ -125,19 +125,22 @@ export function hasTokens(body: JsonObject): boolean {
 
 const others: ReadonlySet<unknown> = new Set(["assistant", "system", "developer", "tool", "function", "model"]);
 
-/** Also by a role that nobody knows: some providers take it for the user's. */
+/** Includes turns with an unknown role: some providers treat it as the user's. */
 const isUsers = (turn: unknown): turn is JsonObject =>
   isObject(turn) &&
   turn["content"] !== undefined &&
   !others.has(turn["role"]) &&
   (turn["type"] === undefined || turn["type"] === "message");
 
-/** What the user said last: the texts that an allow-list is about. `member`: the one that the request's format reads. */
+/**
+ * What the user said last: the texts that an allow-list applies to. `member`: the member that the request's format
+ * reads.
+ */
 export function lastUserTexts(body: JsonObject, member: string): string[] {
   const turns = body[member];
   if (typeof turns === "string") return [turns];
   if (!Array.isArray(turns)) return [""];
-  // Several prompts are answered each.
+  // Each of several prompts is answered.
   const prompts = turns.filter((turn) => typeof turn === "string");
   if (prompts.length > 0) return prompts;
   const content = turns.findLast(isUsers)?.["content"];

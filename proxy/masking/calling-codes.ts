@@ -1,10 +1,10 @@
 /**
- * How long the numbers behind each country calling code may be, by the metadata of libphonenumber: this tells where a
- * number ends and the next one begins. A table look-up for each number, whatever the text.
+ * How many digits the numbers under each country calling code may have, from the metadata of libphonenumber. This shows
+ * where one number ends and the next begins. One table look-up per number, whatever the text.
  */
 import { getCountries, getCountryCallingCode, Metadata } from "libphonenumber-js";
 
-/** By calling code: bit N is set where national numbers of N digits exist. 0: nobody has that code. */
+/** By calling code: bit N is set if national numbers of N digits exist. 0 if the code isn't assigned. */
 const lengths = new Uint16Array(1_000);
 
 for (const country of getCountries()) {
@@ -17,11 +17,11 @@ for (const country of getCountries()) {
 /** Codes of services and satellites, which belong to no country: 8 to 12 digits. */
 for (const code of [800, 808, 870, 878, 881, 882, 883, 888, 979]) lengths[code] = 0b1_1111_0000_0000;
 
-/** Whether a number that begins with these three digits, its calling code first, may have `total` digits. */
+/** Whether a number that starts with these three digits, calling code first, may have `total` digits. */
 export function isPossible(first: number, second: number, third: number, total: number): boolean {
   const two = first * 10 + second;
   const three = two * 10 + third;
-  // No code begins with another one.
+  // No calling code is a prefix of another.
   const [code, digits] = lengths[first] !== 0 ? [first, 1] : lengths[two] !== 0 && two > 9 ? [two, 2] : [three, 3];
   const national = total - digits;
   return national > 0 && national < 16 && ((lengths[code] ?? 0) & (1 << national)) !== 0;

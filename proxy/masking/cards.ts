@@ -1,7 +1,7 @@
-/** Numbers of credit cards and social security numbers among groups of digits. Pure. */
+/** Finds credit card and social security numbers among groups of digits. Pure. */
 import { BLANK, type DigitGroups, DOT, HYPHEN, isDigit, isWordCharacter, MIDDLE_DOT, SLASH } from "./digit-groups.ts";
 
-/** A number that begins with a group: where it stands, and the last group of it. */
+/** A number that begins with a group: its position and its last group. */
 export interface Candidate {
   start: number;
   end: number;
@@ -9,10 +9,10 @@ export interface Candidate {
 }
 
 const longestCard = 19;
-/** 4-4-4-4-3 has five; somebody who parts them otherwise needs few more. */
+/** 4-4-4-4-3 has five groups; other ways to split a card number need few more. */
 const mostCardGroups = 6;
 
-/** First digits from and to, inclusive, as four digits, and the lengths of the issuer's numbers. */
+/** First and last prefix as four digits, inclusive, and the lengths of the issuer's numbers. */
 const brands: readonly (readonly [number, number, readonly number[]])[] = [
   [4000, 4999, [13, 16, 19]],
   [5100, 5599, [16]],
@@ -31,7 +31,7 @@ const brands: readonly (readonly [number, number, readonly number[]])[] = [
   [6000, 6999, [16, 18, 19]],
 ];
 
-/** First four digits → bit N is set where issuers have numbers of N digits that begin so. */
+/** First four digits → bit N is set if issuers have numbers of N digits with that prefix. */
 const issued = new Uint32Array(10_000);
 for (const [from, to, lengths] of brands)
   for (let first = from; first <= to; first++)
@@ -47,7 +47,7 @@ export function passesLuhn(digits: string): boolean {
   return sum % 10 === 0;
 }
 
-/** The digits of the groups, one behind the other. */
+/** The digits of the groups, concatenated. */
 function digitsOf(groups: DigitGroups, from: number, to: number): string {
   let digits = "";
   for (let index = from; index <= to; index++) digits += groups.text.slice(groups.start(index), groups.end(index));
@@ -56,7 +56,9 @@ function digitsOf(groups: DigitGroups, from: number, to: number): string {
 
 const isLetter = (code: number): boolean => isWordCharacter(code) && !isDigit(code) && code !== 95;
 
-/** Single digits with blanks between them are a card only where they are all there is: else they are a row of a table. */
+/**
+ * Single digits separated by blanks are a card only if nothing else is in the row. Otherwise they are a row of a table.
+ */
 function mayBeParted(groups: DigitGroups, from: number, to: number): boolean {
   if (to - from < mostCardGroups) return true;
   for (let index = from; index <= to; index++) if (groups.length(index) !== 1) return false;
@@ -68,12 +70,12 @@ const joinsCard = (groups: DigitGroups, index: number): boolean => {
   return (mark === BLANK || mark === HYPHEN || mark === DOT || mark === MIDDLE_DOT) && !groups.bracketed(index);
 };
 
-/** So many groups may be looked at from here: rows of single digits only from their beginning. */
+/** How many groups to examine from here. Rows of single digits are examined only from their start. */
 function cardReach(groups: DigitGroups, index: number): number {
   return groups.length(index) === 1 && !groups.joined(index) ? longestCard : mostCardGroups;
 }
 
-/** Lengths of the numbers that begin with the first four digits from here on, as bits. */
+/** Lengths of card numbers that begin with the four digits found here, as bits. */
 function lengthsFrom(groups: DigitGroups, index: number): number {
   let first = 0;
   let count = 0;
@@ -104,7 +106,7 @@ export function cardAt(groups: DigitGroups, index: number): Candidate | null {
 
 const ssnMarks: ReadonlySet<number> = new Set([BLANK, HYPHEN, DOT, MIDDLE_DOT]);
 
-/** Behind a hyphen with a word before it, or a decimal point, digits are a part of something else. */
+/** After a hyphen that follows a word, or after a decimal point, digits are part of something else. */
 function isApart(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
   if (before === HYPHEN) return !isWordCharacter(text.charCodeAt(at - 2));
@@ -112,7 +114,7 @@ function isApart(text: string, at: number): boolean {
   return !isWordCharacter(before);
 }
 
-/** The same of what follows. */
+/** The same check for what follows the number. */
 function endsApart(text: string, at: number): boolean {
   const next = text.charCodeAt(at);
   if (next === HYPHEN) return !isWordCharacter(text.charCodeAt(at + 1));
@@ -120,11 +122,11 @@ function endsApart(text: string, at: number): boolean {
   return !isWordCharacter(next);
 }
 
-/** The line ends instead of a mark. */
+/** A line break takes the place of a mark. */
 const isLineBreak = (groups: DigitGroups, index: number): boolean =>
   groups.mark(index) === BLANK && groups.breaks(index);
 
-/** Groups of three, two and four digits with one kind of mark between them. */
+/** Groups of three, two and four digits, joined by the same mark. */
 const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   groups.length(index) === 3 &&
   groups.has(index + 2) &&
@@ -137,7 +139,10 @@ const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   !groups.bracketed(index + 1) &&
   !groups.bracketed(index + 2);
 
-/** Area, group and serial as the SSA gives them out: no 000, 666 or 9xx, no 00, no 0000. */
+/**
+ * Area, group and serial as the SSA assigns them: the area is not 000, 666 or 9xx, the group not 00, the serial not
+ * 0000.
+ */
 function isGivenOut(digits: string): boolean {
   return !/^(000|666|9)/.test(digits) && !digits.startsWith("00", 3) && !digits.startsWith("0000", 5);
 }

@@ -1,4 +1,4 @@
-/** The two changes of an answer's texts: what the provider says is masked, and placeholders are put back. */
+/** The two changes made to an answer's texts: masking what the provider says, and restoring placeholders. */
 import type { TextKind } from "../dialects/frame-texts.ts";
 import type { Masker } from "./masker.ts";
 import type { TextChange } from "./reply.ts";
@@ -6,7 +6,7 @@ import type { Tally } from "./tally.ts";
 
 const inString = (value: string): string => JSON.stringify(value).slice(1, -1);
 
-/** Puts back what stood where the placeholders are, also where one comes in pieces. */
+/** Replaces placeholders with the original values, even if a placeholder arrives in pieces. */
 export class Restore implements TextChange {
   readonly #tally: Tally;
   readonly #held = new Map<string, { text: string; kind: TextKind }>();
@@ -38,19 +38,19 @@ export class Restore implements TextChange {
 }
 
 const contextLength = 48;
-/** So much is held before it is looked at again, as long as it can only be the middle of something. */
+/** How much text to hold before examining it again, as long as it can only be the middle of a match. */
 const mostUnread = 384;
 
-/** Nothing in it ends a number, or a word. */
+/** Characters that end neither a number nor a word. */
 const goesOn = (text: string): boolean => /^(?:[\p{Nd}\p{Cf}\s+().\-/:]*|[\w@.%+\\-]*)$/u.test(text);
 
 interface Held {
-  /** The last characters that went on: what stands before a match decides whether it is one. */
+  /** The last characters that were released. What precedes a match decides whether it is one. */
   before: string;
   text: string;
 }
 
-/** Masks what the provider says. What may be the beginning of something is held back, a few hundred characters at most. */
+/** Masks what the provider says. Holds back what may be the start of a match, at most a few hundred characters. */
 export class MaskAnswer implements TextChange {
   readonly hidesTokens = true;
   readonly #masker: Masker;
@@ -68,7 +68,7 @@ export class MaskAnswer implements TextChange {
 
   piece(channel: string, text: string): string {
     const held = this.#held.get(channel) ?? { before: "", text: "" };
-    // Pieces are short: most of the work would be to look at what is held once more for each.
+    // Pieces are short: examining all the held text for each one would be most of the work.
     if (held.text.length + text.length < mostUnread && held.text !== "" && goesOn(text)) {
       held.text += text;
       return "";
@@ -77,7 +77,7 @@ export class MaskAnswer implements TextChange {
     const from = held.before.length;
     const found = this.#masker.find(all, from);
     let cut = Math.max(from, this.#masker.openEnd(all));
-    // One that ends where the text does may go on.
+    // A match that ends where the text does may continue in the next piece.
     for (const { start, end } of found) if (start < cut && (end > cut || end === all.length)) cut = start;
     let out = "";
     let at = from;

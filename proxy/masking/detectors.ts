@@ -1,7 +1,7 @@
 /**
- * Finds personal data in text as a person reads it (fold.ts), from left to right. Each character is looked at a bounded
- * number of times, whatever the text: e-mail addresses are found from their @ outwards, numbers from each group of
- * digits over the few groups that one may have. Pure.
+ * Finds personal data in text as a person reads it (fold.ts), from left to right. Examines each character a bounded
+ * number of times, whatever the text: e-mail addresses are found outwards from their @, and numbers from each group of
+ * digits over the few groups that one number may have. Pure.
  */
 
 import { type Folded, fold } from "../guard/fold.ts";
@@ -21,10 +21,10 @@ export interface Finding {
   type: string;
 }
 
-/** Finds in the order of the text, none over another. */
+/** Finds matches in the order of the text. They never overlap. */
 type Detector = (text: string) => Finding[];
 
-/** Earlier ones first; of those that begin together the longest. What overlaps one before is left out. */
+/** Earlier matches come first; of those that start together, the longest. Drops matches that overlap an earlier one. */
 export function settled(found: Finding[]): Finding[] {
   found.sort((a, b) => a.start - b.start || b.end - a.end);
   const kept: Finding[] = [];
@@ -32,18 +32,18 @@ export function settled(found: Finding[]): Finding[] {
   return kept;
 }
 
-/** Texts without these hold none of the four: most need no further look. */
+/** Texts without any of these characters can't match any detector. Most texts need no further work. */
 const worthALook = /[@\d]/;
 const worthALookFolded = /[@\d\uff20\ufe6b\p{Nd}]/u;
 const ascii = /^[\0-\x7f]*$/;
 export const mayHold = (text: string): boolean =>
   worthALook.test(text) || (!ascii.test(text) && worthALookFolded.test(text));
 
-/** Texts are looked at in blocks, so that what is kept of one doesn't grow with it. */
+/** Texts are examined in blocks, so that the memory used doesn't grow with the text. */
 const blockLength = 16_384;
-/** What stands before a block, to tell whether a number begins there. */
+/** Context before a block, needed to decide whether a number begins there. */
 const context = 64;
-/** The longest datum, and what follows it. */
+/** The longest match, plus its right context. */
 const reach = 512;
 
 type Numbers = readonly (readonly [DetectorName, (groups: DigitGroups, index: number) => Candidate | null])[];
@@ -67,7 +67,7 @@ function numberAt(groups: DigitGroups, index: number, types: Numbers): Typed | n
   return best;
 }
 
-/** Finds of a folded text from left to right: what is found is passed over, whatever kind it is. */
+/** Finds matches in a folded text from left to right. Skips over each match, whatever its kind. */
 class Finds {
   readonly found: Finding[] = [];
   readonly #groups: DigitGroups;
@@ -82,14 +82,14 @@ class Finds {
     this.#floor = from;
   }
 
-  /** All of them that begin at `from` or behind it. */
+  /** All matches that begin at or after `from`. */
   run(): readonly Finding[] {
     if (this.#types.length > 0) for (let index = 0; this.#groups.has(index); index++) index = this.#group(index);
     this.#emailsBefore(null);
     return this.found;
   }
 
-  /** The last group that is done with. */
+  /** Index of the last group already handled. */
   #group(index: number): number {
     if (this.#groups.start(index) < this.#floor) return index;
     const number = numberAt(this.#groups, index, this.#types);
@@ -100,7 +100,7 @@ class Finds {
     return number.last;
   }
 
-  /** Addresses that begin before the number, or with it and are longer. null: all that are left. */
+  /** Addresses that begin before the number, or with it and are longer. null: all that remain. */
   #emailsBefore(number: Typed | null): void {
     const emails = this.#emails;
     while (emails !== null && !emails.done && (number === null || isBefore(emails, number))) {
@@ -119,7 +119,7 @@ class Finds {
 const isBefore = (emails: Emails, number: Typed): boolean =>
   emails.start < number.start || (emails.start === number.start && emails.end >= number.end);
 
-/** Offset in the folded text of what stands at `at` or behind it in the original. */
+/** Offset in the folded text of the character at or after `at` in the original. */
 function foldedOffset({ text, from }: Folded, at: number): number {
   if (from === null) return at;
   let low = 0;
@@ -132,7 +132,7 @@ function foldedOffset({ text, from }: Folded, at: number): number {
   return low;
 }
 
-/** The finds of one block that begin in it, behind `floor`; places are those of the whole text. */
+/** Matches of one block that begin in it, after `floor`. Positions refer to the whole text. */
 function* findsInBlock(
   text: string,
   begin: number,
@@ -152,7 +152,7 @@ function* findsInBlock(
   }
 }
 
-/** What is found that begins at `from` or behind it; what stands before is there to tell whether something begins. */
+/** Matches that begin at or after `from`. The text before it serves as context to decide whether a match begins. */
 export function findAll(text: string, wanted: ReadonlySet<DetectorName>, from = 0): Finding[] {
   const found: Finding[] = [];
   let floor = from;

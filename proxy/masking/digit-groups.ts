@@ -1,6 +1,6 @@
 /**
- * Groups of digits in a folded text, and what stands between them, read as far ahead as somebody asks. Keeps the last
- * few groups only, so its memory doesn't grow with the text.
+ * Groups of digits in a folded text and what separates them, read ahead only as far as needed. Keeps only the last few
+ * groups, so memory doesn't grow with the text.
  */
 
 /** More groups than any number has. */
@@ -17,7 +17,7 @@ export const DOT = 46;
 export const SLASH = 47;
 export const MIDDLE_DOT = 183;
 
-/** Two groups that belong to no common number. */
+/** Two groups that can't belong to the same number. */
 export const UNJOINED = -1;
 const markBits = 0xff;
 const openBit = 0x100;
@@ -26,11 +26,11 @@ const lineBit = 0x400;
 const blankBit = 0x800;
 
 export const isDigit = (code: number): boolean => code >= 48 && code <= 57;
-/** A letter of English, a digit or an underscore. */
+/** An ASCII letter, a digit or an underscore. */
 export const isWordCharacter = (code: number): boolean =>
   isDigit(code) || (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95;
 
-/** Flags of the joint with one more character; UNJOINED where that joins nothing. */
+/** Flags of the joint after one more character; UNJOINED if the character joins nothing. */
 function withCharacter(joint: number, code: number): number {
   const mark = joint & markBits;
   if (code === BLANK) return joint | blankBit;
@@ -40,7 +40,7 @@ function withCharacter(joint: number, code: number): number {
   return isMark(code) && mark === 0 && (joint & openBit) === 0 ? joint | code : UNJOINED;
 }
 
-/** What joins two groups: at most one mark, brackets and a few blanks. */
+/** What can join two groups: at most one mark, brackets and a few blanks. */
 function jointOf(text: string, from: number, to: number): number {
   if (to - from > longestJoint) return UNJOINED;
   let joint = 0;
@@ -63,7 +63,7 @@ export class DigitGroups {
     this.text = text;
   }
 
-  /** Whether there are so many groups and one more. Those up to `index` are read then. */
+  /** Whether the group at `index` exists. Reads groups up to it. */
   has(index: number): boolean {
     while (index >= this.#count) if (!this.#next()) return false;
     return true;
@@ -98,40 +98,40 @@ export class DigitGroups {
     return this.end(index) - this.start(index);
   }
 
-  /** Whether the group belongs to the one before it, whatever is between them. */
+  /** Whether the group directly follows the previous one, whatever separates them. */
   joined(index: number): boolean {
     return this.#joint[index & (kept - 1)] !== UNJOINED;
   }
 
-  /** What joins the group to the one before: BLANK, a mark, 0 for brackets only, or UNJOINED. */
+  /** What joins the group to the previous one: BLANK, a mark, 0 for brackets only, or UNJOINED. */
   mark(index: number): number {
     const joint = this.#joint[index & (kept - 1)] as number;
     return joint === UNJOINED ? UNJOINED : joint & markBits;
   }
 
-  /** A bracket opens directly before the group. */
+  /** Whether a bracket opens directly before the group. */
   opens(index: number): boolean {
     return this.text.charCodeAt(this.start(index) - 1) === OPEN;
   }
 
-  /** A bracket closes directly behind the group. */
+  /** Whether a bracket closes directly after the group. */
   closes(index: number): boolean {
     return this.text.charCodeAt(this.end(index)) === CLOSE;
   }
 
-  /** There is a bracket between the group and the one before. */
+  /** Whether there is a bracket between the group and the previous one. */
   bracketed(index: number): boolean {
     const joint = this.#joint[index & (kept - 1)] as number;
     return joint !== UNJOINED && (joint & (openBit | closeBit)) !== 0;
   }
 
-  /** The line ends between the group and the one before. */
+  /** Whether there is a line break between the group and the previous one. */
   breaks(index: number): boolean {
     const joint = this.#joint[index & (kept - 1)] as number;
     return joint !== UNJOINED && (joint & lineBit) !== 0;
   }
 
-  /** The digit at `offset` of the group. */
+  /** The digit at `offset` within the group. */
   digit(index: number, offset = 0): number {
     return this.text.charCodeAt(this.start(index) + offset) - 48;
   }

@@ -1,18 +1,18 @@
-/** E-mail addresses in a folded text, found from their @ outwards: each character is looked at twice at most. Pure. */
+/** E-mail addresses in a folded text, found outwards from their @. Examines each character at most twice. Pure. */
 import { BREAK, PENDING } from "../guard/fold.ts";
 
 const longestLocal = 64;
 const longestDomain = 253;
 const AT = 64;
 
-/** Classes of characters; 0 is not known yet. */
+/** Character classes; 0 means not computed yet. */
 const NONE = 1;
 const LETTER = 2;
 const DIGIT = 3;
 const LOCAL_MARK = 4;
 const HYPHEN = 5;
 const DOT = 6;
-/** Marks that are allowed in an address, and more often stand around one. */
+/** Marks that are allowed in an address but more often surround one. */
 const EDGE_MARK = 7;
 
 const classes = new Uint8Array(65_536);
@@ -35,10 +35,10 @@ function classOf(code: number): number {
 const isLocal = (kind: number): boolean => kind !== NONE;
 const isDomain = (kind: number): boolean => kind === LETTER || kind === DIGIT || kind === HYPHEN || kind === DOT;
 
-/** `icon@2x.png` names a picture. */
+/** `icon@2x.png` is the name of an image. */
 const picture = /^\d+x\.[A-Za-z]+$/;
 
-/** Where what may be a domain ends: at two dots, or at what no domain has. */
+/** Where a possible domain ends: at two dots, or at a character that no domain has. */
 function domainRun(text: string, at: number): number {
   let end = at + 1;
   let before = DOT;
@@ -52,20 +52,20 @@ function domainRun(text: string, at: number): number {
   return end;
 }
 
-/** A full stop or a hyphen behind an address belongs to the sentence. */
+/** A full stop or hyphen after an address belongs to the sentence. */
 const isEnding = (code: number): boolean => code === 46 || code === 45;
 
-/** Where the domain behind the @ ends; -1 where there is none. */
+/** Where the domain after the @ ends; -1 if there is none. */
 function domainEnd(text: string, at: number): number {
   const end = domainRun(text, at);
   let last = end;
   while (last > at + 1 && text.charCodeAt(last - 1) !== 46) last--;
-  // At least two labels, of which the last has two characters and begins with a letter.
+  // A domain has at least two labels. The last one has at least two characters and begins with a letter.
   if (last <= at + 1 || end - last < 2 || classOf(text.charCodeAt(last)) !== LETTER) return -1;
   return end - at < 16 && picture.test(text.slice(at + 1, end)) ? -1 : end;
 }
 
-/** Where the address before the @ begins, at `floor` or behind it; `at` where there is none. */
+/** Where the address before the @ begins, at or after `floor`; `at` if there is none. */
 function localStart(text: string, at: number, floor: number): number {
   let start = at;
   while (start > floor && at - start < longestLocal && isLocal(classOf(text.charCodeAt(start - 1)))) start--;
@@ -79,7 +79,7 @@ function localStart(text: string, at: number, floor: number): number {
 /** Addresses in the order of the text. */
 export class Emails {
   readonly #text: string;
-  /** Of the next @ with a domain. */
+  /** Position of the next @ that has a domain. */
   #at: number;
   #end = -1;
   start = 0;
@@ -94,12 +94,12 @@ export class Emails {
     return this.#end;
   }
 
-  /** There is none any more. */
+  /** Whether no address is left. */
   get done(): boolean {
     return this.#at < 0;
   }
 
-  /** Nothing before `floor` belongs to an address any more. */
+  /** Nothing before `floor` can belong to an address any more. */
   from(floor: number): void {
     if (this.done || this.start >= floor) return;
     if (this.#at < floor) this.#at = this.#text.indexOf("@", floor);

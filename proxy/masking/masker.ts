@@ -1,4 +1,4 @@
-/** A policy's masking, compiled: what to look for, and what to put in its place. */
+/** A policy's compiled masking: what to look for and what to replace it with. */
 import { RE2JS } from "re2js";
 import type { MaskConfig } from "../config/masking.ts";
 import { BREAK, type Folded, fold, PENDING } from "../guard/fold.ts";
@@ -9,14 +9,14 @@ interface Custom {
   pattern: RE2JS;
 }
 
-/** In a stream, what a custom pattern finds may be this long, in characters. */
+/** Longest match of a custom pattern in a stream, in characters. */
 const customReach = 128;
-/** So much of a stream's end may belong to something that is not all there, in characters. */
+/** How much of a stream's end may belong to an incomplete match, in characters. */
 const longestToken = 320;
 
-/** Characters of a folded text that may stand in a number: the colon tells a time, or an address, from one. */
+/** Characters of a folded text that may occur in a number. A colon distinguishes a time or an address from a number. */
 const inNumber = 1;
-/** Those that may stand in a word: anything but blanks, brackets, quotes and marks that part words. */
+/** Characters that may occur in a word: anything but blanks, brackets, quotes and marks that separate words. */
 const inWord = 2;
 
 const kinds = new Uint8Array(256).fill(inWord);
@@ -48,7 +48,7 @@ export class Masker {
     ]);
   }
 
-  /** What begins at `from` or behind it. What lies before is gone: it is there to tell whether something begins. */
+  /** Matches that begin at or after `from`. The text before it has been released and serves only as context. */
   find(text: string, from = 0): Finding[] {
     const found = findAll(text, this.#detect, from);
     if (this.#custom.length === 0) return found;
@@ -57,12 +57,12 @@ export class Masker {
     return settled(found);
   }
 
-  /** What the detectors find, and no pattern of the policy's own. */
+  /** Matches of the detectors, without the policy's own patterns. */
   findKnown(text: string): Finding[] {
     return findAll(text, this.#detect);
   }
 
-  /** What the policy's own patterns find, in the text as it is written and as it is read. */
+  /** Matches of the policy's own patterns, in the text as written and as read. */
   findCustom(text: string): Finding[] {
     if (this.#custom.length === 0) return [];
     const found: Finding[] = [];
@@ -80,14 +80,14 @@ export class Masker {
     return this.#replacements.get(type) ?? "[MASKED]";
   }
 
-  /** Where the end of a text begins that may be the beginning of something: it has to wait for what follows. */
+  /** Where the end of a text begins that may be the start of a match and must wait for what follows. */
   openEnd(text: string): number {
     const from = openEnd(text);
     return this.#custom.length === 0 ? from : Math.min(from, Math.max(0, text.length - customReach));
   }
 }
 
-/** Only the end is looked at, with what an escape there may have begun. */
+/** Examines only the end, with any escape that may have started there. */
 function openEnd(text: string): number {
   const skipped = Math.max(0, text.length - longestToken);
   const folded = fold(skipped === 0 ? text : text.slice(skipped));
@@ -97,7 +97,7 @@ function openEnd(text: string): number {
     return at;
   };
   let from = back(back(folded.text.length, inNumber), inWord);
-  // Groups of digits with blanks between them may hang on a word that begins like one of them, and on one another.
+  // Groups of digits separated by blanks may belong to a word that begins like one of them, and to each other.
   while (isKind(folded.text, from, inNumber)) {
     const first = back(from, inNumber);
     if (!holdsDigit(folded.text, first, from)) break;
@@ -111,7 +111,7 @@ function holdsDigit(text: string, from: number, to: number): boolean {
   return false;
 }
 
-/** Place in the original of an offset in what was folded. */
+/** Position in the original of an offset in the folded text. */
 function original({ text, from, to }: Folded, offset: number): number {
   if (from === null || to === null) return offset;
   return offset < text.length ? (from[offset] as number) : offset === 0 ? 0 : (to[offset - 1] as number);
@@ -127,5 +127,5 @@ function* matchesOf(pattern: RE2JS, text: string): Generator<{ start: number; en
 /** CreditCard → CREDIT_CARD */
 export const labelOf = (name: string): string => name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
 
-/** Everything that can be found, for what is written down. */
+/** All types that masking can report, for logs and metrics. */
 export const everyMask = new Masker({ detect: [...detectorNames], custom: [], mode: "Replace", answers: false });

@@ -1,8 +1,11 @@
-/** Data that is spread over the parts of one message, which a model reads one behind the other. */
+/** Data that is spread over the parts of one message, which a model reads one after the other. */
 import { type Finding, settled } from "./detectors.ts";
 import type { Masker } from "./masker.ts";
 
-/** In each part, and in all of them with nothing and with a blank between. Places are those with nothing between. */
+/**
+ * Finds matches in each part, and in all parts joined without and with a blank. Positions refer to the parts joined
+ * without one.
+ */
 export function findInParts(masker: Masker, parts: readonly string[]): Finding[] {
   const found = [...masker.find(parts.join("")), ...betweenBlanks(masker, parts)];
   let offset = 0;
@@ -15,7 +18,7 @@ export function findInParts(masker: Masker, parts: readonly string[]): Finding[]
 }
 
 function* betweenBlanks(masker: Masker, parts: readonly string[]): Generator<Finding> {
-  /** Blanks before what is looked at, and where the next one stands. */
+  /** Number of blanks before the examined position, and where the next one is. */
   let blanks = 0;
   let next = parts[0]?.length ?? 0;
   const blanksBefore = (place: number): number => {
@@ -27,8 +30,9 @@ function* betweenBlanks(masker: Masker, parts: readonly string[]): Generator<Fin
 }
 
 /**
- * The parts with what was found replaced: where it begins, and gone from the parts that it goes on in. A part that would
- * be empty gets the same words, since providers refuse empty texts.
+ * The parts with matches replaced: the replacement goes where the match begins, and the rest of the match is removed
+ * from the parts it continues in. A part that would be empty gets the same replacement, since providers refuse empty
+ * texts.
  */
 export function replaceInParts(
   parts: readonly string[],

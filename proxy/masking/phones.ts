@@ -1,4 +1,6 @@
-/** Telephone numbers among groups of digits: international, North American, and national ones as they are written. Pure. */
+/**
+ * Telephone numbers among groups of digits: international, North American, and national in their usual notations. Pure.
+ */
 import { isPossible } from "./calling-codes.ts";
 import type { Candidate } from "./cards.ts";
 import {
@@ -15,7 +17,7 @@ import {
   UNJOINED,
 } from "./digit-groups.ts";
 
-/** E.164 allows fifteen digits; `(0)` is not counted. */
+/** E.164 allows fifteen digits; `(0)` doesn't count. */
 const mostDigits = 15;
 const fewestInternational = 7;
 const fewestNational = 9;
@@ -23,7 +25,7 @@ const mostNational = 12;
 const colon = 58;
 const letterX = 120;
 
-/** What stands before a number: no letter, no `+`, and no number that this one is a part of. */
+/** Whether a number may start here: not after a letter, a `+`, or a number that this one is part of. */
 function beginsApart(text: string, start: number): boolean {
   const before = text.charCodeAt(start - 1);
   if (before === PLUS || isWordCharacter(before)) return false;
@@ -32,7 +34,7 @@ function beginsApart(text: string, start: number): boolean {
   return before === DOT || before === SLASH || before === colon ? !isDigit(further) : true;
 }
 
-/** The same of what follows. An extension, x123, may. */
+/** The same check for what follows. An extension such as x123 is allowed. */
 function endsApart(text: string, end: number): boolean {
   const next = text.charCodeAt(end);
   const further = text.charCodeAt(end + 1);
@@ -41,7 +43,7 @@ function endsApart(text: string, end: number): boolean {
   return next === DOT || next === SLASH || next === colon ? !isDigit(further) : true;
 }
 
-/** From the bracket before the number on, where that is closed in it. */
+/** Starts at the bracket before the number if the number contains the closing bracket. */
 function withBracket({ text }: DigitGroups, start: number, end: number): number {
   if (text.charCodeAt(start - 1) !== OPEN) return start;
   for (let at = start; at < end && text.charCodeAt(at) !== OPEN; at++)
@@ -49,7 +51,7 @@ function withBracket({ text }: DigitGroups, start: number, end: number): number 
   return start;
 }
 
-/** `+44 (0)20`: a zero that is dialled within the country only. */
+/** `+44 (0)20`: a zero that is dialled only within the country. */
 const isTrunkZero = (groups: DigitGroups, index: number): boolean =>
   groups.joined(index) &&
   groups.length(index) === 1 &&
@@ -59,7 +61,7 @@ const isTrunkZero = (groups: DigitGroups, index: number): boolean =>
 
 type Span = Omit<Candidate, "start">;
 
-/** Digits of a number behind its prefix, group by group. */
+/** Digits of a number after its prefix, group by group. */
 class Dialled {
   readonly #first: number[] = [];
   #total = 0;
@@ -85,18 +87,18 @@ class Dialled {
   }
 }
 
-/** Whether a number goes on with this group: not on the next line, where it may be over before. */
+/** Whether a number continues with this group. If the group is on the next line, the number may already be complete. */
 const goesOnTo = (groups: DigitGroups, index: number, over: boolean): boolean =>
   groups.joined(index) && !(over && groups.breaks(index));
 
-/** The group that a number goes on with behind `index`, past a zero in brackets; -1: it ends there. */
+/** The group that continues the number after `index`, skipping a zero in brackets; -1 if the number ends there. */
 function nextOf(groups: DigitGroups, index: number, limit: number, over: boolean): number {
   let next = index + 1;
   if (groups.has(next) && isTrunkZero(groups, next)) next++;
   return next < limit && groups.has(next) && goesOnTo(groups, next, over) ? next : -1;
 }
 
-/** The longest number from here on that may exist; `strict`: else none. */
+/** The longest number from here that may exist. With `strict`, returns nothing if no such number exists. */
 function dialled(groups: DigitGroups, index: number, skip: number, strict: boolean): Span | null {
   const number = new Dialled();
   const limit = index + mostDigits;
@@ -113,17 +115,17 @@ function dialled(groups: DigitGroups, index: number, skip: number, strict: boole
   return possible ?? (strict ? null : any);
 }
 
-/** No letter follows, unless it is that of an extension. */
+/** Whether no letter follows, except that of an extension. */
 const mayEnd = (text: string, end: number): boolean => !isWordCharacter(text.charCodeAt(end)) || endsApart(text, end);
 
-/** Offset of the plus sign that the group stands behind, or -1. */
+/** Offset of the plus sign before the group, or -1. */
 function plusBefore(groups: DigitGroups, index: number): number {
   const start = groups.start(index);
   const before = groups.opens(index) ? start - 2 : start - 1;
   return groups.text.charCodeAt(before) === PLUS ? before : -1;
 }
 
-/** `+` and a number with its calling code. */
+/** A `+` and a number with its calling code. */
 function internationalAt(groups: DigitGroups, index: number): Candidate | null {
   const { text } = groups;
   const plus = plusBefore(groups, index);
@@ -142,10 +144,10 @@ function prefixLength(groups: DigitGroups, index: number): number {
   return second === 1 && length >= 3 && groups.digit(index, 2) === 1 ? 3 : 0;
 }
 
-/** A group behind another one on the same line. */
+/** Whether the group follows another one on the same line. */
 const isWithin = (groups: DigitGroups, index: number): boolean => groups.joined(index) && !groups.breaks(index);
 
-/** The same behind 00 or 011. */
+/** The same after 00 or 011. */
 function prefixedAt(groups: DigitGroups, index: number): Candidate | null {
   const prefix = prefixLength(groups, index);
   if (prefix === 0 || isWithin(groups, index) || !beginsApart(groups.text, groups.start(index))) return null;
@@ -157,7 +159,10 @@ function prefixedAt(groups: DigitGroups, index: number): Candidate | null {
 const isLength = (groups: DigitGroups, index: number, length: number): boolean =>
   groups.has(index) && groups.length(index) === length;
 
-/** Between blanks alone three, three and four digits are a number where they could be one of North America. */
+/**
+ * Separated only by blanks, groups of three, three and four digits are a number if North America could have assigned
+ * it.
+ */
 function isNorthAmericanArea(groups: DigitGroups, area: number): boolean {
   const first = groups.digit(area);
   if (first === 0) return false;
@@ -171,7 +176,7 @@ const joinsArea = (groups: DigitGroups, index: number): boolean =>
     ? groups.mark(index) !== UNJOINED
     : groups.mark(index) > 0 && !groups.bracketed(index);
 
-/** Three, three and four digits, behind a 1 or not. */
+/** Groups of three, three and four digits, with or without a leading 1. */
 function northAmericanAt(groups: DigitGroups, index: number): Candidate | null {
   const one = groups.length(index) === 1 && groups.digit(index) === 1 && isLength(groups, index + 1, 3);
   const area = one ? index + 1 : index;
@@ -185,13 +190,13 @@ function northAmericanAt(groups: DigitGroups, index: number): Candidate | null {
   return beginsApart(groups.text, start) && endsApart(groups.text, end) ? { start, end, last: area + 2 } : null;
 }
 
-/** A year in brackets is one of a citation. */
+/** A year in brackets belongs to a citation. */
 function isYear(groups: DigitGroups, index: number): boolean {
   const century = groups.digit(index) * 10 + groups.digit(index, 1);
   return groups.length(index) === 4 && (century === 19 || century === 20);
 }
 
-/** An area in brackets, or one with a leading zero and a mark behind it. */
+/** An area code in brackets, or one with a leading zero and a mark after it. */
 function isArea(groups: DigitGroups, index: number): boolean {
   const length = groups.length(index);
   if (groups.text.charCodeAt(groups.end(index)) === CLOSE && groups.opens(index))
@@ -206,17 +211,17 @@ const isSsnShape = (groups: DigitGroups, index: number): boolean =>
   groups.mark(index + 1) !== SLASH &&
   groups.mark(index + 1) !== DOT;
 
-/** Whether a group goes on with a number whose groups are joined by `mark`, 0 where that is not known yet. */
+/** Whether a group continues a number whose groups are joined by `mark`; 0 if the mark isn't known yet. */
 function goesOn(groups: DigitGroups, index: number, mark: number): boolean {
   const joint = groups.mark(index);
   if (joint === UNJOINED || joint === 0 || groups.bracketed(index)) return false;
-  // A line may end instead of a mark.
+  // A line break may take the place of a mark.
   return groups.breaks(index) || mark === 0 || joint === mark;
 }
 
 const isInBrackets = (groups: DigitGroups, index: number): boolean => groups.opens(index) && groups.closes(index);
 
-/** Where a national number begins, and how many digits it has at least; null: none begins here. */
+/** Where a national number begins and how many digits it has at least; null if none begins here. */
 function nationalStart(groups: DigitGroups, index: number): { start: number; fewest: number } | null {
   if (!isArea(groups, index)) return null;
   const inBrackets = isInBrackets(groups, index);
@@ -229,7 +234,9 @@ function nationalStart(groups: DigitGroups, index: number): { start: number; few
 /** Digits of a group within a national number. */
 const isGroupLength = (length: number): boolean => length >= 2 && length <= 8;
 
-/** The mark of a number so far once this group is part of it; UNJOINED where it is not. `afterArea`: behind brackets. */
+/**
+ * The number's mark once this group is part of it; UNJOINED if it isn't. `afterArea`: the area code was in brackets.
+ */
 function markWith(groups: DigitGroups, index: number, mark: number, afterArea: boolean): number {
   if (!isGroupLength(groups.length(index))) return UNJOINED;
   if (afterArea) return groups.joined(index) ? 0 : UNJOINED;
@@ -237,11 +244,11 @@ function markWith(groups: DigitGroups, index: number, mark: number, afterArea: b
   return groups.breaks(index) ? mark : groups.mark(index);
 }
 
-/** An area and up to four groups of two and more digits with one kind of mark between them. */
+/** An area code and up to four groups of two or more digits, joined by the same mark. */
 function nationalAt(groups: DigitGroups, index: number): Candidate | null {
   const begun = nationalStart(groups, index);
   if (begun === null) return null;
-  // Twelve digits behind others on the same line are a part of something longer, such as a card, more often.
+  // Twelve digits that follow others on the same line are usually part of something longer, such as a card number.
   const most = isWithin(groups, index) ? mostNational - 1 : mostNational;
   let mark = 0;
   let total = groups.length(index);
@@ -258,7 +265,7 @@ function nationalAt(groups: DigitGroups, index: number): Candidate | null {
 
 const forms = [internationalAt, prefixedAt, northAmericanAt, nationalAt] as const;
 
-/** The number that begins with this group: of several the one that begins first, then the longest. */
+/** The number that begins with this group. Of several, the one that starts first, then the longest. */
 export function phoneAt(groups: DigitGroups, index: number): Candidate | null {
   let best: Candidate | null = null;
   for (const form of forms) best = earlier(best, form(groups, index));

@@ -1,7 +1,7 @@
 /**
  * Changes the texts of an answer on its way to the client, in whole answers and in streams of every client format. In a
- * stream a text comes in pieces: what may be the beginning of something waits for the next piece, and leaves with a
- * frame of its own before whatever ends the text.
+ * stream, a text arrives in pieces: what may be the start of a match waits for the next piece, and is sent in its own
+ * frame before whatever ends the text.
  */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../config/capabilities.ts";
@@ -12,13 +12,13 @@ import { SseDecoder, type SseFrame } from "../wire/sse.ts";
 import { changedTexts, type TextChanges } from "./texts.ts";
 
 export interface TextChange {
-  /** What would tell the words beside their text is taken out: tokens, and how probable they were. */
+  /** Members that would reveal the words outside their text, and are removed: tokens and their log probabilities. */
   readonly hidesTokens?: boolean;
-  /** A text that is all there. */
+  /** Changes a complete text. */
   whole(text: string): string;
-  /** A piece of the text of a channel: what of it, and of what was held back, can go on now. */
+  /** Changes a piece of a channel's text. Returns what can be released now of the piece and of the held text. */
   piece(channel: string, text: string, kind: TextKind): string;
-  /** The text of the channel is over: what was held back. */
+  /** Ends a channel's text. Returns the held text. */
   end(channel: string): string;
 }
 
@@ -30,7 +30,7 @@ const written = ({ event, data }: SseFrame): string =>
 
 const tokens: ReadonlySet<string> = new Set(["logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids"]);
 
-/** The same value where there is nothing to take out. */
+/** Returns the same value if there is nothing to remove. */
 function withoutTokens(value: unknown): unknown {
   if (Array.isArray(value)) {
     const list = value.map(withoutTokens);
@@ -40,7 +40,7 @@ function withoutTokens(value: unknown): unknown {
   let out = value;
   for (const name of Object.keys(value)) {
     const one = value[name];
-    // An empty list where there was one: SDKs read on in it.
+    // Keep an empty list where there was a list: SDKs read it.
     const left =
       tokens.has(name) && typeof one === "object" && one !== null
         ? Array.isArray(one)
@@ -58,9 +58,9 @@ export class ReplyTexts implements ReplyFilter {
   readonly #change: TextChange;
   readonly #whole: TextChanges = { text: (text) => this.#change.whole(text) };
   readonly #read: TextReader;
-  /** What comes here was bounded where it was read. */
+  /** The size of the input was limited where it was read. */
   readonly #decoder = new SseDecoder(Number.MAX_SAFE_INTEGER);
-  /** Channels with text that is not over. */
+  /** Channels whose text has not ended. */
   readonly #open = new Map<string, Template>();
   #out = "";
 
@@ -90,7 +90,7 @@ export class ReplyTexts implements ReplyFilter {
     return this.#out;
   }
 
-  /** `text`: what was parsed, in which most have nothing to hide. */
+  /** Takes the text already parsed, since most texts have nothing to mask. */
   #hidden(json: unknown, text: string): unknown {
     return this.#change.hidesTokens === true && /logprobs|token_ids|\\/.test(text) ? withoutTokens(json) : json;
   }
@@ -98,7 +98,7 @@ export class ReplyTexts implements ReplyFilter {
   #frame(frame: SseFrame): void {
     const json = jsonIn(frame.data);
     if (!isObject(json)) {
-      // The end marker, or what no client could read either.
+      // The end marker, or a frame that no client could read either.
       if (frame.data === "[DONE]") this.#over("");
       this.#out += written(frame);
       return;
@@ -114,7 +114,7 @@ export class ReplyTexts implements ReplyFilter {
     this.#out += written({ event: frame.event, data: JSON.stringify(changed) });
   }
 
-  /** What is held back of these channels leaves now, before the frame that ends them. */
+  /** Releases the held text of these channels before the frame that ends them. */
   #over(prefix: string): void {
     for (const [channel, template] of [...this.#open]) {
       if (!channel.startsWith(prefix)) continue;

@@ -9,10 +9,10 @@ import { changedMembersOf, changedTexts } from "./texts.ts";
 
 const unreadable = failure(
   "prompt_unreadable",
-  "The policy of this model masks personal data, and a prompt of token numbers can't be read. Send it as text.",
+  "This model's policy masks personal data, and Sluice can't read a prompt of token numbers. Send the prompt as text.",
 );
 
-/** The request with its texts masked; the same one where nothing was found. */
+/** The request with its texts masked; the same object if nothing matched. */
 export function maskRequest(received: Received, tally: Tally): Received | Failure {
   const { json } = received;
   if (hasTokens(json)) return unreadable;

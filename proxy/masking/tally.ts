@@ -1,22 +1,27 @@
-/** What one call has had masked: how much of each type, and, where it is to be put back, by what. */
+/**
+ * What was masked in one call: how many values of each type and, if they are to be restored, the placeholder of each.
+ */
 import type { Finding } from "./detectors.ts";
 import { labelOf, type Masker } from "./masker.ts";
 import { findInParts, replaceInParts } from "./parts.ts";
 
-/** What a placeholder looks like: a type's name of up to 63 characters, each of which may be a capital, and a number. */
+/**
+ * What a placeholder looks like: a type name of up to 63 characters, each of which may be a capital letter, and a
+ * number.
+ */
 const placeholder = /\[[A-Z0-9_]{1,140}\]/g;
 const unfinished = /^\[[A-Z0-9_]*$/;
 const longestPlaceholder = 142;
 
-/** Value of a type → what stands in its place, the same for the same value in all of a call. */
+/** Value of a type → its placeholder. Equal values get the same placeholder throughout a call. */
 export class Tally {
   readonly #masker: Masker;
   readonly #byValue = new Map<string, string>();
   readonly #byPlaceholder = new Map<string, string>();
   readonly #numbers = new Map<string, number>();
-  /** What looks like a placeholder in the caller's own words. */
+  /** Text in the caller's own words that looks like a placeholder. */
   readonly #taken = new Set<string>();
-  /** How many were found, by type. */
+  /** How many values were masked, by type. */
   readonly counts: Record<string, number> = {};
 
   constructor(masker: Masker) {
@@ -32,25 +37,25 @@ export class Tally {
   }
 
   /**
-   * A text that looks like a placeholder must not be taken for one: its number is left out in this call. Each number that
-   * is skipped later stands in the texts, so the work grows with them only.
+   * A text that looks like a placeholder must not be restored as one, so its number is not used in this call. Each
+   * number skipped later occurs in the texts, so the work grows only with them.
    */
   avoid(texts: Iterable<string>): void {
     for (const text of texts)
       if (text.includes("[")) for (const [lookAlike] of text.matchAll(placeholder)) this.#taken.add(lookAlike);
   }
 
-  /** The text from `begin` on, with what was found replaced. */
+  /** The text from `begin` on, with matches replaced. */
   mask(text: string, reversible = this.reversible, begin = 0): string {
     return this.#replaced(text, this.#masker.find(text, begin), reversible, begin);
   }
 
-  /** A number as a text; a policy's own patterns are about texts. */
+  /** A number as text. A policy's own patterns apply only to texts. */
   maskNumber(text: string): string {
     return this.#replaced(text, this.#masker.findKnown(text), this.reversible);
   }
 
-  /** Texts that are read one behind the other, each with what was found in it, or in several, replaced. */
+  /** Texts that are read one after the other, with the matches in each, and across several, replaced. */
   maskParts(texts: readonly string[]): readonly string[] {
     const found = findInParts(this.#masker, texts);
     if (found.length === 0) return texts;
@@ -91,7 +96,7 @@ export class Tally {
     return made;
   }
 
-  /** The text with placeholders put back. */
+  /** The text with placeholders replaced by the original values. */
   restore(text: string, written: (value: string) => string = (value) => value): string {
     if (!text.includes("[")) return text;
     return text.replace(placeholder, (whole) => {
@@ -100,7 +105,7 @@ export class Tally {
     });
   }
 
-  /** Where the end of a text begins that may be the beginning of a placeholder. */
+  /** Where the end of a text begins that may be the start of a placeholder. */
   openEnd(text: string): number {
     const at = text.lastIndexOf("[");
     if (at < 0 || text.length - at > longestPlaceholder || this.#byPlaceholder.size === 0) return text.length;

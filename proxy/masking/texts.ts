@@ -1,22 +1,22 @@
-/** Changes every text of a request or an answer, whatever its dialect, and leaves what carries no words. */
+/** Changes every text of a request or an answer, whatever its dialect. Leaves alone what carries no words. */
 import { isLabel, isWord } from "../guard/labels.ts";
 import { hasText } from "../guard/texts.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 
 export interface TextChanges {
   text(text: string): string;
-  /** A whole number outside a tool's arguments: only what is long enough to be somebody's is looked at. */
+  /** An integer outside a tool's arguments. Only integers long enough to be personal data are examined. */
   number?(text: string): string;
-  /** Texts that are read one behind the other. */
+  /** Texts that are read one after the other. */
   parts?(texts: readonly string[]): readonly string[];
 }
 
-/** Of fewer digits no number alone is anybody's. */
+/** An integer with fewer digits can't be personal data. */
 const smallestNumber = 1e12;
-/** A number that tells calls apart, and that a text in its place would spoil. */
+/** An integer that distinguishes calls; replacing it with text would break it. */
 const isKnob = (member: string): boolean => member === "seed";
 
-/** A name that a program gives, or a token's number, as in `logit_bias`. */
+/** A name that a program chooses, or a token id, as in `logit_bias`. */
 const isPlainName = (name: string): boolean => isWord(name) || /^\d{1,12}$/.test(name);
 
 function setMember(target: JsonObject, name: string, value: unknown): void {
@@ -41,7 +41,10 @@ function changedMembers(value: JsonObject, change: (member: string, inner: unkno
   return out;
 }
 
-/** Names that are masked alike remain apart: each gets a number. One counter a name, so that none is tried twice. */
+/**
+ * Names that are masked alike stay distinct: each gets a number. One counter per name, so that no number is tried
+ * twice.
+ */
 function changedNames(value: JsonObject, change: (name: string) => string): JsonObject {
   const names = Object.keys(value);
   const changed = names.map(change);
@@ -63,11 +66,11 @@ function changedNames(value: JsonObject, change: (name: string) => string): Json
   return out;
 }
 
-/** A tool's arguments as an object, and what a caller notes on a call. */
+/** A tool's arguments as an object, and the metadata a caller attaches to a call. */
 const isOwn = (member: string, { type }: JsonObject): boolean =>
   member === "metadata" || (member === "input" && typeof type === "string" && type.endsWith("tool_use"));
 
-/** Members whose texts are JSON as a rule: what a tool was called with, and what it said. */
+/** Members whose texts are usually JSON: a tool's arguments and its result. */
 function isJson(member: string, holder: JsonObject): boolean {
   if (member === "arguments" || member === "output") return true;
   const { role, type } = holder;
@@ -81,7 +84,7 @@ class Walk {
     this.#changes = changes;
   }
 
-  /** A value below the member `name` of `holder`. `json`: texts in it may be JSON. */
+  /** A value below the member `name` of `holder`. `json`: its texts may be JSON. */
   value(value: unknown, name: string, holder: JsonObject | null, json: boolean): unknown {
     if (typeof value === "string") return this.#string(value, name, holder, json);
     if (typeof value === "number") return this.#number(value, name);
@@ -124,7 +127,7 @@ class Walk {
     });
   }
 
-  /** A JSON text within a string stays one: only the strings, numbers and names in it are changed. */
+  /** JSON within a string stays valid: only its strings, numbers and names are changed. */
   #inJson(text: string): string {
     const value = /^\s*[[{]/.test(text) ? jsonIn(text) : undefined;
     if (!isObject(value) && !Array.isArray(value)) return this.#changes.text(text);
@@ -132,7 +135,7 @@ class Walk {
     return changed === value ? text : JSON.stringify(changed);
   }
 
-  /** Every string, number and name below, whatever its member's name: what a tool gets is the caller's own. */
+  /** Every string, number and name below, whatever its member's name: a tool's arguments are the caller's own words. */
   own(value: unknown): unknown {
     if (typeof value === "string") return this.#inJson(value);
     if (typeof value === "number") return changedNumber(value, this.#changes.text);
@@ -146,24 +149,24 @@ class Walk {
 const sameMembers = (one: JsonObject, other: JsonObject): boolean =>
   Object.keys(one).every((member) => one[member] === other[member]);
 
-/** A number that is changed is a text from then on. */
+/** A number that is changed becomes a string. */
 function changedNumber(value: number, change: (text: string) => string): unknown {
   const text = String(value);
   const changed = change(text);
   return changed === text ? value : changed;
 }
 
-/** The same value where nothing in it is changed. */
+/** Returns the same value if nothing in it changed. */
 export const changedTexts = (value: unknown, changes: TextChanges): unknown =>
   new Walk(changes).value(value, "", null, false);
 
 function freeName(wanted: string, name: string, body: JsonObject, edits: JsonObject): string {
   if (wanted === name) return name;
-  // So many names are no request of any API: one is enough to tell that something stood there.
+  // No API has a request with this many names. One replacement is enough to show that something was there.
   return Object.hasOwn(body, wanted) || Object.hasOwn(edits, wanted) ? `${wanted} 2` : wanted;
 }
 
-/** The members of a request that are changed, undefined for those that go; its model is none of them. */
+/** The members of a request that change, undefined for those that are removed. Never includes the model. */
 export function changedMembersOf(body: JsonObject, changes: TextChanges): JsonObject {
   const walk = new Walk(changes);
   const edits: JsonObject = {};
