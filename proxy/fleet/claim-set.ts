@@ -1,21 +1,21 @@
 /**
- * The claims of one call, each with the slice that it is taken from: all are taken, or none. It tells what is known of
- * them here, and asks nobody. No I/O and no timers.
+ * The claims of one call, each with the slice that it draws on: either all are taken or none. Decides only from what
+ * this proxy holds and never contacts the store. No I/O, no timers.
  */
 import type { Holdings } from "./holdings.ts";
 import type { CounterSpec, Slice, Taken } from "./slice.ts";
 
 export interface Claim {
   counter: CounterSpec;
-  /** The most that the call may take of it. */
+  /** The most that the call may use. */
   amount: number;
 }
 
 export interface Refused {
   refused: CounterSpec;
-  /** "unavailable": the store can't be asked and the counter may not go on without. */
+  /** "unavailable": the store can't be reached, and the counter may not continue without it. */
   why: "limit" | "unavailable";
-  /** null: nothing is known of when. */
+  /** null if the wait is unknown. */
   retryAfterMs: number | null;
 }
 
@@ -31,50 +31,54 @@ export class ClaimSet {
     for (const { counter } of claims) this.#slices.push(holdings.of(counter));
   }
 
-  #amount(at: number): number {
-    return this.#claims[at]?.amount ?? 0;
+  #amount(index: number): number {
+    return this.#claims[index]?.amount ?? 0;
   }
 
-  #refusedBy(at: number): Refused {
-    const { counter } = this.#claims[at] as Claim;
-    const slice = this.#slices[at];
+  #refusedBy(index: number): Refused {
+    const { counter } = this.#claims[index] as Claim;
+    const slice = this.#slices[index];
     return { refused: counter, why: slice?.recovering ? "unavailable" : "limit", retryAfterMs: slice?.retryMs ?? null };
   }
 
-  /** All of them, where what is held suffices for each; otherwise false, and nothing is taken. */
+  /** Takes all claims if this proxy holds enough for each; otherwise takes nothing and returns false. */
   take(nowMs: number): boolean {
-    for (const [at, slice] of this.#slices.entries()) if (!slice.canTake(this.#amount(at), nowMs)) return false;
-    this.#taken = this.#slices.map((slice, at) => slice.take(this.#amount(at), nowMs));
+    for (const [index, slice] of this.#slices.entries()) if (!slice.canTake(this.#amount(index), nowMs)) return false;
+    this.#taken = this.#slices.map((slice, index) => slice.take(this.#amount(index), nowMs));
     return true;
   }
 
   /**
-   * Takes also what is not held, while no store can be asked: of limits as far as this proxy's part has room. null: taken.
-   * `retryAfterMs`: when to try again where a counter may not go on without the store.
+   * For use while the store can't be reached: also takes amounts that this proxy doesn't hold, as far as its part of
+   * each limit has room. Returns null if everything was taken. `retryAfterMs`: the wait to report for a counter that
+   * may not continue without the store.
    */
   takeAlone(nowMs: number, retryAfterMs: number): Refused | null {
-    const short = this.#slices.map((slice, at) => !slice.canTake(this.#amount(at), nowMs));
-    const refusedBy = (at: number, why: Refused["why"]): Refused => ({
-      refused: (this.#claims[at] as Claim).counter,
+    const short = this.#slices.map((slice, index) => !slice.canTake(this.#amount(index), nowMs));
+    const refusedBy = (index: number, why: Refused["why"]): Refused => ({
+      refused: (this.#claims[index] as Claim).counter,
       why,
       retryAfterMs,
     });
-    for (const [at, slice] of this.#slices.entries())
-      if (short[at] && slice.spec.onStateLoss !== "allow") return refusedBy(at, "unavailable");
-    for (const [at, slice] of this.#slices.entries())
-      if (short[at] && !slice.hasRoomAlone(this.#amount(at), nowMs)) return refusedBy(at, "limit");
-    this.#taken = this.#slices.map((slice, at) =>
-      short[at] ? slice.takeBeyond(this.#amount(at), nowMs) : slice.take(this.#amount(at), nowMs),
+    for (const [index, slice] of this.#slices.entries())
+      if (short[index] && slice.spec.onStateLoss !== "allow") return refusedBy(index, "unavailable");
+    for (const [index, slice] of this.#slices.entries())
+      if (short[index] && !slice.hasRoomAlone(this.#amount(index), nowMs)) return refusedBy(index, "limit");
+    this.#taken = this.#slices.map((slice, index) =>
+      short[index] ? slice.takeBeyond(this.#amount(index), nowMs) : slice.take(this.#amount(index), nowMs),
     );
     return null;
   }
 
-  /** Takes what was really used, one figure a claim, and gives back the rest; how many had used more. Only the first time counts. */
+  /**
+   * Charges the amounts really used, one for each claim, and gives back the rest. Returns how many claims used more
+   * than they reserved. Later calls do nothing.
+   */
   settle(actual: readonly number[]): number {
     let overruns = 0;
-    for (const [at, taken] of this.#taken.entries()) {
-      const slice = this.#slices[at] as Slice;
-      const used = actual[at] ?? taken.amount;
+    for (const [index, taken] of this.#taken.entries()) {
+      const slice = this.#slices[index] as Slice;
+      const used = actual[index] ?? taken.amount;
       if (used > taken.amount && slice.spec.limit !== null) overruns++;
       slice.settle(taken, used);
     }
@@ -82,41 +86,44 @@ export class ClaimSet {
     return overruns;
   }
 
-  /** A slice has something to tell the store, or to fetch. */
+  /** Whether a slice has something to report to the store or to fetch from it. */
   get due(): boolean {
     for (const slice of this.#slices) if (slice.due) return true;
     return false;
   }
 
-  /** Says no for a counter of which the store has said so a moment ago; null: none. */
+  /** Refuses for a counter that the store refused a moment ago; null if there is no such counter. */
   believed(nowMs: number): Refused | null {
-    for (const [at, slice] of this.#slices.entries())
-      if (slice.refuses(this.#amount(at), nowMs)) return this.#refusedBy(at);
+    for (const [index, slice] of this.#slices.entries())
+      if (slice.refuses(this.#amount(index), nowMs)) return this.#refusedBy(index);
     return null;
   }
 
-  /** Says no for the first counter that is short. */
+  /** Refuses for the first counter that is short. */
   shortfall(nowMs: number): Refused {
     return this.#refusedBy(
       Math.max(
         0,
-        this.#slices.findIndex((slice, at) => !slice.canTake(this.#amount(at), nowMs)),
+        this.#slices.findIndex((slice, index) => !slice.canTake(this.#amount(index), nowMs)),
       ),
     );
   }
 
-  /** Every counter that is short is so only for what others hold in reserve, and may not need. */
+  /** Whether every short counter is short only because of others' reservations, which they may not use in full. */
   contended(nowMs: number): boolean {
     return this.#slices.every(
-      (slice, at) => slice.canTake(this.#amount(at), nowMs) || slice.contended(this.#amount(at)),
+      (slice, index) => slice.canTake(this.#amount(index), nowMs) || slice.contended(this.#amount(index)),
     );
   }
 
-  /** Asks for all of it with the next call to the store: also of what seems to suffice, as others wait for it as well. */
+  /**
+   * Requests every claim with the next call to the store, even those that seem covered, since other calls wait for the
+   * same slices.
+   */
   want(nowMs: number): void {
-    for (const [at, slice] of this.#slices.entries()) {
+    for (const [index, slice] of this.#slices.entries()) {
       if (slice.spec.limit === null) continue;
-      const amount = this.#amount(at);
+      const amount = this.#amount(index);
       slice.lastUseMs = nowMs;
       slice.least = slice.need === 0 ? amount : Math.min(slice.least, amount);
       slice.need += amount;

@@ -1,27 +1,34 @@
 /**
- * What goes between this proxy and the store: one call at a time, with all that is due of all counters, and a sign of
- * life now and then. Calls are late after a deadline; when several failed in a row, the store is left alone for a while.
+ * Traffic between this proxy and the store: one call at a time, carrying everything due for all counters, and a regular
+ * heartbeat. A call that misses its deadline counts as failed; after several failures in a row, the store isn't called
+ * for a while.
  */
 import type { Clock } from "../clock.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Slice } from "./slice.ts";
 import type { FleetStore, StoreOp, StoreReply } from "./store.ts";
 
-/** How often slices are looked at in the background, in milliseconds. */
+/** How often slices are reviewed in the background, in milliseconds. */
 const tickMs = 250;
-/** How long what is due waits for more of it, in milliseconds. */
+/** How long a due operation waits for others to join it, in milliseconds. */
 const soonMs = 15;
 const beatMs = 1_000;
-/** The heartbeat has so many deadlines' time. */
+/** The heartbeat's time limit, in deadlines. */
 const beatPatience = 4;
 const breakAfter = 3;
-/** So long a store that fails is not asked, in milliseconds. */
+/** How long a failing store isn't called, in milliseconds. */
 export const openForMs = 1_000;
-/** So many deadlines a call waits where it could only be refused otherwise. */
+/** How many deadlines a call waits for the store when the alternative is to refuse it. */
 export const patience = 10;
-/** After a loss, so long the store is only told of windows, so that all proxies have told before any asks, in milliseconds. */
+/**
+ * How long after a loss proxies only report windows, so that all have reported before any asks for more, in
+ * milliseconds.
+ */
 const settlingMs = 2_000;
-/** Of that, so long windows are kept as without the store: whoever notices last, a second later, is done before the others ask. */
+/**
+ * The first part of that time, in which windows are still kept as without the store, in milliseconds. The last proxy
+ * may notice the recovery a second later; its part then still ends before others ask.
+ */
 const aloneMs = 500;
 
 export interface ExchangeFigures {
@@ -32,12 +39,11 @@ export interface ExchangeFigures {
 }
 
 export interface ExchangeOptions {
-  /** In milliseconds. */
   deadlineMs: number;
   onTrouble(cause: unknown): void;
 }
 
-/** Resolves with the answer to one call to the store, whatever it is. */
+/** Resolves when one call to the store has ended, whether it succeeded or failed. */
 interface Round {
   promise: Promise<void>;
   resolve(): void;
@@ -56,9 +62,9 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #figures: ExchangeFigures;
   #run = "";
-  /** The one that begins next. */
+  /** The next round to start. */
   #round = newRound();
-  /** The call to the store that has not been answered yet; never fails. */
+  /** The call to the store that is waiting for an answer; never rejects. */
   #underWay: Promise<void> | null = null;
   #flushedMs = 0;
   #soon: (() => void) | null = null;
@@ -86,7 +92,7 @@ export class Exchange {
     this.#arm();
   }
 
-  /** The store can't be reached. */
+  /** Whether the store can't be reached. */
   get broken(): boolean {
     const nowMs = this.#clock.nowMs();
     return (
@@ -95,13 +101,16 @@ export class Exchange {
     );
   }
 
-  /** Asks for what is wanted. What resolves with the store's answer; null: it has answered already. */
+  /**
+   * Asks the store for everything wanted. Returns a promise that resolves with the store's answer, or null if it has
+   * answered already.
+   */
   ask(): Promise<void> | null {
     const { promise } = this.#round;
     return this.#flush() === null ? null : promise;
   }
 
-  /** Waits for the store's answer, whatever it is; true where it doesn't come within so many deadlines. */
+  /** Waits for the store's answer, success or failure. Resolves to true if it doesn't come within `deadlines`. */
   isLate(round: Promise<void>, deadlines: number): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#after(deadlines * this.#options.deadlineMs, () => resolve(true));
@@ -112,7 +121,10 @@ export class Exchange {
     });
   }
 
-  /** A deadline. Where this process itself is late, what has arrived meanwhile is read before it is called missing. */
+  /**
+   * Starts a deadline. If this process itself was late, data that has arrived meanwhile is read before the deadline
+   * counts as missed.
+   */
   #after(ms: number, then: () => void): () => void {
     let over = false;
     const cancel = this.#clock.after(ms, () => setImmediate(() => over || then()));
@@ -122,7 +134,7 @@ export class Exchange {
     };
   }
 
-  /** Something is due, and nobody waits for it. */
+  /** Sends what is due soon, when no call waits for it. */
   flushSoon(): void {
     if (this.#soon !== null || this.#closed) return;
     this.#soon = this.#clock.after(soonMs, () => {
@@ -131,7 +143,7 @@ export class Exchange {
     });
   }
 
-  /** Tells and asks the store all that is due. null: it has answered already. */
+  /** Sends everything due to the store. Returns null if it has answered already. */
   #flush(): Promise<void> | null {
     if (this.#underWay !== null) return this.#round.promise;
     const nowMs = this.#clock.nowMs();
@@ -187,13 +199,13 @@ export class Exchange {
       this.#failuresInARow = 0;
       this.#openUntilMs = 0;
     } catch (cause) {
-      for (const [at, slice] of slices.entries()) slice.failed(ops[at] as StoreOp);
+      for (const [index, slice] of slices.entries()) slice.failed(ops[index] as StoreOp);
       this.#failed(cause);
     } finally {
       cancel();
       this.#underWay = null;
       round.resolve();
-      // Calls that came meanwhile have been waiting for this.
+      // Calls that arrived meanwhile have been waiting for this one to end.
       if (!this.broken && [...this.#holdings.awake()].some((slice) => slice.need > 0)) void this.#flush();
     }
   }
@@ -205,9 +217,9 @@ export class Exchange {
     sentMs: number,
   ): void {
     const nowMs = this.#clock.nowMs();
-    for (const [at, slice] of slices.entries()) {
-      const reply = replies[at];
-      const op = ops[at] as StoreOp;
+    for (const [index, slice] of slices.entries()) {
+      const reply = replies[index];
+      const op = ops[index] as StoreOp;
       if (reply) slice.apply(op, reply, sentMs, nowMs);
       else slice.failed(op);
     }
@@ -236,7 +248,7 @@ export class Exchange {
     }
   }
 
-  /** A store that began anew must hear of all that is known of money before it grants any. */
+  /** A store that has restarted must learn everything known about money before it grants any. */
   #noteRun(run: string): void {
     const before = this.#run;
     this.#run = run;
@@ -253,14 +265,14 @@ export class Exchange {
     });
   }
 
-  /** The background's work: reports, refills, gives back. */
+  /** Background work: reports, refills and gives back. */
   #tick(): void {
     if (this.#clock.nowMs() - this.#beatAtMs >= beatMs) void this.#beat();
     this.#holdings.review();
     if (!this.broken) void this.#flush();
   }
 
-  /** Gives back all that is leased, to a store that answers. */
+  /** Gives back everything leased, if the store answers. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#stopTick?.();

@@ -1,15 +1,18 @@
-/** The slices that this proxy holds, one of each counter. No I/O and no timers. */
+/** The slices that this proxy holds, one for each counter. No I/O, no timers. */
 import { LeaseSlice } from "./lease-slice.ts";
 import type { CounterSpec, Slice } from "./slice.ts";
 import { type FleetView, WindowSlice } from "./window-slice.ts";
 
-/** More counters than this are not remembered once they are idle. */
+/** Beyond this number of counters, idle ones are forgotten. */
 const mostSlices = 20_000;
 
 export class Holdings {
   readonly #nowMs: () => number;
   readonly #awake = new Map<string, Slice>();
-  /** Idle for long: no longer looked at, but kept, so that the store keeps one record of each and not one for each time. */
+  /**
+   * Slices idle for long: no longer reviewed, but kept, so that the store keeps one record for each instead of one for
+   * each time it was in use.
+   */
   readonly #asleep = new Map<string, Slice>();
   #lives = 0;
   readonly fleet: FleetView = { size: 1, aloneUntilMs: 0, settlingUntilMs: 0 };
@@ -18,7 +21,7 @@ export class Holdings {
     this.#nowMs = nowMs;
   }
 
-  /** All that are looked at. */
+  /** All slices under review. */
   awake(): Iterable<Slice> {
     return this.#awake.values();
   }
@@ -31,12 +34,12 @@ export class Holdings {
   }
 
   #woken(spec: CounterSpec): Slice | null {
-    const known = this.#asleep.get(spec.key);
-    if (known === undefined) return null;
+    const asleep = this.#asleep.get(spec.key);
+    if (asleep === undefined) return null;
     this.#asleep.delete(spec.key);
-    known.spec = spec;
-    known.lastUseMs = this.#nowMs();
-    return known;
+    asleep.spec = spec;
+    asleep.lastUseMs = this.#nowMs();
+    return asleep;
   }
 
   #made(spec: CounterSpec): Slice {
@@ -48,12 +51,12 @@ export class Holdings {
     return slice;
   }
 
-  /** The store is back after a loss. */
+  /** Called when the store is back after a loss. */
   settle(aloneUntilMs: number, settlingUntilMs: number): void {
     Object.assign(this.fleet, { aloneUntilMs, settlingUntilMs });
   }
 
-  /** Looks what there is to tell the store, and puts to sleep what has been idle for long. */
+  /** Checks what there is to report to the store, and puts long idle slices to sleep. */
   review(): void {
     const nowMs = this.#nowMs();
     const crowded = this.#awake.size > mostSlices;
@@ -70,7 +73,7 @@ export class Holdings {
     this.#asleep.set(key, slice);
   }
 
-  /** All that is known of money and of what was taken in windows is to be told: also of what nobody asks for. */
+  /** Reports everything known about money and window use, including counters that no call asks for. */
   tellAll(): void {
     for (const [key, slice] of this.#asleep) this.#awake.set(key, slice);
     this.#asleep.clear();

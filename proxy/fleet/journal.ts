@@ -1,10 +1,10 @@
 /**
- * The memory store's file. A line is written before what it says is handed out, so that a process that is killed has
- * spent no more than the file knows. It is written anew, whole and by renaming, when it has grown.
+ * The file of the memory store. A line is written before the grant that it records is handed out, so a killed process
+ * has spent no more than the file says. When the file has grown, it is rewritten whole and renamed into place.
  *
- * Each line is JSON, a tab and the CRC-32 of the JSON in hex; lines of older versions have no sum. The first line says
- * what the file is. What can't be read is put aside, in FILE.damaged, and while that file is there hard budgets stay
- * closed: what it held may be money that was spent.
+ * Each line is JSON, a tab, and the CRC-32 of the JSON in hex; older versions wrote no checksum. The first line
+ * identifies the file. Unreadable lines are moved to FILE.damaged. While that file exists, hard budgets stay closed,
+ * since the lines may have recorded spending.
  */
 import {
   appendFileSync,
@@ -32,10 +32,10 @@ interface Image {
   rows: readonly LedgerRow[];
 }
 
-/** From here on the file is written anew. */
+/** The file is rewritten once it is larger than this. */
 const compactBytes = 8_388_608;
 const header = { sluice: "state", version: 1 };
-/** What was put aside is looked for this often, in milliseconds. */
+/** How often FILE.damaged is looked for, in milliseconds. */
 const lookEveryMs = 1_000;
 
 type Line = { counter: SavedCounter } | { row: LedgerRow } | { header: true };
@@ -56,7 +56,7 @@ function read(value: Partial<{ counter: SavedCounter; row: LedgerRow; sluice: st
   return value.sluice === header.sluice ? { header: true } : null;
 }
 
-/** null: it is damaged. */
+/** Returns null if the line is damaged. */
 function parsed(line: string): Line | null {
   const tab = line.lastIndexOf("\t");
   const json = tab < 0 ? line : line.slice(0, tab);
@@ -68,7 +68,7 @@ function parsed(line: string): Line | null {
   }
 }
 
-/** null: there is no such file. */
+/** Returns null if the file doesn't exist. */
 function contents(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
@@ -84,15 +84,15 @@ export class Journal {
   #bytes = 0;
   #pending: string[] = [];
   #image: (() => Image) | null = null;
-  /** What the file held. */
+  /** The contents of the file. */
   readonly counters = new Map<string, SavedCounter>();
   readonly rows: LedgerRow[] = [];
-  /** Lines that couldn't be read, of which nothing is known. */
+  /** Number of lines that couldn't be read; what they recorded is unknown. */
   readonly damagedLines: number;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #isDamaged = false;
 
-  /** Throws where the file can't be read or written. */
+  /** Throws if the file can't be read or written. */
   constructor(path: string) {
     this.#path = path;
     const text = contents(path);
@@ -102,32 +102,32 @@ export class Journal {
     this.#file = openSync(path, "a", 0o600);
   }
 
-  /** Where lines that can't be read are put aside. */
+  /** Where unreadable lines are moved. */
   get damagedPath(): string {
     return `${this.#path}.damaged`;
   }
 
-  /** Something was put aside, and nobody has decided yet what becomes of it by taking the file away. */
+  /** Whether FILE.damaged exists. An operator settles the matter by removing it. */
   isDamaged(nowMs: number): boolean {
     if (nowMs - this.#lookedMs < lookEveryMs) return this.#isDamaged;
     this.#lookedMs = nowMs;
     return (this.#isDamaged = existsSync(this.damagedPath));
   }
 
-  /** The lines that are damaged. One that a crash cut off, the last, was never acted on. */
+  /** Returns the damaged lines. A last line that a crash cut off isn't one: nothing was done on its account. */
   #read(text: string | null): string[] {
     if (text === null) return [];
-    // The header is always there: a file of nothing has lost what it had.
+    // A valid file always has a header, so an empty one has lost its contents.
     if (text === "") return ["(the file was empty)"];
     const lines = text.split("\n");
     const cutOff = lines.pop() ?? "";
     const damaged: string[] = [];
     if (cutOff !== "" && (lines.length === 0 || !cutOff.startsWith("{"))) lines.push(cutOff);
     for (const line of lines) {
-      const one = line === "" ? null : parsed(line);
-      if (one === null) damaged.push(line);
-      else if ("counter" in one) this.counters.set(one.counter.key, one.counter);
-      else if ("row" in one) this.rows.push(one.row);
+      const entry = line === "" ? null : parsed(line);
+      if (entry === null) damaged.push(line);
+      else if ("counter" in entry) this.counters.set(entry.counter.key, entry.counter);
+      else if ("row" in entry) this.rows.push(entry.row);
     }
     return damaged;
   }
@@ -140,7 +140,7 @@ export class Journal {
     this.#pending.push(lineOf({ row }));
   }
 
-  /** Writes what was noted; before the caller acts on it. */
+  /** Writes the noted lines. Call it before acting on them. */
   flush(): void {
     if (this.#pending.length === 0) return;
     const text = `${this.#pending.join("\n")}\n`;
@@ -150,7 +150,7 @@ export class Journal {
     if (this.#bytes > compactBytes && this.#image !== null) this.write(this.#image());
   }
 
-  /** From now on the file may be written anew from what `image` yields; it is at once. */
+  /** Rewrites the file from `image`, now and whenever it has grown too large. */
   compact(image: () => Image): void {
     this.#image = image;
     this.write(image());

@@ -1,12 +1,12 @@
 /**
- * A slice of a period's sum, or of a number of calls at once. It reports sums over the store's epoch, so that a report
- * that is lost or comes twice changes nothing.
+ * A slice of a period's sum, or of a number of concurrent calls. It reports totals for the store's epoch, so a lost or
+ * repeated report changes nothing.
  */
 import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
 import { heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
 import type { FleetView } from "./window-slice.ts";
 
-/** What is known of a budget is kept this long after its last use, in milliseconds. */
+/** How long a budget's state is kept after its last use, in milliseconds. */
 const rememberedMs = 600_000;
 
 export class LeaseSlice extends Slice {
@@ -15,33 +15,35 @@ export class LeaseSlice extends Slice {
   #granted = 0;
   #returned = 0;
   #spent = 0;
-  /** What the store is known to have heard. */
-  #toldReturned = 0;
-  #toldSpent = 0;
+  /** Totals that the store has confirmed. */
+  #reportedReturned = 0;
+  #reportedSpent = 0;
   #sent = { returned: 0, spent: 0 };
-  /** Below zero: spent beyond the lease, to be told as a debt. */
+  /** Negative if more was spent than leased; the difference is reported as a debt. */
   #available = 0;
   #reserved = 0;
   #seenUsed = 0;
   #seenSpent = 0;
   #seenVersion = 0;
-  #heardMs: number;
+  #answeredMs: number;
   readonly #fleet: Pick<FleetView, "size">;
 
   constructor(spec: CounterSpec, nowMs: number, fleet: Pick<FleetView, "size">) {
     super(spec, nowMs);
     this.#fleet = fleet;
-    this.#heardMs = nowMs;
+    this.#answeredMs = nowMs;
   }
 
   available(nowMs: number): number {
     if (this.spec.limit === null) return Number.MAX_SAFE_INTEGER;
-    // The store takes a silent holder for dead, and what it held for free.
-    if (this.spec.kind === "held" && this.#available > 0 && nowMs - this.#heardMs > heldTtlMs) this.giveBack();
+    // The store presumes a silent holder dead and frees what it held.
+    if (this.spec.kind === "held" && this.#available > 0 && nowMs - this.#answeredMs > heldTtlMs) this.giveBack();
     return this.#available;
   }
 
-  /** Money is only counted then. Of calls at once each proxy has its part. */
+  /**
+   * Whether `amount` fits without the store. Money is then only counted; of concurrent calls, each proxy has its part.
+   */
   hasRoomAlone(amount: number): boolean {
     if (this.spec.kind === "period") return true;
     return this.#reserved + amount <= Math.floor((this.spec.limit ?? 0) / this.#fleet.size);
@@ -65,7 +67,7 @@ export class LeaseSlice extends Slice {
   op(nowMs: number): LeaseOp {
     const { spec } = this;
     this.due = false;
-    // Near the limit, and when idle, what no call waits for goes back.
+    // Near the limit, and when idle, gives back what no call waits for.
     if (this.#available > 0 && this.need === 0 && (this.tight || this.idle(nowMs))) this.giveBack();
     const need = Math.max(0, this.need - Math.max(0, this.#available));
     const want =
@@ -96,10 +98,10 @@ export class LeaseSlice extends Slice {
   apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void {
     if (reply.kind !== "lease" || op.kind === "window") return;
     if (reply.epoch === this.#epoch || this.#epoch === "") {
-      // A first entry told nothing but its debt: sums begin with it.
+      // The first operation of an epoch reported only the debt, so totals start from it.
       if (this.#epoch !== "") {
-        this.#toldReturned = this.#sent.returned;
-        this.#toldSpent = this.#sent.spent;
+        this.#reportedReturned = this.#sent.returned;
+        this.#reportedSpent = this.#sent.spent;
       }
     } else this.#moved();
     this.#epoch = reply.epoch;
@@ -110,22 +112,22 @@ export class LeaseSlice extends Slice {
     this.#seenSpent = reply.spent;
     this.#seenVersion = reply.version;
     this.recovering = reply.recovering;
-    this.#heardMs = sentMs;
+    this.#answeredMs = sentMs;
     this.tight = reply.tight;
     const remaining = this.spec.limit === null ? Number.MAX_SAFE_INTEGER : this.spec.limit - reply.used;
     this.refusal(granted - op.debt, op.need, reply.recovering ? 0 : remaining, nowMs);
     this.retryMs = reply.recovering || this.spec.kind === "held" ? 1_000 : 0;
-    if (this.#spent > this.#toldSpent && this.tight) this.due = true;
+    if (this.#spent > this.#reportedSpent && this.tight) this.due = true;
   }
 
-  /** The store began anew: what it had heard of is in what it began with, the rest is to be told again. */
+  /** The store started a new epoch. What it had confirmed is part of the epoch's base; the rest is reported again. */
   #moved(): void {
-    this.#returned -= this.#toldReturned;
-    this.#spent -= this.#toldSpent;
-    this.#toldReturned = 0;
-    this.#toldSpent = 0;
+    this.#returned -= this.#reportedReturned;
+    this.#spent -= this.#reportedSpent;
+    this.#reportedReturned = 0;
+    this.#reportedSpent = 0;
     this.#granted = 0;
-    // Calls at once are counted anew: those under way are told as a debt.
+    // Concurrent calls are counted from zero in a new epoch: those under way are reported as a debt.
     if (this.spec.kind !== "held") return;
     this.#returned = 0;
     this.#available = -this.#reserved;
@@ -140,7 +142,7 @@ export class LeaseSlice extends Slice {
     return (
       this.spec.kind === "period" &&
       this.spec.limit !== null &&
-      this.spec.limit - this.#seenSpent - (this.#spent - this.#toldSpent) >= amount
+      this.spec.limit - this.#seenSpent - (this.#spent - this.#reportedSpent) >= amount
     );
   }
 
@@ -149,29 +151,30 @@ export class LeaseSlice extends Slice {
     return { limit, remaining: Math.max(0, limit - this.#seenUsed + Math.max(0, this.#available)), resetMs: 0 };
   }
 
-  /** Held by calls under way. */
+  /** Reserved by calls under way. */
   get reserved(): number {
     return this.#reserved;
   }
 
-  /** Spent in the whole fleet as far as is known here. */
+  /** Total spent across the fleet, as far as this proxy knows. */
   known(): number {
-    return this.#seenSpent + this.#spent - this.#toldSpent;
+    return this.#seenSpent + this.#spent - this.#reportedSpent;
   }
 
   review(nowMs: number): void {
-    const unheard = this.#spent > this.#toldSpent || this.#returned > this.#toldReturned || this.#available < 0;
+    const unheard = this.#spent > this.#reportedSpent || this.#returned > this.#reportedReturned || this.#available < 0;
     const idle = this.#available > 0 && this.idle(nowMs);
     const low =
       this.spec.limit !== null && !this.tight && !this.idle(nowMs) && this.#available < this.target(nowMs) / 2;
-    const beats = this.spec.kind === "held" && this.#granted > this.#returned && nowMs - this.#heardMs > heldTtlMs / 5;
+    const beats =
+      this.spec.kind === "held" && this.#granted > this.#returned && nowMs - this.#answeredMs > heldTtlMs / 5;
     if (unheard || idle || low || beats || (this.tight && this.#available > 0)) this.due = true;
   }
 
   done(nowMs: number, crowded: boolean): boolean {
-    // Should the store forget a budget, somebody has to know what was spent.
+    // If the store forgets a budget, some proxy must still know what was spent.
     if (this.spec.kind === "period" && !crowded && nowMs - this.lastUseMs < rememberedMs) return false;
-    const told = this.#spent === this.#toldSpent && this.#returned === this.#toldReturned;
+    const told = this.#spent === this.#reportedSpent && this.#returned === this.#reportedReturned;
     return told && this.#available === 0 && this.#reserved === 0 && this.need === 0 && this.idle(nowMs);
   }
 

@@ -1,4 +1,4 @@
-/** Rows of the usage ledger: how they add up. */
+/** Rows of the usage ledger and how they are summed. */
 import { type LedgerDimension, type LedgerRow, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
 
 export { type LedgerDimension, type LedgerMeasure, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
@@ -9,24 +9,24 @@ export const rowKey = (row: Pick<LedgerRow, LedgerDimension>): string => {
   return JSON.stringify(values);
 };
 
-/** An empty row from its hour and its key; null where the key is none. */
+/** Returns an empty row for an hour and a row key, or null if the key is malformed. */
 export function rowFrom(hourMs: number, key: string): LedgerRow | null {
   const values = JSON.parse(key) as unknown;
   if (!Array.isArray(values) || values.length !== ledgerDimensions.length) return null;
   const row: Record<string, unknown> = { hourMs };
-  for (const [at, name] of ledgerDimensions.entries()) row[name] = String(values[at]);
+  for (const [index, name] of ledgerDimensions.entries()) row[name] = String(values[index]);
   for (const name of ledgerMeasures) row[name] = 0;
   return row as unknown as LedgerRow;
 }
 
-/** Adds a row's measures to the one under the key. */
+/** Adds a row's measures to the row stored under `key`. */
 export function addRow(rows: Map<string, LedgerRow>, key: string, row: LedgerRow): void {
-  const known = rows.get(key);
-  if (known === undefined) rows.set(key, { ...row });
-  else for (const name of ledgerMeasures) known[name] += row[name];
+  const existing = rows.get(key);
+  if (existing === undefined) rows.set(key, { ...row });
+  else for (const name of ledgerMeasures) existing[name] += row[name];
 }
 
-/** Rows of hours in [fromMs, toMs), by hour. */
+/** Returns the rows of hours in [fromMs, toMs), by hour. */
 export function newerRows(
   ledger: ReadonlyMap<number, ReadonlyMap<string, LedgerRow>>,
   fromMs: number,

@@ -1,7 +1,7 @@
 /**
- * The usage ledger of one proxy: settled calls are rolled up here and go to the store in batches, off the hot path. A
- * batch is sent until the store has it, and counts once however often it is sent, so that the store's sums equal what
- * was settled.
+ * The usage ledger of one proxy. Settled calls are rolled up here and sent to the store in batches, off the hot path. A
+ * batch is resent until the store has it and counts once however often it is sent, so the store's sums equal what was
+ * settled.
  */
 
 import { type BilledUsage, chargesOf } from "../call/charges.ts";
@@ -10,7 +10,7 @@ import { by } from "../growing-map.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "./store.ts";
 
 export const hourMs = 3_600_000;
-/** More rows than this in one hour are added up under "other", so that the sum stays right. */
+/** Beyond this many rows in one hour, calls are summed under "other", so that the total stays right. */
 const mostRows = 20_000;
 const other = "other";
 
@@ -47,7 +47,7 @@ function emptyRow(
   };
 }
 
-/** Estimates and missing prices are counted once a row, however many attempts of the call have them. */
+/** Counts estimates and missing prices once for each row, however many attempts of the call have them. */
 function count(row: LedgerRow, charges: readonly BilledUsage[]): void {
   for (const charge of charges) add(row, charge);
   if (charges.some(({ usage }) => usage.estimated)) row.estimated++;
@@ -63,24 +63,29 @@ function add(row: LedgerRow, { usage, costNanoUsd }: BilledUsage): void {
   row.reasoningTokens += usage.reasoning;
 }
 
-/** Of the caller's key, else of the policy. */
+/** The namespace of the caller's key, or else of the policy. */
 const namespaceOf = ({ key, route }: CallRecord): string => (key || route).split("/", 1)[0] ?? "";
 
 const leaf = (): { row: LedgerRow | null } => ({ row: null });
 
-/** Rows of one hour. One is found by the call's own strings; what tells them apart in the store is made there, once a batch. */
+/**
+ * Rows of one hour. A row is looked up by the call's own strings; its key in the store is built once for each batch.
+ */
 class HourRows {
   readonly hourMs: number;
   readonly rows: LedgerRow[] = [];
   readonly #others = new Map<string, LedgerRow>();
-  /** By key, user, team, role, route, model and provider; the namespace follows from these. */
+  /** Keyed by key, user, team, role, route, model and provider; these determine the namespace. */
   readonly #tree = by(by(by(by(by(by(by(leaf)))))))();
 
   constructor(startMs: number) {
     this.hourMs = startMs;
   }
 
-  /** The request counts where it was answered; what other providers charge for attempts at it, with them. */
+  /**
+   * Counts the request under the provider that answered it. Charges by other providers for failed attempts go to their
+   * own rows.
+   */
   add(call: CallRecord): void {
     const row = this.#row(call);
     row.requests++;
@@ -154,16 +159,16 @@ export class UsageLedger {
   }
 
   #hour(startMs: number): HourRows {
-    const last = this.#open.at(-1);
-    if (last?.hourMs === startMs) return last;
-    const known = this.#open.find((hour) => hour.hourMs === startMs);
-    if (known !== undefined) return known;
+    const newest = this.#open.at(-1);
+    if (newest?.hourMs === startMs) return newest;
+    const open = this.#open.find((hour) => hour.hourMs === startMs);
+    if (open !== undefined) return open;
     const made = new HourRows(startMs);
     this.#open.push(made);
     return made;
   }
 
-  /** Rows that the store is not known to have. */
+  /** Number of rows that the store has not confirmed. */
   get waiting(): number {
     return (
       this.#sending.reduce((sum, batch) => sum + batch.rows.length, 0) +
@@ -171,7 +176,7 @@ export class UsageLedger {
     );
   }
 
-  /** Sends what there is; what was sent in vain goes first, unchanged. */
+  /** Sends all waiting rows. Batches that failed before are resent first, unchanged. */
   async flush(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;

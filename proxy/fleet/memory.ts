@@ -1,4 +1,4 @@
-/** Fleet state of one process, in memory. With a journal, a restart keeps what was spent. */
+/** Fleet state of one process, in memory. With a journal, spending survives a restart. */
 import type { Journal } from "./journal.ts";
 import { addRow, newerRows, rowKey } from "./ledger-rows.ts";
 import {
@@ -35,7 +35,7 @@ interface LeaseCounter {
   epoch: string;
   bornMs: number;
   version: number;
-  /** What had been used and spent before this epoch began, as the holder remembers who saw it last. */
+  /** Used and spent before this epoch started, from the holder with the most recent view. */
   base: { version: number; used: number; spent: number };
   used: number;
   spent: number;
@@ -52,9 +52,9 @@ interface WindowCounter {
   newest: number;
 }
 
-/** Counters are looked over for what has expired after this many operations. */
+/** Expired counters are swept after this many operations. */
 const sweepEvery = 4_096;
-/** Hours of the ledger that are kept in memory: 62 days. */
+/** Hours of the ledger kept in memory: 62 days. */
 const keptHours = 1_488;
 
 let stores = 0;
@@ -68,7 +68,7 @@ export class MemoryStore implements FleetStore {
   readonly #alive = new Map<string, number>();
   readonly #ledger = new Map<number, Map<string, LedgerRow>>();
   readonly #batches = new Map<string, number>();
-  /** Two stores of one process and one moment are two. */
+  /** Tells apart two stores created by one process in the same millisecond. */
   readonly #store = ++stores;
   #epochs = 0;
   #ops = 0;
@@ -127,8 +127,8 @@ export class MemoryStore implements FleetStore {
   }
 
   #counter(op: LeaseOp): LeaseCounter {
-    const known = this.#leases.get(op.key);
-    if (known !== undefined) return known;
+    const existing = this.#leases.get(op.key);
+    if (existing !== undefined) return existing;
     const lost = op.epoch !== "";
     const made = this.#newCounter(
       Math.max(op.seed, lost ? op.seenUsed : 0),
@@ -142,12 +142,12 @@ export class MemoryStore implements FleetStore {
     return made;
   }
 
-  /** The holder's record; one from a lost epoch enters with what it remembers of the whole. */
+  /** Returns the holder's record. A holder from a lost epoch enters with its last view of the whole counter. */
   #enter(counter: LeaseCounter, holder: string, op: LeaseOp): Holding {
     const nowMs = this.#nowMs();
-    const known = counter.holders.get(holder);
+    const existing = counter.holders.get(holder);
     if (op.epoch === counter.epoch) {
-      if (known !== undefined) return known;
+      if (existing !== undefined) return existing;
       const back: Holding = { seq: 0, granted: op.granted, returned: op.returned, spent: op.spent, seenMs: nowMs };
       counter.used += op.granted - op.returned;
       counter.holders.set(holder, back);
@@ -162,7 +162,7 @@ export class MemoryStore implements FleetStore {
       counter.version = Math.max(counter.version, op.seenVersion);
       counter.recoverUntilMs = nowMs + recoveryMs;
     }
-    const fresh: Holding = known ?? { seq: 0, granted: 0, returned: 0, spent: 0, seenMs: nowMs };
+    const fresh: Holding = existing ?? { seq: 0, granted: 0, returned: 0, spent: 0, seenMs: nowMs };
     counter.holders.set(holder, fresh);
     return fresh;
   }
@@ -221,8 +221,8 @@ export class MemoryStore implements FleetStore {
   }
 
   #windowCounter({ key, windowMs }: WindowOp): WindowCounter {
-    const known = this.#windows.get(key);
-    if (known?.windowMs === windowMs) return known;
+    const existing = this.#windows.get(key);
+    if (existing?.windowMs === windowMs) return existing;
     const epoch = `w${this.#store}.${++this.#epochs}`;
     const made: WindowCounter = { epoch, recoverUntilMs: 0, windowMs, slices: new Map(), newest: 0 };
     this.#windows.set(key, made);
@@ -235,7 +235,7 @@ export class MemoryStore implements FleetStore {
     const counter = this.#windowCounter(op);
     const { slices, epoch } = counter;
     const freeAtMs = (slice: number): number => (slice + 1) * sliceMsOf(op.windowMs) + op.windowMs + lifeMs;
-    // The holder took under an epoch that is forgotten: what others took is to come.
+    // The holder took under an epoch that is forgotten, so reports from other holders are still to come.
     const isForgotten = (op.epoch ?? "") !== "" && op.epoch !== epoch;
     const forgotten = isForgotten ? (op.taken ?? 0) : 0;
     if (isForgotten) counter.recoverUntilMs = nowMs + recoveryMs;
@@ -256,7 +256,7 @@ export class MemoryStore implements FleetStore {
       granted,
       slice,
       remaining: Math.max(0, remaining),
-      retryMs: granted >= op.need ? 0 : retryAfter(slices, missing, (one) => freeAtMs(one) - nowMs),
+      retryMs: granted >= op.need ? 0 : retryAfter(slices, missing, (step) => freeAtMs(step) - nowMs),
       resetMs: slices.size === 0 ? 0 : Math.max(0, freeAtMs(counter.newest) - nowMs),
       tight: isTight(remaining, op, holders),
       epoch,
@@ -322,7 +322,7 @@ export class MemoryStore implements FleetStore {
   }
 }
 
-/** Units in all slices that are not over, less what is given back. */
+/** Units in all live slices, less what was given back. */
 function totalOf(
   slices: Map<number, number>,
   returns: WindowOp["returns"],
@@ -340,7 +340,7 @@ function totalOf(
   return total;
 }
 
-/** Until the oldest slices that hold `missing` units are free. */
+/** Time until the oldest slices that hold `missing` units expire. */
 function retryAfter(slices: ReadonlyMap<number, number>, missing: number, freeInMs: (slice: number) => number): number {
   let freed = 0;
   for (const slice of [...slices.keys()].sort((a, b) => a - b)) {

@@ -1,4 +1,4 @@
-/** The store that the settings ask for. */
+/** Opens the store that the settings name. */
 import { Journal } from "./journal.ts";
 import { MemoryStore } from "./memory.ts";
 import { RedisStore } from "./redis.ts";
@@ -6,16 +6,16 @@ import type { StoreTls } from "./redis-client.ts";
 import type { FleetStore } from "./store.ts";
 
 export interface StateSettings {
-  /** "" for memory. */
+  /** "" for the memory store. */
   stateUrl: string;
-  /** "" for none, or what the URL says. */
+  /** "" for no password, or the one in the URL. */
   statePassword: string;
-  /** File with certificates to trust for TLS; "" for the system's. */
+  /** File with the CA certificates to trust for TLS; "" for the system's. */
   stateCa: string;
-  /** Files with the proxy's own certificate for TLS, and its key; "" for none. */
+  /** Files with the proxy's client certificate and key for TLS; "" for none. */
   stateCert?: string;
   stateKey?: string;
-  /** File that keeps the memory's spend over a restart; "" for none. */
+  /** File that keeps the memory store's spending across restarts; "" for none. */
   stateFile: string;
 }
 
@@ -25,7 +25,7 @@ export const stateTlsOf = ({ stateCa, stateCert, stateKey }: Omit<StateSettings,
   key: stateKey ?? "",
 });
 
-/** `trouble`: as of `connectRedis`. Throws where the URL is none or a file can't be used. */
+/** `trouble`: see `connectRedis`. Throws if the URL is invalid or a file can't be used. */
 export function openStore(
   settings: StateSettings,
   nowMs: () => number,

@@ -1,6 +1,7 @@
 /**
- * Reservations under any number of limits at once, all or nothing. Most are made from what this proxy has leased, without
- * a round trip; the store is asked in the background before a lease runs out, and by a waiting call only near a limit.
+ * Reservations under any number of limits at once, all or nothing. Most are served from what this proxy has leased,
+ * without a round trip. The store is asked in the background before a lease runs out; only near a limit does a call
+ * wait for it.
  */
 import type { Clock } from "../clock.ts";
 import { type Claim, ClaimSet, type Refused } from "./claim-set.ts";
@@ -12,22 +13,25 @@ import type { CounterSpec, Reading } from "./slice.ts";
 import type { FleetStore } from "./store.ts";
 
 export interface Reservation {
-  /** Takes what was really used, one figure a claim, and gives back the rest. Only the first time counts. */
+  /** Charges the amounts really used, one for each claim, and gives back the rest. Later calls do nothing. */
   settle(actual: readonly number[]): void;
 }
 
 export interface QuotaOptions {
   /** How long a call waits for the store, in milliseconds. */
   deadlineMs?: number;
-  /** How long a call waits for others to settle where only what they have reserved, and may not spend, is in its way. */
+  /**
+   * How long a call waits for others to settle when only their reservations, which they may not use in full, are in its
+   * way.
+   */
   contentionMs?: number;
   onTrouble?(cause: unknown): void;
 }
 
 export interface QuotaFigures extends ExchangeFigures {
-  /** Calls that had to wait for the store. */
+  /** Number of calls that waited for the store. */
   waits: number;
-  /** Amounts settled beyond what was reserved. */
+  /** Number of amounts settled above their reservation. */
   overruns: number;
 }
 
@@ -40,7 +44,7 @@ export class Quotas {
   readonly #holdings: Holdings;
   readonly #exchange: Exchange;
   readonly figures: QuotaFigures = { roundTrips: 0, waits: 0, failures: 0, overruns: 0 };
-  /** By budgets. */
+  /** Refusals by budgets. */
   readonly refusals = new Refusals();
 
   constructor(store: FleetStore, holder: string, clock: Clock, options: QuotaOptions = {}) {
@@ -51,7 +55,7 @@ export class Quotas {
     this.#exchange = new Exchange(store, holder, clock, this.#holdings, { deadlineMs, onTrouble }, this.figures);
   }
 
-  /** The store can't be reached; limits are kept by each proxy for itself. */
+  /** Whether the store can't be reached, so that each proxy keeps limits for itself. */
   get broken(): boolean {
     return this.#exchange.broken;
   }
@@ -60,13 +64,15 @@ export class Quotas {
     return this.#holdings.of(spec).reading(this.#clock.nowMs());
   }
 
-  /** Spent under a period's counter in the whole fleet, as far as is known here. */
+  /** Total spent under a period's counter across the fleet, as far as this proxy knows. */
   spent(spec: CounterSpec): number {
     const slice = this.#holdings.of(spec);
     return slice instanceof LeaseSlice ? Math.max(spec.seed, slice.known()) : 0;
   }
 
-  /** All of the claims or none. At once where what is leased suffices, or where the store is in this process. */
+  /**
+   * Reserves all claims or none. Answers synchronously if the leased amounts suffice or the store is in this process.
+   */
   reserve(claims: readonly Claim[]): Reservation | Refused | Promise<Reservation | Refused> {
     const set = new ClaimSet(claims, this.#holdings);
     const nowMs = this.#clock.nowMs();
@@ -109,17 +115,20 @@ export class Quotas {
     }
   }
 
-  /** What the store's answer, or its silence, comes to; null: what it granted is gone already, or was too little. */
+  /**
+   * Decides by the store's answer, or its silence. Returns null if its grant didn't suffice or other calls have used
+   * it.
+   */
   async #answered(set: ClaimSet, round: Promise<void> | null): Promise<Reservation | Refused | null> {
-    // Answered at once, and not enough: others are let go on before it is asked again.
+    // It answered at once and the grant didn't suffice: let other calls run before asking again.
     if (round === null) await this.#step();
     if (round !== null) await this.#exchange.isLate(round, patience);
     if (set.take(this.#clock.nowMs())) return this.#reserved(set);
-    // A store that is only late goes on granting to others: without it is for when it is lost.
+    // A store that is only late goes on granting to others; do without it only once it is lost.
     return this.broken ? this.#withoutStore(set) : null;
   }
 
-  /** The refusal, or what came of waiting for others to settle; null: ask again. */
+  /** Returns the refusal, or the result of waiting for others to settle; null to ask again. */
   async #unlessFreed(no: Refused, set: ClaimSet, endMs: number): Promise<Reservation | Refused | null> {
     const nowMs = this.#clock.nowMs();
     if (!set.contended(nowMs) || nowMs >= endMs) return no;
@@ -132,13 +141,13 @@ export class Quotas {
     return new Promise((resolve) => this.#clock.after(contentionStepMs, resolve));
   }
 
-  /** What is leased may be spent; limits that allow it are kept locally, each proxy its part. */
+  /** Spends what is leased. Limits that allow it are kept locally, each proxy within its part. */
   #withoutStore(set: ClaimSet): Reservation | Refused {
     const refused = set.takeAlone(this.#clock.nowMs(), openForMs);
     return refused ?? this.#reserved(set);
   }
 
-  /** Gives back all that is leased. */
+  /** Gives back everything leased. */
   close(): Promise<void> {
     return this.#exchange.close();
   }

@@ -1,18 +1,18 @@
 /**
- * A connection to Redis or Valkey from one URL:
+ * Connects to Redis or Valkey from one URL:
  *
  *   redis://[user@]host[:6379][/db]          one server; rediss:// with TLS
  *   redis+sentinel://host:26379,host:26379/name[/db]     the master that Sentinels name; rediss+sentinel://
  *   redis+cluster://host:6379,host:6379      a cluster; rediss+cluster://
  *
- * The password comes apart from it, so that a URL can stand in an argument or a ConfigMap.
+ * The password is passed separately, so that the URL can be an argument or in a ConfigMap.
  */
 import { readFileSync } from "node:fs";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { readAuthorities } from "../wire/authorities.ts";
 
 export type Client = Redis | Cluster;
-/** Without what changes the replies' types. */
+/** Options without those that change reply types. */
 type Options = Omit<RedisOptions, "replyMapping" | "himportFieldsets" | "host" | "port">;
 
 export interface StoreAddress {
@@ -21,7 +21,7 @@ export interface StoreAddress {
   hosts: { host: string; port: number }[];
   username: string | null;
   password: string | null;
-  /** Of the master; "" elsewhere. */
+  /** The master's name for Sentinel; otherwise "". */
   master: string;
   db: number;
 }
@@ -36,11 +36,11 @@ const bad = (why: string): Error =>
 function hostOf(text: string, usual: number): { host: string; port: number } {
   const parts = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text);
   const port = Number(parts?.[2] ?? usual);
-  if (!parts?.[1] || port < 1 || port > 65_535) throw bad(`${text.slice(0, 64)} is no host with a port`);
+  if (!parts?.[1] || port < 1 || port > 65_535) throw bad(`${text.slice(0, 64)} is not a host with a port`);
   return { host: parts[1].replace(/^\[|\]$/g, ""), port };
 }
 
-/** Throws an Error for the person at the terminal. */
+/** Throws an Error whose message is written for the person who set the URL. */
 export function parseStateUrl(url: string): StoreAddress {
   const parts = shape.exec(url);
   if (parts === null) throw bad("not understood");
@@ -61,22 +61,22 @@ export function parseStateUrl(url: string): StoreAddress {
   };
 }
 
-/** What comes after the hosts: a master's name where Sentinels are asked, and a database's number. */
+/** Parses the path after the hosts: the master's name for Sentinel, and a database number. */
 function placeOf(path: string, form: StoreAddress["form"]): Pick<StoreAddress, "master" | "db"> {
   const words = path.split("/").filter((word) => word !== "");
   const master = form === "sentinel" ? (words.shift() ?? "") : "";
   if (form === "sentinel" && master === "") throw bad("Sentinel needs the master's name after the hosts");
   const db = words.shift() ?? "0";
   if (!/^\d{1,4}$/.test(db) || words.length > 0 || (form === "cluster" && db !== "0"))
-    throw bad(`${path.slice(0, 64)} is no database's number`);
+    throw bad(`${path.slice(0, 64)} is not a database number`);
   return { master, db: Number(db) };
 }
 
-/** Files in PEM for TLS to a store. */
+/** PEM files for TLS connections to a store. */
 export interface StoreTls {
-  /** Authorities to trust instead of the system's; "" for the system's. */
+  /** CA certificates to trust; "" for the system's. */
   ca: string;
-  /** Certificate of the proxy's own and its key; "" for none. */
+  /** The proxy's client certificate and its key; "" for none. */
   cert: string;
   key: string;
 }
@@ -88,8 +88,8 @@ const readPair = (file: string): string => {
 };
 
 /**
- * What a connection is made with, read again for each one, so that renewed certificates are used without a restart. What
- * can't be read leaves the last good one in use, and is reported. Throws at the start.
+ * Reads the TLS files again for each connection, so that renewed certificates take effect without a restart. If a file
+ * can't be read, the problem is reported and its last good content stays in use. The constructor throws instead.
  */
 class StoreTlsFiles {
   readonly #files: StoreTls;
@@ -115,7 +115,7 @@ class StoreTlsFiles {
     return this.#last.get(name) ?? "";
   }
 
-  /** Options of node:tls whose members are looked up anew by each connection. */
+  /** Returns options for node:tls whose members are read again by each connection. */
   options(): NonNullable<Options["tls"]> {
     const options: NonNullable<Options["tls"]> = {};
     for (const name of ["ca", "cert", "key"] as const)
@@ -125,7 +125,7 @@ class StoreTlsFiles {
   }
 }
 
-/** Each operation is sent at most once: who sends it decides what a missing answer means. */
+/** Sends each operation at most once: the sender decides what a missing answer means. */
 function optionsOf(address: StoreAddress, password: string | null, tls: StoreTlsFiles): Options {
   const options: Options = {
     enableOfflineQueue: false,
@@ -144,8 +144,9 @@ function optionsOf(address: StoreAddress, password: string | null, tls: StoreTls
 }
 
 /**
- * The connection is made, and made again, by itself. `tls`: files for TLS; one name alone is that of the authorities.
- * `trouble`: why a connection was refused or lost, which operations can't tell; null once there is one again.
+ * Connects in the background and reconnects automatically. `tls`: files for TLS; a string names the CA file. `trouble`
+ * receives the reason when a connection is refused or lost, since the errors of operations lack it, and null once
+ * connected.
  */
 export function connectRedis(
   url: string,
@@ -157,7 +158,7 @@ export function connectRedis(
   const files = typeof tls === "string" ? { ca: tls, cert: "", key: "" } : (tls ?? { ca: "", cert: "", key: "" });
   const failed = (cause: unknown): void => trouble(cause instanceof Error ? cause : new Error(String(cause)));
   const client = clientOf(address, optionsOf(address, password, new StoreTlsFiles(files, failed)));
-  // Each operation reports its own failure; without a listener the process would end.
+  // Each operation reports its own failure; without a listener, the process would exit.
   client.on("error", failed);
   client.on("ready", () => trouble(null));
   return client;

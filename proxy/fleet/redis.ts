@@ -23,19 +23,19 @@ import {
 const prefix = "sluice";
 const fleetKey = `${prefix}:fleet`;
 const counterKey = (key: string): string => `${prefix}:c:${key}`;
-/** Subjects of a budget's period. */
+/** Key of the index that lists the subjects of a budget's period. */
 const indexKey = (period: string): string => `${prefix}:i:${period}`;
 const ledgerKey = (hourMs: number): string => `${prefix}:l:${hourMs}`;
-/** Hours of the ledger are kept for 62 days. */
+/** How long hours of the ledger are kept: 62 days. */
 const ledgerKeptMs = 62 * 86_400_000;
-/** The index outlives its counters' period a little. */
+/** The index outlives its period's counters a little. */
 const indexKeptMs = 62 * 86_400_000;
 const hourMs = 3_600_000;
-/** Fields of a batch that go in one script. */
+/** Fields of a batch sent in one script call. */
 const fieldsAtOnce = 2_000;
-/** Hours that are read at the same time. */
+/** Hours read concurrently. */
 const hoursAtOnce = 8;
-/** Indexed keys that are remembered, so that each is indexed once. */
+/** Number of indexed keys remembered, so that each is indexed only once. */
 const mostIndexed = 100_000;
 
 type Command = (...args: (string | number)[]) => Promise<unknown>;
@@ -73,14 +73,14 @@ export class RedisStore implements FleetStore {
     return new RedisStore(connectRedis(url, password, tls, trouble));
   }
 
-  /** One round trip however many operations: the client sends what is asked in one turn together. */
+  /** Takes one round trip for any number of operations: the client pipelines everything sent in one turn. */
   async sync(holder: string, ops: readonly StoreOp[]): Promise<(StoreReply | null)[]> {
     const settled = await Promise.allSettled(
       ops.map((op) => (op.kind === "window" ? this.#syncWindow(op) : this.#syncLease(holder, op))),
     );
-    const failed = settled.filter((one) => one.status === "rejected");
+    const failed = settled.filter((result) => result.status === "rejected");
     if (failed.length === settled.length && failed[0] !== undefined) throw failed[0].reason;
-    return settled.map((one) => (one.status === "fulfilled" ? one.value : null));
+    return settled.map((result) => (result.status === "fulfilled" ? result.value : null));
   }
 
   async #syncLease(holder: string, op: LeaseOp): Promise<StoreReply> {
@@ -152,7 +152,10 @@ export class RedisStore implements FleetStore {
     };
   }
 
-  /** Notes a budget's subject, so that its counters can be listed. Where it fails it is noted with the next entry. */
+  /**
+   * Adds a budget's subject to the index, so that its counters can be listed. If that fails, the next entry tries
+   * again.
+   */
   #index(key: string): void {
     const parts = partsOfBudgetKey(key);
     if (parts === null) return;
@@ -175,16 +178,17 @@ export class RedisStore implements FleetStore {
     for (const batch of batches) await this.#addBatch(holder, batch);
   }
 
-  /** A large batch goes in parts, each with a sequence number of its own between this batch's and the next one's. */
+  /** Splits a large batch into parts, each with a sequence number between this batch's and the next one's. */
   async #addBatch(holder: string, batch: LedgerBatch): Promise<void> {
     const fields: (string | number)[] = [];
     for (const row of batch.rows) {
       const key = rowKey(row);
-      for (const [at, name] of ledgerMeasures.entries()) if (row[name] !== 0) fields.push(`${at}${key}`, row[name]);
+      for (const [index, name] of ledgerMeasures.entries())
+        if (row[name] !== 0) fields.push(`${index}${key}`, row[name]);
     }
     for (let part = 0; part * fieldsAtOnce < fields.length; part++) {
-      const some = fields.slice(part * fieldsAtOnce, (part + 1) * fieldsAtOnce);
-      await this.#ledger(ledgerKey(batch.hourMs), holder, batch.seq + part / 1_000, ledgerKeptMs, ...some);
+      const batchPart = fields.slice(part * fieldsAtOnce, (part + 1) * fieldsAtOnce);
+      await this.#ledger(ledgerKey(batch.hourMs), holder, batch.seq + part / 1_000, ledgerKeptMs, ...batchPart);
     }
   }
 
@@ -192,25 +196,25 @@ export class RedisStore implements FleetStore {
     const now = Date.now() + hourMs;
     const first = Math.ceil(Math.max(fromMs, now - ledgerKeptMs) / hourMs) * hourMs;
     const hours: number[] = [];
-    for (let at = first; at < Math.min(toMs, now + hourMs); at += hourMs) hours.push(at);
+    for (let startMs = first; startMs < Math.min(toMs, now + hourMs); startMs += hourMs) hours.push(startMs);
     const rows: LedgerRow[] = [];
     while (hours.length > 0) {
-      const some = await Promise.all(
+      const loaded = await Promise.all(
         hours.splice(0, hoursAtOnce).map(async (hour) => rowsOf(hour, await this.#fields(ledgerKey(hour)))),
       );
-      for (const one of some) for (const row of one) rows.push(row);
+      for (const hour of loaded) for (const row of hour) rows.push(row);
     }
     return rows;
   }
 
-  /** In parts: every command has a second, and an hour of many callers may take longer as a whole. */
+  /** Reads in parts: each command has a one-second limit, and an hour with many callers may take longer as a whole. */
   async #fields(key: string): Promise<Record<string, string>> {
     const fields: Record<string, string> = {};
     let cursor = "0";
     do {
-      const [next, some] = await this.#client.hscan(key, cursor, "COUNT", fieldsAtOnce);
-      // A field may come twice while the hash grows; the later one counts.
-      for (let at = 0; at + 1 < some.length; at += 2) fields[some[at] ?? ""] = some[at + 1] ?? "";
+      const [next, pairs] = await this.#client.hscan(key, cursor, "COUNT", fieldsAtOnce);
+      // A field may be returned twice while the hash grows; the later value counts.
+      for (let index = 0; index + 1 < pairs.length; index += 2) fields[pairs[index] ?? ""] = pairs[index + 1] ?? "";
       cursor = next;
     } while (cursor !== "0");
     return fields;

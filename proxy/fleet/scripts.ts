@@ -1,7 +1,6 @@
 /**
- * What the shared store does in one step. Each script has one key, so each works in a cluster. Redis's clock is the only
- * one that counts. The arithmetic is that of `share` and `isTight`, and of the memory store; one test suite holds both
- * to it.
+ * Atomic operations of the shared store. Each script uses one key, so all work in a cluster. Only Redis's clock counts.
+ * The arithmetic matches `leaseShare` and `isTight` and the memory store; one test suite checks both stores.
  */
 
 const common = `
@@ -20,13 +19,12 @@ end
 `;
 
 /**
- * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent, seenVersion,
- * need, least, want, debt, holders, ttlMs, recoveryMs
+ * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent,
+ * seenVersion, need, least, want, debt, holders, ttlMs, recoveryMs
  * → epoch, granted, used, spent, tight, recovering, version
  *
- * Fields: e epoch, n run of the server, u used, s spent, v version, b a w: used, spent and version from which the epoch
- * began, c recovering until; of each holder g r p q t:
- * granted, returned, spent, last sequence number, last seen.
+ * Fields: e epoch, n server's run id, u used, s spent, v version; b a w: used, spent and version at the start of the
+ * epoch; c recovering until; for each holder g r p q t: granted, returned, spent, last sequence number, last seen.
  */
 export const leaseScript = `${common}
 local key = KEYS[1]
@@ -114,9 +112,11 @@ return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining,
 `;
 
 /**
- * ARGV: limit, windowMs, sliceMs, lifeMs, need, least, want, debt, holders, epoch, taken, recoveryMs, then slice and amount
- * of what is given back → granted, slice, remaining, retryMs, resetMs, tight, epoch, recovering. Fields: slice → units,
- * e epoch, c recovering until.
+ * ARGV: limit, windowMs, sliceMs, lifeMs, need, least, want, debt, holders, epoch, taken, recoveryMs, then slice and
+ * amount of each return
+ * → granted, slice, remaining, retryMs, resetMs, tight, epoch, recovering
+ *
+ * Fields: slice → units, e epoch, c recovering until.
  */
 export const windowScript = `${common}
 local key = KEYS[1]
@@ -198,7 +198,7 @@ redis.call('PEXPIRE', key, int(window + life + 2 * size + 2000))
 return { int(granted), int(slice), int(math.max(0, remaining)), int(retry), int(reset), tight(remaining, need, want, holders), epoch, recovering and '1' or '0' }
 `;
 
-/** ARGV: holder, ttlMs → holders alive. */
+/** ARGV: holder, ttlMs → number of live holders. */
 export const heartbeatScript = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -215,7 +215,7 @@ local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
 return { redis.call('ZCARD', KEYS[1]) - 1, run .. born }
 `;
 
-/** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 where it did. */
+/** ARGV: holder, seq, keepMs, then field and amount. Applies a batch once. → 1 if it was applied. */
 export const ledgerScript = `
 local mark = '#' .. ARGV[1]
 if tonumber(redis.call('HGET', KEYS[1], mark) or '0') >= tonumber(ARGV[2]) then return 0 end

@@ -1,57 +1,58 @@
 /**
- * What one proxy holds of one counter, and spends without asking anybody: what both kinds of slice have in common, which
- * is how much to hold at the present pace and how long a refusal is believed. No I/O and no timers; `Exchange` has those.
+ * The part of one counter that one proxy holds and spends without asking the store. This class has what both kinds of
+ * slice share: how much to hold at the current rate of use, and how long to trust a refusal. No I/O, no timers;
+ * `Exchange` has those.
  */
 import { type StoreOp, type StoreReply, windowLifeMs } from "./store.ts";
 
-/** A counter as configuration has it. */
+/** A counter as configured. */
 export interface CounterSpec {
   key: string;
   kind: "period" | "held" | "window";
-  /** null: it is only counted. */
+  /** null if it is only counted. */
   limit: number | null;
-  /** Of a `window` only. */
+  /** For `window` only. */
   windowMs: number;
-  /** Of a `period` only: what had been spent before the store knew of it. */
+  /** For `period` only: spending from before the store knew the counter. */
   seed: number;
   expiresAtMs: number | null;
-  /** Whether calls go on where the store can't be asked. */
+  /** Whether calls continue while the store can't be reached. */
   onStateLoss: "allow" | "deny";
 }
 
-/** Takings of one call from one counter, to be settled. */
+/** What one call took from one counter, to be settled later. */
 export interface Taken {
   amount: number;
-  /** Where in a window the units came from. */
+  /** The window slices that the units came from. */
   lots: [slice: number, amount: number][];
 }
 
 export interface Reading {
   limit: number;
   remaining: number;
-  /** Until everything is free again, in milliseconds. */
+  /** Time until the whole limit is free again, in milliseconds. */
   resetMs: number;
 }
 
-/** How far ahead a lease reaches, in milliseconds of spending at the present pace. */
+/** How far ahead a lease reaches, in milliseconds of spending at the current rate. */
 const leaseAheadMs = 500;
-/** A lease that nobody spends from goes back after this time, in milliseconds. */
+/** An unused lease goes back after this time, in milliseconds. */
 const idleMs = 2_000;
-/** After the store said no, how long that is believed without asking again, in milliseconds. */
+/** How long a refusal by the store is trusted without asking again, in milliseconds. */
 const believedMs = 100;
 
 export abstract class Slice {
   spec: CounterSpec;
-  /** Of no other slice of this process. */
+  /** Unique among the slices of this process. */
   life = 0;
-  /** Wanted by calls that wait. */
+  /** Units that waiting calls need. */
   need = 0;
   least = 0;
-  /** What the next sync is for, besides need. */
+  /** Whether the next sync has something to do besides `need`. */
   due = false;
   lastUseMs: number;
   tight = false;
-  /** The store has just begun anew, and grants nothing yet. */
+  /** The store has just started a new epoch and grants nothing yet. */
   recovering = false;
   #taken = 0;
   #ratePerMs = 0;
@@ -74,31 +75,31 @@ export abstract class Slice {
   abstract apply(op: StoreOp, reply: StoreReply, sentMs: number, nowMs: number): void;
   abstract failed(op: StoreOp): void;
   abstract reading(nowMs: number): Reading;
-  /** Looks whether there is something to tell the store, or to fetch. */
+  /** Sets `due` if there is something to report to the store or to fetch. */
   abstract review(nowMs: number): void;
-  /** Nothing is left to be told or given back, nor worth remembering; `crowded`: there are too many. */
+  /** Whether nothing is left to report or give back, nor worth remembering. `crowded`: too many slices are held. */
   abstract done(nowMs: number, crowded: boolean): boolean;
-  /** Gives back what calls don't hold. */
+  /** Gives back everything that calls don't hold. */
   abstract giveBack(): void;
 
   canTake(amount: number, nowMs: number): boolean {
     return this.available(nowMs) >= amount;
   }
 
-  /** Without the store, this proxy may take so much more. */
+  /** Whether this proxy may take `amount` more without the store. */
   abstract hasRoomAlone(amount: number, nowMs: number): boolean;
 
-  /** Takes without a lease, while the store can't be asked. */
+  /** Takes without a lease, while the store can't be reached. */
   takeBeyond(amount: number, nowMs: number): Taken {
     return this.take(amount, nowMs);
   }
 
-  /** The store was asked a moment ago and has not got as much. */
+  /** Whether the store said a moment ago that it doesn't have this much. */
   refuses(amount: number, nowMs: number): boolean {
     return nowMs < this.refusedUntilMs && amount > this.refusedAbove + Math.max(0, this.available(nowMs));
   }
 
-  /** Others hold what is missing, and may not need it. */
+  /** Whether others hold the missing units and may not need them. */
   contended(_amount: number): boolean {
     return false;
   }
@@ -109,10 +110,10 @@ export abstract class Slice {
     this.#largest = Math.max(amount, this.#largest * 0.99);
   }
 
-  /** With less than this the next slice is fetched. */
+  /** Below this, the next slice is fetched. */
   protected low = 0;
 
-  /** What to hold so that calls needn't wait. */
+  /** How much to hold so that calls needn't wait. */
   protected target(nowMs: number): number {
     const target = this.#target(nowMs);
     this.low = target / 3;

@@ -1,4 +1,4 @@
-/** The proxy's part in fleet state: its store, what it has leased, and its ledger. */
+/** Starts this proxy's side of fleet state: its store, its leases and its ledger. */
 import { randomUUID } from "node:crypto";
 import type { CallRecord } from "../call/record.ts";
 import { steadyClock, steadyNowMs } from "../clock.ts";
@@ -7,9 +7,9 @@ import { openStore, type StateSettings } from "./open.ts";
 import { Quotas } from "./quotas.ts";
 import type { FleetStore } from "./store.ts";
 
-/** How long a settled call waits for the store's ledger at most, in milliseconds. */
+/** How long a settled call may wait before it is sent to the store's ledger, in milliseconds. */
 const ledgerEveryMs = 1_000;
-/** Trouble is told this often at most, in milliseconds. */
+/** Shortest time between two reports of trouble, in milliseconds. */
 const troubleEveryMs = 10_000;
 
 export interface FleetState {
@@ -17,24 +17,24 @@ export interface FleetState {
   quotas: Quotas;
   ledger: UsageLedger;
   record(call: CallRecord): void;
-  /** Resolves when the store answers, or after a second without. */
+  /** Resolves when the store answers, or after a second without an answer. */
   ready(): Promise<void>;
-  /** Gives back what is leased and sends what is not in the ledger yet. */
+  /** Gives back all leases and sends the rows that the ledger lacks. */
   close(): Promise<void>;
 }
 
-/** Throws where the settings ask for a store that can't be made; one that can't be reached yet is no reason. */
+/** Throws if the configured store can't be created. A store that can't be reached yet is no error. */
 export function startFleetState(settings: StateSettings, onTrouble: (cause: unknown) => void): FleetState {
-  /** Why there is no connection: an operation says only that there is none. */
+  /** Why the store is disconnected; the errors of operations only say that it is. */
   let connection: Error | null = null;
   const store = openStore(settings, steadyNowMs, (cause) => {
     connection = cause;
   });
   const holder = randomUUID();
-  let toldMs = 0;
+  let reportedMs = 0;
   const trouble = (cause: unknown): void => {
-    if (steadyNowMs() - toldMs < troubleEveryMs) return;
-    toldMs = steadyNowMs();
+    if (steadyNowMs() - reportedMs < troubleEveryMs) return;
+    reportedMs = steadyNowMs();
     onTrouble(connection ?? cause);
   };
   const ready = async (): Promise<void> => {
@@ -56,7 +56,7 @@ export function startFleetState(settings: StateSettings, onTrouble: (cause: unkn
     ledger,
     ready,
     record(call) {
-      // Without a route there is nobody whose usage it could be.
+      // A call without a route can't be attributed.
       if (call.route !== "") ledger.add(call);
     },
     async close() {

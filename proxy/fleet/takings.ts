@@ -1,10 +1,10 @@
-/** How much was taken in the span of time that a window looks back on, in steps, as the store counts it. */
+/** How much was taken within the time that a window covers, in the same steps as the store. */
 import { sliceMsOf, windowLifeMs } from "./store.ts";
 
 export class Takings {
   readonly #stepMs: number;
   readonly #spanMs: number;
-  /** In the order of time. */
+  /** Oldest first. */
   readonly #steps: { step: number; amount: number }[] = [];
   #total = 0;
 
@@ -13,11 +13,11 @@ export class Takings {
     this.#spanMs = windowMs + windowLifeMs(windowMs) + this.#stepMs;
   }
 
-  /** A negative amount corrects what was taken just now. */
+  /** A negative amount corrects the latest takings. */
   add(amount: number, nowMs: number): void {
     const step = Math.floor(nowMs / this.#stepMs);
-    const last = this.#steps.at(-1);
-    if (last?.step === step) last.amount += amount;
+    const newest = this.#steps.at(-1);
+    if (newest?.step === step) newest.amount += amount;
     else this.#steps.push({ step, amount });
     this.#total += amount;
   }

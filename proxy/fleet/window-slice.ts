@@ -1,5 +1,5 @@
 /**
- * A slice of a number of units in any span of time. Units that are not used soon go back, or the span would be overdrawn
+ * A slice of a sliding window's units. Units that aren't used soon go back; otherwise the window could be overdrawn
  * later.
  */
 import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
@@ -14,13 +14,14 @@ interface Lot {
 
 const staleMs = 200;
 
-/** What a proxy without the store knows of the fleet. */
+/** What a proxy without the store knows about the fleet. */
 export interface FleetView {
-  /** Proxies alive when the store was last heard. */
+  /** Proxies alive at the last heartbeat. */
   size: number;
   /**
-   * The store is back, and others may not have told yet what they took meanwhile: until the first moment windows are
-   * kept as without it, and until the second nothing more is taken, so that whoever asks first knows of all.
+   * After the store returns, others may not have reported yet what they took meanwhile. Until `aloneUntilMs`, windows
+   * are kept as without the store; until `settlingUntilMs`, nothing more is requested, so that the first to ask finds
+   * everything reported.
    */
   aloneUntilMs: number;
   settlingUntilMs: number;
@@ -31,7 +32,7 @@ export class WindowSlice extends Slice {
   readonly #takings: Takings;
   #epoch = "";
   #recoveringUntilMs = 0;
-  /** This proxy's part of what was left when the store was last heard, less what it took without the store since. */
+  /** This proxy's part of what was left at the store's last answer, less what it has taken without the store since. */
   #seen: { part: number; atMs: number } | null = null;
   readonly #lots: Lot[] = [];
   readonly #returns = new Map<number, number>();
@@ -58,7 +59,7 @@ export class WindowSlice extends Slice {
     return sum;
   }
 
-  /** What will still be of use in a moment. */
+  /** Units that will still be usable in a moment. */
   #fresh(nowMs: number): number {
     let sum = 0;
     for (const lot of this.#lots) if (lot.untilMs - nowMs > windowLifeMs(this.spec.windowMs) / 4) sum += lot.amount;
@@ -69,7 +70,7 @@ export class WindowSlice extends Slice {
     if (amount > 0) this.#returns.set(slice, (this.#returns.get(slice) ?? 0) + amount);
   }
 
-  /** Kept as without a store, by this proxy's part of the limit. */
+  /** Whether this window is kept without the store, within this proxy's part of the limit. */
   #isAlone(nowMs: number): boolean {
     return this.spec.onStateLoss === "allow" && nowMs < Math.max(this.#fleet.aloneUntilMs, this.#recoveringUntilMs);
   }
@@ -87,8 +88,8 @@ export class WindowSlice extends Slice {
   }
 
   /**
-   * Room in this proxy's part of the limit, whatever the store does: its part counts what the store granted it as well,
-   * and of what was left when the store was last heard, others may take their parts.
+   * Whether `amount` fits this proxy's part of the limit, whatever the store does. What the store granted counts
+   * towards the part, and the others may take their parts of what was left at the store's last answer.
    */
   hasRoomAlone(amount: number, nowMs: number): boolean {
     const { size } = this.#fleet;
@@ -133,7 +134,7 @@ export class WindowSlice extends Slice {
     }
   }
 
-  /** Told as a debt when the store is back. */
+  /** Reported as a debt when the store is back. */
   override takeBeyond(amount: number, nowMs: number): Taken {
     this.note(amount, nowMs);
     this.#takings.add(amount, nowMs);
@@ -161,7 +162,7 @@ export class WindowSlice extends Slice {
       want,
       debt: this.#debt,
       returns: [...this.#returns],
-      // A counter that nobody asked about for so long is gone by itself.
+      // After this long without contact, the store has expired the counter, which is no loss of memory.
       epoch: this.#isSeen(nowMs) ? this.#epoch : "",
       taken: this.#takings.total(nowMs),
     };
@@ -186,24 +187,24 @@ export class WindowSlice extends Slice {
     this.refusal(reply.granted, op.need, reply.remaining, nowMs);
   }
 
-  /** While proxies have not told all that they took, the store knows less than this one may have seen before. */
+  /** Until all proxies have reported, the store's answer may miss usage that this proxy has already seen. */
   #look({ recovering = false, epoch = "", remaining }: WindowReply, sentMs: number, nowMs: number): void {
     const part = Math.floor(remaining / this.#fleet.size);
     const before = (recovering || this.#isSettling(nowMs)) && this.#isSeen(nowMs) ? (this.#seen?.part ?? part) : part;
     this.#seen = { part: Math.min(before, part), atMs: sentMs };
-    // Over before the store grants again.
+    // Ends before the store grants again.
     if (recovering && !this.recovering) this.#recoveringUntilMs = sentMs + recoveryMs / 2;
     this.recovering = recovering;
     this.#epoch = epoch;
   }
 
-  /** The store was heard within the window's span, so what it said still says something. */
+  /** Whether the store's last answer lies within the window, and so still says something about it. */
   #isSeen(nowMs: number): boolean {
     const { windowMs } = this.spec;
     return this.#seen !== null && nowMs - this.#seen.atMs <= windowMs + windowLifeMs(windowMs);
   }
 
-  /** What was given back is lost to the window, which heals as it moves on. */
+  /** Failed returns stay charged to the window until it moves past them. */
   failed(op: StoreOp): void {
     if (op.kind === "window") this.#debt += op.debt;
   }
@@ -219,7 +220,7 @@ export class WindowSlice extends Slice {
 
   review(nowMs: number): void {
     const low = !this.tight && !this.idle(nowMs) && this.available(nowMs) < this.target(nowMs) / 2;
-    // What others took since then lowers what this proxy may take if the store is lost.
+    // Refreshes what is left, since what others took lowers what this proxy may take if the store is lost.
     const stale =
       this.spec.onStateLoss === "allow" &&
       !this.idle(nowMs) &&
@@ -232,7 +233,7 @@ export class WindowSlice extends Slice {
 
   done(nowMs: number, crowded: boolean): boolean {
     return (
-      // Should the store be lost, somebody has to know what was taken.
+      // If the store is lost, some proxy must still know what was taken.
       (crowded || this.#takings.total(nowMs) === 0) &&
       this.#underWay === 0 &&
       this.idle(nowMs) &&

@@ -1,12 +1,12 @@
 /**
- * Members of a body that the gateway acts on by name. Some servers behind it read names without regard to case, as Go's
- * encoding/json does, and of two that are alike take the last; for them `Model` would stand over the `model` that the
- * gateway saw, checked and put in (https://pkg.go.dev/encoding/json#Unmarshal).
+ * Members of a request body that the gateway acts on by name. Some servers behind it match names case-insensitively, as
+ * Go's encoding/json does, and take the last of two that match. For them, `Model` would override the `model` that the
+ * gateway checked and set (https://pkg.go.dev/encoding/json#Unmarshal).
  */
 import type { RouteConfig } from "../config/route.ts";
 import { steeringMembers } from "../config/steering.ts";
 
-/** Read or edited for every route, in whichever format. */
+/** Read or edited on every route, in any format. */
 const always = [
   "model",
   "messages",
@@ -49,10 +49,13 @@ const always = [
   ...steeringMembers,
 ];
 
-/** Names that differ in case only have this in common; Go takes ſ for s and the sign of Kelvin for k as well. */
+/**
+ * Folds case: names that differ only in case have the same folded form. Like Go, it also folds ſ to s and the Kelvin
+ * sign to k.
+ */
 const folded = (name: string): string => name.toUpperCase().toLowerCase();
 
-/** Folded name → as it must be written. */
+/** Folded name → the required spelling. */
 export type ActedNames = ReadonlyMap<string, string>;
 
 const byDefault: ActedNames = new Map(always.map((name) => [name, name]));
@@ -66,16 +69,16 @@ const lowerA = 97;
 const lowerZ = 122;
 const underscore = 95;
 
-/** It is its own folded form, as nearly all names are. */
+/** Whether the name is its own folded form, as nearly all are. */
 function isPlain(name: string): boolean {
-  for (let at = 0; at < name.length; at++) {
-    const code = name.charCodeAt(at);
+  for (let index = 0; index < name.length; index++) {
+    const code = name.charCodeAt(index);
     if ((code < lowerA || code > lowerZ) && code !== underscore) return false;
   }
   return true;
 }
 
-/** The name that `name` could be taken for, and isn't; null as a rule. */
+/** Returns the acted-on name that `name` could be mistaken for, or null if it is spelled correctly or matches none. */
 export function takenFor(acted: ActedNames, name: string): string | null {
   const meant = acted.get(isPlain(name) ? name : folded(name));
   return meant === undefined || meant === name ? null : meant;

@@ -1,4 +1,4 @@
-/** The one cell that holds the live snapshot. It is swapped whole, and only for one that is complete. */
+/** The one cell that holds the live snapshot. It is swapped as a whole, and only for a complete snapshot. */
 import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
 import type { Provider } from "../providers/provider.ts";
 import { paced } from "./pace.ts";
@@ -15,9 +15,9 @@ export interface Rejection {
 export interface Current {
   /** null until the first good config. */
   snapshot(): Snapshot | null;
-  /** Why the newest config is not live; null when it is. */
+  /** Why the newest config is not live; null if it is. */
   rejection(): Rejection | null;
-  /** Reads the source once; resolves when the outcome stands. */
+  /** Reads the source once. Resolves when the new config is live or rejected. */
   refresh(): Promise<void>;
   close(): void;
 }
@@ -27,9 +27,15 @@ export interface CurrentEvents {
   rejected(reason: string): void;
 }
 
-/** Calls wait no longer than this for a config that is being prepared, and for one step of that: a few milliseconds at most. */
+/**
+ * Time slice for preparing a config, in milliseconds. Calls wait at most this long plus one step, which takes a few
+ * milliseconds.
+ */
 const sliceMs = 1;
-/** So often in a row a config is dropped half way for a newer one: were they to come ever faster, none would go live. */
+/**
+ * How many configs in a row may be dropped half way for a newer one. Without this limit, configs that change quickly
+ * would never go live.
+ */
 const mostDropped = 3;
 
 export function current(
@@ -43,7 +49,7 @@ export function current(
   let running: Promise<void> | null = null;
   let again = false;
   let dropped = 0;
-  /** Of the content that is live. */
+  /** The version of the live content. */
   let settled: string | null = null;
   const cache: ParsedDocuments = new Map();
   const scratch = new Scratch();
@@ -80,7 +86,8 @@ export function current(
     dropped = prepared === null ? dropped + 1 : 0;
     if (prepared === null) return;
     const next = prepared.done;
-    // Kubelet links what is new after it has swapped the content: what is missing now may be there the next time.
+    // Kubelet may link new entries after it has swapped the content, so what is missing now may be there at the next
+    // read.
     settled = next === null ? null : version;
     if (next === null) return;
     rejection = null;
@@ -91,7 +98,7 @@ export function current(
   };
 
   const loop = async (): Promise<void> => {
-    // So that who is called from here and asks again finds it running.
+    // Lets `running` be set first, so that a refresh from within this loop's callbacks doesn't start a second loop.
     await null;
     do {
       again = false;

@@ -1,4 +1,4 @@
-/** Keys by digest and by id, over all documents. */
+/** Keys by digest and by id, across all documents. */
 import { keyShardOf } from "../config/encode.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import { keyShards } from "../config/schema.ts";
@@ -6,15 +6,15 @@ import type { PackedKeys } from "./packed-keys.ts";
 
 export interface FoundKey {
   record: KeyRecord;
-  /** Set where it is the key before a rotation: it is accepted until then, in epoch milliseconds. */
+  /** For the key before a rotation: when it stops being accepted, in epoch milliseconds. null for the present key. */
   untilMs: number | null;
 }
 
-/** Costs next to nothing to make: what takes time was done document by document. */
+/** Cheap to construct: the expensive work is done document by document. */
 export class KeyIndex {
   readonly size: number;
   readonly #parts: readonly PackedKeys[];
-  /** For each shard, the parts that may hold its digests: one, as the operator writes them. */
+  /** For each shard, the parts that may hold its digests. As the operator writes them, that is one part. */
   readonly #shards: readonly (readonly PackedKeys[])[];
   readonly #before: readonly PackedKeys[];
 
@@ -25,7 +25,7 @@ export class KeyIndex {
     this.size = parts.reduce((sum, part) => sum + part.size, 0);
   }
 
-  /** The record with this keyed digest, whatever its state; null where there is none. */
+  /** Returns the record with this keyed digest, whatever its state, or null. */
   find(digest: string): FoundKey | null {
     for (const part of this.#shards[keyShardOf(digest)] ?? []) {
       const record = part.find(digest);
@@ -38,7 +38,7 @@ export class KeyIndex {
     return null;
   }
 
-  /** Records of the ApiKey `namespace/name`, whatever their state. */
+  /** Returns the records of the ApiKey `namespace/name`, whatever their state. */
   of(id: string): readonly KeyRecord[] {
     return this.#parts.flatMap((part) => part.of(id));
   }

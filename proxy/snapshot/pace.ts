@@ -1,9 +1,15 @@
-/** Work that must not hold up calls: it is done in slices, and between two of them everything else has its turn. */
+/**
+ * Runs long work in slices, so that calls don't wait for it: between two slices, the event loop handles everything
+ * else.
+ */
 import type { Steps } from "../config/parse.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** `sliceMs`: after so many milliseconds the event loop goes on. null where `stop` said so between two slices. */
+/**
+ * `sliceMs`: how long the work runs before the event loop gets its turn. Returns null if `stop` ended the work between
+ * two slices.
+ */
 export async function paced<T>(
   steps: Steps<T>,
   sliceMs: number,
@@ -17,7 +23,7 @@ export async function paced<T>(
     } while (performance.now() < untilMs);
     await turn();
     if (await stop()) {
-      // Whatever the work keeps in order when it is given up.
+      // Lets the work run its `finally` blocks.
       steps.return(undefined as never);
       return null;
     }

@@ -1,7 +1,7 @@
 /**
- * The keys of one document as bytes. 50,000 of them as objects are a load that the garbage collector carries about,
- * standing in the way of calls for 10 to 20 ms at a time while a config is taken in. As bytes they are out of its sight;
- * a record is made when its key is first used, and is kept from then on.
+ * The keys of one document as bytes. As objects, 50,000 keys make the garbage collector hold up calls for 10 to 20 ms
+ * at a time while a config is loaded. Bytes cost it nothing. A record is parsed when its key is first used, and kept
+ * from then on.
  */
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
@@ -9,16 +9,19 @@ import { keyShardOf } from "../config/encode.ts";
 import type { KeyRecord } from "../config/key-record.ts";
 import type { Keeper } from "../config/parse.ts";
 
-/** FNV-1a over the characters: it need only spread names well, and whoever picks them has one that counts, at most. */
+/**
+ * FNV-1a over the characters. It only has to spread names well: a caller who picks names to collide can have at most
+ * one that exists.
+ */
 function hashOf(text: string): number {
   let hash = 0x811c9dc5 | 0;
-  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193);
   return hash;
 }
 
-/** Places by the hash of a name: open addressing in flat memory. Several places may have the same name. */
+/** Maps hashes of names to places, with open addressing in flat memory. Several places may have the same name. */
 class Places {
-  /** Place + 1; 0: free. */
+  /** Place + 1; 0 marks a free slot. */
   readonly #slots: Uint32Array;
   readonly #hashes: Int32Array;
   readonly #mask: number;
@@ -29,43 +32,43 @@ class Places {
     this.#mask = size - 1;
     this.#slots = new Uint32Array(size);
     this.#hashes = new Int32Array(size);
-    for (const [at, hash] of hashes.entries()) {
+    for (const [index, hash] of hashes.entries()) {
       let slot = hash & this.#mask;
       while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask;
-      this.#slots[slot] = (places[at] ?? 0) + 1;
+      this.#slots[slot] = (places[index] ?? 0) + 1;
       this.#hashes[slot] = hash;
     }
   }
 
-  /** Those that may have the name. */
+  /** Returns the places whose name may be `name`. */
   of(name: string): number[] {
     const hash = hashOf(name);
-    const found: number[] = [];
+    const matches: number[] = [];
     for (let slot = hash & this.#mask; this.#slots[slot] !== 0; slot = (slot + 1) & this.#mask) {
-      if (this.#hashes[slot] === hash) found.push((this.#slots[slot] ?? 0) - 1);
+      if (this.#hashes[slot] === hash) matches.push((this.#slots[slot] ?? 0) - 1);
     }
-    return found;
+    return matches;
   }
 }
 
-/** The digest is keyed, so what a look-up takes tells nothing; what was found is confirmed in constant time. */
+/** Compares in constant time. The timing of the look-up before it reveals nothing, since the digest is keyed. */
 const same = (a: string, b: string): boolean => timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
 export class PackedKeys {
   readonly size: number;
-  /** Shards that its digests belong to: one, as the operator writes it. */
+  /** Shards that its digests belong to. As the operator writes it, that is one. */
   readonly shards: ReadonlySet<number>;
-  /** It has keys that were rotated and are still accepted for a while. */
+  /** Whether it has rotated keys that are still accepted for a while. */
   readonly hasBefore: boolean;
   readonly #bytes: Buffer;
-  /** Where the text of each begins, and the last one ends. */
+  /** Where the text of each record begins, and where the last one ends. */
   readonly #starts: Uint32Array;
   readonly #byDigest: Places;
   readonly #before: Places;
   readonly #byId: Places;
-  /** Records that were made, by place. */
+  /** Parsed records, by place. */
   readonly #made = new Map<number, KeyRecord>();
-  /** Of keys that were used, by digest. */
+  /** Records of keys that were used, by digest. */
   readonly #used = new Map<string, KeyRecord>();
 
   constructor(
@@ -85,14 +88,14 @@ export class PackedKeys {
   }
 
   #record(place: number): KeyRecord {
-    const known = this.#made.get(place);
-    if (known !== undefined) return known;
+    const parsed = this.#made.get(place);
+    if (parsed !== undefined) return parsed;
     const record = JSON.parse(this.#bytes.toString("utf8", this.#starts[place], this.#starts[place + 1])) as KeyRecord;
     this.#made.set(place, record);
     return record;
   }
 
-  /** The record of a key by its digest. */
+  /** Returns the record of the key with this digest. */
   find(digest: string): KeyRecord | null {
     const used = this.#used.get(digest);
     if (used !== undefined) return same(used.digest, digest) ? used : null;
@@ -105,13 +108,13 @@ export class PackedKeys {
     return null;
   }
 
-  /** The record of a key by the digest that it had before its rotation. */
+  /** Returns the record of the key that had this digest before its rotation. */
   findBefore(digest: string): KeyRecord | null {
     const records = this.#before.of(digest).map((place) => this.#record(place));
     return records.find(({ previous }) => previous !== undefined && same(previous.digest, digest)) ?? null;
   }
 
-  /** Records of the ApiKey `namespace/name`. */
+  /** Returns the records of the ApiKey `namespace/name`. */
   of(id: string): KeyRecord[] {
     return this.#byId
       .of(id)
@@ -122,11 +125,11 @@ export class PackedKeys {
 
 const firstBytes = 16_384;
 
-/** Where a document's bytes are put together: used for one after the other, since memory that comes and goes makes garbage. */
+/** Buffer in which a document's bytes are assembled, reused from document to document to avoid garbage. */
 export class Scratch {
   bytes = Buffer.allocUnsafeSlow(firstBytes);
 
-  /** Room for `end` bytes, of which the first `used` are kept. */
+  /** Makes room for `end` bytes and keeps the first `used`. */
   reserve(end: number, used: number): void {
     if (end <= this.bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, end));
@@ -140,7 +143,7 @@ interface Names {
   places: number[];
 }
 
-/** Packs records that fit the schema. Only one at a time may use a scratch. */
+/** Packs records that fit the schema. Only one packer at a time may use a scratch buffer. */
 export class KeyPacker implements Keeper<PackedKeys> {
   readonly #scratch: Scratch;
   readonly #starts = [0];
@@ -158,7 +161,7 @@ export class KeyPacker implements Keeper<PackedKeys> {
 
   add(record: KeyRecord): void {
     const text = JSON.stringify(record);
-    // No character takes more than three bytes.
+    // A UTF-16 code unit takes at most three bytes in UTF-8.
     this.#scratch.reserve(this.#end + text.length * 3, this.#end);
     const place = this.#starts.length - 1;
     this.#end += this.#scratch.bytes.write(text, this.#end);

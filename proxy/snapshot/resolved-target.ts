@@ -1,7 +1,7 @@
 import type { ProviderModel } from "../providers/provider.ts";
 import type { ProviderEntry, RouteTarget } from "./snapshot.ts";
 
-/** A target with the model settled. */
+/** A target whose model is determined. */
 export interface ResolvedTarget {
   config: RouteTarget["config"];
   entry: ProviderEntry;

@@ -1,4 +1,4 @@
-/** An immutable view of one revision of the config, shaped for look-up. A request reads it once and keeps it. */
+/** An immutable view of one revision of the config, arranged for look-up. A request reads it once and keeps it. */
 import { RE2JS } from "re2js";
 import { Origins } from "../access/client-address.ts";
 import { type AccessRules, accessRules } from "../access/rules.ts";
@@ -30,20 +30,20 @@ import { KeyPacker, type PackedKeys } from "./packed-keys.ts";
 export interface ProviderEntry {
   readonly provider: Provider;
   readonly account: ProviderAccount;
-  /** One object for as long as the snapshot lives. */
+  /** The same object for the snapshot's lifetime. */
   readonly address: UpstreamAddress;
   readonly models: ReadonlyMap<string, ProviderModel>;
 }
 
-/** One place that a route can send a request to. */
+/** A place to which a route can send a request. */
 export interface RouteTarget {
   readonly config: TargetConfig;
   readonly entry: ProviderEntry;
-  /** null: the model that the caller asked for. */
+  /** null for the model that the caller asked for. */
   readonly model: ProviderModel | null;
 }
 
-/** A target for the gateway's own calls for embeddings. */
+/** A target for the gateway's own embeddings calls. */
 export interface Embedder extends RouteTarget {
   readonly model: ProviderModel;
 }
@@ -55,43 +55,46 @@ export interface Route {
   readonly roles: ReadonlySet<string> | null;
   readonly teams: ReadonlySet<string> | null;
   readonly tags: ReadonlySet<string> | null;
-  /** The policy's patterns, compiled; null where it has none. */
+  /** The policy's compiled patterns, or null if it has none. */
   readonly guard: { readonly deny: readonly RE2JS[]; readonly allow: readonly RE2JS[] | null } | null;
-  /** null where nothing is masked. */
+  /** null if nothing is masked. */
   readonly masker: Masker | null;
-  /** The provider that keeps files, batches and fine-tuning jobs; null where they are not served. */
+  /** The provider that keeps files, batches and fine-tuning jobs, or null if the route doesn't serve them. */
   readonly resources: ProviderEntry | null;
-  /** What makes vectors of texts, for answers to questions that mean the same; null where calls must be equal. */
+  /** The model that embeds texts for semantic caching, or null if only equal calls are served from the cache. */
   readonly embedder: Embedder | null;
-  /** Changes with whatever could change an answer: the policy, its targets, their pinned models. "" where nothing is cached. */
+  /**
+   * Changes with anything that could change an answer: the policy, its targets, their pinned models. "" if nothing is
+   * cached.
+   */
   readonly fingerprint: string;
   readonly rules: AccessRules;
   readonly acted: ActedNames;
-  /** Regions in which data may be processed; null: anywhere. */
+  /** Regions in which data may be processed; null for any. */
   readonly regions: ReadonlySet<string> | null;
 }
 
 /** Routes under one path prefix. */
 export interface PathEntry {
   readonly prefix: string;
-  /** Model → routes that claim it; consumers of two of them don't overlap, the compiler sees to that. */
+  /** Model → routes that claim it. Their consumers don't overlap; the compiler ensures that. */
   readonly byModel: ReadonlyMap<string, readonly Route[]>;
-  /** Routes that take any model. */
+  /** Routes that accept any model. */
   readonly catchAll: readonly Route[];
   readonly routes: readonly Route[];
-  /** Namespaces whose keys some route here serves. */
+  /** Namespaces whose keys can use a route here. */
   readonly serves: Namespaces;
-  /** Namespaces that open routes here belong to or are shared with; null where nothing is open. */
+  /** Namespaces that own open routes here or that they are shared with; null if no route is open. */
   readonly open: Namespaces | null;
 }
 
 export type Namespaces = ReadonlySet<string> | "*";
 
-/** What the holder of a key may do. */
+/** What the holders of a key with this role may do. */
 export interface Role {
   readonly permissions: ReadonlySet<Permission>;
   readonly models: ReadonlySet<string> | null;
-  /** Of each of its users. */
+  /** Limits for each of the role's users. */
   readonly limits: readonly LimitConfig[];
   readonly budget: BudgetConfig | null;
 }
@@ -100,26 +103,26 @@ export interface Snapshot {
   readonly revision: string;
   readonly settings: Settings;
   readonly roles: ReadonlyMap<string, Role>;
-  /** Where calls come from. */
+  /** Where calls may come from. */
   readonly origins: Origins;
   readonly providers: ReadonlyMap<string, ProviderEntry>;
-  /** The prefix "" (that is, /v1) is always there. */
+  /** Always has the prefix "", which stands for /v1. */
   readonly paths: ReadonlyMap<string, PathEntry>;
-  /** Longest prefix first, "" left out. */
+  /** Longest prefix first, without "". */
   readonly prefixes: readonly string[];
   readonly keyCount: number;
-  /** By namespace. */
+  /** Budgets by namespace. */
   readonly budgets: ReadonlyMap<string, readonly BudgetConfig[]>;
-  /** A keyed digest of a text: the same on all proxies, and no help to who guesses the text. */
+  /** Returns a keyed digest of a text: the same on all proxies, and of no use for confirming a guess at the text. */
   digest(text: string): string;
-  /** The record of a clear key, whatever its state; null where there is none. */
+  /** Returns the record of a clear key, whatever its state, or null. */
   findKey(clear: string): FoundKey | null;
-  /** Records of the ApiKey `namespace/name`, whatever their state. */
+  /** Returns the records of the ApiKey `namespace/name`, whatever their state. */
   keysOf(id: string): readonly KeyRecord[];
   readonly clientTokens: ClientTokens;
-  /** What opens the status port. */
+  /** The token that opens the status port. */
   readonly statusToken: string;
-  /** Ids of what providers keep for callers. */
+  /** Seals the ids of what providers keep for callers. */
   readonly ids: IdSeal;
 }
 
@@ -135,7 +138,7 @@ function accountOf(config: ProviderConfig, credentials: ReadonlyMap<string, stri
 
 const compiled = (pattern: string): RE2JS => RE2JS.compile(pattern);
 
-/** What is not where the data may go makes no vectors, whatever the config says. */
+/** An embedder outside the allowed regions is never used, whatever the config says. */
 function embedderOf({ access, cache }: RouteConfig, providers: ReadonlyMap<string, ProviderEntry>): Embedder | null {
   const semantic = cache?.semantic ?? null;
   const entry = semantic === null ? undefined : providers.get(semantic.provider);
@@ -150,13 +153,13 @@ function embedderOf({ access, cache }: RouteConfig, providers: ReadonlyMap<strin
   };
 }
 
-/** The embedder counts among the targets, since vectors of two models can't be compared. */
+/** Includes the embedder, since vectors of two models can't be compared. */
 function fingerprint(config: RouteConfig, targets: readonly RouteTarget[], embedder: Embedder | null): string {
   if (config.cache === null) return "";
   const asked = (embedder === null ? targets : [...targets, embedder]).map(({ entry, model }) => {
     const models = model === null ? [...entry.models.values()] : [model];
     const { id, type, endpoint, options } = entry.account.config;
-    return [id, type, endpoint, options, models.map((one) => [one.name, one.config.upstream])];
+    return [id, type, endpoint, options, models.map(({ name, config: { upstream } }) => [name, upstream])];
   });
   const { watch: _, ...what } = config;
   return sha256Hex(canonicalJson([what, asked]));
@@ -164,8 +167,10 @@ function fingerprint(config: RouteConfig, targets: readonly RouteTarget[], embed
 
 function seeded({ budgets, seeds = [] }: KeylessConfig): readonly BudgetConfig[] {
   if (seeds.length === 0) return budgets;
-  const of = Map.groupBy(seeds, (seed) => seed.budget);
-  return budgets.map((budget) => (of.has(budget.id) ? { ...budget, seeds: of.get(budget.id) ?? [] } : budget));
+  const byBudget = Map.groupBy(seeds, (seed) => seed.budget);
+  return budgets.map((budget) =>
+    byBudget.has(budget.id) ? { ...budget, seeds: byBudget.get(budget.id) ?? [] } : budget,
+  );
 }
 
 const dayMs = 86_400_000;
@@ -187,7 +192,7 @@ const everything: BudgetConfig["scope"] = {
   selected: false,
 };
 
-/** A role's cost limit is a hard daily budget of each of its users. */
+/** Returns a role's cost limit as a hard daily budget for each of its users. */
 function roleBudget(name: string, { limits }: RoleConfig): BudgetConfig | null {
   if (limits === null || limits.nanoUsdPerDay === null) return null;
   const terms = {
@@ -270,34 +275,34 @@ function* providersOf(
   registry: Readonly<Record<string, Provider>>,
 ): Steps<Map<string, ProviderEntry>> {
   const providers = new Map<string, ProviderEntry>();
-  for (const one of config.providers) {
+  for (const declared of config.providers) {
     yield;
-    const provider = registry[one.type];
+    const provider = registry[declared.type];
     if (provider === undefined)
-      throw new RangeError(`provider ${one.id} has type ${one.type}, which this proxy does not know`);
-    const models = new Map(Object.entries(one.models).map(([name, model]) => [name, { name, config: model }]));
-    const account = accountOf(one, credentials);
-    providers.set(one.id, { provider, account, address: upstreamAddress(account, credentials), models });
+      throw new RangeError(`provider ${declared.id} has type ${declared.type}, which this proxy doesn't support`);
+    const models = new Map(Object.entries(declared.models).map(([name, model]) => [name, { name, config: model }]));
+    const account = accountOf(declared, credentials);
+    providers.set(declared.id, { provider, account, address: upstreamAddress(account, credentials), models });
   }
   return providers;
 }
 
 function* pathsOf(config: KeylessConfig, providers: ReadonlyMap<string, ProviderEntry>): Steps<Map<string, PathEntry>> {
   const byPrefix = new Map<string, Route[]>([["", []]]);
-  for (const one of config.routes) {
+  for (const declared of config.routes) {
     yield;
-    const route = routeOf(one, providers);
-    const routes = byPrefix.get(one.pathPrefix);
+    const route = routeOf(declared, providers);
+    const routes = byPrefix.get(declared.pathPrefix);
     if (routes) routes.push(route);
-    else byPrefix.set(one.pathPrefix, [route]);
+    else byPrefix.set(declared.pathPrefix, [route]);
   }
   return new Map([...byPrefix].map(([prefix, routes]) => [prefix, pathEntry(prefix, routes)]));
 }
 
-/** What a snapshot is built from, besides the config. */
+/** The secrets that a snapshot is built with. */
 export interface SnapshotSecrets {
   pepper: Uint8Array;
-  /** The one before; ids that were sealed with it still open. */
+  /** The previous pepper; ids sealed with it still open. */
   previousPepper?: Uint8Array | null;
   credentials: ReadonlyMap<string, string>;
 }
@@ -343,7 +348,7 @@ export function* building(
   };
 }
 
-/** Pure. Throws where the config names a provider type that this proxy does not have. */
+/** Pure. Throws if the config names a provider type that this proxy doesn't have. */
 export function build(
   config: RenderedConfig,
   manifest: Manifest,

@@ -1,4 +1,4 @@
-/** Where the rendered config comes from: a mounted folder, or memory in `sluice dev`. */
+/** Where the rendered config comes from: a mounted folder, or memory for `sluice dev`. */
 import { watch } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,16 +6,18 @@ import type { ConfigFiles } from "../config/parse.ts";
 
 export interface ConfigSource {
   current(): Promise<ConfigFiles>;
-  /** Tells one content from another without reading it; null where that can't be told, or the method is absent. */
+  /** Returns an identifier of the content without reading it, or null if there is none. Optional. */
   version?(): Promise<string | null>;
-  /** Calls back after something may have changed; returns how to stop. */
+  /** Calls `onChange` after a possible change. Returns a function that stops watching. */
   watch(onChange: () => void): () => void;
 }
 
 const belongs = (name: string): boolean =>
   /^pepper(-previous)?$/.test(name) || name.startsWith("cred-") || name.endsWith(".json");
 
-/** A file may go between listing and reading, and a link may lead nowhere: then it is not part of the config. */
+/**
+ * A file may disappear between listing and reading, and a link may be broken; such a file is not part of the config.
+ */
 async function readIfThere(path: string): Promise<Uint8Array | null> {
   try {
     return await readFile(path);
@@ -32,13 +34,13 @@ async function readFolder(folder: string): Promise<ConfigFiles> {
 }
 
 /**
- * A folder kept as kubelet keeps a volume: entries are links through `..data`, which is swapped as a whole. The folder
- * is watched, and read every `pollMs` besides, because not every file system tells of changes.
+ * Reads a folder laid out as kubelet lays out a volume: entries are links through `..data`, which is swapped as a
+ * whole. The folder is watched and also read every `pollMs`, since not every file system reports changes.
  */
 export function folderSource(folder: string, pollMs: number): ConfigSource {
   return {
     current: () => readFolder(folder),
-    // Kubelet writes every content into a folder of its own.
+    // Kubelet writes each version of the content to a new folder.
     version: () => readlink(join(folder, "..data")).catch(() => null),
     watch(onChange) {
       const poll = setInterval(onChange, pollMs);
@@ -48,7 +50,7 @@ export function folderSource(folder: string, pollMs: number): ConfigSource {
         watcher = watch(folder, onChange);
         watcher.on("error", () => undefined);
       } catch {
-        // The folder isn't there yet: polling finds it.
+        // The folder doesn't exist yet; polling will find it.
       }
       return () => {
         clearInterval(poll);

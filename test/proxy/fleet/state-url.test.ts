@@ -48,10 +48,10 @@ describe("the store's URL", () => {
     ["valkey:6379", /not understood; write redis:\/\/host:6379/],
     ["http://valkey:6379", /not understood/],
     ["redis://a:1,b:2", /several hosts need redis\+sentinel:\/\/ or redis\+cluster:\/\//],
-    ["redis://a:99999", /is no host with a port/],
+    ["redis://a:99999", /is not a host with a port/],
     ["redis+sentinel://a:1", /Sentinel needs the master's name/],
-    ["redis://a/x", /is no database's number/],
-    ["redis+cluster://a:1/3", /is no database's number/],
+    ["redis://a/x", /is not a database number/],
+    ["redis+cluster://a:1/3", /is not a database number/],
   ] as const) {
     it(`${url} is refused with words`, () => assert.throws(() => parseStateUrl(url), complaint));
   }
