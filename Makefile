@@ -28,7 +28,7 @@ e2e: node_modules/.installed ## Build the image and run it on a real node: kubel
 	@$(NODE) --test --test-concurrency=1 --test-timeout=1800000 'test/e2e/*.e2e.ts'
 
 .PHONY: check
-check: fresh lint types test ## What CI checks: generated files, lint, types, tests. Repairs nothing
+check: fresh lint unused types test ## What CI checks: generated files, lint, dead code, types, tests. Repairs nothing
 
 .PHONY: generate
 generate: node_modules/.installed ## Write CRDs, reference and registries from their sources
@@ -45,6 +45,10 @@ format: node_modules/.installed ## Format the code
 .PHONY: lint
 lint: node_modules/.installed ## Lint and check the format
 	@$(BIOME) check --error-on-warnings
+
+.PHONY: unused
+unused: node_modules/.installed ## Find files, exports and packages that nothing uses
+	@$(NODE) node_modules/knip/bin/knip.js --no-progress
 
 .PHONY: types
 types: node_modules/.installed ## Type-check

@@ -6,8 +6,8 @@
  *   SIGTERM ──delay──▶ refuse ──────────▶ drain time over ──▶ closed
  *   serves, "close"    idle ones close    the rest is cut with an error event
  */
+import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import type { FastifyInstance } from "fastify";
 import { refuse } from "./refuse.ts";
 import type { TrafficState } from "./server.ts";
 
@@ -33,7 +33,7 @@ class Connected {
   readonly #sockets = new Set<Socket>();
   readonly #idleSince = new Map<Socket, number>();
 
-  constructor(server: FastifyInstance["server"], secure: boolean) {
+  constructor(server: Server, secure: boolean) {
     server.on(secure ? "secureConnection" : "connection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => {
@@ -63,15 +63,15 @@ class Connected {
 }
 
 export class Drain {
-  readonly #traffic: FastifyInstance;
+  readonly #server: Server;
   readonly #state: TrafficState;
   readonly #connected: Connected;
 
   /** To be made before the listener accepts anybody. */
-  constructor(traffic: FastifyInstance, state: TrafficState, secure: boolean) {
-    this.#traffic = traffic;
+  constructor(server: Server, state: TrafficState, secure: boolean) {
+    this.#server = server;
     this.#state = state;
-    this.#connected = new Connected(traffic.server, secure);
+    this.#connected = new Connected(server, secure);
   }
 
   async run({ drainMs, delayMs, patient }: DrainTimes): Promise<void> {
@@ -106,7 +106,7 @@ export class Drain {
 
   /** Connections that were just in use have a moment, in which the next request is told to go elsewhere. */
   async #close(endMs: number, manner: keyof typeof idleMs): Promise<void> {
-    const { server } = this.#traffic;
+    const server = this.#server;
     // node:http closes all idle connections as it stops listening, under requests that are on their way.
     server.closeIdleConnections = () => undefined;
     let quietSince = performance.now();
@@ -119,7 +119,7 @@ export class Drain {
     };
     tidy();
     const look = setInterval(tidy, lookMs);
-    await this.#traffic.close();
+    await new Promise((resolve) => server.close(resolve));
     clearInterval(look);
   }
 

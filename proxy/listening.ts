@@ -1,7 +1,6 @@
 /** The two listeners' beginning and end: where they are reached, and how they stop without cutting calls off. */
 import { Server as SecureHttp } from "node:https";
-import type { AddressInfo } from "node:net";
-import type { FastifyInstance } from "fastify";
+import type { AddressInfo, Server } from "node:net";
 import { onHost } from "./config/listen-host.ts";
 
 /**
@@ -10,11 +9,26 @@ import { onHost } from "./config/listen-host.ts";
  */
 export const backlog = 4_096;
 
-/** Resolves to the URL. */
-export async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
-  await onHost(host, (address) => app.listen({ host: address, port, backlog }));
-  const scheme = app.server instanceof SecureHttp ? "https" : "http";
-  return urlOf(scheme, app.server.address() as AddressInfo);
+const bind =
+  (server: Server, port: number) =>
+  (host: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port, backlog }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+
+/** Resolves to the URL. `start`: for a framework that has to prepare itself before its server listens. */
+export async function listen(
+  server: Server,
+  host: string,
+  port: number,
+  start: (host: string) => Promise<unknown> = bind(server, port),
+): Promise<string> {
+  await onHost(host, start);
+  return urlOf(server instanceof SecureHttp ? "https" : "http", server.address() as AddressInfo);
 }
 
 /** Where a listener is reached on this machine. */

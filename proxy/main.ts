@@ -13,7 +13,7 @@ import { steadyNowMs, systemClock } from "./clock.ts";
 import { Drain } from "./draining.ts";
 import { type FleetState, startFleetState } from "./fleet/start.ts";
 import { CachingVerifier } from "./identity/verify.ts";
-import { listen } from "./listening.ts";
+import { backlog, listen } from "./listening.ts";
 import { authEnvironment, fetchJson } from "./own-calls.ts";
 import type { Gateway } from "./pipeline/gateway.ts";
 import { Recounts } from "./pipeline/recounts.ts";
@@ -233,7 +233,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const traffic = trafficServer(gateway, cell, state, tls);
   const drain = new Drain(traffic, state, tls !== null);
   if (tls?.options.requestCert === true)
-    watchClients(traffic.server as unknown as SecureServer, {
+    watchClients(traffic as SecureServer, {
       required: tls.options.rejectUnauthorized,
       nowMs: Date.now,
       log,
@@ -242,7 +242,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const stopTls =
     tls === null
       ? () => undefined
-      : keepTls(files, tls, traffic.server as unknown as SecureServer, settings.pollMs, log, metrics.registry);
+      : keepTls(files, tls, traffic as SecureServer, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, {
     ledger,
     quotas,
@@ -259,7 +259,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     records.drain();
     done();
   });
-  const statusUrl = await listen(status, settings.statusHost, settings.statusPort);
+  const statusUrl = await listen(status.server, settings.statusHost, settings.statusPort, (host) =>
+    status.listen({ host, port: settings.statusPort, backlog }),
+  );
   const trafficUrl = await listen(traffic, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");
   return {

@@ -1,7 +1,9 @@
-/** The two listeners: traffic, and status. fastify serves both; the traffic's replies are written straight to the socket. */
+/** The two listeners: traffic on node:http, since the pipeline reads and answers every request itself, and status on fastify. */
 import { randomUUID } from "node:crypto";
-import type { Socket } from "node:net";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { createServer, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
+import type { Duplex } from "node:stream";
+import fastify, { type FastifyInstance } from "fastify";
 import type { BudgetReadings } from "./config/budget.ts";
 import { surfaces } from "./dialects/surfaces.ts";
 import { failure } from "./failure.ts";
@@ -41,7 +43,7 @@ export interface TrafficState {
 
 const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
 
-function requestIdOf(request: FastifyRequest): string {
+function requestIdOf(request: Incoming): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && wellFormedId.test(given) ? given : randomUUID();
 }
@@ -50,7 +52,7 @@ function requestIdOf(request: FastifyRequest): string {
  * What is not even HTTP: answered in the envelope all the same, then the connection is closed. `pages`: there are pages that
  * may call; which of them this is, nobody can say, and the answer tells nothing about anybody.
  */
-function onClientError(pages: boolean, error: { code?: string }, socket: Socket): void {
+function onClientError(pages: boolean, error: { code?: string }, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;
@@ -67,19 +69,23 @@ function onClientError(pages: boolean, error: { code?: string }, socket: Socket)
   );
 }
 
-/** The options of the listener itself: node:https's where there is TLS. */
-function listener(tls: TlsMaterial | null): object {
-  // A missing Host is refused by the pipeline, in words.
-  const common = {
+type Handle = (request: Incoming, response: ServerResponse<Incoming>) => void;
+
+function createListener(tls: TlsMaterial | null, handle: Handle): Server | SecureServer {
+  const options = {
     IncomingMessage: Incoming,
+    keepAliveTimeout: keepAliveMs,
+    // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
+    requestTimeout: 300_000,
     headersTimeout: headersMs,
     maxHeaderSize: maxHeaderBytes,
+    // A missing Host is refused by the pipeline, in words.
     requireHostHeader: false,
     // A whole answer may take minutes, in which nothing else moves on its connection.
     keepAlive: true,
     keepAliveInitialDelay: tcpKeepAliveMs,
   };
-  return tls === null ? { http: common } : { https: { ...common, ...tls.options } };
+  return tls === null ? createServer(options, handle) : createSecureServer({ ...options, ...tls.options }, handle);
 }
 
 /** `tls`: null for plain HTTP. */
@@ -88,30 +94,9 @@ export function trafficServer(
   current: Current,
   state: TrafficState,
   tls: TlsMaterial | null = null,
-): FastifyInstance {
-  const app = fastify({
-    logger: false,
-    keepAliveTimeout: keepAliveMs,
-    // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
-    requestTimeout: 300_000,
-    ...listener(tls),
-    forceCloseConnections: false,
-    // What comes while we stop is answered here, in the caller's own format.
-    return503OnClosing: false,
-    exposeHeadRoutes: false,
-    clientErrorHandler: ((error: { code?: string }, socket: Socket) =>
-      onClientError((current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0, error, socket)) as never,
-    // A path that can't be decoded is one that nothing is served at.
-    frameworkErrors: (_error, request, reply) => handle(request, reply),
-  });
-  const handle = (request: FastifyRequest, reply: FastifyReply): void => {
-    reply.hijack();
-    const client = new ClientConnection(
-      request.raw as unknown as Incoming,
-      reply.raw,
-      requestIdOf(request),
-      () => state.draining,
-    );
+): Server | SecureServer {
+  const handle: Handle = (request, response) => {
+    const client = new ClientConnection(request, response, requestIdOf(request), () => state.draining);
     if (state.refusing) {
       refuse(client, "draining");
       return;
@@ -130,14 +115,13 @@ export function trafficServer(
       });
     atEndOfTick({ run });
   };
+  const server = createListener(tls, handle);
+  server.on("clientError", (error: { code?: string }, socket) =>
+    onClientError((current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0, error, socket),
+  );
   // A client that waits with its body is told to send it by whoever reads it, behind authentication.
-  app.server.on("checkContinue", (request, response) => app.server.emit("request", request, response));
-  // Before fastify looks at the body, which has its own stage, behind authentication. Never called on: from here the reply is ours.
-  app.addHook("onRequest", (request, reply, _done) => handle(request, reply));
-  app.route({ method: ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"], url: "/*", handler: handle });
-  app.setNotFoundHandler(handle);
-  app.setErrorHandler((_error, request, reply) => handle(request, reply));
-  return app;
+  server.on("checkContinue", handle);
+  return server;
 }
 
 /** Where parts of the state file are that can't be read. */

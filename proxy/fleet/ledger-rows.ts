@@ -1,8 +1,6 @@
 /** Rows of the usage ledger and how they are summed. */
 import { type LedgerDimension, type LedgerRow, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
 
-export { type LedgerDimension, type LedgerMeasure, ledgerDimensions, ledgerMeasures } from "../config/ledger.ts";
-
 export const rowKey = (row: Pick<LedgerRow, LedgerDimension>): string => {
   const values: string[] = [];
   for (const name of ledgerDimensions) values.push(row[name]);

@@ -1,5 +1,6 @@
 /** Fleet state in Redis or Valkey. */
-import { ledgerMeasures, rowFrom, rowKey } from "./ledger-rows.ts";
+import { ledgerMeasures } from "../config/ledger.ts";
+import { rowFrom, rowKey } from "./ledger-rows.ts";
 import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
 import { heartbeatScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
 import {

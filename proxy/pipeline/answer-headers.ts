@@ -8,6 +8,22 @@ import type { Prepared } from "./prepared.ts";
 
 export type AnswerHeaders = Record<string, string | number>;
 
+interface Answered {
+  client: ClientConnection;
+  record: CallRecord;
+  /** The target's name. */
+  target: string;
+  dropped: readonly string[];
+}
+
+/** What every successful answer says, from a provider and from the cache alike. */
+export function addGatewayHeaders(headers: AnswerHeaders, { client, record, target, dropped }: Answered): void {
+  headers["x-request-id"] = client.requestId;
+  headers["x-provider-used"] = target;
+  if (record.cache !== null) headers["x-sluice-cache"] = record.cache;
+  if (dropped.length > 0) headers["x-sluice-dropped-params"] = dropped.join(",");
+}
+
 /** `attempts`: so many were made, the one that is answered included. */
 export function answerHeaders(
   client: ClientConnection,
@@ -19,10 +35,7 @@ export function answerHeaders(
 ): AnswerHeaders {
   const headers: AnswerHeaders = {};
   if (!prepared.translated) replyHeaders(upstream, headers);
-  headers["x-request-id"] = client.requestId;
-  headers["x-provider-used"] = target.config.name;
-  if (record.cache !== null) headers["x-sluice-cache"] = record.cache;
-  if (prepared.dropped.length > 0) headers["x-sluice-dropped-params"] = prepared.dropped.join(",");
+  addGatewayHeaders(headers, { client, record, target: target.config.name, dropped: prepared.dropped });
   if (client.header("x-sluice-attempts") !== null) headers["x-sluice-attempts"] = attempts;
   const sunset = target.model.config.sunset;
   if (sunset !== null) headers["sunset"] = new Date(`${sunset}T00:00:00Z`).toUTCString();

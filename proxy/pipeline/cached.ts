@@ -9,7 +9,7 @@ import type { CacheConfig } from "../config/cache.ts";
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { behaviourHeaders } from "../wire/headers.ts";
-import { type AnswerHeaders, asEventStream } from "./answer-headers.ts";
+import { type AnswerHeaders, addGatewayHeaders, asEventStream } from "./answer-headers.ts";
 import type { CachedCall } from "./cached-call.ts";
 import type { Missed } from "./proof.ts";
 import { holdsSecret, secretsOf } from "./redacted-excerpt.ts";
@@ -119,13 +119,10 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
   record.upstreamModel = kept.upstreamModel;
   record.dropped = kept.dropped;
   const headers: AnswerHeaders = {
-    "x-request-id": client.requestId,
-    "x-provider-used": kept.target,
-    "x-sluice-cache": record.cache,
     age: Math.max(0, Math.floor((gateway.cache.nowMs() - kept.storedAtMs) / 1000)),
   };
+  addGatewayHeaders(headers, { client, record, target: kept.target, dropped: kept.dropped });
   if (similarity !== null) headers["x-sluice-similarity"] = shown(similarity);
-  if (kept.dropped.length > 0) headers["x-sluice-dropped-params"] = kept.dropped.join(",");
   if (!shaped.received.stream) {
     client.reply(200, { ...headers, "content-type": "application/json" }, kept.body);
     return;

@@ -1,5 +1,4 @@
 /** What happens where a real part can neither be found nor installed: CI fails, a laptop skips and says so. */
-import type { TestContext } from "node:test";
 
 export class MissingTool extends Error {
   readonly tool: string;
@@ -15,17 +14,6 @@ export class MissingTool extends Error {
 export function inCi(env: NodeJS.ProcessEnv = process.env): boolean {
   const ci = env["CI"];
   return ci !== undefined && ci !== "" && ci !== "0" && ci !== "false";
-}
-
-/** For one test: what `ensure` gives, or undefined after the test was skipped. */
-export async function toolOrSkip<T>(t: TestContext, ensure: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await ensure();
-  } catch (error) {
-    const reason = skippable(error);
-    t.skip(reason);
-    return undefined;
-  }
 }
 
 /** For a whole file: `describe("…", { skip: await skipReason(() => ensureTool("etcd")) }, …)`. */

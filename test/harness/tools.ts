@@ -9,7 +9,7 @@ import { MissingTool, skipReason } from "./missing-tool.ts";
 
 export { ensureDebian } from "./debian.ts";
 export { goTools, type ToolName } from "./go-tools.ts";
-export { MissingTool, skipReason, toolOrSkip } from "./missing-tool.ts";
+export { MissingTool, skipReason } from "./missing-tool.ts";
 export { ensurePythonEnv } from "./python-env.ts";
 
 /** Builds depend on nothing of the machine but Go itself: with cgo, a machine with a C compiler would build another thing. */

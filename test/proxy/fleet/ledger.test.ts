@@ -3,7 +3,7 @@ import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
 import { hourMs, UsageLedger } from "../../../proxy/fleet/ledger.ts";
-import { addRow, ledgerMeasures, rowKey } from "../../../proxy/fleet/ledger-rows.ts";
+import { addRow, rowKey } from "../../../proxy/fleet/ledger-rows.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
 import { RedisStore } from "../../../proxy/fleet/redis.ts";
 import type { FleetStore, LedgerBatch, LedgerRow } from "../../../proxy/fleet/store.ts";
@@ -11,6 +11,7 @@ import { costNanoUsd } from "../../../proxy/telemetry/cost.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { seeded } from "./fleet.ts";
+import { ledgerMeasures } from "../../../proxy/config/ledger.ts";
 
 const calls = 100_000;
 const price = {
