@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import fc from "fast-check";
 import { type CallRecord, newRecord } from "../../../proxy/call/record.ts";
+import { ledgerMeasures } from "../../../proxy/config/ledger.ts";
 import { hourMs, UsageLedger } from "../../../proxy/fleet/ledger.ts";
 import { addRow, rowKey } from "../../../proxy/fleet/ledger-rows.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
@@ -11,7 +12,6 @@ import { costNanoUsd } from "../../../proxy/telemetry/cost.ts";
 import { eventually } from "../../harness/gateway.ts";
 import { startRedis } from "../../harness/redis.ts";
 import { seeded } from "./fleet.ts";
-import { ledgerMeasures } from "../../../proxy/config/ledger.ts";
 
 const calls = 100_000;
 const price = {
