@@ -1,7 +1,8 @@
 /**
- * Puts the deltas of a stream in an order in which blocks don't overlap, as Anthropic's and OpenAI's Responses streams
- * need it: the first block is written as it comes, others wait until it is over. Text and reasoning are over when
- * something else begins; a tool's block is over when its arguments are whole JSON, else at the end of the answer.
+ * Orders the deltas of a stream so that blocks don't overlap, as Anthropic's and OpenAI's Responses streams require.
+ * The first block is written as it arrives; others wait until it is complete. Text and reasoning are complete when
+ * another block begins. A tool's block is complete when its arguments are a whole JSON object, or else at the end of
+ * the answer.
  */
 import type { JsonObject } from "../wire/json.ts";
 import type { StreamEvent } from "./canonical.ts";
@@ -14,13 +15,13 @@ export interface Block {
   readonly tool: number;
   id: string;
   name: string;
-  /** All that came so far: text, or a tool's arguments. */
+  /** All content received so far: text, or a tool's arguments. */
   text: string;
-  /** Of a thinking block, once it is known. */
+  /** Signature of a thinking block, once it has arrived. */
   signature: string;
-  /** Of a redacted block: the block itself. */
+  /** The redacted block itself. */
   data: JsonObject | null;
-  /** Position among the blocks that were written. */
+  /** Position among the blocks already written. */
   index: number;
 }
 
@@ -33,7 +34,7 @@ export interface BlockWriter {
 interface Waiting {
   block: Block;
   opened: boolean;
-  /** The end of `block.text`, which has not been written yet. A text that grows is not cut: that would copy all of it. */
+  /** The part of `block.text` that hasn't been written yet. Slicing a growing string would copy all of it. */
   unwritten: string;
   readonly json: JsonEnd;
 }
@@ -41,14 +42,14 @@ interface Waiting {
 type Delta = Extract<StreamEvent, { kind: "delta" }>["delta"];
 
 /**
- * Whether a text that grows is a whole JSON object. Each character is looked at once, and all of it once more where its
- * brackets match for the first time: what is no object then never becomes one.
+ * Whether a growing text is a complete JSON object. Examines each character once, and parses the whole text once when
+ * its brackets first balance: a text that isn't an object then never becomes one.
  */
 class JsonEnd {
   #depth = 0;
   #inText = false;
   #escaped = false;
-  /** The outermost bracket is closed. */
+  /** Whether the outermost bracket is closed. */
   #closed = false;
   #whole: boolean | null = null;
 
@@ -56,7 +57,7 @@ class JsonEnd {
     for (let at = 0; at < piece.length; at++) this.#take(piece[at] as string);
   }
 
-  /** `text`: all that was added. */
+  /** `text`: everything added so far. */
   isWhole(text: string): boolean {
     if (this.#closed) this.#whole ??= isJsonObject(text);
     return this.#whole === true;
@@ -91,7 +92,7 @@ function append(waiting: Waiting, piece: string): void {
 export class BlockQueue {
   readonly #writer: BlockWriter;
   readonly #queue: Waiting[] = [];
-  /** Calls in the queue, by their index. */
+  /** Tool calls in the queue, by index. */
   readonly #tools = new Map<number, Waiting>();
   readonly #closedTools = new Set<number>();
   #next = 0;
@@ -100,7 +101,7 @@ export class BlockQueue {
     this.#writer = writer;
   }
 
-  /** Takes a delta in; the text that can be written now. */
+  /** Adds a delta. Returns the text that can be written now. */
   add(delta: Delta): string {
     if (delta.reasoning_content)
       append(
@@ -114,7 +115,7 @@ export class BlockQueue {
     return this.#write(false);
   }
 
-  /** Nothing more comes: what waits is written and closed. */
+  /** Ends the stream: writes and closes whatever is waiting. */
   end(): string {
     return this.#write(true);
   }
@@ -132,7 +133,7 @@ export class BlockQueue {
     return last?.block.kind === kind && more(last.block) ? last : this.#push(kind);
   }
 
-  /** A provider's signed block: the signature of the reasoning that was streamed before, or a block of its own. */
+  /** A provider's signed block: the signature of reasoning already streamed, or a block of its own. */
   #thinking(given: JsonObject): void {
     if (given["type"] === "redacted_thinking") {
       this.#push("redacted").block.data = given;
@@ -162,7 +163,7 @@ export class BlockQueue {
       if (!nameless) out += this.#show(head);
       const over = final || (this.#queue.length > 1 && (block.kind !== "tool" || head.json.isWhole(block.text)));
       if (!over) return out;
-      // A call whose name never came can't be told to anyone.
+      // A call without a name can't be sent to the client.
       if (!nameless) out += this.#writer.close(block);
       if (block.kind === "tool") {
         this.#closedTools.add(block.tool);

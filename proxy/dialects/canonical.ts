@@ -1,7 +1,7 @@
 /**
- * The shape in the middle: OpenAI's chat completions and embeddings. A dialect translates between what a client
- * speaks and this; a provider translates between this and what its upstream speaks. So there are N + M
- * translations, not N × M. Types list only the fields that are acted upon; others survive in the index signature.
+ * The canonical format: OpenAI's chat completions and embeddings. A dialect translates between a client's format and
+ * this one; a provider translates between this one and its upstream's. This takes N + M translations rather than N × M.
+ * The types list only fields that the gateway uses; others pass through in the index signature.
  */
 
 import type { BilledUnit } from "../config/price.ts";
@@ -33,7 +33,7 @@ export type ContentPart = TextPart | ImagePart | AudioPart | FilePart | RefusalP
 export interface ToolCall {
   id: string;
   type: "function";
-  /** `arguments` is a JSON text; "" stands for no arguments. */
+  /** `arguments` is JSON text; "" means no arguments. */
   function: { name: string; arguments: string };
 }
 
@@ -44,9 +44,9 @@ export interface ChatMessage {
   tool_calls?: ToolCall[];
   tool_call_id?: string;
   refusal?: string | null;
-  /** Extension: reasoning text of an assistant's turn. */
+  /** Extension: reasoning text of an assistant turn. */
   reasoning_content?: string | null;
-  /** Extension: a provider's signed reasoning blocks, to be handed back as they are. */
+  /** Extension: a provider's signed reasoning blocks, to be returned unchanged. */
   thinking_blocks?: JsonObject[];
   [key: string]: unknown;
 }
@@ -93,32 +93,32 @@ export interface ChatRequest {
 
 export type FinishReason = "stop" | "length" | "tool_calls" | "content_filter" | "function_call";
 
-/** Normalised: `prompt` includes cache reads and writes, `completion` includes reasoning. All are token counts. */
+/** Normalised token counts: `prompt` includes cache reads and writes, `completion` includes reasoning. */
 export interface Usage {
   prompt: number;
   cachedPrompt: number;
   cacheWrite: number;
   completion: number;
   reasoning: number;
-  /** No provider's figure was to be had; counted by the gateway. */
+  /** Whether the gateway counted the tokens because the provider sent no counts. */
   estimated: boolean;
-  /** Absent: plain tokens only. */
+  /** Absent if only plain tokens were used. */
   units?: Units;
   /**
-   * How the provider says that it processed the call, where that has a price of its own: `batch`, `flex`, `priority`,
-   * `fast`, `geo-us`. Absent: the ordinary way.
+   * How the provider says it processed the call, if that has its own price: `batch`, `flex`, `priority`, `fast`,
+   * `geo-us`. Absent for the standard way.
    */
   modes?: readonly string[];
-  /** What is charged, where the provider says that it is other than what went through the model. */
+  /** What is charged, if the provider says that it differs from what the model processed. */
   billed?: { prompt: number; completion: number };
-  /** One of the provider's figures can't be a count: it is negative, no number, or beyond all measure. */
+  /** Whether any of the provider's counts is implausible: negative, not a number, or far too large. */
   implausible?: true;
 }
 
 /**
- * What is charged apart from plain tokens. Token units are parts of the counts above: inputAudio is all the audio of
- * the prompt, what was read from the cache included (cachedAudio); cacheWrite1h is a part of cacheWrite. Use units are
- * numbers of uses.
+ * What is charged in addition to plain tokens. Token units are included in the counts above: inputAudio is all the
+ * audio of the prompt, including what was read from the cache (cachedAudio); cacheWrite1h is part of cacheWrite. Use
+ * units count uses.
  */
 export type Units = Partial<Record<BilledUnit, number>>;
 
@@ -135,24 +135,24 @@ export interface ChatChoice {
   };
   logprobs?: unknown;
   finish_reason: FinishReason;
-  /** The provider's own word, where it differs. */
+  /** The provider's own reason, if it differs. */
   native_finish_reason?: string;
 }
 
 export interface ChatReply {
   id: string;
-  /** Epoch seconds. */
+  /** Seconds since the Unix epoch. */
   created: number;
-  /** The model as the provider names it; the client sees the name that it asked for. */
+  /** The model's name at the provider. The client sees the name it requested. */
   model: string;
   choices: ChatChoice[];
   usage: Usage | null;
-  /** Top-level members that survive translation, such as system_fingerprint. */
+  /** Top-level members that translation keeps, such as system_fingerprint. */
   extra?: JsonObject;
 }
 
 export interface ToolCallDelta {
-  /** Position among the choice's tool calls, stable over the stream. */
+  /** Position among the choice's tool calls, constant throughout the stream. */
   index: number;
   id?: string;
   type?: "function";
@@ -168,7 +168,7 @@ export interface ChatDelta {
   tool_calls?: ToolCallDelta[];
 }
 
-/** What a provider's stream amounts to, in order: start, deltas and finishes, at most one usage, then end or error. */
+/** The events of a provider's stream, in order: start, deltas and finishes, at most one usage, then end or error. */
 export type StreamEvent =
   | { kind: "start"; id: string | null; model: string | null }
   | { kind: "delta"; choice: number; delta: ChatDelta; logprobs?: unknown }
@@ -189,12 +189,12 @@ export interface EmbeddingsRequest {
 
 export interface EmbeddingsReply {
   model: string;
-  /** One vector an input, in the input's order. */
+  /** One vector per input, in the order of the inputs. */
   vectors: number[][];
   usage: Usage | null;
 }
 
-/** How an attempt failed, for the choice of what to do next. BadRequest is the caller's to mend and is never retried. */
+/** How an attempt failed, which decides what happens next. The caller must fix a BadRequest, so it is never retried. */
 export type ProviderErrorClass =
   | "RateLimited"
   | "Unavailable"
@@ -207,22 +207,23 @@ export type ProviderErrorClass =
 export interface ProviderError {
   class: ProviderErrorClass;
   code: FailureCode;
-  /** The provider's own words where they are safe to show (never for Unauthorized), else ours. */
+  /** The provider's own message if it is safe to show (never for Unauthorized), otherwise the gateway's. */
   message: string;
   param: string | null;
   retryAfterMs: number | null;
-  /** Status that the upstream answered; null where none came. */
+  /** Status that the upstream returned; null if it didn't answer. */
   upstreamStatus: number | null;
   /**
-   * Who caused it, where that is certain. `caller`: the gateway's own size caps, the caller's deadline, a rate limit that
-   * this request alone exceeds. `provider`: no request could have succeeded. Absent: another caller might have been answered.
+   * Who caused the failure, if that is certain. `caller`: the gateway's own size limits, the caller's deadline, or a
+   * rate limit that this request alone exceeds. `provider`: no request could have succeeded. Absent: another caller's
+   * request might have succeeded.
    */
   fault?: "caller" | "provider";
-  /** What the provider itself said, where that is safe to show. */
+  /** The provider's own error, if it is safe to show. */
   theirs?: ProviderWords;
 }
 
-/** Something in the request that the other side has no form for and whose loss would change its meaning. */
+/** Refuses something in the request that the other format can't express and whose loss would change the meaning. */
 export interface Refusal {
   refused: true;
   code: FailureCode;

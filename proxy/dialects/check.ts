@@ -1,4 +1,4 @@
-/** Checks of a client's body: each returns null where it is good, else what to tell the caller. */
+/** Checks of a client's body. Each returns null if the value is valid, otherwise what to tell the caller. */
 import { isObject, type JsonObject } from "../wire/json.ts";
 import { type Refusal, refusal } from "./canonical.ts";
 
@@ -35,7 +35,7 @@ export function oneOf(...words: string[]): Check {
   return check(`one of ${words.join(", ")}`, (value) => typeof value === "string" && words.includes(value));
 }
 
-/** The first complaint, or null. */
+/** Returns the first complaint, or null. */
 export function first<T>(values: Iterable<T>, complain: (value: T, at: number) => Refusal | null): Refusal | null {
   let at = 0;
   for (const value of values) {
@@ -45,7 +45,7 @@ export function first<T>(values: Iterable<T>, complain: (value: T, at: number) =
   return null;
 }
 
-/** Members that are there and not null must pass. `prefix` ends in a dot where the object is not the body itself. */
+/** Members that are present and not null must pass. `prefix` ends in a dot unless the object is the body itself. */
 export function members(body: JsonObject, checks: Readonly<Record<string, Check>>, prefix = ""): Refusal | null {
   for (const name in checks) {
     const value = body[name] ?? null;
@@ -55,14 +55,14 @@ export function members(body: JsonObject, checks: Readonly<Record<string, Check>
   return null;
 }
 
-/** A member that must be there. */
+/** A required member. */
 export function required(body: JsonObject, name: string, complain: Check, prefix = ""): Refusal | null {
   if ((body[name] ?? null) === null)
     return refusal(prefix + name, `\`${prefix}${name}\` is missing. Add it.`, "missing_required_parameter");
   return complain(body[name], prefix + name);
 }
 
-/** A list whose entries are objects that pass. */
+/** A list whose entries are objects that pass the check. */
 export function objects(complain: (one: JsonObject, param: string) => Refusal | null): Check {
   return (value, param) => {
     if (!Array.isArray(value)) return invalid(param, "a list");

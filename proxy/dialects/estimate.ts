@@ -1,20 +1,20 @@
 /**
- * How many tokens a prompt may have, where no tokenizer is at hand and none may hold the event loop up: for
- * reservations before a call and for `count_tokens`. Four characters a token, as OpenAI says of English
- * (https://help.openai.com/en/articles/4936856); a character of the scripts from CJK up counts as a token. Meant to be
- * within a third for prose; the provider's own figure replaces it.
+ * Estimates how many tokens a prompt has, for reservations before a call and for `count_tokens`. No tokenizer may be
+ * available, and none may block the event loop. Assumes four characters per token, as OpenAI states for English
+ * (https://help.openai.com/en/articles/4936856), and one token per character for the scripts from CJK up. Meant to be
+ * within a third for prose; the provider's own count replaces it.
  */
 import type { ChatMessage, ChatRequest, ContentPart } from "./canonical.ts";
 
-/** Around what OpenAI and Anthropic charge for an image of about a megapixel. */
+/** About what OpenAI and Anthropic charge for an image of about one megapixel. */
 const imageTokens = 1_200;
-/** A minute of speech is about 600 tokens at OpenAI; length can't be seen without decoding. */
+/** A minute of speech is about 600 tokens at OpenAI. Its length is unknown without decoding. */
 const audioTokens = 600;
-/** A few pages. Base64 is not counted as text. */
+/** A few pages. Base64 doesn't count as text. */
 const fileTokens = 3_000;
 /** Role and separators. */
 const messageTokens = 4;
-/** From here on (Hangul Jamo, CJK, kana, emoji) a UTF-16 unit costs about a token. */
+/** From here on (Hangul Jamo, CJK, kana, emoji), a UTF-16 unit costs about one token. */
 const wideFrom = 0x1100;
 /** Longer texts are sampled. */
 const sampleLength = 4_096;

@@ -1,24 +1,24 @@
 /**
- * Where the texts are in the frames of each client format's stream, for whoever changes them: which piece belongs to
- * which text, and when a text is over.
+ * Locates the texts in the stream frames of each client format, for code that changes them: which piece belongs to
+ * which text, and when a text is complete.
  */
 
 import type { WireFormat } from "../config/capabilities.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 import type { SseFrame } from "../wire/sse.ts";
 
-/** json: a piece of a JSON text, so that what is put in must be escaped. */
+/** json: a piece of JSON text, so inserted text must be escaped. */
 export type TextKind = "text" | "json";
 
-/** Makes a frame with a text like the last one of its channel. */
+/** Builds a frame with a text, like the last frame of its channel. */
 export type Template = (text: string) => SseFrame;
 
-/** What a dialect's frame says to the rewriter. */
+/** What a dialect reports to the rewriter about a frame. */
 export interface FrameMarks {
   piece(channel: string, holder: JsonObject, member: string, kind: TextKind, template: Template): void;
-  /** Texts of channels with this beginning are over. */
+  /** Texts of channels with this prefix are complete. */
   over(prefix: string): void;
-  /** Texts in it are whole. */
+  /** The texts in the value are complete. */
   whole(json: JsonObject): JsonObject;
 }
 
@@ -39,14 +39,14 @@ function toolPieces(delta: JsonObject, at: string, like: Like, marks: FrameMarks
   }
 }
 
-/** As calls were before there were tools. */
+/** Function calls, the predecessor of tool calls. */
 function functionPiece(delta: JsonObject, at: string, like: Like, marks: FrameMarks): void {
   const of = delta["function_call"];
   if (!isObject(of) || typeof of["arguments"] !== "string") return;
   marks.piece(`${at}/function`, of, "arguments", "json", (text) => like({ function_call: { arguments: text } }));
 }
 
-/** Members of a delta that come in pieces, or hold no text; others are whole. */
+/** Members of a delta that arrive in pieces or hold no text. Others are complete. */
 const inPieces: ReadonlySet<string> = new Set([...chatTexts, "role", "tool_calls", "function_call"]);
 
 function chatDelta(json: JsonObject, choice: JsonObject, event: string, marks: FrameMarks): void {
@@ -96,7 +96,7 @@ const anthropic: TextReader = (json, event, marks) => {
   if (type === "content_block_stop") marks.over(`${String(index)}/`);
   if (type !== "content_block_delta" || !isObject(delta))
     return type === "content_block_start" ? marks.whole(json) : json;
-  // What is cited, for one, is whole.
+  // Complete texts, such as citations.
   if (!Object.keys(anthropicTexts).some((member) => typeof delta[member] === "string")) return marks.whole(json);
   for (const [member, kind] of Object.entries(anthropicTexts)) {
     if (typeof delta[member] !== "string") continue;

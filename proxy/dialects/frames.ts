@@ -1,7 +1,7 @@
 /**
- * Server-sent events that pass through, split at byte level: the frame of every observer. A frame ends with a blank
- * line (LF or CRLF; https://html.spec.whatwg.org/multipage/server-sent-events.html). It is handed on as soon as it is
- * whole, and a read that consists of whole frames from which nothing is taken is handed on as the very same buffer.
+ * Server-sent events that pass through, split at byte level: the base of every observer. A frame ends with a blank line
+ * (LF or CRLF; https://html.spec.whatwg.org/multipage/server-sent-events.html). Each frame is passed on as soon as it
+ * is complete. A read that consists of complete, unchanged frames is passed on as the same buffer.
  */
 import { Buffer } from "node:buffer";
 import { parseJson } from "../wire/json.ts";
@@ -14,9 +14,9 @@ import type { StreamProgress } from "./verdict/answer.ts";
 const LF = 10;
 const CR = 13;
 const nothing = Buffer.alloc(0);
-/** What a frame counts for in which no text is found: about one token. */
+/** How many bytes a frame without text counts for: about one token. */
 export const otherFrameLength = 4;
-/** What stands before words that are not the answer's text: tools' arguments, reasoning, refusals. */
+/** Markers before words that aren't the answer's text: tool arguments, reasoning, refusals. */
 const otherMarkers = [
   '"arguments":"',
   '"partial_json":"',
@@ -26,10 +26,10 @@ const otherMarkers = [
   '"refusal":"',
 ].map((text) => Buffer.from(text));
 
-/** true: hand the frame on as it is. false: take it out. A buffer: hand that on in its place. */
+/** true: pass the frame on unchanged. false: remove it. A buffer: pass that on instead. */
 export type FrameVerdict = boolean | Buffer;
 
-/** Offset behind the blank line that ends the frame, -1 where it is not whole. */
+/** Offset after the blank line that ends the frame, -1 if the frame is incomplete. */
 function frameEnd(work: Buffer, from: number): number {
   for (let at = work.indexOf(LF, from); at >= 0; at = work.indexOf(LF, at + 1)) {
     if (work[at + 1] === LF) return at + 2;
@@ -38,12 +38,15 @@ function frameEnd(work: Buffer, from: number): number {
   return -1;
 }
 
-/** Whether the frame at `start` to `end` has one line besides the blank one. */
+/** Whether the frame from `start` to `end` has one line in addition to the blank one. */
 export function isOneLine(work: Buffer, start: number, end: number): boolean {
   return work.indexOf(LF, start) >= end - 3;
 }
 
-/** Where a byte sequence occurs next, so that a read with many frames is searched once and not once a frame. */
+/**
+ * Finds the next occurrence of a byte sequence, so that a read with many frames is searched once rather than once per
+ * frame.
+ */
 export class Needle {
   readonly #bytes: Buffer;
   #at = -1;
@@ -59,7 +62,7 @@ export class Needle {
     this.#at = work.indexOf(this.#bytes);
   }
 
-  /** Offset behind the first occurrence between `start` and `end`, -1 where there is none. */
+  /** Offset after the first occurrence between `start` and `end`, -1 if there is none. */
   within(start: number, end: number): number {
     if (this.#at >= 0 && this.#at < start) this.#at = this.#work.indexOf(this.#bytes, start);
     const behind = this.#at + this.#bytes.length;
@@ -67,7 +70,10 @@ export class Needle {
   }
 }
 
-/** Bytes of a frame's text in its JSON form, for an estimate; `from`: behind the marker before it, -1 where the frame has none. */
+/**
+ * Bytes of a frame's text in its JSON form, for an estimate. `from`: offset after the marker before the text, -1 if the
+ * frame has none.
+ */
 export function textLength(work: Buffer, from: number, start: number, end: number): number {
   if (from >= 0) return quotedLength(work, from, end);
   const frame = work.subarray(start, end);
@@ -78,20 +84,20 @@ export function textLength(work: Buffer, from: number, start: number, end: numbe
   return otherFrameLength;
 }
 
-/** To the closing quote; where there is none, to the frame's end, whatever of the next frame has come already. */
+/** Ends at the closing quote or, without one, at the frame's end, even if part of the next frame has arrived. */
 function quotedLength(work: Buffer, from: number, end: number): number {
-  // The marker ends in the quote that opens it.
+  // The marker ends with the opening quote.
   const close = closingQuoteIn(work, from - 1);
   return (close < 0 ? end : Math.min(close, end)) - from;
 }
 
 export interface FrameText {
   event: string;
-  /** The `data` lines joined by LF; null where there is none. */
+  /** The `data` lines joined by LF; null if there are none. */
   data: string | null;
-  /** Lines of other fields, such as `event:` and `id:`; comments are not among them. */
+  /** Whether there are lines of other fields, such as `event:` and `id:`. Comments don't count. */
   others: boolean;
-  /** The frame without those. */
+  /** The frame without those lines. */
   stripped: string;
 }
 
@@ -105,7 +111,7 @@ function readLine(line: string, read: FrameText): void {
   else read.others = true;
 }
 
-/** A frame, read line by line. */
+/** Parses a frame line by line. */
 export function readFrame(frame: Buffer): FrameText {
   const read: FrameText = { event: "", data: null, others: false, stripped: "" };
   for (const line of frame.toString("utf8").split("\n")) {
@@ -116,7 +122,7 @@ export function readFrame(frame: Buffer): FrameText {
   return read;
 }
 
-/** What of a read is handed on: runs of frames that are kept as they are, and replacements between them. */
+/** What to pass on of a read: runs of unchanged frames, and replacements between them. */
 class Kept {
   readonly #work: Buffer;
   readonly #pieces: Buffer[] = [];
@@ -161,24 +167,24 @@ export abstract class FrameObserver implements StreamObserver {
     this.#maxEventBytes = maxBytes;
   }
 
-  /** A new buffer is about to be read. */
+  /** Called before a new buffer is read. */
   protected abstract begin(work: Buffer): void;
-  /** One whole frame, blank line included. Sets `ended`, `error` and `usage`. */
+  /** Handles one complete frame, including its blank line. Sets `ended`, `error` and `usage`. */
   protected abstract frame(work: Buffer, start: number, end: number): FrameVerdict;
 
-  /** `body`: what the provider sent of it. */
+  /** `body`: the error body that the provider sent. */
   protected fail(message: string, code: string | null = null, body: unknown = null): false {
     this.error = { message, code };
     this.errorBody = body;
     return false;
   }
 
-  /** To be called with what each frame adds until the answer has begun. */
+  /** Call with what each frame adds, until the answer has begun. */
   protected see(progress: StreamProgress): void {
     if (progress !== "waiting") this.progress = progress;
   }
 
-  /** JSON of a frame's data; undefined, with `error` set, where it is none. */
+  /** JSON of a frame's data. Returns undefined and sets `error` if it can't be parsed. */
   protected json(data: string): unknown {
     try {
       return parseJson(data);
@@ -210,7 +216,10 @@ export abstract class FrameObserver implements StreamObserver {
     return out;
   }
 
-  /** The held bytes with the chunk behind them; room doubles, so that a frame that comes byte by byte costs no more than its size. */
+  /**
+   * The held bytes followed by the chunk. The buffer doubles in size, so that a frame that arrives byte by byte costs
+   * time linear in its size.
+   */
   #append(chunk: Buffer): Buffer {
     const size = this.#heldBytes + chunk.length;
     if (size > this.#held.length) {
@@ -231,7 +240,7 @@ export abstract class FrameObserver implements StreamObserver {
     }
     const alreadyHeld = start === 0 && this.#heldBytes > 0;
     if (!alreadyHeld) {
-      // What was handed on may still be waiting in a socket, so its memory is not written to again.
+      // Bytes passed on may still be waiting in a socket, so their memory is never overwritten.
       this.#held = nothing;
       this.#heldBytes = 0;
       this.#append(work.subarray(start));
@@ -245,7 +254,10 @@ export abstract class FrameObserver implements StreamObserver {
     return false;
   }
 
-  /** A last frame without its blank line is good if its data is whole; anything less is left out, so that an error event can follow. */
+  /**
+   * A last frame without its blank line is valid if its data is complete. Otherwise it is dropped, so that an error
+   * event can follow.
+   */
   flush(): Uint8Array {
     if (this.#heldBytes === 0 || this.ended || this.error !== null) return nothing;
     const text = this.#held.toString("utf8", 0, this.#heldBytes).trimEnd();

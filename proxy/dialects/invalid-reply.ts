@@ -1,6 +1,6 @@
 import type { ProviderError } from "./canonical.ts";
 
-/** A 2xx answer that is none. */
+/** The error for a 2xx answer that can't be read. */
 export function invalidReply(message = "The provider's answer could not be read."): ProviderError {
   return {
     class: "ServerError",

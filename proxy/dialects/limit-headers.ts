@@ -1,11 +1,11 @@
-/** How callers read what is left of their limits: in the headers of OpenAI's or of Anthropic's API. */
+/** The headers that tell callers what remains of their limits, in OpenAI's and Anthropic's format. */
 import type { surfaces } from "./surfaces.ts";
 
-/** One limit as it stands. */
+/** The current state of a limit. */
 export interface LimitReading {
   limit: number;
   remaining: number;
-  /** Until everything is free again, in milliseconds. */
+  /** Time until the whole limit is available again, in milliseconds. */
   resetMs: number;
 }
 
@@ -19,12 +19,12 @@ function goDuration(ms: number): string {
   return `${hours > 0 ? `${hours}h` : ""}${hours > 0 || minutes > 0 ? `${minutes}m` : ""}${rest}s`;
 }
 
-/** null: no limit of that kind. */
+/** null if there is no limit of that kind. */
 export type LimitReadings = Readonly<Record<"requests" | "tokens", LimitReading | null>>;
 
 type Headers = Record<string, string | number>;
 
-/** Written out in both formats: a name that is put together is looked up anew with every call. */
+/** Written out for both formats: a name built at run time would be looked up again for every call. */
 function addInOpenAi(headers: Headers, { requests, tokens }: LimitReadings): void {
   if (requests !== null) {
     headers["x-ratelimit-limit-requests"] = String(requests.limit);

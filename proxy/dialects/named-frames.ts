@@ -1,4 +1,7 @@
-/** Passthrough of streams whose events bear names (Anthropic's Messages, OpenAI's Responses). Bytes stay as they are; only the events that matter are decoded. */
+/**
+ * Passthrough of streams with named events (Anthropic's Messages, OpenAI's Responses). Bytes stay unchanged; only
+ * events that matter are decoded.
+ */
 import type { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { FrameObserver, type FrameVerdict, Needle, otherFrameLength, readFrame, textLength } from "./frames.ts";
@@ -16,9 +19,9 @@ export abstract class NamedFrameObserver extends FrameObserver {
   readonly #closing: ReadonlySet<string>;
 
   /**
-   * `names`: events to decode. `contentNames`: events that carry output, whose text stands behind `contentMarker`.
-   * Of `others`, `idle`: events that are no part of the answer, large ones among them; `closing`: events behind which the
-   * answer may be complete, if no content follows.
+   * `names`: events to decode. `contentNames`: events that carry output, whose text follows `contentMarker`. Of the
+   * others, `idle`: events that aren't part of the answer, some of them large; `closing`: events after which the answer
+   * may be complete if no content follows.
    */
   constructor(
     names: ReadonlySet<string>,
@@ -37,7 +40,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
 
   /** What an event adds to the answer. */
   protected abstract progressOf(name: string, body: unknown): StreamProgress;
-  /** An event that matters. false holds it back. */
+  /** Handles an event that matters. Returns false to withhold it. */
   protected abstract event(name: string, body: JsonObject): boolean;
 
   protected override begin(work: Buffer): void {
@@ -63,7 +66,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
     this.contentLength += textLength(work, this.#content.within(start, end), start, end);
   }
 
-  /** Comments; and frames in which the name comes later, or only in the data. */
+  /** Comments, and frames whose name comes later or only in the data. */
   #unnamed(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data === null) return true;
@@ -80,7 +83,7 @@ export abstract class NamedFrameObserver extends FrameObserver {
   }
 }
 
-/** The name on a frame's first line, null where that is no `event:` line. */
+/** The name on a frame's first line; null if that isn't an `event:` line. */
 function nameAt(work: Buffer, start: number, end: number): string | null {
   if (work[start] !== LETTER_E) return null;
   const line = work.toString("latin1", start, Math.min(end, work.indexOf(LF, start)));

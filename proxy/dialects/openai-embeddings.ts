@@ -1,4 +1,6 @@
-/** OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): one request, one answer, no stream. */
+/**
+ * OpenAI's embeddings (https://platform.openai.com/docs/api-reference/embeddings): one request, one answer, no stream.
+ */
 
 import { Buffer } from "node:buffer";
 import type { JsonObject } from "../wire/json.ts";
@@ -6,7 +8,7 @@ import { type EmbeddingsReply, type EmbeddingsRequest, type Refusal, refusal, ty
 import * as is from "./check.ts";
 import { decodeUsage } from "./openai-chat/usage.ts";
 
-/** OpenAI's own limit of inputs in one request. */
+/** OpenAI's own limit on inputs per request. */
 const maxInputs = 2_048;
 
 const tokens = (value: unknown): boolean =>
@@ -20,7 +22,7 @@ function inputRefusal(input: unknown, param: string): Refusal | null {
     : null;
 }
 
-/** All texts or all token lists. */
+/** Either all texts or all token lists. */
 function listOf(input: unknown): boolean {
   if (!Array.isArray(input) || input.length === 0) return false;
   return input.every((one) => typeof one === "string" && one !== "") || input.every(tokens);
@@ -36,13 +38,13 @@ function decode(body: JsonObject): EmbeddingsRequest | Refusal {
   return found ?? (body as unknown as EmbeddingsRequest);
 }
 
-/** How many vectors are asked for; 1 where the input is not readable. */
+/** How many vectors are requested; 1 if the input can't be read. */
 function batchSize(body: JsonObject): number {
   const input = body["input"];
   return Array.isArray(input) && input.length > 0 && typeof input[0] !== "number" ? input.length : 1;
 }
 
-/** Little-endian 32-bit floats, which the official SDKs ask for and decode by default. */
+/** Little-endian 32-bit floats, which the official SDKs request and decode by default. */
 function base64(vector: readonly number[]): string {
   const bytes = Buffer.allocUnsafe(vector.length * 4);
   for (const [at, value] of vector.entries()) bytes.writeFloatLE(value, at * 4);

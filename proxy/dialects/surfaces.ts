@@ -4,14 +4,17 @@ import { type Failure, failures, httpStatusOf } from "../failure.ts";
 import type { JsonObject } from "../wire/json.ts";
 import type { Surface } from "./dialect.ts";
 
-/** What a provider said that passed through: where it refused the request, clients go by its own code to mend it. */
+/**
+ * The provider's own error, if the request passed through: when the provider refused the request, clients rely on its
+ * code to fix it.
+ */
 function providerMembers({ code, theirs }: Failure): { own: JsonObject; details: JsonObject } {
   if (theirs === undefined) return { own: {}, details: {} };
   const { code: theirCode, type, param, requestId, details } = theirs;
   const provider = given({ code: theirCode, type, param, request_id: requestId });
   const more = { ...details, ...(Object.keys(provider).length > 0 ? { provider } : {}) };
   if (code !== "upstream_rejected_request") return { own: {}, details: more };
-  // A number only repeats the status.
+  // A numeric code only repeats the status.
   return { own: given({ code: /\D/.test(theirCode ?? "") ? theirCode : null, type, param }), details: more };
 }
 
@@ -25,13 +28,16 @@ function openAiError(failure: Failure): JsonObject {
   return { error: { ...details, message, type: failures[code].type, param, code, ...own } };
 }
 
-/** `{"error": {…}}`; in a stream the SDK raises on any chunk with such a member (openai-node, core/streaming). */
+/** `{"error": {…}}`. In a stream, the SDK raises on any chunk with this member (openai-node, core/streaming). */
 const openai: Surface = {
   errorBody: openAiError,
   streamError: (failure) => `data: ${JSON.stringify(openAiError(failure))}\n\n`,
 };
 
-/** https://platform.claude.com/docs/en/api/errors. Statuses that Anthropic doesn't use are the caller's below 500, else api_error. */
+/**
+ * https://platform.claude.com/docs/en/api/errors. Statuses that Anthropic doesn't use become invalid_request_error
+ * below 500, otherwise api_error.
+ */
 const anthropicTypes: Readonly<Record<number, string>> = {
   400: "invalid_request_error",
   401: "authentication_error",
@@ -59,5 +65,5 @@ const anthropic: Surface = {
 
 export const surfaces: Record<"openai" | "anthropic", Surface> = { openai, anthropic };
 
-/** For a path that was not looked up, by what an SDK would ask for there. */
+/** The surface for an unknown path: the one whose SDK would request it. */
 export const surfaceOf = (path: string): Surface => (path.endsWith("/messages") ? anthropic : openai);

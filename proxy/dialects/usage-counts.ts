@@ -1,16 +1,16 @@
-/** Reads the numbers of a provider's usage report, and puts together what they amount to. */
+/** Reads the numbers of a provider's usage report and combines them. */
 import { isObject, type JsonObject } from "../wire/json.ts";
 import type { Units, Usage } from "./canonical.ts";
 
-/** No call has as many tokens; and what they cost can be counted. */
+/** No call has this many tokens, and their cost still fits a safe integer. */
 const mostTokens = 1e9;
 
-/** A count as the wire gives it; anything but a number above 0 that a call can have is 0. */
+/** A count as sent by the provider. Anything but a positive number that a call can have becomes 0. */
 export function count(value: unknown): number {
   return typeof value === "number" && value > 0 && value <= mostTokens ? Math.floor(value) : 0;
 }
 
-/** Absent, or a count: not negative, no text, not beyond all measure. */
+/** Whether a value is absent or a plausible count: a number, not negative, and not far too large. */
 const canBe = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === "number" && value >= 0 && value <= mostTokens);
 
@@ -19,7 +19,7 @@ export const member = (object: unknown, name: string): JsonObject => {
   return isObject(value) ? value : {};
 };
 
-/** The counts of one report. It remembers whether any can't be one. */
+/** The counts of one report. Remembers whether any of them is implausible. */
 export class Counts {
   implausible = false;
 
@@ -28,7 +28,7 @@ export class Counts {
     return count(value);
   }
 
-  /** `tokens`: the counts that every report has. Units of which nothing was used are left out. */
+  /** `tokens`: the counts that every report has. Omits units that weren't used. */
   usage(tokens: Omit<Usage, "estimated" | "units" | "modes" | "implausible">, more: More = {}): Usage {
     const units = used(more.units ?? {});
     const modes = (more.modes ?? []).filter((mode) => mode !== null);
@@ -53,8 +53,8 @@ function used(units: Units): Units | null {
 }
 
 /**
- * Tokens of an answer where the total says more than its parts: servers that leave reasoning out of the answer's count
- * put it into the total alone.
+ * Completion and reasoning tokens if the total exceeds the sum of its parts: servers that don't count reasoning as
+ * completion include it only in the total.
  */
 export function withHidden(
   { prompt, completion, reasoning }: Pick<Usage, "prompt" | "completion" | "reasoning">,
@@ -66,7 +66,7 @@ export function withHidden(
     : { completion: completion + hidden, reasoning: Math.max(reasoning, hidden) };
 }
 
-/** How the provider processed the call, where that isn't the ordinary way; null where it is, or nothing is said. */
+/** How the provider processed the call, if not in the standard way; null if standard or not stated. */
 export function tierMode(tier: unknown): string | null {
   if (typeof tier !== "string") return null;
   const name = tier.toLowerCase();

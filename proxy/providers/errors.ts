@@ -119,7 +119,7 @@ function ownWords(kind: ProviderErrorClass, status: number): string {
       return "The provider did not answer in time.";
     default:
       return answered
-        ? "The provider broke the answer off."
+        ? "The provider broke off the answer."
         : `The provider failed with status ${status}. Try again later.`;
   }
 }

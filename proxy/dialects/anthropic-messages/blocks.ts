@@ -8,7 +8,7 @@ type PartResult = ContentPart | Refusal;
 function unsupported(param: string, what: string): Refusal {
   return refusal(
     param,
-    `${what} can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`,
+    `${what} can't be translated for the provider of this model. Leave it out, or choose an Anthropic model.`,
   );
 }
 
@@ -61,7 +61,7 @@ export function partOf(block: unknown, param: string): PartResult {
   return read === undefined ? unsupported(`${param}.type`, `A block of type ${type.slice(0, 64)}`) : read(block, param);
 }
 
-/** A text or a list of blocks, as parts. */
+/** A string or a list of blocks, as parts. */
 export function partsOf(content: unknown, param: string): ContentPart[] | Refusal {
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
@@ -74,14 +74,14 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
   return parts;
 }
 
-/** One text stays a plain string, which more servers take than a list. */
+/** A single text stays a plain string, which more servers accept than a list. */
 export function contentOf(parts: ContentPart[]): string | ContentPart[] {
   const [only] = parts;
   if (only === undefined) return "";
   return parts.length === 1 && only.type === "text" ? only.text : parts;
 }
 
-/** Texts of a `system` prompt or a tool's result, which canonical messages hold as one string. */
+/** Texts of a `system` prompt or a tool result, which canonical messages hold as one string. */
 export function joined(parts: readonly ContentPart[], by: string): string {
   return parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join(by);
 }
@@ -91,7 +91,9 @@ export function inputText(input: unknown): string {
   return JSON.stringify(input ?? {});
 }
 
-/** The input of a tool from JSON text; text that is none is wrapped the way Anthropic's docs on fine-grained tool streaming say. */
+/**
+ * A tool's input from JSON text. Invalid JSON is wrapped as Anthropic's docs on fine-grained tool streaming describe.
+ */
 export function inputOf(text: string): JsonObject {
   if (text.trim() === "") return {};
   const value = jsonIn(text);

@@ -1,4 +1,4 @@
-/** Anthropic's Messages, as its official SDKs speak them. */
+/** Anthropic's Messages API, as its official SDKs speak it. */
 import type { Dialect } from "../dialect.ts";
 import { AnthropicObserver } from "./observer.ts";
 import { encodeReply } from "./reply.ts";

@@ -1,4 +1,4 @@
-/** Messages of the Messages API → canonical messages. */
+/** Messages API messages → canonical messages. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal, type ToolCall } from "../canonical.ts";
 import * as is from "../check.ts";
@@ -7,8 +7,9 @@ import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
 type Messages = ChatMessage[] | Refusal;
 
 /**
- * A tool's result is a message of its own, and OpenAI's are text: images in it go to the user's message that follows.
- * `is_error` has no OpenAI form; an error without text gets one, so that it isn't read as an empty success.
+ * A tool result becomes a message of its own. In OpenAI's format such messages are text only, so images in a result
+ * move to the user message that follows. `is_error` has no OpenAI form: an error without text gets one, so that the
+ * model doesn't read it as an empty success.
  */
 function toolResult(block: JsonObject, param: string, moved: ContentPart[]): ChatMessage | Refusal {
   const found = is.required(block, "tool_use_id", is.aString, `${param}.`);
@@ -24,7 +25,7 @@ function toolResult(block: JsonObject, param: string, moved: ContentPart[]): Cha
   };
 }
 
-/** Tool results come first, in their order; what else the turn holds follows as the user's words. */
+/** Tool results come first, in their order. The rest of the turn follows as a user message. */
 function userTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "user", content }];
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of blocks");
@@ -44,9 +45,9 @@ function userTurn(content: unknown, param: string): Messages {
 interface AssistantTurn {
   texts: string[];
   calls: ToolCall[];
-  /** Signed, so that a provider of Anthropic's models gets them back as they are. */
+  /** Signed blocks, which a provider of Anthropic models gets back unchanged. */
   thinking: JsonObject[];
-  /** Reasoning that some other provider gave: it bears no signature, and Anthropic would refuse it. */
+  /** Reasoning from another provider: it has no signature, and Anthropic would refuse it. */
   unsigned: string[];
 }
 
@@ -120,7 +121,7 @@ const turns: Readonly<Record<string, (content: unknown, param: string) => Messag
   system: systemTurn,
 };
 
-/** `system` and `messages` of a body. */
+/** Reads `system` and `messages` of a body. */
 export function decodeMessages(body: JsonObject): Messages {
   const found = is.required(
     body,

@@ -1,4 +1,7 @@
-/** Anthropic's stream passing through: usage from `message_start` and `message_delta`, the end, and errors. */
+/**
+ * Observes an Anthropic stream that passes through: usage from `message_start` and `message_delta`, the end, and
+ * errors.
+ */
 
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
@@ -46,7 +49,7 @@ export class AnthropicObserver extends NamedFrameObserver {
     const message =
       typeof error["message"] === "string" && error["message"] !== ""
         ? error["message"]
-        : "The provider broke the answer off.";
+        : "The provider broke off the answer.";
     return this.fail(message, typeof error["type"] === "string" ? error["type"] : null, body);
   }
 }

@@ -13,7 +13,7 @@ const stopReasons: Readonly<Record<FinishReason, string>> = {
   content_filter: "refusal",
 };
 
-/** Reasons that only Anthropic has, kept where the provider said them. */
+/** Stop reasons that only Anthropic has, kept if the provider sent them. */
 const ownReasons: ReadonlySet<string> = new Set(["stop_sequence", "pause_turn", "model_context_window_exceeded"]);
 
 export function stopReason(reason: FinishReason, native: string | undefined, refused: boolean): string {
@@ -34,7 +34,7 @@ export function messageObject(id: string, context: ReplyContext, content: JsonOb
   };
 }
 
-/** Anthropic has one answer to a request, so only the first choice shows. */
+/** Anthropic's format has one answer per request, so only the first choice is used. */
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const [choice] = reply.choices;
   const message = choice?.message;

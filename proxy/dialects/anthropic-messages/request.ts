@@ -1,4 +1,4 @@
-/** A Messages body → canonical (https://platform.claude.com/docs/en/api/messages/create). */
+/** A Messages body → canonical request (https://platform.claude.com/docs/en/api/messages/create). */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import {
   type ChatRequest,
@@ -16,7 +16,7 @@ function tool(one: JsonObject, param: string): Refusal | null {
   if (type !== "custom")
     return refusal(
       `${param}.type`,
-      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.",
+      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave it out, or choose an Anthropic model.",
     );
   return (
     is.required(one, "name", is.aString, `${param}.`) ??
@@ -77,7 +77,7 @@ const thinking: is.Check = (value, param) => {
 const anthropicOnly: is.Check = (_value, param) =>
   refusal(
     param,
-    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of Anthropic.`,
+    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose an Anthropic model.`,
   );
 
 const checks: Readonly<Record<string, is.Check>> = {
@@ -93,12 +93,12 @@ const checks: Readonly<Record<string, is.Check>> = {
   output_config: outputConfig,
   container: anthropicOnly,
   mcp_servers: anthropicOnly,
-  // Where a request may be processed is not the gateway's to give up.
+  // The gateway must not drop a limit on where a request may be processed.
   inference_geo: anthropicOnly,
 };
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "messages", "system"]);
 
-/** The other way round from the budgets that a provider of Anthropic's models gives an effort. */
+/** The inverse of the budgets that each effort gets with a provider of Anthropic models. */
 function effortOf(body: JsonObject): string | null {
   const mode = isObject(body["thinking"]) ? body["thinking"] : {};
   const output = isObject(body["output_config"]) ? body["output_config"] : {};
@@ -143,7 +143,7 @@ function outputParameters(body: JsonObject): Optional {
   };
 }
 
-/** Anthropic's name → OpenAI's, where the value stays. */
+/** Anthropic's name → OpenAI's, for parameters whose value stays the same. */
 const renamed: Readonly<Record<string, string>> = {
   max_tokens: "max_completion_tokens",
   temperature: "temperature",
@@ -174,7 +174,10 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   };
 }
 
-/** `cache_control` within blocks is a hint on cost and not listed; `top_k` and the like are. */
+/**
+ * Parameters that can't be translated, such as `top_k`. `cache_control` within blocks is only a cost hint and not
+ * listed.
+ */
 export function dropped(body: JsonObject): string[] {
   return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null);
 }

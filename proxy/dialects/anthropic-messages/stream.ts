@@ -77,7 +77,7 @@ export class AnthropicEncoder implements ChatStreamEncoder {
     }
   }
 
-  /** Usage is not known yet: `message_delta` corrects it. */
+  /** Usage isn't known yet; `message_delta` corrects it. */
   #start(id: string | null): string {
     if (this.#started) return "";
     this.#started = true;

@@ -1,11 +1,11 @@
-/** Anthropic's `usage`: `input_tokens` is what came neither from the cache nor went into it. */
+/** Anthropic's `usage`: `input_tokens` counts only tokens neither read from nor written to the cache. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Usage } from "../canonical.ts";
 import { Counts, member, tierMode } from "../usage-counts.ts";
 
 /**
- * null where it is no usage object. https://platform.claude.com/docs/en/api/messages/create: writes to the cache for an
- * hour, uses of Anthropic's own tools, how and where the call was processed.
+ * Returns null if the value isn't a usage object. https://platform.claude.com/docs/en/api/messages/create: one-hour
+ * cache writes, uses of Anthropic's own tools, how and where the call was processed.
  */
 export function decodeUsage(usage: unknown): Usage | null {
   if (!isObject(usage)) return null;
@@ -37,7 +37,9 @@ export function decodeUsage(usage: unknown): Usage | null {
   );
 }
 
-/** Where inference was bound to. Anthropic says `global` or `not_available` where it was not. */
+/**
+ * The region that inference was restricted to. Anthropic sends `global` or `not_available` if there was no restriction.
+ */
 function placeOf(geo: unknown): string | null {
   if (typeof geo !== "string" || geo === "" || geo === "global" || geo === "not_available") return null;
   return tierMode(`geo-${geo}`);
@@ -56,7 +58,9 @@ export function encodeUsage(given: Usage | null): JsonObject {
   };
 }
 
-/** `message_delta` has cumulative figures that correct those of `message_start`; absent and null ones leave them alone. */
+/**
+ * `message_delta` has cumulative counts that replace those of `message_start`, except where they are absent or null.
+ */
 export function mergeUsage(before: JsonObject, update: unknown): JsonObject {
   if (!isObject(update)) return before;
   const merged = { ...before };

@@ -1,4 +1,4 @@
-/** OpenAI's chat completions: the gateway's own shape, so decoding is checking. */
+/** OpenAI's chat completions: the canonical format itself, so decoding only checks the body. */
 import type { Dialect } from "../dialect.ts";
 import { OpenAiObserver } from "./observer.ts";
 import { encodeReply } from "./reply.ts";

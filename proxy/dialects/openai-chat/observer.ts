@@ -1,6 +1,7 @@
 /**
- * OpenAI's chat stream passing through. The hot path of the gateway: only frames that hold `"usage"` with a value,
- * `"error"` or `[DONE]` are decoded. Stream format: https://platform.openai.com/docs/api-reference/chat-streaming
+ * Observes an OpenAI chat stream that passes through. The gateway's hot path: only frames that hold `"usage"` with a
+ * value, `"error"` or `[DONE]` are decoded. Stream format:
+ * https://platform.openai.com/docs/api-reference/chat-streaming
  */
 
 import { Buffer } from "node:buffer";
@@ -21,15 +22,15 @@ import { decodeUsage } from "./usage.ts";
 const COLON = 58;
 const COMMA = 44;
 const LETTER_D = 100;
-/** `data: [DONE]` and its blank line fit. */
+/** Large enough for `data: [DONE]` and its blank line. */
 const doneBytes = 24;
 const doneFrame = /^data: ?\[DONE\]\s*$/;
 const nullUsage = Buffer.from(',"usage":null');
 
 export interface OpenAiObserverOptions {
-  /** The gateway asked for usage and the client did not: take it out. */
+  /** Whether to remove usage because the gateway asked for it and the client did not. */
   hideUsage: boolean;
-  /** What stands before a frame's text: `"content":"` for chat, `"text":"` for completions. */
+  /** What precedes a frame's text: `"content":"` for chat, `"text":"` for completions. */
   contentMarker: string;
   maxEventBytes?: number;
 }
@@ -63,7 +64,7 @@ export class OpenAiObserver extends FrameObserver {
     return first === COLON ? true : this.#data(start, end);
   }
 
-  /** A frame of one `data` line. */
+  /** Handles a frame of one `data` line. */
   #data(start: number, end: number): FrameVerdict {
     if (end - start <= doneBytes && doneFrame.test(this.#work.toString("latin1", start, end))) {
       this.ended = true;
@@ -79,13 +80,13 @@ export class OpenAiObserver extends FrameObserver {
     return plain ? this.#withoutNull(start, end, usage) : this.#decoded(this.#work.subarray(start, end));
   }
 
-  /** A finish reason, and not null: a text begins behind the colon and its blanks. */
+  /** A finish reason that isn't null: a string begins after the colon and any blanks. */
   #isFinish(behindKey: number): boolean {
     if (behindKey < 0) return false;
     return /^\s*:\s*"/.test(this.#work.toString("latin1", behindKey, behindKey + 8));
   }
 
-  /** Until the answer has begun. false: the frame is an error that has no envelope. */
+  /** Called until the answer has begun. Returns false if the frame is an error without an envelope. */
   #look(frame: string): boolean {
     const body = jsonIn(frame.slice(frame.indexOf(":") + 1));
     const failed = flatError(body);
@@ -98,12 +99,15 @@ export class OpenAiObserver extends FrameObserver {
     return this.#work.toString("latin1", behindKey, behindKey + 5) === ":null";
   }
 
-  /** Estimates the text's length from its JSON form: an escape counts for its bytes, several choices in a frame for one. */
+  /**
+   * Estimates the text's length from its JSON form: an escape counts by its bytes, and several choices in a frame as
+   * one.
+   */
   #count(start: number, end: number): void {
     this.contentLength += textLength(this.#work, this.#content.within(start, end), start, end);
   }
 
-  /** `"usage":null` is only there because the gateway asked for usage. */
+  /** `"usage":null` is present only because the gateway asked for usage. */
   #withoutNull(start: number, end: number, behindKey: number): FrameVerdict {
     if (!this.#hideUsage) return true;
     const from = behindKey - ',"usage"'.length;
@@ -114,7 +118,10 @@ export class OpenAiObserver extends FrameObserver {
     return out;
   }
 
-  /** A frame of several lines. `event:` and `id:` are taken out: the official SDK yields named frames wrapped, not as chunks. */
+  /**
+   * A frame of several lines. Removes `event:` and `id:`, since the official SDK yields named frames wrapped rather
+   * than as chunks.
+   */
   #lines(frame: Buffer): FrameVerdict {
     const read = readFrame(frame);
     if (read.data !== null && read.event === "error") return this.#failed(read.data);
@@ -137,7 +144,7 @@ export class OpenAiObserver extends FrameObserver {
     const message = error["message"] ?? body["error"];
     const code = error["code"] ?? error["type"];
     return this.fail(
-      typeof message === "string" && message !== "" ? message : "The provider broke the answer off.",
+      typeof message === "string" && message !== "" ? message : "The provider broke off the answer.",
       code == null ? null : String(code),
       body,
     );
@@ -154,11 +161,12 @@ export class OpenAiObserver extends FrameObserver {
     const usage = decodeUsage(body["usage"], body["service_tier"]);
     if (usage !== null) {
       this.usage = usage;
-      // Some servers tell of usage all along.
+      // Some servers report usage throughout the stream.
       this.usageIsFinal = this.contentEnded;
     }
     if (!this.#hideUsage || body["usage"] === undefined) return unchanged;
-    // Azure's first chunk has no choices either, but holds no usage: only a chunk with both is taken out whole.
+    // Azure's first chunk has no choices either, but no usage: only a chunk without choices and with usage is removed
+    // whole.
     const noChoices = !Array.isArray(body["choices"]) || body["choices"].length === 0;
     if (noChoices && isObject(body["usage"])) return false;
     return withoutUsage(read.data ?? "");

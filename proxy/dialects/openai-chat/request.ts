@@ -1,6 +1,7 @@
 /**
- * A chat completions body, checked as far as translating it needs (https://platform.openai.com/docs/api-reference/chat/create):
- * what a translator reads has the type that it expects; all else passes as it is.
+ * Checks a chat completions body as far as translation needs
+ * (https://platform.openai.com/docs/api-reference/chat/create): what a translator reads has the type it expects.
+ * Everything else passes unchanged.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatRequest, Refusal } from "../canonical.ts";
@@ -48,7 +49,7 @@ function toolCall(call: JsonObject, param: string): Refusal | null {
   return fn ?? is.required(call["function"] as JsonObject, "arguments", is.aString, `${param}.function.`);
 }
 
-/** Of a message, whoever speaks. */
+/** Members of a message of any role. */
 const messageMembers: Readonly<Record<string, is.Check>> = {
   content,
   name: is.aString,
@@ -63,7 +64,7 @@ function message(one: JsonObject, param: string): Refusal | null {
   if (role === "function" || (one["function_call"] ?? null) !== null)
     return refusal(
       role === "function" ? `${param}.role` : `${param}.function_call`,
-      "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.",
+      "The provider of this model doesn't support function messages. Use `tool_calls` and the role tool.",
     );
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
   const found = is.members(one, messageMembers, `${param}.`);
@@ -106,7 +107,7 @@ const responseFormat: is.Check = (value, param) => {
   );
 };
 
-/** Legacy and hosted features: without them the answer would mean something else. */
+/** Legacy and hosted features. Without them, the answer would mean something else. */
 const untranslatable: is.Check = (_value, param) =>
   refusal(
     param,
@@ -115,7 +116,7 @@ const untranslatable: is.Check = (_value, param) =>
 const textOnly: is.Check = (value, param) =>
   Array.isArray(value) && value.every((one) => one === "text") ? null : untranslatable(value, param);
 
-/** Types of what translators read. */
+/** Types of the members that translators read. */
 export const parameters: Readonly<Record<string, is.Check>> = {
   stream: is.aBoolean,
   stream_options: is.anObject,

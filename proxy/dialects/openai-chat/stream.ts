@@ -12,7 +12,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
 
   constructor(context: ReplyContext) {
     this.#context = context;
-    // With include_usage every chunk but the last has `usage: null`.
+    // With include_usage, every chunk but the last has `usage: null`.
     this.#tail = context.includeUsage ? ',"usage":null}\n\n' : "}\n\n";
   }
 
@@ -37,7 +37,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
     }
   }
 
-  /** The same id, time and model on every chunk. */
+  /** Every chunk has the same id, time and model. */
   #begin(id: string | null): void {
     const { fallbackId, createdSeconds, model } = this.#context;
     const shared = JSON.stringify({
@@ -49,7 +49,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
     this.#head = `data: ${shared.slice(0, -1)},"choices":[`;
   }
 
-  /** The first chunk of each choice names the role. */
+  /** The first chunk of each choice has the role. */
   #open(choice: number): string {
     if (this.#head === "") this.#begin(null);
     if (this.#opened.has(choice)) return "";

@@ -1,12 +1,12 @@
-/** `usage` as OpenAI's chat completions, completions and embeddings have it, in both directions. */
+/** `usage` of OpenAI's chat completions, completions and embeddings, in both directions. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Usage } from "../canonical.ts";
 import { Counts, member, tierMode, withHidden } from "../usage-counts.ts";
 
 /**
- * OpenAI's `usage` object → canonical; null where it is none. `tier`: how the call was processed, which stands beside it.
- * Compatible servers have counts of their own: DeepSeek's cache, Perplexity's and xAI's searches, reasoning that only
- * the total includes (xAI, Gemini).
+ * OpenAI's `usage` object → canonical usage; null if the value isn't an object. `tier`: how the call was processed,
+ * which is outside the usage object. Compatible servers have counts of their own: DeepSeek's cache, Perplexity's and
+ * xAI's searches, reasoning that is included only in the total (xAI, Gemini).
  */
 export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null {
   if (!isObject(usage)) return null;
@@ -39,7 +39,7 @@ export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null 
   );
 }
 
-/** Canonical → OpenAI's `usage` object. */
+/** Canonical usage → OpenAI's `usage` object. */
 export function encodeUsage(usage: Usage): JsonObject {
   return {
     prompt_tokens: usage.prompt,

@@ -1,10 +1,12 @@
-/** Canonical answer → `text_completion`, whole and as a stream. Reasoning has no place in this format and is left out. */
+/**
+ * Canonical answer → `text_completion`, whole and as a stream. Reasoning has no place in this format and is dropped.
+ */
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatReply, FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { encodeUsage } from "../openai-chat/usage.ts";
 
-/** Completions know only these three. */
+/** Completions have only these three. */
 function finishReason(reason: FinishReason): string {
   return reason === "length" || reason === "content_filter" ? reason : "stop";
 }

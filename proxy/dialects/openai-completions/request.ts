@@ -1,6 +1,7 @@
 /**
- * A legacy completions body → canonical (https://platform.openai.com/docs/api-reference/completions/create): the prompt
- * becomes a user's message. OpenAI's default of 16 tokens is not carried over: it predates models that reason.
+ * A legacy completions body → canonical request (https://platform.openai.com/docs/api-reference/completions/create):
+ * the prompt becomes a user message. OpenAI's default of 16 tokens isn't carried over, since it predates reasoning
+ * models.
  */
 import type { JsonObject } from "../../wire/json.ts";
 import { type ChatRequest, type Refusal, refusal } from "../canonical.ts";
@@ -18,7 +19,7 @@ const allowed =
   (value, param) =>
     harmless.includes(value) ? null : chatHasNo(param);
 
-/** Names and types that chat completions share. */
+/** Names and types shared with chat completions. */
 const shared: Readonly<Record<string, is.Check>> = {
   max_tokens: is.aCount,
   temperature: is.aNumber,
@@ -39,7 +40,7 @@ const checks: Readonly<Record<string, is.Check>> = {
   suffix: allowed(""),
   echo: allowed(false),
   best_of: allowed(1),
-  // Even 0 asks for the chosen token's, in a form that chat doesn't have.
+  // Even 0 asks for the log probability of the chosen token, in a form that chat doesn't have.
   logprobs: allowed(),
 };
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), "model", "prompt"]);
@@ -52,7 +53,7 @@ function promptOf(given: unknown): string | Refusal {
   if (Array.isArray(prompt) && prompt.length > 0)
     return refusal(
       "prompt",
-      "Several prompts, or prompts of tokens, can't be translated for the provider of this model. Send one text a request.",
+      "Several prompts, or prompts of tokens, can't be translated for the provider of this model. Send one text per request.",
     );
   return is.invalid("prompt", "a text");
 }

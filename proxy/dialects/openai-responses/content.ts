@@ -1,15 +1,18 @@
-/** Content of Responses' input items → parts of canonical messages (https://platform.openai.com/docs/api-reference/responses/create). */
+/**
+ * Content of Responses input items → parts of canonical messages
+ * (https://platform.openai.com/docs/api-reference/responses/create).
+ */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ContentPart, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 
 type PartResult = ContentPart | Refusal;
 
-/** What only OpenAI itself can do, or what would need memory of earlier calls. */
+/** Refuses what only OpenAI can do, or what would need memory of earlier calls. */
 export function openAiOnly(param: string): Refusal {
   return refusal(
     param,
-    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose a model of OpenAI.`,
+    `\`${param}\` can't be translated for the provider of this model. Leave it out, or choose an OpenAI model.`,
   );
 }
 
@@ -54,7 +57,7 @@ const readers: Readonly<Record<string, (part: JsonObject, param: string) => Part
     is.required(part, "refusal", is.aString, `${param}.`) ?? { type: "refusal", refusal: part["refusal"] as string },
 };
 
-/** A text or a list of parts. */
+/** A string or a list of parts. */
 export function partsOf(content: unknown, param: string): ContentPart[] | Refusal {
   if (typeof content === "string") return [{ type: "text", text: content }];
   if (!Array.isArray(content)) return is.invalid(param, "a string or a list of parts");
@@ -72,7 +75,7 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
   return parts;
 }
 
-/** One text stays a plain string, which more servers take than a list. */
+/** A single text stays a plain string, which more servers accept than a list. */
 export function contentOf(parts: ContentPart[]): string | ContentPart[] {
   const [only] = parts;
   return parts.length === 1 && only?.type === "text" ? only.text : parts;

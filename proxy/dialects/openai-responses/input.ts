@@ -1,4 +1,7 @@
-/** `instructions` and `input` → canonical messages. What the assistant did in one turn is several items here and one message there. */
+/**
+ * `instructions` and `input` → canonical messages. An assistant turn is several items in this format and one message in
+ * the canonical one.
+ */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal } from "../canonical.ts";
 import * as is from "../check.ts";
@@ -9,7 +12,7 @@ const roles = is.oneOf("user", "assistant", "system", "developer");
 
 class Conversation {
   readonly messages: ChatMessage[] = [];
-  /** Images in tool results: they follow as the user's words, once all results of the turn are there. */
+  /** Images in tool results. They follow as a user message after all results of the turn. */
   #moved: ContentPart[] = [];
 
   #flush(): void {
@@ -22,7 +25,7 @@ class Conversation {
     this.messages.push(message);
   }
 
-  /** The assistant's turn that is going on, or a new one. */
+  /** The current assistant turn, or a new one. */
   #turn(): ChatMessage {
     const last = this.messages.at(-1);
     if (last?.role === "assistant") return last;
@@ -71,7 +74,7 @@ class Conversation {
     return null;
   }
 
-  /** Reasoning that OpenAI encrypted means nothing elsewhere and is left out. */
+  /** Reasoning that OpenAI encrypted is useless to other providers and is dropped. */
   reasoning(item: JsonObject): Refusal | null {
     const blocks = unpackThinking(item["encrypted_content"]);
     const text = [item["summary"], item["content"]]
@@ -86,7 +89,7 @@ class Conversation {
     return null;
   }
 
-  /** Reasoning comes before what it led to, so behind words or calls a new turn begins. */
+  /** Reasoning comes before what it led to, so reasoning after text or calls begins a new turn. */
   #reasoningTurn(): ChatMessage {
     const last = this.messages.at(-1);
     if (last?.role === "assistant" && (last.tool_calls !== undefined || last.content !== null))
@@ -96,7 +99,7 @@ class Conversation {
 
   end(): ChatMessage[] {
     this.#flush();
-    // Reasoning alone is no message that a provider takes.
+    // Providers don't accept a message that has only reasoning.
     return this.messages.filter(
       (one) => one.role !== "assistant" || one.content !== null || one.tool_calls !== undefined,
     );
@@ -112,7 +115,7 @@ const items: Readonly<Record<string, ReadItem>> = {
   reasoning: (conversation, item) => conversation.reasoning(item),
 };
 
-/** `instructions` and `input` of a body. */
+/** Reads `instructions` and `input` of a body. */
 export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
   const conversation = new Conversation();
   const input = body["input"];

@@ -17,7 +17,7 @@ export function callItem(id: string, status: ItemStatus, callId: string, name: s
   return { id, type: "function_call", status, call_id: callId, name, arguments: text };
 }
 
-/** Reasoning shows as a summary, which is where clients look for it. */
+/** Reasoning is shown as a summary, where clients look for it. */
 export function reasoningItem(id: string, text: string, blocks: readonly JsonObject[]): JsonObject {
   return {
     id,
@@ -31,13 +31,13 @@ function thinkingText(blocks: readonly JsonObject[]): string {
   return blocks.map((block) => (typeof block["thinking"] === "string" ? block["thinking"] : "")).join("");
 }
 
-/** OpenAI's chat has log probabilities in `{content: […]}`, Responses beside the text. */
+/** OpenAI's chat has log probabilities in `{content: […]}`; Responses has them next to the text. */
 function logprobsOf(logprobs: unknown): unknown[] {
   const content = (logprobs as { content?: unknown } | null | undefined)?.content;
   return Array.isArray(content) ? content : [];
 }
 
-/** Items of a whole answer, in the order in which they came to be. */
+/** Items of a whole answer, in the order the model produced them. */
 export function itemsOf(choice: ChatChoice, id: string, status: ItemStatus): JsonObject[] {
   const { message } = choice;
   const items: JsonObject[] = [];

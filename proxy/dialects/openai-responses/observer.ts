@@ -1,4 +1,7 @@
-/** OpenAI's Responses stream passing through. `response.failed` is this format's own way of ending badly, so it is handed on. */
+/**
+ * Observes an OpenAI Responses stream that passes through. `response.failed` is this format's own failure event, so it
+ * is passed on.
+ */
 
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { NamedFrameObserver } from "../named-frames.ts";
@@ -51,6 +54,6 @@ function wordsOf(error: JsonObject): { message: string; code: string | null } {
   const message =
     typeof error["message"] === "string" && error["message"] !== ""
       ? error["message"]
-      : "The provider broke the answer off.";
+      : "The provider broke off the answer.";
   return { message, code: error["code"] == null ? null : String(error["code"]) };
 }

@@ -1,11 +1,11 @@
-/** Canonical answer → a Response. What the client asked for is echoed from the canonical request. */
+/** Canonical answer → a Response. Echoes the client's parameters from the canonical request. */
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatReply, ChatRequest, FinishReason, Usage } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { itemsOf } from "./items.ts";
 import { encodeUsage } from "./usage.ts";
 
-/** Why an answer is incomplete, null where it isn't. */
+/** Why an answer is incomplete; null if it is complete. */
 export function incompleteReason(reason: FinishReason): string | null {
   if (reason === "length") return "max_output_tokens";
   return reason === "content_filter" ? "content_filter" : null;
@@ -74,7 +74,7 @@ export function responseObject(
   };
 }
 
-/** A Response has one answer, so only the first choice shows. */
+/** A Response has one answer, so only the first choice is used. */
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
   const [choice] = reply.choices;
   const reason = choice === undefined ? null : incompleteReason(choice.finish_reason);

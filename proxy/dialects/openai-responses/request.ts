@@ -1,4 +1,7 @@
-/** A Responses body → canonical. The gateway keeps no state between calls, so what refers to earlier ones is refused. */
+/**
+ * A Responses body → canonical request. The gateway keeps no state between calls, so references to earlier calls are
+ * refused.
+ */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import {
   type ChatRequest,
@@ -19,7 +22,7 @@ function tool(one: JsonObject, param: string): Refusal | null {
   if (one["type"] !== "function")
     return refusal(
       `${param}.type`,
-      "Only function tools can be translated for the provider of this model. Leave it out, or choose a model of OpenAI.",
+      "Only function tools can be translated for the provider of this model. Leave it out, or choose an OpenAI model.",
     );
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
   return is.required(one, "name", is.aString, `${param}.`) ?? is.members(one, types, `${param}.`);
@@ -72,7 +75,7 @@ const checks: Readonly<Record<string, is.Check>> = {
   store: refuseTrue,
 };
 
-/** Names that chat completions have too; whether a provider knows them is the provider's to say. */
+/** Names that chat completions also have. Whether they are supported is up to the provider. */
 const samePlace = [
   "stream",
   "temperature",
@@ -84,7 +87,7 @@ const samePlace = [
   "safety_identifier",
   "prompt_cache_key",
 ] as const;
-/** Of no consequence for translation. */
+/** Parameters that don't affect translation. */
 const harmless = ["model", "input", "stream_options", "max_tool_calls"];
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), ...samePlace, ...harmless]);
 
@@ -156,7 +159,7 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   if (body["stream"] === true && asksLogprobs(body))
     return refusal(
       "top_logprobs",
-      "Log probabilities can't be translated in a stream. Leave them out, or ask without `stream`.",
+      "Log probabilities can't be translated in a stream. Leave them out, or send the request without `stream`.",
     );
   const messages = decodeInput(body);
   if (isRefusal(messages)) return messages;

@@ -1,4 +1,7 @@
-/** Events → the Responses' own, named and numbered (https://platform.openai.com/docs/api-reference/responses-streaming). There is no `[DONE]`. */
+/**
+ * Events → named and numbered Responses events (https://platform.openai.com/docs/api-reference/responses-streaming).
+ * There is no `[DONE]`.
+ */
 import type { JsonObject } from "../../wire/json.ts";
 import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
@@ -14,15 +17,15 @@ const prefixes: Readonly<Record<BlockKind, string>> = {
   tool: "fc",
 };
 
-/** One content part: of a message, or of a reasoning's summary. */
+/** A content part of a message or of a reasoning summary. */
 interface PartForm {
-  /** Where the part stands in its item. */
+  /** Position of the part in its item. */
   place: JsonObject;
-  /** Names of the events around the part, and on its text. */
+  /** Names of the events around the part and of those for its text. */
   part: string;
   text: string;
   make(text: string): JsonObject;
-  /** What the text is called when it is whole. */
+  /** The field that holds the complete text. */
   field: string;
 }
 
@@ -44,7 +47,7 @@ const parts: Readonly<Partial<Record<BlockKind, PartForm>>> = {
   },
 };
 
-/** Members that only events on a message's text have. */
+/** Members that only events for a message's text have. */
 function logprobs(block: Block): JsonObject {
   return block.kind === "text" ? { logprobs: [] } : {};
 }

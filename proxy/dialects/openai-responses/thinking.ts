@@ -1,7 +1,7 @@
 /**
- * Signed reasoning of a provider, carried in `encrypted_content` of a reasoning item: clients hand that back as it is
+ * A provider's signed reasoning, carried in `encrypted_content` of a reasoning item: clients return it unchanged
  * (https://platform.openai.com/docs/guides/reasoning#encrypted-reasoning-items), and Anthropic needs its signed blocks
- * before a tool's result. The marker tells ours from OpenAI's own.
+ * before a tool result. The marker distinguishes it from OpenAI's own.
  */
 import { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
@@ -12,7 +12,7 @@ export function packThinking(blocks: readonly JsonObject[]): string {
   return marker + Buffer.from(JSON.stringify(blocks)).toString("base64url");
 }
 
-/** Nothing where it isn't ours or isn't readable. */
+/** Returns no blocks if the content isn't the gateway's or can't be read. */
 export function unpackThinking(packed: unknown): JsonObject[] {
   if (typeof packed !== "string" || !packed.startsWith(marker)) return [];
   const blocks = jsonIn(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));

@@ -1,9 +1,9 @@
-/** `usage` as OpenAI's Responses have it. */
+/** `usage` of OpenAI's Responses. */
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { Units, Usage } from "../canonical.ts";
 import { Counts, member, tierMode, withHidden } from "../usage-counts.ts";
 
-/** Items of an answer that say that a tool of the provider's ran, each of which it charges for. */
+/** Output items that show that one of the provider's own tools ran. Each has a charge. */
 export const toolItems = [
   "web_search_call",
   "file_search_call",
@@ -11,7 +11,10 @@ export const toolItems = [
   "image_generation_call",
 ] as const;
 
-/** Uses of the provider's own tools (https://platform.openai.com/docs/pricing#built-in-tools). Opening a page found is no search. */
+/**
+ * Uses of the provider's own tools (https://platform.openai.com/docs/pricing#built-in-tools). Opening a page from the
+ * results isn't a search.
+ */
 function toolUses(output: unknown): Units {
   const items = Array.isArray(output) ? output.filter(isObject) : [];
   const some = (type: (typeof toolItems)[number]): JsonObject[] => items.filter((item) => item["type"] === type);
@@ -25,7 +28,7 @@ function toolUses(output: unknown): Units {
   };
 }
 
-/** Of an answer; null where it has no usage object. */
+/** Usage of an answer; null if it has no usage object. */
 export function usageOf(response: JsonObject): Usage | null {
   const usage = response["usage"];
   if (!isObject(usage)) return null;

@@ -1,6 +1,6 @@
 /**
- * What an answer with status 200 is, by its content: an answer, an error, or nothing. One verdict for whole answers and
- * streams, passed through or translated, so that retry, fallback, breaker, cache and bill agree. Pure.
+ * Classifies an answer with status 200 by its content: an answer, an error, or empty. Whole answers and streams, passed
+ * through or translated, get the same verdict, so that retry, fallback, breaker, cache and billing agree. Pure.
  */
 import type { WireFormat } from "../../config/capabilities.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
@@ -8,14 +8,14 @@ import type { ChatDelta, ChatReply, StreamEvent } from "../canonical.ts";
 
 export type ReplyVerdict =
   | { kind: "answer" }
-  /** `body`: as a provider's non-2xx answer would have it. */
+  /** `body`: in the form of a provider's non-2xx answer. */
   | { kind: "error"; body: unknown }
   /** Neither an answer nor an error that says what went wrong. */
   | { kind: "empty" };
 
 /**
- * What a stream has come to. "waiting": life-cycle frames, empty deltas and comments alone, so that another provider may
- * still answer. "finished": an end was told, and no content. "begun": content of the answer.
+ * How far a stream has come. "waiting": only life-cycle frames, empty deltas and comments, so another provider may
+ * still answer. "finished": it ended without content. "begun": it has content of the answer.
  */
 export type StreamProgress = "waiting" | "finished" | "begun";
 
@@ -25,10 +25,10 @@ const empty: ReplyVerdict = { kind: "empty" };
 const filled = (value: unknown): boolean => typeof value === "string" && value !== "";
 export const objectsIn = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
-/** Members under which servers put an error that has no envelope. */
+/** Members in which servers put an error without an envelope. */
 const messageNames = ["message", "detail", "msg", "error_msg", "error_message", "errorMessage", "Message"];
 
-/** An error in an envelope of any API, null where there is none. `"error": null` is none. */
+/** An error in the envelope of any API; null if there is none. `"error": null` isn't an error. */
 export function errorEnvelope(body: unknown): unknown {
   const outer = Array.isArray(body) ? body[0] : body;
   if (!isObject(outer)) return null;
@@ -38,7 +38,7 @@ export function errorEnvelope(body: unknown): unknown {
   return Array.isArray(errors) && errors.length > 0 ? body : null;
 }
 
-/** A chunk of a stream that is an error without an envelope, as FastAPI and others have it. */
+/** A stream chunk that is an error without an envelope, as FastAPI and others send it. */
 export function flatError(body: unknown): JsonObject | null {
   if (!isObject(body) || body["choices"] !== undefined) return null;
   const verdict = errorWithout(body);
@@ -51,12 +51,12 @@ function errorWithout(body: JsonObject): ReplyVerdict {
     : empty;
 }
 
-/** `"error"` is OpenRouter's word, `"cancelled"` watsonx's. */
+/** `"error"` is OpenRouter's value, `"cancelled"` watsonx's. */
 const failedReasons: ReadonlySet<unknown> = new Set(["error", "cancelled"]);
 export const isFailedReason = (reason: unknown): boolean => failedReasons.has(reason);
-const brokenOff = { error: { message: "The provider broke the answer off." } };
+const brokenOff = { error: { message: "The provider broke off the answer." } };
 
-/** The error of a choice that failed, null where none did. */
+/** The error of a failed choice; null if no choice failed. */
 export function choiceError(choices: readonly JsonObject[]): JsonObject | null {
   for (const choice of choices) {
     if (isObject(choice["error"])) return { error: choice["error"] };
@@ -65,7 +65,7 @@ export function choiceError(choices: readonly JsonObject[]): JsonObject | null {
   return null;
 }
 
-/** Whether a message or delta of a chat says anything, be it to a tool. */
+/** Whether a chat message or delta has content, including tool calls. */
 function says(message: unknown): boolean {
   if (!isObject(message)) return false;
   for (const [name, value] of Object.entries(message)) {
@@ -78,7 +78,7 @@ function says(message: unknown): boolean {
 const choiceSays = (choice: JsonObject): boolean =>
   filled(choice["text"]) || says(choice["message"]) || says(choice["delta"]) || isObject(choice["audio"]);
 
-/** What was billed is handed on, though there is nothing in it. */
+/** A billed answer is passed on even if it is empty. */
 const isBilled = (body: JsonObject, list: string): boolean => Array.isArray(body[list]) && isObject(body["usage"]);
 
 function judgeChoices(body: JsonObject): ReplyVerdict {
@@ -113,8 +113,8 @@ const judges: Readonly<Record<WireFormat, (body: JsonObject) => ReplyVerdict>> =
 };
 
 /**
- * A whole answer in `format`. Compatible servers may answer in another shape than was asked for: content of any API is
- * an answer, and what it is worth is for the client to say.
+ * Judges a whole answer in `format`. Compatible servers may answer in another format than the requested one: content in
+ * any API's format counts as an answer, and the client decides what it is worth.
  */
 export function judgeReply(format: WireFormat, body: unknown): ReplyVerdict {
   const failed = errorEnvelope(body);
@@ -125,11 +125,11 @@ export function judgeReply(format: WireFormat, body: unknown): ReplyVerdict {
   return Object.values(judges).some((judge) => judge(body) === answer) ? answer : verdict;
 }
 
-/** An error that stands in an answer of the shape that was asked for. */
+/** An error inside an answer in the requested format. */
 const failedAsAsked = (verdict: ReplyVerdict, body: JsonObject): boolean =>
   verdict.kind === "error" && verdict.body !== body;
 
-/** A whole answer that a provider's own decoder has read. */
+/** Judges a whole answer that a provider's decoder has read. */
 export const isAnswer = ({ choices, usage }: ChatReply): boolean => choices.length > 0 || usage !== null;
 
 function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_blocks }: ChatDelta): boolean {
@@ -142,13 +142,13 @@ function deltaSays({ content, reasoning_content, refusal, tool_calls, thinking_b
   );
 }
 
-/** What one event of a translated stream adds. */
+/** What an event of a translated stream adds. */
 export function progressOfEvent(event: StreamEvent): StreamProgress {
   if (event.kind === "finish") return "finished";
   return event.kind === "delta" && (deltaSays(event.delta) || event.logprobs !== undefined) ? "begun" : "waiting";
 }
 
-/** What one chunk of a chat or completions stream adds; an error in it is the caller's to see. */
+/** What a chunk of a chat or completions stream adds. Handling an error in it is up to the caller. */
 export function progressOfChunk(body: unknown): StreamProgress {
   const choices = isObject(body) ? objectsIn(body["choices"]) : [];
   if (choices.some(choiceSays)) return "begun";
@@ -165,7 +165,7 @@ function blockSays(block: unknown): boolean {
   return !openedEmpty.has(block["type"]) || filled(block["text"]) || filled(block["thinking"]);
 }
 
-/** What one event of Anthropic's Messages stream adds. */
+/** What an event of Anthropic's Messages stream adds. */
 export function progressOfMessageEvent(name: string, body: unknown): StreamProgress {
   if (!isObject(body)) return "waiting";
   if (name === "content_block_start") return blockSays(body["content_block"]) ? "begun" : "waiting";
@@ -178,7 +178,7 @@ export function progressOfMessageEvent(name: string, body: unknown): StreamProgr
   return stopped ? "finished" : "waiting";
 }
 
-/** Of OpenAI's Responses: events before anything of the answer. */
+/** Responses events that come before any content. */
 export const lifeCycleEvents: ReadonlySet<string> = new Set([
   "response.queued",
   "response.created",
@@ -189,19 +189,19 @@ export const lifeCycleEvents: ReadonlySet<string> = new Set([
 
 const partSays = (part: unknown): boolean => isObject(part) && (filled(part["text"]) || filled(part["refusal"]));
 
-/** Events that add something only if their data says so; all others, but for those of the life cycle, add something. */
+/** Events that add content only if their data has some. All others, except life-cycle events, add content. */
 const responseEvents: Readonly<Record<string, (body: JsonObject) => StreamProgress>> = {
   "response.completed": (body) =>
     judgeReply("openai.responses", body["response"]).kind === "answer" ? "finished" : "waiting",
   "response.incomplete": () => "finished",
   "response.failed": () => "waiting",
   error: () => "waiting",
-  // An item of reasoning or of a tool says that the model is at work; a message begins empty.
+  // A reasoning or tool item shows that the model is working; a message begins empty.
   "response.output_item.added": ({ item }) => (isObject(item) && item["type"] === "message" ? "waiting" : "begun"),
   "response.content_part.added": ({ part }) => (partSays(part) ? "begun" : "waiting"),
 };
 
-/** What one event of OpenAI's Responses stream adds. */
+/** What an event of OpenAI's Responses stream adds. */
 export function progressOfResponseEvent(name: string, body: unknown): StreamProgress {
   if (lifeCycleEvents.has(name) || !isObject(body)) return "waiting";
   if (name === "") return progressOfChunk(body);

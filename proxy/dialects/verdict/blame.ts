@@ -1,6 +1,6 @@
 /**
- * Whose fault a failure is: from the status, the error's own code or type, and, where an API has nothing better, its
- * words. Every provider's error decoder and every error inside a 200 or a stream end here. Pure.
+ * Decides whose fault a failure is: from the status, the error's own code or type, and its message if the API sends
+ * nothing better. Every provider's error decoder and every error inside a 200 or a stream ends here. Pure.
  */
 
 import type { FailureCode } from "../../failure.ts";
@@ -12,7 +12,7 @@ export interface Blamed {
   code: FailureCode;
 }
 
-/** What is known of a failure. `codes`: the error's own codes and types, most specific first. */
+/** What is known about a failure. `codes`: the error's own codes and types, most specific first. */
 export interface Evidence {
   status: number;
   codes: readonly string[];
@@ -30,31 +30,31 @@ const tooLong: Blamed = { class: "BadRequest", code: "context_length_exceeded" }
 const filtered: Blamed = { class: "BadRequest", code: "content_filter" };
 
 /**
- * Statuses below 500 that don't mean what their number says, or that a direct call's SDK would try again. The rest of
- * 4xx is the caller's.
+ * Statuses below 500 that don't have their usual meaning, or that an SDK would retry in a direct call. The rest of 4xx
+ * is the caller's fault.
  */
 const byStatus: Readonly<Record<number, Blamed>> = {
   401: unauthorized,
   402: unauthorized,
   403: unauthorized,
   404: notFound,
-  // The proxy in front of the provider wants a credential of its own.
+  // The proxy in front of the provider requires credentials of its own.
   407: unauthorized,
   408: timeout,
-  // The official SDKs try a conflict again.
+  // The official SDKs retry a conflict.
   409: unavailable,
   410: notFound,
-  // A dependency of the server failed: the model behind it, most often.
+  // A dependency of the server failed, usually the model behind it.
   421: broken,
   423: unavailable,
   424: broken,
   425: unavailable,
   429: limited,
-  // nginx's word for a call that something in between gave up.
+  // nginx's status for a call that an intermediary abandoned.
   499: unavailable,
   503: unavailable,
   504: timeout,
-  // Cloudflare's time limits, and Anthropic's overload.
+  // Cloudflare's timeouts, and Anthropic's overload.
   522: timeout,
   524: timeout,
   529: unavailable,
@@ -64,7 +64,7 @@ export function blameOfStatus(status: number): Blamed {
   return byStatus[status] ?? (status >= 400 && status < 500 ? rejected : broken);
 }
 
-/** Codes and types that APIs give their errors, in lower case. They decide where the status says less than they do. */
+/** Error codes and types of APIs, in lower case. They decide if they say more than the status. */
 const byCode: ReadonlyMap<string, Blamed> = new Map(
   Object.entries({
     // OpenAI, Azure OpenAI and servers that follow them.
@@ -111,10 +111,11 @@ const byCode: ReadonlyMap<string, Blamed> = new Map(
 );
 
 /**
- * A prompt that the model can't hold, as servers say it: vLLM and OpenAI ("maximum context length is"), TGI ("`inputs`
- * tokens + `max_new_tokens` must be <="), llama.cpp ("exceeds the available context size"), SGLang ("longer than the
- * model's context length"), Ollama ("input length exceeds the context length"), xAI ("maximum prompt length is"),
- * TensorRT-LLM ("exceeds maximum input length"), Mistral, Fireworks, Moonshot, Databricks, watsonx, Gemini, Bedrock.
+ * Messages of servers when a prompt exceeds the context length: vLLM and OpenAI ("maximum context length is"), TGI
+ * ("`inputs` tokens + `max_new_tokens` must be <="), llama.cpp ("exceeds the available context size"), SGLang ("longer
+ * than the model's context length"), Ollama ("input length exceeds the context length"), xAI ("maximum prompt length
+ * is"), TensorRT-LLM ("exceeds maximum input length"), Mistral, Fireworks, Moonshot, Databricks, watsonx, Gemini,
+ * Bedrock.
  */
 const contextLength = [
   /(max(imum)?|available|model'?s?|allowed|total|configured)( supported)? (input |prompt |context |sequence |model |token )*(context|prompt|input|sequence|model|tokens?)[ _-]?(length|size|window|limit|len)\b/i,
@@ -126,19 +127,19 @@ const contextLength = [
   /input token(s| count)?[^.]{0,60}(exceed|is larger)|(prompt|context|input)[^.]{0,60}exceeds? (the )?limit/i,
   /range of input length should be|context[^.]{0,20}overflow|context length of only/i,
 ];
-/** About the answer's length, which the caller chose, or about a rate. */
+/** About the length of the answer, which the caller chose, or about a rate. */
 const otherLength = /tokens?[`'"]? is too large|max tokens must be|tokens? per (min|day|hour|second)/i;
 const ofContext = /context[ _](length|size|window)/i;
 
-/** Blocked for what was said, where no code says so. */
+/** Blocked because of its content, although no code says so. */
 const contentPolicy =
   /content (management|filter(ing)?|safety|moderation) policy|usage polic(y|ies)|content policy|flagged (by|as|for)|flagged your|safety (system|filter)|(blocked|rejected) by[^.]{0,30}(content|safety|moderation)|inappropriate content|prompt was flagged/i;
 
-/** An account that has used up what it may, told with a status that says something else. */
+/** An account that has exhausted its quota, although the status says something else. */
 const usedUp =
   /usage limits?\b|exceeded your (current |monthly |daily )?quota|quota (has been |is )?(exceeded|exhausted|used up)|(spend(ing)?|billing|hard) limit|insufficient (balance|credits?|funds|quota)|out of credits/i;
 
-/** An error page may be long, and what it says stands at its beginning. */
+/** An error page may be long. Its message is at the start. */
 const readCharacters = 2_000;
 
 function isTooLong(message: string): boolean {
@@ -153,23 +154,23 @@ function blameOfWords(message: string, otherwise: Blamed): Blamed {
   return contentPolicy.test(message) ? filtered : otherwise;
 }
 
-/** Stands for many failures, which are told apart by other things. */
+/** Codes that cover many failures, so other fields must distinguish them. */
 const isVague = (blamed: Blamed | null): boolean =>
   blamed === null || blamed.code === "upstream_rejected_request" || blamed.code === "upstream_error";
 
-/** The first code that says what happened, else the first that is known at all. */
+/** The first code that says what happened, otherwise the first that is known at all. */
 function blameOfCodes(codes: readonly string[]): Blamed | null {
   const blamed = codes.map((code) => byCode.get(code.toLowerCase()) ?? null).filter((one) => one !== null);
   return blamed.find((one) => !isVague(one)) ?? blamed[0] ?? null;
 }
 
-/** Statuses that decide by themselves, whatever an error calls itself. */
+/** Statuses that decide on their own, whatever an error calls itself. */
 const decisive: ReadonlySet<number> = new Set([401, 402, 407, 429]);
 
-/** The status of an error inside a 200 that names no other. */
+/** The status of an error inside a 200 that states no other. */
 const statusOfAnswer = 200;
 
-/** `known`: what the provider's own decoder made of it, which stands unless it says little. */
+/** `known`: the result of the provider's own decoder, which is kept unless it says little. */
 export function blame({ status, codes, message }: Evidence, known: Blamed | null = null): Blamed {
   if (known !== null && !isVague(known)) return known;
   const ofStatus = blameOfStatus(status);
@@ -189,7 +190,7 @@ function statusOf(value: unknown): number | null {
   return typeof status === "number" && Number.isInteger(status) && status >= 400 && status < 600 ? status : null;
 }
 
-/** The status that an error body names for itself (`"code": 503` and its kin), where it came inside a 200. */
+/** The status that an error body states for itself (such as `"code": 503`), if it came inside a 200. */
 export function statusIn(body: unknown): number {
   const outer = Array.isArray(body) ? body[0] : body;
   if (!isObject(outer)) return statusOfAnswer;

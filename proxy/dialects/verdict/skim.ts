@@ -1,4 +1,7 @@
-/** Whether the bytes of a whole answer surely are one, so that most answers that pass through are judged without parsing them. */
+/**
+ * Recognises from the bytes that a body is certainly an answer, so that most answers that pass through are judged
+ * without parsing.
+ */
 import { Buffer } from "node:buffer";
 import type { WireFormat } from "../../config/capabilities.ts";
 
@@ -16,7 +19,10 @@ function skipBlanks(bytes: Buffer, from: number): number {
   return at;
 }
 
-/** Offset of the value behind the first `name` that is a member's name, -1 where there is none. A quote inside a text bears a backslash. */
+/**
+ * Offset of the value after the first member named `name`, -1 if there is none. A quote inside a string is escaped by a
+ * backslash.
+ */
 function memberValue(bytes: Buffer, name: Buffer, from = 0): number {
   for (let at = bytes.indexOf(name, from); at >= 0; at = bytes.indexOf(name, at + name.length)) {
     const next = skipBlanks(bytes, at + name.length);
@@ -29,7 +35,7 @@ const errorWord = Buffer.from('"error"');
 const cancelledWord = Buffer.from('"cancelled"');
 const errorsName = Buffer.from('"errors"');
 
-/** `"error"`, be it a name or a value, but for `"error": null`. */
+/** Whether `"error"` occurs as a name or a value, other than `"error": null`. */
 function mentionsError(bytes: Buffer): boolean {
   for (let at = bytes.indexOf(errorWord); at >= 0; at = bytes.indexOf(errorWord, at + errorWord.length)) {
     const next = skipBlanks(bytes, at + errorWord.length);
@@ -38,7 +44,7 @@ function mentionsError(bytes: Buffer): boolean {
   return bytes.includes(cancelledWord) || bytes.includes(errorsName);
 }
 
-/** The member that holds the answer, a list of objects; and one whose text says that it has an end. */
+/** The member that holds the answer, a list of objects, and a member whose text shows that it is complete. */
 const members: Readonly<Record<WireFormat, readonly [list: Buffer, end: Buffer | null]>> = {
   "openai.chat": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
   "openai.completions": [Buffer.from('"choices"'), Buffer.from('"finish_reason"')],
@@ -48,7 +54,7 @@ const members: Readonly<Record<WireFormat, readonly [list: Buffer, end: Buffer |
 };
 const failedWord = Buffer.from('"failed"');
 
-/** false: it has to be parsed to be told. */
+/** Returns false if only parsing can tell. */
 export function surelyAnswer(format: WireFormat, bytes: Buffer): boolean {
   const [list, end] = members[format];
   const open = memberValue(bytes, list);

@@ -85,7 +85,7 @@ class Turns {
       default:
         return refusal(
           `${param}.role`,
-          "Function messages are not known to the provider of this model. Use `tool_calls` and the role tool.",
+          "The provider of this model doesn't support function messages. Use `tool_calls` and the role tool.",
         );
     }
   }

@@ -46,7 +46,7 @@ export function finishFailure(native: unknown, words: unknown): ProviderError | 
     native === "TIMEOUT"
       ? ({ class: "Timeout", code: "upstream_timeout" } as const)
       : ({ class: "ServerError", code: "upstream_error" } as const);
-  const message = text(words).slice(0, 512) || "The provider broke the answer off. Try again later.";
+  const message = text(words).slice(0, 512) || "The provider broke off the answer. Try again later.";
   return { ...kind, message, param: null, retryAfterMs: null, upstreamStatus: 200 };
 }
 
