@@ -101,6 +101,7 @@ describe("the chart", { skip }, () => {
         secretAccess: "Labelled",
         cors: { allowedOrigins: [] },
         prices: [],
+        pricing: {},
         roles: {},
         alerts: { smtp: null, pagerDutyURL: "https://events.pagerduty.com/v2/enqueue" },
         resyncMs: 15_000,

@@ -53,7 +53,15 @@ function play(from: string) {
       const got = await reserving;
       if ("refused" in got)
         return say((dues.find((due) => due.claim.counter === got.refused) as (typeof dues)[number]).refuse(got));
-      got.settle(dues.map((due) => due.actual({ costNanoUsd: cost * usd, provider: "default/up" } as CallRecord)));
+      got.settle(
+        dues.map((due) =>
+          due.actual({
+            costNanoUsd: cost * usd,
+            provider: "default/up",
+            attempts: [] as CallRecord["attempts"],
+          } as CallRecord),
+        ),
+      );
       return "ok";
     },
   };
