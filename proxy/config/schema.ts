@@ -56,7 +56,6 @@ export type OriginSettings = z.output<typeof originSettings>;
 
 /** `perUsdMillionths`: millionths of a unit for one USD. */
 export const currency = z.object({ code: z.string(), perUsdMillionths: z.int().min(1) });
-export type Currency = z.output<typeof currency>;
 
 export const settings = z.object({
   /** Largest request body in bytes; larger ones get 413. */
