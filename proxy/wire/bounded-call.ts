@@ -1,4 +1,4 @@
-/** A small call of the gateway's own, such as to a token endpoint: bounded in time and size. */
+/** A small call that the gateway makes for itself, such as to a token endpoint, with limits on time and size. */
 import { Buffer } from "node:buffer";
 import type { Upstreams } from "./upstream.ts";
 import type { UpstreamTls } from "./upstream-address.ts";
@@ -51,7 +51,7 @@ export function boundedCall(
     function fail(cause: Error): void {
       clearTimeout(timer);
       reject(cause);
-      // Not within `send`: what it returns isn't known there yet.
+      // Deferred: within `send`, the value that it returns is not available yet.
       queueMicrotask(() => call.abort());
     }
   });

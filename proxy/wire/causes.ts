@@ -1,40 +1,43 @@
-/** Why a connection to an upstream failed: one of a closed list, for logs, metrics and status. Never words of the other side. */
+/**
+ * Why a connection to an upstream failed, from a closed list, for logs, metrics and status. Never the other side's own
+ * text.
+ */
 
 export const stalledWrite = "ESLUICEWRITE";
 
-/** In words, for whoever runs the gateway. */
+/** Descriptions for the operators of the gateway. */
 const words = {
   dns_unknown_name: "no such host in DNS",
-  dns_failed: "DNS gives no answer",
+  dns_failed: "DNS did not answer",
   connection_refused: "the connection is refused",
   no_route: "there is no route to it",
-  connect_timeout: "no connection in time",
-  tls_unknown_authority: "its certificate is of no authority that is trusted here",
+  connect_timeout: "the connection timed out",
+  tls_unknown_authority: "its certificate is signed by an unknown authority",
   tls_expired: "its certificate has expired",
   tls_not_yet_valid: "its certificate is not valid yet",
   tls_wrong_name: "its certificate is for another name",
   tls_client_certificate_refused: "it refuses the gateway's certificate",
   tls_client_certificate_missing: "it asks the gateway for a certificate",
-  tls_failed: "no TLS connection comes about",
+  tls_failed: "the TLS handshake failed",
   address_not_allowed: "the endpoint leads to an address that is not allowed",
-  not_http: "what it answers is not HTTP",
+  not_http: "its answer is not HTTP",
   connection_broke: "the connection broke",
-  write_timeout: "it stopped taking the request",
+  write_timeout: "it stopped reading the request",
   answer_timeout: "no answer in time",
 } as const;
 
 export type UpstreamCause = keyof typeof words;
 
-/** `token_`: at the service where the provider's credential is exchanged for a token. */
+/** The prefix `token_` marks failures at the service that exchanges the provider's credential for a token. */
 const tokenWords = {
   token_refused: "its token service refuses the credential",
   token_failed: "its token service fails",
-  token_invalid: "its token service gives no token",
+  token_invalid: "its token service returned no token",
 } as const;
 
 export type AttemptCause = UpstreamCause | `token_${UpstreamCause}` | keyof typeof tokenWords;
 
-/** What a token service did wrong after it was reached. */
+/** Failures of a token service after it was reached. */
 export class TokenServiceError extends Error {
   override readonly name = "TokenServiceError";
   readonly reason: keyof typeof tokenWords;
@@ -45,12 +48,12 @@ export class TokenServiceError extends Error {
   }
 }
 
-/** All of them, for the docs. */
+/** All causes, for the docs. */
 export const attemptCauses: readonly string[] = [...Object.keys(words), ...Object.keys(tokenWords)];
 
 export function causeInWords(cause: AttemptCause): string {
   const known: Readonly<Record<string, string>> = { ...words, ...tokenWords };
-  const said = known[cause] ?? `of its token service: ${known[cause.replace(/^token_/, "")] ?? "it failed"}`;
+  const said = known[cause] ?? `token service: ${known[cause.replace(/^token_/, "")] ?? "it failed"}`;
   return `${said} (${cause})`;
 }
 
@@ -83,7 +86,7 @@ const byCode: Readonly<Record<string, UpstreamCause>> = {
   EPROTO: "tls_failed",
 };
 
-/** Alerts of OpenSSL, whose names have a prefix that differs by its version. */
+/** OpenSSL's TLS alerts, by names without the prefix, which differs between OpenSSL versions. */
 const patterns: readonly (readonly [RegExp, UpstreamCause])[] = [
   [/ALERT_CERTIFICATE_REQUIRED/, "tls_client_certificate_missing"],
   [
@@ -97,8 +100,9 @@ const patterns: readonly (readonly [RegExp, UpstreamCause])[] = [
 const inHandshake = "before secure TLS connection was established";
 
 /**
- * `answered`: a head has come, so that no error can be one of connecting. Until then errors of OpenSSL are of the handshake: with
- * TLS 1.3 a server that refuses our certificate, or wants one, says so after our side of the handshake is done.
+ * `answered`: the response head has arrived, so the error cannot come from connecting. Before that, OpenSSL errors
+ * belong to the handshake: with TLS 1.3 a server that refuses or requires our certificate says so after our side has
+ * finished.
  */
 export function causeOf(error: unknown, answered: boolean): UpstreamCause {
   const {
@@ -117,17 +121,17 @@ export function causeOf(error: unknown, answered: boolean): UpstreamCause {
   return String(message).includes(inHandshake) ? "tls_failed" : "connection_broke";
 }
 
-/** Of what was thrown while a token was got. */
+/** Returns the cause of an error thrown while fetching a token. */
 export function tokenCauseOf(thrown: unknown): AttemptCause {
   return thrown instanceof TokenServiceError ? thrown.reason : `token_${causeOf(thrown, false)}`;
 }
 
-/** Nothing of the request was sent, as far as anybody can tell. */
+/** Whether the failure happened before any of the request was sent, as far as can be determined. */
 export function isOfConnecting(cause: UpstreamCause): boolean {
   return cause.startsWith("tls_") || cause.startsWith("dns_") || cause === "connection_refused" || cause === "no_route";
 }
 
-/** No caller can bring this about: the request had not been sent, or a token service failed. */
+/** Whether no caller can have caused this: the request had not been sent, or a token service failed. */
 export function isOfProvider(cause: AttemptCause | null): boolean {
   if (cause === null) return false;
   return (

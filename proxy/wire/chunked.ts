@@ -1,11 +1,11 @@
-/** Chunks of HTTP/1.1's chunked coding (RFC 9112, section 7.1), made here and not by node:http, which makes four pieces of each. */
+/** Frames HTTP/1.1 chunks (RFC 9112, section 7.1) itself, because node:http writes each chunk in four pieces. */
 import { Buffer } from "node:buffer";
 
-/** Chunks up to this size become strings, which node:http writes in one piece with the head. */
+/** Largest chunk, in bytes, that is made a string: node:http writes strings in one piece with the head. */
 const maxStringBytes = 8_192;
 const crlf = Buffer.from("\r\n");
 
-/** What ends the stream. */
+/** The last chunk, which ends the stream. */
 export const lastChunk = "0\r\n\r\n";
 
 export function asBuffer(bytes: Uint8Array | string): Buffer {
@@ -13,7 +13,7 @@ export function asBuffer(bytes: Uint8Array | string): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** In one piece, as bytes or as Latin-1 text. */
+/** Returns the framed chunk in one piece, as bytes or as Latin-1 text. */
 export function framed(chunk: Buffer): Buffer | string {
   const size = `${chunk.length.toString(16)}\r\n`;
   if (chunk.length <= maxStringBytes) return `${size}${chunk.toString("latin1")}\r\n`;

@@ -1,4 +1,4 @@
-/** The client's side of one call: its body in, its answer out, and when it goes away. */
+/** The client's side of one call: reads its body, writes its answer, and notices when it disconnects. */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -11,13 +11,13 @@ import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
 import { afterTick, type Task } from "./tick-batch.ts";
 
-/** Bodies up to this size are copied so that they leave together with their head. */
+/** Largest body, in bytes, that is copied so that it is written together with its head. */
 const maxJoinedBytes = 16_384;
 
-/** Bodies up to this announced size are read to their end behind a refusal, so that the connection can be used again. */
+/** Largest declared body, in bytes, that is read to its end after a refusal so that the connection can be reused. */
 const maxDrainedBytes = 65_536;
 
-/** Puts headers to those of an answer: a copy of them would cost more than their making. */
+/** Adds to an answer's headers in place: copying them would cost more than building them. */
 export type AddHeaders = (headers: Record<string, string | number>) => void;
 
 export class ClientConnection implements IndexedMember, Task {
@@ -31,25 +31,25 @@ export class ClientConnection implements IndexedMember, Task {
   #filters: ReplyFilters | null = null;
   #closed = false;
   #always: AddHeaders | null = null;
-  /** What is sent only once `release` is called. */
+  /** A whole answer that is held until `release` is called. */
   #held: {
     status: number;
     headers: Record<string, string | number>;
     body: Uint8Array | string | undefined;
     ended: boolean;
   } | null = null;
-  /** The same of a stream: its last bytes, from `write` with `last` on, and its end. */
+  /** The end of a stream that is held until `release`: its last bytes, from `write` with `last` on. */
   #heldEnd: { pieces: (Uint8Array | string)[]; last: boolean; ended: boolean } | null = null;
-  /** The chunks of the answer are framed here. */
+  /** Whether the answer's chunks are framed here rather than by node:http. */
   #frames = false;
-  /** The first of them was written, and the head with it. */
+  /** Whether the first chunk was written, together with the head. */
   #begun = false;
-  /** Chunks of this turn, framed, as Latin-1. */
+  /** Framed chunks of the current turn of the event loop, as Latin-1. */
   #unsent = "";
-  /** Bytes of the answer's body handed to the socket. */
+  /** Bytes of the answer's body that were handed to the socket. */
   sentBytes = 0;
 
-  /** `closing`: the server is on its way out, so clients are told to connect anew. */
+  /** `closing`: the server is shutting down, so answers ask clients to reconnect. */
   constructor(request: Incoming, response: ServerResponse, requestId: string, closing: () => boolean = () => false) {
     this.#closing = closing;
     this.#request = request;
@@ -60,7 +60,7 @@ export class ClientConnection implements IndexedMember, Task {
       this.#closed = true;
       this.#onClose?.();
     });
-    // A socket error shows as `close` as well; without a listener it would end the process.
+    // A socket error is also reported as `close`, but without this listener it would end the process.
     response.on("error", () => undefined);
   }
 
@@ -68,14 +68,14 @@ export class ClientConnection implements IndexedMember, Task {
     return this.#request.method ?? "GET";
   }
 
-  /** Path without the query, as it was sent: nothing is decoded or normalised. */
+  /** Path without the query, exactly as sent: neither decoded nor normalised. */
   get path(): string {
     const url = this.#request.url ?? "/";
     const query = url.indexOf("?");
     return query < 0 ? url : url.slice(0, query);
   }
 
-  /** Path and query, as they were sent. */
+  /** Path and query, exactly as sent. */
   get url(): string {
     return this.#request.url ?? "/";
   }
@@ -84,7 +84,7 @@ export class ClientConnection implements IndexedMember, Task {
     return this.#request.headers;
   }
 
-  /** Names and values in turn, as they were sent. */
+  /** Header names and values alternately, exactly as sent. */
   get rawHeaders(): readonly string[] {
     return this.#request.rawHeaders;
   }
@@ -106,47 +106,50 @@ export class ClientConnection implements IndexedMember, Task {
     return this.#request.socket.remoteAddress ?? "";
   }
 
-  /** The client went away before its answer was complete. */
+  /** Whether the client disconnected before its answer was complete. */
   get closed(): boolean {
     return this.#closed;
   }
 
-  /** The answer's head has been sent, so that a failure can only be an event in the stream. */
+  /** Whether the answer's head has been sent, so that a failure can only be an event in the stream. */
   get started(): boolean {
     return this.#response.headersSent;
   }
 
-  /** One listener at a time; null removes it. Called at once where the client is gone already. */
+  /** Sets the only disconnect listener; null removes it. Called at once if the client has already disconnected. */
   onClose(listener: (() => void) | null): void {
     this.#onClose = listener;
     if (listener && this.#closed) listener();
   }
 
-  /** What to do when the gateway has to stop before the answer is complete; null removes it. */
+  /** Sets what to do if the gateway has to stop before the answer is complete; null removes it. */
   onInterrupt(listener: (() => void) | null): void {
     this.#onInterrupt = listener;
   }
 
-  /** The grace period of a drain is over. false: nobody is there to end the answer. */
+  /** Ends the answer because the drain's grace period is over. Returns false if no handler is set. */
   interrupt(): boolean {
     const listener = this.#onInterrupt;
     listener?.();
     return listener !== null;
   }
 
-  /** Tells a client that waits for it to send the body: only now is it known that somebody wants it. */
+  /** Sends 100 Continue to a client that waits for it, now that its body is wanted. */
   #continue(): void {
     if (this.#request.headers.expect?.toLowerCase() === "100-continue" && !this.#request.complete)
       this.#response.writeContinue();
   }
 
-  /** The whole body, at most `maxBytes`; at once where it is all there. `orElse`: what may be done besides sending less. */
+  /**
+   * Reads the whole body, at most `maxBytes`; synchronously if all of it has arrived. `orElse`: a remedy besides
+   * sending less.
+   */
   readBody(maxBytes: number, orElse = "", bounds: ReadBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
     this.#continue();
     return readBody(this.#request, maxBytes, orElse, bounds);
   }
 
-  /** Headers of every answer, whatever comes of the call. */
+  /** Headers sent with every answer, whatever the outcome of the call. */
   always(add: AddHeaders): void {
     const first = this.#always;
     this.#always =
@@ -158,7 +161,7 @@ export class ClientConnection implements IndexedMember, Task {
           };
   }
 
-  /** The body as it comes, through `through`; its errors are those of the stream that is given back. */
+  /** Streams the body through `through`; its errors are reported on the returned stream. */
   bodyStream(through: Transform): Readable {
     this.#continue();
     const request = this.#request.asStream();
@@ -169,7 +172,7 @@ export class ClientConnection implements IndexedMember, Task {
     return request.pipe(through);
   }
 
-  /** Nothing of a whole answer is sent until `release`, where a later one takes the place of an earlier one; and of a stream not its end. */
+  /** Holds a whole answer, or the end of a stream, until `release`. A later whole answer replaces an earlier one. */
   hold(): void {
     this.#held = { status: 0, headers: {}, body: undefined, ended: false };
   }
@@ -178,7 +181,7 @@ export class ClientConnection implements IndexedMember, Task {
     return this.#held !== null || this.#heldEnd !== null;
   }
 
-  /** What was held back of a stream is not sent. */
+  /** Discards the held end of a stream. */
   cut(): void {
     this.#heldEnd = null;
   }
@@ -207,7 +210,7 @@ export class ClientConnection implements IndexedMember, Task {
   }
 
   /**
-   * Begins an answer of unknown length, whose chunks leave in one piece each (see chunked.ts).
+   * Begins an answer of unknown length, each of whose chunks is written in one piece (see chunked.ts).
    */
   streamHead(headers: Record<string, string | number>): void {
     if (this.#held !== null) this.#heldEnd = { pieces: [], last: false, ended: false };
@@ -220,19 +223,19 @@ export class ClientConnection implements IndexedMember, Task {
     this.#frames = true;
   }
 
-  /** The answer meets this filter before those that were added earlier. */
+  /** Adds a filter that the answer passes before those added earlier. */
   filter(filter: ReplyFilter): void {
     this.#filters ??= new ReplyFilters();
     this.#filters.add(filter);
   }
 
-  /** The answer meets this filter before all others, whenever they are added. */
+  /** Adds a filter that the answer passes before all others, whenever those are added. */
   filterFirst(filter: ReplyFilter): void {
     this.#filters ??= new ReplyFilters();
     this.#filters.addFirst(filter);
   }
 
-  /** A whole answer, through the filters. `headers` without content-length. */
+  /** Sends a whole answer through the filters. `headers` come without content-length. */
   reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string): void {
     const filtered = this.#filters === null ? body : this.#filters.whole(body);
     headers["content-length"] = typeof filtered === "string" ? Buffer.byteLength(filtered) : filtered.length;
@@ -240,19 +243,22 @@ export class ClientConnection implements IndexedMember, Task {
     this.end(filtered);
   }
 
-  /** Bytes of a stream, through the filters; `last`: it ends with them. false when the socket's buffer is full: wait for `onDrain`. */
+  /**
+   * Sends bytes of a stream through the filters. `last`: the stream ends with them. Returns false if the socket is
+   * full: wait for `onDrain`.
+   */
   write(bytes: Uint8Array | string, last = false): boolean {
     if (last && this.#heldEnd !== null) this.#heldEnd.last = true;
     return this.writeRaw(this.#filters === null ? bytes : this.#filters.chunk(bytes));
   }
 
-  /** The proper end of a stream, with what the filters still hold. */
+  /** Ends a complete stream, after sending what the filters still hold. */
   finish(): void {
     if (this.#filters !== null) for (const piece of this.#filters.last()) this.writeRaw(piece);
     this.end();
   }
 
-  /** Past the filters: events of the gateway's own. */
+  /** Sends the gateway's own events, which bypass the filters. */
   writeRaw(bytes: Uint8Array | string): boolean {
     if (this.#closed || bytes.length === 0) return true;
     if (this.#heldEnd?.last) {
@@ -274,7 +280,7 @@ export class ClientConnection implements IndexedMember, Task {
     return typeof out === "string" ? to.write(out, "latin1") : to.write(out);
   }
 
-  /** Writes what of the stream has gathered in this turn. */
+  /** Writes the part of the stream gathered in this turn of the event loop. */
   run(): void {
     const out = this.#unsent;
     this.#unsent = "";
@@ -282,8 +288,8 @@ export class ClientConnection implements IndexedMember, Task {
   }
 
   /**
-   * What is written behind the head. node:http adds nothing to chunks that are framed already, but holds each back to the
-   * end of the tick; it has no socket yet for an answer that waits for an earlier one of the same connection.
+   * Where to write after the head. node:http adds nothing to chunks that are already framed, but delays each to the end
+   * of the tick. It has no socket yet for an answer that waits for an earlier one on the same connection.
    */
   #stream(): Writable {
     return (this.#begun ? this.#response.socket : null) ?? this.#response;
@@ -311,17 +317,18 @@ export class ClientConnection implements IndexedMember, Task {
       return;
     }
     if (bytes !== undefined) this.sentBytes += Buffer.byteLength(bytes);
-    // node:http writes head and a short string in one piece, but head and a buffer in two.
+    // node:http writes the head and a short string in one piece, but the head and a buffer in two.
     if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes)
       this.#response.end(bytes.toString("latin1"), "latin1");
     else this.#response.end(bytes);
-    // A large body that was refused unread would keep the connection busy: close it behind the answer. Of a small one
-    // node:http reads the rest and throws it away, which costs both sides less than a new connection.
+    // A large body that was refused unread would keep the connection busy, so close it after the answer. node:http
+    // reads
+    // and discards the rest of a small one, which costs both sides less than a new connection.
     if (!this.#request.complete && !(Number(this.header("content-length") ?? Number.NaN) <= maxDrainedBytes))
       this.#response.once("finish", () => this.#request.destroy());
   }
 
-  /** Cuts the connection: the client reads too slowly, or a drain is over. */
+  /** Destroys the connection: the client reads too slowly, or a drain is over. */
   destroy(): void {
     this.#response.destroy();
   }

@@ -1,4 +1,4 @@
-/** Connections to one origin, kept alive, with one call at a time on each. */
+/** Keep-alive connections to one origin, each with one call at a time. */
 import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
 import { guardedLookup } from "../config/destination.ts";
@@ -20,7 +20,7 @@ function connectorOf(address: UpstreamAddress): buildConnector.connector {
   const lookup = guardedLookup(address.allowPrivate) as never;
   const trust = ca === null ? {} : { ca };
   const shown = client === null ? {} : { cert: client.cert, key: client.key };
-  // Sessions are kept by the connector, so that none of another certificate's is taken up again.
+  // The connector keeps TLS sessions, so a session made with another certificate is never resumed.
   const connect = buildConnector({ timeout: address.connectMs, allowH2: false, lookup, onread, ...trust, ...shown });
   return (options, callback) =>
     connect(serverName === null ? options : { ...options, servername: serverName }, (...result) => {
@@ -29,7 +29,7 @@ function connectorOf(address: UpstreamAddress): buildConnector.connector {
     });
 }
 
-/** For one call after another. */
+/** A connection that serves one call after another. */
 export class Connection implements IndexedMember {
   place = -1;
   readonly #origin: Connections;
@@ -51,7 +51,7 @@ export class Connection implements IndexedMember {
           });
           callback(...result);
         }),
-      // The pipeline keeps time itself: first token, idle and total differ by provider.
+      // The pipeline enforces the time limits itself: first token, idle and total differ by provider.
       headersTimeout: 0,
       bodyTimeout: 0,
       keepAliveTimeout: idleMs,
@@ -67,15 +67,15 @@ export class Connection implements IndexedMember {
   }
 
   /**
-   * Some of the request was handed to the socket: what the upstream does not take of it is not waited for without limit.
-   * undici has no time limit for sending: node:net tells of a socket on which nothing moved, and bytes that wait to leave tell why.
+   * Part of the request was handed to the socket: limits how long the upstream may take to read it. undici has no time
+   * limit for sending, but node:net reports an idle socket, and bytes still waiting to be sent tell why it is idle.
    */
   sent(): void {
     const socket = this.#socket;
     if (this.#watched || socket === null || socket.writableLength === 0) return;
     this.#watched = true;
     socket.setTimeout(this.#writeMs, () => {
-      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream takes nothing of the request"));
+      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream stopped reading the request"));
       else this.#unwatch();
     });
   }
@@ -85,18 +85,20 @@ export class Connection implements IndexedMember {
     this.#socket?.setTimeout(0).removeAllListeners("timeout");
   }
 
-  /** What ended the connection: of a TLS alert undici tells only that the other side closed, since that comes right behind it. */
+  /**
+   * What ended the connection. After a TLS alert undici reports only that the other side closed, which follows at once.
+   */
   why(told: Error): Error {
     return (told as { code?: unknown }).code === "UND_ERR_SOCKET" ? (this.#trouble ?? told) : told;
   }
 
-  /** The call is over. `clean`: another can follow on the same connection. */
+  /** Ends the call. `clean`: the connection can be reused. */
   release(clean: boolean): void {
     if (this.#watched) this.#unwatch();
     this.#origin.released(this, clean);
   }
 
-  /** After the call that is under way. */
+  /** Closes the connection after the current call. */
   close(): void {
     this.#client.close().catch(() => undefined);
   }
@@ -106,7 +108,7 @@ export class Connection implements IndexedMember {
   }
 }
 
-/** What was used last is used first, so that what is not needed any more falls idle and is closed. */
+/** The most recently used connection is reused first, so that surplus connections become idle and are closed. */
 export class Connections {
   readonly #address: UpstreamAddress;
   readonly #connect: buildConnector.connector;
@@ -119,7 +121,7 @@ export class Connections {
     this.#connect = connectorOf(address);
   }
 
-  /** For one call, which has to release it. */
+  /** Returns a connection for one call, which must release it. */
   take(): Connection {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
@@ -144,7 +146,7 @@ export class Connections {
     connection.close();
   }
 
-  /** Takes no more calls; those under way finish. */
+  /** Stops taking calls; those in flight finish. */
   close(): void {
     this.#closed = true;
     for (const idle of this.#idle) this.disconnected(idle);

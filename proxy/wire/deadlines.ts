@@ -1,31 +1,31 @@
 /**
- * Time limits of many calls on one timer. A limit that is moved later, as with each chunk of a stream, or lifted, as at
- * the end of nearly every call, costs a number written: the timer stays where it is, and when it fires it looks who is
- * due and sets itself to the next.
+ * Time limits of many calls on one timer. Postponing a limit, as each chunk of a stream does, or lifting it, as nearly
+ * every call does at its end, only writes a number. The timer is left alone; when it fires, it expires the limits that
+ * are due and sets itself to the next.
  */
 import { type IndexedMember, IndexedSet } from "./indexed-set.ts";
 
 export interface Timed extends IndexedMember {
-  /** By the clock of its `Deadlines`, which keeps it. */
+  /** Milliseconds on the clock of its `Deadlines`, which maintains this field. */
   dueMs: number;
-  /** The time is up; the limit is lifted before. May set another. */
+  /** Called when the time is up, after the limit was lifted. May set another. */
   expired(): void;
 }
 
 export interface DeadlineClock {
-  /** Milliseconds, of a clock that only goes forward. */
+  /** Milliseconds of a monotonic clock. */
   nowMs(): number;
-  /** Calls once, after so many whole milliseconds; what is given back calls it off. */
+  /** Calls back once, after that many whole milliseconds. Returns a function that cancels it. */
   after(ms: number, then: () => void): () => void;
 }
 
-/** The longest that `setTimeout` can wait. */
+/** Longest delay that `setTimeout` supports, in milliseconds. */
 const longestWaitMs = 2 ** 31 - 1;
 
 const ownClock: DeadlineClock = {
   nowMs: () => performance.now(),
   after(ms, then) {
-    // Whoever has a limit has a connection as well, which keeps the process alive.
+    // Every limit belongs to a call with a connection, which already keeps the process alive.
     const timer = setTimeout(then, ms).unref();
     return () => clearTimeout(timer);
   },
@@ -35,19 +35,19 @@ export class Deadlines {
   readonly #clock: DeadlineClock;
   readonly #timed = new IndexedSet<Timed>();
   #callOff: (() => void) | null = null;
-  /** When the timer fires. */
+  /** When the timer fires, in milliseconds. */
   #wakesMs = Number.POSITIVE_INFINITY;
 
   constructor(clock: DeadlineClock = ownClock) {
     this.#clock = clock;
   }
 
-  /** Milliseconds, by the clock in which limits are told. */
+  /** Now, in milliseconds of the clock that limits use. */
   nowMs(): number {
     return this.#clock.nowMs();
   }
 
-  /** In place of the limit that there was. */
+  /** Sets the limit, replacing any earlier one. */
   set(one: Timed, dueMs: number): void {
     one.dueMs = dueMs;
     if (one.place < 0) this.#timed.add(one);

@@ -1,20 +1,20 @@
 /**
- * Sockets of upstreams, read past node:stream. By default each read gets 64 KiB of its own, which are cut to what came,
- * and goes through a queue, two ticks and an event of node:stream. Here all sockets read into one buffer, and what came
- * is copied out and handed on at once. In all else the socket is node:net's own: errors, its end, writing, TLS.
+ * Reads upstream sockets without node:stream. By default each read allocates 64 KiB, trims it to what arrived, and goes
+ * through a queue, two ticks and an event of node:stream. Here all sockets read into one buffer, and what arrived is
+ * copied out and passed on at once. Everything else is node:net's own: errors, the end, writing, TLS.
  */
 import { Buffer } from "node:buffer";
 import { type OnReadOpts, Socket } from "node:net";
 import { Duplex } from "node:stream";
 
-/** Beyond this nothing more is read until the reader has taken what there is. */
+/** Most bytes that are buffered before reading pauses. */
 const mostWaitingBytes = 65_536;
 
-/** What came and was not taken yet. */
+/** Bytes that arrived and were not yet read by the consumer. */
 interface Reads {
   waiting: Buffer[];
   waitingBytes: number;
-  /** Nothing is read from the kernel for the time being. */
+  /** Whether reading from the kernel is paused. */
   stopped: boolean;
   ended: boolean;
 }
@@ -27,10 +27,10 @@ interface DirectSocket extends Socket {
 
 const arena = Buffer.allocUnsafeSlow(65_536);
 
-/** Options of node:net and node:tls for a socket that `readDirectly` is called on as soon as it is connected. */
+/** node:net and node:tls options for a socket on which `readDirectly` is called as soon as it is connected. */
 export const onread: OnReadOpts = {
   buffer: arena,
-  // node:net calls it on the socket.
+  // node:net calls this with the socket as `this`.
   callback(this: unknown, size: number): boolean {
     const socket = this as DirectSocket;
     const reads = socket[kReads];
@@ -44,13 +44,13 @@ export const onread: OnReadOpts = {
   },
 };
 
-/** node:net's own `read`: begins to read from the kernel again, or sees that the end has come. */
+/** node:net's own `read`: resumes reading from the kernel, or detects the end. */
 function ownRead(socket: DirectSocket, size?: number): null {
   socket[kReads].stopped = false;
   return Socket.prototype.read.call(socket, size) as null;
 }
 
-/** As node:stream's `read` without a size: what there is, in the pieces in which it came; null where there is nothing yet. */
+/** Like node:stream's `read` without a size: returns what arrived, piece by piece; null if nothing is buffered. */
 function read(this: DirectSocket, size?: number): Buffer | null {
   const reads = this[kReads];
   const chunk = size === 0 ? undefined : reads.waiting.shift();
@@ -62,7 +62,7 @@ function read(this: DirectSocket, size?: number): Buffer | null {
   return reads.waiting.length === 0 && (size === 0 || reads.ended) ? ownRead(this, size) : null;
 }
 
-/** Bytes that were taken and are given back. */
+/** Puts back bytes that were read. */
 function unshift(this: DirectSocket, chunk: Buffer): void {
   if (chunk.length === 0) return;
   const reads = this[kReads];
@@ -70,13 +70,13 @@ function unshift(this: DirectSocket, chunk: Buffer): void {
   reads.waitingBytes += chunk.length;
 }
 
-/** Of its end alone node:net still tells a socket with `onread` in this way. */
+/** node:net reports only the end in this way to a socket with `onread`. */
 function push(this: DirectSocket, chunk: unknown): boolean {
   this[kReads].ended ||= chunk === null;
   return Duplex.prototype.push.call(this, chunk);
 }
 
-/** `socket` was made with `onread` and has just been connected. Its reader uses `readable`, `read()` and `unshift`. */
+/** `socket` was created with `onread` and has just connected. Its reader uses `readable`, `read()` and `unshift`. */
 export function readDirectly(socket: Socket): void {
   const reads: Reads = { waiting: [], waitingBytes: 0, stopped: false, ended: false };
   Object.assign(socket, { [kReads]: reads, read, unshift, push });

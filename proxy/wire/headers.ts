@@ -1,13 +1,13 @@
-/** Which headers cross the gateway. Allow-lists both ways: what is not named here stays on its side. */
+/** Which headers cross the gateway. Both directions use allow-lists: headers not named here are dropped. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { ResponseHeaders } from "./upstream.ts";
 
-/** Client → upstream, on passthrough only: they choose behaviour of the API, not identity. */
+/** Client → upstream, on passthrough only. They select API behaviour, not identity. */
 const behaviour = ["openai-beta", "anthropic-beta", "anthropic-version"] as const;
 const towardsUpstream = [...behaviour, "traceparent", "tracestate"] as const;
 const idempotency = "idempotency-key";
 
-/** Upstream → client, beside what tells of rate limits. */
+/** Upstream → client, in addition to the rate-limit headers. */
 const towardsClient: ReadonlySet<string> = new Set([
   "openai-processing-ms",
   "openai-version",
@@ -16,7 +16,7 @@ const towardsClient: ReadonlySet<string> = new Set([
   "retry-after-ms",
 ]);
 
-/** By the first letter, so that most names need no closer look. */
+/** Indexed by first letter, so that most names are rejected without a further look. */
 function crosses(name: string): boolean {
   switch (name[0]) {
     case "x":
@@ -40,12 +40,12 @@ function picked(headers: IncomingHttpHeaders, names: readonly string[]): Record<
   return out;
 }
 
-/** Those that change what is answered. */
+/** The headers that change the answer, and so belong to a cache key. */
 export const behaviourHeaders = (headers: IncomingHttpHeaders): Record<string, string> => picked(headers, behaviour);
 
 /**
- * `ofCaller`: makes a text another for each caller. All of them are one to the provider, which would take a second call
- * with one key of idempotency for the first one made again, and give what it had answered then, whoever asks.
+ * `ofCaller` makes a text distinct for each caller. To the provider all callers are one, so it would take a second
+ * caller's call with the same idempotency key for a repetition, and return the first caller's answer.
  */
 export function forwardHeaders(
   headers: IncomingHttpHeaders,
@@ -66,7 +66,9 @@ export function replyHeaders(headers: ResponseHeaders, out: Record<string, strin
 }
 
 const left = ["limit", "remaining", "reset"];
-/** Every header that docs/calling.md promises, for pages in browsers: "*" would not hold for calls with credentials. */
+/**
+ * Every header that docs/calling.md promises, exposed to browser pages: "*" doesn't apply to calls with credentials.
+ */
 export const promisedHeaders = [
   "x-request-id",
   "request-id",

@@ -1,39 +1,39 @@
 /**
- * Requests of clients, whose bodies are gathered past node:stream. A body that is read whole needs none of it: its
- * queue, its events and the ticks in which it ends and closes cost more than the reading. Until the body is asked for as
- * a stream, node:http's parser hands its pieces to `push` here.
+ * Client requests whose bodies are collected without node:stream. A body that is read whole doesn't need it, and its
+ * queue, its events and the ticks in which it ends and closes cost more than the reading. Until the body is requested
+ * as a stream, node:http's parser passes its pieces to `push` here.
  */
 import { Buffer } from "node:buffer";
 import { IncomingMessage } from "node:http";
 
 /**
- * too_large: larger than was allowed; the rest is not read. no_room: `grow` refused more. too_slow: it came more slowly
- * than is allowed. gone: the client went away before its end.
+ * too_large: larger than allowed; the rest is not read. no_room: `grow` refused more. too_slow: it arrived more slowly
+ * than allowed. gone: the client disconnected before the end.
  */
 export type Body = Buffer | "too_large" | "no_room" | "too_slow" | "gone";
 
-/** What else bounds the reading of a body. */
+/** Further limits on reading a body. */
 export interface ReadBounds {
-  /** Whether the body may grow to so many bytes. */
+  /** Whether the body may grow to this many bytes. */
   grow?(bytes: number): boolean;
-  /** Bytes a second, on average over a few seconds; 0 for any. */
+  /** Minimum bytes per second, averaged over a few seconds; 0 for no minimum. */
   minBytesPerSecond?: number;
 }
 
 interface Reader extends ReadBounds {
   maxBytes: number;
   resolve(body: Body): void;
-  /** What had come when the rate was last looked at. */
+  /** Bytes received when the rate was last checked. */
   seenBytes: number;
 }
 
-/** How often the rate is looked at. A body gets twice as long before it is cut. */
+/** How often the rate is checked. A body gets twice as long before it is cut off. */
 const paceMs = 5_000;
 
 const nothing = Buffer.alloc(0);
 
 export class Incoming extends IncomingMessage {
-  /** null: node:stream has the body. */
+  /** null once node:stream has the body. */
   #pieces: Buffer[] | null = [];
   #bytes = 0;
   #reader: Reader | null = null;
@@ -41,8 +41,8 @@ export class Incoming extends IncomingMessage {
   #pace: NodeJS.Timeout | undefined;
 
   static {
-    // node:http lets go of a request that was answered once its body is at its end, else with the next one of the
-    // connection: the caller's key would be held for as long as the connection is idle.
+    // node:http releases an answered request once its body has ended, or else with the connection's next request: it
+    // would hold the caller's key for as long as the connection is idle.
     Object.defineProperty(Incoming.prototype, "readableEnded", {
       get(this: Incoming): boolean {
         return this.#read || Boolean(Reflect.get(IncomingMessage.prototype, "readableEnded", this));
@@ -50,7 +50,7 @@ export class Incoming extends IncomingMessage {
     });
   }
 
-  /** From the parser. false: no more is read from the socket until the body is asked for. */
+  /** Takes a piece from the parser. Returns false to pause the socket until the body is requested. */
   override push(piece: Buffer | null): boolean {
     if (this.#pieces === null) return super.push(piece);
     if (piece !== null) {
@@ -65,12 +65,12 @@ export class Incoming extends IncomingMessage {
     return false;
   }
 
-  /** The whole body; at once where it is all there. Once. */
+  /** Returns the whole body; synchronously if all of it has arrived. Call it only once. */
   whole(maxBytes: number, bounds: ReadBounds = {}): Body | Promise<Body> {
     if (this.#bytes > maxBytes) return "too_large";
     if (bounds.grow?.(this.#bytes) === false) return "no_room";
     if (this.complete) {
-      // Tells node:http that somebody had it.
+      // Tells node:http that the body was consumed.
       this._read(0);
       return this.#joined();
     }
@@ -78,12 +78,12 @@ export class Incoming extends IncomingMessage {
     return new Promise((resolve) => {
       this.#reader = { ...bounds, maxBytes, resolve, seenBytes: this.#bytes };
       this.#watch();
-      // The socket goes on, where it was held up.
+      // Resumes the socket if it was paused.
       this._read(0);
     });
   }
 
-  /** The body by node:stream after all, with what came already. */
+  /** Returns the body as a node:stream after all, including what has arrived. */
   asStream(): this {
     const pieces = this.#pieces ?? [];
     this.#pieces = null;
@@ -97,7 +97,7 @@ export class Incoming extends IncomingMessage {
     super._destroy(error, callback);
   }
 
-  /** Cuts a body that comes too slowly: it would hold its place for as long as its sender likes. */
+  /** Cuts off a body that arrives too slowly: its sender could hold its memory for as long as it likes. */
   #watch(): void {
     const perLook = ((this.#reader?.minBytesPerSecond ?? 0) * paceMs) / 1000;
     if (perLook <= 0) return;

@@ -1,12 +1,12 @@
-/** An object's own place in a `Members`; -1 while it is in none. */
+/** An object's index in a `Members`; -1 while it is in none. */
 export interface IndexedMember {
   place: number;
 }
 
 /**
- * A set that is added to and taken from with every call. JavaScript's Set makes a new table every few changes, and each
- * table holds on to the next one and to what it held itself: once one of them is old, all that follow become old with it,
- * dead calls and all, and the collector's short pauses become long ones.
+ * A set that every call adds to and deletes from. JavaScript's Set allocates a new table every few changes, and each
+ * table references the next one and its own entries: once one table is in the old generation, all later ones follow,
+ * with their dead calls, and the collector's short pauses become long ones.
  */
 export class IndexedSet<T extends IndexedMember> implements Iterable<T> {
   readonly #all: T[] = [];
@@ -29,14 +29,14 @@ export class IndexedSet<T extends IndexedMember> implements Iterable<T> {
     one.place = -1;
   }
 
-  /** Takes out the one that was added last, as long as none was deleted meanwhile; undefined where there is none. */
+  /** Removes and returns the last member, which is the one added last if none was deleted since; undefined if empty. */
   pop(): T | undefined {
     const last = this.#all.pop();
     if (last !== undefined) last.place = -1;
     return last;
   }
 
-  /** Those of this moment, whatever becomes of them meanwhile. */
+  /** A copy of the current members, unaffected by later changes. */
   [Symbol.iterator](): Iterator<T> {
     return [...this.#all].values();
   }

@@ -1,13 +1,13 @@
 /**
- * Compressed answers, decoded (https://www.rfc-editor.org/rfc/rfc9110#name-content-encoding). They come though the
- * gateway asks for none. The inflated size is bounded by whoever reads: what is read in vain is not inflated.
+ * Decodes compressed answers (https://www.rfc-editor.org/rfc/rfc9110#name-content-encoding), which arrive even though
+ * the gateway asks for none. The reader bounds the inflated size: what it doesn't read is not inflated.
  */
 import type { Buffer } from "node:buffer";
 import { finished, pipeline, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from "node:zlib";
 
 export interface Inflated {
-  /** false pauses until `resume`. */
+  /** Returns false to pause until `resume`. */
   data(chunk: Buffer): boolean;
   end(): void;
   failed(cause: Error): void;
@@ -15,7 +15,7 @@ export interface Inflated {
 
 type Decoder = () => Transform;
 
-/** `deflate` is zlib's format, but servers send it bare too: the first byte tells. */
+/** `deflate` means zlib's format, but some servers send raw deflate: the first byte tells them apart. */
 const decoders: Readonly<Record<string, (first: number) => Decoder>> = {
   gzip: () => createGunzip,
   "x-gzip": () => createGunzip,
@@ -24,10 +24,10 @@ const decoders: Readonly<Record<string, (first: number) => Decoder>> = {
   zstd: () => createZstdDecompress,
 };
 
-/** More than anybody has a reason for. */
+/** More encodings in a row than any server has a reason to use. */
 const maxEncodings = 2;
 
-/** Outermost first; empty for an answer that is not compressed. */
+/** The content encodings, outermost first; empty for an answer that is not compressed. */
 export function encodingsOf(header: string | string[] | undefined): string[] {
   if (header === undefined) return [];
   return String(header)
@@ -43,7 +43,7 @@ export class Inflater {
   #first: Transform | null = null;
   #last: Transform | null = null;
   #over = false;
-  /** The compressed side is full. */
+  /** Whether the compressed side is full. */
   #full: (() => void) | null = null;
 
   constructor(encodings: readonly string[], to: Inflated) {
@@ -51,7 +51,7 @@ export class Inflater {
     this.#to = to;
   }
 
-  /** false: what was written has to be inflated first; `drained` is called then. */
+  /** Returns false if what was written must be inflated first; `drained` is called after that. */
   write(chunk: Buffer, drained: () => void): boolean {
     if (this.#over || chunk.length === 0) return true;
     const first = this.#first ?? this.#open(chunk[0] ?? 0);

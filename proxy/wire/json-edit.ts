@@ -1,5 +1,5 @@
 /**
- * Edits at the top level of a JSON object without writing the rest anew, so that what passes through stays byte for
+ * Edits the top level of a JSON object without serialising the rest again, so that what passes through stays byte for
  * byte what the client sent: number formats, member order, unknown members.
  */
 import { Buffer } from "node:buffer";
@@ -11,7 +11,7 @@ export interface JsonMember {
 }
 
 export interface Outline {
-  /** Offset just behind the opening brace. */
+  /** Offset just after the opening brace. */
   open: number;
   members: JsonMember[];
 }
@@ -27,7 +27,7 @@ export const CLOSE_BRACKET = 93;
 export const COMMA = 44;
 export const COLON = 58;
 
-/** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
+/** Offset of the quote that closes the string opened at `open`; -1 if it is not closed. */
 export function closingQuoteIn(body: Buffer, open: number): number {
   let close = body.indexOf(QUOTE, open + 1);
   while (close > 0) {
@@ -39,7 +39,7 @@ export function closingQuoteIn(body: Buffer, open: number): number {
   return -1;
 }
 
-/** Offset behind the string that opens at `at`. */
+/** Offset after the string that opens at `at`. */
 function stringEnd(body: Buffer, at: number): number {
   const close = closingQuoteIn(body, at);
   return close < 0 ? body.length : close + 1;
@@ -53,11 +53,11 @@ function skipBlank(body: Buffer, from: number): number {
   return at;
 }
 
-/** What makes two parsers read a body differently, or one of them fail; as offsets, these are negative. */
+/** What makes two parsers read a body differently, or one of them fail. Returned as negative offsets. */
 const problems = { depth: -1, duplicate: -2, proto: -3 } as const;
 const named: Readonly<Record<number, OutlineProblem>> = { [-1]: "depth", [-2]: "duplicate", [-3]: "proto" };
 
-/** Offset behind the value that starts at `at`, or a negative one for a problem in it. */
+/** Offset after the value that starts at `at`, or a negative number for a problem in it. */
 function valueEnd(body: Buffer, at: number, maxDepth: number): number {
   const first = body[at];
   if (first === QUOTE) return stringEnd(body, at);
@@ -70,13 +70,13 @@ function scalarEnd(body: Buffer, from: number): number {
   return at;
 }
 
-/** The member name between two quotes, escapes read. */
+/** The member name between two quotes, with its escapes decoded. */
 function nameAt(body: Buffer, start: number, end: number): string {
   const quoted = body.toString("utf8", start, end);
   return quoted.includes("\\") ? (JSON.parse(quoted) as string) : quoted.slice(1, -1);
 }
 
-/** Notes a member of an object; 0 where it may stay. */
+/** Records an object's member. Returns 0 if it is allowed, or a negative problem. */
 function note(seen: Set<string>, name: string): number {
   if (name === "__proto__") return problems.proto;
   if (seen.has(name)) return problems.duplicate;
@@ -84,21 +84,23 @@ function note(seen: Set<string>, name: string): number {
   return 0;
 }
 
-/** Names of an object that is open: none yet, one, or several; sets are costly and most objects are small. null: a list. */
+/**
+ * Names seen in an open object: none yet, one, or several, as sets are costly and most objects are small. null: a list.
+ */
 type Seen = "" | { only: string } | Set<string> | null;
 
-/** Walks over objects and lists within one another, with the names seen in each object that is open. */
+/** Walks nested objects and lists, keeping the names seen in each open object. */
 class Nesting {
   readonly #open: Seen[] = [];
   readonly #maxDepth: number;
-  /** The next string is a member's name. */
+  /** Whether the next string is a member's name. */
   #nameNext = false;
 
   constructor(maxDepth: number) {
     this.#maxDepth = maxDepth;
   }
 
-  /** 0, or a negative problem. */
+  /** Returns 0, or a negative problem. */
   string(body: Buffer, start: number, end: number): number {
     if (!this.#nameNext) return 0;
     this.#nameNext = false;
@@ -111,7 +113,7 @@ class Nesting {
     return 0;
   }
 
-  /** 0, a negative problem, or 1 where the outermost value is closed. */
+  /** Returns 0, a negative problem, or 1 once the outermost value is closed. */
   mark(byte: number | undefined): number {
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       this.#nameNext = byte === OPEN_BRACE;
@@ -136,9 +138,9 @@ function nestedEnd(body: Buffer, from: number, maxDepth: number): number {
       at = end;
       continue;
     }
-    const found = nesting.mark(body[at]);
+    const mark = nesting.mark(body[at]);
     at++;
-    if (found !== 0) return found < 0 ? found : at;
+    if (mark !== 0) return mark < 0 ? mark : at;
   }
   return at;
 }
@@ -171,10 +173,12 @@ export function outline(body: Buffer, maxDepth: number): Outline | OutlineProble
   }
 }
 
-/** Member name → new value; undefined removes it. What is not there yet is added in front. */
+/** Member name → new value; undefined removes the member. New members are added at the front. */
 export type Edits = Readonly<Record<string, unknown>>;
 
-/** JSON of short names, texts and numbers, kept: most calls put in the same ones, such as the upstream's name of a model. */
+/**
+ * Cached JSON of short names, strings and numbers: most calls insert the same ones, such as the upstream's model name.
+ */
 const kept = new Map<string | number, Buffer>();
 const mostKept = 256;
 const keptLength = 64;
@@ -190,7 +194,7 @@ function jsonOf(value: unknown): Buffer {
   return json;
 }
 
-/** `bytes` come in the place of what stands from `from` to `to`. */
+/** `bytes` replace the range from `from` to `to`. */
 interface Cut {
   from: number;
   to: number;
@@ -200,7 +204,7 @@ interface Cut {
 const colon = Buffer.from(":");
 const comma = Buffer.from(",");
 
-/** A new buffer with the edits made; the same one where nothing changes. */
+/** Returns a new buffer with the edits applied, or the same buffer if nothing changes. */
 export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   const names = Object.keys(edits);
   if (names.length === 0) return body;
@@ -217,7 +221,7 @@ export function applyEdits(body: Buffer, found: Outline, edits: Edits): Buffer {
   return cuts.length === 0 ? body : spliced(body, cuts);
 }
 
-/** Members that are not there yet, behind the opening brace. */
+/** Inserts members that are not present yet after the opening brace. */
 function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMember[], edits: Edits): void {
   const insert = (bytes: Buffer): number => cuts.push({ from: open, to: open, bytes });
   for (const name in edits) {
@@ -230,7 +234,7 @@ function add(cuts: Cut[], { open, members }: Outline, replaced: readonly JsonMem
   if (cuts.length > 0 && members.length > 0) insert(comma);
 }
 
-/** `cuts` in the order of their places. */
+/** `cuts` are sorted by position. */
 function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
   let growth = 0;
   let behind = 0;
@@ -239,7 +243,7 @@ function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
     behind = to;
   }
   const out = Buffer.allocUnsafe(body.length + growth);
-  // What stands behind the last cut is most of it, as a rule. One copy of everything costs less than a view of that part.
+  // Most of the body usually follows the last cut. Copying everything once costs less than a view of that part.
   if (growth >= 0) out.set(body, growth);
   else body.copy(out, behind + growth, behind);
   let read = 0;
@@ -253,7 +257,7 @@ function spliced(body: Buffer, cuts: readonly Cut[]): Buffer {
   return out;
 }
 
-/** Where members go away, the members are joined anew; their values are still the client's bytes. */
+/** Used when members are removed: rejoins the remaining members, whose values stay the client's bytes. */
 function rewrite(body: Buffer, found: Outline, edits: Edits): Buffer {
   const pieces: Buffer[] = [Buffer.from("{")];
   const present = new Set<string>();

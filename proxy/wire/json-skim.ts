@@ -1,6 +1,6 @@
 /**
- * The outline of a body that is parsed already, without reading its names. JSON.parse keeps one member of each name, so
- * a name stands twice somewhere exactly where the text has more names than the value has members.
+ * Outlines a body that is already parsed, without reading its names. JSON.parse keeps one member of each name, so a
+ * name is duplicated somewhere if and only if the text has more names than the value has members.
  */
 import { behindBlanks, closingQuote, hasEscapedName } from "./json.ts";
 import {
@@ -19,7 +19,7 @@ import {
 const DIGIT_0 = 48;
 const DIGIT_9 = 57;
 
-/** `end`: where the comma or brace is that ends the last member's value. */
+/** `end`: offset of the comma or brace that ends the last member's value. */
 function endLast(members: readonly JsonMember[], text: string, end: number): void {
   const last = members.at(-1);
   if (last === undefined) return;
@@ -27,7 +27,10 @@ function endLast(members: readonly JsonMember[], text: string, end: number): voi
   while (blank(text.charCodeAt(last.valueEnd - 1))) last.valueEnd--;
 }
 
-/** Notes the top level's members, still without names. The number of names at all levels, or -1 for nesting beyond `maxDepth`. */
+/**
+ * Records the top-level members, still without names. Returns the number of names at all levels, or -1 for nesting
+ * beyond `maxDepth`.
+ */
 function skim(text: string, maxDepth: number, members: JsonMember[]): number {
   let depth = 0;
   let names = 0;
@@ -56,7 +59,7 @@ function skim(text: string, maxDepth: number, members: JsonMember[]): number {
   return names;
 }
 
-/** Members of objects at all levels; NaN where one is called `__proto__`. */
+/** Number of object members at all levels; NaN if one is called `__proto__`. */
 function membersWithin(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   let count = 0;
@@ -75,16 +78,16 @@ function membersWithin(value: unknown): number {
 const isDigit = (code: number): boolean => code >= DIGIT_0 && code <= DIGIT_9;
 
 /**
- * The outline that `outline` would find. `text` holds one character for each byte of the body (it is the body where that
- * is ASCII, else its bytes as Latin-1), and `json` is what JSON.parse made of it. null: something may be wrong with the
- * body, a name may have been misread, or its members have another order in `json`; `outline` tells.
+ * Returns the outline that `outline` would find. `text` has one character per byte of the body (the body itself if it
+ * is ASCII, else its bytes as Latin-1), and `json` is what JSON.parse made of it. Returns null if the body may be
+ * invalid, a name may have been misread, or `json` orders the members differently; then call `outline`.
  */
 export function skimmed(text: string, json: object, maxDepth: number): Outline | null {
   const members: JsonMember[] = [];
   const names = skim(text, maxDepth, members);
   if (names < 0 || names !== membersWithin(json) || hasEscapedName(text)) return null;
   const keys = Object.keys(json);
-  // Names that are whole numbers come first in an object, wherever they stand in the text.
+  // JavaScript objects list integer names first, wherever they appear in the text.
   if (keys.length > 0 && isDigit(keys[0]?.charCodeAt(0) ?? 0)) return null;
   for (let at = 0; at < members.length; at++) (members[at] as JsonMember).name = keys[at] ?? "";
   return { open: text.indexOf("{") + 1, members };

@@ -1,14 +1,14 @@
-/** Edits of strings within a JSON text; every other byte stays as it was written. */
+/** Edits strings within a JSON text and leaves every other byte unchanged. */
 
 import { parseJson } from "./json.ts";
 
-/** Names of members from the root down to a value; "[]" stands for an element of a list. */
+/** Member names from the root down to a value; "[]" means an element of a list. */
 export type JsonPath = readonly string[];
 
 const quote = 34;
 const backslash = 92;
 
-/** Position of the quote that ends the string which begins at `start`; the text's end where there is none. */
+/** Position of the quote that closes the string starting at `start`; the text's end if there is none. */
 function stringEnd(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index++) {
     const code = text.charCodeAt(index);
@@ -18,7 +18,7 @@ function stringEnd(text: string, start: number): number {
   return text.length;
 }
 
-/** The string's value; its source where it is not a valid one, which no member that is acted on can be. */
+/** The string's value, or its source if it is invalid, which no string that the gateway acts on can be. */
 function textOf(text: string, start: number, end: number): string {
   const source = text.slice(start + 1, end);
   if (!source.includes("\\")) return source;
@@ -30,8 +30,8 @@ function textOf(text: string, start: number, end: number): string {
 }
 
 /**
- * `text` with each string value for which `edit` gives another one. `path` is reused between calls. Takes any text: what is
- * no JSON comes back with whatever looked like a string value in it. Linear in the text's length.
+ * Returns `text` with string values replaced by what `edit` returns. `path` is reused between calls. Accepts any text:
+ * in text that isn't JSON, whatever looks like a string value is edited. Linear in the text's length.
  */
 export function editStrings(text: string, edit: (path: JsonPath, value: string) => string | null): string {
   const path: string[] = [];

@@ -1,11 +1,11 @@
 /**
- * JSON from outside: bodies of requests, answers of providers, arguments of tools.
+ * Parses JSON from outside: request bodies, provider answers, tool arguments.
  *
- * V8 from 12.8 on may misread the name of a member that is written with an escape: where an object that began alike had
- * a name with a backslash in it, JSON.parse compares that name to the text of the next one before its escapes are read
+ * V8 12.8 and later may misread a member name that is written with an escape. If an object with the same first members
+ * had a name containing a backslash, JSON.parse compares that name to the next one's raw text, with escapes undecoded
  * (https://github.com/nodejs/node/issues/63785). After {"a":1,"\\u006":2}, the text {"a":1,"\u006dodel":2} is read as
- * another {"a":1,"\\u006":2}. So whoever sends the first could have others' bodies misread, or hide a member of an own
- * one, such as its model, from the gateway and not from the provider. Names with escapes are read without JSON.parse.
+ * another {"a":1,"\\u006":2}. Sending the first could thus make the gateway misread other callers' bodies, or hide a
+ * member, such as the model, from the gateway but not from the provider. So JSON.parse doesn't read names with escapes.
  */
 import {
   BACKSLASH,
@@ -26,7 +26,7 @@ export function isObject(value: unknown): value is JsonObject {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** Offset of the quote that closes the string which opens at `open`; -1 where none does. */
+/** Offset of the quote that closes the string opened at `open`; -1 if it is not closed. */
 export function closingQuote(text: string, open: number): number {
   let close = text.indexOf('"', open + 1);
   while (text.charCodeAt(close - 1) === BACKSLASH && oddSlashes(text, close)) close = text.indexOf('"', close + 1);
@@ -50,7 +50,7 @@ function isEscaped(text: string, open: number, close: number): boolean {
   return false;
 }
 
-/** Of valid JSON: whether the name of any member has an escape in it. */
+/** Whether any member name contains an escape. The text must be valid JSON. */
 export function hasEscapedName(text: string): boolean {
   if (!text.includes("\\")) return false;
   for (let open = text.indexOf('"'); open >= 0; ) {
@@ -61,7 +61,10 @@ export function hasEscapedName(text: string): boolean {
   return false;
 }
 
-/** Reads a text that JSON.parse took, and so is JSON; strings with escapes by JSON.parse, which reads those right by themselves. */
+/**
+ * Reads a text that JSON.parse accepted. Leaves strings with escapes to JSON.parse, which reads a lone string
+ * correctly.
+ */
 class Reader {
   readonly #text: string;
   #at = 0;
@@ -85,13 +88,13 @@ class Reader {
     }
   }
 
-  /** The character that comes behind blanks. */
+  /** Skips whitespace and returns the next character. */
   #next(): number {
     this.#at = behindBlanks(this.#text, this.#at);
     return this.#text.charCodeAt(this.#at);
   }
 
-  /** Whether another entry comes, past the comma before it; else past `close`. */
+  /** Whether another entry follows. Moves past the comma before it, or past `close` if there is none. */
   #more(close: number): boolean {
     const mark = this.#next();
     if (mark === COMMA || mark === close) this.#at++;
@@ -146,10 +149,10 @@ const words: ReadonlyMap<string, unknown> = new Map([
 
 const ends = (code: number): boolean => code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || blank(code);
 
-/** Nothing that anybody means nests deeper, and whoever walks over a value may do so by calling itself. */
+/** Deepest nesting accepted. No legitimate value nests deeper, and the limit makes recursion over values safe. */
 export const deepestJson = 500;
 
-/** Of valid JSON: whether objects and lists nest deeper than `most`. Texts are passed over. */
+/** Whether objects and lists nest deeper than `most`. The text must be valid JSON; strings are skipped. */
 function nestsDeeper(text: string, most: number): boolean {
   if (text.length <= most) return false;
   let depth = 0;
@@ -163,14 +166,14 @@ function nestsDeeper(text: string, most: number): boolean {
   return false;
 }
 
-/** As JSON.parse, and throws as it does; also where the text nests deeper than `deepestJson`. */
+/** Parses and throws as JSON.parse does; also throws if the text nests deeper than `deepestJson`. */
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   if (nestsDeeper(text, deepestJson)) throw new SyntaxError(`JSON nests deeper than ${deepestJson} levels`);
   return hasEscapedName(text) ? new Reader(text).value() : value;
 }
 
-/** undefined: the text is no JSON, or nests deeper than `deepestJson`. */
+/** Returns undefined if the text isn't JSON, or nests deeper than `deepestJson`. */
 export function jsonIn(text: string): unknown {
   try {
     return parseJson(text);

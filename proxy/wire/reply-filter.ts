@@ -1,28 +1,28 @@
-/** What sees an answer on its way to the client. */
+/** A filter that an answer passes on its way to the client. */
 
-/** May change it. Failures don't pass through it. */
+/** May change the answer. Failures bypass filters. */
 export interface ReplyFilter {
-  /** A whole answer's body. */
+  /** Filters the body of a whole answer. */
   whole(body: Uint8Array | string): Uint8Array | string;
-  /** Bytes of a stream, cut anywhere; what goes on now. */
+  /** Filters bytes of a stream, split at any position. Returns what to send now. */
   chunk(bytes: Uint8Array | string): Uint8Array | string;
-  /** The stream came to its proper end; what was still held back. */
+  /** The stream ended completely. Returns what was still held. */
   last(): Uint8Array | string;
 }
 
-/** Several, one behind the other. */
+/** A chain of filters. */
 export class ReplyFilters {
-  /** Nearest to the gateway first. */
+  /** The filters, in the order in which the answer passes them. */
   readonly #filters: ReplyFilter[] = [];
-  /** So many of them stay before those that are added later. */
+  /** How many filters stay ahead of those added later. */
   #firsts = 0;
 
-  /** The answer meets this filter before those that were added earlier. */
+  /** Adds a filter that the answer passes before those added earlier. */
   add(filter: ReplyFilter): void {
     this.#filters.splice(this.#firsts, 0, filter);
   }
 
-  /** The answer meets this filter before all others, whenever they are added. */
+  /** Adds a filter that the answer passes before all others, whenever those are added. */
   addFirst(filter: ReplyFilter): void {
     this.#filters.unshift(filter);
     this.#firsts++;
@@ -36,7 +36,7 @@ export class ReplyFilters {
     return this.#filters.reduce((part, filter) => filter.chunk(part), bytes);
   }
 
-  /** What each still held back, through those behind it. */
+  /** Returns what each filter still held, passed through the filters after it. */
   last(): (Uint8Array | string)[] {
     return this.#filters.flatMap((filter, at) => {
       const held = filter.last();

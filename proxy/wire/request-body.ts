@@ -1,11 +1,11 @@
-/** A request's whole body, or why there is none. */
+/** Reads a request's whole body, or says why it could not. */
 import { type Buffer, isUtf8 } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
 import type { Body, Incoming, ReadBounds } from "./incoming.ts";
 
 /**
- * At most `maxBytes`, in UTF-8; at once where it is all there. What is too large is refused as soon as it is known, with
- * `orElse`: what may be done besides sending less.
+ * Reads at most `maxBytes` of UTF-8; synchronously if all of it has arrived. Refuses a body as soon as it is known to
+ * be too large. `orElse`: what the caller may do besides sending less, for the message.
  */
 export function readBody(
   request: Incoming,

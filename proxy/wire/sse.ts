@@ -1,12 +1,13 @@
 /**
- * Server-sent events, as https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
- * has them: lines end with LF, CRLF or CR, `data` lines are joined by LF, lines that begin with a colon are comments.
- * Works on bytes, so a character split between two reads survives.
+ * Parses server-sent events
+ * (https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation): lines end with LF, CRLF
+ * or CR, `data` lines are joined by LF, and lines that begin with a colon are comments. Works on bytes, so a character
+ * split between two reads survives.
  */
 import { Buffer } from "node:buffer";
 
 export interface SseFrame {
-  /** "" where the frame has no `event:` line. */
+  /** "" if the frame has no `event:` line. */
   event: string;
   data: string;
 }
@@ -18,10 +19,10 @@ export class SseOverflowError extends Error {
 
 const LF = 10;
 const CR = 13;
-/** One event may hold this much, unless whoever reads it says otherwise. */
+/** Largest event in bytes, unless the reader sets another limit. */
 export const maxEventBytes = 1_048_576;
 
-/** Position of the next LF or CR at or after `from`, -1 where there is none. */
+/** Position of the next LF or CR at or after `from`; -1 if there is none. */
 function lineEnd(chunk: Buffer, from: number): number {
   for (let at = from; at < chunk.length; at++) {
     const byte = chunk[at];
@@ -43,7 +44,7 @@ export class SseDecoder {
     this.#maxEventBytes = maxBytes;
   }
 
-  /** Frames that are whole now. Throws SseOverflowError. */
+  /** Returns the frames that are now complete. Throws SseOverflowError. */
   push(bytes: Uint8Array): SseFrame[] {
     const frames: SseFrame[] = [];
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

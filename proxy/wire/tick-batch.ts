@@ -1,8 +1,8 @@
 /**
- * What arrives in one turn of the event loop, gathered and then worked through together. The code of a call is large
- * against a processor's nearest caches, and the kernel's own passes through them with every read: calls that take the
- * same steps one behind the other cost a quarter less than calls that each take all of them. Where the last turn brought
- * one thing alone, the first of the next is not held back, as there is hardly anything to gather it with.
+ * Batches the work that arrives in one turn of the event loop. The code of a call is large compared to a processor's
+ * nearest caches, and every read runs the kernel's code through them as well: calls that take the same step one after
+ * another cost a quarter less than calls that each take all steps in a row. If the last turn brought only one task, the
+ * first task of the next is not delayed, as there is rarely another to batch it with.
  */
 import { nextTick } from "node:process";
 
@@ -13,12 +13,12 @@ export interface Task {
 let waiting: Task[] = [];
 let last: Task[] = [];
 let expected = false;
-/** Of this turn. */
+/** Tasks of this turn. */
 let count = 0;
-/** The turn before brought at most one. */
+/** Whether the previous turn brought at most one task. */
 let quiet = true;
 
-/** What a task throws ends as an exception that nobody caught, behind the others of its turn. */
+/** An error that a task throws becomes an uncaught exception, after the turn's other tasks have run. */
 function runAll(tasks: readonly Task[]): void {
   for (const task of tasks) {
     try {
@@ -53,7 +53,9 @@ function expect(): void {
 
 const runOne = (task: Task): void => task.run();
 
-/** Runs the task at the end of this turn, behind all that were given earlier; or at once, but not within this call, in quiet times. */
+/**
+ * Runs the task at the end of this turn, after those added earlier; in quiet times as soon as this call has returned.
+ */
 export function atEndOfTick(task: Task): void {
   expect();
   count++;
@@ -62,8 +64,8 @@ export function atEndOfTick(task: Task): void {
 }
 
 /**
- * Runs the task when all others of this turn are done. For writes to sockets: one behind the other they cost less, as
- * whoever reads them is woken by the first.
+ * Runs the task after all others of this turn. Used for socket writes: one after another they cost less, because the
+ * first one wakes the reader.
  */
 export function afterTick(task: Task): void {
   expect();

@@ -1,6 +1,6 @@
 /**
- * TLS on the traffic listener: certificate, key and the authority of clients from files, which may change at any time
- * (cert-manager renews a Secret, kubelet swaps the volume's link). A pair that can't be used never replaces a good one.
+ * TLS for the traffic listener. Reads the certificate, key and client CA from files, which may change at any time
+ * (cert-manager renews a Secret, kubelet swaps the volume's symlink). An unusable pair never replaces a good one.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { watch } from "node:fs";
@@ -12,24 +12,30 @@ import { authoritiesIn, revocationsIn } from "./authorities.ts";
 export interface TlsFiles {
   cert: string;
   key: string;
-  /** Authorities whose certificates clients may have; "" where none is asked for. */
+  /** File of the authorities that client certificates are checked against; "" to request no client certificate. */
   clientCa: string;
-  /** Lists of certificates that these authorities revoked; "" for none. One of each authority in the chain is needed. */
+  /** File of these authorities' revocation lists; "" for none. Each authority in the chain needs one. */
   clientCrl: string;
-  /** Required: a client without a certificate of theirs is not let in. Optional: one that has another isn't. */
+  /**
+   * Required: clients need a certificate from these authorities. Optional: clients may have none, but not an unknown
+   * one.
+   */
   clientAuth: "Required" | "Optional";
 }
 
 export interface TlsMaterial {
   options: SecureContextOptions & { requestCert: boolean; rejectUnauthorized: boolean };
-  /** From when and until when the certificate is good, epoch milliseconds. */
+  /** The certificate's validity, in epoch milliseconds. */
   notBeforeMs: number;
   notAfterMs: number;
-  /** Changes with any of the files. */
+  /** Changes when any of the files changes. */
   fingerprint: string;
 }
 
-/** What Mozilla calls intermediate, without what needs DH parameters: https://wiki.mozilla.org/Security/Server_Side_TLS */
+/**
+ * Mozilla's intermediate profile without suites that need DH parameters:
+ * https://wiki.mozilla.org/Security/Server_Side_TLS
+ */
 const ciphers = [
   "TLS_AES_128_GCM_SHA256",
   "TLS_AES_256_GCM_SHA384",
@@ -42,7 +48,7 @@ const ciphers = [
   "ECDHE-RSA-CHACHA20-POLY1305",
 ].join(":");
 
-/** Reads and checks. Throws an Error that names the file, and holds nothing of the key. */
+/** Reads and checks the files. Throws an Error that names the file and contains nothing of the key. */
 export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   const textOf = (file: string): Promise<string> | null => (file === "" ? null : readFile(file, "utf8"));
   const [cert, key, caText, crlText] = await Promise.all([
@@ -57,22 +63,22 @@ export async function readTls(files: TlsFiles): Promise<TlsMaterial> {
   try {
     leaf = new X509Certificate(cert);
   } catch {
-    throw new Error(`${files.cert} holds no certificate in PEM`);
+    throw new Error(`${files.cert} holds no PEM certificate`);
   }
   let fits: boolean;
   try {
     fits = leaf.checkPrivateKey(createPrivateKey(key));
   } catch {
-    throw new Error(`${files.key} holds no private key in PEM`);
+    throw new Error(`${files.key} holds no PEM private key`);
   }
-  if (!fits) throw new Error(`the key in ${files.key} is not that of the certificate in ${files.cert}`);
+  if (!fits) throw new Error(`the key in ${files.key} does not match the certificate in ${files.cert}`);
   const options: TlsMaterial["options"] = {
     cert,
     key,
     ...(ca === null ? {} : { ca }),
     ...(crl === null ? {} : { crl }),
     requestCert: ca !== null,
-    // Optional: Node lets an unknown certificate in with a mark on it, which the listener looks at.
+    // Optional: Node accepts an unknown certificate but marks the socket unauthorized, which the listener checks.
     rejectUnauthorized: ca !== null && files.clientAuth === "Required",
     minVersion: "TLSv1.2",
     ciphers,
@@ -96,17 +102,17 @@ export interface TlsWatching {
   failed(cause: unknown): void;
 }
 
-/** Throws where the certificate is not good now, and the one in use is. */
+/** Throws if the certificate is not valid now but the one in use is. */
 function checkLife(files: TlsFiles, { notBeforeMs, notAfterMs }: TlsMaterial, untilMs: number): void {
   const nowMs = Date.now();
   if (nowMs >= untilMs) return;
   if (nowMs >= notAfterMs)
-    throw new Error(`the certificate in ${files.cert} ended at ${new Date(notAfterMs).toISOString()}`);
+    throw new Error(`the certificate in ${files.cert} expired at ${new Date(notAfterMs).toISOString()}`);
   if (nowMs < notBeforeMs)
-    throw new Error(`the certificate in ${files.cert} is not good before ${new Date(notBeforeMs).toISOString()}`);
+    throw new Error(`the certificate in ${files.cert} is not valid before ${new Date(notBeforeMs).toISOString()}`);
 }
 
-/** Applies what changes from now on. Returns what stops it. */
+/** Applies changes of the files from now on. Returns a function that stops watching. */
 export function watchTls(
   files: TlsFiles,
   first: TlsMaterial,
@@ -130,7 +136,7 @@ export function watchTls(
       }
       wrong = "";
     } catch (cause) {
-      // Told once for each thing that is wrong: while a volume is swapped, files may be missing for a moment.
+      // Reports each problem once: while a volume is being swapped, files may be missing for a moment.
       const why = String(cause);
       if (why !== wrong) failed(cause);
       wrong = why;

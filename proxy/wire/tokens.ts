@@ -1,4 +1,4 @@
-/** Short-lived tokens for upstreams: made once for all who wait, renewed at 80 % of their life. */
+/** Short-lived tokens for upstreams: fetched once for all waiting calls, renewed at 80 % of their lifetime. */
 interface Held {
   value: string;
   renewAtMs: number;

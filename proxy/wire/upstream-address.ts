@@ -4,15 +4,18 @@ export interface UpstreamAddress {
   origin: string;
   allowPrivate: boolean;
   connectMs: number;
-  /** An upstream that takes nothing of a request for this long is given up. */
+  /** Longest time, in milliseconds, that an upstream may read nothing of a request before the call fails. */
   writeMs: number;
-  /** Absent: the public authorities, the origin's own name, and no certificate of ours. */
+  /** Absent: public authorities, the origin's host name, and no client certificate. */
   tls?: UpstreamTls;
 }
 
 export interface UpstreamTls {
   ca: string | null;
   serverName: string | null;
-  /** Shown to a server that asks. `id` tells one pair from another and holds nothing of it; the rest is PEM, the chain in `cert`. */
+  /**
+   * Client certificate for servers that ask for one. `id` identifies the pair without revealing it; the rest is PEM,
+   * with the chain in `cert`.
+   */
   client: { id: string; cert: string; key: string } | null;
 }

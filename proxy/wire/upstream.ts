@@ -1,4 +1,4 @@
-/** Calls to upstreams; knows nothing of what is sent. */
+/** Calls to upstreams, independent of what is sent. */
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
 import type { Readable } from "node:stream";
@@ -20,8 +20,8 @@ export interface UpstreamRequest {
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /**
- * connect: no connection (refused, DNS, TLS). writeTimeout: it stopped taking the request. reset: broke after connecting.
- * aborted: by us. undecodable: compressed in a form that can't be inflated.
+ * connect: no connection (refused, DNS, TLS). writeTimeout: it stopped reading the request. reset: broke after
+ * connecting. aborted: by the gateway. undecodable: compressed in a form that can't be inflated.
  */
 export type UpstreamErrorKind =
   | "connect"
@@ -34,7 +34,7 @@ export type UpstreamErrorKind =
 
 export interface UpstreamHandler {
   head(status: number, headers: ResponseHeaders): void;
-  /** false pauses reading until `resume`. */
+  /** Returns false to pause reading until `resume`. */
   data(chunk: Buffer): boolean;
   end(): void;
   error(kind: UpstreamErrorKind, cause: Error): void;
@@ -43,7 +43,7 @@ export interface UpstreamHandler {
 export interface UpstreamCall {
   abort(): void;
   resume(): void;
-  /** All of the request was handed to a connection, so that the upstream may act on it and charge for it. */
+  /** Whether all of the request was handed to a connection, so that the upstream may act on it and charge for it. */
   readonly sent: boolean;
 }
 
@@ -63,15 +63,15 @@ function kindOf(error: Error, started: boolean): UpstreamErrorKind {
   return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
 }
 
-/** Pieces are joined up to this size. */
+/** Largest size, in bytes, up to which pieces are joined. */
 const maxJoinedBytes = 65_536;
 
 const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, sent: false };
 
-/** Connections by origin; they outlive snapshots, so that a change of config costs no reconnecting. */
+/** Connections by origin. They outlive snapshots, so a config change doesn't make upstreams reconnect. */
 export class Upstreams {
   readonly #pools = new Map<string, Connections>();
-  /** Addresses are objects that a snapshot keeps, so that a call finds its pool without making a key of strings. null: not allowed. */
+  /** Pool by address object, which the snapshot keeps, so that no call has to build a string key. null: not allowed. */
   #known = new WeakMap<UpstreamAddress, Connections | null>();
 
   #look(address: UpstreamAddress): Connections | null {
@@ -84,7 +84,7 @@ export class Upstreams {
     return pool;
   }
 
-  /** Throws where the address is not allowed, or none that can be called, such as one of another scheme. */
+  /** Throws if the address is not allowed, or can't be called, such as one with another scheme. */
   #connection(address: UpstreamAddress): Connection {
     const pool = this.#look(address);
     if (pool === null) throw new DestinationRefusedError(`${address.origin} is not allowed as a destination`);
@@ -100,7 +100,7 @@ export class Upstreams {
     return pool;
   }
 
-  /** Closes the pools of origins that no longer occur. Requests under way finish. */
+  /** Closes the pools of origins that are no longer used. Requests in flight finish. */
   keep(addresses: readonly UpstreamAddress[]): void {
     const wanted = new Set(addresses.map(keyOf));
     this.#known = new WeakMap();
@@ -119,8 +119,8 @@ export class Upstreams {
   }
 
   /**
-   * Throws nothing: what can't even begin is an error of the handler's, told before this returns. `long`: the answer may
-   * take a while, so the request should hold no more memory than its own meanwhile.
+   * Never throws: if the call can't begin, the handler's error callback runs before this returns. `long`: the answer
+   * may take a while, so the request should not pin memory beyond its own size meanwhile.
    */
   send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler, long = false): UpstreamCall {
     let connection: Connection;
@@ -130,7 +130,7 @@ export class Upstreams {
       handler.error(kindOf(cause as Error, false), cause as Error);
       return noCall;
     }
-    // Compressing costs both sides time and saves little on a provider's connection.
+    // Compression costs both sides time and saves little on a provider's connection.
     request.headers["accept-encoding"] ??= "identity";
     const exchange = new Exchange(handler, connection);
     const body = long ? ofItsOwn(request.body) : request.body;
@@ -139,7 +139,10 @@ export class Upstreams {
   }
 }
 
-/** Node cuts small buffers from slabs of 8 KiB; one that is kept keeps the slab. undici keeps the request until the answer's end. */
+/**
+ * Node allocates small buffers from 8 KiB slabs, and keeping one keeps its slab. undici keeps the request until the
+ * answer ends.
+ */
 function ofItsOwn(body: UpstreamRequest["body"]): UpstreamRequest["body"] {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   if (!(bytes instanceof Uint8Array) || bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
@@ -148,7 +151,7 @@ function ofItsOwn(body: UpstreamRequest["body"]): UpstreamRequest["body"] {
   return own;
 }
 
-/** What came of a call in this turn, in its order. */
+/** The call's events of this turn, in order. */
 type Arrival =
   | { kind: "head"; status: number; headers: ResponseHeaders }
   | { kind: "data"; pieces: Buffer[]; bytes: number }
@@ -166,7 +169,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   #aborted = false;
   #started = false;
   sent = false;
-  /** Of an answer that is compressed. */
+  /** Decoder of a compressed answer. */
   #inflater: Inflater | null = null;
 
   constructor(handler: UpstreamHandler, connection: Connection) {
@@ -259,12 +262,12 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
-    // Cut from the read that brought them, which would be kept until the end.
+    // Released: these strings are slices of the read that brought them, and would keep it in memory until the end.
     controller.rawHeaders = null;
     if (status >= 200) this.#arrive({ kind: "head", status, headers });
   }
 
-  /** What one read brought of a stream is handed on in one piece, so that it is read and written once. */
+  /** Passes on what one read brought of a stream in one piece, so that it is parsed and written once. */
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const last = this.#arrived.at(-1);
     if (last?.kind !== "data" || last.bytes + chunk.length > maxJoinedBytes) {

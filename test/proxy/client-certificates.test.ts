@@ -138,7 +138,7 @@ describe("certificates of clients", () => {
     ]);
     await writeFile(path("tls.crt"), expired.cert);
     await writeFile(path("tls.key"), expired.key);
-    await eventually(() => started.logs.some((line) => /ended at/.test(String(line["err"]))));
+    await eventually(() => started.logs.some((line) => /expired at/.test(String(line["err"]))));
     assert.equal(await models(started.url, client), 200);
     await writeFile(path("tls.crt"), cert);
     await writeFile(path("tls.key"), privateKey);

@@ -126,11 +126,11 @@ describe("TLS", () => {
     const second = await serialOf(started.url);
     const other = await authority.issue("127.0.0.1");
     for (const [bad, why] of [
-      [{ cert: other.cert, key: next.key }, /the key in .* is not that of the certificate/],
-      [{ cert: "nothing", key: next.key }, /holds no certificate in PEM/],
+      [{ cert: other.cert, key: next.key }, /the key in .* does not match the certificate/],
+      [{ cert: "nothing", key: next.key }, /holds no PEM certificate/],
       [
         { cert: next.cert, key: "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----" },
-        /holds no private key in PEM/,
+        /holds no PEM private key/,
       ],
     ] as const) {
       await mountPair(bad);

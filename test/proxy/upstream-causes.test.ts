@@ -201,7 +201,7 @@ describe("the cause of a failed connection", () => {
     const ill = await providerStatus();
     assert.equal(
       ill["reason"],
-      "every model's breaker is open: its certificate is of no authority that is trusted here (tls_unknown_authority)",
+      "every model's breaker is open: its certificate is signed by an unknown authority (tls_unknown_authority)",
     );
     assert.deepEqual(ill["causes"], { "gpt-4o": "tls_unknown_authority" });
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: ours.cert }, circuitBreaker }));

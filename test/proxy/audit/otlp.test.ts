@@ -63,7 +63,7 @@ describe("a collector with a certificate of a private authority", () => {
       const before = taken;
       await assert.rejects(sink.write(line), {
         message:
-          "the collector is not reached: its certificate is of no authority that is trusted here (tls_unknown_authority)",
+          "the collector is not reached: its certificate is signed by an unknown authority (tls_unknown_authority)",
       });
       await sink.close();
       assert.equal(taken, before);
