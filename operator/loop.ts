@@ -1,11 +1,13 @@
-/** When the operator looks at the cluster: at once when something changed, again until proxies follow, and at every resync. */
+/**
+ * Decides when the operator runs a pass: at once after a change, again until the proxies catch up, and at every resync.
+ */
 
-/** How soon another look follows while proxies are on their way to a revision, and after a failure. */
+/** Delay before the next pass while proxies are still moving to a revision, and after a failure. */
 const firstFollowUpMs = 200;
 const longestFollowUpMs = 3_000;
 const firstRetryMs = 500;
 const longestRetryMs = 15_000;
-/** Changes that come together are compiled together. */
+/** Changes within this time are compiled together. */
 const settleMs = 50;
 
 /** Runs passes one at a time. */
@@ -22,14 +24,17 @@ export class Loop {
   #followUpMs = firstFollowUpMs;
   #lastResyncMs = 0;
 
-  /** `run`: one pass, of everything where `resync` says so; true where nothing is left to wait for. `failed`: what it threw. */
+  /**
+   * `run` makes one pass, over everything if `resync` is set, and returns whether nothing is left to wait for. `failed`
+   * receives what it threw.
+   */
   constructor(run: (resync: boolean) => Promise<boolean>, resyncMs: number, failed: (cause: unknown) => void) {
     this.#run = run;
     this.#resyncMs = resyncMs;
     this.#failed = failed;
   }
 
-  /** Something changed. */
+  /** Call when something changed. */
   trigger(): void {
     this.#followUpMs = firstFollowUpMs;
     this.#schedule(settleMs);
@@ -42,7 +47,7 @@ export class Loop {
       return;
     }
     const dueMs = performance.now() + afterMs;
-    // Never later than what was promised before, or a steady stream of changes would put it off for ever.
+    // Never later than already scheduled: otherwise a steady stream of changes would postpone the pass forever.
     if (this.#timer && this.#dueMs <= dueMs) return;
     if (this.#timer) clearTimeout(this.#timer);
     this.#dueMs = dueMs;
@@ -82,7 +87,7 @@ export class Loop {
     await this.#running;
   }
 
-  /** One more pass after it was stopped. */
+  /** Runs one last pass after the loop was stopped. */
   async last(): Promise<void> {
     await this.#pass();
   }

@@ -1,4 +1,4 @@
-/** `sluice operator`: composes the control plane and runs it until told to stop. */
+/** `sluice operator`: composes the control plane and runs it until it is stopped. */
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
@@ -27,7 +27,7 @@ import { observePass, publishPass, type Reconciler } from "./reconcile.ts";
 import { type OperatorSettings, operatorUsage, parseOperatorArguments } from "./settings/settings.ts";
 import { operatorStatusServer } from "./status-server.ts";
 
-/** What is left of statuses when the operator is told to stop is written within this time, or left to the next leader. */
+/** On shutdown, pending statuses are written within this time; the next leader writes the rest. */
 const lastStatusesMs = 5_000;
 
 export interface RunningOperator {
@@ -44,11 +44,11 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     formatters: { level: (label) => ({ level: label }) },
   });
   const metrics = operatorMetrics();
-  /** What the cluster holds is to be read before the next pass goes by it. */
+  /** Caches must be filled before the next pass uses them. */
   let fresh = true;
   const cluster = connectCluster(config);
   const publisher = new Publisher(cluster, settings.namespace, settings.publishPrefix, () => election.leading());
-  /** Publishes, and asks proxies and reports. */
+  /** Publishes, then asks the proxies and writes statuses. */
   let loop: Loop | null = null;
   let observing: Loop | null = null;
   const source = clusterSource(
@@ -57,7 +57,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     () => loop?.trigger(),
     (path, cause) => {
       metrics.watchFailed();
-      log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting anew");
+      log.warn({ path, status: statusCode(cause), err: inWords(cause) }, "list or watch failed; starting again");
     },
   );
   const election = elect(cluster, {
@@ -65,7 +65,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     name: `${settings.publishPrefix}-operator`,
     identity: `${hostname()}_${randomUUID()}`,
     times: settings.lease,
-    // Never set back: a lease must not last longer because somebody mended the clock.
+    // Never moves back: a lease must not last longer because somebody corrected the clock.
     nowMs: () => performance.timeOrigin + performance.now(),
     changed(leading) {
       metrics.leading(leading);
@@ -76,7 +76,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         context.published = null;
         context.takenOver = null;
         context.book = new StatusBook();
-        // Another leader may have gone further: what it wrote counts.
+        // Another leader may have got further: what it wrote counts.
         canaries.forget();
         budgets.forget();
         alarms.forget();
@@ -87,7 +87,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
   const canaries = new CanaryBook();
   const budgets = new BudgetBook();
   const alarms = new ObjectAlertBook();
-  /** What was told or given up, and no pass has put into a status yet. */
+  /** Alerts delivered or given up that no pass has put into a status yet. */
   let unsaved = false;
   const alerts = new AlertLoop({
     settings,
@@ -124,7 +124,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       (cause) =>
         log.warn(
           { status: statusCode(cause), err: inWords(cause) },
-          "the API server does not tell its token keys; those that are known stay in use",
+          "the API server did not return its token keys; the keys read before stay in use",
         ),
       () => publisher.previous(),
     ),
@@ -185,7 +185,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       metrics.failed();
       log.warn(
         { status: statusCode(cause), err: inWords(cause) },
-        "the state of proxies could not be read; trying again",
+        "the state of the proxies could not be read; trying again",
       );
     },
   );
@@ -202,7 +202,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
       await loop?.stop();
       await observing?.stop();
       await alerts.idle();
-      // Whoever leads next tells again what no status says was told.
+      // The next leader sends every alert again that no status records as sent.
       if (unsaved) await observing?.last();
       await statuses.stop(lastStatusesMs);
       await election.stop();

@@ -13,11 +13,11 @@ export interface OperatorMetrics {
   watchFailed(): void;
   leading(now: boolean): void;
   alert(channel: string, result: string): void;
-  /** How many are on. */
+  /** Number of alerts that are firing. */
   alarms(counts: readonly { kind: string; event: string; on: number }[]): void;
 }
 
-/** Kind, whether it is accepted, and what it is refused for, with a blank between them. */
+/** Kind, whether the object is accepted, and the reasons for refusal, separated by spaces. */
 function standingOf({ kind, accepted, resolvedRefs, conditions }: Verdict): string {
   const wrong = [...accepted, ...resolvedRefs].filter(isError);
   const unrotated = conditions.filter(({ type, status }) => type === "Rotated" && status === "False");
@@ -49,7 +49,7 @@ export function operatorMetrics(): OperatorMetrics {
   });
   const watches = new Counter({
     name: "sluice_operator_watch_errors_total",
-    help: "Lists and watches that failed and were started anew.",
+    help: "Lists and watches that failed and were restarted.",
     registers,
   });
   const objects = new Gauge({
@@ -60,7 +60,7 @@ export function operatorMetrics(): OperatorMetrics {
   });
   const refusals = new Gauge({
     name: "sluice_operator_refusals",
-    help: "Objects that are refused in whole or in part, by kind and reason.",
+    help: "Objects refused in whole or in part, by kind and reason.",
     labelNames: ["kind", "reason"],
     registers,
   });
@@ -73,13 +73,13 @@ export function operatorMetrics(): OperatorMetrics {
   const leader = new Gauge({ name: "sluice_operator_leader", help: "1 while this process leads.", registers });
   const alerts = new Counter({
     name: "sluice_operator_alerts_total",
-    help: "Alerts by channel and what became of them; retried counts each failure.",
+    help: "Alerts by channel and result; retried counts each failed attempt.",
     labelNames: ["channel", "result"],
     registers,
   });
   const alarms = new Gauge({
     name: "sluice_operator_alarms",
-    help: "Providers and policies of which spec.alertWhen is true now, by kind and event.",
+    help: "Providers and policies whose spec.alertWhen is true now, by kind and event.",
     labelNames: ["kind", "event"],
     registers,
   });

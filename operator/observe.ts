@@ -1,4 +1,4 @@
-/** The cluster's objects, compiled as the operator would, with nothing written. For commands that people run. */
+/** Compiles the cluster's objects as the operator would and writes nothing. For commands that people run. */
 import { readFile } from "node:fs/promises";
 import { capabilitiesByType } from "../proxy/config/capabilities.generated.ts";
 import type { RenderedConfig } from "../proxy/config/schema.ts";
@@ -15,15 +15,15 @@ import { asOperatorSettings, type OperatorSettings, operatorSettings } from "./s
 
 export interface ObservedCluster {
   compiled: Compiled;
-  /** What could not be seen, and what was assumed instead. */
+  /** What could not be read, and what was assumed instead. */
   notes: string[];
 }
 
 export interface ObserveOptions {
   kubeconfig: string | null;
-  /** Where the operator runs. */
+  /** The operator's namespace. */
   systemNamespace: string;
-  /** File with the operator's settings; null: its ConfigMap. */
+  /** File with the operator's settings; null to read its ConfigMap. */
   settings: string | null;
 }
 
@@ -43,7 +43,7 @@ async function settingsOf(cluster: Cluster, options: ObserveOptions, notes: stri
   const where = `ConfigMap ${options.systemNamespace}/${name}`;
   if (text !== undefined) return asOperatorSettings(where, text);
   notes.push(`the operator's settings (${where}) can't be read; defaults are assumed`);
-  // What the installation permits is not known either: nothing is said to be refused for want of it.
+  // Nor is it known what the installation permits, so no object is reported as refused for lack of permission.
   return operatorSettings.parse({ namespace: options.systemNamespace, privateEndpointNamespaces: ["*"] });
 }
 
@@ -52,7 +52,7 @@ const assumedFact = (ref: string, key: string): SecretFact => ({
   displayPrefix: "",
 });
 
-/** In place of a Secret that this user may not read: whatever could be asked of it is there. */
+/** Stands in for a Secret that this user may not read: assumes that it holds every key that objects ask for. */
 function assumed(ref: string): Record<string, SecretFact> {
   const fields = Object.values(capabilitiesByType).flatMap((one) => one.credentials.map((field) => field.name));
   const facts = Object.fromEntries([...fields, "apiKey"].map((key) => [key, assumedFact(ref, key)]));
@@ -72,7 +72,7 @@ interface Refers {
   >[];
 }
 
-/** Keys of Secrets that objects name, beyond those that types have by themselves. */
+/** Keys of Secrets that objects name, besides those that their type implies. */
 function namedKeys(objects: readonly WorldObject[], ref: string): string[] {
   return objects
     .filter((object) => secretRefs(object).includes(ref))
@@ -115,12 +115,12 @@ async function readWorld(
     const deadline = performance.now() + syncTimeoutMs;
     while (!source.synced()) {
       if (wrong !== null || performance.now() > deadline)
-        throw wrong ?? new Error("the API server's answer takes too long");
+        throw wrong ?? new Error("the API server did not answer in time");
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
     const { world } = await source.read(pepper);
     if (forbidden.size > 0)
-      notes.push(`${forbidden.size} Secrets can't be read; they are taken to hold what is asked of them`);
+      notes.push(`${forbidden.size} Secrets can't be read; they are assumed to hold the keys that objects refer to`);
     return withAssumed(world, forbidden);
   } finally {
     await source.stop();
@@ -138,12 +138,12 @@ async function published(
     return publisher.previous();
   } catch (cause) {
     if (statusCode(cause) !== 403) throw cause;
-    notes.push("what is published can't be read, so last good forms are not known");
+    notes.push("the published config can't be read, so last good forms are not known");
     return null;
   }
 }
 
-/** `pepper`: any; with it digests are made that match nothing in the cluster. */
+/** `pepper`: any value; the digests it yields match nothing in the cluster. */
 export async function observeCluster(
   options: ObserveOptions,
   pepper: Uint8Array,

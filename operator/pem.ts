@@ -1,10 +1,13 @@
-/** What TLS can do with a Secret's value that is PEM. Nothing of a key but the digest of its public half leaves this file. */
+/** Checks whether TLS can use a Secret's PEM value. Of a key, only the digest of its public half leaves this file. */
 import { Buffer } from "node:buffer";
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
 import type { PemFacts, PublicHalf, Unusable } from "./compile/world.ts";
 
-/** A chain of five with RSA keys of 4,096 bits has some 12 KiB. All that proxies mount must fit into one Secret of 1 MiB. */
+/**
+ * A chain of five certificates with 4,096-bit RSA keys takes about 12 KiB. All that proxies mount must fit into one
+ * Secret of 1 MiB.
+ */
 const mostBytes = 32_768;
 
 const certificateBegins = "-----BEGIN CERTIFICATE-----";
@@ -18,7 +21,7 @@ const publicHalf = (key: KeyObject): PublicHalf => ({
 
 const codeOf = (cause: unknown): string => String((cause as { code?: unknown }).code ?? "");
 
-/** "ee key too small" and its like: OpenSSL's own words for what it refuses, of a closed list, never a part of the value. */
+/** OpenSSL's reason for refusing a value, such as "ee key too small": from a closed list, never part of the value. */
 function opensslReason(cause: unknown): string {
   const { reason } = cause as { reason?: unknown };
   return typeof reason === "string" && codeOf(cause).startsWith("ERR_SSL_") ? ` (${reason})` : "";
@@ -30,7 +33,7 @@ function certificateOf(pem: string): NonNullable<PemFacts["certificate"]> {
     createSecureContext({ cert: pem });
     return { ...publicHalf(leaf.publicKey), notAfterMs: Date.parse(leaf.validTo) };
   } catch (cause) {
-    return { unusable: `holds a certificate that TLS can't use${opensslReason(cause)}; make it anew` };
+    return { unusable: `holds a certificate that TLS can't use${opensslReason(cause)}; issue a new one` };
   }
 }
 
@@ -42,13 +45,13 @@ function privateKeyOf(pem: string): PublicHalf | Unusable {
   } catch (cause) {
     if (codeOf(cause) === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED"))
       return { unusable: "holds a key with a passphrase; store it without one" };
-    return { unusable: `holds a private key that TLS can't use${opensslReason(cause)}; make it anew` };
+    return { unusable: `holds a private key that TLS can't use${opensslReason(cause)}; create a new one` };
   }
 }
 
-/** {} for what is no PEM. */
+/** Returns {} for a value that is not PEM. */
 export function pemFacts(value: string): PemFacts {
-  // Most values are keys of an API: this is all that is asked of them.
+  // Most values are API keys, for which this is the only check.
   if (!value.includes("-----BEGIN ")) return {};
   const large = Buffer.byteLength(value) > mostBytes ? { unusable: "is larger than 32 KiB" } : null;
   return {

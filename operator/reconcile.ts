@@ -1,6 +1,6 @@
 /**
- * Two passes, which whoever leads runs whenever something may have changed: one publishes, the other asks the proxies
- * and reports. Publishing waits neither for proxies nor for statuses.
+ * The leader's two passes, run whenever something may have changed: one publishes, the other asks the proxies and
+ * writes statuses. Publishing waits neither for proxies nor for statuses.
  */
 
 import type { BudgetSeed } from "../proxy/config/budget.ts";
@@ -33,7 +33,7 @@ export interface Reconciler {
   cluster: Cluster;
   settings: OperatorSettings;
   source: ClusterSource;
-  /** What the API server says of its own tokens; asked for only where an issuer needs it. */
+  /** The API server's own token issuer and keys; read only if an issuer needs them. */
   issuer(): Promise<ClusterIssuer | null>;
   publisher: Publisher;
   nudger: Nudger;
@@ -44,23 +44,23 @@ export interface Reconciler {
   canaries: CanaryBook;
   budgets: BudgetBook;
   alarms: ObjectAlertBook;
-  /** Tells of what budgets have crossed, and of what providers and policies have come to; with what Secrets hold, by digest. */
+  /** Sends alerts on budgets, providers and policies, with the values of Secrets by digest. */
   alert(compiled: Compiled, values: ReadonlyMap<string, string>): void;
   nowMs(): number;
-  /** What budgets had spent, to be rendered by the next pass; null: what is published. */
+  /** Budgets' past spending, rendered by the next pass; null to keep what is published. */
   seeds: readonly BudgetSeed[] | null;
-  /** What the last pass published; null before the first one. */
+  /** What the last pass published; null before the first pass. */
   published: Published | null;
-  /** What this process found published when it began to lead; null before its first pass. */
+  /** What was published when this process became leader; null before its first pass. */
   takenOver: { config: RenderedConfig | null } | null;
-  /** Something that is compiled has changed. */
+  /** Call when something that is compiled has changed. */
   changed(): void;
-  /** Still allowed to write. */
+  /** Whether this process may still write. */
   leading(): boolean;
   observe(pass: { compileMs: number; written: number; compiled: Compiled; programmed: Programmed }): void;
 }
 
-/** What the last pass published, for whoever watches how it arrives. */
+/** Receives what the last pass published, to follow its rollout. */
 export interface Published {
   compiled: Compiled;
   objects: readonly WorldObject[];
@@ -68,13 +68,13 @@ export interface Published {
   values: ReadonlyMap<string, string>;
   publication: Publication;
   compileMs: number;
-  /** Of the proxies' status ports. */
+  /** Token of the proxies' status ports. */
   token: string;
-  /** Objects written, and not counted yet. */
+  /** Objects written and not yet counted. */
   written: number;
 }
 
-/** read → compile → publish. Throws what could not be published, after all else was. */
+/** read → compile → publish. Throws what could not be published, after everything else was. */
 export async function publishPass(context: Reconciler): Promise<void> {
   const { source, publisher, settings } = context;
   const pepper = await publisher.pepper();
@@ -104,12 +104,12 @@ export async function publishPass(context: Reconciler): Promise<void> {
   const written = publication.written + (context.published?.written ?? 0);
   context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, token };
   const { live, failure } = publication;
-  // At once: what proxies wait for is there.
+  // At once: the config that proxies wait for is published.
   const unnudged = publication.written > 0 && live !== null ? await nudge(context, live.manifest.revision) : null;
   if (failure !== null || unnudged !== null) throw failure ?? unnudged;
 }
 
-/** ask the proxies → report. true when every proxy is at the revision and nothing is left to do. */
+/** Asks the proxies, then writes statuses. Returns whether every proxy is at the revision and nothing is left to do. */
 export async function observePass(context: Reconciler): Promise<boolean> {
   const { published, settings, publisher } = context;
   if (published === null) return true;
@@ -140,7 +140,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   if (failure !== null) throw failure;
   if (everywhere && whole && publication.live !== null && context.leading() && context.published === published)
     await publisher.tidy(publication.live);
-  // A verdict on a canary changes what is rendered.
+  // A verdict on a canary changes the rendered config.
   if (decided) context.changed();
   return everywhere;
 }
@@ -155,14 +155,14 @@ async function readBudgets(
   const patches = context.budgets.report(compiled, readings, context.nowMs(), values);
   if (readings.length === 0) return patches;
   const seedable = readings.length === 1 || readings.some((one) => one.shared);
-  // Proxies with a store each would count a sum over all of them once for each.
+  // Proxies with a store each would each count the sum over all of them.
   context.seeds = seedable
     ? context.budgets.seeds(compiled.watches, context.publisher.previous()?.seeds ?? [], context.nowMs())
     : [];
   return patches;
 }
 
-/** What went wrong; null where nothing did. */
+/** What went wrong; null if nothing did. */
 function nudge({ nudger, leading }: Reconciler, revision: string): Promise<unknown> {
   if (!leading()) return Promise.resolve(null);
   return nudger.nudge(revision).then(

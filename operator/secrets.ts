@@ -1,11 +1,11 @@
-/** A Secret's value → what may be known of it outside. */
+/** Turns a Secret's value into what may be known of it outside. */
 import { Buffer } from "node:buffer";
 import { keyedDigest } from "../proxy/config/encode.ts";
 import { leastKeyCharacters } from "./compile/keys.ts";
 import type { SecretFact } from "./compile/world.ts";
 import { pemFacts } from "./pem.ts";
 
-/** Keys that Sluice makes begin so, and show this many characters. */
+/** Keys that Sluice makes start with this, and show this many characters. */
 const ownKey = /^slc_[A-Za-z0-9_-]{8,}$/;
 const shownCharacters = 8;
 /** No server takes a larger header, and all that proxies mount must fit into one Secret of 1 MiB. */

@@ -1,4 +1,4 @@
-/** Where kubelet and Prometheus find the operator. */
+/** The operator's status port, for kubelet and Prometheus. */
 import fastify, { type FastifyInstance } from "fastify";
 import type { OperatorMetrics } from "./metrics.ts";
 

@@ -1,4 +1,4 @@
-/** Talking to the API server: a thin layer over client-node, in the few verbs that the operator needs. */
+/** A thin layer over client-node with the few API verbs that the operator needs. */
 import {
   ApiException,
   CoordinationV1Api,
@@ -14,7 +14,7 @@ import {
 } from "@kubernetes/client-node";
 import { PooledKubeConfig } from "./kube-config.ts";
 
-/** The one name under which the operator owns fields. */
+/** The operator's field manager. */
 export const fieldManager = "sluice-operator";
 
 export interface Cluster {
@@ -24,7 +24,7 @@ export interface Cluster {
   discovery: DiscoveryV1Api;
   events: EventsV1Api;
   coordination: CoordinationV1Api;
-  /** Server-side apply with force: for objects that are the operator's own. */
+  /** Server-side apply with force, for objects that the operator owns. */
   apply(object: KubernetesObject & Record<string, unknown>): Promise<void>;
   /** Server-side apply of a custom object's status. */
   applyStatus(plural: string, object: KubernetesObject & Record<string, unknown>): Promise<void>;
@@ -37,10 +37,10 @@ export function loadConfig(kubeconfig: string | null): KubeConfig {
   const config = new PooledKubeConfig();
   if (kubeconfig !== null) config.loadFromFile(kubeconfig);
   else config.loadFromDefault();
-  // What client-node makes up where it finds nothing, and then refuses to use, in words that help nobody.
+  // client-node makes up this context when it finds no kubeconfig, and then fails to use it with an obscure error.
   if (config.getCurrentContext() === "loaded-context" && config.getCurrentCluster()?.server === "http://localhost:8080")
     throw new Error(
-      "no cluster is known: there is no kubeconfig in ~/.kube/config, and none is named by KUBECONFIG or --kubeconfig",
+      "no cluster to connect to: there is no kubeconfig in ~/.kube/config, and neither KUBECONFIG nor --kubeconfig names one",
     );
   return config;
 }
@@ -69,12 +69,12 @@ export function connectCluster(config: KubeConfig): Cluster {
   };
 }
 
-/** HTTP status of a failed call; 0 where none came. */
+/** HTTP status of a failed call; 0 if there was no response. */
 export function statusCode(cause: unknown): number {
   return cause instanceof ApiException ? cause.code : 0;
 }
 
-/** The answer, or null where the object is not there. */
+/** The response, or null if the object does not exist. */
 export async function orNull<T>(call: Promise<T>): Promise<T | null> {
   try {
     return await call;
@@ -84,7 +84,7 @@ export async function orNull<T>(call: Promise<T>): Promise<T | null> {
   }
 }
 
-/** Of a Status (meta/v1), whose text the API server's encoder escapes. */
+/** Message of a Status (meta/v1), as the API server's encoder escapes it. */
 function messageIn(body: unknown): string | undefined {
   try {
     const { message } = JSON.parse(String(body)) as { message?: unknown };
@@ -94,7 +94,10 @@ function messageIn(body: unknown): string | undefined {
   }
 }
 
-/** The API server's own words where it gave any, else the first line: client-node puts headers and all into its messages. */
+/**
+ * The API server's message if it sent one, else the error's first line: client-node puts headers and body into its
+ * messages.
+ */
 export function inWords(cause: unknown): string {
   const theirs = messageIn((cause as { body?: unknown } | null)?.body);
   return (theirs ?? (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? "").slice(0, 300);

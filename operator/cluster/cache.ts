@@ -1,12 +1,12 @@
 /**
- * Caches of objects, kept by list and watch. client-node's informers give up on most errors, so each is started anew
- * with a growing pause; until its next list succeeds a cache goes on answering with what it knew.
+ * Caches of objects, kept by list and watch. client-node's informers give up on most errors, so each is restarted with
+ * a growing delay. Until its next list succeeds, a cache keeps serving what it has.
  */
 import { type KubernetesListObject, type KubernetesObject, makeInformer } from "@kubernetes/client-node";
 import type { Cluster } from "./api.ts";
 
 export interface ObjectCache<T extends KubernetesObject> {
-  /** The first list has succeeded. */
+  /** Whether the first list has succeeded. */
   synced(): boolean;
   list(): readonly T[];
   stop(): Promise<void>;
@@ -30,7 +30,7 @@ export function objectCache<T extends KubernetesObject>(
     const answer = await list();
     pauseMs = firstPauseMs;
     synced = true;
-    // The informer tells of objects that it sees, not of an empty list.
+    // The informer reports the objects it sees, not an empty list.
     queueMicrotask(changed);
     return answer;
   };

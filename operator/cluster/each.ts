@@ -1,6 +1,9 @@
-/** Work that is done a few at a time. */
+/** Bounded concurrency. */
 
-/** Runs `work` over all items, at most `width` at once, and returns the failures: one item's must not keep the others from their turn. */
+/**
+ * Runs `work` over all items, at most `width` at once, and returns the failures: a failed item must not stop the
+ * others.
+ */
 export async function eachOf<T>(
   items: Iterable<T>,
   width: number,

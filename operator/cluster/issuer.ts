@@ -1,17 +1,19 @@
-/** The public keys of the cluster's own ServiceAccount tokens, as the API server publishes them to every ServiceAccount. */
+/**
+ * The public keys of the cluster's own ServiceAccount tokens, as the API server publishes them to every ServiceAccount.
+ */
 import { OpenidApi, WellKnownApi } from "@kubernetes/client-node";
 import { z } from "zod";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import { asksCluster, type ClusterIssuer, type IdentitySettings } from "../settings/identity.ts";
 import type { Cluster } from "./api.ts";
 
-/** A new key signs at once, and is not known until the next look: proxies answer its tokens with 503 meanwhile. */
+/** A new key signs at once but is unknown until the next read; until then proxies answer its tokens with 503. */
 const everyMs = 5_000;
 
 const discovery = z.object({ issuer: z.string().min(1) });
 const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
 
-/** client-node hands JSON out as text or parsed, depending on the content type. */
+/** client-node returns JSON as text or parsed, depending on the content type. */
 function parsed(value: unknown): unknown {
   return typeof value === "string" ? (JSON.parse(value) as unknown) : value;
 }
@@ -24,7 +26,7 @@ async function ask(cluster: Cluster): Promise<ClusterIssuer> {
   return { issuer: discovery.parse(parsed(about)).issuer, jwks: keySet.parse(parsed(keys)) };
 }
 
-/** What was published before stands in for an answer that a new operator did not get. */
+/** A new operator that can't read the keys uses those that were published before. */
 export function issuerIn(config: RenderedConfig | null, identity: IdentitySettings): ClusterIssuer | null {
   const names = new Set(identity.issuers.filter(asksCluster).map(({ name }) => name));
   const found = config?.settings.identity.issuers.find(
@@ -33,7 +35,7 @@ export function issuerIn(config: RenderedConfig | null, identity: IdentitySettin
   return found?.jwks ? { issuer: found.issuer, jwks: found.jwks } : null;
 }
 
-/** The last answer stands while a new one can't be had; null where no issuer asks for it. */
+/** Keeps the last result while a new one can't be read; null if no issuer needs it. */
 export function issuerReader(
   cluster: Cluster,
   identity: IdentitySettings,

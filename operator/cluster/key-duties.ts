@@ -1,4 +1,4 @@
-/** Which ApiKeys have to be made or rotated, found without a look at all of them in every pass. */
+/** Tracks which ApiKeys need a key made or rotated, so that a pass need not look at all of them. */
 import { parseSpec } from "../../crds/parse.ts";
 import { delta } from "../../proxy/config/incremental.ts";
 import type { WorldObject } from "../compile/world.ts";
@@ -6,7 +6,7 @@ import { type Missing, missingKeys } from "./keys.ts";
 import { type DueRotation, dueRotations } from "./rotation.ts";
 import type { SecretValues } from "./secrets.ts";
 
-/** Where an ApiKey's clear key belongs. */
+/** Secret and key that hold an ApiKey's clear key. */
 interface Place {
   secret: string;
   key: string;

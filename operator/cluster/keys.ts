@@ -1,4 +1,4 @@
-/** Makes the keys of ApiKeys whose Secret has none yet. Keys that are there, and Secrets of others, are left alone. */
+/** Makes keys for ApiKeys whose Secret has none yet. Existing keys and Secrets of others are left alone. */
 import { randomBytes } from "node:crypto";
 import type { V1Secret } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
@@ -9,14 +9,14 @@ import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
 import { madeLabels, mayWrite, writtenSecret } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
-/** An ApiKey whose key has to be made. */
+/** An ApiKey whose key must be made. */
 export interface Missing {
   object: WorldObject;
   secret: string;
   key: string;
 }
 
-/** Pure: which valid ApiKeys have no clear key. One that is revoked needs none. */
+/** Pure: valid ApiKeys that have no clear key. A revoked one needs none. */
 export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMap<string, SecretValues>): Missing[] {
   const missing: Missing[] = [];
   for (const object of objects) {
@@ -31,9 +31,9 @@ export function missingKeys(objects: readonly WorldObject[], secrets: ReadonlyMa
 }
 
 /**
- * Creates the Secret, or adds the key to `there`, which lacks it and which Sluice may write. Another writer's key wins: an
- * addition holds only for the version that was seen, and a Secret that somebody made meanwhile is read again in the next
- * pass. Not by server-side apply, which would remove the keys of other ApiKeys in the same Secret.
+ * Creates the Secret, or adds the key to `there`, which lacks it and which Sluice may write. Another writer's key wins:
+ * an addition applies only to the resource version that was read, and a Secret created meanwhile is read again in the
+ * next pass. Server-side apply would remove the keys of other ApiKeys in the same Secret.
  */
 export async function makeKey(
   cluster: Cluster,
@@ -55,7 +55,7 @@ export async function makeKey(
         namespace,
         labels: madeLabels,
         annotations,
-        // A Secret that was made for the ApiKey goes with it; one that was there before stays.
+        // A Secret made for the ApiKey is deleted with it; one that existed before stays.
         ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
       };
       await cluster.core.createNamespacedSecret({

@@ -1,16 +1,16 @@
-/** Leader election by a Lease, as client-go does it: who holds it renews it; when it runs out, another takes it. */
+/** Leader election by a Lease, as in client-go: the holder renews it; when it expires, another process takes it. */
 import { type V1Lease, V1MicroTime } from "@kubernetes/client-node";
 import { type Cluster, orNull, statusCode } from "./api.ts";
 
 export interface LeaseTimes {
-  /** For how long others wait after the last renewal. */
+  /** How long others wait after the last renewal. */
   durationMs: number;
   /** A leader that could not renew for this long gives up. */
   renewDeadlineMs: number;
   retryMs: number;
 }
 
-/** What is seen of a Lease, on the observer's own clock, so that clocks of two machines need not agree. */
+/** A Lease as observed, on the observer's own clock, so that the clocks of two machines need not agree. */
 export interface ObservedLease {
   holder: string;
   /** Changes with each renewal. */
@@ -25,7 +25,7 @@ export function mayHoldLease(me: string, seen: ObservedLease | null, nowMs: numb
 
 export interface Election {
   leading(): boolean;
-  /** Gives the lease back, so that another need not wait. */
+  /** Releases the lease, so that the next leader need not wait. */
   stop(): Promise<void>;
 }
 
@@ -86,12 +86,12 @@ export function elect(
       become(false);
       return;
     }
-    // From before the write: others may count from the moment it lands, however late we hear of it.
+    // The time before the write: others may count from the moment it is stored, however late the response arrives.
     const beganMs = nowMs();
     await write(lease, identity);
     renewedMs = beganMs;
     if (overdue) clearTimeout(overdue);
-    // Told in time even while a call hangs.
+    // Fires in time even while a call hangs.
     overdue = setTimeout(() => become(false), Math.max(0, renewedMs + times.renewDeadlineMs - nowMs()));
     overdue.unref();
     become(true);
@@ -100,7 +100,7 @@ export function elect(
     try {
       await turn();
     } catch (cause) {
-      // Somebody else was quicker, or the API server is away: a leader lasts as long as its deadline.
+      // Another process was quicker, or the API server is away: a leader stays one until its deadline.
       if (statusCode(cause) === 409) become(false);
     }
     if (!stopped) timer = setTimeout(() => void loop(), times.retryMs);
@@ -118,7 +118,7 @@ export function elect(
         const lease = await orNull(cluster.coordination.readNamespacedLease({ namespace, name }));
         if (lease?.spec?.holderIdentity === identity) await write(lease, "");
       } catch {
-        // It runs out by itself.
+        // The lease expires without being released.
       }
     },
   };

@@ -1,7 +1,7 @@
 /**
- * Which form of each object is known to be live everywhere. A new revision touches a few objects; the others stay
- * Programmed, and their status isn't written again for each revision. With 50,000 keys that is the difference between
- * one write and 50,000. Pure, but for what it remembers.
+ * Tracks which form of each object is live on every proxy. A new revision changes a few objects; the others stay
+ * Programmed, and their statuses aren't rewritten for each revision. With 50,000 keys that is the difference between
+ * one write and 50,000. Pure, except for what it remembers.
  */
 import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
@@ -22,39 +22,41 @@ export function stateIn(status: unknown, generation: number): Programmed | null 
   return { live: Number(match[1]), total: Number(match[2]), revision: match[3] ?? "" };
 }
 
-/** The form of an object that was live everywhere, and the state in which it went so. */
+/** The form of an object that was live on every proxy, and its state at that time. */
 interface Held {
   entry: object | null;
   state: Programmed;
 }
 
-/** The newest revision, and at which one each of the proxies that count is; null where it has none or does not answer. */
+/**
+ * The newest revision, and the revision of each proxy that counts; null for a proxy that has none or does not answer.
+ */
 export interface Rollout {
   revision: string;
   proxies: readonly (string | null)[];
 }
 
-/** A form of an object that is not live everywhere yet, and the revision in which it first was. */
+/** A form of an object that is not live on every proxy yet, and the revision that first held it. */
 interface Awaited {
   entry: object | null;
   revision: string;
   place: number;
 }
 
-/** A proxy that is further behind counts as one that has nothing. */
+/** A proxy that is further behind than this counts as one without a config. */
 const mostRevisions = 256;
 
-/** Which of two revisions came later. */
+/** The order in which revisions came. */
 class Revisions {
   readonly #places = new Map<string, number>();
   #newest = "";
   #count = 0;
 
-  /** The place of the newest one. */
+  /** Position of the newest revision. */
   add(revision: string): number {
     if (revision === this.#newest) return this.#count;
     this.#newest = revision;
-    // One that comes again has what the one before it had: where proxies still are at that, they need not move.
+    // A revision that comes again gets a new position; proxies that still serve it have nothing to load.
     this.#places.delete(revision);
     this.#places.set(revision, ++this.#count);
     const [oldest] = this.#places.keys();
@@ -62,7 +64,7 @@ class Revisions {
     return this.#count;
   }
 
-  /** -1: not known, or long ago. */
+  /** -1: unknown, or too long ago. */
   placeOf(revision: string | null): number {
     return revision === null ? -1 : (this.#places.get(revision) ?? -1);
   }
@@ -74,13 +76,13 @@ export class LiveBook {
   readonly #awaited = new Map<string, Awaited>();
   #verdicts: readonly Verdict[] = [];
   #first = true;
-  /** Verdicts on forms that are not known to be live everywhere. */
+  /** Verdicts on forms that are not known to be live on every proxy. */
   readonly #pending = new Set<Verdict>();
 
   /**
-   * The state to report for each object: the one in which its present form went live, or else how far that form is. It
-   * counts from the revision in which it first was, since where others change all the time proxies may never all be at
-   * the newest one. A verdict that is the same object as the time before is on the same form.
+   * Finds the state to report for each object: the state in which its present form went live, or how far its rollout
+   * is. The rollout counts from the revision that first held the form: where other objects change all the time, proxies
+   * may never all be at the newest one. The same verdict object as last time means the same form.
    */
   statesOf(
     verdicts: readonly Verdict[],
@@ -96,7 +98,7 @@ export class LiveBook {
     const total = places.length;
     const reached = new Map<string, Programmed>();
     for (const verdict of [...this.#pending]) {
-      // No revision has it: it counts from the one that will.
+      // No revision holds it yet: it counts from the next one.
       if (verdict.unpublished) {
         this.#known.delete(refOf(verdict));
         continue;
@@ -107,14 +109,14 @@ export class LiveBook {
       else reached.set(refOf(verdict), state);
     }
     const nowhere: Programmed = { revision: now.revision, live: 0, total };
-    // With no proxy at all nothing is live, whatever was before.
+    // With no proxy at all nothing is live, whatever was live before.
     return (verdict) =>
       total === 0 ? nowhere : (this.#known.get(refOf(verdict))?.state ?? reached.get(refOf(verdict)) ?? nowhere);
   }
 
   /**
-   * What an earlier process found to be live, and is published in the same form as ever, is live still, whatever
-   * revision is on its way now.
+   * A form that an earlier process found live, and that is published unchanged, is still live, whatever revision is
+   * being rolled out now.
    */
   #takeOver(
     verdicts: readonly Verdict[],
@@ -131,7 +133,7 @@ export class LiveBook {
     }
   }
 
-  /** A status that is written makes another verdict on the same form. */
+  /** Writing a status yields a new verdict on the same form. */
   #await(verdict: Verdict, revision: string, place: number): Awaited {
     const ref = refOf(verdict);
     const before = this.#awaited.get(ref);
@@ -159,7 +161,7 @@ export class LiveBook {
     }
   }
 
-  /** true where it is known now in which state the form went live. */
+  /** Returns whether the state in which the form went live is known. */
   #settle(verdict: Verdict, state: Programmed, statusNow: (verdict: Verdict) => unknown): boolean {
     const ref = refOf(verdict);
     const was = this.#known.get(ref);
@@ -175,7 +177,7 @@ export class LiveBook {
     return true;
   }
 
-  /** It is not known yet whether its form is live everywhere, so that its state may be another the next time. */
+  /** Whether the form is live everywhere is not known yet, so its state may differ next time. */
   isPending(verdict: Verdict): boolean {
     return this.#pending.has(verdict);
   }

@@ -1,4 +1,4 @@
-/** Proxies' status ports, reached through the API server: for people at whose place no Pod can be reached. */
+/** Reaches the proxies' status ports through the API server, for people who can't reach Pods directly. */
 import { Buffer } from "node:buffer";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest, type RequestOptions } from "node:https";
@@ -11,11 +11,11 @@ export interface StatusPort {
   namespace: string;
   pod: string;
   port: number;
-  /** Secret of that namespace with the port's token; "" where nobody says. */
+  /** Secret in that namespace with the port's token; "" if unknown. */
   secret: string;
 }
 
-/** On the Service and so on its slices: name of the Secret with the status token. */
+/** Label on the Service, and so on its slices: name of the Secret with the status token. */
 const secretLabel = "sluice.dev/status-token";
 
 /** Pure: status ports of the Pods that are ready. */
@@ -42,7 +42,10 @@ export async function findStatusPorts(cluster: Cluster, namespace: string): Prom
   return statusPorts(items);
 }
 
-/** The token of these ports; "" where the Secret is not there, as with proxies of an earlier version. Throws where it may not be read. */
+/**
+ * The token of these ports; "" if the Secret does not exist, as with proxies of an earlier version. Throws if it may
+ * not be read.
+ */
 export async function statusTokenOf(cluster: Cluster, { namespace, secret }: StatusPort): Promise<string> {
   if (secret === "") return "";
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: secret }));
@@ -55,7 +58,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-/** The API server's own words where it gave any. */
+/** The API server's message, if it sent one. */
 function refusal(status: number, text: string): Error {
   let message = "";
   try {
@@ -66,7 +69,9 @@ function refusal(status: number, text: string): Error {
   return new Error(`the API server answered ${status}${message === "" ? "" : `: ${message.slice(0, 300)}`}`);
 }
 
-/** GET of a path with its query at a status port. Throws with the API server's reason. client-node's own call takes no query. */
+/**
+ * GET of a path and query on a status port. Throws with the API server's reason. client-node's own call takes no query.
+ */
 export async function getThroughApiServer(
   config: KubeConfig,
   { namespace, pod, port }: StatusPort,

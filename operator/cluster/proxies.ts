@@ -1,4 +1,6 @@
-/** The proxies: where their status ports are, what they say of themselves, and how kubelet is told to hurry. */
+/**
+ * The proxies: where their status ports are, what they report, and how to make kubelet refresh their volumes sooner.
+ */
 import type { V1Endpoint, V1EndpointSlice } from "@kubernetes/client-node";
 import { type BudgetReadings, budgetReadings } from "../../proxy/config/budget.ts";
 import { statusTokenHeader } from "../../proxy/config/status-token.ts";
@@ -10,7 +12,7 @@ import { asMerge, type Cluster } from "./api.ts";
 import { type ProxyStatus, parseProxyStatus } from "./proxy-status.ts";
 
 const askTimeoutMs = 1_000;
-/** Of a question that may take the store a while. */
+/** Timeout of a request that may wait for the store. */
 const budgetTimeoutMs = 5_000;
 
 export const readyEndpoints = ({ endpoints }: V1EndpointSlice): V1Endpoint[] =>
@@ -38,7 +40,7 @@ async function findUrls(cluster: Cluster, settings: OperatorSettings): Promise<s
   return statusUrls(slices.items);
 }
 
-/** null where it does not answer. */
+/** null if the proxy does not answer. */
 async function statusAt(url: string, token: string): Promise<ProxyStatus | null> {
   try {
     const response = await fetch(`${url}/status`, {
@@ -65,7 +67,10 @@ async function budgetsAt(url: string, token: string, readings: boolean): Promise
   }
 }
 
-/** What proxies know of budgets. Where they share a store, one of them reads it, and the others only tell what they refused. */
+/**
+ * What proxies report on budgets. Where they share a store, one of them reads it, and the others report only what they
+ * refused.
+ */
 export async function askBudgets(
   cluster: Cluster,
   settings: OperatorSettings,
@@ -84,11 +89,11 @@ export async function askBudgets(
 }
 
 export interface FleetReport {
-  /** The revision that each proxy serves which is ready; null where it has none or does not answer. */
+  /** The revision of each ready proxy; null for one that has none or does not answer. */
   proxies: (string | null)[];
-  /** What those that answered say of providers. */
+  /** What the proxies that answered report on providers. */
   reports: ProxyReport[];
-  /** What they have counted of canaries. */
+  /** What they have counted for canaries. */
   canaries: CanaryReport[];
   /** What they have counted for alerts. */
   watched: WatchReading[];
@@ -112,9 +117,9 @@ export async function askFleet(cluster: Cluster, settings: OperatorSettings, tok
 const mostNudges = 6;
 
 /**
- * Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. It learns of Pods and of
- * ConfigMaps by separate watches, so the first nudge may reach it before the config does: some more follow, each of
- * which must differ from the one before to be a change.
+ * Kubelet refreshes a Pod's volumes at once when the Pod changes, and slowly otherwise. It watches Pods and ConfigMaps
+ * separately, so the first nudge may arrive before the config does: a few more follow, each with a new value, since
+ * only a change has an effect.
  */
 export class Nudger {
   readonly #cluster: Cluster;
@@ -127,7 +132,7 @@ export class Nudger {
     this.#settings = settings;
   }
 
-  /** To be called as long as not every proxy is at the revision. */
+  /** Call this while some proxy is not at the revision. */
   async nudge(revision: string): Promise<void> {
     if (revision !== this.#revision) this.#count = 0;
     this.#revision = revision;

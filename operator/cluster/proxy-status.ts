@@ -1,4 +1,4 @@
-/** What a proxy says at /status, read with care: an older or newer one may say less or more. */
+/** Parses a proxy's /status leniently: an older or newer proxy may report less or more. */
 import { z } from "zod";
 import { type WatchReading, watchReading } from "../../proxy/config/watch.ts";
 import type { CanaryReport } from "../compile/canary.ts";
@@ -41,12 +41,12 @@ export interface ProxyStatus {
   watched: WatchReading[];
 }
 
-/** null where it is no status at all. */
+/** null if the body is not a status. */
 export function parseProxyStatus(body: unknown): ProxyStatus | null {
   const parsed = proxyStatus.safeParse(body);
   if (!parsed.success) return null;
   const { ready, revision, providers, instance, watched } = parsed.data;
-  // Without a name of its own, what a proxy counts can't be told from another's.
+  // Counts of a proxy without a name can't be told apart from another's.
   const canaries =
     instance === ""
       ? []

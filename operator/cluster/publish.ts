@@ -1,10 +1,10 @@
 /**
- * Writes what proxies read, each object only where it differs from what is there:
+ * Writes what proxies read, each object only if it differs from what is stored:
  *
- *   keys        their shards, and a manifest that names them beside everything else as it is published
+ *   keys        key shards, and a manifest that names them along with everything else already published
  *   the rest    Secrets with credentials, then the other shards, and the manifest last
  *
- * so that a revocation is published even where the rest can't be. What the live revision no longer names is removed once
+ * so that a revocation is published even if the rest can't be. What the live revision no longer names is removed once
  * every proxy has moved on.
  */
 import { Buffer } from "node:buffer";
@@ -34,7 +34,7 @@ const sameData = (a: Readonly<Record<string, string>> | undefined, b: Readonly<R
   Object.keys(a).length === Object.keys(b).length &&
   Object.keys(a).every((name) => a[name] === b[name]);
 
-/** The API server's bound on the values of one ConfigMap or Secret. */
+/** The API server's limit on the values of one ConfigMap or Secret. */
 const mostBytes = 1_048_576;
 const mapBytes = (data: Readonly<Record<string, string>>): number =>
   Object.values(data).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
@@ -51,15 +51,15 @@ interface Published extends PublishedConfig {
 export interface Publication {
   /** Number of objects written. */
   written: number;
-  /** What proxies find now; null where nothing was ever published. */
+  /** The config that proxies now find; null if nothing was ever published. */
   live: Published | null;
-  /** Why that is not all of it; null where it is. */
+  /** Why not everything was published; null if it was. */
   failure: unknown;
 }
 
 const isKeys = (name: string): boolean => name.startsWith("keys-");
 
-/** What is published, with the key records of what is to be. */
+/** The published config with the key records of the new one. */
 function withKeysOf(current: PublishedConfig, next: PublishedConfig): PublishedConfig {
   const mixed = <T>(of: Readonly<Record<string, T>>, keysOf: Readonly<Record<string, T>>): Record<string, T> =>
     Object.fromEntries([
@@ -79,16 +79,18 @@ export class Publisher {
   readonly #leading: () => boolean;
   /** Data of each ConfigMap as last read or written. */
   #maps = new Map<string, Record<string, string>>();
-  /** The same for Secrets, in base64. */
+  /** Data of each Secret, in base64. */
   #secrets = new Map<string, Record<string, string>>();
   #wasRead = false;
   #parsed: { published: Published | null } | null = null;
-  /** What this process last published: what a hand took away can be put back, and what was good stays known. */
+  /**
+   * What this process last published, so that values deleted by hand can be restored and last good forms stay known.
+   */
   #latest: Published | null = null;
   #latestSecret: Record<string, string> = {};
-  /** As last seen in its Secret; "" where that is to be looked at again. */
+  /** The pepper as last seen in its Secret; "" to read it again. */
   #statusToken = "";
-  /** Nothing but the latest is published, so that it needs no reading. */
+  /** Whether exactly the latest config is published, so that it needs no reading. */
   #asLatest = false;
 
   constructor(cluster: Cluster, namespace: string, prefix: string, leading: () => boolean) {
@@ -99,8 +101,8 @@ export class Publisher {
   }
 
   /**
-   * Reads everything that is published, so that drift shows. Called before the first publish and at every resync. Shards
-   * that were never there are not asked for again.
+   * Reads everything that is published, so that drift shows. Called before the first publish and at every resync.
+   * Shards that never existed are not read again.
    */
   async read(): Promise<void> {
     const namespace = this.#namespace;
@@ -127,7 +129,7 @@ export class Publisher {
     this.#wasRead = true;
   }
 
-  /** What is published, whole, and usable: a provider whose credential is lost can't be a last good form. */
+  /** The published config if it is whole and usable: a provider whose credential is lost can't be a last good form. */
   previous(): RenderedConfig | null {
     const config = this.#current()?.config;
     if (config === undefined) return null;
@@ -138,7 +140,7 @@ export class Publisher {
     };
   }
 
-  /** What the ConfigMaps hold; parsed once for each state of them. */
+  /** The config that the ConfigMaps hold; parsed once for each state of them. */
   #published(): Published | null {
     this.#parsed ??= { published: this.#parse() };
     return this.#parsed.published;
@@ -164,12 +166,12 @@ export class Publisher {
 
   /** The HMAC key of all digests: made once, kept in the credentials Secret. */
   async pepper(): Promise<Uint8Array> {
-    // The one in use wins over whatever a hand put there: with another, no key would be known any more.
+    // The pepper in use wins over one set by hand: with a different pepper, no key would be recognized.
     const held = Buffer.from(this.#latestSecret["pepper"] ?? this.#held()["pepper"] ?? "", "base64");
     if (held.length === pepperBytes) return held;
     const pepper = randomBytes(pepperBytes);
     const made = pepper.toString("base64");
-    // Ids that were sealed with the one before are still their owners'.
+    // Ids sealed with the previous pepper still belong to their owners.
     const previous = this.#held()["pepper-copy"];
     await this.#applySecrets({
       ...this.#held(),
@@ -184,7 +186,7 @@ export class Publisher {
     return sha256Hex(pepper);
   }
 
-  /** Writes the token of the status ports where it is not there. */
+  /** Writes the token of the status ports if it does not exist. */
   async publishStatusToken(token: string): Promise<void> {
     const [namespace, name] = [this.#namespace, statusSecretName(this.#prefix)];
     const data = { token: Buffer.from(token).toString("base64") };
@@ -203,12 +205,14 @@ export class Publisher {
     this.#statusToken = token;
   }
 
-  /** Before each write, since a publish is many and a lease may end between two of them. */
+  /** Before each write, since a publish takes many writes and the lease may end between two of them. */
   #mustLead(): void {
     if (!this.#leading()) throw new Error("no longer the leader");
   }
 
-  /** Writes the Secrets that differ: shards first, so that what leaves the first Secret is in a shard by then. */
+  /**
+   * Writes the Secrets that differ, shards first, so that a value that leaves the first Secret is in a shard by then.
+   */
   async #applySecrets(data: Record<string, string>): Promise<number> {
     let written = 0;
     for (const [name, part] of [...credentialsSecretsOf(this.#prefix, data)].reverse()) {
@@ -240,8 +244,8 @@ export class Publisher {
   }
 
   /**
-   * Credentials to hold: all that are there, for proxies at older revisions, and all that the new one names. Where they
-   * don't fit, those that neither revision names go first.
+   * Credentials to hold: all that exist, for proxies at older revisions, and all that the new revision names. If they
+   * don't fit, those that neither revision names are dropped first.
    */
   #wantedSecret(published: PublishedConfig, values: ReadonlyMap<string, string>): Record<string, string> {
     const wanted = this.#held();
@@ -280,12 +284,12 @@ export class Publisher {
   #isNews(name: string, data: Record<string, string>): boolean {
     const now = this.#maps.get(name);
     if (now === undefined || Object.keys(data).some((key) => now[key] !== data[key])) return true;
-    // The same text is kept once.
+    // Keeps equal text once.
     this.#maps.set(name, { ...now, ...data });
     return false;
   }
 
-  /** Writes what differs: shards first, and the manifest once all that it names is there. */
+  /** Writes what differs: shards first, and the manifest once everything that it names exists. */
   async #putAll(published: PublishedConfig): Promise<number> {
     const main = configMapNames(this.#prefix)[0];
     const due = [...configMapsOf(this.#prefix, published)].filter(([name, data]) => this.#isNews(name, data));
@@ -300,8 +304,8 @@ export class Publisher {
   }
 
   /**
-   * Key records first, so that a revocation goes out whatever becomes of the rest: the new keys with all else as it is
-   * published. Nothing to do where no key has changed, or nothing is published yet.
+   * Publishes key records first, so that a revocation goes out even if the rest fails: the new keys with everything
+   * else as already published. Does nothing if no key has changed or nothing is published yet.
    */
   async #publishKeys(current: Published | null, config: RenderedConfig, next: PublishedConfig): Promise<number> {
     if (current === null || current.manifest.pepperId !== next.manifest.pepperId) return 0;
@@ -313,7 +317,7 @@ export class Publisher {
     return written;
   }
 
-  /** `values`: digest → clear credential. Never throws: what could not be published is in the outcome. */
+  /** `values`: digest → clear credential. Never throws: the outcome says what could not be published. */
   async publish(
     config: RenderedConfig,
     published: PublishedConfig,
@@ -338,14 +342,16 @@ export class Publisher {
     }
   }
 
-  /** Shards of a revision that never came to be would make the one that is published unreadable: they are put back. */
+  /** Restores shards: those of a revision that was never completed would make the published one unreadable. */
   async #restore(): Promise<void> {
     if (this.#latest === null || !this.#leading()) return;
-    // What can't be written now is tried again with the next publish.
+    // What can't be written now is tried again by the next publish.
     await this.#putAll(this.#latest).catch(() => undefined);
   }
 
-  /** Credentials and shards that the live revision does not name. To be called when every proxy is at it. */
+  /**
+   * Removes credentials and shards that the live revision does not name. Call it when every proxy serves that revision.
+   */
   async tidy(published: PublishedConfig): Promise<void> {
     const held = this.#held();
     const kept = only(held, new Set([...pepperNames, ...published.manifest.credentials]));

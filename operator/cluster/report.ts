@@ -1,4 +1,4 @@
-/** Verdicts → status and Events. Written only where something changed. */
+/** Verdicts → statuses and Events, written only if something changed. */
 import { isDeepStrictEqual } from "node:util";
 import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
@@ -10,18 +10,18 @@ import type { WorldObject } from "../compile/world.ts";
 import { type Cluster, fieldManager, statusCode } from "./api.ts";
 import { pluralOf } from "./world.ts";
 
-/** Conditions whose first appearance is news, even when all is well. */
+/** Conditions whose first appearance is news, even when they are good. */
 const told: ReadonlySet<string> = new Set(["Programmed", "CanaryProgressing", "Rotated"]);
 
 export interface Transition {
   condition: Condition;
-  /** false: normal. true: something is wrong. */
+  /** Whether the Event is a warning. */
   warning: boolean;
 }
 
 /**
- * From or to what alerts tell of, and from or to nothing else. Neither is it news for them that a provider is reached
- * when for a while no proxy could be asked.
+ * Whether a change of Healthy concerns only states that alerts have Events for. Nor is it news for alerts that a
+ * provider is reached again after no proxy could be asked for a while.
  */
 function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldByAlerts: readonly string[]): boolean {
   if (type !== "Healthy") return false;
@@ -32,8 +32,8 @@ function byAlerts({ type, reason }: Condition, old: Condition | undefined, toldB
 }
 
 /**
- * Pure: conditions whose status or reason is news, as far as anyone should hear of it. `toldByAlerts`: reasons of Healthy
- * that alerts have Events for.
+ * Pure: conditions whose status or reason is worth an Event. `toldByAlerts`: reasons of Healthy that alerts have Events
+ * for.
  */
 export function transitions(
   before: readonly Condition[],
@@ -53,13 +53,13 @@ export function transitions(
     )
       return [];
     const warning = isAmiss(condition);
-    // A new object that is simply fine is told of once, by Programmed.
+    // A new object without problems gets one Event, from Programmed.
     if (old === undefined && !warning && !told.has(condition.type)) return [];
     return [{ condition, warning }];
   });
 }
 
-/** Pure: warnings, told once for each form of the object. */
+/** Pure: warnings, reported once for each form of the object. */
 export function warnings(verdict: Verdict, before: readonly Condition[]): Transition[] {
   if (before.some((one) => one.observedGeneration === verdict.meta.generation)) return [];
   const all = [...verdict.accepted, ...verdict.resolvedRefs].filter((one) => one.severity === "warning");
@@ -82,7 +82,7 @@ interface Crossed {
   crossings?: BudgetCrossing[];
 }
 
-/** Pure: what a budget has crossed since the status before. */
+/** Pure: the thresholds that a budget has crossed since the last status. */
 export function crossed(before: unknown, after: unknown): Transition[] {
   const [old, now] = [(before ?? {}) as Crossed, after as Crossed];
   const known =
@@ -95,7 +95,7 @@ export function crossed(before: unknown, after: unknown): Transition[] {
     const message =
       event === "Spike"
         ? `spending is at ${percent} % of a usual period: USD ${spent}`
-        : `${percent} % are reached${whose}: USD ${spent} spent`;
+        : `${percent} % of the limit reached${whose}: USD ${spent} spent`;
     const reason = event === "Spike" ? "CostSpike" : "BudgetThreshold";
     return {
       condition: { type: event, status: "True", reason, message, lastTransitionTime: at, observedGeneration: 0 },
@@ -104,7 +104,7 @@ export function crossed(before: unknown, after: unknown): Transition[] {
   });
 }
 
-/** Reasons of Events: when it begins, and when it is over. */
+/** Reasons of Events for the start and the end of an alert. */
 const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
   BreakerOpen: ["BreakerOpened", "BreakerClosed"],
   Unhealthy: ["HealthCheckFailing", "HealthCheckSucceeding"],
@@ -114,7 +114,7 @@ const alarmReasons: Record<ObjectAlertEvent, readonly [string, string]> = {
   FirstToken: ["FirstTokenLate", "FirstTokenInTime"],
 };
 
-/** Pure: what has begun or is over of a provider or policy since the status before. */
+/** Pure: the alerts of a provider or policy that started or ended since the last status. */
 export function alarmed(before: unknown, after: unknown): Transition[] {
   const of = (status: unknown): ObjectAlert[] => ((status ?? {}) as { alerts?: ObjectAlert[] }).alerts ?? [];
   const was = of(before);
@@ -123,7 +123,7 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
   );
   return fresh.map(({ event, state, bound, detail, since, over, ending }) => {
     const on = state === "Active";
-    const message = `${detail}${on && bound !== "" ? ` (the bound is ${bound})` : ""}`;
+    const message = `${detail}${on && bound !== "" ? ` (limit: ${bound})` : ""}`;
     const reason = ending === "NotWatched" ? "NoLongerWatched" : alarmReasons[event][on ? 0 : 1];
     const condition = {
       type: event,
@@ -137,7 +137,10 @@ export function alarmed(before: unknown, after: unknown): Transition[] {
   });
 }
 
-/** Somebody who should have been told was not: an Event, since nothing else reaches the object's owner. Never throws. */
+/**
+ * Records an Event for an alert that could not be delivered, since nothing else reaches the object's owner. Never
+ * throws.
+ */
 export async function tellGivenUp(
   cluster: Cluster,
   about: Pick<Verdict, "kind" | "meta">,
@@ -145,7 +148,7 @@ export async function tellGivenUp(
   event: string,
   why: string,
 ): Promise<void> {
-  const message = `${channel} was not told of ${event}, and is not tried again: ${why}`;
+  const message = `${event} was not sent to ${channel} and will not be retried: ${why}`;
   const condition = {
     type: "Alert",
     status: "False",
@@ -180,7 +183,7 @@ async function tell(
   });
 }
 
-/** The status that an object should carry; null where it carries it already. Pure. */
+/** Pure: the status that an object should carry; null if it carries it already. */
 export function newStatus(
   verdict: Verdict,
   object: WorldObject,
@@ -191,7 +194,10 @@ export function newStatus(
   return isDeepStrictEqual(status, object.status) ? null : status;
 }
 
-/** Pure: what is to be told of as Events. A condition that turned False for what is a warning, too, tells of it alone. */
+/**
+ * Pure: what to report as Events. If a condition turned False for what is also a warning, only the condition is
+ * reported.
+ */
 export function newsOf(verdict: Verdict, before: unknown, after: Record<string, unknown>): Transition[] {
   const conditions = previousConditions(before);
   const turned = transitions(conditions, previousConditions(after), verdict.toldByAlerts);
@@ -202,7 +208,7 @@ export function newsOf(verdict: Verdict, before: unknown, after: Record<string, 
   return [...turned, ...warned, ...crossed(before, after), ...alarmed(before, after)];
 }
 
-/** true where the object was still there. */
+/** Returns whether the object still existed. */
 export async function report(
   cluster: Cluster,
   verdict: Verdict,
@@ -212,7 +218,7 @@ export async function report(
 ): Promise<boolean> {
   const { meta, kind } = verdict;
   try {
-    // With the uid the status can't land on a namesake that was made since.
+    // With the uid the status can't land on a new object of the same name.
     await cluster.applyStatus(pluralOf(kind), {
       apiVersion,
       kind,
@@ -224,7 +230,7 @@ export async function report(
     throw cause;
   }
   const news = newsOf(verdict, object.status, status);
-  // An Event is a courtesy: where it can't be written, the status stands all the same.
+  // Events are best effort: if one can't be written, the status still holds.
   await Promise.allSettled(news.map((one) => tell(cluster, verdict, one, nowMs)));
   return true;
 }

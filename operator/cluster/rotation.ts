@@ -1,4 +1,4 @@
-/** Rotates keys whose time has come, and forgets those whose grace is over. */
+/** Rotates keys that are due, and removes previous keys whose grace period is over. */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { parseSpec } from "../../crds/parse.ts";
@@ -18,7 +18,7 @@ export interface DueRotation {
   name: string;
   secret: string;
   key: string;
-  /** rotate: a new key. forget: the grace of the one before is over. */
+  /** rotate: make a new key. forget: remove the previous key, whose grace period is over. */
   action: "rotate" | "forget";
 }
 
@@ -27,7 +27,7 @@ const momentOf = (text: string | undefined): number | null => {
   return Number.isNaN(at) ? null : at;
 };
 
-/** A key is due when its period is over, or when somebody asked for it since it was last rotated. */
+/** A key is due when its period is over, or when a rotation was requested since the last one. */
 function due(rotation: NonNullable<ApiKeySpec["rotation"]>, sinceMs: number, nowMs: number): boolean {
   const asked = momentOf(rotation.requestedAt);
   if (asked !== null && asked <= nowMs && asked > sinceMs) return true;
@@ -47,7 +47,7 @@ function turnOf(
   return over && values[previousOf(writeTo.key)] !== undefined ? "forget" : null;
 }
 
-/** Pure: what is to be done now. Keys that were revoked are left alone. */
+/** Pure: rotations that are due now. Revoked keys are left alone. */
 export function dueRotations(
   objects: readonly WorldObject[],
   secrets: ReadonlyMap<string, SecretValues>,
@@ -66,8 +66,8 @@ export function dueRotations(
 }
 
 /**
- * Pure: without the turns of ApiKeys that name the same key of the same Secret as an older one. The key is the older
- * one's, so that nobody rotates it by an ApiKey of their own.
+ * Pure: drops the rotations of ApiKeys that name the same key of the same Secret as an older ApiKey. The key belongs to
+ * the older one, so that nobody can rotate it through an ApiKey of their own.
  */
 export function ownRotations(turns: readonly DueRotation[], objects: readonly WorldObject[]): DueRotation[] {
   if (turns.length === 0) return [];
@@ -88,8 +88,8 @@ const placeOf = ({ namespace, secret, key }: Pick<DueRotation, "namespace" | "se
   JSON.stringify([namespace, secret, key]);
 
 /**
- * Applies only to the version of the Secret that was read; a concurrent change is picked up by the next pass. Leaves a
- * Secret alone that Sluice may not write, and values that somebody else wrote.
+ * Applies only to the version of the Secret that was read; a concurrent change is picked up by the next pass. Leaves
+ * alone Secrets that Sluice may not write and values that others wrote.
  */
 export async function rotate(cluster: Cluster, turn: DueRotation, values: SecretValues, nowMs: number): Promise<void> {
   const { namespace, secret: name, key } = turn;
@@ -97,7 +97,7 @@ export async function rotate(cluster: Cluster, turn: DueRotation, values: Secret
   const current = there?.data?.[key];
   if (there === null || current === undefined || !mayRotate(rightsOf(there, { access: "Labelled" }), key)) return;
   const clear = Buffer.from(current, "base64").toString("utf8");
-  // The cache may be behind: a key that has changed meanwhile was rotated already.
+  // The cache may be stale: a key that has changed meanwhile was rotated already.
   if (clear !== values[key]) return;
   const { data, annotations } = writtenSecret(
     there,

@@ -1,7 +1,7 @@
 /**
- * Which Secrets, and which values in them, are Sluice's to write. A Secret is writable where Sluice made it or its owner
- * handed it over by label. A value is Sluice's where the annotation on the Secret holds its digest, so that a value that
- * somebody put there later is never replaced. Pure.
+ * Which Secrets, and which values in them, Sluice may write. A Secret is writable if Sluice made it or its owner
+ * labelled it. A value is Sluice's if the annotation on the Secret holds its digest, so that a value that somebody
+ * stored later is never replaced. Pure.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -11,17 +11,17 @@ import { previousOf, rotatedAtOf } from "../compile/key-secret.ts";
 import { readableLabel, type SecretAccess, writableLabel } from "../compile/secret-rights.ts";
 import type { SecretRights } from "../compile/world.ts";
 
-/** On a Secret: key → digest of the value that Sluice wrote there last, as JSON. */
+/** Annotation of a Secret: key → digest of the value that Sluice last wrote there, as JSON. */
 const writtenAnnotation = "sluice.dev/written";
 const managedBy = "app.kubernetes.io/managed-by";
-/** Of Secrets that Sluice makes for API keys. */
+/** Label of Secrets that Sluice makes for API keys. */
 export const madeLabels = { [managedBy]: "sluice" };
-/** Of what the operator publishes for proxies: provider credentials and the pepper, which no tenant may name. */
+/** Label of what the operator publishes for proxies: provider credentials and the pepper, which no tenant may name. */
 const publishedBy = "sluice-operator";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const clear = (value: string): string => Buffer.from(value, "base64").toString("utf8");
-/** A key has 256 random bits, so its digest tells nothing about it. */
+/** A key has 256 random bits, so its digest reveals nothing about it. */
 const digestOf = (value: string): string => createHash("sha256").update(value).digest("hex").slice(0, 32);
 
 const labelsOf = (secret: V1Secret): Readonly<Record<string, string>> => secret.metadata?.labels ?? {};
@@ -31,7 +31,7 @@ export function mayWrite(secret: V1Secret): boolean {
   return labels[managedBy] === madeLabels[managedBy] || labels[writableLabel] === "true";
 }
 
-/** null where Sluice has written nothing down. */
+/** null if Sluice has recorded nothing. */
 function writtenIn(secret: V1Secret): Record<string, unknown> | null {
   const text = secret.metadata?.annotations?.[writtenAnnotation];
   if (text === undefined) return null;
@@ -45,10 +45,10 @@ function writtenIn(secret: V1Secret): Record<string, unknown> | null {
   }
 }
 
-/** Secrets that were made before the annotation came hold keys of a form that only Sluice makes. */
+/** Secrets from before the annotation existed hold keys of a form that only Sluice makes. */
 const isOwnForm = (value: string): boolean => wellFormedKey(value) || /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value);
 
-/** Whether the value of a key, as it is in the Secret, was written by Sluice. */
+/** Whether Sluice wrote the key's present value in the Secret. */
 export function wrote(secret: V1Secret, key: string): boolean {
   const value = secret.data?.[key];
   if (value === undefined) return false;
@@ -71,14 +71,14 @@ export function rightsOf(secret: V1Secret, { access }: RightsRule): SecretRights
   };
 }
 
-/** Whether the key may be rotated: neither it nor what rotation puts beside it is somebody else's. */
+/** Whether the key may be rotated: neither its value nor what rotation stores next to it was written by others. */
 export function mayRotate({ writable, foreign }: SecretRights, key: string): boolean {
   return writable && ![key, previousOf(key), rotatedAtOf(key)].some((name) => foreign.includes(name));
 }
 
 /**
- * Data and annotation of a Secret after a write. `values`: clear text by key; null takes a key out. `before`: null where
- * the Secret is not there.
+ * Data and annotation of a Secret after a write. `values`: clear text by key; null removes a key. `before`: null if the
+ * Secret does not exist.
  */
 export function writtenSecret(
   before: V1Secret | null,

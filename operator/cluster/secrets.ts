@@ -1,6 +1,6 @@
 /**
- * The Secrets that objects refer to, read one by one by name: the operator never lists Secrets. The first few dozen,
- * providers' before keys', are watched by name; of the others a part is read again at every resync.
+ * The Secrets that objects refer to, read one at a time by name: the operator never lists Secrets. The first few dozen,
+ * providers' before keys', are watched by name; of the others, a part is read again at every resync.
  */
 import { Buffer } from "node:buffer";
 import { type V1Secret, Watch } from "@kubernetes/client-node";
@@ -12,17 +12,17 @@ import { type RightsRule, rightsOf } from "./secret-ownership.ts";
 /** Clear values by key. */
 export type SecretValues = Readonly<Record<string, string>>;
 
-/** Each is a connection of its own. */
+/** Each watch is a connection of its own. */
 const mostWatches = 64;
 const readsAtOnce = 16;
-/** With 50,000 keys a resync must not be 50,000 requests. */
+/** With 50,000 keys a resync must not take 50,000 requests. */
 const mostRereads = 1_000;
 const rewatchMs = 2_000;
 
 interface Tracked {
-  /** null: not there. undefined: not read yet. */
+  /** null: does not exist. undefined: not read yet. */
   values: SecretValues | null | undefined;
-  /** Resource version of what was read, "" where it isn't there. */
+  /** Resource version that was read, or "" if the Secret does not exist. */
   version: string;
   watch: AbortController | null;
 }
@@ -44,11 +44,11 @@ export class SecretReader {
   readonly #cluster: Cluster;
   readonly #changed: () => void;
   readonly #tracked = new Map<string, Tracked>();
-  /** Those that have to be read anew. */
+  /** Secrets that must be read again. */
   readonly #stale = new Set<string>();
   #known: ReadonlyMap<string, SecretValues> = new Map();
   #rights: Readonly<Record<string, SecretRights>> = {};
-  /** Secrets to replace in `known`; null: the Secret is not there. */
+  /** Secrets to replace in `known`; null: the Secret does not exist. */
   readonly #changes = new Map<string, Learnt | null>();
   readonly #rule: RightsRule;
   readonly #failed: (path: string, cause: unknown) => void;
@@ -62,7 +62,7 @@ export class SecretReader {
     this.#failed = failed;
   }
 
-  /** From now on `come` (`namespace/name`) are read as well, and `gone` forgotten. */
+  /** From now on also reads the Secrets in `come` (`namespace/name`), and forgets those in `gone`. */
   track({ come, gone }: { come: readonly string[]; gone: readonly string[] }): void {
     for (const ref of gone) {
       this.#tracked.get(ref)?.watch?.abort();
@@ -77,7 +77,7 @@ export class SecretReader {
     }
   }
 
-  /** Reads what is new or stale. The same map as before where nothing in it is another. */
+  /** Reads what is new or stale. Returns the same map as before if nothing in it changed. */
   async read(): Promise<ReadonlyMap<string, SecretValues>> {
     const [failure] = await eachOf([...this.#stale], readsAtOnce, (ref) => this.#fetch(ref));
     if (failure !== undefined) throw failure;
@@ -99,24 +99,24 @@ export class SecretReader {
     return known;
   }
 
-  /** What may be done with the Secrets that `read` returned last. The same object while none of them changes. */
+  /** What Sluice may do with the Secrets that `read` last returned. The same object while none of them changes. */
   get rights(): Readonly<Record<string, SecretRights>> {
     return this.#rights;
   }
 
-  /** It is read again the next time. */
+  /** Marks a Secret to be read again. */
   invalidate(ref: string): void {
     if (this.#tracked.has(ref)) this.#stale.add(ref);
   }
 
-  /** Those that nobody watches are read again, some at each call, in turn. */
+  /** Marks some of the unwatched Secrets to be read again, in turn. */
   resync(): void {
     let left = mostRereads;
     for (const [ref, tracked] of [...this.#tracked]) {
       if (tracked.watch !== null) continue;
       if (left-- <= 0) return;
       this.#stale.add(ref);
-      // To the end of the line.
+      // Move to the end of the queue.
       this.#tracked.delete(ref);
       this.#tracked.set(ref, tracked);
     }
@@ -141,14 +141,14 @@ export class SecretReader {
       if (!same) this.#learn(ref, tracked, secret);
       tracked.version = versionOf(secret);
     } catch (cause) {
-      // Not ours to read: for the object that refers to it, it isn't there. That is no reason to stop everything else.
+      // Not ours to read: to the object that refers to it, it doesn't exist. That must not stop everything else.
       if (statusCode(cause) === 403) {
         this.#failed(`Secret ${ref}`, cause);
         this.#learn(ref, tracked, null);
         return;
       }
       this.#stale.add(ref);
-      // What was read before stays good; what never was must not be taken for missing.
+      // What was read before stays valid; what was never read must not count as missing.
       if (tracked.values === undefined) throw cause;
     }
     if (tracked.watch === null && this.#watches < mostWatches) this.#watch(ref, namespace, name, tracked);
@@ -157,12 +157,12 @@ export class SecretReader {
   #watch(ref: string, namespace: string, name: string, tracked: Tracked): void {
     if (this.#stopped) return;
     const seen = (version: string): void => {
-      // Every watch begins with what is there, which is no news.
+      // Every watch begins with the existing object, which is no change.
       if (version === tracked.version) return;
       if (this.#tracked.get(ref) === tracked) this.#stale.add(ref);
       this.#changed();
     };
-    // What was deleted between two watches, neither of them tells.
+    // Neither of two watches reports a deletion that happened between them.
     const look = (): Promise<void> =>
       orNull(this.#cluster.core.readNamespacedSecret({ namespace, name })).then(
         (secret) => seen(versionOf(secret)),
@@ -191,7 +191,7 @@ export class SecretReader {
         over,
       )
       .then((controller) => {
-        // A watch that failed at once has ended by now; its controller would pass for a living one.
+        // A watch that failed at once has ended by now; its controller would look like a running one.
         if (ended || this.#stopped || this.#tracked.get(ref) !== tracked) controller.abort();
         else tracked.watch = controller;
       })

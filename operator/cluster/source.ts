@@ -1,4 +1,4 @@
-/** All reads of the cluster, behind one object: caches of the four kinds and of Namespaces, Secrets by name. */
+/** All reads of the cluster behind one object: caches of the four kinds and of Namespaces, and Secrets by name. */
 import type { KubernetesListObject, V1Namespace } from "@kubernetes/client-node";
 import { group, kindNames, version } from "../../crds/kinds.ts";
 import type { World, WorldObject } from "../compile/world.ts";
@@ -23,18 +23,18 @@ import {
 
 export interface Read {
   world: World;
-  /** Digest → clear value of what others than ApiKeys refer to. */
+  /** Digest → clear value of what objects other than ApiKeys refer to. */
   values: Map<string, string>;
-  /** Those of all kinds but ApiKey: few. */
+  /** Objects of all kinds except ApiKey: few. */
   others: WorldObject[];
 }
 
 export interface ClusterSource {
-  /** Every cache has been filled once; before that an empty world must not be published. */
+  /** Whether every cache has been filled once; before that, an empty world must not be published. */
   synced(): boolean;
-  /** Objects, Secrets and whatever else has not changed since the last time are the same ones. */
+  /** Objects, Secrets and everything else that has not changed are the same objects as last time. */
   read(pepper: Uint8Array): Promise<Read>;
-  /** Once in a while: what nobody watches is to be read again. */
+  /** Call at every resync: reads again what is not watched. */
   resync(): void;
   stop(): Promise<void>;
 }
@@ -46,7 +46,7 @@ export function clusterSource(
   settings: OperatorSettings,
   changed: () => void,
   failed: (path: string, cause: unknown) => void,
-  /** false: nothing is written, so that keys that are missing stay so. */
+  /** false: writes nothing, so missing keys stay missing. */
   makesKeys = true,
   nowMs: () => number = Date.now,
 ): ClusterSource {
@@ -80,11 +80,11 @@ export function clusterSource(
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
   const duties = new KeyDuties();
-  /** Makes keys and rotates them; true where Secrets are to be read anew. */
+  /** Makes and rotates keys; returns whether Secrets must be read again. */
   const tend = async (objects: readonly WorldObject[], known: ReadonlyMap<string, SecretValues>): Promise<boolean> => {
     const { rights } = secrets;
     const due = duties.of(objects, known, nowMs());
-    // What is not Sluice's to write is left alone; the ApiKey's status says so.
+    // Secrets that Sluice may not write are left alone; the ApiKey's status says so.
     const missing = due.missing.filter(
       ({ object, secret }) => rights[`${object.meta.namespace}/${secret}`]?.writable ?? true,
     );
@@ -92,7 +92,8 @@ export function clusterSource(
       const held = rights[`${namespace}/${secret}`];
       return held !== undefined && mayRotate(held, key);
     });
-    // A namespace that takes no Secret, for one with a full quota, must not hold up the others; the key's status says what is missing.
+    // A namespace that accepts no Secret, such as one whose quota is used up, must not hold up the others; the key's
+    // status says what is missing.
     const unmade = await eachOf(missing, keysAtOnce, (one) => makeMissing(cluster, one, settings.baseURL));
     for (const cause of unmade) failed("Secrets for keys", cause);
     const unturned = await eachOf(turns, keysAtOnce, (turn) =>
@@ -132,7 +133,7 @@ export function clusterSource(
   };
 }
 
-/** Looks once more before it writes: what was read may be old. */
+/** Reads again before writing: the cached Secret may be stale. */
 async function makeMissing(cluster: Cluster, missing: Missing, baseURL: string): Promise<void> {
   const { namespace } = missing.object.meta;
   const there = await orNull(cluster.core.readNamespacedSecret({ namespace, name: missing.secret }));

@@ -1,4 +1,4 @@
-/** Which objects may need another status than the one they carry. Of 50,000 keys few do in any pass. Pure, but for what it remembers. */
+/** Which objects may need a new status. Of 50,000 keys few do in any pass. Pure, except for what it remembers. */
 import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
 import type { Verdict } from "../compile/verdict.ts";
@@ -13,7 +13,7 @@ export interface StatusWrite {
   status: Record<string, unknown>;
 }
 
-/** The one before, where it says the same of the same object. */
+/** The previous entry, if it says the same of the same object. */
 function sameAs(before: Verdict | undefined, verdict: Verdict): Verdict {
   return before !== undefined && before !== verdict && before.meta === verdict.meta && equal(before, verdict)
     ? before
@@ -25,13 +25,13 @@ export class StatusBook {
   readonly #byMeta = new Map<ObjectMeta, WorldObject>();
   #objects: readonly WorldObject[] = [];
   #verdicts: readonly Verdict[] = [];
-  /** Whose status is not known to be what it should be. */
+  /** Objects whose status is not known to be up to date. */
   #open = new Set<Verdict>();
   #noProxies = false;
 
   /**
-   * Those of the objects whose status is another than it should be. `before`: what was published before, which tells a
-   * process that has just begun to lead what is live already.
+   * Returns the objects whose status must change. `before`: what was published before, which tells a new leader what is
+   * already live.
    */
   due(
     objects: readonly WorldObject[],
@@ -45,7 +45,7 @@ export class StatusBook {
     const statusNow = (verdict: Verdict): unknown => this.#byMeta.get(verdict.meta)?.status;
     const stateOf = this.#live.statesOf(verdicts, now, statusNow, before);
     const noProxies = now.proxies.length === 0;
-    // That there is no proxy changes everyone's status, and so does that there is one again.
+    // Losing the last proxy, and getting the first one again, change every status.
     if (noProxies || this.#noProxies) this.#open = new Set(verdicts);
     this.#noProxies = noProxies;
     const due: StatusWrite[] = [];
@@ -53,7 +53,7 @@ export class StatusBook {
       const object = this.#byMeta.get(verdict.meta);
       const status = object === undefined ? null : newStatus(verdict, object, stateOf(verdict), nowMs);
       if (object !== undefined && status !== null) due.push({ verdict, object, status });
-      // Once it is written, the object is another, and so is its verdict.
+      // Once it is written, the object and its verdict are new ones.
       else if (!this.#live.isPending(verdict)) this.#open.delete(verdict);
     }
     return due;

@@ -1,23 +1,23 @@
 /**
- * Writes statuses beside the passes, so that nothing waits for them that callers depend on: a revocation is published
- * while the statuses of thousands of objects are on their way. Namespaces take turns, and of each object only the newest
- * status is written.
+ * Writes statuses in the background, so that nothing that callers depend on waits for them: a revocation is published
+ * while thousands of statuses are being written. Namespaces take turns, and only the newest status of each object is
+ * written.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StatusWrite } from "./status-book.ts";
 
 const writesAtOnce = 8;
 const defaultPerSecond = 100;
-/** What was not used of the rate may be caught up with, for so long a time. */
+/** Unused capacity of the rate limit accumulates for up to this time. */
 const burstMs = 1_000;
-/** How long the watch may take to bring back what was written. */
+/** How long the watch may take to return what was written. */
 const echoMs = 10_000;
 const firstRetryMs = 500;
 const longestRetryMs = 15_000;
 
 const refOf = ({ verdict: { kind, meta } }: StatusWrite): string => `${kind}/${meta.namespace}/${meta.name}`;
 
-/** The status without the times at which conditions turned. */
+/** The status without the transition times of its conditions. */
 const textOf = (status: object): string =>
   JSON.stringify(status, (name, value: unknown) => (name === "lastTransitionTime" ? undefined : value));
 
@@ -29,14 +29,14 @@ export class StatusWriter {
   /** Namespace → object → its newest status. */
   readonly #waiting = new Map<string, Map<string, StatusWrite>>();
   readonly #running = new Map<string, { done: Promise<void>; text: string }>();
-  /** What was written lately, the oldest first. */
+  /** Recent writes, oldest first. */
   readonly #written = new Map<string, { uid: string; text: string; atMs: number }>();
   #nextMs = 0;
   #retryMs = firstRetryMs;
   #retry: NodeJS.Timeout | null = null;
   #stopped = false;
 
-  /** `again`: to be called when statuses are to be offered once more, after one could not be written. */
+  /** `again`: called when statuses should be offered once more, after one could not be written. */
   constructor(
     write: (due: StatusWrite) => Promise<void>,
     failed: (cause: unknown) => void,
@@ -50,8 +50,8 @@ export class StatusWriter {
   }
 
   /**
-   * All statuses that are due now: what waits and isn't among them is not due any more. What waits already keeps its place,
-   * so that objects whose status changes all the time don't keep the others from their turn.
+   * Takes all statuses that are due now; queued ones that are not among them are dropped. Queued statuses keep their
+   * place, so that objects whose status changes all the time don't hold up the others.
    */
   offer(due: readonly StatusWrite[]): void {
     const fresh = this.#news(due);
@@ -72,7 +72,7 @@ export class StatusWriter {
     this.#pump();
   }
 
-  /** Without those that are being written, or were just now: the watch may not have brought them back yet. */
+  /** Leaves out statuses that are being written or were just written: the watch may not have returned them yet. */
   #news(due: readonly StatusWrite[]): Map<string, StatusWrite> {
     const oldestMs = performance.now() - echoMs;
     for (const [ref, { atMs }] of this.#written) {
@@ -103,13 +103,13 @@ export class StatusWriter {
     }
   }
 
-  /** The next one of the namespace whose turn it is. One status of an object is written at a time. */
+  /** The next status of the namespace whose turn it is. One status of an object is written at a time. */
   #take(): StatusWrite | null {
     for (const [namespace, ofNamespace] of this.#waiting) {
       for (const [ref, next] of ofNamespace) {
         if (this.#running.has(ref)) continue;
         ofNamespace.delete(ref);
-        // To the end of the line.
+        // Move to the end of the queue.
         this.#waiting.delete(namespace);
         if (ofNamespace.size > 0) this.#waiting.set(namespace, ofNamespace);
         return next;
@@ -148,7 +148,7 @@ export class StatusWriter {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
-  /** Resolves when nothing is left to write, or once `withinMs` are over; what is left then is dropped. */
+  /** Resolves when nothing is left to write, or after `withinMs`; the rest is then dropped. */
   async stop(withinMs: number): Promise<void> {
     this.#stopped = true;
     if (this.#retry !== null) clearTimeout(this.#retry);

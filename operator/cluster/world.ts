@@ -1,4 +1,4 @@
-/** What the API server holds → the world that compile sees. Pure, but for what it remembers. */
+/** What the API server holds → the world that compile sees. Pure, except for what it remembers. */
 import { Buffer } from "node:buffer";
 import type { KubernetesObject, V1Namespace } from "@kubernetes/client-node";
 import { type Kind, kinds } from "../../crds/kinds.ts";
@@ -57,18 +57,18 @@ function namesIn(kind: Kind, spec: Refers): unknown[] {
   return [spec.credentials?.secretRef?.name, ...pairs, ...alerts];
 }
 
-/** `namespace/name` of the Secrets that an object refers to, whether or not the rest of it is valid. */
+/** `namespace/name` of the Secrets that an object refers to, whether or not the rest of its spec is valid. */
 export function secretRefs({ kind, meta, spec }: WorldObject): string[] {
   const names = namesIn(kind, (spec ?? {}) as Refers).filter((name) => typeof name === "string" && name !== "");
   return names.map((name) => `${meta.namespace}/${String(name)}`);
 }
 
-/** How many objects refer to each Secret, so that a change tells which Secrets are to be read and which forgotten. */
+/** Counts the objects that refer to each Secret, so that a change shows which Secrets to read and which to forget. */
 export class SecretRefs {
   #objects: readonly WorldObject[] = [];
   readonly #counts = new Map<string, number>();
 
-  /** Secrets that nobody referred to before, and those that nobody refers to any more. */
+  /** Secrets that nothing referred to before, and those that nothing refers to any more. */
   update(objects: readonly WorldObject[]): { come: string[]; gone: string[] } {
     const changes = delta(this.#objects, objects);
     this.#objects = objects;
@@ -93,7 +93,7 @@ export class SecretRefs {
   }
 }
 
-/** What is known of Secrets, made anew only of those that are another than before. */
+/** Facts on Secrets, recomputed only for Secrets that changed. */
 export class SecretFacts {
   #pepper: Uint8Array = new Uint8Array();
   #known = new WeakMap<SecretValues, Record<string, SecretFact>>();
@@ -137,7 +137,7 @@ export function valuesOf(
   return values;
 }
 
-/** Objects as compile sees them: one that the API server has not changed is the same object as before. */
+/** Objects as compile sees them: an object that the API server has not changed is the same object as before. */
 export class WorldObjects {
   readonly #kind: Kind;
   readonly #made = new MapMemo<CustomObject, WorldObject | null>();
@@ -146,7 +146,7 @@ export class WorldObjects {
     this.#kind = kind;
   }
 
-  /** One that only waits for finalizers counts no more. */
+  /** An object that only waits for finalizers no longer counts. */
   of(objects: readonly CustomObject[]): WorldObject[] {
     const made = this.#made.of(objects, (object) =>
       object.metadata?.deletionTimestamp === undefined ? worldObject(this.#kind, object) : null,

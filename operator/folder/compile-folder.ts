@@ -1,4 +1,4 @@
-/** A folder through the same compile as a cluster: what `dev`, `lint`, `render` and `diff` stand on. */
+/** Compiles a folder as a cluster would be compiled, for `dev`, `lint`, `render` and `diff`. */
 
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
 import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts";
@@ -22,14 +22,14 @@ export interface LintFinding extends Place {
   severity: "error" | "warning";
   reason: string;
   message: string;
-  /** `Kind namespace/name`, "" where no object could be read. */
+  /** `Kind namespace/name`, or "" if no object could be read. */
   object: string;
 }
 
 export interface CompiledFolder {
   compiled: Compiled;
   folder: FolderWorld;
-  /** In the order of files and lines. */
+  /** In order of files and lines. */
   findings: LintFinding[];
 }
 
@@ -68,7 +68,7 @@ function findingsOf(folder: FolderWorld, compiled: Compiled): LintFinding[] {
   );
 }
 
-/** As a cluster with this setting sees it: a Secret needs its label. In a folder nobody writes to Secrets. */
+/** As in a cluster with this setting: a Secret needs the label. In a folder nobody writes to Secrets. */
 function withRights({ world, secretLabels }: FolderWorld): World {
   const rights = [...secretLabels].map(([ref, labels]): [string, SecretRights] => [
     ref,
@@ -83,9 +83,9 @@ export async function compileFolder(
   pepper: Uint8Array,
   previous: RenderedConfig | null,
   nowMs: number,
-  /** Absent: nobody says how the installation is set, so nothing is said of what would depend on it. */
+  /** Absent: the installation's settings are unknown, so nothing that depends on them is reported. */
   installed?: Installation,
-  /** Absent: every canary begins. */
+  /** Absent: every canary is at its start. */
   canaries?: CanaryBook,
 ): Promise<CompiledFolder> {
   const folder = await readFolder(paths, env, pepper);
@@ -118,7 +118,7 @@ export async function compileFolder(
   return { compiled, folder, findings: findingsOf(folder, compiled) };
 }
 
-/** Models of which nobody knows what they cost, in a line for each provider. Nothing is wrong with them by themselves. */
+/** Models without a known price, one line for each provider. This alone is no error. */
 export function unpricedModels(compiled: Compiled): string[] {
   return compiled.config.providers.flatMap(({ id, models }) => {
     const names = Object.keys(models).filter((name) => models[name]?.price === null);
@@ -130,7 +130,7 @@ export function unpricedModels(compiled: Compiled): string[] {
 const isHard = ({ enforcement, amountNanoUsd }: BudgetConfig): boolean =>
   enforcement === "Hard" && amountNanoUsd !== null;
 
-/** A hard budget refuses every call with them, which nobody means who gives them to callers that it covers. */
+/** A hard budget refuses every call to them, which surely nobody intends who offers them to callers that it covers. */
 function unpricedUnderBudgets(compiled: Compiled): Map<string, Problem[]> {
   const problems = new Map<string, Problem[]>();
   for (const { id, models } of compiled.config.providers)

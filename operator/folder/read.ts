@@ -1,4 +1,7 @@
-/** The world from a folder of manifests: the same objects as in a cluster, Secrets too, with lines to point at. */
+/**
+ * Reads the world from a folder of manifests: the same objects as in a cluster, Secrets included, with their line
+ * numbers.
+ */
 import { Buffer } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,22 +18,22 @@ export interface Place {
   column: number;
 }
 
-/** Something that kept a file or an object from being read at all. */
+/** A problem that kept a file or an object from being read at all. */
 export interface FolderProblem extends Place {
   message: string;
 }
 
-/** Finds the place of a path within an object. */
+/** Finds the position of a path within an object. */
 export type Locate = (path: readonly (string | number)[]) => Place;
 
 export interface FolderWorld {
   world: World;
   problems: FolderProblem[];
-  /** What a cluster would be given otherwise by kubectl. */
+  /** What kubectl would provide when it applies to a cluster. */
   otherwise: FolderProblem[];
-  /** `Kind/namespace/name` → where it stands. */
+  /** `Kind/namespace/name` → position. */
   places: Map<string, Locate>;
-  /** Digest → clear value, for publishing. Kept apart from the world so that nothing compiled can hold one. */
+  /** Digest → clear value, for publishing. Kept apart from the world so that nothing compiled can hold a value. */
   secretValues: Map<string, string>;
   /** `namespace/name` → labels of the Secret. */
   secretLabels: Map<string, Readonly<Record<string, string>>>;
@@ -58,7 +61,7 @@ function placeAt(file: string, lines: LineCounter, offset: number): Place {
   return { file, line, column: col };
 }
 
-/** One step down from a node: where the step stands, and what is there; null where it isn't. */
+/** One step down from a node: the child's position and node; null if there is none. */
 function descend(node: unknown, step: string | number): { offset: number | undefined; node: unknown } | null {
   if (isMap(node)) {
     const pair = (node as YAMLMap).items.find((item) => isScalar(item.key) && item.key.value === step);
@@ -69,7 +72,7 @@ function descend(node: unknown, step: string | number): { offset: number | undef
   return item ? { offset: item.range?.[0], node: item } : null;
 }
 
-/** The deepest node on the path that is there: an unknown field is found by its key, a missing one by its parent. */
+/** The deepest existing node on the path: an unknown field is located by its key, a missing one by its parent. */
 function locator(file: string, lines: LineCounter, document: Document): Locate {
   return (path) => {
     let offset = document.contents?.range?.[0] ?? 0;
@@ -93,7 +96,7 @@ interface RawObject extends Readonly<Record<string, unknown>> {
   stringData?: Record<string, unknown>;
 }
 
-/** `${NAME}` and `${NAME:-fallback}` → value from the environment; the names that are missing. */
+/** Replaces `${NAME}` and `${NAME:-fallback}` by values of the environment; also returns the names that are missing. */
 function fillIn(text: string, env: Reading["env"]): { text: string; missing: string[] } {
   const missing: string[] = [];
   const filled = text.replace(
@@ -107,12 +110,12 @@ function fillIn(text: string, env: Reading["env"]): { text: string; missing: str
   return { text: filled, missing };
 }
 
-/** Notes where an object stands; false where it stands elsewhere already. */
+/** Records an object's position; returns false if another document already defines it. */
 function declare(what: string, id: string, locate: Locate, into: Reading): boolean {
   const key = `${what}/${id}`;
   const earlier = into.places.get(key)?.(["metadata", "name"]);
   if (earlier !== undefined) {
-    const message = `${what} ${id} is written down twice, here and at ${earlier.file}:${earlier.line}; keep one, or read only one of the folders`;
+    const message = `${what} ${id} is defined twice, here and at ${earlier.file}:${earlier.line}; keep one, or read only one of the folders`;
     into.problems.push({ ...locate(["metadata", "name"]), message });
     return false;
   }
@@ -174,12 +177,12 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
     const known = kindNames.join(", ");
     into.problems.push({
       ...locate(["kind"]),
-      message: `${String(raw.apiVersion)} ${String(raw.kind)} is not known; ${apiVersion} has ${known}`,
+      message: `${String(raw.apiVersion)} ${String(raw.kind)} is not a known kind; ${apiVersion} has ${known}`,
     });
     return;
   }
   if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
-  // The spec is for compile to judge; here it is only what stands beside it.
+  // compile validates the spec; this checks only what surrounds it.
   const beside = parseObject(kind, { ...raw, spec: {} });
   for (const one of beside.ok ? [] : beside.problems) {
     if (one.path[0] !== "spec")
@@ -197,7 +200,7 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   into.world.objects.push({ kind, meta, spec: raw.spec, status: {} });
 }
 
-/** An alias without an anchor, or too many of them, shows only here. */
+/** An alias without an anchor, or an excess of aliases, shows only here. */
 function contentOf(file: string, document: Document.Parsed, lines: LineCounter, into: Reading): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
@@ -219,7 +222,7 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
       into.otherwise.push({ ...placeAt(file, lines, offset), message });
   }
   if (typeof raw === "object" && !Array.isArray(raw)) readObject(raw as RawObject, locate, into);
-  else into.problems.push({ ...locate([]), message: "this document is no object" });
+  else into.problems.push({ ...locate([]), message: "this document is not an object" });
 }
 
 function readText(file: string, text: string, into: Reading): void {
@@ -228,7 +231,7 @@ function readText(file: string, text: string, into: Reading): void {
   if (!("empty" in documents)) for (const document of documents) readDocument(file, document, lines, into);
 }
 
-/** An editor's temporary file may be gone, and its lock lead nowhere, by the time that it is read. */
+/** An editor's temporary file may be deleted, and its lock file be a dangling link, by the time they are read. */
 async function textOf(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
@@ -238,7 +241,7 @@ async function textOf(file: string): Promise<string> {
   }
 }
 
-/** Reads files and folders in order. Throws only where a path can't be read. */
+/** Reads files and folders in order. Throws only if a path can't be read. */
 export async function readFolder(
   paths: readonly string[],
   env: Reading["env"],

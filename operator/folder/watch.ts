@@ -1,9 +1,9 @@
 /**
- * Tells when something in a folder may have changed; saves that come in bursts count once.
+ * Reports that something in a folder may have changed; a burst of saves counts once.
  *
  * Not by `watch(…, { recursive: true })`: on Linux that follows files, and loses one for good when an editor saves by
- * renaming a new file over it. A watcher of a directory hears of all that happens in it, so there is one for each,
- * renewed after every burst, because directories come and go as well.
+ * renaming a new file over it. A watcher of a directory sees everything that happens in it, so there is one for each
+ * directory, renewed after every burst, because directories come and go as well.
  */
 import { type FSWatcher, readdirSync, statSync, watch } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -19,7 +19,7 @@ const realTimers: Timers = {
 };
 const settleMs = 80;
 
-/** What may vanish while it is looked at is not there. */
+/** Treats what vanishes while it is inspected as absent. */
 function ifThere<T>(look: () => T): T | null {
   try {
     return look();
@@ -36,7 +36,9 @@ function foldersBelow(path: string): string[] {
   return [path, ...folders.flatMap((entry) => foldersBelow(join(path, entry.name)))];
 }
 
-/** Each folder with all that is in it, and of what surrounds a path only the path itself: it may be replaced whole. */
+/**
+ * Each folder with everything in it, and a path's parent only for the path itself, which may be replaced as a whole.
+ */
 function watchAll(paths: readonly string[], changed: () => void): FSWatcher[] {
   const watchers: FSWatcher[] = [];
   const add = (folder: string, concerns: (name: string | null) => boolean): void => {
@@ -56,7 +58,7 @@ export function watchFolders(paths: readonly string[], onChange: () => void, tim
   const settled = (): void => {
     pending = null;
     const old = watchers;
-    // The new ones first, and both before anybody reads: no change falls in between.
+    // Opens the new watchers first, and both steps before anybody reads: no change falls in between.
     watchers = watchAll(paths, changed);
     for (const watcher of old) watcher.close();
     onChange();

@@ -1,13 +1,13 @@
 /**
- * Words that YAML 1.1, which kubectl reads, takes for true or false, and YAML 1.2, which is read here, for text. A
- * country list with NO in it is taken from a folder, and refused by a cluster.
+ * Words that YAML 1.1, which kubectl reads, treats as booleans, and YAML 1.2, which is read here, as text. A country
+ * list with NO in it would be accepted from a folder and refused by a cluster.
  */
 import { type Document, visit } from "yaml";
 
 const booleans = /^(y|yes|on|n|no|off)$/i;
 const yes = /^(y|yes|on)$/i;
 
-/** Values that stand so in a document, and what to say of each. */
+/** Such values in a document, and a message for each. */
 export function readOtherwise(document: Document): { offset: number; message: string }[] {
   const found: { offset: number; message: string }[] = [];
   visit(document, {
@@ -16,7 +16,7 @@ export function readOtherwise(document: Document): { offset: number; message: st
       const boolean = yes.test(value) ? "true" : "false";
       found.push({
         offset: range?.[0] ?? 0,
-        message: `kubectl reads ${value} as ${boolean}, and this is read as text: put it in quotes, or write ${boolean}`,
+        message: `kubectl reads ${value} as ${boolean}, but here it is read as text; put it in quotes, or write ${boolean}`,
       });
     },
   });

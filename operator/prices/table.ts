@@ -1,19 +1,19 @@
 /**
- * Published prices: the dataset of @pydantic/genai-prices, as old as the package. Checked on every look-up, because
- * published tables contain slips of a thousandfold: what is out of range counts as unknown, never as a price.
+ * Published prices: the dataset of @pydantic/genai-prices, as of the package's release. Checked on every look-up,
+ * because published tables contain thousandfold errors: a price out of range counts as unknown, never as a price.
  */
 import { calcPrice, findProvider } from "@pydantic/genai-prices";
 import type { Price, TokenRates, TokenUnit, UseUnit } from "../../proxy/config/price.ts";
 
-/** Price of a provider's model by its upstream name, or null where the table has none that can be believed. */
+/** Price of a provider's model by its upstream name, or null if the table has no plausible one. */
 export type PriceTable = (provider: string, upstreamModel: string) => Price | null;
 
-/** As the dataset has them: USD for a million tokens, one number or by size of the prompt. */
+/** As in the dataset: USD per million tokens, one number or by prompt size. */
 type Published = number | { base: number; tiers: { start: number; price: number }[] } | undefined;
 
-/** Dearest that a million tokens are believed to cost, in USD. */
+/** Highest plausible price of a million tokens, in USD. */
 const dearestUsd = 2_000;
-/** Output may cost this many times the input, and not less than a tenth of it unless it is free (embeddings). */
+/** Output may cost up to this many times the input, and no less than a tenth of it unless it is free (embeddings). */
 const widestRatio = 50;
 
 const nano = (usd: number): number => Math.round(usd * 1_000_000_000);
@@ -45,13 +45,13 @@ const publishedUses: Readonly<Record<string, readonly [unit: UseUnit, share: num
   audio_hours: ["audioSecond", 1_000 / 3_600],
   input_audio_hours: ["audioSecond", 1_000 / 3_600],
 };
-/** Dearest that a thousand uses, or an hour, are believed to cost, in USD. */
+/** Highest plausible price of a thousand uses, or an hour, in USD. */
 const dearestUses = 500;
 
 type Rates = Pick<Price, "input" | "cachedInput" | "cacheWrite" | "output" | "reasoning">;
 type Found = Readonly<Record<string, Published>>;
 
-/** null where one of them can't be what the provider charges. */
+/** null if one of the rates can't be what the provider charges. */
 function unitsAt(published: Found, promptTokens: number): Record<string, number> | null {
   const units: Record<string, number> = {};
   for (const [name, unit] of Object.entries(publishedUnits)) {
@@ -79,7 +79,7 @@ const orAbsent = <Name extends string>(name: Name, rates: Record<string, number>
 
 function ratesAt(published: Found, promptTokens: number): TokenRates | null {
   const input = at(published["input_mtok"], promptTokens);
-  // Sold by other units alone, such as hours of audio: nothing tells what a call by tokens costs.
+  // Sold only by other units, such as hours of audio: the cost of a call by tokens is unknown.
   if (input === undefined) return null;
   const output = at(published["output_mtok"], promptTokens) ?? 0;
   const rates = {
@@ -116,7 +116,7 @@ export function believable(rates: Rates): boolean {
   );
 }
 
-/** Prompt sizes from which other rates hold. */
+/** Prompt sizes from which other rates apply. */
 function tierStarts(published: Found): number[] {
   const starts = Object.values(published).flatMap((rate) =>
     typeof rate === "object" ? rate.tiers.map((tier) => tier.start) : [],
@@ -133,7 +133,7 @@ export function priceTable(now: Date): PriceTable {
   };
 }
 
-/** A model's price from its entry in the dataset; null where it can't be believed. */
+/** A model's price from its entry in the dataset; null if it is not plausible. */
 function priceIn(published: Found): Price | null {
   const base = ratesAt(published, 0);
   const uses = usesIn(published);
@@ -151,7 +151,7 @@ function priceIn(published: Found): Price | null {
   };
 }
 
-/** Providers of the dataset, by their exact names and by where their APIs are. */
+/** Providers of the dataset, by exact name and by API address. */
 export const priceSources = {
   has: (provider: string): boolean => findProvider({ providerId: provider })?.id === provider,
   byEndpoint: (url: string): string | null => findProvider({ providerApiUrl: url })?.id ?? null,

@@ -25,12 +25,12 @@ export function configMapNames(prefix: string): string[] {
   ];
 }
 
-/** Secret with what opens the status ports of the proxies, for people who may read reports. */
+/** Secret with the token of the proxies' status ports, for people who may read reports. */
 export const statusSecretName = (prefix: string): string => `${prefix}-status-token`;
 
 export const credentialsSecretName = (prefix: string): string => `${prefix}-credentials`;
 
-/** Names of all Secrets that may exist; the first has the pepper. */
+/** Names of all Secrets that may exist; the first holds the pepper. */
 export const credentialsSecretNames = (prefix: string): string[] => [
   credentialsSecretName(prefix),
   ...numbered(credentialsSecretName(prefix), credentialShards),
@@ -39,8 +39,8 @@ export const credentialsSecretNames = (prefix: string): string[] => [
 const valueBytes = (value: string): number => Math.floor((value.length * 3) / 4);
 
 /**
- * Name of the Secret → its data, in base64. One Secret holds everything as long as it can, so that proxies of the version
- * before find it there.
+ * Name of the Secret → its data, in base64. One Secret holds everything as long as it fits, so that proxies of the
+ * previous version find it there.
  */
 export function credentialsSecretsOf(
   prefix: string,
@@ -63,7 +63,7 @@ function mapOf(prefix: string, document: string): string {
   return `${prefix}-${document.replace(/\.json$/, "")}`;
 }
 
-/** ConfigMap name → data, shards first and `-config`, which holds the manifest, last: the order in which to write them. */
+/** ConfigMap name → data, in writing order: shards first, and `-config`, which holds the manifest, last. */
 export function configMapsOf(prefix: string, published: PublishedConfig): Map<string, Record<string, string>> {
   const maps = new Map<string, Record<string, string>>();
   for (const [document, bytes] of Object.entries(published.documents)) {

@@ -1,4 +1,4 @@
-/** Which objects are not published as they were compiled, where publishing came to no end. Pure. */
+/** Which objects are not published in their compiled form because publishing was not completed. Pure. */
 import type { Kind } from "../../crds/kinds.ts";
 import { equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
@@ -14,7 +14,7 @@ export function entriesOf(config: RenderedConfig | null): Readonly<Record<Kind, 
   return { LLMProvider: byId(providers), RoutingPolicy: byId(routes), Budget: byId(budgets), ApiKey: byId(keys) };
 }
 
-/** Verdicts of which those on forms that proxies can't find say so. `live`: what is published. */
+/** Marks the verdicts on forms that proxies can't find. `live`: what is published. */
 export function markUnpublished(verdicts: readonly Verdict[], live: RenderedConfig | null): Verdict[] {
   const entries = entriesOf(live);
   return verdicts.map((verdict): Verdict => {

@@ -1,4 +1,4 @@
-/** What compile obeys of a running operator's settings. */
+/** The settings of a running operator that compile takes into account. */
 import type { CompileSettings } from "../compile/world.ts";
 import { installedPrices, knowsCountries, renderedSettings } from "./installation.ts";
 import type { OperatorSettings } from "./settings.ts";

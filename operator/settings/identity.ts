@@ -1,4 +1,4 @@
-/** `identity` of the installation: issuers whose tokens proxies take, as they are written in Helm values. */
+/** `identity` of the installation: the issuers whose tokens proxies accept, in the form of Helm values. */
 import { z } from "zod";
 import { bundleProblem, certificatesIn } from "../../proxy/config/certificates.ts";
 import { type IdentityIssuer, tokenAlgorithms } from "../../proxy/config/identity.ts";
@@ -12,7 +12,7 @@ const keySet = z.strictObject({
   keys: z.array(z.looseObject({ kty: z.enum(["RSA", "EC", "OKP"], "must be a public key: RSA, EC or OKP") })).min(1),
 });
 
-/** Certificates of authorities in PEM. They stand in the settings themselves: they are for everybody to see. */
+/** PEM certificates of authorities. They are public, so the settings hold them directly. */
 const caBundle = z
   .string()
   .max(16_384)
@@ -27,9 +27,9 @@ const common = {
   algorithms: z.array(z.enum(tokenAlgorithms)).min(1).default(["RS256", "ES256"]),
   jwksUrl: tokenUrl.optional(),
   jwks: keySet.optional(),
-  /** Of the server that the keys are fetched from, instead of the public authorities. */
+  /** Authorities of the server that the keys are fetched from, instead of the public ones. */
   caBundle: caBundle.optional(),
-  /** Let the issuer be at a private, loopback or cluster address. */
+  /** Whether the issuer may be at a private, loopback or cluster address. */
   allowPrivateEndpoint: z.boolean().default(false),
   defaults: z
     .strictObject({
@@ -38,7 +38,7 @@ const common = {
       tags: z.array(label).max(32).default([]),
     })
     .prefault({}),
-  /** Roles that a list in the claim may give; the first that it names counts. */
+  /** Roles that a list in the claim may give; the first one listed here wins. */
   roles: z.array(label).min(1).max(64).optional(),
   models: z.array(z.string().min(1).max(128)).min(1).optional(),
   clockSkewSeconds: z.int().min(0).max(300).default(30),
@@ -62,10 +62,12 @@ const oidc = z.strictObject({
     .prefault({}),
 });
 
-/** ServiceAccounts. Without issuer and keys, those of the operator's own cluster, which it asks the API server for. */
+/**
+ * ServiceAccounts. Without issuer and keys, those of the operator's own cluster, whose keys the API server provides.
+ */
 const kubernetes = z.strictObject({ ...common, kind: z.literal("Kubernetes"), issuer: tokenUrl.optional() });
 
-/** What is fetched first; undefined where nothing is. */
+/** The URL fetched first; undefined if nothing is fetched. */
 const keysFrom = ({ jwksUrl, jwks, issuer }: z.output<typeof oidc> | z.output<typeof kubernetes>): string | undefined =>
   jwksUrl ?? (jwks === undefined ? issuer : undefined);
 
@@ -104,16 +106,16 @@ export const identity = z
 export type IdentitySettings = z.output<typeof identity>;
 type IssuerSettings = IdentitySettings["issuers"][number];
 
-/** What the cluster's API server says of its ServiceAccount tokens. */
+/** The API server's ServiceAccount token issuer and keys. */
 export interface ClusterIssuer {
   issuer: string;
   jwks: { keys: Record<string, unknown>[] };
 }
 
-/** The cluster itself has to be asked for this one's keys. */
+/** Whether the cluster itself must provide this issuer's keys. */
 export const asksCluster = (one: IssuerSettings): boolean => one.kind === "Kubernetes" && one.issuer === undefined;
 
-/** How a list of roles in a claim is read: nothing where no claim gives a role. */
+/** How a list of roles in a claim is read; empty if no claim gives a role. */
 function rolesOf(one: IssuerSettings, roleNames: readonly string[]): Pick<IdentityIssuer, "roles" | "roleNames"> {
   if (one.kind !== "OIDC" || one.claims.role === undefined) return {};
   return { roleNames: [...roleNames].sort(), ...(one.roles === undefined ? {} : { roles: one.roles }) };
@@ -154,8 +156,8 @@ function rendered(
   };
 }
 
-/** An issuer whose keys the cluster has not told yet is left out: its tokens are refused until then. */
-/** `roleNames`: of the installation. */
+/** Leaves out an issuer whose keys the cluster has not provided yet: its tokens are refused until then. */
+/** `roleNames`: all roles of the installation. */
 export function renderedIssuers(
   { issuers }: IdentitySettings,
   cluster: ClusterIssuer | null,

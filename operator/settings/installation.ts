@@ -1,4 +1,7 @@
-/** What holds for a whole installation and reaches the proxies with the config: part of the operator's settings, and `sluice dev --settings`. */
+/**
+ * Settings of a whole installation that reach the proxies with the config: part of the operator's settings, and of
+ * `sluice dev --settings`.
+ */
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -17,7 +20,7 @@ import { type ClusterIssuer, identity, renderedIssuers } from "./identity.ts";
 const network = z
   .string()
   .refine((text) => parseNetwork(text) !== null, "must be a network such as 10.0.0.0/8, or one address");
-/** Browsers leave out the port that a scheme has by itself. */
+/** Browsers leave out a scheme's default port. */
 const origin = z
   .string()
   .regex(webOriginForm, "must be an origin without a path, such as https://chat.example.com or capacitor://localhost")
@@ -33,7 +36,7 @@ const decimal = z
 const role = z.strictObject({
   permissions: z.array(z.enum(permissions)).max(permissions.length),
   models: z.array(z.string().min(1).max(128)).min(1).max(256).optional(),
-  /** Of each user of the role. */
+  /** Limits of each user of the role. */
   limits: z
     .strictObject({
       requestsPerDay: z.int().min(1).max(1_000_000_000).optional(),
@@ -50,7 +53,7 @@ const price = z.strictObject({
   ...priceFields,
 });
 
-/** Provider type → upstream model → price; of two for one model the last counts. */
+/** Provider type → upstream model → price; if a model is listed twice, the last entry counts. */
 export function installedPrices({ prices }: Pick<Installation, "prices">): Record<string, Record<string, Price>> {
   const byType: Record<string, Record<string, Price>> = {};
   for (const { provider, model, ...rates } of prices)
@@ -77,7 +80,7 @@ function renderedRoles(given: Readonly<Record<string, z.output<typeof role>>>): 
   return { ...builtinRoles, ...Object.fromEntries(own) };
 }
 
-/** "/" is any prefix; `{namespace}` stands for the namespace's name. */
+/** "/" allows any prefix; `{namespace}` is replaced by the namespace's name. */
 const claimablePrefix = z
   .string()
   .regex(
@@ -89,7 +92,7 @@ const pathPrefixes = z.record(z.string(), z.array(claimablePrefix).max(256)).def
 
 export const installation = z.strictObject({
   maxBodyBytes: z.int().min(1024).max(33_554_432).default(10_485_760),
-  /** Whom to believe about where callers are. */
+  /** Which sources of a caller's address and country to trust. */
   origins: z
     .strictObject({
       trustedProxies: z.array(network).default([]),
@@ -101,22 +104,28 @@ export const installation = z.strictObject({
       "countryHeader is believed from trustedProxies only: name them",
     )
     .prefault({}),
-  /** Proxies have a database of countries. */
+  /** Whether proxies have a database of countries. */
   countryDatabase: z.boolean().default(false),
   /** Namespaces whose policies may serve callers without a key; "*" for all. */
   anonymousNamespaces: z.array(z.string()).default(["*"]),
-  /** Path prefixes that each namespace may claim; "*" for namespaces that are not named. */
+  /** Path prefixes that each namespace may claim; "*" for namespaces that are not listed. */
   pathPrefixes,
   /** Namespaces whose providers may be at private addresses; "*" for all. */
   privateEndpointNamespaces: z.array(z.string()).default(["*"]),
   /** Which Secrets providers, client certificates and alert channels may use. */
   secretAccess: z.enum(["Labelled", "Namespace"]).default("Namespace"),
   identity,
-  /** Web pages that may read answers. */
+  /** Origins of web pages that may read responses. */
   cors: z.strictObject({ allowedOrigins: z.array(origin).max(256).default([]) }).prefault({}),
-  /** Prices by provider type and upstream model, before published ones and behind those that an LLMProvider gives. */
+  /**
+   * Prices by provider type and upstream model: they override published prices, and an LLMProvider's own prices
+   * override them.
+   */
   prices: z.array(price).max(10_000).default([]),
-  /** What is taken off looked-up prices, and put on them, where an LLMProvider says nothing itself; and what else money is shown in. */
+  /**
+   * Discount and markup on looked-up prices where an LLMProvider sets none, and the additional currency that money is
+   * shown in.
+   */
   pricing: z
     .strictObject({
       discountPercent: discountPercent.optional(),
@@ -124,7 +133,7 @@ export const installation = z.strictObject({
       currency: z
         .strictObject({
           code: z.string().regex(/^[A-Z]{3}$/, "must be a code of ISO 4217, such as EUR"),
-          /** Units for one USD. */
+          /** Units of the currency for one USD. */
           perUsd: z
             .string()
             .regex(/^(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?$/, 'must be a decimal number in quotes, such as "0.92"')
@@ -133,7 +142,7 @@ export const installation = z.strictObject({
         .optional(),
     })
     .prefault({}),
-  /** Roles by name, beside those that are built in; one of the same name takes its place. */
+  /** Roles by name, in addition to the built-in ones; a role of the same name replaces the built-in one. */
   roles: z.record(roleName, role).default({}),
 });
 export type Installation = z.output<typeof installation>;
@@ -143,7 +152,7 @@ const renderedCurrency = ({ code, perUsd }: { code: string; perUsd: string }) =>
   perUsdMillionths: decimalToNano(perUsd) / 1_000,
 });
 
-/** `cluster`: what the API server says of its own tokens; null where nobody asked, or it didn't say. */
+/** `cluster`: the API server's token issuer and keys; null if nobody read them or they could not be read. */
 export function renderedSettings(
   { maxBodyBytes, origins, identity, cors, roles, pricing }: Installation,
   cluster: ClusterIssuer | null = null,
@@ -161,7 +170,7 @@ export function renderedSettings(
 
 export const knowsCountries = (one: Installation): boolean => one.countryDatabase || one.origins.countryHeader !== null;
 
-/** What no field can tell by itself; null where it fits. */
+/** Checks across fields: returns what is wrong, or null. */
 export function misfit({ identity: { issuers }, roles }: Installation): string | null {
   const at = issuers.findIndex(
     ({ defaults }) => !Object.hasOwn(roles, defaults.role) && !Object.hasOwn(builtinRoles, defaults.role),
@@ -171,7 +180,7 @@ export function misfit({ identity: { issuers }, roles }: Installation): string |
     : `identity.issuers.${at}.defaults.role: no role ${issuers[at]?.defaults.role} is defined, so it would open nothing; add it to roles`;
 }
 
-/** Throws an Error that names file and field. */
+/** Throws an Error that names the file and the field. */
 export async function readInstallation(file: string): Promise<Installation> {
   const parsed = installation.safeParse(parse(await readFile(file, "utf8")) ?? {});
   const wrong = parsed.success ? misfit(parsed.data) : null;

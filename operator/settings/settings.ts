@@ -1,4 +1,4 @@
-/** Settings of the operator: one file (a mounted ConfigMap), then flags; parsed here, once. */
+/** Settings of the operator, from one file (a mounted ConfigMap) and flags, parsed once. */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { parse } from "yaml";
@@ -7,13 +7,13 @@ import { settingError } from "../../proxy/usage-error.ts";
 import { installation, misfit } from "./installation.ts";
 
 export const operatorSettings = z.strictObject({
-  /** Where the operator, the proxies and the published objects are. */
+  /** Namespace of the operator, the proxies and the published objects. */
   namespace: z.string().min(1),
   /** Prefix of the published objects' names. */
   publishPrefix: z.string().min(1).default("sluice"),
   /** Headless Service whose endpoints are the proxies' status ports. */
   proxyStatusService: z.string().default("sluice-proxy-status"),
-  /** Status URLs of proxies outside the cluster, asked instead of the Service's endpoints. */
+  /** Status URLs of proxies outside the cluster, used instead of the Service's endpoints. */
   proxyStatusUrls: z.array(z.url()).default([]),
   /** Labels of the proxies' Pods, which are nudged after a publish. */
   proxySelector: z.string().default("app.kubernetes.io/component=proxy"),
@@ -21,18 +21,21 @@ export const operatorSettings = z.strictObject({
   watchNamespaces: z.array(z.string()).default([]),
   /** Namespaces whose policies may be offered to other namespaces' keys. */
   sharingNamespaces: z.array(z.string()).default([]),
-  /** Written beside each key that the operator makes. */
+  /** Written next to each key that the operator makes. */
   baseURL: z.string().default(""),
   ...installation.shape,
-  /** Unlike in `sluice dev`, none: a policy that serves whoever can reach the gateway is for the platform team to allow. */
+  /**
+   * Empty by default, unlike in `sluice dev`: only the platform team may allow a policy that serves anyone who can
+   * reach the gateway.
+   */
   anonymousNamespaces: z.array(z.string()).default([]),
   /** In a cluster both are closed until somebody opens them; `sluice dev` runs on one person's machine. */
   privateEndpointNamespaces: installation.shape.privateEndpointNamespaces.removeDefault().default([]),
   secretAccess: installation.shape.secretAccess.removeDefault().default("Labelled"),
-  /** How people are told of budgets. */
+  /** How alerts are sent. */
   alerts: z
     .strictObject({
-      /** null: there is no mail server. Its login is in the environment: SLUICE_SMTP_USER and SLUICE_SMTP_PASSWORD. */
+      /** null: there is no mail server. The login is in the environment: SLUICE_SMTP_USER and SLUICE_SMTP_PASSWORD. */
       smtp: z
         .strictObject({
           host: z.string().min(1).max(253),
@@ -42,11 +45,11 @@ export const operatorSettings = z.strictObject({
         })
         .nullable()
         .default(null),
-      /** Where events for PagerDuty go; there is another one for its EU region. */
+      /** URL for PagerDuty events; the EU region has its own. */
       pagerDutyURL: z.url().default("https://events.pagerduty.com/v2/enqueue"),
     })
     .prefault({}),
-  /** How often everything is compared anew, in milliseconds. */
+  /** Interval between full comparisons with the cluster, in milliseconds. */
   resyncMs: z.int().min(500).default(15_000),
   /** Address of the status port; "::" is all IPv4 and IPv6 addresses. */
   statusHost: z.string().min(1).default("::"),
@@ -79,12 +82,15 @@ function asYaml(file: string, text: string): object {
   try {
     document = parse(text) ?? {};
   } catch (cause) {
-    throw new Error(`${file} is no YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`, {
-      cause,
-    });
+    throw new Error(
+      `${file} is not valid YAML: ${cause instanceof Error ? cause.message.split("\n", 1)[0] : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
   if (typeof document === "object" && document !== null && !Array.isArray(document)) return document;
-  throw new Error(`${file} holds no settings: they are lines such as namespace: sluice-system`);
+  throw new Error(`${file} holds no settings; write lines such as namespace: sluice-system`);
 }
 
 function statusPortOf(text: string | undefined): { statusPort?: number } {
@@ -108,7 +114,7 @@ export async function parseOperatorArguments(args: readonly string[]): Promise<O
   return { settings: asOperatorSettings(values.settings, text, statusPort), kubeconfig: values.kubeconfig ?? null };
 }
 
-/** `over`: what goes before the file's own. Throws with the file's name and what is wrong. */
+/** `over`: overrides the file's values. Throws an Error that names the file and what is wrong. */
 export function asOperatorSettings(file: string, text: string, over: Partial<OperatorSettings> = {}): OperatorSettings {
   const parsed = operatorSettings.safeParse({ ...asYaml(file, text), ...over });
   const wrong = parsed.success ? misfit(parsed.data) : null;

@@ -121,7 +121,7 @@ describe("budgets in a cluster", { skip }, () => {
       );
     await until(
       "an Event tells of it",
-      async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % are reached: USD 0\.0000975 spent/),
+      async () => assert.match(await eventsOf(), /BudgetThreshold .*80 % of the limit reached: USD 0\.0000975 spent/),
       90_000,
       100,
     );

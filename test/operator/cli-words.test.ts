@@ -82,14 +82,14 @@ const wrong: readonly [string, () => string[], number, RegExp][] = [
   ],
   ["a folder without manifests", () => ["lint", join(root, "empty")], 1, /no object of Sluice is in .*empty; \*\.yaml/],
   ["no settings of the operator", () => ["operator"], 1, /operator\.yaml: there is no such file or folder; --settings/],
-  ["settings that are no YAML", () => ["operator", "--settings", "README.md"], 1, /README\.md is no YAML/],
+  ["settings that are not YAML", () => ["operator", "--settings", "README.md"], 1, /README\.md is not valid YAML/],
   [
     "settings that are no names and values",
     () => ["operator", "--settings", join(root, "notes.txt")],
     1,
     /notes\.txt holds no settings/,
   ],
-  ["no cluster", () => ["keys", "list"], 1, /no cluster is known: there is no kubeconfig/],
+  ["no cluster", () => ["keys", "list"], 1, /no cluster to connect to: there is no kubeconfig/],
   [
     "a time that ends before it begins",
     () => ["cost-report", "--from", "2026-02-01", "--to", "2026-01-01"],

@@ -46,7 +46,7 @@ const slips: { name: string; text: string; expected: RegExp[] }[] = [
     name: "with a Secret twice is told where the second is",
     text: `${twiceSecret}---\n${twiceSecret}`,
     expected: [
-      /^one\.yaml:8:\d+: error Unreadable: Secret default\/s is written down twice, here and at .*one\.yaml:3; keep one/,
+      /^one\.yaml:8:\d+: error Unreadable: Secret default\/s is defined twice, here and at .*one\.yaml:3; keep one/,
     ],
   },
 ];
@@ -58,7 +58,7 @@ slips.push(
     name: "with a country that kubectl reads as false is warned",
     text: `${goodProvider}---\n${countries("SE, NO")}`,
     expected: [
-      /^one\.yaml:15:38: warning ReadOtherwise: kubectl reads NO as false, and this is read as text: put it in quotes, or write false$/,
+      /^one\.yaml:15:38: warning ReadOtherwise: kubectl reads NO as false, but here it is read as text; put it in quotes, or write false$/,
     ],
   },
   {
@@ -101,7 +101,7 @@ describe("a folder of manifests", () => {
     {
       name: "with an object twice is told where the second is",
       text: `${goodProvider}---\n${goodProvider}`,
-      expected: [/^one\.yaml:11:\d+: error Unreadable: LLMProvider default\/p is written down twice/],
+      expected: [/^one\.yaml:11:\d+: error Unreadable: LLMProvider default\/p is defined twice/],
     },
     {
       name: "with a variable that is not set is told which",

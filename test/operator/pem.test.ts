@@ -65,8 +65,8 @@ describe("what TLS can do with a Secret's value", () => {
     const cut = (pem: string): string => pem.split("\n").toSpliced(2, 3).join("\n");
     for (const [half, why] of [
       [pemFacts(locked).privateKey, /a key with a passphrase; store it without one/],
-      [pemFacts(cut(pair.key)).privateKey, /a private key that TLS can't use.*; make it anew/],
-      [pemFacts(cut(pair.cert)).certificate, /a certificate that TLS can't use.*; make it anew/],
+      [pemFacts(cut(pair.key)).privateKey, /a private key that TLS can't use.*; (issue|create) a new one/],
+      [pemFacts(cut(pair.cert)).certificate, /a certificate that TLS can't use.*; (issue|create) a new one/],
       [pemFacts(pair.cert.repeat(40)).certificate, /larger than 32 KiB/],
       [pemFacts(`${"#".repeat(33_000)}\n${pair.key}`).privateKey, /larger than 32 KiB/],
       [pemFacts(`${pair.cert}\n${cut(authority.cert)}`).certificate, /a certificate that TLS can't use/],
