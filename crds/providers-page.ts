@@ -1,4 +1,4 @@
-/** docs/providers.md, from what the providers declare of themselves. Pure. */
+/** Generates docs/providers.md from the capabilities that each provider declares. Pure. */
 import type { Capabilities, Support } from "../proxy/config/capabilities.ts";
 import { optionForm } from "../proxy/config/option-form.ts";
 
@@ -7,12 +7,12 @@ const code = (text: string): string => `\`${text}\``;
 const list = (formats: readonly string[]): string => formats.map(code).join(", ") || "nothing";
 
 function overview(all: readonly Capabilities[]): string[] {
-  const row = (one: Capabilities): string => {
+  const row = (provider: Capabilities): string => {
     const secret =
-      one.credentials.length === 0
+      provider.credentials.length === 0
         ? "none"
-        : `${one.credentials.map((field) => code(field.name)).join(", ")}${one.credentialsRequired ? "" : ", where wanted"}`;
-    return `| ${code(one.type)} | ${one.title} | ${one.defaultEndpoint === null ? "must be given" : code(one.defaultEndpoint)} | ${secret} | ${one.resources ? "yes" : "no"} |`;
+        : `${provider.credentials.map((field) => code(field.name)).join(", ")}${provider.credentialsRequired ? "" : ", if required"}`;
+    return `| ${code(provider.type)} | ${provider.title} | ${provider.defaultEndpoint === null ? "required" : code(provider.defaultEndpoint)} | ${secret} | ${provider.resources ? "yes" : "no"} |`;
   };
   return [
     "| `spec.type` | provider | endpoint | credentials | files, batches, fine-tuning |",
@@ -22,12 +22,12 @@ function overview(all: readonly Capabilities[]): string[] {
   ];
 }
 
-function settings(one: Capabilities): string[] {
-  const credentials = one.credentials.map(
+function settings(provider: Capabilities): string[] {
+  const credentials = provider.credentials.map(
     (field) =>
       `| Secret key ${code(field.name)} | ${field.required ? "required" : ""} |  | ${cell(field.description)} |`,
   );
-  const options = Object.entries(one.options).map(([name, option]) => {
+  const options = Object.entries(provider.options).map(([name, option]) => {
     const fallback = option.required ? "required" : option.default === undefined ? "" : code(option.default);
     return `| ${code(`options.${name}`)} | ${fallback} | ${optionForm(option) ?? ""} | ${cell(option.description)} |`;
   });
@@ -37,29 +37,29 @@ function settings(one: Capabilities): string[] {
     : ["| setting | default | allowed | meaning |", "| --- | --- | --- | --- |", ...rows, ""];
 }
 
-const section = (one: Capabilities): string[] => [
-  `## ${one.title}: ${code(`type: ${one.type}`)}`,
+const section = (provider: Capabilities): string[] => [
+  `## ${provider.title}: ${code(`type: ${provider.type}`)}`,
   "",
-  `Passed through untouched: ${list(one.passthrough)}. Translated: ${list(one.translated)}.`,
+  `Passed through unchanged: ${list(provider.passthrough)}. Translated: ${list(provider.translated)}.`,
   "",
-  ...settings(one),
+  ...settings(provider),
 ];
 
-/** What is not listed is native where bodies pass through, and dropped otherwise. */
-const supportOf = (one: Capabilities, parameter: string): Support =>
-  one.parameters[parameter] ?? (one.passthrough.includes("openai.chat") ? "native" : "dropped");
+/** Parameters that aren't listed are native if bodies pass through, otherwise dropped. */
+const supportOf = (provider: Capabilities, parameter: string): Support =>
+  provider.parameters[parameter] ?? (provider.passthrough.includes("openai.chat") ? "native" : "dropped");
 
 function matrix(all: readonly Capabilities[]): string[] {
-  const names = [...new Set(all.flatMap((one) => Object.keys(one.parameters)))].sort();
+  const names = [...new Set(all.flatMap((provider) => Object.keys(provider.parameters)))].sort();
   if (names.length === 0) return [];
   return [
     "## Parameters",
     "",
-    "native and mapped: the provider has it. dropped: left out and named in `x-sluice-dropped-params`, or refused with `unsupportedParameters: Refuse`. refused: answered with 400, because leaving it out would change what was asked.",
+    "- native, mapped: the provider supports the parameter, under the same or another name.\n- dropped: Sluice leaves the parameter out and names it in `x-sluice-dropped-params`. With `unsupportedParameters: Refuse`, it refuses the request instead.\n- refused: Sluice answers 400, because the answer would mean something else without the parameter.",
     "",
-    `| parameter | ${all.map((one) => one.type).join(" | ")} |`,
+    `| parameter | ${all.map((provider) => provider.type).join(" | ")} |`,
     `| --- |${" --- |".repeat(all.length)}`,
-    ...names.map((name) => `| ${code(name)} | ${all.map((one) => supportOf(one, name)).join(" | ")} |`),
+    ...names.map((name) => `| ${code(name)} | ${all.map((provider) => supportOf(provider, name)).join(" | ")} |`),
     "",
   ];
 }

@@ -1,4 +1,4 @@
-/** HTTP status and common error bodies → ProviderError. Providers with words of their own look at those first. */
+/** HTTP status and common error bodies → ProviderError. Providers with specific errors examine those first. */
 
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../dialects/canonical.ts";
 import { type Blamed, blame, statusIn } from "../dialects/verdict/blame.ts";
@@ -12,7 +12,9 @@ function headerText(reply: ErrorReply, name: string): string | null {
   return typeof value === "string" ? value : (value?.[0] ?? null);
 }
 
-/** `retry-after-ms`, then `retry-after` in seconds or as an HTTP date; milliseconds, null where neither is usable. */
+/**
+ * `retry-after-ms`, or else `retry-after` in seconds or as an HTTP date. In milliseconds; null if neither is usable.
+ */
 export function retryAfterMs(reply: ErrorReply): number | null {
   const millis = Number(headerText(reply, "retry-after-ms") ?? Number.NaN);
   if (Number.isFinite(millis) && millis >= 0) return Math.round(millis);
@@ -24,10 +26,10 @@ export function retryAfterMs(reply: ErrorReply): number | null {
   return Number.isNaN(date) ? null : Math.max(0, date - reply.nowMs);
 }
 
-/** A second at least: whoever says 429 wants a pause. */
+/** At least a second, since a 429 asks for a pause. */
 const leastPauseMs = 1_000;
 
-/** Where a 429 has no Retry-After, its rate-limit headers may tell. */
+/** Without Retry-After, a 429's rate-limit headers may give the time. */
 function limitWaitMs(reply: ErrorReply): number | null {
   const waitMs = exhaustedForMs(reply.headers, reply.nowMs);
   return waitMs === null ? null : Math.max(leastPauseMs, waitMs);
@@ -36,8 +38,9 @@ function limitWaitMs(reply: ErrorReply): number | null {
 const unsafeClasses: ReadonlySet<ProviderErrorClass> = new Set(["Unauthorized"]);
 
 /**
- * A provider's message made fit to show: one line, at most 512 characters, and ours instead where it may echo a
- * credential. `found`: what the provider's own decoder knows; what it doesn't say, or says vaguely, `blame` decides.
+ * Makes a provider's message fit to show: one line, at most 512 characters, replaced by the gateway's own if it may
+ * echo a credential. `found`: what the provider's own decoder knows. `blame` decides what the decoder leaves open or
+ * vague.
  */
 export function providerError(
   reply: ErrorReply,
@@ -69,10 +72,10 @@ export function providerError(
 
 const hasWords = (theirs: ProviderWords): boolean => Object.values(theirs).some((value) => value !== null);
 
-/** How providers say that one request alone exceeds the limit, so that waiting can't help it. */
+/** How providers say that a single request exceeds the limit, so that waiting can't help. */
 const tooLargeAlone =
   /\b(request|prompt|input)( is|s are)? (too (large|long|big)|larger than)|tokens must be reduced|exceeds? (the |your )?(maximum|per-request|limit (of|for) (a|one) (single )?request)/i;
-/** OpenAI's and Groq's numbers, such as `Limit 30000, Requested 45000`. */
+/** The numbers of OpenAI and Groq, such as `Limit 30000, Requested 45000`. */
 const limitNumber = /\blimit:? (\d[\d,]{0,14})/i;
 const requestedNumber = /\brequested:? (\d[\d,]{0,14})/i;
 
@@ -81,7 +84,7 @@ function numberIn(text: string, pattern: RegExp): number | null {
   return digits === undefined ? null : Number(digits.replaceAll(",", ""));
 }
 
-/** Whether a 429 is about the size of this request: nobody else has to wait for it. */
+/** Whether a 429 is about the size of this request, so that other requests need not wait. */
 function isAboutSize(message: string): boolean {
   const limit = numberIn(message, limitNumber);
   const requested = numberIn(message, requestedNumber);
@@ -93,7 +96,7 @@ function faultOfLimit(reply: ErrorReply, message: string): "caller" | "provider"
   return exhaustedForMs(reply.headers, reply.nowMs) === null ? null : "provider";
 }
 
-/** null: nobody can tell. A 403 may be about what was asked; other refusals of a credential are about the account. */
+/** null if unknown. A 403 may be about the request; other refusals of a credential are about the account. */
 function faultOf(kind: ProviderErrorClass, reply: ErrorReply, message: string): "caller" | "provider" | null {
   if (kind === "Unauthorized") return reply.status === 403 ? null : "provider";
   return kind === "RateLimited" ? faultOfLimit(reply, message) : null;
@@ -124,7 +127,7 @@ function ownWords(kind: ProviderErrorClass, status: number): string {
   }
 }
 
-/** Builds an error event for what arrives in the middle of a stream. */
+/** Builds an error event for a failure in the middle of a stream. */
 export function streamFailure(
   code: FailureCode,
   message: string,
@@ -136,14 +139,14 @@ export function streamFailure(
   };
 }
 
-/** An event of a stream that exceeds the gateway's own size cap, which a request may ask for. */
+/** The error for a stream event that exceeds the gateway's own size limit, which a request can provoke. */
 export function oversizedEvent(message: string): StreamEvent {
   const failed = streamFailure("upstream_invalid_response", message);
   if (failed.kind === "error") failed.error.fault = "caller";
   return failed;
 }
 
-/** An error that came inside a 200 or a stream, as `decode` reads the same body with a status. */
+/** An error inside a 200 or a stream. `decode` reads the same body with a status. */
 export function errorInAnswer(
   body: unknown,
   decode: (reply: ErrorReply) => ProviderError,

@@ -1,4 +1,6 @@
-/** What a provider folder exports. The pipeline knows only this interface; nothing outside a folder names a provider. */
+/**
+ * What a provider folder exports. The pipeline knows only this interface; no code outside a folder names a provider.
+ */
 import type { Capabilities, WireFormat } from "../config/capabilities.ts";
 import type { ModelConfig, ProviderConfig, UpstreamTlsConfig } from "../config/provider.ts";
 import type {
@@ -12,20 +14,20 @@ import type {
 } from "../dialects/canonical.ts";
 import type { UpstreamAddress, UpstreamTls } from "../wire/upstream-address.ts";
 
-/** One LLMProvider object, ready to be called. Lives as long as its snapshot. */
+/** An LLMProvider object, ready to be called. Lives as long as its snapshot. */
 export interface ProviderAccount {
   readonly config: ProviderConfig;
   /** `scheme://host:port` of the endpoint. */
   readonly origin: string;
-  /** Path of the endpoint without a trailing slash, "" where there is none. */
+  /** Path of the endpoint without a trailing slash, "" if there is none. */
   readonly basePath: string;
-  /** Credential fields in clear; never logged. */
+  /** Credential fields in clear text. Never logged. */
   readonly credentials: Readonly<Record<string, string>>;
-  /** To the service that makes tokens of the credential. Absent: the public authorities, and no certificate of ours. */
+  /** TLS settings for the token service. Absent: public authorities, and no client certificate. */
   readonly tokenTls?: UpstreamTls;
 }
 
-/** `secrets`: clear values by the names that the config has for them. */
+/** `secrets`: clear values by their names in the config. */
 export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, string>): UpstreamTls {
   const { ca, serverName, clientCertificate: pair } = tls;
   const clear = (name: string): string => secrets.get(name) ?? "";
@@ -36,7 +38,7 @@ export function tlsOf(tls: UpstreamTlsConfig, secrets: ReadonlyMap<string, strin
   return { ca, serverName, client };
 }
 
-/** Where an account's calls go, under which rules and limits of the connection. */
+/** Where an account's calls go, and the connection's rules and limits. */
 export function upstreamAddress(
   { origin, config }: ProviderAccount,
   secrets: ReadonlyMap<string, string>,
@@ -48,7 +50,7 @@ export function upstreamAddress(
 
 /** A provider's model. */
 export interface ProviderModel {
-  /** Name in routes. */
+  /** Name used in routes. */
   readonly name: string;
   readonly config: ModelConfig;
 }
@@ -56,7 +58,7 @@ export interface ProviderModel {
 /** A request to the upstream. Header names are lower-case. `content-type: application/json` is set unless given. */
 export interface Outgoing {
   method: "POST" | "GET" | "DELETE";
-  /** Path and query, base path included. */
+  /** Path and query, including the base path. */
   path: string;
   headers: Record<string, string>;
   body: string | Uint8Array | null;
@@ -68,26 +70,32 @@ export interface CallOptions {
   deadlineMs: number;
 }
 
-/** One translated call: what to send, and how to read what comes back. State of the call lives in its closures. */
+/** One translated call: what to send, and how to read the answer. The call's state is kept in its closures. */
 export interface ChatCall {
   path: string;
   headers?: Record<string, string>;
   body: string;
-  /** Parameters that were left out because the provider lacks them. */
+  /** Parameters left out because the provider doesn't support them. */
   dropped: string[];
   /** A whole answer (2xx). `headers` are lower-case. */
   decodeReply(
     body: unknown,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): ChatReply | ProviderError;
-  /** `maxEventBytes`: one event of the stream may hold this much. */
+  /** `maxEventBytes`: largest event of the stream, in bytes. */
   decoder(maxEventBytes?: number): ChatStreamDecoder;
 }
 
 export interface ChatStreamDecoder {
-  /** Feed bytes as they come, split anywhere; the events that are now whole. After `end` or `error` nothing more. */
+  /**
+   * Feeds bytes as they arrive, split anywhere. Returns the events that are now complete. Returns nothing after `end`
+   * or `error`.
+   */
   push(bytes: Uint8Array): StreamEvent[];
-  /** The upstream closed: `end` if the format's own marker was seen, else an error upstream_stream_truncated. */
+  /**
+   * The upstream closed: returns `end` if the format's own marker was seen, otherwise the error
+   * upstream_stream_truncated.
+   */
   end(): StreamEvent[];
 }
 
@@ -102,27 +110,29 @@ export interface EmbeddingsCall {
   ): EmbeddingsReply | ProviderError;
 }
 
-/** An answer that is not 2xx. */
+/** An answer that isn't 2xx. */
 export interface ErrorReply {
   status: number;
   /** Lower-case names. */
   headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** At most 64 KiB of the body; parsed where it is JSON, else the text. */
+  /** At most 64 KiB of the body: parsed if it is JSON, otherwise as text. */
   body: unknown;
   nowMs: number;
 }
 
-/** What authorising may use: the clock, and single-flight cached tokens. */
+/** What authorisation may use: the clock, and cached tokens. */
 export interface AuthEnvironment {
   nowMs(): number;
   /**
-   * A short-lived token under `key` (which must hold no secret: use a digest): from memory, or made by `make`, once for all callers
-   * who wait, and made again at 80 % of its life.
+   * A short-lived token under `key` (which must hold no secret: use a digest). Taken from memory, or made by `make`
+   * once for all waiting callers and renewed after 80 % of its lifetime.
    */
   token(key: string, make: () => Promise<{ value: string; expiresAtMs: number }>): Promise<string>;
   /** Forgets a token that the upstream refused. */
   forget(key: string): void;
-  /** A small call outside the request's own: token endpoints. Checked against the same destination rules as any upstream. */
+  /**
+   * A small call outside the request's own, to token endpoints. Subject to the same destination rules as any upstream.
+   */
   send(
     url: string,
     request: {
@@ -137,11 +147,11 @@ export interface AuthEnvironment {
 
 export interface Provider {
   readonly capabilities: Capabilities;
-  /** Path (with base path) for bytes in `format` that pass through untouched; null where they can't. */
+  /** Path (with base path) for bytes in `format` that pass through untouched; null if they can't. */
   passthroughPath(format: WireFormat, account: ProviderAccount, model: ProviderModel): string | null;
   /**
-   * Edits that a passthrough body needs at its top level: member → new value, or undefined to remove it.
-   * The model's rename and include_usage are the pipeline's own. Most have none.
+   * Top-level edits that a passthrough body needs: member → new value, or undefined to remove it. The pipeline itself
+   * renames the model and sets include_usage. Most providers need no edits.
    */
   passthroughEdits?(
     format: WireFormat,
@@ -149,7 +159,9 @@ export interface Provider {
     model: ProviderModel,
     body: Readonly<Record<string, unknown>>,
   ): Readonly<Record<string, unknown>> | Refusal;
-  /** Adds credentials. Called for each attempt, after the body is final. May be async only where a token must be fetched. */
+  /**
+   * Adds credentials. Called for each attempt, after the body is final. May be async only if a token must be fetched.
+   */
   authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnvironment): Outgoing | Promise<Outgoing>;
   readonly chat:
     | ((
@@ -163,8 +175,8 @@ export interface Provider {
     | ((request: EmbeddingsRequest, account: ProviderAccount, model: ProviderModel) => EmbeddingsCall | Refusal)
     | null;
   decodeError(reply: ErrorReply): ProviderError;
-  /** Upstream refused the token that `authorize` added: forget it, and true if trying once more makes sense. */
+  /** The upstream refused the token that `authorize` added: forgets the token. Returns whether a retry makes sense. */
   renew?(account: ProviderAccount, reply: ErrorReply, env: AuthEnvironment): boolean;
-  /** Base path for files, batches and fine-tuning that pass through under `/v1/…`; absent: it has none. */
+  /** Base path for files, batches and fine-tuning that pass through under `/v1/…`. Absent if there is none. */
   resourcePath?(path: string, account: ProviderAccount): string | null;
 }

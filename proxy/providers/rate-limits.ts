@@ -1,7 +1,7 @@
 /**
- * What a provider's rate-limit headers say of the next request. Their names vary in order and prefix
- * (`x-ratelimit-remaining-requests`, `…-ratelimit-requests-remaining`), so they are taken apart by their words. A reset
- * is the time until the limit is whole again: one request fits when its share of that has passed.
+ * What a provider's rate-limit headers say about the next request. Their names vary in order and prefix
+ * (`x-ratelimit-remaining-requests`, `…-ratelimit-requests-remaining`), so they are split into words. A reset is the
+ * time until the whole limit is available again: one request fits when its share of that time has passed.
  */
 import type { ResponseHeaders } from "../wire/upstream.ts";
 
@@ -13,12 +13,12 @@ interface Limit {
 
 const what = /^(?:[a-z]+-)*ratelimit-(?:(limit|remaining|reset)(?:-([a-z-]+))?|([a-z-]+)-(limit|remaining|reset))$/;
 const partMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-/** Of tokens, a prompt takes more than one: a tenth of the limit is a guess that is wrong on neither side by much. */
+/** A prompt takes more than one token. A tenth of the limit is a guess that is not far off in either direction. */
 const tokenShare = 0.1;
-/** Numbers from here on are seconds since 1970, not from now. */
+/** Larger numbers are seconds since 1970 rather than from now. */
 const epochSeconds = 1_000_000_000;
 
-/** `120ms`, `6m0s`, seconds, seconds since 1970, or a date; milliseconds from now, null where it is none of them. */
+/** `120ms`, `6m0s`, seconds, seconds since 1970, or a date. In milliseconds from now; null if it is none of these. */
 export function resetMs(text: string, nowMs: number): number | null {
   const number = Number(text);
   if (text.trim() !== "" && Number.isFinite(number))
@@ -53,7 +53,7 @@ function limitsOf(headers: ResponseHeaders, nowMs: number): Map<string, Limit> {
   return limits;
 }
 
-/** Milliseconds until the next request has a chance; null where the headers name no limit that is used up. */
+/** Milliseconds until the next request may succeed; null if the headers show no exhausted limit. */
 export function exhaustedForMs(headers: ResponseHeaders, nowMs: number): number | null {
   let longest: number | null = null;
   for (const [of, { limit, remaining, resetMs: reset }] of limitsOf(headers, nowMs)) {

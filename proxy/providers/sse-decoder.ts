@@ -1,4 +1,4 @@
-/** Server-sent events of a provider → events of the canonical stream. */
+/** A provider's server-sent events → events of the canonical stream. */
 import type { StreamEvent } from "../dialects/canonical.ts";
 import { SseDecoder, type SseFrame, SseOverflowError } from "../wire/sse.ts";
 import { oversizedEvent, streamFailure } from "./errors.ts";
@@ -7,8 +7,8 @@ import type { ChatStreamDecoder } from "./provider.ts";
 export type Emit = (event: StreamEvent) => void;
 
 /**
- * The frame of every SSE stream decoder. `onFrame` emits events; once it emitted `end` or `error` the rest is
- * ignored. An upstream that closes before that is a failure, unless `onClose` (for formats without a marker) emits `end`.
+ * The base of every SSE stream decoder. `onFrame` emits events; after `end` or `error` the rest is ignored. An upstream
+ * that closes before that is a failure, unless `onClose` (for formats without a marker) emits `end`.
  */
 export function sseChatDecoder(
   onFrame: (frame: SseFrame, emit: Emit) => void,

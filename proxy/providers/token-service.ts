@@ -1,10 +1,13 @@
-/** Services where a credential is exchanged for a token by a form (OAuth 2.0, RFC 6749 section 4.4 and its kin). */
+/** Services that exchange a credential for a token by a form post (OAuth 2.0, RFC 6749 section 4.4, and similar). */
 import { createHash } from "node:crypto";
 import { TokenServiceError } from "../wire/causes.ts";
 import { isObject, jsonIn } from "../wire/json.ts";
 import type { AuthEnvironment, ProviderAccount } from "./provider.ts";
 
-/** Names the token in the cache: made of a digest, since it must hold no secret. Who trusts others than the public authorities has tokens of its own. */
+/**
+ * The token's cache key, a digest, since it must hold no secret. Accounts with other trusted authorities have separate
+ * tokens.
+ */
 export function tokenKeyOf(
   kind: string,
   parts: readonly (string | undefined)[],
@@ -14,16 +17,16 @@ export function tokenKeyOf(
   return `${kind}:${createHash("sha256").update(all.join("\n")).digest("hex")}`;
 }
 
-/** Where the service doesn't say for how long its token is good. */
+/** Used if the service doesn't state the token's lifetime. */
 const defaultLifeSeconds = 300;
 
-/** Whatever is no length of time counts as not said: a token good for no time would be fetched for each call. */
+/** An invalid lifetime is treated as absent: a token with no lifetime would be fetched for each call. */
 function lifeSecondsOf(said: unknown): number {
   const seconds = Number(said);
   return Number.isFinite(seconds) && seconds > 0 ? seconds : defaultLifeSeconds;
 }
 
-/** Statuses that say nothing of the credential: too slow, too many calls, an outage. */
+/** Statuses that say nothing about the credential: timeout, rate limit, outage. */
 const passing = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
 function reasonOf(status: number): TokenServiceError["reason"] {
@@ -32,8 +35,8 @@ function reasonOf(status: number): TokenServiceError["reason"] {
 }
 
 /**
- * One call to the service. Fails with a TokenServiceError where it answers with no token, else with the connection's error;
- * neither holds anything that was sent or answered.
+ * One call to the service. Fails with a TokenServiceError if the answer has no token, or with the connection's error.
+ * Neither contains anything that was sent or received.
  */
 export async function fetchToken(
   url: string,

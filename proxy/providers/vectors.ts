@@ -1,7 +1,7 @@
-/** Embeddings of providers that take texts only, and whose vectors are lists of numbers. */
+/** Embeddings of providers that accept only texts and return vectors as lists of numbers. */
 import type { EmbeddingsRequest } from "../dialects/canonical.ts";
 
-/** null where some of it is tokens. */
+/** null if any of the input is tokens. */
 export function inputTexts(input: EmbeddingsRequest["input"]): string[] | null {
   if (typeof input === "string") return [input];
   const texts = input.filter((one) => typeof one === "string");

@@ -55,7 +55,7 @@ describe("what is said of a wrong option", () => {
     "with a date": {
       type: "Anthropic",
       options: "version: latest",
-      said: "spec.options.version must be a date of the API, such as 2023-06-01",
+      said: "spec.options.version must be an API version date, such as 2023-06-01",
     },
     "that another type has": {
       type: "OpenAICompatible",

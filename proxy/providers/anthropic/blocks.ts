@@ -1,4 +1,4 @@
-/** Blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
+/** Content blocks of Anthropic's Messages (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -13,7 +13,7 @@ const base64 = (type: "image" | "document", media_type: string, data: string): J
   source: { type: "base64", media_type, data },
 });
 
-/** With a signature, or redacted: only such blocks can be given back. */
+/** Whether a thinking block has a signature or is redacted. Only such blocks can be sent back. */
 export function isSigned(block: JsonObject): boolean {
   if (block["type"] === "redacted_thinking") return typeof block["data"] === "string" && block["data"] !== "";
   return (
@@ -32,15 +32,12 @@ export const anthropicBlocks: BlockForms = {
     const media = mediaOf(url);
     if (media?.mediaType === "application/pdf") return base64("document", media.mediaType, media.data);
     if (media !== null && imageTypes.has(media.mediaType)) return base64("image", media.mediaType, media.data);
-    return refusal(
-      param,
-      `\`${param}\` must be a web address, or a data URI in base64 of one of ${[...imageTypes].join(", ")}.`,
-    );
+    return refusal(param, `\`${param}\` must be a URL, or a base64 data URI of one of ${[...imageTypes].join(", ")}.`);
   },
   file(part, param) {
     const media = mediaOf(part.file.file_data ?? "");
     if (media?.mediaType !== "application/pdf")
-      return refusal(param, "Of files, only a PDF in `file_data` can be translated for the provider of this model.");
+      return refusal(param, "The provider of this model accepts only one kind of file, a PDF in `file_data`.");
     const title = part.file.filename ? { title: part.file.filename } : {};
     return { ...base64("document", media.mediaType, media.data), ...title };
   },

@@ -12,33 +12,33 @@ export const capabilities: Capabilities = {
       description: "Sent as anthropic-version.",
       default: "2023-06-01",
       pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-      form: "a date of the API, such as 2023-06-01",
+      form: "an API version date, such as 2023-06-01",
     },
     beta: {
       required: false,
       description:
-        "Sent as anthropic-beta, beside what a caller of the Messages API sends; several are separated by commas.",
+        "Sent as anthropic-beta, together with what a caller of the Messages API sends. Separate several names with commas.",
       pattern: "^[a-z0-9-]{1,64}(,[a-z0-9-]{1,64}){0,15}$",
       form: "names in lower case, with commas and no spaces between them, such as files-api-2025-04-14",
     },
     structuredOutputs: {
       required: false,
       description:
-        "Native: a JSON schema is sent as output_config.format, and strict tools as strict. Refuse: for models that have neither.",
+        "Native: a JSON schema is sent as output_config.format, and strict tools as strict. Refuse: for models that support neither.",
       default: "Native",
       pattern: "^(Native|Refuse)$",
     },
     thinking: {
       required: false,
       description:
-        "What reasoning_effort becomes. Adaptive: output_config.effort with adaptive thinking (Claude 4.6 and later). Budget: thinking with a budget of tokens, for older models.",
+        "How reasoning_effort is sent. Adaptive: output_config.effort with adaptive thinking (Claude 4.6 and later). Budget: thinking with a token budget, for older models.",
       default: "Adaptive",
       pattern: "^(Adaptive|Budget)$",
     },
     sampling: {
       required: false,
       description:
-        "What becomes of temperature, top_p and top_k. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
+        "How temperature, top_p and top_k are handled. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
       default: "Pass",
       pattern: "^(Pass|Drop)$",
     },
@@ -75,7 +75,7 @@ export const capabilities: Capabilities = {
   // https://platform.claude.com/docs/en/about-claude/pricing: batches, fast mode, data residency.
   priceModes: { usual: { batch: 500_000, fast: 6_000_000, "geo-us": 1_100_000 } },
   steering: {
-    // Stands above the account's own setting: https://platform.claude.com/docs/en/manage-claude/data-residency
+    // Takes precedence over the account's own setting: https://platform.claude.com/docs/en/manage-claude/data-residency
     region: ["inference_geo"],
     // https://platform.claude.com/docs/en/build-with-claude/fast-mode
     price: { speed: ["fast"] },

@@ -1,4 +1,7 @@
-/** Anthropic's errors, `{"type": "error", "error": {type, message}}` (https://platform.claude.com/docs/en/api/errors), answered or in a stream. */
+/**
+ * Anthropic's errors, `{"type": "error", "error": {type, message}}` (https://platform.claude.com/docs/en/api/errors),
+ * in an answer or in a stream.
+ */
 
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
@@ -13,7 +16,7 @@ interface Found {
 
 type Kind = { class: ProviderErrorClass; code: FailureCode };
 
-/** `error.type` → what it means. invalid_request_error says little: it stands for other statuses too. */
+/** `error.type` → class and code. invalid_request_error says little, since it is also used for other statuses. */
 const kinds: Readonly<Record<string, Kind>> = {
   authentication_error: { class: "Unauthorized", code: "upstream_auth_error" },
   permission_error: { class: "Unauthorized", code: "upstream_auth_error" },
@@ -26,7 +29,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   overloaded_error: { class: "Unavailable", code: "upstream_unavailable" },
 };
 
-/** The API has no type for this one, and tells it by message only. */
+/** The API has no type for this error, only its message. */
 const unpaid = /credit balance is too low/i;
 
 const billing = "The provider account's credit is used up. Ask the platform team to check its billing.";
@@ -53,7 +56,7 @@ export function decodeError(reply: ErrorReply): ProviderError {
   return isBilling(found) || reply.status === 402 ? { ...error, message: billing } : error;
 }
 
-/** An `error` event, after the status was 200. */
+/** An `error` event, sent after the status 200. */
 export function streamError(body: unknown): StreamEvent {
   return { kind: "error", error: errorInAnswer(body, decodeError) };
 }

@@ -1,4 +1,7 @@
-/** Anthropic's Messages (https://platform.claude.com/docs/en/api/overview). A caller of the same API passes through. */
+/**
+ * Anthropic's Messages (https://platform.claude.com/docs/en/api/overview). Requests from callers of the same API pass
+ * through.
+ */
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -9,12 +12,12 @@ import { anthropicDecoder } from "./stream.ts";
 
 const defaultVersion = "2023-06-01";
 
-/** The SDKs' base URL has no `/v1`, unlike OpenAI's; an endpoint that ends in it is taken too. */
+/** The SDKs' base URL has no `/v1`, unlike OpenAI's. An endpoint that ends in `/v1` is accepted too. */
 function messagesPath(account: ProviderAccount): string {
   return `${account.basePath.replace(/\/v1$/, "")}/v1/messages`;
 }
 
-/** What the account's settings and the caller ask for, each once. */
+/** The names that the account's settings and the caller ask for, without duplicates. */
 function betas(...lists: (string | undefined)[]): string {
   const names = lists.flatMap((list) => (list ?? "").split(",")).map((name) => name.trim());
   return [...new Set(names)].filter((name) => name !== "").join(",");

@@ -1,16 +1,18 @@
-/** Images and documents as OpenAI's parts carry them: in data URIs (https://www.rfc-editor.org/rfc/rfc2397) or by address. */
+/**
+ * Images and documents as OpenAI's parts carry them: in data URIs (https://www.rfc-editor.org/rfc/rfc2397) or by URL.
+ */
 
 export interface Media {
-  /** Lower-case, without parameters. */
+  /** In lower case, without parameters. */
   mediaType: string;
-  /** base64. */
+  /** Base64. */
   data: string;
 }
 
-/** Names that are in use for a registered type. */
+/** Names in use for a registered type. */
 const aliases: Readonly<Record<string, string>> = { "image/jpg": "image/jpeg" };
 
-/** What a base64 data URI holds; null where `uri` is none. */
+/** Contents of a base64 data URI; null if `uri` isn't one. */
 export function mediaOf(uri: string): Media | null {
   if (!/^data:/i.test(uri)) return null;
   const comma = uri.indexOf(",");

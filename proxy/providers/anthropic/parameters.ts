@@ -1,15 +1,18 @@
-/** What becomes of parameters that a provider has no form for: refused where the answer would mean something else, else dropped and named. */
+/**
+ * Handles parameters that a provider doesn't support: refused if the answer would mean something else without them,
+ * otherwise dropped and reported.
+ */
 
 import { type ChatRequest, isRefusal, type Refusal, refusal } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
 
 export interface ParameterRules {
-  /** The provider's translator looks after these. */
+  /** Parameters that the provider's translator handles. */
   known: ReadonlySet<string>;
   refused: ReadonlySet<string>;
 }
 
-/** Values that ask for nothing but what is the case anyway. */
+/** Values that ask only for the default behaviour. */
 const harmless: Readonly<Record<string, (value: unknown) => boolean>> = {
   n: (value) => value === 1,
   logprobs: (value) => value === false,
@@ -24,7 +27,7 @@ const harmless: Readonly<Record<string, (value: unknown) => boolean>> = {
   stream_options: () => true,
 };
 
-/** Names of what is dropped. */
+/** Names of the dropped parameters. */
 export function judgeParameters(request: ChatRequest, rules: ParameterRules): string[] | Refusal {
   const dropped: string[] = [];
   for (const name of Object.keys(request)) {
@@ -34,14 +37,14 @@ export function judgeParameters(request: ChatRequest, rules: ParameterRules): st
     if (rules.refused.has(name))
       return refusal(
         name,
-        `\`${name}\` is not known to the provider of this model. Leave it out, or choose another model.`,
+        `The provider of this model doesn't support \`${name}\`. Leave it out, or choose another model.`,
       );
     dropped.push(name);
   }
   return dropped;
 }
 
-/** Stop sequences; Claude takes none of white space alone. */
+/** Stop sequences. Claude refuses those of white space only. */
 export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refusal {
   const given = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   const stops = given.filter((one) => one !== "");
@@ -50,7 +53,7 @@ export function stopsOf(request: ChatRequest, claude: boolean): string[] | Refus
   return stops;
 }
 
-/** Members that are there of an object of optional ones. */
+/** The members of an object that have a value. */
 export function present<T extends object>(members: T): { [K in keyof T]?: NonNullable<T[K]> } {
   const out: { [K in keyof T]?: NonNullable<T[K]> } = {};
   for (const name in members) {
@@ -62,7 +65,7 @@ export function present<T extends object>(members: T): { [K in keyof T]?: NonNul
 
 export type SettledParameters<T> = { [K in keyof T]: Exclude<T[K], Refusal> };
 
-/** Parts of a request that were translated on their own: all of them, or the first refusal. */
+/** Combines parts of a request that were translated separately: all of them, or the first refusal. */
 export function settleParameters<T extends Record<string, unknown>>(parts: T): SettledParameters<T> | Refusal {
   for (const name in parts) {
     const part: unknown = parts[name];

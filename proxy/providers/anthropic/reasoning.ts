@@ -1,6 +1,6 @@
 /**
- * `reasoning_effort` → Claude's thinking (https://platform.claude.com/docs/en/build-with-claude/thinking), and what
- * thinking demands of the rest of a request. Bedrock serves the same models.
+ * `reasoning_effort` → Claude's thinking (https://platform.claude.com/docs/en/build-with-claude/thinking), and the
+ * constraints that thinking puts on the rest of a request. Bedrock serves the same models.
  */
 
 import type { ChatMessage, ChatRequest, Refusal } from "../../dialects/canonical.ts";
@@ -19,7 +19,7 @@ export function thinks({ thinking }: Reasoning): boolean {
   return thinking !== null && thinking["type"] !== "disabled";
 }
 
-/** OpenAI's efforts as Claude's. */
+/** OpenAI's efforts → Claude's. */
 const efforts: Readonly<Record<string, string>> = {
   minimal: "low",
   low: "low",
@@ -29,7 +29,7 @@ const efforts: Readonly<Record<string, string>> = {
   max: "max",
 };
 
-/** Tokens of thinking for models that take a budget: the API demands 1024 or more, and less than `max_tokens`. */
+/** Thinking tokens for models that take a budget. The API requires at least 1024, and less than `max_tokens`. */
 const budgets: Readonly<Record<string, number>> = {
   minimal: 1024,
   low: 1024,
@@ -40,13 +40,13 @@ const budgets: Readonly<Record<string, number>> = {
 };
 const leastBudget = 1024;
 
-/** Thinking goes with the tool choices auto and none only. */
+/** Thinking allows only the tool choices auto and none. */
 const forcesTool = ({ tools, tool_choice }: ChatRequest): boolean =>
   (tools ?? []).length > 0 && (tool_choice === "required" || typeof (tool_choice ?? "auto") === "object");
 
 /**
- * The calls whose results are being handed in were made without signed reasoning, or a client lost it (OpenAI's SDKs keep
- * no unknown members): thinking with a budget would be refused, because such a turn has to begin with it.
+ * Whether the calls whose results are being sent were made without signed reasoning, or a client lost it (OpenAI's SDKs
+ * drop unknown members). Thinking with a budget would be refused, because such a turn must begin with signed reasoning.
  */
 function continuesWithoutThinking(messages: readonly ChatMessage[]): boolean {
   const from = messages.findLastIndex((message) => message.role === "user");
@@ -61,7 +61,7 @@ function adaptive(request: ChatRequest, effort: string): Reasoning {
   if (effort === "none") return { ...nothing, thinking: { type: "disabled" } };
   const own = efforts[effort] ?? effort;
   if (!forcesTool(request)) return { ...nothing, thinking: { type: "adaptive" }, effort: own };
-  // Without thinking, high is the most that is taken.
+  // Without thinking, high is the largest effort accepted.
   return { ...nothing, effort: own === "xhigh" || own === "max" ? "high" : own };
 }
 
@@ -69,7 +69,7 @@ function budgeted(request: ChatRequest, effort: string, maxTokens: number): Reas
   if (effort === "none") return nothing;
   if (maxTokens <= leastBudget || forcesTool(request) || continuesWithoutThinking(request.messages))
     return { ...nothing, dropped: ["reasoning_effort"] };
-  // Half of the answer at most, so that thinking leaves something for it.
+  // At most half of the answer, so that thinking leaves room for the text.
   const budget = Math.max(leastBudget, Math.min(budgets[effort] ?? leastBudget, Math.floor(maxTokens / 2)));
   return { ...nothing, thinking: { type: "enabled", budget_tokens: budget } };
 }
@@ -93,7 +93,10 @@ export interface Sampling {
   dropped: string[];
 }
 
-/** A value of each parameter that thinking puts up with (https://platform.claude.com/docs/en/build-with-claude/extended-thinking). */
+/**
+ * Which values of each parameter thinking allows
+ * (https://platform.claude.com/docs/en/build-with-claude/extended-thinking).
+ */
 const besideThinking: Readonly<Record<string, (value: number) => boolean>> = {
   temperature: (value) => value === 1,
   top_p: (value) => value >= 0.95 && value <= 1,

@@ -1,4 +1,4 @@
-/** A Messages object → canonical (https://platform.claude.com/docs/en/api/messages/create). */
+/** A Messages object → canonical answer (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { decodeUsage } from "../../dialects/anthropic-messages/usage.ts";
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall } from "../../dialects/canonical.ts";
@@ -11,7 +11,7 @@ import { decodeError } from "./failure.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** `pause_turn` is a pause of tools that run at Anthropic's, which can't be asked for by translation. */
+/** `pause_turn` pauses tools that run at Anthropic, which a translated request can't ask for. */
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   end_turn: "stop",
   stop_sequence: "stop",
@@ -27,12 +27,12 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
   return known ?? (calledTools ? "tool_calls" : "stop");
 }
 
-/** The provider's own word, where it is another. */
+/** The provider's own reason, if it differs. */
 export function nativeReason(native: unknown, reason: FinishReason): string | null {
   return typeof native === "string" && native !== reason ? native : null;
 }
 
-/** Why the model refused, where it says so. */
+/** Why the model refused, if the answer says so. */
 export function refusalOf(details: unknown): string {
   return isObject(details) ? text(details["explanation"]) : "";
 }

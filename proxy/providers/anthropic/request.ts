@@ -1,4 +1,4 @@
-/** Canonical chat request → a body of Messages (https://platform.claude.com/docs/en/api/messages/create). */
+/** Canonical chat request → a Messages body (https://platform.claude.com/docs/en/api/messages/create). */
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -9,7 +9,7 @@ import { reasoningOf, samplingOf, thinks } from "./reasoning.ts";
 import { schemaOf, toolsOf } from "./tools.ts";
 import { turnsOf } from "./turns.ts";
 
-/** `max_tokens` is required; this many are asked for where neither the caller nor the model's settings say. */
+/** `max_tokens` is required. This default applies if neither the caller nor the model's settings give it. */
 const defaultMaxTokens = 4096;
 
 const rules: ParameterRules = {
@@ -55,7 +55,7 @@ function endUser(request: ChatRequest): JsonObject | null {
   return typeof user === "string" && user !== "" ? { user_id: user } : null;
 }
 
-/** Everything that the body is made of. */
+/** All parts of the body. */
 function partsOf(request: ChatRequest, account: ProviderAccount, maxTokens: number) {
   const settings = account.config.options;
   const structured = settings["structuredOutputs"] !== "Refuse";

@@ -11,14 +11,14 @@ import { isSigned } from "./blocks.ts";
 import { streamError } from "./failure.ts";
 import { finishReason, nativeReason, refusalOf, text } from "./reply.ts";
 
-/** A block that has begun and not ended. Blocks are told apart by their index and may interleave. */
+/** A block that has begun but not ended. Blocks are identified by their index and may interleave. */
 interface OpenBlock {
   start: JsonObject;
   /** Position among the tool calls, -1 for other blocks. */
   tool: number;
   thinking: string;
   signature: string;
-  /** Some of the tool's input has come as JSON text. */
+  /** Whether part of the tool's input has arrived as JSON text. */
   hasInput: boolean;
 }
 
@@ -51,7 +51,7 @@ class AnthropicStream {
     else emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
   }
 
-  /** Unknown events are ignored: the API's versioning allows for new ones. */
+  /** Unknown events are ignored, since the API's versioning policy allows new ones. */
   #event(type: string, body: JsonObject, emit: Emit): void {
     if (Object.hasOwn(this.#handlers, type)) this.#handlers[type]?.(body, emit);
   }
@@ -76,7 +76,7 @@ class AnthropicStream {
         ],
       });
     } else if (start["type"] === "redacted_thinking" && isSigned(start)) send(emit, { thinking_blocks: [start] });
-    // A block begins empty; compatible servers begin it with its first piece.
+    // A block begins empty, but compatible servers begin it with its first piece.
     else this.#delta(block, { ...start, type: `${text(start["type"])}_delta` }, emit);
   }
 
@@ -106,7 +106,7 @@ class AnthropicStream {
   }
 
   #input(block: OpenBlock, json: string, emit: Emit): void {
-    // Blocks of tools that run at Anthropic's have input too.
+    // Blocks of tools that run at Anthropic have input too.
     if (block.tool < 0 || json === "") return;
     block.hasInput = true;
     send(emit, { tool_calls: [{ index: block.tool, function: { arguments: json } }] });
@@ -116,13 +116,13 @@ class AnthropicStream {
     const block = this.#blocks.get(index);
     if (block === undefined) return;
     this.#blocks.delete(index);
-    // A tool without arguments has no input delta, and callers parse what they get.
+    // A tool without arguments has no input delta, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, JSON.stringify(object(block.start["input"])), emit);
     const signed = { type: "thinking", thinking: block.thinking, signature: block.signature };
     if (isSigned(signed)) send(emit, { thinking_blocks: [signed] });
   }
 
-  /** Figures of usage are totals so far. */
+  /** Usage counts are cumulative. */
   #message(delta: JsonObject, usage: unknown): void {
     this.#stopReason = delta["stop_reason"] ?? this.#stopReason;
     this.#refusal = refusalOf(delta["stop_details"]) || this.#refusal;
@@ -134,7 +134,7 @@ class AnthropicStream {
     if (this.#refusal !== "") send(emit, { refusal: this.#refusal });
     const reason = finishReason(this.#stopReason, this.#tools > 0);
     const native = nativeReason(this.#stopReason, reason);
-    // An end without a reason, and nothing before it, is no answer.
+    // An end without a reason and without content is not an answer.
     if (this.#stopReason !== null || this.#opened)
       emit({ kind: "finish", choice: 0, reason, ...(native === null ? {} : { native }) });
     const usage = Object.keys(this.#usage).length > 0 ? decodeUsage(this.#usage) : null;

@@ -1,4 +1,4 @@
-/** Tools, their choice and the answer's format (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview). */
+/** Tools, tool choice and output format (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview). */
 
 import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -9,7 +9,7 @@ export interface Tools {
   dropped: string[];
 }
 
-/** An object schema; OpenAI lets a function without parameters leave it out. */
+/** An object schema. OpenAI allows a function without parameters to omit it. */
 export function inputSchema({ function: { parameters } }: FunctionTool): JsonObject {
   return parameters === undefined || parameters === null
     ? { type: "object", properties: {} }
@@ -26,7 +26,7 @@ function toolOf(tool: FunctionTool, strict: boolean): JsonObject {
   };
 }
 
-/** `tool_choice` in Claude's form; null leaves it out. */
+/** `tool_choice` in Claude's form; null to omit it. */
 export function toolChoiceOf({ tool_choice, parallel_tool_calls }: ChatRequest): JsonObject | null {
   if (tool_choice === "none") return { type: "none" };
   const one = parallel_tool_calls === false ? { disable_parallel_tool_use: true } : {};
@@ -36,7 +36,7 @@ export function toolChoiceOf({ tool_choice, parallel_tool_calls }: ChatRequest):
   return tool_choice === "auto" || parallel_tool_calls === false ? { type: "auto", ...one } : null;
 }
 
-/** A choice of tools that aren't there. */
+/** A tool choice without any tools. */
 export function toolsMissing({ tools, tool_choice }: ChatRequest): Refusal | null {
   const forced = tool_choice === "required" || (typeof tool_choice === "object" && tool_choice !== null);
   return forced && (tools ?? []).length === 0
@@ -44,7 +44,7 @@ export function toolsMissing({ tools, tool_choice }: ChatRequest): Refusal | nul
     : null;
 }
 
-/** `strict`: the model has structured outputs. */
+/** `strict`: the model supports structured outputs. */
 export function toolsOf(request: ChatRequest, strict: boolean): Tools | Refusal {
   const tools = request.tools ?? [];
   const missing = toolsMissing(request);
@@ -57,7 +57,7 @@ export function toolsOf(request: ChatRequest, strict: boolean): Tools | Refusal 
   };
 }
 
-/** The schema that the answer has to follow; null where it is free. `native`: the model has structured outputs. */
+/** The schema that the answer must follow; null if there is none. `native`: the model supports structured outputs. */
 export function schemaOf(
   { response_format }: ChatRequest,
   native: boolean,
@@ -66,12 +66,12 @@ export function schemaOf(
   if (response_format.type === "json_object")
     return refusal(
       "response_format",
-      "The provider of this model has no free JSON mode. Give a schema with `json_schema`, or choose another model.",
+      "The provider of this model has no JSON mode without a schema. Give a schema with `json_schema`, or choose another model.",
     );
   if (!native)
     return refusal(
       "response_format",
-      "This model can't be held to a JSON schema. Leave it out, or choose another model.",
+      "This model doesn't support JSON schemas. Leave `response_format` out, or choose another model.",
     );
   const { name, description, schema } = response_format.json_schema;
   if (schema === undefined || schema === null)

@@ -1,8 +1,8 @@
 /**
- * Canonical messages → turns of blocks, the shape of a conversation in Anthropic's Messages
- * (https://platform.claude.com/docs/en/api/messages/create) and in Bedrock's Converse
- * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html), which differ in how a block is written:
- * system prompts stand apart, turns alternate and begin with the user, a tool's results open the user's turn.
+ * Canonical messages → turns of blocks, the conversation format of Anthropic's Messages
+ * (https://platform.claude.com/docs/en/api/messages/create) and Bedrock's Converse
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html), which write blocks differently.
+ * System prompts are separate, turns alternate and begin with the user, and tool results come first in the user's turn.
  */
 import { createHash } from "node:crypto";
 import type { ChatMessage, ContentPart, FilePart, ImagePart, Refusal } from "../../dialects/canonical.ts";
@@ -17,7 +17,7 @@ export interface BlockForms {
   toolUse(id: string, name: string, input: JsonObject): JsonObject;
   /** `content` may be empty. */
   toolResult(id: string, content: JsonObject[]): JsonObject;
-  /** A signed block of reasoning that the provider gave in an earlier answer; null where it isn't one of its own. */
+  /** A signed reasoning block from an earlier answer of the provider; null if the block isn't the provider's own. */
   thinking(block: JsonObject): JsonObject | null;
 }
 
@@ -27,25 +27,25 @@ export interface MessageTurn {
 }
 
 export interface Conversation {
-  /** Text blocks, in their order. */
+  /** Text blocks, in order. */
   system: JsonObject[];
   turns: MessageTurn[];
   dropped: string[];
 }
 
-/** Opens a conversation that OpenAI lets begin with the assistant or with a system prompt alone. */
+/** Opens a conversation that begins with the assistant or has only a system prompt, both of which OpenAI allows. */
 const opening = "(start of the conversation)";
 
 const wellFormedId = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** An id as both providers take it; one from elsewhere that has other characters is replaced, always by the same. */
+/** An id that both providers accept. An id from elsewhere with other characters is replaced, always by the same id. */
 export function toolId(id: string): string {
   return wellFormedId.test(id) ? id : `call_${createHash("sha256").update(id).digest("base64url").slice(0, 32)}`;
 }
 
 const isBlank = (text: string): boolean => text.trim() === "";
 
-/** Arguments of a tool call; "" stands for none. */
+/** Arguments of a tool call; "" means none. */
 function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
   if (isBlank(text)) return { input: {} };
   const value = jsonIn(text);
@@ -54,14 +54,14 @@ function inputOf(text: string, param: string): { input: JsonObject } | Refusal {
 }
 
 interface OpenTurn extends MessageTurn {
-  /** They go before the rest of a user's turn. */
+  /** Tool results, which go before the rest of a user's turn. */
   results: JsonObject[];
 }
 
 class Turns {
   readonly #forms: BlockForms;
   readonly #turns: OpenTurn[] = [];
-  /** The conversation's id → the id in use. */
+  /** Id in the conversation → id sent. */
   readonly #ids = new Map<string, string>();
   readonly #used = new Set<string>();
   readonly #dropped = new Set<string>();
@@ -104,7 +104,7 @@ class Turns {
     return turn;
   }
 
-  /** Adds blocks to the turn; a turn without any is a mistake to both providers. */
+  /** Adds blocks to the turn. Both providers refuse a turn without blocks. */
   #add(role: MessageTurn["role"], blocks: JsonObject[]): void {
     if (blocks.length > 0) this.#turn(role).content.push(...blocks);
   }
@@ -125,7 +125,7 @@ class Turns {
   }
 
   #assistant(message: ChatMessage, param: string, last: boolean): Refusal | null {
-    // A conversation that ends here is continued: the providers refuse white space at the end of such a beginning.
+    // The model continues a conversation that ends here. The providers refuse white space at the end of such a prefill.
     const content = last && typeof message.content === "string" ? message.content.trimEnd() : message.content;
     const blocks = this.#blocks(content, param, false);
     if (isRefusal(blocks)) return blocks;
@@ -136,7 +136,7 @@ class Turns {
       .filter((block) => block !== null);
     const calls = this.#calls(message, param);
     if (isRefusal(calls)) return calls;
-    // Signed reasoning alone is no answer, and neither provider takes a turn that ends with it.
+    // Signed reasoning alone is not an answer, and neither provider accepts a turn that ends with it.
     if (blocks.length + refused.length + calls.length > 0)
       this.#add("assistant", [...thinking, ...blocks, ...refused, ...calls]);
     return null;
@@ -152,7 +152,7 @@ class Turns {
     return blocks;
   }
 
-  /** Ids must not occur twice; some servers number their calls anew in each answer. */
+  /** Ids must be unique, but some servers number their calls from the start in each answer. */
   #callId(id: string): string {
     let own = toolId(id);
     for (let again = 2; this.#used.has(own); again++) own = toolId(`${id}#${again}`);
@@ -189,7 +189,7 @@ class Turns {
     if (media && part.type === "file") return this.#forms.file(part, `${param}.file`);
     return refusal(
       `${param}.type`,
-      `A part of type ${String(part.type).slice(0, 64)} can't be translated here for the provider of this model. Leave it out.`,
+      `A part of type ${String(part.type).slice(0, 64)} can't be translated in this place for the provider of this model. Leave it out.`,
     );
   }
 

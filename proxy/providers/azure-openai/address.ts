@@ -1,4 +1,4 @@
-/** Paths of the two surfaces: https://learn.microsoft.com/azure/ai-foundry/openai/reference */
+/** Paths of the two API surfaces: https://learn.microsoft.com/azure/ai-foundry/openai/reference */
 import type { WireFormat } from "../../config/capabilities.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
@@ -9,7 +9,7 @@ const operations: Partial<Record<WireFormat, string>> = {
   "openai.responses": "responses",
 };
 
-/** The endpoint is the resource's host; `/openai` may be written behind it or not. */
+/** The endpoint is the resource's host, with or without `/openai`. */
 function base(account: ProviderAccount): string {
   return account.basePath.replace(/\/openai(\/v1)?$/, "");
 }

@@ -12,27 +12,27 @@ export const capabilities: Capabilities = {
       default: "V1",
       pattern: "^(V1|Deployments)$",
       description:
-        "V1: /openai/v1/…, the deployment in the body. Deployments: /openai/deployments/NAME/…, with apiVersion.",
+        "V1: calls go to /openai/v1/…, with the deployment in the body. Deployments: calls go to /openai/deployments/NAME/…, with apiVersion.",
     },
     apiVersion: {
       required: false,
       default: "2024-10-21",
       pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$",
-      form: "a date of the API, such as 2024-10-21 or 2025-01-01-preview",
-      description: "The api-version of the Deployments surface.",
+      form: "an API version date, such as 2024-10-21 or 2025-01-01-preview",
+      description: "api-version sent with calls of the Deployments surface.",
     },
     maxTokensField: {
       required: false,
       default: "AsSent",
       pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
       description:
-        "Name under which a chat's token limit is sent, for deployments whose model or api-version knows only one. AsSent: as the caller sent it.",
+        "Name under which a chat's token limit is sent, for deployments whose model or api-version accepts only one name. AsSent: as the caller sent it.",
     },
     tenantId: {
       required: false,
       pattern: "^[A-Za-z0-9.-]{1,64}$",
       form: "the tenant's id or domain, such as contoso.onmicrosoft.com",
-      description: "Entra tenant, with clientId and the Secret's clientSecret instead of an API key.",
+      description: "Entra tenant. Set it together with clientId and the Secret's clientSecret, instead of an API key.",
     },
     clientId: {
       required: false,
@@ -44,9 +44,9 @@ export const capabilities: Capabilities = {
       required: false,
       default: "https://login.microsoftonline.com",
       pattern: "^https?://[^/?#@]+$",
-      form: "a URL without a path, and without a / at its end, such as https://login.microsoftonline.com",
+      form: "a URL without a path and without a trailing slash, such as https://login.microsoftonline.com",
       description:
-        "Entra's token service; other clouds have their own. For one with a certificate of a private authority there is spec.tokenService.tls.",
+        "Entra's token service. National clouds have their own. If its certificate is from a private authority, set spec.tokenService.tls.",
     },
     scope: {
       required: false,
@@ -69,8 +69,8 @@ export const capabilities: Capabilities = {
   parameters: {},
   resources: true,
   pricesFrom: "azure",
-  // Half for batch and flex: https://platform.openai.com/docs/pricing. Priority, which is called fast as well, by model:
-  // https://openai.com/api-priority-processing
+  // Half price for batch and flex: https://platform.openai.com/docs/pricing. Priority, also called fast, depends on the
+  // model: https://openai.com/api-priority-processing
   priceModes: {
     usual: { batch: 500_000, flex: 500_000, priority: 2_500_000, fast: 2_500_000 },
     byModel: {

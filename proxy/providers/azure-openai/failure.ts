@@ -1,4 +1,4 @@
-/** Azure's errors: OpenAI's envelope, or the gateway's own with numbers for codes, or `{"statusCode", "message"}`. */
+/** Azure's errors: OpenAI's envelope, Azure's gateway's own with numeric codes, or `{"statusCode", "message"}`. */
 
 import type { ProviderError } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";

@@ -1,4 +1,4 @@
-/** Azure OpenAI: OpenAI's format under addresses and with authentication of its own. */
+/** Azure OpenAI: OpenAI's format, with its own paths and authentication. */
 import { chatEdits, mended } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";

@@ -1,5 +1,5 @@
 /**
- * Entra's client-credentials grant:
+ * Entra's client credentials grant:
  * https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
 import type { AuthEnvironment, ProviderAccount } from "../provider.ts";

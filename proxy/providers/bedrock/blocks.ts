@@ -1,4 +1,6 @@
-/** Blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html). */
+/**
+ * Content blocks of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html).
+ */
 
 import { type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -15,7 +17,7 @@ const imageFormats: Readonly<Record<string, string>> = {
 };
 const pdf = "application/pdf";
 
-/** Models of other families would refuse Claude's signed reasoning. */
+/** Other model families would refuse Claude's signed reasoning. */
 function reasoning(block: JsonObject): JsonObject {
   if (block["type"] === "redacted_thinking") return { reasoningContent: { redactedContent: block["data"] } };
   return { reasoningContent: { reasoningText: { text: block["thinking"], signature: block["signature"] } } };
@@ -23,7 +25,7 @@ function reasoning(block: JsonObject): JsonObject {
 
 export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
   let documents = 0;
-  /** AWS advises neutral names: a model reads them. They must differ. */
+  /** AWS recommends neutral names, because the model reads them. They must be unique. */
   const document = (data: string): JsonObject => ({
     document: { format: "pdf", name: `document-${++documents}`, source: { bytes: data } },
   });
@@ -35,7 +37,7 @@ export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
     if (found === null || format === undefined)
       return refusal(
         param,
-        `\`${param}\` must be a data URI in base64 of one of ${Object.keys(imageFormats).join(", ")}: the provider of this model fetches nothing.`,
+        `\`${param}\` must be a base64 data URI of one of ${Object.keys(imageFormats).join(", ")}: the provider of this model doesn't fetch URLs.`,
       );
     return { image: { format, source: { bytes: found.data } } };
   };
@@ -46,10 +48,10 @@ export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
       const found = mediaOf(part.file.file_data ?? "");
       return found?.mediaType === pdf
         ? document(found.data)
-        : refusal(param, "Of files, only a PDF in `file_data` can be translated for the provider of this model.");
+        : refusal(param, "The provider of this model accepts only one kind of file, a PDF in `file_data`.");
     },
     toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name: names.encode(name), input } }),
-    // Blank text is refused.
+    // Converse refuses blank text.
     toolResult: (toolUseId, content) => ({
       toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] },
     }),

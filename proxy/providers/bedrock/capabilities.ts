@@ -10,35 +10,35 @@ export const capabilities: Capabilities = {
   options: {
     region: {
       required: true,
-      description: "AWS region: part of the default endpoint and of the signature.",
+      description: "AWS region, part of the default endpoint and of the signature.",
       pattern: "^[a-z]{2,4}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$",
       form: "an AWS region, such as eu-central-1",
     },
     modelFamily: {
       required: false,
       description:
-        "Claude's features (reasoning_effort, one tool call at a time, signed reasoning, top_k) are used with models of its family. Auto: by the upstream name. Claude or Other: for names that don't tell, such as ARNs of inference profiles.",
+        "Claude's features (reasoning_effort, one tool call at a time, signed reasoning, top_k) are used only with models of the Claude family. Auto: decided by the upstream name. Claude or Other: for names that don't show the family, such as ARNs of inference profiles.",
       default: "Auto",
       pattern: "^(Auto|Claude|Other)$",
     },
     structuredOutputs: {
       required: false,
       description:
-        "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that have neither.",
+        "Native: a JSON schema is sent as outputConfig.textFormat, and strict tools as strict. Refuse: for models that support neither.",
       default: "Native",
       pattern: "^(Native|Refuse)$",
     },
     thinking: {
       required: false,
       description:
-        "What reasoning_effort becomes with Claude. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a budget of tokens, for older models.",
+        "How reasoning_effort is sent to Claude. Adaptive: outputConfig.effort with adaptive thinking (4.6 and later). Budget: thinking with a token budget, for older models.",
       default: "Adaptive",
       pattern: "^(Adaptive|Budget)$",
     },
     sampling: {
       required: false,
       description:
-        "What becomes of temperature, top_p and top_k. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
+        "How temperature, top_p and top_k are handled. Pass: they are sent. Drop: they are left out, for models that refuse them (Claude Opus 4.7 and later).",
       default: "Pass",
       pattern: "^(Pass|Drop)$",
     },
@@ -47,12 +47,12 @@ export const capabilities: Capabilities = {
     {
       name: "apiKey",
       required: false,
-      description: "Bedrock API key, sent as a bearer token. Either this, or accessKeyId and secretAccessKey.",
+      description: "Bedrock API key, sent as a bearer token. Set either this, or accessKeyId and secretAccessKey.",
     },
     {
       name: "accessKeyId",
       required: false,
-      description: "AWS access key id, for signed requests (Signature Version 4).",
+      description: "AWS access key ID, for signed requests (Signature Version 4).",
     },
     { name: "secretAccessKey", required: false, description: "AWS secret access key." },
     { name: "sessionToken", required: false, description: "Session token of temporary credentials." },
@@ -89,12 +89,12 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "aws",
-  // ARNs of models and of system-defined profiles, and a profile's regions; those of applications have ids that tell nothing:
-  // https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+  // ARNs of models and of system-defined profiles, and a profile's regions. Ids of application profiles don't show the
+  // model: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
   priceNames: [
     "^arn:aws[^:]*:bedrock:[^:]*:[^:]*:(?:inference-profile|foundation-model)/(.+)$",
     "^(?:us|us-gov|eu|apac|jp|au|ca|global)\\.(.+)$",
   ],
-  // https://aws.amazon.com/bedrock/pricing: priority is 75 % dearer, flex and batches cost half.
+  // https://aws.amazon.com/bedrock/pricing: priority costs 75 % more, flex and batches cost half.
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_750_000 } },
 };

@@ -1,4 +1,8 @@
-/** Bedrock's errors (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors), answered or in a stream. */
+/**
+ * Bedrock's errors
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors), in
+ * an answer or in a stream.
+ */
 
 import type { ProviderError, ProviderErrorClass, StreamEvent } from "../../dialects/canonical.ts";
 import type { FailureCode } from "../../failure.ts";
@@ -14,11 +18,12 @@ const missing: Kind = { class: "NotFound", code: "upstream_model_not_found" };
 const limited: Kind = { class: "RateLimited", code: "upstream_rate_limited" };
 const broken: Kind = { class: "ServerError", code: "upstream_error" };
 
-/** Names in lower case: in a stream they begin with a small letter. */
+/** Exception names in lower case, since they begin with a small letter in a stream. */
 const kinds: Readonly<Record<string, Kind>> = {
   validationexception: rejected,
   accessdeniedexception: unauthorized,
-  // Of AWS's gateway, which checks the signature (https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html).
+  // From AWS's front end, which checks the signature
+  // (https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html).
   unrecognizedclientexception: unauthorized,
   invalidsignatureexception: unauthorized,
   incompletesignatureexception: unauthorized,
@@ -37,7 +42,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   serviceunavailableexception: { class: "Unavailable", code: "upstream_unavailable" },
 };
 
-/** ValidationException stands for this too, told apart by message only; and for a prompt that is too long, which `blame` tells. */
+/**
+ * ValidationException also covers this case, which only the message shows, and prompts that are too long, which `blame`
+ * recognises.
+ */
 const noSuchModel =
   /model identifier is invalid|on-demand throughput isn.t supported|model is not supported|reached the end of its life/i;
 
@@ -72,7 +80,7 @@ export function decodeError(reply: ErrorReply): ProviderError {
   return providerError(reply, { ...(kind ?? (reply.status === 424 ? broken : {})), message });
 }
 
-/** An exception in the midst of a stream. */
+/** An exception in the middle of a stream. */
 export function streamError(type: string, payload: unknown): StreamEvent {
   const message = messageOf(payload);
   const kind = kindOf(typeName(type), message) ?? broken;

@@ -1,31 +1,32 @@
 /**
- * Amazon's event-stream framing (https://smithy.io/2.0/aws/amazon-eventstream.html): length, length of the headers, CRC
- * of both, headers, payload, CRC of all. The codec of AWS's own SDK checks both CRCs and reads the headers; what it
- * leaves to its caller is here: finding frames in reads that are cut anywhere, and a bound on what is held.
+ * Amazon's event-stream framing (https://smithy.io/2.0/aws/amazon-eventstream.html): total length, length of the
+ * headers, CRC of both, headers, payload, CRC of everything. The codec of AWS's SDK checks both CRCs and reads the
+ * headers. This module does what the codec leaves to its caller: it finds frames in reads that may be split anywhere,
+ * and limits how much is held.
  */
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { EventStreamCodec } from "@smithy/core/event-streams";
 
-/** One frame may hold this much. The format allows 16 MiB; an event of a model is a few bytes. */
+/** Largest frame, in bytes. The format allows 16 MiB; an event of a model is a few bytes. */
 const maxFrameBytes = 1_048_576;
 
 const preludeBytes = 12;
-/** Prelude and the CRC at the end. */
+/** The prelude and the CRC at the end. */
 const leastFrameBytes = 16;
 
-/** The stream is no event stream, or was damaged on its way. */
+/** The stream is not an event stream, or was damaged in transit. */
 export class FrameError extends Error {
   override readonly name: string = "FrameError";
 }
 
-/** A frame exceeds the gateway's own cap. */
+/** A frame exceeds the gateway's own limit. */
 export class FrameTooLargeError extends FrameError {
   override readonly name = "FrameTooLargeError";
 }
 
 export interface Frame {
-  /** Value of a header that is a string, "" where there is none. */
+  /** Value of a string header, "" if there is none. */
   header(name: string): string;
   payload: string;
 }
@@ -51,7 +52,10 @@ function decode(bytes: Buffer): Frame {
   }
 }
 
-/** Length of the frame that begins here. Checked before the frame is waited for: a damaged length must not hold the stream up. */
+/**
+ * Length of the frame that begins here. Checked before waiting for the frame, so that a damaged length can't stall the
+ * stream.
+ */
 function frameLength(bytes: Buffer): number {
   const length = bytes.readUInt32BE(0);
   if (crc32(bytes.subarray(0, 8)) !== bytes.readUInt32BE(8)) throw new FrameError("the checksum of a prelude is wrong");
@@ -63,10 +67,10 @@ function frameLength(bytes: Buffer): number {
 export class FrameReader {
   #held: Buffer[] = [];
   #heldBytes = 0;
-  /** Bytes that are needed to go on: a prelude, or a whole frame. */
+  /** Bytes needed to continue: a prelude, or a whole frame. */
   #needed = preludeBytes;
 
-  /** Hands over frames as they become whole; `onFrame` returns false to stop. Throws FrameError. */
+  /** Passes on frames as they become complete. `onFrame` returns false to stop. Throws FrameError. */
   push(bytes: Uint8Array, onFrame: (frame: Frame) => boolean): void {
     this.#held.push(Buffer.from(bytes));
     this.#heldBytes += bytes.length;

@@ -1,4 +1,7 @@
-/** Amazon Bedrock's Converse (https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html): one format for the models of many makers. */
+/**
+ * Amazon Bedrock's Converse (https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html): one
+ * format for models of many vendors.
+ */
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -8,7 +11,10 @@ import { encodeRequest } from "./request.ts";
 import { authorize } from "./sign.ts";
 import { converseDecoder } from "./stream.ts";
 
-/** One segment of a path: model ids hold `:`, ARNs hold `/` too. The signature's rules (RFC 3986) encode more than JavaScript's. */
+/**
+ * Encodes one path segment: model ids contain `:`, and ARNs also `/`. The signature's rules (RFC 3986) encode more
+ * characters than JavaScript does.
+ */
 function segment(id: string): string {
   return encodeURIComponent(id).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,4 +1,7 @@
-/** Names of tools as Converse takes them (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html), and back. */
+/**
+ * Tool names that Converse accepts
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html), and the way back.
+ */
 import { createHash } from "node:crypto";
 
 const allowed = /^[A-Za-z0-9_-]{1,64}$/;
@@ -6,7 +9,7 @@ const allowed = /^[A-Za-z0-9_-]{1,64}$/;
 export class ToolNames {
   readonly #originals = new Map<string, string>();
 
-  /** The same for the same name, in every request. */
+  /** Equal names have equal results in every request. */
   encode(name: string): string {
     if (allowed.test(name)) return name;
     const digest = createHash("sha256").update(name).digest("hex").slice(0, 12);

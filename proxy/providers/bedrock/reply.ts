@@ -1,4 +1,7 @@
-/** An answer of Converse → canonical (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax). */
+/**
+ * A Converse answer → canonical answer
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax).
+ */
 
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
@@ -20,7 +23,7 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   guardrail_intervened: "content_filter",
 };
 
-/** The model's output could not be made into an answer: nothing to hand on as one. */
+/** The model's output was malformed, so there is no answer to pass on. */
 const malformed: ReadonlySet<unknown> = new Set(["malformed_model_output", "malformed_tool_use"]);
 export const malformedText = "The model's answer was malformed. Try again.";
 export const isMalformed = (native: unknown): boolean => malformed.has(native);
@@ -31,9 +34,9 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
 }
 
 /**
- * `inputTokens` leaves out what the cache gave and took. null where it is no usage object. Writes for an hour are told
- * apart in `cacheDetails` (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html); `tier`
- * stands beside the usage.
+ * `inputTokens` excludes cache reads and writes. Returns null if the value isn't a usage object. `cacheDetails` lists
+ * one-hour writes separately (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html);
+ * `tier` is outside the usage object.
  */
 export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null {
   if (!isObject(usage)) return null;
@@ -52,7 +55,7 @@ export function decodeUsage(usage: unknown, tier: unknown = null): Usage | null 
   );
 }
 
-/** Reasoning as a block of Anthropic's, so that it can go back to any provider of the same models. */
+/** Reasoning in the form of Anthropic's block, so that it can be sent back to any provider of the same models. */
 function thinkingBlock(content: JsonObject): JsonObject {
   if (typeof content["redactedContent"] === "string")
     return { type: "redacted_thinking", data: content["redactedContent"] };
@@ -88,7 +91,7 @@ function messageOf(blocks: readonly JsonObject[], names: ToolNames): ChatChoice[
   };
 }
 
-/** The answer names neither itself nor the model: `id` is from a header, `model` from the request. */
+/** The answer contains neither its id nor the model: `id` comes from a header, `model` from the request. */
 export function decodeReply(body: unknown, id: string, model: string, names: ToolNames): ChatReply | ProviderError {
   const content = isObject(body) ? object(object(body["output"])["message"])["content"] : null;
   if (!isObject(body) || !Array.isArray(content)) return invalidReply();

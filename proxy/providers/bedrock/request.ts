@@ -1,4 +1,7 @@
-/** Canonical chat request → a body of Converse (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html). */
+/**
+ * Canonical chat request → a Converse body
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
+ */
 
 import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -11,7 +14,7 @@ import { converseBlocks } from "./blocks.ts";
 import { ToolNames } from "./names.ts";
 import { toolsOf } from "./tools.ts";
 
-/** Claude's thinking needs a limit to stay below; without thinking the model's own holds. */
+/** Claude's thinking needs a limit to stay below. Without thinking, the model's own limit applies. */
 const maxTokensBesideBudget = 4096;
 
 const rules: ParameterRules = {
@@ -41,13 +44,16 @@ export interface EncodedRequest {
   dropped: string[];
 }
 
-/** Base models, inference profiles (`us.anthropic.…`) and their ARNs name the family. */
+/** Base models, inference profiles (`us.anthropic.…`) and their ARNs contain the family's name. */
 function isClaude(account: ProviderAccount, model: ProviderModel): boolean {
   const family = account.config.options["modelFamily"];
   return family === "Claude" || (family !== "Other" && /(^|[./])anthropic\./.test(model.config.upstream));
 }
 
-/** https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html; OpenAI's words, as far as Bedrock has them. */
+/**
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html. OpenAI's tiers that Bedrock also
+ * has.
+ */
 const tiers: ReadonlySet<unknown> = new Set(["default", "flex", "priority"]);
 
 function tierOf(request: ChatRequest): { tier: JsonObject | null; dropped: string[] } {
@@ -71,7 +77,7 @@ function reasoning(
   };
 }
 
-/** Families other than Claude have `top_k` under names of their own, or not at all. */
+/** Other families have `top_k` under different names, or not at all. */
 function sampling(request: ChatRequest, thinking: boolean, claude: boolean, drop: boolean): Sampling | Refusal {
   const found = samplingOf(request, thinking, drop);
   if (isRefusal(found) || claude || found.topK === undefined) return found;
@@ -79,7 +85,10 @@ function sampling(request: ChatRequest, thinking: boolean, claude: boolean, drop
   return { ...rest, dropped: [...found.dropped, "top_k"] };
 }
 
-/** The schema is sent as text (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_JsonSchemaDefinition.html). */
+/**
+ * The schema is sent as text
+ * (https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_JsonSchemaDefinition.html).
+ */
 function textFormat(schema: { name: string; description?: string; schema: JsonObject } | null): JsonObject | null {
   return (
     schema && { type: "json_schema", structure: { jsonSchema: { ...schema, schema: JSON.stringify(schema.schema) } } }

@@ -1,7 +1,8 @@
 /**
- * Who calls: a Bedrock API key as a bearer token (https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html),
- * or AWS Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html),
- * made by AWS's own signer over the final body and path, at the time of the attempt.
+ * Authenticates calls: a Bedrock API key as a bearer token
+ * (https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-use.html), or AWS Signature Version 4
+ * (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html), computed by AWS's own
+ * signer over the final body and path, at the time of the attempt.
  */
 import { Sha256 } from "@smithy/core/checksum";
 import { SignatureV4 } from "@smithy/signature-v4";
@@ -9,7 +10,10 @@ import type { AuthEnvironment, Outgoing, ProviderAccount } from "../provider.ts"
 
 const service = "bedrock";
 
-/** What the signer is to see: what is signed must arrive unchanged, so no header that something may touch on the way. */
+/**
+ * What the signer sees. What is signed must arrive unchanged, so headers that may be modified on the way are not
+ * signed.
+ */
 function toSign(outgoing: Outgoing, account: ProviderAccount) {
   const url = new URL(account.origin);
   const [path = "", search = ""] = outgoing.path.split("?", 2);
@@ -18,7 +22,7 @@ function toSign(outgoing: Outgoing, account: ProviderAccount) {
     method: outgoing.method,
     protocol: url.protocol,
     hostname: url.hostname,
-    // The signer encodes the path again, as AWS wants it: `%3A` on the wire is signed as `%253A`.
+    // The signer encodes the path again, as AWS requires: `%3A` on the wire is signed as `%253A`.
     path,
     query: Object.fromEntries(new URLSearchParams(search)),
     headers: { host: url.host, ...(type === undefined ? {} : { "content-type": type }) },
@@ -39,7 +43,7 @@ async function signed(
     sha256: Sha256,
   });
   const { headers } = await signer.sign(toSign(outgoing, account), { signingDate: new Date(nowMs) });
-  // The connection sets Host itself, to the same value.
+  // The connection sets Host to the same value.
   const { host: _host, ...own } = headers;
   return { ...outgoing, headers: { ...outgoing.headers, ...own } };
 }
@@ -50,7 +54,9 @@ interface Credentials {
   sessionToken?: string;
 }
 
-/** A key takes precedence. Without any whole credential the call goes out as it is, and the provider says so. */
+/**
+ * A key takes precedence. Without complete credentials, the call is sent as it is and the provider reports the error.
+ */
 export function authorize(
   outgoing: Outgoing,
   account: ProviderAccount,

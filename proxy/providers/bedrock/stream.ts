@@ -95,7 +95,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     this.#emit({ kind: "delta", choice: 0, delta });
   }
 
-  /** An exception frame means that the stream failed, as does what is neither event nor exception. */
+  /** An exception frame means that the stream failed, as does a frame that is neither event nor exception. */
   #frame(frame: Frame): void {
     const body = parsed(frame.payload);
     const kind = frame.header(":message-type");
@@ -111,7 +111,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     else this.#emit(streamFailure("upstream_invalid_response", "The provider's stream could not be read."));
   }
 
-  /** Blocks of text and reasoning have no start. */
+  /** Text and reasoning blocks have no start event. */
   #block(index: unknown): OpenBlock {
     let block = this.#blocks.get(index);
     if (block === undefined) {
@@ -161,7 +161,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     const block = this.#blocks.get(index);
     if (block === undefined) return;
     this.#blocks.delete(index);
-    // A tool without arguments has no input, and callers parse what they get.
+    // A tool without arguments has no input, but callers parse the arguments.
     if (block.tool >= 0 && !block.hasInput) this.#input(block, "{}");
     const thinking = { type: "thinking", thinking: block.thinking, signature: block.signature };
     const redacted = { type: "redacted_thinking", data: Buffer.concat(block.redacted).toString("base64") };
@@ -187,7 +187,7 @@ class ConverseDecoder implements ChatStreamDecoder {
     if (this.#metadata) this.#emit({ kind: "end" });
   }
 
-  /** Comes after the stop, and nothing after it. */
+  /** Comes after the stop event, and is the last event. */
   #end(usage: unknown, tier: unknown): void {
     const found = this.#metadata ? null : decodeUsage(usage, tier);
     this.#metadata = true;

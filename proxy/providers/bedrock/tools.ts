@@ -12,7 +12,7 @@ export interface ConverseTools {
   dropped: string[];
 }
 
-/** Where the history has calls but none may be made, Converse still demands a tool. */
+/** If the history has calls but none may be made now, Converse still requires a tool. */
 const placeholder = {
   toolSpec: {
     name: "unavailable",
@@ -43,12 +43,15 @@ function choiceOf({ tool_choice }: ChatRequest, names: ToolNames): JsonObject | 
 const usedTools = ({ messages }: ChatRequest): boolean =>
   messages.some((message) => message.role === "tool" || (message.tool_calls ?? []).length > 0);
 
-/** Converse has no form for one call at a time; Claude has, in its own `tool_choice`, which then stands for Converse's. */
+/**
+ * Converse has no option to limit the model to one call at a time. Claude has one in its own `tool_choice`, which then
+ * replaces Converse's.
+ */
 function oneAtATime(request: ChatRequest, names: ToolNames, claude: boolean): JsonObject | Refusal {
   if (!claude)
     return refusal(
       "parallel_tool_calls",
-      "This model can't be held to one tool call at a time. Leave it out, or choose another model.",
+      "This model can't be limited to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.",
     );
   const choice = toolChoiceOf(request) ?? {};
   return {
@@ -66,7 +69,7 @@ export function toolsOf(
   if (missing !== null) return missing;
   const tools = request.tools ?? [];
   const nothing: ConverseTools = { additional: {}, dropped: [] };
-  // Converse has no choice of none: tools that must not be called are left out.
+  // Converse has no tool choice `none`: tools that must not be called are left out.
   if (tools.length === 0 || request.tool_choice === "none")
     return usedTools(request) ? { ...nothing, toolConfig: { tools: [placeholder] } } : nothing;
   const specs = tools.map((tool) => specOf(tool, names, strict));

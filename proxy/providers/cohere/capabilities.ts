@@ -9,7 +9,7 @@ export const capabilities: Capabilities = {
   options: {
     inputType: {
       required: false,
-      description: "What embeddings are for; a request's own `input_type` goes before it.",
+      description: "What embeddings are used for. A request's own `input_type` takes precedence.",
       default: "search_document",
       pattern: "^(search_document|search_query|classification|clustering)$",
     },

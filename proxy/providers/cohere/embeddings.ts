@@ -25,7 +25,10 @@ function decodeEmbeddings(body: unknown, model: string, wanted: number): Embeddi
   return { model, vectors, usage: usageOf(body["meta"]) };
 }
 
-/** Cohere wants to know what the vectors are for; a client may say it in a field of its own, else the provider's option does. */
+/**
+ * Cohere requires the purpose of the vectors. A client may give it in a field of its own; otherwise the provider's
+ * option applies.
+ */
 export function cohereEmbeddings(
   request: EmbeddingsRequest,
   account: ProviderAccount,

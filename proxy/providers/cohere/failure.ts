@@ -1,4 +1,4 @@
-/** Cohere's errors: `{"message", "id"?}`, and the status says the rest (https://docs.cohere.com/reference/errors). */
+/** Cohere's errors: `{"message", "id"?}`. The status says the rest (https://docs.cohere.com/reference/errors). */
 
 import type { ProviderError } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
@@ -7,17 +7,19 @@ import type { ErrorReply } from "../provider.ts";
 
 type Kind = Pick<ProviderError, "class" | "code">;
 
-/** Where the status means something else than by HTTP's own rules. 402, the account's billing, is common to all providers. */
+/**
+ * Statuses that don't have their usual HTTP meaning. 402, about the account's billing, is handled for all providers.
+ */
 const kinds: Readonly<Record<number, Kind>> = {
   // "a request or response contains a deny-listed token": words, not credentials.
   498: { class: "BadRequest", code: "content_filter" },
-  // Cancelled or broken off on their side, and documented as worth another try: a caller that left doesn't read it.
+  // Cancelled or aborted on the provider's side, and documented as worth a retry. A caller that left never sees it.
   499: { class: "Unavailable", code: "upstream_unavailable" },
   501: { class: "BadRequest", code: "upstream_rejected_request" },
 };
 
 function kindOf(status: number, message: string): Kind | null {
-  // "too many tokens: max tokens must be …" is about max_tokens and not about the prompt.
+  // "too many tokens: max tokens must be …" is about max_tokens, not about the prompt.
   if (status === 400 && /^too many tokens(?!: max tokens)/i.test(message))
     return { class: "BadRequest", code: "context_length_exceeded" };
   return kinds[status] ?? null;

@@ -1,4 +1,7 @@
-/** Messages → Cohere's (https://docs.cohere.com/reference/chat), which differ from OpenAI's in names and in what they may hold. */
+/**
+ * Canonical messages → Cohere's (https://docs.cohere.com/reference/chat), which differ from OpenAI's in names and in
+ * what they may contain.
+ */
 
 import {
   type ChatMessage,
@@ -40,7 +43,7 @@ function toolCall({ id, function: { name, arguments: args } }: ToolCall): JsonOb
   return { id, type: "function", function: { name, arguments: args.trim() === "" ? "{}" : args } };
 }
 
-/** Reasoning goes back only as the plan of a tool call, where every model takes it. */
+/** Reasoning is sent back only as the plan of a tool call, where every model accepts it. */
 function assistant(message: ChatMessage, param: string): JsonObject | Refusal {
   const text = textOf(message.content, `${param}.content`);
   if (typeof text !== "string") return text;
@@ -58,7 +61,7 @@ function assistant(message: ChatMessage, param: string): JsonObject | Refusal {
 function messageOf(message: ChatMessage, param: string): JsonObject | Refusal {
   if (message.role === "assistant") return assistant(message, param);
   if (message.role === "function")
-    return refusal(`${param}.role`, "Cohere has no form for function messages. Use `tool_calls` and the role tool.");
+    return refusal(`${param}.role`, "Cohere doesn't support function messages. Use `tool_calls` and the role tool.");
   const content =
     message.role === "user"
       ? userContent(message.content, `${param}.content`)

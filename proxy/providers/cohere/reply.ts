@@ -1,4 +1,4 @@
-/** Cohere's v2 chat answer → canonical (https://docs.cohere.com/reference/chat). */
+/** Cohere's v2 chat answer → canonical answer (https://docs.cohere.com/reference/chat). */
 
 import { randomUUID } from "node:crypto";
 import type { ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
@@ -10,7 +10,10 @@ export const text = (value: unknown): string => (typeof value === "string" ? val
 const objects = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const member = (value: unknown, name: string): unknown => (isObject(value) ? value[name] : undefined);
 
-/** `tokens` is what went through the model, `billed_units` what is charged: less, as Cohere's own preamble is free. */
+/**
+ * `tokens` is what the model processed, `billed_units` what is charged. The latter is less, since Cohere's own preamble
+ * is free.
+ */
 export function usageOf(usage: unknown): Usage | null {
   if (!isObject(usage) || !(isObject(usage["tokens"]) || isObject(usage["billed_units"]))) return null;
   const counts = new Counts();
@@ -39,7 +42,7 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   TOOL_CALL: "tool_calls",
 };
 
-/** Null where it is none of those that mean failure. */
+/** null if the reason doesn't mean failure. */
 export function finishFailure(native: unknown, words: unknown): ProviderError | null {
   if (native !== "ERROR" && native !== "TIMEOUT") return null;
   const kind =
@@ -53,13 +56,13 @@ export function finishFailure(native: unknown, words: unknown): ProviderError | 
 export function finishReason(native: unknown, calledTools: boolean): { reason: FinishReason; native?: string } {
   const known = typeof native === "string" && Object.hasOwn(finishReasons, native) ? finishReasons[native] : undefined;
   const reason = known ?? (calledTools ? "tool_calls" : "stop");
-  // COMPLETE and TOOL_CALL say no more than our own words.
+  // COMPLETE and TOOL_CALL say no more than the canonical reasons.
   return typeof native !== "string" || native === "COMPLETE" || native === "TOOL_CALL"
     ? { reason }
     : { reason, native };
 }
 
-/** An id that the API left out, of the length that every provider takes. */
+/** An id if the API sent none, of a length that every provider accepts. */
 export const newCallId = (): string => `call_${randomUUID().replaceAll("-", "")}`;
 
 function toolCall(call: JsonObject): ToolCall {
@@ -71,7 +74,10 @@ function toolCall(call: JsonObject): ToolCall {
   };
 }
 
-/** A piece of text with the logprobs of its tokens, which have no texts of their own: their sum is the piece's. */
+/**
+ * A piece of text with the log probabilities of its tokens. The tokens have no text of their own, so the piece gets
+ * their sum.
+ */
 function logprobEntry(item: JsonObject): JsonObject {
   const parts = Array.isArray(item["logprobs"]) ? (item["logprobs"] as unknown[]) : [];
   const logprob = parts.reduce<number>((sum, one) => sum + (typeof one === "number" ? one : 0), 0);
@@ -90,7 +96,7 @@ function contentOf(message: JsonObject, key: "text" | "thinking"): string {
     .join("");
 }
 
-/** Citations have no place in OpenAI's answers and are left out. */
+/** Citations have no place in OpenAI's answers and are dropped. */
 export function decodeCohereReply(body: unknown): ChatReply | ProviderError {
   if (!isObject(body) || !isObject(body["message"])) return invalidReply();
   const failure = finishFailure(body["finish_reason"], body["error"]);

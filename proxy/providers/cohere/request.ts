@@ -32,10 +32,10 @@ const read: ReadonlySet<string> = new Set([
 ]);
 
 const maxStops = 5;
-/** Cohere's range of `p`; OpenAI's 1, which its clients send as "no limit", is outside of it. */
+/** Cohere's range of `p`. OpenAI's 1, which clients send as "no limit", is outside it. */
 const topP = { least: 0.01, most: 0.99 };
 
-/** Tokens; the higher efforts are as much as the model likes. */
+/** Tokens. The higher efforts have no limit. */
 const thinkingBudgets: Readonly<Record<string, number | null>> = {
   minimal: 512,
   low: 1_024,
@@ -45,7 +45,7 @@ const thinkingBudgets: Readonly<Record<string, number | null>> = {
   max: null,
 };
 
-/** Nothing is lost where the value says what holds anyway. */
+/** Dropping a parameter loses nothing if its value is the default. */
 function isEmpty(value: unknown): boolean {
   return (
     value === undefined ||
@@ -56,7 +56,7 @@ function isEmpty(value: unknown): boolean {
   );
 }
 
-/** Values that Cohere's ranges don't hold: to change them would change the answer. */
+/** Values outside Cohere's ranges. Changing them would change the answer. */
 function outOfRange(request: ChatRequest): Refusal | null {
   for (const name of ["temperature", "presence_penalty", "frequency_penalty"] as const) {
     const value = request[name];
@@ -77,7 +77,7 @@ function sampling(request: ChatRequest): JsonObject {
   if (request.temperature != null) out["temperature"] = request.temperature;
   if (request.top_p != null) out["p"] = Math.min(topP.most, Math.max(topP.least, request.top_p));
   if (request.seed != null) out["seed"] = request.seed;
-  // Zero is the default, and some models refuse both penalties together.
+  // Zero is the default, and some models refuse requests with both penalties.
   if (request.presence_penalty) out["presence_penalty"] = request.presence_penalty;
   if (request.frequency_penalty) out["frequency_penalty"] = request.frequency_penalty;
   if (request.logprobs === true) out["logprobs"] = true;

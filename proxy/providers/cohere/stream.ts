@@ -1,4 +1,7 @@
-/** Cohere's v2 stream → events (https://docs.cohere.com/docs/streaming). The JSON's `type` says what a frame is; `message-end` is the last. */
+/**
+ * Cohere's v2 stream → events (https://docs.cohere.com/docs/streaming). The JSON's `type` is the kind of frame;
+ * `message-end` is the last one.
+ */
 
 import type { ChatDelta } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject, parseJson } from "../../wire/json.ts";
@@ -39,7 +42,7 @@ class CohereStream {
     const type = text(body["type"]) || frame.event;
     const handle = Object.hasOwn(this.#handlers, type) ? this.#handlers[type] : undefined;
     if (handle) handle(body, emit);
-    // An error has no type of its own but the envelope of one that comes before a stream.
+    // An error in a stream has no type, but the same envelope as an error before a stream.
     else if (type === "error" || (type === "" && typeof body["message"] === "string")) {
       emit({ kind: "error", error: errorInAnswer(body, decodeCohereError) });
     }
@@ -78,7 +81,7 @@ class CohereStream {
   }
 }
 
-/** Nothing where the delta says nothing. */
+/** Nothing if the delta is empty. */
 function tell(delta: ChatDelta, emit: Emit, logprobs?: JsonObject): void {
   const words = delta.content ?? delta.reasoning_content ?? "";
   if (logprobs !== undefined) emit({ kind: "delta", choice: 0, delta, logprobs });

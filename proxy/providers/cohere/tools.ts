@@ -1,15 +1,18 @@
-/** Tools, their choice and the answer's format (https://docs.cohere.com/docs/tool-use-overview, https://docs.cohere.com/docs/structured-outputs). */
+/**
+ * Tools, tool choice and output format (https://docs.cohere.com/docs/tool-use-overview,
+ * https://docs.cohere.com/docs/structured-outputs).
+ */
 
 import { type ChatRequest, type FunctionTool, type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
 
-/** `parameters` must be there, even where there are none. */
+/** `parameters` is required, even if the function has none. */
 function toolOf({ function: { name, description, parameters } }: FunctionTool): JsonObject {
   const schema = parameters ?? { type: "object", properties: {} };
   return { type: "function", function: { name, ...(description == null ? {} : { description }), parameters: schema } };
 }
 
-/** Strictness is for all tools together, and each must then have a required parameter. */
+/** Strictness applies to all tools together, and requires that each has a required parameter. */
 function strictMember(tools: readonly FunctionTool[], dropped: Set<string>): JsonObject {
   if (tools.every((tool) => tool.function.strict !== true)) return {};
   const fits = tools.every(
@@ -25,7 +28,7 @@ function chosen(request: ChatRequest): { tools: FunctionTool[]; choice: JsonObje
   const choice = request.tool_choice ?? "auto";
   if (choice === "auto") return { tools, choice: {} };
   if (choice === "none") return { tools, choice: tools.length === 0 ? {} : { tool_choice: "NONE" } };
-  // Only one tool to choose from, and a call required, is the same as a choice by name.
+  // If there is only one tool and a call is required, this is the same as choosing the tool by name.
   const kept = choice === "required" ? tools : tools.filter((tool) => tool.function.name === choice.function.name);
   if (kept.length > 0) return { tools: kept, choice: { tool_choice: "REQUIRED" } };
   return refusal("tool_choice", "`tool_choice` asks for a function that isn't in `tools`.", "invalid_value");
@@ -39,7 +42,7 @@ export function toolMembers(request: ChatRequest, dropped: Set<string>): JsonObj
   if (request.parallel_tool_calls === false && request.tool_choice !== "none") {
     return refusal(
       "parallel_tool_calls",
-      "Cohere can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.",
+      "Cohere can't be limited to one tool call at a time. Leave `parallel_tool_calls` out.",
     );
   }
   return { tools: tools.map(toolOf), ...strictMember(tools, dropped), ...choice };

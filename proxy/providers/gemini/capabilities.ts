@@ -10,14 +10,14 @@ export const capabilities: Capabilities = {
     schemas: {
       required: false,
       description:
-        "How schemas of tools and answers are sent: JsonSchema as they are (Gemini 2.5 and later), OpenApi reduced to the older subset.",
+        "How schemas of tools and answers are sent. JsonSchema: unchanged, for Gemini 2.5 and later. OpenApi: reduced to the older OpenAPI subset.",
       default: "JsonSchema",
       pattern: "^(JsonSchema|OpenApi)$",
     },
     thinking: {
       required: false,
       description:
-        "How `reasoning_effort` is sent: Level for Gemini 3 and later, Budget for 2.5. Told from the model's name where absent.",
+        "How `reasoning_effort` is sent. Level: for Gemini 3 and later. Budget: for Gemini 2.5. If not set, decided by the model's name.",
       pattern: "^(Level|Budget)$",
     },
   },

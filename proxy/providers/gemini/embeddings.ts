@@ -20,7 +20,7 @@ function decodeEmbeddings(body: unknown, model: string, wanted: number): Embeddi
   const entries = isObject(body) ? objectList(body["embeddings"]).map((one) => one["values"]) : [];
   const vectors = entries.filter(isVector);
   if (vectors.length !== wanted || entries.length !== wanted) return invalidReply();
-  // Older models tell no usage.
+  // Older models report no usage.
   return { model, vectors, usage: isObject(body) ? usageOf(body["usageMetadata"]) : null };
 }
 
@@ -31,7 +31,7 @@ export function geminiEmbeddings(
 ): EmbeddingsCall | Refusal {
   const texts = inputTexts(request.input);
   if (texts === null) return refusal("input", "Gemini takes texts, not tokens. Send `input` as text.");
-  // Tuned models have no embeddings; the name in the body is the resource's, not encoded.
+  // Tuned models have no embeddings. The name in the body is the resource name, not encoded.
   const name = model.config.upstream.replace(/^models\//, "");
   const size = request.dimensions == null ? {} : { outputDimensionality: request.dimensions };
   return {

@@ -13,11 +13,11 @@ type Kind = Pick<ProviderError, "class" | "code">;
 
 const credential: Kind = { class: "Unauthorized", code: "upstream_auth_error" };
 
-/** The status word says more than the HTTP status, and in a stream there is no other. */
+/** The status name says more than the HTTP status, and is the only one in a stream. */
 const kinds: Readonly<Record<string, Kind>> = {
   INVALID_ARGUMENT: { class: "BadRequest", code: "upstream_rejected_request" },
   OUT_OF_RANGE: { class: "BadRequest", code: "upstream_rejected_request" },
-  // Documented for projects without billing in countries that have no free tier: not the caller's to mend.
+  // Documented for projects without billing in countries without a free tier. The caller can't fix it.
   FAILED_PRECONDITION: credential,
   UNAUTHENTICATED: credential,
   PERMISSION_DENIED: credential,
@@ -61,7 +61,7 @@ export function decodeGeminiError(reply: ErrorReply): ProviderError {
   });
 }
 
-/** An error frame in a stream; the HTTP status was 200 already. */
+/** An error frame in a stream that began with HTTP status 200. */
 export function decodeStreamError(body: JsonObject): ProviderError {
   const error = isObject(body["error"]) ? body["error"] : {};
   const code = error["code"];

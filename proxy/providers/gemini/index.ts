@@ -1,4 +1,7 @@
-/** Google's Gemini API in its own format (https://ai.google.dev/api); Vertex AI, which differs in paths and credentials, is another thing. */
+/**
+ * Google's Gemini API in its own format (https://ai.google.dev/api). Vertex AI, which differs in paths and credentials,
+ * is not covered.
+ */
 import type { Provider } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { geminiEmbeddings } from "./embeddings.ts";
@@ -9,7 +12,7 @@ export const provider: Provider = {
   capabilities,
   passthroughPath: () => null,
   authorize(outgoing, account) {
-    // In a header and not in the query, which ends up in logs.
+    // In a header rather than in the query, which ends up in logs.
     const key = account.credentials["apiKey"];
     if (key !== undefined) outgoing.headers["x-goog-api-key"] = key;
     return outgoing;

@@ -1,7 +1,7 @@
 /**
- * Messages → `contents` and `systemInstruction` (https://ai.google.dev/api/generate-content). Gemini pairs a call with its
- * result by position, wants all results of a turn in one content of their own, and calls them by the function's name,
- * which OpenAI's tool messages don't have.
+ * Canonical messages → `contents` and `systemInstruction` (https://ai.google.dev/api/generate-content). Gemini pairs a
+ * call with its result by position, wants all results of a turn in one content of their own, and identifies them by the
+ * function's name, which OpenAI's tool messages don't have.
  */
 import { type ChatMessage, isRefusal, type Refusal, refusal, type ToolCall } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
@@ -17,11 +17,11 @@ export interface Contents {
 interface Content {
   role: "user" | "model";
   parts: JsonObject[];
-  /** Results of tools stand alone. */
+  /** Whether a content holds tool results, which are not mixed with other parts. */
   results: boolean;
 }
 
-/** A call of the last assistant's turn, and its result when it came. */
+/** A call of the last assistant turn, and its result once there is one. */
 interface Pending {
   id: string;
   name: string;
@@ -59,7 +59,7 @@ class Conversation {
       default:
         return refusal(
           `${param}.role`,
-          "Gemini has no form for function messages. Use `tool_calls` and the role tool.",
+          "Gemini doesn't support function messages. Use `tool_calls` and the role tool.",
         );
     }
   }
@@ -119,12 +119,12 @@ class Conversation {
         "invalid_value",
       );
     }
-    // A result that is no object has no form of its own; `output` is the key that the API's reference names for it.
+    // A result that isn't an object is wrapped in one; `output` is the key given in the API's reference.
     call.response = parsedObject(text) ?? { output: text };
     return null;
   }
 
-  /** Results in the order of their calls, whatever the order in which they came. */
+  /** Results in the order of their calls, whatever order they arrived in. */
   #flush(): void {
     const answered = this.#pending.filter((one) => one.response !== null);
     this.#pending = [];
@@ -152,13 +152,13 @@ class Conversation {
   }
 }
 
-/** Of calls made together only the first bears a signature, and Gemini 3 refuses the turn when it is missing. */
+/** Of calls made together, only the first has a signature. Gemini 3 refuses the turn without it. */
 function sign(content: Content): void {
   const first = content.parts.find((part) => part["functionCall"] !== undefined);
   if (first !== undefined && first["thoughtSignature"] === undefined) first["thoughtSignature"] = escapeSignature;
 }
 
-/** `needsSignatures`: the model refuses function calls without one. */
+/** `needsSignatures`: the model refuses function calls without a signature. */
 export function contentsOf(
   messages: readonly ChatMessage[],
   needsSignatures: boolean,

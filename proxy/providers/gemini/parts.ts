@@ -5,7 +5,7 @@ import type { JsonObject } from "../../wire/json.ts";
 
 const dataUri = /^data:([^;,]+)((?:;[^;,]+)*);base64,(.*)$/s;
 
-/** Types that OpenAI's clients send and Gemini knows by another name. */
+/** Types that OpenAI's clients send and Gemini has under another name. */
 const mimeTypes: Readonly<Record<string, string>> = { "image/jpg": "image/jpeg" };
 /** https://ai.google.dev/gemini-api/docs/audio */
 const audioTypes: Readonly<Record<string, string>> = { wav: "audio/wav", mp3: "audio/mp3" };
@@ -44,7 +44,7 @@ function readPart(part: ContentPart, param: string, dropped: Set<string>): JsonO
   return read ? read(part, param, dropped) : refusal(`${param}.type`, "Gemini has no form for this kind of content.");
 }
 
-/** Empty texts are left out: Gemini refuses them. */
+/** Empty texts are dropped, since Gemini refuses them. */
 export function partsOf(
   content: string | ContentPart[] | null | undefined,
   param: string,
@@ -60,7 +60,7 @@ export function partsOf(
   return parts;
 }
 
-/** For places that hold text only. */
+/** For places that hold only text. */
 export function textOf(content: string | ContentPart[] | null | undefined, param: string): string | Refusal {
   if (typeof content === "string") return content;
   const other = (content ?? []).findIndex((part) => part.type !== "text");

@@ -1,4 +1,7 @@
-/** generateContent's answer → canonical (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse). */
+/**
+ * A generateContent answer → canonical answer
+ * (https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse).
+ */
 
 import type { ChatChoice, ChatReply, FinishReason, ProviderError, ToolCall, Usage } from "../../dialects/canonical.ts";
 import { invalidReply } from "../../dialects/invalid-reply.ts";
@@ -9,7 +12,7 @@ import { callId, type NewId, withSignature } from "./signature.ts";
 export const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 export const objectList = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
 
-/** Deeper JSON can be parsed but not written again: `JSON.stringify` runs out of stack at a few thousand levels. */
+/** Deeper JSON can be parsed but not serialised: `JSON.stringify` overflows the stack at a few thousand levels. */
 export function isShallow(value: unknown, levels = 256): boolean {
   if (value === null || typeof value !== "object") return true;
   return levels > 0 && Object.values(value).every((one) => isShallow(one, levels - 1));
@@ -23,8 +26,8 @@ function ofModality(details: unknown, modality: string, counts: Counts): number 
 }
 
 /**
- * `promptTokenCount` includes what came from the cache; `candidatesTokenCount` leaves thoughts out. Modalities have
- * prices of their own: https://ai.google.dev/api/generate-content#UsageMetadata.
+ * `promptTokenCount` includes cached tokens; `candidatesTokenCount` excludes thoughts. Modalities have separate prices:
+ * https://ai.google.dev/api/generate-content#UsageMetadata.
  */
 export function usageOf(usage: unknown): Usage | null {
   if (!isObject(usage)) return null;
@@ -71,7 +74,7 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   IMAGE_RECITATION: "content_filter",
 };
 
-/** The model broke off: there is no answer to show. */
+/** The model stopped with an error: there is no answer to show. */
 const failedReasons: ReadonlySet<string> = new Set([
   "MALFORMED_FUNCTION_CALL",
   "UNEXPECTED_TOOL_CALL",
@@ -80,7 +83,7 @@ const failedReasons: ReadonlySet<string> = new Set([
   "MISSING_THOUGHT_SIGNATURE",
 ]);
 
-/** Null where it is none of those that mean failure. */
+/** null if the reason doesn't mean failure. */
 export function finishFailure(native: unknown): string | null {
   return typeof native === "string" && failedReasons.has(native)
     ? `The model's answer could not be used (${native}). Try again.`
@@ -92,7 +95,7 @@ export function finishReason(native: string, calledTools: boolean): FinishReason
   return calledTools && (known ?? "stop") === "stop" ? "tool_calls" : (known ?? "stop");
 }
 
-/** The provider's own word where it says more than ours. */
+/** The provider's own reason, if it says more than the canonical one. */
 export function nativeWord<Name extends string>(
   native: string,
   reason: FinishReason,
@@ -101,7 +104,7 @@ export function nativeWord<Name extends string>(
   return native.toLowerCase() === reason ? {} : ({ [name]: native } as { [N in Name]?: string });
 }
 
-/** Function calls come whole. */
+/** Function calls arrive whole. */
 export function toolCall(call: JsonObject, signature: unknown, seen: Set<string>, newId: NewId): ToolCall {
   const id = withSignature(callId(call["id"], seen, newId), signature);
   return {
@@ -126,7 +129,7 @@ function logprobToken(raw: unknown): LogprobToken {
   };
 }
 
-/** `logprobsResult` → OpenAI's `logprobs`: the chosen tokens and, step by step, what else was likely. */
+/** `logprobsResult` → OpenAI's `logprobs`: the chosen tokens and the alternatives at each step. */
 export function logprobsOf(result: unknown): JsonObject | undefined {
   if (!isObject(result) || !Array.isArray(result["chosenCandidates"])) return undefined;
   const steps = Array.isArray(result["topCandidates"]) ? (result["topCandidates"] as unknown[]) : [];
@@ -145,7 +148,7 @@ export function candidateParts(candidate: JsonObject): JsonObject[] {
 }
 
 export function indexOf(candidate: JsonObject): number {
-  // The first has no index: the API leaves zeros out.
+  // The first one has no index, since the API omits zeros.
   return Number.isSafeInteger(candidate["index"]) && (candidate["index"] as number) >= 0
     ? (candidate["index"] as number)
     : 0;

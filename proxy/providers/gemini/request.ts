@@ -10,7 +10,7 @@ import { geminiChatDecoder } from "./stream.ts";
 import { type Thinking, thinkingConfig, thinkingOf } from "./thinking.ts";
 import { formatMembers, type SchemaForm, toolMembers } from "./tools.ts";
 
-/** OpenAI's name → generationConfig's, where the value stays. */
+/** OpenAI's name → generationConfig's name, for values that stay the same. */
 const renamed = {
   temperature: "temperature",
   top_p: "topP",
@@ -41,14 +41,14 @@ const read: ReadonlySet<string> = new Set([
 
 const maxStops = 5;
 
-/** Nothing is lost where the value says what holds anyway. */
+/** Dropping a parameter loses nothing if its value is the default. */
 function isEmpty(value: unknown): boolean {
   return (
     value === undefined || value === null || value === false || (isObject(value) && Object.keys(value).length === 0)
   );
 }
 
-/** `models/x` and `tunedModels/x` are names too; the id stays one segment of the path. */
+/** `models/x` and `tunedModels/x` are also names. The id stays one path segment. */
 export function modelPath(upstream: string): string {
   const found = /^(models|tunedModels)\/(.+)$/s.exec(upstream);
   return `${found?.[1] ?? "models"}/${encodeURIComponent(found?.[2] ?? upstream)}`;
@@ -104,7 +104,7 @@ function generateBody(request: ChatRequest, target: Target, dropped: Set<string>
   };
 }
 
-/** `newId` makes ids for tool calls. */
+/** `newId` generates ids for tool calls. */
 export function geminiChat(
   request: ChatRequest,
   account: ProviderAccount,
@@ -124,7 +124,7 @@ export function geminiChat(
   const body = generateBody(request, target, dropped);
   if (isRefusal(body)) return body;
   return {
-    // Without alt=sse a stream is one JSON array.
+    // Without alt=sse, a stream is a single JSON array.
     path: `${account.basePath}/${path}:${options.stream ? "streamGenerateContent?alt=sse" : "generateContent"}`,
     body: JSON.stringify(body),
     dropped: [...dropped],

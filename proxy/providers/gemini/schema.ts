@@ -1,13 +1,13 @@
 /**
- * JSON Schema → the subset of OpenAPI 3.0 that `parameters` and `responseSchema` take
- * (https://ai.google.dev/api/caching#Schema). What has no form there is left out, unless it can be said in another way;
- * a schema that contains itself has none at all.
+ * JSON Schema → the subset of OpenAPI 3.0 that `parameters` and `responseSchema` accept
+ * (https://ai.google.dev/api/caching#Schema). What the subset can't express is dropped, unless there is an equivalent.
+ * A recursive schema can't be expressed at all.
  */
 
 import { type Refusal, refusal } from "../../dialects/canonical.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 
-/** References are copied out, so that a small schema can make a large one. */
+/** References are expanded, so a small schema can become a large one. */
 const limits = { depth: 32, nodes: 5_000 };
 
 const plainKeys = [
@@ -38,7 +38,7 @@ class Unfit extends Error {
 }
 
 interface Place {
-  /** References that lead here. */
+  /** References on the path to this schema. */
   refs: readonly string[];
   depth: number;
 }
@@ -54,7 +54,7 @@ class Reducer {
   reduce(given: unknown, place: Place): JsonObject {
     this.#nodes += 1;
     if (place.depth > limits.depth || this.#nodes > limits.nodes) throw new Unfit("is too deep or too large");
-    // `true` and `{}` take any value, for which the subset has no word.
+    // `true` and `{}` accept any value, which the subset can't express.
     if (!isObject(given)) return { type: "STRING" };
     if (typeof given["$ref"] === "string") return this.#follow(given, given["$ref"], place);
     if (Array.isArray(given["allOf"])) return this.#all(given, given["allOf"] as unknown[], place);
@@ -100,7 +100,7 @@ class Reducer {
     });
   }
 
-  /** A part of allOf with its own reference followed, not yet reduced: parts are merged before. */
+  /** A part of allOf with its own reference resolved but not yet reduced. Parts are merged first. */
   #unreferenced(part: unknown, place: Place): JsonObject {
     if (!isObject(part)) return {};
     const ref = part["$ref"];
@@ -122,7 +122,7 @@ class Reducer {
     if (real.length === 1 && isObject(real[0]))
       return this.reduce({ ...beside, ...real[0], ...described(beside), ...nullable }, this.#below(place));
     if (real.length === 0) return { type: "NULL", ...described(beside) };
-    // Gemini refuses other constraints beside anyOf.
+    // Gemini refuses other constraints next to anyOf.
     return { ...described(beside), anyOf: real.map((option) => this.reduce(option, this.#below(place))), ...nullable };
   }
 
@@ -149,7 +149,7 @@ class Reducer {
     return out;
   }
 
-  /** Required for arrays. A tuple's places become alternatives. */
+  /** Required for arrays. The items of a tuple become alternatives. */
   #items(given: JsonObject, place: Place): JsonObject {
     const tuple = given["prefixItems"] ?? given["items"];
     return this.reduce(Array.isArray(tuple) ? { anyOf: tuple } : given["items"], this.#below(place));
@@ -193,7 +193,7 @@ function typeOf(given: JsonObject): string {
   return values.every((value) => typeof value === "number") ? "number" : "string";
 }
 
-/** `enum` holds strings only; other values are told in the description. */
+/** `enum` holds only strings. Other values go into the description. */
 function choices(given: JsonObject, type: string, description: unknown): JsonObject {
   const values: unknown[] | null = Array.isArray(given["enum"])
     ? given["enum"]
@@ -229,7 +229,7 @@ function mergeProperties(left: JsonObject, right: JsonObject): JsonObject {
   };
 }
 
-/** `param` is where the caller gave the schema. */
+/** `param` is the caller's parameter that holds the schema. */
 export function reduceSchema(schema: JsonObject, param: string): JsonObject | Refusal {
   try {
     return new Reducer(schema).reduce(schema, { refs: [], depth: 0 });

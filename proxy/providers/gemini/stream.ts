@@ -1,7 +1,7 @@
 /**
- * streamGenerateContent with alt=sse → events. Each frame is a partial answer; there is no end marker, usage is
- * cumulative and on any frame, and STOP may come frames after the call that it belongs to. So finishes, usage and end
- * are told when the upstream closes.
+ * streamGenerateContent with alt=sse → events. Each frame is a partial answer. There is no end marker, usage is
+ * cumulative and may be on any frame, and STOP may come several frames after the call it belongs to. So finishes, usage
+ * and end are emitted when the upstream closes.
  */
 
 import type { ChatDelta } from "../../dialects/canonical.ts";
@@ -68,7 +68,7 @@ class GeminiStream {
     this.#candidates.set(choice, candidate);
     const logprobs = logprobsOf(raw["logprobsResult"]);
     const deltas = candidateParts(raw).flatMap((part) => this.#delta(part, candidate));
-    // What was likely belongs to the frame, not to one of its parts.
+    // Log probabilities belong to the frame, not to one of its parts.
     if (logprobs !== undefined) emit({ kind: "delta", choice, delta: deltas.shift() ?? {}, logprobs });
     for (const delta of deltas) emit({ kind: "delta", choice, delta });
     const failure = finishFailure(raw["finishReason"]);
@@ -86,7 +86,7 @@ class GeminiStream {
     return [part["thought"] === true ? { reasoning_content: words } : { content: words }];
   }
 
-  /** What was used is billed even where the answer fails. */
+  /** Usage is billed even if the answer fails. */
   #fail(tell: () => void, emit: Emit): void {
     this.#tellUsage(emit);
     tell();

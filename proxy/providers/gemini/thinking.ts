@@ -1,6 +1,7 @@
 /**
- * `reasoning_effort` → `generationConfig.thinkingConfig` (https://ai.google.dev/gemini-api/docs/thinking). The numbers and
- * the names are those of Google's own OpenAI-compatible endpoint (https://ai.google.dev/gemini-api/docs/openai#thinking).
+ * `reasoning_effort` → `generationConfig.thinkingConfig` (https://ai.google.dev/gemini-api/docs/thinking). The numbers
+ * and names are those of Google's own OpenAI-compatible endpoint
+ * (https://ai.google.dev/gemini-api/docs/openai#thinking).
  */
 
 import { type Refusal, refusal } from "../../dialects/canonical.ts";
@@ -30,10 +31,13 @@ const budgets: Readonly<Record<string, number>> = {
   max: 24_576,
 };
 
-/** 2.5 Pro can't think less than this, in tokens. */
+/** Smallest thinking budget of 2.5 Pro, in tokens. */
 const leastProBudget = 128;
 
-/** By the option, else by the model's name. Names without a version (`gemini-flash-latest`) get a budget, which Gemini 3 takes too. */
+/**
+ * By the option, otherwise by the model's name. Names without a version (`gemini-flash-latest`) get a budget, which
+ * Gemini 3 also accepts.
+ */
 export function thinkingOf(model: string, option: string | undefined): Thinking {
   if (option === "Level" || option === "Budget") return option;
   if (/^gemma|^gemini-(1|2\.0)/.test(model)) return "None";
@@ -41,7 +45,7 @@ export function thinkingOf(model: string, option: string | undefined): Thinking 
   return Number(generation ?? 0) >= 3 ? "Level" : "Budget";
 }
 
-/** Pro models of Gemini 3 have no `minimal`, and the first of them no `medium`. */
+/** Pro models of Gemini 3 have no `minimal`, and the first of them has no `medium`. */
 function levelOf(model: string, effort: string): string | undefined {
   const level = levels[effort];
   if (level === "minimal" && /-pro\b/.test(model)) return "low";
@@ -53,7 +57,7 @@ function budgetOf(model: string, effort: string): number | undefined {
   return budget === 0 && /-pro\b/.test(model) ? leastProBudget : budget;
 }
 
-/** Null where the model does not think: the effort is then dropped. */
+/** null if the model doesn't think. The effort is then dropped. */
 export function thinkingConfig(model: string, thinking: Thinking, effort: string): JsonObject | null | Refusal {
   if (!efforts.includes(effort))
     return refusal("reasoning_effort", `\`reasoning_effort\` must be one of ${efforts.join(", ")}.`, "invalid_value");

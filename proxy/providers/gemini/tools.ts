@@ -1,4 +1,7 @@
-/** Tools, their choice and the answer's format (https://ai.google.dev/api/caching#Tool, https://ai.google.dev/gemini-api/docs/structured-output). */
+/**
+ * Tools, tool choice and output format (https://ai.google.dev/api/caching#Tool,
+ * https://ai.google.dev/gemini-api/docs/structured-output).
+ */
 
 import {
   type ChatRequest,
@@ -13,7 +16,7 @@ import { reduceSchema } from "./schema.ts";
 
 export type SchemaForm = "JsonSchema" | "OpenApi";
 
-/** A schema under the name that its form has: `parametersJsonSchema` or `parameters`, and so on. */
+/** A schema under the name that its form requires: `parametersJsonSchema` or `parameters`, and so on. */
 function schemaMember(
   schema: JsonObject,
   form: SchemaForm,
@@ -24,7 +27,7 @@ function schemaMember(
   return isRefusal(sent) ? sent : { [names[form]]: sent };
 }
 
-/** A function without parameters has none at all: Gemini refuses an object without properties. */
+/** A function without parameters has no schema at all: Gemini refuses an object without properties. */
 function takesNothing(schema: JsonObject): boolean {
   const { properties, type } = schema;
   const combined = ["$ref", "allOf", "anyOf", "oneOf"].some((key) => schema[key] !== undefined);
@@ -77,10 +80,10 @@ export function toolMembers(request: ChatRequest, form: SchemaForm, dropped: Set
   if (request.parallel_tool_calls === false && choice !== "none") {
     return refusal(
       "parallel_tool_calls",
-      "Gemini can't be kept from calling several tools at once. Leave `parallel_tool_calls` out.",
+      "Gemini can't be limited to one tool call at a time. Leave `parallel_tool_calls` out.",
     );
   }
-  // Only a forced call is held to its schema.
+  // Only a forced call must match its schema.
   if (choice === "auto" && tools.some((tool) => tool.function.strict === true)) dropped.add("tools.strict");
   const functionDeclarations = declarations(tools, form);
   if (isRefusal(functionDeclarations)) return functionDeclarations;

@@ -22,7 +22,7 @@ function find(body: unknown): Found {
   if (!isObject(body)) return { message: null, param: null };
   if (body["detail"] !== undefined) return fromDetail(body["detail"]);
   const message = body["message"];
-  // The message may be an object that holds a detail of its own.
+  // The message may be an object with its own detail.
   if (isObject(message)) return fromDetail(message["detail"]);
   return {
     message: typeof message === "string" ? message : null,

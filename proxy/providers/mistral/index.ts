@@ -1,4 +1,4 @@
-/** Mistral: near OpenAI's format, but strict about unknown fields. */
+/** Mistral: close to OpenAI's format, but strict about unknown fields. */
 import { isRefusal } from "../../dialects/canonical.ts";
 import { bearer } from "../openai/index.ts";
 import { decodeChatReply } from "../openai/reply.ts";

@@ -1,6 +1,6 @@
 /**
- * Canonical → Mistral (https://docs.mistral.ai/api/#tag/chat). Mistral answers 422 to fields that it does not know, so
- * only those that it has are sent.
+ * Canonical → Mistral (https://docs.mistral.ai/api/#tag/chat). Mistral answers 422 to unknown fields, so only fields
+ * that it supports are sent.
  */
 
 import { createHash } from "node:crypto";
@@ -25,7 +25,7 @@ const same = [
   "reasoning_effort",
 ] as const;
 
-/** Handled on its own below, or of no meaning to the provider. */
+/** Handled separately below, or meaningless to the provider. */
 const handled: ReadonlySet<string> = new Set([
   ...same,
   "model",
@@ -38,7 +38,7 @@ const handled: ReadonlySet<string> = new Set([
   "tool_choice",
 ]);
 
-/** Mistral's own ids have nine letters or digits, and others may be refused; the same id always becomes the same. */
+/** Mistral's own ids have nine letters or digits, and others may be refused. Equal ids stay equal. */
 function toolId(id: string): string {
   if (/^[A-Za-z0-9]{9}$/.test(id)) return id;
   const digest = createHash("sha256").update(id).digest("base64url").replace(/[-_]/g, "");

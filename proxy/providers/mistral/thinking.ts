@@ -8,7 +8,7 @@ function textOf(chunk: JsonObject): string {
   return Array.isArray(thinking) ? thinking.filter(isObject).map(textOf).join("") : "";
 }
 
-/** A message or delta with its content as OpenAI has it, thinking apart as `reasoning_content`. */
+/** A message or delta with its content in OpenAI's form and the thinking in `reasoning_content`. */
 export function plain(message: JsonObject): JsonObject {
   const content = message["content"];
   if (!Array.isArray(content)) return message;
@@ -22,7 +22,7 @@ export function plain(message: JsonObject): JsonObject {
   return { ...message, content: join("text"), ...(reasoning === "" ? {} : { reasoning_content: reasoning }) };
 }
 
-/** The same for every choice of an answer or chunk. */
+/** Does the same for every choice of an answer or chunk. */
 export function plainChoices(body: unknown, member: "message" | "delta"): unknown {
   if (!isObject(body) || !Array.isArray(body["choices"])) return body;
   const choices = body["choices"].map((choice: unknown) =>

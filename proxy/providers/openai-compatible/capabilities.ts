@@ -12,7 +12,7 @@ export const capabilities: Capabilities = {
       default: "AsSent",
       pattern: "^(AsSent|max_tokens|max_completion_tokens)$",
       description:
-        "Name under which a chat's token limit is sent. max_tokens: for servers that know no other. AsSent: as the caller sent it.",
+        "Name under which a chat's token limit is sent. max_tokens: for servers that accept only this name. AsSent: as the caller sent it.",
     },
     responses: {
       required: false,
@@ -29,12 +29,13 @@ export const capabilities: Capabilities = {
     },
   },
   credentials: [
-    { name: "apiKey", required: false, description: "API key, sent as a bearer token where the server wants one." },
+    { name: "apiKey", required: false, description: "API key, sent as a bearer token, if the server requires one." },
   ],
   credentialsRequired: false,
   parameters: {},
   resources: true,
   pricesFrom: null,
-  // Gateways such as OpenRouter take models to go on with: https://openrouter.ai/docs/guides/routing/model-fallbacks
+  // Gateways such as OpenRouter accept a list of fallback models:
+  // https://openrouter.ai/docs/guides/routing/model-fallbacks
   steering: { models: ["models", "fallbacks"] },
 };

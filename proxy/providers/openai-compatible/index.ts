@@ -1,4 +1,4 @@
-/** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, `/v1` included where the server has it. */
+/** Any server that speaks OpenAI's format. The endpoint is the SDK's base URL, including `/v1` if the server has it. */
 
 import type { WireFormat } from "../../config/capabilities.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
@@ -8,7 +8,7 @@ import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 
-/** Many servers have chat alone; what they lack is sent as a chat. */
+/** Many servers support only chat. Calls of formats they lack are sent as chats. */
 function lacks(format: WireFormat, { config }: ProviderAccount): boolean {
   if (format === "openai.responses") return config.options["responses"] === "Translate";
   return format === "openai.completions" && config.options["completions"] === "Translate";

@@ -24,7 +24,7 @@ export const capabilities: Capabilities = {
       default: "Auto",
       pattern: "^(Auto|AsSent|max_tokens|max_completion_tokens)$",
       description:
-        "Name under which a chat's token limit is sent. Auto: max_completion_tokens to models that refuse the other, else as the caller sent it.",
+        "Name under which a chat's token limit is sent. Auto: max_completion_tokens for models that refuse max_tokens, otherwise as the caller sent it.",
     },
   },
   credentials: [{ name: "apiKey", required: true, description: "API key, sent as a bearer token." }],
@@ -35,8 +35,8 @@ export const capabilities: Capabilities = {
   // ft:BASE:ORGANIZATION:NAME:ID
   priceNames: ["^ft:([^:]+)(?::|$)"],
   fineTunedNames: "^ft:",
-  // Half for batch and flex: https://platform.openai.com/docs/pricing. Priority, which is called fast as well, by model:
-  // https://openai.com/api-priority-processing
+  // Half price for batch and flex: https://platform.openai.com/docs/pricing. Priority, also called fast, depends on the
+  // model: https://openai.com/api-priority-processing
   priceModes: {
     usual: { batch: 500_000, flex: 500_000, priority: 2_500_000, fast: 2_500_000, "fine-tuned": 6_000_000 },
     byModel: {
@@ -70,6 +70,6 @@ export const capabilities: Capabilities = {
       },
     },
   },
-  // Priority processing, by either name: https://openai.com/api-fast-mode/
+  // Priority processing, under either name: https://openai.com/api-fast-mode/
   steering: { price: { service_tier: ["priority", "fast"] } },
 };

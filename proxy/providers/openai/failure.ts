@@ -1,4 +1,4 @@
-/** OpenAI's error envelope, which most compatible servers use too: `{"error": {message, type, param, code}}`. */
+/** OpenAI's error envelope, which most compatible servers also use: `{"error": {message, type, param, code}}`. */
 
 import type { ProviderError } from "../../dialects/canonical.ts";
 import { wordsOf } from "../../dialects/verdict/words.ts";

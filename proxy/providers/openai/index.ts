@@ -1,4 +1,4 @@
-/** OpenAI (https://platform.openai.com/docs/api-reference): the format that the gateway itself speaks, so bytes pass through. */
+/** OpenAI (https://platform.openai.com/docs/api-reference): the gateway's own format, so bytes pass through. */
 import type { WireFormat } from "../../config/capabilities.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -6,7 +6,7 @@ import { decodeOpenAiError } from "./failure.ts";
 import { chatEdits, mended } from "./mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
 
-/** Paths below the base URL, which ends in `/v1` by convention of the SDKs. */
+/** Paths below the base URL, which by SDK convention ends in `/v1`. */
 export const openAiPaths: Partial<Record<WireFormat, string>> = {
   "openai.chat": "/chat/completions",
   "openai.completions": "/completions",

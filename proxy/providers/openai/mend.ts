@@ -1,4 +1,4 @@
-/** What of a chat body has to change before a server of OpenAI's kind takes it. Pure. */
+/** Changes that a chat body needs before an OpenAI-like server accepts it. Pure. */
 
 import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
@@ -6,14 +6,17 @@ import type { ProviderAccount, ProviderModel } from "../provider.ts";
 
 type LimitName = "max_tokens" | "max_completion_tokens";
 
-/** OpenAI's reasoning models refuse `max_tokens` (https://platform.openai.com/docs/api-reference/chat/create): o1 to o9 and gpt-5. */
+/**
+ * OpenAI's reasoning models refuse `max_tokens` (https://platform.openai.com/docs/api-reference/chat/create): o1 to o9
+ * and gpt-5.
+ */
 function reasons(upstream: string): boolean {
   if (upstream.startsWith("gpt-5")) return true;
   const generation = upstream.charAt(1);
   return upstream.startsWith("o") && generation >= "1" && generation <= "9";
 }
 
-/** The name by which this model takes the limit; null: as it came. */
+/** The name under which this model accepts the limit; null to keep the caller's. */
 function limitName(account: ProviderAccount, model: ProviderModel): LimitName | null {
   const option = account.config.options["maxTokensField"];
   if (option === "max_tokens" || option === "max_completion_tokens") return option;
@@ -22,7 +25,7 @@ function limitName(account: ProviderAccount, model: ProviderModel): LimitName | 
 
 const none: Readonly<Record<string, unknown>> = {};
 
-/** The limit under the name that the model takes; empty where nothing changes. */
+/** The limit under the name that the model accepts; empty if nothing changes. */
 export function limitEdits(
   body: Readonly<Record<string, unknown>>,
   account: ProviderAccount,
@@ -35,7 +38,7 @@ export function limitEdits(
   return { [other]: undefined, ...((body[wanted] ?? null) === null ? { [wanted]: body[other] } : {}) };
 }
 
-/** Members that other providers' answers carry and that OpenAI refuses in a message. */
+/** Members in answers of other providers that OpenAI refuses in a message. */
 const foreign = ["thinking_blocks", "reasoning_content", "reasoning"] as const;
 
 function hasForeign(message: unknown): boolean {
@@ -51,12 +54,12 @@ function withoutForeign<T>(message: T): T {
   return own as T;
 }
 
-/** A conversation that another provider took part in, so that it can go on at OpenAI; empty where nothing changes. */
+/** Makes a conversation with another provider acceptable to OpenAI; empty if nothing changes. */
 function messageEdits({ messages }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return Array.isArray(messages) && messages.some(hasForeign) ? { messages: messages.map(withoutForeign) } : none;
 }
 
-/** All that has to change in a chat's body before OpenAI's own models take it. */
+/** All changes that a chat body needs for OpenAI's own models. */
 export function chatEdits(
   body: Readonly<Record<string, unknown>>,
   account: ProviderAccount,
@@ -67,7 +70,7 @@ export function chatEdits(
   return messages === none ? limit : { ...limit, ...messages };
 }
 
-/** The same for a request that is put together anew. */
+/** The same changes for a request that is built from the canonical form. */
 export function mended(
   request: ChatRequest,
   account: ProviderAccount,

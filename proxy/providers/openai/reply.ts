@@ -1,4 +1,4 @@
-/** OpenAI's answers → canonical, mended where a compatible server leaves something out. */
+/** OpenAI's answers → canonical answers. Fills in what compatible servers leave out. */
 
 import { Buffer } from "node:buffer";
 import type {
@@ -19,7 +19,7 @@ import { decodeOpenAiError } from "./failure.ts";
 
 const finishReasons: ReadonlySet<string> = new Set(["stop", "length", "tool_calls", "content_filter", "function_call"]);
 
-/** A known reason as it is; an unknown one becomes `stop`, or `tool_calls` where tools were called. */
+/** A known reason unchanged; an unknown one becomes `stop`, or `tool_calls` if tools were called. */
 export function finishReason(native: unknown, calledTools: boolean): FinishReason {
   if (calledTools && native !== "length" && native !== "content_filter")
     return native === "function_call" ? "function_call" : "tool_calls";

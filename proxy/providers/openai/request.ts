@@ -1,4 +1,6 @@
-/** Canonical request → OpenAI's own: the identity. Used when a client of another dialect reaches an OpenAI-like server. */
+/**
+ * Canonical request → OpenAI's format: unchanged. Used when a client of another dialect reaches an OpenAI-like server.
+ */
 import type { ChatRequest, EmbeddingsRequest } from "../../dialects/canonical.ts";
 import type { CallOptions, ChatCall, EmbeddingsCall, ProviderAccount, ProviderModel } from "../provider.ts";
 import { decodeChatReply, decodeEmbeddingsReply } from "./reply.ts";

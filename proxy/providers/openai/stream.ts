@@ -1,4 +1,7 @@
-/** OpenAI's chat stream → events. Tolerates what compatible servers do: no ids, tool fragments without index, usage in odd places. */
+/**
+ * OpenAI's chat stream → events. Tolerates deviations of compatible servers: no ids, tool fragments without an index,
+ * usage in unusual places.
+ */
 
 import type { ChatDelta, ToolCallDelta } from "../../dialects/canonical.ts";
 import { decodeUsage } from "../../dialects/openai-chat/usage.ts";
@@ -13,12 +16,12 @@ import { finishReason } from "./reply.ts";
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const filled = (value: unknown): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
-/** One choice of the answer, as far as it has come. */
+/** The state of one choice of the answer. */
 class Choice {
-  /** Tool call id → index among the calls as they are told. */
+  /** Tool call id → index of the call in the emitted events. */
   readonly #tools = new Map<string, number>();
   readonly #used = new Set<number>();
-  /** The provider's index → that of the call which was begun last there. */
+  /** The provider's index → index of the last call begun there. */
   readonly #latest = new Map<number, number>();
   #nextIndex = 0;
   finished = false;
@@ -51,7 +54,7 @@ class Choice {
     return delta;
   }
 
-  /** Servers leave the index out, or give the same one to several calls: a new id begins a new call. */
+  /** Servers omit the index, or give several calls the same one. A new id begins a new call. */
   #index(given: unknown, id: string | undefined): number {
     const stated = typeof given === "number" ? given : null;
     if (id === undefined) return this.#continued(stated);
@@ -65,7 +68,7 @@ class Choice {
     return index;
   }
 
-  /** A fragment without an id goes on with the call that was begun last at its index, or last of all. */
+  /** A fragment without an id continues the last call begun at its index, or else the last call of all. */
   #continued(stated: number | null): number {
     const index = stated === null ? Math.max(0, this.#nextIndex - 1) : (this.#latest.get(stated) ?? stated);
     if (!this.#used.has(index)) {
@@ -77,10 +80,10 @@ class Choice {
   }
 }
 
-/** Mends what a provider sends in another form, before it is read. */
+/** Corrects what a provider sends in another form before it is read. */
 export type Mend = (body: unknown) => unknown;
 
-/** Chunks in OpenAI's form, whatever frames them. */
+/** Chunks in OpenAI's form, whatever the framing. */
 export class ChatChunks {
   readonly #choices = new Map<number, Choice>();
   #started = false;
@@ -95,7 +98,7 @@ export class ChatChunks {
       return;
     }
     const choices = Array.isArray(body["choices"]) ? body["choices"].filter(isObject) : [];
-    // Azure's first chunk has no choice and an empty id: it is not where the answer starts.
+    // Azure's first chunk has no choice and an empty id: the answer doesn't start there.
     if (choices.length > 0) this.#start(body, emit);
     for (const one of choices) this.#choice(one, emit);
     const failed = choiceError(choices);
@@ -104,7 +107,7 @@ export class ChatChunks {
     if (usage !== null) emit({ kind: "usage", usage });
   }
 
-  /** Every choice that has begun has told its end. */
+  /** Whether every choice that has begun has finished. */
   get areFinished(): boolean {
     return this.#choices.size > 0 && [...this.#choices.values()].every((choice) => choice.finished);
   }
@@ -134,7 +137,7 @@ export class ChatChunks {
   }
 }
 
-/** `mend`: what a provider sends in another form, put right. */
+/** `mend`: corrects what a provider sends in another form. */
 export function openAiChatDecoder(maxEventBytes?: number, mend: Mend = (body) => body): ChatStreamDecoder {
   const chunks = new ChatChunks();
   return sseChatDecoder(
@@ -142,7 +145,7 @@ export function openAiChatDecoder(maxEventBytes?: number, mend: Mend = (body) =>
       if (frame.data === "[DONE]") emit({ kind: "end" });
       else if (frame.data.trim() !== "") chunks.body(mend(parseJson(frame.data)), frame.event, emit);
     },
-    // Some servers close behind the last finish, without the marker.
+    // Some servers close the stream after the last finish, without the marker.
     (emit) => {
       if (chunks.areFinished) emit({ kind: "end" });
     },

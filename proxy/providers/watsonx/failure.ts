@@ -15,7 +15,7 @@ export function firstError(body: unknown): { code: string; message: string } | n
 
 const daySeconds = 86_400;
 
-/** `x-requests-limit-reset`: seconds to wait, or the epoch second to wait for. */
+/** `x-requests-limit-reset`: seconds to wait, or the Unix time in seconds to wait for. */
 function resetMs(reply: ErrorReply): number | null {
   const header = reply.headers["x-requests-limit-reset"];
   const seconds = typeof header === "string" && header.trim() !== "" ? Number(header) : Number.NaN;

@@ -1,4 +1,4 @@
-/** IBM watsonx.ai: near OpenAI's format, under paths of its own, with tokens of IBM Cloud. */
+/** IBM watsonx.ai: close to OpenAI's format, with its own paths and IBM Cloud tokens. */
 
 import { type ChatReply, isRefusal, type ProviderError } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
@@ -15,7 +15,7 @@ function pathOf(account: ProviderAccount, operation: string): string {
   return `${account.basePath}/ml/v1/text/${operation}?version=${encodeURIComponent(account.config.options["version"] ?? "")}`;
 }
 
-/** Its own members (model_version, system warnings) have no place in OpenAI's answer. */
+/** watsonx's own members (model_version, system warnings) have no place in OpenAI's answer. */
 function decodeReply(body: unknown): ChatReply | ProviderError {
   const reply = decodeChatReply(body);
   if (!("choices" in reply)) return reply;

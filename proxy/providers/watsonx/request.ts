@@ -1,4 +1,7 @@
-/** Canonical → watsonx text chat (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat). It has no `stream` field, and refuses what it doesn't know. */
+/**
+ * Canonical → watsonx text chat (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat). It has no `stream` field, and
+ * refuses unknown fields.
+ */
 
 import { type ChatMessage, type ChatRequest, type Refusal, refusal } from "../../dialects/canonical.ts";
 import type { JsonObject } from "../../wire/json.ts";
@@ -22,7 +25,7 @@ const same = [
   "chat_template_kwargs",
 ] as const;
 
-/** Handled on its own below, or of no meaning to the provider. */
+/** Handled separately below, or meaningless to the provider. */
 const handled: ReadonlySet<string> = new Set([
   ...same,
   "model",
@@ -52,13 +55,13 @@ function refused(request: ChatRequest): Refusal | null {
   if (request.parallel_tool_calls === false)
     return refusal(
       "parallel_tool_calls",
-      "This model can't be held to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.",
+      "This model can't be limited to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.",
     );
   for (const [at, one] of request.messages.entries()) {
     if (one.role === "function")
       return refusal(
         `messages[${at}].role`,
-        "watsonx has no form for function messages. Use `tool_calls` and the role tool.",
+        "watsonx doesn't support function messages. Use `tool_calls` and the role tool.",
       );
     const parts = Array.isArray(one.content) ? one.content : [];
     const other = parts.find((part) => part.type === "input_audio" || part.type === "file");
@@ -67,7 +70,7 @@ function refused(request: ChatRequest): Refusal | null {
   return null;
 }
 
-/** Whom the call is made for; the compiler sees to it that there is exactly one. */
+/** The project or space that the call is made for. The compiler makes sure that there is exactly one. */
 export function owner(account: ProviderAccount): JsonObject {
   const { projectId, spaceId } = account.config.options;
   return projectId === undefined ? { space_id: spaceId } : { project_id: projectId };
@@ -90,7 +93,7 @@ export function encodeChat(
     model_id: model.config.upstream,
     ...owner(account),
     messages: request.messages.map(message),
-    // Its own default is small; 0 stands for as many as the model can.
+    // The default is small; 0 means as many as the model allows.
     max_completion_tokens: request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens ?? 0,
     time_limit: Math.max(1, Math.floor(options.deadlineMs)),
     ...toolChoice(request.tool_choice),

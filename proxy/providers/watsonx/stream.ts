@@ -1,6 +1,6 @@
 /**
- * watsonx's chat stream: OpenAI's chunks as events with ids, no `[DONE]`. It is over when it closes behind a finish
- * reason or the usage (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat-stream).
+ * watsonx's chat stream: OpenAI's chunks as events with ids, without `[DONE]`. It is complete when it closes after a
+ * finish reason or the usage (https://cloud.ibm.com/apidocs/watsonx-ai#text-chat-stream).
  */
 
 import type { StreamEvent } from "../../dialects/canonical.ts";
@@ -25,7 +25,7 @@ class EmptyArguments {
     }
   }
 
-  /** Callers parse what they get, so that no arguments become an empty object. */
+  /** Callers parse the arguments, so missing arguments become an empty object. */
   mend(choice: number): StreamEvent[] {
     const open = [...(this.#open.get(choice) ?? [])];
     this.#open.delete(choice);
