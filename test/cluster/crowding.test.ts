@@ -168,7 +168,7 @@ describe("one tenant fills what is published, and another revokes a key", { skip
           {
             apiVersion: "v1",
             kind: "Secret",
-            metadata: { name: `large-${at}`, namespace: "team-b" },
+            metadata: { name: `large-${at}`, namespace: "team-b", labels: { "sluice.dev/readable": "true" } },
             stringData: { apiKey: letters(16_000, at) },
           },
           object("LLMProvider", "team-b", `credential-${at}`, {
