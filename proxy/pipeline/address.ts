@@ -15,7 +15,7 @@ export type Operation =
   | { kind: "usage" }
   | ResourceOperation;
 
-/** The format of the body: tokens are counted of messages. */
+/** The body's format: token counting takes messages. */
 export const formatOf = (operation: Operation): WireFormat =>
   operation.kind === "generate" ? operation.format : "anthropic.messages";
 
@@ -25,7 +25,7 @@ export interface Addressed {
   surface: "openai" | "anthropic";
 }
 
-/** Below the prefix (or /v1); what an SDK with that base URL asks for. */
+/** Paths below the prefix (or /v1), as an SDK with that base URL requests them. */
 const posts: Readonly<Record<string, Operation>> = {
   "/chat/completions": { kind: "generate", format: "openai.chat" },
   "/completions": { kind: "generate", format: "openai.completions" },
@@ -34,12 +34,12 @@ const posts: Readonly<Record<string, Operation>> = {
   "/messages": { kind: "generate", format: "anthropic.messages" },
   "/messages/count_tokens": { kind: "countTokens" },
 };
-/** The gateway's own, under /v1 only. */
+/** The gateway's own endpoints, under /v1 only. */
 const mint: Operation = { kind: "mint" };
 const usage: Operation = { kind: "usage" };
 const bare: Operation = { kind: "generate", format: "openai.chat" };
 
-/** The longest prefix among those that `wanted` is true of. */
+/** Returns the longest prefix for which `wanted` is true. */
 function split(
   path: string,
   snapshot: Snapshot,
@@ -80,14 +80,14 @@ function operationOf(method: string, rest: string, underPrefix: boolean): Operat
   return resourceOperation(method, rest);
 }
 
-/** Methods of a path that is served, for a caller who came with another. */
+/** Methods allowed on a path that exists, for a caller who used another. */
 export function allowedAt(path: string): readonly string[] {
   const below = path.lastIndexOf("/v1/");
   const rest = below < 0 ? path : path.slice(below + 3);
   return resourceMethods(rest) ?? (/\/(models(\/[^/]*)?|sluice\/usage)$/.test(rest) ? ["GET", "HEAD"] : ["POST"]);
 }
 
-/** `wanted`: for a caller who is known, the prefixes that serve its kind of caller. */
+/** `wanted`: for an authenticated caller, selects the prefixes that serve its kind of caller. */
 export function address(
   method: string,
   path: string,
@@ -108,8 +108,8 @@ export function address(
 }
 
 /**
- * The same for a caller: where nothing under the longest prefix is offered to it, a shorter one that is counts. The
- * operator never publishes prefixes of two namespaces that overlap; a proxy does not rely on that.
+ * Resolves the address for a caller: if nothing under the longest prefix is offered to it, a shorter prefix applies.
+ * The operator never publishes overlapping prefixes of two namespaces, but a proxy does not rely on that.
  */
 export function addressFor(
   identity: Identity,

@@ -1,7 +1,7 @@
 /**
- * Stage: whether the call fits in every rate limit and budget that it falls under, all of them or none. It reserves the
- * most that the call can take, before any provider is asked, and settles what it took when it is over, whatever became
- * of it. An answer from the cache takes nothing.
+ * Stage: whether the call fits in every rate limit and budget that covers it, all or nothing. It reserves the most that
+ * the call can use before any provider is asked, and settles what it did use when the call is over, whatever the
+ * outcome. An answer from the cache uses nothing.
  */
 
 import type { Identity } from "../call/identity.ts";
@@ -40,37 +40,37 @@ export interface AdmitRequest {
   snapshot: Snapshot;
   route: Route;
   identity: Identity;
-  /** null for what passes through unread: files, batches, fine-tuning. It counts as a request without tokens. */
+  /** null for calls that pass through unread (files, batches, fine-tuning), which count as a request without tokens. */
   shaped: Shaped | null;
-  /** Every one that the call may be sent to. */
+  /** Every target that the call may be sent to. */
   targets: readonly ResolvedTarget[];
-  /** As the route knows it. */
+  /** The model's name in the route. */
   model: string;
 }
 
 export interface Admitter {
   quotas: Quotas;
-  /** Absent: no budget's terms are ever changed. */
+  /** Absent if no budget's terms ever change. */
   recounts?: Recounts;
   habits: UsageHabits;
   nowMs(): number;
   random(): number;
 }
 
-/** What a call reserved. */
+/** A call's reservation. */
 interface Reserving {
-  /** Those that it may be sent to: a budget that is used up can leave fewer than were asked for. */
+  /** Targets that the call may be sent to: an exhausted budget can leave fewer than were requested. */
   targets: readonly ResolvedTarget[];
   /**
-   * Reserves what one more attempt at a target can cost, beside what the attempts so far are charged. false: it doesn't
-   * fit, so the attempt may not be made.
+   * Reserves what one more attempt at a target can cost, in addition to what earlier attempts are charged. Returns
+   * false if it doesn't fit, so that the attempt may not be made.
    */
   cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
-  /** Once the call is over; only the first time counts. */
+  /** Settles the reservation once the call is over. Later calls have no effect. */
   settle(record: CallRecord): void;
 }
 
-/** Leave to make the call. */
+/** Permission to make the call. */
 export type Admitted = Admission<Reserving>;
 
 const admitted = (reserving: Reserving): Admitted => reserving as Admitted;
@@ -78,14 +78,14 @@ const admitted = (reserving: Reserving): Admitted => reserving as Admitted;
 const unmetered = (targets: readonly ResolvedTarget[]): Admitted =>
   admitted({ targets, cover: () => true, settle: () => undefined });
 
-/** A later reservation for a call, of the dues that had not enough. */
+/** A later reservation for a call, for the dues whose first reservation was too small. */
 interface Extension {
   reservation: Reservation;
   dues: readonly Charge[];
   amounts: readonly number[];
 }
 
-/** What a call has reserved: at first what its dearest attempt can cost, and more where another attempt follows. */
+/** What a call has reserved: at first the cost of its most expensive attempt, and more if another attempt follows. */
 class Reserved implements Reserving {
   readonly targets: readonly ResolvedTarget[];
   readonly #dues: readonly Charge[];
@@ -144,7 +144,7 @@ class Reserved implements Reserving {
 
 const share = ({ remaining, limit }: LimitReading): number => (limit === 0 ? 0 : remaining / limit);
 
-/** Of the limit with the least left. */
+/** The reading of the limit with the least left. */
 function tightest(dues: readonly Charge[], what: "requests" | "tokens", quotas: Quotas): LimitReading | null {
   let least: LimitReading | null = null;
   for (const due of dues) {
@@ -171,7 +171,7 @@ function outcome(
   const refusing = dues.find((due) => due.claim.counter === got.refused) as Charge;
   const { attempts } = refusing;
   const elsewhere = attempts === undefined ? [] : request.targets.filter((target) => attempts.most(target) === 0);
-  // A hard budget of one provider, or of what costs something, leaves the call to the others.
+  // A hard budget for one provider, or for paid targets only, leaves the call to the other targets.
   return elsewhere.length > 0 && elsewhere.length < request.targets.length
     ? admit({ ...request, targets: elsewhere }, admitter)
     : refusing.refuse(got);
@@ -184,7 +184,7 @@ function covering({ budgets }: Snapshot, call: ScopeSubject, nowMs: number): rea
   return own === undefined ? none : own.filter((budget) => covers(budget, call, nowMs));
 }
 
-/** What a call falls under, and the most that it can take of it, which is worked out where something asks. */
+/** The limits and budgets that cover a call, and the most that it can use, which is computed only on demand. */
 class Subject implements BudgetSubject, LimitSubject {
   readonly route: Route;
   readonly identity: Identity;
@@ -193,9 +193,9 @@ class Subject implements BudgetSubject, LimitSubject {
   readonly role: Role | null;
   readonly budgets: readonly BudgetConfig[];
   readonly #request: AdmitRequest;
-  /** Something asked how much the call can take. */
+  /** Whether a limit asked for the most that the call can use. */
   estimated = false;
-  /** Something asked what it can cost. */
+  /** Whether a budget asked for the most that the call can cost. */
   priced = false;
   #worst: WorstCost | null | undefined;
   readonly #habits: UsageHabits;
@@ -237,15 +237,18 @@ class Subject implements BudgetSubject, LimitSubject {
   }
 }
 
-/** Leave for a call of the gateway's own. */
+/** Permission for one of the gateway's own calls. */
 export interface AdmittedAside {
-  /** `counted`: it is all that comes of the caller's call, and counts in its place. Money is charged either way. */
+  /**
+   * `counted`: no other upstream call follows, so this one counts in place of the caller's. Money is charged either
+   * way.
+   */
   settle(record: CallRecord, counted: boolean): void;
 }
 
 /**
- * Leave for a call that the gateway makes for a caller's, before that call itself is admitted: where a limit or a budget
- * has no room for it, null. `limited`: rate limits are asked as well.
+ * Admits a call that the gateway makes on behalf of a caller's call, before that call itself is admitted. Returns null
+ * if a limit or a budget has no room for it. `limited`: rate limits apply as well.
  */
 export async function admitAside(
   request: AdmitRequest & { shaped: Shaped },
@@ -268,10 +271,10 @@ export async function admitAside(
   };
 }
 
-/** One order everywhere. */
+/** The one order in which dues are reserved, so that concurrent calls agree. */
 const inOrder = (a: Charge, b: Charge): number => (a.claim.counter.key < b.claim.counter.key ? -1 : 1);
 
-/** Sorts only what is out of order: the dues of a caller come in the same order with every call, often the right one. */
+/** Sorts only if needed: a caller's dues come in the same order with every call, often the right one. */
 function sort(dues: Charge[]): void {
   for (let at = 1; at < dues.length; at++) {
     if (inOrder(dues[at - 1] as Charge, dues[at] as Charge) < 0) continue;
@@ -288,7 +291,7 @@ export function admit(request: AdmitRequest, admitter: Admitter): Admitted | Fai
     : counting.then(() => admitCounted(request, subject, admitter));
 }
 
-/** Once it is known what budgets with new terms had spent. */
+/** Continues once the spending of budgets with new terms is known. */
 function admitCounted(
   request: AdmitRequest,
   subject: Subject,

@@ -1,4 +1,7 @@
-/** Headers of a successful answer: what passes through from the provider, and what the gateway says of how it came about. */
+/**
+ * Headers of a successful answer: those passed through from the provider, and the gateway's own about how the call was
+ * served.
+ */
 import type { CallRecord } from "../call/record.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -24,7 +27,7 @@ export function addGatewayHeaders(headers: AnswerHeaders, { client, record, targ
   if (dropped.length > 0) headers["x-sluice-dropped-params"] = dropped.join(",");
 }
 
-/** `attempts`: so many were made, the one that is answered included. */
+/** `attempts`: how many were made, including the successful one. */
 export function answerHeaders(
   client: ClientConnection,
   record: CallRecord,
@@ -42,7 +45,7 @@ export function answerHeaders(
   return headers;
 }
 
-/** A stream that nobody on the way is to keep or to hold back. */
+/** Headers of a stream, which intermediaries must neither cache nor buffer. */
 export function asEventStream(headers: AnswerHeaders): AnswerHeaders {
   headers["content-type"] = "text/event-stream; charset=utf-8";
   headers["cache-control"] = "no-cache";

@@ -1,10 +1,13 @@
-/** What is answered, as the audit log has it: listened to on its way to the client, wherever it comes from, and not changed. */
+/**
+ * Records answers for the audit log: watches them on their way to the client, whatever their source, without changing
+ * them.
+ */
 import type { WireFormat } from "../config/capabilities.ts";
 import { everyMask } from "../masking/masker.ts";
 import { ReplyTexts } from "../masking/reply.ts";
 import type { ReplyFilter } from "../wire/reply-filter.ts";
 
-/** A little more than is written down of a stream, in characters. */
+/** Most characters kept of a stream: slightly more than the audit log records. */
 const most = 17_000;
 
 export class AnswerRecorder implements ReplyFilter {
@@ -26,11 +29,11 @@ export class AnswerRecorder implements ReplyFilter {
     });
   }
 
-  /** A whole answer; of a stream, an object with each of its texts. "" where there was neither. */
+  /** Returns a whole answer, or for a stream an object with each of its texts; "" if there was neither. */
   get body(): Uint8Array | string {
     if (this.#whole !== null) return this.#whole;
     if (this.#texts.size === 0) return "";
-    // Of a text that did not come to its end, the last word may be half of what would have to be masked.
+    // If a text was cut short, its last word may be half of something that would have to be masked.
     const said = (text: string): string =>
       this.#ended && this.#left >= 0 ? text : text.slice(0, everyMask.openEnd(text));
     return JSON.stringify(Object.fromEntries([...this.#texts].map(([channel, text]) => [channel, said(text)])));
@@ -50,7 +53,7 @@ export class AnswerRecorder implements ReplyFilter {
     try {
       this.#reader.chunk(bytes);
     } catch {
-      // An event too large to be read: it is no fault of the call that nobody listens any more.
+      // The event is too large to parse. Recording stops, but the call must not fail for it.
       this.#left = -1;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * One attempt at one target: send, keep the time limits, read the answer. Until something was written to the client
- * the attempt can fail without a trace, so that another can follow.
+ * One attempt at one target: sends the request, enforces the time limits, reads the answer. Until something is written
+ * to the client, the attempt can fail unnoticed, so that another can follow.
  */
 import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
@@ -12,31 +12,37 @@ import type { Prepared } from "./prepared.ts";
 import { asProviderError } from "./provider-error.ts";
 import type { StreamReader, StreamStep } from "./reader.ts";
 
-/** What holds for every answer, whoever gives it. */
+/** Limits that apply to every answer, whichever target gives it. */
 export interface AnswerLimits {
-  /** A client that takes nothing for this long is cut off. */
+  /** Longest time, in milliseconds, that a client may read nothing before it is disconnected. */
   stalledClientMs: number;
   maxReplyBytes: number;
   maxStreamBytes: number;
-  /** A stream whose first content is late gets a comment this often; 0 or absent: none. */
+  /** How often, in milliseconds, a stream whose first content is late gets a comment; 0 or absent for never. */
   keepAliveMs?: number;
 }
 
 export interface AttemptLimits extends AnswerLimits {
-  /** To the first byte of a whole answer's body, or the first content of a stream. */
+  /** Limit until the first byte of a whole answer's body, or the first content of a stream. */
   firstByteMs: number;
-  /** A stream that has said only that it is under way by then is given up too: another target is asked. */
+  /**
+   * Whether the limit also ends a stream that has announced itself but has no content yet, so that another target is
+   * asked.
+   */
   slowIsLate?: boolean;
-  /** Between two reads of an answer. */
+  /** Limit between two reads of an answer. */
   idleMs: number;
-  /** For the whole answer. */
+  /** Limit for the whole answer. */
   totalMs: number;
-  /** `totalMs` is not the target's own: the caller set the deadline, or earlier attempts used part of the time. */
+  /**
+   * Whether `totalMs` is shorter than the target's own limit: the caller set the deadline, or earlier attempts used
+   * part of it.
+   */
   totalIsShortened?: boolean;
 }
 
 export type AttemptResult =
-  /** Nothing reached the client. `cause`: why the connection failed, where it did. */
+  /** The attempt failed before anything reached the client. `cause`: why the connection failed, if it did. */
   | ({
       kind: "failed";
       error: ProviderError;
@@ -44,14 +50,14 @@ export type AttemptResult =
       status: number | null;
       headers: ResponseHeaders;
       errorBody: Buffer | null;
-      /** The stream's own way of telling the failure, which goes to the client if no other target is asked. */
+      /** The failure in the stream's own format, sent to the client if no other target is asked. */
       own?: Uint8Array;
     } & AttemptEvidence)
-  /** A whole answer, not yet written. */
+  /** A whole answer was read and is not yet written. */
   | { kind: "whole"; bytes: Buffer; headers: ResponseHeaders }
-  /** The stream ran to its end. */
+  /** The stream was sent to its end. */
   | ({ kind: "streamed"; firstByteMs: number } & AttemptEvidence)
-  /** The stream broke after bytes had reached the client. */
+  /** The stream broke off after bytes had reached the client. */
   | ({
       kind: "broken";
       error: ProviderError;
@@ -59,29 +65,29 @@ export type AttemptResult =
       told: boolean;
       firstByteMs: number;
     } & AttemptEvidence)
-  /** The client went away, or took nothing for so long that it was cut off. */
+  /** The client disconnected, or was disconnected because it stopped reading. */
   | ({ kind: "abandoned"; stalled: boolean; firstByteMs: number | null } & AttemptEvidence);
 
-/** What a provider may charge an attempt by. */
+/** What a provider's charge for an attempt may depend on. */
 export interface AttemptEvidence {
-  /** All of the request was handed to a connection. */
+  /** Whether all of the request was handed to a connection. */
   sent: boolean;
-  /** As far as the stream reported it. */
+  /** Usage as far as the stream reported it. */
   usage: Usage | null;
-  /** The usage is that of the whole answer, and not a count at its beginning. */
+  /** Whether the usage covers the whole answer, rather than being a count from its beginning. */
   usageIsFinal: boolean;
-  /** Characters of a stream's content. */
+  /** Length of a stream's content, in characters. */
   contentLength: number;
-  /** The stream was an error from its beginning. */
+  /** Whether the stream consisted of an error only. */
   refused: boolean;
 }
 
 const maxErrorBytes = 65_536;
-/** An error's body is read up to here, so that its connection can be used again. */
+/** Most bytes of an error's body that are read so that its connection can be reused. */
 const maxErrorRead = 1_048_576;
 /**
- * How long an upstream may take to close a stream whose end marker has been read, and to send the usage of an answer
- * whose client left when only the usage was missing, in milliseconds.
+ * How long, in milliseconds, an upstream may take to close a stream whose end marker was read, or to send the usage of
+ * an answer whose client disconnected when only the usage was missing.
  */
 const lingerMs = 5_000;
 
@@ -147,7 +153,7 @@ const notAStream = asProviderError(
   "The provider did not answer with a stream.",
 );
 
-/** BadRequest, so that no other target is tried: there is no time left for one. */
+/** Classed as BadRequest so that no other target is tried: there is no time left. */
 const goingDown = asProviderError("BadRequest", "draining", "The gateway is being restarted. Try again.");
 
 type Phase = "head" | "error" | "whole" | "stream" | "over";
@@ -158,7 +164,7 @@ export interface AttemptClock {
   deadlines: Deadlines;
 }
 
-/** Writes the head before the first byte of a stream. */
+/** Writes the response head before the first byte of a stream. */
 export type StartStream = (headers: ResponseHeaders) => void;
 
 export class Attempt implements UpstreamHandler, Timed {
@@ -173,13 +179,13 @@ export class Attempt implements UpstreamHandler, Timed {
   readonly #nowMs: () => number;
   readonly #deadlines: Deadlines;
   readonly #beganMs: number;
-  /** By the clock of the deadlines. */
+  /** In milliseconds of the clock that deadlines use. */
   readonly #totalDueMs: number;
-  /** The client takes nothing: the limit that runs is its own. */
+  /** Whether the client stopped reading, so that the running limit is the client's. */
   #stalled = false;
-  /** The client has kept the answer waiting, so the time that it took says nothing of the provider. */
+  /** Whether the client delayed the answer, so that its duration says nothing about the provider. */
   #hasStalled = false;
-  /** The client left; the stream is read on for its usage. */
+  /** Whether the client disconnected and the stream is read only for its usage. */
   #gone: { stalled: boolean } | null = null;
   #call: UpstreamCall | null = null;
   #phase: Phase = "head";
@@ -191,7 +197,7 @@ export class Attempt implements UpstreamHandler, Timed {
   #wrote = false;
   #refused = false;
   #firstByteMs: number | null = null;
-  /** Of a failure of the connection. */
+  /** Why the connection failed. */
   #cause: AttemptCause | null = null;
   readonly result: Promise<AttemptResult>;
 
@@ -220,7 +226,7 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#due(limits.firstByteMs);
   }
 
-  /** Begins: `send` starts the call with this attempt as its handler. */
+  /** Starts the attempt: `send` makes the call with this attempt as its handler. */
   begin(send: (handler: UpstreamHandler) => UpstreamCall): void {
     this.#client.onClose(() => this.#abandon());
     this.#client.onInterrupt(() => this.#fail(goingDown));
@@ -229,7 +235,7 @@ export class Attempt implements UpstreamHandler, Timed {
     if ((this.#phase as Phase) === "over") this.#call.abort();
   }
 
-  /** Of the provider's answer; empty where none came. */
+  /** Headers of the provider's answer; empty if none arrived. */
   get headers(): ResponseHeaders {
     return this.#headers;
   }
@@ -287,12 +293,12 @@ export class Attempt implements UpstreamHandler, Timed {
     return (more && !this.#stalled) || this.#waitForClient();
   }
 
-  /** From now on, or from the last of the whole if that comes first. */
+  /** Starts a limit from now on; the limit for the whole answer applies if it ends sooner. */
   #due(ms: number): void {
     this.#deadlines.set(this, Math.min(this.#deadlines.nowMs() + ms, this.#totalDueMs));
   }
 
-  /** A limit has run out. */
+  /** Handles a limit that expired. */
   expired(): void {
     if (this.#phase === "over") this.#call?.abort();
     else if (this.#gone !== null) this.#left(this.#gone.stalled);
@@ -306,7 +312,7 @@ export class Attempt implements UpstreamHandler, Timed {
     }
   }
 
-  /** A stream that is under way goes on without content for as long as it isn't idle. false: it is not one. */
+  /** Lets a started stream continue without content while it isn't idle. Returns false if there is no such stream. */
   #releaseHeld(): boolean {
     const overdue = this.#deadlines.nowMs() >= this.#totalDueMs;
     if (this.#phase !== "stream" || this.#wrote || overdue || this.#limits.slowIsLate === true) return false;
@@ -330,10 +336,10 @@ export class Attempt implements UpstreamHandler, Timed {
     return this.#client.write(out, last);
   }
 
-  /** The client's socket is full: no more is read until it drains, and it may not take for ever. */
+  /** The client's socket is full: pauses reading until it drains, for a limited time. */
   #waitForClient(): boolean {
     if (this.#phase === "over") return true;
-    // What was on its way already does not give it more time.
+    // Data that was already in flight must not extend the client's time.
     if (this.#stalled) return false;
     this.#stalled = true;
     this.#hasStalled = true;
@@ -420,7 +426,7 @@ export class Attempt implements UpstreamHandler, Timed {
       });
   }
 
-  /** The client is gone. Where all of the answer is there but its usage, that is waited for: the provider charges by it. */
+  /** The client disconnected. If only the usage is missing, waits for it, as the provider charges by it. */
   #abandon(stalled = false): void {
     if (this.#phase !== "stream" || this.#gone !== null || this.#reader?.awaitsUsage() !== true) {
       this.#left(stalled);
@@ -442,7 +448,7 @@ export class Attempt implements UpstreamHandler, Timed {
     this.#deadlines.lift(this);
     this.#client.onClose(null);
     this.#client.onInterrupt(null);
-    // After a clean end the upstream closes by itself and its connection is used again; one that lingers is cut.
+    // After a clean end the upstream ends the exchange and its connection is reused; one that lingers is aborted.
     if (result.kind !== "whole" && result.kind !== "streamed") this.#call?.abort();
     else if (result.kind === "streamed") this.#deadlines.set(this, this.#deadlines.nowMs() + lingerMs);
     this.#resolve(result);

@@ -8,11 +8,11 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import { identifyClient } from "./client-token.ts";
 import { anonymous, identify, invalidKey } from "./identify.ts";
 
-/** Longer ones are no keys; they are refused without being digested. */
+/** Longest key, in characters. Anything longer is refused without being digested. */
 const maxKeyLength = 512;
-/** As long as all headers together may be. */
+/** Longest token, which is the limit for all headers together. */
 const maxTokenLength = 16_384;
-/** Three parts in base64url; the last may be missing, so that a token without a signature is refused as what it is. */
+/** Three base64url parts. The last may be empty, so that an unsigned token is recognised, and refused, as a token. */
 const tokenShape = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 function presented(headers: IncomingHttpHeaders): string | null {
@@ -44,7 +44,7 @@ const rotated = failure(
   "The API key has been replaced by a new one, and its time of grace is over. Use the new key.",
 );
 
-/** Of a header without anything that could be a key. */
+/** The failure for a header that contains nothing like a key. */
 const unwritten = (authorization: string): Failure => (/^(bearer)?\s*$/i.test(authorization) ? empty : noScheme);
 
 export function authenticate(headers: IncomingHttpHeaders, snapshot: Snapshot, nowMs: number): Identity {

@@ -1,4 +1,4 @@
-/** Stage: room for the body, before it is read. */
+/** Stage: reserves memory for the body before it is read. */
 import { BodyPlace, type BodyRoom } from "../call/body-room.ts";
 import type { Identity } from "../call/identity.ts";
 import type { LimitConfig } from "../config/limits.ts";
@@ -7,15 +7,15 @@ import type { PathEntry } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import { offeredTo } from "./route.ts";
 
-/** What a body of unknown length gets at first; it grows as the body does. */
+/** Initial reservation for a body of unknown length; it grows with the body. */
 const firstBytes = 65_536;
 
 const fewest = (limits: readonly LimitConfig[]): number =>
   limits.reduce((least, { of, amount }) => (of === "Concurrency" ? Math.min(least, amount) : least), Infinity);
 
 /**
- * How many calls of this caller can be under way at all, by the limits that are known before the body names a model:
- * those of its key, and of the policies that it may call. Bodies beyond that are not worth reading.
+ * How many calls of this caller can be in flight, by the limits that are known before the body names a model: those of
+ * its key and of the policies that it may call. Bodies beyond that number are not read.
  */
 function mostArriving(path: PathEntry, identity: Identity): number {
   const ofKey = identity.anonymous ? Infinity : fewest(identity.key.limits ?? []);
@@ -27,11 +27,11 @@ function mostArriving(path: PathEntry, identity: Identity): number {
   return ofPolicies === 0 ? ofKey : Math.min(ofKey, ofPolicies);
 }
 
-/** Callers without a key are told apart by their address. */
+/** Callers without a key are distinguished by address. */
 const callerOf = (identity: Identity, address: string): string =>
   identity.anonymous ? `anonymous ${address}` : `key ${identity.key.id}`;
 
-/** A place in memory for the body; larger ones than `maxBytes` are refused by whoever reads them. */
+/** Reserves memory for the body. Bodies larger than `maxBytes` are refused when they are read. */
 export function bodyPlace(
   client: ClientConnection,
   room: BodyRoom,

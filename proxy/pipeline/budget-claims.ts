@@ -1,4 +1,4 @@
-/** Which budgets a call falls under, and what it takes of each. */
+/** Which budgets cover a call, and what it uses of each. */
 
 import { attemptCharges, type BilledUsage, chargesOf, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
@@ -16,19 +16,19 @@ import { counterIdOf, type Recounts } from "./recounts.ts";
 import { type ScopeSubject, subjectOf } from "./scope.ts";
 import type { WorstCost } from "./worst-case.ts";
 
-/** One that limits money. */
+/** A budget that limits money. */
 export type MoneyBudget = BudgetConfig & { amountNanoUsd: number };
 
 export interface BudgetSubject extends ScopeSubject {
   /** Those that cover the call. */
   budgets: readonly BudgetConfig[];
-  /** Computed once where a budget asks; null where a price is unknown. */
+  /** Computed once, on demand; null if a price is unknown. */
   worst(targets: readonly ResolvedTarget[]): WorstCost | null;
 }
 
 export interface BudgetWith {
   quotas: Quotas;
-  /** Absent: no budget's terms are ever changed. */
+  /** Absent if no budget's terms ever change. */
   recounts?: Recounts;
   nowMs(): number;
   /** 0 to 1. */
@@ -37,7 +37,7 @@ export interface BudgetWith {
 
 /** Counters are kept this long after their period, for reports. */
 const keptMs = 62 * 86_400_000;
-/** What a throttled caller is told to wait, in milliseconds. */
+/** Retry-After for a throttled caller, in milliseconds. */
 const throttledMs = 5_000;
 const periodOf = periods();
 
@@ -47,7 +47,7 @@ export const budgetPeriodAt = ({ period, timeZone }: BudgetConfig, nowMs: number
 
 export const inUsd = (nanoUsd: number): string => `USD ${(nanoUsd / 1e9).toFixed(nanoUsd >= 1e9 ? 2 : 6)}`;
 
-/** A role's budget is for each user: users of one name in two namespaces are two. */
+/** A role's budget applies to each user. Users with the same name in two namespaces are separate. */
 function subjectOfCall(budget: BudgetConfig, identity: Identity, model: string): string {
   if (identity.anonymous) return subjectOf(budget, null, model);
   return budget.namespace === ""
@@ -58,10 +58,10 @@ function subjectOfCall(budget: BudgetConfig, identity: Identity, model: string):
 export type BudgetCounter = CounterSpec & { startsAtMs: number; resetsAtMs: number | null };
 
 const counters = new WeakMap<MoneyBudget, Map<string, BudgetCounter>>();
-/** Subjects of one budget whose counters are kept made. */
+/** Most subjects of one budget whose counters are cached. */
 const mostKept = 10_000;
 
-/** The counter of a budget for a subject at a moment. */
+/** The counter of a budget for a subject at a given time. */
 function budgetCounter(budget: MoneyBudget, subject: string, nowMs: number, recounts?: Recounts): BudgetCounter {
   const { startMs, endMs } = periodOf(budget.period, budget.timeZone, nowMs);
   let made = counters.get(budget);
@@ -97,13 +97,13 @@ function makeCounter(
   };
 }
 
-/** A call that is refused while much is left was too large; it doesn't tell that the budget is at its end. */
+/** A call refused while much is left was too large, and doesn't show that the budget is exhausted. */
 const nearlyUsedUp = ({ amountNanoUsd }: MoneyBudget, spent: number): boolean => spent >= 0.8 * amountNanoUsd;
 
 const resets = (atMs: number | null): string =>
   atMs === null ? "It does not reset." : `It resets at ${new Date(atMs).toISOString()}.`;
 
-/** A role's is told from a Budget by its id, which no object can have. */
+/** A role's budget has an id that no Budget object can have. */
 const nameOf = ({ id, namespace }: BudgetConfig): string => (namespace === "" ? `of the ${id}` : id);
 
 function refusal(
@@ -115,7 +115,7 @@ function refusal(
 ): Failure {
   if (refused.why === "unavailable") return unavailable(`the budget ${nameOf(budget)}`);
   const unspent = Math.max(0, budget.amountNanoUsd - quotas.spent(refused.refused));
-  // What calls under way have reserved, and other proxies hold, is not to be had.
+  // Excludes what calls in flight have reserved and what other proxies hold.
   const left = Math.min(unspent, quotas.reading(refused.refused).remaining);
   const held = unspent > left ? `, besides ${inUsd(unspent - left)} that is held for calls under way` : "";
   const why =
@@ -190,8 +190,8 @@ function isRecounted(budget: BudgetConfig, { recounts, nowMs }: BudgetWith): boo
 }
 
 /**
- * Reads what budgets with new terms have spent in their period so far; null where all of it is known. Where it can't be
- * read, `budgetCharges` refuses calls under hard budgets.
+ * Reads what budgets with new terms have spent in their period so far; null if all of it is known. If the reading
+ * fails, `budgetCharges` refuses calls under hard budgets.
  */
 export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith): Promise<unknown> | null {
   const { recounts } = context;
@@ -205,7 +205,7 @@ export function recounted(budgets: readonly BudgetConfig[], context: BudgetWith)
   return waiting === null ? null : Promise.allSettled(waiting);
 }
 
-/** What the call takes of its budgets, or why it may not be made. */
+/** Returns what the call uses of its budgets, or why it may not be made. */
 export function budgetCharges(
   call: BudgetSubject,
   context: BudgetWith,
@@ -224,7 +224,7 @@ export function budgetCharges(
       if (worst === null) return unpriced;
       amount = worst.nanoUsd;
       cap ??= worst.cap;
-      // What costs nothing passes a budget that is used up, and nothing is left to be settled.
+      // A free call passes an exhausted budget and leaves nothing to settle.
       if (amount === 0) continue;
     }
     const refused = throttled(budget, counter, context);

@@ -1,4 +1,4 @@
-/** What this proxy knows of the budgets' present periods: for the operator, which puts it into their status. */
+/** What this proxy knows about the budgets' current periods, for the operator, which writes it to their status. */
 import type { BudgetReading } from "../config/budget.ts";
 import type { Quotas } from "../fleet/quotas.ts";
 import type { FleetStore } from "../fleet/store.ts";
@@ -6,12 +6,12 @@ import type { Snapshot } from "../snapshot/snapshot.ts";
 import { budgetPeriodAt, isMoney, type MoneyBudget } from "./budget-claims.ts";
 import { counterIdOf, type Recounts } from "./recounts.ts";
 
-/** Of one budget, those who spent most. */
+/** Most subjects reported per budget: those who spent most. */
 const mostGroups = 100;
-/** Subjects of one budget for which it was refused, as they are told. */
+/** Subjects of one budget whose calls were refused, as shown in the status. */
 const mostRefused = 500;
 
-/** What each subject spent; the recount stands for those whose counter has not begun. */
+/** What each subject spent; from the recount for subjects without a counter yet. */
 async function groupsOf(
   budget: MoneyBudget,
   startMs: number,
@@ -23,7 +23,7 @@ async function groupsOf(
   return [...spent].map(([subject, spentNanoUsd]) => ({ subject, spentNanoUsd }));
 }
 
-/** `readings`: also what the store holds; without, only what was refused here, which costs no round trip. */
+/** `readings`: whether to include what the store holds. Without it, only local refusals, which need no round trip. */
 export function readBudgets(
   snapshot: Snapshot,
   { ledger: store, quotas, recounts }: { ledger: FleetStore; quotas: Quotas; recounts: Recounts },

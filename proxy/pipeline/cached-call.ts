@@ -9,7 +9,7 @@ import type { Addressed } from "./address.ts";
 import type { EmbedWith } from "./embed.ts";
 import type { Missed, OnRecord } from "./proof.ts";
 
-/** What the stage `cached` works on. */
+/** Input of the stage `cached`. */
 export interface CachedCall {
   client: ClientConnection;
   gateway: EmbedWith & { cache: ResponseCache };
@@ -19,7 +19,7 @@ export interface CachedCall {
   identity: Identity;
   shaped: Shaped;
   record: CallRecord;
-  /** The rest of the way: to a provider. */
+  /** The remaining stages, up to the provider. */
   go(missed: Missed): Promise<Failure | null>;
   onRecord: OnRecord;
 }

@@ -1,4 +1,4 @@
-/** Stage: answer from the cache, wait for somebody who is asking the same already, or let the call go on and keep its answer. */
+/** Stage: answers from the cache, waits for an equal call in flight, or lets the call go on and caches its answer. */
 
 import { type Flight, type Landed, maxAnswerBytes, type ResponseCache } from "../cache/cache.ts";
 import { Capture } from "../cache/capture.ts";
@@ -46,12 +46,12 @@ async function cachedOr(call: CachedCall, cache: CacheConfig): Promise<Failure |
     call.record.cache = "bypass";
     return control.onlyIfCached ? notCached : call.go(missed);
   }
-  // Whoever wants a fresh answer needs no comparing.
+  // A caller who wants a fresh answer needs no comparison.
   const meaning = (): SemanticSearch | null => (control.noCache ? null : SemanticSearch.of(call, lookup));
   return answer(call, cache, control, key, meaning);
 }
 
-/** `meaning`: made only where no equal call was answered. */
+/** `meaning`: compared only if no equal call was answered. */
 async function answer(
   call: CachedCall,
   config: CacheConfig,
@@ -67,7 +67,8 @@ async function answer(
     return null;
   }
   if (control.onlyIfCached) return onlyByMeaning(call, control, meaning());
-  // No await from here to the lead in `ask`: of those whose look-ups end together, one leads and the others see it.
+  // No await from here until `ask` takes the lead: of calls whose look-ups end together, one leads and the others see
+  // it.
   const flight = control.noCache ? null : cache.flight(key);
   const shared = flight === null ? null : await orGone(call.client, flight);
   if (shared === gone) {
@@ -108,7 +109,7 @@ function orGone(client: ClientConnection, flight: Flight): Promise<Landed | type
   });
 }
 
-/** Rounded down, so that what is shown never reaches a threshold that was missed. */
+/** Rounded down, so that the reported value never reaches a threshold that was missed. */
 const shown = (similarity: number): string => (Math.floor(similarity * 10_000) / 10_000).toFixed(4);
 
 function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept, similarity }: Landed): void {
@@ -132,7 +133,10 @@ function replay({ client, gateway, record, shaped }: CachedCall, { answer: kept,
   client.finish();
 }
 
-/** What means the same, or else upstream. Those who ask the same meanwhile wait; if it comes to nothing they ask for themselves. */
+/**
+ * Serves an answer to an equivalent question, or else asks upstream. Equal calls wait meanwhile, and ask for themselves
+ * if this fails.
+ */
 async function ask(
   call: CachedCall,
   config: CacheConfig,
@@ -160,7 +164,7 @@ async function ask(
       cache.store.set(call.route.config.id, key, kept, config);
     }
     if (looking !== null) {
-      // The call is over; measuring may go on for a moment, for which nobody waits.
+      // The call is over. Measuring may continue for a moment, but nothing waits for it.
       call.record.durationMs = cache.nowMs() - call.record.startedMs;
       landed(landing);
       await looking;

@@ -1,5 +1,5 @@
 /**
- * What one attempt is charged: what the provider reports, else an estimate.
+ * What one attempt is charged: the usage that the provider reports, else an estimate.
  *
  *   never sent, or answered with an error          nothing: providers charge for answers
  *   a whole answer                                 its usage, else the prompt and what the answer holds
@@ -23,18 +23,18 @@ export type AttemptCharge = Pick<AttemptRecord, "usage" | "costNanoUsd" | "impla
 
 type Failed = Extract<AttemptResult, { kind: "failed" }>;
 
-/** The body of an answer with a good status that is no answer: an error costs nothing. */
+/** Whether the body of a 2xx response is an error rather than an answer: errors cost nothing. */
 function isErrorBody(bytes: Uint8Array): boolean {
   const body = jsonIn(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
   return isObject(body) && body["error"] != null;
 }
 
-/** What a provider makes of a stream before it sees that nobody reads on, in milliseconds of the stream's own pace. */
+/** How much a provider generates before it notices the disconnect, in milliseconds at the stream's own pace. */
 const unseenMs = 50;
-/** And at most this share of what was received. */
+/** At most this share of what was received. */
 const mostUnseen = 0.25;
 
-/** Characters of a stream whose caller left: received, and on their way. */
+/** Characters of a stream whose caller disconnected: received, and still in flight. */
 function producedLength(received: number, { firstByteMs, durationMs }: Timing): number {
   const streamedMs = durationMs - (firstByteMs ?? durationMs);
   return streamedMs <= 0 ? received : Math.ceil(received * (1 + Math.min(mostUnseen, unseenMs / streamedMs)));
@@ -68,7 +68,7 @@ function cutShort(
   return countedUsage(shaped, { usage, contentLength, body: null, cutShort: !usageIsFinal }, habits);
 }
 
-/** Before figures that can't be are replaced; null: nothing is charged. */
+/** The charge before implausible figures are replaced; null if nothing is charged. */
 function usageOf({ result, whole }: Tried, durationMs: number, shaped: Shaped, habits: ModelHabits): Usage | null {
   switch (result.kind) {
     case "failed":
@@ -93,7 +93,7 @@ function usageOf({ result, whole }: Tried, durationMs: number, shaped: Shaped, h
   }
 }
 
-/** No estimate is above what was reserved. */
+/** Caps an estimate at what was reserved. */
 function withinMost(usage: Usage, shaped: Shaped, target: ResolvedTarget): Usage {
   const most = mostTokens(shaped, target);
   return {
@@ -103,7 +103,7 @@ function withinMost(usage: Usage, shaped: Shaped, target: ResolvedTarget): Usage
   };
 }
 
-/** What the provider itself said, where it said anything. */
+/** The usage that the provider reported, if any. */
 const reportedIn = ({ result, whole }: Tried): Usage | null =>
   result.kind === "whole" ? (whole?.usage ?? null) : result.usage;
 

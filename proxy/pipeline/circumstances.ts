@@ -22,12 +22,12 @@ export function circumstances(
   };
 }
 
-/** Why nobody may use the route from there or now; it holds for calls and for the list of models. */
+/** Why nobody may use the route from there or at this time. Applies to calls and to the list of models. */
 export function denyByLocation(route: Route, call: Circumstances): Failure | null {
   return firstRefusal(route.rules.place, call);
 }
 
-/** Why this call may not go on, whoever makes it. */
+/** Why this call may not continue, whoever makes it. */
 export function denyByOrigin(route: Route, call: Circumstances): Failure | null {
   return denyByLocation(route, call) ?? firstRefusal(route.rules.call, call);
 }

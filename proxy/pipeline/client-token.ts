@@ -11,7 +11,7 @@ const invalid = failure("invalid_token", "The token is not valid here. Get a new
 const expired = failure("expired_token", "The token has expired. Get a new one.");
 const elsewhere = failure("origin_not_allowed", "The token may not be used from this origin.");
 
-/** `known`: whose key made the token, for the log. */
+/** `known`: the owner of the key that minted the token, for the log. */
 const refused = (reason: Failure, known?: KeyRecord): Identity => ({
   anonymous: true,
   failure: reason,
@@ -36,7 +36,7 @@ export function identifyClient(token: string, origin: string | null, snapshot: S
   return { ...identity, key: { ...rest, models }, ...(models === null ? {} : { modelsOnly: true }) };
 }
 
-/** What a client token that is limited to models may ask for. */
+/** Operations that a client token limited to models may use. */
 const modelOperations: ReadonlySet<Operation["kind"]> = new Set(["generate", "models", "countTokens"]);
 const modelsOnly = failure(
   "access_denied",

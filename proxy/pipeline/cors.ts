@@ -1,6 +1,6 @@
 /**
- * Stage: pages of allowed origins may read answers, refusals included. A preflight is answered before authentication,
- * as browsers send no key with it.
+ * Stage: lets pages of allowed origins read answers, including refusals. Preflights are answered before authentication,
+ * as browsers send no key with them.
  */
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -9,7 +9,7 @@ import { promisedHeaders } from "../wire/headers.ts";
 const methods = "GET, POST, DELETE";
 /** Seconds for which a browser may keep the answer to a preflight. */
 const maxAge = 600;
-/** Names are tokens (RFC 9110, 5.6.2). */
+/** Header names are tokens (RFC 9110, 5.6.2). */
 const headerList = /^[\w!#$%&'*+.^`|~-]+( *, *[\w!#$%&'*+.^`|~-]+)*$/;
 
 const foreign = failure(
@@ -21,7 +21,7 @@ function isPreflight(client: ClientConnection): boolean {
   return client.method === "OPTIONS" && client.header("access-control-request-method") !== null;
 }
 
-/** Has pages of allowed origins read whatever is answered. To be called before anything is. */
+/** Lets pages of allowed origins read the answer. Call it before anything is answered. */
 export function allowOrigin(client: ClientConnection, allowedOrigins: readonly string[]): void {
   const origin = client.header("origin");
   if (origin !== null && allowedOrigins.includes(origin))
@@ -34,7 +34,7 @@ export function allowOrigin(client: ClientConnection, allowedOrigins: readonly s
     );
 }
 
-/** answered: nothing is left to do. null: go on. */
+/** "answered": nothing is left to do. null: continue. */
 export function preflight(client: ClientConnection, allowedOrigins: readonly string[]): "answered" | Failure | null {
   const origin = client.header("origin");
   if (origin === null || !isPreflight(client)) return null;

@@ -4,11 +4,14 @@ import type { ClientConnection } from "../wire/client.ts";
 export interface Deadline {
   /** Epoch milliseconds. */
   deadlineMs: number;
-  /** The caller allows less time than the provider's own limit, so running out of it says nothing of the provider. */
+  /**
+   * Whether the caller allows less time than the provider's own limit, so that a timeout says nothing about the
+   * provider.
+   */
   deadlineIsCallers: boolean;
 }
 
-/** `totalMs` from now, and never later than the client's own time-out (`x-stainless-timeout`, seconds). */
+/** Returns `totalMs` from now, but never later than the client's own timeout (`x-stainless-timeout`, in seconds). */
 export function deadlineOf(client: ClientConnection, totalMs: number, nowMs: number): Deadline {
   const callersMs = Number(client.header("x-stainless-timeout") ?? Number.NaN) * 1000;
   const deadlineIsCallers = callersMs > 0 && callersMs < totalMs;

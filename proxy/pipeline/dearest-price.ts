@@ -1,9 +1,9 @@
-/** What tokens and uses cost at most, at a model's dearest rates. */
+/** The most that tokens and tool uses can cost, at a model's highest rates. */
 import type { Price, TokenRates, TokenUnit, UseUnit } from "../config/price.ts";
 import { unitRate } from "../telemetry/cost.ts";
 import type { ServerUses } from "./server-tools.ts";
 
-/** Token units with rates of their own that a call may come to. */
+/** Token units with separate rates that a call may use. */
 export interface UnitsOfCall {
   media: boolean;
   hourOfCache: boolean;
@@ -21,7 +21,7 @@ function answerRates(rates: TokenRates, { audioAnswer }: UnitsOfCall): number[] 
   return [rates.output, rates.reasoning, ...(audioAnswer ? [unitRate(rates, "outputAudio")] : [])];
 }
 
-/** nano-USD for a million tokens, of prompts and of answers. By price, and by the units of the call as bits. */
+/** nano-USD per million tokens of prompts and of answers, by price and by the call's units as a bit mask. */
 const dearestPrices = new WeakMap<Price, Map<number, readonly [prompt: number, answer: number]>>();
 
 const bitsOf = ({ media, hourOfCache, audioAnswer }: UnitsOfCall): number =>
@@ -43,14 +43,17 @@ function dearestRates(price: Price, units: UnitsOfCall): readonly [prompt: numbe
   return rates;
 }
 
-/** nano-USD of tokens as they would be charged most dearly; a little more than exact rather than less. 0 where they cost nothing. */
+/** The most that the tokens can cost, in nano-USD, rounded up; 0 if they are free. */
 export function dearest(prompt: number, completion: number, price: Price, units: UnitsOfCall): number {
   const [forPrompt, forAnswer] = dearestRates(price, units);
   const sum = prompt * forPrompt + completion * forAnswer;
   return sum === 0 ? 0 : Math.ceil(sum / 1_000_000) + 2;
 }
 
-/** nano-USD for the provider's own tools and for the call itself. `times`: answers that each may use them. */
+/**
+ * Cost of the provider's own tools and of the call itself, in nano-USD. `times`: number of answers that may each use
+ * them.
+ */
 export function usesCost({ uses, either, calls }: ServerUses, { uses: rates = {} }: Price, times: number): number {
   let perThousand = calls * Math.max(0, ...either.map((unit) => rates[unit] ?? 0));
   for (const unit of Object.keys(uses) as UseUnit[]) perThousand += (uses[unit] ?? 0) * (rates[unit] ?? 0);

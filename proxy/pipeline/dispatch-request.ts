@@ -1,4 +1,4 @@
-/** What dispatch works on, and what it works with. */
+/** Input of dispatch, and the parts that it uses. */
 import type { AttemptRecord } from "../call/record.ts";
 
 import type { Shaped } from "../call/shaped.ts";
@@ -17,28 +17,31 @@ import type { Missed } from "./proof.ts";
 import type { UsageHabits } from "./usage-habits.ts";
 
 export interface DispatchRequest {
-  /** What has to be there before a provider is asked. */
+  /** The proofs required before a provider is asked. */
   admitted: Admitted;
   missed: Missed;
   client: ClientConnection;
   shaped: Shaped;
   route: Route;
-  /** In the order in which to try them. */
+  /** Targets in the order in which to try them. */
   targets: readonly ResolvedTarget[];
   /** Epoch milliseconds. */
   deadlineMs: number;
-  /** The deadline is the caller's own, and sooner than the provider's limit. */
+  /** Whether the deadline is the caller's own and earlier than the provider's limit. */
   deadlineIsCallers?: boolean;
-  /** As `callerOf` says. */
+  /** The caller, as returned by `callerOf`. */
   caller?: string;
   forwarded: Record<string, string>;
   /** Seals a provider's id for the caller. */
   sealId?: (provider: string, id: string) => string;
   promptTokens: number;
-  /** Reserves what one more attempt at this target can cost, beside what the attempts so far are charged. false: it doesn't fit. */
+  /**
+   * Reserves what one more attempt at this target can cost, in addition to earlier attempts' charges. Returns false if
+   * it doesn't fit.
+   */
   cover(target: ResolvedTarget, attempts: readonly AttemptRecord[]): boolean | Promise<boolean>;
   limits: AnswerLimits;
-  /** Headers of a successful answer, made when the target is known. `attempts` counts this one. */
+  /** Returns the headers of a successful answer once the target is known. `attempts` includes this one. */
   replyHeaders(target: ResolvedTarget, prepared: Prepared, upstream: ResponseHeaders, attempts: number): AnswerHeaders;
 }
 

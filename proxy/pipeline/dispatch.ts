@@ -1,6 +1,6 @@
 /**
- * Stage: one request to one target after another, until one answers. One deadline holds for all attempts together.
- * What one attempt is, is in try-target.ts; what its failure means for the next one, in retry.ts.
+ * Stage: sends the request to one target after another until one answers. All attempts share one deadline.
+ * try-target.ts makes one attempt; retry.ts decides what its failure means for the next one.
  */
 
 import type { AttemptRecord } from "../call/record.ts";
@@ -18,27 +18,27 @@ import { toFailure } from "./provider-error.ts";
 import { fallbackClassOf, healthClassOf, pause, retryDelayMs } from "./retry.ts";
 import { errorReply, type Tried, tryTarget } from "./try-target.ts";
 
-/** What answered, or began to. */
+/** The target that answered, or began to. */
 export interface Served {
   target: ResolvedTarget;
   dropped: string[];
-  /** null: nothing of the answer came. */
+  /** null if nothing of the answer arrived. */
   firstByteMs: number | null;
-  /** A whole answer's body, for the log where payloads are logged. */
+  /** Body of a whole answer, for logging payloads. */
   body: Uint8Array | string | null;
 }
 
-/** How a dispatch ended. */
+/** The outcome of a dispatch. */
 type DispatchEnd =
   | { kind: "answered"; served: Served }
-  /** No byte of an answer reached the client. */
+  /** It failed before any byte of an answer reached the client. */
   | { kind: "failed"; failure: Failure }
   /**
-   * The stream broke after bytes had reached the client. `told`: the stream itself said how it failed; otherwise
-   * `failure` is to be sent as an event. `served` is null where all that was sent is the failure in the provider's words.
+   * The stream broke off after bytes had reached the client. `told`: the stream itself reported the failure; otherwise
+   * `failure` must be sent as an event. `served` is null if only the failure was sent, in the provider's words.
    */
   | { kind: "brokenOff"; failure: Failure; told: boolean; served: Served | null }
-  /** The client went away. `stalled`: it took nothing any more, and was cut off for that. */
+  /** The client disconnected. `stalled`: it was disconnected because it stopped reading. */
   | { kind: "abandoned"; stalled: boolean; served: Served };
 
 export type DispatchOutcome = DispatchEnd & { attempts: AttemptRecord[]; usage: Usage | null };
@@ -47,7 +47,7 @@ function causeIn({ result }: Tried): AttemptCause | null {
   return result.kind === "failed" || result.kind === "broken" ? result.cause : null;
 }
 
-/** A provider's own words are for callers that speak its API. */
+/** A provider's own error text is passed only to callers that use its API. */
 function failureOf(error: ProviderError, tried: Tried): Failure {
   const failed = toFailure(error, causeIn(tried));
   return error.theirs === undefined || tried.prepared.translated ? failed : { ...failed, theirs: error.theirs };
@@ -62,10 +62,12 @@ function servedBy(target: ResolvedTarget, { result, prepared, whole }: Tried): S
   };
 }
 
-/** How it ended at one target: answered or beyond help, or failed with leave to go to the next. */
+/** Outcome at one target: final, or failed so that the next target may be asked. */
 type TargetEnd = { done: true; end: DispatchEnd } | { done: false; failure: Failure; fallBack: boolean };
 
-/** Another account may have a larger limit; the caller's other limits hold everywhere, and each attempt is paid for. */
+/**
+ * Another account may have a larger limit. The caller's other limits apply everywhere, and each attempt costs money.
+ */
 const mayFallBack = (kind: FailureClass, error: ProviderError): boolean =>
   error.fault !== "caller" || kind === "RateLimited";
 
@@ -106,7 +108,7 @@ class Dispatch {
       : { kind: "failed", failure: last };
   }
 
-  /** The last stream failed in its format's own way, which says more to its client than an error of ours. */
+  /** Failure of the last stream in its own format, which tells the client more than the gateway's error. */
   #tellOwn(): boolean {
     if (this.#lastTried === null) return false;
     const [target, { result, prepared }] = this.#lastTried;
@@ -122,7 +124,7 @@ class Dispatch {
     return this.#with.routing.acquire(target, this.#request.promptTokens, this.#request.caller);
   }
 
-  /** Every target is held back: by a rate limit, or because it has been failing. */
+  /** The failure when every target is held back, by a rate limit or because it has been failing. */
   #nobodyToAsk(): Failure {
     const { ms, rateLimited } = this.#with.routing.wait(this.#request.targets, this.#request.caller);
     if (rateLimited)
@@ -144,7 +146,7 @@ class Dispatch {
       const uncovered = this.#last === null ? null : await this.#uncovered(target, this.#last);
       if (uncovered !== null) {
         permit.released();
-        // Another target may be cheaper.
+        // Another target may cost less.
         return { done: false, failure: uncovered, fallBack: true };
       }
       const began = this.#with.nowMs();
@@ -172,7 +174,7 @@ class Dispatch {
     try {
       return await tryTarget(target, this.#request, this.#attempts.length + 1, this.#with);
     } catch (cause) {
-      // A fault of ours. Kept, its permit would be one that a breaker waits for before it lets anybody else try.
+      // An internal error. Its permit must be returned, or a half-open breaker would wait for it and admit nobody else.
       permit.released();
       throw cause;
     }
@@ -194,14 +196,14 @@ class Dispatch {
   }
 
   /**
-   * Why no further attempt may be made: what budgets have reserved for the call, less what its attempts were charged,
-   * doesn't suffice for it, and there is no more to be had. The failure before is what the caller is told.
+   * The failure when no further attempt may be made: what budgets reserved for the call, less what its attempts were
+   * charged, doesn't suffice, and no more can be reserved. The caller gets the previous failure.
    */
   async #uncovered(target: ResolvedTarget, last: Failure): Promise<Failure | null> {
     return (await this.#request.cover(target, this.#attempts)) ? null : last;
   }
 
-  /** How late first tokens are decides what comes first next time. Without others there is nothing to choose. */
+  /** Records slow first tokens, which affect the next order of targets. Skipped if there is only one target. */
   #noteFirstToken(target: ResolvedTarget, { result, error }: Tried, durationMs: number): void {
     if (this.#request.targets.length === 1 || !this.#request.shaped.received.stream) return;
     if (result.kind === "streamed" || result.kind === "broken")
@@ -209,7 +211,7 @@ class Dispatch {
     else if (error?.class === "Timeout" && error.fault !== "caller") this.#with.routing.firstToken(target, durationMs);
   }
 
-  /** A permit for one more attempt at the same target, or how it ended there. */
+  /** Returns a permit for one more attempt at the same target, or the outcome there. */
   async #afterFailure(
     target: ResolvedTarget,
     tried: Tried,
@@ -236,7 +238,7 @@ class Dispatch {
     );
   }
 
-  /** Tells the target's health, and who counts for alerts, what a failure says of the target. */
+  /** Reports to the target's health, and to the alert counts, what a failure says about the target. */
   #hold(kind: FailureClass | null, tried: Tried, error: ProviderError, permit: Permit): void {
     const cause = causeIn(tried);
     let counted = false;
@@ -249,7 +251,7 @@ class Dispatch {
     if (record !== undefined && !counted) record.uncounted = true;
   }
 
-  /** A caller that tries again before the hold-back is over would be refused for nothing. */
+  /** Tells the caller to wait until the hold-back is over: an earlier retry would only be refused. */
   #lastWord(target: ResolvedTarget, failed: Failure, error: ProviderError): Failure {
     const heldMs = error.class === "RateLimited" ? this.#with.routing.heldMs(target, this.#request.caller) : 0;
     return failed.retryAfterMs === null && heldMs > 0 ? { ...failed, retryAfterMs: heldMs } : failed;

@@ -1,7 +1,7 @@
 /**
- * The vector of a text, from a route's provider of embeddings: a call of the gateway's own on behalf of a caller, made
- * with the provider's credential, within its quota and the caller's budgets, and recorded as a call of the operation
- * `semantic_cache`. Bounded in time: what is late is not waited for.
+ * Gets the vector of a text from a route's embeddings provider. The gateway makes this call on behalf of a caller, with
+ * the provider's credential, within its quota and the caller's budgets, and records it under the operation
+ * `semantic_cache`. It has a time limit; a late result is not awaited.
  */
 import { Buffer } from "node:buffer";
 import { normalised } from "../cache/vectors.ts";
@@ -35,26 +35,26 @@ export interface EmbedRequest {
   text: string;
   embedder: Embedder;
   timeoutMs: number;
-  /** Rate limits are asked, since the vector may be all that comes of the call. */
+  /** Whether rate limits apply, because no other upstream call may follow. */
   limited: boolean;
-  /** Of the call for which it is made. */
+  /** Details of the call for which the vector is made. */
   record: CallRecord;
   caller: Pick<AdmitRequest, "client" | "surface" | "snapshot" | "route" | "identity">;
 }
 
 export interface Embedded {
   vector: Float32Array | NoVector;
-  /** To be called once; `counted`: nothing but this came of the caller's call. */
+  /** Call it once. `counted`: the caller's call made no other upstream call. */
   over(counted: boolean): void;
 }
 
 export type NoVector = Exclude<SemanticLookup["result"], "hit" | "miss" | "would_hit">;
 
 const maxBytes = 1_048_576;
-/** Comparing takes time by their number, in which nothing else is done. */
+/** Most dimensions of a vector: comparing takes time in proportion to their number and blocks everything else. */
 const mostDimensions = 4_096;
 
-/** The same request that a client would make for embeddings. */
+/** Builds the request that a client would send for embeddings. */
 function shapedOf(text: string, model: string): Shaped | null {
   const received = parseBody(Buffer.from(JSON.stringify({ model, input: text })));
   if ("code" in received) return null;
@@ -77,7 +77,10 @@ interface Reply {
   body: Buffer;
 }
 
-/** null: it failed, is too large, or `signal` cut it off. `broke` is told why a connection failed. */
+/**
+ * Returns null if the call failed, the answer is too large, or `signal` aborted it. `broke` is called with the cause of
+ * a connection failure.
+ */
 function send(
   upstreams: Pick<Upstreams, "send">,
   embedder: Embedder,
@@ -109,7 +112,7 @@ function send(
     });
     const cut = (): void => {
       resolve(null);
-      // Not within `send`: what it returns isn't known there yet.
+      // Deferred: within `send`, the value that it returns is not available yet.
       queueMicrotask(() => call.abort());
     };
     signal.addEventListener("abort", cut, { once: true });
@@ -143,7 +146,7 @@ class Embedding {
   #cause: AttemptCause | null = null;
   readonly #signal: AbortSignal;
   readonly #began: number;
-  /** What was used, for budgets, metrics, log and ledger. */
+  /** Records the usage in budgets, metrics, log and ledger. */
   readonly #record: CallRecord;
   #leave: AdmittedAside | null = null;
 
@@ -232,7 +235,7 @@ class Embedding {
     }
   }
 
-  /** Whoever is too slow for a look-up may still be well. */
+  /** A provider too slow for a look-up may still be healthy. */
   #silent(permit: Permit): NoVector {
     if (this.#signal.aborted) permit.released();
     else
@@ -265,7 +268,7 @@ class Embedding {
     return vectorOf(whole.body) ?? "failed";
   }
 
-  /** A token that was refused is made anew for the next one. */
+  /** Discards a refused token so that the next call gets a new one. */
   #error(status: number, headers: ResponseHeaders, body: Buffer): ProviderError {
     const { provider, account } = this.#request.embedder.entry;
     const reply = { status, headers, body: parseLoosely(body.subarray(0, 65_536), account), nowMs: this.#with.nowMs() };
@@ -280,7 +283,7 @@ export function embed(request: EmbedRequest, own: EmbedWith): Promise<Embedded> 
   const late = new AbortController();
   return new Promise((resolve) => {
     const embedding = new Embedding(request, own, late.signal);
-    // What has come meanwhile is read first: it may be this process that was slow.
+    // Reads what has arrived first: this process may have been the slow side.
     const timer = setTimeout(
       () =>
         setImmediate(() => {

@@ -1,4 +1,6 @@
-/** Usage where the provider reports none: counted by the gateway and marked as estimated, so that no call costs nothing. */
+/**
+ * Estimates usage that the provider did not report. It is marked as estimated, and ensures that every call is charged.
+ */
 import { Buffer } from "node:buffer";
 import type { Shaped } from "../call/shaped.ts";
 import { isRefusal, type Usage } from "../dialects/canonical.ts";
@@ -9,10 +11,10 @@ import { ModelHabits } from "./usage-habits.ts";
 import { answers, outputCap } from "./worst-case.ts";
 
 const noHabits = new ModelHabits();
-/** Tokens of an answer that never came, where nothing is known of the model's answers. */
+/** Tokens assumed for an answer that never arrived, if nothing is known about the model's answers. */
 const ordinaryOutput = 1_024;
 
-/** Tokens of the prompt by the gateway's own count. */
+/** Tokens of the prompt, counted by the gateway. */
 export function countedPrompt(shaped: Shaped): number {
   const request = shaped.format === "openai.embeddings" ? null : shaped.chat();
   return request === null || isRefusal(request) ? roughPromptTokens(shaped.received) : estimatePromptTokens(request);
@@ -29,7 +31,7 @@ function estimated(shaped: Shaped, completion: number, habits: ModelHabits): Usa
   };
 }
 
-/** `contentLength`: characters of a stream's content, as far as it came; `body`: a whole answer. */
+/** `contentLength`: characters received of a stream's content. `body`: a whole answer. */
 export function estimatedUsage(
   shaped: Shaped,
   contentLength: number,
@@ -40,24 +42,27 @@ export function estimatedUsage(
   return estimated(shaped, habits.received(characters), habits);
 }
 
-/** Of an answer that never came, though the provider may have made it. */
+/** Usage for an answer that never arrived, though the provider may have generated it. */
 export function expectedUsage(shaped: Shaped, habits: ModelHabits): Usage {
   if (shaped.format === "openai.embeddings") return estimated(shaped, 0, habits);
   return estimated(shaped, (habits.expectedOutput ?? ordinaryOutput) * answers(shaped), habits);
 }
 
 export interface Reported {
-  /** What the provider says; null where it says nothing. */
+  /** The usage that the provider reported; null if none. */
   usage: Usage | null;
-  /** Characters of a stream's content, as far as it came. */
+  /** Characters received of a stream's content. */
   contentLength: number;
   /** A whole answer. */
   body: Uint8Array | string | null;
-  /** The stream did not come to its end: what was said of it may be the count at its beginning. */
+  /** Whether the stream ended early, so that its reported usage may be the count from its beginning. */
   cutShort: boolean;
 }
 
-/** What an answer counts for. No prompt has no tokens, so that a report of none is none; and nobody has more for less by leaving early. */
+/**
+ * The usage that an answer is charged. Every prompt has tokens, so a report of 0 counts as no report. Disconnecting
+ * early never makes received content cheaper.
+ */
 export function countedUsage(
   shaped: Shaped,
   { usage, contentLength, body, cutShort }: Reported,
@@ -72,7 +77,7 @@ export function countedUsage(
 const parsed = (body: Uint8Array | string): unknown =>
   jsonIn(typeof body === "string" ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"));
 
-/** Members that hold an answer's words, in whichever format. */
+/** Members that hold an answer's text, in any of the formats. */
 const wordMembers: ReadonlySet<string> = new Set([
   "content",
   "text",
@@ -83,7 +88,7 @@ const wordMembers: ReadonlySet<string> = new Set([
   "partial_json",
 ]);
 
-/** Characters of a whole answer's content. */
+/** Length of a whole answer's content, in characters. */
 function contentLengthOf(body: unknown): number {
   if (Array.isArray(body)) return body.reduce<number>((sum, one) => sum + contentLengthOf(one), 0);
   if (body === null || typeof body !== "object") return 0;

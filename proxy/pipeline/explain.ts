@@ -1,6 +1,6 @@
 /**
- * What would happen to a request, and why nothing else: every answer comes from the predicates that serve calls.
- * Nothing is sent, and every provider is taken to be well.
+ * Explains what would happen to a request, and why. It uses the same predicates that serve calls. Nothing is sent, and
+ * every provider is assumed to be healthy.
  */
 import type { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
@@ -22,16 +22,16 @@ import { shape } from "./shape.ts";
 
 export interface ExplainRequest {
   identity: Identity;
-  /** As sent, such as /v1/chat/completions. */
+  /** The path as sent, such as /v1/chat/completions. */
   path: string;
   body: Buffer;
-  /** Lower-case names. */
+  /** Header names are in lower case. */
   headers: Readonly<Record<string, string>>;
-  /** In place of what the body would be taken for. */
+  /** Overrides the token count estimated from the body. */
   promptTokens: number | null;
   outputTokens: number | null;
   batchSize: number | null;
-  /** Where the call comes from, and when. null: not known, as behind a proxy that isn't trusted. */
+  /** Where the call comes from, and when. null if unknown, as behind an untrusted proxy. */
   address: string | null;
   country: string | null;
 }
@@ -43,7 +43,7 @@ export interface RouteReport {
 }
 
 export interface RuleReport {
-  /** From 1. */
+  /** Counted from 1. */
   rule: number;
   decides: boolean;
   why: string;
@@ -52,26 +52,26 @@ export interface RuleReport {
 export interface TargetReport {
   target: string;
   provider: string;
-  /** The provider's own name of the model; null where it has none that fits. */
+  /** The provider's own name for the model; null if it has no matching model. */
   upstreamModel: string | null;
-  /** Place in the order, from 1; null where it would not be asked. */
+  /** Position in the order, from 1; null if it would not be asked. */
   place: number | null;
   why: string;
-  /** What the caller would be told if this target were asked; null where it could serve. */
+  /** The failure if this target were asked; null if it could serve. */
   refuses: string | null;
-  /** Parameters that would be left out. */
+  /** Parameters that would be dropped. */
   dropped: string[];
 }
 
 export interface Explanation {
-  /** Namespace/name, or null for a caller without a usable key. */
+  /** `namespace/name` of the key, or null for a caller without a usable key. */
   key: string | null;
   user: string | null;
   operation: string | null;
-  /** The model asked for, once the policy had its say. */
+  /** The requested model, after the policy's edits. */
   model: string | null;
   route: string | null;
-  /** What the caller would be told at once; null where a target would be asked. */
+  /** The failure that the caller would get at once; null if a target would be asked. */
   failure: { status: number; code: string; message: string } | null;
   routes: RouteReport[];
   rules: RuleReport[];
@@ -137,7 +137,7 @@ function ruleReports(plan: PlanRequest): RuleReport[] {
   });
 }
 
-/** Why a target stands where it does, in the words of what put it there. */
+/** Why a target has its position, in the terms of the setting that put it there. */
 function placedBy(target: ResolvedTarget, plan: PlanRequest, rule: number | null): string {
   const { routing } = plan.route.config;
   if (
@@ -196,7 +196,7 @@ function attempt(shaped: Shaped, target: ResolvedTarget, nowMs: number): { refus
 
 function targetReports(shaped: Shaped, plan: PlanRequest, rules: readonly RuleReport[], nowMs: number): TargetReport[] {
   const rule = rules.find((one) => one.decides)?.rule ?? null;
-  // A canary is shown where most requests find it.
+  // Shows a canary at the position that it has for most requests.
   const luck = plan.route.config.routing.canary === null ? 0 : 0.999_999;
   const order = createRouting({ nowMs: () => nowMs, random: () => luck }).plan(plan);
   const reports = plan.route.targets.map((target): TargetReport => {

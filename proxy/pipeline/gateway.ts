@@ -1,4 +1,4 @@
-/** What all calls share: the running parts of a proxy that the stages work with. */
+/** What all calls share: the running components of a proxy that the stages use. */
 
 import type { Countries } from "../access/countries.ts";
 import type { AuditLog } from "../audit/audit.ts";
@@ -13,17 +13,17 @@ import type { Dispatcher } from "./dispatch-request.ts";
 
 export interface Gateway extends Dispatcher, Admitter {
   cache: ResponseCache;
-  /** null: there is none. */
+  /** null if there is none. */
   audit: AuditLog | null;
-  /** Where the usage of all calls is added up. */
+  /** Ledger that adds up the usage of all calls. */
   ledger: FleetStore;
-  /** `audited`: it is in the audit log already. */
+  /** `audited`: whether the call is already in the audit log. */
   record(call: CallRecord, audited?: boolean): void;
   unexpected(cause: unknown, requestId: string): void;
   countries: Countries;
   tokens: TokenVerifier;
   limits: AnswerLimits;
   bodies: BodyRoom;
-  /** Bodies that come more slowly are cut; 0 for none. */
+  /** Minimum rate of a request body, in bytes per second; slower bodies are cut off. 0 for no minimum. */
   minUploadBytesPerSecond: number;
 }

@@ -1,4 +1,4 @@
-/** Stage: whether what a request says is wanted. The patterns are those of the policy, and run in linear time. */
+/** Stage: checks a request's text against the policy's patterns, which run in linear time. */
 
 import { Buffer } from "node:buffer";
 import type { Identity } from "../call/identity.ts";
@@ -16,7 +16,7 @@ const tooLarge = (maxBytes: number): Failure =>
     "prompt_too_large",
     `The texts of this request are longer than the ${maxBytes} bytes that its policy allows. Shorten them.`,
   );
-/** Neither the pattern nor what it found is told: that would be a manual. */
+/** Reveals neither the pattern nor the match: that would show how to evade it. */
 const denied = failure("prompt_denied", "The policy of this model does not allow what this request says.");
 
 const unreadable = failure(
@@ -26,14 +26,17 @@ const unreadable = failure(
 
 type Patterns = NonNullable<Route["guard"]>;
 
-/** As the client wrote it, or as a person reads it: other blanks, invisible characters and escapes hide nothing. */
+/**
+ * Matches the text as written and as a person reads it, so that unusual spaces, invisible characters and escapes hide
+ * nothing.
+ */
 function matches(patterns: Patterns["deny"], text: string): boolean {
   if (patterns.length === 0) return false;
   const plain = readable(text);
   return patterns.some((pattern) => pattern.test(text) || (plain !== text && pattern.test(plain)));
 }
 
-/** Of all that the request says. */
+/** Checks all text in the request. */
 function said(json: JsonObject, { deny }: Patterns, maxPromptBytes: number | null): Failure | null {
   let bytes = 0;
   for (const { text, again } of textsOf(json)) {

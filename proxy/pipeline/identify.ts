@@ -1,4 +1,4 @@
-/** The identity behind a key's record, if the key may still be used. */
+/** Returns the identity of a key's record, if the key may still be used. */
 import type { AnonymousIdentity, Identity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
 import { type Failure, failure } from "../failure.ts";

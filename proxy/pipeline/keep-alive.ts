@@ -1,7 +1,7 @@
 /**
- * Comments in a stream whose first content is late: load balancers cut connections on which nothing moves. With the
- * first comment the status is 200, so that a failure from then on is an event in the stream; other targets may still be
- * asked. A comment (https://html.spec.whatwg.org/multipage/server-sent-events.html) means nothing in any dialect.
+ * Sends comments in a stream whose first content is late, because load balancers close idle connections. With the first
+ * comment the status becomes 200, so a later failure is an event in the stream. Other targets may still be asked.
+ * Comments (https://html.spec.whatwg.org/multipage/server-sent-events.html) have no meaning in any dialect.
  */
 import type { ClientConnection } from "../wire/client.ts";
 import type { Deadlines, Timed } from "../wire/deadlines.ts";
@@ -15,7 +15,7 @@ export class KeepAlive implements Timed {
   readonly #client: ClientConnection;
   readonly #deadlines: Deadlines;
   readonly #everyMs: number;
-  /** Bytes that were sent when the last comment was: more of them are the answer's own. */
+  /** Bytes sent as of the last comment: any beyond that belong to the answer. */
   #sentBytes = 0;
 
   constructor(client: ClientConnection, deadlines: Deadlines, everyMs: number) {

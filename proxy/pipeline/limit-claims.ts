@@ -1,4 +1,4 @@
-/** Which rate limits a call falls under, and what it takes of each. */
+/** Which rate limits cover a call, and what it uses of each. */
 
 import { chargedTokens, chargesOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";
@@ -12,15 +12,15 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Role, Route } from "../snapshot/snapshot.ts";
 import { type ExpectedTokens, tokensOfLimit } from "./worst-case.ts";
 
-/** A claim, how it is settled, and what a caller is told where it is refused. */
+/** A claim, how it is settled, and the failure if it is refused. */
 export interface Charge {
   claim: Claim;
-  /** What the call really took, once it is over. */
+  /** What the call actually used, once it is over. */
   actual(record: CallRecord): number;
-  /** Of money only: what one attempt at a target can take, and what attempts have taken. */
+  /** For money only: what one attempt at a target can cost, and what attempts have cost. */
   attempts?: { most(target: ResolvedTarget): number; taken(attempts: readonly AttemptRecord[]): number };
   refuse(refused: Refused): Failure;
-  /** Which headers tell of it. */
+  /** Which headers report it. */
   shows: "requests" | "tokens" | null;
 }
 
@@ -30,13 +30,13 @@ export interface LimitSubject {
   model: string;
   /** Those that cover the call. */
   budgets: readonly BudgetConfig[];
-  /** Of the caller; null where there is none, or none that is defined. */
+  /** The caller's role; null if it has none, or one that is not defined. */
   role: Role | null;
-  /** Computed once where a limit asks. */
+  /** Computed once, on demand. */
   tokens(): ExpectedTokens;
 }
 
-/** null: the limit does not apply. Callers without a key share one. */
+/** The subject that a limit counts; null if the limit does not apply. Callers without a key share one subject. */
 function subjectOf(per: LimitConfig["per"], { identity, model }: LimitSubject): string | null {
   if (per === "Route") return "";
   if (per === "Model") return model;
@@ -84,16 +84,16 @@ export function unavailable(what: string): Failure {
   );
 }
 
-/** What a paused caller is told to wait, in milliseconds: too long for SDKs to try again by themselves. */
+/** Retry-After for a paused caller, in milliseconds: too long for SDKs to retry on their own. */
 const pausedMs = 300_000;
 
-/** A limit of 0. */
+/** The failure for a limit of 0. */
 const paused = (limit: LimitConfig, by: string | null): Failure =>
   failure("rate_limit_exceeded", `Calls are paused by a limit of 0 for ${forWhom(limit, by)}. Ask who set it.`, {
     retryAfterMs: pausedMs,
   });
 
-/** `by`: the Budget that sets the limit; null where the policy or the key does. */
+/** `by`: the Budget that sets the limit; null if the policy or the key does. */
 function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failure {
   if (refused.why === "unavailable") return unavailable(`the rate limit of ${whose[limit.per]}`);
   if (limit.amount === 0) return paused(limit, by);
@@ -113,7 +113,7 @@ function refusal(limit: LimitConfig, by: string | null, refused: Refused): Failu
 }
 
 const counters = new WeakMap<LimitConfig, Map<string, CounterSpec>>();
-/** Callers of one limit whose counters are kept made. */
+/** Most callers of one limit whose counters are cached. */
 const mostKept = 10_000;
 
 function counterOf(limit: LimitConfig, owner: string, subject: string): CounterSpec {
@@ -164,7 +164,7 @@ function budgetLimits(call: LimitSubject, dues: Charge[]): void {
   }
 }
 
-/** Adds what the call takes of its limits to `dues`. */
+/** Adds what the call uses of its limits to `dues`. */
 export function limitCharges(call: LimitSubject, dues: Charge[]): void {
   const { identity, route, role } = call;
   for (const limit of route.config.limits) {

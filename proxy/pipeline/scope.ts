@@ -10,9 +10,9 @@ import type { Route } from "../snapshot/snapshot.ts";
 export interface ScopeSubject {
   route: Route;
   identity: Identity;
-  /** As the route knows it. */
+  /** The model's name in the route. */
   model: string;
-  /** Every one that the call may be sent to. */
+  /** Every target that the call may be sent to. */
   targets: readonly ResolvedTarget[];
 }
 
