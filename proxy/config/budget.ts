@@ -1,16 +1,16 @@
-/** The contract's part on budgets. Money is integer nano-USD. */
+/** Budgets in the contract. Money is integer nano-USD. */
 import { z } from "zod";
 import { id, names, nanoUsd } from "./basics.ts";
 import { limitConfig } from "./limits.ts";
 
 export const budgetConfig = z.object({
   id,
-  /** null: money is not limited. */
+  /** null if money is not limited. */
   amountNanoUsd: nanoUsd.nullable(),
   period: z.enum(["Hourly", "Daily", "Weekly", "Monthly", "Total"]),
   timeZone: z.string(),
   namespace: z.string(),
-  /** apiKeys and providers as `namespace/name`; selected: only keys whose record names this budget. */
+  /** apiKeys and providers as `namespace/name`. selected: whether only keys whose record names this budget count. */
   scope: z.object({
     users: names,
     teams: names,
@@ -20,26 +20,26 @@ export const budgetConfig = z.object({
     providers: names,
     apiKeys: names.default(null),
     selected: z.boolean().default(false),
-    /** The selector, so that a change of it can be told; keys name the budgets that they are picked by. */
+    /** The key selector, so that a change to it is noticed. The keys' own records name the budgets that select them. */
     selector: z.string().optional(),
   }),
   per: z.enum(["User", "Team", "ApiKey", "Model"]).nullable(),
-  /** Hard: what could exceed it is refused. Soft and Shadow: it is counted. */
+  /** Hard refuses what could exceed the budget. Soft and Shadow only count it. */
   enforcement: z.enum(["Hard", "Soft", "Shadow"]),
-  /** From `at` (a share of the amount, 0 to 1) on, only `pass` (a share of the calls, 0 to 1) go through. */
+  /** Above `at` (a share of the amount, 0 to 1), only `pass` (a share of the calls, 0 to 1) go through. */
   throttle: z.object({ at: z.number(), pass: z.number() }).nullable().default(null),
-  /** Rate limits with the same scope; their `per` is that of the budget, Route where it has none. */
+  /** Rate limits with the same scope. Their `per` is the budget's, or Route if it has none. */
   limits: z.array(limitConfig).default([]),
-  /** null: for as long as the object is there. */
+  /** null if it lasts as long as the object. */
   expiresAtMs: z.int().nullable().default(null),
   onStateLoss: z.enum(["allow", "deny"]).default("deny"),
   /**
-   * Set once period, time zone, scope or per have been changed: money is counted under a key of this edit's own, which
-   * begins from what the usage ledger says of the period so far. `fromMs`: when the Budget was made; nothing before it
-   * counts.
+   * Set once period, time zone, scope or per have been edited. Money is then counted under a key of this edit's own,
+   * which starts from the usage ledger's total for the period so far. `fromMs`: when the Budget was created; usage
+   * before it doesn't count.
    */
   counting: z.object({ sinceMs: z.int(), fromMs: z.int() }).optional(),
-  /** What had been spent, for a store that has forgotten it. Of another period than the present one it means nothing. */
+  /** Past spending, for a store that has forgotten it. Seeds of periods other than the present one are ignored. */
   seeds: z
     .array(
       z.object({
@@ -53,35 +53,35 @@ export const budgetConfig = z.object({
 });
 export type BudgetConfig = z.output<typeof budgetConfig>;
 
-/** What a proxy's status port says at /budgets: the present period of each budget. */
+/** A budget in the reply of the proxy status port at /budgets: its present period. */
 export const budgetReading = z.object({
   id: z.string(),
   periodStartMs: z.int(),
-  /** `counting.sinceMs` of the form of the budget that this is of; absent: it has none. */
+  /** The `counting.sinceMs` that this reading was counted under; absent if the budget has none. */
   sinceMs: z.int().optional(),
-  /** The amount that `refused` is about. */
+  /** The amount that `refused` refers to. */
   amountNanoUsd: nanoUsd.optional(),
   resetsAtMs: z.int().nullable(),
-  /** By all groups together. */
+  /** The sum of all groups. */
   spentNanoUsd: nanoUsd,
   groupCount: z.int().min(0),
-  /** Those who spent most. `subject`: "" where there is one budget for all. */
+  /** The groups that spent most. `subject` is "" if there is one budget for all. */
   groups: z.array(z.object({ subject: z.string(), spentNanoUsd: nanoUsd })),
-  /** Subjects for whom this proxy refused a call, for what was left didn't suffice. */
+  /** Subjects for whom this proxy refused a call because too little was left. */
   refused: z.array(z.string()),
 });
 export type BudgetReading = z.output<typeof budgetReading>;
 
 export const budgetReadings = z.object({
-  /** This run of this proxy. */
+  /** Identifies this run of this proxy. */
   instance: z.string(),
-  /** Other proxies read the same. */
+  /** Whether other proxies read the same counters. */
   shared: z.boolean(),
   budgets: z.array(budgetReading),
 });
 export type BudgetReadings = z.output<typeof budgetReadings>;
 
-/** What had been spent by a subject in a period, for a store that has forgotten it. */
+/** A subject's spending in a period, for a store that has forgotten it. */
 export const budgetSeed = z.object({
   budget: z.string(),
   periodStartMs: z.int(),

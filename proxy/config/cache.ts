@@ -1,19 +1,19 @@
-/** The contract's part on the cache of answers. */
+/** The response cache in the contract. */
 import { z } from "zod";
 import { id, millis } from "./basics.ts";
 
-/** What of a request may be left out of a cache's key. */
+/** Parts of a request that may be left out of the cache key. */
 export const cacheKeyPart = z.enum(["Temperature", "TopP", "MaxTokens", "Seed", "Stop", "User"]);
 export type CacheKeyPart = z.output<typeof cacheKeyPart>;
 
-/** Answers to questions that mean the same. */
+/** Semantic caching: serves answers to questions with the same meaning. */
 export const semanticCacheConfig = z.object({
-  /** What makes vectors of texts. */
+  /** The provider of the embeddings. */
   provider: id,
   model: z.string(),
-  /** Least cosine similarity of a hit. */
+  /** Lowest cosine similarity that counts as a hit. */
   threshold: z.number().min(0).max(1),
-  /** Similarities are measured, and nothing is served by them. */
+  /** Whether similarities are only measured, and nothing is served by them. */
   shadow: z.boolean(),
   timeoutMs: millis,
   maxEntries: z.int().min(1),

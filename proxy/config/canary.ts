@@ -1,17 +1,17 @@
-/** The contract's part on canaries: a target that is tried with a share of the requests. */
+/** Canaries in the contract: a target tried with a share of the requests. */
 import { z } from "zod";
 
 export const canaryConfig = z.object({
-  /** Tells this canary from a changed one, whose counts begin anew. */
+  /** Tells this canary from an edited one, whose counts start over. */
   id: z.string(),
-  /** Name of the target that is tried. */
+  /** Name of the canary target. */
   target: z.string(),
-  /** Its share of the requests; 100 once it is promoted, 0 once it is rolled back. */
+  /** The target's share of the requests: 100 once promoted, 0 once rolled back. */
   percent: z.number().min(0).max(100),
 });
 export type CanaryConfig = z.output<typeof canaryConfig>;
 
-/** Upper bounds of the buckets in which a canary's answers are counted by time; one more holds what is slower. */
+/** Upper bounds of the latency buckets for a canary's answers; one further bucket holds slower ones. */
 export const canaryLatencyBoundsMs: readonly number[] = [
   50, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000,
   60_000, 120_000,

@@ -1,9 +1,9 @@
 /**
- * What a provider type declares of itself. The compiler reads these declarations to refuse a route that can't
- * work, `make generate` makes the providers' page and the CRD's list of types from them.
+ * What a provider type declares about itself. The compiler uses these declarations to refuse routes that can't work;
+ * `make generate` derives the providers' page and the CRD's list of types from them.
  */
 
-/** What a caller can ask for, named by the wire format in which it arrives. */
+/** What a caller can ask for, named by the wire format of the request. */
 export const wireFormats = [
   "openai.chat",
   "openai.completions",
@@ -13,48 +13,52 @@ export const wireFormats = [
 ] as const;
 export type WireFormat = (typeof wireFormats)[number];
 
-/** native: the provider has it in this shape. mapped: translated without loss. dropped: left out and reported, or refused, by `unsupportedParameters`. refused: changes meaning, so always refused. */
+/**
+ * native: the provider supports it in this form. mapped: translated without loss. dropped: left out and reported, or
+ * refused, depending on `unsupportedParameters`. refused: always refused, since leaving it out would change the
+ * meaning.
+ */
 export type Support = "native" | "mapped" | "dropped" | "refused";
 
 export interface OptionDeclaration {
   required: boolean;
   description: string;
-  /** Used where the object gives none. */
+  /** Used if the object doesn't set the option. */
   default?: string;
   /** An anchored regular expression that the value must match. */
   pattern?: string;
-  /** What the pattern takes, in words that go on from "must be", with an example. A list of words, `^(A|B)$`, needs none. */
+  /** What the pattern accepts, worded to follow "must be", with an example. A list of words, `^(A|B)$`, needs none. */
   form?: string;
 }
 
 export interface CredentialField {
-  /** Key in the Secret when `secretRef.key` is absent. */
+  /** Key in the Secret if `secretRef.key` is absent. */
   name: string;
   required: boolean;
   description: string;
 }
 
 /**
- * By what a provider multiplies its token rates when it processes a call in another mode than the ordinary one, in
- * millionths, since published price tables have the ordinary rates only.
+ * How a provider multiplies its token rates for calls in other modes of processing, in millionths. Published price
+ * tables have the ordinary rates only.
  */
 export interface PriceModes {
-  /** Mode → factor; of a model that has none below, the dearest that the provider publishes. */
+  /** Mode → factor, for models without an entry below: the highest factor that the provider publishes. */
   usual: Readonly<Record<string, number>>;
-  /** Mode → prefix of the model's name followed by "-" → factor; the first that fits. */
+  /** Mode → model name prefix, followed by "-" → factor. The first match applies. */
   byModel?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /**
- * Members of a request's body by which a caller could steer the provider past the policy. What a provider declares here
- * is refused for every provider, since one that passes bodies through may stand in front of another.
+ * Request body members with which a caller could steer the provider past the policy. A member declared by one provider
+ * is refused for all, since a provider that passes bodies through may stand in front of another.
  */
 export interface Steering {
-  /** Choose where the call is processed, whatever the account's own setting. */
+  /** Members that choose where the call is processed, whatever the account's own setting. */
   region?: readonly string[];
-  /** Have the provider choose another model. */
+  /** Members that make the provider choose another model. */
   models?: readonly string[];
-  /** Member → values at another price than that of the price table. */
+  /** Member → values that are charged at another price than the price table's. */
   price?: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -62,36 +66,43 @@ export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
   title: string;
-  /** Base URL used when `spec.endpoint` is absent; null where an endpoint must be given. `${region}`-like references to options are filled in. */
+  /**
+   * Base URL if `spec.endpoint` is absent; null if an endpoint is required. References to options, such as `${region}`,
+   * are filled in.
+   */
   defaultEndpoint: string | null;
-  /** Wire formats in which bytes pass through untouched. */
+  /** Wire formats passed through unchanged. */
   passthrough: readonly WireFormat[];
-  /** Operations reached by translation. */
+  /** Wire formats served by translation. */
   translated: readonly WireFormat[];
   options: Readonly<Record<string, OptionDeclaration>>;
-  /** Empty: the type works without a credential. `secretRef.key` names the first field. */
+  /** Empty if the type works without a credential. `secretRef.key` refers to the first field. */
   credentials: readonly CredentialField[];
   credentialsRequired: boolean;
-  /** Options of which an object gives exactly one, group by group. */
+  /** Groups of options of which an object must set exactly one. */
   exactlyOneOf?: readonly (readonly string[])[];
-  /** Ways to authenticate: one of these sets must be whole. Absent: each field speaks for itself. */
+  /**
+   * Ways to authenticate: one of these sets must be complete. If absent, each field is required or optional on its own.
+   */
   credentialSets?: readonly { credentials: readonly string[]; options: readonly string[] }[];
-  /** The option that holds the address of the service where a credential is exchanged for a token. Absent: the type needs none. */
+  /**
+   * The option with the address of the service that exchanges a credential for a token. Absent if the type needs none.
+   */
   tokenServiceOption?: string;
-  /** Request parameters by name and how they fare; what is not listed is native for passthrough and dropped otherwise. */
+  /** Support for request parameters by name. A parameter not listed is native for passthrough and otherwise dropped. */
   parameters: Readonly<Record<string, Support>>;
-  /** Files, batches and fine-tuning are passed through. */
+  /** Whether files, batches and fine-tuning are passed through. */
   resources: boolean;
-  /** Key of this provider in the price table, or null where prices depend on the installation. */
+  /** This provider's key in the price table, or null if prices depend on the installation. */
   pricesFrom: string | null;
   /**
-   * Patterns of upstream names that have the name by which prices are published in their first group, such as that of a
-   * fine-tuned model's base. Each is applied to what the one before left.
+   * Patterns for upstream model names whose first group is the name under which prices are published, such as the base
+   * of a fine-tuned model. Each is applied to the result of the one before.
    */
   priceNames?: readonly string[];
-  /** Pattern of names of fine-tuned models, whose price is that of the base times the mode `fine-tuned`. */
+  /** Pattern for names of fine-tuned models, which cost the base model's price times the mode `fine-tuned`. */
   fineTunedNames?: string;
-  /** Absent: nothing is known of other modes. */
+  /** Absent if prices of other modes are unknown. */
   priceModes?: PriceModes;
   steering?: Steering;
 }

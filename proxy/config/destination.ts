@@ -1,13 +1,13 @@
 /**
- * Which addresses a provider's endpoint may lead to. Names are resolved, every address is checked, and the connection
- * goes to an address that was checked, so that a name that changes between check and use gains nothing.
+ * The addresses to which a provider's endpoint may lead. Names are resolved, every address is checked, and the
+ * connection goes to a checked address, so a name that changes between check and use gains nothing.
  */
 
 import { type LookupAddress, lookup } from "node:dns";
 import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
-/** Never allowed: cloud metadata and other link-local, unspecified, multicast, broadcast. */
+/** Never allowed: cloud metadata and other link-local, unspecified, multicast and broadcast addresses. */
 const never = new BlockList();
 never.addSubnet("0.0.0.0", 8, "ipv4");
 never.addSubnet("169.254.0.0", 16, "ipv4");
@@ -19,7 +19,7 @@ never.addSubnet("ff00::", 8, "ipv6");
 never.addAddress("fd00:ec2::254", "ipv6");
 never.addSubnet("2001::", 32, "ipv6");
 
-/** Allowed only with `allowPrivateEndpoint`: loopback, private networks, carrier-grade NAT, benchmarks. */
+/** Allowed only with `allowPrivateEndpoint`: loopback, private networks, carrier-grade NAT, benchmarking. */
 const internal = new BlockList();
 internal.addSubnet("127.0.0.0", 8, "ipv4");
 internal.addSubnet("10.0.0.0", 8, "ipv4");
@@ -34,8 +34,8 @@ internal.addSubnet("fec0::", 10, "ipv6");
 internal.addSubnet("64:ff9b:1::", 48, "ipv6");
 
 /**
- * The IPv4 address to which packets for an IPv6 one would go in the end; null where there is none: mapped
- * (::ffff:0:0/96), NAT64 (64:ff9b::/96), 6to4 (2002::/16), and the withdrawn ::a.b.c.d.
+ * Returns the IPv4 address that packets for this IPv6 address finally reach, or null: mapped (::ffff:0:0/96), NAT64
+ * (64:ff9b::/96), 6to4 (2002::/16) and the withdrawn ::a.b.c.d.
  */
 function translated(address: string): string | null {
   const parts = ipaddr.IPv6.parse(address.split("%", 1)[0] ?? "").parts;
@@ -46,7 +46,7 @@ function translated(address: string): string | null {
   if (first === 0x2002) return dotted(second, third);
   if (first === 0x64 && second === 0xff9b && middle === 0) return end;
   if (first !== 0 || second !== 0) return null;
-  // `::` and `::1` are no translated addresses.
+  // `::` and `::1` embed no IPv4 address.
   return middle === 0xffff || (middle === 0 && !end.startsWith("0.0.")) ? end : null;
 }
 
@@ -65,7 +65,7 @@ export class DestinationRefusedError extends Error {
 
 type LookupCallback = (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
 
-/** A `lookup` for net.connect that fails unless every address is allowed. */
+/** Returns a `lookup` for net.connect that fails unless every address is allowed. */
 export function guardedLookup(allowPrivate: boolean) {
   return (
     hostname: string,

@@ -22,21 +22,24 @@ import {
 
 export { credentialName } from "./names.ts";
 
-/** A copy whose members were put in sorted. JavaScript, and so JSON, has names like 12 first all the same, by their number. */
+/**
+ * Returns a copy with members inserted in sorted order. JavaScript, and so JSON, always puts integer-like names such as
+ * 12 first, in numeric order.
+ */
 function inOrder(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(inOrder);
   const sorted: Record<string, unknown> = {};
   for (const name of Object.keys(value).sort()) {
     const member = inOrder((value as Readonly<Record<string, unknown>>)[name]);
-    // Assigned, a member of that name would become the prototype.
+    // Assigning to this name would set the prototype instead.
     if (name === "__proto__") Object.defineProperty(sorted, name, { value: member, enumerable: true });
     else sorted[name] = member;
   }
   return sorted;
 }
 
-/** Plain data as JSON with the members of every object sorted by name. */
+/** Serializes plain data as JSON with the members of every object sorted by name. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(inOrder(value));
 }
@@ -45,7 +48,7 @@ export function sha256Hex(bytes: string | Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Digest of an API key or credential, by which it is named and found. */
+/** Digest by which an API key or credential is named and looked up. */
 export function keyedDigest(pepper: Uint8Array, secret: string | Uint8Array): string {
   return createHmac("sha256", pepper).update(secret).digest("hex");
 }
@@ -53,8 +56,8 @@ export function keyedDigest(pepper: Uint8Array, secret: string | Uint8Array): st
 const blockBytes = 64;
 
 /**
- * `keyedDigest` for one pepper and many secrets: HMAC-SHA-256 as RFC 2104 defines it, with both pads made once. Node's
- * createHmac makes a key object for every digest, which costs more than the hashing.
+ * `keyedDigest` for one pepper and many secrets: HMAC-SHA-256 as in RFC 2104, with both pads computed once. Node's
+ * createHmac creates a key object for every digest, which costs more than the hashing.
  */
 export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
   const key = Buffer.alloc(blockBytes);
@@ -68,11 +71,14 @@ export function keyedDigester(pepper: Uint8Array): (secret: string) => string {
   };
 }
 
-/** The first four digits, modulo the number of shards. Digit by digit, since every call with a key asks. */
+/**
+ * The first four hex digits modulo the number of shards. Computed digit by digit, since it runs on every call with a
+ * key.
+ */
 export function keyShardOf(digest: string): number {
   let value = 0;
-  for (let at = 0; at < 4; at++) {
-    const code = digest.charCodeAt(at);
+  for (let index = 0; index < 4; index++) {
+    const code = digest.charCodeAt(index);
     value = value * 16 + (code > 0x39 ? code - 0x57 : code - 0x30);
   }
   return value % keyShards;
@@ -84,10 +90,10 @@ export const budgetShardOf = (id: string): number => shardOf(id, budgetShards);
 
 const sizes = new WeakMap<object, number>();
 
-/** Bytes that an entry takes in a document, with what parts it from the next. Entries must not be changed in place. */
+/** Bytes that an entry takes up in a document, including its separator. Entries must not be modified in place. */
 export function entryBytes(entry: object): number {
-  const known = sizes.get(entry);
-  if (known !== undefined) return known;
+  const cached = sizes.get(entry);
+  if (cached !== undefined) return cached;
   const bytes = Buffer.byteLength(canonicalJson(entry)) + 1;
   sizes.set(entry, bytes);
   return bytes;
@@ -95,22 +101,22 @@ export function entryBytes(entry: object): number {
 
 const totalBytes = (entries: readonly object[]): number => entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
 
-/** Providers and budgets are too large for config.json. */
+/** Whether providers and budgets are too large for config.json. */
 export const needsShards = ({ providers, budgets }: Pick<RenderedConfig, "providers" | "budgets">): boolean =>
   totalBytes(providers) + totalBytes(budgets) > unshardedBytes;
 
-/** `of`: the shard of each of `entries`. */
-function spread<T>(entries: readonly T[], of: readonly number[]): Map<number, T[]> {
+/** `assigned`: the shard of each entry, in the same order. */
+function spread<T>(entries: readonly T[], assigned: readonly number[]): Map<number, T[]> {
   const shards = new Map<number, T[]>();
-  for (const [at, shard] of of.entries()) {
+  for (const [index, shard] of assigned.entries()) {
     const list = shards.get(shard);
-    if (list) list.push(entries[at] as T);
-    else shards.set(shard, [entries[at] as T]);
+    if (list) list.push(entries[index] as T);
+    else shards.set(shard, [entries[index] as T]);
   }
   return shards;
 }
 
-/** A document, and the entries that it was made of. */
+/** A document and the entries that it was encoded from. */
 interface Encoded {
   entries: readonly unknown[];
   bytes: string;
@@ -118,8 +124,8 @@ interface Encoded {
 }
 
 /**
- * What `encode` remembers from one time to the next: a document whose entries are the same objects as before is not
- * written again. Entries must not be changed in place then.
+ * What `encode` remembers between calls: a document whose entries are the same objects as before is not encoded again.
+ * So entries must not be modified in place.
  */
 export class EncodeMemo {
   readonly documents = new Map<string, Encoded>();
@@ -184,7 +190,7 @@ function allDocuments(config: RenderedConfig, memo: EncodeMemo): Map<string, Enc
   return documents;
 }
 
-/** Documents by name, and the manifest that ties them together. The output is the same with a memo as without. */
+/** Encodes documents by name and the manifest that lists them. The output is the same with a memo as without. */
 export function encode(config: RenderedConfig, pepperId: string, memo = new EncodeMemo()): PublishedConfig {
   const all = [...allDocuments(config, memo)];
   const documents = Object.fromEntries(all.map(([name, { bytes }]) => [name, bytes]));

@@ -1,7 +1,7 @@
-/** Who may vouch for callers apart from API keys: part of the contract's settings. */
+/** Who may vouch for callers besides API keys; part of the contract's settings. */
 import { z } from "zod";
 
-/** Signatures that a holder of public keys can't forge. HMAC and `none` are not on offer. */
+/** Signatures that a holder of public keys can't forge. HMAC and `none` are not supported. */
 export const tokenAlgorithms = [
   "RS256",
   "RS384",
@@ -20,27 +20,27 @@ const names = z.array(z.string());
 const claimPath = z.string().nullable().default(null);
 
 export const identityIssuer = z.object({
-  /** What logs and key ids call it. */
+  /** The issuer's name in logs and key ids. */
   name: z.string(),
   kind: z.enum(["OIDC", "Kubernetes"]),
-  /** `iss`, exactly. */
+  /** Must equal `iss` exactly. */
   issuer: z.string(),
   /** One of these must be in `aud`. */
   audiences: names,
   algorithms: z.array(z.enum(tokenAlgorithms)).default(["RS256", "ES256"]),
-  /** Where the public keys are; null: the issuer's discovery document says it. */
+  /** URL of the public keys; null to take it from the issuer's discovery document. */
   jwksUrl: z.string().nullable().default(null),
-  /** Public keys as they are; then nothing is fetched. */
+  /** The public keys themselves; nothing is fetched then. */
   jwks: z
     .object({ keys: z.array(z.record(z.string(), z.unknown())) })
     .nullable()
     .default(null),
-  /** Authorities, PEM, that the server of the keys must be certified by; null: the public ones. */
+  /** CA certificates, PEM, to trust for the key server; null for the public authorities. */
   ca: z.string().nullable().default(null),
   allowPrivateEndpoint: z.boolean().default(false),
-  /** Namespace that callers belong to; null where the token says it (Kubernetes). */
+  /** The callers' namespace; null if the token names it (Kubernetes). */
   namespace: z.string().nullable().default(null),
-  /** Claims that say who the caller is, by name or as a path with dots; null: the default holds. */
+  /** Claims that identify the caller, by name or as a dotted path; null for the default. */
   claims: z.object({ user: z.string().default("sub"), team: claimPath, role: claimPath, tags: claimPath }).prefault({}),
   defaults: z
     .object({
@@ -49,14 +49,14 @@ export const identityIssuer = z.object({
       tags: names.default([]),
     })
     .prefault({}),
-  /** Roles that a claim with a list may give, the first that it names going first; absent: it may name one of `roleNames`. */
+  /** Roles that a list claim may assign, in order of precedence. If absent, it may name one of `roleNames`. */
   roles: names.optional(),
-  /** Roles of the installation; absent where nobody says which. */
+  /** The installation's roles; absent if unknown. */
   roleNames: names.optional(),
-  /** Models that these callers may use; null: all that policies allow. */
+  /** Models that these callers may use; null for all that policies allow. */
   models: names.nullable().default(null),
   clockSkewMs: z.int().min(0).default(30_000),
-  /** Tokens that live longer than this, from `iat` to `exp`, are refused. */
+  /** Tokens with a longer lifetime, from `iat` to `exp`, are refused. */
   maxLifetimeMs: z.int().min(1).default(86_400_000),
 });
 export type IdentityIssuer = z.output<typeof identityIssuer>;

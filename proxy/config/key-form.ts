@@ -1,6 +1,6 @@
 /**
- * The form of an API key that Sluice makes: `slc_`, 43 characters of base62 (256 random bits), and 6 characters of
- * checksum, so that a scanner can tell a real one and a typing error is told apart from an unknown key. Pure.
+ * The format of Sluice's API keys: `slc_`, 43 characters of base62 (256 random bits) and 6 checksum characters. The
+ * checksum lets scanners recognize real keys and tells a typing error from an unknown key. Pure.
  */
 import { createHash } from "node:crypto";
 
@@ -31,13 +31,13 @@ export function mintKey(random: Uint8Array): string {
 
 const form = /^slc_([0-9A-Za-z]{43})([0-9A-Za-z]{6})$/;
 
-/** Whether a text has the form of a key and its checksum is right. */
+/** Whether a text has the format of a key and a correct checksum. */
 export function wellFormedKey(text: string): boolean {
   const body = form.exec(text);
   return body !== null && checksum(body[1] ?? "") === body[2];
 }
 
-/** Whether a text was meant to be a key that Sluice made, and isn't one. */
+/** Whether a text looks like a Sluice key but isn't a valid one. */
 export function mistypedKey(text: string): boolean {
   return form.test(text) && !wellFormedKey(text);
 }

@@ -1,11 +1,11 @@
-/** The contract's part on keys: what is known of each, by its digest. */
+/** API keys in the contract: what is known about each, by its digest. */
 import { z } from "zod";
 import { id, names } from "./basics.ts";
 import { limitConfig } from "./limits.ts";
 
-/** What a key may do for clients that can't keep it. */
+/** Lets a key issue tokens for clients that can't keep it secret. */
 export const clientTokenRight = z.object({
-  /** Origins that its tokens are bound to; null: tokens for any client. */
+  /** Origins that its tokens are bound to; null allows tokens for any client. */
   origins: names,
   maxLifeMs: z.int().min(1).max(3_600_000),
 });
@@ -20,14 +20,14 @@ export const keyRecord = z.object({
   tags: z.array(z.string()),
   models: names,
   expiresAtMs: z.int().nullable(),
-  /** The key before a rotation, which is accepted until its grace is over. */
+  /** The key before a rotation, accepted until `untilMs`. */
   previous: z.object({ digest: z.string().length(64), untilMs: z.int() }).optional(),
   revoked: z.boolean(),
-  /** Absent: none of its own. */
+  /** Absent if the key has no limits of its own. */
   limits: z.array(limitConfig).optional(),
-  /** Budgets whose selector picks it. Absent: none. */
+  /** Budgets whose selector picks this key. Absent if there is none. */
   budgets: z.array(z.string()).optional(),
-  /** Absent: it makes no client tokens. */
+  /** Absent if the key can't issue client tokens. */
   clientTokens: clientTokenRight.optional(),
 });
 export type KeyRecord = z.output<typeof keyRecord>;

@@ -1,8 +1,8 @@
 /** Rows of the usage ledger, as proxies serve them on the status port and reports read them. */
 
-/** One settled figure of the ledger: what happened in an hour of UTC along all dimensions. */
+/** One row of the ledger: the totals of one UTC hour for one combination of dimensions. */
 export interface LedgerRow {
-  /** Epoch milliseconds at which the hour begins. */
+  /** Start of the hour, in epoch milliseconds. */
   hourMs: number;
   namespace: string;
   user: string;
@@ -22,11 +22,11 @@ export interface LedgerRow {
   costNanoUsd: number;
   /** Requests whose usage the gateway had to estimate. */
   estimated: number;
-  /** Requests that used something and whose model has no price. */
+  /** Requests with usage whose model has no price. */
   unpriced: number;
 }
 
-/** What tells rows of one hour apart, in the order in which it is written down. */
+/** What tells rows of one hour apart, in the order of row keys. */
 export const ledgerDimensions = ["namespace", "user", "team", "role", "key", "route", "model", "provider"] as const;
 export type LedgerDimension = (typeof ledgerDimensions)[number];
 

@@ -1,12 +1,12 @@
-/** The contract's part on rate limits. */
+/** Rate limits in the contract. */
 import { z } from "zod";
 
 export const limitConfig = z.object({
   per: z.enum(["ApiKey", "User", "Role", "Team", "Route", "Model"]),
   of: z.enum(["Requests", "Tokens", "Concurrency"]),
-  /** 0: nothing passes. */
+  /** 0 lets nothing pass. */
   amount: z.int().min(0),
-  /** 0 for concurrency. */
+  /** 0 for concurrency limits. */
   windowMs: z.int().min(0),
   onStateLoss: z.enum(["allow", "deny"]),
 });

@@ -1,11 +1,11 @@
-/** Listening on all addresses, whichever families the kernel has. */
+/** Listens on all addresses, whichever IP families the kernel has. */
 
-/** Errors of a kernel without IPv6: the family is unknown, or `::` is no address of this machine. */
+/** Errors on a kernel without IPv6: the family is unknown, or `::` is not an address of this machine. */
 const withoutIPv6: ReadonlySet<unknown> = new Set(["EAFNOSUPPORT", "EADDRNOTAVAIL"]);
 
 /**
- * Listens on `host`. `::` accepts IPv4 as well, so it serves IPv4, IPv6 and dual-stack clusters; on a kernel without
- * IPv6, `0.0.0.0` takes its place. Rejects with the error of `listen`.
+ * Listens on `host`. `::` also accepts IPv4, so it serves IPv4, IPv6 and dual-stack clusters; on a kernel without IPv6,
+ * `0.0.0.0` is used instead. Rejects with the error of `listen`.
  */
 export async function onHost(host: string, listen: (host: string) => Promise<unknown>): Promise<void> {
   try {

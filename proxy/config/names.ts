@@ -1,24 +1,24 @@
-/** Names that both sides derive alike. Pure. */
+/** Names that operator and proxy derive in the same way. Pure. */
 import type { ProviderConfig } from "./provider.ts";
 
-/** Name in the credentials Secret of a value with this keyed digest. */
+/** Returns the name in the credentials Secret for a value with this keyed digest. */
 export function credentialName(digest: string): string {
   return `cred-${digest.slice(0, 40)}`;
 }
 
-/** Secrets for credentials, where one can't hold all of them. */
+/** Number of Secrets that credentials are spread over if one Secret can't hold them all. */
 export const credentialShards = 4;
 
-/** Which of them holds the credential of this name. */
+/** Index of the Secret that holds the credential with this name. */
 export const credentialShardOf = (name: string): number =>
   Number.parseInt(name.slice("cred-".length, "cred-".length + 4), 16) % credentialShards;
 
-/** Names in the credentials Secret of all that a provider needs from there. */
+/** Returns the names of everything that a provider needs from the credentials Secret. */
 export function credentialNames({
   credentials,
   tls,
   tokenTls,
 }: Pick<ProviderConfig, "credentials" | "tls" | "tokenTls">): string[] {
-  const pairs = [tls, tokenTls].flatMap((one) => one?.clientCertificate ?? []);
+  const pairs = [tls, tokenTls].flatMap((settings) => settings?.clientCertificate ?? []);
   return [...Object.values(credentials), ...pairs.flatMap((pair) => [pair.certificate, pair.key])];
 }

@@ -1,12 +1,12 @@
-/** What an option of a provider type takes, in words: a pattern alone tells people nothing. */
+/** Describes in words what a provider type's option accepts, since a pattern alone helps nobody. */
 import type { OptionDeclaration } from "./capabilities.ts";
 
-/** The words of `^(A|B)$`; null where a pattern is no such list. */
+/** Returns the words of `^(A|B)$`, or null if the pattern is not such a list. */
 export function optionWords({ pattern = "" }: OptionDeclaration): string[] | null {
   return /^\^\(([A-Za-z0-9_]+(\|[A-Za-z0-9_]+)+)\)\$$/.exec(pattern)?.[1]?.split("|") ?? null;
 }
 
-/** Goes on from "must be"; null where every text is taken. */
+/** Worded to follow "must be"; null if any text is accepted. */
 export function optionForm(option: OptionDeclaration): string | null {
   if (option.pattern === undefined) return null;
   const words = optionWords(option);

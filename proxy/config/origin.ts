@@ -1,5 +1,5 @@
-/** Origins of pages. Pure. */
+/** Origins of web pages. Pure. */
 
-/** An origin as browsers write it: without the port that its scheme has by itself. */
+/** Returns an origin as browsers write it: without its scheme's default port. */
 export const browserOrigin = (origin: string): string =>
   origin.replace(/^(https:\/\/[^:]+):443$/, "$1").replace(/^(http:\/\/[^:]+):80$/, "$1");

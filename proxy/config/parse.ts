@@ -1,4 +1,4 @@
-/** Documents → RenderedConfig, or the reason why not. Nothing is half accepted. Pure. */
+/** Documents → RenderedConfig, or the reason for rejecting them. Never accepts part of a config. Pure. */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { credentialName, keyedDigest, sha256Hex } from "./encode.ts";
@@ -17,30 +17,33 @@ import {
   seedsDocument,
 } from "./schema.ts";
 
-/** File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Others are ignored. */
+/**
+ * File name → content: manifest.json, config.json, routes-N.json, keys-NN.json, pepper, cred-…. Other files are
+ * ignored.
+ */
 export type ConfigFiles = Readonly<Record<string, string | Uint8Array>>;
 
 export type ParsedConfig = { ok: true; config: RenderedConfig; manifest: Manifest } | { ok: false; reason: string };
 
-/** Everything but keys. */
+/** Everything except keys. */
 export type KeylessConfig = Omit<RenderedConfig, "keys">;
 
-/** How the keys of one document are kept: they are the many, and who reads them may have no use for a list of objects. */
+/** How the keys of one document are stored: there are many, and not every reader needs a list of objects. */
 export interface Keeper<K> {
   add(record: KeyRecord): void;
-  /** All that were added. */
+  /** Everything that was added. */
   kept(): K;
 }
 
-/** `keys`: of each document. What is kept of one that has not changed is the same object as before. */
+/** `keys`: one entry for each document; for an unchanged document, the same object as before. */
 export type ParsedKeeping<K> =
   | { ok: true; config: KeylessConfig; manifest: Manifest; keys: K[] }
   | { ok: false; reason: string };
 
-/** Work in steps: whoever runs it may see to other things wherever it yields. The steps are a few milliseconds at most. */
+/** Work in steps of at most a few milliseconds. The caller may do other things wherever it yields. */
 export type Steps<T> = Generator<void, T, void>;
 
-/** All steps at once. */
+/** Runs all steps without a pause. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const step = steps.next();
@@ -48,7 +51,7 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** Parsed documents by digest, so that an unchanged shard is not read again. The caller keeps it from one parse to the next. */
+/** Parsed documents by digest, so that an unchanged shard isn't parsed again. The caller keeps it between parses. */
 export type ParsedDocuments = Map<string, unknown>;
 
 class Rejected extends Error {}
@@ -70,7 +73,7 @@ function misfit(name: string, path: readonly PropertyKey[], { issues }: z.ZodErr
   return new Rejected(`${name}: ${where}: ${issue?.message ?? "does not fit the schema"}`);
 }
 
-/** Entries of a list that are checked in one step. */
+/** List entries checked in one step. */
 const atATime = 64;
 
 function listKeeper<T>(): { add(entry: T): void; kept(): T[] } {
@@ -80,10 +83,13 @@ function listKeeper<T>(): { add(entry: T): void; kept(): T[] } {
 
 type Keeping = () => { add(entry: never): void; kept(): unknown };
 
-/** The lists of a document are checked some entries at a time: some have thousands. `keeping`: how their entries are kept. */
+/**
+ * Checks the lists of a document in batches, since some have thousands of entries. `keeping`: how their entries are
+ * stored.
+ */
 function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S, keeping: Keeping): Steps<z.output<S>> {
   const lists = Object.entries(schema.shape).filter(
-    ([member, one]) => one instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]),
+    ([member, shape]) => shape instanceof z.ZodArray && Array.isArray((value as Record<string, unknown>)[member]),
   );
   const frame = schema.safeParse({ ...value, ...Object.fromEntries(lists.map(([member]) => [member, []])) });
   if (!frame.success) throw misfit(name, [], frame.error);
@@ -91,10 +97,10 @@ function* fitting<S extends z.ZodObject>(name: string, value: object, schema: S,
   for (const [member, list] of lists) {
     const entry = (list as z.ZodArray).element as z.ZodType;
     const entries = keeping();
-    for (const [at, one] of ((value as Record<string, unknown>)[member] as unknown[]).entries()) {
-      if (at % atATime === 0) yield;
-      const parsed = entry.safeParse(one);
-      if (!parsed.success) throw misfit(name, [member, at], parsed.error);
+    for (const [index, item] of ((value as Record<string, unknown>)[member] as unknown[]).entries()) {
+      if (index % atATime === 0) yield;
+      const parsed = entry.safeParse(item);
+      if (!parsed.success) throw misfit(name, [member, index], parsed.error);
       entries.add(parsed.data as never);
     }
     whole[member] = entries.kept();
@@ -188,8 +194,8 @@ function* parseNamed<K>(
 }
 
 /**
- * `parseDocuments` in steps, with keys kept as the caller likes. The cache belongs to one way of keeping them. When it is
- * given up half way, by `return()`, what was parsed stays in the cache.
+ * `parseDocuments` in steps, storing keys as the caller chooses. A cache must always be used with the same way of
+ * storing. If the caller stops half way with `return()`, what was parsed stays in the cache.
  */
 export function* parsing<K>(
   files: ConfigFiles,
@@ -204,7 +210,9 @@ export function* parsing<K>(
   }
 }
 
-/** Reads what the manifest names and checks every digest. Credentials are checked by `readCredentials`. */
+/**
+ * Reads the documents that the manifest lists and checks every digest. Credentials are checked by `readCredentials`.
+ */
 export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new Map()): ParsedConfig {
   const parsed = atOnce(parsing(files, cache, () => listKeeper<KeyRecord>()));
   if (!parsed.ok) return parsed;
@@ -212,7 +220,10 @@ export function parseDocuments(files: ConfigFiles, cache: ParsedDocuments = new 
   return { ok: true, config: { ...config, keys: ([] as KeyRecord[]).concat(...keys) }, manifest };
 }
 
-/** Credentials by name, each checked against its content-made name; the reason where one is missing or another. */
+/**
+ * Reads credentials by name and checks each against its name, which derives from its content. Returns the reason if one
+ * is missing or wrong.
+ */
 export function readCredentials(
   files: ConfigFiles,
   manifest: Manifest,

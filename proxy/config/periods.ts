@@ -1,18 +1,18 @@
-/** When a budget's period begins and ends, by the clock on the wall of a time zone. Pure. */
+/** When a budget's period begins and ends, by the local time of a time zone. Pure. */
 
 export type PeriodKind = "Hourly" | "Daily" | "Weekly" | "Monthly" | "Total";
 
 export interface Period {
   /** Epoch milliseconds. */
   startMs: number;
-  /** null: it never ends. */
+  /** null if it never ends. */
   endMs: number | null;
 }
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
 const dayMs = 86_400_000;
-/** No zone is further from UTC than this, and no change of its clock is larger. */
+/** Larger than any zone's offset from UTC plus any change of its clock. */
 const farthestMs = 36 * hourMs;
 
 const formats = new Map<string, Intl.DateTimeFormat>();
@@ -36,7 +36,7 @@ function formatOf(timeZone: string): Intl.DateTimeFormat {
   return format;
 }
 
-/** What the clock on the wall shows, as if it were UTC. */
+/** Returns the local time, encoded as if it were UTC. */
 function wallMs(timeZone: string, atMs: number): number {
   const parts: Record<string, number> = {};
   for (const { type, value } of formatOf(timeZone).formatToParts(atMs)) parts[type] = Number(value);
@@ -44,19 +44,24 @@ function wallMs(timeZone: string, atMs: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
-/** The first moment at which the clock on the wall shows this or later: where the clock skips it, the moment after. */
+/**
+ * Returns the first instant whose local time is `wall` or later. If clocks skip that time, it is the instant after the
+ * gap.
+ */
 function firstAt(timeZone: string, wall: number): number {
   let before = wall - farthestMs;
-  let at = wall + farthestMs;
-  while (at - before > 1) {
-    const middle = Math.floor((before + at) / 2);
-    if (wallMs(timeZone, middle) >= wall) at = middle;
+  let after = wall + farthestMs;
+  while (after - before > 1) {
+    const middle = Math.floor((before + after) / 2);
+    if (wallMs(timeZone, middle) >= wall) after = middle;
     else before = middle;
   }
-  return at;
+  return after;
 }
 
-/** Beginnings, on the wall, of the period that a moment on the wall lies in, and of the next one. */
+/**
+ * Returns the start of the period that contains a local time, and the start of the next period, both as local times.
+ */
 function onTheWall(kind: "Daily" | "Weekly" | "Monthly", wall: number): [number, number] {
   const date = new Date(wall);
   const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
@@ -69,8 +74,8 @@ function onTheWall(kind: "Daily" | "Weekly" | "Monthly", wall: number): [number,
 const minuteOnTheWall = (timeZone: string, atMs: number): number => new Date(wallMs(timeZone, atMs)).getUTCMinutes();
 
 /**
- * From one moment at which the clock on the wall shows a full hour to the next. A clock that is set by half an hour
- * (Lord Howe Island) makes one of an hour and a half, rather than two that overlap.
+ * Runs from one instant at which local clocks show a full hour to the next. Where clocks change by half an hour (Lord
+ * Howe Island), that gives one period of an hour and a half instead of two that overlap.
  */
 function hourAt(timeZone: string, nowMs: number): Period {
   const minute = Math.floor(nowMs / minuteMs) * minuteMs;
@@ -81,7 +86,7 @@ function hourAt(timeZone: string, nowMs: number): Period {
   return { startMs, endMs };
 }
 
-/** The period that a moment lies in. Weeks begin on Monday. Throws a RangeError for a time zone that doesn't exist. */
+/** Returns the period that contains an instant. Weeks begin on Monday. Throws a RangeError for an unknown time zone. */
 export function periodAt(kind: PeriodKind, timeZone: string, nowMs: number): Period {
   if (kind === "Total") return { startMs: 0, endMs: null };
   if (kind === "Hourly") return hourAt(timeZone, nowMs);
@@ -90,7 +95,9 @@ export function periodAt(kind: PeriodKind, timeZone: string, nowMs: number): Per
   return { startMs: firstAt(timeZone, start), endMs: firstAt(timeZone, end) };
 }
 
-/** `periodAt` with the last answer of each kind and zone kept: asking Intl costs more than all other checks of a call. */
+/**
+ * `periodAt` that caches the last result for each kind and zone, since Intl costs more than all other checks of a call.
+ */
 export function periods(): typeof periodAt {
   const known = new Map<string, Period>();
   return (kind, timeZone, nowMs) => {

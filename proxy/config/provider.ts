@@ -1,4 +1,4 @@
-/** The contract's part on providers: how to reach each, what its models cost and hold, and what to bear with it. */
+/** Providers in the contract: how to reach each, what its models cost and can hold, and its limits. */
 import { z } from "zod";
 import { id, millis } from "./basics.ts";
 import { price } from "./price.ts";
@@ -18,7 +18,7 @@ export const modelConfig = z.object({
 export type ModelConfig = z.output<typeof modelConfig>;
 
 export const healthCheckConfig = z.object({
-  /** Below the endpoint's own path; begins with "/". */
+  /** Relative to the endpoint's path; begins with "/". */
   path: z.string(),
   intervalMs: z.int().min(1),
   timeoutMs: millis,
@@ -28,11 +28,14 @@ export const healthCheckConfig = z.object({
 });
 export type HealthCheckConfig = z.output<typeof healthCheckConfig>;
 
-/** Names of the entries in the Secret: certificate with its chain, and its key, both PEM. */
+/** Names of the entries in the Secret: the certificate with its chain, and its key, both PEM. */
 export const clientCertificateConfig = z.object({ certificate: z.string(), key: z.string() });
 export type ClientCertificateConfig = z.output<typeof clientCertificateConfig>;
 
-/** Whom to trust, PEM, null: the public authorities; the name to ask for, null: the endpoint's host; and what to show to a server that asks. */
+/**
+ * `ca`: PEM, null for the public authorities. `serverName`: null for the endpoint's host. `clientCertificate`:
+ * presented to a server that requests one.
+ */
 export const upstreamTlsConfig = z.object({
   ca: z.string().nullable(),
   serverName: z.string().nullable(),
@@ -47,7 +50,10 @@ export const providerConfig = z.object({
   endpoint: z.string(),
   allowPrivateEndpoint: z.boolean(),
   tls: upstreamTlsConfig.nullable().default(null),
-  /** To the service that makes tokens of its credential. Absent: the public authorities, and no certificate of ours. */
+  /**
+   * TLS to the service that issues tokens for its credential. If absent: the public authorities and no client
+   * certificate.
+   */
   tokenTls: upstreamTlsConfig.optional(),
   /** Credential field → name of the entry in the Secret. */
   credentials: z.record(z.string(), z.string()),
@@ -77,9 +83,9 @@ export const providerConfig = z.object({
     halfOpenRequests: z.int(),
   }),
   quota: quotaConfig,
-  /** null: only calls tell whether it is healthy. */
+  /** null if health is known from calls only. */
   healthCheck: healthCheckConfig.nullable().default(null),
-  /** Absent: nobody watches it. */
+  /** Absent if no alerts watch it. */
   watch: watchConfig.optional(),
 });
 export type ProviderConfig = z.output<typeof providerConfig>;

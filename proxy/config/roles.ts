@@ -1,10 +1,10 @@
-/** Roles: what the holder of a key may do, over and above what policies say of models. */
+/** Roles: what the holder of a key may do, besides what policies say about models. */
 import { z } from "zod";
 
 /**
- * use_models: call models. view_own_requests, view_costs: read one's own figures. view_all_requests: read those of the
- * whole namespace. fine_tune_models: files, batches and fine-tuning at providers that have them. What may be managed
- * (providers, policies, budgets, keys) is for Kubernetes RBAC to say.
+ * use_models: call models. view_own_requests, view_costs: read one's own figures. view_all_requests: read the whole
+ * namespace's figures. fine_tune_models: files, batches and fine-tuning, where the provider has them. Kubernetes RBAC
+ * decides who may manage providers, policies, budgets and keys.
  */
 export const permissions = [
   "use_models",
@@ -17,9 +17,9 @@ export type Permission = (typeof permissions)[number];
 
 export const roleConfig = z.object({
   permissions: z.array(z.enum(permissions)),
-  /** Models that the role may call; null: all that policies and the key allow. */
+  /** Models that the role may call; null for all that policies and the key allow. */
   models: z.array(z.string()).nullable().default(null),
-  /** What each user of the role may use in any 24 hours, and spend in a day (UTC). null: not limited by the role. */
+  /** What each user with the role may use in any 24 hours, and spend in a UTC day. null if the role sets no limit. */
   limits: z
     .object({
       requestsPerDay: z.int().min(1).nullable(),
@@ -31,7 +31,7 @@ export const roleConfig = z.object({
 });
 export type RoleConfig = z.output<typeof roleConfig>;
 
-/** What an installation has without a word; one that it defines under the same name takes its place. */
+/** Roles that every installation has. A role defined under the same name replaces the built-in one. */
 export const builtinRoles: Readonly<Record<string, RoleConfig>> = {
   admin: { permissions: [...permissions], models: null, limits: null },
   developer: { permissions: ["use_models", "view_own_requests", "view_costs"], models: null, limits: null },

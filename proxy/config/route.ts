@@ -1,4 +1,4 @@
-/** The contract's part on routes: which calls one takes, from whom, what becomes of them, and where they go. */
+/** Routes in the contract: which calls a route accepts, from whom, how it changes them, and where they go. */
 import { z } from "zod";
 import { id, millis, names } from "./basics.ts";
 import { cacheConfig } from "./cache.ts";
@@ -8,10 +8,10 @@ import { maskConfig } from "./masking.ts";
 import { watchConfig } from "./watch.ts";
 
 export const targetConfig = z.object({
-  /** What rules call it. */
+  /** The name that rules refer to. */
   name: z.string(),
   provider: id,
-  /** The provider's model, or null for the one that the caller asked for. */
+  /** The provider's model; null for the one that the caller asked for. */
   model: z.string().nullable(),
   priority: z.int(),
   weight: z.int(),
@@ -33,7 +33,10 @@ export const ruleConfig = z.object({
 });
 export type RuleConfig = z.output<typeof ruleConfig>;
 
-/** ContextLength and ContentPolicy: what a policy may fall back on, though neither says that a provider is ill. */
+/**
+ * ContextLength and ContentPolicy are failures that a policy may fall back on, although neither means that the provider
+ * is unhealthy.
+ */
 export const failureClass = z.enum([
   "RateLimited",
   "Unavailable",
@@ -46,20 +49,23 @@ export const failureClass = z.enum([
 export type FailureClass = z.output<typeof failureClass>;
 
 const accessRules = {
-  /** Networks in CIDR form, or single addresses. */
+  /** Networks in CIDR notation, or single addresses. */
   networks: names.default(null),
   countries: z.object({ allow: names, deny: names }).nullable().default(null),
-  /** Minutes of the day by the wall clock; `toMinute` not above `fromMinute` is on the day after. Days: 0 is Sunday. */
+  /**
+   * Minutes of the day in local time. If `toMinute` is not above `fromMinute`, it is on the next day. Days: 0 is
+   * Sunday.
+   */
   hours: z
     .object({ fromMinute: z.int(), toMinute: z.int(), timeZone: z.string(), days: z.array(z.int()) })
     .nullable()
     .default(null),
   consent: z.object({ header: z.string(), value: z.string() }).nullable().default(null),
-  /** Regions of providers that may see the data. */
+  /** Regions of providers that may receive the data. */
   regions: names.default(null),
 };
 
-/** What the strategy LeastLatency goes by. */
+/** Settings of the LeastLatency strategy. */
 export const leastLatencyConfig = z.object({
   windowMs: millis,
   samples: z.int().min(1),
@@ -72,7 +78,7 @@ export const guardConfig = z.object({
   allow: z.array(z.string()).nullable(),
   maxPromptBytes: z.int().nullable(),
   exemptRoles: z.array(z.string()),
-  /** null: nothing is masked. */
+  /** null if nothing is masked. */
   mask: maskConfig.nullable().default(null),
 });
 export type GuardConfig = z.output<typeof guardConfig>;
@@ -82,11 +88,11 @@ export type ResourceKind = z.output<typeof resourceKind>;
 
 export const routeConfig = z.object({
   id,
-  /** "" stands for /v1. */
+  /** "" means /v1. */
   pathPrefix: z.string(),
-  /** null: whatever is asked for under pathPrefix. */
+  /** null for any model requested under pathPrefix. */
   models: z.array(z.string()).nullable(),
-  /** Namespaces whose keys may use it, or "*". */
+  /** Namespaces whose keys may use the route, or "*". */
   consumers: z.union([z.literal("*"), z.array(z.string())]),
   access: z.object({ anonymous: z.boolean(), roles: names, teams: names, tags: names, ...accessRules }),
   request: z.object({
@@ -104,7 +110,7 @@ export const routeConfig = z.object({
     rules: z.array(ruleConfig),
     canary: canaryConfig.nullable().default(null),
   }),
-  /** What passes through to a provider as it is. */
+  /** Endpoints passed through to a provider unchanged. */
   resources: z
     .object({ provider: id, kinds: z.array(resourceKind) })
     .nullable()
@@ -112,10 +118,10 @@ export const routeConfig = z.object({
   guard: guardConfig.nullable().default(null),
   cache: cacheConfig.nullable().default(null),
   limits: z.array(limitConfig).default([]),
-  /** required: a call is made only once its record is safe. bodies: records have requests and answers, masked. */
+  /** required: a call is made only once its record is stored. bodies: records include requests and answers, masked. */
   audit: z.object({ required: z.boolean(), bodies: z.boolean() }).default({ required: false, bodies: false }),
   logging: z.object({ statistics: z.boolean(), payloads: z.boolean() }),
-  /** Absent: nobody watches it. */
+  /** Absent if no alerts watch it. */
   watch: watchConfig.optional(),
 });
 export type RouteConfig = z.output<typeof routeConfig>;

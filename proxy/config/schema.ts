@@ -4,15 +4,15 @@
  * A rendered configuration is a set of small JSON documents, each in a ConfigMap key (or a file) of the same name:
  *
  *   manifest.json     revision, and the SHA-256 of every document that belongs to it
- *   config.json       settings; providers and budgets as long as they fit
- *   providers-N.json  else providers, spread by id over a fixed number of shards
- *   budgets-N.json    else budgets, in the same way
+ *   config.json       settings; also providers and budgets, if they fit
+ *   providers-N.json  otherwise providers, spread by id over a fixed number of shards
+ *   budgets-N.json    otherwise budgets, spread in the same way
  *   routes-N.json     routes, spread by id over a fixed number of shards
- *   seeds.json        what budgets had spent, for a store that has forgotten it; absent where there is nothing to tell
+ *   seeds.json        past spending under budgets, for a store that has forgotten it; absent if there is none
  *   keys-NN.json      key records, spread by digest over a fixed number of shards
  *
- * and one Secret: `pepper` (the HMAC key of all digests) and `cred-…` (provider credentials under names made from
- * their content, HMAC-SHA-256 with the pepper, so that a name tells nothing and a changed value gets a new name).
+ * Secrets hold `pepper` (the HMAC key of all digests) and `cred-…` (provider credentials, each named by the
+ * HMAC-SHA-256 of its content with the pepper, so that the name reveals nothing and a changed value gets a new name).
  *
  * Money is integer nano-USD; durations are integer milliseconds.
  */
@@ -24,9 +24,15 @@ import { type ProviderConfig, providerConfig } from "./provider.ts";
 import { builtinRoles, roleConfig } from "./roles.ts";
 import { type RouteConfig, routeConfig } from "./route.ts";
 
-/** Bumped when a reader of the version before could misread a document. A proxy accepts its own and the one before. */
+/**
+ * Raised when readers of the previous version could misread a document. A proxy accepts its own version and the
+ * previous one.
+ */
 export const schemaVersion = 1;
-/** Of the manifest and config.json where providers and budgets are in shards, which a reader of version 1 would miss. */
+/**
+ * Version of the manifest and config.json when providers and budgets are sharded, since a reader of version 1 would
+ * miss them.
+ */
 export const shardedSchemaVersion = 2;
 export const acceptedSchemaVersions: readonly number[] = [schemaVersion, shardedSchemaVersion];
 
@@ -34,27 +40,30 @@ export const providerShards = 8;
 export const budgetShards = 8;
 export const routeShards = 8;
 
-/** A ConfigMap or a Secret holds 1 MiB; what entries may take of it leaves room for what is around them. */
+/** A ConfigMap or Secret holds 1 MiB. Entries may take up this much, which leaves room for everything else. */
 export const documentBytes = 1_000_000;
-/** Providers and budgets that take more than this together go into shards. The rest of the ConfigMap is for manifest and seeds. */
+/**
+ * If providers and budgets together take up more than this, they are sharded. The rest of the ConfigMap is for the
+ * manifest and seeds.
+ */
 export const unshardedBytes = 400_000;
 export const seedBytes = 250_000;
-/** Names of credentials, in the manifest. */
+/** Room in the manifest for names of credentials. */
 export const credentialNameBytes = 250_000;
 export const keyShards = 32;
 
-/** Whom to believe about where a caller is. */
+/** Whom to trust about where a caller is. */
 export const originSettings = z.object({
-  /** Networks of proxies in front; only what they say of a caller's address is believed. */
+  /** Networks of trusted proxies in front; only their statements about a caller's address are used. */
   trustedProxies: z.array(z.string()).default([]),
-  /** The one header in which they say it. */
+  /** The header with the caller's address. */
   forwardedHeader: z.enum(["X-Forwarded-For", "Forwarded"]).default("X-Forwarded-For"),
-  /** Header in which they give the caller's country, in lower case. */
+  /** Header with the caller's country; lower-case name. */
   countryHeader: z.string().nullable().default(null),
 });
 export type OriginSettings = z.output<typeof originSettings>;
 
-/** `perUsdMillionths`: millionths of a unit for one USD. */
+/** `perUsdMillionths`: millionths of a currency unit per USD. */
 export const currency = z.object({ code: z.string(), perUsdMillionths: z.int().min(1) });
 
 export const settings = z.object({
@@ -65,22 +74,25 @@ export const settings = z.object({
   /** Origins of web pages that may read answers. */
   cors: z.object({ allowedOrigins: z.array(z.string()).default([]) }).prefault({}),
   roles: z.record(z.string(), roleConfig).default({ ...builtinRoles }),
-  /** What money is shown in beside USD, in which it is counted. Absent: nothing. */
+  /** Currency in which amounts are shown in addition to USD, in which they are counted. Absent for USD only. */
   currency: currency.optional(),
 });
-/** As given: what has a default may be absent. */
+/** Settings as supplied: members with a default may be absent. */
 export type SettingsInput = z.input<typeof settings>;
 export type Settings = z.output<typeof settings>;
 
-/** The whole of it in memory: what `compile` makes and a snapshot is built from. */
+/** The whole configuration in memory: `compile` produces it, and a snapshot is built from it. */
 export interface RenderedConfig {
   settings: Settings;
-  /** Sorted by id, as all lists here are, so that equal input gives equal bytes. */
+  /** Sorted by id, as all lists here, so that equal input gives equal bytes. */
   providers: ProviderConfig[];
   routes: RouteConfig[];
   budgets: BudgetConfig[];
   keys: readonly KeyRecord[];
-  /** What budgets had spent; in a document of its own, since it changes without anybody's changing an object. Absent: nothing. */
+  /**
+   * Past spending under budgets. It has its own document, since it changes without any object being edited. Absent if
+   * there is none.
+   */
   seeds?: BudgetSeed[];
 }
 
@@ -98,20 +110,20 @@ export const keysDocument = z.object({ schemaVersion: z.int(), keys: z.array(key
 
 export const manifestDocument = z.object({
   schemaVersion: z.int(),
-  /** The first 12 hex digits of the SHA-256 over the rest of the manifest. */
+  /** The first 12 hex digits of the SHA-256 of the rest of the manifest. */
   revision: z.string(),
   /** SHA-256 of the pepper, lower-case hex. */
   pepperId: z.string(),
   /** Document name → SHA-256 of its bytes, lower-case hex. */
   documents: z.record(z.string(), z.string()),
-  /** Names of the credentials in use; a name is derived from its content. */
+  /** Names of the credentials in use. Each is derived from the credential's content. */
   credentials: z.array(z.string()),
 });
 export type Manifest = z.output<typeof manifestDocument>;
 
-/** Everything that is published, as bytes under names. */
+/** Everything that is published: bytes by name. */
 export interface PublishedConfig {
   manifest: Manifest;
-  /** manifest.json included. */
+  /** Includes manifest.json. */
   documents: Record<string, string>;
 }

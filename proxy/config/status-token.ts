@@ -1,10 +1,13 @@
-/** The token for what a proxy's status port tells of callers and spending. Operator and proxies derive it alike. */
+/**
+ * The token that protects data on callers and spending on a proxy's status port. Operator and proxies derive it in the
+ * same way.
+ */
 import { Buffer } from "node:buffer";
 import { hkdfSync } from "node:crypto";
 
 /**
- * Header of the token, as an alternative to `Authorization: Bearer`, which the API server keeps for itself where it
- * passes a call on to a Pod.
+ * Header for the token, as an alternative to `Authorization: Bearer`, which the API server consumes when it forwards a
+ * call to a Pod.
  */
 export const statusTokenHeader = "x-sluice-status-token";
 

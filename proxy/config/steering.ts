@@ -1,4 +1,4 @@
-/** What all providers together declare as steering (`Steering` in capabilities.ts). */
+/** Everything that any provider declares as steering (`Steering` in capabilities.ts). */
 import { capabilitiesByType } from "./capabilities.generated.ts";
 
 const declared = Object.values(capabilitiesByType).flatMap(({ steering }) => steering ?? []);
@@ -10,9 +10,9 @@ for (const { price = {} } of declared)
 
 /** Members that choose where the call is processed. */
 export const regionMembers: readonly string[] = [...new Set(declared.flatMap(({ region = [] }) => region))];
-/** Members that have the provider choose another model. */
+/** Members that make the provider choose another model. */
 export const modelMembers: readonly string[] = [...new Set(declared.flatMap(({ models = [] }) => models))];
-/** Member → values at another price. */
+/** Member → values that are charged at another price. */
 export const priceMembers: ReadonlyMap<string, ReadonlySet<unknown>> = prices;
 
 export const steeringMembers: readonly string[] = [...regionMembers, ...modelMembers, ...priceMembers.keys()];

@@ -1,4 +1,4 @@
-/** Sums over the usage ledger, for reports. Pure; money stays integer nano-USD until it is shown. */
+/** Totals from the usage ledger for reports. Pure; money stays integer nano-USD until it is shown. */
 import {
   type LedgerDimension,
   type LedgerMeasure,
@@ -7,12 +7,12 @@ import {
   ledgerMeasures,
 } from "./ledger.ts";
 
-/** What a report can be broken down by: the ledger's dimensions, and time in UTC. */
+/** What a report can be grouped by: the ledger's dimensions, and time in UTC. */
 export const groupings = [...ledgerDimensions, "hour", "day"] as const;
 export type Grouping = LedgerDimension | "hour" | "day";
 
 export interface Group {
-  /** In the order that was asked for. */
+  /** In the requested order. */
   by: Partial<Record<Grouping, string>>;
   sums: Record<LedgerMeasure, number>;
 }
@@ -22,7 +22,7 @@ function groupValue(row: LedgerRow, grouping: Grouping): string {
   return grouping === "day" ? new Date(row.hourMs).toISOString().slice(0, 10) : row[grouping];
 }
 
-/** One group for each combination that occurs, in the order of their values. */
+/** Returns one group for each combination that occurs, sorted by their values. */
 export function groupRows(rows: readonly LedgerRow[], groupBy: readonly Grouping[]): Group[] {
   const groups = new Map<string, Group>();
   for (const row of rows) {
@@ -41,7 +41,7 @@ export function groupRows(rows: readonly LedgerRow[], groupBy: readonly Grouping
 
 const nanoPerUsd = 1_000_000_000n;
 
-/** nano-USD as a decimal number of USD, exactly: `12.000000001`, at least two places. */
+/** Formats nano-USD as an exact decimal number of USD, such as `12.000000001`, with at least two decimals. */
 export function usd(nanoUsd: number): string {
   const nano = BigInt(nanoUsd);
   const fraction = String(nano % nanoPerUsd)

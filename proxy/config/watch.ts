@@ -1,7 +1,10 @@
-/** What a proxy counts of a provider or a policy that somebody wants to be told of, and what it reports of it. */
+/** What a proxy counts for a provider or policy that alerts watch, and how it reports the counts. */
 import { z } from "zod";
 
-/** Counts are over the last `windowMs`. The two times are bounds, null where nobody asks: what is above them is counted. */
+/**
+ * Counts cover the last `windowMs`. `latencyMs` and `firstTokenMs` are thresholds: slower answers are counted. null if
+ * not watched.
+ */
 export const watchConfig = z.object({
   windowMs: z.int().min(1),
   latencyMs: z.int().min(1).nullable(),
@@ -9,7 +12,7 @@ export const watchConfig = z.object({
 });
 export type WatchConfig = z.output<typeof watchConfig>;
 
-/** In the order in which they lie in a window's slot. */
+/** In the order of a window's slots. */
 export const watchFigures = ["calls", "errors", "moved", "opened", "timed", "slow", "firstTokens", "late"] as const;
 export type WatchFigure = (typeof watchFigures)[number];
 
@@ -21,17 +24,17 @@ export const watchReading = z.object({
   id: z.string(),
   config: watchConfig,
   counts: z.object({
-    /** Attempts at a provider, calls of a policy. What the caller did wrong, and who hung up, is not among them. */
+    /** Attempts at a provider, or calls of a policy. Callers' own errors and abandoned calls don't count. */
     calls: count,
     errors: count,
-    /** Calls that another provider than the preferred one had to serve. Of policies. */
+    /** Policies only: calls that a provider other than the preferred one had to serve. */
     moved: count,
-    /** Times that a breaker opened. Of providers. */
+    /** Providers only: how often a breaker opened. */
     opened: count,
-    /** Whole answers, and those of them that took longer than `latencyMs`. */
+    /** Complete answers, and those slower than `latencyMs`. */
     timed: count,
     slow: count,
-    /** Streams that began, and those of them whose first token came later than `firstTokenMs`. */
+    /** Streams that started, and those whose first token took longer than `firstTokenMs`. */
     firstTokens: count,
     late: count,
   } satisfies Record<WatchFigure, typeof count>),

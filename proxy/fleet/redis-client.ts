@@ -84,7 +84,7 @@ export interface StoreTls {
 const readPair = (file: string): string => {
   const text = readFileSync(file, "utf8");
   if (text.includes("-----BEGIN ")) return text;
-  throw new Error(`${file} holds nothing in PEM`);
+  throw new Error(`${file} contains no PEM data`);
 };
 
 /**
