@@ -1,19 +1,19 @@
 /**
- * How many bytes of request bodies a proxy holds at once, in all and for one caller. Asked before a body is read, so
- * that uploads which never end, or too many at once, are refused instead of filling the memory.
+ * Limits how many bytes of request bodies a proxy holds at once, in total and per caller. Room is taken before a body
+ * is read, so that endless or too many uploads are refused instead of filling the memory.
  */
 import { type Failure, failure } from "../failure.ts";
 
 export interface BodyBounds {
   /** Bytes of all bodies together. */
   maxHeldBytes: number;
-  /** Bytes of one caller's. A body that is alone may be larger. */
+  /** Bytes of one caller's bodies. A caller's only body may be larger. */
   maxCallerBytes: number;
 }
 
 interface Held {
   bytes: number;
-  /** Bodies that are not all there yet. */
+  /** Bodies still being received. */
   arriving: number;
 }
 
@@ -28,18 +28,18 @@ export const overloaded = failure(
 const ofCaller = (bytes: number): Failure =>
   failure(
     "rate_limit_exceeded",
-    `The bodies of this caller's requests under way may be ${bytes} bytes together. Try again when one has ended, or ask the platform team to raise proxy.bodies.maxCallerBytes in the gateway's Helm values.`,
+    `The bodies of this caller's requests in progress may total at most ${bytes} bytes. Try again when one has ended, or ask the platform team to raise proxy.bodies.maxCallerBytes in the gateway's Helm values.`,
     { retryAfterMs },
   );
 
 const arrivingOf = (most: number): Failure =>
   failure(
     "rate_limit_exceeded",
-    `At most ${most} calls of this caller may be under way at once, and as many are still being sent. Try again when one has ended.`,
+    `This caller may have at most ${most} requests in progress, and that many are still being received. Try again when one has ended.`,
     { retryAfterMs },
   );
 
-/** What one call holds. */
+/** The room that one call holds. */
 export class BodyPlace {
   readonly #room: BodyRoom;
   readonly #held: Held;
@@ -54,7 +54,7 @@ export class BodyPlace {
     held.arriving++;
   }
 
-  /** Takes room until the body has `bytes`; why there is none. */
+  /** Takes room for a body that has grown to `bytes`. Returns the failure if there is none. */
   grow(bytes: number): Failure | null {
     const more = bytes - this.#bytes;
     if (more <= 0) return null;
@@ -63,13 +63,13 @@ export class BodyPlace {
     return refused;
   }
 
-  /** The body is all there, or never will be. */
+  /** Call when the body is complete or won't be. */
   arrived(): void {
     if (this.#arriving) this.#held.arriving--;
     this.#arriving = false;
   }
 
-  /** The call is over. Once. */
+  /** Call when the request has ended. Later calls free nothing. */
   release(): void {
     this.arrived();
     this.#room.give(this.#caller, this.#held, this.#bytes);
@@ -86,12 +86,12 @@ export class BodyRoom {
     this.#bounds = bounds;
   }
 
-  /** Bytes of all bodies that are held. */
+  /** Bytes of all bodies held. */
   get heldBytes(): number {
     return this.#bytes;
   }
 
-  /** A place for a body of `bytes`; `most`: so many of the caller's may be arriving at once. */
+  /** Takes a place for a body of `bytes`. `most`: how many of the caller's bodies may be arriving at once. */
   place(caller: string, bytes: number, most: number): BodyPlace | Failure {
     const held = this.#callers.get(caller) ?? { bytes: 0, arriving: 0, calls: 0 };
     if (held.arriving >= most) return arrivingOf(most);

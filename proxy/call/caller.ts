@@ -1,6 +1,9 @@
-/** Who a caller is to whatever keeps one caller's trouble from the others: a user of a namespace, whatever its keys. */
+/**
+ * Identifies a caller wherever one caller's trouble must not affect others: a user in a namespace, whichever key is
+ * used.
+ */
 import type { Identity } from "./identity.ts";
 
-/** `address`: of a caller without a key; "" where it isn't known. */
+/** `address`: of a caller without a key; "" if unknown. */
 export const callerOf = (identity: Identity, address: string): string =>
   identity.anonymous ? `anonymous|${address}` : `${identity.namespace}|${identity.key.user || identity.key.id}`;

@@ -2,22 +2,25 @@
 import type { KeyRecord } from "../config/key-record.ts";
 import type { Failure } from "../failure.ts";
 
-/** A caller that a key names. */
+/** A caller identified by a key. */
 export interface KeyIdentity {
   anonymous: false;
   key: KeyRecord;
   namespace: string;
-  /** A client token that is limited to models: it reaches these and nothing else. */
+  /** Set for a client token limited to models: it can call these and nothing else. */
   modelsOnly?: true;
 }
 
-/** A caller without a usable key: fine for open routes; everywhere else `failure` is the answer. */
+/** A caller without a valid key: accepted by open routes; `failure` is the answer everywhere else. */
 export interface AnonymousIdentity {
   anonymous: true;
   failure: Failure;
-  /** A token that an issuer may vouch for; `verify` says who that is. */
+  /** A token that an issuer may vouch for; `verify` resolves whose it is. */
   token?: string;
-  /** Whose key it was: of the right namespace all the same, so that it isn't served where its key would not be. */
+  /**
+   * The record behind an invalid key. Its namespace still applies, so that the caller isn't served where the key would
+   * not be.
+   */
   known?: KeyRecord;
 }
 

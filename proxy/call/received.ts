@@ -11,7 +11,7 @@ export interface Received {
   bytes: Buffer;
   json: JsonObject;
   outline: Outline;
-  /** The model asked for; null where the body names none. */
+  /** The model asked for; null if the body names none. */
   model: string | null;
   stream: boolean;
 }
@@ -23,40 +23,41 @@ const problems: Record<OutlineProblem, string> = {
   not_object: "The request body must be a JSON object.",
 };
 
-/** Quickly where nothing is unusual in the body, as a rule. Throws where it is no JSON. */
+/** Takes a fast path for bodies without anything unusual. Throws if the body isn't JSON. */
 function read(bytes: Buffer, text: string): { json: unknown; outline: Outline } | OutlineProblem {
-  // Bodies with names that it may misread are read once more below.
+  // Bodies with names that JSON.parse may misread are parsed again below.
   const json: unknown = JSON.parse(text);
-  // Places are in bytes: of an ASCII text its characters are, else those of its bytes as Latin-1.
+  // Offsets are in bytes. Characters of ASCII text correspond to bytes; other text is decoded as Latin-1 so that they
+  // do.
   const quick = isObject(json)
     ? skimmed(text.length === bytes.length ? text : bytes.toString("latin1"), json, maxJsonDepth)
     : null;
   if (quick !== null) return { json, outline: quick };
-  const found = outline(bytes, maxJsonDepth);
-  return typeof found === "string" ? found : { json: parseJson(text), outline: found };
+  const parsed = outline(bytes, maxJsonDepth);
+  return typeof parsed === "string" ? parsed : { json: parseJson(text), outline: parsed };
 }
 
-/** A body that is all there. */
+/** Parses a complete body. */
 export function parseBody(bytes: Buffer): Received | Failure {
   const text = bytes.toString("utf8");
-  let found: ReturnType<typeof read>;
+  let parsed: ReturnType<typeof read>;
   try {
-    found = read(bytes, text);
+    parsed = read(bytes, text);
   } catch (cause) {
     return failure("invalid_json", `The request body is not valid JSON${position(cause)}.`);
   }
-  if (typeof found === "string") return failure("invalid_json", problems[found]);
-  const body = found.json as JsonObject;
+  if (typeof parsed === "string") return failure("invalid_json", problems[parsed]);
+  const body = parsed.json as JsonObject;
   const model = body["model"] ?? null;
   if (model !== null && (typeof model !== "string" || model === ""))
     return failure("invalid_value", "`model` must be a non-empty string.", { param: "model" });
   const stream = body["stream"] ?? false;
   if (typeof stream !== "boolean")
     return failure("invalid_value", "`stream` must be true or false.", { param: "stream" });
-  return tooMany(body) ?? { bytes, json: body, outline: found.outline, model, stream };
+  return tooMany(body) ?? { bytes, json: body, outline: parsed.outline, model, stream };
 }
 
-/** The longest lists that a request may have. */
+/** Most entries allowed in each list of a request. */
 const maxEntries: Readonly<Record<string, number>> = {
   messages: 2048,
   input: 2048,
@@ -69,7 +70,7 @@ function tooMany(body: JsonObject): Failure | null {
   for (const name in maxEntries) {
     const list = body[name];
     const most = maxEntries[name] ?? 0;
-    // A prompt of token numbers is one entry.
+    // A prompt given as token numbers is one entry.
     if (!Array.isArray(list) || list.length <= most || typeof list[0] === "number") continue;
     return failure("invalid_value", `\`${name}\` has ${list.length} entries; a request may have ${most}.`, {
       param: name,
@@ -78,7 +79,7 @@ function tooMany(body: JsonObject): Failure | null {
   return null;
 }
 
-/** Where V8 says the mistake is; its message itself may quote the body, so it is not shown. */
+/** The offset of the syntax error. V8's message may quote the body, so it is not shown. */
 function position(cause: unknown): string {
   const at = cause instanceof SyntaxError ? /position (\d+)/.exec(cause.message)?.[1] : undefined;
   return at === undefined ? "" : ` at offset ${at}`;

@@ -1,4 +1,4 @@
-/** What is remembered of one call, from which metrics and the access log are written. No body, no key, no header. */
+/** The record of one call, from which metrics and the access log are written. It holds no body, key or header. */
 import type { Usage } from "../dialects/canonical.ts";
 import type { FailureCode } from "../failure.ts";
 import type { AttemptCause } from "../wire/causes.ts";
@@ -7,11 +7,12 @@ export const semanticResults = ["hit", "miss", "would_hit", "slow", "failed", "r
 
 export interface SemanticLookup {
   /**
-   * would_hit: a hit that a policy in Shadow does not serve. slow: not over in time. failed: no vector was to be had.
-   * refused: a budget or a rate limit has no room for it. paused: its provider has been failing and is left alone, or its quota is used up.
+   * would_hit: a hit that a policy in Shadow mode doesn't serve. slow: not done in time. failed: no embedding was
+   * obtained. refused: no room under a budget or rate limit. paused: the embedding provider keeps failing and isn't
+   * called, or its quota is used up.
    */
   result: (typeof semanticResults)[number];
-  /** Of the nearest question; null where there is none to compare with. */
+  /** Similarity of the nearest question; null if there is none to compare with. */
   similarity: number | null;
 }
 
@@ -23,15 +24,15 @@ export interface AttemptRecord {
   /** "ok", or the class of the failure. */
   outcome: string;
   durationMs: number;
-  /** Why the connection failed, or there was no token, where that is how it failed. */
+  /** Why the connection failed or no token was obtained, if that was the failure. */
   cause?: AttemptCause;
-  /** The failure says nothing of the provider: the caller caused it, or may have. */
+  /** Whether the failure says nothing about the provider, because the caller caused it or may have. */
   uncounted?: boolean;
-  /** What the provider charges it by; absent where it never reached the provider, or was answered with an error. */
+  /** The usage that the provider charges for; absent if the attempt never reached it or got an error. */
   usage?: Usage;
-  /** Absent or null where nothing is charged, or the model has no price. */
+  /** Absent or null if nothing is charged or the model has no price. */
   costNanoUsd?: number | null;
-  /** The provider reported figures that no such call can have. They were estimated instead. */
+  /** Set if the provider reported figures that no such call can have. They were replaced by estimates. */
   implausible?: true;
 }
 
@@ -39,17 +40,17 @@ export interface CallRecord {
   requestId: string;
   /** Epoch milliseconds. */
   startedMs: number;
-  /** 0 until it is over. */
+  /** 0 until the call is over. */
   durationMs: number;
-  /** The caller's, as trusted proxies tell it; "" where nobody can. */
+  /** The caller's address, as trusted proxies report it; "" if unknown. */
   address: string;
   method: string;
   operation: string;
-  /** `namespace/name` of the policy, "" before a route was found. */
+  /** `namespace/name` of the policy; "" before a route is chosen. */
   route: string;
-  /** Model as the route knows it; "" where none was settled. Never the caller's free text. */
+  /** The model as the route knows it; "" if it wasn't determined. Never the caller's free text. */
   model: string;
-  /** What rules call the target that answered. */
+  /** The name that rules use for the target that answered. */
   target: string;
   /** `namespace/name` of the provider that answered. */
   provider: string;
@@ -60,42 +61,42 @@ export interface CallRecord {
   role: string;
   status: number;
   code: FailureCode | null;
-  /** Private words on a failure. */
+  /** Internal details of a failure; never sent to the client. */
   cause: string | null;
   stream: boolean;
-  /** The stream broke after its head was sent. */
+  /** Whether the stream broke after its headers were sent. */
   broken: boolean;
   abandoned: boolean;
-  /** The client took nothing any more, and was cut off for that: `abandoned` as well. */
+  /** Whether the client stopped reading and was disconnected for that. Such a call is also `abandoned`. */
   stalled: boolean;
-  /** Bytes of the answer's body that were handed to the connection; 0 until the call is over. */
+  /** Bytes of the answer's body handed to the connection; 0 until the call is over. */
   sentBytes: number;
   firstByteMs: number | null;
-  /** Of the attempt that answered; without one, of the last that is charged. */
+  /** Usage of the attempt that answered, or else of the last attempt that is charged. */
   usage: Usage | null;
-  /** Of all attempts together. null where the model has no price or nothing was used. */
+  /** Cost of all attempts together; null if the model has no price or nothing was used. */
   costNanoUsd: number | null;
-  /** What the response cache did; null where the route has none. semantic: a hit by a question that means the same. */
+  /** Result of the response cache; null if the route has none. semantic: a hit by a question with the same meaning. */
   cache: "hit" | "semantic" | "miss" | "bypass" | null;
-  /** What the look-up by meaning came to; null where there was none. */
+  /** Result of the semantic look-up; null if there was none. */
   semantic: SemanticLookup | null;
-  /** What the call would have cost, had the cache not answered it. */
+  /** What the call would have cost without the cache hit. */
   savedNanoUsd: number | null;
-  /** Personal data that was masked, how often by type; null where the policy masks none. */
+  /** How much personal data was masked, by type; null if the policy masks none. */
   masked: Record<string, number> | null;
-  /** Where the provider processes data. */
+  /** Region in which the provider processes data. */
   region: string;
   attempts: AttemptRecord[];
   dropped: string[];
-  /** The caller's, ISO 3166-1; "" where nobody can tell, or nobody asked. */
+  /** The caller's country, ISO 3166-1; "" if unknown or not needed. */
   country: string;
   statistics: boolean;
   payloads: { request: string; response: string } | null;
-  /** Bodies for the audit log, masked. */
+  /** Masked bodies for the audit log. */
   audited: { request: string; response: string } | null;
 }
 
-/** Of a call of which nothing is known yet but that it has begun. */
+/** Returns the record of a call that has just started. */
 export function newRecord(requestId: string, method: string, startedMs: number): CallRecord {
   return {
     requestId,

@@ -7,22 +7,25 @@ import type { Received } from "./received.ts";
 export interface Shaped {
   format: WireFormat;
   received: Received;
-  /** The model asked for once overrides and defaults had their say; null where only the target knows. */
+  /** The model asked for, after overrides and defaults; null if only the target determines it. */
   model: string | null;
-  /** The target or provider that the caller would like best: `prefer_provider` of the body. */
+  /** The target or provider that the caller prefers: `prefer_provider` in the body. */
   preferred: string | null;
-  /** What of the route's prompts depends on the caller or the day, and is not among the edits: the texts, filled in. */
+  /** Prompt texts of the route, filled in, that depend on the caller or the day and are not among the edits. */
   filled: readonly string[];
   /** Edits of the top level of the client's body. */
   edits: JsonObject;
-  /** Only the canonical form can carry what the route adds, so bytes in this format can't pass through. */
+  /**
+   * Whether only the canonical form can carry what the route adds, so that a body in this format can't pass through
+   * unchanged.
+   */
   mustTranslate: boolean;
-  /** The canonical request, decoded on first use. `model` is what the client shall see. */
+  /** Returns the canonical request, decoded on first use. `model` is the name that the client sees. */
   chat(): ChatRequest | Refusal;
   embeddings(): EmbeddingsRequest | Refusal;
 }
 
-/** The member that a format can't do without. */
+/** The member that each format requires. */
 export const requiredMember: Readonly<Record<WireFormat, string>> = {
   "openai.chat": "messages",
   "openai.completions": "prompt",

@@ -77,7 +77,7 @@ export function guardedLookup(allowPrivate: boolean) {
       { family: options.family === "IPv6" ? 6 : options.family === "IPv4" ? 4 : (options.family ?? 0), all: true },
       (error, addresses) => {
         if (error) return callback(error);
-        const refused = addresses.find((one) => !addressAllowed(one.address, allowPrivate));
+        const refused = addresses.find(({ address }) => !addressAllowed(address, allowPrivate));
         if (refused)
           return callback(new DestinationRefusedError(`${hostname} resolves to an address that is not allowed`));
         if (options.all) return callback(null, addresses);

@@ -51,7 +51,7 @@ export class Networks {
 
   /** Ignores entries that are not networks: a list with only such entries contains no address. */
   constructor(texts: readonly string[]) {
-    this.#networks = texts.map(parseNetwork).filter((one) => one !== null);
+    this.#networks = texts.map(parseNetwork).filter((network) => network !== null);
     this.empty = texts.length === 0;
   }
 

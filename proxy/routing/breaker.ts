@@ -1,6 +1,6 @@
 /**
- * Circuit breaker of one provider's model. Closed: everything passes. Open: nothing does, for a time. Half-open: a few
- * trials at once decide. Time is an argument.
+ * Circuit breaker for one provider's model. Closed: all calls pass. Open: none do, for a time. Half-open: a few
+ * concurrent trial calls decide. Time is an argument.
  */
 import type { ProviderConfig } from "../config/provider.ts";
 
@@ -18,7 +18,7 @@ export class Breaker {
     return nowMs - this.#openedMs >= limits.openForMs ? "half-open" : "open";
   }
 
-  /** Whether a call may go out now; in half-open state it takes one of the trials. */
+  /** Whether a call may go out now. In half-open state, it takes one of the trials. */
   acquire(limits: BreakerLimits, nowMs: number): boolean {
     const state = this.state(limits, nowMs);
     if (state === "open") return false;
@@ -41,11 +41,11 @@ export class Breaker {
     if (this.#successes >= limits.successThreshold) this.#close();
   }
 
-  /** true where it opens by this. */
+  /** Returns whether this failure opens the breaker. */
   failure(limits: BreakerLimits, nowMs: number): boolean {
     const state = this.state(limits, nowMs);
     this.release();
-    // A call that set out before the breaker opened says nothing new.
+    // A call that started before the breaker opened says nothing new.
     if (state === "open") return false;
     this.#failures++;
     const opens = state === "half-open" || this.#failures >= limits.failureThreshold;
@@ -53,7 +53,7 @@ export class Breaker {
     return opens;
   }
 
-  /** A failure that may be one caller's own trouble: counted, but it opens nothing. */
+  /** Counts a failure that may be specific to its caller, without opening the breaker. */
   suspect(limits: BreakerLimits, nowMs: number): void {
     const state = this.state(limits, nowMs);
     this.release();

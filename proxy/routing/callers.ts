@@ -1,16 +1,16 @@
 /**
- * What each caller has met at a model. A failure that another caller might not have met (a prompt that makes the server
- * answer 500, an answer that takes too long) is held against the model once for that caller, and in full only once a
- * second caller has failed as well. Until then it closes the model to that caller alone.
+ * What each caller has experienced with a model. A failure that another caller might not have had (a prompt that makes
+ * the server answer 500, an answer that takes too long) counts against the model once for that caller, and fully only
+ * once a second caller has failed as well. Until then it closes the model to that caller alone.
  */
 import { Breaker, type BreakerLimits } from "./breaker.ts";
 
 const firstHoldBackMs = 1_000;
 const longestHoldBackMs = 60_000;
 
-/** Only callers whose last call failed are kept; the oldest of more than this many are forgotten. */
+/** Only callers whose last call failed are kept. Beyond this number, the oldest are forgotten. */
 const mostCallers = 1_000;
-/** After this long without another caller, one caller's calls are all there is to judge a model by. */
+/** After this long without another caller, the model is judged by its sole caller's calls alone. */
 const soleAfterMs = 600_000;
 
 export class CallerStanding {
@@ -18,13 +18,13 @@ export class CallerStanding {
   heldUntilMs = 0;
   #holdBackMs = firstHoldBackMs;
 
-  /** Without a word from the provider the pause doubles, up to a minute. */
+  /** If the provider doesn't say how long to wait, the pause doubles each time, up to a minute. */
   holdBack(retryAfterMs: number | null, nowMs: number): void {
     this.heldUntilMs = nowMs + (retryAfterMs ?? this.#holdBackMs);
     this.#holdBackMs = Math.min(longestHoldBackMs, this.#holdBackMs * 2);
   }
 
-  /** The next pause is a short one again. */
+  /** Makes the next pause a short one again. */
   forgive(): void {
     this.#holdBackMs = firstHoldBackMs;
   }
@@ -33,13 +33,13 @@ export class CallerStanding {
 export class Callers {
   readonly #standings = new Map<string, CallerStanding>();
   #last: string | null = null;
-  /** When the caller changed last. */
+  /** When the caller last changed. */
   #changedMs = Number.NEGATIVE_INFINITY;
-  /** The first caller that has failed since the last success, and whether another one has as well. */
+  /** The first caller that has failed since the last success; `#severalFailed` says whether another has too. */
   #suspect: string | null = null;
   #severalFailed = false;
 
-  /** undefined: the caller's last call did not fail. */
+  /** undefined if the caller's last call did not fail. */
   standing(caller: string): CallerStanding | undefined {
     return this.#standings.get(caller);
   }
@@ -49,7 +49,7 @@ export class Callers {
     this.#last = caller;
   }
 
-  /** No other caller has called lately. */
+  /** Whether there has been no other caller lately. */
   #hasOne(nowMs: number): boolean {
     return nowMs - this.#changedMs > soleAfterMs;
   }
@@ -58,7 +58,7 @@ export class Callers {
     return this.#last === caller && this.#hasOne(nowMs);
   }
 
-  /** The standing of the only caller lately; undefined where there are others, or its last call did not fail. */
+  /** The standing of the sole recent caller; undefined if there are several, or its last call did not fail. */
   sole(nowMs: number): CallerStanding | undefined {
     return this.#last !== null && this.#hasOne(nowMs) ? this.#standings.get(this.#last) : undefined;
   }
@@ -71,7 +71,10 @@ export class Callers {
     return standing;
   }
 
-  /** Whether a failure that may be specific to its caller is held against the model, and whether it is the first caller's only one. */
+  /**
+   * Weighs a failure that may be specific to its caller: the first caller's first failure, a repeated one, or one after
+   * several callers have failed.
+   */
   weigh(caller: string): "first" | "again" | "several" {
     if (this.#severalFailed) return "several";
     if (this.#suspect === null) {
@@ -83,7 +86,7 @@ export class Callers {
     return "several";
   }
 
-  /** Failures before this say nothing any more. */
+  /** Makes earlier failures irrelevant for `weigh`. */
   forgetSuspects(): void {
     this.#suspect = null;
     this.#severalFailed = false;

@@ -1,4 +1,6 @@
-/** Canaries in the proxy: who gets the share, and what came of it, counted for the operator to judge. */
+/**
+ * Canaries in the proxy: which calls go to the canary, and counts of how they ended, from which the operator judges it.
+ */
 
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
 import { type CanaryConfig, canaryLatencyBoundsMs } from "../config/canary.ts";
@@ -6,7 +8,9 @@ import type { FailureClass } from "../config/route.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 
-/** The canary first for its share, else last: it is still there when nothing else can serve. `drawn`: 0 to 100. */
+/**
+ * Puts the canary first for its share of the calls and otherwise last, where it remains a fallback. `drawn`: 0 to 100.
+ */
 export function withCanary(order: readonly ResolvedTarget[], canary: CanaryConfig, drawn: number): ResolvedTarget[] {
   const tried = order.filter((target) => target.config.name === canary.target);
   const others = order.filter((target) => target.config.name !== canary.target);
@@ -29,7 +33,7 @@ export interface CanaryReading {
   baseline: CanarySide;
 }
 
-/** Failures that are the target's; the others say nothing of it. */
+/** Failures that are the target's fault; others say nothing about it. */
 const counted: ReadonlySet<string> = new Set<FailureClass>([
   "RateLimited",
   "Unavailable",
@@ -38,7 +42,7 @@ const counted: ReadonlySet<string> = new Set<FailureClass>([
   "Unauthorized",
 ]);
 
-/** Whether a failed attempt says anything of the target. */
+/** Whether a failed attempt says anything about the target. */
 const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
 const newSide = (): CanarySide => ({
@@ -57,7 +61,7 @@ function bucketOf(ms: number): number {
 export class CanaryTally {
   readonly #readings = new Map<string, CanaryReading & { target: string }>();
 
-  /** Counts begin anew where a canary changed. */
+  /** Resets the counts of a canary that has changed. */
   apply(snapshot: Snapshot): void {
     const live = new Map(
       [...snapshot.paths.values()].flatMap((path) =>
@@ -83,7 +87,7 @@ export class CanaryTally {
     for (const [at, attempt] of call.attempts.entries()) {
       const last = at === call.attempts.length - 1;
       const ok = attempt.outcome === "ok";
-      // Whoever hung up said nothing of the target.
+      // A caller that hung up says nothing about the target.
       if (ok ? call.abandoned : !says(attempt)) continue;
       const side = attempt.target === reading.target ? reading.canary : reading.baseline;
       side.requests++;

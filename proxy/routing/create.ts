@@ -9,7 +9,7 @@ import type { Permit, PlanRequest, Routing } from "./routing.ts";
 import { eligible, fitting } from "./rules.ts";
 import { affine, byPriority, drawnBy, leastCost, leastLatency, prefer, roundRobin, weighted } from "./strategies.ts";
 
-/** What a caller is told to wait where nothing says how long: a breaker's trial or a quota's next slice is near. */
+/** Suggested wait if nothing says how long: a breaker's trial or a quota's next slice is near. */
 const defaultWaitMs = 5_000;
 const longestWaitMs = 60_000;
 
@@ -17,16 +17,16 @@ export interface BreakerReading {
   provider: string;
   model: string;
   state: BreakerState;
-  /** Why the last call failed, where the breaker is not closed and the connection failed. */
+  /** Why the last call failed, if the breaker is not closed and the connection failed. */
   cause: AttemptCause | null;
-  /** Our credential is not taken. */
+  /** Whether the provider refuses our credential. */
   refused: boolean;
 }
 
 export interface ProviderReading {
-  /** null: nothing has been called and no check has told. */
+  /** null if no call or check has shown it yet. */
   healthy: boolean | null;
-  /** Why it is not healthy. */
+  /** Why it is unhealthy. */
   reason: string | null;
 }
 
@@ -34,7 +34,7 @@ export interface OwnedRouting extends Routing {
   /** Forgets providers that are no longer configured. */
   keep(providers: ReadonlySet<string>): void;
   breakers(): BreakerReading[];
-  /** What the health check says of a provider, or, without one, what its breakers say. */
+  /** Health by the provider's health check, or by its breakers if it has none. */
   health(provider: string): ProviderReading;
 }
 
@@ -53,13 +53,13 @@ function openReason(states: readonly BreakerReading[]): string {
   );
 }
 
-/** Who counts for alerts. */
+/** Receives the events that alerts count. */
 export interface RoutingWatch {
   opened(provider: string): void;
   moved(route: string): void;
 }
 
-/** `checked` is what active checks know of a provider; null where it has none. */
+/** `checked`: what active checks know about a provider; null if it has no check. */
 export function createRouting(
   clock: { nowMs(): number; random(): number },
   checked: (provider: string) => CheckReading | null = () => null,
@@ -99,14 +99,14 @@ export function createRouting(
   const usable = (target: ResolvedTarget, caller: string): boolean => {
     const { model } = healthOf(target);
     const nowMs = clock.nowMs();
-    // A check that fails puts a target last, but forbids nothing: the check itself may be what is wrong.
+    // A failing check puts a target last but doesn't exclude it, since the check itself may be wrong.
     if (checked(target.config.provider)?.healthy === false) return false;
     return model.heldUntilMs(caller) <= nowMs && model.state(target.entry.account.config, nowMs, caller) !== "open";
   };
 
   /**
-   * 0: as good as any. 1: slower than the policy likes, or with its rate limit used up, so others come first. 2: can't be
-   * called now, and is still asked when nothing else is left and its time has come.
+   * 0: preferred. 1: slower than the policy allows, or its rate limit is used up, so others come first. 2: can't be
+   * called now; still tried when nothing else is left and its time has come.
    */
   const rankOf = (target: ResolvedTarget, slowAfterMs: number | null, caller: string): 0 | 1 | 2 => {
     if (!usable(target, caller)) return 2;
@@ -115,7 +115,7 @@ export function createRouting(
     return model.sparedUntilMs > nowMs || (slowAfterMs !== null && model.slowerThan(slowAfterMs, nowMs)) ? 1 : 0;
   };
 
-  /** What of its quota an attempt used that did not end well is not known: the estimate stands. */
+  /** An attempt that didn't end well leaves its use of the quota unknown, so the estimate is kept. */
   const permit = (target: ResolvedTarget, tokens: number, room: Room, caller: string): Permit => {
     const { model } = healthOf(target);
     const { config } = target.entry.account;
@@ -158,7 +158,10 @@ export function createRouting(
     return readings;
   };
 
-  /** The policy's own order: its rules', or else its strategy's, with callers kept together and a canary put in its place. */
+  /**
+   * The policy's own order: by its rules or else its strategy, with callers kept on their target and a canary put in
+   * its place.
+   */
   const wanted = (request: PlanRequest): ResolvedTarget[] => {
     const chosen = eligible(request);
     const subject = subjectOf(request);
@@ -179,7 +182,7 @@ export function createRouting(
       );
       if (ranks.every((rank) => rank === ranks[0])) return order;
       const ranked = [0, 1, 2].flatMap((rank) => order.filter((_, at) => ranks[at] === rank));
-      // Who is merely slow or short of quota is spared, which is no failure of anybody's.
+      // A target that is only slow or short of quota is spared, which isn't a failure and doesn't count as moved.
       if (ranks[0] === 2 && ranked[0]?.config.provider !== order[0]?.config.provider)
         watch?.moved(request.route.config.id);
       return ranked;
@@ -210,8 +213,8 @@ export function createRouting(
           : { ms: defaultWaitMs, rateLimited: model.state(target.entry.account.config, nowMs, caller) === "closed" };
       });
       return {
-        ms: Math.min(longestWaitMs, ...waits.map((one) => one.ms)),
-        rateLimited: waits.length > 0 && waits.every((one) => one.rateLimited),
+        ms: Math.min(longestWaitMs, ...waits.map(({ ms }) => ms)),
+        rateLimited: waits.length > 0 && waits.every(({ rateLimited }) => rateLimited),
       };
     },
     firstToken: (target, ms) => healthOf(target).model.sawFirstToken(ms, clock.nowMs()),
@@ -226,9 +229,9 @@ export function createRouting(
     health(provider) {
       const check = checked(provider);
       if (check !== null) return { healthy: check.healthy, reason: check.healthy === false ? check.reason : null };
-      const states = breakers().filter((one) => one.provider === provider);
+      const states = breakers().filter((breaker) => breaker.provider === provider);
       if (states.length === 0) return { healthy: null, reason: null };
-      const healthy = states.some((one) => one.state === "closed");
+      const healthy = states.some(({ state }) => state === "closed");
       return { healthy, reason: healthy ? null : openReason(states) };
     },
   };

@@ -1,6 +1,6 @@
 /**
- * Active health: each provider that has a health check is asked now and then whether it answers. Timers, clock and the
- * question itself are arguments. What is known of a provider outlives a change of config that leaves its check alone.
+ * Active health checks: each provider with a health check is probed at intervals. Timers, clock and probe are
+ * arguments. Results survive a change of config that leaves the check unchanged.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../clock.ts";
@@ -13,11 +13,11 @@ export interface CheckClock extends Clock {
 }
 
 export interface CheckReading {
-  /** null: not yet known. */
+  /** null if not known yet. */
   healthy: boolean | null;
-  /** Epoch milliseconds of the last change; null where there was none. */
+  /** Epoch milliseconds of the last change of state; null if there was none. */
   sinceMs: number | null;
-  /** Why the last check failed; null where it didn't. Never a provider's own words. */
+  /** Why the last check failed; null if it passed. Never contains the provider's own words. */
   reason: string | null;
 }
 
@@ -25,15 +25,15 @@ export interface CheckEvents {
   changed(provider: string, reading: CheckReading): void;
 }
 
-/** Resolves to the reason of a failure, or to null. Must not reject. */
+/** Resolves to the reason for a failure, or to null. Must not reject. */
 export type Probe = (entry: ProviderEntry, check: HealthCheckConfig) => Promise<string | null>;
 
-/** The first check comes within this time, so that a start doesn't wait for a long interval. */
+/** The first check runs within this time, so that a start needn't wait for a long interval. */
 const longestFirstWaitMs = 1_000;
-/** Proxies that started together drift apart. */
+/** Spreads the checks of proxies that started together. */
 const jitter = 0.1;
 
-/** All that an answer to the check may hang on. */
+/** Everything that the result of a check can depend on. */
 const identityOf = ({ account }: ProviderEntry): unknown => {
   const { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options } = account.config;
   return { healthCheck, endpoint, allowPrivateEndpoint, tls, tokenTls, credentials, options };
@@ -104,7 +104,7 @@ export class HealthChecks {
     this.#events = events;
   }
 
-  /** Starts, changes and stops checks as the config says. */
+  /** Starts, changes and stops checks to match the config. */
   apply(providers: ReadonlyMap<string, ProviderEntry>): void {
     for (const [id, check] of this.#checks) {
       const entry = providers.get(id);
@@ -125,7 +125,7 @@ export class HealthChecks {
     }
   }
 
-  /** null where the provider has no check. */
+  /** null if the provider has no check. */
   reading(provider: string): CheckReading | null {
     return this.#checks.get(provider)?.reading ?? null;
   }

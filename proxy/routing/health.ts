@@ -1,4 +1,4 @@
-/** What this process knows of a provider and of each of its models: breaker, hold-back, latency, retry budget. */
+/** What this process knows about a provider and each of its models: breaker, hold-back, latency, retry budget. */
 
 import type { ProviderConfig } from "../config/provider.ts";
 import type { FailureClass, LeastLatencyConfig } from "../config/route.ts";
@@ -7,67 +7,72 @@ import { Breaker, type BreakerState } from "./breaker.ts";
 import { CallerStanding, Callers } from "./callers.ts";
 import { LatencySamples, SlidingCount } from "./windows.ts";
 
-/** As many as any policy may ask for. */
+/** The most samples that a policy may ask for. */
 const latencySamples = 1_000;
 const leastSamples = 5;
-/** First tokens of this time say whether a target is slow now; later they are forgotten, and it is tried again. */
+/**
+ * First tokens within this window decide whether a target is slow. Older ones are forgotten, so that the target is
+ * tried again.
+ */
 const slowWindowMs = 60_000;
 const slowSamples = 20;
 const retryWindowMs = 10_000;
-/** Retries may be this share of the requests, and this many a second at least (in tens of seconds). */
+/** Retries may be this share of the requests, and at least this many per window. */
 const retryShare = 0.2;
 const leastRetries = 10;
 
-/** So many refusals of our credential, and no answer since, are no whim of one request. */
+/** This many refusals of our credential, without an answer in between, are not specific to one request. */
 const leastRefusals = 3;
-/** A refusal longer ago says nothing of now: the credential may be another. */
+/** An older refusal is ignored, since the credential may have changed. */
 const refusalsCountMs = 600_000;
 
-/** Failures that say the provider is ill; a refusal of our pace or key does not. */
+/** Failures that mean the provider is unhealthy. Refusing our rate or key doesn't. */
 const breaking: ReadonlySet<FailureClass> = new Set(["Unavailable", "Timeout", "ServerError"]);
 
-/** How an attempt failed, as far as a model's health is concerned. */
+/** How an attempt failed, as far as it concerns a model's health. */
 export interface HealthFailure {
   class: FailureClass;
   retryAfterMs: number | null;
-  /** Why the connection failed, where it did. */
+  /** Why the connection failed, if it did. */
   cause?: AttemptCause | null;
-  /** Whose call it was; absent where no other caller could have fared better. */
+  /** Whose call it was; absent if no other caller could have fared better. */
   caller?: string;
 }
 
-/** What a failure came to. */
+/** The consequences of a failure. */
 export interface HealthVerdict {
-  /** It is held against the model. */
+  /** Whether it counts against the model. */
   counted: boolean;
-  /** The breaker opened by it. */
+  /** Whether it opened the breaker. */
   opened: boolean;
 }
 
 export class ModelHealth {
   readonly breaker = new Breaker();
   readonly callers = new Callers();
-  /** Why the last call failed, where its connection did. */
+  /** Why the last call failed, if its connection failed. */
   cause: AttemptCause | null = null;
   readonly latency = new LatencySamples(latencySamples);
   readonly #firstTokens = new LatencySamples(slowSamples);
   #refusals = 0;
   #refusedMs = 0;
   #sparedUntilMs = 0;
-  /** For every caller. */
+  /** Standing that applies to all callers. */
   readonly #everybody = new CallerStanding();
 
-  /** Epoch milliseconds until which the provider asked us to keep off. */
+  /** Epoch milliseconds until which the provider asked not to be called. */
   heldUntilMs(caller: string): number {
     return Math.max(this.#everybody.heldUntilMs, this.callers.standing(caller)?.heldUntilMs ?? 0);
   }
 
-  /** Epoch milliseconds until which others come first, because its limit is used up. */
+  /** Epoch milliseconds until which other targets come first, because this one's rate limit is used up. */
   get sparedUntilMs(): number {
     return this.#sparedUntilMs;
   }
 
-  /** The provider, or its token service, refused our credential again and again, and answered nothing since. */
+  /**
+   * Whether the provider, or its token service, has refused our credential several times without answering in between.
+   */
   refused(nowMs: number): boolean {
     return this.#refusals >= leastRefusals && nowMs - this.#refusedMs < refusalsCountMs;
   }
@@ -76,17 +81,17 @@ export class ModelHealth {
     this.#sparedUntilMs = Math.max(this.#sparedUntilMs, untilMs);
   }
 
-  /** Half of the first tokens of the last minute came later than this. */
+  /** Whether more than half of the first tokens in the last minute took longer than this. */
   slowerThan(ms: number, nowMs: number): boolean {
     return (this.#firstTokens.median(leastSamples, nowMs, slowWindowMs, slowSamples) ?? 0) > ms;
   }
 
-  /** Of a stream whose first token came, or was waited for, so long. */
+  /** Records how long a stream's first token took, or was waited for. */
   sawFirstToken(ms: number, nowMs: number): void {
     this.#firstTokens.add(ms, nowMs);
   }
 
-  /** Whether this caller may call now. In half-open state it takes one of the trials. */
+  /** Whether this caller may call now. In half-open state, it takes one of the trials. */
   acquire(config: ProviderConfig, caller: string, nowMs: number): boolean {
     if (this.heldUntilMs(caller) > nowMs) return false;
     const own = this.callers.standing(caller)?.breaker;
@@ -142,7 +147,10 @@ export class ModelHealth {
     return false;
   }
 
-  /** `certain`: it is not one caller's trouble, so it may close the model to all. True where the breaker opens by this. */
+  /**
+   * `certain`: whether the failure is not specific to one caller, so that it may close the model to all. Returns
+   * whether the breaker opens.
+   */
   #failedForAll(config: ProviderConfig, failure: HealthFailure, nowMs: number, certain: boolean): boolean {
     const { class: kind, retryAfterMs, cause = null } = failure;
     this.cause = cause;
@@ -160,19 +168,22 @@ export class ModelHealth {
       return false;
     }
     const opens = this.breaker.failure(config.circuitBreaker, nowMs);
-    // The trials that decide when it closes again are judged afresh.
+    // The trials that close it again are weighed afresh.
     if (opens) this.callers.forgetSuspects();
     return opens;
   }
 
-  /** For one caller, or without one for whoever watches: where one caller is all there is, what that one meets. */
+  /**
+   * The breaker's state for a caller. Without a caller, the state to report, which includes the sole caller's own
+   * breaker.
+   */
   state(config: ProviderConfig, nowMs: number, caller?: string): BreakerState {
     const limits = config.circuitBreaker;
     const standing = caller === undefined ? this.callers.sole(nowMs) : this.callers.standing(caller);
     return worse(this.breaker.state(limits, nowMs), standing?.breaker.state(limits, nowMs) ?? "closed");
   }
 
-  /** Of the time to the first byte; null with too few samples. */
+  /** Median time to the first byte, in milliseconds; null if there are too few samples. */
   medianMs({ windowMs, samples, minimumSamples }: LeastLatencyConfig, nowMs: number): number | null {
     return this.latency.median(minimumSamples, nowMs, windowMs, samples);
   }
@@ -196,7 +207,7 @@ export class ProviderHealth {
     this.#recent.add(1, nowMs);
   }
 
-  /** Takes one retry from the budget, if there is one left: so that retries can't multiply an outage. */
+  /** Takes one retry from the retry budget, if one is left. The budget keeps retries from multiplying an outage. */
   takeRetry(nowMs: number): boolean {
     const allowed = Math.max(leastRetries, this.#recent.total(nowMs) * retryShare);
     if (this.#retries.total(nowMs) + 1 > allowed) return false;

@@ -1,12 +1,12 @@
-/** Models whose provider lately reported usage that no such call can have, for the operator, which makes an Event of it. */
+/** Models whose provider recently reported usage that no such call can have. The operator turns them into Events. */
 import type { CallRecord } from "../call/record.ts";
 
-/** A report is told of for this long, in milliseconds. */
+/** How long a report stays listed, in milliseconds. */
 const toldForMs = 3_600_000;
 
 export class ImplausibleReports {
   readonly #nowMs: () => number;
-  /** Provider → model → when it last reported so. */
+  /** Provider → model → time of its last implausible report. */
   readonly #last = new Map<string, Map<string, number>>();
 
   constructor(nowMs: () => number) {
@@ -22,7 +22,7 @@ export class ImplausibleReports {
     }
   }
 
-  /** Models of a provider, sorted. */
+  /** Returns the models of a provider, sorted. */
   of(provider: string): string[] {
     const since = this.#nowMs() - toldForMs;
     const models = [...(this.#last.get(provider) ?? [])].filter(([, atMs]) => atMs >= since);

@@ -1,4 +1,6 @@
-/** One question to a provider: does it answer GET with the expected status in time? Bound by the same destination rules as any call. */
+/**
+ * Probes a provider: does it answer GET with the expected status in time? Obeys the same destination rules as any call.
+ */
 import type { HealthCheckConfig } from "../config/provider.ts";
 import type { AuthEnvironment, Outgoing } from "../providers/provider.ts";
 import type { ProviderEntry } from "../snapshot/snapshot.ts";
@@ -6,7 +8,7 @@ import { causeInWords, causeOf, tokenCauseOf } from "../wire/causes.ts";
 import type { Upstreams } from "../wire/upstream.ts";
 import type { Probe } from "./health-checks.ts";
 
-/** The rest of a larger answer is not waited for. */
+/** Bytes read of an answer; the rest is not awaited. */
 const maxBytes = 262_144;
 
 async function authorized(
@@ -40,7 +42,7 @@ function ask(
     const settle = (reason: string | null, cut: boolean): void => {
       clearTimeout(timer);
       resolve(reason);
-      // Not within `send`: what it returns isn't known there yet.
+      // Deferred, since `call` isn't assigned yet while `send` runs.
       if (cut) queueMicrotask(() => call.abort());
     };
     const verdict = (): string | null =>

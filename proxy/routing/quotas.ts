@@ -1,31 +1,36 @@
-/** What an LLMProvider declares that it takes in a minute, kept by this proxy alone or by the fleet together. */
+/** The per-minute quotas that an LLMProvider declares, kept by this proxy alone or across the fleet. */
 import type { ProviderConfig, QuotaConfig } from "../config/provider.ts";
 import type { Claim } from "../fleet/claim-set.ts";
 import type { Quotas, Reservation } from "../fleet/quotas.ts";
 import type { ProviderModel } from "../providers/provider.ts";
 import { SlidingCount } from "./windows.ts";
 
-/** Room for one request, taken. */
+/** Room taken for one request. */
 export interface Room {
-  /** What was really used of it. Only the first time counts. */
+  /** Charges what was really used. Later calls do nothing. */
   settle(requests: 0 | 1, tokens: number): void;
 }
 
 export interface ProviderQuotas {
-  /** null: no room for a request of about so many tokens now. A promise only where the fleet has to be asked. */
+  /**
+   * Returns null if there is no room for a request of about this many tokens now. Returns a promise only if the fleet
+   * has to be asked.
+   */
   take(provider: ProviderConfig, model: ProviderModel, tokens: number): Room | null | Promise<Room | null>;
 }
 
 const windowMs = 60_000;
 const unlimited: Room = { settle: () => undefined };
 
-/** One quota that a request falls under. */
+/** A quota that applies to a request. */
 interface Due {
   of: "Requests" | "Tokens";
-  /** Whose quota it is. */
+  /** The account or model that the quota belongs to. */
   owner: string;
   limit: number;
-  /** What the request takes of it. One that is larger than the quota could never be made; it takes all there is. */
+  /**
+   * What the request takes. A request larger than the quota takes all of it, since otherwise it could never be made.
+   */
   amount: number;
 }
 
@@ -38,7 +43,10 @@ function duesOf(quota: QuotaConfig, owner: string, tokens: number): Due[] {
   return dues;
 }
 
-/** The account's own quota, and the one for this model. A name of a model may hold what an id may not, so the two never meet. */
+/**
+ * The account's own quota and the model's. Model names may contain characters that ids may not, so the two keys never
+ * collide.
+ */
 const allDues = (provider: ProviderConfig, model: ProviderModel, tokens: number): Due[] => [
   ...duesOf(provider.quota, provider.id, tokens),
   ...duesOf(model.config.quota, `${provider.id}|${model.name}`, tokens),
@@ -46,7 +54,7 @@ const allDues = (provider: ProviderConfig, model: ProviderModel, tokens: number)
 
 const usedOf = (due: Due, requests: number, tokens: number): number => (due.of === "Requests" ? requests : tokens);
 
-/** For one process without fleet state. */
+/** For a single process without fleet state. */
 export function localQuotas(nowMs: () => number): ProviderQuotas {
   const counts = new Map<string, SlidingCount>();
   const countOf = (due: Due): SlidingCount => {
@@ -73,7 +81,7 @@ export function localQuotas(nowMs: () => number): ProviderQuotas {
   };
 }
 
-/** A provider may be called where nobody can be asked: it says by itself when it has had enough. */
+/** If the store can't be reached, the provider may still be called: it enforces its own limits. */
 const claimOf = ({ of, owner, limit, amount }: Due): Claim => ({
   counter: {
     key: `w|provider|${of}.${windowMs}|${owner}`,
@@ -87,7 +95,7 @@ const claimOf = ({ of, owner, limit, amount }: Due): Claim => ({
   amount,
 });
 
-/** Together with every other proxy on the same fleet state. */
+/** Quotas shared by all proxies on the same fleet state. */
 export function fleetQuotas(quotas: Pick<Quotas, "reserve">): ProviderQuotas {
   return {
     take(provider, model, tokens) {

@@ -1,4 +1,4 @@
-/** The choice of targets, behind one interface: which, in what order, and whether one may be called now. */
+/** The choice of targets behind one interface: which targets, in what order, and whether one may be called now. */
 
 import type { Identity } from "../call/identity.ts";
 import type { FailureClass } from "../config/route.ts";
@@ -6,32 +6,32 @@ import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import type { Route } from "../snapshot/snapshot.ts";
 import type { AttemptCause } from "../wire/causes.ts";
 
-/** What choosing may look at. */
+/** What a choice may depend on. */
 export interface PlanRequest {
   route: Route;
   targets: readonly ResolvedTarget[];
   identity: Identity;
-  /** As `callerOf` says; absent where nobody calls. */
+  /** As returned by `callerOf`; absent for the gateway's own calls. */
   caller?: string;
-  /** The model asked for. */
+  /** The model that the caller asked for. */
   model: string | null;
   header(name: string): string | null;
-  /** The caller's wish: name of a provider or target. */
+  /** Provider or target that the caller prefers. */
   preferred: string | null;
-  /** Number of inputs of an embeddings request, else 1. */
+  /** Number of inputs of an embeddings request; otherwise 1. */
   batchSize: number;
-  /** Estimated tokens of the prompt; computed on demand. */
+  /** Estimated tokens of the prompt, computed on demand. */
   promptTokens(): number;
-  /** Estimated most tokens of the answer. */
+  /** Estimated upper bound of the answer's tokens. */
   outputTokens(): number;
 }
 
-/** Permission to make one attempt; it must be given back by exactly one of its methods. */
+/** Permission for one attempt. Give it back by calling exactly one of its methods. */
 export interface Permit {
   succeeded(result: { firstByteMs: number; durationMs: number; tokens: number }): void;
   /**
-   * `ofCaller`: another caller might have been answered. False where the failure is not held against the target, because
-   * this caller alone has failed, and before.
+   * `ofCaller`: whether another caller might have been answered. Returns false if the failure doesn't count against the
+   * target because only this caller has failed, and not for the first time.
    */
   failed(failure: {
     class: FailureClass;
@@ -39,23 +39,28 @@ export interface Permit {
     cause?: AttemptCause | null;
     ofCaller?: boolean;
   }): boolean;
-  /** Says nothing of the target's health: the client went away, or the request itself was at fault. */
+  /** Gives no verdict on the target's health: the client went away, or the request itself was at fault. */
   released(): void;
 }
 
 export interface Routing {
-  /** Targets to try, best first. Empty only where the route has none. */
+  /** Targets to try, best first. Empty only if the route has none. */
   plan(request: PlanRequest): ResolvedTarget[];
-  /** `caller`: whose call it is, as `callerOf` says; absent for the gateway's own. null: not now (breaker open, quota used up). A promise only where other proxies have to be asked. */
+  /**
+   * `caller`: as returned by `callerOf`; absent for the gateway's own calls. Returns null if the target can't be called
+   * now (breaker open, quota used up). Returns a promise only if other proxies have to be asked.
+   */
   acquire(target: ResolvedTarget, tokens: number, caller?: string): Permit | null | Promise<Permit | null>;
-  /** How long until one of the targets may be called, in milliseconds, and whether a rate limit is what holds them all back. */
+  /**
+   * How long until one of the targets may be called, in milliseconds, and whether rate limits hold all of them back.
+   */
   wait(targets: readonly ResolvedTarget[], caller?: string): { ms: number; rateLimited: boolean };
-  /** How long a target is still to be left alone because it asked for that, in milliseconds. */
+  /** How long a target has asked not to be called, in milliseconds from now. */
   heldMs(target: ResolvedTarget, caller?: string): number;
-  /** The first token of a stream came, or was waited for, so long. */
+  /** Records how long a stream's first token took, or was waited for. */
   firstToken(target: ResolvedTarget, ms: number): void;
-  /** The provider says that its limit is used up: others come first for so many milliseconds, but nothing is refused. */
+  /** Prefers other targets for `ms` because the provider reports that its limit is used up. Calls are not refused. */
   spare(target: ResolvedTarget, ms: number): void;
-  /** Whether one more attempt beyond the first keeps within the retry budget. */
+  /** Whether the retry budget allows one more attempt after the first. */
   mayRetry(target: ResolvedTarget): boolean;
 }

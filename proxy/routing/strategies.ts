@@ -1,17 +1,17 @@
-/** Orders of targets, best first. What varies from call to call is an argument, so each is pure. */
+/** Orders of targets, best first. What varies between calls is an argument, so each function is pure. */
 import type { Price } from "../config/price.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 
 export const byPriority = (targets: readonly ResolvedTarget[]): ResolvedTarget[] =>
   [...targets].sort((a, b) => a.config.priority - b.config.priority);
 
-/** `turn` grows by one with each call. */
+/** `turn` increases by one with each call. */
 export function roundRobin(targets: readonly ResolvedTarget[], turn: number): ResolvedTarget[] {
   const first = targets.length === 0 ? 0 : turn % targets.length;
   return [...targets.slice(first), ...targets.slice(0, first)];
 }
 
-/** Drawn one after another by weight; a weight of 0 is used only when nothing else is left. `random` yields 0 to 1. */
+/** Draws one target after another by weight; a target with weight 0 comes after all others. `random` returns 0 to 1. */
 export function weighted(targets: readonly ResolvedTarget[], random: () => number): ResolvedTarget[] {
   const rest = [...targets];
   const order: ResolvedTarget[] = [];
@@ -24,7 +24,7 @@ export function weighted(targets: readonly ResolvedTarget[], random: () => numbe
   return order;
 }
 
-/** `latency` in milliseconds; a target without enough samples comes first, so that it gets them. */
+/** `latency` returns milliseconds. A target without enough samples comes first, so that it gets them. */
 export function leastLatency(
   targets: readonly ResolvedTarget[],
   latency: (target: ResolvedTarget) => number | null,
@@ -32,7 +32,7 @@ export function leastLatency(
   return [...targets].sort((a, b) => (latency(a) ?? -1) - (latency(b) ?? -1));
 }
 
-/** nano-USD for a million times the request, which is fine for comparing; null where the price is not known. */
+/** nano-USD for a million such requests, used only for comparison; null if the price is unknown. */
 function weightOf(price: Price | null, promptTokens: number, outputTokens: number): number | null {
   return price === null ? null : price.input * promptTokens + price.output * outputTokens;
 }
@@ -51,23 +51,23 @@ export function leastCost(
   });
 }
 
-/** 32-bit FNV-1a: spreads well enough to divide callers among a handful of targets. */
+/** 32-bit FNV-1a: spreads callers well enough among a handful of targets. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
   return hash >>> 0;
 }
 
-/** 0 to 1, the same for a subject each time, so that a caller stays on one side. */
+/** Maps a subject to 0 to 1, always the same, so that a caller stays on one side. */
 export const drawnBy = (subject: string, salt: string): number => fnv1a(`${salt}\n${subject}\n${salt}`) / 4_294_967_296;
 
-/** Rendezvous hashing: a caller keeps its target while it is there, and only its callers move when one goes. */
+/** Rendezvous hashing: a caller keeps its target while that exists, and when a target goes, only its callers move. */
 export function affine(targets: readonly ResolvedTarget[], subject: string): ResolvedTarget[] {
   const score = (target: ResolvedTarget): number => fnv1a(`${target.config.name}\n${subject}\n${target.config.name}`);
   return [...targets].sort((a, b) => score(b) - score(a));
 }
 
-/** Moves the caller's wish to the front, if it is among the targets. */
+/** Moves the preferred target or provider to the front, if it is among the targets. */
 export function prefer(targets: readonly ResolvedTarget[], wish: string): ResolvedTarget[] {
   const wished = (target: ResolvedTarget): boolean =>
     target.config.name === wish ||

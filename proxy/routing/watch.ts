@@ -1,6 +1,6 @@
 /**
- * Counts for alerts: of each watched provider and policy, what happened in the last minutes. The operator adds up what
- * the proxies say. Nothing is counted where nobody watches.
+ * Counts for alerts: what happened at each watched provider and policy in the last minutes. The operator adds up the
+ * counts of all proxies. Nothing is counted that no alert watches.
  */
 
 import type { AttemptRecord, CallRecord } from "../call/record.ts";
@@ -9,12 +9,12 @@ import { type WatchConfig, type WatchFigure, type WatchReading, watchFigures } f
 import { failures } from "../failure.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 
-/** A window moves on in steps of this share of it. */
+/** Number of steps in which a window moves on. */
 const slotCount = 12;
 const width = watchFigures.length;
 const at = Object.fromEntries(watchFigures.map((name, index) => [name, index])) as Record<WatchFigure, number>;
 
-/** Failures that are the provider's; the others say nothing of it. */
+/** Failures that are the provider's fault; others say nothing about it. */
 const counted: ReadonlySet<string> = new Set<FailureClass>([
   "RateLimited",
   "Unavailable",
@@ -23,10 +23,10 @@ const counted: ReadonlySet<string> = new Set<FailureClass>([
   "Unauthorized",
 ]);
 
-/** Whether a failed attempt says anything of the provider. */
+/** Whether a failed attempt says anything about the provider. */
 const says = ({ outcome, uncounted }: AttemptRecord): boolean => counted.has(outcome) && uncounted !== true;
 
-/** The last `windowMs`, in slots that are used in turn. */
+/** Counts of the last `windowMs`, in a ring of slots. */
 class Window {
   readonly config: WatchConfig;
   readonly #slotMs: number;
@@ -38,7 +38,7 @@ class Window {
     this.#slotMs = Math.max(1, Math.ceil(config.windowMs / slotCount));
   }
 
-  /** Empties the slots whose time has come again. A clock that was set back counts into the newest. */
+  /** Clears slots that are about to be reused. If the clock is set back, counts go to the newest slot. */
   #turn(nowMs: number): void {
     const slot = Math.floor(nowMs / this.#slotMs);
     if (slot <= this.#newest) return;
@@ -55,7 +55,7 @@ class Window {
     this.#counts[index] = (this.#counts[index] ?? 0) + 1;
   }
 
-  /** A whole answer. */
+  /** Records a complete answer. */
   took(ms: number, nowMs: number): void {
     this.add("timed", nowMs);
     if (this.config.latencyMs !== null && ms > this.config.latencyMs) this.add("slow", nowMs);
@@ -79,7 +79,7 @@ class Window {
 
 type Wanted = ReadonlyMap<string, WatchConfig>;
 
-/** Counts stay while what is to be counted does. */
+/** Keeps the counts of everything that is still watched. */
 function keep(windows: Map<string, Window>, wanted: Wanted): void {
   for (const id of windows.keys()) if (!wanted.has(id)) windows.delete(id);
   for (const [id, config] of wanted) {
@@ -115,12 +115,12 @@ export class WatchTally {
     );
   }
 
-  /** A model's breaker opened. */
+  /** Records that a model's breaker opened. */
   opened(provider: string): void {
     this.#providers.get(provider)?.add("opened", this.#nowMs());
   }
 
-  /** The provider that would serve a call can't be called: another one comes first. */
+  /** Records that the preferred provider can't be called and another one comes first. */
   moved(route: string): void {
     this.#routes.get(route)?.add("moved", this.#nowMs());
   }
@@ -137,7 +137,7 @@ export class WatchTally {
     for (const [index, attempt] of call.attempts.entries()) {
       const window = this.#providers.get(attempt.provider);
       const ok = attempt.outcome === "ok";
-      // Whoever hung up said nothing of the provider.
+      // A caller that hung up says nothing about the provider.
       if (window === undefined || (ok ? call.abandoned : !says(attempt))) continue;
       window.add("calls", nowMs);
       if (!ok) {
@@ -157,15 +157,16 @@ export class WatchTally {
     const nowMs = this.#nowMs();
     route.add("calls", nowMs);
     const [first] = call.attempts;
-    if (first !== undefined && call.attempts.some((one) => one.provider !== first.provider)) route.add("moved", nowMs);
+    if (first !== undefined && call.attempts.some(({ provider }) => provider !== first.provider))
+      route.add("moved", nowMs);
     if (failed) {
       route.add("errors", nowMs);
       return;
     }
     route.took(call.durationMs, nowMs);
     if (!call.stream || call.firstByteMs === null) return;
-    // A caller waits for what failed before, too.
-    const before = call.attempts.slice(0, -1).reduce((sum, one) => sum + one.durationMs, 0);
+    // The caller also waited for the attempts that failed before.
+    const before = call.attempts.slice(0, -1).reduce((sum, { durationMs }) => sum + durationMs, 0);
     route.began(before + call.firstByteMs, nowMs);
   }
 

@@ -1,4 +1,4 @@
-/** Counts over a sliding time, in a ring of slices: bounded memory, no list of events. Time is an argument. */
+/** Counts over a sliding window, in a ring of slices: bounded memory, no list of events. Time is an argument. */
 
 const slices = 12;
 
@@ -31,7 +31,7 @@ export class SlidingCount {
   }
 }
 
-/** The newest samples of a latency, in a ring, and their middle. */
+/** The newest latency samples, in a ring, and their median. */
 export class LatencySamples {
   readonly #samples: { atMs: number; ms: number }[] = [];
   readonly #most: number;
@@ -46,7 +46,10 @@ export class LatencySamples {
     this.#next = (this.#next + 1) % this.#most;
   }
 
-  /** The median in milliseconds of the newest `most` within `windowMs`; null where these are fewer than `least`. */
+  /**
+   * Returns the median in milliseconds of the newest `most` samples within `windowMs`; null if there are fewer than
+   * `least`.
+   */
   median(least: number, nowMs: number, windowMs: number, most: number): number | null {
     const fresh: number[] = [];
     for (let back = 1; back <= this.#samples.length && fresh.length < most; back++) {

@@ -181,7 +181,7 @@ const rows: Row[] = [
       [
         "what is no certificate",
         { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" },
-        /certificate, number 1, that can't be read/,
+        /has an unreadable certificate, number 1/,
       ],
       [
         "half a certificate",
