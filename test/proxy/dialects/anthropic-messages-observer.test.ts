@@ -77,7 +77,7 @@ describe("the observer of Anthropic's stream", () => {
     }
   }
 
-  test("any split of a stream gives the same, byte for byte what came where there is no error", () => {
+  test("any split of a stream gives the same result, and unchanged bytes if there is no error", () => {
     const piece = fc.oneof(
       fc.string({ unit: "grapheme", maxLength: 20 }).map(text),
       fc.constantFrom(start, delta, frame({ type: "ping" }), ": x\n\n", text("a").replaceAll("\n", "\r\n")),
@@ -94,7 +94,7 @@ describe("the observer of Anthropic's stream", () => {
     );
   });
 
-  test("a read of whole frames is handed on as the very same buffer", () => {
+  test("a read of complete frames is passed on as the same buffer", () => {
     const read = Buffer.from(start + text("a") + delta + stop);
     assert.equal(observer().push(read), read);
   });

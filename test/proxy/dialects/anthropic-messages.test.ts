@@ -289,7 +289,7 @@ describe("decoding a Messages body", () => {
     });
   }
 
-  test("names the parameters that it leaves out", () => {
+  test("names the parameters that it drops", () => {
     assert.deepEqual(dialect.dropped?.(body({ top_k: 5, service_tier: "auto", speed: null })), [
       "top_k",
       "service_tier",
@@ -496,7 +496,7 @@ describe("Messages written for the official SDK", () => {
     );
   });
 
-  test("one tool's arguments are streamed as they come", () => {
+  test("the arguments of a single tool call are streamed as they arrive", () => {
     const encoder = dialect.encoder(contextOf());
     encoder.encode({
       kind: "delta",

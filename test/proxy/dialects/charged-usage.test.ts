@@ -1,4 +1,6 @@
-/** Every figure of a provider's report that costs money is read, in the provider's own form, and charged at its own price. */
+/**
+ * Every count in a provider's report that costs money is read in the provider's own form and charged at its own price.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -47,7 +49,7 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
     48,
   ],
   [
-    "OpenAI: cached audio is a part of the audio",
+    "OpenAI: cached audio is part of the audio",
     chat({
       prompt_tokens: million,
       completion_tokens: 0,
@@ -60,17 +62,17 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
     33,
   ],
   [
-    "OpenAI: images of the prompt",
+    "OpenAI: images in the prompt",
     chat({ prompt_tokens: million, prompt_tokens_details: { image_tokens: million } }),
     8,
   ],
   [
-    "xAI, Gemini's compatible API: reasoning in the total alone",
+    "xAI, Gemini's compatible API: reasoning only in the total",
     chat({ prompt_tokens: 100_000, completion_tokens: 100_000, total_tokens: 1_200_000 }),
     11.2,
   ],
   [
-    "OpenAI: reasoning that the answer's count includes is charged once",
+    "OpenAI: reasoning included in the completion count is charged once",
     chat({
       prompt_tokens: 0,
       completion_tokens: 100_000,
@@ -81,10 +83,10 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
   ],
   ["DeepSeek: its cache", chat({ prompt_tokens: million, prompt_cache_hit_tokens: million }), 0.2],
   ["Perplexity: searches", chat({ prompt_tokens: 0, completion_tokens: 0, num_search_queries: 50 }), 0.5],
-  ["OpenAI: a tier that was not asked for", chat({ prompt_tokens: million }, "priority"), 4],
-  ["OpenAI: the ordinary tier", chat({ prompt_tokens: million }, "default"), 2],
+  ["OpenAI: a tier that was not requested", chat({ prompt_tokens: million }, "priority"), 4],
+  ["OpenAI: the standard tier", chat({ prompt_tokens: million }, "default"), 2],
   [
-    "Responses: tools of its own",
+    "Responses: OpenAI's own tools",
     responses({
       usage: { input_tokens: 0, output_tokens: 0 },
       output: [
@@ -103,7 +105,7 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
   ],
   ["Responses: flex", responses({ usage: { input_tokens: million }, service_tier: "flex" }), 1],
   [
-    "Anthropic: writes to the cache for an hour",
+    "Anthropic: one-hour cache writes",
     anthropic({
       input_tokens: 0,
       output_tokens: 0,
@@ -113,7 +115,7 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
     3.4,
   ],
   [
-    "Anthropic: writes that only the details tell of",
+    "Anthropic: cache writes only in the details",
     anthropic({ input_tokens: 0, output_tokens: 0, cache_creation: { ephemeral_1h_input_tokens: million } }),
     4,
   ],
@@ -122,11 +124,15 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
     anthropic({ input_tokens: 0, output_tokens: 0, server_tool_use: { web_search_requests: 50 } }),
     0.5,
   ],
-  ["Anthropic: bound to a country", anthropic({ input_tokens: million, inference_geo: "us" }), 2.2],
-  ["Anthropic: not bound", anthropic({ input_tokens: million, inference_geo: "global", service_tier: "standard" }), 2],
+  ["Anthropic: restricted to a country", anthropic({ input_tokens: million, inference_geo: "us" }), 2.2],
+  [
+    "Anthropic: not restricted",
+    anthropic({ input_tokens: million, inference_geo: "global", service_tier: "standard" }),
+    2,
+  ],
   ["Anthropic: fast", anthropic({ input_tokens: million, speed: "fast" }), 12],
   [
-    "Bedrock: writes to the cache for an hour",
+    "Bedrock: one-hour cache writes",
     bedrock({
       inputTokens: 0,
       outputTokens: 0,
@@ -141,12 +147,12 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
   ],
   ["Bedrock: its tier", bedrock({ inputTokens: million, outputTokens: 0 }, { type: "priority" }), 4],
   [
-    "Gemini: sound in",
+    "Gemini: audio in",
     gemini({ promptTokenCount: million, promptTokensDetails: [{ modality: "AUDIO", tokenCount: million }] }),
     40,
   ],
   [
-    "Gemini: pictures out",
+    "Gemini: images out",
     gemini({
       promptTokenCount: 0,
       candidatesTokenCount: 1_290,
@@ -155,12 +161,12 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
     0.0387,
   ],
   [
-    "Gemini: thoughts in the total alone",
+    "Gemini: thoughts only in the total",
     gemini({ promptTokenCount: 100_000, candidatesTokenCount: 0, totalTokenCount: 200_000 }),
     1.2,
   ],
   [
-    "Cohere: what is billed, not what went through the model",
+    "Cohere: billed units, not the tokens that the model processed",
     cohere({
       tokens: { input_tokens: 9_999, output_tokens: 9_999 },
       billed_units: { input_tokens: 1_000, output_tokens: 100 },
@@ -169,7 +175,7 @@ const rows: [what: string, usage: Usage | null, usd: number][] = [
   ],
 ];
 
-describe("what a report is charged", () => {
+describe("what a usage report costs", () => {
   for (const [what, usage, usd] of rows) {
     it(what, () => {
       assert.ok(usage);
@@ -178,7 +184,7 @@ describe("what a report is charged", () => {
     });
   }
 
-  it("of a Responses answer that passes through, its tools are read as well, however large it is", () => {
+  it("a Responses answer that passes through has its tool uses counted, however large it is", () => {
     for (const padding of [10, 100_000]) {
       const body = JSON.stringify({
         output: [
@@ -193,7 +199,7 @@ describe("what a report is charged", () => {
     }
   });
 
-  it("a figure that can't be a count is marked, in whichever place it stands", () => {
+  it("an implausible count is marked, wherever it occurs", () => {
     const odd = fc.oneof(
       fc.constantFrom(-1, -0.5, 1e300, 2e9, Number.NaN, Number.POSITIVE_INFINITY, "12", true, [], {}),
       fc.integer({ max: -1 }),

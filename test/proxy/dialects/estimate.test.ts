@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import type { ChatRequest } from "../../../proxy/dialects/canonical.ts";
 import { estimatePromptTokens, estimateTextTokens } from "../../../proxy/dialects/estimate.ts";
 
-describe("the estimate of a prompt's tokens", () => {
+describe("estimating a prompt's tokens", () => {
   const rows: Record<string, [string, number]> = {
     nothing: ["", 0],
     "English: four characters a token": ["The quick brown fox jumps over the lazy dog.", 11],

@@ -146,7 +146,7 @@ describe("the observer of OpenAI's chat stream", () => {
     }
   }
 
-  test("any split of a stream gives the same", () => {
+  test("any split of a stream gives the same result", () => {
     const frame = fc.oneof(
       fc.string({ unit: "grapheme", maxLength: 20 }).map((text) => content(text)),
       fc.string({ maxLength: 20 }).map((text) => content(text, ',"usage":null')),
@@ -175,7 +175,7 @@ describe("the observer of OpenAI's chat stream", () => {
     );
   });
 
-  test("a stream from which nothing is taken keeps its bytes at any split", () => {
+  test("a stream from which nothing is removed keeps its bytes at any split", () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: "grapheme", maxLength: 30 })), cuts, fc.boolean(), (texts, at, crlf) => {
         const lf = texts.map((text) => content(text)).join("") + usageChunk + done;
@@ -186,12 +186,12 @@ describe("the observer of OpenAI's chat stream", () => {
     );
   });
 
-  test("a read of whole frames is handed on as the very same buffer", () => {
+  test("a read of complete frames is passed on as the same buffer", () => {
     const read = Buffer.from(content("a") + content("b") + usageChunk + done);
     assert.equal(shown().push(read), read);
   });
 
-  test("a frame is handed on as soon as it is whole", () => {
+  test("a frame is passed on as soon as it is complete", () => {
     const observer = shown();
     assert.equal(Buffer.from(observer.push(Buffer.from(`${content("a")}data: {`))).toString(), content("a"));
   });

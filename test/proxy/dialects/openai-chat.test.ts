@@ -210,7 +210,7 @@ describe("chat completions written for the official SDK", () => {
     });
   }
 
-  test("the first chunk of each choice names the role, and the chunks of one stream share id, time and model", () => {
+  test("the first chunk of each choice has the role, and the chunks of one stream share id, time and model", () => {
     const text = encodeAll(
       dialect,
       [
@@ -240,7 +240,7 @@ describe("chat completions written for the official SDK", () => {
     assert.ok(text.endsWith("data: [DONE]\n\n"));
   });
 
-  test("usage is null on every chunk but the last where the client asked for it", () => {
+  test("usage is null on every chunk but the last if the client asked for it", () => {
     const frames = encodeAll(dialect, streams.plain)
       .split("\n\n")
       .filter((frame) => frame.startsWith("data: {"));

@@ -113,7 +113,7 @@ describe("legacy completions", () => {
     }, /It broke/);
   });
 
-  test("a stream that passes through is counted, and usage hidden, at any split", () => {
+  test("usage of a stream that passes through is counted and hidden at any split", () => {
     const chunk =
       'data: {"object":"text_completion","choices":[{"text":"abcde","index":0,"finish_reason":null}],"usage":null}\n\n';
     const last =

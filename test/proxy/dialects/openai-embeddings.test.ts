@@ -41,7 +41,7 @@ describe("embeddings", () => {
 
   for (const encoding_format of ["base64", "float", undefined] as const) {
     test(`the official SDK reads the vectors when it asks for ${encoding_format ?? "nothing"}`, async () => {
-      // Asked for nothing, the SDK asks for base64 itself, decodes it and gives numbers.
+      // Without encoding_format, the SDK itself asks for base64, decodes it and returns numbers.
       const request = { model: "alias", input: ["a", "b"], encoding_format: encoding_format ?? ("base64" as const) };
       const reply = embeddings.encodeReply(
         {

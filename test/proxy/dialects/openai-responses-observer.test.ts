@@ -62,7 +62,7 @@ describe("the observer of OpenAI's Responses stream", () => {
     );
   });
 
-  test("a read of whole frames is handed on as the very same buffer", () => {
+  test("a read of complete frames is passed on as the same buffer", () => {
     const read = Buffer.from(created + text("a") + end("response.completed"));
     assert.equal(observer().push(read), read);
   });
@@ -72,7 +72,7 @@ describe("the observer of OpenAI's Responses stream", () => {
     [["\\"], 2],
     [["a\\", 'b"c', '\\"', ""], 11],
   ] as const)
-    test(`the content's length is that of the deltas, as they are written: ${JSON.stringify(texts)}`, () => {
+    test(`the content's length is that of the deltas, in their JSON form: ${JSON.stringify(texts)}`, () => {
       const stream = created + texts.map(text).join("");
       for (const at of [[], everyByte(stream), [Buffer.byteLength(created + text(texts[0]))]])
         assert.equal(watch(observer(), stream, at).contentLength, length);

@@ -279,7 +279,7 @@ describe("decoding a Responses body", () => {
     });
   }
 
-  test("names the parameters that it leaves out", () => {
+  test("names the parameters that it drops", () => {
     assert.deepEqual(dialect.dropped?.(body({ truncation: "auto", moderation: {}, store: false })), [
       "truncation",
       "moderation",
@@ -368,7 +368,7 @@ describe("Responses written for the official SDK", () => {
     assert.deepEqual(read.tool_choice, { type: "function", name: "f" });
     assert.equal(read.usage?.total_tokens, 27);
     assert.deepEqual(dialect.usageOf(answer), usage);
-    // What the SDK gives back is what the next request's input holds.
+    // The next request's input holds what the SDK returned.
     const next = dialect.decode({
       model: "m",
       input: [

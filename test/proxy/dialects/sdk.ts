@@ -1,4 +1,7 @@
-/** The official SDKs, with a `fetch` that answers what an encoder made: their own stream code proves the format. */
+/**
+ * The official SDKs, with a `fetch` that answers with what an encoder wrote: the SDKs' own stream code validates the
+ * format.
+ */
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import type { ChatRequest, StreamEvent } from "../../../proxy/dialects/canonical.ts";

@@ -1,4 +1,4 @@
-/** Feeds a stream to an observer cut at given places, and says what came of it. */
+/** Feeds a stream to an observer, split at given positions, and returns the result. */
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import type { Usage } from "../../../proxy/dialects/canonical.ts";
@@ -18,7 +18,7 @@ export function watch(observer: StreamObserver, text: string, cuts: readonly num
   const out: Uint8Array[] = [];
   let from = 0;
   for (const to of [...places, bytes.length]) {
-    // A copy, so that an observer which holds on to a read's memory is found out.
+    // A copy, to catch an observer that keeps a reference to a read's memory.
     const read = Buffer.from(bytes.subarray(from, to));
     const passed = Buffer.from(observer.push(read));
     out.push(passed);
@@ -32,7 +32,7 @@ export function watch(observer: StreamObserver, text: string, cuts: readonly num
 
 export const cuts = fc.array(fc.nat(), { maxLength: 40 });
 
-/** Every byte alone. */
+/** Every byte on its own. */
 export function everyByte(text: string): number[] {
   return Array.from({ length: Buffer.byteLength(text) }, (_, at) => at);
 }

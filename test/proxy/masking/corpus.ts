@@ -1,19 +1,19 @@
 /**
- * A labelled corpus, generated: sentences in which one datum of a class is planted, and sentences with what only looks
- * like one. Run as a program it prints precision and recall by class.
+ * A generated, labelled corpus: sentences with one planted value of a type, and sentences with look-alikes. Run as a
+ * program, it prints precision and recall by type.
  */
 import { type DetectorName, detectorNames, detectors, passesLuhn } from "../../../proxy/masking/detectors.ts";
 
 export interface Labelled {
   text: string;
-  /** What is to be found; null: nothing. */
+  /** The value to find; null if there is none. */
   datum: string | null;
   type: DetectorName | null;
-  /** What kind of datum or look-alike it is. */
+  /** The kind of value or look-alike. */
   kind: string;
 }
 
-/** mulberry32: the same corpus in every run. */
+/** mulberry32, so that every run has the same corpus. */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {
@@ -27,7 +27,7 @@ function generator(seed: number): () => number {
 const random = generator(20_270_301);
 const below = (count: number): number => Math.floor(random() * count);
 const pick = <T>(list: readonly T[]): T => list[below(list.length)] as T;
-/** # a digit, N one from 2 on, A a hex digit. */
+/** # is a digit, N a digit from 2 up, A a hexadecimal digit. */
 const form = (pattern: string): string =>
   pattern.replace(/[#NA]/g, (mark) =>
     mark === "#" ? String(below(10)) : mark === "N" ? String(2 + below(8)) : ("0123456789abcdef"[below(16)] ?? "0"),
@@ -134,9 +134,9 @@ export interface Score {
   planted: number;
   found: number;
   wrong: number;
-  /** Found of those planted. */
+  /** Share of the planted values that were found. */
   recall: number;
-  /** Right of those found. */
+  /** Share of the matches that were right. */
   precision: number;
 }
 

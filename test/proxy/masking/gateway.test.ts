@@ -1,4 +1,4 @@
-/** Masking through a gateway: what the provider gets, what the caller gets, and what is left behind. */
+/** Masking through a gateway: what the provider gets, what the caller gets, and what cache, logs and metrics keep. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
@@ -9,7 +9,7 @@ import { chatFrames, json, openai, startUpstream, type Upstream, usage } from ".
 type Json = Record<string, unknown>;
 const alice = "slc_mask_alice_00001";
 const bob = "slc_mask_bob_0000001";
-/** Also as a number, and as JSON writes an address that hides its mark. */
+/** Includes a number, and an address whose @ is a JSON escape. */
 const disguised = [
   "4111111111111111",
   "alice.doe\\u0040example.com",
@@ -86,7 +86,7 @@ const places: [string, string, Json][] = [
   ["instructions", "/responses", { input: "Hi", instructions: all }],
   ["an input's item", "/responses", { input: [{ role: "user", content: [{ type: "input_text", text: all }] }] }],
   [
-    "a function call of an input",
+    "a function call in an input",
     "/responses",
     {
       input: [
@@ -114,7 +114,7 @@ const places: [string, string, Json][] = [
     },
   ],
   [
-    "the description of a tool's parameter that is called like a label",
+    "the description of a tool parameter with the name of a label",
     "/chat/completions",
     {
       messages: [user("Hi")],
@@ -127,12 +127,12 @@ const places: [string, string, Json][] = [
     },
   ],
   [
-    "the format of an answer",
+    "the requested output format",
     "/responses",
     { input: "Hi", text: { format: { type: "json_schema", name: "s", schema: { title: all } } } },
   ],
   [
-    "a label of the caller's own",
+    "a label that the caller chose",
     "/chat/completions",
     { messages: [user("Hi")], metadata: { id: planted[0], status: all, [planted[0]]: "1" } },
   ],
@@ -157,7 +157,7 @@ const places: [string, string, Json][] = [
     },
   ],
   [
-    "JSON in a text in a tool's arguments",
+    "JSON in a string in a tool's arguments",
     "/chat/completions",
     {
       messages: [
@@ -205,11 +205,11 @@ const result = (content: unknown): Json => ({
     { role: "tool", tool_call_id: "c1", content },
   ],
 });
-/** What a person or a model reads all the same. */
+/** Spellings that a person or a model still reads as personal data. */
 places.push(
-  ["two parts that share an address", "/chat/completions", { messages: [user(split(all, all.indexOf("@") + 3))] }],
+  ["an address that spans two parts", "/chat/completions", { messages: [user(split(all, all.indexOf("@") + 3))] }],
   [
-    "parts that share one, of which one is all of its end",
+    "an address that spans parts, one of which holds only its end",
     "/chat/completions",
     {
       messages: [
@@ -218,7 +218,7 @@ places.push(
     },
   ],
   [
-    "three parts that share an address",
+    "an address that spans three parts",
     "/messages",
     { max_tokens: 5, messages: [user(["I am alice.", "doe@exam", "ple.com"].map((text) => ({ type: "text", text })))] },
   ],
@@ -230,7 +230,7 @@ places.push(
     "/responses",
     { input: [{ type: "function_call_output", call_id: "c", output: `["alice.doe\\u0040example.com"]` }] },
   ],
-  ["a number beside texts", "/chat/completions", { messages: [user(planted[0])], notes: { card: 4111111111111111 } }],
+  ["a number next to texts", "/chat/completions", { messages: [user(planted[0])], notes: { card: 4111111111111111 } }],
   [
     "strings in a list under a label",
     "/chat/completions",
@@ -255,10 +255,10 @@ places.push(
       ],
     },
   ],
-  ["a member that nobody knows, by name", "/chat/completions", { messages: [user("Hi")], [planted[0]]: 1 }],
+  ["the name of an unknown member", "/chat/completions", { messages: [user("Hi")], [planted[0]]: 1 }],
 );
 
-/** The same as a stream of the Responses API, which says everything twice over. */
+/** The same as a stream of the Responses API, which repeats every text. */
 function saysAsResponse(text: string, pieces: readonly string[], response: Parameters<typeof json>[0]): void {
   let sequence = 0;
   const part = { type: "output_text", text, annotations: [] };
@@ -286,7 +286,7 @@ function saysAsResponse(text: string, pieces: readonly string[], response: Param
   response.end();
 }
 
-/** A provider that says what it was told, in pieces of so many characters. */
+/** A provider that echoes the request in pieces of this many characters. */
 const echo = (piece: number) => (request: { json: Json; path: string }, response: Parameters<typeof json>[0]) => {
   if (request.path.endsWith("/responses")) {
     const said = String(request.json["input"]);
@@ -394,7 +394,7 @@ describe("masking", () => {
     });
     return { status: response.status, text: await response.text() };
   };
-  /** Also as JSON within JSON has it. */
+  /** Also as JSON within JSON. */
   const leaks = (text: string): string[] =>
     [...planted, ...disguised].filter(
       (datum) => text.includes(datum) || text.includes(JSON.stringify(datum).slice(1, -1)),
@@ -403,7 +403,7 @@ describe("masking", () => {
   for (const [name, path, body] of places)
     for (const model of ["replacing", "hiding"])
       for (const stream of path === "/embeddings" ? [false] : [false, true])
-        it(`lets nothing out that stands in ${name} (${model}${stream ? ", streamed" : ""})`, async () => {
+        it(`sends no personal data in ${name} to the provider (${model}${stream ? ", streamed" : ""})`, async () => {
           const { status, text } = await send(path, { model, ...body, ...(stream ? { stream } : {}) });
           assert.equal(status, 200, text);
           assert.equal(upstream.requests.length, 1);
@@ -413,7 +413,7 @@ describe("masking", () => {
           assert.match(got?.text ?? "", /\[(EMAIL|EMPLOYEE_ID)/, "it stands there masked");
         });
 
-  it("leaves what is not personal byte for byte", async () => {
+  it("leaves other requests unchanged, byte for byte", async () => {
     const raw = `{"model":"replacing", "temperature":1.0,"seed":12345678901234567890, "messages":[{"role":"user","content":"mail ${planted[0]}"}]}`;
     await fetch(`${gateway.url}/v1/chat/completions`, {
       method: "POST",
@@ -424,7 +424,7 @@ describe("masking", () => {
     assert.match(upstream.requests[0]?.text ?? "", /"content":"mail \[EMAIL\]"/);
   });
 
-  it("masks a number that two parts share by no half", async () => {
+  it("masks all of a number that spans two parts", async () => {
     for (const [parts, expected] of [
       [
         ["call 415-555-", "2671 now"],
@@ -454,7 +454,7 @@ describe("masking", () => {
     }
   });
 
-  it("leaves settings and numbers of programs alone", async () => {
+  it("leaves settings and numbers used by programs alone", async () => {
     const body = {
       model: "replacing",
       messages: [user(`mail ${planted[0]}`)],
@@ -477,7 +477,7 @@ describe("masking", () => {
     ["objects", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`],
   ] as const) {
     const deep = { ...call, function: { name: "f", arguments: args } };
-    it(`handles ${what} of 100,000 levels in a tool's arguments`, async () => {
+    it(`handles ${what} nested 100,000 levels deep in a tool's arguments`, async () => {
       for (const model of ["replacing", "hiding", "answering"]) {
         const { status, text } = await send("/chat/completions", {
           model,
@@ -490,7 +490,7 @@ describe("masking", () => {
         assert.ok(status === 200 || status === 400, text.slice(0, 300));
       }
     });
-    it(`handles ${what} of 100,000 levels in a provider's answer`, async () => {
+    it(`handles ${what} nested 100,000 levels deep in a provider's answer`, async () => {
       for (const [path, more] of [
         ["/chat/completions", {}],
         ["/messages", { max_tokens: 5 }],
@@ -524,14 +524,14 @@ describe("masking", () => {
     });
   }
 
-  it("refuses a prompt of token numbers, which nobody can read", async () => {
+  it("refuses a prompt of token numbers, which it can't read", async () => {
     const { status, text } = await send("/embeddings", { model: "replacing", input: [[1, 2, 3]] });
     assert.equal(status, 400);
     assert.match(text, /prompt_unreadable/);
     assert.equal(upstream.requests.length, 0);
   });
 
-  it("puts back what placeholders stand for, in whole answers", async () => {
+  it("restores placeholders in whole answers", async () => {
     upstream.answer(echo(1));
     const { text } = await send("/chat/completions", { model: "hiding", messages: [user(`${all} Yes.`)] });
     assert.equal((JSON.parse(text) as { choices: { message: Json }[] }).choices[0]?.message["content"], `${all} Yes.`);
@@ -541,7 +541,7 @@ describe("masking", () => {
     );
   });
 
-  it("does not take the caller's own words for placeholders", async () => {
+  it("does not mistake the caller's own words for placeholders", async () => {
     upstream.answer(echo(1));
     const tricky = `[EMAIL_1] and ${planted[0]} and [EMAIL_X1]`;
     const { text } = await send("/chat/completions", { model: "hiding", messages: [user(tricky)] });
@@ -549,7 +549,7 @@ describe("masking", () => {
   });
 
   for (const piece of [1, 2, 3, 5, 8, 1000])
-    it(`puts them back in streams of pieces of ${piece}, as the SDKs read them`, async () => {
+    it(`restores placeholders in streams of pieces of ${piece}, as the SDKs read them`, async () => {
       upstream.answer(echo(piece));
       const client = new OpenAI({ apiKey: alice, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
       let text = "";
@@ -583,7 +583,7 @@ describe("masking", () => {
     });
 
   for (const piece of [1, 4, 7])
-    it(`puts them back in a tool's arguments, in pieces of ${piece}`, async () => {
+    it(`restores placeholders in a tool's arguments, in pieces of ${piece}`, async () => {
       upstream.answer(echo(piece));
       const client = new OpenAI({ apiKey: alice, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
       const said = `tool: "${all}" \\ ${piece}`;
@@ -635,7 +635,7 @@ describe("masking", () => {
       assert.equal(textOf(second.text), masked);
     });
 
-  it("masks a provider's words and puts back the caller's own", async () => {
+  it("masks a provider's words and restores the caller's own", async () => {
     upstream.answer((request, response) =>
       echo(3)(
         {
@@ -672,7 +672,7 @@ describe("masking", () => {
   const probable = { logprobs: { content: pieces.map(token) }, token_ids: [9906, 1917] };
   const leaky: [string, string, Json, Json | string[]][] = [
     [
-      "probabilities of tokens",
+      "log probabilities",
       "/chat/completions",
       { logprobs: true },
       {
@@ -682,7 +682,7 @@ describe("masking", () => {
       },
     ],
     [
-      "probabilities of tokens in a stream",
+      "log probabilities in a stream",
       "/chat/completions",
       { logprobs: true },
       pieces.map((content) => frame({ delta: { content }, logprobs: { content: [token(content)] }, token_ids: [1] })),
@@ -694,7 +694,7 @@ describe("masking", () => {
       pieces.map((one) => frame({ delta: { function_call: { arguments: one } } })),
     ],
     [
-      "notes on an answer in a stream",
+      "annotations of an answer in a stream",
       "/chat/completions",
       {},
       [
@@ -704,7 +704,7 @@ describe("masking", () => {
       ],
     ],
     [
-      "what an answer cites in a stream",
+      "citations of an answer in a stream",
       "/messages",
       { max_tokens: 5 },
       [
@@ -726,7 +726,7 @@ describe("masking", () => {
     ],
   ];
   for (const [what, path, body, said] of leaky) {
-    it(`masks a provider's words also in ${what}`, async () => {
+    it(`also masks a provider's words in ${what}`, async () => {
       const frames = Array.isArray(said);
       upstream.answer((_request, response) => {
         if (!frames)
@@ -746,7 +746,7 @@ describe("masking", () => {
     });
   }
 
-  it("shares an answer between callers whose masked words are the same, and gives each their own", async () => {
+  it("shares an answer between callers with equal masked requests, and gives each their own data", async () => {
     upstream.answer(echo(4));
     const ask = async (who: string, clear: string): Promise<string> => {
       const { text } = await send(
@@ -761,7 +761,7 @@ describe("masking", () => {
     assert.equal(upstream.requests.length, 1);
   });
 
-  it("leaves nothing behind: not in logs, even with payloads, and not in metrics, which count by type", async () => {
+  it("keeps personal data out of logs, even with payloads, and out of metrics, which count by type", async () => {
     upstream.answer(says(all, 0));
     const { status } = await send("/chat/completions", { model: "logged", messages: [user(all)] });
     assert.equal(status, 200);
@@ -776,24 +776,24 @@ describe("masking", () => {
   });
 });
 
-describe("masking that can't be done", () => {
+describe("invalid masking", () => {
   const targets = [{ provider: { name: "up" } }];
   for (const [name, guard, more, message] of [
     [
-      "a pattern that RE2 doesn't know",
+      "a pattern that RE2 can't parse",
       { mask: { custom: [{ name: "A", pattern: "(a)\\1" }] } },
       {},
       /spec\.guard\.mask\.custom\[0\]\.pattern/,
     ],
     [
-      "a pattern that is found everywhere",
+      "a pattern that matches everywhere",
       { mask: { custom: [{ name: "A", pattern: "x*" }] } },
       {},
       /matches the empty text/,
     ],
-    ["a name that is no name", { mask: { custom: [{ name: "employee id", pattern: "x" }] } }, {}, /CamelCase/],
+    ["an invalid name", { mask: { custom: [{ name: "employee id", pattern: "x" }] } }, {}, /CamelCase/],
     [
-      "a mask beside files",
+      "a mask together with files",
       { mask: {} },
       { resources: { provider: { name: "up" }, kinds: ["Files"] } },
       /can't look into files/,

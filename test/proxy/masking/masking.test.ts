@@ -1,4 +1,4 @@
-/** Detectors, masks and placeholders, as functions. */
+/** Detectors, masks and placeholders as functions. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -14,10 +14,10 @@ const masker = (more: Partial<Masker["config"]> = {}): Masker =>
 const employee = { name: "EmployeeId", pattern: "EMP-\\d{6}", replacement: null };
 const mask = (text: string): string => new Tally(masker({ custom: [employee] })).mask(text);
 
-describe("what is found", () => {
+describe("finding personal data", () => {
   const all = corpus();
   for (const type of detectorNames)
-    it(`of ${type}: all that is planted, and no look-alike`, (context) => {
+    it(`finds every planted ${type}, and no look-alike`, (context) => {
       const { recall, precision, misses, mistakes } = score(type, all);
       context.diagnostic(`recall ${recall.toFixed(4)}, precision ${precision.toFixed(4)}`);
       assert.ok(recall >= 0.99, JSON.stringify(misses.slice(0, 5)));
@@ -34,9 +34,9 @@ describe("what is found", () => {
     ["EMP-123456 is alice@example.com", "[EMPLOYEE_ID] is [EMAIL]"],
     ["", ""],
   ] as const)
-    it(`in ${JSON.stringify(text)}`, () => assert.equal(mask(text), expected));
+    it(`masks ${JSON.stringify(text)}`, () => assert.equal(mask(text), expected));
 
-  it("is looked for in time that grows with the text only, whatever the text", () => {
+  it("takes time linear in the text, whatever the text", () => {
     const timeOf = (text: string): number => cpuMsOf(() => mask(text));
     const length = 1_000_000;
     timeOf("warm ".repeat(length / 5));
@@ -61,13 +61,14 @@ describe("what is found", () => {
     ]) {
       const small = timeOf(bait.repeat(Math.ceil(length / 4 / bait.length)));
       const large = timeOf(bait.repeat(Math.ceil(length / bait.length)));
-      // Four times the text; a quadratic search would take sixteen times as long. Far from the noise of a busy machine.
+      // The text is four times as long: a quadratic search would take sixteen times as long, far beyond the noise of a
+      // busy machine.
       assert.ok(large < 60 * Math.max(small, 25), `${bait}: ${small} ms, then ${large} ms`);
     }
   });
 });
 
-/** Texts with data of every kind and things that look like placeholders. */
+/** Texts with data of every kind and strings that look like placeholders. */
 const piece = fc.oneof(
   fc.string({ maxLength: 20 }),
   fc.string({ unit: "binary", maxLength: 8 }),
@@ -99,7 +100,7 @@ const inChunks = (texts: fc.Arbitrary<string>) =>
     return { all, chunks: [...chunks, all.slice(at)] };
   });
 const chunked = inChunks(text);
-/** Numbers, parts of numbers and what joins and parts them. */
+/** Numbers, parts of numbers, and what joins and separates them. */
 const numbers = fc.array(
   fc.constantFrom(
     ...[
@@ -147,7 +148,7 @@ const numbers = fc.array(
 const numbered = inChunks(numbers.map((parts) => parts.join("")));
 
 describe("placeholders", () => {
-  it("come back as what they stood for, for any text, also one that holds placeholders already", () => {
+  it("are restored for any text, even one that already contains placeholders", () => {
     fc.assert(
       fc.property(text, text, (one, other) => {
         const tally = new Tally(masker({ mode: "Placeholder", custom: [employee] }));
@@ -162,7 +163,7 @@ describe("placeholders", () => {
     );
   });
 
-  it("come back in any pieces, and what waits is bounded", () => {
+  it("are restored in any pieces, and the held text is bounded", () => {
     fc.assert(
       fc.property(chunked, ({ all, chunks }) => {
         const tally = new Tally(masker({ mode: "Placeholder", custom: [employee] }));
@@ -183,7 +184,7 @@ describe("placeholders", () => {
     );
   });
 
-  it("are the same for the same value, and told apart from another type's", () => {
+  it("are equal for equal values, and differ between types", () => {
     const tally = new Tally(masker({ mode: "Placeholder" }));
     assert.equal(
       tally.mask("a@example.com b@example.com a@example.com 123-45-6789"),
@@ -192,7 +193,7 @@ describe("placeholders", () => {
     assert.deepEqual({ ...tally.counts }, { Email: 3, SSN: 1 });
   });
 
-  it("stand in JSON as JSON has them", () => {
+  it("are escaped in JSON", () => {
     const tally = new Tally(
       masker({ mode: "Placeholder", custom: [{ name: "Quoted", pattern: '".+"', replacement: null }] }),
     );
@@ -208,7 +209,7 @@ describe("an answer's text", () => {
     ["text", chunked],
     ["numbers", numbered],
   ] as const)
-    it(`is masked in any pieces as it is masked whole: ${name}`, () => {
+    it(`is masked in any pieces as it is when whole: ${name}`, () => {
       fc.assert(
         fc.property(texts, ({ all, chunks }) => {
           const change = new MaskAnswer(masker(), new Tally(masker()));
@@ -219,7 +220,7 @@ describe("an answer's text", () => {
       );
     });
 
-  it("waits for what may yet tell a number from another", () => {
+  it("waits for text that may still decide what a number is", () => {
     for (const pieces of [
       ["call 0171 2345678", ":", "5"],
       ["0171 23456780171 2345678", "-415-555-2671123-45-67892x"],
@@ -232,7 +233,7 @@ describe("an answer's text", () => {
     }
   });
 
-  it("waits a few hundred characters at most", () => {
+  it("holds back at most a few hundred characters", () => {
     const change = new MaskAnswer(masker({ custom: [employee] }), new Tally(masker()));
     let given = 0;
     let out = 0;

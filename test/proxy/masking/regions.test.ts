@@ -1,6 +1,6 @@
 /**
- * Telephone numbers that nobody here made up: libphonenumber's example number of every region, as people write it. Run
- * as a program (`node test/proxy/masking/regions.test.ts --table`) it prints recall by region.
+ * Telephone numbers from an independent source: libphonenumber's example number of every region, as people write it.
+ * Run as a program (`node test/proxy/masking/regions.test.ts --table`), it prints recall by region.
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -28,7 +28,7 @@ interface Row {
   recall: Record<string, number>;
 }
 
-/** Of the sentences with a number in this form, the share in which it is found, and nothing else. */
+/** Share of the sentences with a number in this form in which exactly that number is found. */
 function recall(number: string): number {
   const right = sentences.filter((sentence) => {
     const text = sentence(number);
@@ -63,7 +63,7 @@ if (process.argv.includes("--table")) {
 } else
   describe("the example number of every region", () => {
     const all = rows();
-    it("is there for more than two hundred regions", () => assert.ok(all.length > 200));
+    it("exists for more than two hundred regions", () => assert.ok(all.length > 200));
     for (const form of Object.keys(forms).filter((name) => name !== "national"))
       it(`is found ${form}`, (context) => {
         context.diagnostic(`recall ${(mean(all, form) * 100).toFixed(1)} %`);
@@ -72,7 +72,7 @@ if (process.argv.includes("--table")) {
           [],
         );
       });
-    it("is found in the national form where that has a leading zero or brackets, or is North American", (context) => {
+    it("is found in the national form if that has a leading zero or brackets, or is North American", (context) => {
       context.diagnostic(`recall ${(mean(all, "national") * 100).toFixed(1)} % over all regions`);
       for (const region of ["US", "CA", "GB", "DE", "FR", "AU", "NL", "BR", "KR", "IN"] as const)
         context.diagnostic(`${region} ${all.find((row) => row.region === region)?.recall["national"]}`);

@@ -1,4 +1,6 @@
-/** Data as people and programs write them: what a person reads as a number or an address is found, and never by half. */
+/**
+ * Data as people and programs write them: what a person reads as a number or an address is found, and always in full.
+ */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { MaskAnswer } from "../../../proxy/masking/changes.ts";
@@ -20,7 +22,7 @@ const other = (zero: number) => (text: string) =>
 /** Over two lines. */
 const broken = (mark: string) => (text: string) => text.replace(/[ -](?=[^ -]*$)/, mark);
 const joinedBy = (mark: string) => (text: string) => text.replace(/[ -]/g, mark);
-/** Name → how the datum is written otherwise. */
+/** Name → another way to write the value. */
 const spellings: Record<string, (text: string) => string> = {
   "as it is": (text) => text,
   "no-break spaces": joinedBy("\u00a0"),
@@ -103,7 +105,7 @@ describe("an address is found", () => {
     });
 });
 
-describe("what only looks like one is left alone", () => {
+describe("look-alikes are left alone", () => {
   for (const text of [
     "2024-01-02 10:11:12",
     "pages 123\u2013456",

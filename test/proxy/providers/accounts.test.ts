@@ -1,4 +1,4 @@
-/** How providers are addressed and authenticated, where it is more than a header. */
+/** How providers are addressed and authenticated, where this takes more than a header. */
 import assert from "node:assert/strict";
 import { createHash, createHmac } from "node:crypto";
 import { describe, it } from "node:test";
@@ -19,7 +19,7 @@ const outgoing = (): Outgoing => ({
   body: "{}",
 });
 
-/** A token service, with a clock that a test moves. */
+/** A token service, and a clock that the test controls. */
 function tokenService(answer: () => { status: number; body: string }) {
   let nowMs = 1_000_000;
   const asked: { url: string; body: string }[] = [];
@@ -60,7 +60,7 @@ for (const { name, provider: under, setting, url, form } of tokens) {
   describe(`tokens of ${name}`, () => {
     const account = accountOf(setting);
 
-    it("are asked for once for all who wait, and again before they end", async () => {
+    it("are fetched once for all waiting callers, and renewed before they expire", async () => {
       let count = 0;
       const service = tokenService(() => ({
         status: 200,
@@ -88,7 +88,7 @@ for (const { name, provider: under, setting, url, form } of tokens) {
     });
 
     for (const said of [undefined, null, "", 0, -1, "soon"])
-      it(`are kept for five minutes where the service gives ${JSON.stringify(said)} for their life`, async () => {
+      it(`are kept for five minutes if the service gives ${JSON.stringify(said)} as their lifetime`, async () => {
         const service = tokenService(() => ({
           status: 200,
           body: JSON.stringify({ access_token: "token", expires_in: said }),
@@ -102,7 +102,7 @@ for (const { name, provider: under, setting, url, form } of tokens) {
         assert.equal(service.asked.length, 2);
       });
 
-    it("are made anew once when the provider refuses one, and not for other failures", async () => {
+    it("are renewed once when the provider refuses one, and not for other failures", async () => {
       let count = 0;
       const service = tokenService(() => ({
         status: 200,
@@ -118,7 +118,7 @@ for (const { name, provider: under, setting, url, form } of tokens) {
       );
     });
 
-    it("fail without a word of the credential", async () => {
+    it("fail without revealing the credential", async () => {
       for (const [answer, why] of [
         [{ status: 400, body: '{"error":"no"}' }, "token_refused"],
         [{ status: 200, body: "{}" }, "token_invalid"],
@@ -156,7 +156,7 @@ describe("Azure's two surfaces", () => {
       "/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21",
     ],
     [
-      "a gateway's path in front",
+      "a path prefix of a gateway",
       { endpoint: "https://apim.test/llm", options: { surface: "V1" } },
       "/llm/openai/v1/chat/completions",
     ],
@@ -168,7 +168,7 @@ describe("Azure's two surfaces", () => {
     });
   }
 
-  it("names no deployment in the path of responses", () => {
+  it("has no deployment in the path of responses", () => {
     const setting = { options: { surface: "Deployments", apiVersion: "2025-04-01-preview" }, upstream: "gpt" };
     assert.equal(
       azure.passthroughPath("openai.responses", accountOf(setting), modelOf(setting)),
@@ -184,7 +184,7 @@ describe("Bedrock's signature", () => {
   const hmac = (secretKey: string | Buffer, text: string): Buffer =>
     createHmac("sha256", secretKey).update(text).digest();
 
-  /** Signature Version 4 as its documentation spells it out, apart from the signer that is used. */
+  /** Signature Version 4 as its documentation specifies it, independent of the signer in use. */
   function expectedSignature(headers: Record<string, string>, path: string, body: string): string {
     const signed = Object.keys(headers).sort();
     const canonical = [
@@ -212,7 +212,7 @@ describe("Bedrock's signature", () => {
     ["long-lived keys", {}],
     ["temporary ones", { sessionToken: "tok" }],
   ] as const) {
-    it(`is right for ${name}`, async () => {
+    it(`is correct for ${name}`, async () => {
       const account = accountOf({
         endpoint: "https://bedrock-runtime.us-east-1.amazonaws.com",
         options: { region: "us-east-1" },
@@ -230,13 +230,13 @@ describe("Bedrock's signature", () => {
     });
   }
 
-  it("gives way to a Bedrock API key", async () => {
+  it("is not used with a Bedrock API key", async () => {
     const account = accountOf({ credentials: { apiKey: "bk", accessKeyId: "a", secretAccessKey: "s" } });
     assert.equal((await bedrock.authorize(outgoing(), account, env)).headers["authorization"], "Bearer bk");
   });
 });
 
-describe("a provider that lacks a part of its settings", () => {
+describe("a provider with incomplete settings", () => {
   const rows: [string, Record<string, unknown>, Record<string, string>, RegExp][] = [
     [
       "Watsonx without project and space",
@@ -276,8 +276,8 @@ describe("a provider that lacks a part of its settings", () => {
   }
 });
 
-describe("a token that the provider no longer takes", () => {
-  it("is renewed and the call tried once more, without the caller noticing", async () => {
+describe("a token that the provider no longer accepts", () => {
+  it("is renewed and the call retried, without the caller noticing", async () => {
     let issued = 0;
     const upstream = await startUpstream((request, response) => {
       if (request.path === "/identity/token")

@@ -32,7 +32,7 @@ const signed = { type: "thinking", thinking: "Hm.", signature: "c2ln" };
 const redacted = { type: "redacted_thinking", data: "b3BhcXVl" };
 const budget: Setting = { options: { thinking: "Budget" } };
 
-/** Request → members of the body that it shows in (undefined: must be absent), dropped parameters, settings. */
+/** Request → members of the body that it affects (undefined: must be absent), dropped parameters, settings. */
 const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   "the model's upstream name, and 4096 tokens where nobody says": [
     {},
@@ -386,7 +386,7 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
   ],
 };
 
-describe("a chat request becomes a body of Messages", () => {
+describe("a chat request becomes a Messages body", () => {
   for (const [name, [request, members, dropped = [], setting = {}]] of Object.entries(mapped)) {
     test(name, () => {
       const made = accepted(provider, request, setting);
@@ -398,7 +398,7 @@ describe("a chat request becomes a body of Messages", () => {
 
 const part = (one: JsonObject): Request => ({ messages: [{ role: "user", content: [one] }] }) as unknown as Request;
 
-/** Request → parameter at fault. */
+/** Request → parameter that the error names. */
 const refusedRequests: Record<string, [Request, string, Setting?]> = {
   "two choices": [{ n: 2 }, "n"],
   "log probabilities": [{ logprobs: true }, "logprobs"],
@@ -452,7 +452,7 @@ const refusedRequests: Record<string, [Request, string, Setting?]> = {
   ],
 };
 
-describe("what Messages can't say is refused before any call", () => {
+describe("what Messages can't express is refused before any call", () => {
   for (const [name, [request, param, setting]] of Object.entries(refusedRequests)) {
     test(name, () => {
       const made = call(provider, request, setting);
@@ -503,14 +503,14 @@ describe("ids of tool calls", () => {
     return blocks.filter((block) => block["type"] === "tool_use").map((block, at) => [block["id"], results[at]]);
   };
 
-  test("of another provider are kept where they fit", () => {
+  test("of another provider are kept if they are valid", () => {
     assert.deepEqual(pairs(conversation("chatcmpl-tool-1", "toolu_01A")), [
       ["chatcmpl-tool-1", "chatcmpl-tool-1"],
       ["toolu_01A", "toolu_01A"],
     ]);
   });
 
-  test("become ones that fit, the same for call and result and every time", () => {
+  test("are replaced by valid ones, the same for call and result and in every request", () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 200 }), (id) => {
         const [[use, result] = []] = pairs(conversation(id));
@@ -522,7 +522,7 @@ describe("ids of tool calls", () => {
     );
   });
 
-  test("that a server gave twice are told apart", () => {
+  test("that a server used twice become unique", () => {
     const [first, second] = pairs(conversation("call_0_0", "call_0_0"));
     assert.deepEqual(first, ["call_0_0", "call_0_0"]);
     assert.equal(second?.[0], second?.[1]);

@@ -123,7 +123,7 @@ describe("a stream", () => {
     ]);
   });
 
-  test("cut anywhere gives the same events", () => {
+  test("split anywhere gives the same events", () => {
     for (const bytes of [stream(...plain), stream(...busy)]) {
       const whole = run(bytes);
       fc.assert(
@@ -146,7 +146,7 @@ describe("a stream", () => {
     assert.deepEqual(run(Buffer.from(awkward)), run(stream(...plain)));
   });
 
-  test("whose blocks begin with their first piece, as compatible servers have it", () => {
+  test("whose blocks begin with their first piece, as compatible servers send them", () => {
     const all = run(
       stream(
         began,
@@ -184,7 +184,7 @@ describe("a stream", () => {
     something_new: ["ServerError", "upstream_error"],
   };
   for (const [type, [kind, code]] of Object.entries(streamErrors)) {
-    test(`with ${type} in its middle`, () => {
+    test(`with ${type} in the middle`, () => {
       const all = run(
         stream(...plain.slice(0, 4), { type: "error", error: { type, message: "sk-secret broke" } }, ...plain.slice(4)),
       );
@@ -196,7 +196,7 @@ describe("a stream", () => {
     });
   }
 
-  test("of anything is events, never an exception, and nothing after the end", () => {
+  test("of any bytes gives events, never an exception, and nothing after the end", () => {
     const names = fc.constantFrom(
       "message_start",
       "content_block_start",

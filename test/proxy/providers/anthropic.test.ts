@@ -11,7 +11,7 @@ const assistant = (...content: JsonObject[]): JsonObject => ({ role: "assistant"
 const signed = { type: "thinking", thinking: "Hm.", signature: "c2ln" };
 const redacted = { type: "redacted_thinking", data: "b3BhcXVl" };
 
-describe("where and as whom it calls", () => {
+describe("the address and credentials of a call", () => {
   for (const endpoint of ["https://api.anthropic.com", "https://api.anthropic.com/v1", "https://api.anthropic.com/"]) {
     test(`the endpoint ${endpoint}`, () => assert.equal(accepted(provider, {}, { endpoint }).path, "/v1/messages"));
   }
@@ -25,7 +25,7 @@ describe("where and as whom it calls", () => {
     );
   });
 
-  test("only its own format passes through", () => {
+  test("passes through only its own format", () => {
     assert.equal(provider.passthroughPath("openai.chat", accountOf({}), modelOf({})), null);
     assert.equal(provider.passthroughPath("openai.embeddings", accountOf({}), modelOf({})), null);
     assert.equal(provider.embeddings, null);
@@ -93,7 +93,7 @@ describe("an answer", () => {
     });
   });
 
-  test("with reasoning, tools, and blocks that nobody knows yet", () => {
+  test("with reasoning, tools, and unknown blocks", () => {
     const reply = decode(
       message({
         content: [
@@ -157,7 +157,7 @@ describe("an answer", () => {
     });
   }
 
-  test("that handed its signed reasoning to a client gets it back as it was", () => {
+  test("gets its signed reasoning back unchanged from the client", () => {
     const reply = decode(
       message({
         content: [signed, redacted, { type: "tool_use", id: "toolu_1", name: "look", input: {} }],
@@ -176,7 +176,7 @@ describe("an answer", () => {
     );
   });
 
-  test("that is an error all the same", () => {
+  test("that is an error despite its status", () => {
     const error = decode({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } });
     assert.ok(!isReply(error));
     assert.equal(error.class, "Unavailable");
@@ -263,10 +263,10 @@ describe("an error", () => {
     });
   }
 
-  test("says when to come again", () =>
+  test("says when to retry", () =>
     assert.equal(decode(429, "rate_limit_error", "slow", { "retry-after": "7" }).retryAfterMs, 7000));
   test("of an empty account says so", () => assert.match(decode(402, "billing_error", "x").message, /billing/));
-  test("from before the API: a page of 413 and a status alone", () => {
+  test("from in front of the API: a 413 page, and a bare status", () => {
     assert.equal(
       provider.decodeError({ status: 413, headers: {}, body: "<html>too large</html>", nowMs: 0 }).code,
       "request_too_large",

@@ -1,4 +1,4 @@
-/** A provider as the pipeline calls it, without a network. */
+/** Calls a provider as the pipeline does, without a network. */
 
 import { Buffer } from "node:buffer";
 import {
@@ -98,13 +98,13 @@ export function isReply(answer: ChatReply | ProviderError): answer is ChatReply 
   return "choices" in answer;
 }
 
-/** All events of a stream that is cut at these places. */
+/** All events of a stream that is split at these positions. */
 export function events(decoder: ChatStreamDecoder, bytes: Uint8Array, cuts: readonly number[] = []): StreamEvent[] {
   const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b);
   const out: StreamEvent[] = [];
   let from = 0;
   for (const to of [...places, bytes.length]) {
-    // A copy that is wiped, so that a decoder which holds on to a read's memory is found out.
+    // A copy that is overwritten, to catch a decoder that keeps a reference to a read's memory.
     const read = Buffer.from(bytes.subarray(from, to));
     out.push(...decoder.push(read));
     read.fill(0);

@@ -1,4 +1,4 @@
-/** Gemini's provider, called with ids that can be foretold. */
+/** The Gemini provider, called with predictable ids. */
 
 import assert from "node:assert/strict";
 import { type ChatMessage, type ChatRequest, isRefusal } from "../../../proxy/dialects/canonical.ts";

@@ -16,7 +16,7 @@ import { asked, bodyOf } from "./gemini-call.ts";
 const contentsOf = (messages: ChatMessage[], setting?: Setting): unknown => bodyOf({ messages }, setting)["contents"];
 
 describe("a conversation for Gemini", () => {
-  test("merges what one side says in a row, with images, sound and files", () => {
+  test("merges consecutive messages of a role, with images, audio and files", () => {
     const contents = contentsOf([
       user,
       {
@@ -78,7 +78,7 @@ describe("a conversation for Gemini", () => {
     ]);
   });
 
-  test("pairs ids that a client uses again in the next turn, and twice in one", () => {
+  test("pairs ids that a client reuses in the next turn, and within a turn", () => {
     const turn = (first: string, second: string): ChatMessage[] => [
       { role: "assistant", tool_calls: [asked("x", "now", ""), asked("x", "weather", "{}")] },
       { role: "tool", tool_call_id: "x", content: first },
@@ -133,7 +133,7 @@ describe("a conversation for Gemini", () => {
 });
 
 describe("a thought signature in an id", () => {
-  test("any signature comes back, and the id fits every provider's pattern", () => {
+  test("is restored whatever it is, and the id matches every provider's pattern", () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ minLength: 1, unit: "grapheme" }), fc.base64String({ minLength: 4 })),
@@ -147,15 +147,15 @@ describe("a thought signature in an id", () => {
     );
   });
 
-  test("foreign ids stay as they are", () => {
+  test("other ids stay unchanged", () => {
     for (const id of ["", "call_1", "__thought__bAA", "x__thought__", "x__thought__z9", "x__thought__b!"])
       assert.deepEqual(withoutSignature(id), { id, signature: null });
   });
 
-  test("one that is too long is not carried", () => {
+  test("is dropped if it is too long", () => {
     assert.equal(withSignature("call_1", "A".repeat(maxIdLength)), "call_1");
     assert.equal(withSignature("call_1", ""), "call_1");
   });
 
-  test("fresh ids fit OpenAI's limit of 40 characters", () => assert.match(randomCallId(), /^call_[0-9a-f]{32}$/));
+  test("new ids fit OpenAI's limit of 40 characters", () => assert.match(randomCallId(), /^call_[0-9a-f]{32}$/));
 });

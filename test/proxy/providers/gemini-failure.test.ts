@@ -53,7 +53,7 @@ describe("Gemini's errors", () => {
       39_500,
     ],
     [
-      "a limit with an odd delay",
+      "a limit with an unusual delay",
       429,
       google("RESOURCE_EXHAUSTED", "Quota.", [{ ...retryInfo, retryDelay: "soon" }]),
       "RateLimited",
@@ -78,7 +78,7 @@ describe("Gemini's errors", () => {
     });
   }
 
-  test("the header counts where the body says nothing", () => {
+  test("the header applies if the body gives no delay", () => {
     assert.equal(
       provider.decodeError(errorReply(429, google("RESOURCE_EXHAUSTED", "Quota."), { "retry-after": "7" }))
         .retryAfterMs,
@@ -92,7 +92,7 @@ describe("Gemini's embeddings", () => {
   const embed = (input: string | string[] | number[], more: JsonObject = {}) =>
     provider.embeddings?.({ model: "alias", input, ...more }, accountOf(setting), modelOf(setting));
 
-  test("are asked for in one batch", () => {
+  test("are requested in one batch", () => {
     const made = embed(["a", "b"], { dimensions: 256, encoding_format: "base64", user: "u" });
     assert.ok(made !== undefined && !isRefusal(made));
     assert.equal(made.path, "/v1beta/models/gemini-embedding-001:batchEmbedContents");
@@ -122,7 +122,7 @@ describe("Gemini's embeddings", () => {
     assert.equal(made.param, "input");
   });
 
-  test("that are too few, or none, are an error", () => {
+  test("that are missing, some or all, are an error", () => {
     const made = embed("a");
     assert.ok(made !== undefined && !isRefusal(made));
     for (const body of [

@@ -183,7 +183,7 @@ describe("Gemini's answer", () => {
     ),
   })).object;
 
-  test("whatever it is, is a reply or an error and never throws", () => {
+  test("gives a reply or an error for any JSON and never throws", () => {
     fc.assert(
       fc.property(fc.oneof(json, fc.jsonValue()), (body) => {
         const reply = call().decodeReply(body, {});

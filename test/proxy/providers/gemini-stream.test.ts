@@ -88,7 +88,7 @@ describe("Gemini's stream", () => {
     });
   }
 
-  test("gives the same events however it is split", () => {
+  test("gives the same events at any split", () => {
     const cases = Object.values(streams);
     fc.assert(
       fc.property(fc.constantFrom(...cases), fc.array(fc.nat(), { maxLength: 40 }), ([text, expected], cuts) => {
@@ -141,7 +141,7 @@ describe("Gemini's stream", () => {
     "that holds a number": ["data: 1\n\n", "upstream_invalid_response", 0],
   };
   for (const [name, [text, code, usages]] of Object.entries(broken)) {
-    test(`${name} is a failure, with what was used`, () => {
+    test(`${name} is a failure, with its usage`, () => {
       const all = streamed(text);
       const last = all.at(-1);
       assert.equal(last?.kind === "error" && last.error.code, code);

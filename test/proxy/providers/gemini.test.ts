@@ -14,7 +14,7 @@ const tools: ChatRequest["tools"] = [
 ];
 
 describe("where a Gemini call goes", () => {
-  test("a plain call and a stream have paths of their own", () => {
+  test("a plain call and a stream have different paths", () => {
     assert.equal(call().path, "/v1beta/models/gemini-2.5-flash:generateContent");
     assert.equal(call({}, { stream: true }).path, "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
   });
@@ -131,7 +131,7 @@ describe("a chat request for Gemini", () => {
     test(`maps ${name}`, () => assert.partialDeepStrictEqual(bodyOf(given, how), expected));
   }
 
-  test("without parameters has contents only", () => {
+  test("without parameters has only contents", () => {
     assert.deepEqual(bodyOf({ stream: false, stop: null, tools: null, response_format: { type: "text" } }), {
       contents: [{ role: "user", parts: [{ text: "Hi" }] }],
     });
@@ -163,7 +163,7 @@ describe("a chat request for Gemini", () => {
     });
   }
 
-  test("says what it leaves out", () => {
+  test("reports what it drops", () => {
     const made = call(
       {
         messages: [

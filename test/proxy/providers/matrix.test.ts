@@ -1,4 +1,4 @@
-/** Every provider behind the gateway, in both SDKs' dialects: whichever answers, a caller sees the same. */
+/** Every provider behind the gateway, in both SDKs' dialects: a caller sees the same, whichever provider answers. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { ServerResponse } from "node:http";
@@ -30,7 +30,7 @@ const objectSchema = {
   additionalProperties: false,
 };
 
-/** What a caller got, in no dialect. */
+/** What a caller got, independent of the dialect. */
 interface Got {
   text: string;
   calls: { id: string; name: string; args: unknown }[];
@@ -248,7 +248,7 @@ const expected = (said: Said): Got => ({
   usage: said.usage,
 });
 
-/** Pieces of an odd size, so that characters and frames are cut anywhere. */
+/** Pieces of an odd size, so that characters and frames are split anywhere. */
 async function trickle(response: ServerResponse, bytes: Buffer, size: number): Promise<void> {
   for (let at = 0; at < bytes.length; at += size) {
     response.write(bytes.subarray(at, at + size));
@@ -259,7 +259,7 @@ async function trickle(response: ServerResponse, bytes: Buffer, size: number): P
 const joined = (frames: readonly (string | Buffer)[]): Buffer =>
   Buffer.concat(frames.map((frame) => Buffer.from(frame as string)));
 
-/** SSE as servers may write it as well: CRLF, comments, no space behind the colon. */
+/** SSE in other valid notations: CRLF, comments, no space after the colon. */
 const awkward = (frames: readonly (string | Buffer)[]): Buffer =>
   joined(
     frames.map(
@@ -331,7 +331,7 @@ for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [o
       ["a tool call", oneCall, { tools: true }, (seen) => assert.deepEqual(seen.tools, ["weather", "clock"])],
       ["parallel tool calls", twoCalls, { tools: true }, (seen) => assert.deepEqual(seen.tools, ["weather", "clock"])],
       ["text and a tool call", { ...oneCall, text: "Let me see." }, { tools: true }, () => undefined],
-      ["results of tools", hello, { results: true }, (seen) => assert.deepEqual(seen.toolResults, ["sunny", "noon"])],
+      ["tool results", hello, { results: true }, (seen) => assert.deepEqual(seen.toolResults, ["sunny", "noon"])],
       ["an image", hello, { image: true }, (seen) => assert.ok(seen.image)],
       ["a JSON schema", { text: '{"city":"Zürich"}', usage }, { schema: true }, (seen) => assert.ok(seen.schema)],
     ];
@@ -368,7 +368,7 @@ for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [o
       });
     }
 
-    it(`${dialect.name}: a stream that is cut is a failure`, async () => {
+    it(`${dialect.name}: a truncated stream is a failure`, async () => {
       const frames = wire.frames(hello);
       reply = (_request, response) => {
         response.writeHead(200, { "content-type": wire.contentType });
@@ -386,7 +386,7 @@ for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [o
       [404, 502, "upstream_model_not_found"],
       [500, 502, "upstream_error"],
       [503, 503, "upstream_unavailable"],
-      // Last, for the target is then held back.
+      // Runs last, since the target is blocked afterwards.
       [429, 429, "upstream_rate_limited", { "retry-after": "7" }],
     ];
     for (const [theirs, status, code, headers] of failures) {
@@ -408,7 +408,7 @@ for (const [wire, dialect] of wires.flatMap((one) => [[one, openai] as const, [o
 }
 
 describe("every provider's decoder", () => {
-  it("has a wire to be tested on", () => {
+  it("has a wire format to be tested with", () => {
     assert.deepEqual(wires.map((wire) => wire.type).sort(), Object.keys(providers).sort());
   });
 
@@ -449,7 +449,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: a stream cut anywhere before its end is an error, never a silent end`, () => {
+    it(`${wire.type}: a stream truncated anywhere before its end is an error, never a silent end`, () => {
       const bytes = joined(wire.frames(hello).slice(0, -3));
       fc.assert(
         fc.property(fc.nat(bytes.length), (at) =>
@@ -459,7 +459,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: any JSON as an answer, and any bytes as a stream, come to an answer or an error`, () => {
+    it(`${wire.type}: any JSON as an answer, and any bytes as a stream, give an answer or an error`, () => {
       const call = accepted(made, {}, setting);
       fc.assert(
         fc.property(fc.jsonValue(), (body) => {
@@ -478,7 +478,7 @@ describe("every provider's decoder", () => {
       );
     });
 
-    it(`${wire.type}: any JSON as an error body is sorted`, () => {
+    it(`${wire.type}: any JSON as an error body is classified`, () => {
       fc.assert(
         fc.property(
           fc.jsonValue(),

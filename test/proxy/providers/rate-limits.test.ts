@@ -5,7 +5,7 @@ import { exhaustedForMs, resetMs } from "../../../proxy/providers/rate-limits.ts
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 
-describe("when a rate limit is whole again", () => {
+describe("when a rate limit is fully available again", () => {
   for (const [text, expected] of [
     ["120ms", 120],
     ["1s", 1_000],
@@ -25,16 +25,16 @@ describe("when a rate limit is whole again", () => {
   }
 });
 
-describe("what rate-limit headers say of the next request", () => {
+describe("what rate-limit headers say about the next request", () => {
   const rows: { name: string; headers: Record<string, string | string[]>; waitMs: number | null }[] = [
     { name: "nothing", headers: { "content-type": "application/json" }, waitMs: null },
     {
-      name: "there is room",
+      name: "requests remain",
       headers: { "x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "1s" },
       waitMs: null,
     },
     {
-      name: "none is left of a hundred a minute: one fits when a hundredth has passed",
+      name: "none of a hundred per minute remains: one fits after a hundredth of the time",
       headers: {
         "x-ratelimit-limit-requests": "100",
         "x-ratelimit-remaining-requests": "0",
@@ -43,12 +43,12 @@ describe("what rate-limit headers say of the next request", () => {
       waitMs: 600,
     },
     {
-      name: "none is left of who knows how many",
+      name: "none remains of an unknown limit",
       headers: { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "7" },
       waitMs: 7_000,
     },
     {
-      name: "words in another order, with a vendor before them",
+      name: "another word order, with a vendor prefix",
       headers: {
         "vendor-ratelimit-input-tokens-remaining": "0",
         "vendor-ratelimit-input-tokens-reset": "2026-11-20T12:00:50Z",
@@ -56,7 +56,7 @@ describe("what rate-limit headers say of the next request", () => {
       waitMs: 5_000,
     },
     {
-      name: "the longest of several",
+      name: "the longest of several delays",
       headers: {
         "x-ratelimit-limit-requests": "10",
         "x-ratelimit-remaining-requests": "0",
@@ -66,7 +66,7 @@ describe("what rate-limit headers say of the next request", () => {
       },
       waitMs: 3_000,
     },
-    { name: "no word on when", headers: { "x-ratelimit-remaining-requests": "0" }, waitMs: null },
+    { name: "no reset time", headers: { "x-ratelimit-remaining-requests": "0" }, waitMs: null },
     {
       name: "no number",
       headers: { "x-ratelimit-remaining-requests": "none", "x-ratelimit-reset-requests": "1s" },
@@ -80,7 +80,7 @@ describe("what rate-limit headers say of the next request", () => {
   ];
   for (const { name, headers, waitMs } of rows) it(name, () => assert.equal(exhaustedForMs(headers, nowMs), waitMs));
 
-  it("a 429 without Retry-After is believed what they say, but a second at least; other failures are not", () => {
+  it("set the delay of a 429 without Retry-After, at least a second, and not of other failures", () => {
     const headers = {
       "x-ratelimit-limit-requests": "100",
       "x-ratelimit-remaining-requests": "0",

@@ -124,7 +124,7 @@ export const azure: Wire = {
   error: (status, message) => ({ error: { code: String(status), message } }),
 };
 
-/** Ids of nine characters; errors are flat. */
+/** Ids of nine characters; errors are flat objects. */
 export const mistral: Wire = {
   ...common,
   type: "Mistral",
@@ -137,7 +137,7 @@ export const mistral: Wire = {
       : { message, request_id: "r" },
 };
 
-/** Events with ids, a token of IBM's, no end marker. */
+/** Events with ids, an IBM token, no end marker. */
 export const watsonx: Wire = {
   ...common,
   type: "Watsonx",

@@ -1,4 +1,7 @@
-/** How a test says "this answer", "this stream", "this error" in a provider's own format, and reads what the provider was asked. */
+/**
+ * How a test writes an answer, a stream or an error in a provider's own format, and reads the request that the provider
+ * got.
+ */
 import type { Buffer } from "node:buffer";
 import type { UpstreamRequest } from "../../../harness/upstream.ts";
 
@@ -24,21 +27,21 @@ export interface Asked {
 export interface Wire {
   /** `spec.type`. */
   type: string;
-  /** The upstream's URL → what the LLMProvider needs beside type, credentials and models. */
+  /** The upstream's URL → what the LLMProvider needs in addition to type, credentials and models. */
   spec(url: string): Json;
   secret: Record<string, string>;
   contentType: string;
   /** Whether frames can be interleaved with SSE comments and CRLF. */
   sse: boolean;
   asked(request: UpstreamRequest): Asked;
-  /** Whether the credential arrived where the provider wants it. */
+  /** Whether the credential arrived in the right place. */
   authorized(request: UpstreamRequest): boolean;
   whole(said: Said): Json;
   frames(said: Said): (string | Buffer)[];
   error(status: number, message: string): Json;
-  /** A call that is not one for an answer, such as for a token; null where the request is none of those. */
+  /** Answers a call that doesn't ask for a completion, such as for a token; null for other requests. */
   aside?(request: UpstreamRequest): Json | null;
-  /** What it can't do, and refuses. */
+  /** What the provider can't do and refuses. */
   refuses?: ReadonlySet<"image" | "schema">;
 }
 
