@@ -104,6 +104,10 @@ describe("attacks with tokens", () => {
   };
 
   const bad = "401 invalid_token";
+
+  /** The issuer may have rotated its keys a moment ago; until its keys are read again, nobody can tell. */
+
+  const unknownKey = "401 or 503";
   const late = "401 expired_token";
   const rows: [what: string, token: () => Promise<string> | string, expected: string][] = [
     ["alg none", () => forged({ alg: "none", kid: "key-1" }, claims()), bad],
@@ -140,11 +144,11 @@ describe("attacks with tokens", () => {
     ["HS256 with nothing", () => hmac({ alg: "HS256", kid: "key-1" }, claims(), ""), bad],
     ["HS256 with the gateway's upstream key", () => hmac({ alg: "HS256" }, claims(), "sk-upstream"), bad],
     ["a key of its own in the header", () => own({ jwk: true, kid: "key-1" }), bad],
-    ["a key of its own by jku", () => own({ jku: `${evil.url}/keys`, kid: "evil" }), bad],
-    ["a key of its own by x5u", () => own({ x5u: `${evil.url}/cert`, kid: "evil" }), bad],
-    ["a key id that leads out of a folder", () => own({ kid: "../../../../dev/null" }), bad],
-    ["a key id that is SQL", () => own({ kid: "' OR 1=1 --" }), bad],
-    ["a key id that is an object's own", () => own({ kid: "__proto__" }), bad],
+    ["a key of its own by jku", () => own({ jku: `${evil.url}/keys`, kid: "evil" }), unknownKey],
+    ["a key of its own by x5u", () => own({ x5u: `${evil.url}/cert`, kid: "evil" }), unknownKey],
+    ["a key id that leads out of a folder", () => own({ kid: "../../../../dev/null" }), unknownKey],
+    ["a key id that is SQL", () => own({ kid: "' OR 1=1 --" }), unknownKey],
+    ["a key id that is an object's own", () => own({ kid: "__proto__" }), unknownKey],
     [
       "an extension that must be understood",
       () => forged({ alg: "RS256", kid: "key-1", crit: ["evil"], evil: true }, claims(), "AAAA"),
@@ -214,13 +218,15 @@ describe("attacks with tokens", () => {
     ["padding", async () => `${await rsa.token()}==`, "401 invalid_api_key"],
     ["in quotes", async () => `"${await rsa.token()}"`, "401 invalid_api_key"],
     ["a good token and something more", async () => `${await rsa.token()} slc_alice_key_0001`, "401 invalid_api_key"],
-    ["16 KB of it", () => `${"a".repeat(4000)}.${"b".repeat(4000)}.${"c".repeat(4000)}`, "401 invalid_api_key"],
+    ["16 KB of it", () => `${"a".repeat(4000)}.${"b".repeat(4000)}.${"c".repeat(4000)}`, bad],
     ["the good one, at the end", async () => rsa.token(), "200 ok"],
   ];
   for (const [what, token, expected] of rows) {
     it(`${what}: ${expected}`, async () => {
       const before = upstream.requests.length;
-      assert.equal(await call(await token()), expected);
+      const answer = await call(await token());
+      if (expected === unknownKey) assert.match(answer, /^(401 invalid_token|503 identity_unavailable)$/);
+      else assert.equal(answer, expected);
       assert.equal(upstream.requests.length - before, expected === "200 ok" ? 1 : 0);
     });
   }
