@@ -1,17 +1,20 @@
-/** What a request only points to: state that the provider keeps, files, and pictures. Their size is not in its bytes. */
+/** What a request only refers to: state that the provider keeps, files, and images. Its bytes don't show their size. */
 import type { Shaped } from "../call/shaped.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 
 const links: ReadonlySet<string> = new Set([
   ...["image_url", "input_image", "file_id", "file_url", "url", "file_uri"],
-  // Pictures and documents in base64 may be more tokens than bytes.
+  // Images and documents in base64 may be more tokens than bytes.
   ...["media_type", "file_data"],
 ]);
 const files: ReadonlySet<string> = new Set(["file_id", "file_url", "file_uri", "file_ids", "vector_store_ids"]);
 const media: ReadonlySet<string> = new Set([...links, "input_audio", "video_url"]);
 const hourOfCache: ReadonlySet<string> = new Set(["1h"]);
 
-/** How often one of the words stands in the parsed body, as a name or as a text: in its bytes it may be written in many ways. */
+/**
+ * How often one of the words occurs in the parsed body, as a name or a string. Its bytes may spell the word in many
+ * ways.
+ */
 function occurrencesOf(value: unknown, words: ReadonlySet<string>): number {
   if (typeof value === "string") return words.has(value) ? 1 : 0;
   if (value === null || typeof value !== "object") return 0;
@@ -33,7 +36,9 @@ function onlyTexts(messages: unknown): boolean {
   return true;
 }
 
-/** Texts and plain members only, as most calls have: there is nothing that could link, so the bytes needn't be searched. */
+/**
+ * Whether the body has only text and plain members, as most do: nothing can refer elsewhere, so no search is needed.
+ */
 function linksNothing(json: JsonObject): boolean {
   for (const name in json) {
     const value = json[name];
@@ -43,13 +48,13 @@ function linksNothing(json: JsonObject): boolean {
 }
 
 export interface Links {
-  /** Pictures and files. */
+  /** Images and files. */
   count: number;
   /** Files that the provider holds or fetches. */
   files: boolean;
-  /** Anything but text, whose tokens may have rates of their own. */
+  /** Anything but text, whose tokens may have separate rates. */
   media: boolean;
-  /** The prompt is written to the provider's cache for an hour. */
+  /** Whether the prompt is written to the provider's cache for an hour. */
   hourOfCache: boolean;
 }
 
@@ -70,14 +75,16 @@ const isGiven = (value: unknown): boolean => (value ?? null) !== null;
 /** Items of the Responses API that are sent whole, with an id or without. */
 const wholeItem = /^(message|function_call|custom_tool_call|.*_output|mcp_approval_response)$/;
 
-/** An item of which the request has only the id: https://platform.openai.com/docs/api-reference/responses/create (input). */
+/**
+ * Whether the request has only the item's id: https://platform.openai.com/docs/api-reference/responses/create (input).
+ */
 function isStored(item: unknown): boolean {
   if (!isObject(item) || !isGiven(item["id"]) || isGiven(item["encrypted_content"])) return false;
   const type = item["type"] ?? (isGiven(item["role"]) ? "message" : "item_reference");
   return typeof type !== "string" || !wholeItem.test(type);
 }
 
-/** The call goes on with what the provider keeps, whose size nobody here knows. */
+/** Whether the call continues from state that the provider keeps, whose size is unknown here. */
 export function linksState({ received: { json }, edits, format }: Shaped): boolean {
   if (format === "anthropic.messages") return isGiven(json["container"]);
   if (format !== "openai.responses") return isGiven(json["audio"]) && linksAudio(json["messages"]);

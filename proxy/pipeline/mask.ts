@@ -1,4 +1,7 @@
-/** Stage: personal data is taken out of the request, and, where the policy says so, out of the answer or put back into it. */
+/**
+ * Stage: removes personal data from the request and, if the policy says so, removes it from the answer or restores it
+ * there.
+ */
 
 import type { Received } from "../call/received.ts";
 import type { CallRecord } from "../call/record.ts";
@@ -11,7 +14,7 @@ import { Tally } from "../masking/tally.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { Authorised, Masked } from "./proof.ts";
 
-/** What goes on in place of what was received. `record.masked` counts as the answer passes. */
+/** The request to use instead of the received one. `record.masked` is updated while the answer passes. */
 export function mask(
   { route: { masker } }: Authorised,
   received: Received,
@@ -25,10 +28,10 @@ export function mask(
   const request = maskRequest(received, tally);
   if ("code" in request || format === "openai.embeddings") return request as Masked | Failure;
   if (tally.placeholders.size > 0) client.filter(new ReplyTexts(format, new Restore(tally)));
-  // Nearest to the provider: what is kept of an answer is masked as well.
+  // Nearest to the provider, so that cached and logged answers are masked as well.
   if (masker.config.answers) client.filterFirst(new ReplyTexts(format, new MaskAnswer(masker, tally)));
   return request as Masked;
 }
 
-/** The request as it was received, for `explain`, which sends nothing. */
+/** The request as received, for `explain`, which sends nothing. */
 export const unmasked = (_: Authorised, received: Received): Masked => received as Masked;

@@ -8,7 +8,7 @@ import { parseJson } from "../wire/json.ts";
 import type { Unambiguous } from "./proof.ts";
 
 const maxBodyBytes = 16_384;
-/** So small a body comes in one piece. */
+/** Largest body in bytes: one this small arrives in one piece. */
 const minBytesPerSecond = 256;
 const maxModels = 32;
 

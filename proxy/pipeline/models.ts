@@ -1,4 +1,4 @@
-/** GET models: what this caller may use, by the same predicate that calls go through. */
+/** GET models: lists what this caller may use, by the same predicate that calls use. */
 
 import type { Circumstances } from "../access/rules.ts";
 import type { Identity } from "../call/identity.ts";

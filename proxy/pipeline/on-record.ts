@@ -1,7 +1,7 @@
 /**
- * Stage, around the call to a provider, where a policy lets no call go unaudited: a record that it begins is safe before
- * it is made, and the record of how it ended is safe before a whole answer is given, and before a stream comes to its
- * proper end: its last bytes wait, without which no client takes it for complete.
+ * Stage around the call to a provider, for policies that require auditing: the record of the call's start is durable
+ * before the call is made, and the record of its outcome is durable before a whole answer, or the last bytes of a
+ * stream, are sent. Without its last bytes no client takes a stream for complete.
  */
 import type { AuditLog } from "../audit/audit.ts";
 import type { CallRecord } from "../call/record.ts";
@@ -10,7 +10,7 @@ import type { Route } from "../snapshot/snapshot.ts";
 import type { ClientConnection } from "../wire/client.ts";
 import type { OnRecord } from "./proof.ts";
 
-/** How long a call waits for its audit record to be safe, in milliseconds. */
+/** How long a call waits for its audit record to be durable, in milliseconds. */
 const waitMs = 1_000;
 
 const refused = failure(
@@ -28,7 +28,7 @@ async function begin(audit: AuditLog | null, call: CallRecord): Promise<OnRecord
   return (await (audit?.durable(waitMs) ?? false)) ? proof : refused;
 }
 
-/** At once where the policy doesn't require it. */
+/** Resolves at once if the policy doesn't require auditing. */
 export function beginOnRecord(
   { config }: Route,
   audit: AuditLog | null,
@@ -37,7 +37,7 @@ export function beginOnRecord(
   return config.audit.required ? begin(audit, call) : proof;
 }
 
-/** null: what is held back may be given. Otherwise what to give in its place, after `withheld`. */
+/** Returns null if what is held may be sent; otherwise the failure to send instead, after `withheld`. */
 export async function endOnRecord(
   audit: AuditLog | null,
   call: CallRecord,
@@ -45,7 +45,7 @@ export async function endOnRecord(
 ): Promise<Failure | null> {
   audit?.write("call", call);
   if (await (audit?.durable(waitMs) ?? false)) return null;
-  // Of a stream that broke off, or that nobody takes any more, there is nothing left to withhold.
+  // A stream that broke off, or whose client disconnected, has nothing left to withhold.
   if (client.started && (call.broken || client.closed)) return null;
   audit?.write("withheld", call);
   return refused;

@@ -1,4 +1,4 @@
-/** Stage: whether the body names models to the provider beside the one that was routed, and so checked, priced and counted. */
+/** Stage: refuses bodies that name models other than the routed one, which alone was checked, priced and counted. */
 
 import type { Identity } from "../call/identity.ts";
 import { modelMembers } from "../config/steering.ts";

@@ -1,4 +1,4 @@
-/** What choosing a target may look at, made from a request. Shared by calls and by `explain`. */
+/** The properties of a request that targets are chosen by. Shared by calls and `explain`. */
 
 import type { Identity } from "../call/identity.ts";
 import type { Received } from "../call/received.ts";
@@ -13,7 +13,7 @@ function outputTokens(received: Received): number {
   return typeof limit === "number" ? limit : 0;
 }
 
-/** Four bytes a token: good enough to choose by. */
+/** Four bytes per token: accurate enough for choosing a target. */
 export const roughPromptTokens = (received: Received): number => Math.ceil(received.bytes.length / 4);
 
 export function planRequest(

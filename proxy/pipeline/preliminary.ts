@@ -1,6 +1,6 @@
 /**
- * Stage before all others: requests that two servers in a row could read in two ways are not served at all, and pages of
- * other origins are dealt with.
+ * Stage before all others: refuses requests that two servers in a row could read differently, and handles pages of
+ * other origins.
  */
 import { type Failure, failure } from "../failure.ts";
 import type { ClientConnection } from "../wire/client.ts";
@@ -9,7 +9,7 @@ import type { Unambiguous } from "./proof.ts";
 
 const maxHeaders = 100;
 
-/** Headers that say who calls, from where, or where the body ends: of two, nobody can say which counts. */
+/** Headers for identity, origin or body length. If one occurs twice, it is ambiguous which counts. */
 const single: ReadonlySet<string> = new Set([
   "authorization",
   "x-api-key",
@@ -28,7 +28,7 @@ const unframed = failure("invalid_value", "The request's transfer-encoding must 
 const hostless = failure("invalid_value", "The request has no Host header.");
 const ancient = failure("invalid_value", "The request must be HTTP/1.0 or HTTP/1.1.");
 
-/** A bit for each; 0 for all others. By the name as it is spelled: clients spell few ways. */
+/** One bit per such header; 0 for all others. Cached by spelling, as clients use few spellings. */
 const bits = new Map([...single].map((name, at) => [name, 1 << at]));
 const mostSpellings = 256;
 
@@ -63,7 +63,7 @@ function ambiguous(client: ClientConnection): Failure | null {
   return repeated(rawHeaders);
 }
 
-/** answered: nothing is left to do. */
+/** "answered": nothing is left to do. */
 export function preliminary(
   client: ClientConnection,
   allowedOrigins: readonly string[],

@@ -1,4 +1,7 @@
-/** What to send to one target, and how to read what comes back: bytes untouched where formats agree, translated where they don't. */
+/**
+ * What to send to one target, and how to read its answer. Bytes stay unchanged if the formats agree, and are translated
+ * otherwise.
+ */
 import type { Buffer } from "node:buffer";
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
@@ -27,23 +30,23 @@ export interface PrepareContext {
   requestId: string;
   nowMs: number;
   deadlineMs: number;
-  /** One event of a stream may hold this much. */
+  /** Largest event of a stream, in bytes. */
   maxEventBytes?: number | undefined;
-  /** Headers that pass on to the upstream. */
+  /** Headers passed on to the upstream. */
   forwarded: Record<string, string>;
-  /** Seals ids of what a provider keeps for the caller; absent where nobody will come back with them. */
+  /** Seals ids of objects that a provider keeps for the caller; absent if they will never be sent back. */
   sealId?: (provider: string, id: string) => string;
 }
 
 const asksForUsage = (options: unknown): boolean => isObject(options) && options["include_usage"] === true;
 
-/** Formats whose streams have usage only where it is asked for. */
+/** Formats whose streams contain usage only on request. */
 const tellsUsageOnRequest = (format: WireFormat): boolean =>
   format === "openai.chat" || format === "openai.completions";
 
 const none: JsonObject = {};
 
-/** What changes in the bytes on their way to a target: what the route asks for, and then what provider and gateway need. */
+/** Edits of the bytes sent to a target: the route's first, then those that provider and gateway need. */
 function bodyEdits({ edits, received }: Shaped, upstream: string, hideUsage: boolean, own: JsonObject): JsonObject {
   const all: JsonObject = {};
   for (const name in edits) if (name !== "model") all[name] = edits[name];
@@ -57,13 +60,13 @@ function bodyEdits({ edits, received }: Shaped, upstream: string, hideUsage: boo
 }
 
 interface PassedStream {
-  /** The gateway asks for usage in the stream and the client does not; the observer takes it out again. */
+  /** Whether only the gateway, and not the client, requests usage in the stream. The observer then removes it. */
   hideUsage: boolean;
-  /** A chat with one choice, which is over with its finish. */
+  /** Whether this is a chat with one choice, which ends with its finish reason. */
   oneChoice: boolean;
 }
 
-/** A call whose bytes pass through both ways. */
+/** Prepares a call whose bytes pass through unchanged both ways. */
 class PassedThrough implements Prepared {
   readonly outgoing: Outgoing;
   readonly dropped: string[] = [];
@@ -138,7 +141,7 @@ function passthrough(
   return withSealedIds(passed, seal, format === "openai.responses");
 }
 
-/** A whole answer that is translated: an error in it is the provider's own decoder's to read. */
+/** Reads a whole answer that is translated. Errors in it are left to the provider's decoder. */
 function readWhole<T>(
   bytes: Buffer,
   headers: ResponseHeaders,

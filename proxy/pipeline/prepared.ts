@@ -1,4 +1,4 @@
-/** What to send to one target, and how to read what comes back. */
+/** What to send to one target, and how to read its answer. */
 import type { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
 import type { Outgoing } from "../providers/provider.ts";
@@ -8,11 +8,11 @@ import type { WholeReply } from "./whole-reply.ts";
 
 export interface Prepared {
   outgoing: Outgoing;
-  /** Parameters that this provider lacks and that were left out. */
+  /** Parameters that were dropped because this provider lacks them. */
   dropped: string[];
   translated: boolean;
-  /** A whole 2xx answer, or why it is none. */
+  /** Reads a whole 2xx answer, or says why it is not one. */
   whole(bytes: Buffer, headers: ResponseHeaders): WholeReply | ProviderError;
-  /** null where the operation has no stream. */
+  /** null if the operation has no stream. */
   reader(): StreamReader | null;
 }

@@ -1,4 +1,7 @@
-/** What a provider says of a failure, and what the gateway says of one in its place: made, told from an answer, and put as the client is told. */
+/**
+ * Failures as providers report them, and the gateway's own in the same form: creates them, reads them from answers, and
+ * words them for clients.
+ */
 import type { Buffer } from "node:buffer";
 import type { ProviderError, ProviderErrorClass } from "../dialects/canonical.ts";
 import type { Failure, FailureCode } from "../failure.ts";
@@ -24,21 +27,21 @@ const tokenRefused = asProviderError(
   "upstream_auth_error",
   "The gateway could not get a token for the provider. Ask the platform team to check its credential.",
 );
-/** An outage like the provider's own: others are asked instead. */
+/** Treated like an outage of the provider: other targets are asked instead. */
 const tokenUnavailable = asProviderError(
   "Unavailable",
   "upstream_unreachable",
   "The gateway could not get a token for the provider. Try again later.",
 );
 
-/** The provider could not be called, for want of a token. */
+/** The provider could not be called because no token was available. */
 export const noToken = (cause: AttemptCause): ProviderError =>
   cause === "token_refused" ? tokenRefused : tokenUnavailable;
 
-/** Shorter values would take ordinary words out of a text. */
+/** Shortest value that is removed: shorter ones would remove ordinary words from a text. */
 const shortestSecret = 8;
 
-/** A provider that repeats what it was sent must not hand the account's credential to the caller, or to a log. */
+/** Removes the account's credentials, as a provider may repeat what it was sent to the caller or a log. */
 export function withoutCredentials(text: string, { credentials }: Pick<ProviderAccount, "credentials">): string {
   let clean = text;
   for (const secret of Object.values(credentials)) {
@@ -49,7 +52,7 @@ export function withoutCredentials(text: string, { credentials }: Pick<ProviderA
   return clean;
 }
 
-/** The JSON of an error's body, or its text where it is none; without the credentials of the account that was used. */
+/** Returns an error body's JSON, or its text if it isn't JSON, without the credentials of the account used. */
 export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "credentials">): unknown {
   const text = withoutCredentials(body.toString("utf8"), account);
   try {
@@ -59,7 +62,7 @@ export function parseLoosely(body: Buffer, account: Pick<ProviderAccount, "crede
   }
 }
 
-/** Also of a refusal, for which no waiting helps. `cause`: why the connection failed, or there was no token. */
+/** Also used for refusals that no waiting helps. `cause`: why the connection failed, or no token was available. */
 export function toFailure(
   {
     code,

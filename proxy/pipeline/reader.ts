@@ -1,4 +1,4 @@
-/** How an upstream's answer becomes the client's: passed through and watched, or translated. */
+/** Turns an upstream's answer into the client's: passes it through and observes it, or translates it. */
 import { Buffer } from "node:buffer";
 import type { ChatDelta, ProviderError, StreamEvent, Usage } from "../dialects/canonical.ts";
 import type { ChatStreamEncoder, StreamObserver } from "../dialects/dialect.ts";
@@ -8,42 +8,42 @@ import { errorInAnswer } from "../providers/errors.ts";
 import type { ChatStreamDecoder, ErrorReply } from "../providers/provider.ts";
 
 export interface StreamStep {
-  /** For the client; empty until the answer has begun. */
+  /** Bytes for the client; empty until the answer has begun. */
   out: Uint8Array | string;
-  /** The format's own end has been reached. */
+  /** Whether the format's own end marker was reached. */
   ended: boolean;
   error: ProviderError | null;
-  /** `out` tells the client of the error in the format's own way. */
+  /** An error; `out` reports it to the client in the stream's own format. */
   told?: boolean;
-  /** The same of a stream that has not begun: for the client only if nobody else is asked. */
+  /** Like `out`, for a stream that has not begun: sent to the client only if no other target is asked. */
   own?: Uint8Array;
 }
 
 export interface StreamReader {
   push(bytes: Buffer): StreamStep;
-  /** The upstream closed. Neither `ended` nor `error` set is a truncated stream. */
+  /** The upstream closed the stream. If neither `ended` nor `error` is set, the stream was truncated. */
   close(): StreamStep;
-  /** What was held back because the answer had not begun, to be handed on all the same: nobody else will be asked. */
+  /** Returns what was held because the answer had not begun, to be sent now: no other target will be asked. */
   release?(): Uint8Array | string;
   usage(): Usage | null;
-  /** The usage that was read is that of the whole answer. */
+  /** Whether the usage read so far covers the whole answer. */
   usageIsFinal(): boolean;
-  /** All of the answer's content has been read, and not its usage. */
+  /** Whether all of the answer's content was read, but not its usage. */
   awaitsUsage(): boolean;
-  /** Characters of content seen so far, for an estimate. */
+  /** Characters of content read so far, for an estimate. */
   contentLength(): number;
 }
 
-/** So much is held back before the answer has begun: Responses repeat the whole request, tools included, twice. */
+/** Most bytes held before the answer has begun: Responses streams repeat the whole request, with its tools, twice. */
 const maxHeldBytes = 1_048_576;
 const maxHeldEvents = 4_096;
 const nothing = Buffer.alloc(0);
 
-/** A stream that came to its end without an answer. */
+/** The error for a stream that ended without an answer. */
 const noAnswer: ProviderError = invalidReply("The provider's stream ended without an answer.");
 const unreadable: ProviderError = invalidReply("The provider's stream could not be read.");
 
-/** What has been read and not yet handed on, because another provider may still have to answer. */
+/** Bytes read and not yet sent, because another provider may still have to answer. */
 class HeldBytes {
   #pieces: Uint8Array[] | null = [];
   #bytes = 0;
@@ -52,7 +52,7 @@ class HeldBytes {
     return this.#pieces !== null;
   }
 
-  /** What is to be handed on now. */
+  /** Returns what to send now. */
   take(out: Uint8Array, begun: boolean): Uint8Array {
     if (this.#pieces === null) return out;
     if (begun && this.#bytes === 0) {
@@ -71,15 +71,15 @@ class HeldBytes {
   }
 }
 
-/** An event above the gateway's own cap, which a request may ask for, says nothing of the provider. */
+/** An event above the gateway's own cap says nothing about the provider, as the request may have caused it. */
 const ofCaller = (error: StreamObserver["error"]): Pick<ProviderError, "fault"> =>
   error?.oversized === true ? { fault: "caller" } : {};
 
 const doneFrame = Buffer.from("data: [DONE]\n\n");
 
 /**
- * `decodeError`: the provider's, for errors in the stream. `oneChoice`: of a chat with one choice, its finish is the end,
- * which some servers leave without a marker; the client gets one.
+ * `decodeError`: the provider's decoder for errors in the stream. `oneChoice`: in a chat with one choice, the finish
+ * reason ends the stream. Some servers send no end marker after it; the client gets one.
  */
 export function passthroughReader(
   observer: StreamObserver,
@@ -120,7 +120,7 @@ export function passthroughReader(
   };
 }
 
-/** Characters of what was said, be it to a tool. */
+/** Characters of the content, including tool arguments. */
 function lengthOf({ content, reasoning_content, refusal, tool_calls }: ChatDelta): number {
   let length = (content?.length ?? 0) + (reasoning_content?.length ?? 0) + (refusal?.length ?? 0);
   for (const call of tool_calls ?? []) length += call.function?.arguments?.length ?? 0;
@@ -133,7 +133,7 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
   let progress: StreamProgress = "waiting";
   let contentEnded = false;
   let usageIsFinal = false;
-  /** Events that alone don't make an answer: held until one does, so that falling back stays possible. */
+  /** Events that don't begin an answer. They are held until one does, so that fallback stays possible. */
   let held: StreamEvent[] | null = [];
   const release = (): string => {
     const out = (held ?? []).map((event) => encoder.encode(event)).join("");
@@ -143,7 +143,7 @@ export function translatingReader(decoder: ChatStreamDecoder, encoder: ChatStrea
   const write = (event: StreamEvent): string => {
     if (event.kind === "usage") {
       usage = event.usage;
-      // Some servers tell of usage all along.
+      // Some servers report usage throughout the stream.
       usageIsFinal = contentEnded;
     }
     if (event.kind === "finish") contentEnded = true;

@@ -6,16 +6,16 @@ import type { ReadBounds } from "../wire/incoming.ts";
 import type { Unambiguous } from "./proof.ts";
 
 function isJson(contentType: string | null): boolean {
-  // A missing type is taken for JSON: `curl -d` without -H is how people try a gateway out.
+  // A missing content type means JSON: people try a gateway with `curl -d` and no -H.
   if (contentType === null || contentType === "application/json") return true;
   const type = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   return type === "application/json" || type.endsWith("+json") || type === "application/x-www-form-urlencoded";
 }
 
-/** The installation's bound, by the name under which the platform team finds it. */
+/** The installation's limit, with the setting's name for the platform team. */
 const orRaise = ", or ask the platform team to raise proxy.maxBodyBytes in the gateway's Helm values";
 
-/** At once where the body is all there. */
+/** Synchronous if all of the body has arrived. */
 export function receive(
   client: Unambiguous,
   maxBodyBytes: number,

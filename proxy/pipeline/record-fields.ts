@@ -1,4 +1,4 @@
-/** What a call's record learns from the stages that it passes. */
+/** Fills a call's record from the stages that it passes. */
 
 import { attemptCharges, costOf } from "../call/charges.ts";
 import type { Identity } from "../call/identity.ts";

@@ -1,6 +1,6 @@
 /**
- * What a budget whose terms were changed had spent in its period before the change, from the usage ledger. Its counters
- * begin from that: a sum under the old terms says nothing of the new ones.
+ * What a budget whose terms changed had spent earlier in its period, from the usage ledger. Its counters start from
+ * that, because a sum under the old terms says nothing about the new ones.
  */
 import type { BudgetConfig } from "../config/budget.ts";
 import type { LedgerRow } from "../config/ledger.ts";
@@ -11,23 +11,23 @@ import { type Caller, coversRow, subjectOf } from "./scope.ts";
 type KeyLookup = Pick<Snapshot, "keysOf">;
 type Sums = ReadonlyMap<string, number>;
 
-/** The name under which counters of a budget's present terms are kept. */
+/** The name of the counters for a budget's current terms. */
 export const counterIdOf = ({ id, counting }: BudgetConfig): string =>
   counting === undefined ? id : `${id}#${counting.sinceMs}`;
 
 const none: Sums = new Map();
 const hourMs = 3_600_000;
-/** Recounts of budgets and periods that are kept; the oldest goes first. */
+/** Most cached recounts, by budget and period; the oldest is dropped first. */
 const mostKept = 1_000;
 
-/** Tags and selectors go by the key as it is now; the ledger has the rest as it was. */
+/** Tags and selectors are matched with the key as it is now; the ledger has the rest as of the call. */
 function callerOf({ key, user, team, role }: LedgerRow, keys: KeyLookup | null): Caller | null {
   if (key === "") return null;
   const { tags = [], budgets = [] } = keys?.keysOf(key)[0] ?? {};
   return { id: key, user, team: team === "" ? null : team, role, tags, budgets };
 }
 
-/** Sums by subject of the rows that a budget covers. */
+/** Adds up, by subject, the rows that a budget covers. */
 export function recount(budget: BudgetConfig, rows: readonly LedgerRow[], keys: KeyLookup | null): Sums {
   const sums = new Map<string, number>();
   for (const row of rows) {
@@ -42,7 +42,7 @@ export function recount(budget: BudgetConfig, rows: readonly LedgerRow[], keys: 
 
 export class Recounts {
   readonly #store: Pick<FleetStore, "readLedger">;
-  /** Writes what is settled to the store's ledger. */
+  /** Writes settled usage to the store's ledger. */
   readonly #flush: () => Promise<void>;
   readonly #snapshot: () => Snapshot | null;
   readonly #nowMs: () => number;
@@ -60,7 +60,7 @@ export class Recounts {
     this.#nowMs = nowMs;
   }
 
-  /** Where the period began under terms that are still in force, the counters have all of it. */
+  /** If the period began under the current terms, the counters have all of it. */
   #key(budget: BudgetConfig, periodStartMs: number): string | null {
     const { counting } = budget;
     return counting === undefined || periodStartMs >= counting.sinceMs
@@ -68,7 +68,7 @@ export class Recounts {
       : `${counterIdOf(budget)}|${periodStartMs}`;
   }
 
-  /** By subject; null: it is not known yet, see `read`. */
+  /** Spending by subject; null if it isn't known yet, see `read`. */
   known(budget: BudgetConfig, periodStartMs: number): Sums | null {
     const key = this.#key(budget, periodStartMs);
     if (key === null) return none;
@@ -76,7 +76,7 @@ export class Recounts {
     return sums === undefined || sums instanceof Promise ? null : sums;
   }
 
-  /** Rejects where the ledger can't be read; the next call tries again. */
+  /** Rejects if the ledger can't be read; the next call tries again. */
   async read(budget: BudgetConfig, periodStartMs: number): Promise<Sums> {
     const key = this.#key(budget, periodStartMs);
     if (key === null) return none;
@@ -96,7 +96,7 @@ export class Recounts {
     }
   }
 
-  /** Whole hours of UTC, as the ledger has them: one in which the period begins counts in full. */
+  /** Whole UTC hours, as in the ledger: the hour in which the period begins counts in full. */
   async #count(budget: BudgetConfig, periodStartMs: number): Promise<Sums> {
     await this.#flush();
     const fromMs = Math.max(periodStartMs, budget.counting?.fromMs ?? 0);

@@ -1,4 +1,6 @@
-/** What is written down of requests and answers where a policy asks for it: a beginning, masked, and without keys. */
+/**
+ * The excerpt of requests and answers that is logged if a policy asks for it: the beginning, masked, and without keys.
+ */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { everyMask, type Masker } from "../masking/masker.ts";
@@ -6,19 +8,19 @@ import { Tally } from "../masking/tally.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import { jsonIn } from "../wire/json.ts";
 
-/** Of each body, in characters. */
+/** Length of each body's excerpt, in characters. */
 const most = 16_384;
-/** Larger ones are not parsed for the sake of their beginning. */
+/** Largest body that is parsed for its excerpt. */
 const mostParsed = 1_048_576;
 const deepest = 64;
-/** Shorter ones can't be told from words. */
+/** Shortest secret that is removed: shorter ones can't be distinguished from words. */
 const leastSecret = 8;
-/** Keys of this gateway, whosever. */
+/** API keys of this gateway, whoever they belong to. */
 const ownKey = /\bslc_[\w-]{8,}/g;
 
 const isLong = (secret: string): boolean => secret.length >= leastSecret;
 
-/** Of all providers of a snapshot, which does not change. */
+/** Credentials of all providers in a snapshot, which is immutable. */
 const gatewaySecrets = new WeakMap<Snapshot["providers"], readonly string[]>();
 
 function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
@@ -30,7 +32,7 @@ function secretsOfGateway(providers: Snapshot["providers"]): readonly string[] {
   return known;
 }
 
-/** What the caller and the gateway prove themselves by. Somebody may have pasted it into a prompt, and a provider repeats it. */
+/** Credentials of the caller and the gateway. A prompt may contain them, and a provider may repeat them. */
 export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snapshot, "providers">): string[] {
   const { authorization = "", "x-api-key": key, "api-key": other } = headers;
   const theirs = [
@@ -40,7 +42,7 @@ export function secretsOf(headers: IncomingHttpHeaders, { providers }: Pick<Snap
   return [...theirs.filter(isLong), ...secretsOfGateway(providers)];
 }
 
-/** An answer with a key in it is for nobody but who has sent that key. */
+/** Whether an answer contains a key, so that only the caller who sent it may get the answer. */
 export function holdsSecret(body: Buffer, secrets: readonly string[]): boolean {
   return (
     secrets.some((secret) => body.includes(secret)) ||
@@ -48,11 +50,11 @@ export function holdsSecret(body: Buffer, secrets: readonly string[]): boolean {
   );
 }
 
-/** Changes every text of a body, as far as it is written down. */
+/** Edits every string of a body, as far as it is logged. */
 class Redactor {
   readonly #masker: Masker | null;
   readonly #secrets: readonly string[];
-  /** Characters that may still be looked at; what comes after them is cut off in the end. */
+  /** Characters left to process; anything after them is cut off. */
   #left = most;
 
   constructor(masker: Masker | null, secrets: readonly string[]) {
@@ -61,7 +63,7 @@ class Redactor {
   }
 
   text(whole: string): string {
-    // Half of a datum would not be known for what it is, so a cut comes before the word or number it falls in.
+    // Part of a value would not be recognised, so cut before the word or number at the limit.
     const cut = whole.length <= this.#left ? whole : whole.slice(0, this.#left);
     let text = cut === whole ? whole : cut.slice(0, (this.#masker ?? everyMask).openEnd(cut));
     this.#left -= cut.length;
@@ -70,7 +72,7 @@ class Redactor {
     return this.#masker === null ? text : new Tally(this.#masker).mask(text, false);
   }
 
-  /** In JSON a text has to be read before anything in it is found: `\u0040` is an @. */
+  /** JSON strings must be decoded before they are searched: `\u0040` is an @. */
   value(value: unknown, depth = 0): unknown {
     if (typeof value === "string") return this.#string(value, depth);
     if (typeof value === "number") return this.#number(value);
@@ -100,13 +102,13 @@ const textOf = (body: Uint8Array | string, bytes: number): string =>
     ? body.slice(0, bytes)
     : Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, bytes)).toString("utf8");
 
-/** Of JSON that is too large or too broken to be parsed: a letter of an escape must not hide what stands beside it. */
+/** For JSON that is too large or too broken to parse: the letter of an escape must not hide the text next to it. */
 const unescaped = (text: string): string =>
   text
     .replace(/\\u([0-9a-fA-F]{4})/g, (_whole, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
     .replace(/\\[nrtbf]/g, " ");
 
-/** `masker`: null leaves personal data in. */
+/** `masker`: null keeps personal data. */
 export function excerpt(body: Uint8Array | string, masker: Masker | null, secrets: readonly string[]): string {
   const cleaner = new Redactor(masker, secrets);
   const json = masker !== null && body.length <= mostParsed ? jsonIn(textOf(body, mostParsed)) : undefined;

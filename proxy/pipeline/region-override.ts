@@ -1,6 +1,6 @@
 /**
- * Stage: whether the body tells the provider where to process the call, past the policy's residency. The regions of a
- * target hold for its account, and some providers let a request choose another.
+ * Stage: refuses bodies that tell the provider where to process the call, which would bypass the policy's residency. A
+ * target's region applies to its account, and some providers let a request choose another.
  */
 
 import { regionMembers } from "../config/steering.ts";

@@ -1,4 +1,4 @@
-/** One exchange with the provider that keeps files, batches and jobs: handed on as it comes, or read whole. */
+/** One exchange with the provider that keeps files, batches and jobs, streamed through or read whole. */
 import { Buffer } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
 import type { LineEditor } from "../ids/lines.ts";
@@ -14,25 +14,25 @@ import type { OnRecord } from "./proof.ts";
 import { parseLoosely, toFailure } from "./provider-error.ts";
 
 const maxErrorBytes = 65_536;
-/** Of an answer that is read whole: objects and lists of them. */
+/** Largest answer, in bytes, that is read whole: objects and lists of them. */
 const maxAnswerBytes = 16_777_216;
 
 export interface ResourceEnvironment {
   upstreams: Pick<Upstreams, "send">;
   auth: AuthEnvironment;
-  /** Headers that pass on to the provider. */
+  /** Headers passed on to the provider. */
   forwarded: Record<string, string>;
-  /** What has to be there before the provider is asked. */
+  /** The proofs required before the provider is asked. */
   admitted: Admitted;
   onRecord: OnRecord;
-  /** Seals and opens ids for the caller; absent: they pass as they are. */
+  /** Seals and opens ids for the caller. If absent, ids pass unchanged. */
   ids?: ResourceIds;
   nowMs(): number;
-  /** For the whole exchange, in milliseconds. */
+  /** Limit for the whole exchange, in milliseconds. */
   totalMs: number;
 }
 
-/** What the provider answered, read whole. */
+/** The provider's answer, read whole. */
 export interface WholeAnswer {
   headers: Record<string, string | number>;
   json: unknown;
@@ -43,9 +43,9 @@ export interface ExchangeSpec {
   entry: ProviderEntry;
   route: Route;
   environment: ResourceEnvironment;
-  /** The answer is read to its end and not handed on. */
+  /** Whether the answer is read to its end and not sent to the caller. */
   whole: boolean;
-  /** Edits what is handed on; null: it passes as it is. */
+  /** Edits what is sent to the caller; null to leave it unchanged. */
   lines: LineEditor | null;
 }
 
@@ -64,7 +64,7 @@ export class ResourceExchange {
   #over = false;
   #status = 0;
   #headers: ResponseHeaders = {};
-  /** Of an answer that tells of a failure, or is read whole: its body, and how long that is. */
+  /** Body and length of an answer that is an error or is read whole. */
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
 
@@ -131,7 +131,7 @@ export class ResourceExchange {
     return true;
   }
 
-  /** null: nothing is edited, or what came is no lines of JSON and goes no further. */
+  /** Null if nothing is edited, or if the content isn't JSON lines and must not be passed on. */
   #edited(edit: (lines: LineEditor) => Buffer): Buffer | null {
     if (this.#lines === null) return null;
     try {
@@ -169,7 +169,7 @@ export class ResourceExchange {
     );
   }
 
-  /** An answer that has begun can only be cut. */
+  /** An answer that has begun can only be cut off. */
   refuse(failed: Failure): void {
     if (this.#over) return;
     if (this.#client.started) this.#client.destroy();
@@ -186,7 +186,7 @@ export class ResourceExchange {
     if (outcome !== null && "code" in outcome) this.#call?.abort();
   }
 
-  /** What the caller did wrong is said in the provider's words; the rest as for any call. */
+  /** The caller's mistakes are reported in the provider's words; other failures as for any call. */
   #failed(): Failure {
     const error = this.#entry.provider.decodeError({
       status: this.#status,

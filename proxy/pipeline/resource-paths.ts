@@ -5,18 +5,18 @@ export interface ResourceOperation {
   kind: "resource";
   resource: ResourceKind;
   method: "GET" | "POST" | "DELETE";
-  /** Below the base URL, ids checked. */
+  /** Path below the base URL, with its ids checked. */
   path: string;
 }
 
-/** The id in a path; null where it has none. */
+/** The id in a path; null if it has none. */
 export const idIn = (path: string): string | null =>
   /^\/(?:files|batches|fine_tuning\/jobs)\/([^/]+)/.exec(path)?.[1] ?? null;
 
-/** Lists of the account's objects, and not of one object's parts. */
+/** Whether the path lists the account's objects, rather than one object's parts. */
 export const isList = ({ method, path }: ResourceOperation): boolean => method === "GET" && idIn(path) === null;
 
-/** No dot, no slash, no percent sign: an id can't lead anywhere else. */
+/** No dot, slash or percent sign, so an id can't lead to another path. */
 const id = "[A-Za-z0-9_:-]{1,344}";
 
 const paths: readonly [ResourceKind, RegExp, readonly string[]][] = [
@@ -32,7 +32,7 @@ const paths: readonly [ResourceKind, RegExp, readonly string[]][] = [
   ["FineTuning", new RegExp(`^/fine_tuning/jobs/${id}/(events|checkpoints)$`), ["GET"]],
 ];
 
-/** null: no such path; "method": not by this method. */
+/** Null if there is no such path; "method" if it doesn't allow this method. */
 export function resourceOperation(method: string, rest: string): ResourceOperation | "method" | null {
   const found = paths.filter(([, pattern]) => pattern.test(rest));
   if (found.length === 0) return null;
@@ -41,13 +41,13 @@ export function resourceOperation(method: string, rest: string): ResourceOperati
   return { kind: "resource", resource: first[0], method: method as ResourceOperation["method"], path: rest };
 }
 
-/** null: no such path. */
+/** Null if there is no such path. */
 export const resourceMethods = (rest: string): readonly string[] | null =>
   paths.find(([, pattern]) => pattern.test(rest))?.[2] ?? null;
 
 const parameters: ReadonlySet<string> = new Set(["after", "before", "limit", "order", "purpose", "metadata"]);
 
-/** Of a query, only what lists take. `after` and `before` as `cursor` gives them. */
+/** Keeps only the query parameters that lists support. `cursor` replaces `after` and `before`. */
 export function resourceQuery(url: string, cursor: (text: string) => string = (text) => text): URLSearchParams {
   const at = url.indexOf("?");
   if (at < 0) return new URLSearchParams();

@@ -1,4 +1,4 @@
-/** Files, batches and fine-tuning: streamed through to the one provider that keeps them, both ways, without a look inside. */
+/** Files, batches and fine-tuning: streamed to and from the one provider that keeps them, without inspection. */
 import { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import type { Circumstances } from "../access/rules.ts";
@@ -18,7 +18,7 @@ import { idIn, isList, type ResourceOperation, resourceQuery } from "./resource-
 import { denyByPolicyScope, missingPermission, offeredTo, resident } from "./route.ts";
 import { failureOfUpload, maxUploadBytes, tooLarge, uploadStream } from "./upload.ts";
 
-/** Of the request for a batch or a job. */
+/** Largest request for a batch or a job, in bytes. */
 const maxRequestBytes = 1_048_576;
 
 const notServed = failure(
@@ -31,7 +31,10 @@ export interface ResourceTarget {
   entry: ProviderEntry;
 }
 
-/** Which policy serves it, and whether this caller may. `accountOf`: which provider keeps what a sealed id names. */
+/**
+ * Which policy serves the request, and whether this caller may make it. `accountOf`: the provider that keeps a sealed
+ * id's object.
+ */
 export function resourceTarget(
   operation: ResourceOperation,
   path: PathEntry,
@@ -60,7 +63,7 @@ export type { ResourceEnvironment };
 
 type Ids = ResourceIds | null;
 
-/** Without the body, which no signature covers at providers that have these. `path`: with its query. */
+/** Excludes the body, which no provider with these endpoints covers by a signature. `path` includes the query. */
 function outgoingOf(
   client: ClientConnection,
   operation: ResourceOperation,
@@ -68,7 +71,7 @@ function outgoingOf(
   { forwarded, ids }: ResourceEnvironment,
 ): Outgoing {
   const headers = { ...forwarded };
-  // With ids in it the body's length changes on the way.
+  // Opening ids changes the body's length.
   const names = ids == null ? ["content-type", "content-length"] : ["content-type"];
   for (const name of operation.method === "POST" ? names : []) {
     const value = client.header(name);
@@ -119,7 +122,7 @@ interface PreparedExchange {
   ids: Ids;
 }
 
-/** null where the answer went through, whatever its status within 2xx. */
+/** Null if the answer was passed on, with any 2xx status. */
 export async function passThrough(
   client: Unambiguous,
   operation: ResourceOperation,
@@ -159,7 +162,7 @@ function reply(
   return null;
 }
 
-/** A batch or a job: small enough to be read before it goes on. */
+/** A batch or a job, which is small enough to be read before it is sent. */
 async function make(exchange: PreparedExchange, ids: ResourceIds, path: string): Promise<Failure | null> {
   const { client } = exchange;
   const read = await client.readBody(maxRequestBytes);
@@ -173,11 +176,11 @@ async function make(exchange: PreparedExchange, ids: ResourceIds, path: string):
   );
 }
 
-/** So many pages of the provider's are looked through for objects of the caller's. */
+/** Most pages of the provider's list that are searched for the caller's objects. */
 const maxPages = 20;
 const usualLimit = 100;
 
-/** The caller's own of what the account holds. */
+/** Lists the caller's own objects among the account's. */
 async function list(
   exchange: PreparedExchange,
   ids: ResourceIds,
@@ -207,7 +210,7 @@ async function list(
   }
 }
 
-/** `whole`: the answer is read to its end and not handed on; a Failure, or null where it was handed on. */
+/** `whole`: returns the answer instead of sending it. Otherwise returns a Failure, or null if the answer was sent. */
 async function ask(
   { client, operation, target, environment, ids }: PreparedExchange,
   path: string,

@@ -1,4 +1,7 @@
-/** Stage: what the gateway itself answers, in the client's own format: JSON of its own, and failures, in the stream where it has begun. */
+/**
+ * Stage: sends the gateway's own answers in the client's format: its JSON, and failures, as stream events if the stream
+ * has begun.
+ */
 
 import { Buffer } from "node:buffer";
 import type { CallRecord } from "../call/record.ts";
@@ -16,7 +19,10 @@ export function answerJson(client: ClientConnection, body: object): void {
   client.reply(200, { "content-type": "application/json", "x-request-id": client.requestId }, JSON.stringify(body));
 }
 
-/** The answer has begun: all that is left is an event in the client's format, and no end marker. `told`: the stream had it already. */
+/**
+ * The answer has begun, so the failure becomes an event in the client's format, without an end marker. `told`: the
+ * stream already reported it.
+ */
 export function breakOff(
   client: ClientConnection,
   surface: Addressed["surface"],
