@@ -1,10 +1,10 @@
-/** The traffic listener's certificate while it is in use: renewed from its files, and watched for its end. */
+/** The traffic listener's certificate in use: reloaded from its files, and monitored for expiry. */
 import type { Server as SecureServer } from "node:tls";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Logger } from "./telemetry/log.ts";
 import { type TlsFiles, type TlsMaterial, watchTls } from "./wire/tls.ts";
 
-/** A new certificate is used for the next connection; those that are open keep theirs. */
+/** New connections use a new certificate; open ones keep theirs. */
 export function keepTls(
   files: TlsFiles,
   first: TlsMaterial,
@@ -16,12 +16,12 @@ export function keepTls(
   const registers = [registry];
   const notAfter = new Gauge({
     name: "sluice_tls_certificate_not_after_seconds",
-    help: "When the listener's certificate ends, in seconds since 1970.",
+    help: "When the listener's certificate expires, in seconds since 1970.",
     registers,
   });
   const failures = new Counter({
     name: "sluice_tls_reload_failures_total",
-    help: "New certificates that could not be used; the old one stays.",
+    help: "New certificates that could not be loaded; the old one stays in use.",
     registers,
   });
   notAfter.set(first.notAfterMs / 1000);
@@ -35,7 +35,7 @@ export function keepTls(
       failures.inc();
       log.error(
         { err: cause instanceof Error ? cause.message : String(cause) },
-        "certificate not taken; the old one stays in use",
+        "certificate not loaded; the old one stays in use",
       );
     },
   });

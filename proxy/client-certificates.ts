@@ -1,7 +1,7 @@
 /**
- * Clients' certificates on the traffic listener (mutual TLS). Node checks them in a full handshake; what it refuses there it
- * closes without a word, and a resumed session it takes for good though the certificate may have ended since. Both are
- * dealt with here.
+ * Client certificates on the traffic listener (mutual TLS). Node checks them in a full handshake only: it closes
+ * refused connections without a message, and accepts resumed sessions even after the certificate has expired. This
+ * module handles both.
  */
 import type { Server as SecureServer, TLSSocket } from "node:tls";
 import { Counter, type Registry } from "prom-client";
@@ -30,11 +30,11 @@ const reasons: Readonly<Record<string, Reason>> = {
   CERT_SIGNATURE_FAILURE: "unknown_authority",
 };
 
-/** A line a second: whoever connects decides how often. */
+/** At most one line a second, since clients decide how often they connect. */
 const logEveryMs = 1_000;
 
 export interface ClientCertificates {
-  /** false: a client without any certificate is let in. */
+  /** Whether a client must present a certificate. */
   required: boolean;
   nowMs(): number;
   log: Logger;
@@ -49,7 +49,7 @@ function nameOf(socket: TLSSocket): string | undefined {
 export function watchClients(server: SecureServer, { required, nowMs, log, registry }: ClientCertificates): void {
   const counter = new Counter({
     name: "sluice_tls_client_refused_total",
-    help: "Connections that were refused for the client's certificate, by reason.",
+    help: "Connections refused because of the client's certificate, by reason.",
     labelNames: ["reason"],
     registers: [registry],
   });
@@ -68,12 +68,12 @@ export function watchClients(server: SecureServer, { required, nowMs, log, regis
     unlogged = 0;
   };
 
-  // Before a connection of its own is made of it: closed by Node, or by the client.
+  // The handshake failed before the socket became a connection: Node or the client closed it.
   server.on("tlsClientError", (error: { code?: string }, socket: TLSSocket) => {
     const code = (socket.authorizationError as unknown as string | null) ?? error.code ?? "";
     if (Object.hasOwn(reasons, code) || socket.authorizationError) refused(socket, code);
   });
-  // Ahead of the listener that reads requests.
+  // Runs before the listener that reads requests.
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) {
@@ -82,7 +82,7 @@ export function watchClients(server: SecureServer, { required, nowMs, log, regis
       socket.destroy();
       return;
     }
-    // A session that is resumed brings the certificate that it began with, and is not checked again.
+    // A resumed session carries the certificate it started with and is not checked again.
     const ended = nowMs() >= Date.parse(certificate.validTo);
     if (socket.authorized && !ended) return;
     refused(socket, ended ? "CERT_HAS_EXPIRED" : String(socket.authorizationError));

@@ -1,24 +1,24 @@
-/** Time as the parts of a proxy take it, so that tests can move it. */
+/** Time as injected into the parts of a proxy, so that tests can control it. */
 export interface Clock {
   /** Epoch milliseconds. */
   nowMs(): number;
-  /** Calls once, after so many milliseconds; what is given back calls it off. */
+  /** Calls once after `ms` milliseconds. Returns a function that cancels the call. */
   after(ms: number, then: () => void): () => void;
 }
 
 /**
- * Milliseconds that only go forward, and at the start of the process are those since 1970. Spans of time are measured by
- * it: the clock on the wall can be set back, and then nothing would end before its old time is reached again.
+ * Milliseconds that never go backward and start as the time since 1970. Durations are measured with this clock: if the
+ * system clock is set back, deadlines taken from it would be late by that much.
  */
 export const steadyNowMs = (): number => performance.timeOrigin + performance.now();
 
-/** For spans: the process's own timers, and a time that only goes forward. */
+/** For durations: the process's own timers and a clock that never goes backward. */
 export const steadyClock: Clock = {
   nowMs: steadyNowMs,
   after: (ms, then) => systemClock.after(ms, then),
 };
 
-/** The process's own. Its timers don't keep the process alive. */
+/** The process's own clock and timers. The timers don't keep the process alive. */
 export const systemClock: Clock = {
   nowMs: Date.now,
   after(ms, then) {

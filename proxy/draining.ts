@@ -1,7 +1,7 @@
 /**
- * How a proxy stops. Readiness drops at once, and every answer tells its client to connect anew. For a while it goes on
- * serving, so that connections which are kept alive get that word before they are closed. Then nothing new is accepted,
- * requests that come all the same are told to try again, and calls under way have what is left of the drain time.
+ * How a proxy stops. Readiness drops at once, and every answer tells its client to reconnect. The proxy continues to
+ * serve for a while, so that kept-alive connections learn this before they are closed. Then it accepts no new
+ * connections, tells further requests to try again, and gives calls under way the rest of the drain time.
  *
  *   SIGTERM ──delay──▶ refuse ──────────▶ drain time over ──▶ closed
  *   serves, "close"    idle ones close    the rest is cut with an error event
@@ -12,23 +12,26 @@ import { refuse } from "./refuse.ts";
 import type { TrafficState } from "./server.ts";
 
 export interface DrainTimes {
-  /** From the beginning to the end of calls under way. */
+  /** Time from SIGTERM until calls under way are cut, in milliseconds. */
   drainMs: number;
-  /** Of it, how long requests are still served; at most half. */
+  /** The part of it in which requests are still served; at most half. */
   delayMs: number;
-  /** Clients are many and unknown, so the whole delay is waited for while anybody is connected. Else: until all are idle. */
+  /**
+   * true if clients are many and unknown: waits the whole delay while any client is connected. false: waits only until
+   * all connections are idle.
+   */
   patient: boolean;
 }
 
-/** How long a connection without a call may go on sending its request while we drain. */
+/** How long a connection without a call may take to send a request while draining. */
 const strayMs = 500;
-/** A connection that was in use a moment ago may be about to send its next request. */
+/** A recently used connection may be about to send its next request. */
 const idleMs = { patient: 1_000, hasty: 250 };
-/** Nobody is connected for this long: there is nobody to wait for. */
+/** After this long without a connection, there is no client to wait for. */
 const lonelyMs = { patient: 500, hasty: 0 };
 const lookMs = 25;
 
-/** Connections of clients, and since when each has had no call. */
+/** Client connections, and since when each has been idle. */
 class Connected {
   readonly #sockets = new Set<Socket>();
   readonly #idleSince = new Map<Socket, number>();
@@ -47,7 +50,7 @@ class Connected {
     return this.#sockets.size;
   }
 
-  /** To be called again and again: what is idle now. */
+  /** Records which connections are idle now. Call it repeatedly. */
   look({ active }: TrafficState, nowMs: number): void {
     const busy = new Set([...active].map((client) => client.socket));
     for (const socket of this.#sockets) {
@@ -56,7 +59,7 @@ class Connected {
     }
   }
 
-  /** Those without a call for so long. */
+  /** Returns the connections that have been idle for at least `forMs`. */
   idle(forMs: number, nowMs: number): Socket[] {
     return [...this.#idleSince].filter(([, sinceMs]) => nowMs - sinceMs >= forMs).map(([socket]) => socket);
   }
@@ -67,7 +70,7 @@ export class Drain {
   readonly #state: TrafficState;
   readonly #connected: Connected;
 
-  /** To be made before the listener accepts anybody. */
+  /** Create it before the listener accepts connections. */
   constructor(server: Server, state: TrafficState, secure: boolean) {
     this.#server = server;
     this.#state = state;
@@ -104,10 +107,10 @@ export class Drain {
     });
   }
 
-  /** Connections that were just in use have a moment, in which the next request is told to go elsewhere. */
+  /** Recently used connections get a moment in which their next request is told to go elsewhere. */
   async #close(endMs: number, manner: keyof typeof idleMs): Promise<void> {
     const server = this.#server;
-    // node:http closes all idle connections as it stops listening, under requests that are on their way.
+    // node:http closes all idle connections when it stops listening, even with a request on its way.
     server.closeIdleConnections = () => undefined;
     let quietSince = performance.now();
     const tidy = (): void => {

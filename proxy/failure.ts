@@ -1,6 +1,6 @@
 /**
- * Every way in which a call can fail, in one closed table: code → HTTP status, OpenAI `type`, and who can mend it.
- * The message is public and says what to do; the cause is private and goes to the log only.
+ * Every way in which a call can fail, in one closed table: code → HTTP status, OpenAI `type`, and who can fix it. The
+ * message is public and says what to do; the cause is private and is only logged.
  */
 export type Blame = "caller" | "policy" | "provider" | "gateway";
 
@@ -15,7 +15,7 @@ interface Row {
     | "insufficient_quota"
     | "server_error";
   blame: Blame;
-  /** Whether the official SDKs should try again (`x-should-retry`); null leaves it to the status. */
+  /** Whether the official SDKs should retry (`x-should-retry`); null leaves that to the status. */
   retry: boolean | null;
 }
 
@@ -88,12 +88,12 @@ export const failures = {
 
 export type FailureCode = keyof typeof failures;
 
-/** A provider's own words on a failure, for callers that speak its API. */
+/** The provider's own error, for callers that use its API. */
 export interface ProviderWords {
   code: string | null;
   type: string | null;
   param: string | null;
-  /** Whatever else the error holds (Anthropic's and Google's `details`, Azure's `innererror`, OpenRouter's `metadata`). */
+  /** Other members of the error (Anthropic's and Google's `details`, Azure's `innererror`, OpenRouter's `metadata`). */
   details: Record<string, unknown> | null;
   requestId: string | null;
 }
@@ -104,11 +104,11 @@ export interface Failure {
   message: string;
   /** The request field at fault. */
   param: string | null;
-  /** When trying again makes sense, in milliseconds from now. */
+  /** How long to wait before a retry makes sense, in milliseconds. */
   retryAfterMs: number | null;
-  /** Private: for the log. Never holds a body or a credential. */
+  /** Private: for the log. Never contains a body or a credential. */
   cause: string | null;
-  /** What the provider itself said, for a caller that speaks its API. */
+  /** The provider's own error, for a caller that uses its API. */
   theirs?: ProviderWords;
 }
 
@@ -126,11 +126,11 @@ export function failure(
   };
 }
 
-/** Of what a stage came to: it failed, and there is nothing else. */
+/** Whether a stage's result is a failure. */
 export function isFailure(value: object): value is Failure {
   return "code" in value && "retryAfterMs" in value;
 }
 
-export function httpStatusOf(one: Failure): number {
-  return failures[one.code].status;
+export function httpStatusOf(failure: Failure): number {
+  return failures[failure.code].status;
 }

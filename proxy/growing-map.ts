@@ -1,6 +1,6 @@
 /**
- * A map that only grows and makes what it hasn't yet. Of most branches there is one leaf: the first is kept beside the
- * map, and found without hashing.
+ * A map that only grows and creates missing values. Most branches have a single leaf, so the first entry is kept
+ * outside the map and found without hashing.
  */
 export class GrowingMap<K, V> {
   readonly #make: (key: K) => V;
@@ -33,7 +33,7 @@ export class GrowingMap<K, V> {
   }
 }
 
-/** One level of a tree by strings: `by(by(leaf))()` is a tree of two. */
+/** One level of a tree keyed by strings: `by(by(leaf))()` is a tree with two levels. */
 export const by =
   <V>(make: () => V) =>
   (): GrowingMap<string, V> =>

@@ -1,11 +1,11 @@
-/** The two listeners' beginning and end: where they are reached, and how they stop without cutting calls off. */
+/** How the two listeners start, where they can be reached, and how they stop without cutting calls off. */
 import { Server as SecureHttp } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import { onHost } from "./config/listen-host.ts";
 
 /**
- * Connections that wait to be accepted. Node's own 511 are fewer than come at once when a fleet of callers connects
- * anew; Linux resets those that find no room for some seconds. The kernel takes less where its somaxconn is lower.
+ * Backlog of connections waiting to be accepted. Node's default of 511 is too small when many callers reconnect at
+ * once: Linux resets connections that find no room for some seconds. The kernel caps the value at its somaxconn.
  */
 export const backlog = 4_096;
 
@@ -20,7 +20,7 @@ const bind =
       });
     });
 
-/** Resolves to the URL. `start`: for a framework that has to prepare itself before its server listens. */
+/** Resolves to the URL. `start`: for a framework that needs preparation before its server listens. */
 export async function listen(
   server: Server,
   host: string,
@@ -31,7 +31,7 @@ export async function listen(
   return urlOf(server instanceof SecureHttp ? "https" : "http", server.address() as AddressInfo);
 }
 
-/** Where a listener is reached on this machine. */
+/** Returns the listener's URL on this machine. */
 export function urlOf(scheme: "http" | "https", { address, port }: AddressInfo): string {
   const host = address === "0.0.0.0" || address === "::" ? "127.0.0.1" : address;
   return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;

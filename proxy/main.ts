@@ -1,4 +1,4 @@
-/** `sluice proxy`: composes the data plane and runs it until told to stop. */
+/** `sluice proxy`: assembles the data plane and runs it until stopped. */
 
 import type { Server as SecureServer } from "node:tls";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
@@ -56,15 +56,18 @@ export interface RunningProxy {
   current: Current;
   /** Limits, budgets and the usage ledger. */
   state: FleetState;
-  /** Reads the config now instead of at the next sign of change. */
+  /** Reads the config now instead of at the next change. */
   refresh(): Promise<void>;
-  /** Counts and logs the calls that are over now, instead of in a moment. */
+  /** Counts and logs finished calls now instead of in a moment. */
   settleRecords(): void;
-  /** Goes on serving for a moment while clients move on (`patient`: all of it), stops accepting, lets calls under way finish within the drain time, ends the rest with an error event. */
+  /**
+   * Continues to serve while clients move away (`patient`: for the whole delay), stops accepting, lets calls under way
+   * finish within the drain time, and ends the rest with an error event.
+   */
   close(patient?: boolean): Promise<void>;
 }
 
-/** What the stages of a call work with, but for what is made here. */
+/** Everything that a call's stages work with, except what is created here. */
 type Parts = Omit<
   Gateway,
   | "bodies"
@@ -122,7 +125,7 @@ function healthChecks(upstreams: Upstreams, auth: AuthEnvironment, log: Logger):
   });
 }
 
-/** How often the file of countries is looked at for a new edition. */
+/** How often the country database is checked for a new edition. */
 const countriesEveryMs = 60_000;
 
 function openCountries(settings: ProxySettings, log: Logger): Promise<Countries> | Countries {
@@ -144,7 +147,7 @@ function reportDamage({ store }: FleetState, log: Logger): void {
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { settings, source } = options;
   const log = options.log ?? createLogger(settings.logLevel, "sluice-proxy");
-  // Before anything runs that would have to be stopped again.
+  // Runs before anything starts that would have to be stopped again.
   const files = {
     cert: settings.tlsCert,
     key: settings.tlsKey,
@@ -254,7 +257,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     token: () => cell.snapshot()?.statusToken ?? null,
     registry: metrics.registry,
   });
-  // Whoever asks is told of all calls that are over.
+  // Answers on the status port include all finished calls.
   status.addHook("onRequest", (_request, _reply, done) => {
     records.drain();
     done();
@@ -294,7 +297,7 @@ export async function runProxy(args: readonly string[]): Promise<RunningProxy | 
   }
   const settings = parseProxySettings(args, process.env);
   const proxy = await startProxy({ settings, source: folderSource(settings.configDir, settings.pollMs) });
-  // Before the logger's own hook, which writes out what it was given.
+  // Runs before the logger's own exit hook, which writes out pending lines.
   process.prependOnceListener("exit", () => proxy.settleRecords());
   return proxy;
 }

@@ -1,4 +1,4 @@
-/** Calls that the gateway makes for itself: for providers' tokens, and for the keys of token issuers. */
+/** Calls that the gateway makes for itself: for provider tokens and for token issuers' keys. */
 import type { FetchJson } from "./identity/keys.ts";
 import type { AuthEnvironment } from "./providers/provider.ts";
 import { boundedCall } from "./wire/bounded-call.ts";
@@ -15,7 +15,7 @@ export function authEnvironment(tokens: TokenCache, upstreams: Upstreams): AuthE
   };
 }
 
-/** Through the same check of addresses as calls to providers, and without following redirects. */
+/** Applies the same address checks as calls to providers, and follows no redirects. */
 export function fetchJson(upstreams: Upstreams): FetchJson {
   return async (url, { allowPrivateEndpoint, ca }) => {
     const request = { method: "GET", headers: { accept: "application/json" }, body: null } as const;

@@ -1,4 +1,4 @@
-/** Calls that are over: counted and logged, a few at a time. */
+/** Finished calls, counted and logged a few at a time. */
 
 import type { CallRecord } from "./call/record.ts";
 import { systemClock } from "./clock.ts";
@@ -9,7 +9,7 @@ export function recordsOf(log: Logger, recorders: readonly { record(call: CallRe
   return new Batched({
     each(call) {
       for (const recorder of recorders) recorder.record(call);
-      // A refused attempt is on record whatever the policy logs of calls.
+      // A refused attempt is recorded whatever the policy logs.
       if (call.statistics || call.status === 401 || call.status === 403) logCall(log, call);
     },
     failed: (cause) => log.error({ err: String(cause) }, "a call was not recorded"),

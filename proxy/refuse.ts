@@ -1,4 +1,4 @@
-/** Refusals before any stage of a call: this proxy can't serve, and another one or a moment later can. */
+/** Refusals before any stage of a call: this proxy can't serve it, but another proxy can, or this one in a moment. */
 import { Buffer } from "node:buffer";
 import { surfaceOf } from "./dialects/surfaces.ts";
 import { failure, failures } from "./failure.ts";

@@ -1,4 +1,7 @@
-/** The two listeners: traffic on node:http, since the pipeline reads and answers every request itself, and status on fastify. */
+/**
+ * The two listeners: traffic on node:http, since the pipeline reads and answers every request itself, and status on
+ * fastify.
+ */
 import { randomUUID } from "node:crypto";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
@@ -26,17 +29,17 @@ import type { IndexedSet } from "./wire/indexed-set.ts";
 import { atEndOfTick } from "./wire/tick-batch.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 
-/** Longer than load balancers keep idle connections, so that they and not we close them. */
+/** Longer than load balancers keep idle connections, so that they close them and not we. */
 const keepAliveMs = 75_000;
 const headersMs = 30_000;
-/** Below the idle limits of common load balancers and of NAT. */
+/** Shorter than the idle limits of common load balancers and NAT. */
 const tcpKeepAliveMs = 30_000;
 const maxHeaderBytes = 16_384;
 
 export interface TrafficState {
-  /** Answers tell their clients to connect anew, and this proxy is not ready. */
+  /** Answers tell clients to reconnect, and the proxy is not ready. */
   draining: boolean;
-  /** Calls are no longer served, but told to try again. */
+  /** Calls are refused with a request to try again. */
   refusing: boolean;
   readonly active: IndexedSet<ClientConnection>;
 }
@@ -49,8 +52,8 @@ function requestIdOf(request: Incoming): string {
 }
 
 /**
- * What is not even HTTP: answered in the envelope all the same, then the connection is closed. `pages`: there are pages that
- * may call; which of them this is, nobody can say, and the answer tells nothing about anybody.
+ * Answers malformed HTTP in the usual error envelope, then closes the connection. `pages`: whether web pages may call.
+ * The page's origin is unknown here, but the answer reveals nothing about anyone.
  */
 function onClientError(pages: boolean, error: { code?: string }, socket: Duplex): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
@@ -75,13 +78,13 @@ function createListener(tls: TlsMaterial | null, handle: Handle): Server | Secur
   const options = {
     IncomingMessage: Incoming,
     keepAliveTimeout: keepAliveMs,
-    // Uploads may be slow; the body's own limit is its size. Headers must come quickly.
+    // Uploads may be slow; the body is limited by size. Headers must arrive quickly.
     requestTimeout: 300_000,
     headersTimeout: headersMs,
     maxHeaderSize: maxHeaderBytes,
-    // A missing Host is refused by the pipeline, in words.
+    // The pipeline refuses a missing Host, with a message.
     requireHostHeader: false,
-    // A whole answer may take minutes, in which nothing else moves on its connection.
+    // A complete answer may take minutes, during which nothing moves on its connection.
     keepAlive: true,
     keepAliveInitialDelay: tcpKeepAliveMs,
   };
@@ -119,12 +122,12 @@ export function trafficServer(
   server.on("clientError", (error: { code?: string }, socket) =>
     onClientError((current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0, error, socket),
   );
-  // A client that waits with its body is told to send it by whoever reads it, behind authentication.
+  // A client that waits before sending its body gets `100 Continue` from the stage that reads it, after authentication.
   server.on("checkContinue", handle);
   return server;
 }
 
-/** Where parts of the state file are that can't be read. */
+/** Where unreadable parts of the state file are. */
 function damageOf(store: FleetStore): { damagedState?: string } {
   const damage = store.damage?.() ?? null;
   return damage === null ? {} : { damagedState: damage.path };
@@ -140,7 +143,7 @@ export function proxyStatusServer(
   money: { ledger: FleetStore; quotas: Quotas; recounts: Recounts; implausible: ImplausibleReports },
 ): FastifyInstance {
   const app = fastify({ logger: false });
-  /** Tells this run from the next one of the same proxy: what is counted begins anew with it. */
+  /** Tells this run from the proxy's next one, whose counts start over. */
   const instance = randomUUID();
   const ready = (): boolean => current.snapshot() !== null && !state.draining;
   app.get("/livez", async () => "ok");
@@ -153,11 +156,11 @@ export function proxyStatusServer(
     reply.header("content-type", metrics.registry.contentType);
     return metrics.registry.metrics();
   });
-  // Rows of the usage ledger, for reports. `shared`: other proxies give the same ones.
+  // Rows of the usage ledger, for reports. `shared`: whether other proxies return the same rows.
   app.get<{ Querystring: { from?: string; to?: string } }>("/usage", async ({ query }, reply) => {
     const [fromMs, toMs] = [Date.parse(query.from ?? ""), Date.parse(query.to ?? "")];
     if (Number.isNaN(fromMs) || Number.isNaN(toMs))
-      return reply.code(400).send({ message: "from and to must be moments such as 2027-02-28T12:00:00Z" });
+      return reply.code(400).send({ message: "from and to must be times such as 2027-02-28T12:00:00Z" });
     return { instance, shared: money.ledger.shared, rows: await money.ledger.readLedger(fromMs, toMs) };
   });
   app.get<{ Querystring: { readings?: string } }>("/budgets", async ({ query }): Promise<BudgetReadings> => {

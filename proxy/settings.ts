@@ -1,4 +1,4 @@
-/** Settings of the proxy process: flags, then environment, then defaults; all of it parsed here, once. */
+/** Settings of the proxy process: flags, then environment, then defaults, all parsed here once. */
 import { parseArgs } from "node:util";
 import { z } from "zod";
 
@@ -6,9 +6,9 @@ import { logLevels } from "./telemetry/log.ts";
 import { settingError, UsageError } from "./usage-error.ts";
 
 const proxySettings = z.strictObject({
-  /** Folder that holds the rendered config. */
+  /** Folder with the rendered config. */
   configDir: z.string().default("/etc/sluice/config"),
-  /** "::" listens on all addresses, IPv4 and IPv6; where the kernel has no IPv6, on those of IPv4. */
+  /** "::" listens on all addresses, IPv4 and IPv6; if the kernel has no IPv6, on all IPv4 addresses. */
   host: z.string().default("::"),
   port: z.coerce.number().int().min(0).max(65_535).default(8080),
   statusHost: z.string().default("::"),
@@ -16,72 +16,78 @@ const proxySettings = z.strictObject({
   logLevel: z.enum(logLevels).default("info"),
   /** How long calls under way may take after SIGTERM, in milliseconds. */
   drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
-  /** Of that, how long calls are still taken, while connections that are kept alive are told to close. */
+  /** The part of that time in which calls are still accepted while kept-alive connections are told to close. */
   drainDelayMs: z.coerce.number().int().min(0).max(3_600_000).default(5_000),
-  /** How often the config folder is read even without a sign of change, in milliseconds. */
+  /** How often the config folder is read even without a change event, in milliseconds. */
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
-  /** File in MaxMind's format that tells countries from addresses; "" for none. */
+  /** Country database in MaxMind's format; "" for none. */
   countryDatabase: z.string().default(""),
   /** Memory for cached answers, in bytes. */
   cacheBytes: z.coerce.number().int().min(0).default(67_108_864),
-  /** Memory: each proxy for itself. Shared: sealed, at cacheUrl. */
+  /** Memory: each proxy keeps its own answers. Shared: sealed, at cacheUrl. */
   cacheStore: z.enum(["Memory", "Shared"]).default("Memory"),
-  /** Store of shared answers, such as redis://valkey-cache:6379; "" for the one at stateUrl, with its password and certificates. */
+  /**
+   * Store for shared answers, such as redis://valkey-cache:6379; "" for the one at stateUrl, with its password and
+   * certificates.
+   */
   cacheUrl: z.string().default(""),
-  /** Its password; from the environment only. */
+  /** Password of that store; from the environment only. */
   cachePassword: z.string().default(""),
-  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  /** File with the CA certificates to trust for TLS to it; "" for the system's. */
   cacheCa: z.string().default(""),
   cacheCert: z.string().default(""),
   cacheKey: z.string().default(""),
   /** Keys that seal what is kept outside the process; from the environment only. */
   sealingKeys: z.string().default(""),
-  /** Bytes of request bodies that are held at once, of all callers and of one. */
+  /** Bytes of request bodies held at once, for all callers and for one. */
   maxHeldBodyBytes: z.coerce.number().int().min(1024).default(268_435_456),
   maxCallerBodyBytes: z.coerce.number().int().min(1024).default(67_108_864),
-  /** Request bodies that come more slowly are cut; 0 for none. */
+  /** Request bodies that arrive more slowly are cut off; 0 for no limit. */
   minUploadBytesPerSecond: z.coerce.number().int().min(0).max(1_048_576).default(256),
   maxReplyBytes: z.coerce.number().int().min(1024).default(67_108_864),
   maxStreamBytes: z.coerce.number().int().min(1024).default(268_435_456),
-  /** Store of limits, budgets and usage that all proxies share, such as redis://valkey:6379; "" for this process alone. */
+  /**
+   * Store for limits, budgets and usage shared by all proxies, such as redis://valkey:6379; "" to keep them in this
+   * process.
+   */
   stateUrl: z.string().default(""),
-  /** Its password; from the environment only. */
+  /** Password of that store; from the environment only. */
   statePassword: z.string().default(""),
-  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  /** File with the CA certificates to trust for TLS to it; "" for the system's. */
   stateCa: z.string().default(""),
-  /** Files with the proxy's own certificate for TLS to it, and its key; "" for none. */
+  /** Files with the proxy's client certificate and key for TLS to it; "" for none. */
   stateCert: z.string().default(""),
   stateKey: z.string().default(""),
-  /** Without a stateUrl: file that keeps what was spent over a restart; "" for none. */
+  /** Without a stateUrl: file that keeps spending across restarts; "" for none. */
   stateFile: z.string().default(""),
-  /** Files with the traffic listener's certificate (and what it is signed by) and key, as PEM; "" for plain HTTP. */
+  /** Files with the traffic listener's certificate chain and key, as PEM; "" for plain HTTP. */
   tlsCert: z.string().default(""),
   tlsKey: z.string().default(""),
-  /** File with the authorities whose certificates clients may have; "" where none is asked for. */
+  /** File with the CA certificates that sign client certificates; "" to request none. */
   tlsClientCa: z.string().default(""),
-  /** File with revocation lists of these authorities; "" for none. */
+  /** File with revocation lists of these CAs; "" for none. */
   tlsClientCrl: z.string().default(""),
   tlsClientAuth: z.enum(["Required", "Optional"]).default("Required"),
   /** Folder for audit files; "" for none. */
   auditDir: z.string().default(""),
-  /** A new audit file begins when one is this large. */
+  /** Size at which a new audit file is started. */
   auditMaxBytes: z.coerce.number().int().min(1024).default(67_108_864),
-  /** Audit records older than this are deleted, in files and in the store; 0 keeps them for ever. */
+  /** Audit records older than this are deleted, in files and in the store; 0 keeps them forever. */
   auditRetentionDays: z.coerce.number().int().min(0).max(36_500).default(0),
   auditStdout: z.stringbool().default(false),
-  /** Audit records go into a stream at stateUrl. */
+  /** Whether audit records go to a stream at stateUrl. */
   auditRedis: z.stringbool().default(false),
   /** URL of an OpenTelemetry collector's /v1/logs; "" for none. */
   auditOtlpUrl: z.union([z.literal(""), z.url({ protocol: /^https?$/ })]).default(""),
-  /** File with the certificates to trust for TLS to it; "" for the system's. */
+  /** File with the CA certificates to trust for TLS to it; "" for the system's. */
   auditOtlpCa: z.string().default(""),
   /** `name=value,name=value`; from the environment only. */
   auditOtlpHeaders: z.string().default(""),
-  /** Key of the audit chain's HMAC; from the environment only. "" for a plain digest. */
+  /** HMAC key of the audit chain; from the environment only. "" for a plain digest. */
   auditKey: z.string().default(""),
-  /** A client that takes no byte of its stream for this long is cut off, in milliseconds. */
+  /** A client that reads nothing of its stream for this long is disconnected, in milliseconds. */
   stalledClientMs: z.coerce.number().int().min(100).default(60_000),
-  /** A stream whose first content is late gets a comment this often, in milliseconds; 0 for none. */
+  /** How often a stream gets a comment until its first content, in milliseconds; 0 for never. */
   streamKeepAliveMs: z.coerce.number().int().min(0).max(3_600_000).default(15_000),
 });
 export type ProxySettings = z.output<typeof proxySettings>;
@@ -129,7 +135,7 @@ const flags = {
   "audit-otlp-ca": "auditOtlpCa",
 } as const;
 
-/** From the environment only: arguments are for everybody to see. */
+/** From the environment only, since command-line arguments are visible to everyone on the machine. */
 const secrets = {
   SLUICE_AUDIT_KEY: "auditKey",
   SLUICE_AUDIT_OTLP_HEADERS: "auditOtlpHeaders",
@@ -194,17 +200,17 @@ function cacheMisfit({
   sealingKeys,
 }: ProxySettings): string | null {
   if (cacheStore !== "Shared")
-    return cacheUrl === "" ? null : "--cache-url needs --cache-store=Shared: else answers stay in this process";
+    return cacheUrl === "" ? null : "--cache-url needs --cache-store=Shared; without it, answers stay in this process";
   if (cacheUrl === "" && stateUrl === "")
     return "--cache-store=Shared needs --cache-url or --state-url, where the answers are kept";
   if (cacheUrl === "" && (cachePassword !== "" || cacheCa !== ""))
     return "--cache-ca and SLUICE_CACHE_PASSWORD need --cache-url: the store at --state-url has its own";
   return sealingKeys.trim() === ""
-    ? "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS: answers leave the process sealed only"
+    ? "--cache-store=Shared needs keys in SLUICE_SEALING_KEYS; answers leave the process only when sealed"
     : null;
 }
 
-/** What no setting can tell by itself; null where it fits. */
+/** Checks that involve several settings. Returns null if they are consistent. */
 function misfit(settings: ProxySettings): string | null {
   const { tlsCert, tlsKey, tlsClientCa, auditRedis, auditOtlpUrl, auditOtlpCa, stateUrl } = settings;
   const cache = cacheMisfit(settings);
@@ -220,7 +226,7 @@ function misfit(settings: ProxySettings): string | null {
   return auditRedis && stateUrl === "" ? "--audit-redis needs --state-url, where the records are kept" : null;
 }
 
-/** Throws an Error with a message for the person at the terminal. */
+/** Throws an Error whose message is written for the person who set the flags. */
 export function parseProxySettings(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,

@@ -1,6 +1,6 @@
 /**
- * Who may read what at the status port. Probes and metrics are for everybody who can reach it; what tells of callers,
- * spending and providers needs the installation's token, unless the port listens on loopback alone.
+ * Access control of the status port. Probes and metrics are open to everyone who can reach it. Data on callers,
+ * spending and providers needs the installation's token, unless the port listens on loopback only.
  */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance } from "fastify";
@@ -9,7 +9,7 @@ import { statusTokenHeader } from "./config/status-token.ts";
 
 const open: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
-/** Whether what listens there can be reached from this machine alone. */
+/** Whether a listener on this host can be reached only from this machine. */
 export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host);
 
 const sha256 = (text: string): Buffer => hash("sha256", text, "buffer");
@@ -21,9 +21,9 @@ function given(headers: Readonly<Record<string, string | string[] | undefined>>)
 }
 
 export interface StatusAccess {
-  /** Where the port listens. */
+  /** The address that the port listens on. */
   host: string;
-  /** null until there is a config: then nothing but probes and metrics is answered. */
+  /** null until there is a config; until then, only probes and metrics are answered. */
   token(): string | null;
   registry: Registry;
 }
@@ -31,7 +31,7 @@ export interface StatusAccess {
 export function guardStatus(app: FastifyInstance, { host, token, registry }: StatusAccess): void {
   const refused = new Counter({
     name: "ai_gateway_status_refused_total",
-    help: "Requests to the status port that were refused for want of its token, by reason.",
+    help: "Requests to the status port that were refused without a valid token, by reason.",
     labelNames: ["reason"],
     registers: [registry],
   });

@@ -1,4 +1,7 @@
-/** Words on the command line, or in the environment, that can't be. They end a process with exit code 2, as those do that node:util refuses. */
+/**
+ * Invalid flags or environment variables. They end the process with exit code 2, like errors from node:util's argument
+ * parser.
+ */
 
 export class UsageError extends Error {
   readonly code = "ERR_PARSE_ARGS_USAGE";
@@ -9,7 +12,7 @@ interface Issue {
   message: string;
 }
 
-/** Of a schema's first complaint about settings, by the flag that gives what is wrong. `flags`: flag → setting. */
+/** Converts a schema's first complaint to an error that names the flag. `flags`: flag → setting. */
 export function settingError(issue: Issue | undefined, flags: Readonly<Record<string, string>>): UsageError {
   const name = String(issue?.path[0] ?? "settings");
   const flag = Object.entries(flags).find(([, field]) => field === name)?.[0];

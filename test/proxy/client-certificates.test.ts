@@ -100,7 +100,7 @@ describe("certificates of clients", () => {
     // Each is wrong in words of its own, which are logged once.
     for (const [what, text] of broken().filter((_, at) => [0, 3, 4].includes(at))) {
       const failures = (): number =>
-        started.logs.filter((line) => line["msg"] === "certificate not taken; the old one stays in use").length;
+        started.logs.filter((line) => line["msg"] === "certificate not loaded; the old one stays in use").length;
       const earlier = failures();
       await writeFile(path("ca.crt"), text);
       await eventually(() => failures() > earlier);

@@ -101,7 +101,7 @@ async function start(
   const volume = new Volume(await mkdtemp(join(tmpdir(), "sluice-volume-")));
   if (first !== null) await volume.write(published(upstream.url, ["one"]));
   const settings = parseProxySettings(
-    ["--port", "0", "--status-port", "0", "--host", "127.0.0.1", "--poll-ms", "50"],
+    ["--port", "0", "--status-port", "0", "--host", "127.0.0.1", "--status-host", "127.0.0.1", "--poll-ms", "50"],
     {},
   );
   const proxy = await startProxy({

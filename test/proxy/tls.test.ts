@@ -136,7 +136,7 @@ describe("TLS", () => {
       await mountPair(bad);
       await eventually(() =>
         started.logs.some(
-          (line) => line["msg"] === "certificate not taken; the old one stays in use" && why.test(String(line["err"])),
+          (line) => line["msg"] === "certificate not loaded; the old one stays in use" && why.test(String(line["err"])),
         ),
       );
       assert.equal(await serialOf(started.url), second);
