@@ -16,7 +16,7 @@ function tool(one: JsonObject, param: string): Refusal | null {
   if (type !== "custom")
     return refusal(
       `${param}.type`,
-      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave it out, or choose an Anthropic model.",
+      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave them out, or choose an Anthropic model.",
     );
   return (
     is.required(one, "name", is.aString, `${param}.`) ??

@@ -10,7 +10,7 @@ import * as is from "../check.ts";
 function chatHasNo(param: string): Refusal {
   return refusal(
     param,
-    `\`${param}\` can't be translated for the provider of this model, which has chat only. Leave it out, or choose a model that has completions.`,
+    `\`${param}\` can't be translated for the provider of this model, which supports only chat. Leave it out, or choose a model that supports completions.`,
   );
 }
 
@@ -53,7 +53,7 @@ function promptOf(given: unknown): string | Refusal {
   if (Array.isArray(prompt) && prompt.length > 0)
     return refusal(
       "prompt",
-      "Several prompts, or prompts of tokens, can't be translated for the provider of this model. Send one text per request.",
+      "Several prompts, or prompts of token numbers, can't be translated for the provider of this model. Send one text per request.",
     );
   return is.invalid("prompt", "a text");
 }

@@ -22,7 +22,7 @@ function tool(one: JsonObject, param: string): Refusal | null {
   if (one["type"] !== "function")
     return refusal(
       `${param}.type`,
-      "Only function tools can be translated for the provider of this model. Leave it out, or choose an OpenAI model.",
+      "Only function tools can be translated for the provider of this model. Leave other tools out, or choose an OpenAI model.",
     );
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
   return is.required(one, "name", is.aString, `${param}.`) ?? is.members(one, types, `${param}.`);

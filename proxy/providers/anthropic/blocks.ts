@@ -37,7 +37,7 @@ export const anthropicBlocks: BlockForms = {
   file(part, param) {
     const media = mediaOf(part.file.file_data ?? "");
     if (media?.mediaType !== "application/pdf")
-      return refusal(param, "The provider of this model accepts only one kind of file, a PDF in `file_data`.");
+      return refusal(param, "The provider of this model accepts files only as a PDF in `file_data`.");
     const title = part.file.filename ? { title: part.file.filename } : {};
     return { ...base64("document", media.mediaType, media.data), ...title };
   },

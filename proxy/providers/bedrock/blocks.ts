@@ -48,7 +48,7 @@ export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
       const found = mediaOf(part.file.file_data ?? "");
       return found?.mediaType === pdf
         ? document(found.data)
-        : refusal(param, "The provider of this model accepts only one kind of file, a PDF in `file_data`.");
+        : refusal(param, "The provider of this model accepts files only as a PDF in `file_data`.");
     },
     toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name: names.encode(name), input } }),
     // Converse refuses blank text.

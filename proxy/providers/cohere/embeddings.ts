@@ -35,7 +35,7 @@ export function cohereEmbeddings(
   model: ProviderModel,
 ): EmbeddingsCall | Refusal {
   const texts = inputTexts(request.input);
-  if (texts === null) return refusal("input", "Cohere takes texts, not tokens. Send `input` as text.");
+  if (texts === null) return refusal("input", "Cohere accepts texts, not token numbers. Send `input` as text.");
   const asked =
     request["input_type"] ?? account.config.options["inputType"] ?? capabilities.options["inputType"]?.default;
   if (!inputTypes.has(asked))

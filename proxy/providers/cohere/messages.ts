@@ -14,7 +14,7 @@ import {
 import type { JsonObject } from "../../wire/json.ts";
 
 function refusedPart(param: string): Refusal {
-  return refusal(param, "Cohere takes only text here, and images in the user's messages.");
+  return refusal(param, "Cohere accepts only text here, and images only in user messages.");
 }
 
 function textOf(content: string | ContentPart[] | null | undefined, param: string): string | Refusal {

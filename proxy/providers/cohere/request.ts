@@ -61,11 +61,11 @@ function outOfRange(request: ChatRequest): Refusal | null {
   for (const name of ["temperature", "presence_penalty", "frequency_penalty"] as const) {
     const value = request[name];
     if (value != null && (value < 0 || value > 1))
-      return refusal(name, `Cohere takes a \`${name}\` from 0 to 1.`, "invalid_value");
+      return refusal(name, `Cohere accepts a \`${name}\` from 0 to 1.`, "invalid_value");
   }
-  if (request.n != null && request.n > 1) return refusal("n", "Cohere gives one answer to a request. Leave `n` out.");
+  if (request.n != null && request.n > 1) return refusal("n", "Cohere gives one answer per request. Leave `n` out.");
   if (Array.isArray(request.stop) && request.stop.length > maxStops) {
-    return refusal("stop", `Cohere takes at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
+    return refusal("stop", `Cohere accepts at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
   }
   return null;
 }

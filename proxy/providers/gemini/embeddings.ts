@@ -30,7 +30,7 @@ export function geminiEmbeddings(
   model: ProviderModel,
 ): EmbeddingsCall | Refusal {
   const texts = inputTexts(request.input);
-  if (texts === null) return refusal("input", "Gemini takes texts, not tokens. Send `input` as text.");
+  if (texts === null) return refusal("input", "Gemini accepts texts, not token numbers. Send `input` as text.");
   // Tuned models have no embeddings. The name in the body is the resource name, not encoded.
   const name = model.config.upstream.replace(/^models\//, "");
   const size = request.dimensions == null ? {} : { outputDimensionality: request.dimensions };

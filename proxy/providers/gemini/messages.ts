@@ -115,7 +115,7 @@ class Conversation {
     if (call === undefined) {
       return refusal(
         `${param}.tool_call_id`,
-        `\`${param}.tool_call_id\` answers no call of the assistant's message before it.`,
+        `\`${param}.tool_call_id\` matches no tool call of the assistant message before it.`,
         "invalid_value",
       );
     }

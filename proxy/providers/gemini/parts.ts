@@ -24,13 +24,14 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
   refusal: (part) => ({ text: part.refusal }),
   image_url: (part, param, dropped) => {
     if (part.image_url.detail !== undefined && part.image_url.detail !== "auto") dropped.add("image_url.detail");
-    const words = "Gemini fetches no images from the web. Send the image as a data URI (`data:image/png;base64,…`).";
+    const words = "Gemini doesn't fetch images by URL. Send the image as a data URI (`data:image/png;base64,…`).";
     return inline(part.image_url.url, `${param}.image_url.url`, words);
   },
   input_audio: (part, param) => {
     const { format, data } = part.input_audio;
     const mimeType = Object.hasOwn(audioTypes, format) ? audioTypes[format] : undefined;
-    if (mimeType === undefined) return refusal(`${param}.input_audio.format`, "Gemini takes audio as wav or mp3.");
+    if (mimeType === undefined)
+      return refusal(`${param}.input_audio.format`, "Gemini accepts audio only as wav or mp3.");
     return { inlineData: { mimeType, data } };
   },
   file: (part, param) => {
@@ -41,7 +42,7 @@ const readers: { [T in ContentPart as T["type"]]: Read<T> } = {
 
 function readPart(part: ContentPart, param: string, dropped: Set<string>): JsonObject | Refusal {
   const read = readers[part.type] as Read<ContentPart> | undefined;
-  return read ? read(part, param, dropped) : refusal(`${param}.type`, "Gemini has no form for this kind of content.");
+  return read ? read(part, param, dropped) : refusal(`${param}.type`, "Gemini doesn't support this kind of content.");
 }
 
 /** Empty texts are dropped, since Gemini refuses them. */
@@ -64,6 +65,6 @@ export function partsOf(
 export function textOf(content: string | ContentPart[] | null | undefined, param: string): string | Refusal {
   if (typeof content === "string") return content;
   const other = (content ?? []).findIndex((part) => part.type !== "text");
-  if (other >= 0) return refusal(`${param}[${other}]`, "Gemini takes only text here.");
+  if (other >= 0) return refusal(`${param}[${other}]`, "Gemini accepts only text here.");
   return (content ?? []).map((part) => (part.type === "text" ? part.text : "")).join("");
 }

@@ -61,7 +61,7 @@ function sampling(request: ChatRequest): JsonObject | Refusal {
   if (limit != null) out["maxOutputTokens"] = limit;
   const stops = typeof request.stop === "string" ? [request.stop] : (request.stop ?? []);
   if (stops.length > maxStops)
-    return refusal("stop", `Gemini takes at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
+    return refusal("stop", `Gemini accepts at most ${maxStops} sequences in \`stop\`.`, "invalid_value");
   if (stops.length > 0) out["stopSequences"] = stops;
   if (request.logprobs === true) {
     out["responseLogprobs"] = true;
