@@ -39,8 +39,8 @@ export function oneOf(...words: string[]): Check {
 export function first<T>(values: Iterable<T>, complain: (value: T, at: number) => Refusal | null): Refusal | null {
   let at = 0;
   for (const value of values) {
-    const found = complain(value, at++);
-    if (found) return found;
+    const problem = complain(value, at++);
+    if (problem) return problem;
   }
   return null;
 }
@@ -49,8 +49,8 @@ export function first<T>(values: Iterable<T>, complain: (value: T, at: number) =
 export function members(body: JsonObject, checks: Readonly<Record<string, Check>>, prefix = ""): Refusal | null {
   for (const name in checks) {
     const value = body[name] ?? null;
-    const found = value === null ? null : (checks[name]?.(value, prefix + name) ?? null);
-    if (found !== null) return found;
+    const problem = value === null ? null : (checks[name]?.(value, prefix + name) ?? null);
+    if (problem !== null) return problem;
   }
   return null;
 }

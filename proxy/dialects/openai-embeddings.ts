@@ -31,11 +31,11 @@ function listOf(input: unknown): boolean {
 function decode(body: JsonObject): EmbeddingsRequest | Refusal {
   if ((body["input"] ?? null) === null)
     return refusal("input", "`input` is missing. Add it.", "missing_required_parameter");
-  const found =
+  const problem =
     is.required(body, "model", is.aString) ??
     inputRefusal(body["input"], "input") ??
     is.members(body, { encoding_format: is.oneOf("float", "base64"), dimensions: is.aWholeNumber, user: is.aString });
-  return found ?? (body as unknown as EmbeddingsRequest);
+  return problem ?? (body as unknown as EmbeddingsRequest);
 }
 
 /** How many vectors are requested; 1 if the input can't be read. */

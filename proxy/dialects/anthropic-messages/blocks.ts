@@ -17,8 +17,8 @@ function text(block: JsonObject, param: string): PartResult {
 }
 
 function image(block: JsonObject, param: string): PartResult {
-  const found = is.required(block, "source", is.anObject, `${param}.`);
-  if (found) return found;
+  const problem = is.required(block, "source", is.anObject, `${param}.`);
+  if (problem) return problem;
   const source = block["source"] as JsonObject;
   const at = `${param}.source.`;
   if (source["type"] === "url")
@@ -38,8 +38,8 @@ function dataUri(source: JsonObject): string {
 }
 
 function document(block: JsonObject, param: string): PartResult {
-  const found = is.required(block, "source", is.anObject, `${param}.`);
-  if (found) return found;
+  const problem = is.required(block, "source", is.anObject, `${param}.`);
+  if (problem) return problem;
   const source = block["source"] as JsonObject;
   const at = `${param}.source.`;
   const filename = typeof block["title"] === "string" ? block["title"] : "document";

@@ -12,8 +12,8 @@ type Messages = ChatMessage[] | Refusal;
  * model doesn't read it as an empty success.
  */
 function toolResult(block: JsonObject, param: string, moved: ContentPart[]): ChatMessage | Refusal {
-  const found = is.required(block, "tool_use_id", is.aString, `${param}.`);
-  if (found) return found;
+  const problem = is.required(block, "tool_use_id", is.aString, `${param}.`);
+  if (problem) return problem;
   const parts = partsOf(block["content"] ?? "", `${param}.content`);
   if (isRefusal(parts)) return parts;
   moved.push(...parts.filter((part) => part.type !== "text"));
@@ -55,21 +55,21 @@ type ReadBlock = (block: JsonObject, param: string, turn: AssistantTurn) => Refu
 
 const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
   text: (block, param, turn) => {
-    const found = is.required(block, "text", is.aString, `${param}.`);
-    if (!found) turn.texts.push(block["text"] as string);
-    return found;
+    const problem = is.required(block, "text", is.aString, `${param}.`);
+    if (!problem) turn.texts.push(block["text"] as string);
+    return problem;
   },
   tool_use: (block, param, turn) => {
-    const found =
+    const problem =
       is.required(block, "id", is.aString, `${param}.`) ?? is.required(block, "name", is.aString, `${param}.`);
     const name = String(block["name"]);
-    if (!found)
+    if (!problem)
       turn.calls.push({
         id: String(block["id"]),
         type: "function",
         function: { name, arguments: inputText(block["input"]) },
       });
-    return found;
+    return problem;
   },
   thinking: (block, _param, turn) => {
     if (typeof block["signature"] === "string" && block["signature"] !== "") turn.thinking.push(block);
@@ -94,8 +94,8 @@ function assistantTurn(content: unknown, param: string): Messages {
       ? part
       : is.invalid(`${at}.type`, `one of ${Object.keys(assistantBlocks).join(", ")} in an assistant's message`);
   });
-  const found = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
-  if (found) return found;
+  const problem = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
+  if (problem) return problem;
   return [
     {
       role: "assistant",
@@ -123,12 +123,12 @@ const turns: Readonly<Record<string, (content: unknown, param: string) => Messag
 
 /** Reads `system` and `messages` of a body. */
 export function decodeMessages(body: JsonObject): Messages {
-  const found = is.required(
+  const problem = is.required(
     body,
     "messages",
     is.objects(() => null),
   );
-  if (found) return found;
+  if (problem) return problem;
   const given = body["messages"] as JsonObject[];
   if (given.length === 0) return is.invalid("messages", "a list with at least one message");
   const system = systemTurn(body["system"] ?? "", "system");

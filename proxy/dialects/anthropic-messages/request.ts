@@ -51,15 +51,15 @@ const toolChoices: Readonly<Record<string, (choice: JsonObject) => ToolChoice>> 
 
 const toolChoice: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
-  const found = is.oneOf(...Object.keys(toolChoices))(value["type"], `${param}.type`);
-  return found ?? (value["type"] === "tool" ? is.required(value, "name", is.aString, `${param}.`) : null);
+  const problem = is.oneOf(...Object.keys(toolChoices))(value["type"], `${param}.type`);
+  return problem ?? (value["type"] === "tool" ? is.required(value, "name", is.aString, `${param}.`) : null);
 };
 
 const outputConfig: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
-  const found = is.members(value, { effort: is.aString, format: is.anObject }, `${param}.`);
+  const problem = is.members(value, { effort: is.aString, format: is.anObject }, `${param}.`);
   const format = value["format"];
-  if (found || !isObject(format)) return found;
+  if (problem || !isObject(format)) return problem;
   return (
     is.oneOf("json_schema")(format["type"], `${param}.format.type`) ??
     is.required(format, "schema", is.anObject, `${param}.format.`)
@@ -161,8 +161,8 @@ function plainParameters(body: JsonObject): Optional {
 }
 
 export function decode(body: JsonObject): ChatRequest | Refusal {
-  const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
-  if (found) return found;
+  const problem = is.required(body, "model", is.aString) ?? is.members(body, checks);
+  if (problem) return problem;
   const messages = decodeMessages(body);
   if (isRefusal(messages)) return messages;
   return {

@@ -176,8 +176,8 @@ export class OpenAiObserver extends FrameObserver {
 /** The other members keep their bytes. */
 function withoutUsage(data: string): FrameVerdict {
   const bytes = Buffer.from(data);
-  const found = outline(bytes, 256);
-  if (typeof found === "string") return true;
-  const lines = applyEdits(bytes, found, { usage: undefined }).toString("utf8").split("\n");
+  const members = outline(bytes, 256);
+  if (typeof members === "string") return true;
+  const lines = applyEdits(bytes, members, { usage: undefined }).toString("utf8").split("\n");
   return Buffer.from(`${lines.map((line) => `data: ${line}\n`).join("")}\n`);
 }

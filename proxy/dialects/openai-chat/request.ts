@@ -67,8 +67,8 @@ function message(one: JsonObject, param: string): Refusal | null {
       "The provider of this model doesn't support function messages. Use `tool_calls` and the role tool.",
     );
   if (!roles.has(role)) return is.invalid(`${param}.role`, `one of ${[...roles].join(", ")}`);
-  const found = is.members(one, messageMembers, `${param}.`);
-  if (found) return found;
+  const problem = is.members(one, messageMembers, `${param}.`);
+  if (problem) return problem;
   if (role === "tool")
     return (
       is.required(one, "tool_call_id", is.aString, `${param}.`) ?? is.required(one, "content", content, `${param}.`)
@@ -79,9 +79,9 @@ function message(one: JsonObject, param: string): Refusal | null {
 function tool(one: JsonObject, param: string): Refusal | null {
   if (one["type"] !== "function")
     return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
-  const found = is.required(one, "function", named, `${param}.`);
+  const problem = is.required(one, "function", named, `${param}.`);
   const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
-  return found ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
+  return problem ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
 }
 
 const toolChoice: is.Check = (value, param) => {
@@ -94,8 +94,8 @@ const toolChoice: is.Check = (value, param) => {
 
 const responseFormat: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
-  const found = is.oneOf("text", "json_object", "json_schema")(value["type"], `${param}.type`);
-  if (found || value["type"] !== "json_schema") return found;
+  const problem = is.oneOf("text", "json_object", "json_schema")(value["type"], `${param}.type`);
+  if (problem || value["type"] !== "json_schema") return problem;
   const schema = is.required(value, "json_schema", named, `${param}.`);
   return (
     schema ??
@@ -146,8 +146,8 @@ export const parameters: Readonly<Record<string, is.Check>> = {
 };
 
 export function decode(body: JsonObject): ChatRequest | Refusal {
-  const found = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
-  if (found) return found;
+  const problem = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
+  if (problem) return problem;
   if ((body["messages"] as unknown[]).length === 0) return is.invalid("messages", "a list with at least one message");
   return is.members(body, parameters) ?? (body as unknown as ChatRequest);
 }

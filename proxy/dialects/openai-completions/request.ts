@@ -59,8 +59,8 @@ function promptOf(given: unknown): string | Refusal {
 }
 
 export function decode(body: JsonObject): ChatRequest | Refusal {
-  const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
-  if (found) return found;
+  const problem = is.required(body, "model", is.aString) ?? is.members(body, checks);
+  if (problem) return problem;
   const prompt = promptOf(body["prompt"]);
   if (typeof prompt !== "string") return prompt;
   const request: ChatRequest = { model: body["model"] as string, messages: [{ role: "user", content: prompt }] };

@@ -21,23 +21,23 @@ const text = (part: JsonObject, param: string): PartResult =>
 
 function image(part: JsonObject, param: string): PartResult {
   if ((part["file_id"] ?? null) !== null) return openAiOnly(`${param}.file_id`);
-  const found =
+  const problem =
     is.required(part, "image_url", is.aString, `${param}.`) ?? is.members(part, { detail: is.aString }, `${param}.`);
   const detail = typeof part["detail"] === "string" ? { detail: part["detail"] } : {};
-  return found ?? { type: "image_url", image_url: { url: part["image_url"] as string, ...detail } };
+  return problem ?? { type: "image_url", image_url: { url: part["image_url"] as string, ...detail } };
 }
 
 function file(part: JsonObject, param: string): PartResult {
   for (const name of ["file_id", "file_url"]) if ((part[name] ?? null) !== null) return openAiOnly(`${param}.${name}`);
-  const found =
+  const problem =
     is.required(part, "file_data", is.aString, `${param}.`) ?? is.members(part, { filename: is.aString }, `${param}.`);
   const filename = typeof part["filename"] === "string" ? { filename: part["filename"] } : {};
-  return found ?? { type: "file", file: { file_data: part["file_data"] as string, ...filename } };
+  return problem ?? { type: "file", file: { file_data: part["file_data"] as string, ...filename } };
 }
 
 function audio(part: JsonObject, param: string): PartResult {
-  const found = is.required(part, "input_audio", is.anObject, `${param}.`);
-  if (found) return found;
+  const problem = is.required(part, "input_audio", is.anObject, `${param}.`);
+  if (problem) return problem;
   const given = part["input_audio"] as JsonObject;
   const bad =
     is.required(given, "data", is.aString, `${param}.input_audio.`) ??
@@ -67,10 +67,10 @@ export function partsOf(content: unknown, param: string): ContentPart[] | Refusa
     if (!isObject(part)) return is.invalid(where, "an object");
     const type = String(part["type"]);
     const read = Object.hasOwn(readers, type) ? readers[type] : undefined;
-    const found =
+    const translated =
       read === undefined ? is.invalid(`${where}.type`, `one of ${Object.keys(readers).join(", ")}`) : read(part, where);
-    if (isRefusal(found)) return found;
-    parts.push(found);
+    if (isRefusal(translated)) return translated;
+    parts.push(translated);
   }
   return parts;
 }

@@ -35,8 +35,8 @@ class Conversation {
   }
 
   message(item: JsonObject, param: string): Refusal | null {
-    const found = roles(item["role"], `${param}.role`);
-    if (found) return found;
+    const problem = roles(item["role"], `${param}.role`);
+    if (problem) return problem;
     const parts = partsOf(item["content"], `${param}.content`);
     if (isRefusal(parts)) return parts;
     const role = item["role"] as "user" | "assistant" | "system" | "developer";
@@ -54,10 +54,10 @@ class Conversation {
   }
 
   functionCall(item: JsonObject, param: string): Refusal | null {
-    const found = is.first(["call_id", "name", "arguments"], (name) =>
+    const problem = is.first(["call_id", "name", "arguments"], (name) =>
       is.required(item, name, is.aString, `${param}.`),
     );
-    if (found) return found;
+    if (problem) return problem;
     const { call_id: id, name, arguments: text } = item as { call_id: string; name: string; arguments: string };
     const turn = this.#turn();
     turn.tool_calls = [...(turn.tool_calls ?? []), { id, type: "function", function: { name, arguments: text } }];
@@ -65,8 +65,8 @@ class Conversation {
   }
 
   functionCallOutput(item: JsonObject, param: string): Refusal | null {
-    const found = is.required(item, "call_id", is.aString, `${param}.`);
-    if (found) return found;
+    const problem = is.required(item, "call_id", is.aString, `${param}.`);
+    if (problem) return problem;
     const parts = partsOf(item["output"], `${param}.output`);
     if (isRefusal(parts)) return parts;
     this.messages.push({ role: "tool", tool_call_id: item["call_id"] as string, content: textOf(parts, "text") });
@@ -122,14 +122,14 @@ export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
   if (typeof body["instructions"] === "string" && body["instructions"] !== "")
     conversation.messages.push({ role: "system", content: body["instructions"] });
   if (typeof input === "string") return [...conversation.messages, { role: "user", content: input }];
-  const found = is.required(body, "input", (value, param) =>
+  const problem = is.required(body, "input", (value, param) =>
     is.objects((item, at) => {
       const type = typeof item["type"] === "string" ? item["type"] : "message";
       const read = Object.hasOwn(items, type) ? items[type] : undefined;
       return read === undefined ? openAiOnly(`${at}.type`) : read(conversation, item, at);
     })(value, param),
   );
-  if (found) return found;
+  if (problem) return problem;
   const messages = conversation.end();
   return messages.length === 0 ? is.invalid("input", "a text or a list with at least one message") : messages;
 }

@@ -38,9 +38,9 @@ const toolChoice: is.Check = (value, param) => {
 
 const text: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
-  const found = is.members(value, { format: is.anObject, verbosity: is.aString }, `${param}.`);
+  const problem = is.members(value, { format: is.anObject, verbosity: is.aString }, `${param}.`);
   const format = value["format"];
-  if (found || !isObject(format)) return found;
+  if (problem || !isObject(format)) return problem;
   const at = `${param}.format.`;
   const wrong = is.oneOf("text", "json_object", "json_schema")(format["type"], `${at}type`);
   if (wrong || format["type"] !== "json_schema") return wrong;
@@ -154,8 +154,8 @@ function asksLogprobs(body: JsonObject): boolean {
 }
 
 export function decode(body: JsonObject): ChatRequest | Refusal {
-  const found = is.required(body, "model", is.aString) ?? is.members(body, checks);
-  if (found) return found;
+  const problem = is.required(body, "model", is.aString) ?? is.members(body, checks);
+  if (problem) return problem;
   if (body["stream"] === true && asksLogprobs(body))
     return refusal(
       "top_logprobs",
