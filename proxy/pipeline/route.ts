@@ -1,4 +1,7 @@
-/** Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and for the list of models. */
+/**
+ * Stages: which route serves a model for this caller, and whether the caller may use it. One predicate for calls and
+ * for the list of models.
+ */
 
 import type { Identity, KeyIdentity } from "../call/identity.ts";
 import { type KeyRecord, namespaceOfKey } from "../config/key-record.ts";
@@ -11,22 +14,22 @@ import type { Namespaces, PathEntry, ProviderEntry, Role, Route } from "../snaps
 
 export interface Routed {
   route: Route;
-  /** The model name that the caller asked for, or that the route supplies; null where only the target knows. */
+  /** The model that the caller requested, or that the route supplies; null if only the target determines it. */
   model: string | null;
 }
 
 const includes = (namespaces: Namespaces, namespace: string): boolean =>
   namespaces === "*" || namespaces.has(namespace);
 
-/** The namespace that a caller belongs to, whether or not its key may still be used; null where nobody knows. */
+/** The namespace that a caller belongs to, whether or not its key is still valid; null if unknown. */
 function homeOf(identity: Identity): string | null {
   if (!identity.anonymous) return identity.namespace;
   return identity.known === undefined ? null : namespaceOfKey(identity.known);
 }
 
 /**
- * The route is meant for this caller at all. A caller of a namespace is served by that namespace and by what is shared
- * with it, open or not: otherwise another tenant's open policy could take its calls.
+ * Whether the route is offered to this caller. A caller of a namespace is served by that namespace's routes and those
+ * shared with it, anonymous or not: otherwise another tenant's anonymous policy could take its calls.
  */
 export function offeredTo(route: Route, identity: Identity): boolean {
   if (identity.anonymous && !route.config.access.anonymous) return false;
@@ -34,7 +37,7 @@ export function offeredTo(route: Route, identity: Identity): boolean {
   return home === null || includes(route.consumers, home);
 }
 
-/** Some route under the prefix is offered to this caller. */
+/** Whether any route under the prefix is offered to this caller. */
 export function offersTo({ serves, open }: PathEntry, identity: Identity): boolean {
   const namespaces = identity.anonymous ? open : serves;
   if (namespaces === null) return false;
@@ -57,7 +60,7 @@ const noModel = failure(
   },
 );
 
-/** `model` is what the body asks for, or null. */
+/** `model`: the model that the body requests, or null. */
 export function route(path: PathEntry, model: string | null, identity: Identity): Routed | Failure {
   const claimed = model === null ? [] : (path.byModel.get(model) ?? []);
   const found =
@@ -70,7 +73,7 @@ export function route(path: PathEntry, model: string | null, identity: Identity)
   return only && supplied !== undefined ? { route: only, model: supplied } : noModel;
 }
 
-/** Why this caller may not do what takes a permission; null where it may. */
+/** Why this caller lacks a permission; null if it has it. */
 export function missingPermission(
   identity: KeyIdentity,
   permission: Permission,
@@ -89,7 +92,7 @@ export function missingPermission(
   );
 }
 
-/** The key names the models that it may call, and so may its role. */
+/** Whether the key and its role allow the model: both may list models. */
 function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: string | null): Failure | null {
   const allowed =
     (key.models === null || (model !== null && key.models.includes(model))) &&
@@ -102,7 +105,7 @@ function modelDenied(key: KeyRecord, ofRole: ReadonlySet<string> | null, model: 
   );
 }
 
-/** Why this caller may not use the route for this model; null where it may. */
+/** Why this caller may not use the route for this model; null if it may. */
 export function denyByRoleOrModel(
   route: Route,
   model: string | null,
@@ -117,7 +120,7 @@ export function denyByRoleOrModel(
   return denyByPolicyScope(route, identity);
 }
 
-/** Why the route is not for this caller, whatever the model; null where it is. */
+/** Why this caller may not use the route, whatever the model; null if it may. */
 export function denyByPolicyScope(route: Route, { key }: KeyIdentity): Failure | null {
   if (route.roles && !route.roles.has(key.role))
     return failure("access_denied", "The role of this API key may not use this model.");
@@ -129,13 +132,13 @@ export function denyByPolicyScope(route: Route, { key }: KeyIdentity): Failure |
   return null;
 }
 
-/** The route's data may go to this provider. One that does not say where it is may not get data that has to stay somewhere. */
+/** Whether residency lets the route's data go to this provider. A provider without a region gets no restricted data. */
 export function resident(route: Route, entry: ProviderEntry): boolean {
   const { region } = entry.account.config;
   return route.regions === null || (region !== null && route.regions.has(region));
 }
 
-/** Targets that have the model and may see the data, in the order of the config. Nothing behind knows of any others. */
+/** Targets that have the model and may get the data, in config order. Later stages know no other targets. */
 export function resolveTargets(route: Route, model: string | null): ResolvedTarget[] {
   const resolved: ResolvedTarget[] = [];
   for (const target of route.targets) {
@@ -146,7 +149,10 @@ export function resolveTargets(route: Route, model: string | null): ResolvedTarg
   return resolved;
 }
 
-/** `account`: of the only provider that can be asked, because it keeps what the request goes on with; null: any. */
+/**
+ * `account`: the only provider that can be asked, because it keeps the state that the request continues from; null for
+ * any.
+ */
 export function targetsFor(
   route: Route,
   model: string | null,
@@ -159,13 +165,16 @@ export function targetsFor(
   return serving.length > 0 ? keptElsewhere : noTarget(route, model);
 }
 
-/** The model as the configuration calls it, for what is written down: never the caller's free text. `first`: of the targets that have it. */
+/**
+ * The model's configured name, for logs and metrics: never the caller's own text. `first`: the first target that has
+ * the model.
+ */
 export function modelAsRouted(route: Route, model: string | null, first: ResolvedTarget): string {
   if (model !== null && first.entry.models.has(model)) return model;
   return route.config.models?.find((name) => name === model) ?? first.model.name;
 }
 
-/** What a caller is told where no target resolves. */
+/** The failure if no target resolves. */
 export function noTarget(route: Route, model: string | null): Failure {
   return model === null || route.targets.length === 0
     ? failure(
@@ -181,7 +190,7 @@ function onlyModel(entry: ProviderEntry): ProviderModel | undefined {
   return entry.models.size === 1 ? entry.models.values().next().value : undefined;
 }
 
-/** Names under which a route's models are listed. */
+/** The names under which a route's models are listed. */
 export function modelNames(route: Route): string[] {
   if (route.config.models !== null) return route.config.models;
   const usable = route.targets.filter((target) => resident(route, target.entry));

@@ -1,4 +1,4 @@
-/** Whose calls a Budget is about. */
+/** Which calls a Budget covers. */
 
 import type { Identity } from "../call/identity.ts";
 import type { BudgetConfig } from "../config/budget.ts";
@@ -16,7 +16,7 @@ export interface ScopeSubject {
   targets: readonly ResolvedTarget[];
 }
 
-/** Whoever calls without a key spends the money of the policy's namespace. */
+/** Callers without a key spend the money of the policy's namespace. */
 export function chargedNamespace({ identity, route }: ScopeSubject): string {
   return identity.anonymous ? (route.config.id.split("/", 1)[0] ?? "") : identity.namespace;
 }
@@ -24,10 +24,10 @@ export function chargedNamespace({ identity, route }: ScopeSubject): string {
 const named = (names: string[] | null, name: string | null): boolean =>
   names === null || (name !== null && names.includes(name));
 
-/** Who calls, as a budget's scope sees it: a key's record, or a row of the usage ledger. */
+/** The caller, for matching a budget's scope: from a key's record, or a row of the usage ledger. */
 export type Caller = Pick<KeyRecord, "id" | "user" | "team" | "role" | "tags" | "budgets">;
 
-/** For budgets of the caller's namespace. null: someone without a key. */
+/** Scope matching for budgets of the caller's namespace. null: a caller without a key. */
 export function coversCaller({ id, scope }: BudgetConfig, caller: Caller | null): boolean {
   if (scope.selected && !(caller?.budgets ?? []).includes(id)) return false;
   if (scope.tags !== null && !(caller?.tags ?? []).some((tag) => scope.tags?.includes(tag))) return false;
@@ -35,7 +35,7 @@ export function coversCaller({ id, scope }: BudgetConfig, caller: Caller | null)
   return named(scope.teams, caller?.team ?? null) && named(scope.roles, caller?.role ?? null);
 }
 
-/** Whose share of a budget a call is; "" where there is one for all, or nobody to name. */
+/** The subject whose share of a budget the call uses; "" if all share one, or the subject has no name. */
 export function subjectOf({ per }: BudgetConfig, caller: Caller | null, model: string): string {
   if (per === null) return "";
   if (per === "Model") return model;
@@ -44,7 +44,7 @@ export function subjectOf({ per }: BudgetConfig, caller: Caller | null, model: s
   return per === "Team" ? (caller.team ?? "") : caller.id;
 }
 
-/** For budgets of the call's own namespace. */
+/** Scope matching for budgets of the call's own namespace. */
 export function covers(budget: BudgetConfig, { identity, model, targets }: ScopeSubject, nowMs: number): boolean {
   const { scope, expiresAtMs } = budget;
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return false;
@@ -54,7 +54,7 @@ export function covers(budget: BudgetConfig, { identity, model, targets }: Scope
   );
 }
 
-/** Of a row of the ledger: what `covers` says of the calls that it sums up, wherever they were sent in the end. */
+/** Like `covers`, for the calls that a ledger row adds up, whichever target finally served them. */
 export function coversRow(budget: BudgetConfig, row: LedgerRow, caller: Caller | null): boolean {
   const { scope } = budget;
   if (row.namespace !== budget.namespace || !named(scope.models, row.model)) return false;

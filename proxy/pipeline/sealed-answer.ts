@@ -1,4 +1,4 @@
-/** An answer that passes through, with the ids in it sealed for the caller. */
+/** Seals the ids in an answer that passes through. */
 import { Buffer } from "node:buffer";
 import { type SealId, sealFrames, sealIds } from "../ids/seal-reply.ts";
 import type { Prepared } from "./prepared.ts";
@@ -29,7 +29,7 @@ function sealedReader(reader: StreamReader, seal: SealId, root: boolean): Stream
   };
 }
 
-/** `root`: the answer's own `id` is one of something that is kept. */
+/** `root`: whether the answer's own `id` identifies a kept object. */
 export function withSealedIds(prepared: Prepared, seal: SealId, root: boolean): Prepared {
   return {
     outgoing: prepared.outgoing,

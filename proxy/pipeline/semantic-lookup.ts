@@ -1,4 +1,4 @@
-/** Part of the look-up in the cache: an answer to a question that means the same as this call's. Whatever goes wrong is a miss. */
+/** Part of the cache look-up: finds an answer to a question with the same meaning. Any failure is a miss. */
 import type { CacheLookup } from "../cache/key.ts";
 import { type Question, question } from "../cache/question.ts";
 import type { CachedAnswer } from "../cache/store.ts";
@@ -8,14 +8,14 @@ import type { Embedder } from "../snapshot/snapshot.ts";
 import type { CachedCall } from "./cached-call.ts";
 import { type Embedded, embed } from "./embed.ts";
 
-/** One that goes on failing is left alone for five seconds, then tried once. */
+/** A provider that keeps failing gets no calls for five seconds, then one. */
 const breakerLimits: BreakerLimits = {
   failureThreshold: 5,
   successThreshold: 1,
   openForMs: 5_000,
   halfOpenRequests: 1,
 };
-/** Answers that are looked for, where the nearest is no longer kept. */
+/** Most answers that are looked up, if the nearest are no longer cached. */
 const mostTries = 3;
 
 export interface SemanticMatch {
@@ -45,7 +45,7 @@ export class SemanticSearch {
     this.#question = asked;
   }
 
-  /** null where the policy doesn't ask for it, or the call has no question to compare. */
+  /** null if the policy doesn't enable it, or the call has no question to compare. */
   static of(call: CachedCall, lookup: CacheLookup): SemanticSearch | null {
     const { config, route } = lookup;
     if (config.semantic === null || route.embedder === null) return null;
@@ -57,7 +57,10 @@ export class SemanticSearch {
     return this.#semantic.shadow;
   }
 
-  /** What to serve; null: nothing. Never fails. `maxAgeMs`: of the answer, null for any. `final`: nothing else comes of the call. */
+  /**
+   * Returns the answer to serve, or null. Never fails. `maxAgeMs`: the answer's maximum age, null for any. `final`: no
+   * upstream call follows.
+   */
   async find(maxAgeMs: number | null, final: boolean): Promise<SemanticMatch | null> {
     try {
       return await this.#find(maxAgeMs, final);
@@ -80,7 +83,7 @@ export class SemanticSearch {
     try {
       if (typeof vector === "string") {
         record.semantic = { result: vector, similarity: null };
-        // A budget or a limit without room, or a provider that is left alone already, says nothing new.
+        // A full budget or limit, or a provider already being avoided, is no new failure.
         if (vector === "refused" || vector === "paused") breaker.release();
         else breaker.failure(breakerLimits, cache.nowMs());
       } else {
@@ -98,14 +101,14 @@ export class SemanticSearch {
     const { record, gateway, client, surface, snapshot, route, identity } = this.#call;
     const { timeoutMs } = this.#semantic;
     const caller = { client, surface, snapshot, route, identity };
-    // In shadow it goes beside the call, which is what counts.
+    // In shadow mode the comparison runs in parallel with the call, which decides the answer.
     return embed(
       { text: this.#question.text, embedder: this.#embedder, timeoutMs, limited: !this.shadow, record, caller },
       gateway,
     );
   }
 
-  /** The answer under this key is one to this question. */
+  /** Records that the answer under this key answers this question. */
   keep(key: string): void {
     if (this.#vector === null) return;
     const { route, gateway } = this.#call;

@@ -1,6 +1,6 @@
 /**
- * The data plane on one page. Every call goes through these stages in this order, and is recorded exactly once,
- * whatever happened to it.
+ * The data plane on one page. Every call passes these stages in this order, and is recorded exactly once, whatever its
+ * outcome.
  * The list of the stages, with what each answers, is in stages.ts.
  */
 import type { Circumstances } from "../access/rules.ts";
@@ -50,7 +50,7 @@ import { answerFailure, answerJson, breakOff } from "./respond.ts";
 import { modelAsRouted, offersTo, route, targetsFor } from "./route.ts";
 import { shape } from "./shape.ts";
 
-/** Anthropic's SDK reads the id of a call from this header. What a provider says of its own stays. */
+/** Anthropic's SDK reads a call's id from this header. A value from the provider is kept. */
 const nameForAnthropic =
   (requestId: string) =>
   (headers: AnswerHeaders): void => {
@@ -65,7 +65,10 @@ class Call {
   #surface: Addressed["surface"] = "openai";
   #admitted: Admitted | null = null;
   #place: BodyPlace | null = null;
-  /** `namespace/name` of the only provider that can be asked, as it keeps what the request goes on with; null: any. */
+  /**
+   * `namespace/name` of the only provider that can be asked, because it keeps the state that the request continues
+   * from; null for any.
+   */
   #account: string | null = null;
 
   constructor(client: ClientConnection, gateway: Gateway, snapshot: Snapshot) {
@@ -161,7 +164,7 @@ class Call {
     return this.#gateway.tokens.verify(token, this.#snapshot.settings.identity.issuers);
   }
 
-  /** From the body on. */
+  /** The stages from the body on. */
   #received(
     received: Received,
     { path, operation }: Addressed,
@@ -195,7 +198,7 @@ class Call {
       : this.#answer({ input_tokens: estimatePromptTokens(request) });
   }
 
-  /** The call to a provider, or to the cache, and around it what a policy wants to be on record. */
+  /** The call to the cache or a provider, within the audit records that the policy requires. */
   async #generate(shaped: Shaped, route: Route, identity: Identity): Promise<Failure | null> {
     const { audit } = route.config;
     const begun = beginOnRecord(route, this.#gateway.audit, this.#record);
@@ -262,7 +265,7 @@ class Call {
     );
     noteOutcome(this.#record, outcome);
     const served = outcome.kind === "failed" ? null : outcome.served;
-    // The request's texts are masked by now, where the policy masks. Names of members and what the provider said are not.
+    // The request's text is already masked if the policy masks. Member names and the provider's text are not.
     if (route.config.logging.payloads) this.#record.payloads = this.#bodies(shaped, served?.body ?? "", route.masker);
     switch (outcome.kind) {
       case "failed":
@@ -277,7 +280,7 @@ class Call {
     }
   }
 
-  /** Another text for each key, and the same each time. */
+  /** Makes a text distinct for each key, and always the same for one key. */
   #ofCaller(identity: Identity, text: string): string {
     return this.#snapshot.digest(JSON.stringify([identity.anonymous ? null : identity.key.id, text]));
   }
@@ -286,7 +289,7 @@ class Call {
     return excerpts(shaped.received.bytes, answer, masker, secretsOf(this.#client.headers, this.#snapshot));
   }
 
-  /** Files, batches, fine-tuning: the same stages in short, as nothing looks inside. */
+  /** Files, batches, fine-tuning: fewer stages, as their content is not inspected. */
   async #resource(
     client: Unambiguous,
     operation: ResourceOperation,
@@ -335,7 +338,7 @@ class Call {
     });
   }
 
-  /** The answer that was held back, or of a stream its end; or a refusal in its place. */
+  /** Sends the held answer, or the held end of a stream; or a refusal in its place. */
   async #release(): Promise<void> {
     const unaudited = await endOnRecord(this.#gateway.audit, this.#record, this.#client);
     if (unaudited) this.#client.cut();

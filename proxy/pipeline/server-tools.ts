@@ -1,6 +1,6 @@
 /**
- * Tools that the provider runs by itself: what one call can use of them at most, and how the provider is held to that.
- * Each use costs money beside the tokens, and each one is followed by another turn of the model over the whole context.
+ * Tools that the provider runs itself: the most that one call can use of them, and how the provider is limited to that.
+ * Each use costs money in addition to tokens, and is followed by another turn of the model over the whole context.
  * https://platform.openai.com/docs/api-reference/responses/create (tools, max_tool_calls),
  * https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview (server tools, max_uses).
  */
@@ -9,30 +9,32 @@ import type { UseUnit } from "../config/price.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
 
 export interface ServerUses {
-  /** The most of each unit. Of `either`, all uses together are at most `calls`. */
+  /** Maximum uses per unit. For `either`, all uses together are at most `calls`. */
   uses: Partial<Record<UseUnit, number>>;
   either: readonly UseUnit[];
   calls: number;
   /** Turns of the model after the first. */
   turns: number;
-  /** Top-level members that hold the provider to this. */
+  /** Top-level members that make the provider enforce this. */
   caps: JsonObject;
-  /** The answer may hold audio. */
+  /** Whether the answer may contain audio. */
   audio: boolean;
-  /** A member or a tool that nothing is known of, so that nothing can be reserved for it. */
+  /** An unknown member or tool, for which nothing can be reserved. */
   unknown: string | null;
 }
 
-/** Sent along where the caller sets no cap of its own. */
+/** Cap that is sent if the caller sets none. */
 const usualCalls = 4;
-/** Anthropic's own limit to the turns of one request that runs server tools. */
+/** Anthropic's own limit on the turns of one request with server tools. */
 const anthropicTurns = 10;
 
 const none: ServerUses = { uses: {}, either: [], calls: 0, turns: 0, caps: {}, audio: false, unknown: null };
 
 type ToolKind = UseUnit | "tokens" | "client";
 
-/** First match counts. `tokens`: the provider runs it and charges for the tokens only. `client`: the caller runs it. */
+/**
+ * The first match applies. `tokens`: the provider runs it and charges only for tokens. `client`: the caller runs it.
+ */
 const openAiTools: readonly (readonly [RegExp, ToolKind])[] = [
   [/^(function|custom|computer(_use_preview)?|local_shell|apply_patch|namespace|tool_search)$/, "client"],
   [/^web_search(_preview)?(_\d{4}_\d{2}_\d{2})?$/, "webSearch"],
@@ -58,7 +60,7 @@ const typeOf = (tool: unknown): string => (isObject(tool) ? String(tool["type"])
 const positive = (value: unknown): number | null =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
 
-/** By the names that OpenAI-compatible servers have for searches of their own. */
+/** Members with which OpenAI-compatible servers enable their own search. */
 const searches = ["plugins", "search_parameters", "enable_search", "search_options", "mcp_servers"] as const;
 
 function ofChat(json: JsonObject, tools: readonly unknown[]): ServerUses {
@@ -91,7 +93,7 @@ function ofResponses(json: JsonObject, tools: readonly unknown[]): ServerUses {
   };
 }
 
-/** Of one tool: how often it may be used, by the caller's cap or ours. */
+/** How often one tool may be used, by the caller's cap or the gateway's. */
 function searchesOf(tool: JsonObject): { count: number; sent: JsonObject; odd: boolean } {
   const given = tool["max_uses"] ?? null;
   if (given === null) return { count: usualCalls, sent: { ...tool, max_uses: usualCalls }, odd: false };
@@ -124,7 +126,7 @@ function ofAnthropic(json: JsonObject, tools: readonly unknown[]): ServerUses {
   };
 }
 
-/** As it will be asked: the caller's body with the policy's edits. */
+/** The request as sent: the caller's body with the policy's edits. */
 export function serverUses({ received, edits, format }: Shaped): ServerUses {
   const { json } = received;
   const tools = "tools" in edits ? edits["tools"] : json["tools"];

@@ -22,7 +22,7 @@ import type { Masked } from "./proof.ts";
 import type { Routed } from "./route.ts";
 import { missingMemberHint } from "./unknown-url.ts";
 
-/** The member by which a format limits an answer's length. */
+/** The member that limits an answer's length in each format. */
 export const capMember: Readonly<Record<WireFormat, string | null>> = {
   "openai.chat": "max_completion_tokens",
   "openai.completions": "max_tokens",
@@ -31,7 +31,7 @@ export const capMember: Readonly<Record<WireFormat, string | null>> = {
   "anthropic.messages": "max_tokens",
 };
 
-/** One limit by two names: a caller that gave either has given it. */
+/** Two names for one limit: setting either sets it. */
 const synonyms: Readonly<Record<string, string>> = {
   max_tokens: "max_completion_tokens",
   max_completion_tokens: "max_tokens",
@@ -63,7 +63,7 @@ interface Wish {
 
 const noWish: Wish = { given: false, preferred: null };
 
-/** The gateway's own member goes no further; a name that is not there changes nothing, as it is a wish. */
+/** Removes the gateway's own member. An unknown name has no effect, as it is only a preference. */
 function takeWish(json: JsonObject): Wish | Failure {
   const wish = json[wishName];
   if (wish === undefined) return noWish;
@@ -73,7 +73,7 @@ function takeWish(json: JsonObject): Wish | Failure {
   return { given: true, preferred: wish };
 }
 
-/** The route's prompts, filled in: what stands before the caller's messages and what stands behind them. */
+/** The route's rendered prompts: those before the caller's messages and those after them. */
 interface Prompts {
   before: ChatMessage[];
   behind: ChatMessage[];
@@ -117,7 +117,7 @@ function variablesOf(identity: Identity, model: string | null, nowMs: number): R
   };
 }
 
-/** The body with edits made, as an object of its own. */
+/** Returns a new object: the body with the edits applied. */
 function edited(json: JsonObject, edits: JsonObject): JsonObject {
   const out: JsonObject = { ...json };
   for (const name in edits) {
@@ -129,7 +129,7 @@ function edited(json: JsonObject, edits: JsonObject): JsonObject {
 
 const nothing: readonly string[] = [];
 
-/** `prompts`: null where the route has none for this format. */
+/** `prompts`: null if the route has none for this format. */
 class ShapedBody implements Shaped {
   readonly format: WireFormat;
   readonly received: Received;
@@ -190,13 +190,13 @@ class ShapedBody implements Shaped {
   }
 }
 
-/** Edits that the bytes of another format can't carry. */
+/** Edits that cannot be expressed in the bytes of another format. */
 function hasOthers(edits: JsonObject): boolean {
   for (const name in edits) if (name !== "model" && name !== wishName) return true;
   return false;
 }
 
-/** A member that the provider could take for another one, which is the one that the gateway looks at. */
+/** A member that the provider could take for one that the gateway checks. */
 function lookAlike(route: Route, received: Received): Failure | null {
   for (const { name } of received.outline.members) {
     const meant = takenFor(route.acted, name);
@@ -242,7 +242,7 @@ export function shape(
   return new ShapedBody(received, format, effective, wish, edits, prompts);
 }
 
-/** Edits of a canonical request: the model is settled already, and of two names for one limit the edited one counts. */
+/** Edits of a canonical request. The model is already chosen; of two names for one limit, the edited one applies. */
 function canonicalEdits(edits: JsonObject): JsonObject {
   const { model: _model, max_output_tokens: _cap, ...rest } = edits;
   for (const name of Object.keys(rest)) {

@@ -7,10 +7,10 @@ import type { FailureCode } from "../failure.ts";
 interface Stage {
   name: string;
   does: string;
-  /** Below proxy/. The first is the stage itself; the others hold what it answers. */
+  /** Paths below proxy/. The first is the stage itself; the others contain its answers. */
   files: readonly string[];
   codes: readonly FailureCode[];
-  /** Statuses of answers that are no failures. */
+  /** Statuses of answers that aren't failures. */
   answers?: readonly number[];
 }
 
@@ -33,7 +33,10 @@ const keyFiles = [
   "identity/verify.ts",
 ] as const;
 
-/** The checks between routing and masking: whether this caller may make this call. `checks.ts` has one function for each. */
+/**
+ * The checks between routing and masking: whether this caller may make this call. `checks.ts` has one function for
+ * each.
+ */
 export const checkStages = [
   {
     name: "authorise",

@@ -1,6 +1,6 @@
 /**
- * Part of dispatch: one attempt at one target from end to end. The request is put into the provider's form, given its
- * credential and sent; in the end its answer is on the way to the client, or it is known what kind of failure it was.
+ * Part of dispatch: one attempt at one target from end to end. Translates the request for the provider, adds its
+ * credential and sends it. At the end, the answer was sent to the client, or the kind of failure is known.
  */
 import type { Buffer } from "node:buffer";
 import type { ProviderError } from "../dialects/canonical.ts";
@@ -23,15 +23,15 @@ type Failed = Extract<AttemptResult, { kind: "failed" }>;
 export interface Tried {
   result: AttemptResult;
   prepared: Prepared;
-  /** The failure, with the provider's own words read. */
+  /** The failure, including the provider's error text. */
   error: ProviderError | null;
-  /** A whole answer, as it went to the client. */
+  /** A whole answer, as sent to the client. */
   whole: WholeReply | null;
 }
 
 const nothingSent = { sent: false, usage: null, usageIsFinal: false, contentLength: 0, refused: false };
 
-/** The request with its credential, or why there is none. */
+/** Returns the request with its credential, or why there is none. */
 type Authorized = Outgoing | Failed;
 
 function unauthorized(thrown: unknown): Authorized {
@@ -61,7 +61,7 @@ function limitsOf(
   { targets, route, shaped, limits, deadlineIsCallers }: DispatchRequest,
 ): AttemptLimits {
   const { timeouts } = target.entry.account.config;
-  // Nobody is left to move on to from the last target, so it may take its time.
+  // No target is left after the last one, so it gets more time.
   const slowAfterMs = target === targets.at(-1) ? null : route.config.routing.slowAfterMs;
   const firstByteMs = shaped.received.stream
     ? Math.min(timeouts.firstTokenMs, slowAfterMs ?? timeouts.firstTokenMs)
@@ -88,7 +88,7 @@ export function errorReply(
   return { status: status ?? 502, headers, body: parseLoosely(body, account), nowMs };
 }
 
-/** A Failure where this target could not even be asked. `count`: of attempts so far, this one included. */
+/** Returns a Failure if this target could not be asked at all. `count`: number of attempts, including this one. */
 export async function tryTarget(
   target: ResolvedTarget,
   request: DispatchRequest,
@@ -111,7 +111,7 @@ export async function tryTarget(
   const authorized = authorize(target, prepared.outgoing, dispatcher.auth);
   const outgoing = authorized instanceof Promise ? await authorized : authorized;
   if (isFailed(outgoing)) return { result: outgoing, prepared, error: outgoing.error, whole: null };
-  // A comment that kept the connection alive has begun the stream already.
+  // A keep-alive comment has already begun the stream.
   const startStream = (headers: ResponseHeaders): void => {
     if (!client.started) client.streamHead(asEventStream(request.replyHeaders(target, prepared, headers, count)));
   };
@@ -129,13 +129,13 @@ export async function tryTarget(
   return judge(target, prepared, result, request, count, dispatcher);
 }
 
-/** A provider that says that its rate limit is used up comes last for a while. */
+/** Moves a provider whose rate limit is exhausted to the end of the order for a while. */
 function noteUsedUp(target: ResolvedTarget, headers: ResponseHeaders, { routing, nowMs }: Dispatcher): void {
   const waitMs = exhaustedForMs(headers, nowMs());
   if (waitMs !== null) routing.spare(target, waitMs);
 }
 
-/** Reads a whole answer and sends it; puts the provider's words to a failure. */
+/** Reads and sends a whole answer; adds the provider's text to a failure. */
 function judge(
   target: ResolvedTarget,
   prepared: Prepared,

@@ -1,6 +1,6 @@
-/** What a caller is told whose path leads nowhere: the base URL is most often what is wrong. Nothing of the path is said back. */
+/** The answer for an unknown path. The usual cause is a wrong base URL. The path is not repeated. */
 
-/** What SDKs put behind their base URL. */
+/** Paths that SDKs append to their base URL. */
 const operations: readonly string[] = [
   "chat/completions",
   "completions",
@@ -21,14 +21,14 @@ export function unknownUrlHint(path: string): string {
   return "Nothing is served at this path. Check the base URL: it ends in /v1, or in a policy's path prefix.";
 }
 
-/** What each path takes, by the member that must be there. */
+/** The path for each body, by its required member. */
 const takers: Readonly<Record<string, string>> = {
   messages: "/chat/completions and /messages",
   prompt: "/completions",
   input: "/responses and /embeddings",
 };
 
-/** For a body without the member that its path needs: it may be meant for another path. */
+/** For a body without its path's required member: it may be meant for another path. */
 export function missingMemberHint(needed: string, body: Readonly<Record<string, unknown>>): string {
   const other = Object.keys(takers).find((name) => name !== needed && (body[name] ?? null) !== null);
   if (other === undefined) return `The request has no \`${needed}\`. Add it.`;

@@ -1,13 +1,13 @@
-/** The body of an upload on its way to the provider: within its limit, under its owner's mark, with the provider's own ids. */
+/** Streams an upload's body to the provider: enforces its limit, adds the owner's mark, and opens ids. */
 import { Buffer } from "node:buffer";
 import { Transform } from "node:stream";
 import { type Failure, failure } from "../failure.ts";
 import { LongLineError } from "../ids/lines.ts";
 import { type ResourceIds, UploadError } from "../ids/resource-ids.ts";
 
-/** A file at OpenAI is at most this large. */
+/** OpenAI's largest file, in bytes. */
 export const maxUploadBytes = 536_870_912;
-/** The name of a file stands before its content, within this. */
+/** Most bytes in which a file's name, which precedes its content, must appear. */
 const maxHeadBytes = 65_536;
 
 const nameStart = Buffer.from('filename="');
@@ -21,7 +21,7 @@ const longLine = failure(
   "A line of the upload is larger than 16 MiB. Make shorter requests of it.",
 );
 
-/** Puts the owner's mark before the name of the file, wherever the bytes were cut on the way. */
+/** Prefixes the file's name with the owner's mark, however the bytes were split in transit. */
 class NameMarker {
   readonly #mark: Buffer;
   #head: Buffer | null = Buffer.alloc(0);
@@ -49,7 +49,7 @@ class NameMarker {
   }
 }
 
-/** Fails with what `failureOfUpload` reads, as soon as more has come than may, or an id is not the caller's. */
+/** Fails, for `failureOfUpload` to read, as soon as the body is too large or an id is not the caller's. */
 export function uploadStream(ids: ResourceIds | null): Transform {
   let size = 0;
   const marker = ids === null ? null : new NameMarker(ids.markName());
@@ -76,7 +76,7 @@ export function uploadStream(ids: ResourceIds | null): Transform {
   });
 }
 
-/** null: the upload broke, which the exchange finds out by itself. */
+/** Null if the upload itself broke, which the exchange detects. */
 export function failureOfUpload(cause: Error): Failure | null {
   if (cause instanceof UploadError) return cause.failure;
   return cause instanceof LongLineError ? longLine : null;

@@ -1,7 +1,7 @@
 /**
- * What calls of a model usually use, learned from what providers report. It makes estimates of what no provider
- * reported: of broken answers, and of how long an answer will be. A provider's own tokenizer and a model's hidden
- * reasoning show in it.
+ * Learns what calls of a model usually use from the usage that providers report. It estimates usage that was not
+ * reported, as for broken answers, and how long an answer will be. The estimates reflect a provider's tokenizer and a
+ * model's hidden reasoning.
  */
 import type { Usage } from "../dialects/canonical.ts";
 
@@ -10,7 +10,7 @@ interface Learned {
   readonly cautious: number | null;
 }
 
-/** A mean that moves with the last samples, and how far they lie from it. */
+/** A moving mean of recent samples, and their deviation from it. */
 class Moving implements Learned {
   #mean = 0;
   #deviation = 0;
@@ -32,13 +32,13 @@ class Moving implements Learned {
     return this.#mean;
   }
 
-  /** A little above the mean, so that many estimates together are not below what they stand for; null before the first sample. */
+  /** Slightly above the mean, so that the sum of many estimates is not too low; null before the first sample. */
   get cautious(): number | null {
     return this.#samples === 0 ? null : this.#mean + this.#deviation / 4;
   }
 }
 
-/** What the provider reports, to what the gateway counts. */
+/** The ratio of the provider's reported tokens to the gateway's count. */
 class Ratio implements Learned {
   readonly #reported = new Moving();
   readonly #counted = new Moving();
@@ -52,7 +52,7 @@ class Ratio implements Learned {
     return this.#reported.samples;
   }
 
-  /** null until enough is known: a few short prompts say little of a long one. */
+  /** null until enough is known: a few short prompts say little about a long one. */
   get cautious(): number | null {
     return this.samples < enoughSamples || this.#counted.mean === 0 ? null : this.#reported.mean / this.#counted.mean;
   }
@@ -60,14 +60,16 @@ class Ratio implements Learned {
 
 const mostSamples = 64;
 const enoughSamples = 16;
-/** Prompts of a model that are compared with the gateway's own count: the first ones, and then one in so many. */
+/**
+ * Which of a model's prompts are compared with the gateway's own count: this many at first, then one in `promptsEvery`.
+ */
 const firstPrompts = 16;
 const promptsEvery = 32;
-/** Models that are remembered; beyond that the oldest is forgotten. */
+/** Most models that are remembered; beyond that the oldest is dropped. */
 const mostModels = 2_000;
 
 export class ModelHabits {
-  /** Of the same model wherever it is asked: while little has been seen here. */
+  /** Habits of the same model at any provider, used until enough was seen at this one. */
   readonly #elsewhere: ModelHabits | null;
   readonly #prompt = new Ratio();
   readonly #output = new Ratio();
@@ -85,7 +87,7 @@ export class ModelHabits {
     return measure(this.#elsewhere).cautious ?? own.cautious;
   }
 
-  /** Of a whole answer, as the provider reported it. `contentLength`: characters of a stream's content, 0 where unknown. */
+  /** Learns from a whole answer's reported usage. `contentLength`: characters of a stream's content, 0 if unknown. */
   note(usage: Usage, contentLength: number, countedPrompt: () => number): void {
     this.#elsewhere?.note(usage, contentLength, countedPrompt);
     const { prompt, completion, reasoning } = usage;
@@ -99,19 +101,19 @@ export class ModelHabits {
     this.#prompt.add(prompt, countedPrompt());
   }
 
-  /** `counted`: tokens by the gateway's own count. */
+  /** `counted`: tokens counted by the gateway. */
   prompt(counted: number): number {
     return Math.ceil(counted * (this.#learned((habits) => habits.#prompt) ?? 1));
   }
 
-  /** Tokens of so many characters, and of the reasoning that came before them unseen. */
+  /** Tokens of this many characters, including the hidden reasoning before them. */
   received(contentLength: number): number {
     const reasoning = this.#learned((habits) => habits.#reasoning) ?? 0;
     const ratio = this.#learned((habits) => habits.#output) ?? 1 / charactersPerToken;
     return Math.ceil(contentLength * ratio + reasoning);
   }
 
-  /** Tokens of an answer that has not come; null where none has been seen yet. */
+  /** Tokens of an answer that has not arrived; null if no answer has been seen yet. */
   get expectedOutput(): number | null {
     const expected = this.#learned((habits) => habits.#completion);
     return expected === null ? null : Math.ceil(expected);
@@ -123,7 +125,7 @@ const charactersPerToken = 4;
 export class UsageHabits {
   readonly #habits = new Map<string, ModelHabits>();
 
-  /** Of a provider's model. `provider`: "" for those of the model wherever it is asked. */
+  /** Habits of a provider's model. `provider`: "" for the model at any provider. */
   of(provider: string, model: string): ModelHabits {
     const key = `${provider}\n${model}`;
     let habits = this.#habits.get(key);

@@ -1,4 +1,4 @@
-/** A whole answer that passes through: whether it is one, and what it says of its usage. */
+/** Checks whether a passed-through body is a whole answer, and reads its usage. */
 import { Buffer } from "node:buffer";
 import type { ProviderError, Usage } from "../dialects/canonical.ts";
 import { invalidReply } from "../dialects/invalid-reply.ts";
@@ -28,17 +28,23 @@ function isOpened(bytes: Buffer): boolean {
  */
 function lastMember(bytes: Buffer): JsonObject | undefined {
   const at = isOpened(bytes) ? bytes.lastIndexOf(usageName) : -1;
-  // Only numbers are read of it, for which texts may be Latin-1 as well as UTF-8; it is made faster.
+  // Only numbers are read from it, so Latin-1, which is faster to decode, is as good as UTF-8.
   const tail = at < 0 ? undefined : jsonIn(`{${bytes.toString("latin1", at)}`);
   return isObject(tail) ? tail : undefined;
 }
 
-/** Answers up to this size are parsed whole where need be; of larger ones (embeddings) only the ends and the usage are looked at. */
+/**
+ * Answers up to this size are parsed whole where need be; of larger ones (embeddings) only the ends and the usage are
+ * looked at.
+ */
 const parseWholeBytes = 65_536;
 
 const colon = 0x3a;
 
-/** Of the last `"usage":` with an object behind it; the name may also be a value, or the caller's own for a text that the answer repeats. */
+/**
+ * Of the last `"usage":` with an object behind it; the name may also be a value, or the caller's own for a text that
+ * the answer repeats.
+ */
 function usageAt(bytes: Buffer): number {
   for (let at = bytes.lastIndexOf(usageName); at >= 0; at = at === 0 ? -1 : bytes.lastIndexOf(usageName, at - 1)) {
     let next = at + usageName.length;
@@ -71,12 +77,12 @@ const isClosed = (bytes: Buffer): boolean =>
     .trimEnd()
     .endsWith("}");
 
-/** Items of a Responses answer that are charged apart. They stand before the usage. */
+/** Items of a Responses answer that are charged separately. They precede the usage. */
 const chargedItems = toolItems.map((type) => Buffer.from(`"${type}"`));
 
 const hasChargedItems = (bytes: Buffer): boolean => chargedItems.some((item) => bytes.includes(item));
 
-/** `usageOf` reads the usage of an answer, or of an object with its member `usage` alone. */
+/** `usageOf` reads the usage of an answer, or of an object that has only the member `usage`. */
 export function passedReply(
   bytes: Buffer,
   usageOf: (reply: JsonObject) => Usage | null,

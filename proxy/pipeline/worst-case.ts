@@ -1,4 +1,4 @@
-/** The most that a call can use, from what is known before it is made. */
+/** The most that a call can use, computed before it is made. */
 
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
@@ -16,9 +16,9 @@ import { roughPromptTokens } from "./plan.ts";
 import { serverUses } from "./server-tools.ts";
 import { capMember } from "./shape.ts";
 
-/** Members by which the formats limit an answer's length. */
+/** Members that limit an answer's length in the formats. */
 const capMembers = ["max_completion_tokens", "max_tokens", "max_output_tokens"] as const;
-/** Those that count in a format: the provider passes over the others, or takes offence. */
+/** Those that apply in each format: the provider ignores or rejects the others. */
 const ownCaps: Readonly<Record<WireFormat, readonly string[]>> = {
   "openai.chat": ["max_completion_tokens", "max_tokens"],
   "openai.completions": ["max_tokens"],
@@ -26,17 +26,17 @@ const ownCaps: Readonly<Record<WireFormat, readonly string[]>> = {
   "openai.responses": ["max_output_tokens"],
   "anthropic.messages": ["max_tokens"],
 };
-/** Assumed where neither caller nor model says how long an answer can be, and then also asked for. */
+/** Cap assumed, and sent, if neither caller nor model limits an answer's length. */
 const defaultOutputCap = 16_384;
-/** What is counted against a limit on tokens where the caller sets no cap: limits are set right by settling. */
+/** Counted against a token limit if the caller sets no cap. Settling corrects it. */
 const ordinaryOutput = 1_024;
-/** An image or file that the request only points to: what the largest common tilings come to. */
+/** Tokens of an image or file that the request only refers to: the result of the largest common tilings. */
 const linkedTokens = 4_000;
 function wholeNumber(value: unknown): number | null {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The caller's or the policy's cap on one answer; null where there is none that the provider would keep to. */
+/** The caller's or the policy's cap on one answer; null if there is none that the provider would respect. */
 function askedCap({ edits, received, format }: Shaped): number | null {
   let cap: number | null = null;
   let kept = false;
@@ -51,16 +51,19 @@ function askedCap({ edits, received, format }: Shaped): number | null {
 
 const counted = [...capMembers, "n", "best_of"] as const;
 
-/** A number that one reader takes for what it isn't for another (a text, a fraction, one below zero), so that nothing can be reserved by it. */
+/**
+ * A number that parsers may read differently (a string, a fraction, a negative number), so nothing can be reserved by
+ * it.
+ */
 function isInvalidCount(name: string, value: unknown, format: WireFormat): boolean {
   if ((value ?? null) === null) return false;
-  // A completion of no tokens gives the probabilities of a prompt's.
+  // A completion of 0 tokens returns the probabilities of the prompt's tokens.
   const least = name === "max_tokens" && format === "openai.completions" ? 0 : 1;
   const number = wholeNumber(value);
   return number === null || number < least;
 }
 
-/** Why nothing that holds for this call can be counted by what it says; null where it can. */
+/** Why the call's own figures can't be used to reserve anything; null if they can. */
 export function rejectUncountable({ received: { json }, edits, format }: Shaped): Failure | null {
   for (const name of counted) {
     if (isInvalidCount(name, name in edits ? edits[name] : json[name], format))
@@ -72,7 +75,10 @@ export function rejectUncountable({ received: { json }, edits, format }: Shaped)
   return failure("invalid_value", message, { param: "background" });
 }
 
-/** Where a hard budget counts on the price; null where the caller asks for nothing dearer. What the policy sets, it may. */
+/**
+ * Refuses requests that raise the price on which a hard budget relies; null if the caller makes none. The policy may
+ * set them.
+ */
 export function rejectPricierTier({ received: { json }, edits }: Shaped): Failure | null {
   for (const [name, values] of priceMembers) {
     if (name in edits || !values.has(json[name])) continue;
@@ -82,7 +88,7 @@ export function rejectPricierTier({ received: { json }, edits }: Shaped): Failur
   return null;
 }
 
-/** How many answers are asked for at once. */
+/** How many answers are requested at once. */
 export function answers({ edits, received }: Shaped): number {
   const members = { n: edits["n"] ?? received.json["n"], best_of: edits["best_of"] ?? received.json["best_of"] };
   const prompts = received.json["prompt"];
@@ -90,20 +96,20 @@ export function answers({ edits, received }: Shaped): number {
   return times * Math.max(1, wholeNumber(members.n) ?? 1, wholeNumber(members.best_of) ?? 1);
 }
 
-/** Tokens that the caller lets all answers together have; null where it doesn't say. */
+/** The caller's token cap for all answers together; null if it sets none. */
 export function outputCap(shaped: Shaped): number | null {
   const cap = askedCap(shaped);
   return cap === null ? null : cap * answers(shaped);
 }
 
-/** About how many tokens a call will count for, for limits on tokens. */
+/** An estimate of the tokens that a call will count, for token limits. */
 export interface ExpectedTokens {
   prompt: number;
-  /** As the caller caps it, or as long as this model's answers usually are; null where neither is known. */
+  /** The caller's cap, or the usual length of this model's answers; null if neither is known. */
   answer: number | null;
 }
 
-/** `usual`: tokens of an answer of this model; null where none has been seen. */
+/** `usual`: the usual tokens of this model's answers; null if none has been seen. */
 export function expectedTokens(shaped: Shaped, usual: number | null): ExpectedTokens {
   const prompt = Math.ceil(roughPromptTokens(shaped.received) * 1.1);
   if (shaped.format === "openai.embeddings") return { prompt, answer: 0 };
@@ -111,17 +117,17 @@ export function expectedTokens(shaped: Shaped, usual: number | null): ExpectedTo
   return { prompt, answer: answer === null ? null : answer * answers(shaped) };
 }
 
-/** Where nothing is known of the answer, a limit lets this many calls begin, at least, before one has ended. */
+/** If nothing is known about the answer, a limit lets at least this many calls begin before one has ended. */
 const callsToBegin = 10;
 
-/** What a call takes of a limit until its answer tells; a call larger than the limit takes all there is. */
+/** What a call reserves of a limit until its usage is known. A call larger than the limit reserves all of it. */
 export function tokensOfLimit({ prompt, answer }: ExpectedTokens, limit: number): number {
   const expected = prompt + (answer ?? Math.min(ordinaryOutput, Math.floor(limit / callsToBegin)));
   // Nothing passes a limit of 0.
   return Math.max(1, Math.min(limit, expected));
 }
 
-/** No tokenizer makes more than one token of a byte; what is only linked is counted apart. */
+/** No tokenizer makes more than one token per byte. Linked content is counted separately. */
 function promptBound(shaped: Shaped, links: Links): number {
   const { bytes } = shaped.received;
   const added = shaped.mustTranslate || "messages" in shaped.edits ? JSON.stringify(shaped.edits).length + 65_536 : 0;
@@ -129,16 +135,16 @@ function promptBound(shaped: Shaped, links: Links): number {
 }
 
 export interface WorstCost {
-  /** nano-USD at the dearest of the targets. */
+  /** nano-USD at the most expensive target. */
   nanoUsd: number;
-  /** A cap that has to be sent along, since nothing else limits the answer; null where something does. */
+  /** A cap that must be sent because nothing else limits the answer; null if something does. */
   cap: number | null;
 }
 
-/** Tokens that the model can take in at once; null where nobody says. */
+/** The model's context size in tokens; null if unknown. */
 const windowOf = ({ contextTokens, price }: ModelConfig): number | null => contextTokens ?? price?.windowTokens ?? null;
 
-/** Where `fills`, what is linked may fill the context, and so may each turn that follows a tool. */
+/** If `fills`, linked content may fill the context, and so may each turn that follows a tool. */
 function promptOf(bound: number, model: ModelConfig, fills: boolean, turns: number): number {
   const window = windowOf(model) ?? 0;
   return Math.max(bound, fills || turns > 0 ? window : 0) + turns * window;
@@ -150,7 +156,7 @@ function outputMost(shaped: Shaped, { maxOutputTokens }: ModelConfig): number {
   return asked === null ? (maxOutputTokens ?? defaultOutputCap) : Math.min(asked, maxOutputTokens ?? asked);
 }
 
-/** A prompt of a model whose context is not known. */
+/** Context size, in tokens, assumed for a model whose own is unknown. */
 const largestContext = 2_000_000;
 
 /** The most tokens that one attempt at a target can take. */
@@ -166,13 +172,13 @@ export function mostTokens(shaped: Shaped, { model }: ResolvedTarget): { prompt:
   };
 }
 
-/** Beyond this many times what a call can take at most, a provider's figure is an error. */
+/** A provider's figure above this multiple of a call's maximum is an error. */
 const implausibleTimes = 10;
 
-/** The provider reports what no such call can have used. */
+/** Whether the provider reports more than the call can have used. */
 export function isImplausible(usage: Usage, shaped: Shaped, target: ResolvedTarget): boolean {
   const tokens = usage.prompt + usage.completion;
-  // Most calls are far below it, whatever their most.
+  // A cheap test first: most calls are far below this, whatever their maximum.
   if (tokens <= shaped.received.bytes.length && usage.units === undefined) return false;
   const most = mostTokens(shaped, target);
   if (tokens <= most.prompt + most.completion) return false;
@@ -183,7 +189,7 @@ export function isImplausible(usage: Usage, shaped: Shaped, target: ResolvedTarg
     : cost > implausibleTimes * reserved;
 }
 
-/** null where one of the targets has no price. */
+/** null if one of the targets has no price. */
 export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): WorstCost | null {
   const links = linksOf(shaped.received.json);
   const bound = promptBound(shaped, links);
@@ -207,7 +213,7 @@ export function worstCost(shaped: Shaped, targets: readonly ResolvedTarget[]): W
 
 const bySettingIt = "ask the platform team to set it by the policy's request.overrides";
 
-/** Why a hard budget can't reserve enough for a call; null where it can. What the policy sets, it may. */
+/** Why a hard budget can't reserve enough for a call; null if it can. The policy's own settings are allowed. */
 export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTarget[]): Failure | null {
   const uses = serverUses(shaped);
   if (uses.unknown !== null && !("tools" in shaped.edits && uses.unknown !== "max_tool_calls")) {
@@ -236,18 +242,20 @@ export function rejectUnreservable(shaped: Shaped, targets: readonly ResolvedTar
   return null;
 }
 
-/** Work that is begun here and paid for later, out of the gateway's sight: no price is known for it. The rest is free. */
+/**
+ * Work that starts here but is charged later, out of the gateway's sight, at an unknown price. Everything else is free.
+ */
 export function worstCaseOfUpload(method: string, path: string): WorstCost | null {
   return method === "POST" && /\/(batches|fine_tuning\/jobs)$/.test(path) ? null : { nanoUsd: 0, cap: null };
 }
 
-/** Has the provider limited to what was reserved. `cap`: of the answer's tokens, where nothing else limits them. */
+/** Makes the provider stay within what was reserved. `cap`: on the answer's tokens, if nothing else limits them. */
 export function sendCap(shaped: Shaped, cap: number | null, priced: boolean): void {
   const caps: JsonObject = priced ? { ...serverUses(shaped).caps } : {};
   const member = capMember[shaped.format];
   if (cap !== null && member !== null) caps[member] = cap;
   for (const name in caps) {
-    // Bytes that pass through get the edit; what is translated is read from the parsed body.
+    // Passed-through bytes get the edit; translation reads the parsed body.
     shaped.edits[name] = caps[name];
     shaped.received.json[name] = caps[name];
   }
