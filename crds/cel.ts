@@ -1,11 +1,11 @@
-/** Texts and patterns as CEL has them. */
+/** Strings and patterns as CEL literals. */
 
 /** JSON's escapes are all among CEL's. */
 export const literal = (text: string): string => JSON.stringify(text);
 
-/** JavaScript escapes the slashes of a pattern, which need none here. */
+/** JavaScript escapes the slashes of a pattern; CEL does not need that. */
 const bare = (source: string): string =>
   source.replace(/\\(.)/g, (whole, character) => (character === "/" ? "/" : whole));
 
-/** Whether the pattern is found in the variable, which is a string. */
+/** Whether the pattern matches anywhere in the variable, which is a string. */
 export const celMatches = (variable: string, source: string): string => `${variable}.matches(${literal(bare(source))})`;

@@ -1,11 +1,11 @@
-/** What zod found wrong, in words that say how to mend it. Values are not repeated: one of them could be a secret. */
+/** zod's issues as messages that say how to fix them. Values are not repeated: one of them could be a secret. */
 import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 import type { Path } from "./rules.ts";
 import type { Schema } from "./structural.ts";
 
 export interface SpecProblem {
-  /** Within the object, so it begins with "spec". */
+  /** Path within the object; begins with "spec". */
   path: Path;
   message: string;
   unknownField: boolean;
@@ -51,16 +51,16 @@ const kindOfType: Readonly<Record<string, string>> = {
 
 const units: Readonly<Record<string, string>> = { string: " characters", array: " entries" };
 
-/** Texts that would be right without quotes. */
+/** Texts that would be valid without quotes. */
 const bare: Readonly<Record<string, RegExp>> = { int: /^-?[0-9]+$/, number: /^-?[0-9]+$/, boolean: /^(true|false)$/ };
 
-/** What can be known of the zod type that was expected. */
+/** What is known of the expected zod type. */
 interface Expected {
   shape?: object;
   element?: { shape?: object };
 }
 
-/** How a value of one type is made into that of another, where that is plain; what else was meant can't be told. */
+/** How to turn a value of one type into another, if that is clear; what else the user meant is unknown. */
 function advice(expected: string, input: unknown, { shape = {}, element }: Expected): string {
   const isScalar = ["string", "number", "boolean"].includes(typeof input);
   if (expected === "array" && isScalar) return "; put it in [ ]";
@@ -88,7 +88,7 @@ function tooSmall(origin: string, minimum: number | bigint): string {
   return `must be at least ${minimum}${units[origin] ?? ""}${origin in units ? " long" : ""}`;
 }
 
-/** Given to zod for each issue; words that a schema brings along go before these. */
+/** Passed to zod for each issue; a schema's own messages take precedence. */
 export function wording(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "invalid_type":
@@ -108,7 +108,7 @@ export function wording(issue: z.core.$ZodRawIssue): string | undefined {
   }
 }
 
-/** One problem for each field: an empty string that also fails its pattern is told once. */
+/** One problem for each field: an empty string that also fails its pattern is reported once. */
 export function explainIssues(schema: Schema, issues: readonly z.core.$ZodIssue[]): SpecProblem[] {
   const found = new Map<string, SpecProblem>();
   const keep = (problem: SpecProblem): void => {

@@ -1,4 +1,4 @@
-/** The word that a misspelt one was meant to be. */
+/** Finds the intended word for a misspelt one. */
 
 /** Levenshtein distance: single letters inserted, removed or replaced. */
 function distance(a: string, b: string): number {
@@ -14,7 +14,10 @@ function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-/** The nearest of `words`, case aside, or null where none is near: a third of the letters may differ, and two that were swapped. */
+/**
+ * The nearest of `words`, ignoring case, or null if none is near: a third of the letters may differ, and two may be
+ * swapped.
+ */
 export function nearest(word: string, words: readonly string[]): string | null {
   if (word.length > 64) return null;
   const limit = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));

@@ -1,4 +1,4 @@
-/** A manifest → typed spec with defaults, or everything that is wrong with it, in words that say how to mend it. Pure. */
+/** A manifest → typed spec with defaults, or all problems, with messages that say how to fix them. Pure. */
 import { dotted, explainIssues, type SpecProblem, unknownField, wording } from "./explain.ts";
 import { apiVersion, type Kind, kinds } from "./kinds.ts";
 import { violations, withoutNulls } from "./rules.ts";
@@ -46,7 +46,7 @@ export function parseSpec<K extends Kind>(kind: K, spec: unknown): ParsedSpec<K>
 
 const topLevel = ["apiVersion", "kind", "metadata", "spec", "status"];
 
-/** A whole object as it stands in a file: that no field beside spec is misspelt, too. Its metadata is not judged. */
+/** Checks a whole object of a file, including misspelt fields next to spec. Its metadata is not checked. */
 export function parseObject<K extends Kind>(kind: K, object: Readonly<Record<string, unknown>>): ParsedSpec<K> {
   const problems: SpecProblem[] = Object.keys(object)
     .filter((name) => !topLevel.includes(name))

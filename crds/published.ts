@@ -1,7 +1,7 @@
 /**
- * A schema as it stands in the CRD: each pattern is a CEL rule with words, and so is that a text is a regular
- * expression. The API server's `pattern` and CEL's `matches` are one engine (RE2, found anywhere in the text), so both
- * take the same texts; both at once would tell of every mistake twice.
+ * A schema as published in the CRD: each pattern becomes a CEL rule with a message, and so does the check that a text
+ * is a regular expression. The API server's `pattern` and CEL's `matches` use one engine (RE2, matching anywhere in the
+ * text), so both accept the same texts; both together would report every mistake twice.
  */
 import { celMatches, literal } from "./cel.ts";
 import type { Schema } from "./structural.ts";
@@ -19,7 +19,7 @@ function ruleOf(variable: string, source: string, words: Words): CelRule {
   return words.hints.length === 0 ? rule : { ...rule, messageExpression: expression(variable, words) };
 }
 
-/** Of a rule on the object around a text the API server tells no value. */
+/** For a rule on the object around a text, the API server does not quote the value. */
 function quietRules(properties: Record<string, Schema>): CelRule[] {
   return Object.entries(properties).flatMap(([name, { pattern, words, unquoted }]) => {
     if (pattern === undefined || words === undefined || unquoted === undefined) return [];
@@ -28,7 +28,10 @@ function quietRules(properties: Record<string, Schema>): CelRule[] {
   });
 }
 
-/** Of a text that is no regular expression the server says why, and then the message. Offline it is the compiler that judges, with words of RE2JS. */
+/**
+ * For an invalid regular expression the server reports the cause, then the message. Offline the compiler checks it,
+ * with RE2JS's messages.
+ */
 const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>, CelRule>> = {
   Any: {
     rule: `"".matches(self) in [true, false]`,
@@ -42,19 +45,19 @@ const expressionRules: Readonly<Record<NonNullable<Schema["regularExpression"]>,
 };
 
 /**
- * A place that stands for nothing would reach people as it is written. One pattern for the whole text, since rules that
- * take it apart cost the API server too much: it may have `{` alone, known places, and `{{` that end no place. The
- * compiler looks more closely.
+ * An unknown placeholder would reach people unreplaced. One pattern checks the whole text, since rules that split it
+ * cost the API server too much: it accepts a single `{`, known placeholders, and `{{` that starts no placeholder. The
+ * compiler checks more closely.
  */
 function placesRule(places: readonly string[]): CelRule {
   const place = `[{][{]+\\s*(${places.join("|")})\\s*[}][}]`;
   return {
     rule: celMatches("self", `^([^{]|[{]([^{]|$)|${place}|[{][{]+[^{}]*([}]([^}]|$)|[{]|$))*$`),
-    message: `has a {{place}} that stands for nothing; there are ${places.map((name) => `{{${name}}}`).join(", ")}`,
+    message: `has an unknown {{placeholder}}; known placeholders are ${places.map((name) => `{{${name}}}`).join(", ")}`,
   };
 }
 
-/** The rules that stand for what a schema has beside them. */
+/** The CEL rules for a schema's own checks. */
 function made({ pattern, words, unquoted, regularExpression, places, properties = {} }: Schema): CelRule[] {
   const own = pattern === undefined || words === undefined || unquoted ? [] : [ruleOf("self", pattern, words)];
   return [
@@ -65,7 +68,7 @@ function made({ pattern, words, unquoted, regularExpression, places, properties 
   ];
 }
 
-/** `kubectl explain` shows no rules, so what a value must be stands in the description as well. */
+/** `kubectl explain` shows no rules, so the description states what a value must be as well. */
 function explained({ description, words, items }: Schema): { description?: string } {
   if (description === undefined) return {};
   if (words !== undefined) return { description: `${description} ${words.message.replace(/^must/, "Must")}.` };
@@ -75,7 +78,7 @@ function explained({ description, words, items }: Schema): { description?: strin
 const each = (members: Record<string, Schema>): Record<string, Schema> =>
   Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
 
-/** What rules are made of. */
+/** The keys that rules are made from. */
 const replaced: ReadonlySet<string> = new Set([
   "pattern",
   "words",

@@ -1,4 +1,4 @@
-/** Durations and money as written in manifests → integers, by integer arithmetic: no float ever touches either. */
+/** Durations and money as written in manifests → integers, by integer arithmetic: no float is ever involved. */
 
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -6,7 +6,7 @@ const wholeDuration = /^([0-9]+(ms|s|m|h|d))+$/;
 const durationPart = /([0-9]+)(ms|s|m|h|d)/g;
 const wholeDecimal = /^([0-9]+)(?:\.([0-9]{1,9}))?$/;
 
-/** `1m30s` → 90000. The schema has checked the text, so anything that is no duration is a bug. */
+/** `1m30s` → 90000. The schema has validated the text, so an invalid duration is a bug. */
 export function durationMs(text: string): number {
   if (!wholeDuration.test(text)) throw new RangeError(`not a duration: ${JSON.stringify(text)}`);
   let total = 0;
@@ -15,7 +15,9 @@ export function durationMs(text: string): number {
   return exact(total, text);
 }
 
-/** Billionths: `2.50` USD → 2_500_000_000 nano-USD. The schema has checked the text, so anything that is no decimal is a bug. */
+/**
+ * Billionths: `2.50` USD → 2_500_000_000 nano-USD. The schema has validated the text, so an invalid decimal is a bug.
+ */
 export function decimalToNano(text: string): number {
   const parts = wholeDecimal.exec(text);
   if (parts === null) throw new RangeError(`not a decimal number: ${JSON.stringify(text)}`);

@@ -1,4 +1,4 @@
-/** docs/reference.md: every field of the kinds, as their schemas have them. Pure. */
+/** docs/reference.md: every field of the kinds, from their schemas. Pure. */
 import type { KindDefinition } from "./kinds.ts";
 import { type Schema, structural } from "./structural.ts";
 import { roomy } from "./types/worded.ts";
@@ -14,7 +14,7 @@ function typeName(schema: Schema): string {
   return schema.format === "date" || schema.format === "date-time" ? `string (${schema.format})` : schema.type;
 }
 
-/** Bounds of a scalar, or of a list's entries. */
+/** Limits of a scalar, or of a list's entries. */
 function scalarBounds(schema: Schema): string[] {
   const { enum: values, words, regularExpression, minimum, maximum, maxLength } = schema;
   return [
@@ -42,7 +42,7 @@ function bounds(schema: Schema): string {
   return parts.join("; ");
 }
 
-/** An object's default is that of its fields, which have rows of their own. */
+/** The default of an object follows from its fields, which have rows of their own. */
 function defaultOf(schema: Schema): string | undefined {
   if (schema.default === undefined) return undefined;
   return schema.type === "object" ? "" : code(JSON.stringify(schema.default));

@@ -1,7 +1,7 @@
 /**
- * What the API server checks of an object beyond what zod does, evaluated without one, so that `lint` refuses what
- * `kubectl apply` refuses: the CEL rules, each of which stands once, in the schema's metadata; entries of a list that
- * must differ; and sizes of maps. Like it, it takes a field that is null for absent.
+ * What the API server checks of an object in addition to zod, evaluated offline, so that `lint` refuses what `kubectl
+ * apply` refuses: the CEL rules, each defined once, in the schema's metadata; list entries that must differ; and sizes
+ * of maps. Like the API server, it treats a null field as absent.
  */
 import { Environment } from "@marcbachmann/cel-js";
 import type { Schema } from "./structural.ts";
@@ -14,7 +14,9 @@ export interface Violation {
   message: string;
 }
 
-/** Kubernetes adds libraries to CEL (isURL, quantity and others): none is used, so none has to be imitated here. */
+/**
+ * Kubernetes adds libraries to CEL (isURL, quantity and others): our rules use none, so none has to be imitated here.
+ */
 const environment = new Environment({ unlistedVariablesAreDyn: true });
 
 const compiled = new Map<string, (context: { self: unknown }) => unknown>();
@@ -27,7 +29,7 @@ function compile(rule: string): (context: { self: unknown }) => unknown {
   return fresh;
 }
 
-/** CEL keeps integers and floats apart; every number of our schemas is an integer. */
+/** CEL distinguishes integers and floats; every number of our schemas is an integer. */
 function toCel(value: unknown): unknown {
   if (typeof value === "number" && Number.isInteger(value)) return BigInt(value);
   if (Array.isArray(value)) return value.map(toCel);
@@ -35,7 +37,7 @@ function toCel(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toCel(member)]));
 }
 
-/** A rule that can't be evaluated is broken, as it is for the API server. */
+/** A rule that can't be evaluated counts as violated, as in the API server. */
 function holds({ rule }: CelRule, self: unknown): boolean {
   try {
     return compile(rule)({ self }) === true;
@@ -51,7 +53,7 @@ function brokenRules(schema: Schema, value: unknown): string[] {
   return rules.filter((rule) => !holds(rule, self)).map((rule) => rule.message);
 }
 
-/** In a list of type set, the entry itself; in a map, the members that identify it. */
+/** The key of a list entry: in a set, the entry itself; in a map, the members that identify it. */
 function identity(schema: Schema, entry: unknown): string {
   const keys = schema["x-kubernetes-list-map-keys"];
   return JSON.stringify(keys === undefined ? entry : keys.map((key) => (entry as Record<string, unknown>)[key]));
@@ -85,7 +87,7 @@ function objectViolations(schema: Schema, value: Record<string, unknown>, path: 
   return [{ path, message: `can have at most ${maxProperties} entries` }, ...found];
 }
 
-/** Everything that is wrong with `value`, which has its zod type and its defaults. */
+/** All problems of `value`, which has its zod type and its defaults. */
 export function violations(schema: Schema, value: unknown, path: Path): Violation[] {
   if (value === undefined) return [];
   const own = brokenRules(schema, value).map((message) => ({ path, message }));
@@ -97,7 +99,7 @@ export function violations(schema: Schema, value: unknown, path: Path): Violatio
   return [...own, ...duplicates(schema, list, path), ...below];
 }
 
-/** A copy without the fields that are null: the API server drops them before it fills in defaults. */
+/** A copy without null fields: the API server drops them before it fills in defaults. */
 export function withoutNulls(schema: Schema, value: unknown): unknown {
   const { items, properties = {}, additionalProperties } = schema;
   if (Array.isArray(value)) return items === undefined ? value : value.map((entry) => withoutNulls(items, entry));

@@ -1,5 +1,5 @@
 /**
- * zod → a Kubernetes structural schema. Fails loudly on what has no structural form (unions, refinements, floats), on
+ * zod → a Kubernetes structural schema. Fails on anything without a structural form (unions, refinements, floats), on
  * what would be accepted and ignored (objects that strip), and on anything unbounded, because newer API servers refuse
  * CRDs whose CEL rules could run over unbounded input.
  * https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
@@ -10,7 +10,7 @@ import { celMatches } from "./cel.ts";
 import type { CelRule } from "./types/scalars.ts";
 import type { Words } from "./types/worded.ts";
 
-/** The part of a CRD's `openAPIV3Schema` that we use, and of what `published.ts` makes rules. */
+/** The part of a CRD's `openAPIV3Schema` that we use, and what `published.ts` turns into rules. */
 export interface Schema {
   type: "object" | "array" | "string" | "integer" | "boolean";
   description?: string;
@@ -43,7 +43,7 @@ export class NotStructuralError extends Error {
   override readonly name = "NotStructuralError";
 }
 
-/** Most members of a map whose schema names no other number. */
+/** Most members of a map whose schema sets no limit. */
 const defaultMaxProperties = 64;
 
 /** zod's bounds of a safe integer, which every z.int() carries. */
@@ -68,12 +68,12 @@ type Wrapper = z.ZodOptional | z.ZodDefault | z.ZodPrefault;
 const isWrapper = (type: z.ZodType): type is Wrapper =>
   type instanceof z.ZodOptional || type instanceof z.ZodDefault || type instanceof z.ZodPrefault;
 
-/** The type itself and what it wraps, outermost first. */
+/** The type itself and its wrappers, outermost first. */
 function layers(type: z.ZodType): z.ZodType[] {
   return isWrapper(type) ? [type, ...layers(type.unwrap() as z.ZodType)] : [type];
 }
 
-/** The outer layers' words win. */
+/** The outer layers' metadata wins. */
 const metaOf = (chain: readonly z.ZodType[]): Meta =>
   Object.assign({}, ...chain.toReversed().map((layer) => z.globalRegistry.get(layer) ?? {})) as Meta;
 
@@ -87,7 +87,7 @@ export function structural(type: z.ZodType, path: string): Schema {
     throw new NotStructuralError(`${path}: state a refinement as a CEL rule`);
   const { ["x-kubernetes-validations"]: made = [], ...shape } = shapeOf(inner, meta, path);
   const rules = [...(meta.cel ?? []), ...made];
-  // With all within it filled in: the API server holds a default against the rules before it fills in others.
+  // With everything inside filled in: the API server checks a default against the rules before it fills in others.
   const defaulting = chain.find((layer) => layer instanceof z.ZodDefault || layer instanceof z.ZodPrefault);
   return {
     description: meta.description,
@@ -98,7 +98,10 @@ export function structural(type: z.ZodType, path: string): Schema {
   };
 }
 
-/** What kubectl, which reads YAML 1.1, takes for true or false where nobody quotes it; True and False are quoted by whoever writes YAML. */
+/**
+ * Words that kubectl, which reads YAML 1.1, treats as booleans if they are not quoted. YAML writers quote True and
+ * False.
+ */
 const booleans = /^(y|n|yes|no|on|off)$/i;
 
 function words(names: string[], path: string): string[] {
@@ -121,7 +124,7 @@ function shapeOf(inner: z.ZodType, meta: Meta, path: string): Schema {
   );
 }
 
-/** What zod itself makes of the bounds; meta in it is dealt with elsewhere. */
+/** The bounds as zod itself renders them; other metadata is handled elsewhere. */
 const json = (type: z.ZodType): Record<string, unknown> =>
   z.toJSONSchema(type, { io: "input" }) as Record<string, unknown>;
 
@@ -180,7 +183,7 @@ function arraySchema(inner: z.ZodArray, meta: Meta, path: string): Schema {
   };
 }
 
-/** Schemas have no place for a key's bounds and pattern, so they become rules. */
+/** Schemas can't express a key's bounds and pattern, so they become rules. */
 function mapSchema(inner: z.ZodRecord, meta: Meta, path: string): Schema {
   const key = inner.keyType as z.ZodType;
   const { maxLength, pattern } = json(key) as Partial<Schema>;
@@ -225,10 +228,10 @@ function objectSchema(inner: z.ZodObject, path: string): Schema {
   };
 }
 
-/** Entries of a list or map may go without a description: the list has one. */
+/** Entries of a list or map may lack a description: the list has one. */
 function described(type: z.ZodType, path: string): Schema {
   const meta = metaOf(layers(type));
-  // It is the rule of an object around it that keeps a value out of answers.
+  // Only a rule of the surrounding object can keep a value out of error responses.
   if (meta.unquoted) throw new NotStructuralError(`${path}: what is not to be quoted has to be a field of an object`);
   if (meta.description) return structural(type, path);
   const { description: _, ...schema } = structural(type.describe("entry"), path);

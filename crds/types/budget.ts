@@ -16,7 +16,7 @@ import {
 } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
-/** As a Kubernetes label selector. */
+/** Same form as a Kubernetes label selector. */
 const keySelector = z
   .strictObject({
     matchLabels: z

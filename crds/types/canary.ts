@@ -1,13 +1,13 @@
-/** `spec.routing.canary`: a target that gets a share of the traffic for a time, and then all of it or none. */
+/** `spec.routing.canary`: a target that gets a share of the traffic for a time, and then all or none of it. */
 import { z } from "zod";
 import { duration, objectName } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 export const sharePattern = "(100|[1-9]?[0-9])([.][0-9]{1,3})?%";
-/** A time of milliseconds, seconds or minutes. */
+/** A duration in milliseconds, seconds or minutes. */
 export const time = "([1-9][0-9]{0,5}ms|[1-9][0-9]{0,3}s|[1-9][0-9]?m)";
 
-/** `<1%` where small is good, `>5%` where large is bad. */
+/** `<1%` if small is good, `>5%` if large is bad. */
 export const threshold = (sign: "<" | ">", pattern: string, example: string) =>
   worded(
     shortText,

@@ -1,4 +1,4 @@
-/** `RoutingPolicy.spec.guard`: what a request may say. */
+/** `RoutingPolicy.spec.guard`: what a request may contain. */
 import { z } from "zod";
 import { subject } from "./scalars.ts";
 import { worded } from "./worded.ts";

@@ -1,4 +1,4 @@
-/** Limits on how much may be asked for in a time, and at once. */
+/** Limits on how much may be used within a time window, and at once. */
 import { z } from "zod";
 import { duration } from "./scalars.ts";
 

@@ -1,4 +1,4 @@
-/** Of providers and policies: what is told of, and what the status remembers of it. */
+/** Alerts of providers and policies: their events, and what the status remembers. */
 import { z } from "zod";
 import { channels } from "./alerts.ts";
 import { sharePattern, threshold, time } from "./canary.ts";
@@ -17,7 +17,7 @@ export const objectAlertEvents = [
 ] as const;
 export type ObjectAlertEvent = (typeof objectAlertEvents)[number];
 
-/** What a message may name. */
+/** Placeholders that a message may use. */
 export const objectAlertFacts = ["object", "event", "state", "value", "bound", "detail", "since"] as const;
 
 const measured = (calls: string) => ({

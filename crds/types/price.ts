@@ -1,11 +1,13 @@
-/** What a model costs, as people write it: decimal USD. Field names are the config's units (proxy/config/price.ts). */
+/**
+ * What a model costs, as people write it: decimal USD. Field names match the config's units (proxy/config/price.ts).
+ */
 import { z } from "zod";
 import { decimal } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";
 
 const rate = (text: string) => decimal.optional().describe(text);
 
-/** Rates that depend on the size of the prompt, where a price has context tiers. */
+/** Rates that depend on the size of the prompt, if a price has context tiers. */
 const tokenRates = {
   inputPerMillion: decimal.describe("USD per million input tokens."),
   cachedInputPerMillion: rate("USD for a million input tokens read from the provider's cache. Absent: as input."),

@@ -1,4 +1,4 @@
-/** `RoutingPolicy.spec.cache`: answers that are given again without asking a provider. */
+/** `RoutingPolicy.spec.cache`: answers that are reused without asking a provider. */
 import { z } from "zod";
 import { decimal, timer } from "./scalars.ts";
 import { semanticCache } from "./semantic-cache.ts";

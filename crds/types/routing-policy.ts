@@ -1,4 +1,7 @@
-/** `RoutingPolicy`: what is served, to whom, and by which providers. It reads in the order that a request meets it. */
+/**
+ * `RoutingPolicy`: what is served, to whom, and by which providers. Fields are in the order in which a request meets
+ * them.
+ */
 import { z } from "zod";
 import { access } from "./access.ts";
 import { alertTest } from "./alerts.ts";
@@ -57,7 +60,7 @@ const match = z
 
 const callers = "Belongs to the caller: refused here.";
 
-/** A CEL rule sees only fields that the schema declares, hence those that are refused. */
+/** A CEL rule sees only fields that the schema declares, so the refused ones are declared too. */
 const parameters = z
   .looseObject({
     messages: z.array(z.looseObject({})).max(1024).meta({ listType: "atomic" }).optional().describe(callers),

@@ -1,6 +1,6 @@
 /**
- * Scalars that several kinds use. Every string is bounded: newer Kubernetes refuses a CRD whose CEL rules
- * could run over unbounded input.
+ * Scalars that several kinds use. Every string is bounded: newer Kubernetes refuses a CRD whose CEL rules could run
+ * over unbounded input.
  *
  * `meta` keys that `crds/structural.ts` carries into the CRD: `cel` (x-kubernetes-validations), `listType`,
  * `listMapKeys`, `maxProperties`, `format`, and `words` (see worded.ts).
@@ -8,12 +8,12 @@
 import { z } from "zod";
 import { type Hint, shortText, worded } from "./worded.ts";
 
-/** A rule of `x-kubernetes-validations`; the message says how to mend the object. */
+/** A rule of `x-kubernetes-validations`; the message says how to fix the object. */
 export interface CelRule {
   rule: string;
   message: string;
   fieldPath?: string;
-  /** Where the rule can name the offending value, a CEL expression that yields the message. */
+  /** A CEL expression that yields the message, if the rule can name the offending value. */
   messageExpression?: string;
 }
 
@@ -44,7 +44,7 @@ export const namespaceName = worded(
   [noCapitals, noUnderscore],
 );
 
-/** What is often written for a duration. `example`: some that the field takes, as in "30s, 10m or 1h". */
+/** Hints for common mistakes in durations. `example`: valid values, as in "30s, 10m or 1h". */
 export const durationHints = (example: string): Hint[] => [
   [/^[0-9]+([.][0-9]+)?$/, `needs a unit, such as ${example}`],
   [/[0-9][.,][0-9]/, "takes whole numbers only, such as 90m for one and a half hours"],
@@ -54,7 +54,7 @@ export const durationHints = (example: string): Hint[] => [
   ],
 ];
 
-/** A duration such as `30s`, `10m`, `90d`, or a sum such as `1h30m`; above zero, since its first number is. */
+/** A duration such as `30s`, `10m`, `90d`, or a sum such as `1h30m`. It is above zero, since its first number is. */
 export const duration = worded(
   z.string().max(32),
   /^[1-9][0-9]{0,4}(ms|s|m|h|d)([0-9]{1,5}(ms|s|m|h|d))*$/,
@@ -74,7 +74,7 @@ const timerHints: Hint[] = [
   ],
 ];
 
-/** A duration that a timer can wait: below the 2^31 ms that `setTimeout` takes, however the sum is written. */
+/** A duration short enough for a timer: below the 2^31 ms that `setTimeout` takes, however the sum is written. */
 export const timer = worded(
   shortText,
   /^[1-9][0-9]{0,5}ms$|^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
@@ -82,7 +82,7 @@ export const timer = worded(
   timerHints,
 );
 
-/** How often something is done: a timer of at least a second. */
+/** An interval: a timer of at least a second. */
 export const interval = worded(
   shortText,
   /^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|[1-9][0-9]?h)([0-9]{1,2}m)?([0-9]{1,2}s)?$/,
@@ -90,7 +90,9 @@ export const interval = worded(
   timerHints,
 );
 
-/** A non-negative decimal number as a string, so that no float ever touches money. Its billionths fit a safe integer. */
+/**
+ * A non-negative decimal number as a string, so that no float ever touches money. Its billionths fit a safe integer.
+ */
 export const decimal = worded(
   shortText,
   /^[0-8]?[0-9]{1,6}(\.[0-9]{1,9})?$/,
@@ -106,7 +108,7 @@ export const decimal = worded(
 
 /**
  * A calendar day, `YYYY-MM-DD`, in UTC. The pattern knows the lengths of months. `format: date` is not used: with it
- * the API server (1.36) takes a list for a string.
+ * the API server (1.36) accepts a list in place of a string.
  */
 export const day = worded(
   shortText,
@@ -115,7 +117,7 @@ export const day = worded(
   [[/^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]/, "must be a day without a time, such as 2027-02-28; it begins at midnight UTC"]],
 );
 
-/** A moment of RFC 3339, such as `2027-02-28T12:00:00Z`; without `format: date-time` for the same reason. */
+/** An RFC 3339 time, such as `2027-02-28T12:00:00Z`; without `format: date-time` for the same reason. */
 export const moment = worded(
   z.string().max(40),
   z.regexes.datetime({ offset: true }),
@@ -130,7 +132,7 @@ export const moment = worded(
   ],
 );
 
-/** An IANA time zone; that it exists is for the operator to find out. */
+/** An IANA time zone; the operator checks that it exists. */
 export const timeZone = worded(
   z.string().max(64),
   /^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/,
@@ -161,8 +163,8 @@ export const modelName = worded(
 );
 
 /**
- * A user or group as an identity provider may name it: `auth0|5f7c8ec7`, `CORP\\bob`, `/llm/users`, `Domain Users`, `Müller`.
- * Any printable characters, and blanks within.
+ * A user or group as an identity provider may name it: `auth0|5f7c8ec7`, `CORP\\bob`, `/llm/users`, `Domain Users`,
+ * `Müller`. Any printable characters, with inner spaces.
  */
 export const callerName = worded(
   z.string().max(128),
@@ -171,7 +173,7 @@ export const callerName = worded(
   [[/^[A-Za-z0-9._@-]*[*?][A-Za-z0-9._@*?-]*$/, "must be one name: patterns with * or ? are not taken, so name each"]],
 );
 
-/** A free label that ends up in records and reports: user, team, role, tag. */
+/** A free-form label that ends up in records and reports: user, team, role, tag. */
 export const subject = worded(
   z.string().max(128),
   /^[A-Za-z0-9]([A-Za-z0-9._@:/+-]*[A-Za-z0-9])?$/,
@@ -187,7 +189,7 @@ const theKeyItself: Hint = [
   "must be a name in lower case, and not what is secret itself: make a Secret of that, and name it here",
 ];
 
-/** The name of a Secret, where some write what should be in it. */
+/** The name of a Secret, where some users write its content instead. */
 export const secretName = worded(
   z.string().max(253),
   /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/,
@@ -207,7 +209,7 @@ export const secretKey = worded(
   "must be a key of a Secret, which is the name of one of its values: letters, digits and -._, such as apiKey",
 ).meta({ unquoted: true });
 
-/** What a cluster asks of a Secret that an object refers to. */
+/** What a cluster requires of a Secret that an object refers to. */
 export const secretConsent =
   'Its owner allows the use with the label sluice.dev/readable: "true", where the installation asks for it.';
 
@@ -220,7 +222,7 @@ export const secretKeyRef = z
   })
   .describe(`Reference to a Secret in the same namespace. ${secretConsent}`);
 
-/** A label as Kubernetes lets objects have it: a selector by another would never hold. */
+/** A label that Kubernetes accepts: a selector on any other would never match. */
 export const labelName = worded(
   z.string().max(317),
   /^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?$/,

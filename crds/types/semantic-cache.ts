@@ -1,4 +1,4 @@
-/** `RoutingPolicy.spec.cache.semantic`: answers to questions that mean the same. */
+/** `spec.cache.semantic` of a RoutingPolicy: reuses answers to questions that mean the same. */
 import { z } from "zod";
 import { durationHints, modelName, namespaceName, objectName } from "./scalars.ts";
 import { shortText, worded } from "./worded.ts";

@@ -1,9 +1,9 @@
-/** Whom a server that the gateway calls must prove to be. */
+/** How the gateway authenticates the servers it connects to, and itself to them. */
 import { z } from "zod";
 import { secretConsent, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
 
-/** Not a secret: certificates of authorities are for everybody to see, so they stand in the object itself. */
+/** Not a secret: certificates of authorities are public, so the object holds them directly. */
 export const upstreamTls = z
   .strictObject({
     caBundle: worded(

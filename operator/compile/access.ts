@@ -1,4 +1,4 @@
-/** `spec.access` → what the proxy enforces. Rules that can't hold as they are written are errors, not guesses. */
+/** `spec.access` → what the proxy enforces. Rules that can't be enforced as written are errors; nothing is guessed. */
 import type { AccessSpec } from "../../crds/types/access.ts";
 import { parseNetwork, withoutHostBits } from "../../proxy/config/networks.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
@@ -26,7 +26,7 @@ function checkNetworks(networks: readonly string[], accepted: Problem[]): void {
       accepted.push(
         problem(
           "Invalid",
-          `spec.access.networks: ${network} is no network; write it like 10.0.0.0/8 or 2001:db8::/32`,
+          `spec.access.networks: ${network} is not a network; write it like 10.0.0.0/8 or 2001:db8::/32`,
           where,
         ),
       );
@@ -35,7 +35,7 @@ function checkNetworks(networks: readonly string[], accepted: Problem[]): void {
     const meant = withoutHostBits(network);
     if (meant !== null)
       accepted.push(
-        problem("Invalid", `spec.access.networks: ${network} stands for all of ${meant}; write that`, where, "warning"),
+        problem("Invalid", `spec.access.networks: ${network} covers all of ${meant}; write that`, where, "warning"),
       );
   }
 }
@@ -43,14 +43,14 @@ function checkNetworks(networks: readonly string[], accepted: Problem[]): void {
 function hoursOf(hours: AccessSpec["hours"], accepted: Problem[]): Access["hours"] {
   if (hours === undefined) return null;
   if (!knownTimeZone(hours.timeZone)) {
-    const message = `spec.access.hours.timeZone: ${hours.timeZone} is no IANA time zone, such as Europe/Berlin`;
+    const message = `spec.access.hours.timeZone: ${hours.timeZone} is not an IANA time zone, such as Europe/Berlin`;
     accepted.push(problem("Invalid", message, [...path, "hours", "timeZone"]));
   }
   const days = (hours.days ?? dayNames).map((name) => dayNames.indexOf(name)).sort();
   return { fromMinute: minuteOf(hours.from), toMinute: minuteOf(hours.to), timeZone: hours.timeZone, days };
 }
 
-/** `knowsCountries`: this installation has a database or a header to tell them by. */
+/** `knowsCountries`: whether this installation has a database or a header to tell callers' countries. */
 export function compileAccess(access: AccessSpec, knowsCountries: boolean, accepted: Problem[]): Access {
   checkNetworks(access.networks ?? [], accepted);
   const hours = hoursOf(access.hours, accepted);
@@ -75,7 +75,7 @@ export function compileAccess(access: AccessSpec, knowsCountries: boolean, accep
   };
 }
 
-/** Why a provider may not see the data of a policy; null where it may. */
+/** Why a provider may not see the data of a policy; null if it may. */
 export function notResident(regions: readonly string[] | null, provider: ProviderConfig): string | null {
   if (regions === null || (provider.region !== null && regions.includes(provider.region))) return null;
   const where =

@@ -1,4 +1,4 @@
-/** spec.alerts → channels. Pure: a Secret's value is named by its digest, and looked up by who sends. */
+/** spec.alerts → channels. Pure: a Secret's value is referred to by its digest, and the sender looks it up. */
 import type { AlertsSpec } from "../../crds/types/alerts.ts";
 import { own, problem } from "./outcome.ts";
 import { unreadable } from "./secret-rights.ts";
@@ -9,9 +9,9 @@ export type ChannelType = "slack" | "email" | "pagerDuty" | "webhook";
 
 /** An entry of spec.alerts, usable or not. */
 export interface ChannelName {
-  /** Tells it from the object's others, and stays while its entry does: it is remembered in the status. */
+  /** Identifies the entry within its object and stays the same while the entry does: the status remembers it. */
   id: string;
-  /** Where it leads, in words of the spec: the same after entries before it have come or gone. */
+  /** Where it leads, in the terms of the spec: unchanged when entries before it are added or removed. */
   place: string;
 }
 
@@ -19,7 +19,7 @@ export interface Channel extends ChannelName {
   type: ChannelType;
   /** Digest of the Secret's value; "" for e-mail. */
   secret: string;
-  /** Digest of the key that a webhook's POST is signed with; null: it is not signed. */
+  /** Digest of the key that signs a webhook's POST; null: it is not signed. */
   signingKey: string | null;
   to: readonly string[];
   events: readonly string[] | null;
@@ -28,7 +28,7 @@ export interface Channel extends ChannelName {
 
 const place = /\{\{\s*([^{}]*?)\s*\}\}/g;
 
-/** The text with its places filled in. */
+/** The text with its placeholders replaced. */
 export function filled(message: string, facts: Readonly<Record<string, string>>): string {
   return message.replace(place, (whole, name: string) => own(facts, name) ?? whole);
 }
@@ -44,7 +44,7 @@ function checkMessage(
     accepted.push(
       problem(
         "Invalid",
-        `message: {{${name}}} stands for nothing; there are ${facts.map((one) => `{{${one}}}`).join(", ")}`,
+        `message: {{${name}}} is unknown; known placeholders are ${facts.map((one) => `{{${one}}}`).join(", ")}`,
         path,
       ),
     );
@@ -61,7 +61,7 @@ interface SecretRef {
   key: string;
 }
 
-/** Digest of a Secret's value, or what is missing. */
+/** Digest of a Secret's value, or the problem. */
 function digestOf(
   { name, key }: SecretRef,
   namespace: string,
@@ -80,7 +80,7 @@ function digestOf(
     : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
-/** Digest of the value that an entry refers to, "" for e-mail; or what is missing. */
+/** Digest of the value that an entry refers to, "" for e-mail; or the problem. */
 function secretOf(
   entry: Entry,
   namespace: string,
@@ -95,7 +95,7 @@ function secretOf(
 
 const leastSigningKey = 16;
 
-/** Digest of the key that it is signed with, null where it is not; or what is wrong. */
+/** Digest of the signing key, null if there is none; or the problem. */
 function signingKeyOf(
   entry: Entry,
   namespace: string,
@@ -123,7 +123,7 @@ const noMail = (path: (string | number)[]): Problem =>
     path,
   );
 
-/** By its id: it keeps something open until it is told that it is over. The others only hear of it. */
+/** PagerDuty, by its id: it keeps an incident open until it is resolved. The other channels are only informed. */
 export const hasIncidents = (id: string): boolean => id.startsWith("pagerDuty-");
 
 const placeOf = (entry: Entry): string => {
@@ -131,7 +131,7 @@ const placeOf = (entry: Entry): string => {
   return `${typeOf(entry)} ${secretRef === undefined ? (entry.email?.to ?? []).join(" ") : `${secretRef.name}/${secretRef.key}`}`;
 };
 
-/** One for each entry, in their order. */
+/** One for each entry, in order. */
 export function channelNames(entries: AlertsSpec | undefined): ChannelName[] {
   const counts = new Map<string, number>();
   const numbered = (text: string): number => {
@@ -145,7 +145,7 @@ export function channelNames(entries: AlertsSpec | undefined): ChannelName[] {
   });
 }
 
-/** `facts`: what a message may name. */
+/** `facts`: placeholders that a message may use. */
 export function compileChannels(
   entries: AlertsSpec | undefined,
   namespace: string,

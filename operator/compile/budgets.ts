@@ -16,8 +16,8 @@ const termsOf = ({ period, timeZone, scope, per }: BudgetConfig): string =>
   JSON.stringify([period, timeZone, Object.entries(scope).sort(), per]);
 
 /**
- * Since when the budget counts by the terms that it has now. What was published last tells what they were; a Budget that
- * is new, and one whose terms never changed, has nothing to tell.
+ * Since when the budget counts by its present terms. The published config holds the previous terms; a new Budget, and
+ * one whose terms never changed, has none.
  */
 function countingOf(
   config: BudgetConfig,
@@ -28,23 +28,23 @@ function countingOf(
   if (before === undefined || before.amountNanoUsd === null || config.amountNanoUsd === null) return {};
   const { counting = null } = before;
   if (termsOf(before) === termsOf(config)) return counting === null ? {} : { counting };
-  // Of two edits in one moment each has a count of its own.
+  // Two edits at the same time each get a count of their own.
   return { counting: { sinceMs: Math.max(nowMs, (counting?.sinceMs ?? 0) + 1), fromMs: createdAtMs } };
 }
 
 export interface CompiledBudget {
-  /** null where there is nothing that could be enforced. */
+  /** null if nothing can be enforced. */
   config: BudgetConfig | null;
-  /** null where it doesn't go by labels. */
+  /** null if it does not select by labels. */
   selector: KeySelector | null;
-  /** null where no money is limited. */
+  /** null if it limits no money. */
   watch: BudgetWatch | null;
-  /** What is wrong with parts of it. The rest is in force all the same. */
+  /** Problems in parts of it. The rest is still enforced. */
   accepted: Problem[];
   resolvedRefs: Problem[];
 }
 
-/** What of a Budget's spec its standing goes by. */
+/** The part of a Budget's spec that its standing depends on. */
 export interface BudgetRules {
   config: BudgetConfig & { amountNanoUsd: number };
   /** Percent, ascending. */
@@ -52,26 +52,26 @@ export interface BudgetRules {
   spike: { factor: number; minimumNanoUsd: number } | null;
 }
 
-/** What the operator goes by when it watches a budget. */
+/** What the operator needs to watch a budget. */
 export interface BudgetWatch extends BudgetRules {
-  /** Those that can be used. */
+  /** Channels that can be used. */
   channels: readonly Channel[];
-  /** All that the spec names. */
+  /** All channels that the spec names. */
   named: readonly ChannelName[];
 }
 
 export interface BudgetContext {
   world: World;
-  /** The installation has a mail server. */
+  /** Whether the installation has a mail server. */
   mail: boolean;
-  /** As it is published now. */
+  /** The budget as it is published now. */
   before: BudgetConfig | undefined;
   nowMs: number;
 }
 
 /**
- * What is enforced and who is told are apart, and so is each part of what is enforced: a mistake in one leaves the others
- * in force. The part itself stays as it was published.
+ * Enforcement is separate from alerts, and so is each enforced part: an error in one leaves the others in force. The
+ * faulty part stays as it was published.
  */
 export function compileBudget(budget: ParsedObject<"Budget">, context: BudgetContext): CompiledBudget {
   const accepted: Problem[] = [];
@@ -87,11 +87,11 @@ export function compileBudget(budget: ParsedObject<"Budget">, context: BudgetCon
   };
 }
 
-/** null: there is none to count by. */
+/** null: no valid time zone to count by. */
 function timeZoneOf(timeZone: string, before: BudgetConfig | undefined, accepted: Problem[]): string | null {
   if (knownTimeZone(timeZone)) return timeZone;
-  const until = before === undefined ? "" : `; until it is mended, ${before.timeZone} is used`;
-  const message = `spec.timeZone: ${timeZone} is no IANA time zone, such as Asia/Tokyo${until}`;
+  const until = before === undefined ? "" : `; until it is fixed, ${before.timeZone} is used`;
+  const message = `spec.timeZone: ${timeZone} is not an IANA time zone, such as Asia/Tokyo${until}`;
   accepted.push(problem("Invalid", message, ["spec", "timeZone"]));
   return before?.timeZone ?? null;
 }
@@ -145,13 +145,13 @@ function enforcementOf(
   return { ...config, ...countingOf(config, before, meta, nowMs) };
 }
 
-/** One text for one meaning, so that a change of it is seen. */
+/** Equal terms give equal text, so that a change shows. */
 function selectorText({ matchLabels = {}, matchExpressions = [] }: KeySelector): string {
   const labels = Object.entries(matchLabels).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([labels, matchExpressions.map(({ key, operator, values = [] }) => [key, operator, values])]);
 }
 
-/** Of a budget that can't be read now. */
+/** For a budget that can't be read now. */
 export function publishedSelector({ scope: { selector } }: BudgetConfig): KeySelector | null {
   if (selector === undefined) return null;
   const [labels, expressions] = JSON.parse(selector) as [
@@ -162,7 +162,7 @@ export function publishedSelector({ scope: { selector } }: BudgetConfig): KeySel
   return { matchLabels: Object.fromEntries(labels), ...(matchExpressions.length === 0 ? {} : { matchExpressions }) };
 }
 
-/** null where no money is limited. */
+/** null if it limits no money. */
 function watchOf(
   { spec, meta }: ParsedObject<"Budget">,
   config: BudgetConfig | null,

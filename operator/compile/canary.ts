@@ -1,4 +1,7 @@
-/** `spec.routing.canary` → the share that is rendered, and what the judge needs. Progress comes in as an observed fact. Pure. */
+/**
+ * `spec.routing.canary` → the share that is rendered, and what the judge needs. Progress comes in as an observed fact.
+ * Pure.
+ */
 import { durationMs } from "../../crds/quantity.ts";
 import type { CanarySpec } from "../../crds/types/canary.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
@@ -14,7 +17,7 @@ export interface ReportedSide {
   priced: number;
   /** nano-USD. */
   cost: number;
-  /** Answers by time: one count for each bound, and one for what is slower. */
+  /** Responses by latency: one count for each bucket, and one for slower responses. */
   latency: number[];
 }
 
@@ -25,23 +28,23 @@ export interface CanarySample {
   baseline: ReportedSide;
 }
 
-/** What one run of one proxy has counted of one canary. */
+/** Counts of one canary in one run of one proxy. */
 export interface CanaryReport {
   route: string;
   id: string;
   sample: CanarySample;
 }
 
-/** Bounds as numbers; null where none is set. */
+/** Bounds as numbers; null where unset. */
 export interface Criteria {
-  /** 0 to 1. */
+  /** From 0 to 1. */
   errorRate: number | null;
   latencyP95Ms: number | null;
-  /** 0.1 for a tenth more. */
+  /** 0.1 means a tenth more. */
   costIncrease: number | null;
 }
 
-/** A canary that is live, for the judge. */
+/** A live canary, for the judge. */
 export interface CanaryPlan {
   route: string;
   id: string;
@@ -62,7 +65,7 @@ const criteriaOf = (spec: CanarySpec["rollBackWhen"]): Criteria => ({
   costIncrease: shareOf(spec?.costIncrease),
 });
 
-/** 53 bits of cyrb53, in hex: tells one canary from the next, no more is asked of it. */
+/** 53 bits of cyrb53, in hex: only has to distinguish one canary from the next. */
 function fingerprint(text: string): string {
   let [high, low] = [0xdeadbeef, 0x41c6ce57];
   for (let at = 0; at < text.length; at++) {
@@ -75,7 +78,7 @@ function fingerprint(text: string): string {
   return (4294967296 * (2097151 & low) + (high >>> 0)).toString(16);
 }
 
-/** Another target behind the same name is another canary. */
+/** A different target under the same name is a new canary. */
 function identityOf(spec: CanarySpec, target: TargetConfig): string {
   return fingerprint(canonicalJson({ spec, provider: target.provider, model: target.model }));
 }
@@ -102,12 +105,12 @@ export function compileCanary(
   }
   if (names.length === 1) {
     accepted.push(
-      problem("Invalid", "a canary is tried beside other targets; add the one that serves now to targets", path),
+      problem("Invalid", "a canary needs other targets to compare with; add the one that serves now to targets", path),
     );
     return none;
   }
   const target = targets.find((one) => one.name === spec.target);
-  // It did not resolve, which is said elsewhere; the others serve.
+  // Its target did not resolve, which is reported elsewhere; the others serve.
   if (target === undefined) return none;
   const id = identityOf(spec, target);
   const phase = fact?.id === id ? fact.phase : "Progressing";

@@ -1,44 +1,44 @@
 /**
- * What is published has bounds: a ConfigMap or Secret holds 1 MiB. When the objects of a shard don't fit, each namespace
- * has a share of it, and the objects that would go beyond their namespace's share are refused, so that no namespace can
+ * What is published has limits: a ConfigMap or Secret holds 1 MiB. When the objects of a shard don't fit, each
+ * namespace has a share of it, and the objects beyond their namespace's share are refused, so that no namespace can
  * keep another's objects from being published. Pure.
  *
- *   share     what each namespace may use at most, so that all together fit and none gets less than it would by an even
- *             split: namespaces that use less leave the rest to the others (max-min fairness)
- *   within a  what is published stays, in its published form; then new forms and new objects, the oldest object first,
+ *   share     the most that a namespace may use, so that all fit together and none gets less than an even split would
+ *             give it: namespaces that use less leave the rest to the others (max-min fairness)
+ *   within a  published objects stay, in their published form; then new forms and new objects, oldest object first,
  *   share     as long as they fit
  */
 import { namespaceOf } from "./outcome.ts";
 
-/** Bytes that an object takes in each shard that it is in. */
+/** Bytes that an object takes in each of its shards. */
 export type Load = ReadonlyMap<string, number>;
 
 export interface CapacityRequest {
   /** `namespace/name`. */
   id: string;
   createdAtMs: number;
-  /** null: the object has no form that could be published. */
+  /** null: the object has no form to publish. */
   wanted: Load | null;
-  /** Of the form that is published now and could stay; null where there is none. */
+  /** Size of the published form if that may stay; otherwise null. */
   published: Load | null;
 }
 
 /** Why an object's form does not fit. */
 export interface Overflow {
   shard: string;
-  /** What the form takes. */
+  /** Size of the form. */
   bytes: number;
-  /** What the object's namespace may use of the shard. */
+  /** The share of the object's namespace in the shard. */
   shareBytes: number;
 }
 
 export interface Placement {
   form: "wanted" | "published" | "none";
-  /** Why it is not the wanted form; null where it is. */
+  /** Why it is not the wanted form; null if it is. */
   overflow: Overflow | null;
 }
 
-/** The most that each of several may use, so that all of them fit. */
+/** The most that each may use, so that all of them fit. */
 export function fairShare(uses: readonly number[], boundBytes: number): number {
   const ascending = uses.toSorted((a, b) => a - b);
   let left = boundBytes;
@@ -60,7 +60,7 @@ function add(uses: Uses, namespace: string, load: Load, sign: 1 | -1): void {
   }
 }
 
-/** null where everything fits. */
+/** null if everything fits. */
 function sharesOf(
   requests: readonly CapacityRequest[],
   boundOf: (shard: string) => number,
@@ -76,7 +76,7 @@ function sharesOf(
   return shares.size === 0 ? null : shares;
 }
 
-/** What is used of the shards that don't suffice for all. */
+/** What is used of the shards that can't hold everything. */
 class Usage {
   readonly #shares: ReadonlyMap<string, number>;
   readonly #used: Uses = new Map();
@@ -85,7 +85,7 @@ class Usage {
     this.#shares = shares;
   }
 
-  /** Takes the room where there is enough; else why there isn't. */
+  /** Takes the space if there is enough; otherwise returns the shortage. */
   take(namespace: string, load: Load): Overflow | null {
     for (const [shard, bytes] of load) {
       const shareBytes = this.#shares.get(shard);
@@ -101,7 +101,7 @@ class Usage {
   }
 }
 
-/** `stays`: the published form has its room. */
+/** `stays`: whether the published form keeps its space. */
 function place({ id, wanted, published }: CapacityRequest, stays: boolean, usage: Usage): Placement {
   const fallback = stays ? "published" : "none";
   if (wanted === null) return { form: fallback, overflow: null };
@@ -113,7 +113,7 @@ function place({ id, wanted, published }: CapacityRequest, stays: boolean, usage
   return { form: fallback, overflow };
 }
 
-/** What becomes of each object; null where all of them fit as they are. */
+/** What happens to each object; null if all of them fit. */
 export function placeAll(
   requests: readonly CapacityRequest[],
   boundOf: (shard: string) => number,

@@ -1,7 +1,7 @@
 /**
- * Which keys are live: each by its digest, the older of two that share one, the last good form of one that can't be
- * compiled. Of 50,000 keys few change at once: only those are looked at while the ground stays, and those that are not
- * live by themselves, since whether they are depends on others.
+ * Which keys are live: each by its digest, the older of two that share one, and the last good form of one that can't be
+ * compiled. Of 50,000 keys few change at once: while the context stays the same, only changed keys are examined, and
+ * keys that depend on others to be live.
  */
 
 import { applyDelta, delta } from "../../proxy/config/incremental.ts";
@@ -13,26 +13,26 @@ import type { Selecting } from "./selectors.ts";
 import type { VerdictDraft } from "./verdict.ts";
 import type { CompileInput, World, WorldObject } from "./world.ts";
 
-/** How all keys stood after a pass. */
+/** The state of all keys after a pass. */
 interface State {
   ground: KeyContext;
   secrets: World["secrets"];
   objects: readonly WorldObject[];
-  /** Those that are live by themselves, by digest. */
+  /** Keys that are live on their own, by digest. */
   owners: Map<string, KeyEntry>;
-  /** All others. */
+  /** All other keys. */
   others: ReadonlySet<KeyEntry>;
-  /** While this lasts, time changes nothing about owners. */
+  /** Until then, time changes nothing about owners. */
   holds: Span;
   keys: readonly KeyRecord[];
   verdicts: readonly VerdictDraft[];
 }
 
-/** What is remembered of keys from one pass to the next. */
+/** What passes remember of keys. */
 export class KeyMemo {
   readonly ground = new KeyContextMemo();
   known = new Map<WorldObject, KeyEntry>();
-  /** null as well where a pass came to no end. */
+  /** Also null if a pass was not completed. */
   state: State | null = null;
 }
 
@@ -51,7 +51,7 @@ const byName = (a: VerdictDraft, b: VerdictDraft): number => (nameOf(a) < nameOf
 
 const nothing: readonly never[] = [];
 
-/** Places of the models that nobody serves. */
+/** Indexes of the models that nothing serves. */
 function unserved(models: readonly string[] | undefined, namespace: string, { offers }: KeyContext): readonly number[] {
   const names = models === undefined ? null : offers(namespace);
   if (models === undefined || names === null) return nothing;
@@ -61,13 +61,13 @@ function unserved(models: readonly string[] | undefined, namespace: string, { of
 interface Settled {
   others: Set<KeyEntry>;
   outcomes: KeyOutcome[];
-  /** Of those that are live by themselves. */
+  /** Keys that are live on their own. */
   holds: Span;
 }
 
 /**
- * For each of `keys` an older one that has its digest already. Those that are live by themselves become owners. null where
- * one of them would take a digest from an owner, who is younger: then all have to be settled anew.
+ * For each of `keys`, an older one with the same digest. Keys that are live on their own become owners. Returns null if
+ * a key would take a digest from a younger owner: then all keys must be settled again.
  */
 function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<KeyEntry, KeyEntry> | null {
   const older = new Map<KeyEntry, KeyEntry>();
@@ -84,7 +84,7 @@ function olderOf(keys: readonly KeyEntry[], owners: Map<string, KeyEntry>): Map<
   return older;
 }
 
-/** Settles keys among `owners`, who are settled, and adds to them; null as `olderOf` says. */
+/** Settles keys against `owners`, which are settled, and adds to them; null in the same case as `olderOf`. */
 function settle(
   all: KeyEntry[],
   owners: Map<string, KeyEntry>,
@@ -120,7 +120,7 @@ function settle(
     if (live) settled.holds = overlap(settled.holds, outcome.holds);
     else settled.others.add(one);
   };
-  // A valid key goes before an invalid one's last good form.
+  // A valid key takes precedence over an invalid key's last good form.
   for (const one of keys) if (one.key !== null) finish(one);
   for (const one of keys) if (one.key === null) finish(one);
   return settled;
@@ -129,7 +129,7 @@ function settle(
 const recordsOf = (outcomes: Iterable<KeyOutcome>): KeyRecord[] => [...outcomes].flatMap(({ record }) => record ?? []);
 const verdictsOf = (outcomes: Iterable<KeyOutcome>): VerdictDraft[] => [...outcomes].map(({ verdict }) => verdict);
 
-/** Makes known what is new, and forgets what is gone. */
+/** Adds what is new, and removes what is gone. */
 function knownOf(objects: readonly WorldObject[], memo: KeyMemo): KeyEntry[] {
   const known = new Map(objects.map((object) => [object, memo.known.get(object) ?? new KeyEntry(object)]));
   memo.known = known;
@@ -154,13 +154,13 @@ function settleAll(objects: readonly WorldObject[], ground: KeyContext, input: C
   };
 }
 
-/** Keys that have to be looked at again, and what was said of those and of the ones that are gone. */
+/** Keys that must be examined again, with the previous results of those and of removed keys. */
 interface Turnover {
   again: KeyEntry[];
   were: KeyOutcome[];
 }
 
-/** Takes them out of the owners; null where there are so many that all may as well be settled anew. */
+/** Removes them from the owners; null if there are so many that settling all keys again is as cheap. */
 function turnover(before: State, objects: readonly WorldObject[], world: World, memo: KeyMemo): Turnover | null {
   const { gone, come } = delta(before.objects, objects);
   if (come.length + before.others.size > objects.length / 8) return null;
@@ -178,7 +178,7 @@ function turnover(before: State, objects: readonly WorldObject[], world: World, 
   return { again: [...again, ...fresh], were: both.flatMap((one) => one.outcome ?? []) };
 }
 
-/** Only what is new, or not live by itself; null where that is not enough. */
+/** Settles only keys that are new or not live on their own; null if that is not enough. */
 function settleSome(before: State, objects: readonly WorldObject[], input: CompileInput, memo: KeyMemo): State | null {
   const { world, nowMs } = input;
   const keys = turnover(before, objects, world, memo);
@@ -204,7 +204,10 @@ function changed(
   return { ...before, ...now, others: settled.others, holds: overlap(before.holds, settled.holds), keys, verdicts };
 }
 
-/** `routes` are those that are live: a key may name models that none of them serves. `selecting`: budgets that go by labels. `credentials`: as in KeyRules. */
+/**
+ * `routes`: live routes, since a key may name models that none of them serves. `selecting`: budgets that select by
+ * labels. `credentials`: as in KeyRules.
+ */
 export function compileKeys(
   objects: readonly WorldObject[],
   input: CompileInput,

@@ -1,12 +1,12 @@
 /**
  * Objects → rendered config and a verdict for each object. Pure: equal input gives equal output, byte for byte.
  *
- *   providers   first, since routes stand on them
- *   routes      oldest first; conflicts go to the older
+ *   providers   first, since routes depend on them
+ *   routes      oldest first; the older one wins a conflict
  *   keys        digests only
  *   budgets
  *
- * An object that can't be compiled keeps its last good form, which is found in what was published before.
+ * An object that can't be compiled keeps its last good form, which is taken from what was published before.
  */
 import type { Kind } from "../../crds/kinds.ts";
 import type { BudgetConfig } from "../../proxy/config/budget.ts";
@@ -37,13 +37,13 @@ export interface Compiled {
   config: RenderedConfig;
   /** One for each object, sorted by kind, namespace and name. */
   verdicts: readonly Verdict[];
-  /** Those of them that are of other kinds than ApiKey: few. */
+  /** Verdicts on objects of all kinds except ApiKey: few. */
   others: readonly Verdict[];
   /** Canaries that are live. */
   canaries: CanaryPlan[];
   /** Budgets of money. */
   watches: BudgetWatch[];
-  /** Providers and policies that somebody wants to be told of. */
+  /** Providers and policies with alerts. */
   alarms: ObjectAlertWatch[];
 }
 
@@ -51,7 +51,7 @@ const index = <T extends { id: string }>(entries: readonly T[] | undefined): Rea
   new Map((entries ?? []).map((entry) => [entry.id, entry]));
 const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 
-/** Puts an object's last good form in its place, if there is one. */
+/** Replaces an object by its last good form, if there is one. */
 function fallBack<T extends { id: string }>(
   verdict: VerdictDraft,
   previous: ReadonlyMap<string, T>,
@@ -63,7 +63,7 @@ function fallBack<T extends { id: string }>(
   verdict.live = "lastGood";
 }
 
-/** An unknown price is never silently nothing: the status names the models that have none. */
+/** An unknown price never counts as zero: the status names the models that have none. */
 function unpriced(provider: ProviderConfig): VerdictDraft["conditions"] {
   const without = Object.keys(provider.models).filter((name) => provider.models[name]?.price === null);
   if (without.length === 0) return [];
@@ -78,7 +78,9 @@ function unpriced(provider: ProviderConfig): VerdictDraft["conditions"] {
   ];
 }
 
-/** Comes with time and not with a new form of the object, so that a warning, which is told once for each form, is not enough. */
+/**
+ * A matter of time, not of a new form of the object, so a warning, which is reported once for each form, is not enough.
+ */
 function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
   const type = "CertificateExpired";
   return verdict.resolvedRefs
@@ -86,7 +88,7 @@ function expired(verdict: VerdictDraft): VerdictDraft["conditions"] {
     .map(({ message }) => ({ type, status: "True", reason: type, message }));
 }
 
-/** What a provider's status says of the form that is served. */
+/** Status fields of a provider for the form that is served. */
 function noteServing(verdict: VerdictDraft, serving: ProviderConfig | undefined): void {
   if (serving) verdict.conditions.push(...unpriced(serving), ...expired(verdict));
   verdict.status =
@@ -107,7 +109,7 @@ function compileProviders(
   verdicts: VerdictDraft[],
   memo: CompileMemo,
 ): CompiledProviders {
-  // What is no longer permitted doesn't come back as a last good form either.
+  // What is no longer permitted does not return as a last good form either.
   const previous = index(
     input.previous?.providers.filter(
       (one) => !one.allowPrivateEndpoint || mayBePrivate(namespaceOf(one.id), input.settings),
@@ -158,7 +160,7 @@ interface Candidate {
   config: RouteConfig;
 }
 
-/** What a valid policy comes to: itself, what resolved of it, or its last good form. */
+/** The result for a valid policy: itself, the part of it that resolved, or its last good form. */
 function candidateOf(verdict: VerdictDraft, compiled: CompiledRoute, last: RouteConfig | null): Candidate | null {
   const broken = compiled.accepted.some(isError);
   const empty = compiled.config.routing.targets.length === 0;
@@ -170,7 +172,7 @@ function candidateOf(verdict: VerdictDraft, compiled: CompiledRoute, last: Route
   return broken || usable ? lastGoodCandidate(verdict, last) : { verdict, config: compiled.config };
 }
 
-/** Without a target left it serves nothing, but stays, so that callers learn more than that the model is unknown. */
+/** With no target left it serves nothing but stays, so that callers get a better error than an unknown model. */
 function lastGoodCandidate(verdict: VerdictDraft, last: RouteConfig | null): Candidate | null {
   if (last === null) return null;
   if (last.routing.targets.length > 0) verdict.live = "lastGood";
@@ -188,12 +190,12 @@ function compileRoutes(
   const { parsed, invalid } = parseKind("RoutingPolicy", objects, memo.policySpecs);
   const lastOf = (id: string): RouteConfig | null => {
     const last = previous.get(id);
-    // What is no longer permitted doesn't come back as a last good form either.
+    // What is no longer permitted does not return as a last good form either.
     const permitted = last === undefined ? null : asPermitted(last, input.settings);
     return permitted === null ? null : lastGoodRoute(permitted, view, input.world);
   };
   const candidates: (Candidate | null)[] = [];
-  /** Published forms, as far as they may still serve. */
+  /** Published forms, limited to what may still be served. */
   const stays = new Map<string, RouteConfig>();
   const plans: CanaryPlan[] = [];
   const alarms: (ObjectAlertWatch | null)[] = [];
@@ -245,8 +247,8 @@ const candidatesByAge = (a: Candidate, b: Candidate): number =>
   a.verdict.meta.createdAtMs - b.verdict.meta.createdAtMs || byId(a.config, b.config);
 
 /**
- * In the order in which path prefixes were claimed: those that are published where they were before the others. An old
- * policy that moves to a prefix is a late claim, or it could take a younger one's prefix away.
+ * Routes in the order in which path prefixes were claimed: those already published at their prefix come first. An old
+ * policy that moves to a prefix is a late claim; otherwise it could take a younger policy's prefix away.
  */
 function byClaim(candidates: readonly Candidate[], previous: ReadonlyMap<string, RouteConfig>): RouteConfig[] {
   const holds = ({ config }: Candidate): boolean => previous.get(config.id)?.pathPrefix === config.pathPrefix;
@@ -275,7 +277,7 @@ interface CompiledBudgets {
   selecting: Selecting[];
 }
 
-/** Nobody may lift a limit by a mistake: a budget that can't be read keeps the form that is published. */
+/** An error must not lift a limit: a budget that can't be read keeps its published form. */
 function keepPublished(verdict: VerdictDraft, config: BudgetConfig, { budgets, selecting }: CompiledBudgets): void {
   budgets.push(config);
   const selector = publishedSelector(config);
@@ -337,9 +339,9 @@ function byKind(objects: readonly WorldObject[], memo: CompileMemo): Record<Kind
 }
 
 /**
- * `memo`: the one that the pass before was given, so that only what has changed is done again. Objects, and all else in the
- * input, must not be changed in place then. Verdicts of ApiKeys and entries of the config come out as the same objects
- * where nothing about them is new; nobody may change them.
+ * `memo`: the one passed to the previous call, so that only changes are compiled again. Objects and all other input
+ * must then never be changed in place. Verdicts of ApiKeys and entries of the config that did not change are returned
+ * as the same objects, which nobody may change.
  */
 export function compile(
   input: CompileInput,

@@ -1,6 +1,7 @@
 /**
- * Who serves what several policies claim. A path prefix belongs to the namespace that had it first; two policies that
- * claim the same model under the same path for the same callers are settled by age. The loser's status says who won.
+ * Decides who serves what several policies claim. A path prefix belongs to the namespace that claimed it first; between
+ * two policies that claim the same model under the same path for the same callers, the older one wins. The loser's
+ * status names the winner.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf, problem } from "./outcome.ts";
@@ -15,11 +16,11 @@ const sameCallers = (a: RouteConfig, b: RouteConfig): boolean => {
   return a.consumers.some((name) => names.includes(name));
 };
 
-/** Callers of a namespace see the policies that serve them; whoever writes there may know these by name, and no others. */
+/** Callers of a namespace see the policies that serve them, so its members may know these by name, and no others. */
 const maySee = (route: RouteConfig, namespace: string): boolean =>
   namespaceOf(route.id) === namespace || route.consumers === "*" || route.consumers.includes(namespace);
 
-/** `says`: the sentence about the winner, given what to call it. */
+/** `says`: the sentence about the winner, given the winner's name. */
 function conflicted(
   winner: RouteConfig,
   loser: RouteConfig,
@@ -33,8 +34,8 @@ function conflicted(
 }
 
 /**
- * Gives each prefix to one namespace. `claims`: in the order in which they were made, so that whoever holds a prefix
- * keeps it. The problem of each route whose prefix belongs to another namespace.
+ * Gives each prefix to one namespace. `claims`: in the order in which they were made, so that the holder of a prefix
+ * keeps it. Returns the problem of each route whose prefix belongs to another namespace.
  */
 export function settlePrefixes(claims: readonly RouteConfig[]): Map<RouteConfig, Problem> {
   const holders = new PrefixHolders();
@@ -51,7 +52,7 @@ export function settlePrefixes(claims: readonly RouteConfig[]): Map<RouteConfig,
 }
 
 export interface SettledClaims {
-  /** The route with what it may keep; null where nothing is left. */
+  /** The route with what it may keep; null if nothing is left. */
   config: RouteConfig | null;
   problems: Problem[];
 }
@@ -60,7 +61,7 @@ export interface SettledClaims {
 export class RouteClaims {
   readonly #claims = new Map<string, RouteConfig[]>();
 
-  /** To be called oldest first. */
+  /** Call it with the oldest route first. */
   settle(route: RouteConfig): SettledClaims {
     const problems: Problem[] = [];
     const kept: string[] = [];
@@ -80,7 +81,7 @@ export class RouteClaims {
     return { config: { ...route, models: route.models === null ? null : kept, resources }, problems };
   }
 
-  /** The older route that has it already; null where it is this one's now. */
+  /** The older route that already holds the claim; null if this route holds it now. */
   #claim(what: string, route: RouteConfig): RouteConfig | null {
     const rivals = this.#claims.get(what) ?? [];
     const winner = rivals.find((other) => sameCallers(other, route));

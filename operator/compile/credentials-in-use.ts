@@ -1,4 +1,4 @@
-/** Which values serve as credentials of something other than a caller: none of them may be an API key as well. Pure. */
+/** Values that serve as credentials of something other than a caller: none of them may also be an API key. Pure. */
 import { credentialName, credentialNames } from "../../proxy/config/names.ts";
 import type { ProviderConfig } from "../../proxy/config/provider.ts";
 import type { Channel } from "./alerts.ts";

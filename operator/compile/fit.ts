@@ -1,4 +1,4 @@
-/** Keeps what is compiled within the bounds of what can be published: `capacity.ts` for each kind. Pure. */
+/** Keeps compiled objects within the limits of what can be published: `capacity.ts` for each kind. Pure. */
 import type { BudgetConfig, BudgetSeed } from "../../proxy/config/budget.ts";
 import {
   budgetShardOf,
@@ -29,14 +29,14 @@ function tooLarge(id: string, { shard, bytes, shareBytes }: Overflow, stays: boo
   return problem("TooLarge", `${why}${meanwhile}; make it smaller, or remove other objects of the namespace`);
 }
 
-/** An entry, whose object it is, and the form of it that may stay in its place. */
+/** An entry, its object, and the published form that may stay instead. */
 interface Fitting<T> {
   verdict: VerdictDraft;
   entry: T;
   published: T | null;
 }
 
-/** The forms that fit. Verdicts on objects whose form doesn't are told. */
+/** The forms that fit. Verdicts on objects whose form doesn't fit are updated. */
 function fitAll<T extends { id: string }>(all: readonly Fitting<T>[], loadOf: (entry: T) => Load): T[] {
   const requests = all.map(({ verdict, entry, published }): CapacityRequest => {
     const { createdAtMs } = verdict.meta;
@@ -64,12 +64,12 @@ function fitAll<T extends { id: string }>(all: readonly Fitting<T>[], loadOf: (e
   return fitting;
 }
 
-/** A value that no Secret tells the length of: the most that one may have. */
+/** Assumed length of a value whose Secret does not give it: the largest allowed. */
 const longestCredentialBytes = 16_384;
 /** In the manifest, with quotes and comma. */
 const namedBytes = 48;
 
-/** Lengths of credentials by their names. Looked up only where there are so many that they may not fit. */
+/** Lengths of credentials by name. Looked up only if there are so many that they may not fit. */
 function credentialLengths(providers: Iterable<ProviderConfig>, secrets: World["secrets"]): (name: string) => number {
   let count = 0;
   for (const provider of providers) count += credentialNames(provider).length;
@@ -112,7 +112,7 @@ const fittings = <T extends { id: string }>(
     return entry === undefined ? [] : [{ verdict, entry, published: previous.get(id) ?? null }];
   });
 
-/** `stays`: the published form of a policy, as far as it may go on serving; null where it may not. */
+/** `stays`: the published form of a policy, limited to what may still be served; null if it may not. */
 export function fitRoutes(
   settled: readonly { verdict: VerdictDraft; config: RouteConfig }[],
   stays: (id: string) => RouteConfig | null,
@@ -123,7 +123,7 @@ export function fitRoutes(
   );
 }
 
-/** The published form with what the policy claims now: the rest may be another's by now. */
+/** The published form, limited to what the policy claims now: the rest may belong to another policy by now. */
 function narrowedTo(config: RouteConfig, published: RouteConfig | null): RouteConfig | null {
   if (published === null || published.pathPrefix !== config.pathPrefix) return null;
   const { models } = config;
@@ -144,7 +144,9 @@ export function fitBudgets(
   );
 }
 
-/** What budgets had spent, the largest sums of each namespace first: it counts only where a store has forgotten them. */
+/**
+ * Budgets' past spending, the largest sums of each namespace first: it is needed only if a store has lost its counts.
+ */
 export function fitSeeds(seeds: readonly BudgetSeed[]): readonly BudgetSeed[] {
   const bytes = (some: readonly BudgetSeed[]): number => some.reduce((sum, seed) => sum + entryBytes(seed), 0);
   if (bytes(seeds) <= seedBytes) return seeds;
@@ -163,7 +165,7 @@ export function fitSeeds(seeds: readonly BudgetSeed[]): readonly BudgetSeed[] {
 
 const keyShardName = ({ digest }: KeyRecord): string => `keys-${keyShardOf(digest)}`;
 
-/** Lists of keys that fit. A pass that changes no key has the list of the pass before. */
+/** Lists of keys that fit. A pass that changes no key returns the previous list. */
 const fittingLists = new WeakSet<readonly KeyRecord[]>();
 
 function fits(keys: readonly KeyRecord[]): boolean {
@@ -175,14 +177,14 @@ function fits(keys: readonly KeyRecord[]): boolean {
   return true;
 }
 
-/** A key that is refused anyway needs no more than what tells whose it was. */
+/** A refused key needs only what identifies its owner. */
 const withdrawn = ({ limits: _, budgets: __, clientTokens: ___, ...rest }: KeyRecord): KeyRecord => ({
   ...rest,
   tags: [],
   models: null,
 });
 
-/** The published form of a key, with what has been taken away since; null where the key itself is another. */
+/** The published form of a key, less what was revoked since; null if the key itself has changed. */
 function stillGood(key: KeyRecord, published: KeyRecord | undefined): KeyRecord | null {
   if (published === undefined || published.digest !== key.digest) return null;
   const ends = [key.expiresAtMs, published.expiresAtMs].filter((end) => end !== null);
@@ -194,7 +196,7 @@ export interface FittingKeys {
   verdicts: readonly Verdict[];
 }
 
-/** Revocations always fit: whatever else is refused, they are published. Verdicts that change are copies. */
+/** Revocations always fit: whatever else is refused, they are published. Changed verdicts are copies. */
 export function fitKeys(live: FittingKeys, previous: readonly KeyRecord[] | undefined): FittingKeys {
   if (fits(live.keys)) return live;
   const published = new Map((previous ?? []).map((key) => [key.id, key]));

@@ -1,4 +1,4 @@
-/** Which namespaces an owner lets use its object, in Gateway API style. */
+/** Which namespaces may use an object, in Gateway API style. */
 export interface AllowedNamespaces {
   from: "Same" | "All" | "Selector";
   selector?: { matchLabels?: Record<string, string> | undefined } | undefined;
@@ -18,7 +18,7 @@ export function granted(
   return grant.from === "Selector" && selected(Object.hasOwn(namespaces, user) ? (namespaces[user] ?? {}) : {}, grant);
 }
 
-/** The namespaces that a grant covers, sorted, the owner's own included; "*" for all. */
+/** The namespaces that a grant covers, sorted, including the owner's own; "*" for all. */
 export function coverage(
   grant: AllowedNamespaces,
   owner: string,

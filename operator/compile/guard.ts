@@ -8,7 +8,9 @@ import type { Problem } from "./verdict.ts";
 
 type GuardSpec = NonNullable<RoutingPolicySpec["guard"]>;
 
-/** Instructions that one pattern may have, and all of a policy together: a repeat counts each time that it may happen. */
+/**
+ * Most instructions in one pattern, and in all patterns of a policy together: a repeat counts each possible repetition.
+ */
 const maxPatternSize = 500;
 const maxPatternsSize = 2_000;
 
@@ -64,7 +66,7 @@ function check(patterns: readonly string[], list: "deny" | "allow", accepted: Pr
     const why = patternProblem(pattern);
     if (why !== null)
       accepted.push(
-        problem("Invalid", `spec.guard.${list}[${at}] is no regular expression of RE2: ${why}`, [
+        problem("Invalid", `spec.guard.${list}[${at}] is not an RE2 regular expression: ${why}`, [
           "spec",
           "guard",
           list,
@@ -81,13 +83,11 @@ function compileMask(mask: GuardSpec["mask"], accepted: Problem[]): MaskConfig |
     const why = patternProblem(pattern) ?? (matchesNothing(pattern) ? "it matches the empty text" : null);
     if (why !== null)
       accepted.push(
-        problem("Invalid", `spec.guard.mask.custom[${at}].pattern is no regular expression of RE2 to mask by: ${why}`, [
-          "spec",
-          "guard",
-          "mask",
-          "custom",
-          at,
-        ]),
+        problem(
+          "Invalid",
+          `spec.guard.mask.custom[${at}].pattern is not an RE2 regular expression that can be masked: ${why}`,
+          ["spec", "guard", "mask", "custom", at],
+        ),
       );
   }
   const custom = (mask.custom ?? []).map(({ name, pattern, replacement }) => ({
@@ -98,7 +98,7 @@ function compileMask(mask: GuardSpec["mask"], accepted: Problem[]): MaskConfig |
   return { detect: [...mask.detect].sort(), custom, mode: mask.mode, answers: mask.answers };
 }
 
-/** `resources`: files and batches pass through unread. */
+/** `resources`: whether files and batches pass through unread. */
 export function compileGuard(
   spec: RoutingPolicySpec["guard"],
   resources: boolean,

@@ -1,4 +1,4 @@
-/** What the proxies report of a provider → its condition Healthy. Pure. */
+/** What the proxies report on a provider → its condition Healthy. Pure. */
 import { idOf } from "./outcome.ts";
 import type { StatusPatch, Verdict } from "./verdict.ts";
 
@@ -8,15 +8,15 @@ export interface ProviderReport {
   reason: string | null;
   /** Models whose breaker is not closed. */
   open: readonly string[];
-  /** Of those, why the last call failed, where the connection did. */
+  /** Of those, why the connection of the last call failed. */
   causes: ReadonlyMap<string, string>;
-  /** Models of which the provider does not take our credential. */
+  /** Models for which the provider refuses our credential. */
   refused: readonly string[];
-  /** Models of which the provider lately reported usage that can't be. Absent: none. */
+  /** Models for which the provider recently reported implausible usage. Absent: none. */
   implausible?: readonly string[];
 }
 
-/** Of one proxy: provider id → what it says. */
+/** Report of one proxy: provider id → its state there. */
 export type ProxyReport = ReadonlyMap<string, ProviderReport>;
 
 type Bare = Verdict["conditions"][number];
@@ -66,15 +66,17 @@ export function healthCondition(provider: string, proxies: readonly ProxyReport[
     : { type, status: "True", reason: "Reachable", message };
 }
 
-/** Only while a provider reports usage that can't be: its calls are charged by estimates meanwhile. null: it doesn't. */
+/**
+ * Set only while a provider reports implausible usage: its calls are charged by estimates meanwhile. null: it doesn't.
+ */
 export function usageCondition(provider: string, proxies: readonly ProxyReport[]): Bare | null {
   const models = count(proxies.flatMap((report) => report.get(provider)?.implausible ?? []));
   if (models.length === 0) return null;
-  const message = `it reported usage in the last hour that no such call can have, for ${listed(models)}; these calls are charged by an estimate. Check \`usage\` in its API's answers`;
+  const message = `in the last hour it reported usage that is impossible for the call, for ${listed(models)}; these calls are charged by an estimate. Check \`usage\` in its API's answers`;
   return { type: "UsagePlausible", status: "False", reason: "ImplausibleUsage", message };
 }
 
-/** The condition of every provider that is served. */
+/** The conditions of every provider that is served. */
 export function healthPatches(verdicts: readonly Verdict[], proxies: readonly ProxyReport[]): StatusPatch[] {
   return verdicts
     .filter((verdict) => verdict.kind === "LLMProvider" && verdict.live !== "none")

@@ -1,4 +1,4 @@
-/** What all keys stand on: roles, models on offer, budgets that go by labels, and what was published before. */
+/** What all keys depend on: roles, available models, budgets that select by labels, and what was published before. */
 
 import { sameList } from "../../proxy/config/incremental.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
@@ -11,19 +11,19 @@ import type { CompileInput } from "./world.ts";
 
 type Offers = (namespace: string) => ReadonlySet<string> | null;
 
-/** The same object as long as all of it says the same. */
+/** The same object as long as nothing in it changes. */
 export interface KeyContext {
-  /** Roles that there are, sorted; null where nobody says which. */
+  /** Roles that exist, sorted; null if they are unknown. */
   roles: string | null;
   routes: readonly RouteConfig[];
-  /** Of all namespaces, in words that tell two apart. */
+  /** Labels of all namespaces, as one text to compare. */
   selectors: string;
   roleProblem(role: string): Problem | null;
-  /** The same object as long as it says the same. */
+  /** The same object as long as its content is the same. */
   keyRules: KeyRules;
-  /** Namespace → models that its keys can ask for; null where a policy takes any. */
+  /** Namespace → models that its keys can call; null if a policy accepts any. */
   offers: Offers;
-  /** Namespace → its budgets that go by labels; the list is the same as long as it says the same. */
+  /** Namespace → its budgets that select by labels; the list is the same as long as its content is the same. */
   selecting(namespace: string): readonly Selecting[];
 }
 
@@ -35,12 +35,12 @@ function rolesIn({ settings }: CompileInput): string | null {
     : Object.keys(settings.proxy.roles).sort().join(", ");
 }
 
-/** null as well where nobody says which roles there are. */
+/** Also null if the roles are unknown. */
 function roleProblems({ settings }: CompileInput, names: string | null): KeyContext["roleProblem"] {
   const roles = settings.proxy.roles;
   return (role) => {
     if (names === null || roles === undefined || Object.hasOwn(roles, role)) return null;
-    const message = `this installation has no role ${role}, so that calls with this key are refused; its roles are: ${names}`;
+    const message = `this installation has no role ${role}, so calls with this key are refused; its roles are: ${names}`;
     return problem("RoleNotFound", message, ["spec", "role"]);
   };
 }
@@ -109,7 +109,7 @@ export class KeyContextMemo {
     return (namespace) => now.get(namespace)?.budgets ?? nothing;
   }
 
-  /** The record that a key had in what was published. The index is made only where some key is not live by itself. */
+  /** The record of a key in what was published. The index is built only if some key is not live on its own. */
   last(previous: readonly KeyRecord[] | undefined): (id: string) => KeyRecord | undefined {
     if (previous === undefined) return () => undefined;
     return (id) => {
@@ -119,7 +119,7 @@ export class KeyContextMemo {
     };
   }
 
-  /** What is published from `before` is `now` the next time: where there is an index, it is kept. */
+  /** What was published from `now` becomes `before` next time: an existing index is kept. */
   publish(
     before: readonly KeyRecord[],
     now: readonly KeyRecord[],

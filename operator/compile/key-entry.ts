@@ -1,4 +1,4 @@
-/** One ApiKey, and what came of it: its verdict and its record, made anew only when something that they stand on is another. */
+/** One ApiKey with its verdict and its record, recomputed only when an input changed. */
 import { type ParsedSpec, parseSpec } from "../../crds/parse.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { anyKey, type CompiledKey, compileKey, type KeyRules, type Rotation } from "./keys.ts";
@@ -9,7 +9,7 @@ import type { SecretFact, World, WorldObject } from "./world.ts";
 
 type Secret = Readonly<Record<string, SecretFact>> | undefined;
 
-/** Something holds from a moment on, and up to another. */
+/** A result that holds between two moments. */
 export interface Span {
   fromMs: number;
   untilMs: number;
@@ -24,13 +24,13 @@ export const overlap = (a: Span, b: Span): Span => ({
 
 export const always: Span = { fromMs: Number.NEGATIVE_INFINITY, untilMs: Number.POSITIVE_INFINITY };
 
-/** Until or from a moment at which something changes, whichever has `nowMs` in it. */
+/** The interval between changes that contains `nowMs`. */
 function sideOf(atMs: number | null, nowMs: number): Span {
   if (atMs === null) return always;
   return nowMs < atMs ? { ...always, untilMs: atMs } : { ...always, fromMs: atMs };
 }
 
-/** What an ApiKey comes to by itself, without regard to others. */
+/** What an ApiKey compiles to on its own, regardless of other objects. */
 interface Alone {
   compiled: CompiledKey;
   secret: Secret;
@@ -39,17 +39,17 @@ interface Alone {
   fits: boolean;
 }
 
-/** What is not its own and has a say in it. */
+/** What an ApiKey's result depends on outside the object. */
 export interface KeyStanding {
   /** Id of an older key with the same digest. */
   owner: string | undefined;
-  /** What is wrong with its role; null: nothing. */
+  /** The problem with its role; null if there is none. */
   role: Problem | null;
-  /** Models that it names and nobody serves, by their place in spec.models. */
+  /** Models that it names and nothing serves, by their index in spec.models. */
   unserved: readonly number[];
-  /** The last good form that stands in for it. */
+  /** The last good form that replaces it. */
   last: KeyRecord | undefined;
-  /** Budgets of its namespace that go by labels. */
+  /** Budgets of its namespace that select by labels. */
   selecting: readonly Selecting[];
 }
 
@@ -96,7 +96,7 @@ function noteRotation(
   });
 }
 
-/** The last good form of a key, with what its owner has taken away since: a revocation, a nearer expiry. */
+/** The last good form of a key, with what its owner has withdrawn since: a revocation, an earlier expiry. */
 function tightened(last: KeyRecord, revoked: boolean, expiresAtMs: number | null): KeyRecord {
   const ends = [last.expiresAtMs, expiresAtMs].filter((end) => end !== null);
   return { ...last, revoked: last.revoked || revoked, expiresAtMs: ends.length === 0 ? null : Math.min(...ends) };
@@ -113,7 +113,7 @@ function selected(
   return none === undefined ? record : rest;
 }
 
-/** `owner`: id of the older key. One of another namespace is named only to those who see every object. */
+/** `owner`: id of the older key. A key of another namespace is named only to those who see every object. */
 function duplicateKey(owner: string, namespace: string): Problem {
   const says = (older: string): string => `${older} is older and has the same key; give this one a Secret of its own`;
   const full = says(`ApiKey ${owner}`);
@@ -133,7 +133,7 @@ const sameStanding = (a: KeyStanding, b: KeyStanding): boolean =>
 export class KeyEntry {
   readonly id: string;
   readonly object: WorldObject;
-  /** null where the spec is not valid by itself. */
+  /** null if the spec is not valid on its own. */
   readonly key: ParsedObject<"ApiKey"> | null;
   readonly #parsed: ParsedSpec<"ApiKey">;
   readonly #secretRef: string;
@@ -148,22 +148,22 @@ export class KeyEntry {
     this.#secretRef = this.#parsed.ok ? `${object.meta.namespace}/${this.#parsed.spec.writeTo.name}` : "";
   }
 
-  /** Digest of what its Secret holds; null where that is nothing. */
+  /** Digest of the value in its Secret; null if there is none. */
   get digest(): string | null {
     return this.#alone?.compiled.record?.digest ?? null;
   }
 
-  /** Nothing that is its own keeps it from being live. */
+  /** Whether nothing of its own keeps it from being live. */
   get fits(): boolean {
     return this.#alone?.fits ?? false;
   }
 
-  /** Its Secret is another than the one it was compiled with. */
+  /** Whether its Secret has changed since it was compiled. */
   hasOtherSecret(world: World): boolean {
     return this.#alone !== null && this.#alone.secret !== own(world.secrets, this.#secretRef);
   }
 
-  /** Compiles it by itself. */
+  /** Compiles it on its own. */
   look(world: World, nowMs: number, rules: KeyRules = anyKey): void {
     const { key } = this;
     if (key === null) return;
@@ -175,12 +175,12 @@ export class KeyEntry {
     this.#alone = { compiled, secret, rules, holds: sideOf(compiled.rotation.graceEndsMs, nowMs), fits };
   }
 
-  /** What the last call of `settle` said; null before there was one. */
+  /** Result of the last call of `settle`; null before the first. */
   get outcome(): KeyOutcome | null {
     return this.#outcome;
   }
 
-  /** What it comes to among the others. To be called after `look`. */
+  /** Its result among the others. Call it after `look`. */
   settle(standing: KeyStanding, nowMs: number): KeyOutcome {
     const before = this.#outcome;
     if (
@@ -209,7 +209,7 @@ export class KeyEntry {
     return { verdict, record: live, holds: overlap(sideOf(endMs, nowMs), alone?.holds ?? always) };
   }
 
-  /** What is live of it, told to its verdict. */
+  /** Records in its verdict what of it is live. */
   #record(verdict: VerdictDraft, alone: Alone | null, standing: KeyStanding): KeyRecord | null {
     const { owner, role, last } = standing;
     if (alone !== null) this.#tell(verdict, alone, standing);
@@ -217,7 +217,8 @@ export class KeyEntry {
       const { displayPrefix, rotation, rotationRefusal, record } = alone.compiled;
       if (displayPrefix !== "") verdict.status["keyPrefix"] = displayPrefix;
       noteRotation(verdict, rotation, rotationRefusal);
-      // A key of an unknown role goes live all the same, so that its holder is told what is wrong with it; no call passes.
+      // A key of an unknown role goes live all the same, so that its holder gets an error that explains it; no call
+      // succeeds.
       verdict.live = role === null ? "current" : "partial";
       return record;
     }
@@ -244,7 +245,7 @@ export class KeyEntry {
     verdict.resolvedRefs = [...compiled.resolvedRefs, ...(role === null ? [] : [role])];
   }
 
-  /** A revocation is read even from a spec that is invalid otherwise: a slip of the pen must not keep a stolen key alive. */
+  /** A revocation is read even from an otherwise invalid spec: a typo must not keep a stolen key alive. */
   #revoked(): boolean {
     return (this.object.spec as { revoked?: unknown } | null | undefined)?.revoked === true;
   }

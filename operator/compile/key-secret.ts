@@ -1,6 +1,6 @@
-/** Where a rotated key keeps its past: beside itself, in the Secret that its owner named. */
+/** Where a rotated key keeps its history: next to the key, in the Secret that its owner named. */
 
-/** The key before, as long as its grace lasts. */
+/** The previous key, during its grace period. */
 export const previousOf = (key: string): string => `${key}-previous`;
 /** When it was rotated, as RFC 3339. */
 export const rotatedAtOf = (key: string): string => `${key}-rotated-at`;

@@ -1,4 +1,4 @@
-/** ApiKey → KeyRecord. Only digests are here. */
+/** ApiKey → KeyRecord. Holds digests only. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { KeyRecord } from "../../proxy/config/key-record.ts";
 import { credentialName } from "../../proxy/config/names.ts";
@@ -10,7 +10,7 @@ import { rightsTo, writableLabel } from "./secret-rights.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretFact, World } from "./world.ts";
 
-/** The key before, if its grace still lasts. */
+/** The previous key, during its grace period. */
 function rotationOf(
   key: ParsedObject<"ApiKey">,
   secret: Readonly<Record<string, SecretFact>> | undefined,
@@ -32,11 +32,11 @@ export interface Rotation {
   rotatedAtMs: number | null;
   nextAtMs: number | null;
   previous: NonNullable<KeyRecord["previous"]> | null;
-  /** The one moment at which time alone makes it another. */
+  /** The moment at which the record changes by time alone. */
   graceEndsMs: number | null;
 }
 
-/** Of a key that was rotated by hand, in a folder. */
+/** For a key that was rotated by hand, in a folder. */
 const defaultGrace = "24h";
 
 export interface CompiledKey {
@@ -44,9 +44,9 @@ export interface CompiledKey {
   record: KeyRecord | null;
   expiresAtMs: number | null;
   displayPrefix: string;
-  /** The value must not serve as an API key, so that no last good form stands in for it. */
+  /** Whether the value must not serve as an API key, so that no last good form replaces it. */
   isWeak: boolean;
-  /** Why the key is not rotated; null where it is, or nobody asks for it. */
+  /** Why the key is not rotated; null if it is, or no rotation is requested. */
   rotationRefusal: string | null;
   accepted: Problem[];
   resolvedRefs: Problem[];
@@ -78,7 +78,7 @@ function expiryOf(key: ParsedObject<"ApiKey">, accepted: Problem[]): number | nu
   return key.meta.createdAtMs + durationMs(expiresAfter);
 }
 
-/** What keeps the Secret from giving a key; null where nothing does. */
+/** Why the Secret gives no key; null if it does. */
 function secretProblem(
   { spec, meta }: ParsedObject<"ApiKey">,
   world: World,
@@ -88,7 +88,7 @@ function secretProblem(
   const { name, key } = spec.writeTo;
   const path = ["spec", "writeTo"];
   if (secret === undefined) {
-    const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it, in a folder write it down with key ${key}`;
+    const message = `Secret ${name} is not in namespace ${meta.namespace}; in a cluster the operator makes it; in a folder, add it with key ${key}`;
     return problem("SecretNotFound", message, path);
   }
   if (fact === undefined && rightsTo(world, meta.namespace, name)?.writable === false) {
@@ -101,9 +101,9 @@ function secretProblem(
     : problem("SecretUnusable", `Secret ${name}, key ${key}: ${fact.unusable}`, path);
 }
 
-/** What an installation asks of the value of an API key. */
+/** What an installation requires of the value of an API key. */
 export interface KeyRules {
-  /** Keys that are too short, or used as another credential too, are refused. */
+  /** Whether keys that are too short, or are also used as another credential, are refused. */
   refuseWeak: boolean;
   /** Names (`credentialName`) of the values that other objects use as credentials. */
   credentials: ReadonlySet<string>;
@@ -127,7 +127,7 @@ function weakness({ spec }: ParsedObject<"ApiKey">, fact: SecretFact, rules: Key
   return problem("WeakKey", message, path);
 }
 
-/** Why the key can't be rotated; null where it can, or nobody asks for it. */
+/** Why the key can't be rotated; null if it can, or no rotation is requested. */
 function rotationRefusal({ spec, meta }: ParsedObject<"ApiKey">, world: World): string | null {
   const rights = rightsTo(world, meta.namespace, spec.writeTo.name);
   if (rights === undefined || spec.rotation === undefined) return null;

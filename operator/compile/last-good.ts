@@ -1,6 +1,6 @@
 /**
- * Last good forms: what was published before stands in for an object that can't be compiled now. It never brings back
- * what someone else has taken away since: a provider, a model, a grant.
+ * Last good forms: the form published before replaces an object that can't be compiled now. It never restores what
+ * others have withdrawn since: a provider, a model, a grant.
  */
 
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
@@ -13,7 +13,9 @@ import type { ProviderView } from "./provider-view.ts";
 import { narrowed } from "./tenancy.ts";
 import type { World } from "./world.ts";
 
-/** The model that a request asks this target for is there, or at least one of several that it can ask for. */
+/**
+ * Whether the model that a request calls through this target still exists, or at least one of several possible models.
+ */
 function hasModel(target: TargetConfig, route: RouteConfig, provider: ProviderConfig): boolean {
   if (target.model !== null) return Object.hasOwn(provider.models, target.model);
   const forced = route.request.overrides["model"];
@@ -21,13 +23,13 @@ function hasModel(target: TargetConfig, route: RouteConfig, provider: ProviderCo
   return wanted === null || wanted.some((name) => Object.hasOwn(provider.models, name));
 }
 
-/** A provider whose object is invalid now keeps the grants that were used when it was valid: they are in the last good form. */
+/** A provider whose object is invalid now keeps the grants from when it was valid: they are in the last good form. */
 function stillGranted(provider: string, route: RouteConfig, view: ProviderView, world: World): boolean {
   const grant = view.grants.get(provider);
   return grant === undefined || granted(grant, namespaceOf(provider), namespaceOf(route.id), world.namespaces);
 }
 
-/** The last good form without the callers that its owner has taken out since, whatever else is wrong with the edit. */
+/** The last good form without the callers that its owner has removed since, whatever else is wrong with the edit. */
 export function closedAs(last: RouteConfig, { access, consumers }: RouteConfig): RouteConfig {
   return {
     ...last,
@@ -37,7 +39,7 @@ export function closedAs(last: RouteConfig, { access, consumers }: RouteConfig):
 }
 
 /**
- * The last good form under the rules of access that hold now: a mistake elsewhere in a policy must not put off what its
+ * The last good form under the access rules that apply now: an error elsewhere in a policy must not delay what its
  * owner has closed. An open policy stays open only if both forms are open.
  */
 export function underAccess(route: RouteConfig, access: RouteConfig["access"], view: ProviderView): RouteConfig {
@@ -52,7 +54,7 @@ export function underAccess(route: RouteConfig, access: RouteConfig["access"], v
   });
 }
 
-/** Its cache compares by meaning only where the provider of embeddings may still see the data. */
+/** Its cache compares by meaning only if the provider of embeddings may still see the data. */
 function withSemantic(route: RouteConfig, may: (semantic: SemanticCacheConfig) => boolean): RouteConfig {
   const semantic = route.cache?.semantic ?? null;
   return route.cache === null || semantic === null || may(semantic)

@@ -24,7 +24,7 @@ function limitOf(spec: LimitSpec, per: LimitConfig["per"]): LimitConfig {
 
 const identityOf = ({ per, of, windowMs }: LimitConfig): string => `${per} ${of} ${windowMs}`;
 
-/** `per`: what a limit counts for that doesn't say so itself. */
+/** `per`: what a limit counts by if it does not say so itself. */
 export function compileLimits(
   specs: readonly LimitSpec[] | undefined,
   accepted: Problem[],
@@ -47,7 +47,7 @@ export function compileLimits(
   return limits.sort((a, b) => (identityOf(a) < identityOf(b) ? -1 : 1));
 }
 
-/** A key's own, left out where it has none. */
+/** A key's own limits, left out if it has none. */
 export function compileKeyLimits(specs: ApiKeySpec["limits"], accepted: Problem[]): { limits?: LimitConfig[] } {
   return specs === undefined ? {} : { limits: compileLimits(specs, accepted) };
 }

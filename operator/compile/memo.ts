@@ -1,6 +1,6 @@
 /**
- * What compile remembers from one pass to the next. Who compiles again and again makes one and hands it in each time; the
- * output is the same as without, to the byte.
+ * What compile remembers from one pass to the next. A caller that compiles repeatedly makes one memo and passes it each
+ * time; the output is byte for byte the same as without it.
  */
 import type { Kind } from "../../crds/kinds.ts";
 import type { ParsedSpec } from "../../crds/parse.ts";
@@ -19,7 +19,7 @@ export class CompileMemo {
   readonly policySpecs: Specs<"RoutingPolicy"> = new MapMemo();
   readonly budgetSpecs: Specs<"Budget"> = new MapMemo();
   readonly keys = new KeyMemo();
-  /** What comes out equal comes out as the same object, so that who encodes it need not look into it. */
+  /** Equal output is the same object, so that an encoder need not examine it. */
   readonly providers = new Interner<ProviderConfig>();
   readonly routes = new Interner<RouteConfig>();
   readonly budgets = new Interner<BudgetConfig>();

@@ -1,4 +1,7 @@
-/** `spec.alertWhen` and `spec.alerts` of providers and policies → what proxies count, and what the operator judges by. Pure. */
+/**
+ * `spec.alertWhen` and `spec.alerts` of providers and policies → what proxies count, and the bounds by which the
+ * operator judges. Pure.
+ */
 import { durationMs } from "../../crds/quantity.ts";
 import {
   type ObjectAlertEvent,
@@ -17,14 +20,14 @@ export interface ObjectAlertWatch {
   id: string;
   /** Events that are watched. */
   events: readonly ObjectAlertEvent[];
-  /** Shares from 0 to 1; null where none is set. */
+  /** Shares from 0 to 1; null if unset. */
   failover: number | null;
   errorRate: number | null;
   minimumRequests: number;
   counting: WatchConfig;
-  /** Those that can be used. */
+  /** Channels that can be used. */
   channels: readonly Channel[];
-  /** All that the spec names. */
+  /** All channels that the spec names. */
   named: readonly ChannelName[];
 }
 
@@ -35,7 +38,7 @@ const shareOf = (text: string | undefined): number | null =>
   text === undefined ? null : Number(text.slice(1, -1)) / 100;
 const msOf = (text: string | undefined): number | null => (text === undefined ? null : durationMs(text.slice(1)));
 
-/** What proxies are to count. */
+/** What proxies must count. */
 export const countingOf = (when: When): WatchConfig => ({
   windowMs: durationMs(when.window),
   latencyMs: msOf(when.latencyP95),
@@ -55,8 +58,8 @@ function eventsOf(when: When): ObjectAlertEvent[] {
 }
 
 /**
- * What of the condition Healthy is the same thing as an event that is watched. Where nothing but calls tells of a
- * provider, what doesn't reach it is its breakers.
+ * Reasons of Healthy that a watched event already reports. If only calls show a provider's health, it is unreachable
+ * exactly when its breakers are open.
  */
 function toldByAlerts(events: readonly ObjectAlertEvent[], checked: boolean): string[] {
   const breakers = events.includes("BreakerOpen");
@@ -64,7 +67,7 @@ function toldByAlerts(events: readonly ObjectAlertEvent[], checked: boolean): st
   return [...(breakers ? ["BreakerOpen"] : []), ...(reach ? ["PartlyReachable", "Unreachable"] : [])];
 }
 
-/** Channels that wait for what never comes. */
+/** Channels that wait for events that never occur. */
 function checkEvents(channels: readonly Channel[], watched: readonly string[]): string[] {
   const idle = channels.flatMap(({ id, events }) =>
     (events ?? []).filter((event) => !watched.includes(event)).map((event) => `${id} waits for ${event}`),
@@ -72,7 +75,7 @@ function checkEvents(channels: readonly Channel[], watched: readonly string[]): 
   return idle.length === 0 ? [] : [`${idle.join(", ")}, which alertWhen does not name`];
 }
 
-/** Whoever can't be told stands in no call's way: what is wrong is a warning, and the condition AlertsReady. */
+/** A channel that can't be used must not stop calls: the problem is a warning, and the condition AlertsReady. */
 export function compileObjectAlerts(
   object: ParsedObject<"LLMProvider"> | ParsedObject<"RoutingPolicy">,
   world: World,

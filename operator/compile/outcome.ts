@@ -1,4 +1,4 @@
-/** What compiling one object comes to, before it is turned into a verdict. */
+/** The result of compiling one object, before it becomes a verdict. */
 
 import type { Kind } from "../../crds/kinds.ts";
 import { type ParsedSpec, parseSpec, type SpecOf, type SpecProblem } from "../../crds/parse.ts";
@@ -6,7 +6,7 @@ import type { MapMemo } from "../../proxy/config/incremental.ts";
 import type { Problem, ProblemReason, VerdictDraft } from "./verdict.ts";
 import type { ObjectMeta, WorldObject } from "./world.ts";
 
-/** An object whose spec is valid by itself. */
+/** An object whose spec is valid on its own. */
 export interface ParsedObject<K extends Kind> {
   kind: K;
   meta: ObjectMeta;
@@ -26,7 +26,7 @@ export function problem(
   return { reason, message, path, severity };
 }
 
-/** The oldest first; where ages are equal, by namespace and name. */
+/** Oldest first; equal ages by namespace and name. */
 export function byAge(a: { meta: ObjectMeta }, b: { meta: ObjectMeta }): number {
   return a.meta.createdAtMs - b.meta.createdAtMs || (idOf(a.meta) < idOf(b.meta) ? -1 : 1);
 }
@@ -35,7 +35,7 @@ export function newVerdict(kind: Kind, meta: ObjectMeta): VerdictDraft {
   return { kind, meta, accepted: [], resolvedRefs: [], live: "none", entry: null, status: {}, conditions: [] };
 }
 
-/** A member of a record whose keys users choose: what every object inherits is not in it. */
+/** Reads an own member of a record whose keys users choose, never one that every object inherits. */
 export function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
@@ -45,7 +45,7 @@ export const isError = (one: Problem): boolean => one.severity === "error";
 export const problemsOf = (problems: readonly SpecProblem[]): Problem[] =>
   problems.map((one) => problem(one.unknownField ? "UnknownField" : "Invalid", one.message, one.path));
 
-/** Parses objects of a kind; what doesn't fit gets its verdict at once. */
+/** Parses objects of a kind; objects that don't fit get their verdicts at once. */
 export function parseKind<K extends Kind>(
   kind: K,
   objects: readonly WorldObject[],

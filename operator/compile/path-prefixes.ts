@@ -1,11 +1,11 @@
 /**
- * Path prefixes and who holds them. A prefix belongs to one namespace, with everything above and below it on the same
- * path: if another namespace could claim a part, it would decide what becomes of calls that are meant for the owner.
+ * Path prefixes and their holders. A prefix belongs to one namespace, with everything above and below it on the same
+ * path: a namespace that could claim a part of it would control calls meant for the owner.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf } from "./outcome.ts";
 
-/** Whether `path` is `prefix` or lies below it, segment by segment: /chat covers /chat/v1, and not /chats. */
+/** Whether `path` is `prefix` or lies below it, segment by segment: /chat covers /chat/v1, but not /chats. */
 export const isUnder = (prefix: string, path: string): boolean =>
   path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/");
 
@@ -35,13 +35,16 @@ function addTo(index: Map<string, Holders>, path: string, namespace: string, rou
 export class PrefixHolders {
   /** Prefix → namespace → the first of its policies there. */
   readonly #exact = new Map<string, Holders>();
-  /** The same for what lies at or below a path. */
+  /** The same for policies at or below a path. */
   readonly #below = new Map<string, Holders>();
 
-  /** Claims the route's prefix for its namespace; else the policy of another namespace that has it, or a part of it. */
+  /**
+   * Claims the route's prefix for its namespace, or returns the policy of another namespace that holds it or a part of
+   * it.
+   */
   claim(route: RouteConfig): RouteConfig | null {
     const { pathPrefix } = route;
-    // /v1 is everybody's: there the caller's namespace decides.
+    // /v1 is shared: there the caller's namespace decides.
     if (pathPrefix === "") return null;
     const namespace = namespaceOf(route.id);
     const paths = withAncestors(pathPrefix);

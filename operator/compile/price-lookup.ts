@@ -1,4 +1,6 @@
-/** Which price a model of an LLMProvider has: its own, or one from a table, with what the installation adds to it. Pure. */
+/**
+ * Which price a model of an LLMProvider has: its own, or one from a table, with the installation's adjustments. Pure.
+ */
 import { decimalToNano } from "../../crds/quantity.ts";
 import type { LLMProviderSpec } from "../../crds/types/llm-provider.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
@@ -14,7 +16,7 @@ export type PriceFinder = (model: ModelSpec) => Price | null;
 
 const millionth = 1_000_000n;
 
-/** Rounded up, so that no rate becomes nothing. */
+/** Rounded up, so that no rate becomes zero. */
 const scaled = (rate: number, millionths: number): number =>
   Number((BigInt(rate) * BigInt(millionths) + millionth - 1n) / millionth);
 
@@ -33,7 +35,7 @@ function scaledTokens<Rates extends TokenRates>(rates: Rates, millionths: number
   };
 }
 
-/** A price whose rates are all multiplied by the same. */
+/** A price with all rates multiplied by the same factor. */
 export function scaledPrice(price: Price, millionths: number): Price {
   if (millionths === 1_000_000) return price;
   return {
@@ -46,19 +48,19 @@ export function scaledPrice(price: Price, millionths: number): Price {
 /** 12.5 % → 125,000 millionths. */
 const percent = (text: string | undefined): number => Math.round(decimalToNano(text ?? "0") / 100_000);
 
-/** What is left of a list price after the discount, with the markup on that. */
+/** What remains of a list price after the discount, with the markup on that. */
 function adjustment({ discountPercent, markupPercent }: PriceAdjustment): number {
   return Math.round(((1_000_000 - percent(discountPercent)) * (10_000_000 + percent(markupPercent) * 10)) / 10_000_000);
 }
 
-/** Fine-tuned models cost more than their base; the factor of that name says how much. It is no mode of a call. */
+/** Fine-tuned models cost more than their base model, by the factor of this name. It is not a mode of a call. */
 function asFineTuned(price: Price, fineTuned: boolean): Price {
   const { "fine-tuned": factor, ...multipliers } = price.multipliers ?? {};
   if (factor === undefined) return price;
   return scaledPrice({ ...price, multipliers }, fineTuned ? factor : 1_000_000);
 }
 
-/** Tables in which prices are looked up, the surest first. */
+/** Tables in which prices are looked up, most specific first. */
 function sourcesOf(
   { pricing, endpoint }: LLMProviderSpec,
   capabilities: Capabilities,
@@ -100,7 +102,7 @@ export function priceFinder(
   const isFineTuned = (name: string): boolean =>
     capabilities.fineTunedNames !== undefined && new RegExp(capabilities.fineTunedNames).test(name);
 
-  /** `table/model` names a table of its own. */
+  /** `table/model` names a particular table. */
   const tablesFor = (name: string): string[] => {
     const [table = "", ...rest] = name.split("/");
     return rest.length > 0 && priceSources?.has(table) === true ? [...sources, table] : sources;

@@ -1,6 +1,6 @@
 /**
- * Under which names a model may stand in a price table, the surest first: as it is written, then without what says where
- * it runs or whose it is. `patterns`: of the provider's type, with the model's own name in their first group. Pure.
+ * Names under which a model may be listed in a price table, most specific first: as written, then without the parts for
+ * region or vendor. `patterns`: of the provider's type, with the model's own name in their first group. Pure.
  */
 export function tableNames(upstream: string, patterns: readonly string[] = []): string[] {
   const names = [upstream];

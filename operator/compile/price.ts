@@ -38,7 +38,7 @@ function tokenRatesOf(spec: Rates): TokenRates {
   };
 }
 
-/** nano-USD for an hour → for a thousand seconds, rounded up. */
+/** nano-USD per hour → per thousand seconds, rounded up. */
 const perThousandSeconds = (perHour: number): number => Math.ceil((perHour * 10) / 36);
 
 function usesOf(spec: ModelPrice): Record<string, number> | undefined {
@@ -48,7 +48,7 @@ function usesOf(spec: ModelPrice): Record<string, number> | undefined {
   return { ...uses, audioSecond: perThousandSeconds(decimalToNano(spec.audioPerHour)) };
 }
 
-/** A factor as it is written → millionths. */
+/** A factor as written → millionths. */
 export const millionths = (text: string): number => decimalToNano(text) / 1_000;
 
 export function multipliersOf(given: Readonly<Record<string, string>>): Record<string, number> {
@@ -68,7 +68,7 @@ export function priceOf(spec: ModelPrice): Price {
   };
 }
 
-/** With the provider's usual factors of the modes that the price says nothing of. `model`: its name in the price table. */
+/** Adds the provider's usual factors for modes that the price leaves out. `model`: its name in the price table. */
 export function withUsualModes(price: Price, model: string, modes: PriceModes | undefined): Price {
   if (modes === undefined) return price;
   const byModel = Object.entries(modes.byModel ?? {}).flatMap(([mode, factors]): [string, number][] => {

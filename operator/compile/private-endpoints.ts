@@ -1,4 +1,4 @@
-/** Whether a namespace's providers may be at private addresses: where tenants share a gateway, that is not for them to say. */
+/** Whether a namespace's providers may be at private addresses: in a shared gateway, tenants may not decide that. */
 import { type ParsedObject, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { CompileSettings } from "./world.ts";

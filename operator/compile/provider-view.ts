@@ -6,7 +6,7 @@ import type { ProviderConfig } from "../../proxy/config/provider.ts";
 export interface ProviderView {
   /** Providers in the config, in their current or last good form. */
   live: ReadonlyMap<string, ProviderConfig>;
-  /** Grants by provider id; absent for one whose object is invalid: then those who used it before still may. */
+  /** Grants by provider id; absent for a provider whose object is invalid: namespaces that used it before still may. */
   grants: ReadonlyMap<string, LLMProviderSpec["allowedNamespaces"]>;
   capabilities: Readonly<Record<string, Capabilities>>;
   /** Every provider object that exists, valid or not. */

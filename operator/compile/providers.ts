@@ -32,7 +32,7 @@ function modelOf(spec: ModelSpec, priceFor: PriceFinder): ModelConfig {
   };
 }
 
-/** What is wrong with one option that an object gives; null where nothing is. */
+/** The problem with one option that an object sets; null if there is none. */
 function optionProblem(name: string, value: string, capabilities: Capabilities): Problem | null {
   const declared = own(capabilities.options, name);
   const path = ["spec", "options", name];
@@ -77,7 +77,7 @@ function optionsOf(spec: LLMProviderSpec, capabilities: Capabilities, problems: 
   return options;
 }
 
-/** Why what was found is no way to authenticate; null where it is. */
+/** Why the keys found are not enough to authenticate; null if they are. */
 function incompleteSet(
   found: Readonly<Record<string, string>>,
   given: Readonly<Record<string, string>>,
@@ -135,7 +135,10 @@ interface WantedKey {
   required: boolean;
 }
 
-/** `secretRef.key` stands for the type's first field, and what else it needs has the key of its own name; without it each field has. */
+/**
+ * `secretRef.key` names the key of the type's first field, and the other fields use their own names; without it every
+ * field uses its own name.
+ */
 function wantedKeys(key: string | undefined, capabilities: Capabilities): WantedKey[] {
   const [first, ...others] = capabilities.credentials.map((field) => ({
     field: field.name,

@@ -1,4 +1,4 @@
-/** RoutingPolicy → RouteConfig, given the providers that are live. */
+/** RoutingPolicy → RouteConfig, given the live providers. */
 import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import { type CacheConfig, cacheKeyPart } from "../../proxy/config/cache.ts";
@@ -20,11 +20,11 @@ import type { CanaryFact, CompileSettings, World } from "./world.ts";
 
 export interface CompiledRoute {
   config: RouteConfig;
-  /** What the judge of its canary needs; null where it has none. */
+  /** What the judge of its canary needs; null if it has none. */
   canary: CanaryPlan | null;
   accepted: Problem[];
   resolvedRefs: Problem[];
-  /** Who may call is settled, whatever else is wrong; else the last good form says it. */
+  /** Whether the access rules are valid, whatever else is wrong; otherwise those of the last good form apply. */
   accessSettled: boolean;
 }
 
@@ -32,12 +32,12 @@ type TargetSpec = RoutingPolicySpec["routing"]["targets"][number];
 
 const targetName = (target: TargetSpec): string => target.name ?? target.provider.name;
 
-/** Models that a request can ask a target for, or null where that is up to the caller. */
+/** Models that a request can call through a target, or null if that is up to the caller. */
 function requestedModels(spec: RoutingPolicySpec): string[] | null {
   const forced = spec.request?.overrides?.["model"];
   if (typeof forced === "string") return [forced];
   const fallback = spec.request?.defaults?.["model"];
-  // Under /v1 a request without a model finds no policy, so that a default has no say there.
+  // Under /v1 a request without a model matches no policy, so a default has no effect there.
   const supplied = typeof fallback === "string" && spec.match.pathPrefix !== undefined ? [fallback] : [];
   const wanted = [...new Set([...(spec.match.models ?? []), ...supplied])];
   return wanted.length === 0 ? null : wanted;
@@ -49,7 +49,7 @@ function missingModels(target: TargetSpec, provider: ProviderConfig, spec: Routi
   return missing.length === 0 ? null : missing.join(", ");
 }
 
-/** Why no call that this policy makes of a provider could ever be served; null where some can. */
+/** Why no call of this policy could ever be served by a provider; null if some can. */
 function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: ProviderView): string | null {
   const declared = own(view.capabilities, provider.type);
   if (declared === undefined || declared.passthrough.length + declared.translated.length === 0)
@@ -61,7 +61,9 @@ function unservable(provider: ProviderConfig, spec: RoutingPolicySpec, view: Pro
   return refused.length === 0 ? null : `type ${provider.type} refuses ${refused.join(", ")}, which spec.request sets`;
 }
 
-/** Why a namespace may not use a provider; null where it may. `last` is what the policy was when the provider was valid. */
+/**
+ * Why a namespace may not use a provider; null if it may. `last`: the policy's form from when the provider was valid.
+ */
 function refusal(
   id: string,
   owner: string,
@@ -75,7 +77,7 @@ function refusal(
     if (owner === user || last?.routing.targets.some((target) => target.provider === id)) return null;
     return problem(
       "ProviderNotReady",
-      `LLMProvider ${id} is invalid, so whom it allows can't be told; its status says why`,
+      `LLMProvider ${id} is invalid, so the namespaces that it allows are unknown; its status says why`,
     );
   }
   if (granted(grant, owner, user, world.namespaces)) return null;
@@ -124,7 +126,7 @@ function resolveTarget(
   };
 }
 
-/** Where files, batches and fine-tuning go; null where nowhere, or where that can't be. */
+/** Where files, batches and fine-tuning go; null if nowhere, or if the provider can't be used. */
 function resourcesOf(
   policy: ParsedObject<"RoutingPolicy">,
   last: RouteConfig | undefined,
@@ -170,7 +172,7 @@ function checkNames(spec: RoutingPolicySpec, accepted: Problem[]): void {
     );
 }
 
-/** A caller who names no model can be served by a target that names one, or has but one. */
+/** A call that names no model can be served by a target that sets a model or has only one. */
 function warnModelless(
   policy: ParsedObject<"RoutingPolicy">,
   targets: readonly TargetConfig[],
@@ -183,7 +185,7 @@ function warnModelless(
   );
   if (unclear.length === 0 || unclear.length < targets.length) return;
   const message =
-    "a call that names no model can't be served, for no target has just one; set request.defaults.model, or a target's model";
+    "a call that names no model can't be served, because no target has exactly one model; set request.defaults.model, or a target's model";
   accepted.push(problem("ModelNotFound", message, ["spec", "routing", "targets"], "warning"));
 }
 
@@ -203,7 +205,7 @@ function cacheOf(spec: RoutingPolicySpec["cache"], semantic: CacheConfig["semant
   };
 }
 
-/** The policy's own words in the contract's shape, given the targets that resolved. */
+/** The policy in the config's form, given the targets that resolved. */
 function configOf(
   policy: ParsedObject<"RoutingPolicy">,
   access: RouteConfig["access"],
@@ -254,7 +256,7 @@ function configOf(
   };
 }
 
-/** Targets that may see the data. One among others is left out with a warning; without any, the policy is refused. */
+/** Targets that may see the data. Others are left out with a warning; if none remains, the policy is refused. */
 function residents(
   targets: readonly TargetConfig[],
   regions: string[] | null,
@@ -277,7 +279,7 @@ function residents(
   return kept;
 }
 
-/** `last` is the policy's last good form, where it has one. */
+/** `last` is the policy's last good form, if it has one. */
 export function compileRoute(
   policy: ParsedObject<"RoutingPolicy">,
   last: RouteConfig | undefined,

@@ -1,4 +1,4 @@
-/** Rules of a policy: the first that matches decides, so one that stands behind a wider one never matches. */
+/** Rules of a policy: the first match decides, so a rule behind a wider one never matches. */
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { RuleConfig } from "../../proxy/config/route.ts";
 import { problem } from "./outcome.ts";
@@ -36,7 +36,10 @@ export function compileRules(spec: RoutingPolicySpec, names: ReadonlySet<string>
 
 type When = RuleConfig["when"];
 
-/** Whatever matches `later` matches `earlier` as well. `models`: all that can be asked for, null where that is anything. */
+/**
+ * Whether everything that `later` matches also matches `earlier`. `models`: all models that can be requested, null for
+ * any.
+ */
 function covers(earlier: When, later: When, models: readonly string[] | null): boolean {
   const possible =
     later.models === null ? models : later.models.filter((name) => models === null || models.includes(name));

@@ -1,20 +1,25 @@
-/** What the owner of a Secret lets Sluice do with it, and what an object is told where that is not enough. Pure. */
+/** What the owner of a Secret lets Sluice do with it, and the problem to report if that is not enough. Pure. */
 import { own, problem } from "./outcome.ts";
 import type { Problem } from "./verdict.ts";
 import type { SecretRights, World } from "./world.ts";
 
-/** On a Secret, with the value "true": providers, client certificates and alert channels of its namespace may use it. */
+/**
+ * Label of a Secret, with the value "true": providers, client certificates and alert channels of its namespace may use
+ * it.
+ */
 export const readableLabel = "sluice.dev/readable";
-/** On a Secret, with the value "true": Sluice may add the API keys that ApiKeys of its namespace ask for. */
+/** Label of a Secret, with the value "true": Sluice may add the API keys that ApiKeys of its namespace request. */
 export const writableLabel = "sluice.dev/writable";
 
-/** Labelled: only Secrets with the label of consent. Namespace: any Secret in the namespace of the object that names it. */
+/**
+ * Labelled: only Secrets with the label of consent. Namespace: any Secret in the namespace of the object that names it.
+ */
 export type SecretAccess = "Labelled" | "Namespace";
 
 export const rightsTo = ({ secretRights }: World, namespace: string, name: string): SecretRights | undefined =>
   secretRights === undefined ? undefined : own(secretRights, `${namespace}/${name}`);
 
-/** null where the object may use the Secret. It says nothing of what the Secret holds. */
+/** null if the object may use the Secret. It reveals nothing about the Secret's content. */
 export function unreadable(world: World, namespace: string, name: string, path: (string | number)[]): Problem | null {
   if (rightsTo(world, namespace, name)?.readable !== false) return null;
   const message = `Secret ${name} does not let Sluice use it; its owner can allow that with: kubectl -n ${namespace} label secret ${name} ${readableLabel}=true`;

@@ -1,4 +1,4 @@
-/** Label selectors, with the meaning that Kubernetes gives them. */
+/** Label selectors, as Kubernetes defines them. */
 import type { KeySelector } from "../../crds/types/budget.ts";
 import { own } from "./outcome.ts";
 
@@ -11,7 +11,7 @@ function holds(
   const value = own(labels, key);
   if (operator === "Exists") return value !== undefined;
   if (operator === "DoesNotExist") return value === undefined;
-  // A label that isn't there is in no list.
+  // A missing label is in no list.
   return operator === "In"
     ? value !== undefined && values.includes(value)
     : value === undefined || !values.includes(value);
@@ -25,13 +25,15 @@ export function matchesSelector({ matchLabels = {}, matchExpressions = [] }: Key
 }
 
 export interface Selecting {
-  /** Of the budget, `namespace/name`. */
+  /** Id of the budget, `namespace/name`. */
   id: string;
   namespace: string;
   selector: KeySelector;
 }
 
-/** Ids of the budgets that pick a key by its labels, sorted. The key names them: so a new key touches no budget. */
+/**
+ * Ids of the budgets that select a key by its labels, sorted. The key lists them, so that a new key changes no budget.
+ */
 export function budgetsOf(labels: Labels, candidates: readonly Selecting[]): string[] {
   return candidates
     .filter(({ selector }) => matchesSelector(selector, labels))

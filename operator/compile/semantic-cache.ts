@@ -1,4 +1,7 @@
-/** `spec.cache.semantic` → what the proxy looks up by. The text leaves to the provider of embeddings: what holds for targets holds for it. */
+/**
+ * `spec.cache.semantic` → how the proxy looks up answers. The text goes to the provider of embeddings, so the rules for
+ * targets apply to it.
+ */
 import { durationMs } from "../../crds/quantity.ts";
 import type { RoutingPolicySpec } from "../../crds/types/routing-policy.ts";
 import type { SemanticCacheConfig } from "../../proxy/config/cache.ts";
@@ -12,7 +15,7 @@ type SemanticSpec = NonNullable<NonNullable<RoutingPolicySpec["cache"]>["semanti
 const path = ["spec", "cache", "semantic", "embeddings"];
 const providerPath = [...path, "provider"];
 
-/** Why this provider can't make the vectors; null where it can. */
+/** Why this provider can't create the embeddings; null if it can. */
 function unusable(
   id: string,
   { embeddings }: SemanticSpec,
@@ -48,7 +51,7 @@ function unusable(
 }
 
 /**
- * null where the policy doesn't ask for it, or where it can't be: then calls must be equal, and `refs` says why.
+ * null if the policy does not enable it, or if it can't work: then calls must be equal, and `refs` says why.
  * `refusedTo` tells why the policy's namespace may not use a provider.
  */
 export function compileSemanticCache(

@@ -1,4 +1,7 @@
-/** Verdict + what the proxies report → the object's status. Pure. Status is never kinder than the traffic. */
+/**
+ * Verdict + what the proxies report → the object's status. Pure. A status is never better than what traffic
+ * experiences.
+ */
 import { isError } from "./outcome.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 
@@ -12,7 +15,7 @@ export interface Condition {
   observedGeneration: number;
 }
 
-/** How far the revision in question has come. */
+/** How far the rollout of the revision has come. */
 export interface Programmed {
   revision: string;
   /** Proxies at this revision, of `total` that are ready. */
@@ -23,10 +26,10 @@ export interface Programmed {
 /** Conditions that are True when something is wrong. */
 const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
 
-/** Reasons of a condition that is False because something came to a good end. */
+/** Reasons for which a condition is False although nothing is wrong. */
 const fine: ReadonlySet<string> = new Set(["Promoted"]);
 
-/** Whether a condition tells of something that is wrong. */
+/** Whether a condition reports a problem. */
 export const isAmiss = ({ type, status, reason }: Pick<Condition, "type" | "status" | "reason">): boolean =>
   status === (abnormal.has(type) ? "True" : "False") && !fine.has(reason);
 
@@ -54,11 +57,11 @@ function resolvedRefs(verdict: Verdict): Bare {
       type,
       status: "Unknown",
       reason: "Invalid",
-      message: "what it refers to is looked for once the object is valid",
+      message: "references are resolved once the object is valid",
     };
   return fromProblems(type, verdict.resolvedRefs, {
     reason: type,
-    message: "everything it refers to is there and granted",
+    message: "all references exist and are granted",
   });
 }
 
@@ -77,14 +80,14 @@ function programmed(verdict: Verdict, state: Programmed): Bare {
       type,
       status: "False",
       reason: "NotPublished",
-      message: `this form could not be published yet and is tried again; the operator's log says why (${state.total} proxies)`,
+      message: `this form could not be published yet; the operator retries, and its log says why (${state.total} proxies)`,
     };
   if (verdict.live === "lastGood")
     return {
       type,
       status: "False",
       reason: "LastGood",
-      message: `an earlier form of this object goes on serving until it is mended (${where})`,
+      message: `an earlier form of this object is served until it is fixed (${where})`,
     };
   if (state.total === 0) return { type, status: "False", reason: "NoProxies", message: "no proxy is ready" };
   if (state.live < state.total) return { type, status: "False", reason: "Pending", message: where };
@@ -93,12 +96,12 @@ function programmed(verdict: Verdict, state: Programmed): Bare {
       type,
       status: "False",
       reason: "Partial",
-      message: `served without what was not accepted or did not resolve (${where})`,
+      message: `served without the parts that were not accepted or did not resolve (${where})`,
     };
   return { type, status: "True", reason: "Live", message: where };
 }
 
-/** A condition keeps the time of its last transition while its status stays. */
+/** A condition keeps the time of its last transition while its status is unchanged. */
 function dated(bare: Bare, previous: readonly Condition[], generation: number, now: string): Condition {
   const before = previous.find((one) => one.type === bare.type);
   const lastTransitionTime = before?.status === bare.status ? before.lastTransitionTime : now;

@@ -1,6 +1,6 @@
 /**
- * What the installation lets a namespace do to callers outside it: offer its policies to other namespaces, serve callers
- * without a key, claim path prefixes. Pure. A setting that is absent permits everything.
+ * What the installation lets a namespace do to callers outside it: offer its policies to other namespaces, serve
+ * callers without a key, claim path prefixes. Pure. A setting that is absent permits everything.
  */
 import type { RouteConfig } from "../../proxy/config/route.ts";
 import { namespaceOf, own, problem } from "./outcome.ts";
@@ -21,10 +21,10 @@ const mayServeAnonymous = (namespace: string, settings: TenancySettings): boolea
 
 const anyPrefix = "/";
 
-/** A prefix as the setting writes it, for one namespace: `/{namespace}` stands for the namespace's own name. */
+/** A prefix from the setting, for one namespace: `/{namespace}` contains the namespace's own name. */
 const prefixFor = (written: string, namespace: string): string => written.replaceAll("{namespace}", namespace);
 
-/** Whether the setting gives this prefix to another namespace by name. "/" gives nobody in particular anything. */
+/** Whether the setting gives this prefix to another namespace by name. "/" reserves nothing for anyone. */
 function isReserved(prefix: string, namespace: string, given: Readonly<Record<string, readonly string[]>>): boolean {
   return Object.entries(given).some(
     ([owner, prefixes]) =>
@@ -34,7 +34,7 @@ function isReserved(prefix: string, namespace: string, given: Readonly<Record<st
   );
 }
 
-/** Why a namespace may not claim a path prefix, as the end of a sentence; null where it may. */
+/** Why a namespace may not claim a path prefix, as the end of a sentence; null if it may. */
 function whyNotClaim(namespace: string, prefix: string, settings: TenancySettings): string | null {
   const given = settings.pathPrefixes;
   if (given === undefined || prefix === "") return null;
@@ -51,7 +51,7 @@ function whyNotClaim(namespace: string, prefix: string, settings: TenancySetting
     : null;
 }
 
-/** What a policy asks for and its namespace may not have. */
+/** What a policy requests that its namespace may not have. */
 export function checkTenancy(
   namespace: string,
   route: Pick<RouteConfig, "pathPrefix">,
@@ -87,7 +87,7 @@ export function checkTenancy(
   return problems;
 }
 
-/** An earlier form of a policy with what its namespace may still do; null where it may not be at its prefix any more. */
+/** An earlier form of a policy, limited to what its namespace may still do; null if it may no longer use its prefix. */
 export function asPermitted(route: RouteConfig, settings: TenancySettings): RouteConfig | null {
   const namespace = namespaceOf(route.id);
   if (whyNotClaim(namespace, route.pathPrefix, settings) !== null) return null;

@@ -1,4 +1,4 @@
-/** Intl takes a while to make a format, and few names are in use: the first ones are remembered. */
+/** Intl is slow to create a format, and few zones are in use, so the first ones are cached. */
 const known = new Map<string, boolean>();
 const mostNames = 1_000;
 
@@ -11,7 +11,7 @@ function look(name: string): boolean {
   }
 }
 
-/** Whether a name is a time zone; Intl knows what the proxy's Intl knows. */
+/** Whether a name is a time zone; this Intl knows the same zones as the proxy's. */
 export function knownTimeZone(name: string): boolean {
   const before = known.get(name);
   if (before !== undefined) return before;

@@ -1,4 +1,4 @@
-/** `spec.tls` and `spec.tokenService.tls` of an LLMProvider → what connections are made with. Pure. */
+/** `spec.tls` and `spec.tokenService.tls` of an LLMProvider → TLS settings of connections. Pure. */
 
 import type { UpstreamTlsSpec } from "../../crds/types/upstream-tls.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
@@ -28,13 +28,13 @@ function halfOf<Half extends "certificate" | "privateKey">(
   if (found === undefined)
     return {
       reason: "SecretUnusable",
-      message: `key ${key}: the value is no ${half === "certificate" ? "certificate" : "private key"} in PEM`,
+      message: `key ${key}: the value is not a ${half === "certificate" ? "certificate" : "private key"} in PEM`,
     };
   if ("unusable" in found) return { reason: "SecretUnusable", message: `key ${key}: the value ${found.unusable}` };
   return { digest: fact.digest, ...(found as Exclude<NonNullable<PemFacts[Half]>, Unusable>) };
 }
 
-/** null where there is none to show, or where it can't be: then `refs` say why. */
+/** null if there is no certificate to present, or it can't be used: then `refs` says why. */
 function clientCertificateOf(
   tls: UpstreamTlsSpec,
   at: readonly string[],
@@ -65,12 +65,12 @@ function clientCertificateOf(
       reason: "SecretUnusable",
       message: `has a ${privateKeyKey} that is not the key of the first certificate in ${certificateKey}`,
     });
-  // No error: whether that matters is the server's to say, and what was good before has ended too.
+  // Not an error: whether that matters is up to the server, and the last good form has expired too.
   if (certificate.notAfterMs <= nowMs)
     tell(
       {
         reason: "CertificateExpired",
-        message: `has a certificate that ended at ${new Date(certificate.notAfterMs).toISOString()}; renew it`,
+        message: `has a certificate that expired at ${new Date(certificate.notAfterMs).toISOString()}; renew it`,
       },
       "warning",
     );
@@ -79,7 +79,7 @@ function clientCertificateOf(
 
 type World = Pick<CompileInput, "world" | "nowMs">;
 
-/** `accepted` and `refs` take what is wrong with the object itself, and with what it refers to. */
+/** `accepted` and `refs` receive the problems of the object itself and of what it refers to. */
 function configOf(
   tls: UpstreamTlsSpec,
   at: readonly string[],
@@ -108,13 +108,13 @@ export function upstreamTlsOf(
   const { tls } = provider.spec;
   if (tls === undefined) return null;
   const at = ["spec", "tls"];
-  // The endpoint that a type has by itself, no rule of the schema sees.
+  // No schema rule checks a type's default endpoint.
   if (!endpoint.startsWith("https:"))
     accepted.push(problem("Invalid", "spec.tls needs an endpoint that begins with https://", at));
   return configOf(tls, at, provider, input, accepted, refs);
 }
 
-/** As a member of the config: nothing where nothing is asked for. `options` with their defaults. */
+/** As a member of the config: nothing if the object sets nothing. `options` include their defaults. */
 export function tokenTlsOf(
   provider: ParsedObject<"LLMProvider">,
   { type, tokenServiceOption: option }: Capabilities,

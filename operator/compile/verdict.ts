@@ -1,4 +1,4 @@
-/** What compile has to say of each object. Status, `lint` and `explain` are all made from it. */
+/** The result of compiling each object. Status, `lint` and `explain` are all derived from it. */
 import type { Kind } from "../../crds/kinds.ts";
 import type { ObjectMeta } from "./world.ts";
 
@@ -35,16 +35,16 @@ export type ProblemReason = (typeof problemReasons)[number];
 
 export interface Problem {
   reason: ProblemReason;
-  /** Says what is wrong and how to mend it; never holds a secret. */
+  /** Says what is wrong and how to fix it; never holds a secret. */
   message: string;
   /**
-   * The message with names that `message` leaves out, since the owner of the object may not see what they name. For those
-   * who see every object anyway: `sluice lint`, `sluice dev` and `sluice explain`. Never put into a status.
+   * The message with names that `message` leaves out, since the owner of the object may not see what they name. For
+   * those who see every object anyway: `sluice lint`, `sluice dev` and `sluice explain`. Never put into a status.
    */
   fullMessage?: string;
-  /** Path within the object, such as ["spec", "models", 0, "price"], so that lint finds the line. */
+  /** Path within the object, such as ["spec", "models", 0, "price"], so that lint can locate the line. */
   path: readonly (string | number)[];
-  /** error: the condition turns False. warning: an Event and a line of lint, nothing more. */
+  /** error: the condition turns False. warning: only an Event and a line of lint. */
   severity: "error" | "warning";
 }
 
@@ -55,41 +55,44 @@ type Immutable<T> =
       ? { readonly [K in keyof T]: Immutable<T[K]> }
       : T;
 
-/** What compile says of one object. Memos hand out the same verdict in every pass, so nothing may change it. */
+/** The result for one object. Memos return the same verdict in every pass, so nothing may change it. */
 export type Verdict = Immutable<VerdictDraft>;
 
-/** A verdict that compile still works on. */
+/** A verdict that compile is still working on. */
 export interface VerdictDraft {
   kind: Kind;
   meta: ObjectMeta;
-  /** The object is valid by itself. */
+  /** Whether the object is valid on its own. */
   accepted: Problem[];
-  /** What it refers to exists and is granted. */
+  /** Whether everything it refers to exists and is granted. */
   resolvedRefs: Problem[];
-  /** Set where the object could not be read, so that nobody looked for what it refers to. */
+  /** Set if the object could not be read, so that its references were not resolved. */
   refsUnknown?: true;
-  /** current: this generation is in the config. lastGood: an earlier form of it is. partial: without what did not resolve. none: nothing. */
+  /**
+   * current: this generation is in the config. lastGood: an earlier form is. partial: without what did not resolve.
+   * none: nothing is.
+   */
   live: "current" | "partial" | "lastGood" | "none";
   /** Its form could not be published: proxies don't have it, whatever else they serve. */
   unpublished?: true;
-  /** What it is in the config; null where it is not in it. */
+  /** Its entry in the config; null if it is not there. */
   entry: object | null;
-  /** Fields of status of the kind's own, such as keyPrefix, expiresAt, models, endpoint, targets. */
+  /** Status fields of this kind only, such as keyPrefix, expiresAt, models, endpoint, targets. */
   status: Record<string, unknown>;
-  /** Further conditions of the kind's own. */
+  /** Conditions of this kind only. */
   conditions: { type: string; status: "True" | "False" | "Unknown"; reason: string; message: string }[];
-  /** Reasons of the condition Healthy that alerts tell of by Events of their own: the condition adds none. */
+  /** Reasons of the condition Healthy that alerts report by Events of their own, so the condition adds none. */
   toldByAlerts?: readonly string[];
 }
 
-/** What a loop adds to the status of an object, beside what compile says. */
+/** What a loop adds to the status of an object, in addition to what compile says. */
 export interface StatusPatch {
   verdict: Verdict;
   status?: Readonly<Record<string, unknown>>;
   conditions?: Verdict["conditions"];
 }
 
-/** The verdicts with what the loops add: of two patches with the same field the later one counts. */
+/** The verdicts with what the loops add: if two patches set the same field, the later one wins. */
 export function withPatches(verdicts: readonly Verdict[], patches: readonly StatusPatch[]): Verdict[] {
   const patched = new Map<Verdict, Verdict>();
   for (const { verdict, status = {}, conditions = [] } of patches) {

@@ -1,4 +1,4 @@
-/** What compile sees: plain data. No secret value is in it, only digests, so nothing compiled can leak one. */
+/** The input of compile: plain data. It holds digests and no secret values, so nothing compiled can leak one. */
 import type { Kind } from "../../crds/kinds.ts";
 import type { BudgetSeed } from "../../proxy/config/budget.ts";
 import type { Price } from "../../proxy/config/price.ts";
@@ -6,7 +6,7 @@ import type { RenderedConfig, SettingsInput } from "../../proxy/config/schema.ts
 
 export type CanaryPhase = "Progressing" | "Promoted" | "RolledBack";
 
-/** What the operator found out so far, by route. */
+/** The operator's findings so far, by route. */
 export interface CanaryFact {
   id: string;
   phase: CanaryPhase;
@@ -14,9 +14,9 @@ export interface CanaryFact {
 
 /** What the owner of a Secret lets Sluice do with it. */
 export interface SecretRights {
-  /** Providers, client certificates and alert channels may use it. */
+  /** Whether providers, client certificates and alert channels may use it. */
   readable: boolean;
-  /** Sluice made it, or its owner handed it over: a missing API key may be added. */
+  /** Whether Sluice made it or its owner handed it over, so that a missing API key may be added. */
   writable: boolean;
   /** Keys whose values Sluice did not write: it never replaces or deletes them. */
   foreign: readonly string[];
@@ -31,26 +31,26 @@ export interface ObjectMeta {
   /** Epoch milliseconds; 0 in a folder, where order is by namespace and name. */
   createdAtMs: number;
   labels: Record<string, string>;
-  /** Absent where there are none. */
+  /** Absent if there are none. */
   annotations?: Record<string, string>;
 }
 
-/** One object as it was read: its spec is not validated yet. */
+/** One object as read: its spec is not validated yet. */
 export interface WorldObject {
   kind: Kind;
   meta: ObjectMeta;
   spec: unknown;
-  /** The status that it carries, as read; {} where there is none. */
+  /** Its present status, as read; {} if there is none. */
   status: unknown;
 }
 
-/** The same for a certificate and the key that it was made for. */
+/** The same for a certificate and its private key. */
 export interface PublicHalf {
   /** SHA-256 of the public key (SubjectPublicKeyInfo), lower-case hex. */
   publicKey: string;
 }
 
-/** Why it is of no use, in words that hold nothing of it. */
+/** Why it can't be used, in words that reveal nothing of it. */
 export interface Unusable {
   unusable: string;
 }
@@ -65,15 +65,15 @@ export interface PemFacts {
 export interface SecretFact extends PemFacts {
   /** keyedDigest(pepper, value), lower-case hex. */
   digest: string;
-  /** Bytes. Absent where nobody can say. */
+  /** Size in bytes. Absent if unknown. */
   length?: number;
-  /** Set where it is shorter than an API key must be. */
+  /** Set if it is shorter than an API key must be. */
   shortForKey?: true;
-  /** The first 8 characters where the value looks like an API key made by Sluice (`slc_…`), else "". */
+  /** The first 8 characters if the value looks like an API key made by Sluice (`slc_…`), else "". */
   displayPrefix: string;
-  /** Set where the value is a moment of RFC 3339: epoch milliseconds. */
+  /** Set if the value is an RFC 3339 time: epoch milliseconds. */
   momentMs?: number;
-  /** Set where the value can't be sent in a header: empty, too large, with line ends as PEM has them, or not UTF-8 text. */
+  /** Set if the value can't be sent in a header: empty, too large, with line breaks as in PEM, or not UTF-8 text. */
   unusable?: string;
 }
 
@@ -83,17 +83,19 @@ export interface World {
   namespaces: Record<string, Record<string, string>>;
   /** `namespace/name` → key → fact. Only Secrets that objects refer to. */
   secrets: Record<string, Record<string, SecretFact>>;
-  /** `namespace/name` → what its owner allows. A Secret that is not named here, as in a folder, may be used for anything. */
+  /**
+   * `namespace/name` → what its owner allows. A Secret that is not listed, as in a folder, may be used for anything.
+   */
   secretRights?: Readonly<Record<string, SecretRights>>;
 }
 
-/** Decimal percent: what is left after the discount, and the markup on that. */
+/** Decimal percent: what remains after the discount, and the markup on that. */
 export interface PriceAdjustment {
   discountPercent?: string | undefined;
   markupPercent?: string | undefined;
 }
 
-/** Settings of the installation that compile obeys. */
+/** Settings of the installation that compile takes into account. */
 export interface CompileSettings {
   proxy: SettingsInput;
   /** Namespaces whose policies may be offered to other namespaces' keys; "*" for all. */
@@ -101,23 +103,27 @@ export interface CompileSettings {
   /** Namespaces whose policies may serve callers without a key; absent, or with "*" in it: all. */
   anonymousNamespaces?: readonly string[];
   /**
-   * Namespace → path prefixes that it may claim, with what is below them; "/" is any, `{namespace}` stands for its name.
-   * "*" is for namespaces that aren't named, and never overlaps with what another one is given by name. Absent: any.
+   * Namespace → path prefixes that it may claim, with everything below them; "/" is any, `{namespace}` is replaced by
+   * its name. "*" is for namespaces that aren't listed, and never overlaps with a prefix that another namespace gets by
+   * name. Absent: any.
    */
   pathPrefixes?: Readonly<Record<string, readonly string[]>>;
   /** Namespaces whose providers may be at private addresses; absent, or with "*" in it: all. */
   privateEndpointNamespaces?: readonly string[];
-  /** Proxies have a database or a header to tell countries by; absent where nobody can say, as when linting. */
+  /** Whether proxies have a database or a header to tell countries; absent if unknown, as when linting. */
   knowsCountries?: boolean;
-  /** Prices that the installation sets, by provider type and upstream model; they go before published ones. */
+  /** Prices that the installation sets, by provider type and upstream model; they override published ones. */
   prices?: Readonly<Record<string, Readonly<Record<string, Price>>>>;
-  /** By how much looked-up prices differ from what the installation charges; absent: not at all. */
+  /** How the installation's prices differ from looked-up ones; absent: not at all. */
   pricing?: PriceAdjustment;
-  /** There is a mail server for alerts; absent where nobody can say. */
+  /** Whether there is a mail server for alerts; absent if unknown. */
   hasMail?: boolean;
-  /** API keys that are too short, or used as another credential too, are refused; absent: taken, as in a folder. */
+  /**
+   * Whether API keys that are too short, or are also used as another credential, are refused; absent: accepted, as in a
+   * folder.
+   */
   refuseWeakKeys?: boolean;
-  /** `proxy.roles` are all that there are; absent where nobody can say. */
+  /** `proxy.roles` is the complete list; absent if unknown. */
   knowsRoles?: boolean;
 }
 
@@ -127,16 +133,16 @@ export interface CompileInput {
   /** What is published now, from which an object that became invalid keeps its last good form. */
   previous: RenderedConfig | null;
   nowMs: number;
-  /** How far canaries have come, by `namespace/name` of their policy. Absent: all begin. */
+  /** Progress of canaries, by `namespace/name` of their policy. Absent: all are at their start. */
   canaries?: ReadonlyMap<string, CanaryFact>;
-  /** What budgets had spent, to be rendered. */
+  /** Budgets' past spending, to be rendered. */
   seeds?: readonly BudgetSeed[];
-  /** Published price of a provider's model by its upstream name; absent: only prices that objects give. */
+  /** Published price of a provider's model by its upstream name; absent: only prices that objects set. */
   prices?: (provider: string, upstreamModel: string) => Price | null;
-  /** What the published table has; absent: nobody can say. */
+  /** What the published table has; absent: unknown. */
   priceSources?: {
     has(provider: string): boolean;
-    /** The provider whose API is at this URL; null where it is none of the table's. */
+    /** The provider whose API is at this URL; null if the table has none. */
     byEndpoint(url: string): string | null;
   };
 }

@@ -1,4 +1,4 @@
-/** Alerts in a running operator: between passes, those that the books hold are told, by whom leads. */
+/** Sends alerts in a running operator: between passes, the leader sends what is pending in the books. */
 import type { Logger } from "pino";
 import type { Cluster } from "../cluster/api.ts";
 import { tellGivenUp } from "../cluster/report.ts";
@@ -11,7 +11,7 @@ import type { PendingAlert, PendingTest } from "./pending-alert.ts";
 import { type Smtp, send } from "./send.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
-/** Knows what is to be told of one sort of object. */
+/** Knows the pending alerts of one sort of object. */
 export interface AlertBook {
   due(compiled: Compiled): PendingAlert[];
   testsDue(compiled: Compiled, nowMs: number): PendingTest[];
@@ -26,7 +26,7 @@ export interface AlertLoopParts {
   metrics: Pick<OperatorMetrics, "alert">;
   log: Logger;
   leading(): boolean;
-  /** Something was told or given up: the status is to be written. */
+  /** An alert was sent or given up, so the status must be written. */
   changed(): void;
 }
 
@@ -34,7 +34,7 @@ export class AlertLoop {
   readonly #with: AlertLoopParts;
   readonly #clock = new WakeTimer(() => this.#dispatch());
   readonly #dispatcher: AlertDispatcher;
-  /** Of the last pass. */
+  /** Results of the last pass. */
   #compiled: Compiled | null = null;
   #values: ReadonlyMap<string, string> = new Map();
   #stopping = false;
@@ -60,7 +60,7 @@ export class AlertLoop {
     });
   }
 
-  /** What a pass has found. `values`: what Secrets hold, by digest. */
+  /** Takes over what a pass has found. `values`: values of Secrets, by digest. */
   tell(compiled: Compiled, values: ReadonlyMap<string, string>): void {
     this.#compiled = compiled;
     this.#values = values;
@@ -85,13 +85,13 @@ export class AlertLoop {
     if (result === "given_up") void tellGivenUp(cluster, due, channel, `${event} (${state})`, advice);
   }
 
-  /** Begins nothing any more. */
+  /** Starts nothing more. */
   stop(): void {
     this.#stopping = true;
     this.#clock.stop();
   }
 
-  /** Waits for what is under way. */
+  /** Waits for deliveries in progress. */
   idle(): Promise<void> {
     return this.#dispatcher.idle();
   }

@@ -1,12 +1,12 @@
 /**
- * Where channels led when they could last be used. Whoever was told that something began is to hear that it is over, also
- * where the spec, the object or the Secret is gone by then. In memory, and only while there is something to be over.
+ * Where channels led when they were last usable. Anyone who was alerted that something began must also learn that it is
+ * over, even if the spec, the object or the Secret is gone by then. Kept in memory, and only while an alert is open.
  */
 import type { Channel, ChannelName } from "../compile/alerts.ts";
 
 export interface ReachableChannel {
   channel: Channel;
-  /** Digest → clear value, as Due has it. */
+  /** Digest → clear value, as in Due. */
   kept: ReadonlyMap<string, string>;
 }
 
@@ -31,7 +31,7 @@ export function channelSnapshot(
     const channel = channels.find((one) => one.place === place);
     const last = before.get(place);
     if (channel !== undefined) reach.set(place, { channel, kept: keptOf(channel, values) });
-    // Its Secret is missing just now.
+    // Its Secret is missing at the moment.
     else if (last !== undefined) reach.set(place, { ...last, channel: { ...last.channel, id } });
   }
   return reach;
@@ -46,7 +46,10 @@ function keptOf({ secret, signingKey }: Channel, values: ReadonlyMap<string, str
   return kept;
 }
 
-/** Ids of channels, as a status remembers them, after entries have come or gone. null: nobody knows what they were named before. */
+/**
+ * Ids of channels, as a status remembers them, after entries were added or removed. null: their previous names are
+ * unknown.
+ */
 export function renamedChannels(
   ids: readonly string[],
   before: readonly ChannelName[] | null,
@@ -58,6 +61,6 @@ export function renamedChannels(
   return now.filter(kept).map(({ id }) => id);
 }
 
-/** Those that the spec no longer names. */
+/** Channels that the spec no longer names. */
 export const removedChannels = (reach: ChannelSnapshot, now: readonly ChannelName[]): ReachableChannel[] =>
   [...reach].filter(([place]) => !now.some((one) => one.place === place)).map(([, one]) => one);

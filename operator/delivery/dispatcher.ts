@@ -1,7 +1,7 @@
 /**
- * Tells of what has happened, channel by channel, until each has heard: with growing pauses, and not for ever. What was
- * told is kept in the object's status, so that neither a restart nor a change of leader tells it twice; a process that
- * dies between sending and writing does, once.
+ * Sends alerts, channel by channel, until each has received them: with growing delays, and not forever. Deliveries are
+ * recorded in the object's status, so that neither a restart nor a change of leader sends an alert twice. A process
+ * that dies between sending and writing does repeat it, once.
  */
 import type { Channel, ChannelType } from "../compile/alerts.ts";
 import type { Alert } from "./message.ts";
@@ -11,7 +11,7 @@ import { adviceOf, type Sent } from "./send.ts";
 const firstRetryMs = 5_000;
 const longestRetryMs = 300_000;
 const giveUpAfterMs = 86_400_000;
-/** To one receiver. */
+/** A delivery to one receiver. */
 const mostAtOnce = 4;
 
 export interface AlertOutcome {
@@ -25,17 +25,17 @@ export interface AlertOutcome {
 }
 
 export interface DispatcherWith {
-  /** `kept`: as PendingAlert has it. */
+  /** `kept`: as in PendingAlert. */
   send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent>;
   nowMs(): number;
-  /** 0 to 1. */
+  /** Random number from 0 to 1. */
   random(): number;
-  /** Something was told or given up: the status is to be written. */
+  /** An alert was sent or given up, so the status must be written. */
   changed(): void;
-  /** Look again after so long, in milliseconds. */
+  /** Check again after this many milliseconds. */
   wake(afterMs: number): void;
   outcome(one: AlertOutcome, due: PendingAlert): void;
-  /** How a test alert went, for the operator's log. `about`: the object. */
+  /** Result of a test alert, for the operator's log. `about`: the object. */
   tested?(one: { channel: string; sent: boolean; why: string }, about: string): void;
 }
 
@@ -48,18 +48,18 @@ export class AlertDispatcher {
   readonly #with: DispatcherWith;
   readonly #waiting = new Map<string, Waiting>();
   readonly #underWay = new Map<string, Promise<void>>();
-  /** Incidents with whom they are told to just now. */
+  /** Incidents with the receivers of deliveries in progress. */
   readonly #lanes = new Set<string>();
-  /** How much is told to each just now. */
+  /** Number of deliveries in progress for each receiver. */
   readonly #targets = new Map<string, number>();
-  /** Something waits for a lane or a target. */
+  /** Whether something waits for a lane or a target. */
   #heldBack = false;
 
   constructor(parts: DispatcherWith) {
     this.#with = parts;
   }
 
-  /** Begins what is due, which is all that there is. Returns at once. */
+  /** Starts every delivery that is due; `due` is the complete list. Returns at once. */
   dispatch(due: readonly PendingAlert[]): void {
     const known = new Set<string>();
     for (const one of due)
@@ -91,7 +91,10 @@ export class AlertDispatcher {
     this.#underWay.set(name, run);
   }
 
-  /** false: not now. A beginning that overtook the end before it would be ended by that, and a receiver that is slow must not be asked for everything at once. */
+  /**
+   * Whether a delivery may not start now. The start of an incident must not overtake the end of the previous one, which
+   * would end it; and a slow receiver must not be sent everything at once.
+   */
   #enter(lane: string, target: string): boolean {
     const there = this.#targets.get(target) ?? 0;
     if (this.#lanes.has(lane) || there >= mostAtOnce) {
@@ -113,7 +116,7 @@ export class AlertDispatcher {
     this.#with.wake(0);
   }
 
-  /** Whatever goes wrong in one channel is that channel's. Of what was not foreseen only the name is told: its words may hold a secret. */
+  /** Contains a channel's failures. Of an unexpected error only the name is logged: its message may hold a secret. */
   #send(alert: Alert, channel: Channel, namespace: string, kept?: ReadonlyMap<string, string>): Promise<Sent> {
     return this.#with.send(alert, channel, namespace, kept).catch((cause: unknown): Sent => {
       const name = cause instanceof Error ? cause.name : typeof cause;
@@ -167,7 +170,7 @@ export class AlertDispatcher {
     this.#with.changed();
   }
 
-  /** Waits for what is under way. */
+  /** Waits for deliveries in progress. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#underWay.values());
   }

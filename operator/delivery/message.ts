@@ -1,23 +1,23 @@
-/** What an alert says, in each channel's own form. Pure. */
+/** The text of an alert, in each channel's format. Pure. */
 import { createHash } from "node:crypto";
 import { type Channel, filled } from "../compile/alerts.ts";
 
 export type Severity = "info" | "warning" | "critical";
 
 export interface Alert {
-  /** Same for the same event: a receiver may tell by it what it has had already. */
+  /** The same for the same event, so that a receiver can detect duplicates. */
   key: string;
-  /** Same from the beginning of something to its end, and for the next time. */
+  /** The same from the start of an incident to its end, and for its next occurrence. */
   incident: string;
   event: string;
-  /** Over: what was told before is so no more. */
+  /** Over: the incident reported before has ended. */
   state: "Active" | "Over";
   severity: Severity;
   /** `Kind/namespace/name` */
   about: string;
-  /** In a line. */
+  /** One line. */
   title: string;
-  /** In a sentence or two. */
+  /** One or two sentences. */
   text: string;
   facts: Readonly<Record<string, string>>;
   atMs: number;
@@ -26,7 +26,7 @@ export interface Alert {
 export const alertText = (alert: Alert, channel: Channel): string =>
   channel.message === null ? alert.text : filled(channel.message, alert.facts);
 
-/** Slack's control characters, as its formatting guide has them. */
+/** Slack's control characters, from its formatting guide. */
 const slackEscaped = (text: string): string => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 
 /** Body of an incoming webhook (docs.slack.dev, "Sending messages using incoming webhooks"). */
@@ -36,14 +36,17 @@ export const slackBody = (alert: Alert, channel: Channel): object => ({
 
 const longestDedupKey = 255;
 
-/** PagerDuty takes so many characters; what is cut off must not make two incidents one. */
+/** PagerDuty's limit, in characters; truncation must not merge two incidents. */
 function dedupKey(incident: string): string {
   if (incident.length <= longestDedupKey) return incident;
   const digest = createHash("sha256").update(incident).digest("hex");
   return `${incident.slice(0, longestDedupKey - digest.length - 1)}|${digest}`;
 }
 
-/** An event of PagerDuty's Events API v2; by `dedup_key` a repeated one is no second incident, and one that is over ends it. */
+/**
+ * An event of PagerDuty's Events API v2. A repeated event with the same `dedup_key` opens no second incident, and a
+ * resolve event closes it.
+ */
 export function pagerDutyBody(alert: Alert, channel: Channel, routingKey: string): object {
   const about = { routing_key: routingKey, dedup_key: dedupKey(alert.incident) };
   if (alert.state === "Over") return { ...about, event_action: "resolve" };
@@ -79,7 +82,7 @@ export const mailOf = (alert: Alert, channel: Channel): { subject: string; text:
   text: `${alertText(alert, channel)}\n`,
 });
 
-/** Nothing has happened: a channel is tried. */
+/** A test: nothing has happened. */
 export function testAlert(
   about: string,
   requestedAt: string,

@@ -1,4 +1,4 @@
-/** What is to be said to whom, whichever book it stands in. */
+/** An alert that is still to be sent, whichever book holds it. */
 import type { Kind } from "../../crds/kinds.ts";
 import type { AlertTest } from "../../crds/types/alerts.ts";
 import type { Channel } from "../compile/alerts.ts";
@@ -7,24 +7,24 @@ import type { Alert } from "./message.ts";
 
 export type Delivery = "sent" | "given_up";
 
-/** Something of which somebody is still to be told. */
+/** An alert that some channels have not received yet. */
 export interface PendingAlert {
   kind: Kind;
   meta: ObjectMeta;
   alert: Alert;
-  /** Those who are still to be told. */
+  /** Channels that have not received it yet. */
   channels: readonly Channel[];
   /** Digest → clear value of what they need and no object refers to any more. */
   kept?: ReadonlyMap<string, string>;
-  /** A channel need not be told of it any more. */
+  /** Records that a channel is done with the alert. */
   settled(channel: string, how: Delivery): void;
 }
 
-/** Asks for a test alert by each channel; any new value, best a moment. */
+/** Requests a test alert on each channel; any new value works, preferably a timestamp. */
 export const testAnnotation = "sluice.dev/test-alerts";
 
 export interface PendingTest {
-  /** Tells the object from others. */
+  /** Identifies the object. */
   about: string;
   namespace: string;
   alert: Alert;
@@ -32,13 +32,13 @@ export interface PendingTest {
   tested(results: AlertTest["results"]): void;
 }
 
-/** What an object's annotation asks for; null where nothing is, or where it is done. */
+/** The test that an object's annotation requests; null if there is none or it is done. */
 export function requestedTest(meta: ObjectMeta | undefined, last: AlertTest | undefined): string | null {
   const asked = meta?.annotations?.[testAnnotation]?.slice(0, 64);
   return asked === undefined || asked === last?.requestedAt ? null : asked;
 }
 
-/** Same for channels that lead to the same people. */
+/** The same for channels that lead to the same people. */
 export const targetOf = ({ type, secret, to }: Channel): string => `${type} ${secret} ${to.join(" ")}`;
 
 export const wants = (channel: Channel, event: string): boolean =>

@@ -1,6 +1,6 @@
 /**
- * What is to be told to channels that no object names any more: that what they were told of is over. Kept in memory alone,
- * for what they would be kept in is gone.
+ * Resolutions for channels that no object names any more, whose incidents must still be closed. Kept in memory only,
+ * because the status that would hold them is gone.
  */
 import type { Channel } from "../compile/alerts.ts";
 import type { ReachableChannel } from "./channel-snapshot.ts";
@@ -15,19 +15,19 @@ const nameOf = (incident: string, channel: Channel): string => `${incident}|${ta
 
 export class PendingResolutions {
   readonly #all = new Map<string, PendingResolution>();
-  /** Nobody knows just now who hears of what by an object. */
+  /** Forgets which channels objects name: they are unknown at the moment. */
   #onHold = false;
 
   add(farewells: readonly PendingResolution[]): void {
     for (const one of farewells) this.#all.set(nameOf(one.alert.incident, one.channel), one);
   }
 
-  /** They were told, or hear of the same incident again by an object. */
+  /** Drops resolutions that were sent, or whose incident an object reports again. */
   drop(incident: string, channels: readonly Channel[]): void {
     for (const channel of channels) this.#all.delete(nameOf(incident, channel));
   }
 
-  /** None is due until `release`. */
+  /** Holds everything back until `release`. */
   hold(): void {
     this.#onHold = true;
   }
@@ -45,7 +45,7 @@ export class PendingResolutions {
       channels: [one.channel],
       kept: one.kept,
       settled: () => {
-        // By the time it is settled there may be another of the same incident.
+        // By the time it is settled, the same incident may have another resolution.
         const name = nameOf(one.alert.incident, one.channel);
         if (this.#all.get(name) === one) this.#all.delete(name);
       },

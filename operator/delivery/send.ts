@@ -1,4 +1,4 @@
-/** Hands one alert to one channel. What went wrong is told without any secret: a webhook's URL is one. */
+/** Sends one alert to one channel. Errors are reported without any secret: a webhook's URL is one. */
 import { createHmac } from "node:crypto";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -11,7 +11,7 @@ import { type Alert, mailOf, pagerDutyBody, slackBody, webhookBody } from "./mes
 export interface Smtp {
   host: string;
   port: number;
-  /** TLS: from the first byte. StartTLS: asked for, and insisted on. None: in the clear. */
+  /** TLS: from the first byte. StartTLS: required. None: unencrypted. */
   security: "TLS" | "StartTLS" | "None";
   from: string;
   /** null: without login. */
@@ -22,35 +22,35 @@ export interface Senders {
   /** null: there is no mail server. */
   smtp: Smtp | null;
   pagerDutyURL: string;
-  /** Clear value of a Secret by its digest; null where it is gone. */
+  /** Clear value of a Secret by its digest; null if it is gone. */
   secret(digest: string): string | null;
-  /** URLs may lead to private addresses. */
+  /** Whether URLs may lead to private addresses. */
   allowPrivate: boolean;
   nowMs(): number;
-  /** For a whole mail; absent: 20 s. */
+  /** Time limit for a whole mail; default: 20 s. */
   mailTimeoutMs?: number;
 }
 
-/** done: it arrived. retry: it may arrive later. never: it will not, whatever is done. `why` is for the operator's log. */
+/** done: it arrived. retry: it may arrive later. never: it can't arrive. `why` is for the operator's log. */
 export type Sent =
   | { outcome: "done" }
   | { outcome: "retry"; why: string; afterMs: number | null }
   | { outcome: "never"; why: string };
 
-/** What follows from the object and the installation alone, and from nothing that the network said. */
+/** Reasons that follow from the object and the installation alone, not from any response of the network. */
 const advice = {
-  notUrl: "the Secret's value is no URL",
-  notHttp: "the Secret's value is no http or https URL",
-  notCallable: "the Secret's value is no URL that can be called",
-  noSecret: "its Secret is not there",
-  noSigningKey: "the Secret of its signing key is not there",
+  notUrl: "the Secret's value is not a URL",
+  notHttp: "the Secret's value is not an http or https URL",
+  notCallable: "the Secret's value is not a URL that can be called",
+  noSecret: "its Secret does not exist",
+  noSigningKey: "the Secret of its signing key does not exist",
   noMail: "there is no mail server",
 } as const;
 const advices: ReadonlySet<string> = new Set(Object.values(advice));
 
 /**
- * What the owner of an object may be told of a failure. What a server did, or that there is none, is in the operator's log
- * only: whoever chooses the address could scan the operator's network with it.
+ * What the owner of an object may learn about a failure. What a server answered, or that there is none, goes to the
+ * operator's log only: otherwise the owner, who chooses the address, could scan the operator's network.
  */
 export function adviceOf(sent: Sent): string {
   if (sent.outcome === "done") return "";
@@ -58,7 +58,10 @@ export function adviceOf(sent: Sent): string {
 }
 
 const timeoutMs = 10_000;
-/** A mail takes several turns, each with its own time; a server that draws them out must not hold up the operator's end. */
+/**
+ * A mail takes several round trips, each with its own timeout; a server that draws them out must not delay the
+ * operator's shutdown.
+ */
 const defaultMailTimeoutMs = 20_000;
 const longestRetryAfterMs = 3_600_000;
 
@@ -87,8 +90,8 @@ function parsedUrl(text: string, allowPrivate: boolean): URL | string {
 }
 
 /**
- * What says who sent a POST, and when: HMAC-SHA-256 of the seconds since 1970, a dot, and the body, in hex. With the time
- * in it nobody can send it again later.
+ * Headers that authenticate a POST and its time: HMAC-SHA-256 in hex of the seconds since 1970, a dot, and the body.
+ * The signed time prevents replays.
  */
 export function signature(key: string, bytes: string, nowMs: number): Record<string, string> {
   const timestamp = String(Math.floor(nowMs / 1000));
@@ -98,7 +101,7 @@ export function signature(key: string, bytes: string, nowMs: number): Record<str
   };
 }
 
-/** Redirects are not followed: they could lead where the URL may not. */
+/** Redirects are not followed: they could lead to addresses that the URL may not. */
 function post(
   text: string,
   body: object,
@@ -120,7 +123,8 @@ function post(
       url,
       { method: "POST", headers, lookup: guardedLookup(allowPrivate) as never, signal: AbortSignal.timeout(timeoutMs) },
       (response) => {
-        // The head says it all: who has taken the alert must not get it again for a body that hangs.
+        // The response head is enough: a receiver that has accepted the alert must not get it again because its body
+        // hangs.
         resolve(judge(response.statusCode ?? 0, response.headers["retry-after"], nowMs()));
         response.on("error", () => undefined);
         response.destroy();
@@ -140,7 +144,7 @@ function post(
         });
     });
     call.end(bytes);
-    // What passes for a URL and can't be called, such as one with a broken escape in its host.
+    // What parses as a URL but can't be called, such as one with a broken escape in its host.
   }).catch((): Sent => ({ outcome: "never", why: advice.notCallable }));
 }
 
@@ -200,6 +204,6 @@ export async function send(alert: Alert, channel: Channel, senders: Senders): Pr
   if (secret === null) return { outcome: "retry", why: advice.noSecret, afterMs: null };
   if (channel.type === "slack") return post(secret, slackBody(alert, channel), senders);
   if (channel.type === "webhook") return postWebhook(alert, channel, secret, senders);
-  // Its URL is the installation's, and may lead anywhere.
+  // Its URL comes from the installation, and may lead anywhere.
   return post(senders.pagerDutyURL, pagerDutyBody(alert, channel, secret.trim()), { ...senders, allowPrivate: true });
 }

@@ -1,6 +1,9 @@
-/** One timer for all that wait: each asks to be woken at every look, and a timer for each would make more with every ring. */
+/**
+ * One timer for all waiters: each asks to be woken at every check, and a timer for each would multiply them with every
+ * ring.
+ */
 
-/** Node takes a longer one for none. */
+/** Node treats a longer delay as none. */
 const longestMs = 2_147_483_647;
 
 export class WakeTimer {
@@ -12,7 +15,7 @@ export class WakeTimer {
     this.#ring = ring;
   }
 
-  /** Rings after so many milliseconds at the latest. Who wants to be woken later asks again when it has rung. */
+  /** Rings after `ms` milliseconds at the latest. A caller that wants a later wake-up asks again when it has rung. */
   wake(afterMs: number): void {
     const atMs = performance.now() + afterMs;
     if (this.#timer !== null && this.#atMs <= atMs) return;

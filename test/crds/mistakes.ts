@@ -454,7 +454,7 @@ export const others: Record<string, Mistake> = {
       'amount: "5"',
       "alerts: [{email: {to: [a@example.com]}, message: 'at {{percent}} of {{amuont}}'}]",
     ),
-    kubectl: "has a {{place}} that stands for nothing; there are {{budget}}, {{subject}}",
+    kubectl: "has an unknown {{placeholder}}; known placeholders are {{budget}}, {{subject}}",
   },
   "one for a list": {
     ...k,

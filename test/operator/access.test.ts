@@ -69,12 +69,12 @@ describe("rules of access, compiled", () => {
       /^error Invalid spec\.access\.networks\.0: .*four numbers from 0 to 255/,
     ],
     ["an address with a zero in front", { networks: ["010.0.0.1"] }, "none", /four numbers from 0 to 255/],
-    ["an IPv6 address that is too short", { networks: ["2001:db8:1/48"] }, "none", /is no network/],
+    ["an IPv6 address that is too short", { networks: ["2001:db8:1/48"] }, "none", /is not a network/],
     [
       "bits behind the prefix",
       { networks: ["10.1.2.3/8"] },
       "current",
-      /^warning Invalid .*10\.1\.2\.3\/8 stands for all of 10\.0\.0\.0\/8/,
+      /^warning Invalid .*10\.1\.2\.3\/8 covers all of 10\.0\.0\.0\/8/,
     ],
     [
       "a time zone that isn't",
@@ -86,7 +86,7 @@ describe("rules of access, compiled", () => {
       "a time zone that nobody knows",
       { hours: { from: "08:00", to: "18:00", timeZone: "Europe/Nowhere" } },
       "none",
-      /Europe\/Nowhere is no IANA time zone/,
+      /Europe\/Nowhere is not an IANA time zone/,
     ],
     [
       "a target outside",

@@ -267,7 +267,7 @@ describe("what is watched", () => {
       [{ ...slack, message: "{{budget}}" }],
       true,
       "Invalid",
-      /\{\{budget\}\} stands for nothing; there are \{\{object\}\}/,
+      /\{\{budget\}\} is unknown; known placeholders are \{\{object\}\}/,
     ],
     [
       "a channel waits for what is not watched",

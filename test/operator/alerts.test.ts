@@ -151,7 +151,7 @@ describe("an alert", () => {
       `sha256=${createHmac("sha256", "a key of sixteen").update(`1796083200.${body}`).digest("hex")}`,
     );
     secrets.delete("k");
-    const why = "the Secret of its signing key is not there";
+    const why = "the Secret of its signing key does not exist";
     assert.deepEqual(await send(alert, signed, senders("", { secret: (one) => secrets.get(one) ?? null })), {
       outcome: "retry",
       why,
@@ -246,9 +246,9 @@ describe("an alert", () => {
     });
 
   for (const [name, secret, allowPrivate, why] of [
-    ["what can't be called", "http://a%zz@host/", true, "the Secret's value is no URL that can be called"],
-    ["no URL", "sk-secret", true, "the Secret's value is no URL"],
-    ["another scheme", "file:///etc/passwd", true, "the Secret's value is no http or https URL"],
+    ["what can't be called", "http://a%zz@host/", true, "the Secret's value is not a URL that can be called"],
+    ["no URL", "sk-secret", true, "the Secret's value is not a URL"],
+    ["another scheme", "file:///etc/passwd", true, "the Secret's value is not an http or https URL"],
     ["the cloud's metadata", "http://169.254.169.254/latest", true, "the URL leads to an address that is not allowed"],
     [
       "a private address where those are not for this namespace",
@@ -382,7 +382,10 @@ describe("what a budget's alerts refer to", () => {
     const [verdict] = compiled(
       budget({ alerts: [{ email: { to: ["a@example.com"] }, message: "{{budgett}}" }] }),
     ).verdicts;
-    assert.match(verdict?.accepted[0]?.message ?? "", /\{\{budgett\}\} stands for nothing; there are \{\{budget\}\}/);
+    assert.match(
+      verdict?.accepted[0]?.message ?? "",
+      /\{\{budgett\}\} is unknown; known placeholders are \{\{budget\}\}/,
+    );
   });
 });
 

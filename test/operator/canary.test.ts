@@ -375,7 +375,7 @@ describe("a canary in a policy", () => {
       "TargetNotFound",
       /no target is named nobody; targets are old, new/,
     ],
-    ["with nothing beside it", spec(canary, ["new"]), "Invalid", /a canary is tried beside other targets/],
+    ["without other targets", spec(canary, ["new"]), "Invalid", /a canary needs other targets to compare with/],
     [
       "with a bound the wrong way round",
       spec({ ...canary, succeedWhen: { errorRate: ">1%" } }),

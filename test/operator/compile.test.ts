@@ -179,7 +179,7 @@ const rows: Row[] = [
   ...(
     [
       [
-        "what is no certificate",
+        "a value that is not a certificate",
         { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----" },
         /has an unreadable certificate, number 1/,
       ],
@@ -219,7 +219,7 @@ const rows: Row[] = [
         /spec\.tokenService\.tls needs a spec\.options\.iamUrl that begins with https:\/\//,
       ],
       [
-        "with what is no certificate",
+        "with a value that is not a certificate",
         { type: "Watsonx", options: { projectId: "p" } },
         { caBundle: "-----BEGIN CERTIFICATE-----\nAAAA\n" },
         "Invalid",
@@ -275,7 +275,7 @@ const rows: Row[] = [
         "has what is no PEM",
         { "tls.crt": {}, "tls.key": {} },
         "SecretUnusable",
-        /key tls\.crt: the value is no certificate in PEM/,
+        /key tls\.crt: the value is not a certificate in PEM/,
       ],
       [
         "has them the wrong way round",
@@ -284,7 +284,7 @@ const rows: Row[] = [
           "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
         },
         "SecretUnusable",
-        /key tls\.crt: the value is no certificate in PEM/,
+        /key tls\.crt: the value is not a certificate in PEM/,
       ],
       [
         "has a certificate twice",
@@ -293,7 +293,7 @@ const rows: Row[] = [
           "tls.key": { certificate: { publicKey: "1", notAfterMs: nowMs + 1 } },
         },
         "SecretUnusable",
-        /key tls\.key: the value is no private key in PEM/,
+        /key tls\.key: the value is not a private key in PEM/,
       ],
       [
         "has a key that TLS can't use",
@@ -361,7 +361,7 @@ const rows: Row[] = [
     of: ["LLMProvider", "a/p"],
     reasons: ["CertificateExpired"],
     live: "current",
-    message: /Secret pair has a certificate that ended at 2026-11-20T12:00:00\.000Z; renew it/,
+    message: /Secret pair has a certificate that expired at 2026-11-20T12:00:00\.000Z; renew it/,
   },
   {
     name: "TLS to an endpoint without TLS is refused",

@@ -438,7 +438,7 @@ describe("prompt guard", () => {
       }),
     ]);
     try {
-      assert.match(other.printed.join("\n"), /Invalid: spec\.guard\.deny\[1\] is no regular expression of RE2/);
+      assert.match(other.printed.join("\n"), /Invalid: spec\.guard\.deny\[1\] is not an RE2 regular expression/);
     } finally {
       await other.close();
     }

@@ -205,7 +205,7 @@ describe("certificates that the gateway shows to providers", () => {
     [
       "what is no PEM",
       () => ({ cert: "c2VjcmV0", key: renewed.key }),
-      /Secret gateway-tls key tls\.crt: the value is no certificate in PEM/,
+      /Secret gateway-tls key tls\.crt: the value is not a certificate in PEM/,
     ],
     ["no Secret", () => ({}), /Secret gateway-tls is not in namespace default/],
   ] as [string, () => Partial<Pair>, RegExp][])
