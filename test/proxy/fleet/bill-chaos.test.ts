@@ -54,7 +54,7 @@ const faults = [
 ];
 let ids = 0;
 
-/** One call, which its caller may leave. Resolves when it is over; the status, 0 where there was none. */
+/** Makes one call, which the caller may abandon. Resolves to its status, or 0 if there was none. */
 async function call(url: string): Promise<number> {
   const fault = faults[Math.floor(random() * faults.length)] ?? "fine";
   const signal = fault.startsWith("leaves") ? AbortSignal.timeout(40) : AbortSignal.timeout(20_000);

@@ -14,10 +14,10 @@ export const clear = "slc_fleet_key_0001_0123456789";
 export const prices = { input: 2_500, output: 10_000 };
 
 export interface Bill {
-  /** nano-USD of the answers that the provider completed, and of those it began. */
+  /** nano-USD of the answers that the provider completed, and of those it started. */
   completed: number;
   begun: number;
-  /** Of streams whose caller left: what was produced until the provider saw that. */
+  /** For streams whose caller left: nano-USD of what was produced until the provider noticed. */
   left: number;
   calls: number;
 }
@@ -85,7 +85,7 @@ export interface FleetOptions {
   upstreamUrl: string;
   budgets: Manifest[];
   limits?: unknown[];
-  /** Milliseconds by which each proxy's clock is off. */
+  /** Clock error of each proxy, in milliseconds. */
   clocks?: number[];
 }
 
@@ -176,7 +176,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** One call; streams are left after their first bytes at times. Resolves with the status; 0 where the connection broke. */
+/** Makes one call; some streams are abandoned after their first bytes. Resolves to the status, or 0 if the connection broke. */
 function callOnce(agent: Agent, url: string, random: () => number, tally: Tally): Promise<number> {
   const stream = random() < 0.3;
   const leave = stream && random() < 0.1;

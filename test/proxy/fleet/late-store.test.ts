@@ -21,14 +21,14 @@ const counter: CounterSpec = {
   onStateLoss: "allow",
 };
 
-/** What the store is like, as the time goes on. */
+/** How the store behaves over time. */
 interface Weather {
-  /** Milliseconds there, and as many back. */
+  /** One-way delay in milliseconds. */
   delayMs: number;
   down: boolean;
 }
 
-/** One store that is reached over a slow or broken connection. */
+/** A store behind a slow or broken connection. */
 class FarStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"> {
   inner: MemoryStore;
   readonly #time: VirtualTime;
@@ -79,7 +79,7 @@ const weathers: Record<string, (ms: number) => Weather & { forget?: boolean }> =
   }),
 };
 
-/** Most that passed in a span of the window's length, and how many in all. */
+/** Returns the most that passed in any span of the window's length, and the total. */
 async function play(proxies: number, weather: (ms: number) => Weather & { forget?: boolean }, bursts: boolean) {
   const time = new VirtualTime();
   const beganMs = time.nowMs();
@@ -123,7 +123,7 @@ describe(`a limit of ${limit} in 5 s`, () => {
         it(`holds where the store ${name}, with ${proxies} proxies${bursts ? ", in bursts" : ""}`, async () => {
           const { most, all } = await play(proxies, weather, bursts);
           assert.ok(most <= limit, `${most} in a span; ${all} in all`);
-          // And it is of use: a good part of what the limit allows in 40 s passes.
+          // The limit stays usable: a good part of what it allows in 40 s passes.
           assert.ok(all >= 0.25 * limit * 8, `${all} in all`);
         });
 });

@@ -153,7 +153,7 @@ describe("the usage ledger", () => {
     });
   }
 
-  it("stays bounded where rows are too many, and its sum stays right", async () => {
+  it("stays bounded when there are too many rows, and its sum stays right", async () => {
     const store = new MemoryStore(Date.now);
     const ledger = new UsageLedger(store, "p");
     const random = seeded(5);
@@ -164,7 +164,7 @@ describe("the usage ledger", () => {
       user: `user-${at}`,
     }));
     for (const call of made) ledger.add(call);
-    // Those that have a row go on being told apart; the rest is told apart by namespace alone.
+    // Callers that have a row keep it; the others are told apart by namespace only.
     for (const call of made.slice(0, 100)) ledger.add(call);
     assert.ok(ledger.waiting <= 20_010, `${ledger.waiting}`);
     await ledger.flush();
@@ -179,7 +179,7 @@ describe("the usage ledger", () => {
     assert.equal(sums(others)["requests"], 10_000);
   });
 
-  it("has the rows that adding up every call's own row comes to", async () => {
+  it("equals the sum of every call's own row", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(someCalls, { maxLength: 30 }), { maxLength: 3 }), async (rounds) => {
         const sent: LedgerRow[] = [];

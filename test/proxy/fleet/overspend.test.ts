@@ -9,7 +9,7 @@ import { type Bill, type Fleet, hammer, seeded, startBiller, startFleet, type Ta
 
 const calls = Number(process.env["OVERSPEND_CALLS"] ?? 10_000);
 const callers = 400;
-/** What a call costs on average: 20 tokens in, half of 110 out. */
+/** Average cost of a call: 20 tokens in, half of 110 out. */
 const amountNanoUsd = calls * (20 * 2_500 + 55 * 10_000);
 const amount = (amountNanoUsd / 1e9).toFixed(9);
 
@@ -51,7 +51,7 @@ async function play(
   const began = performance.now();
   const deadline = began + mostMs;
   let quiet = { refused: 0, completed: -1, atMs: 0 };
-  // Over when nothing has been billed for three seconds in which calls were refused.
+  // Ends when nothing was billed for three seconds in which calls were refused.
   const over = (tally: Tally): boolean => {
     const now = performance.now();
     if (bill.completed !== quiet.completed) quiet = { refused: tally.refused, completed: bill.completed, atMs: now };

@@ -49,7 +49,7 @@ describe("rate limits over a fleet, in virtual time", () => {
         }
         const first = admitted.filter((atMs) => atMs < (admitted[0] ?? 0) + 60_000).length;
         assert.ok(Math.abs(first - limit) <= 0.01 * limit, `${first} in the first minute`);
-        // In no span of a minute more than the limit.
+        // No span of a minute exceeds the limit.
         let from = 0;
         for (const [to, atMs] of admitted.entries()) {
           while ((admitted[from] ?? 0) <= atMs - 60_000) from++;
@@ -276,10 +276,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 describe("the end of a proxy", () => {
   for (const [name, weather] of [
-    ["while it tells the store something", "fair"],
+    ["while it reports to the store", "fair"],
     ["while a call to the store fails", "request lost"],
   ] as const)
-    it(`gives back what it has leased, ${name}`, async () => {
+    it(`gives back its leases ${name}`, async () => {
       const time = new VirtualTime();
       const store = new RoughStore(time.nowMs);
       const counter = budgetOf("b|ns/x|0|", limit);

@@ -1,4 +1,4 @@
-/** A state file that is damaged is never taken for an empty one. */
+/** A damaged state file is never treated as an empty one. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -51,7 +51,7 @@ const spent = async (statusUrl: string): Promise<number> => {
   return budgets[0]?.spentNanoUsd ?? 0;
 };
 
-/** A file as a gateway leaves it that has spent something. */
+/** A state file left by a gateway that has spent something. */
 const sound = join(folder, "sound.jsonl");
 const before = await gateway(sound);
 for (let calls = 0; calls < 3; calls++) assert.equal(await call(before.url), 200);
@@ -63,8 +63,8 @@ await before.close();
 const damages: Record<string, (text: string) => string | Buffer> = {
   "random bytes": () => randomBytes(5_000),
   "nothing at all": () => "",
-  "a line in the middle that is no JSON": (text) => text.replace("\n", "\n\u0000\u0001garbage\n"),
-  "a digit that is another": (text) =>
+  "a line in the middle that is not JSON": (text) => text.replace("\n", "\n\u0000\u0001garbage\n"),
+  "a changed digit": (text) =>
     text.replace(/"spent":(\d)/, (_match, digit: string) => `"spent":${digit === "9" ? 1 : 9}`),
   "half of its first line missing": (text) => text.slice(20),
   "random bytes at its end": (text) => Buffer.concat([Buffer.from(text), randomBytes(200)]),
@@ -94,7 +94,7 @@ test("what can be read of a damaged file is kept", async () => {
   assert.equal(await spent(running.statusUrl), cost);
 });
 
-test("a soft budget goes on, as it refuses nobody", async () => {
+test("a soft budget continues, since it refuses no calls", async () => {
   const file = join(folder, "soft.jsonl");
   writeFileSync(file, randomBytes(5_000));
   const running = await gateway(file, "Soft");
@@ -102,7 +102,7 @@ test("a soft budget goes on, as it refuses nobody", async () => {
   assert.equal(await call(running.url), 200);
 });
 
-test("a line that a crash cut off is no damage", async () => {
+test("a line that a crash cut off does not count as damage", async () => {
   const file = join(folder, "cut.jsonl");
   writeFileSync(file, `${readFileSync(sound, "utf8")}{"counter":{"key":"b|defa`);
   const running = await gateway(file);

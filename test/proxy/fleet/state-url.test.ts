@@ -53,7 +53,7 @@ describe("the store's URL", () => {
     ["redis://a/x", /is not a database number/],
     ["redis+cluster://a:1/3", /is not a database number/],
   ] as const) {
-    it(`${url} is refused with words`, () => assert.throws(() => parseStateUrl(url), complaint));
+    it(`${url} is refused with an explanation`, () => assert.throws(() => parseStateUrl(url), complaint));
   }
 
   it("has its password from the environment and never from a flag", () => {

@@ -90,7 +90,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.equal((await ask<LeaseReply>("a", lease({ need: 3_000, least: 1_500 }))).granted, 0);
     });
 
-    it("an operation that is repeated grants, charges and gives back once", async () => {
+    it("a repeated operation grants, charges and gives back once", async () => {
       const op = lease({ need: 400, least: 400 });
       const first = await ask<LeaseReply>("a", op);
       const again = await ask<LeaseReply>("a", op);
@@ -105,7 +105,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.equal(older.used, 300, "what was told before is not taken back");
     });
 
-    it("a holder that forgot what it kept gets nothing of it again", async () => {
+    it("a holder that forgot its record isn't granted it again", async () => {
       const op = lease({ life: 1, need: 1_000, least: 1_000 });
       const first = await ask<LeaseReply>("a", op);
       assert.equal(first.granted, 1_000);
@@ -208,7 +208,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.ok(performance.now() - began > 900);
     });
 
-    it("calls at once: what was given back is free", async () => {
+    it("concurrent calls: what was given back is free", async () => {
       const op = lease({ kind: "held", key: `h|${randomUUID()}`, limit: 2, need: 2, least: 2 });
       const first = await ask<LeaseReply>("a", op);
       assert.equal(first.granted, 2);
@@ -217,7 +217,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.equal((await ask<LeaseReply>("b", { ...op, seq: 2, need: 1, least: 1 })).granted, 1);
     });
 
-    it("proxies that live are counted", async () => {
+    it("live proxies are counted", async () => {
       for (const holder of ["x1", "x2", "x3"]) await store.heartbeat(holder);
       assert.ok((await store.heartbeat("x1")) >= 3);
     });
@@ -245,7 +245,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
       assert.deepEqual(await store.readLedger(hour - 7_200_000, hour - 3_600_000), []);
     });
 
-    it("a budget's counters can be read, each with whose it is", async () => {
+    it("a budget's counters can be read, each with its subject", async () => {
       const id = `ns/${randomUUID()}`;
       for (const subject of ["alice@example.com", "bob|odd"]) {
         const op = lease({ key: budgetKey(id, 86_400_000, subject), need: 100, least: 100 });

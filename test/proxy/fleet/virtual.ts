@@ -1,4 +1,4 @@
-/** Time that a test moves, and a store in it that loses requests, answers and its memory. */
+/** Virtual time, and a store that loses requests, answers and its memory. */
 
 import type { Clock } from "../../../proxy/clock.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
@@ -14,7 +14,7 @@ export class VirtualTime {
 
   nowMs = (): number => this.#nowMs;
 
-  /** A clock of one process, which may be off. */
+  /** The clock of one process, which may be wrong. */
   clock(offMs = 0): Clock {
     return {
       nowMs: () => this.#nowMs + offMs,
@@ -57,7 +57,7 @@ export class VirtualTime {
   }
 }
 
-/** What becomes of the next exchanges with the store. */
+/** What happens to the next exchanges with the store. */
 export type Weather = "fair" | "request lost" | "answer lost" | "sent twice" | "down";
 
 export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"> {
