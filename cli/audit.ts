@@ -1,4 +1,7 @@
-/** `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the store. */
+/**
+ * `sluice audit verify`, `sluice audit show` and `sluice compliance-report`: what auditors run, on files or on the
+ * store.
+ */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { type Link, readLink } from "../proxy/audit/chain.ts";
@@ -35,7 +38,7 @@ ${where}
   --from, --to MOMENT   such as 2027-02-01T00:00:00Z (default: everything)
   -o, --output FORMAT   table (default), json or csv`;
 
-/** Whether records are sound is for verify to say. */
+/** Doesn't check whether records are intact; `verify` does. */
 const plain = (): string => "";
 const password = (): string | null => process.env["SLUICE_STATE_PASSWORD"] || null;
 
@@ -56,7 +59,7 @@ const noRecords = (paths: readonly string[], redis: string | undefined): string 
 
 const mostShown = 100;
 
-/** Files and the store are two copies: each has to be sound by itself. */
+/** Files and the store are two copies, and each is verified on its own. */
 async function verify(
   paths: readonly string[],
   redis: string | undefined,
@@ -71,7 +74,7 @@ async function verify(
   const found = [...(paths.length > 0 ? [files.end()] : []), ...(redis === undefined ? [] : [store.end()])];
   let wrong = 0;
   for (const { records, chains, troubles, notes } of found) {
-    // All that was there may have been removed, and whoever looks in the wrong place must not be told that all is well.
+    // No records may mean that all were deleted, or that the path is wrong: neither must pass as verified.
     if (records === 0 && troubles.length === 0) throw new Error(noRecords(paths, redis));
     list("WRONG ", troubles);
     list("note  ", notes);
@@ -88,7 +91,7 @@ function list(kind: string, lines: readonly Trouble[]): void {
   if (lines.length > mostShown) process.stdout.write(`${kind} and ${lines.length - mostShown} more\n`);
 }
 
-/** A reader that has seen enough, such as `head`, ends it: nothing more is read. */
+/** Stops reading once the output is closed, as by `head`. */
 const written = (line: string): Promise<void> =>
   new Promise((resolve, reject) => void process.stdout.write(line, (cause) => (cause ? reject(cause) : resolve())));
 
@@ -149,7 +152,7 @@ export async function runAudit(args: readonly string[]): Promise<void> {
 function moment(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new UsageError(`--${name} must be a moment such as 2027-02-01T00:00:00Z, not ${text}`);
+  if (Number.isNaN(at)) throw new UsageError(`--${name} must be a time such as 2027-02-01T00:00:00Z, not ${text}`);
   return at;
 }
 
@@ -182,7 +185,7 @@ const columns: readonly [string, (month: ComplianceMonth) => string | number][] 
 const csv = (cell: string | number): string =>
   /[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell);
 
-/** A month a column: there are more figures than months. */
+/** One column per month, as there are more figures than months. */
 function asTable(months: readonly ComplianceMonth[]): string {
   const rows = columns.map(([name, of]) => [name, ...months.map((month) => String(of(month)))]);
   const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0))) ?? [];
@@ -239,7 +242,7 @@ export async function runComplianceReport(args: readonly string[]): Promise<void
     records++;
     report.add(link);
   }
-  // A report full of zeros would be believed.
+  // Fails rather than print a report of zeros, which would be believed.
   if (records === 0) throw new Error(noRecords(positionals, values.redis));
   process.stdout.write(`${printed(report.end(), values.output)}\n`);
 }

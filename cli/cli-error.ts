@@ -1,17 +1,17 @@
-/** What somebody at a terminal is told of a failure: Node's own words say what happened, and not what to do about it. */
+/** Error messages for the terminal: Node's own say what happened, but not what to do about it. */
 
-/** Of the words on the command line, not of what was found: a check in CI must be able to tell. */
+/** Whether the arguments themselves are wrong, rather than what they refer to: CI must be able to tell these apart. */
 export const isMisuse = (cause: unknown): boolean =>
   String((cause as { code?: unknown } | null)?.code).startsWith("ERR_PARSE_ARGS");
 
 const quoted = (text: string): string => /'([^']*)'/.exec(text)?.[1] ?? "";
 
-/** What the parser of the command line says, by its code. */
+/** Messages for the argument parser's errors, by code. */
 const misuses: Readonly<Record<string, (command: string, said: string) => string>> = {
   ERR_PARSE_ARGS_UNKNOWN_OPTION: (command, said) =>
     `sluice ${command} has no option ${quoted(said)}; sluice ${command} --help lists those it has`,
   ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL: (command, said) =>
-    `sluice ${command} takes options alone, not ${quoted(said)}; sluice ${command} --help lists them`,
+    `sluice ${command} takes only options, not ${quoted(said)}; sluice ${command} --help lists them`,
   ERR_PARSE_ARGS_INVALID_OPTION_VALUE: (command, said) => {
     const option = quoted(said).replace(/ <value>$/, "");
     if (said.includes("does not take an argument")) return `${option} takes no value`;

@@ -39,7 +39,7 @@ const options = {
   help: { type: "boolean" },
 } as const;
 
-/** Where `sluice dev` has it, and a forwarded port. */
+/** Default URL of the status port, for `sluice dev` and for a forwarded port. */
 const ownStatus = "http://127.0.0.1:9090";
 
 type Values = ReturnType<typeof parsed>;
@@ -62,7 +62,7 @@ function ledgersOf({ url, kubeconfig, "system-namespace": systemNamespace }: Val
 
 const momentForm = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/;
 
-/** A day begins by UTC. A moment without a zone would be another one on each machine, and no month has a 31st too many. */
+/** Days begin at midnight UTC. Times need a zone, or they would differ between machines; dates must exist. */
 function moment(name: string, text: string): number {
   const day = momentForm.exec(text)?.[1];
   const parsedMs = day === undefined ? Number.NaN : Date.parse(text);
@@ -74,7 +74,7 @@ function moment(name: string, text: string): number {
   return parsedMs;
 }
 
-/** From the beginning of the hour in which the span begins. */
+/** The range starts at the beginning of its first hour. */
 function span({ period, from, to }: Values, nowMs: number): { fromMs: number; toMs: number } {
   if (period !== undefined && from !== undefined) throw new UsageError("give --period or --from, not both");
   const toMs = to === undefined ? nowMs : moment("to", to);
@@ -114,7 +114,7 @@ function cells({ by, sums }: Group): string[] {
   ].map(String);
 }
 
-/** RFC 4180; a cell that a spreadsheet would take for a formula is made text. */
+/** RFC 4180. A cell that a spreadsheet would evaluate as a formula is made text. */
 function csvCell(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;

@@ -38,7 +38,7 @@ export interface RunningDev {
   close(patient?: boolean): Promise<void>;
 }
 
-/** Credentials that a config names, from the values that the folder gave; values of earlier readings serve last good forms. */
+/** Credentials that a config names, from the folder's values. Earlier values are kept for last good versions. */
 function filesOf(
   config: RenderedConfig,
   pepper: Uint8Array,
@@ -81,7 +81,7 @@ class FolderConfig implements ConfigSource {
     this.#installed = installed;
   }
 
-  /** Reads the folder anew and prints what is wrong with it, if that is news. */
+  /** Reads the folder again and prints its problems if they changed. */
   async reload(): Promise<void> {
     const { compiled, folder, findings } = await compileFolder(
       this.#paths,
@@ -92,7 +92,7 @@ class FolderConfig implements ConfigSource {
       this.#installed,
       this.#canaries,
     );
-    // A file that can't be read at all hides objects; without them the rest must not be taken for the whole.
+    // An unreadable file hides objects, so the rest must not be taken for the whole folder.
     const unreadable = folder.problems.length > 0 && this.#previous !== null;
     for (const [digest, value] of folder.secretValues) this.#values.set(digest, value);
     const report = findings.map(formatFinding).join("\n");
@@ -100,8 +100,8 @@ class FolderConfig implements ConfigSource {
     if (findings.some((one) => one.severity === "error") && report !== this.#reported)
       this.#print(
         this.#previous === null
-          ? "what is wrong is not served"
-          : "the last good form of what is wrong goes on serving, where there was one",
+          ? "invalid objects are not served"
+          : "invalid objects keep their last good version, if there was one",
       );
     if (this.#previous === null && compiled.verdicts.length === 0)
       this.#print("no object of Sluice is there yet; *.yaml, *.yml and *.json are read");
@@ -133,7 +133,7 @@ class FolderConfig implements ConfigSource {
   }
 
   #reload(): void {
-    // One after the other, or the slower reading of an earlier save could come out on top.
+    // Reads are sequential: otherwise a slow read of an earlier save could overwrite a later one.
     this.#reloading = this.#reloading
       .then(() => this.reload())
       .catch((cause: unknown) => this.#print(cause instanceof Error ? cause.message : String(cause)))
@@ -144,7 +144,7 @@ class FolderConfig implements ConfigSource {
     return (this.#compiled?.canaries.length ?? 0) > 0;
   }
 
-  /** As the operator does: what the proxy counted may end a canary. What became of it lasts as long as the process. */
+  /** Judges canaries as the operator does, by the proxy's counts. Verdicts last as long as the process. */
   judge(reports: readonly CanaryReport[]): void {
     if (this.#compiled === null) return;
     const { decided, patches } = this.#canaries.judge(this.#compiled, reports, Date.now());
@@ -160,7 +160,7 @@ class FolderConfig implements ConfigSource {
   }
 }
 
-/** Every flag of the proxy takes a value, and may stand before, between and after the folders. */
+/** Every proxy flag takes a value, and may come before, between or after the folders. */
 function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
   const paths: string[] = [];
   const flags: string[] = [];
@@ -172,7 +172,7 @@ function divide(args: readonly string[]): { paths: string[]; flags: string[] } {
   return { paths, flags };
 }
 
-/** The value of a flag that the proxy does not know, taken out of `flags`; null where it isn't there. */
+/** Removes a flag that the proxy doesn't know from `flags` and returns its value; null if it isn't set. */
 function taken(flags: string[], name: string): string | null {
   const at = flags.findIndex((flag) => flag === `--${name}` || flag.startsWith(`--${name}=`));
   if (at < 0) return null;
@@ -182,7 +182,7 @@ function taken(flags: string[], name: string): string | null {
 
 const judgeEveryMs = 1_000;
 
-/** What the proxy has counted of canaries; nothing where it doesn't answer, as on its way out. */
+/** The proxy's counts for canaries; empty if it doesn't answer, as during shutdown. */
 async function countsOf({ statusUrl, current }: RunningProxy): Promise<CanaryReport[]> {
   const headers = { [statusTokenHeader]: current.snapshot()?.statusToken ?? "" };
   try {

@@ -1,4 +1,4 @@
-/** `sluice diff BEFORE AFTER`: what a change of manifests would change in what is served. */
+/** `sluice diff BEFORE AFTER`: how a change of manifests would change what is served. */
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import type { Kind } from "../crds/kinds.ts";
 import { compileFolder, formatFinding, type LintFinding } from "../operator/folder/compile-folder.ts";
@@ -17,14 +17,14 @@ export interface Change {
   /** `Kind namespace/name`. */
   object: string;
   what: "added" | "removed" | "changed";
-  /** Where it is changed: path and both values as JSON, null where one has none. */
+  /** The changed fields: path and both values as JSON, null for a missing value. */
   fields: { path: string; before: string | null; after: string | null }[];
 }
 
-/** Names made from secrets: that they differ is all that may be told. */
+/** Names derived from secrets: the output may show only that they differ. */
 const digests = /^(digest$|previous\.digest$|credentials\.|(tls|tokenTls)\.clientCertificate)/;
 
-/** TLS that comes or goes as a whole has such names within. */
+/** A `tls` that is added or removed as a whole contains such names. */
 const masked = (value: unknown): string =>
   JSON.stringify(value, (name, one: unknown) => (name === "clientCertificate" && one !== null ? "(secret)" : one));
 
@@ -50,7 +50,7 @@ const parts: readonly { kind: Kind; of(config: RenderedConfig): readonly { id: s
   { kind: "ApiKey", of: (config) => config.keys },
 ];
 
-/** Pure. In the order of kinds, then of ids. */
+/** Pure. Sorted by kind, then by id. */
 export function changesBetween(before: RenderedConfig, after: RenderedConfig): Change[] {
   return parts.flatMap(({ kind, of }) => {
     const old = new Map(of(before).map((one) => [one.id, one]));

@@ -1,4 +1,4 @@
-/** `sluice explain`: which route and targets a request would take, and why each other one not. Sends nothing, writes nothing. */
+/** `sluice explain`: which route and targets a request would use, and why not the others. Sends and writes nothing. */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -75,7 +75,7 @@ function wholeNumber(name: "prompt-tokens" | "output-tokens" | "batch-size", val
 
 function momentOf({ at }: Values): number {
   const moment = at === undefined ? Date.now() : Date.parse(at);
-  if (Number.isNaN(moment)) throw new UsageError(`--at must be a moment such as 2027-02-28T12:00:00Z, not ${at}`);
+  if (Number.isNaN(moment)) throw new UsageError(`--at must be a time such as 2027-02-28T12:00:00Z, not ${at}`);
   return moment;
 }
 
@@ -101,7 +101,7 @@ function check(values: Values): void {
     throw new UsageError(`--key must be NAMESPACE/NAME, not ${values.key}`);
 }
 
-/** A body as short as a request can be, so that every operation can be asked about. */
+/** The shortest valid body, so that every operation can be explained. */
 function shortBody(path: string, model: string | undefined): object {
   const named = model === undefined ? {} : { model };
   if (path.endsWith("/embeddings") || path.endsWith("/responses")) return { ...named, input: "Hi" };
@@ -114,9 +114,9 @@ function asObject(given: string, file: string): object {
     const json: unknown = JSON.parse(given);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
   } catch {
-    // Said below.
+    // Reported below.
   }
-  throw new UsageError(`--body ${file} is no JSON object`);
+  throw new UsageError(`--body ${file} is not a JSON object`);
 }
 
 async function bodyOf(values: Values): Promise<Buffer> {
@@ -155,7 +155,7 @@ function problemsOf(compiled: Compiled, kind: string, id: string): string {
   return wrong.length === 0 ? "" : `: ${wrong.map((one) => one.fullMessage ?? one.message).join("; ")}`;
 }
 
-/** Policies and providers that are not, or not wholly, what their objects say. */
+/** Policies and providers that are not, or only partly, served as specified. */
 function notesOf(compiled: Compiled): string[] {
   return compiled.verdicts
     .filter((one) => (one.kind === "RoutingPolicy" || one.kind === "LLMProvider") && one.live !== "current")

@@ -1,4 +1,4 @@
-/** Rows of the usage ledger, asked of proxies: at their status ports, or through the API server. */
+/** Reads rows of the usage ledger from proxies, at their status ports or through the API server. */
 
 import { connectCluster, inWords, loadConfig } from "../operator/cluster/api.ts";
 import { findStatusPorts, getThroughApiServer, type StatusPort, statusTokenOf } from "../operator/cluster/pod-proxy.ts";
@@ -16,11 +16,11 @@ interface Usage {
 /** One proxy's ledger. */
 export interface Ledger {
   get(path: string): Promise<unknown>;
-  /** Why it could not be read, in words for who reads it. */
+  /** Why it could not be read, as a message for the user. */
   failure(why: string): string;
 }
 
-/** `token`: of the status port; "" where that listens on loopback alone. */
+/** `token`: the status port's token; "" if the port listens on loopback only. */
 export const ledgerAt = (url: string, token = ""): Ledger => ({
   async get(path) {
     const headers: Record<string, string> = token === "" ? {} : { [statusTokenHeader]: token };
@@ -41,7 +41,7 @@ export interface ClusterPlace {
   systemNamespace: string;
 }
 
-/** Ledgers of an installation's ready proxies. Throws where there is none, or where this user may not look. */
+/** Ledgers of an installation's ready proxies. Throws if there are none, or if the user lacks permission. */
 export async function ledgersIn({ kubeconfig, systemNamespace }: ClusterPlace): Promise<Ledger[]> {
   const cluster = connectCluster(loadConfig(kubeconfig));
   const ports = await findStatusPorts(cluster, systemNamespace).catch((cause: unknown) => {
@@ -67,7 +67,7 @@ async function ask(ledger: Ledger, fromMs: number, toMs: number): Promise<Usage>
   }
 }
 
-/** Proxies with a store between them give the same rows, so that one is enough; those without are added up, each once. */
+/** Proxies that share a store return the same rows, so one is enough. Others are added up, each once. */
 export async function readLedgers(
   [first, ...rest]: readonly Ledger[],
   fromMs: number,

@@ -1,4 +1,4 @@
-/** `sluice lint FOLDER…`: what an API server and the operator would say of the manifests, with file and line. */
+/** `sluice lint FOLDER…`: what an API server and the operator would report about the manifests, with file and line. */
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { compileFolder, formatFinding, unpricedModels } from "../operator/folder/compile-folder.ts";
@@ -10,12 +10,12 @@ Prints file:line:column, severity, the rule broken and how to mend it. Exits 1 w
   -o, --output FORMAT   text (default) or json`;
 
 /**
- * Nothing is published offline, so any pepper will do; but one that everybody knows would let a dictionary find the secret
- * behind a digest that is printed.
+ * Nothing is published offline, so any pepper will do; but one that everybody knows would let a dictionary find the
+ * secret behind a digest that is printed.
  */
 export const offlinePepper = new Uint8Array(randomBytes(32));
 
-/** Variables that Secrets ask for may be missing where a pull request is checked: their names stand in for them. */
+/** Variables that Secrets use may be unset when a pull request is checked: their names replace their values. */
 export const offlineEnvironment = new Proxy<Record<string, string | undefined>>(
   {},
   { get: (_, name) => `\${${String(name)}}` },
@@ -44,7 +44,7 @@ export async function runLint(args: readonly string[]): Promise<void> {
     process.stdout.write(`${compiled.verdicts.length} objects, ${findings.length} findings\n`);
     for (const text of unpricedModels(compiled)) process.stdout.write(`${text}\n`);
   }
-  // A check in CI that looks in the wrong place must not pass.
+  // A CI check of the wrong folder must not pass.
   if (compiled.verdicts.length === 0 && findings.length === 0)
     throw new Error(`no object of Sluice is in ${positionals.join(", ")}; *.yaml, *.yml and *.json are read`);
   if (findings.some((one) => one.severity === "error")) process.exitCode = 1;

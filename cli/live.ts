@@ -1,4 +1,4 @@
-/** Waits until a change of an object is in force on all proxies, as its status tells. */
+/** Waits until an object's status says that its change is in force on all proxies. */
 import { group, type Kind, kinds, version } from "../crds/kinds.ts";
 import type { Cluster } from "../operator/cluster/api.ts";
 
@@ -19,7 +19,9 @@ export const isLive = (one: StoredObject): boolean =>
       condition.observedGeneration === one.metadata.generation,
   ) ?? false;
 
-/** Until `done` says so. Throws when the time is over, or the object is refused as it stands, with what the status says. */
+/**
+ * Until `done` says so. Throws when the time is over, or the object is refused as it stands, with what the status says.
+ */
 export async function waitUntil(
   cluster: Cluster,
   kind: Kind,

@@ -7,7 +7,7 @@ import { runUntilSignal, type Serving } from "./run-until-signal.ts";
 type Args = readonly string[];
 type Command = { summary: string; run(args: Args): Promise<void> };
 
-/** A command that ends when it is asked to. */
+/** A command that runs until it is asked to stop. */
 const serving = (summary: string, start: (args: Args) => Promise<Serving | null>): Command => ({
   summary,
   run: (args) => runUntilSignal(() => start(args)),
@@ -79,7 +79,7 @@ function usage(): string {
   return `sluice: an LLM gateway operated with kubectl\n\n${lines.join("\n")}\n\nsluice COMMAND --help says more; sluice version, which one this is.\n`;
 }
 
-/** The words as the commands take them: `help keys` and `keys -h` are `keys --help`. */
+/** Normalises the arguments: `help keys` and `keys -h` mean `keys --help`. */
 function words([first = "--help", ...rest]: readonly string[]): [string, ...string[]] {
   const [second, ...others] = rest;
   if (first === "help" && second !== undefined) return words([second, "--help", ...others]);
@@ -113,6 +113,6 @@ async function main([name, ...args]: [string, ...string[]]): Promise<void> {
 const asked = words(process.argv.slice(2));
 main(asked).catch((cause: unknown) => {
   process.stderr.write(`sluice: ${cliErrorText(asked[0], cause)}\n`);
-  // What has been opened by then, such as one of two listeners, must not keep alive what does not work.
+  // Anything already open, such as one of two listeners, must not keep a failed process alive.
   process.exit(isMisuse(cause) ? 2 : 1);
 });

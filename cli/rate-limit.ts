@@ -1,4 +1,4 @@
-/** `sluice set-rate-limit`: a limit that is in force at once, kept as a Budget so that everybody can see it and who set it. */
+/** `sluice set-rate-limit`: sets a limit at once. It is a Budget, so everybody can see it and who set it. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -106,7 +106,7 @@ function expiryOf(values: Values, nowMs: number): Record<string, unknown> {
   return { expiresAt: new Date(Math.ceil((nowMs + durationMs(after)) / 1000) * 1000).toISOString() };
 }
 
-/** Pure. Throws UsageError with what is wrong with the words. */
+/** Pure. Throws UsageError if the arguments are wrong. */
 export function limitObject(values: Values, namespace: string, nowMs: number): LimitObject {
   const scope = scopeOf(values);
   const whom = Object.values(scope).flat();
@@ -131,7 +131,7 @@ const { plural } = kinds.Budget;
 const fieldManager = "sluice-cli";
 type Existing = StoredObject & { spec: Record<string, unknown>; metadata: { resourceVersion?: string } };
 
-/** What is somebody's budget of money is not overwritten by a limit of the same name. */
+/** Refuses to overwrite a money budget with a limit of the same name. */
 function mine(one: Existing): Existing {
   const { name, namespace } = one.metadata;
   if (one.spec["amount"] !== undefined)

@@ -1,4 +1,4 @@
-/** Runs what serves until the process is asked to end, by SIGTERM or Ctrl-C. */
+/** Runs a server until the process gets SIGTERM or Ctrl-C. */
 export interface Serving {
   /** Resolves when nothing is under way any more. `patient`: nobody waits at a terminal for it. */
   close(patient: boolean): Promise<void>;

@@ -1,4 +1,7 @@
-/** `sluice similarity`: how alike pairs of questions are to a model for embeddings, and which threshold keeps apart what must be. */
+/**
+ * `sluice similarity`: how alike pairs of questions are to a model for embeddings, and which threshold keeps apart what
+ * must be.
+ */
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -31,10 +34,10 @@ interface Measured extends Pair {
   apart: boolean;
 }
 
-/** Above the nearest pair that must be told apart. */
+/** Distance above the nearest pair that must not share an answer. */
 const margin = 0.01;
 const mostPairs = 10_000;
-/** Fewer than any provider takes at once. */
+/** Batch size: fewer inputs than any provider accepts at once. */
 const batch = 64;
 
 export function parsePairs(text: string): Pair[] {
@@ -94,7 +97,7 @@ async function measure(pairs: readonly Pair[], url: string, key: string, model: 
 }
 
 export interface Advice {
-  /** As a policy says it; null where no threshold keeps the pairs apart. */
+  /** Formatted as in a policy; null if no threshold separates the pairs. */
   threshold: string | null;
   /** The nearest of those that must be told apart; null where no such pair is compared. */
   nearestOther: number | null;
@@ -106,7 +109,7 @@ export function advise(pairs: readonly Measured[]): Advice {
   const compared = pairs.filter((pair) => !pair.apart);
   const others = compared.filter((pair) => pair.kind === "other").map((pair) => pair.similarity);
   const nearestOther = others.length === 0 ? null : Math.max(...others);
-  // Rounded up: down would take from the margin.
+  // Rounded up, because rounding down would reduce the margin.
   const wanted =
     nearestOther === null ? null : Math.max(0.5, Math.ceil((nearestOther + margin) * 1_000 - 1e-6) / 1_000);
   const threshold = wanted === null || wanted > 1 ? null : wanted;

@@ -63,7 +63,7 @@ export function keysArguments(args: readonly string[]): { command: KeysCommand; 
   if (command === undefined) throw new UsageError(`sluice keys has ${keysCommands.join(", ")}, not ${positionals[0]}`);
   if (positionals.length > 1)
     throw new UsageError(
-      `sluice keys ${command} takes options alone, not ${positionals.slice(1).join(" ")}; --user and --name say whose`,
+      `sluice keys ${command} takes only options, not ${positionals.slice(1).join(" ")}; --user and --name say whose`,
     );
   if (command === "create" && !values.user) throw new UsageError("say whose key it is: --user alice@example.com");
   if ((command === "rotate" || command === "revoke") && (values.user === undefined) === (values.name === undefined))

@@ -1,4 +1,4 @@
-/** `sluice keys` on a folder of manifests: what is written by hand stays as it is, comments included. */
+/** `sluice keys` on a folder of manifests: keeps handwritten content, including comments. */
 import { randomBytes } from "node:crypto";
 import { readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ async function read(folder: string): Promise<Manifests[]> {
   );
 }
 
-/** Renamed into place, so that who watches the folder never reads half a file. */
+/** Writes by renaming, so that watchers of the folder never read half a file. */
 async function write({ file, documents }: Manifests): Promise<void> {
   await writeFile(
     `${file}.next`,

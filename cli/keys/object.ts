@@ -36,7 +36,7 @@ export function keyObject(values: KeysValues, namespace: string): KeyObject {
   return { apiVersion, kind: "ApiKey", metadata: { name, namespace }, spec };
 }
 
-/** What an API server would refuse is refused here, in the same words. */
+/** Refuses what an API server would refuse, with the same message. */
 export function check(spec: Record<string, unknown>): void {
   const parsed = parseSpec("ApiKey", spec);
   if (!parsed.ok) throw new UsageError(parsed.problems.map((one) => one.message).join("; "));

@@ -37,7 +37,7 @@ const wrong: readonly [string, () => string[], number, RegExp][] = [
     /lint has no option --nonsense; sluice lint --help lists/,
   ],
   ["one of dev, before its folder is looked for", () => ["dev", "--nonsense", "x"], 2, /dev has no option --nonsense/],
-  ["a word too many", () => ["cost-report", "x"], 2, /takes options alone, not x; sluice cost-report --help/],
+  ["a word too many", () => ["cost-report", "x"], 2, /takes only options, not x; sluice cost-report --help/],
   [
     "a value that looks like an option",
     () => ["top-users", "--limit", "-1"],
@@ -65,13 +65,13 @@ const wrong: readonly [string, () => string[], number, RegExp][] = [
     "a name that is no option of keys",
     () => ["keys", "revoke", "bob"],
     2,
-    /keys revoke takes options alone, not bob; --user and --name/,
+    /keys revoke takes only options, not bob; --user and --name/,
   ],
   [
     "a body that is no JSON",
     () => ["explain", "examples/quickstart", "--model=m", "--body=README.md"],
     2,
-    /--body README\.md is no JSON object/,
+    /--body README\.md is not a JSON object/,
   ],
   ["a folder that is not there", () => ["lint", join(root, "nope")], 1, /nope: there is no such file or folder/],
   [
