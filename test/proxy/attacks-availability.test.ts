@@ -1,4 +1,4 @@
-/** A caller that tries to take a model away from the others. alice causes a failure again and again; bob must still be served. */
+/** A caller that tries to make a model unavailable to others. alice causes a failure repeatedly; bob must still be served. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -9,13 +9,13 @@ type Caller = keyof typeof keys;
 
 interface Cause {
   name: string;
-  /** What the provider does with the prompt "poison". Everything else it answers well. */
+  /** How the provider answers the prompt "poison". It answers all other prompts normally. */
   answer: Answer;
   stream?: boolean;
   headers?: Record<string, string>;
-  /** The caller hangs up after so many milliseconds. */
+  /** The caller hangs up after this time. */
   hangUpMs?: number;
-  /** Nobody but its caller could have caused it, so it never counts, whoever else does the same. */
+  /** Whether only the caller can have caused the failure. It then never counts against the provider, even if other callers cause it too. */
   certain?: true;
 }
 
@@ -79,7 +79,7 @@ const causes: Cause[] = [
     answer: refuses(429, "TPM limit: 6,000; requested: 6,954", { ...soon, "x-ratelimit-remaining-tokens": "0" }),
     certain: true,
   },
-  { name: "a 429 about nobody knows what", answer: refuses(429, "slow down", soon) },
+  { name: "a 429 without a known reason", answer: refuses(429, "slow down", soon) },
   { name: "a hang-up", answer: never, hangUpMs: 20, certain: true },
   { name: "an image that can't be fetched", answer: refuses(400, "Error while downloading the image."), certain: true },
   { name: "a prompt that is too long", answer: refuses(413, "too large"), certain: true },
@@ -89,7 +89,7 @@ const causes: Cause[] = [
   { name: "a 404 for an object that it named", answer: refuses(404, "no such file"), certain: true },
   { name: "a crash of the server", answer: (_request, response) => void response.destroy() },
   {
-    name: "what is no answer",
+    name: "an answer that is not valid",
     answer: (_request, response) => {
       response.writeHead(200, { "content-type": "application/json" });
       response.end("{");
@@ -101,7 +101,7 @@ const causes: Cause[] = [
   { name: "a first token that takes too long", answer: never, stream: true },
 ];
 
-describe("a caller that tries to take a model away", () => {
+describe("a caller that tries to make a model unavailable", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
   let model = "";
@@ -128,7 +128,7 @@ describe("a caller that tries to take a model away", () => {
   };
   const breaker = async (): Promise<string | undefined> =>
     new RegExp(`breaker_state\\{provider="default/up",model="${model}"\\} (\\d)`).exec(await gateway.metrics())?.[1];
-  /** Failed calls that the provider's alerts count. */
+  /** Number of failed calls that the provider's alerts count. */
   const errors = async (): Promise<number> => {
     const { watched } = (await gateway.status()) as { watched: { id: string; counts: { errors: number } }[] };
     return watched.find(({ id }) => id === "default/up")?.counts.errors ?? 0;
@@ -137,7 +137,7 @@ describe("a caller that tries to take a model away", () => {
     for (let count = 0; count < 4; count++) await call(caller, "poison", cause);
   };
 
-  // A model of its own for each row, so that none finds another's failures.
+  // Each row uses its own model, so that rows don't see each other's failures.
   const models = Array.from({ length: 3 * causes.length }, (_, index) => `m${index}`);
   before(async () => {
     upstream = await startUpstream((request, response) =>
@@ -171,7 +171,7 @@ describe("a caller that tries to take a model away", () => {
   });
 
   for (const cause of causes) {
-    it(`by ${cause.name} leaves it to the others`, async () => {
+    it(`by ${cause.name}: other callers are still served`, async () => {
       poison = cause.answer;
       assert.equal(await call("bob", "hello"), 200);
       const before = await errors();
@@ -182,14 +182,14 @@ describe("a caller that tries to take a model away", () => {
       assert.equal(await call("bob", "hello"), 200);
     });
 
-    it(`by ${cause.name} leaves it to one who comes later`, async () => {
+    it(`by ${cause.name}: a caller who arrives later is still served`, async () => {
       poison = cause.answer;
       await attack("alice", cause);
       assert.equal(await call("bob", "hello"), 200);
       assert.equal(await breaker(), "0", "the breaker is closed");
     });
 
-    it(`by ${cause.name} ${cause.certain ? "never counts" : "counts once a second caller fails"}`, async () => {
+    it(`by ${cause.name}: ${cause.certain ? "never counts" : "counts once a second caller fails"}`, async () => {
       poison = cause.answer;
       assert.equal(await call("carol", "hello"), 200);
       for (const caller of ["alice", "bob", "alice", "bob", "alice", "bob"] as const)

@@ -1,4 +1,4 @@
-/** What an attacker sends over the wire: framing that two servers read in two ways, headers twice, paths in disguise, sizes. */
+/** Attacks on the wire: framing that two servers parse differently, repeated headers, disguised paths, and excessive sizes. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -13,7 +13,7 @@ const hex = size.toString(16);
 const chunks = `${hex}\r\n${body}\r\n0\r\n\r\n`;
 const smuggled = `POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n${body}`;
 
-/** `headers` are whole lines; a good length is added unless they say how the body ends. */
+/** `headers` are complete lines. A correct Content-Length is added unless they set the framing. */
 function request(headers: string, more: { line?: string; body?: string; key?: string; host?: string } = {}): string {
   const framed = /content-length|transfer-encoding/i.test(headers) ? "" : `Content-Length: ${size}\r\n`;
   const lines = `${more.host ?? "Host: a\r\n"}${more.key ?? `Authorization: Bearer ${clear}\r\n`}Content-Type: application/json\r\n`;
@@ -85,7 +85,7 @@ describe("attacks over HTTP", () => {
       ["a length that ends too soon", request("Content-Length: 3\r\n"), bad],
       ["an unknown coding", request("Transfer-Encoding: xchunked\r\n", { body: chunks }), bad],
       ["identity", request("Transfer-Encoding: identity\r\n", { body: chunks }), bad],
-      ["chunked and then identity", request("Transfer-Encoding: chunked, identity\r\n", { body: chunks }), bad],
+      ["chunked, then identity", request("Transfer-Encoding: chunked, identity\r\n", { body: chunks }), bad],
       ["chunked twice", request("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", { body: chunks }), bad],
       [
         "two codings in two headers",
@@ -101,17 +101,17 @@ describe("attacks over HTTP", () => {
         bad,
       ],
       [
-        "a chunk's size that is no number",
+        "a chunk size that is not a number",
         request("Transfer-Encoding: chunked\r\n", { body: `zz\r\n${body}\r\n0\r\n\r\n` }),
         bad,
       ],
       [
-        "a chunk's size with 0x",
+        "a chunk size with 0x",
         request("Transfer-Encoding: chunked\r\n", { body: `0x${hex}\r\n${body}\r\n0\r\n\r\n` }),
         bad,
       ],
       [
-        "a chunk larger than any",
+        "a chunk size that overflows",
         request("Transfer-Encoding: chunked\r\n", { body: `ffffffffffffffffff\r\n${body}\r\n0\r\n\r\n` }),
         bad,
       ],
@@ -126,7 +126,7 @@ describe("attacks over HTTP", () => {
         bad,
       ],
       [
-        "bytes behind a chunk",
+        "extra bytes after a chunk",
         request("Transfer-Encoding: chunked\r\n", { body: `${hex}\r\n${body}XX\r\n0\r\n\r\n` }),
         bad,
       ],
@@ -176,7 +176,7 @@ describe("attacks over HTTP", () => {
         { status: 401, code: "missing_api_key" },
       ],
       [
-        "more headers than anybody needs",
+        "too many headers",
         request(Array.from({ length: 120 }, (_, n) => `x-${n}: 1\r\n`).join("")),
         { status: 431, code: "too_many_headers" },
       ],
@@ -193,31 +193,35 @@ describe("attacks over HTTP", () => {
       ],
     ],
     paths: [
-      ["up and back", at("/v1/../v1/chat/completions"), unknown],
-      ["up in percent", at("/v1/%2e%2e/v1/chat/completions"), unknown],
-      ["up in percent, in capitals", at("/v1/%2E%2E/v1/chat/completions"), unknown],
-      ["up in percent twice", at("/v1/%252e%252e/v1/chat/completions"), unknown],
-      ["a slash in percent", at("/v1/chat%2fcompletions"), unknown],
-      ["two slashes in front", at("//v1/chat/completions"), unknown],
-      ["two slashes within", at("/v1//chat/completions"), unknown],
-      ["a slash behind", at("/v1/chat/completions/"), unknown],
+      ["parent segment", at("/v1/../v1/chat/completions"), unknown],
+      ["percent-encoded parent segment", at("/v1/%2e%2e/v1/chat/completions"), unknown],
+      ["percent-encoded parent segment in capitals", at("/v1/%2E%2E/v1/chat/completions"), unknown],
+      ["double percent-encoded parent segment", at("/v1/%252e%252e/v1/chat/completions"), unknown],
+      ["a percent-encoded slash", at("/v1/chat%2fcompletions"), unknown],
+      ["two leading slashes", at("//v1/chat/completions"), unknown],
+      ["two slashes inside the path", at("/v1//chat/completions"), unknown],
+      ["a trailing slash", at("/v1/chat/completions/"), unknown],
       ["a dot", at("/v1/./chat/completions"), unknown],
       ["backslashes", at("/v1\\chat\\completions"), unknown],
       ["capitals", at("/V1/chat/completions"), unknown],
       ["a parameter of a segment", at("/v1/chat/completions;v=1"), unknown],
       ["a fragment", at("/v1/chat/completions#/open"), unknown],
-      ["a NUL in percent", at("/v1/chat/completions%00"), unknown],
-      ["percent that is none", at("/v1/%zz"), unknown],
+      ["a percent-encoded NUL", at("/v1/chat/completions%00"), unknown],
+      ["an invalid percent escape", at("/v1/%zz"), unknown],
       ["overlong UTF-8", at("/v1/%c0%ae%c0%ae/chat/completions"), unknown],
       ["a URL of another host", at("http://evil.example.com/v1/chat/completions"), unknown],
       ["from an open path into a closed one", request("", { line: "POST /open/../closed HTTP/1.1", key: "" }), unknown],
-      ["from an open path in percent", request("", { line: "POST /open/%2e%2e/closed HTTP/1.1", key: "" }), unknown],
+      [
+        "from an open path with a percent-encoded parent segment",
+        request("", { line: "POST /open/%2e%2e/closed HTTP/1.1", key: "" }),
+        unknown,
+      ],
       [
         "from an open path to /v1",
         request("", { line: "POST /open/../v1/chat/completions HTTP/1.1", key: "" }),
         unknown,
       ],
-      ["beside an open path", request("", { line: "POST /openx HTTP/1.1", key: "" }), unknown],
+      ["a path that only starts like an open path", request("", { line: "POST /openx HTTP/1.1", key: "" }), unknown],
       [
         "out of the list of models",
         at("/v1/models/..%2f..%2fchat%2fcompletions", "GET"),
@@ -237,28 +241,28 @@ describe("attacks over HTTP", () => {
         }),
         unknown,
       ],
-      ["a version that is none", at("/v1/models", "GET").replace("HTTP/1.1", "HTTP/1.2"), bad],
+      ["an unknown HTTP version", at("/v1/models", "GET").replace("HTTP/1.1", "HTTP/1.2"), bad],
       ["no version", "GET /v1/models\r\n\r\n", bad],
       ["HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bad],
     ],
     bodies: [
       [
-        "a member twice",
+        "a duplicate member",
         json('{"model":"gpt-4o","model":"other","messages":[]}'),
         { status: 400, code: "invalid_json" },
       ],
       [
-        "a member twice, deep within",
+        "a duplicate member, nested",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","content":"b"}]}'),
         { status: 400, code: "invalid_json" },
       ],
       [
-        "a member twice, once in escapes",
+        "a duplicate member, once with escapes",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":"a","cont\\u0065nt":"b"}]}'),
         { status: 400, code: "invalid_json" },
       ],
       [
-        "a member twice, behind a list",
+        "a duplicate member after a list",
         json('{"model":"gpt-4o","metadata":{"a":[1,{"b":"},{"}],"a":2},"messages":[]}'),
         { status: 400, code: "invalid_json" },
       ],
@@ -268,12 +272,12 @@ describe("attacks over HTTP", () => {
         { status: 400, code: "invalid_json" },
       ],
       [
-        "__proto__ in escapes",
+        "__proto__ with escapes",
         json('{"\\u005f_proto__":{"stream":true},"model":"gpt-4o","messages":[]}'),
         { status: 400, code: "invalid_json" },
       ],
       [
-        "__proto__ deep within",
+        "__proto__, nested",
         json('{"model":"gpt-4o","messages":[{"role":"user","content":{"__proto__":1}}]}'),
         { status: 400, code: "invalid_json" },
       ],
@@ -295,7 +299,7 @@ describe("attacks over HTTP", () => {
       ["257 tools", json(list("tools", 257, '{"type":"function","function":{"name":"f"}}')), bad],
       ["257 functions", json(list("functions", 257, '{"name":"f"}')), bad],
       [
-        "another content type",
+        "a wrong content type",
         request("", {}).replace("application/json", "multipart/form-data; boundary=x"),
         { status: 415, code: "unsupported_media_type" },
       ],
@@ -305,7 +309,7 @@ describe("attacks over HTTP", () => {
         request("Content-Length: 99999999\r\n"),
         { status: 413, code: "request_too_large" },
       ],
-      ["what is not UTF-8", json(`\xff\xfe${body}`), { status: 400, code: "invalid_utf8" }],
+      ["a body that is not UTF-8", json(`\xff\xfe${body}`), { status: 400, code: "invalid_utf8" }],
     ],
   };
   for (const [group, cases] of Object.entries(groups)) {
@@ -341,7 +345,7 @@ describe("attacks over HTTP", () => {
     ],
   ];
   for (const [what, sent] of hidden) {
-    it(`a request behind ${what} is never served`, async () => {
+    it(`a request hidden behind ${what} is never served`, async () => {
       const before = upstream.requests.length;
       const answer = await raw(gateway.url, sent);
       assert.equal(upstream.requests.length, before);
@@ -349,7 +353,7 @@ describe("attacks over HTTP", () => {
     });
   }
 
-  it("a good request on the same server is served after all of them", async () => {
+  it("the same server still serves a valid request after all these attacks", async () => {
     const answer = await raw(gateway.url, request(""));
     assert.deepEqual(answer.statuses, [200]);
     const chunked = await raw(gateway.url, request("Transfer-Encoding: chunked\r\n", { body: chunks }));
@@ -391,7 +395,7 @@ describe("attacks over HTTP", () => {
   }
 
   for (const [what, more] of [
-    ["a list of models to fall back on", { models: ["dearer"] }],
+    ["a list of fallback models", { models: ["dearer"] }],
     ["such a list with one entry", { fallbacks: [{ model: "dearer" }] }],
     ["a tool with a model of its own", { tools: [{ type: "image_generation", model: "dearer" }] }],
     [
@@ -404,7 +408,7 @@ describe("attacks over HTTP", () => {
       },
     ],
   ] as const) {
-    it(`no other model is called by way of ${what}`, async () => {
+    it(`no other model is called through ${what}`, async () => {
       const before = upstream.requests.length;
       const answer = await raw(
         gateway.url,
@@ -417,11 +421,11 @@ describe("attacks over HTTP", () => {
     });
   }
 
-  it("a model hides behind no spelling, whatever was sent before", async () => {
+  it("no spelling hides a model, whatever was sent before", async () => {
     const open = (text: string): string =>
       request(`Content-Length: ${text.length}\r\n`, { line: "POST /open HTTP/1.1", body: text });
     const messages = '"messages":[{"role":"user","content":"Hi"}]';
-    // The name of this one is the beginning of the other's as it is written, which JSON.parse of V8 takes for the same.
+    // This name is a prefix of the other's escaped form, and V8's JSON.parse confuses the two.
     await raw(gateway.url, open(`{${messages},"\\\\u006":0}`));
     const before = upstream.requests.length;
     const answer = await raw(gateway.url, open(`{${messages},"\\u006dodel":"dearer"}`));
@@ -429,7 +433,7 @@ describe("attacks over HTTP", () => {
     assert.ok(!String(upstream.requests[before]?.text).includes("dearer"), String(upstream.requests[before]?.text));
   });
 
-  it("nothing that a caller writes splits a header or a log line", async () => {
+  it("no caller input splits a header or a log line", async () => {
     for (const id of ["a b", "a%0d%0aX-Evil: 1", "é", "a".repeat(200), '","user":"root']) {
       const answer = await raw(gateway.url, request(`x-request-id: ${id}\r\nUser-Agent: "}{"x":1\r\n`));
       assert.match(answer.text, /x-request-id: [0-9a-f-]{36}\r\n/);
@@ -438,7 +442,7 @@ describe("attacks over HTTP", () => {
     for (const line of gateway.logs) assert.notEqual(line["user"], "root");
   });
 
-  it("headers of its own reach no provider, whatever they are called", async () => {
+  it("a caller's own headers never reach a provider, whatever their names", async () => {
     const before = upstream.requests.length;
     const names = [
       "x-forwarded-for",
@@ -462,7 +466,7 @@ describe("attacks over HTTP", () => {
     assert.ok(!JSON.stringify(seen?.headers).includes("planted"));
   });
 
-  it("a chain of X-Forwarded-For counts for nothing without a trusted proxy", async () => {
+  it("X-Forwarded-For is ignored without a trusted proxy", async () => {
     await raw(
       gateway.url,
       request(

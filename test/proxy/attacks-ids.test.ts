@@ -1,4 +1,4 @@
-/** A caller that names what a provider keeps for somebody else; and its owner, who gets at it whichever target keeps it. */
+/** A caller can't use an object that a provider stores for another user. Its owner can, whichever target stores it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import OpenAI, { NotFoundError } from "openai";
@@ -26,7 +26,7 @@ const keyOf = (namespace: string, name: Caller, spec: object): Manifest[] => [
   object("Secret", namespace, `${name}-key`, { stringData: { apiKey: keys[name] } }),
 ];
 
-/** An account that keeps responses, as OpenAI's does: it knows only its own. */
+/** An account that stores responses, as OpenAI's does. It knows only its own ids. */
 function account(label: string): Answer {
   const kept = new Set<string>();
   let serial = 0;
@@ -89,7 +89,7 @@ function account(label: string): Answer {
 
 const sealedForm = /^[a-z]+_[a-z]+\d*_s1[\w-]{38}$/;
 
-describe("ids of what a provider keeps", () => {
+describe("ids of objects that a provider stores", () => {
   let first: Upstream;
   let second: Upstream;
   let gateway: TestGateway;
@@ -155,17 +155,17 @@ describe("ids of what a provider keeps", () => {
     await second.close();
   });
 
-  it("lead back to the account that keeps the response, turn after turn, with two in turns", async () => {
+  it("route every turn to the account that stores the response, with two accounts in rotation", async () => {
     let previous = await ask("alice");
     for (let turn = 0; turn < 6; turn++) {
       const next = await ask("alice", { previous_response_id: previous.id });
-      assert.equal(next.previous_response_id, previous.id, "the answer repeats what was asked with");
+      assert.equal(next.previous_response_id, previous.id, "the answer repeats the id of the request");
       previous = next;
     }
     await ask("alice");
   });
 
-  it("are sealed in every place of an answer, and nothing else is touched", async () => {
+  it("are sealed everywhere in an answer, and nothing else changes", async () => {
     const metadata = { id: "resp_mine", file_id: "file-mine" };
     const answer = await ask("alice", { metadata });
     assert.match(answer.id, sealedForm);
@@ -182,7 +182,7 @@ describe("ids of what a provider keeps", () => {
     assert.deepEqual(answer.metadata, metadata);
   });
 
-  it("are the same in every event of a stream", async () => {
+  it("are the same in all events of a stream", async () => {
     const ids = new Set<string>();
     const items = new Set<string>();
     const stream = await sdk("alice").responses.create({ model: "gpt-4o", input: "Hi", stream: true });
@@ -197,7 +197,7 @@ describe("ids of what a provider keeps", () => {
     await ask("alice", { previous_response_id: id });
   });
 
-  it("come back to the provider as it gave them", async () => {
+  it("reach the provider in their original form", async () => {
     const answer = await ask("alice");
     const [item] = answer.output;
     await ask("alice", {
@@ -213,14 +213,14 @@ describe("ids of what a provider keeps", () => {
     assert.equal(reference?.["id"], whole?.["id"]);
   });
 
-  it("serve another key of the same user, and whoever may see the namespace's", async () => {
+  it("work for another key of the same user, and for roles that may see the namespace's requests", async () => {
     const { id } = await ask("alice");
     await ask("again", { previous_response_id: id });
     await ask("boss", { previous_response_id: id });
   });
 
   for (const other of ["bob", "eve"] as const) {
-    it(`are nothing to ${other}`, async () => {
+    it(`don't work for ${other}`, async () => {
       const { id } = await ask("alice");
       const before = sent();
       await assert.rejects(ask(other, { previous_response_id: id }), NotFoundError);
@@ -228,7 +228,7 @@ describe("ids of what a provider keeps", () => {
     });
   }
 
-  /** Each with an id that nobody sealed, with one of another user, and with one that is damaged. */
+  /** Each place is tried with an unsealed id, with another user's id, and with damaged ids. */
   const bodies: [path: string, name: string, body: (id: string) => Json][] = [
     ["responses", "previous_response_id", (id) => ({ input: "Hi", previous_response_id: id })],
     ["responses", "conversation", (id) => ({ input: "Hi", conversation: id })],
@@ -298,7 +298,7 @@ describe("ids of what a provider keeps", () => {
     });
   }
 
-  it("leave alone what is the caller's own", async () => {
+  it("leave the caller's own ids alone", async () => {
     const before = sent();
     const id = "file-anything";
     const answers = await Promise.all([
@@ -323,7 +323,7 @@ describe("ids of what a provider keeps", () => {
     assert.ok(!JSON.stringify(asked).includes("msg_made_up"));
   });
 
-  it("of two accounts don't go together in a call", async () => {
+  it("of two accounts can't be used in one call", async () => {
     const some = await Promise.all(Array.from({ length: 4 }, () => ask("alice")));
     const one = some.find(({ id }) => id.startsWith("resp_one"))?.id ?? "";
     const two = some.find(({ id }) => id.startsWith("resp_two"))?.id ?? "";
@@ -381,7 +381,7 @@ describe("state that the provider keeps, under a hard budget", () => {
     return { status: reply.status, body: (await reply.json()) as Json };
   };
 
-  it("reserves the whole context window, or is refused where nobody knows that", async () => {
+  it("reserves the whole context window, or is refused if its size is unknown", async () => {
     const { body } = await ask("small");
     const previous_response_id = body["id"];
     assert.equal(typeof previous_response_id, "string");
@@ -393,6 +393,6 @@ describe("state that the provider keeps, under a hard budget", () => {
     assert.match(JSON.stringify(unknown.body), /contextTokens/);
     assert.equal(upstream.requests.length, before, "nothing was sent");
     assert.equal((await ask("small", { previous_response_id })).status, 200);
-    assert.equal((await ask("large")).status, 200, "without state as before");
+    assert.equal((await ask("large")).status, 200, "a call without stored state still works");
   });
 });

@@ -1,4 +1,4 @@
-/** A caller who wants more than is paid for: usage that is not told, told badly or too early, and limits that provider and gateway read differently. */
+/** A caller who tries to avoid charges: usage that is missing, wrong or reported too early, and limits that provider and gateway read differently. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import type { LedgerRow } from "../../proxy/config/ledger.ts";
@@ -10,10 +10,10 @@ type Json = Record<string, unknown>;
 const nameOf = (at: number): string => `caller${at}`;
 const clearOf = (at: number): string => `slc_money_caller_${at}_0001`;
 const callers = 120;
-/** Who has little left, and no call that passes. */
+/** A caller whose budget is nearly used up, so that every call is refused. */
 const tight = 0;
 const said = "word ".repeat(400);
-/** Four characters a token. */
+/** At four characters per token. */
 const saidTokens = said.length / 4;
 
 const messages = [{ role: "user", content: "Hi" }];
@@ -45,7 +45,7 @@ const early = { usage: { prompt_tokens: 11, completion_tokens: 1, total_tokens: 
 describe("attacks on what a call costs", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
-  /** Each test's own caller, so that its rows of the ledger are its own. */
+  /** Each test has its own caller, and so its own rows in the ledger. */
   let caller = 0;
 
   before(async () => {
@@ -109,7 +109,7 @@ describe("attacks on what a call costs", () => {
       ),
     );
 
-  /** Reads until the text is there, and goes. */
+  /** Reads until the text has arrived, then hangs up. */
   async function readAndGo(path: string, body: Json, awaited: string): Promise<void> {
     const going = new AbortController();
     const response = await send(path, { stream: true, ...body }, going.signal);
@@ -181,7 +181,7 @@ describe("attacks on what a call costs", () => {
       [chat({ delta: { content: said } }, { usage: { prompt_tokens: 0, completion_tokens: 0 } })],
     ],
   ];
-  it("who leaves before the usage has come pays for what was said", async () => {
+  it("a caller that leaves before the usage arrives pays for what was generated", async () => {
     for (const [, path, body, frames] of gone) {
       caller++;
       upstream.answer(stream([...frames, ": still there\n\n"]));
@@ -199,11 +199,11 @@ describe("attacks on what a call costs", () => {
     ["zeros", { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
     ["texts", { prompt_tokens: "11", completion_tokens: "400" }],
     ["numbers below zero", { prompt_tokens: -11, completion_tokens: -400 }],
-    ["numbers that nothing can count", { prompt_tokens: 1e308, completion_tokens: 1e300 }],
+    ["absurdly large numbers", { prompt_tokens: 1e308, completion_tokens: 1e300 }],
     ["null", null],
     ["a list", [11, 400]],
   ];
-  it("a usage that can't be is none: what was said is counted", async () => {
+  it("impossible usage is ignored, and the generated text is counted instead", async () => {
     const whole = {
       id: "c",
       object: "chat.completion",
@@ -246,17 +246,13 @@ describe("attacks on what a call costs", () => {
     ["best_of as a text", "/completions", { prompt: "Hi", best_of: "20", max_tokens: 10 }],
     ["max_tokens as a text", "/completions", { prompt: "Hi", max_tokens: "100000" }],
     ["max_output_tokens as a text", "/responses", { input: "Hi", max_output_tokens: "100000" }],
-    ["a dearer tier", "/chat/completions", { max_tokens: 10, service_tier: "priority" }],
-    ["a dearer tier by its other name", "/responses", { input: "Hi", max_output_tokens: 10, service_tier: "fast" }],
-    ["a dearer speed", "/chat/completions", { max_tokens: 10, speed: "fast" }],
-    [
-      "an answer that is made when nobody listens",
-      "/responses",
-      { input: "Hi", max_output_tokens: 10, background: true },
-    ],
+    ["an expensive tier", "/chat/completions", { max_tokens: 10, service_tier: "priority" }],
+    ["an expensive tier by its other name", "/responses", { input: "Hi", max_output_tokens: 10, service_tier: "fast" }],
+    ["an expensive speed", "/chat/completions", { max_tokens: 10, speed: "fast" }],
+    ["an answer generated in the background", "/responses", { input: "Hi", max_output_tokens: 10, background: true }],
   ];
   for (const [what, path, body] of uncounted) {
-    it(`what a budget can't count on is not sent: ${what}`, async () => {
+    it(`a budget refuses what it can't bound: ${what}`, async () => {
       const response = await send(path, {
         model: "open",
         ...(path === "/chat/completions" ? { messages } : {}),
@@ -271,7 +267,7 @@ describe("attacks on what a call costs", () => {
     });
   }
 
-  it("a cheaper tier, and a dearer one that the policy sets, are sent", async () => {
+  it("a cheaper tier is sent, and so is an expensive tier that the policy sets", async () => {
     for (const [model, tier, sent] of [
       ["open", "flex", "flex"],
       ["swift", "fast", "priority"],
@@ -306,11 +302,11 @@ describe("attacks on what a call costs", () => {
     ],
   ];
   for (const [what, path, body, sent] of elsewhere) {
-    it(`a cap that the provider does not read is none: ${what}`, async () => {
+    it(`a cap that the provider does not read doesn't count: ${what}`, async () => {
       await (await send(path, { model: "open", ...body })).text();
       assert.equal(upstream.requests[0]?.json[sent], 16_384);
       upstream.requests.length = 0;
-      // What is reserved is what the model can say, 1000 tokens, of which the caller has 500.
+      // The reservation is the model's maximum of 1000 tokens, but the caller's budget covers only 500.
       caller = tight;
       const refused = await send(path, { model: "narrow", ...body });
       assert.match(await refused.text(), /budget_exceeded/);
@@ -318,7 +314,7 @@ describe("attacks on what a call costs", () => {
     });
   }
 
-  it("an image is no cheaper for the spelling of its member", async () => {
+  it("the spelling of an image's member doesn't lower its price", async () => {
     caller = tight;
     const image = (name: string): string =>
       `{"model":"narrow","max_tokens":10,"messages":[{"role":"user","content":[{"type":"${name}","${name}":{"${name.slice(6)}":"https://x.example/a.png"}}]}]}`;

@@ -1,4 +1,4 @@
-/** Ways to make the gateway call what it must not: by a provider's endpoint, by a redirect, by what a body says. */
+/** Server-side request forgery through a provider's endpoint, a redirect or a request body. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { addressAllowed } from "../../proxy/config/destination.ts";
@@ -49,7 +49,7 @@ describe("server-side request forgery", () => {
     return { status: answer.status, text: await answer.text() };
   };
 
-  /** Host, and whether the provider may be at a private address: some may not be reached even so. */
+  /** Each row is a host and whether the provider allows private addresses. Some hosts are forbidden even then. */
   const endpoints: Record<string, [host: string, allowPrivate: boolean]> = {
     loopback: ["127.0.0.1", false],
     "loopback-high": ["127.255.255.254", false],
@@ -87,7 +87,7 @@ describe("server-side request forgery", () => {
     });
   }
 
-  /** Forms that URL parsers take for an address; the object is refused before any proxy sees it. */
+  /** Forms that URL parsers accept as an address. The object is refused before it reaches a proxy. */
   const forms = [
     "http://2130706433",
     "http://0x7f000001",
@@ -157,7 +157,7 @@ describe("server-side request forgery", () => {
     "proxy",
     "webhook_url",
   ]) {
-    it(`${name} in a body changes nothing of where a call goes and with which key`, async () => {
+    it(`${name} in a body changes neither the destination nor the credential`, async () => {
       const before = upstream.requests.length;
       await call("gpt-4o", {
         [name]: name === "extra_headers" ? { authorization: "Bearer stolen", host: "evil" } : inside.url,
@@ -176,7 +176,7 @@ describe("server-side request forgery", () => {
     assert.deepEqual(inside.requests, []);
   });
 
-  it("a model's name is no path", async () => {
+  it("a model name is never used as a path", async () => {
     for (const model of ["../files", "gpt-4o/../../files", "gpt-4o?x=1", "gpt-4o\r\nx: y", "http://127.0.0.1"]) {
       const { status, text } = await call(model);
       assert.deepEqual([status, /"code":"([a-z_]+)"/.exec(text)?.[1]], [404, "model_not_found"]);
@@ -184,7 +184,7 @@ describe("server-side request forgery", () => {
   });
 });
 
-describe("addresses that are one in another's clothes", () => {
+describe("addresses in alternative notations", () => {
   const cases: [address: string, withoutPrivate: boolean, withPrivate: boolean][] = [
     ["93.184.216.34", true, true],
     ["2606:2800:220:1::1", true, true],

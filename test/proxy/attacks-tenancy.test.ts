@@ -1,4 +1,4 @@
-/** A tenant that reaches for what is another's: Secrets, providers, models, paths. team-a owns it, team-b wants it. */
+/** A tenant that tries to use another tenant's Secrets, providers, models or paths. team-a owns them; team-b attacks. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { Manifest, TestGateway } from "../harness/gateway.ts";
@@ -83,7 +83,7 @@ describe("attacks on another tenant", () => {
     return `${answer.status} ${((await answer.json()) as { error?: { code: string } }).error?.code ?? "ok"}`;
   };
 
-  /** Applied on top of what both have; the object that team-b makes is `stolen`. */
+  /** Applied in addition to both teams' objects. team-b's object is called `stolen`. */
   const objects: [what: string, made: () => Manifest[], says: RegExp][] = [
     [
       "a Secret by namespace",
@@ -191,7 +191,7 @@ describe("attacks on another tenant", () => {
     ],
   ];
   for (const [what, made, says] of objects) {
-    it(`${what}: refused in words, and not one byte leaves`, async () => {
+    it(`${what}: refused with a message, and nothing is sent`, async () => {
       const printed = gateway.printed.length;
       const [before, beforeMine] = [theirs.requests.length, mine.requests.length];
       await gateway.apply([...base(), ...made()]);
@@ -199,12 +199,12 @@ describe("attacks on another tenant", () => {
       assert.notEqual(await call(keyB, "stolen"), "200 ok");
       assert.equal(theirs.requests.length, before);
       assert.equal(mine.requests.length, beforeMine);
-      // Team-a's own calls go where they went.
+      // team-a's own calls are still routed as before.
       assert.equal(await call(keyA, "secret-model"), "200 ok");
       assert.equal(await call(keyA, "secret-model", "/shop/v1/chat/completions"), "200 ok");
       assert.equal(theirs.requests.length, before + 2);
       assert.ok(!gateway.printed.join("\n").includes("sk-team-a"));
-      // Good again, and a revision of its own, so that what the next case finds is news.
+      // Restores a valid state under a new revision, so that the next case produces new messages.
       await gateway.apply([
         ...base(),
         policy("team-b", "marker", { match: { models: [`marker-${before}`] }, routing: to("own") }),
@@ -222,12 +222,12 @@ describe("attacks on another tenant", () => {
       "team-b",
       { match: { pathPrefix: "/shop", models: ["secret-model"] }, ...open },
     ],
-    ["the same prefix and whatever is asked for", "team-b", { match: { pathPrefix: "/shop" }, ...open }],
+    ["the same prefix and any model", "team-b", { match: { pathPrefix: "/shop" }, ...open }],
     ["the same prefix, from a namespace that comes first", "aaa", { match: { pathPrefix: "/shop" }, ...open }],
     ["a longer prefix, from a namespace that comes first", "aaa", { match: { pathPrefix: "/shop/v1" }, ...open }],
     ["a longer prefix that needs a key", "team-b", { match: { pathPrefix: "/shop/v1" }, routing: to("own") }],
   ];
-  /** A revision of its own for each case, for which `apply` waits. */
+  /** Gives each case its own revision, which `apply` waits for. */
   const marker = (what: string): Manifest =>
     policy("team-b", "marker", { match: { models: [what.replaceAll(/\W+/g, "-")] }, routing: to("own") });
   for (const [what, namespace, spec] of captures) {
@@ -264,7 +264,7 @@ describe("attacks on another tenant", () => {
     assert.equal(mine.requests.length, before);
   });
 
-  it("all of that over, both are as they were", () => gateway.apply(base()));
+  it("both teams work again after the attacks", () => gateway.apply(base()));
 
   const calls: [
     what: string,
@@ -297,7 +297,7 @@ describe("attacks on another tenant", () => {
     });
   }
 
-  it("a preferred provider is one of the policy's own, or none", async () => {
+  it("only the policy's own providers can be preferred", async () => {
     const before = theirs.requests.length;
     for (const preferred of ["gold", "team-a/gold"])
       assert.equal(await call(keyB, "own-model", "/v1/chat/completions", { "x-prefer-provider": preferred }), "200 ok");
@@ -305,7 +305,7 @@ describe("attacks on another tenant", () => {
     assert.equal(mine.requests.at(-1)?.headers.authorization, "Bearer sk-team-b");
   });
 
-  it("a key of idempotency is another for each caller, and the same for one", async () => {
+  it("an idempotency key differs between callers and is stable for each caller", async () => {
     await gateway.apply([
       ...base(),
       policy("team-b", "common", {
@@ -323,7 +323,7 @@ describe("attacks on another tenant", () => {
     await gateway.apply(base());
   });
 
-  it("the list of models tells nothing of team-a's", async () => {
+  it("the list of models reveals none of team-a's models", async () => {
     const list = await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${keyB}` } });
     assert.deepEqual(
       ((await list.json()) as { data: { id: string }[] }).data.map((one) => one.id),

@@ -1,4 +1,4 @@
-/** Tokens that are forged, confused, replayed or stolen. Each is refused with its code, and no forger's server is asked for anything. */
+/** Forged, confused, replayed and stolen tokens. Each is refused with its code, and no request goes to an attacker's server. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -90,7 +90,7 @@ describe("attacks with tokens", () => {
     const input = `${b64(header)}.${b64(payload)}`;
     return `${input}.${createHmac("sha256", secretText).update(input).digest("base64url")}`;
   };
-  /** A good token with its payload exchanged, and the signature left. */
+  /** A valid token with its payload replaced and its signature unchanged. */
   const tampered = async (more: object): Promise<string> => {
     const [header = "", payload = "", signature = ""] = (await rsa.token()).split(".");
     return `${header}.${b64({ ...(JSON.parse(Buffer.from(payload, "base64url").toString()) as object), ...more })}.${signature}`;
@@ -231,7 +231,7 @@ describe("attacks with tokens", () => {
     });
   }
 
-  it("a role that the token claims opens only what that role opens, and no other claim does", async () => {
+  it("a role claim grants only that role's permissions, and no other claim grants any", async () => {
     assert.equal(await call(await rsa.token({ role: "admin" }), "admin-model"), "200 ok");
     assert.equal(
       await call(await rsa.token({ roles: ["admin"], Role: "admin", "role ": "admin" }), "admin-model"),
@@ -240,7 +240,7 @@ describe("attacks with tokens", () => {
     assert.equal(await call(await ec.token({ role: "admin" }), "admin-model"), "403 access_denied");
   });
 
-  it("replayed once it has expired it is refused, though it was taken before", async () => {
+  it("an expired token is refused even if it was accepted before", async () => {
     const now = Math.floor(Date.now() / 1000);
     const end = now + 4;
     const token = await rsa.token({ iat: now - 10, exp: end });
@@ -249,7 +249,7 @@ describe("attacks with tokens", () => {
     assert.equal(await call(token), late);
   });
 
-  it("nobody's server but the issuers' was asked for keys", () => {
+  it("only the issuers' servers were asked for keys", () => {
     assert.deepEqual(evil.requests, []);
     assert.deepEqual(stranger.asked, []);
     assert.ok(rsa.asked.length <= 20, `${rsa.asked.length} fetches for all of these`);

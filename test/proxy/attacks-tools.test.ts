@@ -1,4 +1,4 @@
-/** A caller under a hard budget who has the provider run tools, speak or read what nobody here has seen. */
+/** A caller under a hard budget who makes the provider run tools, produce audio or read content that the gateway has not seen. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -31,7 +31,7 @@ type Path = keyof typeof paths;
 
 const tool = (type: string, more: Json = {}): Json => ({ tools: [{ type, ...more }] });
 
-/** What is asked, and what of it must be priced, if any price will do. */
+/** The request, and the price that it needs, or null if no price suffices. */
 const asks: [path: Path, ask: Json, price: string | null][] = [
   ["responses", tool("web_search"), "webSearchPerThousand"],
   ["responses", tool("web_search_preview_2025_03_11"), "webSearchPerThousand"],
@@ -56,7 +56,7 @@ const asks: [path: Path, ask: Json, price: string | null][] = [
   ["messages", tool("of_the_future_20300101", { name: "x" }), null],
 ];
 
-/** What is sent along, and the nano-USD that have to be there for it. */
+/** What is sent to the provider, and the nano-USD that the budget must have for it. */
 const capped: [path: Path, ask: Json, sent: Json, nanoUsd: number][] = [
   ["responses", tool("web_search"), { max_tool_calls: 4 }, 40_000_000 + 5_000 * 1_000],
   ["responses", { ...tool("web_search"), max_tool_calls: 2 }, { max_tool_calls: 2 }, 20_000_000 + 3_000 * 1_000],
@@ -159,30 +159,30 @@ describe("what the provider's own tools cost", () => {
 
   for (const [path, ask, price] of asks) {
     const text = JSON.stringify(ask);
-    it(`${path} ${text} is refused where nobody knows what it costs`, async () => {
+    it(`${path} ${text} is refused if its cost is unknown`, async () => {
       const { status, body } = await call(path, "unpriced", ask);
       assert.equal(status, 400, JSON.stringify(body));
       if (price !== null) assert.match(JSON.stringify(body), new RegExp(`price\\.${price}`));
       assert.equal(upstream.requests.length, 0);
     });
 
-    it(`${path} ${text} is ${price === null ? "refused whatever is priced" : "sent where the price says"}`, async () => {
+    it(`${path} ${text} is ${price === null ? "refused whatever the prices" : "sent if it has a price"}`, async () => {
       const { status, body } = await call(path, "priced", ask);
       assert.equal(status, price === null ? 400 : 200, JSON.stringify(body));
       assert.equal(upstream.requests.length, price === null ? 0 : 1);
     });
   }
 
-  it("needs the size of the context window, which each use may fill again", async () => {
+  it("needs the size of the context window, because each use can fill it again", async () => {
     const { status, body } = await call("responses", "windowless", tool("web_search"));
     assert.deepEqual([status, codeOf(body)], [400, "invalid_value"]);
     assert.match(JSON.stringify(body), /contextTokens/);
   });
 
   for (const [path, ask, sent, nanoUsd] of capped) {
-    it(`${path} ${JSON.stringify(ask)} is held to what was reserved`, async () => {
+    it(`${path} ${JSON.stringify(ask)} is capped at what was reserved`, async () => {
       const name = path === "messages" ? "priced-claude" : "priced";
-      // With just enough left, and with just too little: prompt and answer come to less than USD 0.002.
+      // Tried with just enough budget and with slightly too little. Prompt and answer cost less than USD 0.002.
       for (const [amount, expected] of [
         [nanoUsd + 2_000_000, 200],
         [nanoUsd - 1, 429],

@@ -1,4 +1,4 @@
-/** What holds within one attempt, with time that only moves when told to. */
+/** Behaviour within one attempt, in virtual time. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, it } from "node:test";
@@ -10,7 +10,7 @@ import type { ClientConnection } from "../../proxy/wire/client.ts";
 import { Deadlines } from "../../proxy/wire/deadlines.ts";
 import { HandClock } from "../harness/hand-clock.ts";
 
-/** Takes nothing until it drains. */
+/** Accepts nothing until it drains. */
 class SlowClient {
   destroyed = false;
   readonly waiting: (() => void)[] = [];
@@ -31,7 +31,7 @@ class SlowClient {
   }
 }
 
-/** Hands lines on, and holds what is no whole one. */
+/** Passes complete lines on, and holds an incomplete line. */
 const lines = (): StreamReader => {
   let held = "";
   const step = (out: string): StreamStep => ({ out, ended: false, error: null });
@@ -86,14 +86,14 @@ function streaming() {
   };
 }
 
-describe("a client that takes nothing", () => {
+describe("a client that stops reading", () => {
   for (const [what, behind] of [
     ["nothing", []],
     ["half a frame", ["half"]],
     ["a whole frame", ["whole\n"]],
     ["both", ["half", "whole\n", "half"]],
   ] as const)
-    it(`is cut off when its own limit is over, though ${what} came behind`, async () => {
+    it(`is cut off when its own limit expires, even if ${what} arrived later`, async () => {
       const { clock, client, push, ended } = streaming();
       assert.equal(push("data\n"), false, "no more is read");
       clock.advance(100);
@@ -106,7 +106,7 @@ describe("a client that takes nothing", () => {
       assert.deepEqual([result?.kind, result?.kind === "abandoned" && result.stalled], ["abandoned", true]);
     });
 
-  it("goes on once it drains, with one resuming", async () => {
+  it("continues once it drains, and resumes exactly once", async () => {
     const { clock, client, push, resumed, ended } = streaming();
     push("data\n");
     push("more\n");

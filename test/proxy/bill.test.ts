@@ -1,4 +1,4 @@
-/** What the gateway charges is what the provider bills: an upstream keeps its own bill through every kind of fault. */
+/** The gateway charges what the provider bills. A simulated provider keeps its own bill through every kind of fault. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request as send } from "node:http";
@@ -41,14 +41,14 @@ const stalls: Script = async (answer) => {
   await once(answer.response, "close");
 };
 
-/** Nothing comes before the caller or the gateway gives up; a prompt was read. */
+/** Reads the prompt, and sends nothing until the caller or the gateway gives up. */
 const silent: Script = async (answer) => {
   answer.response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
   answer.charge(0);
   await once(answer.response, "close");
 };
 
-/** All of the answer, then a pause before its usage. */
+/** Sends the whole answer, then pauses before the usage. */
 const lateUsage: Script = async (answer) => {
   answer.charge(await answer.say(answer.words));
   answer.finish();
@@ -56,7 +56,7 @@ const lateUsage: Script = async (answer) => {
   answer.endStream();
 };
 
-/** Produces until it sees that the connection closed. */
+/** Generates until it sees that the connection closed. */
 const untilClosed: Script = async (answer) => {
   answer.charge(await answer.say(10_000, 3));
 };
@@ -69,11 +69,11 @@ const first =
 interface Kind {
   script: Script;
   stream: boolean;
-  /** When the caller leaves: after so many milliseconds, or once it has read this. */
+  /** When the caller leaves: after this many milliseconds, or once the text it has read matches. */
   leaves?: number | ((text: string) => boolean);
-  /** Fails by a time limit, which is short only for these, so that a busy machine breaks no other call. */
+  /** Whether the call fails by a time limit. Only these calls have a short limit, so that a busy machine doesn't break others. */
   hasty?: boolean;
-  /** Every attempt's usage is reported, so that nothing is estimated. */
+  /** Whether every attempt's usage is reported, so that nothing is estimated. */
   exact?: boolean;
 }
 
@@ -137,7 +137,7 @@ after(() => gateway.close());
 
 const prompts = ["What is a token?", "Say it again, please, and at some length.", "Hi"];
 
-/** Resolves when the answer has come to its end, or the caller has left. */
+/** Resolves when the answer has ended or the caller has left. */
 function call(fault: string, id: number): Promise<void> {
   const { stream, leaves, hasty: isHasty } = kinds[fault] as Kind;
   const body = JSON.stringify({
@@ -172,14 +172,14 @@ function call(fault: string, id: number): Promise<void> {
 
 const logged = (): Record<string, unknown>[] => gateway.logs.filter((line) => line["msg"] === "call");
 
-test("through every kind of fault the gateway's total is the provider's bill", async () => {
+test("the gateway's total equals the provider's bill through every kind of fault", async () => {
   let id = 0;
   const faultOf = new Map<string, string>();
   const run = async (fault: string): Promise<void> => {
     faultOf.set(`call-${id}`, fault);
     await call(fault, id++);
   };
-  // As in daily life, most calls are answered.
+  // As in production, most calls succeed.
   const usual = async (count: number): Promise<void> => {
     for (let done = 0; done < count; done += 4)
       await Promise.all([run("plain"), run("stream"), run("plain"), run("stream")]);
@@ -210,7 +210,7 @@ test("through every kind of fault the gateway's total is the provider's bill", a
   for (const [fault, { exact }] of Object.entries(kinds))
     if (exact) assert.equal(charged.get(fault), billed.get(fault), fault);
   assert.ok(own >= bill && own <= bill * 1.01, `charged ${own}, billed ${bill}`);
-  // A budget is charged what the log says, once the proxy has told its store.
+  // The budget shows the logged charges once the proxy has reported to its store.
   await eventually(async () => {
     const response = await fetch(`${gateway.statusUrl}/budgets`);
     const { budgets } = (await response.json()) as { budgets: { spentNanoUsd: number }[] };

@@ -1,4 +1,4 @@
-/** Bodies of requests take room before they are read: by caller, in all, and only while they come fast enough. */
+/** Request bodies reserve memory before they are read, per caller and in total, and lose it if they arrive too slowly. */
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
@@ -106,7 +106,7 @@ describe("room for bodies", () => {
       body,
     });
 
-  it("is refused to a caller whose stalled uploads hold its share, and to nobody else", async () => {
+  it("is refused only to the caller whose stalled uploads hold its share", async () => {
     for (let count = 1; count <= 4; count++) stalled(alice);
     await inFlight(4);
     const refused = await stalled(alice).answer(429);
@@ -115,7 +115,7 @@ describe("room for bodies", () => {
     assert.equal((await send(bob)).status, 200);
   });
 
-  it("is refused to everybody once all of it is taken, and given back", async () => {
+  it("is refused to all callers once it is used up, and is released afterwards", async () => {
     for (const clear of [alice, bob]) for (let count = 1; count <= 4; count++) stalled(clear);
     await inFlight(8);
     const refused = await stalled(carol).answer(503);
@@ -126,7 +126,7 @@ describe("room for bodies", () => {
     assert.equal((await send(carol)).status, 200);
   });
 
-  it("is counted for bodies of unknown length as they grow", async () => {
+  it("is reserved as a body of unknown length grows", async () => {
     const chunk = `${(200_000).toString(16)}\r\n${"x".repeat(200_000)}\r\n`;
     for (let count = 1; count <= 3; count++) stalled(alice);
     await inFlight(3);
@@ -136,26 +136,26 @@ describe("room for bodies", () => {
     assert.match(await growing.answer(503), /"overloaded"/);
   });
 
-  it("is counted by address for callers without a key", async () => {
+  it("is counted per address for callers without a key", async () => {
     for (let count = 1; count <= 4; count++) stalled(null, "/open/v1/chat/completions");
     await inFlight(4);
     assert.match(await stalled(null, "/open/v1/chat/completions").answer(429), /rate_limit_exceeded/);
     assert.equal((await send(alice)).status, 200);
   });
 
-  it("is given to no more bodies than a caller may have calls under way", async () => {
+  it("is given to at most as many bodies as a caller may have concurrent calls", async () => {
     for (let count = 1; count <= 2; count++) stalled(alice, "/narrow/v1/chat/completions");
     await inFlight(2);
     assert.match(await stalled(alice, "/narrow/v1/chat/completions").answer(429), /At most 2 calls of this caller/);
     assert.equal((await send(bob)).status, 200);
   });
 
-  it("is taken from a body that comes too slowly", async () => {
+  it("is taken from a body that arrives too slowly", async () => {
     const slow = stalled(alice);
     assert.match(await slow.answer(408), /request_timeout/);
   });
 
-  it("is asked for before a client is told to go on, as its key is", async () => {
+  it("is checked, like the key, before the client gets 100 Continue", async () => {
     const continued = open(alice, `expect: 100-continue\r\ncontent-length: ${body.length}`);
     await continued.answer(100);
     continued.write(body);

@@ -1,4 +1,4 @@
-/** What pages and apps in a browser engine may do, and read. */
+/** What web pages, and apps in a browser engine, may do and read. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -51,7 +51,7 @@ describe("a page in a browser", () => {
       assert.deepEqual([answer.status, answer.headers.get("access-control-allow-origin")], [204, origin]);
     });
 
-  it("may send headers of any name, and delete", async () => {
+  it("may send headers of any name, and use DELETE", async () => {
     const asked = "authorization, x_trace.id, x-stainless-helper-method";
     const answer = await preflight(page, "DELETE", asked);
     assert.equal(answer.headers.get("access-control-allow-headers"), asked);
@@ -82,7 +82,7 @@ describe("a page in a browser", () => {
       assert.ok(exposed.includes(name), name);
   });
 
-  /** An answer as it is written, to a request as it is written. */
+  /** Sends raw request text and returns the raw answer. */
   const raw = (text: string): Promise<string> =>
     new Promise((resolve) => {
       let answer = "";
@@ -105,7 +105,7 @@ describe("a page in a browser", () => {
       assert.match(answer, /\r\naccess-control-allow-origin: (\*|https:\/\/chat\.example\.com)\r\n/i);
     });
 
-  it("has the id of a call in the header that Anthropic's SDK reads, refusals too", async () => {
+  it("gets the call's id in the header that Anthropic's SDK reads, also for refusals", async () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${gateway.url}/v1/messages`, {
         method: "POST",

@@ -1,4 +1,4 @@
-/** What hard budgets do about retries, fallbacks, targets outside their scope, models that cost nothing, and figures that can't be. */
+/** Hard budgets with retries, fallbacks, targets outside their scope, free models and impossible usage. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import {
@@ -15,7 +15,7 @@ import { eventually, key, type Manifest, policy, provider, secret, startGateway 
 await pastDayTurn(120_000);
 const clear = "slc_alice_key_0001_0123456789";
 
-/** Makes the whole answer, and breaks before any of it is there. */
+/** Generates the whole answer, but breaks before any of it arrives. */
 const broken: Script = async (answer) => {
   answer.charge(answer.words);
   answer.response.destroy();
@@ -28,7 +28,7 @@ const reports =
     answer.response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ ...body, usage }));
   };
 
-/** JSON as some servers write it, which JSON.stringify would not. */
+/** JSON as some servers write it, unlike JSON.stringify. */
 const reportsText =
   (usage: string): Script =>
   async (answer) => {
@@ -108,11 +108,11 @@ async function call(url: string, fault: string, model = "gpt-4o") {
 const billOf = (from: number): number =>
   biller.attempts.slice(from).reduce((sum: number, { nanoUsd }: BilledAttempt) => sum + nanoUsd, 0);
 
-/** The most that one of these calls can cost: each byte of its body a token, and its cap. */
+/** The highest cost of one of these calls: one token per byte of its body, plus its cap. */
 const mostUsd = (calls: number): string =>
   ((calls * (400 * tokenPrices.input + 1_000 * tokenPrices.output)) / 1e9).toFixed(6);
 
-test("a budget that has room for one attempt lets one be made, and no retry or fallback beyond it", async () => {
+test("a budget with room for one attempt allows no retry or fallback", async () => {
   const from = biller.attempts.length;
   const { url } = await gateway([budget({ amount: mostUsd(1) })], { attempts: 3 });
   const first = await call(url, "broken");
@@ -121,7 +121,7 @@ test("a budget that has room for one attempt lets one be made, and no retry or f
   assert.ok(billOf(from) <= Number(mostUsd(1)) * 1e9);
 });
 
-test("attempts that the reservation covers are made, each is charged, and the record has each one's charge", async () => {
+test("attempts that the reservation covers are made and charged, and the log has each charge", async () => {
   const from = biller.attempts.length;
   const running = await gateway([budget({ amount: mostUsd(10) })], { attempts: 2 });
   const { id, status } = await call(running.url, "broken once");
@@ -139,7 +139,7 @@ test("attempts that the reservation covers are made, each is charged, and the re
   assert.equal(line["cost_nano_usd"], (attempts[0]?.costNanoUsd ?? 0) + (attempts[1]?.costNanoUsd ?? 0));
 });
 
-test("whatever breaks, a hard budget is not billed beyond its amount", async () => {
+test("a hard budget is never billed beyond its amount, whatever breaks", async () => {
   const from = biller.attempts.length;
   const amount = mostUsd(4);
   const { url } = await gateway([budget({ amount })], { attempts: 2 });
@@ -149,7 +149,7 @@ test("whatever breaks, a hard budget is not billed beyond its amount", async () 
   assert.ok(billOf(from) <= Number(amount) * 1e9, `billed ${billOf(from)} of ${amount}`);
 });
 
-test("a model that costs nothing passes a budget that is used up", async () => {
+test("a free model passes a budget that is used up", async () => {
   const { url } = await gateway([budget({ amount: "0.000001" })]);
   assert.equal((await call(url, "fine")).status, 429);
   assert.equal((await call(url, "fine", "free")).status, 200);
@@ -169,7 +169,7 @@ for (const [what, options, amount] of [
   });
 }
 
-test("a budget of one provider refuses only where no other target is left", async () => {
+test("a budget of one provider refuses only if no other target is left", async () => {
   const { url } = await gateway([budget({ amount: "0.000001", scope: { providers: ["a"] } })], {
     targets: ["a"],
   });
@@ -194,7 +194,7 @@ for (const fault of ["a billion", "eleven times", "negative", "enormous", "a tex
   });
 }
 
-test("a report of nothing is estimated, and is no report of what can't be", async () => {
+test("missing usage is estimated, and is not counted as implausible", async () => {
   const running = await gateway([budget({ amount: "10" })]);
   await call(running.url, "nothing");
   await eventually(() => running.logs.some((one) => one["estimated"] === true));

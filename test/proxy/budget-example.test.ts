@@ -1,4 +1,4 @@
-/** examples/budgets, played through in virtual time: what its four budgets refuse, slow down and let pass over a month. */
+/** Simulates examples/budgets in virtual time: what its four budgets refuse, slow down and allow over a month. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -26,17 +26,17 @@ const identityOf = (user: string): Identity =>
     key: { id: `default/${user}`, user, team: null, role: "developer", tags: [] } as unknown as KeyRecord,
   }) as unknown as Identity;
 
-/** Callers from a moment on; the throttle's lots fall in turns, so that half means every other. */
+/** Simulates callers from a given time on. The throttle's random draws alternate, so that a half means every other call. */
 function play(from: string) {
   const time = new VirtualTime(Date.parse(from));
   const quotas = new Quotas(new MemoryStore(time.nowMs), "p", time.clock());
   let lot = 0;
   const context = { quotas, nowMs: time.nowMs, random: () => (lot++ % 2 === 0 ? 0.25 : 0.75) };
   return {
-    /** Moves to a moment. */
+    /** Advances to a time. */
     to: (moment: string): void => time.advance(Date.parse(moment) - time.nowMs()),
     advance: (ms: number): void => time.advance(ms),
-    /** A call that costs so many USD, known beforehand: "ok", or the failure's code and the budget that it names. */
+    /** Makes a call with a known cost in USD. Returns "ok", or the failure's code and the budget that it names. */
     async call(user: string, cost: number): Promise<string> {
       const subject = { route, identity: identityOf(user), model: "gpt-4o", targets: [] };
       const covering = budgets.filter((budget) => covers(budget, subject, time.nowMs()));
@@ -68,7 +68,7 @@ function play(from: string) {
 }
 
 describe("examples/budgets", () => {
-  it("are valid, and what they say of themselves", () => {
+  it("are valid, with the documented amounts", () => {
     assert.deepEqual(findings, []);
     assert.deepEqual(
       budgets.map(({ id, amountNanoUsd, period, per, enforcement }) => [
@@ -87,7 +87,7 @@ describe("examples/budgets", () => {
     );
   });
 
-  it("give each user ten USD a day by Berlin's clock, also on the day that has 23 hours", async () => {
+  it("give each user ten USD a day in Berlin time, also on a day of 23 hours", async () => {
     const life = play("2027-03-27T12:00:00Z");
     for (let at = 0; at < 10; at++) assert.equal(await life.call("alice", 1), "ok");
     assert.equal(await life.call("alice", 1), "budget_exceeded default/per-user 2027-03-27T23:00:00.000Z");
@@ -96,13 +96,13 @@ describe("examples/budgets", () => {
     assert.match(await life.call("alice", 1), /^budget_exceeded default\/per-user/);
     life.to("2027-03-27T23:00:01Z");
     for (let at = 0; at < 10; at++) assert.equal(await life.call("alice", 1), "ok");
-    // The clock goes forward in this night: the next midnight is an hour nearer.
+    // Daylight saving time begins this night, so the next midnight is an hour closer.
     assert.equal(await life.call("alice", 1), "budget_exceeded default/per-user 2027-03-28T22:00:00.000Z");
     life.to("2027-03-28T22:00:01Z");
     assert.equal(await life.call("alice", 1), "ok");
   });
 
-  it("brake at 45 USD an hour, stop at 50, and let go with the next hour; the day's 100 are told of and refuse nothing", async () => {
+  it("throttle at 45 USD an hour, stop at 50 and reset with the next hour; the daily 100 only alerts", async () => {
     const life = play("2027-03-01T10:00:00Z");
     const hour = async (): Promise<{ passed: number; throttled: number; stopped: number }> => {
       const seen = { passed: 0, throttled: 0, stopped: 0 };
@@ -118,7 +118,7 @@ describe("examples/budgets", () => {
     };
     const first = await hour();
     assert.equal(first.passed, 50);
-    // From 45 on every other call: four or five were held back on the way from 45 to 50.
+    // From 45 on every other call is refused: four or five between 45 and 50.
     assert.ok(first.throttled >= 4 && first.stopped > 0, JSON.stringify(first));
     life.to("2027-03-01T10:59:00Z");
     assert.match(await life.call("late", 1), /emergency/);
@@ -128,14 +128,14 @@ describe("examples/budgets", () => {
     }
   });
 
-  it("hold the month at 2,000 USD, and begin anew on the first by Berlin's clock", async () => {
+  it("limit the month to 2,000 USD, and reset on the first in Berlin time", async () => {
     const life = play("2027-03-01T00:00:00Z");
     let spent = 0;
     let last = "";
     for (let day = 2; day <= 12 && !last.includes("monthly"); day++) {
       for (let hour = 6; hour < 20 && !last.includes("monthly"); hour++) {
         life.to(`2027-03-${String(day).padStart(2, "0")}T${String(hour).padStart(2, "0")}:00:01Z`);
-        // Ten calls of 4.40 USD stay below the hour's brake.
+        // Ten calls of 4.40 USD stay below the hourly throttle.
         for (let user = 0; user < 10; user++) {
           last = await life.call(`user-${hour}-${user}`, 4.4);
           if (last !== "ok") break;

@@ -14,13 +14,13 @@ import {
 } from "../harness/gateway.ts";
 import { json, startUpstream } from "../harness/upstream.ts";
 
-// Budgets here are of this day.
+// The budgets in this file are for the current day.
 await pastDayTurn(30_000);
 const upstream = await startUpstream();
 after(() => upstream.close());
 const clear = "slc_alice_key_0001_0123456789";
 const otherClear = "slc_bob_key_0001_0123456789";
-/** nano-USD for a token. */
+/** nano-USD per token. */
 const inputPrice = 2_500;
 const outputPrice = 10_000;
 
@@ -60,7 +60,7 @@ const call = (url: string, as = clear, body: Record<string, unknown> = { max_tok
     body: JSON.stringify({ model: "gpt-4o", messages: [{ role: "user", content: "Hi" }], ...body }),
   });
 
-/** What the scripted answer costs: 11 tokens in, 7 out. */
+/** Cost of the scripted answer: 11 input and 7 output tokens. */
 const callCost = 11 * inputPrice + 7 * outputPrice;
 
 test("a hard budget refuses what could exceed it, and says which, how much is left and when it resets", async () => {
@@ -83,7 +83,7 @@ test("a hard budget refuses what could exceed it, and says which, how much is le
   assert.equal((await call(url, clear, { max_tokens: 1 })).status, 200, "a smaller call still fits");
 });
 
-test("what is charged is what the provider reports, to the nano-USD", async () => {
+test("the charge matches the provider's report to the nano-USD", async () => {
   const started = await gateway([
     budget("daily", { amount: "10", enforcement: "Soft" }),
     budget("hard", { amount: "10" }),
@@ -133,13 +133,13 @@ for (const [name, scope, alice, bob] of [
   ["a provider", { providers: ["up"] }, 429, 429],
   ["a provider that nobody calls", { providers: ["other"] }, 200, 200],
 ] as const) {
-  test(`a budget for ${name} covers whom it should`, async () => {
+  test(`a budget for ${name} covers the right callers`, async () => {
     const { url } = await gateway([budget("none", { amount: "0", scope })]);
     assert.deepEqual([(await call(url)).status, (await call(url, otherClear)).status], [alice, bob]);
   });
 }
 
-test("a budget per user is kept for each", async () => {
+test("a budget per user counts each user separately", async () => {
   const { url } = await gateway([budget("each", { amount: "0.0012", per: "User" })]);
   assert.equal((await call(url)).status, 200);
   assert.equal((await call(url)).status, 429);
@@ -160,7 +160,7 @@ test("a call without a known price is refused under a hard budget", async () => 
   assert.equal(((await refused.json()) as { error: { code: string } }).error.code, "price_unknown");
 });
 
-test("a failed call costs nothing, and gives back what was reserved", async () => {
+test("a failed call costs nothing and releases its reservation", async () => {
   const { url } = await gateway([budget("daily", { amount: "0.0012" })]);
   upstream.answer((_request, response) => json(response, 500, { error: { message: "no" } }));
   for (let at = 0; at < 3; at++) assert.equal((await call(url)).status, 502);
@@ -177,7 +177,7 @@ test("a failed call costs nothing, and gives back what was reserved", async () =
   assert.equal((await call(url)).status, 200);
 });
 
-test("where neither caller nor model limits an answer, a hard budget has it limited", async () => {
+test("a hard budget caps the answer if neither caller nor model does", async () => {
   const { url } = await gateway([budget("daily", { amount: "10" })], { models: [{ name: "gpt-4o", price }] });
   await (await call(url, clear, {})).text();
   assert.equal(upstream.requests.at(-1)?.json["max_completion_tokens"], 16_384);
@@ -185,7 +185,7 @@ test("where neither caller nor model limits an answer, a hard budget has it limi
   assert.equal(upstream.requests.at(-1)?.json["max_completion_tokens"], undefined);
 });
 
-test("a restart keeps what was spent, where there is a state file", async () => {
+test("spending survives a restart if there is a state file", async () => {
   const file = `/tmp/sluice-state-${process.pid}-${Date.now()}.jsonl`;
   const first = await gateway([budget("daily", { amount: "0.0012" })], priced, ["--state-file", file]);
   assert.equal((await call(first.url)).status, 200);
@@ -194,7 +194,7 @@ test("a restart keeps what was spent, where there is a state file", async () => 
   assert.equal((await call(second.url)).status, 429);
 });
 
-test("from a share of the budget on, only a share of the calls pass", async () => {
+test("above a share of the budget, only a share of the calls pass", async () => {
   const { url } = await gateway([
     budget("slow", { amount: "0.01", enforcement: "Soft", throttle: { atPercent: 1, passPercent: 0 } }),
   ]);
@@ -209,7 +209,7 @@ test("from a share of the budget on, only a share of the calls pass", async () =
   assert.equal(refused.headers.get("retry-after"), "5");
 });
 
-test("a shadow budget refuses and slows down nobody, and is counted", async () => {
+test("a shadow budget refuses and delays no call, but counts", async () => {
   const started = await gateway([
     budget("shadow", { amount: "0", enforcement: "Shadow", throttle: { atPercent: 1, passPercent: 0 } }),
   ]);

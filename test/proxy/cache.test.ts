@@ -87,7 +87,7 @@ describe("response cache", () => {
     assert.ok(gateway.logs.some((line) => line["cache"] === "hit" && line["cost_nano_usd"] === undefined));
   });
 
-  it("gives a stream again as a stream", async () => {
+  it("replays a stream as a stream", async () => {
     const first = await (await ask({ stream: true })).text();
     const again = await ask({ stream: true });
     assert.equal(again.headers.get("content-type"), "text/event-stream; charset=utf-8");
@@ -97,7 +97,7 @@ describe("response cache", () => {
     assert.equal(upstream.requests.length, 2);
   });
 
-  it("answers Anthropic's dialect in its own form", async () => {
+  it("answers Anthropic's dialect in Anthropic's format", async () => {
     const message = (): Promise<Response> =>
       fetch(`${gateway.url}/v1/messages`, {
         method: "POST",
@@ -122,7 +122,7 @@ describe("response cache", () => {
     ["an answer with what is in trial", {}, { "anthropic-beta": "context-1m-2025-08-07" }],
   ];
   for (const [what, body, headers] of differences) {
-    it(`tells ${what} apart`, async () => {
+    it(`distinguishes ${what}`, async () => {
       assert.equal(await result(ask({})), "miss");
       assert.equal(await result(ask(body, headers)), "miss");
       assert.equal(upstream.requests.length, 2);
@@ -140,7 +140,7 @@ describe("response cache", () => {
     ["1.0", "1", true],
   ];
   for (const [one, other, equal] of numbers) {
-    it(`${equal ? "takes" : "doesn't take"} a seed of ${one} for one of ${other}`, async () => {
+    it(`${equal ? "treats" : "doesn't treat"} seeds ${one} and ${other} as equal`, async () => {
       const seeded = (seed: string): Promise<Response> =>
         fetch(`${gateway.url}/v1/chat/completions`, {
           method: "POST",
@@ -152,7 +152,7 @@ describe("response cache", () => {
     });
   }
 
-  it("takes as equal what the policy leaves out of the key", async () => {
+  it("ignores differences that the policy leaves out of the key", async () => {
     await gateway.apply(manifests({ key: ["Model", "Prompt"] }));
     assert.equal(await result(ask({ temperature: 0.1 })), "miss");
     assert.equal(await result(ask({ temperature: 0.9, max_tokens: 3, user: "u" })), "hit");
@@ -202,7 +202,7 @@ describe("response cache", () => {
     assert.equal(await result(ask({}, { "cache-control": "only-if-cached" })), "hit");
   });
 
-  it("makes one call upstream for a thousand equal ones at once", async () => {
+  it("makes one upstream call for a thousand equal concurrent calls", async () => {
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -220,7 +220,7 @@ describe("response cache", () => {
     assert.equal(results.filter((one) => one === "hit").length, 999);
   });
 
-  it("lets those who waited ask for themselves when the one they waited for fails", async () => {
+  it("lets waiting calls go upstream themselves when the call they wait for fails", async () => {
     let asked = 0;
     upstream.answer(async (request, response) => {
       if (++asked > 1) return openai(request, response);
@@ -232,7 +232,7 @@ describe("response cache", () => {
     assert.deepEqual(statuses, [200, 400]);
   });
 
-  it("keeps no failure and no broken stream", async () => {
+  it("caches neither failures nor broken streams", async () => {
     upstream.answer((_request, response) => {
       response.writeHead(500, { "content-type": "application/json" });
       response.end("{}");
@@ -249,7 +249,7 @@ describe("response cache", () => {
     assert.equal(await result(ask({ stream: true })), "miss");
   });
 
-  it("forgets answers when the policy or a pinned model changes", async () => {
+  it("drops answers when the policy or a pinned model changes", async () => {
     assert.equal(await result(ask({})), "miss");
     await gateway.apply(manifests({}, { request: { prompts: [{ content: "Be brief." }] } }));
     assert.equal(await result(ask({})), "miss");
@@ -264,7 +264,7 @@ describe("response cache", () => {
     assert.equal(await result(ask({})), "miss");
   });
 
-  it("tells callers apart by whom the policy's prompts name, in every dialect", async () => {
+  it("distinguishes callers whom the policy's prompts name, in every dialect", async () => {
     await gateway.apply(
       manifests({ scope: "Shared" }, { request: { prompts: [{ content: "You speak with {{user}}." }] } }),
     );
@@ -282,7 +282,7 @@ describe("response cache", () => {
     }
   });
 
-  it("refuses a key that would mix answers up, and says so", async () => {
+  it("refuses a cache key that would mix up answers, with a message", async () => {
     const before = gateway.printed.length;
     await gateway.apply(manifests({ key: ["Model"] }));
     assert.ok(gateway.printed.slice(before).some((line) => line.includes("key must contain Model and Prompt")));
@@ -301,7 +301,7 @@ describe("memory store", () => {
     costNanoUsd: null,
   });
 
-  it("lets go of an answer when its time is over", async () => {
+  it("drops an answer when it expires", async () => {
     let nowMs = 1_000;
     const store = memoryStore(1_000_000, () => nowMs);
     store.set("r", "k", answer(10), { ttlMs: 500, maxEntries: 10 });
@@ -311,7 +311,7 @@ describe("memory store", () => {
     assert.equal(await store.get("r", "k"), null);
   });
 
-  it("keeps to a route's entries, the longest unused going first", async () => {
+  it("limits the entries of a route, and evicts the least recently used first", async () => {
     const store = memoryStore(1_000_000, () => 1);
     const limits = { ttlMs: 1_000, maxEntries: 2 };
     store.set("r", "a", answer(1), limits);
@@ -325,7 +325,7 @@ describe("memory store", () => {
     ]);
   });
 
-  it("keeps to the bytes of all routes together", async () => {
+  it("limits the total bytes of all routes", async () => {
     const store = memoryStore(10_000, () => 1);
     for (let at = 0; at < 20; at++) store.set(`r${at % 2}`, `k${at}`, answer(1_000), { ttlMs: 1_000, maxEntries: 100 });
     assert.ok(store.size().bytes <= 10_000);

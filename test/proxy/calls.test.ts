@@ -1,4 +1,4 @@
-/** What a call is told, charged and sent, beyond its translation. */
+/** What a call is answered, charged and sent, apart from translation. */
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -86,7 +86,7 @@ describe("a call", () => {
     }
   }
 
-  it("with a wish that is no name is told so", async () => {
+  it("with an invalid preferred provider gets a clear error", async () => {
     const response = await ask("/v1/chat/completions", { messages, prefer_provider: 7 });
     assert.equal(response.status, 400);
     assert.equal(((await response.json()) as { error: Json }).error["param"], "prefer_provider");
@@ -103,14 +103,14 @@ describe("a call", () => {
     ["a server that knows only max_tokens", "old", { max_completion_tokens: 9 }, { max_tokens: 9 }],
   ];
   for (const [name, target, given, sent] of limits) {
-    it(`carries its limit under the name of ${name}`, async () => {
+    it(`carries its limit under the name ${name}`, async () => {
       await (await ask("/v1/chat/completions", { messages, ...given }, { "x-prefer-provider": target })).text();
       const body = (target === "strict" ? first : second).requests.at(-1)?.json ?? {};
       assert.deepEqual(Object.fromEntries(Object.entries(body).filter(([member]) => member.startsWith("max_"))), sent);
     });
   }
 
-  it("takes another provider's reasoning out before it goes to OpenAI, and leaves it in elsewhere", async () => {
+  it("is sent to OpenAI without another provider's reasoning, and to others with it", async () => {
     const before = [
       { role: "user", content: "a" },
       { role: "assistant", content: "b", thinking_blocks: [{ type: "thinking" }], reasoning_content: "r" },
@@ -123,7 +123,7 @@ describe("a call", () => {
     assert.deepEqual(second.requests.at(-1)?.json["messages"], before);
   });
 
-  it("is charged by an estimate where the provider says nothing of usage", async () => {
+  it("is charged by an estimate if the provider reports no usage", async () => {
     first.answer((request, response) => {
       const message = { role: "assistant", content: "x".repeat(400) };
       json(response, 200, {
@@ -143,7 +143,7 @@ describe("a call", () => {
     assert.equal(plain["cost_nano_usd"], Number(plain["input_tokens"]) * 4000 + 100 * 8000);
   });
 
-  it("is charged for what a stream brought before its client left", async () => {
+  it("is charged for what a stream delivered before its client left", async () => {
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -172,7 +172,7 @@ describe("a call", () => {
     assert.ok(Number(line["output_tokens"]) >= 200, JSON.stringify(line));
   });
 
-  it("that fails in a Responses stream is on record as failed, and its client is told once", async () => {
+  it("that fails in a Responses stream is logged as failed, and its client gets one error", async () => {
     const event = (type: string, more: Json): string =>
       `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
     first.answer((_request, response) => {
@@ -194,7 +194,7 @@ describe("a call", () => {
     assert.equal(line["code"], "upstream_rate_limited");
   });
 
-  it("learns an error's own kind from a stream that passes through", async () => {
+  it("gets the error's kind from a stream that passes through", async () => {
     second.answer((request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(chatFrames(request.json["model"], ["Hel"], false)[1] ?? "");

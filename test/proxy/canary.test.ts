@@ -6,7 +6,7 @@ import { json, openai, startUpstream } from "../harness/upstream.ts";
 const clear = "slc_alice_key_0001";
 
 describe("a canary in a folder", () => {
-  it("is rolled back when it fails, begins anew when it changes, and is promoted when it does well; no caller notices", async () => {
+  it("is rolled back when it fails, restarts when it changes, and is promoted when it succeeds; no caller notices", async () => {
     const old = await startUpstream();
     const tried = await startUpstream((_request, response) => json(response, 500, { error: { message: "not yet" } }));
     const manifests = (percent: number) => [

@@ -1,4 +1,4 @@
-/** Certificates of clients at their edges: bundles that are none, revocation, sessions that outlive a certificate. */
+/** Edge cases of client certificates: invalid bundles, revocation, and sessions that outlive a certificate. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -80,7 +80,7 @@ describe("certificates of clients", () => {
     ["half a certificate", authority.cert.slice(0, authority.cert.length / 2)],
   ];
 
-  it("are asked of no listener whose authorities are no certificates: it doesn't start", async () => {
+  it("need valid authorities: without them the listener doesn't start", async () => {
     for (const [what, text] of broken()) {
       await writeFile(path("bad.crt"), text);
       const files = {
@@ -94,10 +94,10 @@ describe("certificates of clients", () => {
     }
   });
 
-  it("go on being checked against the last good authorities when the file becomes something else", async () => {
+  it("are still checked against the last valid authorities when the file becomes invalid", async () => {
     const started = await gateway();
     const stranger = await others.issue("client");
-    // Each is wrong in words of its own, which are logged once.
+    // Each fault has its own message, which is logged once.
     for (const [what, text] of broken().filter((_, at) => [0, 3, 4].includes(at))) {
       const failures = (): number =>
         started.logs.filter((line) => line["msg"] === "certificate not loaded; the old one stays in use").length;
@@ -112,7 +112,7 @@ describe("certificates of clients", () => {
     await started.close();
   });
 
-  it("that are refused leave a line in the log and a count, with the reason", async () => {
+  it("that are refused are logged and counted, with the reason", async () => {
     const started = await gateway();
     const refused = async (pair: Partial<Pair>, reason: string): Promise<void> => {
       assert.notEqual(await models(started.url, pair), 200);
@@ -129,7 +129,7 @@ describe("certificates of clients", () => {
     await started.close();
   });
 
-  it("keep an expired pair of the listener from replacing a good one", async () => {
+  it("are unaffected when an expired listener certificate would replace a valid one", async () => {
     const started = await gateway();
     const expired = await authority.issueExpired("127.0.0.1", "localhost");
     const [cert, privateKey] = await Promise.all([
@@ -146,7 +146,7 @@ describe("certificates of clients", () => {
   });
 
   for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const)
-    it(`are not outlived by a session that is resumed, by ${maxVersion}`, async () => {
+    it(`are not outlived by a resumed session, with ${maxVersion}`, async () => {
       const clock = { now: Date.now() };
       const registry = new Registry();
       const { options } = await readTls({

@@ -1,4 +1,4 @@
-/** Connections that come while the process is at something else. */
+/** Connections that arrive while the process is busy. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { startGateway } from "../harness/gateway.ts";
 
 const burst = 900;
 
-/** Prints how many of so many connections were made; waits no longer than it takes the kernel to try again twice. */
+/** Prints how many of the connections were made. Waits at most as long as the kernel takes for two retries. */
 const connecting = (port: string): string => `
   import { connect } from "node:net";
   let made = 0;
@@ -23,13 +23,13 @@ const mostOfKernel = (): number => {
   }
 };
 
-describe("connections at once", () => {
+describe("simultaneous connections", () => {
   it("are kept until they are accepted", {
     skip: mostOfKernel() < burst && "this kernel keeps fewer, whatever is asked of it",
   }, async (context) => {
     const gateway = await startGateway([]);
     context.after(() => gateway.close());
-    // Until it returns, nothing is accepted here.
+    // This process accepts nothing until the call returns.
     const made = execFileSync(process.execPath, ["--input-type=module", "-e", connecting(new URL(gateway.url).port)], {
       encoding: "utf8",
     });

@@ -1,4 +1,4 @@
-/** Many time limits on one timer run out when each would have on its own. */
+/** Many deadlines that share one timer expire when each would have expired alone. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -24,7 +24,7 @@ class Call implements Timed {
 }
 
 describe("deadlines", () => {
-  it("run out when they are due, once, and not when they were lifted", () => {
+  it("expire once, when they are due, unless they were cleared", () => {
     const step = fc.record({ what: fc.constantFrom("set", "lift", "wait"), which: fc.nat(5), ms: fc.nat(50) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
@@ -58,7 +58,7 @@ describe("deadlines", () => {
     );
   });
 
-  it("may be set anew, or lift another's, by one that has run out", () => {
+  it("can be set or cleared from the callback of an expired deadline", () => {
     const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const other = new Call(clock);
@@ -73,7 +73,7 @@ describe("deadlines", () => {
     assert.deepEqual([call.expiredAt, other.expiredAt], [[10, 20, 30], []]);
   });
 
-  it("that are moved later, as by each chunk of a stream, make no timers", () => {
+  it("that are postponed, as by each chunk of a stream, create no timers", () => {
     const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const call = new Call(clock);
@@ -84,7 +84,7 @@ describe("deadlines", () => {
     assert.equal(clock.timers, 1);
   });
 
-  it("far away don't overflow the timer", () => {
+  it("in the far future don't overflow the timer", () => {
     const clock = new HandClock();
     const deadlines = new Deadlines(clock);
     const call = new Call(clock);

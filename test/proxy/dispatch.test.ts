@@ -1,11 +1,11 @@
-/** What dispatch gives back where something goes wrong that nobody foresaw. */
+/** What dispatch releases when an unexpected error occurs. */
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { dispatch } from "../../proxy/pipeline/dispatch.ts";
 import type { Dispatcher, DispatchRequest } from "../../proxy/pipeline/dispatch-request.ts";
 import type { Permit } from "../../proxy/routing/routing.ts";
 
-it("A fault of the gateway's own gives its permit back, so that others may try the target", async () => {
+it("an internal error releases its permit, so that other calls may try the target", async () => {
   const fault = new TypeError("of ours");
   const ends: string[] = [];
   const permit: Permit = {

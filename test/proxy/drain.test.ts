@@ -27,7 +27,7 @@ async function begin(drainMs: number) {
 }
 
 describe("a drain", () => {
-  it("turns unready at once and lets a running stream finish", async () => {
+  it("makes the proxy unready immediately and lets a running stream finish", async () => {
     const { upstream, gateway, answer, release } = await begin(20_000);
     const closing = gateway.close();
     await eventually(async () => (await fetch(`${gateway.statusUrl}/readyz`)).status === 503);

@@ -1,4 +1,4 @@
-/** A provider that repeats what it was sent in an error does not hand the account's credential to callers or logs. */
+/** A provider's error that repeats the request does not reveal the account's credential to callers or logs. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
@@ -9,7 +9,7 @@ const credential = 'sk-provider/secret"+0001';
 
 describe("an account's credential", () => {
   for (const status of [400, 404, 422, 429])
-    it(`is taken out of what a provider says with ${status}`, async () => {
+    it(`is removed from a provider's error with status ${status}`, async () => {
       const upstream = await startUpstream((request, response) => {
         const message = `bad request; your header was ${String(request.headers["authorization"])}`;
         json(response, status, { error: { message, type: "invalid_request_error", param: credential, code: "x" } });
