@@ -116,7 +116,7 @@ describe("rules of access, compiled", () => {
     assert.equal(verdict.live, "none");
   });
 
-  it("countries that nobody can tell are warned of; where nobody knows the installation, nothing is said", () => {
+  it("warns of countries that can't be determined, and says nothing if the installation is unknown", () => {
     const access = { countries: { allow: ["DE"] } };
     assert.match(
       found(run([...providers, policy(access)], null, { knowsCountries: false })).problems.join(),
@@ -142,7 +142,7 @@ describe("rules of access, compiled", () => {
   describe("and a mistake elsewhere", () => {
     const before = run([...providers, policy({})]).config;
 
-    it("does not put off what is closed now", () => {
+    it("does not delay what is closed now", () => {
       const broken = policy(
         { networks: ["10.0.0.0/8"], residency: { regions: ["eu-west-1"] } },
         { routing: { targets: [{ provider: { name: "gone" } }] } },

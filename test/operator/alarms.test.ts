@@ -1,4 +1,4 @@
-/** Alerts of providers and policies: what is on, when it is over, and who hears of it, over restarts. */
+/** Alerts of providers and policies: when they begin and end, and who is notified, across restarts. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { objectAlerts } from "../../crds/types/object-alerts.ts";
@@ -222,7 +222,7 @@ describe("what is the case of an event", () => {
       assert.match(seen?.detail ?? "", detail);
     });
 
-  it("is not told by a proxy that counts by other bounds", () => {
+  it("is not judged from a proxy that counts by other bounds", () => {
     const watch = watchOf(policy({ alertWhen: { errorRate: ">5%" } }));
     const old = { ...reading(watch, { calls: 100, errors: 100 }), config: { ...watch.counting, windowMs: 60_000 } };
     assert.equal(sightings(watch, [], [old, { ...old, config: watch.counting, id: "a/other" }]).get("ErrorRate"), null);
@@ -569,7 +569,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual([life.sent, life.outcomes], [[], ["webhook-1 given_up"]]);
   });
 
-  it("is over when nobody watches any more, and is kept where the spec can't be read", async () => {
+  it("is over when it is no longer watched, and is kept while the spec can't be read", async () => {
     const life = operator();
     await life.pass(true);
     life.change({ ...spec, models: [{ name: "m" }, { name: "m" }] });
@@ -590,7 +590,7 @@ describe("an alert of a provider", () => {
   const hook = (key: string, more: Spec = {}): Spec => ({ webhook: { secretRef: { name: "alerts", key } }, ...more });
   const fault: Sent = { outcome: "retry", why: "it answered 500", afterMs: null };
 
-  it("is over when the object is deleted, for those who were told, with its Secret or without", async () => {
+  it("is over when the object is deleted, for channels that were notified, with its Secret or without", async () => {
     const life = operator();
     await life.pass(true);
     await life.pass(true);
@@ -606,7 +606,7 @@ describe("an alert of a provider", () => {
     );
   });
 
-  it("of a deleted object is told of until the channel hears it, for a day", async () => {
+  it("of a deleted object is sent until the channel receives it, for a day", async () => {
     let well = true;
     const life = operator(() => (well ? { outcome: "done" } : fault));
     await life.pass(true);
@@ -632,7 +632,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual([life.sent.length, life.outcomes.at(-1), life.outcomes.length], [3, "webhook-1 given_up", 30]);
   });
 
-  it("of a deleted object is no news to whom nothing was told", async () => {
+  it("of a deleted object is not sent to channels that were never notified", async () => {
     const deaf = operator(() => fault);
     await deaf.pass(true);
     deaf.remove();
@@ -650,7 +650,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(later.sent, [begun], "with the object's status the memory of it is gone");
   });
 
-  it("of a deleted object is told of after another has led meanwhile, unless by then it is on again", async () => {
+  it("of a deleted object is sent after another process led meanwhile, unless it is active again by then", async () => {
     let well = true;
     const life = operator(() => (well ? { outcome: "done" } : fault));
     const deleted = async (): Promise<void> => {
@@ -702,7 +702,7 @@ describe("an alert of a provider", () => {
     assert.match(life.texts[1] ?? "", /^Over for the provider a\/p: breakers are closed again/);
   });
 
-  it("goes on for a namesake that is made anew, and is over where all is well with that", async () => {
+  it("continues for an object recreated under the same name, and is over once that object is healthy", async () => {
     let well = true;
     const life = operator(() => (well ? { outcome: "done" } : fault));
     await life.pass(true);
@@ -770,7 +770,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual([life.sent, life.events.length], [[], 3]);
   });
 
-  it("is told of once, though channels change their order, and to those who come later only while it lasts", async () => {
+  it("is sent once although channels change their order, and to later channels only while it lasts", async () => {
     const life = operator();
     life.change({ ...spec, alerts: [hook("url"), hook("key")] });
     await life.pass(true);
@@ -809,7 +809,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent.splice(0), [begun, over]);
   });
 
-  it("goes by nothing that can't be in a status", async () => {
+  it("ignores what can't be in a status", async () => {
     const life = operator();
     await life.pass(true);
     const [entry] = objectAlerts.parse(life.status()["alerts"]);

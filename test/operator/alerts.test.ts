@@ -270,7 +270,7 @@ describe("an alert", () => {
       });
     });
 
-  it("leaves alone what stands for nothing", () => {
+  it("leaves unknown placeholders alone", () => {
     assert.equal(filled("{{budget}} {{constructor}} {{ percent }} {{", facts), "a/b {{constructor}} 80 {{");
   });
 });
@@ -512,7 +512,7 @@ describe("the delivery of alerts", () => {
     assert.equal(late.sent.length, 25);
   });
 
-  it("can be tried, each channel once for each request, and anew for a budget that was made again", async () => {
+  it("can be tested, each channel once per request, and again for a budget that was recreated", async () => {
     const book = new BudgetBook();
     const asked: WorldObject = {
       ...budget(two),
@@ -583,7 +583,7 @@ describe("the delivery of alerts", () => {
       ]);
     });
 
-    it("does so over restarts: before the period ends, and before PagerDuty could be told", async () => {
+    it("does so across restarts: before the period ends, and before PagerDuty could be notified", async () => {
       const fault: Sent = { outcome: "retry", why: "it answered 500", afterMs: null };
       const life = operator([{ outcome: "done" }, fault], only);
       await life.pass(9);
@@ -651,7 +651,7 @@ describe("the delivery of alerts", () => {
         assert.deepEqual(ended, [`pagerDuty-1 resolve ${key("Threshold 80 ")}`]);
       });
 
-    it("tells nobody twice for a mistake in the budget that is mended", async () => {
+    it("sends nothing twice when an error in the budget is fixed", async () => {
       const life = operator([], only);
       await life.pass(9);
       await life.pass(9);

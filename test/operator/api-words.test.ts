@@ -1,4 +1,4 @@
-/** What people are told of a call to the API server that failed. */
+/** Messages for failed calls to the API server. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ApiException } from "@kubernetes/client-node";

@@ -353,7 +353,7 @@ describe("a changed Budget", () => {
     assert.deepEqual(crossings(standing), ["80"]);
   });
 
-  it("tells again what a raised amount has armed again, and ends what is over", async () => {
+  it("alerts again on a threshold that a raised amount has reset, and ends what is over", async () => {
     const installation = new Installation({ ...plain, amount: "10", enforcement: "Hard" });
     await installation.call("alice", "large", 9.5 * usd);
     assert.equal(await installation.call("alice", "large", usd), "budget_exceeded");
@@ -389,7 +389,7 @@ describe("a changed Budget", () => {
 describe("a mistake in one part of a Budget", () => {
   const broken: { name: string; change: Partial<Spec> & Record<string, unknown>; inForce: boolean }[] = [
     {
-      name: "a place in an alert's text that stands for nothing",
+      name: "an unknown placeholder in an alert's text",
       change: { alerts: [{ email: { to: ["a@b.example"] }, message: "{{unknown}}" }] },
       inForce: true,
     },
@@ -398,7 +398,7 @@ describe("a mistake in one part of a Budget", () => {
       change: { alerts: [{ slack: { secretRef: { name: "none", key: "k" } } }] },
       inForce: true,
     },
-    { name: "a time zone that is none", change: { timeZone: "Asia/Nowhere" }, inForce: true },
+    { name: "an unknown time zone", change: { timeZone: "Asia/Nowhere" }, inForce: true },
     {
       name: "a limit's window that is too long",
       change: { limits: [{ requests: 1, window: "9000h" }] },
@@ -416,7 +416,7 @@ describe("a mistake in one part of a Budget", () => {
       assert.equal((await installation.look())?.spentNanoUsd, 1.5 * usd);
     });
 
-  it("is refused at once where a text has a place that stands for nothing", () => {
+  it("is refused at once if a text has an unknown placeholder", () => {
     const { others, config } = new Installation({ ...plain }).edit({
       alerts: [{ email: { to: ["a@b.example"] }, message: "at {{percent}} of {{amuont}}" }],
     });

@@ -202,7 +202,7 @@ describe("how a budget stands", () => {
     assert.equal(usdText(1), "0.000000001");
   });
 
-  it("renders seeds anew only where they lag behind", () => {
+  it("renders seeds again only if they lag behind", () => {
     const one = watch({ per: "User" });
     const standing = after(one, [{ groups: { alice: 50, bob: 2 } }]);
     assert.ok(standing);

@@ -110,7 +110,7 @@ describe("the judge of canaries", () => {
       verdict: /cost increase is not known/,
     },
     {
-      name: "asks only for what is set",
+      name: "checks only the bounds that are set",
       canary: { ...side(500, 0), priced: 0, cost: 0 },
       atMs: end,
       plan: { succeedWhen: { ...none, errorRate: 0.01 } },
@@ -134,12 +134,12 @@ describe("the judge of canaries", () => {
     });
   }
 
-  it("stands by a verdict, whatever comes after", () => {
+  it("keeps a verdict, whatever happens later", () => {
     const promoted = advanceCanary(plan, begun, [sample("p1", side(500, 0))], end);
     assert.equal(advanceCanary(plan, promoted, [sample("p1", side(5_000, 4_500))], end + minute), promoted);
   });
 
-  it("begins anew when the canary changes", () => {
+  it("starts again when the canary changes", () => {
     const promoted = advanceCanary(plan, begun, [sample("p1", side(500, 0))], end);
     const again = advanceCanary({ ...plan, id: "two" }, promoted, [], end + minute);
     assert.deepEqual([again.phase, again.startedAtMs, again.samples], ["Progressing", end + minute, []]);
@@ -166,7 +166,7 @@ describe("the judge of canaries", () => {
     assert.equal(measure(merge(backwards, [sample("p1", side(12, 0))])).requests, 72);
   });
 
-  it("forgets no request and remembers no more than so many runs, however often proxies restart", () => {
+  it("forgets no request and remembers a bounded number of runs, however often proxies restart", () => {
     // Each step: one of two proxies is restarted or not, and has counted some more.
     const steps = fc.array(fc.record({ proxy: fc.constantFrom("p", "q"), restarted: fc.boolean(), more: fc.nat(50) }), {
       maxLength: 300,
@@ -293,7 +293,7 @@ describe("a canary in a policy", () => {
     assert.equal(rendered(compiled(spec(canary), new CanaryBook(), decided)), 100);
   });
 
-  it("begins anew when its spec changes, and is forgotten when it goes", () => {
+  it("starts again when its spec changes, and is forgotten when it is deleted", () => {
     const book = new CanaryBook();
     const first = compiled(spec(canary), book);
     judge(book, first, [], start);

@@ -34,7 +34,7 @@ describe("the share of a namespace", () => {
   for (const [uses, share] of rows)
     it(`${uses.join(", ")}: ${share}`, () => assert.equal(fairShare(uses, bound), share));
 
-  it("all fit, and nobody who wants no more than an even split gets less", () => {
+  it("all fit, and nobody who needs no more than an even split gets less", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(2_000), { minLength: 1, maxLength: 12 }), (uses) => {
         const share = fairShare(uses, bound);

@@ -23,7 +23,7 @@ after(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-/** `HOME` without a kubeconfig. What does not end by itself is killed, and has no code. */
+/** `HOME` without a kubeconfig. A process that does not exit is killed, and has no exit code. */
 function sluice(args: readonly string[]): Promise<Finished> {
   const { KUBECONFIG: _, ...env } = process.env;
   return sluiceWith({ env: { ...env, HOME: root }, timeout: 120_000 }, ...args);

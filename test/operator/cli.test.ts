@@ -63,7 +63,7 @@ describe("sluice diff", () => {
     assert.doesNotMatch((await sluice("diff", one, two, "-o", "json")).stdout, /sk-planted|cred-/);
   });
 
-  it("says that a client certificate is another, and not by which name it goes", async () => {
+  it("says that a client certificate changed, but not its internal name", async () => {
     const manifests = async (tls: string): Promise<string> => {
       const pair = await (await certificateAuthority()).issue("gateway.internal");
       const data = { "tls.crt": pair.cert, "tls.key": pair.key, apiKey: planted };
@@ -112,7 +112,7 @@ describe("sluice diff", () => {
     ["lint", "--colour"],
     ["lint", ".", "-o", "xml"],
   ]) {
-    it(`exits 2 on ${args.join(" ")}, for that is no difference and no finding`, async () => {
+    it(`exits 2 on ${args.join(" ")}, which is neither a difference nor a finding`, async () => {
       assert.equal((await sluice(...args)).code, 2);
     });
   }

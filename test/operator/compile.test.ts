@@ -169,7 +169,7 @@ const rows: Row[] = [
     message: /spec\.models/,
   },
   {
-    name: "an endpoint that is no http URL is refused",
+    name: "an endpoint that is not an http URL is refused",
     objects: [provider("a/p", { endpoint: "ftp://llm.example.com" })],
     of: ["LLMProvider", "a/p"],
     reasons: ["Invalid"],
@@ -315,7 +315,7 @@ const rows: Row[] = [
       ],
     ] as const
   ).map(([what, facts, reason, message]) => ({
-    name: `a Secret for a client certificate that ${what} is told of`,
+    name: `a Secret for a client certificate that ${what} is reported`,
     objects: [
       provider("a/p", {
         endpoint: "https://llm.example.com",
@@ -475,7 +475,7 @@ const rows: Row[] = [
     live: "current",
   },
   {
-    name: "a grant by selector goes by the namespace's labels",
+    name: "a grant by selector matches the namespace's labels",
     objects: [
       provider("a/p", { allowedNamespaces: { from: "Selector", selector: { matchLabels: { tier: "gold" } } } }),
       policy("b/r", { routing: { targets: [{ provider: { name: "p", namespace: "a" } }] } }),
@@ -630,7 +630,7 @@ const rows: Row[] = [
     live: "none",
   },
   {
-    name: "a path on which nobody supplies a model is a warning, for callers may name one",
+    name: "a path without a model is a warning, because callers may name one",
     objects: [
       provider("a/p", { models: [{ name: "m" }, { name: "n" }] }),
       policy("a/r", { match: { pathPrefix: "/chat" } }),
@@ -741,7 +741,7 @@ describe("compile", () => {
     }
   });
 
-  it("leaves those who use a provider of another namespace alone when that provider becomes invalid", () => {
+  it("keeps serving policies that use a provider of another namespace when that provider becomes invalid", () => {
     const own = provider("a/own");
     const both = policy("a/r", {
       routing: { targets: [{ provider: { name: "p", namespace: "b" } }, { provider: { name: "own" } }] },
@@ -854,7 +854,7 @@ describe("compile", () => {
     assert.deepEqual(verdict(run(world([wished])), "LLMProvider", "a/p").status, { models: 0 });
   });
 
-  it("renders a route without targets, so that callers are told, where no provider is left", () => {
+  it("renders a route without targets if no provider is left, so that callers get an explanation", () => {
     const { config } = run(world([policy("a/r")]));
     assert.deepEqual(
       config.routes.map((route) => route.routing.targets),

@@ -80,8 +80,8 @@ function dispatcher() {
   };
 }
 
-describe("what is told of one incident", () => {
-  it("is told to one receiver one after the other, and to another meanwhile", async () => {
+describe("alerts of one incident", () => {
+  it("are sent to one receiver one after another, and to a second receiver meanwhile", async () => {
     const life = dispatcher();
     life.add("end", "i");
     life.add("beginning", "i");
@@ -106,7 +106,7 @@ describe("what is told of one incident", () => {
   });
 });
 
-it("A receiver is told of a few things at once, and of all of them in the end", async () => {
+it("sends a receiver a few alerts at once, and all of them in the end", async () => {
   const life = dispatcher();
   const keys = Array.from({ length: 30 }, (_, at) => `k${at}`);
   for (const key of keys) life.add(key, key);

@@ -166,14 +166,14 @@ describe("sluice explain", () => {
   const office = [...alice, "--model", "offices"];
   const noon = "2027-02-26T12:00:00Z";
 
-  it("takes address, country and time as they are given", async () => {
+  it("uses the given address, country and time", async () => {
     const one = await json(...office, "--address", "10.1.2.3", "--country", "de", "--at", noon);
     assert.deepEqual([one.code, one.route], [0, "default/offices"]);
   });
 
   const refusals: { name: string; args: string[]; code: string }[] = [
     { name: "a team is missing", args: [...alice, "--model", "closed"], code: "access_denied" },
-    { name: "the model is nobody's", args: [...alice, "--model", "gpt-9"], code: "model_not_found" },
+    { name: "no policy serves the model", args: [...alice, "--model", "gpt-9"], code: "model_not_found" },
     { name: "no model is named", args: alice, code: "missing_required_parameter" },
     { name: "nothing is served at the path", args: [...alice, "--path", "/v2/chat"], code: "unknown_url" },
     { name: "no key is given", args: ["--model", "gpt-4o"], code: "missing_api_key" },
@@ -184,7 +184,7 @@ describe("sluice explain", () => {
       code: "network_not_allowed",
     },
     {
-      name: "the country is another",
+      name: "the country is different",
       args: [...office, "--address", "10.1.2.3", "--country", "fr", "--at", noon],
       code: "country_not_allowed",
     },
@@ -196,7 +196,7 @@ describe("sluice explain", () => {
     { name: "the policy has no target left", args: [...alice, "--model", "broken"], code: "no_usable_target" },
   ];
   for (const { name, args, code } of refusals) {
-    it(`says what the caller would be told when ${name}`, async () => {
+    it(`prints the caller's error when ${name}`, async () => {
       const one = await json(...args);
       assert.deepEqual([one.code, one.failure?.code], [1, code]);
     });
@@ -235,7 +235,7 @@ describe("sluice explain", () => {
     });
   }
 
-  it("says that an ApiKey is not there", async () => {
+  it("says that an ApiKey does not exist", async () => {
     const { code, stderr } = await explain([folder, "--key", "default/nobody"]);
     assert.equal(code, 1);
     assert.match(stderr, /ApiKey default\/nobody is not served; there is no such object/);

@@ -28,22 +28,22 @@ const slip = `${head}kind: LLMProvider\nmetadata: { name: p, namespace: 12 }\n`;
 const twiceSecret = "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData: { a: b }\n";
 const slips: { name: string; text: string; expected: RegExp[] }[] = [
   {
-    name: "with a namespace that is a number is told so, not put into default",
+    name: "with a namespace that is a number is reported, not put into default",
     text: slip,
     expected: [/^one\.yaml:3:\d+: error Unreadable: metadata\.namespace must be .* in quotes/],
   },
   {
-    name: "with a misspelt field beside spec is told what was meant",
+    name: "with a misspelt field next to spec gets a suggestion",
     text: goodProvider.replace("spec:", "labels: {}\nspec:"),
     expected: [/^one\.yaml:4:1: error Unreadable: LLMProvider default\/p: unknown field labels/],
   },
   {
-    name: "with an alias that leads nowhere is told so",
+    name: "with an alias without an anchor is reported",
     text: `${head}kind: LLMProvider\nmetadata: { name: p }\nspec: *nowhere\n`,
     expected: [/^one\.yaml:1:1: error Unreadable: Unresolved alias/],
   },
   {
-    name: "with a Secret twice is told where the second is",
+    name: "with a Secret twice is reported with both positions",
     text: `${twiceSecret}---\n${twiceSecret}`,
     expected: [
       /^one\.yaml:8:\d+: error Unreadable: Secret default\/s is defined twice, here and at .*one\.yaml:3; keep one/,
@@ -67,7 +67,7 @@ slips.push(
     expected: [],
   },
   {
-    name: "with such a word in a document of somebody else's is not warned",
+    name: "with such a word in another project's document gets no warning",
     text: `${goodProvider}---\napiVersion: v1\nkind: ConfigMap\ndata: { a: yes }\n`,
     expected: [],
   },
@@ -77,19 +77,19 @@ describe("a folder of manifests", () => {
   const rows: { name: string; text: string; expected: RegExp[] }[] = [
     { name: "that is fine has no findings", text: goodProvider, expected: [] },
     {
-      name: "with a mistake in YAML is told of by line and column",
+      name: "with invalid YAML is reported by line and column",
       text: `${goodProvider}  bad: [1, 2\n`,
       expected: [/^one\.yaml:\d+:\d+: error Unreadable/],
     },
     {
-      name: "with an unknown field is told of where the field stands",
+      name: "with an unknown field is reported at the field",
       text: goodProvider.replace("models:", "modles: []\n  models:"),
       expected: [
         /^one\.yaml:7:3: error UnknownField: unknown field spec\.modles; did you mean models\? \(LLMProvider default\/p\)$/,
       ],
     },
     {
-      name: "with a value that does not fit is told of where it stands",
+      name: "with an invalid value is reported at the value",
       text: goodProvider.replace("http://llm", "ftp://llm"),
       expected: [/^one\.yaml:6:3: error Invalid: spec\.endpoint/],
     },
@@ -99,12 +99,12 @@ describe("a folder of manifests", () => {
       expected: [/^one\.yaml:2:1: error Unreadable: .*LLMProvider, RoutingPolicy, Budget, ApiKey/],
     },
     {
-      name: "with an object twice is told where the second is",
+      name: "with an object twice is reported with both positions",
       text: `${goodProvider}---\n${goodProvider}`,
       expected: [/^one\.yaml:11:\d+: error Unreadable: LLMProvider default\/p is defined twice/],
     },
     {
-      name: "with a variable that is not set is told which",
+      name: "with an unset variable is reported with its name",
       text: "apiVersion: v1\nkind: Secret\nmetadata: { name: s }\nstringData:\n  apiKey: ${NOT_SET}\n",
       expected: [/^one\.yaml:5:3: error Unreadable: Secret default\/s: set NOT_SET in the environment$/],
     },

@@ -75,7 +75,7 @@ describe("Healthy", () => {
       message: "2/2 proxies reach it; credential refused for gpt-4o on 1; breaker open for o1 on 1",
     },
     {
-      name: "none reaches it",
+      name: "no proxy reaches it",
       proxies: [report(false, "no connection")],
       status: "False",
       reason: "Unreachable",

@@ -25,7 +25,7 @@ interface Cluster {
   labels: Record<string, Record<string, string>>;
   roles: string[];
   nowMs: number;
-  /** A restart: what is published is known by its bytes only. */
+  /** A restart: only the bytes of the published config are known. */
   reread: boolean;
 }
 
@@ -206,7 +206,7 @@ function inputOf(cluster: Cluster, previous: CompileInput["previous"]): CompileI
 }
 
 describe("compiling and encoding again and again", () => {
-  it("gives what doing it all anew gives, whatever changes in between", () => {
+  it("gives the same result as a full run, whatever changes in between", () => {
     fc.assert(
       fc.property(fc.array(fc.array(anyEdit, { maxLength: 3 }), { minLength: 1, maxLength: 14 }), (passes) => {
         const cluster = start();
@@ -294,7 +294,7 @@ describe("what is remembered of lists", () => {
     );
   const byNumber = (a: number, b: number): number => a - b;
 
-  it("is what would be made anew, and nothing is made twice", () => {
+  it("equals what a full run builds, and nothing is built twice", () => {
     fc.assert(
       fc.property(edited, ([one, other]) => {
         const made = new MapMemo<number, string>();

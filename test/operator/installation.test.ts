@@ -27,7 +27,7 @@ const { cert: authority, key: authorityKey } = await certificateAuthority();
 
 describe("settings of an installation", () => {
   const refused: [what: string, given: object, says: RegExp][] = [
-    ["a proxy that is no network", { origins: { trustedProxies: ["ingress.example.com"] } }, /must be a network/],
+    ["a proxy that is not a network", { origins: { trustedProxies: ["ingress.example.com"] } }, /must be a network/],
     [
       "a country header that nobody may set",
       { origins: { countryHeader: "x-country" } },
@@ -62,7 +62,7 @@ describe("settings of an installation", () => {
       /must come over https/,
     ],
     [
-      "an authority that is no certificate",
+      "an authority that is not a certificate",
       { identity: { issuers: [{ ...oidc, caBundle: "c2VjcmV0" }] } },
       /caBundle must be whole certificates in PEM/,
     ],
@@ -105,7 +105,7 @@ describe("settings of an installation", () => {
     });
   }
 
-  it("reach the proxy as it reads them, and an issuer whose keys the cluster has not told is left out", () => {
+  it("reach the proxy as it reads them, and an issuer whose keys the cluster has not provided is left out", () => {
     const given = installation.parse({
       origins: { trustedProxies: ["10.0.0.0/8"], countryHeader: "x-country" },
       identity: {

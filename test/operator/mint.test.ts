@@ -20,7 +20,7 @@ describe("a key that Sluice makes", () => {
     fc.assert(fc.property(random, random, (a, b) => Buffer.compare(a, b) === 0 || mintKey(a) !== mintKey(b)));
   });
 
-  it("is told from one with a typing error", () => {
+  it("differs from one with a typing error", () => {
     fc.assert(
       fc.property(random, fc.integer({ min: 4, max: 52 }), (bytes, at) => {
         const key = mintKey(bytes);

@@ -1,4 +1,4 @@
-/** Options of provider types: what is said of one that is wrong. */
+/** Options of provider types: messages for wrong values. */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ describe("an option with a pattern", () => {
   });
 });
 
-describe("what is said of a wrong option", () => {
+describe("the message for a wrong option", () => {
   let folder: string;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "sluice-options-"));

@@ -105,7 +105,7 @@ describe("what the operator remembers of the cluster", () => {
     assert.equal(second[1], first[0]);
   });
 
-  it("makes facts only of Secrets that are another, and all of them anew with another pepper", () => {
+  it("recomputes facts only of Secrets that changed, and all of them for a new pepper", () => {
     const facts = new SecretFacts();
     const [one, two] = [{ apiKey: "one" }, { apiKey: "two" }];
     const secrets = new Map([
@@ -134,7 +134,7 @@ describe("what the operator remembers of the cluster", () => {
 describe("a provider's client certificate", () => {
   const of = (spec: unknown): WorldObject => object("p", spec, "LLMProvider");
 
-  it("is a Secret that the provider refers to, beside its credentials", () => {
+  it("is a Secret that the provider refers to, in addition to its credentials", () => {
     const tls = { clientCertificate: { secretRef: { name: "pair" } } };
     assert.deepEqual(secretRefs(of({ tls })), ["a/pair"]);
     assert.deepEqual(secretRefs(of({ tls, credentials: { secretRef: { name: "s1" } } })), ["a/s1", "a/pair"]);

@@ -209,7 +209,7 @@ describe("what an installation permits a namespace", () => {
     });
   }
 
-  it("/v1 is nobody's to be given or denied", () => {
+  it("/v1 can be neither granted nor denied", () => {
     const settings = { ...open, pathPrefixes: {} };
     assert.deepEqual(served(run([provider("a"), policy("a/r", null, 1, { models: ["m"] })], { settings })), ["a/r"]);
   });

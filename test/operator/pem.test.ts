@@ -21,20 +21,20 @@ describe("what TLS can do with a Secret's value", () => {
     [pair, other] = await Promise.all([authority.issue("a.internal"), authority.issue("b.internal")]);
   });
 
-  it("knows a certificate's key from another's", () => {
+  it("distinguishes a certificate's key from another key", () => {
     const own = publicKey(pemFacts(pair.cert).certificate);
     assert.match(own, /^[0-9a-f]{64}$/);
     assert.equal(publicKey(pemFacts(pair.key).privateKey), own);
     assert.notEqual(publicKey(pemFacts(other.key).privateKey), own);
   });
 
-  it("goes by the first certificate of a chain, wherever in the value it stands", () => {
+  it("uses the first certificate of a chain, wherever it is in the value", () => {
     const own = publicKey(pemFacts(pair.cert).certificate);
     assert.equal(publicKey(pemFacts(`# of the gateway\n${pair.cert}\n${authority.cert}`).certificate), own);
     assert.notEqual(publicKey(pemFacts(`${authority.cert}\n${pair.cert}`).certificate), own);
   });
 
-  it("takes keys as they are commonly written", () => {
+  it("accepts keys in the usual formats", () => {
     const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
     const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
     const ed = generateKeyPairSync("ed25519").privateKey;

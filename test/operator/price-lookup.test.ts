@@ -61,7 +61,7 @@ describe("a model finds its price", () => {
   }[] = [
     { name: "by its own name", type: "OpenAI", model: { upstream: "gpt-4o-mini" }, expected: [0.15, 0.6] },
     {
-      name: "of an Azure deployment, not at all by itself",
+      name: "of an Azure deployment: none without priceAs",
       type: "AzureOpenAI",
       model: { upstream: "prod-chat" },
       expected: null,
@@ -106,7 +106,7 @@ describe("a model finds its price", () => {
       expected: [3, 15],
     },
     {
-      name: "of an application's profile, not by itself",
+      name: "of an application's profile: none without priceAs",
       type: "Bedrock",
       model: { upstream: "arn:aws:bedrock:eu-central-1:1:application-inference-profile/abc123" },
       expected: null,

@@ -184,7 +184,7 @@ describe("what is charged apart from plain tokens", () => {
       usd: 1 + 0.0003,
     },
     {
-      name: "cache writes of an hour beside those of five minutes",
+      name: "cache writes of an hour along with those of five minutes",
       provider: "anthropic",
       model: "claude-haiku-4-5",
       usage: { prompt: 3_000, cacheWrite: 3_000, units: { cacheWrite1h: 1_000 } },

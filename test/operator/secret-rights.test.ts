@@ -174,7 +174,7 @@ describe("an API key", () => {
     assert.match(verdicts[0]?.resolvedRefs[0]?.message ?? "", /sluice\.dev\/writable=true/);
   });
 
-  it("that somebody wrote goes on serving, and is not rotated", () => {
+  it("that somebody else wrote stays valid, and is not rotated", () => {
     const { verdicts, config } = outcome(
       [key("one", { rotation: { every: "1d" } })],
       { k: value },

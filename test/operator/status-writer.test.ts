@@ -36,7 +36,7 @@ function stalled() {
   return { writer, begun, finishAll };
 }
 
-describe("statuses are written beside the passes", () => {
+describe("statuses are written in the background", () => {
   it("offering them waits for nothing, and namespaces take turns", async () => {
     const { writer, begun, finishAll } = stalled();
     const many = Array.from({ length: 100 }, (_, at) => write("b", `k${at}`, "x"));
@@ -61,7 +61,7 @@ describe("statuses are written beside the passes", () => {
     assert.equal(begun.length, 9);
   });
 
-  it("a status that fails is asked for again, and told of", async () => {
+  it("a status that fails is offered again, and reported", async () => {
     const told: unknown[] = [];
     const again = new Promise<void>((resolve) => {
       const writer = new StatusWriter(

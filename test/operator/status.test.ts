@@ -138,7 +138,7 @@ describe("status is never kinder than the traffic", () => {
     assert.ok(found && found.message.length < 32_768 && found.message.endsWith("and 4 more"));
   });
 
-  it("does not claim that references are there where nobody could look for them", () => {
+  it("does not claim that references exist if they could not be resolved", () => {
     const found = conditions(
       statusOf(verdict({ accepted: [problem("Invalid")], refsUnknown: true, live: "none" }), everywhere, {}, nowMs),
     )[1];
