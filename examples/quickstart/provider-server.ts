@@ -1,6 +1,6 @@
 /**
  * A simulated provider for trying Sluice out without an account: it answers in OpenAI's wire format with canned text.
- * It is an example, no part of the gateway.
+ * It is an example and not part of the gateway.
  *
  *   node examples/quickstart/provider-server.ts [PORT]
  */

@@ -7,7 +7,7 @@ import { startProviderServer } from "./provider-server.ts";
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const real = Boolean(process.env["OPENAI_API_KEY"]);
 const port = process.env["PORT"] ?? "8080";
-/** As in simulated/provider.yaml. */
+/** Must match simulated/provider.yaml. */
 const providerPort = 18000;
 
 function inUse(cause: unknown): never {
@@ -31,7 +31,7 @@ Sluice serves examples/quickstart with ${real ? "OpenAI (OPENAI_API_KEY is set)"
     -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" \\
     -d '{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello!"}]}'
 
-An open path needs neither key nor model:
+An anonymous path needs neither key nor model:
 
   curl http://127.0.0.1:${port}/chat -d '{"messages": [{"role": "user", "content": "Hello!"}]}'
 
@@ -50,5 +50,5 @@ await runUntilSignal(() =>
     "127.0.0.1",
   ]),
 ).catch(inUse);
-// Or it would keep the process alive after Ctrl-C.
+// It would otherwise keep the process alive after Ctrl-C.
 provider?.close();
