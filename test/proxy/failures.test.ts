@@ -7,14 +7,14 @@ import { type Answer, chatFrames, json, openai, startUpstream, type Upstream } f
 const clear = "slc_alice_key_0001";
 const good = { model: "gpt-4o", messages: [{ role: "user", content: "Hi" }] };
 
-/** One model a row, because what a provider's answer teaches the gateway is kept by model. */
+/** Each row has its own model, because the gateway keeps what it learns from answers per model. */
 const ownModels = Array.from({ length: 40 }, (_, at) => `own-${at}`);
 
 interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string | null };
 }
 
-describe("what a caller is told", () => {
+describe("the answer to a caller", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
   const post = (
@@ -36,7 +36,7 @@ describe("what a caller is told", () => {
         circuitBreaker: { failureThreshold: 1000 },
       }),
       secret("up-credentials", { apiKey: "sk-upstream-secret" }),
-      // Only who goes quiet is waited for briefly: a busy machine may hold up those who don't.
+      // Only providers that go silent get a short limit, because a busy machine can delay the others.
       provider("quiet", upstream.url, {
         timeouts: { firstToken: "300ms", response: "300ms", idle: "300ms" },
         models: [{ name: "quiet" }],
@@ -142,7 +142,7 @@ describe("what a caller is told", () => {
     },
   ];
   for (const { name, body, status, code, param, headers } of bodies) {
-    it(`of ${name}: ${status} ${code}`, async () => {
+    it(`for ${name}: ${status} ${code}`, async () => {
       const before = upstream.requests.length;
       const answer = await post(body, headers);
       const { error } = (await answer.json()) as ErrorBody;
@@ -200,7 +200,7 @@ describe("what a caller is told", () => {
     },
   ];
   for (const { method, path, status, code, says, allow } of addresses) {
-    it(`of ${method} ${path}: ${status} ${code}`, async () => {
+    it(`for ${method} ${path}: ${status} ${code}`, async () => {
       const answer = await fetch(`${gateway.url}${path}`, { method, headers: { authorization: `Bearer ${clear}` } });
       const { error } = (await answer.json()) as ErrorBody;
       assert.deepEqual([answer.status, error.code, answer.headers.get("allow")], [status, code, allow ?? null]);
@@ -222,7 +222,7 @@ describe("what a caller is told", () => {
     ["a key of a provider", { authorization: "Bearer sk-proj-1234" }, "invalid_api_key", /not known here/],
   ];
   for (const [name, headers, code, says] of credentials)
-    it(`of ${name}: 401 ${code}, with what to do`, async () => {
+    it(`for ${name}: 401 ${code}, with what to do`, async () => {
       const answer = await fetch(`${gateway.url}/v1/models`, { headers });
       const { error } = (await answer.json()) as ErrorBody;
       assert.deepEqual([answer.status, error.code], [401, code]);
@@ -234,7 +234,7 @@ describe("what a caller is told", () => {
     ["whose length is told", () => blanks],
     ["whose length is not", () => new Blob([blanks]).stream()],
   ] as const)
-    it(`of a body over the limit ${name}: what the platform team can raise`, async () => {
+    it(`for a body over the limit ${name}: the setting that the platform team can raise`, async () => {
       const answer = await fetch(`${gateway.url}/v1/chat/completions`, {
         method: "POST",
         headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
@@ -259,7 +259,7 @@ describe("what a caller is told", () => {
     ["/v1/chat/completions", { model: "gpt-4o" }, /no `messages`\. Add it/],
   ];
   for (const [path, body, says] of elsewhere)
-    it(`of a body for another path at ${path}: ${JSON.stringify(body)}`, async () => {
+    it(`for a body of another API at ${path}: ${JSON.stringify(body)}`, async () => {
       const headers = { authorization: `Bearer ${clear}`, "content-type": "application/json" };
       const answer = await fetch(`${gateway.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
       const { error } = (await answer.json()) as ErrorBody;
@@ -267,7 +267,7 @@ describe("what a caller is told", () => {
       assert.match(error.message, says);
     });
 
-  it("of a browser's preflight where no page may call: what the platform team can do", async () => {
+  it("for a browser's preflight if no page may call: what the platform team can do", async () => {
     const headers = { origin: "https://chat.example.com", "access-control-request-method": "POST" };
     const answer = await fetch(`${gateway.url}/v1/chat/completions`, { method: "OPTIONS", headers });
     const { error } = (await answer.json()) as ErrorBody;
@@ -275,7 +275,7 @@ describe("what a caller is told", () => {
     assert.match(error.message, /cors\.allowedOrigins/);
   });
 
-  it("of a request that is not HTTP: 400 in the envelope", async () => {
+  it("for a request that is not HTTP: 400 in the envelope", async () => {
     const { hostname, port } = new URL(gateway.url);
     const raw = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(port), hostname, () =>
@@ -364,7 +364,7 @@ describe("what a caller is told", () => {
   for (const [at, { name, answer: scripted, status, code, retryAfter, shouldRetry }] of upstreams.entries()) {
     for (const stream of [false, true]) {
       const model = scripted === never ? "quiet" : ownModels[2 * at + (stream ? 1 : 0)];
-      it(`of a provider that ${name}${stream ? ", when streaming" : ""}: ${status} ${code}`, async () => {
+      it(`for a provider that ${name}${stream ? ", when streaming" : ""}: ${status} ${code}`, async () => {
         upstream.answer(scripted);
         const answer = await post(JSON.stringify({ ...good, model, stream }));
         const text = await answer.text();
@@ -377,19 +377,19 @@ describe("what a caller is told", () => {
     }
   }
 
-  it("of a provider that can't be reached: 502", async () => {
+  it("for a provider that can't be reached: 502", async () => {
     const answer = await post(JSON.stringify({ ...good, model: "unreachable" }));
     assert.deepEqual([answer.status, ((await answer.json()) as ErrorBody).error.code], [502, "upstream_unreachable"]);
   });
 
-  it("of an endpoint that leads to an address that is not allowed: 502, and no connection", async () => {
+  it("for an endpoint at a forbidden address: 502, and no connection", async () => {
     const answer = await post(JSON.stringify({ ...good, model: "internal" }));
     const { error } = (await answer.json()) as ErrorBody;
     assert.equal(answer.status, 502);
     assert.match(error.message, /not allowed/);
   });
 
-  it("of a model that will be withdrawn: a Sunset header", async () => {
+  it("for a model that will be withdrawn: a Sunset header", async () => {
     upstream.answer(openai);
     const answer = await post(JSON.stringify({ ...good, model: "retired" }));
     await answer.arrayBuffer();
@@ -437,7 +437,7 @@ describe("what a caller is told", () => {
     });
   }
 
-  it("gets the same stream however the provider's bytes are split", async () => {
+  it("is the same stream however the provider's bytes are split", async () => {
     const whole = chatFrames("gpt-4o", ["Grüße", " 🎉 ", "日本"], true).join("").replaceAll("\n", "\r\n");
     upstream.answer(async (_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -453,7 +453,7 @@ describe("what a caller is told", () => {
     assert.match(text, /\[DONE\]/);
   });
 
-  it("aborts the provider's call when the client goes away, before and in the middle of the answer", async () => {
+  it("ends with the client's connection: the provider's call is aborted before and during the answer", async () => {
     for (const answerFirst of [false, true]) {
       upstream.answer((_request, response) => {
         if (!answerFirst) return;
@@ -477,7 +477,7 @@ describe("what a caller is told", () => {
     await eventually(async () => ((await gateway.status())["inFlight"] as number) === 0);
   });
 
-  it("leaks no credential into logs, metrics or status", async () => {
+  it("leaves no credential in logs, metrics or status", async () => {
     const everything = gateway.logText() + (await gateway.metrics()) + JSON.stringify(await gateway.status());
     for (const planted of [
       "sk-upstream-secret",

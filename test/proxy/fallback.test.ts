@@ -62,7 +62,7 @@ describe("with a second target", () => {
   let second: Upstream;
   let gateway: TestGateway;
   const ofFault = (at: number): string[] => [`plain-${at}`, `stream-${at}`];
-  /** Only who never answers is waited for briefly: a busy machine may hold up those who do. */
+  /** Only providers that never answer get a short limit, because a busy machine can delay the others. */
   const silent = faults.findIndex(({ name }) => name === "never sends a byte");
   const firstOf = (model: string): string => (ofFault(silent).includes(model) ? "silent" : "first");
   const models = [...faults.flatMap((_, at) => ofFault(at)), "gpt-4o"];
@@ -139,7 +139,7 @@ describe("with a second target", () => {
     );
   });
 
-  it("never splices a second provider's words into a stream that has begun", async () => {
+  it("never adds a second provider's output to a stream that has begun", async () => {
     first.answer((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write(frames.slice(0, 3).join(""));
@@ -152,7 +152,7 @@ describe("with a second target", () => {
     assert.equal(second.requests.length, asked);
   });
 
-  it("does not ask the second for what the first refused as the caller's mistake", async () => {
+  it("does not ask the second target if the first blamed the caller", async () => {
     first.answer((_request, response) => json(response, 400, { error: { message: "no such parameter", param: "x" } }));
     const asked = second.requests.length;
     const reply = await post({ model: "gpt-4o" });
@@ -160,7 +160,7 @@ describe("with a second target", () => {
     assert.equal(second.requests.length, asked);
   });
 
-  it("moves a stream on whose first token is late, and waits for the last target", async () => {
+  it("moves a stream with a late first token on, but waits for the last target", async () => {
     const late: Answer = (_request, response) => {
       setTimeout(() => {
         response.writeHead(200, { "content-type": "text/event-stream" });
@@ -181,7 +181,7 @@ describe("with a second target", () => {
           : one,
       ),
     );
-    // As late as it takes: on a busy machine a timer may say so later than the provider answers.
+    // Waits as long as needed: on a busy machine the timer can fire after the provider has answered.
     first.answer(async (request, response) => {
       await eventually(() => second.requests.length > asked || response.destroyed);
       return late(request, response);
@@ -191,11 +191,11 @@ describe("with a second target", () => {
     assert.match(await reply.text(), /data: \[DONE\]\n\n$/);
     assert.equal(reply.headers.get("x-provider-used"), "second");
     assert.equal(reply.headers.get("x-sluice-attempts"), "2");
-    // What is slow by this policy comes last, and on a busy machine that may be everybody.
+    // Targets that are slow by this policy come last, and on a busy machine all can be slow.
     await gateway.apply(manifests());
   });
 
-  it("moves on before it is refused, when a provider's headers say that its limit is used up", async () => {
+  it("moves on before a refusal if a provider's headers say that its limit is used up", async () => {
     first.answer((request, response) => {
       for (const [name, value] of Object.entries({ limit: "2", remaining: "0", reset: "1m0s" }))
         response.setHeader(`x-ratelimit-${name}-requests`, value);
@@ -210,7 +210,7 @@ describe("with a second target", () => {
     assert.deepEqual(used, ["first", "second", "second"]);
   });
 
-  it("takes the caller's wish for a provider", async () => {
+  it("follows the caller's preferred provider", async () => {
     const reply = await post({ model: "gpt-4o" }, { "x-prefer-provider": "second" });
     await reply.arrayBuffer();
     assert.equal(reply.headers.get("x-provider-used"), "second");
@@ -218,7 +218,7 @@ describe("with a second target", () => {
 });
 
 describe("with every provider down", () => {
-  it("asks within the retry budget, and then not at all while the breaker is open", async () => {
+  it("retries within the retry budget, and sends nothing while the breaker is open", async () => {
     const upstream = await startUpstream((_request, response) => json(response, 503, { error: { message: "down" } }));
     const gateway = await startGateway([
       provider("up", upstream.url, {

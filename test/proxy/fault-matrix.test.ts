@@ -1,7 +1,7 @@
 /**
- * {what goes wrong on the way to a provider} × {plain, stream} × {alone, with a second target}: what the client sees,
- * which limit ended it, and how many attempts were made. Of time only the order is asserted: not before the limit that
- * applies, and before the one for the whole.
+ * {fault on the way to a provider} × {plain, stream} × {alone, with a second target}: what the client sees,
+ * which limit ended the call, and how many attempts were made. Only the order of times is asserted: not before the limit
+ * that applies, and before the overall limit.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
@@ -23,15 +23,15 @@ import { key, policy, provider, secret, startGateway, type TestGateway } from ".
 import { openai, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
-/** Short for whom they end; nobody else is to meet them, however busy the machine is. */
+/** Short for the calls that they end, and long for all others, so that a busy machine changes nothing. */
 const limits = { connect: 150, write: 250, idle: 300, response: 500, firstToken: 500, total: 30_000 };
 type Limit = keyof typeof limits;
 
 interface Outcome {
-  /** Of an answer before the first byte; "broken" for an error event in a stream, "ok" for a whole answer. */
+  /** Code of an answer that failed before the first byte, "broken" for an error event in a stream, "ok" for a complete answer. */
   sees: [status: number, code: string] | ["broken", code: string] | "ok";
   attempts: number;
-  /** The limit that ended it, if one did. */
+  /** The limit that ended the call, if any. */
   limit?: Limit;
   says?: RegExp;
 }
@@ -39,9 +39,9 @@ interface Outcome {
 interface Row {
   name: string;
   fault: Fault;
-  /** Where the provider is, if not at a server that runs `fault`. */
+  /** The provider's endpoint, if it is not a server that runs `fault`. */
   endpoint?: "closed" | "silent TLS" | "no such name" | "never reads";
-  /** Bytes of the prompt. */
+  /** Size of the prompt in bytes. */
   prompt?: number;
   timeouts?: Record<string, string>;
   plain: Outcome;
@@ -60,7 +60,7 @@ const late = (limit: Limit, says = /did not answer in time/): Outcome => ({
 const noConnection = late("connect", /No connection/);
 const notTaken = late("write", /stopped taking the request/);
 const nothing: Fault = () => undefined;
-/** Half of an answer, and nothing after it. */
+/** Sends half of an answer, then nothing. */
 const half: Fault = (socket, stream) => {
   const text = stream ? streamHead + chunk(frames.slice(0, 2).join("")) : wholeHead + answer.slice(0, 40);
   socket.write(text);
@@ -174,7 +174,7 @@ const rows: Row[] = [
   { name: "DNS failure", endpoint: "no such name", fault: nothing, plain: unreachable, stream: unreachable },
 ];
 
-/** Longer than a label of a name may be, so that no resolver is asked. */
+/** Longer than a DNS label may be, so that no resolver is asked. */
 const noSuchName = `http://${"x".repeat(64)}.example.com`;
 
 interface Seen {
@@ -333,8 +333,8 @@ describe("the fault matrix", () => {
   }
 });
 
-describe("a lone provider that says 429 once and not for how long", () => {
-  it("is asked again when its hold-back is over", async () => {
+describe("a single provider that answers 429 once, without Retry-After", () => {
+  it("is called again when its hold-back ends", async () => {
     let asked = 0;
     const upstream = await startUpstream((request, response) => {
       if (asked++ > 0) return openai(request, response);

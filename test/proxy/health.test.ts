@@ -48,7 +48,7 @@ describe("a provider whose health check fails", () => {
     await second.close();
   });
 
-  it("is asked below its base URL, with its credentials", async () => {
+  it("is probed below its base URL, with its credentials", async () => {
     await eventually(async () => (await providerOf("first"))?.["healthy"] === true);
     const asked = first.requests.find((one) => one.method === "GET");
     assert.deepEqual([asked?.path, asked?.headers.authorization], ["/v1/models", "Bearer sk-first"]);
@@ -56,7 +56,7 @@ describe("a provider whose health check fails", () => {
     assert.match(await gateway.metrics(), /ai_gateway_provider_healthy\{provider="default\/first"\} 1/);
   });
 
-  it("is called last, and says so in metrics, status and log", async () => {
+  it("is called last, and is reported in metrics, status and log", async () => {
     first.answer(ill);
     await eventually(async () => (await providerOf("first"))?.["healthy"] === false);
     assert.equal((await providerOf("first"))?.["reason"], "status 503 instead of 200");
@@ -78,7 +78,7 @@ describe("a provider whose health check fails", () => {
     await eventually(async () => (await used()) === "first");
   });
 
-  it("says nothing of a provider that was neither checked nor called", async () => {
+  it("reports nothing about a provider that was neither checked nor called", async () => {
     await gateway.apply([provider("third", second.url), secret("third-credentials", { apiKey: "sk-third" })]);
     assert.deepEqual(
       [

@@ -5,7 +5,7 @@ import { parseJson } from "../../proxy/wire/json.ts";
 import { applyEdits, type Outline, outline } from "../../proxy/wire/json-edit.ts";
 import { skimmed } from "../../proxy/wire/json-skim.ts";
 
-/** A JSON text as a tree, so that a name can stand twice in an object. */
+/** A JSON text as a tree, so that an object can have duplicate names. */
 type Tree = string | number | boolean | null | { list: Tree[] } | { members: [name: string, value: Tree][] };
 
 const name = fc.oneof(
@@ -27,7 +27,7 @@ const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   ),
 }));
 
-/** Every name once plain and once in escapes, blanks wherever they may be. */
+/** Each name once plain and once escaped, with whitespace wherever it is allowed. */
 function written(value: Tree, spelled: () => boolean, blank: () => string): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if ("list" in value)
@@ -39,7 +39,7 @@ function written(value: Tree, spelled: () => boolean, blank: () => string): stri
   return `{${value.members.map(([key, one]) => `${blank()}${quoted(key)}${blank()}:${blank()}${written(one, spelled, blank)}`).join(`${blank()},`)}${blank()}}`;
 }
 
-/** As a body is skimmed: one character for each byte. */
+/** As a body is skimmed: one character per byte. */
 const skim = (text: string, maxDepth: number): Outline | null =>
   skimmed(Buffer.from(text).toString("latin1"), JSON.parse(text) as object, maxDepth);
 
@@ -65,7 +65,7 @@ const depthOf = (value: Tree): number =>
   typeof value === "object" && value !== null ? 1 + Math.max(0, ...below(value).map(depthOf)) : 0;
 
 describe("the outline of a body", () => {
-  it("finds a name that stands twice, and __proto__, at every level and in every spelling, and nothing else", () => {
+  it("finds only duplicate names and __proto__, at every level and in every spelling", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(name, tree), { maxLength: 4 }), flags, blanks, (members, spelled, between) => {
         const body: Tree = { members };
@@ -93,7 +93,7 @@ describe("the outline of a body", () => {
     );
   });
 
-  it("is the same where a parsed body is only skimmed, and is left to a closer look wherever something is wrong", () => {
+  it("is the same for a skimmed body, and falls back to the full outline if anything is wrong", () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(name, tree), { maxLength: 4 }),
@@ -112,7 +112,7 @@ describe("the outline of a body", () => {
     );
   });
 
-  it("leaves every byte alone that an edit does not name", () => {
+  it("leaves all bytes unchanged that an edit does not name", () => {
     const changes = fc.dictionary(
       fc.constantFrom("a", "b", "日本", "constructor", "new", "model"),
       fc.oneof(
@@ -130,7 +130,7 @@ describe("the outline of a body", () => {
         (members, edits, spelled, between) => {
           const text = spaced({ members }, spelled, between);
           const found = outline(Buffer.from(text), 64);
-          // What is put in is ours, and has no such name.
+          // Inserted values are the test's own, and have no such name.
           fc.pre(typeof found !== "string" && !JSON.stringify(edits).includes("__proto__"));
           const bytes = Buffer.from(text);
           const out = applyEdits(bytes, found as Outline, edits);
@@ -149,7 +149,7 @@ describe("the outline of a body", () => {
           for (const { name: key } of (found as Outline).members)
             if (!Object.hasOwn(edits, key))
               assert.equal(valueIn(out, after, key), valueIn(bytes, found as Outline, key));
-          // Where nothing goes away, what stands between the values stays as well.
+          // If nothing is removed, the whitespace between values stays too.
           if (!Object.values(edits).includes(undefined)) {
             const added = Object.keys(edits).filter(
               (key) => !(found as Outline).members.some((one) => one.name === key),
@@ -173,7 +173,7 @@ describe("the outline of a body", () => {
     );
   });
 
-  it("refuses what nests deeper than it may, and nothing that doesn't", () => {
+  it("refuses exactly what nests too deep", () => {
     fc.assert(
       fc.property(tree, fc.integer({ min: 1, max: 6 }), (value, most) => {
         fc.pre(!somewhere(value, (names) => new Set(names).size < names.length || names.includes("__proto__")));

@@ -1,10 +1,10 @@
-/** JSON from outside, which V8's own reading of escaped names can't be trusted with. */
+/** Untrusted JSON, because V8 can misread names with escapes. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { jsonIn, parseJson } from "../../proxy/wire/json.ts";
 
-/** What a text says, its members in order. */
+/** The value of a text, with its members in order. */
 type Tree = string | number | boolean | null | Tree[] | Map<string, Tree>;
 
 const name = fc.constantFrom(
@@ -55,8 +55,8 @@ function meant(value: Tree): unknown {
   return Object.fromEntries([...value].map(([key, inner]) => [key, meant(inner)]));
 }
 
-describe("JSON from outside", () => {
-  it("is read as it is meant, whatever names were read before", () => {
+describe("untrusted JSON", () => {
+  it("is parsed correctly, whatever names were parsed before", () => {
     fc.assert(
       fc.property(
         tree,
@@ -85,13 +85,13 @@ describe("JSON from outside", () => {
     ['[{"first":1,"\\\\":2}]', '[[{"first":1,"\\u65e5":[{"\\n":null}]}]]', [[{ first: 1, 日: [{ "\n": null }] }]]],
   ];
   for (const [before, text, expected] of misread) {
-    it(`reads ${text} behind ${before}`, () => {
+    it(`parses ${text} after ${before}`, () => {
       parseJson(before);
       assert.deepEqual(parseJson(text), expected);
     });
   }
 
-  it("refuses what is none, with and without such names", () => {
+  it("refuses invalid JSON, with and without such names", () => {
     const good = '{"\\u0061":[1,"x\\"",{"b":-1.5e3}],"c":null}';
     assert.notEqual(jsonIn(good), undefined);
     for (let end = 0; end < good.length; end++) assert.equal(jsonIn(good.slice(0, end)), undefined, good.slice(0, end));
@@ -108,7 +108,7 @@ describe("JSON from outside", () => {
     }
   });
 
-  it("that nests too deep for such names counts as none, and is no end of the process", () => {
+  it("that nests too deep with such names is invalid, and doesn't crash the process", () => {
     assert.equal(jsonIn(`${'{"\\u0061":'.repeat(200_000)}1${"}".repeat(200_000)}`), undefined);
   });
 });

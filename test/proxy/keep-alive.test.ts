@@ -1,4 +1,4 @@
-/** A stream whose first content is late is kept alive by comments, in every dialect, and other targets can still be asked. */
+/** Comments keep a stream alive while its first content is late, in every dialect, and fallback still works. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
@@ -44,7 +44,7 @@ describe("a stream whose first content is late", () => {
       headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },
       body: JSON.stringify({ ...body, ...more }),
     });
-  /** Until the caller has read a comment, nothing of the answer comes. */
+  /** The provider sends nothing until the caller has read a comment. */
   function late(then: Answer): { answer: Answer; go: () => void } {
     let go: () => void = () => undefined;
     const waited = new Promise<void>((resolve) => (go = resolve));
@@ -74,14 +74,14 @@ describe("a stream whose first content is late", () => {
     });
   }
 
-  it("still falls over to another target", async () => {
+  it("still fails over to another target", async () => {
     const { answer, go } = late((_request, response) => json(response, 500, { error: { message: "died" } }));
     upstream.answer(answer);
     const text = await readAfterComment(await post("chat/completions"), go);
     assert.match(text, /"content":"Hello"[\s\S]*\[DONE\]/);
   });
 
-  it("ends with an error event where nobody answers", async () => {
+  it("ends with an error event if no provider answers", async () => {
     const { answer, go } = late((_request, response) => json(response, 500, { error: { message: "died" } }));
     upstream.answer(answer);
     const text = await readAfterComment(await post("chat/completions", { model: "alone" }), go);
@@ -89,7 +89,7 @@ describe("a stream whose first content is late", () => {
     assert.doesNotMatch(text, /\[DONE\]/);
   });
 
-  it("is read by the official SDKs as if nothing was there", async () => {
+  it("is read by the official SDKs, which ignore comments", async () => {
     const answer: Answer = async (_request, response) => {
       await new Promise((resolve) => setTimeout(resolve, 120));
       response.writeHead(200, { "content-type": "text/event-stream" });

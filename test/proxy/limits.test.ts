@@ -52,7 +52,7 @@ async function statuses(url: string, count: number, as = clear): Promise<number[
   return seen;
 }
 
-test("requests beyond a limit get 429 with what is left in the headers that the SDKs read", async () => {
+test("requests beyond a limit get 429, with the remaining quota in the headers that SDKs read", async () => {
   const { url } = await gateway([{ per: "ApiKey", requests: 2, window: "1h" }]);
   const first = await call(url);
   assert.equal(first.status, 200);
@@ -93,14 +93,14 @@ for (const [per, sharedByBoth] of [
   ["Route", true],
   ["Model", true],
 ] as const) {
-  test(`a limit per ${per} ${sharedByBoth ? "is shared by" : "tells apart"} two keys of one team`, async () => {
+  test(`a limit per ${per} ${sharedByBoth ? "is shared by" : "is separate for"} two keys of one team`, async () => {
     const { url } = await gateway([{ per, requests: 3, window: "1h" }]);
     assert.deepEqual(await statuses(url, 3), [200, 200, 200]);
     assert.deepEqual(await statuses(url, 1, otherClear), [sharedByBoth ? 429 : 200]);
   });
 }
 
-test("a key's own limit holds beside the policy's", async () => {
+test("a key's own limit applies in addition to the policy's", async () => {
   const { url } = await gateway([{ per: "ApiKey", requests: 5, window: "1h" }], {
     limits: [{ requests: 1, window: "1d" }],
   });
@@ -108,8 +108,8 @@ test("a key's own limit holds beside the policy's", async () => {
   assert.deepEqual(await statuses(url, 2, otherClear), [200, 200]);
 });
 
-test("tokens are counted as the provider reports them, whatever was expected", async () => {
-  // An answer has 18 tokens; the estimate without a cap is above a thousand and is given back.
+test("tokens are counted as the provider reports them, whatever the estimate was", async () => {
+  // An answer has 18 tokens. Without a cap the estimate is above a thousand, and the difference is given back.
   const { url } = await gateway([{ per: "ApiKey", tokens: 1_100, window: "1h" }]);
   const answer = await call(url, clear, { max_tokens: 1_000 });
   assert.equal(answer.headers.get("x-ratelimit-limit-tokens"), "1100");
@@ -123,7 +123,7 @@ test("tokens are counted as the provider reports them, whatever was expected", a
   assert.ok(remaining < 1_100);
 });
 
-test("no more calls at once than allowed, and a place is free when its call has ended", async () => {
+test("concurrent calls are limited, and a call's place is free when it ends", async () => {
   const { url } = await gateway([{ per: "User", concurrency: 1 }]);
   let go: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => {
@@ -165,7 +165,7 @@ test("no more calls at once than allowed, and a place is free when its call has 
   );
 });
 
-test("all or nothing: a call that one limit refuses takes nothing of the others", async () => {
+test("all or nothing: a call that one limit refuses uses nothing of the others", async () => {
   const { url } = await gateway([
     { per: "ApiKey", requests: 1, window: "1h" },
     { per: "Team", requests: 3, window: "1h" },
@@ -189,14 +189,14 @@ for (const [limits, complaint] of [
   [[{ per: "Planet", requests: 1 }], /per/],
   [[{ per: "User", requests: -1 }], /requests/],
 ] as const) {
-  test(`refused with words: ${JSON.stringify(limits)}`, async () => {
+  test(`refused with a message: ${JSON.stringify(limits)}`, async () => {
     const good = await gateway(null);
     await good.apply(manifests(limits));
     assert.match(good.printed.join("\n"), complaint);
   });
 }
 
-test("a small limit on tokens lets calls through one after another, without a cap of the callers'", async () => {
+test("a small token limit allows calls one after another, even if callers set no cap", async () => {
   // A call has 18 tokens.
   upstream.answer(openai);
   const { url } = await gateway([{ per: "ApiKey", tokens: 300, window: "1h" }]);
@@ -206,7 +206,7 @@ test("a small limit on tokens lets calls through one after another, without a ca
 });
 
 for (const limit of [{ requests: 0 }, { tokens: 0 }, { concurrency: 0 }]) {
-  test(`a limit of 0 means that calls are paused: ${JSON.stringify(limit)}`, async () => {
+  test(`a limit of 0 pauses calls: ${JSON.stringify(limit)}`, async () => {
     const { url } = await gateway([{ per: "Route", ...limit }]);
     const response = await call(url);
     assert.equal(response.status, 429);
@@ -217,7 +217,7 @@ for (const limit of [{ requests: 0 }, { tokens: 0 }, { concurrency: 0 }]) {
   });
 }
 
-test("a clock that is set back doesn't hold a limit closed", async () => {
+test("a clock that is set back doesn't keep a limit closed", async () => {
   const real = Date.now;
   const { url } = await gateway([{ per: "Route", requests: 3, window: "1s" }]);
   assert.ok((await statuses(url, 4)).includes(429));

@@ -1,6 +1,6 @@
 /**
- * Every stage that reads text, on its worst input and on plain prose of the same size: the processor time of one is at
- * most five times that of the other. What grows faster than the text, or is slow on some of it, holds up all callers.
+ * Runs every stage that reads text on its worst input and on plain prose of the same size. The CPU time of the first is at
+ * most five times that of the second: a stage that is super-linear or slow on some text would delay all callers.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -23,21 +23,21 @@ import { SseDecoder } from "../../proxy/wire/sse.ts";
 import { cpuMsOf } from "../harness/cpu-time.ts";
 
 const most = 5;
-/** Prose that no stage looks at twice takes next to nothing: the yardstick is then this, in nanoseconds a character. */
+/** Minimum for the baseline, in nanoseconds per character: plain prose can take almost no time. */
 const yardstickNs = 60;
 
 const sentence = "On 3 May we sent 12 boxes to the harbour; nobody had asked for them, and the rain began. ";
 const fill = (bait: string, size: number): string => bait.repeat(Math.ceil(size / bait.length)).slice(0, size);
 const prose = (size: number): string => fill(sentence, size);
 
-/** Texts that look like data all along, and are none, or are. */
+/** Texts that consist of real or apparent personal data. */
 const baits = [
   ...["@", "'a'@", "a@b.co ", "1 ", "+1", "4 4 4 4 ", "4444 ", "415-555-", "(0) ", "\u200b1", "\\u0040", "\u0661 "],
 ];
-/** The costliest of them, for texts of 10 MB. */
+/** The most expensive of them, for texts of 10 MB. */
 const costliest = ["1 ", "415-555-"];
 
-/** Makes an input of about so many bytes. */
+/** Makes an input of about this many bytes. */
 type Make = (size: number) => string;
 const names: Make = (size) => `{${list(size, (index) => `"a${index}@b.co":0`)}}`;
 const escapedNames: Make = (size) => `{${list(size, (index) => `"\\u0061${index}":0`)}}`;
@@ -68,7 +68,7 @@ const inArguments = (text: string): string =>
     messages: [{ role: "assistant", tool_calls: [{ function: { name: "f", arguments: text } }] }],
   });
 
-/** A body's own time to be read is that of the stage before. */
+/** Reading the body itself belongs to the previous stage. */
 function readBody(body: string): () => void {
   const received = parseBody(Buffer.from(body));
   if (isFailure(received)) throw new Error(received.message);
@@ -85,7 +85,7 @@ const texts = baits.map(textOf);
 const brackets = ["[", "[A_X", "[EMAIL_1]", "[EMAIL_99999"].map(textOf);
 const large = costliest.map(textOf);
 
-/** Stage → how it is prepared with a text, its worst texts, and where these differ from plain prose in form, that prose. */
+/** Stage → how to prepare it with a text, its worst texts, and the prose to compare with if these have a special form. */
 const stages: [string, (text: string) => () => void, [string, Make][], Make?][] = [
   ["fold", (text) => () => void fold(text), texts],
   ["readable", (text) => () => void readable(text), texts],
@@ -104,7 +104,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["numbers", (size) => `[${list(size, () => "4111111111111111")}]`],
       ["placeholders", (size) => `[${list(size, (index) => `"[EMAIL_${index}] a${index}@b.co"`)}]`],
     ],
-    // As many members, of words.
+    // The same number of members, made of words.
     (size) => `{${list(size, (index) => `"word${index}":"is it"`)}}`,
   ],
   [
@@ -177,7 +177,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
       ["numbers", (size) => `{"x":[${list(size, () => "1")}]}`],
       ["blanks", (size) => `{${" ".repeat(size)}"a":1}`],
     ],
-    // As many members as in the worst, with names that are read at once.
+    // As many members as in the worst input, with names that are quick to read.
     (size) => `{${list(size, (index) => `"word${index}":0`)}}`,
   ],
   [
@@ -239,7 +239,7 @@ const stages: [string, (text: string) => () => void, [string, Make][], Make?][] 
   ],
 ];
 
-/** A stream of chat completions that says the text in pieces of the size of a few words. */
+/** A stream of chat completions with the text in pieces of a few words. */
 function streamed(text: string): () => void {
   const frames: string[] = [];
   for (let at = 0; at < text.length; at += 20) {
@@ -258,17 +258,17 @@ function inPieces(change: Restore, text: string): void {
   change.end("c");
 }
 
-/** Stages that are tried on 10 MB as well: the others do for it what they do for one, or get no such text. */
+/** Stages that also run on 10 MB. The others behave there as on 1 MB, or never get such a text. */
 const large10: ReadonlySet<string> = new Set(["mask a text, Replace", "guard"]);
 
-/** Milliseconds of the fastest of a few runs, once one of them is within the bound: others share the machine. */
+/** Milliseconds of the fastest of a few runs. Stops at the first run within the bound, because the machine is shared. */
 function timeOf(run: () => void, bound: number): number {
   let took = cpuMsOf(run);
   for (let again = 0; again < 3 && took > bound; again++) took = Math.min(took, cpuMsOf(run));
   return took;
 }
 
-describe("the work of a stage grows with its input only, and little with what stands in it", () => {
+describe("the work of a stage grows linearly with its input, and depends little on the content", () => {
   for (const [stage, prepare, worst, plain = prose] of stages)
     for (const size of large10.has(stage) ? [1_000_000, 10_000_000] : [1_000_000])
       it(`${stage}, ${size / 1_000_000} MB`, () => {

@@ -1,4 +1,4 @@
-/** Addresses that the ports listen on. */
+/** The addresses that the ports listen on. */
 import assert from "node:assert/strict";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,7 +19,7 @@ const listening = (server: Server, host: string): Promise<void> =>
   });
 
 describe("the default address", () => {
-  it("is all addresses for every port that the cluster reaches, and loopback for the sidecar's own", () => {
+  it("is all addresses for ports that the cluster reaches, and loopback for the sidecar's own", () => {
     const proxy = parseProxySettings([], {});
     const sidecar = parseSidecarSettings(["--fleet=http://a"], {});
     const operator = operatorSettings.parse({ namespace: "sluice-system" });
@@ -29,7 +29,7 @@ describe("the default address", () => {
     );
   });
 
-  it("is reached by IPv4 and by IPv6", { skip: hasIPv6 ? false : "this machine has no IPv6" }, async (context) => {
+  it("is reachable over IPv4 and IPv6", { skip: hasIPv6 ? false : "this machine has no IPv6" }, async (context) => {
     const server = createServer((_request, response) => response.end("ok"));
     context.after(() => server.close());
     await onHost("::", (host) => listening(server, host));
@@ -42,7 +42,7 @@ describe("the default address", () => {
     if (host === "::") throw Object.assign(new Error(code), { code });
   };
   for (const code of ["EAFNOSUPPORT", "EADDRNOTAVAIL"])
-    it(`is IPv4 where the kernel has no IPv6 (${code})`, async () => {
+    it(`is IPv4 if the kernel has no IPv6 (${code})`, async () => {
       const tried: string[] = [];
       await onHost("::", (host) => {
         tried.push(host);
@@ -51,7 +51,7 @@ describe("the default address", () => {
       assert.deepEqual(tried, ["::", "0.0.0.0"]);
     });
 
-  it("does not hide that a port is in use, or that an address was chosen that isn't there", async () => {
+  it("does not hide that a port is in use, or that a configured address doesn't exist", async () => {
     await assert.rejects(onHost("::", failing("EADDRINUSE")), /EADDRINUSE/);
     const elsewhere = (): Promise<never> => Promise.reject(Object.assign(new Error("no"), { code: "EADDRNOTAVAIL" }));
     await assert.rejects(onHost("fd00::1", elsewhere), /no/);

@@ -1,11 +1,11 @@
-/** The set of calls under way holds what a Set would. */
+/** The set of running calls behaves like a Set. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type IndexedMember, IndexedSet } from "../../proxy/wire/indexed-set.ts";
 
 describe("members", () => {
-  it("come and go as in a Set", () => {
+  it("are added and removed as in a Set", () => {
     const step = fc.record({ what: fc.constantFrom("add", "delete", "pop"), which: fc.nat(9) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
@@ -29,7 +29,7 @@ describe("members", () => {
     );
   });
 
-  it("may leave while they are gone through", () => {
+  it("can be removed during iteration", () => {
     const members = new IndexedSet<IndexedMember>();
     const all = Array.from({ length: 5 }, () => ({ place: -1 }));
     for (const one of all) members.add(one);

@@ -47,7 +47,7 @@ for (const [name, kind, zone, at, start, end] of cases)
     assert.deepEqual(periodAt(kind, zone, Date.parse(at)), { startMs: Date.parse(start), endMs: Date.parse(end) });
   });
 
-test("periods hold the moment they are asked for, and follow one another without a gap", () => {
+test("a period contains the requested time, and periods follow each other without a gap", () => {
   const kind = fc.constantFrom<PeriodKind>("Hourly", "Daily", "Weekly", "Monthly");
   const zone = fc.constantFrom(
     "UTC",

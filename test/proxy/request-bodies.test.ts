@@ -1,4 +1,4 @@
-/** A client's body arrives whole and in order, however it is cut and framed, and whenever it is asked for. */
+/** A client's body arrives complete and in order, however it is split and framed, and whenever it is read. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, type Server, type ServerResponse } from "node:http";
@@ -14,14 +14,14 @@ import { until } from "../harness/until.ts";
 
 interface Case {
   chunked: boolean;
-  /** Sizes of what is written, each in a turn of its own. */
+  /** Sizes of the writes, each in its own turn of the event loop. */
   pieces: number[];
-  /** Turns of the event loop between the request's head and its being read. */
+  /** Turns of the event loop between the request's head and the read. */
   turnsBefore: number;
   asStream: boolean;
 }
 
-/** Bytes that tell their place. */
+/** Bytes whose values show their position. */
 function numbered(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32BE(at, at);
@@ -104,7 +104,7 @@ describe("a request's body", () => {
     );
   });
 
-  it("is let go of with its request while the connection is idle", async () => {
+  it("is released with its request while the connection is idle", async () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     const socket = open();
@@ -124,7 +124,7 @@ describe("a request's body", () => {
     assert.equal(socket.destroyed, false);
   });
 
-  it("is not read beyond what is allowed, nor gathered without end before somebody asks", async () => {
+  it("is not read beyond the limit, nor buffered without bound before it is read", async () => {
     const socket = open();
     let unasked = 0;
     const result = new Promise<unknown>((resolve) => {

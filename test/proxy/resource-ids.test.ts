@@ -1,4 +1,4 @@
-/** Files, batches and jobs of several callers in one account: each sees, reads and uses its own only. */
+/** Files, batches and jobs of several callers in one account: each caller sees and uses only its own. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, type Server, type ServerResponse } from "node:http";
@@ -17,7 +17,7 @@ interface Kept extends Json {
   content?: string;
 }
 
-/** An account as OpenAI's: it keeps what it is sent, and knows nothing of who is behind the gateway. */
+/** An account like OpenAI's: it stores what it is sent, and doesn't know the gateway's callers. */
 class Account {
   readonly files: Kept[] = [];
   readonly batches: Kept[] = [];
@@ -135,7 +135,7 @@ describe("files, batches and jobs of several callers in one account", () => {
     account.server?.close();
   });
 
-  it("are made, read, listed and deleted by their owner, under their own names", async () => {
+  it("are created, read, listed and deleted by their owner, under their own names", async () => {
     const text = request({ input: "Hi" });
     const file = await upload("alice", text, "mine.jsonl");
     assert.match(file.id, /^file-\d+_s1[\w-]{38}$/);
@@ -164,7 +164,7 @@ describe("files, batches and jobs of several callers in one account", () => {
     await assert.rejects(client.files.retrieve(file.id), NotFoundError);
   });
 
-  it("are listed for their owner only, over the provider's pages, and for who may see the namespace's", async () => {
+  it("are listed, across the provider's pages, for their owner and for roles that may see the namespace's", async () => {
     const mine: string[] = [];
     for (let count = 0; count < 3; count++) {
       for (let others = 0; others < 4; others++) await upload("bob", "x", `bob${others}.jsonl`);
@@ -184,7 +184,7 @@ describe("files, batches and jobs of several callers in one account", () => {
     assert.deepEqual([await batches("alice"), await batches("bob"), await batches("boss")], [before, 1, before + 1]);
   });
 
-  it("are looked for in so many pages of the provider's at most", async () => {
+  it("are searched in a limited number of the provider's pages", async () => {
     for (let count = 0; count < 60; count++)
       account.files.push({ id: `file-filler${count}`, object: "file", filename: "x" });
     account.urls.length = 0;
@@ -233,7 +233,7 @@ describe("files, batches and jobs of several callers in one account", () => {
     ],
   ];
   for (const [name, use] of foreign) {
-    it(`are nothing to another: ${name}`, async () => {
+    it(`don't exist for another caller: ${name}`, async () => {
       const { id } = await upload("bob", "x");
       const before = [account.files.length, account.batches.length, account.jobs.length];
       for (const given of [id, id.split("_s1")[0] ?? "", "file-of-nobody"])
@@ -242,7 +242,7 @@ describe("files, batches and jobs of several callers in one account", () => {
     });
   }
 
-  it("may be named in the lines of their owner's batch, where the provider's own id goes on", async () => {
+  it("can be named in the lines of their owner's batch, which reach the provider with its own ids", async () => {
     const file = await upload("alice", "x");
     const line = { input: [{ role: "user", content: [{ type: "input_file", file_id: file.id }] }] };
     await upload("alice", request(line) + request({ input: "Hi" }));

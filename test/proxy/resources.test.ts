@@ -1,4 +1,4 @@
-/** Files, batches and fine-tuning, through the official SDK and past what it would send. */
+/** Files, batches and fine-tuning, with the official SDK and with requests that it would never send. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, type IncomingHttpHeaders, request, type Server } from "node:http";
@@ -37,10 +37,10 @@ describe("files, batches and fine-tuning", () => {
   let server: Server;
   let gateway: TestGateway;
   const seen: Seen[] = [];
-  /** The last file's name, as the provider has it. */
+  /** The last file's name, as the provider stores it. */
   let named = "";
   const file = (bytes: number) => ({ id: "file-1", object: "file", bytes, purpose: "batch", filename: named });
-  /** Ids that the caller was given. */
+  /** Ids that the caller received. */
   const given = { file: "", batch: "", missing: "", broken: "" };
 
   before(async () => {
@@ -150,7 +150,7 @@ describe("files, batches and fine-tuning", () => {
     assert.match(seen.at(-1)?.text ?? "", /gpt-4o-mini/);
   });
 
-  it("says of the call in metrics and log what any call says", async () => {
+  it("records the call in metrics and log like any other call", async () => {
     await (await send("GET", `/v1/batches/${given.batch}`)).text();
     await eventually(() =>
       gateway.logs.some(
@@ -164,7 +164,7 @@ describe("files, batches and fine-tuning", () => {
     );
   });
 
-  it("hands on no cookie, and no header of the caller's that names him", async () => {
+  it("forwards no cookie and no header that identifies the caller", async () => {
     const response = await send("GET", `/v1/files/${given.file}`, tuner, {
       headers: { cookie: "c=d", "openai-organization": "org", "x-forwarded-for": "1.2.3.4" },
     });
@@ -198,7 +198,7 @@ describe("files, batches and fine-tuning", () => {
     });
   }
 
-  it("refuses an upload that is announced as too large, unread", async () => {
+  it("refuses an upload with an excessive Content-Length without reading it", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const headers = {
         authorization: `Bearer ${tuner}`,
@@ -214,12 +214,12 @@ describe("files, batches and fine-tuning", () => {
     assert.equal(status, 413);
   });
 
-  it("passes on of a query only what lists take", async () => {
+  it("forwards only the query parameters of lists", async () => {
     await (await send("GET", "/v1/files?limit=5&after=file-0&api_key=x&purpose=batch")).text();
     assert.equal(seen.at(-1)?.url, "/v1/files?limit=5&after=file-0&purpose=batch");
   });
 
-  it("counts against the policy's limits as any call does", async () => {
+  it("counts against the policy's limits like any other call", async () => {
     const limits = [{ per: "ApiKey", requests: 1, window: "1h" }];
     const other = await startGateway([
       provider("up", "http://127.0.0.1:9", {}),
@@ -283,7 +283,7 @@ describe("files, batches and fine-tuning", () => {
     });
   }
 
-  it("leaves them to the older of two policies for the same callers", async () => {
+  it("are served by the older of two policies for the same callers", async () => {
     const one = (name: string, model: string) =>
       policy(name, {
         match: { models: [model] },
@@ -307,7 +307,7 @@ describe("files, batches and fine-tuning", () => {
   });
 });
 
-it("An error of the provider is said in its own words, wherever its bytes were cut on the way", async () => {
+it("a provider's error keeps its own message, wherever its bytes were split", async () => {
   const words = "Größe: 🎉 日本";
   const bytes = Buffer.from(JSON.stringify({ error: { message: words } }));
   const decoded: unknown[] = [];

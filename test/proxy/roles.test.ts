@@ -1,4 +1,4 @@
-/** Who may do what: role × what is asked for. */
+/** Which role may do what: role × request. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -75,7 +75,7 @@ describe("roles", () => {
       assert.equal(body.error?.code ?? null, code);
     });
 
-    it(`${role} asking Anthropic's way for ${model} gets ${status}`, async () => {
+    it(`${role} asking for ${model} in Anthropic's format gets ${status}`, async () => {
       assert.equal((await call(role, model, "/v1/messages")).status, status);
     });
   }
@@ -98,7 +98,7 @@ describe("roles", () => {
     });
   }
 
-  it("a key of our form with a typing error is told apart from one that is unknown", async () => {
+  it("a mistyped key gets a different error from an unknown key", async () => {
     const send = (clear: string): Promise<Response> =>
       fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${clear}` } });
     const codeOf = async (clear: string): Promise<string> =>
@@ -110,7 +110,7 @@ describe("roles", () => {
     assert.equal(await codeOf(made.slice(0, -1)), "invalid_api_key");
   });
 
-  it("a key of an unknown role is reported, and what is refused is counted and logged", async () => {
+  it("a key with an unknown role is reported, and refusals are counted and logged", async () => {
     assert.match(
       gateway.printed.join("\n"),
       /RoleNotFound: this installation has no role nobody-knows.*its roles are: admin, analyst, auditor/,

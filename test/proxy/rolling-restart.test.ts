@@ -1,6 +1,6 @@
 /**
- * Proxies that are replaced under callers who keep their connections alive: nobody's connection is reset under a
- * request, and whoever is refused is told so by the gateway itself, in words that its SDK tries again on.
+ * Proxies are replaced while callers keep their connections alive. No connection is reset during a request, and a
+ * refused caller gets an answer of the gateway that makes its SDK retry.
  */
 import assert from "node:assert/strict";
 import { Agent, request as send } from "node:http";
@@ -77,7 +77,7 @@ describe("proxies that are replaced", () => {
     await upstream.close();
   });
 
-  it("reset nobody, five times over, and refuse in words that are tried again on", async () => {
+  it("reset no connection in five rounds, and refuse with an answer that SDKs retry", async () => {
     upstream.answer(async (request, response) => {
       if (request.json["stream"] !== true) return openai(request, response);
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -87,7 +87,7 @@ describe("proxies that are replaced", () => {
       }
       response.end();
     });
-    // What a load balancer knows: who is ready. It hears of a change a moment later than it happens.
+    // The load balancer's view of which proxies are ready. It learns of changes with a delay.
     let ready: RunningProxy[] = [await proxies.start(), await proxies.start()];
     let over = false;
     const wrong: string[] = [];
@@ -128,7 +128,7 @@ describe("proxies that are replaced", () => {
     assert.ok(counts.served > 100, JSON.stringify(counts));
   });
 
-  it("say Connection: close while they still serve, and then refuse in the caller's own format", async () => {
+  it("send Connection: close while they still serve, and then refuse in the caller's own format", async () => {
     const proxy = await proxies.start();
     const paused = pausedStream("gpt-4o");
     upstream.answer((request, response) =>
@@ -142,7 +142,7 @@ describe("proxies that are replaced", () => {
     await eventually(async () => (await fetch(`${proxy.statusUrl}/readyz`)).status === 503);
     const served = await call(proxy.trafficUrl, new Agent({ keepAlive: true }), false);
     assert.deepEqual([served.status, served.headers["connection"]], [200, "close"]);
-    // A connection that was in use when the delay ended is told with its next request.
+    // A connection that was in use when the delay ended is closed with its next request.
     await eventually(async () => {
       try {
         await (await fetch(proxy.trafficUrl)).arrayBuffer();

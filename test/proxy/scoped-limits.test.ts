@@ -61,7 +61,7 @@ const call = (url: string, as: string, model = "gpt-4o"): Promise<Response> =>
     body: JSON.stringify({ model, max_tokens: 10, messages: [{ role: "user", content: "Hi" }] }),
   });
 
-/** Each step: who calls which model, and what comes of it. */
+/** Each step: the caller, the model and the expected result. */
 const rows: { name: string; spec: Record<string, unknown>; steps: [as: string, status: number, model?: string][] }[] = [
   {
     name: "a user, whichever key and policy",
@@ -193,7 +193,7 @@ const rows: { name: string; spec: Record<string, unknown>; steps: [as: string, s
   },
 ];
 
-describe("limits of a Budget hold for", () => {
+describe("limits of a Budget apply to", () => {
   for (const { name, spec, steps } of rows)
     it(name, async () => {
       const { url } = await gateway([limit(spec)]);
@@ -203,7 +203,7 @@ describe("limits of a Budget hold for", () => {
       }
     });
 
-  it("tell which object says so, and what is left", async () => {
+  it("name the object that sets them, and what is left", async () => {
     const { url } = await gateway([limit({ per: "User", limits: [{ requests: 1, window: "1h" }] })]);
     const first = await call(url, "bob");
     assert.equal(first.headers.get("x-ratelimit-remaining-requests"), "0");
@@ -225,7 +225,7 @@ describe("limits of a role", () => {
     return (await gateway([], ["--settings", settings])).url;
   };
 
-  it("hold for each of its users in a day, and for nobody else", async () => {
+  it("apply per day to each of its users, and to nobody else", async () => {
     const url = await withLimits({ requestsPerDay: 1 });
     assert.equal((await call(url, "alice")).status, 200);
     const refused = await call(url, "alice");
@@ -236,8 +236,8 @@ describe("limits of a role", () => {
     assert.equal((await call(url, "alice-2")).status, 200);
   });
 
-  it("hold a day's cost hard", async () => {
-    // A call can cost up to about 400 tokens in and 10 out.
+  it("are a hard limit on a day's cost", async () => {
+    // A call can cost up to about 400 input tokens and 10 output tokens.
     const url = await withLimits({ costPerDay: "0.00115" });
     const statuses: number[] = [];
     let last = "";
@@ -252,7 +252,7 @@ describe("limits of a role", () => {
     assert.equal((await call(url, "bob")).status, 200);
   });
 
-  it("are refused where they make no sense", async () => {
+  it("are refused if they make no sense", async () => {
     for (const [limits, message] of [
       [{}, /set requestsPerDay, tokensPerDay or costPerDay/],
       [{ requestsPerDay: 0 }, /requestsPerDay/],
@@ -266,7 +266,7 @@ describe("limits of a role", () => {
 describe("sluice set-rate-limit, on a folder", () => {
   const setLimit = (...args: string[]) => sluice("set-rate-limit", ...args);
 
-  it("limits a user at once, changes the limit, and takes it away", async () => {
+  it("limits a user immediately, changes the limit, and removes it", async () => {
     const { url, folder } = await gateway([]);
     const set = (...args: string[]) => setLimit("--user", "alice@example.com", ...args, "--folder", folder);
     assert.equal((await call(url, "alice")).status, 200);

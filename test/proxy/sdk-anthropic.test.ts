@@ -30,7 +30,7 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
     await upstream.close();
   });
 
-  it("gets a message, with the route's prompt in front of its own", async () => {
+  it("gets a message, with the route's prompt before its own", async () => {
     upstream.answer(openai);
     const message = await client().messages.create({ ...ask, system: "You are a poet." });
     assert.deepEqual(
@@ -56,7 +56,7 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
     assert.equal(await stream.finalText(), "Hello there");
   });
 
-  it("calls a tool and hands back its result", async () => {
+  it("calls a tool and returns its result", async () => {
     upstream.answer((_request, response) =>
       json(response, 200, {
         id: "chatcmpl-1",
@@ -103,18 +103,18 @@ describe("the official Anthropic SDK, with an OpenAI-compatible provider behind 
     assert.deepEqual(sent.at(-1)?.tool_call_id, "call_1");
   });
 
-  it("counts tokens, about", async () => {
+  it("counts tokens approximately", async () => {
     const counted = await client().messages.countTokens({ model: ask.model, messages: ask.messages });
     assert.ok(counted.input_tokens > 0);
   });
 
-  it("is told of failures in its own format", async () => {
+  it("gets failures in its own format", async () => {
     await assert.rejects(client("slc_wrong").messages.create(ask), AuthenticationError);
     await assert.rejects(client().messages.create({ ...ask, model: "claude-9" }), NotFoundError);
     await assert.rejects(client().messages.create({ model: ask.model, max_tokens: 1 } as never), BadRequestError);
   });
 
-  it("is told of a stream that broke", async () => {
+  it("gets an error for a broken stream", async () => {
     upstream.answer((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.end(chatFrames("gpt-4o", ["one", "two"], true).slice(0, 3).join(""));

@@ -1,4 +1,4 @@
-/** The official SDKs of both makers, for Node and for Python, through every provider. */
+/** The official OpenAI and Anthropic SDKs, for Node and Python, with every provider. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -21,7 +21,7 @@ const expected = ["Grüß Gott", 18, "Grüß Gott", "weather", { city: "Wien" }]
 const messages = [{ role: "user" as const, content: "Hi" }];
 const schema = { type: "object" as const, properties: { city: { type: "string" } } };
 
-/** A provider that calls a tool where it is given one, and talks where not. */
+/** A provider that calls a tool if the request has one, and otherwise answers with text. */
 function serve(wire: Wire): Promise<Upstream> {
   return startUpstream((request, response) => {
     const aside = wire.aside?.(request) ?? null;

@@ -9,7 +9,7 @@ import { startUpstream } from "../harness/upstream.ts";
 const requirements = join(import.meta.dirname, "..", "tools", "requirements.txt");
 
 describe("the official OpenAI SDK for Python", { skip: await skipReason(() => ensurePythonEnv(requirements)) }, () => {
-  it("chats, streams, embeds, lists, and is told what is wrong", async () => {
+  it("chats, streams, embeds, lists models, and gets clear errors", async () => {
     const upstream = await startUpstream();
     const gateway = await startGateway([
       provider("up", upstream.url, { models: [{ name: "gpt-4o" }, { name: "embed" }, { name: "hidden" }] }),

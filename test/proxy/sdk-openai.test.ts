@@ -51,7 +51,7 @@ describe("the official OpenAI SDK for Node", () => {
     assert.doesNotMatch(JSON.stringify(seen?.headers), /alice/);
   });
 
-  it("streams, without the usage that only the gateway asked for", async () => {
+  it("streams, without the usage that only the gateway requested", async () => {
     const stream = await client("slc_alice_key_0001").chat.completions.create({
       model: "gpt-4o",
       messages,
@@ -70,7 +70,7 @@ describe("the official OpenAI SDK for Node", () => {
     );
   });
 
-  it("streams with usage where the caller asks for it", async () => {
+  it("streams with usage if the caller requests it", async () => {
     const stream = await client("slc_alice_key_0001").chat.completions.create({
       model: "gpt-4o",
       messages,
@@ -96,7 +96,7 @@ describe("the official OpenAI SDK for Node", () => {
     );
   });
 
-  it("lists the models that the key may use, and no other", async () => {
+  it("lists only the models that the key may use", async () => {
     const models = await client("slc_alice_key_0001").models.list();
     assert.deepEqual(
       models.data.map((model) => model.id),
@@ -144,7 +144,7 @@ describe("the official OpenAI SDK for Node", () => {
     },
   ];
   for (const { name, apiKey, model, error, code } of refusals) {
-    it(`is told of ${name}`, async () => {
+    it(`gets an error for ${name}`, async () => {
       await assert.rejects(client(apiKey).chat.completions.create({ model, messages }), (caught: unknown) => {
         assert.ok(caught instanceof error);
         assert.equal((caught as { code?: string }).code, code);
@@ -153,7 +153,7 @@ describe("the official OpenAI SDK for Node", () => {
     });
   }
 
-  it("is told what is wrong with a body", async () => {
+  it("gets an error that says what is wrong with a body", async () => {
     await assert.rejects(
       client("slc_alice_key_0001").chat.completions.create({ model: "gpt-4o" } as never),
       (caught: unknown) => {

@@ -1,6 +1,6 @@
 /**
- * A provider that fails n times and is well then, called by the official SDKs with their defaults: directly, and through
- * a gateway with one provider and defaults. Through the gateway is never worse, and retries aren't multiplied.
+ * A provider that fails n times and then recovers, called by the official SDKs with their defaults: directly, and through
+ * a gateway with one provider and defaults. The gateway never makes results worse, and retries aren't multiplied.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -13,9 +13,9 @@ import { ensurePythonEnv, skipReason } from "../harness/tools.ts";
 import { type Answer, json, startUpstream, type Upstream } from "../harness/upstream.ts";
 
 const clear = "slc_alice_key_0001";
-/** The SDKs' own time-out where the provider hangs: long enough for a busy machine to answer within. */
+/** The SDKs' own timeout if the provider hangs. Long enough for an answer on a busy machine. */
 const hangMs = 2_500;
-/** Attempts of an SDK with its defaults, and one of the gateway's own besides. */
+/** Attempts of an SDK with its defaults, plus one of the gateway's own. */
 const mostAttempts = 4;
 
 const kinds = ["500", "503", "429", "529", "reset", "hang"] as const;
@@ -25,7 +25,7 @@ const modelsOf = (who: string): string[] =>
     kinds.flatMap((kind) => (kind === "hang" ? [1, 2] : [1, 2, 3]).map((n) => `${dialect}-${kind}-${n}-${who}`)),
   );
 
-/** By the model's name: how it fails, and how often before it answers. */
+/** Model name → how the provider fails, and how often before it answers. */
 function script(): { answer: Answer; attempts: Map<string, number> } {
   const attempts = new Map<string, number>();
   const answer: Answer = ({ json: body }, response) => {
@@ -118,7 +118,7 @@ describe("an official SDK with its defaults", () => {
     behind = await startUpstream(through.answer);
     const all = callers.flatMap(({ who }) => modelsOf(who));
     const of = (dialect: string) => all.filter((model) => model.startsWith(dialect)).map((name) => ({ name }));
-    // Nothing is set that concerns retries, limits of time or breakers.
+    // Retries, timeouts and breakers keep their defaults.
     const plain = { retry: undefined };
     gateway = await startGateway([
       provider("openai", behind.url, { ...plain, models: of("chat") }),

@@ -11,7 +11,7 @@ describe("sealing", () => {
   const [old, fresh] = [key(), key()];
   const sealer = new Sealer(fresh);
 
-  it("opens what it sealed, at its place and nowhere else", () => {
+  it("opens what it sealed, only in its own place", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 2_000 }), fc.string(), fc.string(), (clear, place, elsewhere) => {
         const sealed = sealer.seal(place, clear);
@@ -21,7 +21,7 @@ describe("sealing", () => {
     );
   });
 
-  it("opens nothing that was changed in any byte, or cut short", () => {
+  it("opens nothing that was changed or truncated", () => {
     const sealed = sealer.seal("place", Buffer.from("an answer"));
     for (let at = 0; at < sealed.length; at++) {
       const changed = Buffer.from(sealed);
@@ -31,7 +31,7 @@ describe("sealing", () => {
     }
   });
 
-  it("seals with the first key, opens with all, and with none that is gone", () => {
+  it("seals with the first key, opens with all current keys, and not with removed keys", () => {
     const before = new Sealer(old).seal("p", Buffer.from("x"));
     const rotated = new Sealer(`${fresh}\n${old}\n`);
     assert.equal(rotated.open("p", before)?.toString(), "x");
@@ -39,7 +39,7 @@ describe("sealing", () => {
     assert.equal(sealer.open("p", before), null);
   });
 
-  it("shows neither the text nor equal texts", () => {
+  it("reveals neither a text nor whether two texts are equal", () => {
     const [one, two] = [sealer.seal("p", Buffer.from("secret")), sealer.seal("p", Buffer.from("secret"))];
     assert.equal(one.includes("secret"), false);
     assert.notDeepEqual(one, two);

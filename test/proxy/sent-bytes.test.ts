@@ -1,4 +1,4 @@
-/** How much of a stream the log says was sent, where it did not come to its end. */
+/** The logged size of a stream that did not complete. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { eventually, key, policy, provider, secret, startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -6,7 +6,7 @@ import { pausedStream, startUpstream, type Upstream } from "../harness/upstream.
 
 const clear = "slc_sent_bytes_00001";
 
-describe("the bytes of a stream that broke off", () => {
+describe("the bytes of an interrupted stream", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
   before(async () => {
@@ -30,7 +30,7 @@ describe("the bytes of a stream that broke off", () => {
     ["passed through", "/v1/chat/completions"],
     ["translated", "/v1/messages"],
   ] as const)
-    it(`are counted as the client got them, ${name}`, async () => {
+    it(`are counted as the client received them, ${name}`, async () => {
       const answer = await fetch(`${gateway.url}${path}`, {
         method: "POST",
         headers: { authorization: `Bearer ${clear}`, "content-type": "application/json" },

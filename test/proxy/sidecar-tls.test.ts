@@ -1,4 +1,4 @@
-/** A sidecar and a gateway that speaks TLS with a certificate of a private authority. */
+/** A sidecar with a gateway whose TLS certificate has a private authority. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";

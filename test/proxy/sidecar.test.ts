@@ -31,7 +31,7 @@ describe("a sidecar", () => {
   let sidecar: RunningSidecar;
   const others: RunningSidecar[] = [];
 
-  /** As kubelet does: a new file in the place of the old one. */
+  /** As kubelet does: replaces the old file with a new one. */
   const project = async (token: string): Promise<void> => {
     await writeFile(`${tokenFile}.next`, `${token}\n`);
     await rename(`${tokenFile}.next`, tokenFile);
@@ -107,7 +107,7 @@ describe("a sidecar", () => {
     removeFolder(folder);
   });
 
-  it("calls in the name of its ServiceAccount; what the app says it is counts for nothing", async () => {
+  it("calls as its ServiceAccount, and ignores the app's own credentials", async () => {
     assert.equal(await ask(), "Hello there");
     const answer = await fetch(`${sidecar.url}/v1/chat/completions`, {
       method: "POST",
@@ -127,7 +127,7 @@ describe("a sidecar", () => {
     assert.equal(upstream.requests.at(-1)?.headers.authorization, "Bearer sk-upstream");
   });
 
-  it("passes a stream on word by word", async () => {
+  it("forwards a stream word by word", async () => {
     const paused = pausedStream("gpt-4o", ["one", "two"]);
     upstream.answer(paused.answer);
     const stream = await app().chat.completions.create({
@@ -144,7 +144,7 @@ describe("a sidecar", () => {
     assert.equal(text, "onetwo");
   });
 
-  it("passes 5 MB on unharmed, and the gateway's refusals as they are", async () => {
+  it("forwards 5 MB and the gateway's refusals unchanged", async () => {
     const content = "x".repeat(5_000_000);
     assert.equal(await ask(sidecar.url, content), "Hello there");
     const [sent] = (upstream.requests.at(-1)?.json["messages"] ?? []) as { content: string }[];
@@ -158,7 +158,7 @@ describe("a sidecar", () => {
     );
   });
 
-  it("ends the provider's call when the app goes away", async () => {
+  it("ends the provider's call when the app disconnects", async () => {
     upstream.answer(pausedStream("gpt-4o").answer);
     const before = upstream.requests.length;
     const controller = new AbortController();
@@ -173,13 +173,13 @@ describe("a sidecar", () => {
     upstream.answer(openai);
   });
 
-  it("goes on to the next address where one does not answer", async () => {
+  it("tries the next address if one does not answer", async () => {
     const dead = await Promise.all([freePort(), freePort()]);
     const one = await start([...dead.map((port) => `http://127.0.0.1:${port}`), gateway.url]);
     for (let at = 0; at < 9; at++) assert.equal(await ask(one.url), "Hello there");
   });
 
-  it("says so where none does", async () => {
+  it("reports an error if no address answers", async () => {
     const one = await start([`http://127.0.0.1:${await freePort()}`], ["--attempts", "2"]);
     const answer = await fetch(`${one.url}/v1/models`);
     const { error } = (await answer.json()) as { error: { code: string } };
@@ -189,7 +189,7 @@ describe("a sidecar", () => {
     );
   });
 
-  it("breaks off what breaks off, instead of ending it well", async () => {
+  it("passes an interruption on, instead of ending the answer normally", async () => {
     const half: Server = createServer((_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });
       response.write("data: half\n\n", () => response.destroy());
@@ -200,7 +200,7 @@ describe("a sidecar", () => {
     half.close();
   });
 
-  it("takes a rotated token, and without one says so", async () => {
+  it("uses a rotated token, and reports an error without a token", async () => {
     const one = await start([gateway.url]);
     await project(await cluster.token(claims("second")));
     const caller = async (): Promise<unknown> => {
@@ -224,7 +224,7 @@ describe("a sidecar", () => {
     assert.equal(await ask(none.url), "Hello there");
   });
 
-  it("lets calls under way finish when it is told to stop", async () => {
+  it("lets running calls finish when it is stopped", async () => {
     let release = (): void => undefined;
     const held = new Promise<void>((resolve) => {
       release = resolve;
@@ -257,7 +257,7 @@ describe("a sidecar", () => {
     ["a port that is none", ["--fleet", "http://a", "--port", "x"], /port/],
   ];
   for (const [what, args, says] of refused)
-    it(`is not started with ${what}`, () => assert.throws(() => parseSidecarSettings(args, {}), says));
+    it(`does not start with ${what}`, () => assert.throws(() => parseSidecarSettings(args, {}), says));
 
   it("reads its settings from the environment as well", () => {
     const settings = parseSidecarSettings([], {
@@ -269,7 +269,7 @@ describe("a sidecar", () => {
 });
 
 describe("the fleet's addresses", () => {
-  it("take turns, are looked up anew, and come last for a while after a failure", async () => {
+  it("rotate, are resolved again, and come last for a while after a failure", async () => {
     const clock = { now: 0 };
     let names = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
     const fleet = new Fleet(

@@ -27,7 +27,7 @@ const clear = "slc_alice_key_0001";
 
 type Files = Record<string, string | Uint8Array>;
 
-/** What an operator would publish for one provider, one policy with `models`, and one key. */
+/** The config that an operator would publish for one provider, one policy with `models`, and one key. */
 function published(endpoint: string, models: string[]): Files {
   const meta = (name: string) => ({ name, namespace: "a", uid: name, generation: 1, createdAtMs: 1, labels: {} });
   const { config } = compile(
@@ -73,7 +73,7 @@ function published(endpoint: string, models: string[]): Files {
   };
 }
 
-/** A folder kept as kubelet keeps a volume: files are links through `..data`, which is renamed into place. */
+/** A folder laid out like kubelet's volumes: files are links through `..data`, which is renamed into place. */
 class Volume {
   readonly folder: string;
   #generation = 0;
@@ -129,14 +129,14 @@ const status = async (proxy: RunningProxy) =>
   };
 
 describe("a proxy on a mounted config", () => {
-  it("takes a new revision when the volume is swapped", async (context) => {
+  it("loads a new revision when the volume is swapped", async (context) => {
     const { volume, proxy, endpoint } = await start(context, {});
     assert.deepEqual(await models(proxy), ["one"]);
     await volume.write(published(endpoint, ["one", "two"]));
     await eventually(async () => (await models(proxy)).length === 2);
   });
 
-  it("is not ready before there is a config, answers 503 in the envelope, and becomes ready by itself", async (context) => {
+  it("is not ready without a config, answers 503 in the envelope, and becomes ready once there is one", async (context) => {
     const { volume, proxy, endpoint } = await start(context, null);
     assert.equal((await fetch(`${proxy.statusUrl}/readyz`)).status, 503);
     assert.equal((await fetch(`${proxy.statusUrl}/livez`)).status, 200);
@@ -192,7 +192,7 @@ describe("a proxy on a mounted config", () => {
     },
   ];
   for (const { name, spoil, reason } of rows) {
-    it(`keeps the last good config when ${name}, says why, counts it, and takes the next good one`, async (context) => {
+    it(`keeps the last good config when ${name}, reports and counts the reason, and loads the next good one`, async (context) => {
       const { volume, proxy, endpoint } = await start(context, {});
       const before = (await status(proxy)).revision;
       const next = published(endpoint, ["one", "two"]);
@@ -209,12 +209,12 @@ describe("a proxy on a mounted config", () => {
   }
 });
 
-/** Contents that are given one after the other; each is told from the others by its number. */
+/** Contents that are delivered one after another, each identified by its number. */
 class Given implements ConfigSource {
   files: Files;
   number = 1;
   reads = 0;
-  /** Called whenever the proxy asks which content is there. */
+  /** Called whenever the proxy asks for the current content. */
   asked: () => void = () => undefined;
 
   constructor(files: Files) {
@@ -241,7 +241,7 @@ class Given implements ConfigSource {
   }
 }
 
-/** A config with so many keys that a proxy has to stop in between. */
+/** A config with so many keys that the proxy must yield while loading. */
 function large(round: number, keys = 20_000): { files: Files; revision: string } {
   const record = (at: number): KeyRecord => ({
     digest: sha256Hex(`${at}`),
@@ -275,8 +275,8 @@ function cellOf(source: ConfigSource): { cell: Current; swapped: string[]; rejec
   return { cell: current(source, {}, Date.now, events), swapped: swapped ?? [], rejected: rejected ?? [] };
 }
 
-describe("a config that is large", () => {
-  it("is taken in while everything else goes on, and is live as a whole or not at all", async () => {
+describe("a large config", () => {
+  it("is loaded while everything else continues, and goes live as a whole or not at all", async () => {
     const first = large(1, 10);
     const second = large(2);
     const source = new Given(first.files);
@@ -298,7 +298,7 @@ describe("a config that is large", () => {
     assert.equal(cell.snapshot()?.revision, second.revision);
   });
 
-  it("is dropped half way for a newer one, which goes live in its place", async () => {
+  it("is dropped halfway for a newer config, which goes live instead", async () => {
     const [first, second, third] = [large(1, 10), large(2), large(3, 20)];
     const source = new Given(first.files);
     const { cell, swapped } = cellOf(source);
@@ -313,7 +313,7 @@ describe("a config that is large", () => {
     assert.deepEqual(swapped, [first.revision, third.revision]);
   });
 
-  it("goes live even if newer ones come faster than it can be taken in", async () => {
+  it("goes live even if newer configs arrive faster than it can be loaded", async () => {
     const source = new Given(large(1, 10).files);
     const { cell, swapped } = cellOf(source);
     await cell.refresh();
@@ -329,7 +329,7 @@ describe("a config that is large", () => {
     assert.equal(cell.snapshot()?.keyCount, 20_000);
   });
 
-  it("is not read again while it is the same, but is when it was refused", async () => {
+  it("is not read again while it is unchanged, unless it was refused", async () => {
     const good = large(1, 10);
     const source = new Given(good.files);
     const { cell, rejected } = cellOf(source);
@@ -349,7 +349,7 @@ describe("a config that is large", () => {
     );
   });
 
-  it("is refused no more once the content that is live is back", async () => {
+  it("is no longer reported as refused once the live content is back", async () => {
     const source = new Given(large(1, 10).files);
     const { cell } = cellOf(source);
     await cell.refresh();
@@ -362,7 +362,7 @@ describe("a config that is large", () => {
     assert.deepEqual([cell.rejection(), cell.snapshot()?.keyCount], [null, 10]);
   });
 
-  it("names the entry that does not fit", () => {
+  it("names the invalid entry", () => {
     const { files } = large(1, 3_000);
     const name = Object.keys(files).find((one) => one.startsWith("keys-")) ?? "";
     const spoiled = String(files[name]).replace(/"revoked":false(?!.*"revoked":false)/, '"revoked":"no"');
@@ -397,7 +397,7 @@ describe("keys of a snapshot", () => {
     "in one list": build(config, manifest, secrets, {}),
   };
   for (const [name, snapshot] of Object.entries(snapshots)) {
-    it(`are found ${name}, by themselves, by the key before and by their ApiKey`, () => {
+    it(`are found ${name}, by their digest, by the previous key and by their ApiKey`, () => {
       for (const [at, key] of keys.entries()) {
         assert.deepEqual(snapshot.findKey(clearOf(at)), { record: key, untilMs: null });
         assert.deepEqual(snapshot.findKey(clearOf(at + 1_000)), key.previous ? { record: key, untilMs: at } : null);
@@ -415,7 +415,7 @@ describe("keys of a snapshot", () => {
     });
   }
 
-  it("come out of their bytes as they went in, whatever they hold", () => {
+  it("are decoded from bytes as they were encoded, whatever they contain", () => {
     const hex = fc
       .array(fc.constantFrom(..."0123456789abcdef"), { minLength: 64, maxLength: 64 })
       .map((digits) => digits.join(""));

@@ -1,4 +1,4 @@
-/** What the status port tells whom. */
+/** What the status port shows, and to whom. */
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { startGateway, type TestGateway } from "../harness/gateway.ts";
@@ -13,7 +13,7 @@ describe("the status port", () => {
     return gateway;
   };
 
-  it("tells nothing of callers and spending without its token, where more than this machine can reach it", async () => {
+  it("reveals nothing about callers and spending without its token, unless it listens on loopback", async () => {
     const gateway = await start("--status-host=0.0.0.0");
     const url = gateway.statusUrl.replace("0.0.0.0", "127.0.0.1");
     const printed = gateway.printed.find((line) => line.includes("sst_")) ?? "";
@@ -36,7 +36,7 @@ describe("the status port", () => {
     await gateway.close();
   });
 
-  it("asks for no token on loopback", async () => {
+  it("needs no token on loopback", async () => {
     const gateway = await start();
     for (const path of guarded.slice(0, 3))
       assert.equal((await fetch(`${gateway.statusUrl}${path}`)).status, 200, path);

@@ -1,4 +1,4 @@
-/** A stream's way over the client's connection: every byte, in the framing of its version of HTTP. */
+/** How a stream is written to the client: every byte, in the framing of its HTTP version. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { chatFrames, startUpstream, type Upstream } from "../harness/upstream.ts
 
 const alice = "slc_streaming_alice_0001";
 const body = JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "Hi" }] });
-/** Around the sizes at which a chunk is written in another way, and with characters of one to four bytes. */
+/** Sizes around those at which a chunk is written differently, with characters of one to four bytes. */
 const words = ["a", "é".repeat(4_096), "中".repeat(3_000), "🌊".repeat(20_000), "z".repeat(7_990), "z".repeat(9_000)];
 
 /** Bodies of the chunked answers on one connection, in order. */
@@ -31,7 +31,7 @@ function bodiesOf(text: string): string[] {
 describe("a stream", () => {
   let upstream: Upstream;
   let gateway: TestGateway;
-  /** Opens once the second of two calls has been answered. */
+  /** Resolves once the second of two calls has been answered. */
   let firstMayEnd: PromiseWithResolvers<void> | null = null;
   let begun = 0;
 
@@ -88,7 +88,7 @@ describe("a stream", () => {
     });
   }
 
-  it("waits whole for an earlier one of its connection", async () => {
+  it("waits as a whole for an earlier answer on its connection", async () => {
     firstMayEnd = Promise.withResolvers();
     begun = 0;
     const headers = `Host: sluice\r\nauthorization: Bearer ${alice}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`;

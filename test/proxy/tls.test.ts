@@ -1,4 +1,4 @@
-/** TLS on the traffic listener: with the official SDK, with certificates of clients, and with a certificate that changes. */
+/** TLS on the traffic listener: with the official SDK, client certificates and a certificate that changes. */
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { Agent as HttpsAgent, request } from "node:https";
@@ -21,7 +21,7 @@ describe("TLS", () => {
   let dir: string;
   let generation = 0;
 
-  /** As kubelet does it: a new folder, and a link that is swapped. */
+  /** As kubelet does: a new folder, and a link that is swapped. */
   async function mount(files: Readonly<Record<string, string>>): Promise<void> {
     const folder = join(dir, `..${generation++}`);
     await mkdir(folder);
@@ -92,7 +92,7 @@ describe("TLS", () => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  it("carries the official SDK, plain and streamed, and no plain HTTP", async () => {
+  it("serves the official SDK, plain and streamed, and refuses plain HTTP", async () => {
     const { url, close } = await gateway();
     assert.match(url, /^https:/);
     const dispatcher = new Agent({ connect: { ca: authority.cert } });
@@ -114,7 +114,7 @@ describe("TLS", () => {
     await close();
   });
 
-  it("takes a new certificate while it serves, and keeps a good one from a bad one", async () => {
+  it("loads a new certificate while serving, and keeps a valid one when a bad one arrives", async () => {
     const started = await gateway();
     const first = await serialOf(started.url);
     const agent = new HttpsAgent({ keepAlive: true, maxSockets: 1 });
@@ -152,7 +152,7 @@ describe("TLS", () => {
     await started.close();
   });
 
-  it("asks clients for certificates where it is told to", async () => {
+  it("requests client certificates if configured", async () => {
     const client = await authority.issue("client");
     const stranger = await (await certificateAuthority("Others")).issue("client");
     const required = await gateway(`--tls-client-ca=${join(dir, "ca.crt")}`);
@@ -167,7 +167,7 @@ describe("TLS", () => {
     await optional.close();
   });
 
-  it("refuses what is older than TLS 1.2", async () => {
+  it("refuses versions older than TLS 1.2", async () => {
     const { url, close } = await gateway();
     const refused = await new Promise<boolean>((resolve) => {
       const socket = connect(
@@ -187,7 +187,7 @@ describe("TLS", () => {
     await close();
   });
 
-  it("does not begin with files that it can't use", async () => {
+  it("does not start with unusable files", async () => {
     await assert.rejects(gateway("--tls-client-ca=/none"), /ENOENT/);
     assert.throws(() => parseProxySettings(["--tls-cert=a"], {}), /belong together/);
     assert.throws(() => parseProxySettings(["--tls-client-ca=a"], {}), /needs --tls-cert/);

@@ -1,4 +1,4 @@
-/** Services that make tokens of a provider's credential, behind a private authority. */
+/** Token services with a certificate of a private authority. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
@@ -17,7 +17,7 @@ import { type Answer, json, openai, startUpstream, type Upstream } from "../harn
 
 const alice = "slc_token_alice_00001";
 
-/** The credential's own token, so that each test has to fetch one. */
+/** A separate credential, so that each test has to fetch a token. */
 const tokens: Answer = (request, response) => {
   const form = new URLSearchParams(request.text);
   json(response, 200, { access_token: `for-${form.get("apikey") ?? form.get("client_secret")}`, expires_in: 3600 });
@@ -88,7 +88,7 @@ describe("TLS to token services", () => {
       ["another authority", () => trusted({ caBundle: other.cert }), "token_tls_unknown_authority"],
       ["another name", () => trusted({ serverName: "elsewhere.internal" }), "token_tls_wrong_name"],
     ] as const)
-      it(`sends no credential of ${type} with ${name}, and says why in the log alone`, async () => {
+      it(`sends no credential of ${type} with ${name}, and gives the reason only in the log`, async () => {
         await gateway.apply(manifests(type, service.url, more()));
         const asked = [service.requests.length, model.requests.length];
         const answer = await ask();
@@ -117,13 +117,13 @@ describe("TLS to token services", () => {
         assert.equal(asking.requests.at(-1)?.client, new X509Certificate(pair.cert).fingerprint256);
     });
 
-  it("doesn't get through with a certificate of another authority", async () => {
+  it("refuses a certificate of another authority", async () => {
     const tls = { caBundle: ours.cert, clientCertificate: { secretRef: { name: "foreign" } } };
     await gateway.apply(manifests("Watsonx", asking.url, { tokenService: { tls } }));
     assert.equal((await ask()).status, 502);
   });
 
-  it("counts down to the end of that certificate", async () => {
+  it("reports the expiry of that certificate", async () => {
     const tls = { caBundle: ours.cert, clientCertificate: { secretRef: { name: "pair" } } };
     await gateway.apply(manifests("Watsonx", asking.url, { tokenService: { tls } }));
     const line = /sluice_client_certificate_not_after_seconds\{provider="default\/up"\} (\d+)/;
@@ -133,7 +133,7 @@ describe("TLS to token services", () => {
     );
   });
 
-  it("is called anew for a provider that trusts others, though the credential is the same", async () => {
+  it("is called again for a provider with other authorities, even with the same credential", async () => {
     await gateway.apply(manifests("Watsonx", service.url, trusted()));
     assert.equal((await ask()).status, 200);
     credentials--;
@@ -141,7 +141,7 @@ describe("TLS to token services", () => {
     assert.deepEqual([(await ask()).cause], ["token_tls_unknown_authority"]);
   });
 
-  it("has the next provider asked where it can't be reached, and not where it refuses the credential", async () => {
+  it("causes fallback if it can't be reached, but not if it refuses the credential", async () => {
     const spare = [
       provider("spare", model.url),
       secret("spare-credentials", { apiKey: "k" }),
@@ -162,7 +162,7 @@ describe("TLS to token services", () => {
     service.answer(tokens);
   });
 
-  it("is what an open breaker and a health check give as their reason", async () => {
+  it("is the reason that an open breaker and a health check report", async () => {
     const circuitBreaker = { failureThreshold: 1, openFor: "60s" };
     const reason = async (): Promise<string> => {
       const { providers } = (await gateway.status()) as { providers: Record<string, unknown>[] };

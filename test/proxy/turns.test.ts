@@ -1,4 +1,4 @@
-/** What arrives in one turn of the event loop is worked through together. */
+/** Input that arrives in one turn of the event loop is processed together. */
 import assert from "node:assert/strict";
 import { execPath } from "node:process";
 import { describe, it } from "node:test";
@@ -8,7 +8,7 @@ import { run } from "../harness/command.ts";
 
 const noting = (into: string[], name: string) => ({ run: () => void into.push(name) });
 
-/** Until what was given is done, and one that brought nothing lies behind. */
+/** Resolves when the given work is done and one turn without input has passed. */
 async function quietTurn(): Promise<void> {
   await nextTurn();
   await nextTurn();
@@ -18,7 +18,7 @@ async function quietTurn(): Promise<void> {
 }
 
 describe("a turn of the event loop", () => {
-  it("is worked through in the order in which it came, writes last", async () => {
+  it("is processed in order of arrival, with writes last", async () => {
     await quietTurn();
     const done: string[] = [];
     afterTick(noting(done, "write"));
@@ -35,7 +35,7 @@ describe("a turn of the event loop", () => {
     assert.deepEqual(done, ["first", "second", "third", "write", "another write"]);
   });
 
-  it("holds the first back only where the one before brought several", async () => {
+  it("delays the first task only if the previous turn had several", async () => {
     await quietTurn();
     const done: string[] = [];
     setImmediate(() => done.push("end of a quiet turn"));
@@ -50,7 +50,7 @@ describe("a turn of the event loop", () => {
     assert.deepEqual(done, ["alone", "end of a quiet turn", "one", "two", "end of a busy turn", "held"]);
   });
 
-  it("goes on behind a task that throws, which nobody catches", async () => {
+  it("continues after a task that throws an uncaught error", async () => {
     const script = `
       import { afterTick, atEndOfTick } from "./proxy/wire/tick-batch.ts";
       process.on("uncaughtException", (error) => console.log("uncaught " + error.message));

@@ -1,4 +1,4 @@
-/** Why a provider could not be reached: for whoever runs the gateway, and not for whoever calls it. */
+/** Why a provider could not be reached: visible to operators of the gateway, but not to callers. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -19,7 +19,7 @@ import { json, openai, startUpstream, type Upstream } from "../harness/upstream.
 
 const alice = "slc_causes_alice_0001";
 
-/** A server of bytes, not of HTTP. */
+/** A raw TCP server. */
 async function startServer(serve: (socket: Socket) => void): Promise<{ port: number; close(): Promise<void> }> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -147,7 +147,7 @@ describe("the cause of a failed connection", () => {
     ],
   ];
   for (const [name, target, cause, status = 502] of cases)
-    it(`is in the log, of ${name}, and not in the answer`, async () => {
+    it(`is in the log for ${name}, and not in the answer`, async () => {
       await gateway.apply(manifests(...target()));
       const answer = await ask();
       assert.equal(answer.status, status);
@@ -157,7 +157,7 @@ describe("the cause of a failed connection", () => {
       assert.ok(!gateway.logText().includes("sk-causes-secret"));
     });
 
-  it("is in the log of an attempt after which another provider answered, and in the metric of attempts", async () => {
+  it("is in the log of an attempt before another provider answered, and in the attempts metric", async () => {
     const spare = [provider("spare", urls["well"] ?? ""), secret("spare-credentials", { apiKey: "sk" })];
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: other.cert } }, spare));
     const { status, line } = await ask();
@@ -181,7 +181,7 @@ describe("the cause of a failed connection", () => {
     );
   });
 
-  it("is gone once the provider answers, also with an error of its own", async () => {
+  it("is cleared once the provider answers, even with an error of its own", async () => {
     const own = await startUpstream((_request, response) => json(response, 500, { error: { message: "broken" } }));
     closing.push(own);
     await gateway.apply(manifests(own.url));
@@ -194,7 +194,7 @@ describe("the cause of a failed connection", () => {
     return providers.find((one) => one["id"] === "default/up") ?? {};
   };
 
-  it("is what an open breaker gives as its reason, until the provider answers again", async () => {
+  it("is the reason that an open breaker reports, until the provider answers again", async () => {
     const circuitBreaker = { failureThreshold: 1, openFor: "3s", successThreshold: 1 };
     await gateway.apply(manifests(urls["secure"] ?? "", { tls: { caBundle: other.cert }, circuitBreaker }));
     await ask();
@@ -210,10 +210,10 @@ describe("the cause of a failed connection", () => {
     assert.deepEqual([well["healthy"], well["reason"], well["causes"]], [true, null, {}]);
   });
 
-  it("says after three refusals of the credential that it is refused, until a call is answered", async () => {
+  it("reports a refused credential after three refusals, until a call is answered", async () => {
     const strict = await startUpstream((_request, response) => json(response, 401, { error: { message: "no" } }));
     closing.push(strict);
-    // A provider of its own: what is known of the other one stays.
+    // A separate provider, because the other provider's state remains.
     const spare = [provider("spare", strict.url), secret("spare-credentials", { apiKey: "sk" })];
     const chat = policy("chat", {
       match: { models: ["gpt-4o"] },
@@ -236,7 +236,7 @@ describe("the cause of a failed connection", () => {
     assert.deepEqual(refused, [[], [], ["gpt-4o"], []]);
   });
 
-  it("is the reason of a health check that fails", async () => {
+  it("is the reason of a failed health check", async () => {
     const healthCheck = { path: "/models", interval: "1s", failureThreshold: 1 };
     await gateway.apply(manifests(urls["expired"] ?? "", { tls: { caBundle: ours.cert }, healthCheck }));
     await eventually(async () => (await providerStatus())["healthy"] === false);
@@ -248,7 +248,7 @@ describe("causes by error", () => {
   const named = (code: string, more: Record<string, unknown> = {}): Error =>
     Object.assign(new Error("sk-secret"), { code, ...more });
   const cases: [Error, AttemptCause][] = [
-    // As OpenSSL 3.0 and 3.5 name the same alert.
+    // OpenSSL 3.0 and 3.5 name the same alert differently.
     [named("ERR_SSL_TLSV1_ALERT_UNKNOWN_CA"), "tls_client_certificate_refused"],
     [named("ERR_SSL_TLSV1_ALERT_ACCESS_DENIED"), "tls_client_certificate_refused"],
     [named("ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED"), "tls_client_certificate_refused"],
@@ -276,7 +276,7 @@ describe("causes by error", () => {
     [new Error("anything"), "connection_broke"],
   ];
   for (const [error, cause] of cases)
-    it(`takes ${(error as { code?: string }).code ?? "an error without a code"} for ${cause}, and says nothing of its text`, () => {
+    it(`maps ${(error as { code?: string }).code ?? "an error without a code"} to ${cause}, and doesn't reveal its text`, () => {
       assert.equal(causeOf(error, false), cause);
       assert.equal(tokenCauseOf(error), `token_${cause}`);
       for (const words of [causeInWords(cause), causeInWords(tokenCauseOf(error))]) {
@@ -286,13 +286,13 @@ describe("causes by error", () => {
       }
     });
 
-  it("are all in the docs", async () => {
+  it("are all documented", async () => {
     const docs = await readFile("docs/errors.md", "utf8");
     for (const cause of attemptCauses)
       assert.ok(docs.includes(`| \`${cause}\``) || docs.includes(`, \`${cause}\` |`), cause);
   });
 
-  it("takes nothing for a failure to connect once an answer has begun", () => {
+  it("treats nothing as a connection failure once an answer has begun", () => {
     for (const [error] of cases) assert.ok(!/^(tls|dns|no_route|connection_refused)/.test(causeOf(error, true)));
   });
 });

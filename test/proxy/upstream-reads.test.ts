@@ -1,4 +1,4 @@
-/** What an upstream sends arrives whole and in order, however it is cut, framed and held back on the way. */
+/** What an upstream sends arrives complete and in order, however it is split, framed and delayed. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, type RequestListener } from "node:http";
@@ -15,11 +15,11 @@ type Framing = "length" | "chunked" | "close";
 
 interface Answer {
   framing: Framing;
-  /** Sizes of what is written, each in a turn of its own. */
+  /** Sizes of the writes, each in its own turn of the event loop. */
   pieces: number[];
 }
 
-/** Bytes that tell their place. */
+/** Bytes whose values show their position. */
 function numbered(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32BE(at, at);
@@ -34,7 +34,7 @@ const answer: RequestListener = async (request, response) => {
   const all = numbered(pieces.reduce((sum, size) => sum + size, 0));
   if (framing === "length") response.setHeader("content-length", all.length);
   if (framing === "close") {
-    // HTTP/1.0's way: the answer ends with the connection.
+    // As in HTTP/1.0, the answer ends with the connection.
     response.useChunkedEncodingByDefault = false;
     response.setHeader("connection", "close");
   }
@@ -52,7 +52,7 @@ interface Read {
   ended: boolean;
 }
 
-/** `pauseAfter`: how many parts of the answer are taken before each pause. */
+/** `pauseAfter`: how many parts of the answer are read before each pause. */
 function read(upstreams: Upstreams, address: UpstreamAddress, pauseAfter: number): Promise<Read> {
   return new Promise((resolve, reject) => {
     const parts: Buffer[] = [];
@@ -99,7 +99,7 @@ describe("reading from an upstream", () => {
   });
 
   for (const kind of ["plain", "tls"] as const)
-    it(`gives all bytes in order: ${kind}`, async () => {
+    it(`returns all bytes in order: ${kind}`, async () => {
       const pieces = fc.array(fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 200_000 })), {
         maxLength: 12,
       });
@@ -115,7 +115,7 @@ describe("reading from an upstream", () => {
       );
     });
 
-  it("holds an upstream back while the reader is", async () => {
+  it("applies back pressure to the upstream while the reader pauses", async () => {
     const size = 64 * 1024 * 1024;
     let written = 0;
     const server = createServer((request, response) => {
@@ -154,7 +154,7 @@ describe("reading from an upstream", () => {
         },
       );
     });
-    // Until the server has filled what lies between and stands still.
+    // Waits until the server has filled all buffers and stalls.
     for (let before = -1, still = 0; still < 50; still = written > 0 && written === before ? still + 1 : 0) {
       before = written;
       await new Promise((resolve) => setTimeout(resolve, 2));

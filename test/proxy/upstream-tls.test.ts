@@ -1,4 +1,4 @@
-/** Providers with certificates of a private authority. */
+/** Providers whose certificates have a private authority. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, it } from "node:test";
@@ -41,7 +41,7 @@ describe("TLS to providers", () => {
   before(async () => {
     ours = await certificateAuthority("Ours");
     other = await certificateAuthority("Other");
-    // For a name that the endpoint, an address, does not have.
+    // For a name other than the endpoint's, which is an address.
     upstream = await startUpstream(openai, await ours.issue("llm.internal"));
     gateway = await startGateway(manifests({ caBundle: ours.cert, serverName: "llm.internal" }));
   });
@@ -50,7 +50,7 @@ describe("TLS to providers", () => {
     await upstream.close();
   });
 
-  it("calls a server whose authority and name the provider states", async () => {
+  it("calls a server with the configured authority and name", async () => {
     assert.equal((await ask()).status, 200);
   });
 
@@ -61,7 +61,7 @@ describe("TLS to providers", () => {
     ["the endpoint's name, which is not in the certificate", () => ({ caBundle: ours.cert })],
     ["a name, but the public authorities", () => ({ serverName: "llm.internal" })],
   ] as [string, () => Record<string, unknown> | null][])
-    it(`with ${name}: 502, nothing sent, and no word of certificates to the caller`, async () => {
+    it(`with ${name}: 502, nothing sent, and the caller learns nothing about certificates`, async () => {
       await gateway.apply(manifests(tls()));
       upstream.requests.length = 0;
       const answer = await ask();
@@ -70,7 +70,7 @@ describe("TLS to providers", () => {
       assert.equal(upstream.requests.length, 0);
     });
 
-  it("takes a new authority beside the old one, and then instead of it", async () => {
+  it("accepts a new authority in addition to the old one, and then instead of it", async () => {
     await gateway.apply(manifests({ caBundle: other.cert, serverName: "llm.internal" }));
     assert.equal((await ask()).status, 502);
     await gateway.apply(
@@ -94,7 +94,7 @@ describe("TLS to providers", () => {
   });
 });
 
-describe("certificates that the gateway shows to providers", () => {
+describe("certificates that the gateway presents to providers", () => {
   let upstream: Upstream;
   let ours: Authority;
   let first: Pair;
@@ -102,7 +102,7 @@ describe("certificates that the gateway shows to providers", () => {
   let foreign: Pair;
   let gateway: TestGateway;
 
-  /** What is applied again must be another config, or nobody prints that it is live. */
+  /** Each apply must change the config, because only a changed config is printed as live. */
   let revisions = 0;
 
   /** As cert-manager writes it. */
@@ -138,7 +138,7 @@ describe("certificates that the gateway shows to providers", () => {
   };
   const fingerprint = ({ cert }: Pair): string => new X509Certificate(cert).fingerprint256;
   const shown = (): string | null | undefined => upstream.requests.at(-1)?.client;
-  /** What the folder's watcher has printed since. */
+  /** What the folder's watcher has printed since then. */
   const said = (since: number): string => gateway.printed.slice(since).join("\n");
 
   before(async () => {
@@ -157,7 +157,7 @@ describe("certificates that the gateway shows to providers", () => {
     await upstream.close();
   });
 
-  it("shows the Secret's to a server that asks for one", async () => {
+  it("presents the Secret's certificate to a server that requests one", async () => {
     assert.equal((await ask()).status, 200);
     assert.equal(shown(), fingerprint(first));
   });
@@ -166,7 +166,7 @@ describe("certificates that the gateway shows to providers", () => {
     ["none", () => null],
     ["one of another authority", () => foreign],
   ] as const)
-    it(`with ${name}: 502, nothing gets there, and no word of certificates to the caller`, async () => {
+    it(`with ${name}: 502, nothing arrives, and the caller learns nothing about certificates`, async () => {
       await gateway.apply(manifests(pair()));
       upstream.requests.length = 0;
       const answer = await ask();
@@ -177,7 +177,7 @@ describe("certificates that the gateway shows to providers", () => {
       assert.equal((await ask()).status, 200);
     });
 
-  it("takes a renewed pair for the next call, while one under way ends as it began", async () => {
+  it("uses a renewed pair for the next call, while a running call continues with the old pair", async () => {
     await gateway.apply(manifests(first));
     const paused = pausedStream("gpt-4o");
     upstream.answer(paused.answer);
@@ -209,7 +209,7 @@ describe("certificates that the gateway shows to providers", () => {
     ],
     ["no Secret", () => ({}), /Secret gateway-tls is not in namespace default/],
   ] as [string, () => Partial<Pair>, RegExp][])
-    it(`goes on with the old pair where there comes ${name}, and says why`, async () => {
+    it(`keeps the old pair after ${name}, and reports the reason`, async () => {
       await gateway.apply(manifests(first));
       const since = gateway.printed.length;
       await gateway.apply(manifests(broken()));
@@ -230,7 +230,7 @@ describe("certificates that the gateway shows to providers", () => {
     }
   });
 
-  it("counts down to the certificate's end", async () => {
+  it("reports the certificate's expiry", async () => {
     await gateway.apply(manifests(renewed));
     const line = /sluice_client_certificate_not_after_seconds\{provider="default\/up"\} (\d+)/;
     assert.equal(
@@ -241,7 +241,7 @@ describe("certificates that the gateway shows to providers", () => {
     assert.doesNotMatch(await gateway.metrics(), line);
   });
 
-  it("tells nobody the key", async () => {
+  it("never reveals the private key", async () => {
     const inside = first.key.split("\n")[1]?.trim() ?? "";
     assert.ok(inside.length > 40);
     const told = [gateway.logText(), said(0), await gateway.metrics(), JSON.stringify(await gateway.status())].join(

@@ -1,4 +1,4 @@
-/** The usage ledger as its readers see it: holders of keys, and reports by command. */
+/** The usage ledger as key holders and report commands see it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
@@ -32,7 +32,7 @@ describe("usage", () => {
       ...one,
       metadata: { ...one.metadata, namespace: "other" },
     }));
-    // Reports are of this month unless told otherwise.
+    // Reports cover the current month by default.
     await pastDayTurn(120_000);
     gateway = await startGateway([
       provider("up", upstream.url, { models: [{ name: "priced", price }, { name: "free-of-price" }] }),
@@ -84,10 +84,10 @@ describe("usage", () => {
     });
     return { status: response.status, body: (await response.json()) as Json };
   }
-  // 11 × 2000 + 7 × 10000 nano-USD a call.
+  // 11 × 2000 + 7 × 10000 nano-USD per call.
   const cost = "0.000092";
 
-  it("shows the holder of a key his own figures, by model", async () => {
+  it("shows a key's holder its own usage, by model", async () => {
     const { status, body } = await own("alice");
     assert.equal(status, 200);
     assert.deepEqual(body["data"], [
@@ -118,7 +118,7 @@ describe("usage", () => {
     ]);
   });
 
-  it("shows them to another key of the same user, and to nobody else", async () => {
+  it("is visible to another key of the same user, and to nobody else", async () => {
     assert.deepEqual((await own("reader")).body["data"], (await own("alice")).body["data"]);
     assert.deepEqual(
       ((await own("bob", "group_by=user")).body["data"] as Json[]).map((one) => [one["user"], one["requests"]]),
@@ -131,7 +131,7 @@ describe("usage", () => {
     );
   });
 
-  it("shows those of the namespace with the permission for it, and none of another's", async () => {
+  it("shows the namespace's usage to roles with permission, and never another namespace's", async () => {
     const all = await own("boss", "scope=namespace&group_by=user");
     assert.deepEqual(
       (all.body["data"] as Json[]).map((one) => [one["user"], one["requests"]]),
@@ -158,7 +158,7 @@ describe("usage", () => {
     });
   }
 
-  it("is reported by command as a table, as JSON and as CSV, to the last nano-USD", async () => {
+  it("is reported by commands as a table, JSON and CSV, to the nano-USD", async () => {
     const report = (...args: string[]) => sluice("cost-report", "--url", gateway.statusUrl, ...args);
     const table = await report("--group-by", "user");
     assert.equal(table.code, 0, table.stderr);
@@ -175,7 +175,7 @@ describe("usage", () => {
     assert.equal(csv.stdout.split("\r\n")[0], "team,requests,errors,input_tokens,cached_tokens,output_tokens,cost_usd");
   });
 
-  it("names those who use most", async () => {
+  it("lists the top users", async () => {
     const top = await sluice(
       "top-users",
       "--url",
@@ -219,7 +219,7 @@ describe("usage", () => {
 });
 
 describe("sums", () => {
-  it("of money are shown exactly", () => {
+  it("of money are exact", () => {
     const rows: [number, string][] = [
       [0, "0.00"],
       [1, "0.000000001"],

@@ -1,4 +1,4 @@
-/** Every caller against every policy from every place, with one oracle for all: what is asked first answers first. */
+/** Every caller × policy × place, compared with one oracle: the first check that refuses decides the answer. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const clearOf = (name: string): string => `slc_${name.padEnd(16, "0")}`;
 
 interface Caller {
   role: string;
-  /** The role may call models at all; null: it is not defined. */
+  /** Whether the role may call models; null if the role is not defined. */
   mayUse: boolean | null;
   team?: string;
   tags?: string[];
@@ -75,7 +75,7 @@ const places: Record<string, { address: string; country: string | null; consent:
   nowhere: { address: "192.0.2.9", country: null, consent: true },
 };
 
-/** What policies ask of the caller. */
+/** What policies require of the caller. */
 function ofCaller(caller: Caller | null, model: string, rules: Rules): string | null {
   if (caller === null) return "missing_api_key";
   if (caller.revoked) return "revoked_api_key";
@@ -89,7 +89,7 @@ function ofCaller(caller: Caller | null, model: string, rules: Rules): string | 
   return fits ? null : "access_denied";
 }
 
-/** What they ask of the place and the time. */
+/** What policies require of the place and the time. */
 function ofPlace(place: (typeof places)[string], rules: Rules, closed: boolean): string | null {
   if (rules.networks !== undefined && place.address !== "203.0.113.9") return "network_not_allowed";
   if (rules.countries !== undefined && place.country === null) return "country_unknown";
@@ -110,7 +110,7 @@ describe("who may do what", () => {
   const expected = new Map<string, number>();
 
   before(async () => {
-    // Near midnight the table would be of two days.
+    // Near midnight the table would span two days.
     await pastDayTurn();
     folder = await temporaryFolder("who");
     await writeFile(join(folder, "country.mmdb"), countryDatabase({ "203.0.113.0/24": "DE", "198.51.100.0/24": "FR" }));
@@ -166,7 +166,7 @@ describe("who may do what", () => {
           if (code === "ok") continue;
           assert.ok((error?.message.length ?? 0) > 20);
           expected.set(code, (expected.get(code) ?? 0) + 1);
-          // On record with user, address and reason, though the policy asks for no log of calls.
+          // Refusals are logged with user, address and reason, even if the policy logs no calls.
           const line = await eventually(() => gateway.logs.find((one) => one["request_id"] === id));
           assert.deepEqual(
             [line["code"], line["address"], line["user"]],
@@ -177,7 +177,7 @@ describe("who may do what", () => {
     }
   }
 
-  it("and every refusal is counted under its reason, once", async () => {
+  it("counts every refusal once, under its reason", async () => {
     const metrics = await gateway.metrics();
     const counted = new Map(
       [...metrics.matchAll(/ai_gateway_unauthorized_attempts\{reason="([a-z_]+)"\} (\d+)/g)].map((found) => [

@@ -1,4 +1,4 @@
-/** What is read of a whole answer that passes through is what parsing all of it would tell. */
+/** The usage read from a whole answer that passes through equals the usage from parsing all of it. */
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -8,7 +8,7 @@ import type { Usage } from "../../proxy/dialects/canonical.ts";
 import { passedReply } from "../../proxy/pipeline/whole-reply.ts";
 import type { JsonObject } from "../../proxy/wire/json.ts";
 
-/** The member itself, for the test to look at. */
+/** The member itself, for the test to inspect. */
 function read(text: string): { usage: unknown } | "unreadable" {
   let seen: unknown;
   const reply = passedReply(Buffer.from(text), (body: JsonObject) => {
@@ -19,7 +19,7 @@ function read(text: string): { usage: unknown } | "unreadable" {
 }
 
 describe("the usage of a whole answer", () => {
-  it("is that of the answer itself, wherever else the name stands", () => {
+  it("is the answer's own, wherever else the name occurs", () => {
     const name = fc.constantFrom("usage", "id", "choices", 'a "usage":{} within');
     const word = fc.oneof(fc.constantFrom("usage", '"usage"', '"usage":{"a":1}}', "}", '\\"'), fc.string());
     const leaf = fc.oneof(word, fc.integer(), fc.boolean(), fc.constant(null));
@@ -39,7 +39,7 @@ describe("the usage of a whole answer", () => {
     fc.assert(
       fc.property(answers, ([answer, indent, before]) => {
         const text = before + JSON.stringify(answer, null, indent) + before;
-        // Texts are read as Latin-1: only numbers are wanted.
+        // Text is read as Latin-1, because only the numbers matter.
         const all = JSON.parse(Buffer.from(text).toString("latin1")) as JsonObject;
         assert.deepEqual(read(text), { usage: all["usage"] });
       }),
@@ -47,7 +47,7 @@ describe("the usage of a whole answer", () => {
     );
   });
 
-  it("is not what the caller called so itself, however large the answer", () => {
+  it("is never a member that the caller named the same, however large the answer", () => {
     const text = "x".repeat(70_000);
     const usage = { output_tokens: 9_000 };
     for (const own of ["{}", '{"output_tokens":0}', "x"]) {

@@ -56,7 +56,7 @@ describe("edits at the top of a JSON body", () => {
     it(`refuse ${name}`, () => assert.equal(outline(Buffer.from(text), depth), problem));
   }
 
-  it("mean what assigning and deleting members means, for any JSON however spaced", () => {
+  it("equal assigning and deleting members, for any JSON and whitespace", () => {
     const names = fc.constantFrom("model", "stream", "n", 'quo"te', "päth");
     const object = fc.dictionary(fc.oneof(names, fc.string()), fc.jsonValue({ maxDepth: 4 }), { maxKeys: 6 });
     const edits = fc.dictionary(names, fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.constant(undefined)), { maxKeys: 3 });
@@ -111,7 +111,7 @@ describe("server-sent events", () => {
     it(name, () => assert.deepEqual(frames(text, []), expected));
   }
 
-  it("are the same however their bytes are split", () => {
+  it("are parsed the same however their bytes are split", () => {
     const line = fc.oneof(
       fc.constantFrom("data: ", "data:é🎉", "event: e", ": c", "", "", "data", 'data: {"a":1}'),
       fc.string().map((text) => `data: ${text.replace(/[\r\n]/g, "")}`),
@@ -125,13 +125,13 @@ describe("server-sent events", () => {
     );
   });
 
-  it("are refused when one grows without end, whether as one line or as many", () => {
+  it("are refused when an event exceeds its limit, as one line or many", () => {
     assert.throws(() => frames(`data: ${"x".repeat(maxEventBytes + 1)}`, []), SseOverflowError);
     assert.throws(() => frames("data: xxxxxxxxxxxxxxx\n".repeat(maxEventBytes / 15 + 1), []), SseOverflowError);
   });
 });
 
-describe("addresses that an endpoint may lead to", () => {
+describe("addresses that an endpoint may resolve to", () => {
   const rows: { address: string; open: boolean; withPrivate: boolean }[] = [
     { address: "93.184.216.34", open: true, withPrivate: true },
     { address: "2606:2800:220:1::1", open: true, withPrivate: true },
