@@ -342,7 +342,10 @@ it("a provider's error keeps its own message, wherever its bytes were split", as
     });
     return { abort: () => undefined, resume: () => undefined, sent: true };
   };
-  const target = { entry: { provider: stub, account: {}, address: {} }, route: {} } as unknown as ResourceTarget;
+  const target = {
+    entry: { provider: stub, account: { credentials: {} }, address: {} },
+    route: {},
+  } as unknown as ResourceTarget;
   const environment = {
     upstreams: { send },
     auth: {} as AuthEnvironment,

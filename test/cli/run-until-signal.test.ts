@@ -7,7 +7,7 @@ const module = new URL("../../cli/run-until-signal.ts", import.meta.url).href;
 
 /** What a process says and how it ends that gets `signal` at the word "now". */
 async function ended(signal: NodeJS.Signals, script: string): Promise<{ said: string; code: number | null }> {
-  const source = `import { untilAsked } from ${JSON.stringify(module)}; const open = setInterval(() => {}, 1e6); ${script}`;
+  const source = `import { runUntilSignal } from ${JSON.stringify(module)}; const open = setInterval(() => {}, 1e6); ${script}`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
     stdio: ["ignore", "pipe", "inherit"],
     timeout: 120_000,
@@ -26,7 +26,7 @@ describe("a process that serves until it is asked to end", () => {
     it(`winds up at ${signal}`, async () => {
       const serving = `{ async close() { console.log("closed"); clearInterval(open); } }`;
       assert.deepEqual(
-        await ended(signal, `untilAsked(async () => (${serving})); setImmediate(() => console.log("now"));`),
+        await ended(signal, `runUntilSignal(async () => (${serving})); setImmediate(() => console.log("now"));`),
         {
           said: "now\nclosed\n",
           code: 0,
@@ -35,7 +35,7 @@ describe("a process that serves until it is asked to end", () => {
     });
 
     it(`ends at once at ${signal} while it is still starting`, async () => {
-      assert.deepEqual(await ended(signal, `untilAsked(() => new Promise(() => console.log("now")));`), {
+      assert.deepEqual(await ended(signal, `runUntilSignal(() => new Promise(() => console.log("now")));`), {
         said: "now\n",
         code: 0,
       });
@@ -44,7 +44,7 @@ describe("a process that serves until it is asked to end", () => {
 
   it("does not wait where there is nothing to serve", async () => {
     assert.deepEqual(
-      await ended("SIGTERM", `await untilAsked(async () => null); console.log("done"); clearInterval(open);`),
+      await ended("SIGTERM", `await runUntilSignal(async () => null); console.log("done"); clearInterval(open);`),
       { said: "done\n", code: 0 },
     );
   });
