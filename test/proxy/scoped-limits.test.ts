@@ -288,7 +288,7 @@ describe("sluice set-rate-limit, on a folder", () => {
   for (const [args, message] of [
     [["--limit", "5"], /say for whom/],
     [["--user", "a"], /say how much/],
-    [["--user", "a", "--limit", "0"], /--limit is a whole number/],
+    [["--user", "a", "--limit=-1"], /--limit is a whole number/],
     [["--user", "a", "--limit", "5", "--period", "1 hour"], /window/],
     [["--user", "a", "--limit", "5", "--expires-in", "soon"], /--expires-in is a time/],
     [["--user", "a", "--limit", "5", "--per", "Planet"], /per must be one of/],
