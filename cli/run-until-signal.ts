@@ -5,7 +5,7 @@ export interface Serving {
 }
 
 /**
- * `start` begins to serve; null where it has nothing to serve, as after `--help`. The signals are heard from before it
+ * `start` begins to serve; null if there is nothing to serve, as after `--help`. Signals are handled from before it
  * starts: one that comes meanwhile ends the process at once, for nothing has been taken on yet, and would be lost to
  * the first process of a container, which has no default of its own.
  */

@@ -107,7 +107,7 @@ export class Drain {
     });
   }
 
-  /** Recently used connections get a moment in which their next request is told to go elsewhere. */
+  /** Recently used connections get a moment in which their next answer asks them to reconnect. */
   async #close(endMs: number, manner: keyof typeof idleMs): Promise<void> {
     const server = this.#server;
     // node:http closes all idle connections when it stops listening, even with a request on its way.

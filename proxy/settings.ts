@@ -16,7 +16,7 @@ const proxySettings = z.strictObject({
   logLevel: z.enum(logLevels).default("info"),
   /** How long calls under way may take after SIGTERM, in milliseconds. */
   drainMs: z.coerce.number().int().min(0).max(3_600_000).default(25_000),
-  /** The part of that time in which calls are still accepted while kept-alive connections are told to close. */
+  /** The part of that time in which calls are still accepted while kept-alive connections are asked to close. */
   drainDelayMs: z.coerce.number().int().min(0).max(3_600_000).default(5_000),
   /** How often the config folder is read even without a change event, in milliseconds. */
   pollMs: z.coerce.number().int().min(50).max(600_000).default(2_000),
@@ -153,10 +153,10 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)
   --drain-ms N         time for calls under way after SIGTERM (default 25000)
-  --drain-delay-ms N   of it, how long calls are still taken while kept-alive connections are told to close
+  --drain-delay-ms N   of it, how long calls are still taken while kept-alive connections are asked to close
                        (default 5000; at most half of --drain-ms)
   --stream-keep-alive-ms N   a stream whose first content is late gets a comment this often (default 15000; 0: never)
-  --stalled-client-ms N   a caller that takes nothing of its stream for so long is cut off (default 60000)
+  --stalled-client-ms N   a caller that reads nothing of its stream for this long is cut off (default 60000)
   --max-held-body-bytes N     request bodies held at once, of all callers (default 256 MiB; docs/limits.md)
   --max-caller-body-bytes N   the same of one caller (default 64 MiB)
   --min-upload-bytes-per-second N   a body that comes more slowly is cut (default 256; 0 for none)

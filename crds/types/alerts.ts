@@ -1,4 +1,4 @@
-/** Who is told of what, and how. */
+/** Alert channels: who is notified of what, and how. */
 import { z } from "zod";
 import { secretConsent, secretKey, secretName } from "./scalars.ts";
 import { worded } from "./worded.ts";
@@ -20,7 +20,7 @@ const address = worded(
   ],
 );
 
-/** Channels of a kind of object. `facts`: what a message may name; `why`: what is told. */
+/** Channels of a kind of object. `facts`: placeholders of a message; `why`: the description. */
 export function channels(events: readonly [string, ...string[]], facts: readonly string[], why: string) {
   return z
     .array(

@@ -128,7 +128,7 @@ export const budgetSpec = z
       .default([80, 100])
       .meta({ listType: "set" })
       .describe(
-        "Percent of the amount as it is now. Each is told of once in a period, by an Event and by `alerts`, and again where a raised amount was reached anew; at 100 also when a call is refused for the budget.",
+        "Percentages of the current amount. Each is reported once per period, by an Event and through `alerts`, and again if a raised amount is reached. 100 is also reported when a call is refused because of the budget.",
       ),
     spike: z
       .strictObject({

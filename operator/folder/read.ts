@@ -183,8 +183,8 @@ function addObject(raw: RawObject, namespace: string, name: string, locate: Loca
   }
   if (!declare(kind, `${namespace}/${name}`, locate, into)) return;
   // compile validates the spec; this checks only what surrounds it.
-  const beside = parseObject(kind, { ...raw, spec: {} });
-  for (const one of beside.ok ? [] : beside.problems) {
+  const metadataOnly = parseObject(kind, { ...raw, spec: {} });
+  for (const one of metadataOnly.ok ? [] : metadataOnly.problems) {
     if (one.path[0] !== "spec")
       into.problems.push({ ...locate(one.path), message: `${kind} ${namespace}/${name}: ${one.message}` });
   }

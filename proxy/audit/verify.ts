@@ -124,7 +124,7 @@ export class Verifier {
     else if (seen.last.seq === seq && seen.last.hash !== hash)
       this.#troubles.push({
         where: seen.where,
-        what: `chain ${chain} does not end as ${where} tells: it was written anew`,
+        what: `chain ${chain} does not end as ${where} tells: it was written again`,
       });
   }
 

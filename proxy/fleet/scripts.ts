@@ -47,7 +47,7 @@ local g, r, p, q = tonumber(v[7] or '0'), tonumber(v[8] or '0'), tonumber(v[9] o
 local version, baseSpent, baseVersion = tonumber(v[11] or '0'), tonumber(v[12] or '0'), tonumber(v[13] or '0')
 local lost = epoch ~= ''
 if not e or v[2] ~= run then
-  -- The store began anew, empty or with what it last wrote to disk: what holders remember may be newer. Where it has
+  -- The store restarted, empty or with what it last wrote to disk: what holders remember may be newer. Where it has
   -- just been started somebody may know of this counter, though this holder doesn't.
   local again = lost or e or (money and newborn)
   if not money then used, total = 0, 0

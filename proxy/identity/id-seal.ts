@@ -1,7 +1,7 @@
 /**
  * Ids that providers hand out, sealed for the caller that they were handed to. A sealed id is the provider's own with a
  * suffix: which account keeps the object, whose it is, and an HMAC over all of it with a key that is derived from the
- * pepper and used for nothing else. Nothing is stored, and whoever else presents it is told that there is no such object.
+ * pepper and used for nothing else. Nothing is stored, and for any other caller there is no such object.
  */
 import { Buffer } from "node:buffer";
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
@@ -33,7 +33,7 @@ const sealedForm = /^[A-Za-z0-9_-]{1,300}_s[12][A-Za-z0-9_-]{38}$/;
 /** Longer ids are nobody's. */
 export const longestId = 344;
 
-/** Whether a text has the form of a sealed id, whoever made it. */
+/** Whether a text has the form of a sealed id. The seal is not checked. */
 export const looksSealed = (text: string): boolean => text.length <= longestId && sealedForm.test(text);
 
 class Key {

@@ -17,7 +17,7 @@ import { parseJson } from "../wire/json.ts";
 import { keyOfClaims, UnusableClaimError } from "./claims.ts";
 import { type FetchJson, IssuerKeys, KeysUnavailableError } from "./keys.ts";
 
-/** Verified anew at least this often, so that a key which its issuer withdrew stops counting. */
+/** Verified again at least this often, so that a key which its issuer withdrew stops counting. */
 const keptMs = 300_000;
 const maxKept = 10_000;
 /**

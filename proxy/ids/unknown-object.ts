@@ -1,4 +1,4 @@
-/** What a caller is told of an id that leads nowhere. */
+/** The answer for an id that leads nowhere. */
 import { type Failure, failure } from "../failure.ts";
 
 export const unknownObject = (id: string): Failure =>

@@ -27,7 +27,7 @@ export function denyByLocation(route: Route, call: Circumstances): Failure | nul
   return firstRefusal(route.rules.place, call);
 }
 
-/** Why this call may not continue, whoever makes it. */
+/** Why this call may not continue, independent of its caller. */
 export function denyByOrigin(route: Route, call: Circumstances): Failure | null {
   return denyByLocation(route, call) ?? firstRefusal(route.rules.call, call);
 }

@@ -15,7 +15,7 @@ const mostParsed = 1_048_576;
 const deepest = 64;
 /** Shortest secret that is removed: shorter ones can't be distinguished from words. */
 const leastSecret = 8;
-/** API keys of this gateway, whoever they belong to. */
+/** Any Sluice API key. */
 const ownKey = /\bslc_[\w-]{8,}/g;
 
 const isLong = (secret: string): boolean => secret.length >= leastSecret;

@@ -18,7 +18,10 @@ const sidecarSettings = z.strictObject({
   /** File with the certificates that sign the gateway's, in PEM, re-read as it changes; null: those of the system. */
   caFile: z.string().nullable().default(null),
   host: z
-    .enum(["127.0.0.1", "::1"], "must be a loopback address: whoever reaches the sidecar calls in the workload's name")
+    .enum(
+      ["127.0.0.1", "::1"],
+      "must be a loopback address: anyone who reaches the sidecar calls in the workload's name",
+    )
     .default("127.0.0.1"),
   port: z.coerce.number().int().min(0).max(65_535).default(8787),
   statusHost: z.string().default("::"),

@@ -1,5 +1,5 @@
 /**
- * What holding limits and budgets costs: one proxy with authentication, three limits and two budgets on Redis, beside
+ * What holding limits and budgets costs: one proxy with authentication, three limits and two budgets on Redis, next to
  * the same without, in one run, interleaved. Prints the ratio of their throughputs and the round trips to Redis per
  * request. Part of `make bench`.
  *

@@ -1,5 +1,5 @@
 /**
- * The gateways that Sluice is measured beside, each installed into a folder of its own that runs share, with the
+ * The gateways that Sluice is compared with, each installed into a folder of its own that runs share, with the
  * settings that its makers recommend for production. A peer that can't be had is left out, and the reason is printed.
  */
 import { mkdir, writeFile } from "node:fs/promises";

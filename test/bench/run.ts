@@ -1,5 +1,5 @@
 /**
- * `make bench`: Sluice beside a direct call, nginx, Portkey and LiteLLM, in one run, interleaved: the tested process
+ * `make bench`: Sluice next to a direct call, nginx, Portkey and LiteLLM, in one run, interleaved: the tested process
  * on one core, load and upstream on another. Sluice has authentication with 1,000 keys, routing, limits, budgets,
  * metrics and logs on; nginx its access log; LiteLLM its master key. `bare` is node:http and undici with nothing on: what
  * Sluice stands on, so that its own share shows. Prints ratios with minimum, median and maximum,

@@ -99,7 +99,7 @@ async function inFlight(statusUrl: string): Promise<number> {
   return status.inFlight;
 }
 
-/** The proxy collects its garbage when it is told to: what waits for its collector is not what is asked about. */
+/** The proxy collects its garbage on request: what waits for its collector is not what is asked about. */
 const collecting = ["--expose-gc", "--import", "data:text/javascript,process.on('SIGUSR2',()=>gc())"];
 
 /** Once idle connections are closed and garbage is collected. */

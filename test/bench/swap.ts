@@ -88,13 +88,13 @@ for (let round = 0; round < Number(count); round++) {
 }
 files = {};
 for (let round = 0; round < 3; round++) {
-  // What lies beside the heap is given back a little after its owner.
+  // Memory outside the heap is released a little after its owner.
   collect();
   await new Promise((resolve) => setTimeout(resolve, 100));
 }
 const after = process.memoryUsage();
 note("proxy: what all keys take of the heap, MiB", mebibytes(after.heapUsed - before.heapUsed));
-note("proxy: and of memory beside it, MiB", mebibytes(after.external - before.external));
+note("proxy: and of memory outside it, MiB", mebibytes(after.external - before.external));
 for (let round = 0; round < 5; round++) lookUp(Number(keys));
 await proxy.close();
 process.stdout.write(`${JSON.stringify([...rows])}\n`);

@@ -1,4 +1,4 @@
-/** Alerts of providers and policies in a cluster: from a provider that fails to who is told, and that it is over. */
+/** Alerts of providers and policies in a cluster: from a provider that fails to the channels notified, and that it is over. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
@@ -102,7 +102,7 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     }[];
   const settled = (what: string, state: string) =>
     until(
-      `${what} is told of as ${state}`,
+      `${what} is reported as ${state}`,
       async () => {
         const [one] = await alertsOf(what);
         assert.deepEqual([one?.state, state === "Active" ? one?.told : one?.toldOver], [state, ["webhook-1"]]);
@@ -155,7 +155,7 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     );
   });
 
-  it("are told once though the operator is stopped while one is on its way, and over when the provider is deleted with its Secret", async () => {
+  it("are reported once though the operator is stopped while one is on its way, and over when the provider is deleted with its Secret", async () => {
     const answer = Promise.withResolvers<void>();
     held = answer.promise;
     const file = passing(first.url, `http://127.0.0.1:${(hook.address() as AddressInfo).port}`);
@@ -189,14 +189,14 @@ describe("alerts of providers and policies in a cluster", { skip }, () => {
     for (const what of ["secret", "llmprovider", "routingpolicy"])
       await cluster.kubectl("delete", what, "passing", "-n", "team-a");
     await until(
-      "who was told hears of the end",
+      "who was notified of the start is notified of the end",
       () => assert.ok(hooks.includes("LLMProvider/team-a/passing BreakerOpen Over")),
       90_000,
       100,
     );
   });
 
-  it("tell that it is over, and nobody was told anything twice", async () => {
+  it("report the end, and notify nobody twice", async () => {
     first.answer(openai);
     await until("the provider is back", async () => assert.equal(await call(), "first"));
     await settled("llmprovider/first", "Over");

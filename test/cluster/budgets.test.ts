@@ -149,7 +149,7 @@ describe("budgets in a cluster", { skip }, () => {
 
   it("remembers what was spent when every counter is lost", async () => {
     await until(
-      "the proxy has been told what was spent",
+      "the proxy knows what was spent",
       async () => {
         const config = await cluster.kubectl(
           "get",

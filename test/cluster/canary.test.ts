@@ -101,7 +101,7 @@ describe("a canary, from its start to the verdict", { skip }, () => {
     });
   });
 
-  it("a changed one begins anew, survives the operator, and is promoted", async () => {
+  it("a changed one starts over, survives the operator, and is promoted", async () => {
     tried.answer(openai);
     await cluster.apply(policy(40));
     await verdict("Progressing");
@@ -112,7 +112,7 @@ describe("a canary, from its start to the verdict", { skip }, () => {
     await until("all traffic goes there", async () => assert.deepEqual([...(await served())], ["new"]));
   });
 
-  it("Events told of it, and the spec is as it was", async () => {
+  it("Events report it, and the spec is unchanged", async () => {
     const events = await eventsIn(cluster, "team-a", ".type", ".action", ".reason");
     for (const line of [
       "Normal CanaryProgressing Progressing",

@@ -141,11 +141,11 @@ describe("whoever may write only Sluice's objects", { skip }, () => {
 
   it("keeps what stands where rotation would put the key before", async () => {
     await apply(
-      secret("beside", { "apiKey-previous": "mine" }, { "sluice.dev/writable": "true" }),
-      object("ApiKey", "beside", { user: "b", writeTo: { name: "beside" }, rotation: asked() }),
+      secret("neighbour", { "apiKey-previous": "mine" }, { "sluice.dev/writable": "true" }),
+      object("ApiKey", "neighbour", { user: "b", writeTo: { name: "neighbour" }, rotation: asked() }),
     );
-    await rotated("beside", "SecretNotOwned");
-    assert.equal((await dataOf("beside"))["apiKey-previous"], "mine");
+    await rotated("neighbour", "SecretNotOwned");
+    assert.equal((await dataOf("neighbour"))["apiKey-previous"], "mine");
   });
 
   it("rotates a key that Sluice made, but not by an ApiKey of somebody else that names the same one", async () => {

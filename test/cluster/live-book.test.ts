@@ -44,7 +44,7 @@ describe("what is reported as live", () => {
     assert.deepEqual(reported(book, compiled(1, 1), fleet("r1", 1)), [at("r1", 1), at("r1", 1)]);
   });
 
-  it("an object that changes and changes back is looked at anew", () => {
+  it("an object that changes and changes back is compiled again", () => {
     const book = new LiveBook();
     reported(book, compiled(1, 1), fleet("r1", 2));
     reported(book, compiled(2, 1), fleet("r2", 0));

@@ -96,7 +96,7 @@ describe("Pods that ask for a sidecar", { skip }, () => {
     assert.deepEqual(spec.containers[0].volumeMounts, undefined);
   });
 
-  it("get it in front of what else comes before the app, beside the volumes that they have", async () => {
+  it("get it as the first init container, in addition to their own volumes", async () => {
     const { spec } = await made(
       pod("two", "team-a", { ...asks, spec: { initContainers: [first], volumes: [{ name: "own", emptyDir: {} }] } }),
     );
@@ -109,7 +109,7 @@ describe("Pods that ask for a sidecar", { skip }, () => {
     );
   });
 
-  it("get none beside one that they bring along", async () => {
+  it("get none if they bring their own", async () => {
     const { spec } = await made(
       pod("three", "team-a", { ...asks, spec: { initContainers: [{ ...first, name: "sluice" }] } }),
     );

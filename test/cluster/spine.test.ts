@@ -432,7 +432,7 @@ describe("from kubectl apply to an answered call", { skip }, () => {
     await onAllProxies(async (at) => assert.equal(await ask(at, "large"), "echo: ping"));
   });
 
-  it("an operator that is told to stop gives its lease back", async () => {
+  it("an operator that stops releases its lease", async () => {
     await operator.end("SIGTERM");
     const holder = await cluster.kubectl(
       "get",

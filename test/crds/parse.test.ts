@@ -221,7 +221,7 @@ describe("a whole object", () => {
   };
 
   it("is taken with what Kubernetes adds to it", () => assert.ok(parseObject("ApiKey", { ...whole, status: {} }).ok));
-  it("is refused with a field beside spec that nobody knows", () => {
+  it("is refused with an unknown field next to spec", () => {
     const parsed = parseObject("ApiKey", { ...whole, specs: {} });
     assert.deepEqual(parsed, {
       ok: false,

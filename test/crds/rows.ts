@@ -263,7 +263,7 @@ export const ruleRefusals: Record<string, Refusal> = {
     policy({ match: { pathPrefix: "/chat" }, access: { anonymous: true, tags: ["internal"] } }),
     /spec\.access: .*anonymous callers have no role, team or tag/,
   ),
-  "anonymous callers beside those with keys": same(
+  "anonymous callers in addition to those with keys": same(
     "RoutingPolicy",
     policy({ access: { anonymous: true } }),
     /spec: .*an anonymous policy needs match\.pathPrefix/,

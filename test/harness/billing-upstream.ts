@@ -1,7 +1,7 @@
 /**
  * A stand-in for a paid API that keeps its own bill, whatever the gateway makes of it: it charges each request that it
  * was sent, for what it had produced when the connection closed. What goes wrong is asked for in the member `user`, as
- * `<fault>:<id of the call>`; attempts at one call are told apart by the id.
+ * `<fault>:<id of the call>`; the id distinguishes attempts at one call.
  */
 import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -81,7 +81,7 @@ export class BilledAnswer {
     return `data: ${JSON.stringify({ ...head, choices, ...more })}\n\n`;
   }
 
-  /** Streams so many words, one at a time; fewer where the connection closes. Gives how many it made. */
+  /** Streams this many words, one at a time; fewer where the connection closes. Gives how many it made. */
   async say(words: number, pauseMs = 1): Promise<number> {
     const { response } = this;
     if (!response.headersSent) response.writeHead(200, { "content-type": "text/event-stream" });

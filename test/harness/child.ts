@@ -1,4 +1,4 @@
-/** A server that a test runs beside itself: its log in a file, and dead no later than the test. */
+/** A server that a test runs in a process of its own: its log in a file, and dead no later than the test. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, rmSync } from "node:fs";

@@ -113,7 +113,7 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
 
   await namespace(systemNamespace, { "pod-security.kubernetes.io/enforce": "restricted" });
   for (const name of options.namespaces ?? []) await namespace(name);
-  // EndpointSlices refuse loopback addresses, and nothing here talks to any other: the operator is told where the proxies are.
+  // EndpointSlices refuse loopback addresses, and nothing here talks to any other: the operator gets the proxies' addresses.
   const statusPorts = await Promise.all(Array.from({ length: options.proxies ?? 2 }, () => freePort()));
   const statusUrls = statusPorts.map((port, at) => `operator.proxyStatusUrls[${at}]=http://127.0.0.1:${port}`);
   // Upstreams of tests are on loopback.

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 
 const lowest = 15_000;
 const highest = 32_000;
-/** Each process looks among so many first, which hardly another one that runs at the same time looks among. */
+/** Each process looks among this many ports first, which hardly another one that runs at the same time looks among. */
 const perProcess = 100;
 const ownFrom = lowest + (process.pid % Math.floor((highest - lowest) / perProcess)) * perProcess;
 

@@ -20,7 +20,7 @@ export interface TestGateway {
   logText(): string;
   /** What `dev` printed. */
   printed: string[];
-  /** Writes the manifests anew and waits until they are live, or until dev has printed why not. */
+  /** Writes the manifests again and waits until they are live, or until dev has printed why not. */
   apply(manifests: readonly Manifest[]): Promise<void>;
   /** Limits, budgets and the usage ledger of its proxy. */
   state: FleetState;
@@ -153,7 +153,9 @@ export async function startGateway(
       await writeFile(`${folder}.next`, text(next));
       await rename(`${folder}.next`, file);
       await eventually(() =>
-        printed.slice(before).some((line) => line.startsWith("reloaded:") || line.includes("goes on serving")),
+        printed
+          .slice(before)
+          .some((line) => line.startsWith("reloaded:") || line.includes("keep their last good version")),
       );
       await dev.proxy.refresh();
     },

@@ -64,7 +64,7 @@ export interface PausedStream {
   finish(): void;
 }
 
-/** A stream that waits behind the first of its words, until it is told to go on. */
+/** A stream that waits behind the first of its words, until it may go on. */
 export function pausedStream(model: unknown, words: readonly string[] = ["Hello", " there"]): PausedStream {
   const frames = chatFrames(model, words, false);
   const begun = frames.slice(0, 2).join("");

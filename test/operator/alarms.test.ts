@@ -84,7 +84,7 @@ const reading = (watch: ObjectAlertWatch, counts: Partial<WatchReading["counts"]
 const report = (healthy: boolean | null, open: string[] = [], reason: string | null = null) =>
   new Map<string, ProviderReport>([["a/p", { healthy, reason, open, causes: new Map(), refused: [] }]]);
 
-describe("what is the case of an event", () => {
+describe("the state of an event", () => {
   const check = { healthCheck: { path: "/models" } };
   const rows: [
     name: string,
@@ -292,7 +292,7 @@ describe("what is watched", () => {
   it("can be told when all channels are there", () => {
     const { ready } = conditions(policy({ alertWhen: { failover: ">0%" }, alerts: [slack] }));
     assert.deepEqual([ready?.status, ready?.message], ["True", "1 of 1 channels can be used"]);
-    assert.equal(conditions(provider({ alertWhen: {} })).ready, undefined, "nobody is to be told");
+    assert.equal(conditions(provider({ alertWhen: {} })).ready, undefined, "nobody is to be notified");
   });
 
   it("names the Secrets that the operator reads", () => {
@@ -326,7 +326,12 @@ describe("the Events of one thing", () => {
       breaker,
     ],
     ["are of the only breaker, too", { alertWhen: {} }, [well, shut, open, shut, well], breaker],
-    ["are of the breaker beside a health check", { ...check, alertWhen: {} }, [well, open, well, open, well], breaker],
+    [
+      "are of the breaker in addition to a health check",
+      { ...check, alertWhen: {} },
+      [well, open, well, open, well],
+      breaker,
+    ],
     [
       "are of the health check that is watched",
       { ...check, alertWhen: {} },
@@ -519,11 +524,11 @@ describe("an alert of a provider", () => {
     await life.pass(false);
     assert.deepEqual(life.sent, ["webhook-1 BreakerOpen Active", "webhook-1 BreakerOpen Over"]);
     await life.pass(true);
-    assert.deepEqual(life.sent.slice(2), ["webhook-1 BreakerOpen Active"], "the next time is told of again");
+    assert.deepEqual(life.sent.slice(2), ["webhook-1 BreakerOpen Active"], "the next time is reported again");
     assert.deepEqual(life.events, ["Warning BreakerOpened", "Normal BreakerClosed", "Warning BreakerOpened"]);
   });
 
-  it("goes to those who want to hear of it", async () => {
+  it("goes to the channels that ask for it", async () => {
     const life = operator();
     await life.pass(false, 6);
     assert.deepEqual(life.sent, ["webhook-1 ErrorRate Active", "pagerDuty-1 ErrorRate Active"]);
@@ -602,7 +607,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent, [begun, over]);
     assert.match(
       life.texts[1] ?? "",
-      /^The provider a\/p was deleted, and with it what was told of it: a breaker is open since 2027-03-01T00:00:15\.000Z\.$/,
+      /^The provider a\/p was deleted, and with it the alert about it: a breaker is open since 2027-03-01T00:00:15\.000Z\.$/,
     );
   });
 
@@ -753,7 +758,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent.splice(0), [over]);
     assert.match(
       life.texts[2] ?? "",
-      /^This channel is no longer told of the provider a\/p: a breaker is open since .* spec\.alerts does not name it any more\.$/,
+      /^This channel no longer gets alerts about the provider a\/p: a breaker is open since .* spec\.alerts does not name it any more\.$/,
     );
     assert.deepEqual(
       objectAlerts.parse(life.status()["alerts"])[0]?.told,
@@ -795,7 +800,7 @@ describe("an alert of a provider", () => {
     assert.deepEqual(life.sent, []);
   });
 
-  it("is over also for whom no longer wants to hear of such things, and where the Secret was away meanwhile", async () => {
+  it("ends also for channels that no longer ask for such events, and where the Secret was away meanwhile", async () => {
     const life = operator();
     await life.pass(true);
     life.change({ ...spec, alerts: [{ ...alerts[0], events: ["ErrorRate"] }] });

@@ -14,7 +14,7 @@ describe("a failed call to the API server", () => {
       ),
       'Budget "b" is invalid: spec.amount must be <= 10\nand more',
     ],
-    ["is told by its first line where it gave none", refused("<html>"), "HTTP-Code: 422"],
+    ["is its first line if it gave none", refused("<html>"), "HTTP-Code: 422"],
     [
       "is told in the connection's words where there was no answer",
       new Error("connect ECONNREFUSED"),

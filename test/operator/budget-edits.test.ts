@@ -201,7 +201,7 @@ class Installation {
       if (crossing.told.length > 0) continue;
       const { periodStartMs } = this.standing as BudgetState;
       const key = budgetIncidentKey("a/b", periodStartMs, crossing);
-      assert.ok(!this.open.has(key), `${key} was told before`);
+      assert.ok(!this.open.has(key), `${key} was reported before`);
       this.open.add(key);
       this.standing = markBudgetNotified(
         this.standing as BudgetState,
@@ -420,7 +420,7 @@ describe("a mistake in one part of a Budget", () => {
     const { others, config } = new Installation({ ...plain }).edit({
       alerts: [{ email: { to: ["a@b.example"] }, message: "at {{percent}} of {{amuont}}" }],
     });
-    assert.match(others[0]?.accepted[0]?.message ?? "", /stands for nothing/);
+    assert.match(others[0]?.accepted[0]?.message ?? "", /is unknown; known placeholders/);
     assert.equal(config.budgets.length, 1);
   });
 });

@@ -103,7 +103,7 @@ describe("how a budget stands", () => {
     ],
     ["two at once", [[{ groups: { "": 100 } }]], 100, ["Threshold 80", "Threshold 100"]],
     ["a refusal is the end", [[{ groups: { "": 97 }, refused: [""] }]], 97, ["Threshold 80", "Threshold 100"]],
-    ["a new period begins anew", [[{ groups: { "": 90 } }], [{ day: 1, groups: { "": 1 } }]], 1, []],
+    ["a new period starts over", [[{ groups: { "": 90 } }], [{ day: 1, groups: { "": 1 } }]], 1, []],
     [
       "proxies that are late on a period change nothing",
       [[{ day: 1, groups: { "": 1 } }], [{ day: 0, groups: { "": 90 } }]],
@@ -162,7 +162,7 @@ describe("how a budget stands", () => {
         const again = stateFromStatus(budgetStatus.parse(status));
         assert.ok(again);
         assert.deepEqual(statusFromState(one, again), status);
-        // Whoever takes over tells of nothing twice.
+        // A new leader reports nothing twice.
         const next = advanceBudget(one, again, [told(all.at(-1) ?? {})], start);
         const same = advanceBudget(one, standing, [told(all.at(-1) ?? {})], start);
         assert.deepEqual(crossed(next), crossed(same));

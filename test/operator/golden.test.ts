@@ -1,6 +1,6 @@
 /**
  * Whole documents: objects as a user writes them, and with them what is rendered and what their status says, in one
- * YAML each. `UPDATE_GOLDEN=1` writes the second half anew; the diff is for reading.
+ * YAML each. `UPDATE_GOLDEN=1` rewrites the second half; read the diff.
  *
  *   why       what the case shows
  *   before    objects that were published earlier, where last good forms matter

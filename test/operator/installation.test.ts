@@ -86,7 +86,7 @@ describe("settings of an installation", () => {
       /caBundle is for keys that are fetched/,
     ],
     [
-      "a key beside an authority",
+      "a key next to an authority",
       { identity: { issuers: [{ ...oidc, caBundle: `${authority}\n${authorityKey}` }] } },
       /holds a private key; take it out/,
     ],

@@ -24,7 +24,7 @@ describe("an option with a pattern", () => {
     });
   }
 
-  it("that is no list of words and has none is told by its pattern", () => {
+  it("that is no list of words and has none is described by its pattern", () => {
     assert.equal(optionForm({ required: false, description: "", pattern: "^[0-9]+$" }), "matched by ^[0-9]+$");
   });
 });

@@ -178,7 +178,7 @@ describe("a provider's client certificate", () => {
     assert.deepEqual(
       states,
       [["PriceUnknown"], ["PriceUnknown", "CertificateExpired"]],
-      "that it has ended is told when it has, though nothing else changed",
+      "the end is reported when it comes, though nothing else changed",
     );
   });
 });

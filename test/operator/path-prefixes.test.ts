@@ -192,8 +192,8 @@ describe("what an installation permits a namespace", () => {
     ["what another is given", { "*": ["/"], b: ["/chat"] }, "a/r", "/chat", false],
     ["what lies below what another is given", { "*": ["/"], b: ["/chat"] }, "a/r", "/chat/v1", false],
     ["what lies above what another is given", { "*": ["/"], b: ["/chat/v1"] }, "a/r", "/chat", false],
-    ["beside what another is given", { "*": ["/"], b: ["/chat"] }, "a/r", "/chats", true],
-    ["anything beside a namespace that may claim anything", { "*": ["/"], platform: ["/"] }, "a/r", "/chat", true],
+    ["next to what another is given", { "*": ["/"], b: ["/chat"] }, "a/r", "/chats", true],
+    ["anything, with a namespace that may claim anything", { "*": ["/"], platform: ["/"] }, "a/r", "/chat", true],
     ["named, it has no share in *", { "*": ["/"], a: ["/chat"] }, "a/r", "/bots", false],
     ["a namespace called like what objects inherit", { "*": [] }, "constructor/r", "/chat", false],
   ];

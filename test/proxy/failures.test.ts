@@ -231,7 +231,7 @@ describe("the answer to a caller", () => {
 
   const blanks = new Uint8Array(10_485_761).fill(0x20);
   for (const [name, body] of [
-    ["whose length is told", () => blanks],
+    ["whose length is given", () => blanks],
     ["whose length is not", () => new Blob([blanks]).stream()],
   ] as const)
     it(`for a body over the limit ${name}: the setting that the platform team can raise`, async () => {

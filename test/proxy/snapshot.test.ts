@@ -241,7 +241,7 @@ class Given implements ConfigSource {
   }
 }
 
-/** A config with so many keys that the proxy must yield while loading. */
+/** A config with enough keys that the proxy must yield while loading. */
 function large(round: number, keys = 20_000): { files: Files; revision: string } {
   const record = (at: number): KeyRecord => ({
     digest: sha256Hex(`${at}`),

@@ -138,7 +138,7 @@ describe("make run", () => {
   });
 });
 
-describe("make run beside somebody else", () => {
+describe("make run next to another server", () => {
   it("says which port is in use and what to do, and ends", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");

@@ -39,8 +39,8 @@ function overText({ kind, id }: AlertSubject, { event, since, detail }: ObjectAl
   if (ending === "Recovered") return `Over for ${whose}: ${words[event].over}. It began at ${since}. ${detail}.`;
   if (ending === "NotWatched")
     return `No longer watched for ${whose}: ${what}. Whether it is still so is not looked at.`;
-  if (ending === "Deleted") return `The ${nouns[kind]} ${id} was deleted, and with it what was told of it: ${what}.`;
-  return `This channel is no longer told of ${whose}: ${what}. spec.alerts does not name it any more.`;
+  if (ending === "Deleted") return `The ${nouns[kind]} ${id} was deleted, and with it the alert about it: ${what}.`;
+  return `This channel no longer gets alerts about ${whose}: ${what}. spec.alerts does not name it any more.`;
 }
 
 const overDetail: Partial<Record<AlertEnding, string>> = {

@@ -1,6 +1,6 @@
 /**
  * What the operator knows of providers and policies that somebody watches: from the status that it or another leader
- * wrote, and from what proxies report. The status is written when something begins or is over, and when it was told.
+ * wrote, and from what proxies report. The status is written when something begins or ends, and when it was reported.
  */
 
 import type { AlertTest } from "../../../crds/types/alerts.ts";
@@ -126,13 +126,13 @@ export class ObjectAlertBook {
   }
 
   #unwatched(before: ObjectAlertMemory, verdict: Verdict): ObjectAlertMemory {
-    // A mistake elsewhere in the object must not make it forget what was told.
+    // A mistake elsewhere in the object must not make it forget what was sent.
     if (verdict.refsUnknown) return before;
     this.#leave(before, [...before.reach.values()], "NotWatched");
     return { ...before, standing: unwatched(before.standing, this.#nowMs), named: [], reach: noChannels };
   }
 
-  /** Those who were told that something began, and whom the object names no more, are to hear that it is over. */
+  /** Channels notified of a start that the object no longer names must be notified of the end. */
   #leave(held: ObjectAlertMemory, reached: readonly ReachableChannel[], ending: AlertEnding): void {
     for (const alarm of held.standing.alarms)
       for (const one of reached) {
@@ -153,7 +153,7 @@ export class ObjectAlertBook {
     this.#farewells.add([{ kind, meta, alert, ...reached }]);
   }
 
-  /** Where the same people hear of the same thing again, it is not over for them. */
+  /** If the same receivers get the same alert again, it has not ended for them. */
   #dropHeardAgain(watches: readonly ObjectAlertWatch[]): void {
     for (const watch of watches) {
       const on = this.#held.get(watchName(watch))?.standing.alarms.filter(({ state }) => state === "Active") ?? [];
@@ -179,7 +179,7 @@ export class ObjectAlertBook {
         if (over && one.state !== "Over") return [];
         const channels = watch.channels.filter((channel) => {
           const begun = one.told.includes(channel.id);
-          // Who heard that it began is to hear that it is over, whatever else it wants to hear of by now.
+          // A channel notified of the start must be notified of the end, even if its `events` changed.
           return over ? begun && !one.toldOver.includes(channel.id) : wants(channel, one.event) && !begun;
         });
         if (channels.length === 0) return [];
@@ -213,7 +213,7 @@ export class ObjectAlertBook {
     else if (how === "sent") this.#tooLate(then, same, alarm, channel);
   }
 
-  /** It heard of a beginning while it, or the object, was on its way out. */
+  /** It was notified of a start while it, or the object, was being removed. */
   #tooLate(then: ObjectAlertMemory, now: ObjectAlertMemory | undefined, alarm: ObjectAlert, channel: Channel): void {
     const nobodyLooks = now?.named?.length === 0 && now.standing.alarms.every(({ state }) => state === "Over");
     const ending = now === undefined ? "Deleted" : nobodyLooks ? "NotWatched" : "ChannelRemoved";

@@ -36,7 +36,7 @@ export function markObjectAlertNotified(
     wanted ? [...new Set([...names, channel])] : [...names];
   const alarms = standing.alarms.map((one) =>
     one.event === event && one.since === since
-      ? // Whom the beginning did not reach is not told of the end.
+      ? // A channel that was not notified of the start is not notified of the end.
         { ...one, told: add(one.told, !over), toldOver: add(one.toldOver, over || how === "given_up") }
       : one,
   );
@@ -58,7 +58,7 @@ export function memoryFromStatus(status: unknown): Omit<ObjectAlertMemory, "kind
   return { standing, test: tested.success ? tested.data : undefined, named: null, reach: noChannels };
 }
 
-/** By then each alert has been given up; who is added later is not told of what is past. */
+/** By then every alert has been given up. A channel added later is not notified of the past. */
 const pastMs = 172_800_000;
 
 /** The standing with the names that channels have now. */
@@ -68,7 +68,7 @@ export function withObjectChannelNames(
   nowMs: number,
 ): ObjectAlertState {
   const added = named === null ? [] : now.filter(({ place }) => !named.some((other) => other.place === place));
-  /** Who is not told of it any more. */
+  /** Channels that are no longer notified of it. */
   const spared = ({ state, over, since }: ObjectAlert): readonly ChannelName[] => {
     if (state === "Active") return [];
     return nowMs - Date.parse(over ?? since) >= pastMs ? now : added;
@@ -81,6 +81,6 @@ export function withObjectChannelNames(
   return { ...standing, alarms };
 }
 
-/** Somebody may still have to hear of an end. */
+/** A channel may still have to be notified of an end. */
 export const isOpen = ({ alarms }: ObjectAlertState, named: readonly ChannelName[]): boolean =>
   alarms.some((one) => one.state === "Active" || named.some(({ id }) => !one.toldOver.includes(id)));

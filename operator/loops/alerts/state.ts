@@ -1,13 +1,13 @@
 /**
  * How a provider or a policy stands to its spec.alertWhen: from what the proxies report, and from what its status told
- * before. Pure. Each event is told of once when it begins and once when it is over.
+ * before. Pure. Each event is reported once when it begins and once when it ends.
  */
 import type { ObjectAlert, ObjectAlertEvent } from "../../../crds/types/object-alerts.ts";
 import type { WatchReading } from "../../../proxy/config/watch.ts";
 import type { ProviderReport, ProxyReport } from "../../compile/health.ts";
 import type { ObjectAlertWatch } from "../../compile/object-alerts.ts";
 
-/** What is the case of one event. */
+/** State of one event. */
 export interface Sighting {
   on: boolean;
   value: string;
@@ -15,7 +15,7 @@ export interface Sighting {
   detail: string;
 }
 
-/** Something is over once it has been so for this long, so that what goes to and fro is told of once. */
+/** Something is over once it has been so for this long, so that a flapping condition is reported once. */
 export const quietMs = 60_000;
 /** The 95th percentile is above a bound where more than this share is. */
 const tail = 0.05;
@@ -93,7 +93,7 @@ function unhealthy(proxies: readonly ProviderReport[]): Sighting | null {
   };
 }
 
-/** More than a share of so many. */
+/** More than a share of a count. */
 function above(
   { counting, minimumRequests }: ObjectAlertWatch,
   part: number,
@@ -233,7 +233,7 @@ export function advanceObjectAlerts(
     if (one.alarm !== undefined) alarms.push(one.alarm);
     if (one.quiet !== undefined) quietSinceMs.set(event, one.quiet);
   }
-  // Who was told that it began is to hear that nobody looks any more.
+  // A channel notified of the start must learn that the condition is no longer watched.
   for (const alarm of before.alarms) {
     if (seen.has(alarm.event)) continue;
     if (alarm.state === "Active") alarms.push(left(alarm, nowMs));

@@ -47,7 +47,7 @@ export const budgetIncidentKey = (id: string, periodStartMs: number, crossing: C
 export const pastBudgetIncidentKey = (id: string, one: BudgetUnresolved): string =>
   budgetIncidentKey(id, Date.parse(one.periodStart), one);
 
-/** What a Budget crossed is so no more. Only channels with incidents are told, and those show nothing but which one it is. */
+/** A Budget's crossing no longer applies. Only channels with incidents are notified, and those show nothing but which one it is. */
 export function budgetOver(id: string, one: BudgetUnresolved): Alert {
   const { event, percent, subject } = one;
   const incident = pastBudgetIncidentKey(id, one);

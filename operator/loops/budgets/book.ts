@@ -1,6 +1,6 @@
 /**
  * What the operator knows of budgets: from the status that it or another leader wrote, and from what proxies report.
- * In memory between passes; the status is written when something is crossed or was told of, and else once in a while.
+ * In memory between passes; the status is written when something is crossed or was reported, and else once in a while.
  */
 import type { AlertTest } from "../../../crds/types/alerts.ts";
 import { type BudgetCrossing, type BudgetUnresolved, budgetStatus } from "../../../crds/types/budget.ts";
@@ -158,7 +158,7 @@ export class BudgetBook {
     return patches;
   }
 
-  /** A mistake elsewhere in the object must not make it forget what was told. */
+  /** A mistake elsewhere in the object must not make it forget what was sent. */
   #unwatched(before: BudgetMemory | undefined, verdict: Verdict): BudgetMemory | null {
     return before !== undefined && verdict.accepted.some(isError) ? before : null;
   }
@@ -187,7 +187,7 @@ export class BudgetBook {
     return { ...kept, reported: standing, reportedAtMs: this.#nowMs, shown: statusFromState(watch, standing) };
   }
 
-  /** Channels with something open, and that the budget names no more, are to hear that it is over. */
+  /** Channels with an open incident that the budget no longer names must be notified that it ended. */
   #leave({ meta, standing }: BudgetMemory, reached: readonly ReachableChannel[]): void {
     for (const one of openIncidents(standing, this.#nowMs))
       for (const each of reached) if (one.channels.includes(each.channel.id)) this.#sayFarewell(meta, one, each);
@@ -197,7 +197,7 @@ export class BudgetBook {
     this.#farewells.add([{ kind: "Budget", meta, alert: budgetOver(idOf(meta), incident), ...reached }]);
   }
 
-  /** Where the same people hear of the same thing again, it is not over for them. */
+  /** If the same receivers get the same alert again, it has not ended for them. */
   #dropHeardAgain(watches: readonly BudgetWatch[]): void {
     for (const { config, channels } of watches) {
       const held = this.#held.get(config.id);
@@ -256,7 +256,7 @@ export class BudgetBook {
     return held === undefined || name === undefined ? null : { held, name };
   }
 
-  /** A channel need not be told of a crossing any more. `then`: what was held when it was sent. */
+  /** A channel is done with a crossing. `then`: what was held when it was sent. */
   #told(then: BudgetMemory, crossing: BudgetCrossing, channel: Channel, how: Delivery): void {
     const { periodStartMs } = then.standing;
     const now = this.#now(then, channel);

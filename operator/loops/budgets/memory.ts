@@ -21,7 +21,7 @@ export interface BudgetMemory {
   reach: ChannelSnapshot;
 }
 
-/** Those that have something open until they are told that it is over. */
+/** Channels with an open incident, until they are notified that it ended. */
 export const incidentChannels = ({ channels, named }: BudgetWatch): Channels => ({
   channels: channels.filter(({ id }) => hasIncidents(id)),
   named: named.filter(({ id }) => hasIncidents(id)),
@@ -57,7 +57,7 @@ export const isNoNews = (reported: BudgetState, now: BudgetState): boolean =>
 const same = (a: Pick<BudgetCrossing, "event" | "percent" | "subject" | "at">, b: typeof a): boolean =>
   a.event === b.event && a.percent === b.percent && a.subject === b.subject && a.at === b.at;
 
-/** With a channel that need not be told of a crossing of `periodStartMs` any more. */
+/** Adds a channel that is done with a crossing of `periodStartMs`. */
 export function markBudgetNotified(
   standing: BudgetState,
   crossing: BudgetCrossing,

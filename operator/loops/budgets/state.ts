@@ -13,7 +13,7 @@ export interface BudgetState {
   sinceMs: number | null;
   /** What the crossings are shares of; null: a status of before this was kept. */
   amountNanoUsd: number | null;
-  /** How often crossings were taken back, so that one that comes again is told from the one before. */
+  /** How often crossings were taken back, so that a repeated one can be distinguished from the one before. */
   rearmed: number;
   periodStartMs: number;
   resetsAtMs: number | null;
@@ -52,7 +52,7 @@ const nano = (text: string | undefined): number => (text === undefined ? 0 : dec
 const isMoney = (text: string): boolean => /^\d{1,7}(\.\d{1,9})?$/.test(text);
 const isTime = (text: string): boolean => Number.isFinite(Date.parse(text));
 
-/** Whoever may write a status must not bring down the pass that reads it. */
+/** Someone who may write a status must not be able to break the pass that reads it. */
 function isSound({
   countingSince,
   amount,
@@ -164,7 +164,7 @@ function reachedNow(watch: BudgetRules, standing: BudgetState): Crossed[] {
 }
 
 /**
- * Whether a crossing that was told is one under the spec as it is now. What was spent when it was noticed counts: its
+ * Whether a reported crossing is one under the current spec. What was spent when it was noticed counts: its
  * subject may have fallen behind those that are kept.
  */
 function stillCrossed(watch: BudgetRules, standing: BudgetState, crossing: BudgetCrossing): boolean {
@@ -278,7 +278,7 @@ function refusedNow({ config }: BudgetRules, same: BudgetState | null, readings:
 }
 
 /**
- * What is the case now. null where nothing is known of it. Of the terms as they are now (period, time zone, scope, per):
+ * Current state; null if unknown. Of the terms as they are now (period, time zone, scope, per):
  * until a proxy tells of those, what was known under the terms before stays as it is.
  */
 export function advanceBudget(
@@ -373,7 +373,7 @@ export function exceeded(watch: BudgetRules, standing: BudgetState, nowMs = 0): 
   const reset = standing.resetsAtMs === null ? "it does not reset" : `it resets at ${iso(standing.resetsAtMs)}`;
   if (over.length === 0)
     return { status: "False", reason: "WithinAmount", message: `spending is within the amount; ${reset}` };
-  const what = config.enforcement === "Hard" ? "calls are refused" : "it is told of, and nothing is refused";
+  const what = config.enforcement === "Hard" ? "calls are refused" : "it is reported, and nothing is refused";
   if (config.per === null)
     return {
       status: "True",
@@ -385,7 +385,7 @@ export function exceeded(watch: BudgetRules, standing: BudgetState, nowMs = 0): 
   return { status: "True", reason: "AmountReached", message: `used up by ${names}${more}: ${what}; ${reset}` };
 }
 
-/** Rendered seeds lag behind by at most this share of the amount, as long as they may be rendered anew. */
+/** Rendered seeds lag behind by at most this share of the amount, while they may be rendered again. */
 const lag = 0.05;
 const mostSeeds = 2_000;
 

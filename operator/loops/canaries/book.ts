@@ -109,7 +109,7 @@ export class CanaryBook {
       const route = idOf(verdict.meta);
       const plan = plans.get(route);
       const before = this.#held.get(route);
-      // A mistake elsewhere in the policy must not make its canary begin anew.
+      // A mistake elsewhere in the policy must not restart its canary.
       const held =
         plan === undefined
           ? verdict.live === "lastGood"

@@ -2,7 +2,7 @@
  * The judge of canaries. A pure function of what was known, what the proxies report now, and the time.
  *
  * Each proxy counts since it started, under a name of that run. The newest counts of a run replace the earlier ones,
- * so hearing them twice adds nothing, and a restarted proxy is a new run beside its old one.
+ * so reading them twice adds nothing, and a restarted proxy is a new run next to its old one.
  */
 import { canaryLatencyBoundsMs } from "../../../proxy/config/canary.ts";
 import type { CanaryPlan, CanarySample, Criteria, ReportedSide } from "../../compile/canary.ts";

@@ -70,9 +70,9 @@ class Reducer {
 
   #follow(given: JsonObject, ref: string, place: Place): JsonObject {
     if (place.refs.includes(ref)) throw new Unfit(`refers to itself at ${ref}, which Gemini's older schemas can't`);
-    const { $ref: _ref, ...beside } = given;
+    const { $ref: _ref, ...siblings } = given;
     const target = this.#target(ref);
-    return this.reduce(isObject(target) ? { ...target, ...beside } : target, {
+    return this.reduce(isObject(target) ? { ...target, ...siblings } : target, {
       refs: [...place.refs, ref],
       depth: place.depth + 1,
     });
@@ -92,9 +92,9 @@ class Reducer {
   }
 
   #all(given: JsonObject, parts: unknown[], place: Place): JsonObject {
-    const { allOf: _parts, ...beside } = given;
+    const { allOf: _parts, ...siblings } = given;
     const merged = parts.map((part) => this.#unreferenced(part, this.#below(place))).reduce<JsonObject>(merge, {});
-    return this.reduce(merge(merged, beside), {
+    return this.reduce(merge(merged, siblings), {
       refs: [...place.refs, ...this.#refsOf(parts)],
       depth: place.depth + 1,
     });
@@ -107,8 +107,11 @@ class Reducer {
     if (typeof ref !== "string") return part;
     if (place.refs.includes(ref)) throw new Unfit(`refers to itself at ${ref}, which Gemini's older schemas can't`);
     if (place.depth > limits.depth) throw new Unfit("is too deep or too large");
-    const { $ref: _ref, ...beside } = part;
-    return merge(this.#unreferenced(this.#target(ref), { refs: [...place.refs, ref], depth: place.depth + 1 }), beside);
+    const { $ref: _ref, ...siblings } = part;
+    return merge(
+      this.#unreferenced(this.#target(ref), { refs: [...place.refs, ref], depth: place.depth + 1 }),
+      siblings,
+    );
   }
 
   #refsOf(parts: unknown[]): string[] {
@@ -116,14 +119,18 @@ class Reducer {
   }
 
   #any(given: JsonObject, options: unknown[], place: Place): JsonObject {
-    const { anyOf: _any, oneOf: _one, ...beside } = given;
+    const { anyOf: _any, oneOf: _one, ...siblings } = given;
     const real = options.filter((option) => !(isObject(option) && option["type"] === "null"));
     const nullable = real.length < options.length ? { nullable: true } : {};
     if (real.length === 1 && isObject(real[0]))
-      return this.reduce({ ...beside, ...real[0], ...described(beside), ...nullable }, this.#below(place));
-    if (real.length === 0) return { type: "NULL", ...described(beside) };
+      return this.reduce({ ...siblings, ...real[0], ...described(siblings), ...nullable }, this.#below(place));
+    if (real.length === 0) return { type: "NULL", ...described(siblings) };
     // Gemini refuses other constraints next to anyOf.
-    return { ...described(beside), anyOf: real.map((option) => this.reduce(option, this.#below(place))), ...nullable };
+    return {
+      ...described(siblings),
+      anyOf: real.map((option) => this.reduce(option, this.#below(place))),
+      ...nullable,
+    };
   }
 
   #types(given: JsonObject, types: unknown[], place: Place): JsonObject {

@@ -184,7 +184,7 @@ describe("rules of access", () => {
 });
 
 describe("the country database", () => {
-  it("is read anew when it is replaced, and stays in use when the new one is broken", async () => {
+  it("is read again when it is replaced, and stays in use when the new one is broken", async () => {
     const folder = await temporaryFolder("countries");
     const file = join(folder, "country.mmdb");
     const replace = async (content: Buffer | string): Promise<void> => {

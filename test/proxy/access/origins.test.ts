@@ -106,7 +106,7 @@ describe("networks", () => {
     });
   }
 
-  it("are told from what is none", () => {
+  it("are distinguished from other texts", () => {
     for (const text of [
       "10.0.0.0/33",
       "10.0.0/8",

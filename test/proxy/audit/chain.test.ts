@@ -84,7 +84,7 @@ describe("an audit chain", () => {
     assert.ok(verified(made(3, "c1", Buffer.from("other")), Buffer.from("secret")).troubles.length > 0);
   });
 
-  it("that was cut off at its end is told by the one that came after it", () => {
+  it("that was cut off at its end is found by the one that came after it", () => {
     const first = made(5, "c1", null, false);
     const last = JSON.parse(first.at(-1) ?? "{}") as { seq: number; hash: string };
     const next = new Chain("c2", null);

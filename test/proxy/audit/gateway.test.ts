@@ -353,7 +353,7 @@ describe("a stream that its caller does not take to the end", () => {
     await started.close();
   });
 
-  it("is told from one that takes nothing any more, and is cut off for that", async () => {
+  it("differs from one that stopped reading, which is cut off", async () => {
     const path = await folder();
     const started = await gateway([`--audit-dir=${path}`, "--stalled-client-ms=200"]);
     const frame = chatFrames("bodies", ["x".repeat(60_000)], false)[1] ?? "";

@@ -48,7 +48,7 @@ describe("proxies with shared answers", () => {
     });
     return { cache: response.headers.get("x-sluice-cache"), status: response.status, text: await response.text() };
   };
-  /** Until this proxy answers it from what another was told; nothing is asked upstream meanwhile. */
+  /** Until this proxy answers it from another's answer; nothing is asked upstream meanwhile. */
   const heard = (proxy: RunningProxy, expected: string, content: string, more: object = {}, as = alice) =>
     eventually(async () => {
       const told = await ask(proxy, content, as, more, { "cache-control": "only-if-cached" });
@@ -95,7 +95,7 @@ describe("proxies with shared answers", () => {
     upstream.requests.length = 0;
   });
 
-  it("give equal calls of a tenant what another proxy was told, and another tenant nothing of it", async () => {
+  it("give equal calls of a tenant what another proxy was answered, and another tenant nothing of it", async () => {
     const first = await ask(one, "where is the key");
     assert.equal(first.cache, "miss");
     const second = await heard(two, "hit", "where is the key");
@@ -116,7 +116,7 @@ describe("proxies with shared answers", () => {
   let words = 0;
   const word = (): string => `w${String(++words).replace(/\d/g, (digit) => "abcdefghij"[Number(digit)] ?? "")}`;
 
-  it("give questions that mean the same what another proxy was told, and another tenant nothing of it", async () => {
+  it("give questions that mean the same what another proxy was answered, and another tenant nothing of it", async () => {
     const first = await ask(one, "how do I reset my password");
     const second = await heard(two, "semantic", "how can I reset my password");
     assert.equal(second.text, first.text);

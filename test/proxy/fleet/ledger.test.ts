@@ -164,7 +164,7 @@ describe("the usage ledger", () => {
       user: `user-${at}`,
     }));
     for (const call of made) ledger.add(call);
-    // Callers that have a row keep it; the others are told apart by namespace only.
+    // Callers that have a row keep it; the others are distinguished by namespace only.
     for (const call of made.slice(0, 100)) ledger.add(call);
     assert.ok(ledger.waiting <= 20_010, `${ledger.waiting}`);
     await ledger.flush();

@@ -20,7 +20,7 @@ interface Outcome {
   tally: Tally;
   /** Share of the budget that the provider had billed when the first call was refused. */
   atFirstRefusal: number;
-  /** false: the machine was too busy for so many calls, and how much of the budget can be used is not known. */
+  /** false: the machine was too busy for that many calls, and how much of the budget can be used is not known. */
   inTime: boolean;
 }
 
@@ -32,7 +32,7 @@ interface Scene {
 /** Of one play, so that four of them end well before the runner's own limit. */
 const mostMs = 90_000;
 
-/** `reach`: until so much of the budget is billed, or time is up. */
+/** `reach`: until this much of the budget is billed, or time is up. */
 async function play(
   clocks: number[],
   during: (scene: Scene, reach: (share: number) => Promise<unknown>) => Promise<void>,

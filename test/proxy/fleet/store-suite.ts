@@ -102,7 +102,7 @@ export function storeSuite(name: string, open: () => Promise<FleetStore>): void 
         assert.equal(reply.spent, 250);
       }
       const older = await ask<LeaseReply>("a", { ...told, seq: 1, returned: 0, spent: 0 });
-      assert.equal(older.used, 300, "what was told before is not taken back");
+      assert.equal(older.used, 300, "what was reported before is not taken back");
     });
 
     it("a holder that forgot its record isn't granted it again", async () => {

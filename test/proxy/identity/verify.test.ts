@@ -211,7 +211,7 @@ describe("tokens of an issuer", () => {
     assert.ok(!elsewhere.anonymous && elsewhere.namespace === "team-b");
   });
 
-  it("of two issuers with one name are told apart by audience", async () => {
+  it("of two issuers with one name are distinguished by audience", async () => {
     const { one } = verifier();
     const both = [settings({ audiences: ["other"], namespace: "other" }), settings()];
     const identity = await one.verify(await issuer.token(), both);

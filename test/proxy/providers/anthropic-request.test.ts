@@ -304,7 +304,7 @@ const mapped: Record<string, [Request, JsonObject, string[]?, Setting?]> = {
     { reasoning_effort: "none", temperature: 0.2 },
     { thinking: { type: "disabled" }, output_config: undefined, temperature: 0.2 },
   ],
-  "effort beside a schema": [
+  "effort with a schema": [
     { reasoning_effort: "low", response_format: jsonSchema },
     { output_config: { effort: "low", format: { type: "json_schema", schema } } },
   ],

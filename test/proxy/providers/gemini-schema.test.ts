@@ -22,7 +22,7 @@ const reduced: Record<string, [JsonObject, JsonObject]> = {
       required: ["on"],
     },
   ],
-  "references, with what stands beside them": [
+  "references, with their siblings": [
     {
       type: "object",
       properties: { a: { $ref: "#/$defs/n~1m", description: "An A." } },

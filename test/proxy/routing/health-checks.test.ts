@@ -87,7 +87,7 @@ describe("health checks", () => {
     }
   });
 
-  it("thresholds decide, and each change is told once", async () => {
+  it("thresholds decide, and each change is reported once", async () => {
     const { checks, told, step, answer } = lab();
     checks.apply(entries(check));
     assert.equal(checks.reading("a/p")?.healthy, null);
@@ -113,10 +113,10 @@ describe("health checks", () => {
   const trust = { ca: ["PEM"], serverName: null, clientCertificate: null };
   for (const [name, more, healthy] of [
     ["its models leaves what is known", { models: {} }, true],
-    ["its endpoint begins anew", { endpoint: "https://other.example.com" }, null],
-    ["its credential begins anew", { credentials: { apiKey: "credential-2" } }, null],
-    ["the authorities that are trusted begins anew", { tls: trust }, null],
-    ["those of its token service begins anew", { tokenTls: trust }, null],
+    ["its endpoint starts over", { endpoint: "https://other.example.com" }, null],
+    ["its credential starts over", { credentials: { apiKey: "credential-2" } }, null],
+    ["the trusted authorities starts over", { tls: trust }, null],
+    ["those of its token service starts over", { tokenTls: trust }, null],
     ["the token service's address begins anew", { options: { iamUrl: "https://iam.example.com" } }, null],
   ] as const)
     it(`a change of ${name}`, async () => {

@@ -172,7 +172,7 @@ describe("a window", () => {
     assert.deepEqual(counting.readings(), []);
   });
 
-  it("is told in the form that the operator reads", () => {
+  it("is reported in the form that the operator reads", () => {
     const { tally: counting } = tally(config, config);
     for (const reading of counting.readings())
       assert.deepEqual(watchReading.parse(JSON.parse(JSON.stringify(reading))), reading);

@@ -107,7 +107,7 @@ describe("a proxy that records a few calls at a time", () => {
   });
 
   it("logs a call that no other follows", async () => {
-    // Taken once: to look it up anew would have what waits written.
+    // Taken once: looking it up again would write what waits.
     const { logs } = gateway;
     const known = logs.length;
     await call();

@@ -27,7 +27,7 @@ const whole: Partial<Record<WireFormat, Record<string, [body: unknown, kind: str
     "a list": [[], "empty"],
     "a text instead of JSON's object": ["hello", "empty"],
     "an error": [{ error: { message: "overloaded", code: 503 } }, "error"],
-    "an error beside choices": [{ error: { message: "x" }, choices: [{ message, finish_reason: "stop" }] }, "error"],
+    "an error next to choices": [{ error: { message: "x" }, choices: [{ message, finish_reason: "stop" }] }, "error"],
     "an error of a word": [{ error: "overloaded" }, "error"],
     "vLLM's flat error": [{ object: "error", message: "x", code: 400 }, "error"],
     "FastAPI's error": [{ detail: "Internal Server Error" }, "error"],
