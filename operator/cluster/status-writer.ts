@@ -30,7 +30,7 @@ export class StatusWriter {
   readonly #waiting = new Map<string, Map<string, StatusWrite>>();
   readonly #running = new Map<string, { done: Promise<void>; text: string }>();
   /** Recent writes, oldest first. */
-  readonly #written = new Map<string, { uid: string; text: string; atMs: number }>();
+  readonly #written = new Map<string, { uid: string; text: string; status: Record<string, unknown>; atMs: number }>();
   #nextMs = 0;
   #retryMs = firstRetryMs;
   #retry: NodeJS.Timeout | null = null;
@@ -123,15 +123,26 @@ export class StatusWriter {
     this.#nextMs = Math.max(this.#nextMs, nowMs - burstMs) + 1000 / this.#perSecond;
     if (this.#nextMs > nowMs && !this.#stopped) await sleep(this.#nextMs - nowMs);
     try {
-      await this.#write(due);
       const ref = refOf(due);
+      await this.#write(this.#afterOwnWrite(ref, due));
       this.#written.delete(ref);
-      this.#written.set(ref, { uid: due.verdict.meta.uid, text: textOf(due.status), atMs: performance.now() });
+      const { uid } = due.verdict.meta;
+      this.#written.set(ref, { uid, text: textOf(due.status), status: due.status, atMs: performance.now() });
       this.#retryMs = firstRetryMs;
     } catch (cause) {
       this.#failed(cause);
       this.#scheduleRetry();
     }
+  }
+
+  /**
+   * The write, with the status before it as this process wrote it last. The watch may not have returned that one yet, and
+   * Events are made of the difference: against an older status they would be recorded twice.
+   */
+  #afterOwnWrite(ref: string, due: StatusWrite): StatusWrite {
+    const written = this.#written.get(ref);
+    const own = written?.uid === due.verdict.meta.uid && written.atMs >= performance.now() - echoMs;
+    return own ? { ...due, object: { ...due.object, status: written.status } } : due;
   }
 
   #scheduleRetry(): void {

@@ -22,7 +22,7 @@ const keptMs = 300_000;
 const maxKept = 10_000;
 /**
  * Signatures of one issuer's tokens checked at once: they share threads with the look-up of names, which a flood of forged
- * tokens must not hold up. Whoever waits for an issuer's keys is not counted here, but by `IssuerKeys`.
+ * tokens must not hold up. Callers that wait for an issuer's keys are not counted here, but by `IssuerKeys`.
  */
 const maxAtOnce = 64;
 /** Keys tried for a token that does not say which one signed it. */

@@ -19,7 +19,7 @@ const skip = await skipWithoutCluster();
 
 const password = "hunter2-the-database-password";
 
-describe("whoever may write only Sluice's objects", { skip }, () => {
+describe("someone who may write only Sluice's objects", { skip }, () => {
   let cluster: Cluster;
   let upstream: Upstream;
   let operator: OperatorProcess;
@@ -54,7 +54,7 @@ describe("whoever may write only Sluice's objects", { skip }, () => {
     await upstream?.close();
   });
 
-  it("reads no Secret without its owner's consent, and is told which label gives it", async () => {
+  it("reads no Secret without its owner's consent, and learns which label gives it", async () => {
     await apply(
       secret("db", { password }),
       object("LLMProvider", "thief", {

@@ -209,7 +209,7 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s
     assert.equal((await set("--remove")).code, 1);
   });
 
-  it("is told apart from one that can't be made", async () => {
+  it("is distinguished from one that can't be made", async () => {
     const again = await keys("create", "--user", "alice@example.com");
     assert.equal(again.code, 1);
     assert.match(again.stderr, /is there already/);

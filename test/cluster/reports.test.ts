@@ -122,7 +122,7 @@ describe("reports through the API server", { skip }, () => {
     for (const server of servers) server.close();
   });
 
-  it("are refused to whoever lacks the rights, in the API server's words", async () => {
+  it("are refused without the rights, in the API server's words", async () => {
     const { code, stderr } = await report();
     assert.equal(code, 1);
     assert.match(stderr, /endpointslices.* is forbidden: User .*finance.* cannot list/);

@@ -81,7 +81,7 @@ export function text(manifests: readonly Manifest[]): string {
     .join("---\n");
 }
 
-/** So many checks follow one another at once; whoever isn't there by then may need the processor to get there. */
+/** This many checks follow one another at once; a server that isn't there by then may need the processor to get there. */
 const eagerChecks = 20;
 
 /**

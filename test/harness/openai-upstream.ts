@@ -1,4 +1,4 @@
-/** A provider of the tests that speaks OpenAI's chat format, says what it was asked, and accepts the credentials that it is told to. */
+/** A provider of the tests that speaks OpenAI's chat format, says what it was asked, and accepts the credentials that a test sets. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";

@@ -8,7 +8,7 @@ describe("a failed call to the API server", () => {
   const refused = (body: string): unknown => new ApiException(422, "Unknown API Status Code!", body, {});
   const rows: readonly [string, unknown, string][] = [
     [
-      "is told in the server's words, as they were before its encoder escaped them",
+      "is given in the server's words, as they were before its encoder escaped them",
       refused(
         String.raw`{"kind":"Status","message":"Budget \"b\" is invalid: spec.amount must be \u003c= 10\nand more","code":422}`,
       ),
@@ -16,7 +16,7 @@ describe("a failed call to the API server", () => {
     ],
     ["is its first line if it gave none", refused("<html>"), "HTTP-Code: 422"],
     [
-      "is told in the connection's words where there was no answer",
+      "is given in the connection's words where there was no answer",
       new Error("connect ECONNREFUSED"),
       "connect ECONNREFUSED",
     ],

@@ -223,7 +223,7 @@ describe("sluice explain", () => {
     [["--key-stdin", "--body", "-"], /can't be both/],
     [["--header", "x"], /--header must be NAME=VALUE/],
     [["--address", "somewhere"], /--address must be an IP address/],
-    [["--at", "noon"], /--at must be a moment/],
+    [["--at", "noon"], /--at must be a time/],
     [["--prompt-tokens", "many"], /--prompt-tokens must be a whole number/],
     [["-o", "yaml"], /--output is text or json/],
     [["--key-env", "NOT_THERE_AT_ALL"], /the environment has no NOT_THERE_AT_ALL/],

@@ -37,6 +37,24 @@ function stalled() {
 }
 
 describe("statuses are written in the background", () => {
+  it("each write is given the status that this process wrote before, though the watch hasn't returned it", async () => {
+    const seen: unknown[] = [];
+    const writer = new StatusWriter(
+      async ({ object, status }) => void seen.push([object.status, status]),
+      () => undefined,
+      () => undefined,
+      Number.POSITIVE_INFINITY,
+    );
+    for (const text of ["first", "second"]) {
+      writer.offer([write("a", "one", text)]);
+      await writer.idle();
+    }
+    assert.deepEqual(seen, [
+      [{}, { text: "first" }],
+      [{ text: "first" }, { text: "second" }],
+    ]);
+  });
+
   it("offering them waits for nothing, and namespaces take turns", async () => {
     const { writer, begun, finishAll } = stalled();
     const many = Array.from({ length: 100 }, (_, at) => write("b", `k${at}`, "x"));

@@ -141,7 +141,7 @@ function judged(watch: ObjectAlertWatch, event: ObjectAlertEvent, counts: Counts
   );
 }
 
-/** What is the case now of each event that is watched; null where it can't be told. */
+/** Current state of each watched event; null if unknown. */
 export function sightings(
   watch: ObjectAlertWatch,
   proxies: readonly ProxyReport[],

@@ -77,7 +77,7 @@ describe("an audit chain", () => {
     );
   });
 
-  it("can't be written anew without its key", () => {
+  it("can't be rewritten without its key", () => {
     const forged = made(3, "c1", null);
     assert.equal(verified(forged, null).troubles.length, 0, "without a key anybody can, who rewrites all of it");
     assert.ok(verified(forged, Buffer.from("secret")).troubles.length > 0);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { type EmbedRequest, type EmbedWith, embed } from "../../../proxy/pipeline/embed.ts";
 
-it("A fault of the gateway's own makes no vector, and is told under the call's id", async () => {
+it("A fault of the gateway's own makes no vector, and is logged under the call's id", async () => {
   const told: unknown[][] = [];
   const embedder = {
     entry: { account: { config: { id: "default/up", region: null } } },

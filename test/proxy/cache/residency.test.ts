@@ -1,4 +1,4 @@
-/** The proxy's own check: no config, whoever wrote it, sends a text for a vector to where it may not go. */
+/** The proxy's own check: no config sends a text for a vector to where it may not go. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encode, sha256Hex } from "../../../proxy/config/encode.ts";

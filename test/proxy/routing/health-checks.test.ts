@@ -117,7 +117,7 @@ describe("health checks", () => {
     ["its credential starts over", { credentials: { apiKey: "credential-2" } }, null],
     ["the trusted authorities starts over", { tls: trust }, null],
     ["those of its token service starts over", { tokenTls: trust }, null],
-    ["the token service's address begins anew", { options: { iamUrl: "https://iam.example.com" } }, null],
+    ["the token service's address starts over", { options: { iamUrl: "https://iam.example.com" } }, null],
   ] as const)
     it(`a change of ${name}`, async () => {
       const { checks, step, timers } = lab();
