@@ -10,7 +10,7 @@ import { cacheFolder, withLock } from "../harness/cache-folder.ts";
 import { type CommandOptions, lastLines, run, runAgain } from "../harness/command.ts";
 
 const root = join(import.meta.dirname, "../..");
-const baseName = "docker.io/library/node:24-slim";
+const baseName = "localhost/node:24-slim";
 
 export interface Images {
   /** Files for `ctr images import`. */
@@ -97,7 +97,17 @@ export class Builder {
       const target = index === 0 ? "/root/.npmrc" : "/usr/local/etc/npmrc";
       return (await readFile(file).catch(() => null)) === null ? [] : ["-v", `${file}:${target}:ro`];
     });
-    const options = ["--timestamp", "0", "--runtime", "/usr/sbin/runc", "--pull-never", "--network", "host"];
+    const options = [
+      "--build-arg",
+      `NODE_IMAGE=${baseName}`,
+      "--timestamp",
+      "0",
+      "--runtime",
+      "/usr/sbin/runc",
+      "--pull-never",
+      "--network",
+      "host",
+    ];
     const mounts = ["-v", "/etc/ssl/certs:/etc/ssl/certs:ro", ...(await Promise.all(settings)).flat()];
     await this.#buildah(["bud", ...options, ...mounts, "-t", tag, root]);
   }
