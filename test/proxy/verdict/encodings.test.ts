@@ -132,11 +132,12 @@ describe("a provider that compresses unasked", () => {
         response.end(text);
       };
 
-    it("pass up to the size of a whole answer, untouched", async () => {
+    it("pass up to the size of a whole answer, untouched but for the sealed id", async () => {
       upstream.answer(sse(responses(2_000_000)));
       const [status, text] = await ask(true, "responses", { input: "Hi", messages: undefined, max_tokens: undefined });
       assert.equal(status, 200);
-      assert.equal(text, responses(2_000_000));
+      const unsealed = text.replaceAll(/"id":"r_[\w-]+"/g, '"id":"r"');
+      assert.ok(unsealed === responses(2_000_000), `${text.length} bytes`);
     });
     it("pass translated", async () => {
       const words = image(2_000_000);
