@@ -1,15 +1,12 @@
 /** The certificates that sign the gateway's, re-read while calls come, so that a renewed authority needs no restart. */
-import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { bundleProblem } from "../config/certificates.ts";
 
 const keptMs = 10_000;
-const certificate = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
-
 /** Throws an Error where the text is not at least one certificate, and nothing but certificates. */
 function checked(pem: string): string {
-  const certificates = pem.match(certificate) ?? [];
-  if (certificates.length === 0) throw new Error("holds no certificate");
-  for (const text of certificates) new X509Certificate(text);
+  const problem = bundleProblem(pem);
+  if (problem !== null) throw new Error(problem);
   return pem;
 }
 
