@@ -146,7 +146,10 @@ describe("room for bodies", () => {
   it("is given to at most as many bodies as a caller may have concurrent calls", async () => {
     for (let count = 1; count <= 2; count++) stalled(alice, "/narrow/v1/chat/completions");
     await inFlight(2);
-    assert.match(await stalled(alice, "/narrow/v1/chat/completions").answer(429), /At most 2 calls of this caller/);
+    assert.match(
+      await stalled(alice, "/narrow/v1/chat/completions").answer(429),
+      /This caller may have at most 2 requests in progress/,
+    );
     assert.equal((await send(bob)).status, 200);
   });
 
