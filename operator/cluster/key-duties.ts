@@ -1,7 +1,8 @@
-/** Tracks which ApiKeys need a key made or rotated, so that a pass need not look at all of them. */
+/** Tracks which ApiKeys need a key made or rotated or an address renewed, so that a pass need not look at all of them. */
 import { parseSpec } from "../../crds/parse.ts";
 import { delta } from "../../proxy/config/incremental.ts";
 import type { WorldObject } from "../compile/world.ts";
+import { baseURLKey } from "./base-url.ts";
 import { type Missing, missingKeys } from "./keys.ts";
 import { type DueRotation, dueRotations } from "./rotation.ts";
 import type { SecretValues } from "./secrets.ts";
@@ -14,29 +15,49 @@ interface Place {
 
 type Secrets = ReadonlyMap<string, SecretValues>;
 
-const lacks = ({ secret, key }: Place, secrets: Secrets): boolean => secrets.get(secret)?.[key] === undefined;
-
 export class KeyDuties {
+  readonly #baseURL: string;
   #objects: readonly WorldObject[] = [];
   #secrets: Secrets | null = null;
   readonly #places = new Map<WorldObject, Place>();
   readonly #lacking = new Set<WorldObject>();
   readonly #rotating = new Set<WorldObject>();
+  /** Secrets, as namespace/name, that hold another address than the gateway's. */
+  readonly #moved = new Set<string>();
 
-  of(objects: readonly WorldObject[], secrets: Secrets, nowMs: number): { missing: Missing[]; turns: DueRotation[] } {
+  /** `baseURL`: what a Secret with a key should hold as the gateway's address; empty if it should hold none. */
+  constructor(baseURL = "") {
+    this.#baseURL = baseURL;
+  }
+
+  of(
+    objects: readonly WorldObject[],
+    secrets: Secrets,
+    nowMs: number,
+  ): { missing: Missing[]; turns: DueRotation[]; moved: string[] } {
     const { gone, come } = delta(this.#objects, objects);
     this.#objects = objects;
     for (const object of gone) this.#forget(object);
     for (const object of come) this.#learn(object, secrets);
     if (this.#secrets !== secrets) {
       this.#lacking.clear();
-      for (const [object, place] of this.#places) if (lacks(place, secrets)) this.#lacking.add(object);
+      this.#moved.clear();
+      for (const [object, place] of this.#places) this.#look(object, place, secrets);
     }
     this.#secrets = secrets;
     return {
       missing: missingKeys([...this.#lacking], secrets),
       turns: dueRotations([...this.#rotating], secrets, nowMs),
+      moved: [...this.#moved],
     };
+  }
+
+  #look(object: WorldObject, place: Place, secrets: Secrets): void {
+    const values = secrets.get(place.secret);
+    if (values?.[place.key] === undefined) this.#lacking.add(object);
+    const address = values?.[baseURLKey];
+    if (this.#baseURL !== "" && address !== undefined && address !== this.#baseURL && place.key !== baseURLKey)
+      this.#moved.add(place.secret);
   }
 
   #forget(object: WorldObject): void {
@@ -51,7 +72,7 @@ export class KeyDuties {
     const { writeTo, rotation } = parsed.spec;
     const place = { secret: `${object.meta.namespace}/${writeTo.name}`, key: writeTo.key };
     this.#places.set(object, place);
-    if (lacks(place, secrets)) this.#lacking.add(object);
+    this.#look(object, place, secrets);
     if (rotation !== undefined) this.#rotating.add(object);
   }
 }

@@ -6,6 +6,7 @@ import { parseSpec } from "../../crds/parse.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
+import { baseURLKey } from "./base-url.ts";
 import { madeLabels, mayWrite, writtenSecret } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
 
@@ -45,8 +46,8 @@ export async function makeKey(
   const { meta } = missing.object;
   const { namespace } = meta;
   const values: Record<string, string> = { [missing.key]: mintKey(randomBytes(32)) };
-  if (baseURL !== "" && missing.key !== "baseURL" && there?.data?.["baseURL"] === undefined)
-    values["baseURL"] = baseURL;
+  if (baseURL !== "" && missing.key !== baseURLKey && there?.data?.[baseURLKey] === undefined)
+    values[baseURLKey] = baseURL;
   const { data, annotations } = writtenSecret(there, values);
   try {
     if (there === null) {

@@ -4,6 +4,7 @@ import { group, kindNames, version } from "../../crds/kinds.ts";
 import type { World, WorldObject } from "../compile/world.ts";
 import type { OperatorSettings } from "../settings/settings.ts";
 import { type Cluster, orNull } from "./api.ts";
+import { mayRefresh, refreshBaseURL } from "./base-url.ts";
 import { type ObjectCache, objectCache } from "./cache.ts";
 import { eachOf } from "./each.ts";
 import { KeyDuties } from "./key-duties.ts";
@@ -79,7 +80,7 @@ export function clusterSource(
   const secrets = new SecretReader(cluster, { access: settings.secretAccess }, changed, failed);
   const refs = new SecretRefs();
   const secretFacts = new SecretFacts();
-  const duties = new KeyDuties();
+  const duties = new KeyDuties(settings.baseURL);
   /** Makes and rotates keys; returns whether Secrets must be read again. */
   const tend = async (objects: readonly WorldObject[], known: ReadonlyMap<string, SecretValues>): Promise<boolean> => {
     const { rights } = secrets;
@@ -100,9 +101,16 @@ export function clusterSource(
       rotate(cluster, turn, known.get(`${turn.namespace}/${turn.secret}`) ?? {}, nowMs()),
     );
     for (const cause of unturned) failed("Secrets of keys to rotate", cause);
+    const moved = due.moved.filter((id) => rights[id] !== undefined && mayRefresh(rights[id]));
+    const unmoved = await eachOf(moved, keysAtOnce, (id) => {
+      const [namespace = "", name = ""] = id.split("/");
+      return refreshBaseURL(cluster, { namespace, name }, settings.baseURL);
+    });
+    for (const cause of unmoved) failed("addresses in Secrets of keys", cause);
+    for (const id of moved) secrets.invalidate(id);
     for (const { object, secret } of missing) secrets.invalidate(`${object.meta.namespace}/${secret}`);
     for (const { namespace, secret } of turns) secrets.invalidate(`${namespace}/${secret}`);
-    return missing.length + turns.length > 0;
+    return missing.length + turns.length + moved.length > 0;
   };
   return {
     synced: () => namespaces.synced() && caches.every(({ cache }) => cache.synced()),

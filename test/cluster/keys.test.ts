@@ -1,7 +1,13 @@
 /** The life of a key in a cluster: made, rotated, revoked, by command, under the chart's rights. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Cluster, skipWithoutCluster, startCluster, untilCondition } from "../harness/cluster.ts";
+import {
+  type Cluster,
+  type OperatorProcess,
+  skipWithoutCluster,
+  startCluster,
+  untilCondition,
+} from "../harness/cluster.ts";
 import { keyedProvider } from "../harness/cluster-objects.ts";
 import { sluice } from "../harness/sluice.ts";
 import { until } from "../harness/until.ts";
@@ -20,6 +26,7 @@ spec: { match: { models: [gpt-4o] }, routing: { targets: [{ provider: { name: up
 describe("the life of a key in a cluster", { skip }, () => {
   let cluster: Cluster;
   let upstream: Upstream;
+  let operator: OperatorProcess;
   const keys = (...args: string[]) =>
     sluice("keys", ...args, "-n", "team-a", "--kubeconfig", cluster.apiServer.adminKubeconfigPath);
   /** By each proxy's own answer. */
@@ -34,7 +41,7 @@ describe("the life of a key in a cluster", { skip }, () => {
   before(async () => {
     upstream = await startUpstream();
     cluster = await startCluster({ namespaces: ["team-a"], set: ["operator.resyncMs=1000"] });
-    await cluster.startOperator();
+    operator = await cluster.startOperator();
     await cluster.apply(objects(upstream.url));
     await untilCondition(cluster, "team-a", "routingpolicy/chat", { type: "Programmed", status: "True" });
   });
@@ -216,5 +223,36 @@ spec: { user: often, writeTo: { name: often }, rotation: { every: 20s, grace: 5s
     const nowhere = await keys("create", "--user", "bob", "--name", "Not A Name");
     assert.equal(nowhere.code, 1);
     assert.match(nowhere.stderr, /Invalid value|must/i);
+  });
+
+  it("gets the gateway's new address in its Secret, unless somebody stored another one there", async () => {
+    await cluster.apply(
+      [
+        'apiVersion: v1\nkind: Secret\nmetadata: { name: own-address, namespace: team-a, labels: { sluice.dev/writable: "true" } }\nstringData: { baseURL: https://own.example/v1 }\n',
+        ...["moved", "own-address"].map(
+          (name) =>
+            `apiVersion: sluice.dev/v1alpha1\nkind: ApiKey\nmetadata: { name: ${name}, namespace: team-a }\nspec: { user: ${name}, writeTo: { name: ${name} } }\n`,
+        ),
+      ].join("---\n"),
+    );
+    for (const name of ["moved", "own-address"])
+      await untilCondition(cluster, "team-a", `apikey/${name}`, { type: "Programmed", status: "True" });
+    const value = async (secret: string, key: string): Promise<string> =>
+      Buffer.from(
+        await cluster.kubectl("get", "secret", secret, "-n", "team-a", "-o", `jsonpath={.data.${key}}`),
+        "base64",
+      ).toString();
+    const before = await value("moved", "apiKey");
+    assert.equal(await value("moved", "baseURL"), "http://sluice.sluice-system.svc/v1");
+
+    await operator.end("SIGTERM");
+    operator = await cluster.startOperator((settings) =>
+      settings.replace(/^baseURL: .*$/m, "baseURL: https://sluice.sluice-system.svc/v1"),
+    );
+    await until("the Secret has the new address", async () =>
+      assert.equal(await value("moved", "baseURL"), "https://sluice.sluice-system.svc/v1"),
+    );
+    assert.equal(await value("moved", "apiKey"), before);
+    assert.equal(await value("own-address", "baseURL"), "https://own.example/v1");
   });
 });

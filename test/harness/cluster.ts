@@ -44,7 +44,8 @@ export interface Cluster {
   readonly apiServer: ApiServer;
   readonly admin: KubeConfig;
   readonly proxies: readonly ProxyProcess[];
-  startOperator(): Promise<OperatorProcess>;
+  /** `edit` changes the settings that the chart rendered. */
+  startOperator(edit?: (settings: string) => string): Promise<OperatorProcess>;
   kubectl(...args: string[]): Promise<string>;
   tryKubectl(...args: string[]): Promise<Finished>;
   /** `kubectl apply -f` of a text. */
@@ -125,13 +126,13 @@ async function start(apiServer: ApiServer, options: ClusterOptions, stops: (() =
     (await core.readNamespacedConfigMap({ namespace: systemNamespace, name: `${release}-operator` })).data?.[
       "settings.yaml"
     ] ?? "";
-  const settingsFile = join(dir, "operator-settings.yaml");
-  await writeFile(settingsFile, settings);
   const kubeconfig = await apiServer.kubeconfigFor(systemNamespace, `${release}-operator`);
   let operators = 0;
-  const startOperator = async (): Promise<OperatorProcess> => {
+  const startOperator = async (edit = (text: string): string => text): Promise<OperatorProcess> => {
     const port = await freePort();
     const name = `operator-${operators++}`;
+    const settingsFile = join(dir, `${name}-settings.yaml`);
+    await writeFile(settingsFile, edit(settings));
     const args = [
       main,
       "operator",
