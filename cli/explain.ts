@@ -14,7 +14,8 @@ import { authenticate } from "../proxy/pipeline/authenticate.ts";
 import { type ExplainRequest, type Explanation, explainCall, type TargetReport } from "../proxy/pipeline/explain.ts";
 import { identify } from "../proxy/pipeline/identify.ts";
 import { providers } from "../proxy/providers/registry.generated.ts";
-import { build, type Snapshot } from "../proxy/snapshot/snapshot.ts";
+import { build } from "../proxy/snapshot/build.ts";
+import type { Snapshot } from "../proxy/snapshot/snapshot.ts";
 import { UsageError } from "../proxy/usage-error.ts";
 import { offlineEnvironment, offlinePepper } from "./lint.ts";
 

@@ -1,9 +1,10 @@
 /** The one cell that holds the live snapshot. It is swapped as a whole, and only for a complete snapshot. */
 import { type ConfigFiles, type ParsedDocuments, parsing, readCredentials, type Steps } from "../config/parse.ts";
 import type { Provider } from "../providers/provider.ts";
+import { building } from "./build.ts";
 import { paced } from "./pace.ts";
 import { KeyPacker, Scratch } from "./packed-keys.ts";
-import { building, type Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 import type { ConfigSource } from "./source.ts";
 
 export interface Rejection {

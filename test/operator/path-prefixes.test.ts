@@ -15,7 +15,8 @@ import { isFailure } from "../../proxy/failure.ts";
 import { address, addressFor } from "../../proxy/pipeline/address.ts";
 import { offersTo, route } from "../../proxy/pipeline/route.ts";
 import { providers } from "../../proxy/providers/registry.generated.ts";
-import { build, type Snapshot } from "../../proxy/snapshot/snapshot.ts";
+import { build } from "../../proxy/snapshot/build.ts";
+import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 
 const nowMs = Date.parse("2026-11-20T12:00:00Z");
 const open: CompileSettings = { proxy: { maxBodyBytes: 1_000_000 }, sharingNamespaces: ["platform"] };

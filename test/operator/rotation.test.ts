@@ -8,7 +8,7 @@ import { capabilitiesByType } from "../../proxy/config/capabilities.generated.ts
 import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import { authenticate } from "../../proxy/pipeline/authenticate.ts";
-import { build } from "../../proxy/snapshot/snapshot.ts";
+import { build } from "../../proxy/snapshot/build.ts";
 
 const day = 86_400_000;
 const created = Date.UTC(2026, 0, 1);

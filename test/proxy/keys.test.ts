@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { encode, keyedDigest, sha256Hex } from "../../proxy/config/encode.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import { type RenderedConfig, settings } from "../../proxy/config/schema.ts";
-import { build } from "../../proxy/snapshot/snapshot.ts";
+import { build } from "../../proxy/snapshot/build.ts";
 import { eventually, key, policy, provider, secret, startGateway } from "../harness/gateway.ts";
 import { keyRecord } from "../harness/key-record.ts";
 import { sluice } from "../harness/sluice.ts";

@@ -6,7 +6,7 @@ import { providerConfig } from "../../../proxy/config/provider.ts";
 import { routeConfig } from "../../../proxy/config/route.ts";
 import { type RenderedConfig, settings } from "../../../proxy/config/schema.ts";
 import { providers } from "../../../proxy/providers/registry.generated.ts";
-import { build } from "../../../proxy/snapshot/snapshot.ts";
+import { build } from "../../../proxy/snapshot/build.ts";
 
 const pepper = Buffer.alloc(32, 7);
 const model = { upstream: "m", sunset: null, price: null, maxOutputTokens: null, contextTokens: null };
