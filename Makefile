@@ -52,7 +52,7 @@ unused: node_modules/.installed ## Find files, exports and packages that nothing
 
 .PHONY: types
 types: node_modules/.installed ## Type-check
-	@node_modules/.bin/tsc --noEmit -p .
+	@node_modules/.bin/tsc --noEmit -p . --incremental --tsBuildInfoFile node_modules/.tsbuildinfo
 
 .PHONY: tools
 tools: node_modules/.installed ## Build or install the real parts that tests run against
