@@ -4,6 +4,7 @@
  */
 import type { Holdings } from "./holdings.ts";
 import type { CounterSpec, Slice, Taken } from "./slice.ts";
+import type { Growth } from "./store.ts";
 
 export interface Claim {
   counter: CounterSpec;
@@ -90,6 +91,16 @@ export class ClaimSet {
   get due(): boolean {
     for (const slice of this.#slices) if (slice.due) return true;
     return false;
+  }
+
+  /** What has grown beyond what the store knows to be in use; null if nothing has. */
+  grown(): Growth[] | null {
+    let grown: Growth[] | null = null;
+    for (const slice of this.#slices) {
+      const growth = slice.growth();
+      if (growth !== null) (grown ??= []).push(growth);
+    }
+    return grown;
   }
 
   /** Refuses for a counter that the store refused a moment ago; null if there is no such counter. */

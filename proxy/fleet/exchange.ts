@@ -6,7 +6,7 @@
 import type { Clock } from "../clock.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Slice } from "./slice.ts";
-import type { FleetStore, StoreOp, StoreReply } from "./store.ts";
+import type { FleetStore, Growth, StoreOp, StoreReply } from "./store.ts";
 
 /** How often slices are reviewed in the background, in milliseconds. */
 const tickMs = 250;
@@ -132,6 +132,11 @@ export class Exchange {
       over = true;
       cancel();
     };
+  }
+
+  /** Tells the store at once that more of the leases is in use, and waits for nothing. */
+  noteInUse(grown: readonly Growth[]): void {
+    this.#store.noteInUse?.(this.#holder, grown);
   }
 
   /** Sends what is due soon, when no call waits for it. */

@@ -3,11 +3,15 @@
  * repeated report changes nothing.
  */
 import { type CounterSpec, type Reading, Slice, type Taken } from "./slice.ts";
-import { heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
+import { type Growth, heldTtlMs, type LeaseOp, type StoreOp, type StoreReply } from "./store.ts";
 import type { FleetView } from "./window-slice.ts";
 
 /** How long a budget's state is kept after its last use, in milliseconds. */
 const rememberedMs = 600_000;
+/** How far ahead the amount in use is reported, in milliseconds of spending at the current rate. */
+const inUseAheadMs = 25;
+/** Money of a lease is not spent later than this after the store's last answer: the store takes it back soon after. */
+const moneyLifeMs = 0.8 * heldTtlMs;
 
 export class LeaseSlice extends Slice {
   #epoch = "";
@@ -22,6 +26,8 @@ export class LeaseSlice extends Slice {
   /** Negative if more was spent than leased; the difference is reported as a debt. */
   #available = 0;
   #reserved = 0;
+  /** The most that is spent and reserved, as reported to the store. Only this stays charged if this proxy dies. */
+  #inUse = 0;
   #seenUsed = 0;
   #seenSpent = 0;
   #seenVersion = 0;
@@ -37,7 +43,8 @@ export class LeaseSlice extends Slice {
   available(nowMs: number): number {
     if (this.spec.limit === null) return Number.MAX_SAFE_INTEGER;
     // The store presumes a silent holder dead and frees what it held.
-    if (this.spec.kind === "held" && this.#available > 0 && nowMs - this.#answeredMs > heldTtlMs) this.giveBack();
+    const lifeMs = this.spec.kind === "held" ? heldTtlMs : moneyLifeMs;
+    if (this.#available > 0 && nowMs - this.#answeredMs > lifeMs) this.giveBack();
     return this.#available;
   }
 
@@ -57,6 +64,14 @@ export class LeaseSlice extends Slice {
     return { amount, lots: [] };
   }
 
+  override growth(): Growth | null {
+    const { kind, limit, key } = this.spec;
+    const used = this.#spent + this.#reserved;
+    if (kind !== "period" || limit === null || used <= this.#inUse) return null;
+    this.#inUse = used + this.usual(inUseAheadMs);
+    return { key, life: this.life, epoch: this.#epoch, inUse: this.#inUse };
+  }
+
   settle(taken: Taken, actual: number): void {
     this.#reserved -= taken.amount;
     this.#spent += actual;
@@ -73,6 +88,7 @@ export class LeaseSlice extends Slice {
     const want =
       spec.limit === null || this.idle(nowMs) ? 0 : Math.max(0, this.target(nowMs) - Math.max(0, this.#available));
     this.#sent = { returned: this.#returned, spent: this.#spent };
+    this.#inUse = this.#spent + this.#reserved + this.need + this.usual(inUseAheadMs);
     return {
       kind: spec.kind === "held" ? "held" : "period",
       key: spec.key,
@@ -92,6 +108,7 @@ export class LeaseSlice extends Slice {
       least: Math.min(need, Math.max(1, this.least - Math.max(0, this.#available))),
       want: this.tight ? 0 : want,
       debt: Math.max(0, -this.#available),
+      inUse: this.#inUse,
     };
   }
 
@@ -127,6 +144,7 @@ export class LeaseSlice extends Slice {
     this.#reportedReturned = 0;
     this.#reportedSpent = 0;
     this.#granted = 0;
+    this.#inUse = 0;
     // Concurrent calls are counted from zero in a new epoch: those under way are reported as a debt.
     if (this.spec.kind !== "held") return;
     this.#returned = 0;
@@ -166,8 +184,8 @@ export class LeaseSlice extends Slice {
     const idle = this.#available > 0 && this.idle(nowMs);
     const low =
       this.spec.limit !== null && !this.tight && !this.idle(nowMs) && this.#available < this.target(nowMs) / 2;
-    const beats =
-      this.spec.kind === "held" && this.#granted > this.#returned && nowMs - this.#answeredMs > heldTtlMs / 5;
+    const holds = this.spec.kind === "held" ? this.#granted > this.#returned : this.#available + this.#reserved > 0;
+    const beats = this.spec.limit !== null && holds && nowMs - this.#answeredMs > heldTtlMs / 5;
     if (unheard || idle || low || beats || (this.tight && this.#available > 0)) this.due = true;
   }
 

@@ -5,6 +5,7 @@ import {
   budgetPeriod,
   type CounterReading,
   type FleetStore,
+  type Growth,
   heldTtlMs,
   isTight,
   keeper,
@@ -20,6 +21,7 @@ import {
   sliceMsOf,
   type WindowOp,
   type WindowReply,
+  watchMs,
   windowLifeMs,
 } from "./store.ts";
 
@@ -29,6 +31,10 @@ interface Holding {
   returned: number;
   spent: number;
   seenMs: number;
+  /** The most that is spent and reserved; null if unknown. */
+  inUse: number | null;
+  /** What it is presumed to have spent unreported, once taken for dead. */
+  presumed: number | null;
 }
 
 interface LeaseCounter {
@@ -42,6 +48,9 @@ interface LeaseCounter {
   recoverUntilMs: number;
   expiresAtMs: number | null;
   holders: Map<string, Holding>;
+  /** The last operation, and since when there was no gap between operations. */
+  lastMs: number;
+  watchedSinceMs: number;
 }
 
 interface WindowCounter {
@@ -123,6 +132,8 @@ export class MemoryStore implements FleetStore {
       recoverUntilMs: 0,
       expiresAtMs: null,
       holders: new Map(),
+      lastMs: nowMs,
+      watchedSinceMs: nowMs,
     };
   }
 
@@ -147,8 +158,9 @@ export class MemoryStore implements FleetStore {
     const nowMs = this.#nowMs();
     const existing = counter.holders.get(holder);
     if (op.epoch === counter.epoch) {
-      if (existing !== undefined) return existing;
-      const back: Holding = { seq: 0, granted: op.granted, returned: op.returned, spent: op.spent, seenMs: nowMs };
+      if (existing !== undefined) return revived(counter, existing, op);
+      const { granted, returned, spent } = op;
+      const back: Holding = { ...newHolding(nowMs), granted, returned, spent };
       counter.used += op.granted - op.returned;
       counter.holders.set(holder, back);
       return back;
@@ -162,7 +174,7 @@ export class MemoryStore implements FleetStore {
       counter.version = Math.max(counter.version, op.seenVersion);
       counter.recoverUntilMs = nowMs + recoveryMs;
     }
-    const fresh: Holding = existing ?? { seq: 0, granted: 0, returned: 0, spent: 0, seenMs: nowMs };
+    const fresh: Holding = existing ?? newHolding(nowMs);
     counter.holders.set(holder, fresh);
     return fresh;
   }
@@ -173,6 +185,9 @@ export class MemoryStore implements FleetStore {
     const entered = op.epoch === counter.epoch;
     const own = this.#enter(counter, holder, op);
     own.seenMs = nowMs;
+    own.inUse = op.inUse ?? null;
+    if (nowMs - counter.lastMs > watchMs) counter.watchedSinceMs = nowMs;
+    counter.lastMs = nowMs;
     counter.version++;
     counter.expiresAtMs = op.expiresAtMs;
     if (entered) {
@@ -205,18 +220,36 @@ export class MemoryStore implements FleetStore {
     let amount = op.debt;
     if (!recovering) {
       const left = (): number => (op.limit === null ? Number.MAX_SAFE_INTEGER : op.limit - counter.used - op.debt);
-      if (op.kind === "held" && left() < op.need) this.#forgetDead(counter, nowMs);
+      if (left() < op.need) this.#takeBack(counter, own, op.kind, nowMs);
       amount += leaseShare(left(), op, holders, true);
     }
     counter.used += amount;
     own.granted += amount;
   }
 
-  #forgetDead(counter: LeaseCounter, nowMs: number): void {
-    for (const [name, one] of counter.holders) {
-      if (nowMs - one.seenMs <= heldTtlMs) continue;
-      counter.used -= one.granted - one.returned;
-      counter.holders.delete(name);
+  /** Takes back what silent holders don't use. */
+  #takeBack(counter: LeaseCounter, asking: Holding, kind: LeaseOp["kind"], nowMs: number): void {
+    if (kind === "period" && nowMs - counter.watchedSinceMs < watchMs) return;
+    for (const [name, holding] of counter.holders) {
+      if (holding === asking || nowMs - holding.seenMs <= heldTtlMs) continue;
+      if (kind === "period") presumeDead(counter, holding);
+      else {
+        counter.used -= holding.granted - holding.returned;
+        counter.holders.delete(name);
+      }
+    }
+  }
+
+  noteInUse(holder: string, grown: readonly Growth[]): void {
+    for (const { key, life, epoch, inUse } of grown) {
+      const counter = this.#leases.get(key);
+      const holding = counter?.holders.get(keeper(holder, life));
+      if (counter?.epoch !== epoch || holding === undefined || inUse <= (holding.inUse ?? 0)) continue;
+      holding.inUse = inUse;
+      holding.seenMs = this.#nowMs();
+      const missing = Math.max(0, inUse - (holding.granted - holding.returned));
+      counter.used += missing;
+      holding.granted += missing;
     }
   }
 
@@ -320,6 +353,41 @@ export class MemoryStore implements FleetStore {
     this.#journal?.close(() => this.#image());
     return Promise.resolve();
   }
+}
+
+const newHolding = (seenMs: number): Holding => ({
+  seq: 0,
+  granted: 0,
+  returned: 0,
+  spent: 0,
+  seenMs,
+  inUse: null,
+  presumed: null,
+});
+
+/** Charges what a dead holder had in use, and frees the rest of its lease. */
+function presumeDead(counter: LeaseCounter, holding: Holding): void {
+  if (holding.inUse === null) return;
+  const leased = holding.granted - holding.returned;
+  const kept = Math.max(holding.spent, Math.min(leased, holding.inUse));
+  const unreported = kept - holding.spent;
+  counter.used -= Math.max(0, leased - kept);
+  counter.spent += unreported;
+  holding.granted = Math.min(holding.granted, holding.returned + kept);
+  holding.spent = kept;
+  holding.presumed = (holding.presumed ?? 0) + unreported;
+  holding.seenMs = Number.POSITIVE_INFINITY;
+}
+
+/** Undoes `presumeDead` for a holder that reports again. */
+function revived(counter: LeaseCounter, holding: Holding, op: LeaseOp): Holding {
+  if (holding.presumed === null) return holding;
+  counter.used += Math.max(0, op.granted - holding.granted);
+  holding.granted = Math.max(holding.granted, op.granted);
+  counter.spent -= holding.presumed;
+  holding.spent -= holding.presumed;
+  holding.presumed = null;
+  return holding;
 }
 
 /** Units in all live slices, less what was given back. */

@@ -91,6 +91,8 @@ export class Quotas {
 
   #reserved(set: ClaimSet): Reservation {
     if (set.due) this.#exchange.flushSoon();
+    const grown = set.grown();
+    if (grown !== null) this.#exchange.noteInUse(grown);
     return {
       settle: (actual) => {
         this.figures.overruns += set.settle(actual);

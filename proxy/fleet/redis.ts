@@ -2,11 +2,12 @@
 import { ledgerMeasures } from "../config/ledger.ts";
 import { rowFrom, rowKey } from "./ledger-rows.ts";
 import { type Client, connectRedis, type StoreTls } from "./redis-client.ts";
-import { heartbeatScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
+import { heartbeatScript, inUseScript, leaseScript, ledgerScript, windowScript } from "./scripts.ts";
 import {
   budgetPeriod,
   type CounterReading,
   type FleetStore,
+  type Growth,
   heldTtlMs,
   keeper,
   type LeaseOp,
@@ -18,6 +19,7 @@ import {
   type StoreReply,
   sliceMsOf,
   type WindowOp,
+  watchMs,
   windowLifeMs,
 } from "./store.ts";
 
@@ -46,6 +48,7 @@ export class RedisStore implements FleetStore {
   readonly #client: Client;
   readonly #lease: Command;
   readonly #window: Command;
+  readonly #inUse: Command;
   run = "";
   readonly #heartbeat: Command;
   readonly #ledger: Command;
@@ -61,6 +64,7 @@ export class RedisStore implements FleetStore {
     };
     this.#lease = define("sluiceLease", leaseScript);
     this.#window = define("sluiceWindow", windowScript);
+    this.#inUse = define("sluiceInUse", inUseScript);
     this.#heartbeat = define("sluiceHeartbeat", heartbeatScript);
     this.#ledger = define("sluiceLedger", ledgerScript);
   }
@@ -107,6 +111,8 @@ export class RedisStore implements FleetStore {
       this.#holders,
       heldTtlMs,
       recoveryMs,
+      op.inUse ?? Math.max(0, op.granted - op.returned),
+      watchMs,
     )) as string[];
     const [epoch = "", granted, used, spent, tight, recovering, version] = reply;
     if (epoch !== op.epoch) this.#index(op.key);
@@ -151,6 +157,12 @@ export class RedisStore implements FleetStore {
       epoch: reply[6] ?? "",
       recovering: reply[7] === "1",
     };
+  }
+
+  noteInUse(holder: string, grown: readonly Growth[]): void {
+    // If it fails, the store is lost, which the next operation notices.
+    for (const { key, life, epoch, inUse } of grown)
+      this.#inUse(counterKey(key), keeper(holder, life), epoch, inUse).catch(() => undefined);
   }
 
   /**

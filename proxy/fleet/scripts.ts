@@ -20,11 +20,12 @@ end
 
 /**
  * ARGV: holder, kind, limit or -1, seed, expiresAtMs or -1, epoch, seq, granted, returned, spent, seenUsed, seenSpent,
- * seenVersion, need, least, want, debt, holders, ttlMs, recoveryMs
+ * seenVersion, need, least, want, debt, holders, ttlMs, recoveryMs, inUse, watchMs
  * → epoch, granted, used, spent, tight, recovering, version
  *
  * Fields: e epoch, n server's run id, u used, s spent, v version; b a w: used, spent and version at the start of the
- * epoch; c recovering until; for each holder g r p q t: granted, returned, spent, last sequence number, last seen.
+ * epoch; c recovering until; l last operation, h watched without a gap since; for each holder g r p q t x: granted,
+ * returned, spent, last sequence number, last seen, in use; d: what a dead one is presumed to have spent unreported.
  */
 export const leaseScript = `${common}
 local key = KEYS[1]
@@ -35,16 +36,20 @@ local granted, returned, spent = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(
 local seenUsed, seenSpent, seenVersion = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local need, least, want, debt = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), tonumber(ARGV[17])
 local holders, ttl, recovery = tonumber(ARGV[18]), tonumber(ARGV[19]), tonumber(ARGV[20])
+local inUse, watch = tonumber(ARGV[21]), tonumber(ARGV[22])
 local info = redis.call('INFO', 'server')
 local run = string.match(info, 'run_id:(%w+)') or ''
 local uptime = tonumber(string.match(info, 'uptime_in_seconds:(%d+)') or '999')
 local young, newborn = uptime < 5, uptime < 2
 local money = kind == 'period'
 
-local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder, 'v', 'a', 'w')
+local v = redis.call('HMGET', key, 'e', 'n', 'b', 'u', 's', 'c', 'g:' .. holder, 'r:' .. holder, 'p:' .. holder, 'q:' .. holder, 'v', 'a', 'w', 'l', 'h', 'd:' .. holder)
 local e, base, used, total, recover = v[1], tonumber(v[3] or '0'), tonumber(v[4] or '0'), tonumber(v[5] or '0'), tonumber(v[6] or '0')
 local g, r, p, q = tonumber(v[7] or '0'), tonumber(v[8] or '0'), tonumber(v[9] or '0'), tonumber(v[10] or '0')
 local version, baseSpent, baseVersion = tonumber(v[11] or '0'), tonumber(v[12] or '0'), tonumber(v[13] or '0')
+local since, presumed = tonumber(v[15] or now), tonumber(v[16] or '0')
+-- After a gap, all holders look silent: the store may have been paused. They get time to report.
+if now - tonumber(v[14] or '0') > watch then since = now end
 local lost = epoch ~= ''
 if not e or v[2] ~= run then
   -- The store restarted, empty or with what it last wrote to disk: what holders remember may be newer. Where it has
@@ -63,6 +68,11 @@ elseif epoch == e then
     -- Taken for dead meanwhile, and not.
     used = used + granted - returned
     g, r, p, q = granted, returned, spent, 0
+  elseif v[16] then
+    used = used + math.max(0, granted - g)
+    g = math.max(g, granted)
+    total, p = total - presumed, p - presumed
+    redis.call('HDEL', key, 'd:' .. holder)
   end
   used = used - math.max(0, returned - r)
   r = math.max(r, returned)
@@ -84,15 +94,25 @@ if seq > q then
   local amount = debt
   if not recovering then
     local left = limit < 0 and 9007199254740991 or limit - used - debt
-    if not money and left < need then
+    if left < need and (not money or now - since >= watch) then
       local all = redis.call('HGETALL', key)
       local at = {}
       for i = 1, #all, 2 do at[all[i]] = all[i + 1] end
       for field, value in pairs(at) do
         local name = string.match(field, '^t:(.*)$')
         if name and name ~= holder and now - tonumber(value) > ttl then
-          used = used - (tonumber(at['g:' .. name] or '0') - tonumber(at['r:' .. name] or '0'))
-          redis.call('HDEL', key, 'g:' .. name, 'r:' .. name, 'p:' .. name, 'q:' .. name, 't:' .. name)
+          local had, back, paid = tonumber(at['g:' .. name] or '0'), tonumber(at['r:' .. name] or '0'), tonumber(at['p:' .. name] or '0')
+          if not money then
+            used = used - (had - back)
+            redis.call('HDEL', key, 'g:' .. name, 'r:' .. name, 'p:' .. name, 'q:' .. name, 't:' .. name)
+          elseif at['x:' .. name] then
+            local kept = math.max(paid, math.min(had - back, tonumber(at['x:' .. name])))
+            used = used - math.max(0, had - back - kept)
+            total = total + kept - paid
+            redis.call('HSET', key, 'g:' .. name, int(math.min(had, back + kept)), 'p:' .. name, int(kept),
+              'd:' .. name, int(tonumber(at['d:' .. name] or '0') + kept - paid))
+            redis.call('HDEL', key, 't:' .. name)
+          end
         end
       end
       left = limit - used - debt
@@ -103,12 +123,27 @@ if seq > q then
   g = g + amount
 end
 redis.call('HSET', key, 'e', e, 'n', run, 'b', int(base), 'u', int(used), 's', int(total), 'c', int(recover),
-  'v', int(version), 'a', int(baseSpent), 'w', int(baseVersion),
+  'v', int(version), 'a', int(baseSpent), 'w', int(baseVersion), 'l', int(now), 'h', int(since),
   'g:' .. holder, int(g), 'r:' .. holder, int(r), 'p:' .. holder, int(p), 'q:' .. holder, int(q), 't:' .. holder, int(now))
+if money and limit >= 0 then redis.call('HSET', key, 'x:' .. holder, int(inUse)) end
 if expires >= 0 then redis.call('PEXPIREAT', key, int(math.max(expires, now + 60000)))
 elseif not money then redis.call('PEXPIRE', key, 86400000) end
 local remaining = limit < 0 and 9007199254740991 or limit - used
 return { e, int(g), int(used), int(total), limit < 0 and '0' or tight(remaining, need, want, holders), recovering and '1' or '0', int(version) }
+`;
+
+/**
+ * ARGV: holder, epoch, inUse. Notes that the holder uses more of its lease. If it was taken for dead, this much is
+ * charged again.
+ */
+export const inUseScript = `${common}
+local key, holder, inUse = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local v = redis.call('HMGET', key, 'e', 'u', 'g:' .. holder, 'r:' .. holder, 'x:' .. holder)
+if v[1] ~= ARGV[2] or not v[3] or inUse <= tonumber(v[5] or '0') then return 0 end
+redis.call('HSET', key, 'x:' .. holder, int(inUse), 't:' .. holder, int(now))
+local missing = inUse - tonumber(v[3]) + tonumber(v[4] or '0')
+if missing > 0 then redis.call('HSET', key, 'u', int(tonumber(v[2]) + missing), 'g:' .. holder, int(tonumber(v[3]) + missing)) end
+return 1
 `;
 
 /**

@@ -3,7 +3,7 @@
  * slice share: how much to hold at the current rate of use, and how long to trust a refusal. No I/O, no timers;
  * `Exchange` has those.
  */
-import { type StoreOp, type StoreReply, windowLifeMs } from "./store.ts";
+import { type Growth, type StoreOp, type StoreReply, windowLifeMs } from "./store.ts";
 
 /** A counter as configured. */
 export interface CounterSpec {
@@ -68,6 +68,11 @@ export abstract class Slice {
     this.#ratedMs = nowMs;
   }
 
+  /** Returns the amount in use if the store must learn it before the call is made, otherwise null. */
+  growth(): Growth | null {
+    return null;
+  }
+
   abstract available(nowMs: number): number;
   abstract take(amount: number, nowMs: number): Taken;
   abstract settle(taken: Taken, actual: number): void;
@@ -112,6 +117,11 @@ export abstract class Slice {
 
   /** Below this, the next slice is fetched. */
   protected low = 0;
+
+  /** What calls take in `ms` milliseconds at the current rate. */
+  protected usual(ms: number): number {
+    return Math.ceil(this.#ratePerMs * ms);
+  }
 
   /** How much to hold so that calls needn't wait. */
   protected target(nowMs: number): number {

@@ -6,7 +6,7 @@
  * the slice locally (`Quotas`). There are three kinds of counter:
  *
  *   period   a sum that only grows until the period ends: a budget's money. A lease is charged until it is given back,
- *            so nothing is spent twice, whichever proxy dies.
+ *            so nothing is spent twice, whichever proxy dies. The unused part of a dead holder's lease comes back.
  *   held     a number of concurrent things: calls under way. What a dead holder held comes back after `heldTtlMs`.
  *   window   a number of units in any span of `windowMs`, by the store's clock.
  *
@@ -53,6 +53,16 @@ export interface LeaseOp {
   want: number;
   /** Spent beyond the lease; granted whatever the limit. */
   debt: number;
+  /** The most that is spent and reserved of the lease; absent if unknown. Only this stays charged if the holder dies. */
+  inUse?: number;
+}
+
+/** A holder's report that more of its lease is in use. */
+export interface Growth {
+  key: string;
+  life: number;
+  epoch: string;
+  inUse: number;
 }
 
 export interface LeaseReply {
@@ -137,6 +147,11 @@ export interface FleetStore {
    */
   sync(holder: string, ops: readonly StoreOp[]): StoreReply[] | Promise<(StoreReply | null)[]>;
   /**
+   * Reports growth before the calls that cause it are made. Nothing waits for the answer: a report that a killed process
+   * has written still arrives.
+   */
+  noteInUse?(holder: string, grown: readonly Growth[]): void;
+  /**
    * Run id of the store's memory at the last heartbeat. It changes when the store restarts; "" before the first
    * heartbeat.
    */
@@ -156,6 +171,11 @@ export interface FleetStore {
 
 /** How long a silent holder counts as alive and keeps its share of a `held` counter, in milliseconds. */
 export const heldTtlMs = 10_000;
+/**
+ * If no holder reported for this long, the store may have been paused; it takes holders for dead only after it has heard
+ * reports for this long again, in milliseconds.
+ */
+export const watchMs = 3_000;
 /**
  * After losing its memory, a store grants nothing from limited counters for this long, so that holders can report, in
  * milliseconds.

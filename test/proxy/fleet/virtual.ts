@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../../proxy/clock.ts";
 import { MemoryStore } from "../../../proxy/fleet/memory.ts";
-import { type FleetStore, recoveryMs, type StoreOp, type StoreReply } from "../../../proxy/fleet/store.ts";
+import { type FleetStore, type Growth, recoveryMs, type StoreOp, type StoreReply } from "../../../proxy/fleet/store.ts";
 
 export class VirtualTime {
   #nowMs: number;
@@ -60,7 +60,7 @@ export class VirtualTime {
 /** What happens to the next exchanges with the store. */
 export type Weather = "fair" | "request lost" | "answer lost" | "sent twice" | "down";
 
-export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"> {
+export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run" | "noteInUse"> {
   #inner: MemoryStore;
   readonly #nowMs: () => number;
   weather: Weather = "fair";
@@ -93,6 +93,10 @@ export class RoughStore implements Pick<FleetStore, "sync" | "heartbeat" | "run"
     const replies = this.#sync(holder, ops);
     if (weather === "answer lost") throw new Error(weather);
     return weather === "sent twice" ? this.#sync(holder, ops) : replies;
+  }
+
+  noteInUse(holder: string, grown: readonly Growth[]): void {
+    if (this.weather !== "down" && this.weather !== "request lost") this.#inner.noteInUse(holder, grown);
   }
 
   get run(): string {
