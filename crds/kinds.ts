@@ -38,6 +38,12 @@ const conditionColumn = (type: string): PrinterColumn => ({
   jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
   description: `Whether the object is ${type}.`,
 });
+const warning: PrinterColumn = {
+  name: "Warning",
+  type: "string",
+  jsonPath: `.status.conditions[?(@.type=="Warning")].reason`,
+  description: "Reason of the first warning. The condition Warning has them all.",
+};
 const why: PrinterColumn = {
   name: "Why",
   type: "string",
@@ -73,7 +79,9 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Models", type: "integer", jsonPath: ".status.models", description: "Number of models." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      conditionColumn("Ready"),
       conditionColumn("Healthy"),
+      warning,
       alert,
       { name: "Endpoint", type: "string", jsonPath: ".status.endpoint", description: "Base URL in use.", priority: 1 },
       why,
@@ -94,6 +102,8 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Strategy", type: "string", jsonPath: ".spec.routing.strategy", description: "How a target is chosen." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      conditionColumn("Ready"),
+      warning,
       alert,
       {
         name: "Canary",
@@ -126,6 +136,8 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Limits", type: "string", jsonPath: ".spec.limits", description: "Rate limits.", priority: 1 },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      conditionColumn("Ready"),
+      warning,
       why,
       age,
     ],
@@ -147,6 +159,8 @@ export const kinds: Record<Kind, KindDefinition> = {
       { name: "Revoked", type: "boolean", jsonPath: ".spec.revoked", description: "Whether the key is refused." },
       conditionColumn("Accepted"),
       conditionColumn("Programmed"),
+      conditionColumn("Ready"),
+      warning,
       why,
       age,
     ],

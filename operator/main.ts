@@ -74,6 +74,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
         fresh = true;
         context.seeds = null;
         context.published = null;
+        context.ready = null;
         context.takenOver = null;
         context.book = new StatusBook();
         // Another leader may have got further: what it wrote counts.
@@ -134,6 +135,7 @@ export async function startOperator(settings: OperatorSettings, config: KubeConf
     book: new StatusBook(),
     statuses,
     published: null,
+    ready: null,
     takenOver: null,
     changed: () => loop?.trigger(),
     canaries,

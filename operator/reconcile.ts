@@ -12,7 +12,7 @@ import type { Cluster } from "./cluster/api.ts";
 import { askBudgets, askFleet, type Nudger } from "./cluster/proxies.ts";
 import type { Publication, Publisher } from "./cluster/publish.ts";
 import type { ClusterSource } from "./cluster/source.ts";
-import type { StatusBook } from "./cluster/status-book.ts";
+import { firstStatuses, type StatusBook } from "./cluster/status-book.ts";
 import type { StatusWriter } from "./cluster/status-writer.ts";
 import { type Compiled, compile } from "./compile/compile.ts";
 import { healthPatches } from "./compile/health.ts";
@@ -51,6 +51,8 @@ export interface Reconciler {
   seeds: readonly BudgetSeed[] | null;
   /** What the last pass published; null before the first pass. */
   published: Published | null;
+  /** Ready proxies at the last answer; null before the first. */
+  ready: number | null;
   /** What was published when this process became leader; null before its first pass. */
   takenOver: { config: RenderedConfig | null } | null;
   /** Call when something that is compiled has changed. */
@@ -100,6 +102,7 @@ export async function publishPass(context: Reconciler): Promise<void> {
   const compileMs = performance.now() - began;
   const next = encode(compiled.config, publisher.pepperId(pepper), context.memo.encode);
   if (!context.leading()) return;
+  greet(context, world.objects, compiled, next.manifest.revision);
   const publication = await publisher.publish(compiled.config, next, values);
   const written = publication.written + (context.published?.written ?? 0);
   context.published = { compiled, objects: world.objects, others, values, publication, compileMs, written, token };
@@ -107,6 +110,13 @@ export async function publishPass(context: Reconciler): Promise<void> {
   // At once: the config that proxies wait for is published.
   const unnudged = publication.written > 0 && live !== null ? await nudge(context, live.manifest.revision) : null;
   if (failure !== null || unnudged !== null) throw failure ?? unnudged;
+}
+
+/** Before the first answer of the proxies nobody knows how many there are. */
+function greet(context: Reconciler, objects: readonly WorldObject[], compiled: Compiled, revision: string): void {
+  const { ready: total } = context;
+  if (total !== null)
+    context.statuses.add(firstStatuses(objects, compiled.verdicts, { revision, live: 0, total }, context.nowMs()));
 }
 
 /** Asks the proxies, then writes statuses. Returns whether every proxy is at the revision and nothing is left to do. */
@@ -117,6 +127,7 @@ export async function observePass(context: Reconciler): Promise<boolean> {
   const revision = publication.live?.manifest.revision ?? "";
   const { proxies, reports, canaries, watched } = await askFleet(context.cluster, settings, token);
   if (context.leading()) await publisher.publishStatusToken(token);
+  context.ready = proxies.length;
   const programmed = { revision, live: proxies.filter((one) => one === revision).length, total: proxies.length };
   context.budgets.learn(published.others);
   context.alarms.learn(published.others);

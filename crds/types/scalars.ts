@@ -280,7 +280,9 @@ export const statusBase = {
     .max(16)
     .optional()
     .meta({ listType: "map", listMapKeys: ["type"] })
-    .describe("Accepted, ResolvedRefs, Programmed, and conditions specific to the kind."),
+    .describe(
+      "Accepted, ResolvedRefs, Programmed, Ready, and conditions specific to the kind. Reconciling, Stalled and Warning are there only while they are True.",
+    ),
   why: z
     .string()
     .max(1024)

@@ -4,7 +4,14 @@ import { V1MicroTime } from "@kubernetes/client-node";
 import { apiVersion } from "../../crds/kinds.ts";
 import type { BudgetCrossing } from "../../crds/types/budget.ts";
 import type { ObjectAlert, ObjectAlertEvent } from "../../crds/types/object-alerts.ts";
-import { type Condition, isAmiss, type Programmed, previousConditions, statusOf } from "../compile/status.ts";
+import {
+  type Condition,
+  isAmiss,
+  isSummary,
+  type Programmed,
+  previousConditions,
+  statusOf,
+} from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { WorldObject } from "../compile/world.ts";
 import { type Cluster, fieldManager, statusCode } from "./api.ts";
@@ -48,6 +55,7 @@ export function transitions(
       ((condition.type === "Expired" || condition.type === "Exceeded") && condition.status === "False");
     if (
       pending ||
+      isSummary(condition) ||
       (old?.status === condition.status && old.reason === condition.reason) ||
       byAlerts(condition, old, toldByAlerts)
     )
@@ -191,7 +199,14 @@ export function newStatus(
   nowMs: number,
 ): Record<string, unknown> | null {
   const status = statusOf(verdict, state, object.status, nowMs);
-  return isDeepStrictEqual(status, object.status) ? null : status;
+  return isDeepStrictEqual(inOrder(status), inOrder(object.status)) ? null : status;
+}
+
+/** Conditions come and go, and the API server decides their order. */
+function inOrder(status: unknown): unknown {
+  const conditions = previousConditions(status);
+  if (conditions.length === 0) return status;
+  return { ...(status as object), conditions: conditions.toSorted((a, b) => (a.type < b.type ? -1 : 1)) };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Which objects may need a new status. Of 50,000 keys few do in any pass. Pure, except for what it remembers. */
 import { delta, equal } from "../../proxy/config/incremental.ts";
 import type { RenderedConfig } from "../../proxy/config/schema.ts";
+import { type Programmed, previousConditions, statusOf } from "../compile/status.ts";
 import type { Verdict } from "../compile/verdict.ts";
 import type { ObjectMeta, WorldObject } from "../compile/world.ts";
 import { LiveBook, type Rollout } from "./live-book.ts";
@@ -11,6 +12,25 @@ export interface StatusWrite {
   verdict: Verdict;
   object: WorldObject;
   status: Record<string, unknown>;
+}
+
+/**
+ * Pure: the first status of objects that have none. GitOps tools take an object without a status for a ready one, so it
+ * must not wait for the proxies' answers. Alerts, budgets and health are added by the next status.
+ */
+export function firstStatuses(
+  objects: readonly WorldObject[],
+  verdicts: readonly Verdict[],
+  state: Programmed,
+  nowMs: number,
+): StatusWrite[] {
+  const bare = objects.filter(({ status }) => previousConditions(status).length === 0);
+  if (bare.length === 0) return [];
+  const byMeta = new Map(bare.map((object) => [object.meta, object]));
+  return verdicts.flatMap((verdict) => {
+    const object = byMeta.get(verdict.meta);
+    return object === undefined ? [] : [{ verdict, object, status: statusOf(verdict, state, object.status, nowMs) }];
+  });
 }
 
 /** The previous entry, if it says the same of the same object. */

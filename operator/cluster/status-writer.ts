@@ -55,6 +55,17 @@ export class StatusWriter {
    */
   offer(due: readonly StatusWrite[]): void {
     const fresh = this.#news(due);
+    this.#refresh(fresh);
+    this.#enqueue(fresh);
+  }
+
+  /** Takes statuses beside those that were offered. */
+  add(due: readonly StatusWrite[]): void {
+    if (due.length > 0) this.#enqueue(this.#news(due));
+  }
+
+  /** Drops queued statuses that are not among the fresh ones, and takes the others out of `fresh`. */
+  #refresh(fresh: Map<string, StatusWrite>): void {
     for (const [namespace, ofNamespace] of this.#waiting) {
       for (const ref of ofNamespace.keys()) {
         const newest = fresh.get(ref);
@@ -64,6 +75,9 @@ export class StatusWriter {
       }
       if (ofNamespace.size === 0) this.#waiting.delete(namespace);
     }
+  }
+
+  #enqueue(fresh: ReadonlyMap<string, StatusWrite>): void {
     for (const [ref, one] of fresh) {
       const { namespace } = one.verdict.meta;
       const ofNamespace = this.#waiting.get(namespace) ?? new Map<string, StatusWrite>();

@@ -3,6 +3,7 @@
  * experiences.
  */
 import { isError } from "./outcome.ts";
+import { bounded, summaryOf } from "./summary.ts";
 import type { Problem, Verdict } from "./verdict.ts";
 
 export interface Condition {
@@ -26,25 +27,26 @@ export interface Programmed {
 /** Conditions that are True when something is wrong. */
 const abnormal: ReadonlySet<string> = new Set(["Expired", "PriceUnknown", "CertificateExpired", "Exceeded"]);
 
+/** Conditions that sum up others. Of them only Warning says something that no other condition says. */
+const summaries: ReadonlySet<string> = new Set(["Ready", "Reconciling", "Stalled", "Warning"]);
+
 /** Reasons for which a condition is False although nothing is wrong. */
 const fine: ReadonlySet<string> = new Set(["Promoted"]);
 
-/** Whether a condition reports a problem. */
+/** Whether a condition reports a problem of its own. */
 export const isAmiss = ({ type, status, reason }: Pick<Condition, "type" | "status" | "reason">): boolean =>
-  status === (abnormal.has(type) ? "True" : "False") && !fine.has(reason);
+  status === (abnormal.has(type) ? "True" : "False") && !fine.has(reason) && !summaries.has(type);
+
+export const isSummary = ({ type }: Pick<Condition, "type">): boolean => summaries.has(type);
 
 type Bare = Omit<Condition, "lastTransitionTime" | "observedGeneration">;
-
-/** The API server refuses a condition whose message is longer than 32,768; five of these and a count fit. */
-function bounded(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
-}
 
 function fromProblems(type: string, problems: readonly Problem[], good: { reason: string; message: string }): Bare {
   const errors = problems.filter(isError);
   const first = errors[0];
   if (first === undefined) return { type, status: "True", ...good };
   const all = [...new Set(errors.map((one) => one.message))];
+  // The API server refuses a condition whose message is longer than 32,768; five of these and a count fit.
   const messages = all.slice(0, 5).map((one) => bounded(one, 6_000));
   const more = all.length > messages.length ? [`and ${all.length - messages.length} more`] : [];
   return { type, status: "False", reason: first.reason, message: [...messages, ...more].join("; ") };
@@ -121,12 +123,12 @@ export function statusOf(
 ): Record<string, unknown> {
   const now = new Date(nowMs).toISOString().replace(/\.\d{3}Z$/, "Z");
   const before = previousConditions(previous);
-  const bare: Bare[] = [
+  const found: Bare[] = [
     fromProblems("Accepted", verdict.accepted, { reason: "Accepted", message: "the object is valid" }),
     resolvedRefs(verdict),
-    programmed(verdict, state),
-    ...verdict.conditions,
   ];
+  const rollout = programmed(verdict, state);
+  const bare = [...found, rollout, ...summaryOf(verdict, found, rollout), ...verdict.conditions];
   const wrong = bare.find(isAmiss);
   return {
     observedGeneration: verdict.meta.generation,

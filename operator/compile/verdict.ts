@@ -44,7 +44,7 @@ export interface Problem {
   fullMessage?: string;
   /** Path within the object, such as ["spec", "models", 0, "price"], so that lint can locate the line. */
   path: readonly (string | number)[];
-  /** error: the condition turns False. warning: only an Event and a line of lint. */
+  /** error: the condition turns False. warning: the condition Warning, an Event and a line of lint. */
   severity: "error" | "warning";
 }
 

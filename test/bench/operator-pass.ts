@@ -124,6 +124,7 @@ export async function startPasses(
     statuses: writer,
     published: null,
     takenOver: null,
+    ready: null,
     changed: () => undefined,
     alert: () => undefined,
     nowMs: Date.now,

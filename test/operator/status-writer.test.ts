@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { StatusWrite } from "../../operator/cluster/status-book.ts";
+import { firstStatuses, type StatusWrite } from "../../operator/cluster/status-book.ts";
 import { StatusWriter } from "../../operator/cluster/status-writer.ts";
 import { newVerdict } from "../../operator/compile/outcome.ts";
+import { previousConditions } from "../../operator/compile/status.ts";
 import type { WorldObject } from "../../operator/compile/world.ts";
 
 function write(namespace: string, name: string, text: string): StatusWrite {
@@ -77,6 +78,28 @@ describe("statuses are written in the background", () => {
       ["a/one second"],
     );
     assert.equal(begun.length, 9);
+  });
+
+  it("a status that is added drops none that was offered", async () => {
+    const { writer, begun, finishAll } = stalled();
+    writer.offer(Array.from({ length: 9 }, (_, at) => write("b", `k${at}`, "x")));
+    writer.add([write("a", "new", "first")]);
+    await finishAll();
+    assert.equal(begun.length, 10);
+    assert.ok(begun.includes("a/new first"));
+  });
+
+  it("the first status of an object without one says that it is on its way", () => {
+    const fresh = write("a", "fresh", "");
+    const known = { ...write("a", "known", "").object, status: { conditions: [{ type: "Ready" }] } };
+    const verdicts = [{ ...fresh.verdict, live: "current" as const }, newVerdict("ApiKey", known.meta)];
+    const first = firstStatuses([fresh.object, known], verdicts, { revision: "r", live: 0, total: 2 }, 0);
+    assert.deepEqual(
+      first.map(({ object }) => object.meta.name),
+      ["fresh"],
+    );
+    const summary = previousConditions(first[0]?.status).map(({ type, status }) => `${type}=${status}`);
+    assert.ok(summary.includes("Ready=False") && summary.includes("Reconciling=True"), String(summary));
   });
 
   it("a status that fails is offered again, and reported", async () => {

@@ -70,6 +70,79 @@ describe("status is never kinder than the traffic", () => {
     });
   }
 
+  // What GitOps tools read: at most one of Reconciling and Stalled is there, and only while it is True.
+  const summaries: { name: string; of: Partial<Verdict>; state?: Partial<Programmed>; summary: string[] }[] = [
+    { name: "live on every proxy", of: {}, summary: ["Ready=True Live"] },
+    { name: "on its way", of: {}, state: { live: 2 }, summary: ["Ready=False Pending", "Reconciling=True Pending"] },
+    {
+      name: "no proxy is there",
+      of: {},
+      state: { live: 0, total: 0 },
+      summary: ["Ready=False NoProxies", "Reconciling=True NoProxies"],
+    },
+    {
+      name: "it is not published yet",
+      of: { unpublished: true },
+      summary: ["Ready=False NotPublished", "Reconciling=True NotPublished"],
+    },
+    {
+      name: "an earlier form serves",
+      of: { live: "lastGood", accepted: [problem("Invalid")] },
+      summary: ["Ready=False LastGood", "Stalled=True Invalid"],
+    },
+    {
+      name: "a part is on its way",
+      of: { live: "partial", resolvedRefs: [problem("ProviderNotFound")] },
+      state: { live: 0 },
+      summary: ["Ready=False Pending", "Stalled=True ProviderNotFound"],
+    },
+    {
+      name: "only a part serves",
+      of: { live: "partial", resolvedRefs: [problem("ProviderNotFound")] },
+      summary: ["Ready=False Partial", "Stalled=True ProviderNotFound"],
+    },
+    {
+      name: "nothing serves",
+      of: { live: "none", accepted: [problem("Conflicted")] },
+      summary: ["Ready=False NotServed", "Stalled=True Conflicted"],
+    },
+    {
+      name: "a budget is used up",
+      of: told("Exceeded", "True", "AmountReached", "the amount is reached"),
+      summary: ["Ready=True Live"],
+    },
+    {
+      name: "there are warnings",
+      of: { accepted: [problem("UnreachableRule", "warning")], resolvedRefs: [problem("ModelNotFound", "warning")] },
+      summary: ["Ready=True Live", "Warning=True UnreachableRule"],
+    },
+  ];
+  for (const { name, of, state, summary } of summaries)
+    it(`sums up for GitOps tools when ${name}`, () => {
+      const found = conditions(statusOf(verdict(of), { ...everywhere, ...state }, {}, nowMs));
+      const types = ["Ready", "Reconciling", "Stalled", "Warning"];
+      assert.deepEqual(
+        found.filter((one) => types.includes(one.type)).map((one) => `${one.type}=${one.status} ${one.reason}`),
+        summary,
+      );
+    });
+
+  it("names the cause in Ready, and every warning in Warning", () => {
+    const broken = conditions(
+      statusOf(verdict({ live: "none", resolvedRefs: [problem("SecretNotFound")] }), everywhere, {}, nowMs),
+    );
+    assert.equal(broken.find((one) => one.type === "Ready")?.message, "it is SecretNotFound");
+    const warned = conditions(
+      statusOf(
+        verdict({ accepted: [problem("UnreachableRule", "warning"), problem("PriceUnknown", "warning")] }),
+        everywhere,
+        {},
+        nowMs,
+      ),
+    );
+    assert.equal(warned.find((one) => one.type === "Warning")?.message, "it is UnreachableRule; it is PriceUnknown");
+  });
+
   const tellings: { name: string; of: Partial<Verdict>; why: string | undefined }[] = [
     { name: "nothing is wrong", of: {}, why: undefined },
     {

@@ -1,0 +1,57 @@
+/**
+ * The conditions that GitOps tools read without knowing our kinds: Ready, Reconciling and Stalled, by the conventions
+ * of kstatus, and Warning. Pure.
+ * https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
+ */
+import type { Problem, Verdict } from "./verdict.ts";
+
+type Bare = Verdict["conditions"][number];
+
+/** Reasons of Programmed=False that pass without anybody's help. */
+const passing: ReadonlySet<string> = new Set(["Pending", "NotPublished", "NoProxies"]);
+
+const mostWarnings = 5;
+const longestMessage = 1_024;
+const longestWarning = 2_048;
+
+/** The text, cut off where it is longer. */
+export function bounded(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+/** `wrong`: the conditions that explain why nothing, or not the present form, is served. */
+function ready(programmed: Bare, wrong: Bare | undefined): Bare {
+  const type = "Ready";
+  if (programmed.status === "True")
+    return { type, status: "True", reason: "Live", message: "every ready proxy serves the object as it is written" };
+  const cause = passing.has(programmed.reason) ? undefined : wrong;
+  const { reason } = programmed;
+  return { type, status: "False", reason, message: bounded(cause?.message ?? programmed.message, longestMessage) };
+}
+
+/** Present only while it is True: at most one of the two is. */
+function progress(programmed: Bare, wrong: Bare | undefined): Bare[] {
+  if (programmed.status === "True") return [];
+  const { reason } = wrong ?? programmed;
+  const message = bounded((wrong ?? programmed).message, longestMessage);
+  // An object that isn't valid stays Stalled while its earlier form, or the rest of it, is on its way.
+  return passing.has(programmed.reason) && wrong === undefined
+    ? [{ type: "Reconciling", status: "True", reason, message }]
+    : [{ type: "Stalled", status: "True", reason, message }];
+}
+
+function warning(problems: readonly Problem[]): Bare[] {
+  const [first] = problems;
+  if (first === undefined) return [];
+  const messages = [...new Set(problems.map(({ message }) => message))];
+  const shown = messages.slice(0, mostWarnings).map((message) => bounded(message, longestWarning));
+  const more = messages.length > shown.length ? [`and ${messages.length - shown.length} more`] : [];
+  return [{ type: "Warning", status: "True", reason: first.reason, message: [...shown, ...more].join("; ") }];
+}
+
+/** `conditions`: Accepted and ResolvedRefs. */
+export function summaryOf(verdict: Verdict, conditions: readonly Bare[], programmed: Bare): Bare[] {
+  const wrong = conditions.find(({ status }) => status === "False");
+  const warnings = [...verdict.accepted, ...verdict.resolvedRefs].filter(({ severity }) => severity === "warning");
+  return [ready(programmed, wrong), ...progress(programmed, wrong), ...warning(warnings as Problem[])];
+}
