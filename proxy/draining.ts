@@ -6,10 +6,10 @@
  *   SIGTERM ──delay──▶ refuse ──────────▶ drain time over ──▶ closed
  *   serves, "close"    idle ones close    the rest is cut with an error event
  */
-import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import { refuse } from "./refuse.ts";
 import type { TrafficState } from "./server.ts";
+import type { TrafficListener } from "./wire/client-exchange.ts";
 
 export interface DrainTimes {
   /** Time from SIGTERM until calls under way are cut, in milliseconds. */
@@ -36,8 +36,8 @@ class Connected {
   readonly #sockets = new Set<Socket>();
   readonly #idleSince = new Map<Socket, number>();
 
-  constructor(server: Server, secure: boolean) {
-    server.on(secure ? "secureConnection" : "connection", (socket: Socket) => {
+  constructor({ server, secure }: TrafficListener) {
+    server.on(secure === null ? "connection" : "secureConnection", (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => {
         this.#sockets.delete(socket);
@@ -66,15 +66,15 @@ class Connected {
 }
 
 export class Drain {
-  readonly #server: Server;
+  readonly #listener: TrafficListener;
   readonly #state: TrafficState;
   readonly #connected: Connected;
 
   /** Create it before the listener accepts connections. */
-  constructor(server: Server, state: TrafficState, secure: boolean) {
-    this.#server = server;
+  constructor(listener: TrafficListener, state: TrafficState) {
+    this.#listener = listener;
     this.#state = state;
-    this.#connected = new Connected(server, secure);
+    this.#connected = new Connected(listener);
   }
 
   async run({ drainMs, delayMs, patient }: DrainTimes): Promise<void> {
@@ -109,20 +109,17 @@ export class Drain {
 
   /** Recently used connections get a moment in which their next answer asks them to reconnect. */
   async #close(endMs: number, manner: keyof typeof idleMs): Promise<void> {
-    const server = this.#server;
-    // node:http closes all idle connections when it stops listening, even with a request on its way.
-    server.closeIdleConnections = () => undefined;
     let quietSince = performance.now();
     const tidy = (): void => {
       const nowMs = performance.now();
       if (this.#state.active.size > 0) quietSince = nowMs;
       this.#connected.look(this.#state, nowMs);
       for (const socket of this.#connected.idle(idleMs[manner], nowMs)) socket.destroy();
-      if (nowMs - quietSince >= idleMs[manner] + strayMs || nowMs >= endMs) server.closeAllConnections();
+      if (nowMs - quietSince >= idleMs[manner] + strayMs || nowMs >= endMs) this.#listener.cutAll();
     };
     tidy();
     const look = setInterval(tidy, lookMs);
-    await new Promise((resolve) => server.close(resolve));
+    await this.#listener.close();
     clearInterval(look);
   }
 

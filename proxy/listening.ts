@@ -1,6 +1,6 @@
 /** How the two listeners start, where they can be reached, and how they stop without cutting calls off. */
-import { Server as SecureHttp } from "node:https";
 import type { AddressInfo, Server } from "node:net";
+import { Server as SecureServer } from "node:tls";
 import { onHost } from "./config/listen-host.ts";
 
 /**
@@ -28,7 +28,7 @@ export async function listen(
   start: (host: string) => Promise<unknown> = bind(server, port),
 ): Promise<string> {
   await onHost(host, start);
-  return urlOf(server instanceof SecureHttp ? "https" : "http", server.address() as AddressInfo);
+  return urlOf(server instanceof SecureServer ? "https" : "http", server.address() as AddressInfo);
 }
 
 /** Returns the listener's URL on this machine. */

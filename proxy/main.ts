@@ -1,6 +1,5 @@
 /** `sluice proxy`: assembles the data plane and runs it until stopped. */
 
-import type { Server as SecureServer } from "node:tls";
 import { type Countries, countriesFrom, noCountries } from "./access/countries.ts";
 import { startAudit } from "./audit/start.ts";
 import { ResponseCache } from "./cache/cache.ts";
@@ -28,7 +27,7 @@ import { ImplausibleReports } from "./routing/implausible.ts";
 import { prober } from "./routing/probe.ts";
 import { fleetQuotas } from "./routing/quotas.ts";
 import { WatchTally } from "./routing/watch.ts";
-import { proxyStatusServer, type TrafficState, trafficServer } from "./server.ts";
+import { proxyStatusServer, type TrafficState, trafficListener } from "./server.ts";
 import { type ProxySettings, parseProxySettings, proxyUsage } from "./settings.ts";
 import { type Current, current } from "./snapshot/current.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
@@ -233,19 +232,20 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     recounts,
     ledger,
   });
-  const traffic = trafficServer(gateway, cell, state, tls);
-  const drain = new Drain(traffic, state, tls !== null);
-  if (tls?.options.requestCert === true)
-    watchClients(traffic as SecureServer, {
+  const traffic = trafficListener(gateway, cell, state, { tls, http1: settings.http1 });
+  const drain = new Drain(traffic, state);
+  const { secure } = traffic;
+  if (secure !== null && tls?.options.requestCert)
+    watchClients(secure, {
       required: tls.options.rejectUnauthorized,
       nowMs: Date.now,
       log,
       registry: metrics.registry,
     });
   const stopTls =
-    tls === null
+    tls === null || secure === null
       ? () => undefined
-      : keepTls(files, tls, traffic as SecureServer, settings.pollMs, log, metrics.registry);
+      : keepTls(files, tls, secure, settings.pollMs, log, metrics.registry);
   const status = proxyStatusServer(cell, metrics, state, routing, canaries, watched, {
     ledger,
     quotas,
@@ -265,7 +265,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const statusUrl = await listen(status.server, settings.statusHost, settings.statusPort, (host) =>
     status.listen({ host, port: settings.statusPort, backlog }),
   );
-  const trafficUrl = await listen(traffic, settings.host, settings.port);
+  const trafficUrl = await listen(traffic.server, settings.host, settings.port);
   log.info({ traffic: trafficUrl, status: statusUrl }, "listening");
   return {
     trafficUrl,

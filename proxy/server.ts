@@ -1,11 +1,9 @@
 /**
- * The two listeners: traffic on node:http, since the pipeline reads and answers every request itself, and status on
- * fastify.
+ * The two listeners: traffic on the gateway's own HTTP/1.1, since the pipeline reads and answers every request itself,
+ * and status on fastify.
  */
+import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { createServer, type Server, type ServerResponse } from "node:http";
-import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
-import type { Duplex } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
 import type { BudgetReadings } from "./config/budget.ts";
 import { surfaces } from "./dialects/surfaces.ts";
@@ -24,17 +22,23 @@ import type { WatchTally } from "./routing/watch.ts";
 import type { Current } from "./snapshot/current.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { ClientConnection } from "./wire/client.ts";
-import { Incoming } from "./wire/incoming.ts";
+import type { ClientExchange, ServerTimes, TrafficListener, WireFault } from "./wire/client-exchange.ts";
+import { http1Listener } from "./wire/http1/listener.ts";
 import type { IndexedSet } from "./wire/indexed-set.ts";
+import { nodeListener } from "./wire/node-exchange.ts";
 import { atEndOfTick } from "./wire/tick-batch.ts";
 import type { TlsMaterial } from "./wire/tls.ts";
 
-/** Longer than load balancers keep idle connections, so that they close them and not we. */
-const keepAliveMs = 75_000;
-const headersMs = 30_000;
-/** Shorter than the idle limits of common load balancers and NAT. */
-const tcpKeepAliveMs = 30_000;
-const maxHeaderBytes = 16_384;
+const times: ServerTimes = {
+  // Longer than load balancers keep idle connections, so that they close them and not we.
+  keepAliveMs: 75_000,
+  headersMs: 30_000,
+  // Uploads may be slow; the body is limited by size. Headers must arrive quickly.
+  requestMs: 300_000,
+  // Shorter than the idle limits of common load balancers and NAT.
+  tcpKeepAliveMs: 30_000,
+  maxHeaderBytes: 16_384,
+};
 
 export interface TrafficState {
   /** Answers tell clients to reconnect, and the proxy is not ready. */
@@ -46,60 +50,43 @@ export interface TrafficState {
 
 const wellFormedId = /^[A-Za-z0-9._:-]{1,128}$/;
 
-function requestIdOf(request: Incoming): string {
+function requestIdOf(request: ClientExchange): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && wellFormedId.test(given) ? given : randomUUID();
 }
 
+const faults = {
+  timeout: ["408 Request Timeout", "request_timeout", "The request took too long to arrive."],
+  headers_too_large: ["431 Request Header Fields Too Large", "invalid_value", "The request's headers are too large."],
+  malformed: ["400 Bad Request", "invalid_value", "The request is not valid HTTP."],
+} as const;
+
 /**
- * Answers malformed HTTP in the usual error envelope, then closes the connection. `pages`: whether web pages may call.
- * The page's origin is unknown here, but the answer reveals nothing about anyone.
+ * The answer to malformed HTTP, in the usual error envelope. `pages`: whether web pages may call. The page's origin is
+ * unknown here, but the answer reveals nothing about anyone.
  */
-function onClientError(pages: boolean, error: { code?: string }, socket: Duplex): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [status, code, message] =
-    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-      ? (["408 Request Timeout", "request_timeout", "The request took too long to arrive."] as const)
-      : error.code === "HPE_HEADER_OVERFLOW"
-        ? (["431 Request Header Fields Too Large", "invalid_value", "The request's headers are too large."] as const)
-        : (["400 Bad Request", "invalid_value", "The request is not valid HTTP."] as const);
+function refusalOf(fault: WireFault, pages: boolean): string {
+  const [status, code, message] = faults[fault];
   const body = JSON.stringify(surfaces.openai.errorBody(failure(code, message), ""));
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${pages ? "access-control-allow-origin: *\r\n" : ""}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
+  return `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\n${pages ? "access-control-allow-origin: *\r\n" : ""}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`;
 }
 
-type Handle = (request: Incoming, response: ServerResponse<Incoming>) => void;
-
-function createListener(tls: TlsMaterial | null, handle: Handle): Server | SecureServer {
-  const options = {
-    IncomingMessage: Incoming,
-    keepAliveTimeout: keepAliveMs,
-    // Uploads may be slow; the body is limited by size. Headers must arrive quickly.
-    requestTimeout: 300_000,
-    headersTimeout: headersMs,
-    maxHeaderSize: maxHeaderBytes,
-    // The pipeline refuses a missing Host, with a message.
-    requireHostHeader: false,
-    // A complete answer may take minutes, during which nothing moves on its connection.
-    keepAlive: true,
-    keepAliveInitialDelay: tcpKeepAliveMs,
-  };
-  return tls === null ? createServer(options, handle) : createSecureServer({ ...options, ...tls.options }, handle);
+export interface TrafficOptions {
+  /** null for plain HTTP. */
+  tls: TlsMaterial | null;
+  /** Own: the gateway's HTTP/1.1. Node: that of node:http. */
+  http1: "Own" | "Node";
 }
 
-/** `tls`: null for plain HTTP. */
-export function trafficServer(
+export function trafficListener(
   gateway: Gateway,
   current: Current,
   state: TrafficState,
-  tls: TlsMaterial | null = null,
-): Server | SecureServer {
-  const handle: Handle = (request, response) => {
-    const client = new ClientConnection(request, response, requestIdOf(request), () => state.draining);
+  { tls, http1 }: TrafficOptions,
+): TrafficListener {
+  const closing = (): boolean => state.draining;
+  const handle = (exchange: ClientExchange): void => {
+    const client = new ClientConnection(exchange, requestIdOf(exchange), closing);
     if (state.refusing) {
       refuse(client, "draining");
       return;
@@ -118,13 +105,9 @@ export function trafficServer(
       });
     atEndOfTick({ run });
   };
-  const server = createListener(tls, handle);
-  server.on("clientError", (error: { code?: string }, socket) =>
-    onClientError((current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0, error, socket),
-  );
-  // A client that waits before sending its body gets `100 Continue` from the stage that reads it, after authentication.
-  server.on("checkContinue", handle);
-  return server;
+  const refusal = (fault: WireFault): string =>
+    refusalOf(fault, (current.snapshot()?.settings.cors.allowedOrigins.length ?? 0) > 0);
+  return (http1 === "Own" ? http1Listener : nodeListener)(tls, times, { handle, refusal });
 }
 
 /** Where unreadable parts of the state file are. */

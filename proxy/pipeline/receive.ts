@@ -2,7 +2,7 @@
 import type { Buffer } from "node:buffer";
 import { parseBody, type Received } from "../call/received.ts";
 import { type Failure, failure } from "../failure.ts";
-import type { ReadBounds } from "../wire/incoming.ts";
+import type { ReadBounds } from "../wire/gathered-body.ts";
 import type { Unambiguous } from "./proof.ts";
 
 function isJson(contentType: string | null): boolean {

@@ -1,30 +1,23 @@
 /** The client's side of one call: reads its body, writes its answer, and notices when it disconnects. */
 import { Buffer } from "node:buffer";
-import type { IncomingHttpHeaders, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import type { Readable, Transform, Writable } from "node:stream";
+import type { Readable, Transform } from "node:stream";
 import type { Failure } from "../failure.ts";
-import { asBuffer, framed, lastChunk } from "./chunked.ts";
-import type { Incoming, ReadBounds } from "./incoming.ts";
+import type { AnswerFields, ClientExchange } from "./client-exchange.ts";
+import { asBuffer } from "./framing.ts";
+import type { ReadBounds } from "./gathered-body.ts";
 import type { IndexedMember } from "./indexed-set.ts";
 import { type ReplyFilter, ReplyFilters } from "./reply-filter.ts";
 import { readBody } from "./request-body.ts";
-import { afterTick, type Task } from "./tick-batch.ts";
-
-/** Largest body, in bytes, that is copied so that it is written together with its head. */
-const maxJoinedBytes = 16_384;
-
-/** Largest declared body, in bytes, that is read to its end after a refusal so that the connection can be reused. */
-const maxDrainedBytes = 65_536;
 
 /** Adds to an answer's headers in place: copying them would cost more than building them. */
-export type AddHeaders = (headers: Record<string, string | number>) => void;
+export type AddHeaders = (headers: AnswerFields) => void;
 
-export class ClientConnection implements IndexedMember, Task {
+export class ClientConnection implements IndexedMember {
   place = -1;
   readonly requestId: string;
-  readonly #request: Incoming;
-  readonly #response: ServerResponse;
+  readonly #exchange: ClientExchange;
   readonly #closing: () => boolean;
   #onClose: (() => void) | null = null;
   #onInterrupt: (() => void) | null = null;
@@ -34,76 +27,66 @@ export class ClientConnection implements IndexedMember, Task {
   /** A whole answer that is held until `release` is called. */
   #held: {
     status: number;
-    headers: Record<string, string | number>;
+    headers: AnswerFields;
     body: Uint8Array | string | undefined;
     ended: boolean;
   } | null = null;
   /** The end of a stream that is held until `release`: its last bytes, from `write` with `last` on. */
   #heldEnd: { pieces: (Uint8Array | string)[]; last: boolean; ended: boolean } | null = null;
-  /** Whether the answer's chunks are framed here rather than by node:http. */
-  #frames = false;
-  /** Whether the first chunk was written, together with the head. */
-  #begun = false;
-  /** Framed chunks of the current turn of the event loop, as Latin-1. */
-  #unsent = "";
   /** Bytes of the answer's body that were handed to the socket. */
   sentBytes = 0;
 
   /** `closing`: the server is shutting down, so answers ask clients to reconnect. */
-  constructor(request: Incoming, response: ServerResponse, requestId: string, closing: () => boolean = () => false) {
+  constructor(exchange: ClientExchange, requestId: string, closing: () => boolean = () => false) {
     this.#closing = closing;
-    this.#request = request;
-    this.#response = response;
+    this.#exchange = exchange;
     this.requestId = requestId;
-    response.on("close", () => {
-      if (response.writableFinished) return;
+    exchange.onGone(() => {
       this.#closed = true;
       this.#onClose?.();
     });
-    // A socket error is also reported as `close`, but without this listener it would end the process.
-    response.on("error", () => undefined);
   }
 
   get method(): string {
-    return this.#request.method ?? "GET";
+    return this.#exchange.method;
   }
 
   /** Path without the query, exactly as sent: neither decoded nor normalised. */
   get path(): string {
-    const url = this.#request.url ?? "/";
+    const { url } = this.#exchange;
     const query = url.indexOf("?");
     return query < 0 ? url : url.slice(0, query);
   }
 
   /** Path and query, exactly as sent. */
   get url(): string {
-    return this.#request.url ?? "/";
+    return this.#exchange.url;
   }
 
   get headers(): IncomingHttpHeaders {
-    return this.#request.headers;
+    return this.#exchange.headers;
   }
 
   /** Header names and values alternately, exactly as sent. */
   get rawHeaders(): readonly string[] {
-    return this.#request.rawHeaders;
+    return this.#exchange.rawHeaders;
   }
 
   get httpVersion(): string {
-    return this.#request.httpVersion;
+    return this.#exchange.httpVersion;
   }
 
   header(name: string): string | null {
-    const value = this.#request.headers[name];
+    const value = this.#exchange.headers[name];
     return typeof value === "string" ? value : (value?.[0] ?? null);
   }
 
   get socket(): Socket {
-    return this.#request.socket;
+    return this.#exchange.socket;
   }
 
   get remoteAddress(): string {
-    return this.#request.socket.remoteAddress ?? "";
+    return this.#exchange.socket.remoteAddress ?? "";
   }
 
   /** Whether the client disconnected before its answer was complete. */
@@ -113,7 +96,7 @@ export class ClientConnection implements IndexedMember, Task {
 
   /** Whether the answer's head has been sent, so that a failure can only be an event in the stream. */
   get started(): boolean {
-    return this.#response.headersSent;
+    return this.#exchange.headSent;
   }
 
   /** Sets the only disconnect listener; null removes it. Called at once if the client has already disconnected. */
@@ -136,8 +119,8 @@ export class ClientConnection implements IndexedMember, Task {
 
   /** Sends 100 Continue to a client that waits for it, now that its body is wanted. */
   #continue(): void {
-    if (this.#request.headers.expect?.toLowerCase() === "100-continue" && !this.#request.complete)
-      this.#response.writeContinue();
+    const { headers, complete } = this.#exchange;
+    if (headers.expect?.toLowerCase() === "100-continue" && !complete) this.#exchange.continue();
   }
 
   /**
@@ -146,7 +129,7 @@ export class ClientConnection implements IndexedMember, Task {
    */
   readBody(maxBytes: number, orElse = "", bounds: ReadBounds = {}): Buffer | Failure | Promise<Buffer | Failure> {
     this.#continue();
-    return readBody(this.#request, maxBytes, orElse, bounds);
+    return readBody(this.#exchange, maxBytes, orElse, bounds);
   }
 
   /** Headers sent with every answer, whatever the outcome of the call. */
@@ -164,10 +147,10 @@ export class ClientConnection implements IndexedMember, Task {
   /** Streams the body through `through`; its errors are reported on the returned stream. */
   bodyStream(through: Transform): Readable {
     this.#continue();
-    const request = this.#request.asStream();
+    const request = this.#exchange.bodyStream();
     request.once("error", (cause) => through.destroy(cause));
     request.once("close", () => {
-      if (!request.complete) through.destroy(new Error("the client went away"));
+      if (!this.#exchange.complete) through.destroy(new Error("the client went away"));
     });
     return request.pipe(through);
   }
@@ -198,29 +181,22 @@ export class ClientConnection implements IndexedMember, Task {
     if (held.ended) this.end(held.body);
   }
 
-  head(status: number, headers: Record<string, string | number>): void {
+  head(status: number, headers: AnswerFields): void {
     if (this.#held !== null) {
       this.#held = { status, headers, body: undefined, ended: false };
       return;
     }
-    if (this.#closed || this.#response.headersSent) return;
+    if (this.#closed || this.#exchange.headSent) return;
     if (this.#closing()) headers["connection"] = "close";
     this.#always?.(headers);
-    this.#response.writeHead(status, headers);
+    this.#exchange.head(status, headers);
   }
 
-  /**
-   * Begins an answer of unknown length, each of whose chunks is written in one piece (see chunked.ts).
-   */
-  streamHead(headers: Record<string, string | number>): void {
+  /** Begins an answer of unknown length. */
+  streamHead(headers: AnswerFields): void {
     if (this.#held !== null) this.#heldEnd = { pieces: [], last: false, ended: false };
     this.#held = null;
-    const frames = this.httpVersion === "1.1" && !this.started;
-    if (frames) headers["transfer-encoding"] = "chunked";
     this.head(200, headers);
-    if (!frames) return;
-    this.#response.chunkedEncoding = false;
-    this.#frames = true;
   }
 
   /** Adds a filter that the answer passes before those added earlier. */
@@ -236,7 +212,7 @@ export class ClientConnection implements IndexedMember, Task {
   }
 
   /** Sends a whole answer through the filters. `headers` come without content-length. */
-  reply(status: number, headers: Record<string, string | number>, body: Uint8Array | string): void {
+  reply(status: number, headers: AnswerFields, body: Uint8Array | string): void {
     const filtered = this.#filters === null ? body : this.#filters.whole(body);
     headers["content-length"] = typeof filtered === "string" ? Buffer.byteLength(filtered) : filtered.length;
     this.head(status, headers);
@@ -267,36 +243,11 @@ export class ClientConnection implements IndexedMember, Task {
     }
     const chunk = asBuffer(bytes);
     this.sentBytes += chunk.length;
-    if (!this.#frames) return this.#response.write(chunk);
-    const out = framed(chunk);
-    if (this.#begun && typeof out === "string") {
-      if (this.#unsent === "") afterTick(this);
-      this.#unsent += out;
-      return !this.#stream().writableNeedDrain;
-    }
-    this.run();
-    const to = this.#stream();
-    this.#begun = true;
-    return typeof out === "string" ? to.write(out, "latin1") : to.write(out);
-  }
-
-  /** Writes the part of the stream gathered in this turn of the event loop. */
-  run(): void {
-    const out = this.#unsent;
-    this.#unsent = "";
-    if (out !== "" && !this.#closed) this.#stream().write(out, "latin1");
-  }
-
-  /**
-   * Where to write after the head. node:http adds nothing to chunks that are already framed, but delays each to the end
-   * of the tick. It has no socket yet for an answer that waits for an earlier one on the same connection.
-   */
-  #stream(): Writable {
-    return (this.#begun ? this.#response.socket : null) ?? this.#response;
+    return this.#exchange.write(chunk);
   }
 
   onDrain(listener: () => void): void {
-    this.#stream().once("drain", listener);
+    this.#exchange.onDrain(listener);
   }
 
   end(bytes?: Uint8Array | string): void {
@@ -309,27 +260,13 @@ export class ClientConnection implements IndexedMember, Task {
       this.#heldEnd.ended = true;
       return;
     }
-    if (this.#closed || this.#response.writableEnded) return;
-    if (this.#frames) {
-      if (bytes !== undefined) this.writeRaw(bytes);
-      this.run();
-      this.#response.end(lastChunk, "latin1");
-      return;
-    }
+    if (this.#closed || this.#exchange.ended) return;
     if (bytes !== undefined) this.sentBytes += Buffer.byteLength(bytes);
-    // node:http writes the head and a short string in one piece, but the head and a buffer in two.
-    if (Buffer.isBuffer(bytes) && bytes.length <= maxJoinedBytes)
-      this.#response.end(bytes.toString("latin1"), "latin1");
-    else this.#response.end(bytes);
-    // A large body that was refused unread would keep the connection busy, so close it after the answer. node:http
-    // reads
-    // and discards the rest of a small one, which costs both sides less than a new connection.
-    if (!this.#request.complete && !(Number(this.header("content-length") ?? Number.NaN) <= maxDrainedBytes))
-      this.#response.once("finish", () => this.#request.destroy());
+    this.#exchange.end(bytes);
   }
 
   /** Destroys the connection: the client reads too slowly, or a drain is over. */
   destroy(): void {
-    this.#response.destroy();
+    this.#exchange.destroy();
   }
 }

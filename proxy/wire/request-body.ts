@@ -1,14 +1,15 @@
 /** Reads a request's whole body, or says why it could not. */
 import { type Buffer, isUtf8 } from "node:buffer";
 import { type Failure, failure } from "../failure.ts";
-import type { Body, Incoming, ReadBounds } from "./incoming.ts";
+import type { ClientExchange } from "./client-exchange.ts";
+import type { Body, ReadBounds } from "./gathered-body.ts";
 
 /**
  * Reads at most `maxBytes` of UTF-8; synchronously if all of it has arrived. Refuses a body as soon as it is known to
  * be too large. `orElse`: what the caller may do besides sending less, for the message.
  */
 export function readBody(
-  request: Incoming,
+  request: Pick<ClientExchange, "headers" | "whole">,
   maxBytes: number,
   orElse: string,
   bounds: ReadBounds = {},

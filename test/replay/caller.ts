@@ -1,7 +1,7 @@
 /** Callers in virtual time: through the gateway's own stages from shaping to dispatch, or straight to the provider. */
 import { Buffer } from "node:buffer";
-import { EventEmitter } from "node:events";
-import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { Readable } from "node:stream";
 import { parseBody } from "../../proxy/call/received.ts";
 import { isFailure } from "../../proxy/failure.ts";
 import type { Admitted } from "../../proxy/pipeline/admit.ts";
@@ -14,7 +14,7 @@ import { shape } from "../../proxy/pipeline/shape.ts";
 import type { OwnedRouting } from "../../proxy/routing/create.ts";
 import type { Snapshot } from "../../proxy/snapshot/snapshot.ts";
 import { ClientConnection } from "../../proxy/wire/client.ts";
-import type { Incoming } from "../../proxy/wire/incoming.ts";
+import type { ClientExchange } from "../../proxy/wire/client-exchange.ts";
 import type { SimulatedProvider } from "./provider.ts";
 
 export interface Reply {
@@ -54,41 +54,41 @@ class Received {
   }
 }
 
-/** The other end of the gateway's connection to its client: no socket, but it takes what a response takes. */
-class Response extends EventEmitter {
-  readonly #into: Received;
-  headersSent = false;
-  writableEnded = false;
-
-  constructor(into: Received) {
-    super();
-    this.#into = into;
-  }
-
-  writeHead(): void {
-    this.headersSent = true;
-  }
-
-  write(bytes: Uint8Array | string): boolean {
-    return this.#into.take(bytes);
-  }
-
-  end(bytes?: Uint8Array | string): void {
-    this.writableEnded = true;
-    if (bytes !== undefined) this.#into.take(bytes);
-  }
-
-  destroy(): void {}
+/** An exchange without a socket. */
+function exchange(into: Received): ClientExchange {
+  const sent = { head: false, ended: false };
+  return {
+    method: "POST",
+    url: "/replay",
+    httpVersion: "1.1",
+    rawHeaders: [],
+    headers: {},
+    socket: { remoteAddress: "" } as Socket,
+    complete: true,
+    get headSent() {
+      return sent.head;
+    },
+    get ended() {
+      return sent.ended;
+    },
+    whole: () => "gone",
+    bodyStream: () => Readable.from([]),
+    continue: () => undefined,
+    head() {
+      sent.head = true;
+    },
+    write: (bytes) => into.take(bytes),
+    onDrain: () => undefined,
+    end(bytes) {
+      sent.ended = true;
+      if (bytes !== undefined) into.take(bytes);
+    },
+    onGone: () => undefined,
+    destroy: () => undefined,
+  };
 }
 
-function connection(into: Received): ClientConnection {
-  const request = { method: "POST", url: "/replay", headers: {}, complete: true, socket: { remoteAddress: "" } };
-  return new ClientConnection(
-    request as unknown as Incoming,
-    new Response(into) as unknown as ServerResponse,
-    "replay",
-  );
-}
+const connection = (into: Received): ClientConnection => new ClientConnection(exchange(into), "replay");
 
 const complete = (text: string, stream: boolean): boolean =>
   stream ? text.endsWith("data: [DONE]\n\n") : text.includes('"Hello there"');

@@ -1,7 +1,13 @@
 /** Frames HTTP/1.1 chunks (RFC 9112, section 7.1) itself, because node:http writes each chunk in four pieces. */
 import { Buffer } from "node:buffer";
 
-/** Largest chunk, in bytes, that is made a string: node:http writes strings in one piece with the head. */
+/** Largest body, in bytes, that is copied so that it is written together with its head. */
+export const maxJoinedBytes = 16_384;
+
+/** Largest declared body, in bytes, that is read to its end after a refusal so that the connection can be reused. */
+export const maxDrainedBytes = 65_536;
+
+/** Largest chunk, in bytes, that is made a string: strings are written in one piece with the head. */
 const maxStringBytes = 8_192;
 const crlf = Buffer.from("\r\n");
 

@@ -1,0 +1,238 @@
+/** One request of a client's connection, and its answer. */
+import { Buffer } from "node:buffer";
+import type { IncomingHttpHeaders } from "node:http";
+import type { Socket } from "node:net";
+import { Readable } from "node:stream";
+import type { AnswerFields, ClientExchange } from "../client-exchange.ts";
+import { asBuffer, framed, lastChunk, maxDrainedBytes, maxJoinedBytes } from "../framing.ts";
+import { type Body, GatheredBody, type ReadBounds } from "../gathered-body.ts";
+import { afterTick, type Task } from "../tick-batch.ts";
+import { answerHead, fieldsByName } from "./fields.ts";
+import type { MessageHead } from "./parser.ts";
+
+/** What an exchange needs of its connection. */
+interface ExchangeWire {
+  readonly socket: Socket;
+  /** Sent to clients, so that they don't reuse a connection that is about to close. */
+  readonly keepAliveField: string;
+  /** Whether no request after this one will be answered. */
+  isLast(exchange: Http1Exchange): boolean;
+  /** Reads on. */
+  resume(): void;
+  /** The answer's last byte was written. */
+  answered(exchange: Http1Exchange): void;
+}
+
+/** unsent: nothing was sent. length: as long as announced. close: until the connection closes. none: no body. */
+type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
+
+const closeField = "Connection: close\r\n";
+const continues = /^100-continue$/i;
+
+export class Http1Exchange implements ClientExchange, Task {
+  readonly #wire: ExchangeWire;
+  readonly #head: MessageHead;
+  readonly #body = new GatheredBody();
+  #stream: Readable | null = null;
+  /** The rest of the body is of no interest. */
+  #discards = false;
+  #headers: IncomingHttpHeaders | null = null;
+  #continued = false;
+  #framing: AnswerFraming = "unsent";
+  /** The answer's head, and framed chunks of the current turn of the event loop, as Latin-1. */
+  #unsent = "";
+  #scheduled = false;
+  #onGone: (() => void) | null = null;
+  #gone = false;
+  readonly startedMs: number;
+  /** Whether it was handed to the pipeline. */
+  begun = false;
+  ended = false;
+  /** Whether the connection serves the next request after this one. */
+  keeps: boolean;
+
+  constructor(wire: ExchangeWire, head: MessageHead, startedMs: number) {
+    this.#wire = wire;
+    this.#head = head;
+    this.startedMs = startedMs;
+    this.keeps = head.keepAlive;
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  get url(): string {
+    return this.#head.url;
+  }
+
+  get httpVersion(): string {
+    return this.#head.httpVersion;
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.#head.rawHeaders;
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return (this.#headers ??= fieldsByName(this.#head.rawHeaders));
+  }
+
+  get socket(): Socket {
+    return this.#wire.socket;
+  }
+
+  get complete(): boolean {
+    return this.#body.complete;
+  }
+
+  get headSent(): boolean {
+    return this.#framing !== "unsent";
+  }
+
+  /** Whether the client waits for an expectation to be met, and whether that is the known one. */
+  get expectation(): "none" | "100-continue" | "unknown" {
+    const { expect } = this.headers;
+    if (expect === undefined || this.httpVersion !== "1.1") return "none";
+    return continues.test(expect) ? "100-continue" : "unknown";
+  }
+
+  /** From the parser: a piece of the body. Returns false to pause reading. */
+  take(piece: Buffer): boolean {
+    if (this.#discards) return true;
+    const room = this.#body.add(piece);
+    return this.#stream !== null || room;
+  }
+
+  /** From the parser: the request is complete. */
+  finish(): void {
+    this.#body.end();
+  }
+
+  /** Passes on what a read brought. Returns false to pause reading. */
+  flow(): boolean {
+    const stream = this.#stream;
+    if (stream === null) return true;
+    let room = true;
+    for (const piece of this.#body.take()) room = stream.push(piece);
+    if (this.#body.complete) stream.push(null);
+    return room;
+  }
+
+  /** The connection is gone. */
+  lose(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#body.lose();
+    if (!this.#body.complete) this.#stream?.destroy(new Error("the client went away"));
+    if (!this.ended) this.#onGone?.();
+  }
+
+  onGone(listener: () => void): void {
+    this.#onGone = listener;
+    if (this.#gone) listener();
+  }
+
+  whole(maxBytes: number, bounds: ReadBounds): Body | Promise<Body> {
+    const body = this.#body.whole(maxBytes, bounds);
+    if (body instanceof Promise) this.#wire.resume();
+    return body;
+  }
+
+  bodyStream(): Readable {
+    const stream = new Readable({ read: () => this.#wire.resume() });
+    this.#stream = stream;
+    this.flow();
+    return stream;
+  }
+
+  continue(): void {
+    this.#continued = true;
+    this.#wire.socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+  }
+
+  /**
+   * Whether the next request can be read after this one's answer: a large body that was refused unread would keep the
+   * connection busy, and a client that waits for 100 Continue may or may not send its body.
+   */
+  #reusable(): boolean {
+    if (this.#body.complete) return true;
+    const declared = Number(this.headers["content-length"] ?? Number.NaN);
+    if (!(declared <= maxDrainedBytes)) return false;
+    return this.#continued || this.expectation === "none";
+  }
+
+  head(status: number, headers: AnswerFields): void {
+    const bodied = this.method !== "HEAD" && status !== 204 && status !== 304;
+    if (!bodied) this.#framing = "none";
+    else if (headers["content-length"] !== undefined) this.#framing = "length";
+    else this.#framing = this.httpVersion === "1.1" ? "chunked" : "close";
+    if (this.#framing === "close" || headers["connection"] === "close" || this.#wire.isLast(this)) this.keeps = false;
+    if (this.keeps && !this.#reusable()) this.keeps = false;
+    let text = answerHead(status, headers);
+    if (this.#framing === "chunked") text += "transfer-encoding: chunked\r\n";
+    this.#unsent = `${text}${this.keeps ? this.#wire.keepAliveField : closeField}\r\n`;
+    // Sent with the first part of the body; alone, if a stream has none in this turn.
+    if (this.#framing === "chunked" || this.#framing === "close") this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    afterTick(this);
+  }
+
+  write(bytes: Buffer): boolean {
+    const { socket } = this.#wire;
+    if (this.#framing === "none" || bytes.length === 0) return true;
+    const out = this.#framing === "chunked" ? framed(bytes) : bytes.length <= maxJoinedBytes ? bytes.toString("latin1") : bytes;
+    if (typeof out === "string") {
+      this.#unsent += out;
+      this.#schedule();
+      return !socket.writableNeedDrain;
+    }
+    this.run();
+    return socket.write(out);
+  }
+
+  /** Writes a whole answer in one piece, or at least in one call to the kernel. */
+  #writeLast(bytes: Buffer): void {
+    if (this.#framing !== "length" || bytes.length <= maxJoinedBytes) {
+      if (this.#framing === "length") this.#unsent += bytes.toString("latin1");
+      else this.write(bytes);
+      return;
+    }
+    const { socket } = this.#wire;
+    socket.cork();
+    this.write(bytes);
+    socket.uncork();
+  }
+
+  /** Writes what was gathered in this turn of the event loop. */
+  run(): void {
+    const out = this.#unsent;
+    this.#scheduled = false;
+    this.#unsent = "";
+    if (out === "" || this.#gone) return;
+    this.#wire.socket.write(out, "latin1");
+  }
+
+  onDrain(listener: () => void): void {
+    this.#wire.socket.once("drain", listener);
+  }
+
+  end(bytes?: Uint8Array | string): void {
+    if (this.#gone) return;
+    if (bytes !== undefined && bytes.length > 0) this.#writeLast(asBuffer(bytes));
+    if (this.#framing === "chunked") this.#unsent += lastChunk;
+    this.run();
+    this.ended = true;
+    this.#discards = true;
+    this.#body.take();
+    this.#wire.answered(this);
+  }
+
+  destroy(): void {
+    this.#wire.socket.destroy();
+  }
+}

@@ -1,0 +1,101 @@
+/** Header fields of HTTP/1.1: received ones by name, and those of an answer as text. */
+import { type IncomingHttpHeaders, STATUS_CODES } from "node:http";
+import type { AnswerFields } from "../client-exchange.ts";
+
+/** Of these the first counts, as in node:http. The stage "preliminary" refuses repetitions that matter. */
+const firstCounts: ReadonlySet<string> = new Set([
+  "age",
+  "authorization",
+  "content-length",
+  "content-type",
+  "etag",
+  "expires",
+  "from",
+  "host",
+  "if-modified-since",
+  "if-unmodified-since",
+  "last-modified",
+  "location",
+  "max-forwards",
+  "proxy-authorization",
+  "referer",
+  "retry-after",
+  "server",
+  "user-agent",
+]);
+
+/** Names in lower case by spelling, as clients use few spellings. */
+const lowered = new Map<string, string>();
+const mostSpellings = 512;
+
+function lowerCase(spelled: string): string {
+  let name = lowered.get(spelled);
+  if (name === undefined) {
+    name = spelled.toLowerCase();
+    if (lowered.size < mostSpellings && spelled.length <= 64) lowered.set(spelled, name);
+  }
+  return name;
+}
+
+/** Received fields by name in lower case; repeated ones joined as in node:http. */
+export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
+  const fields = Object.create(null) as Record<string, string | string[]>;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = lowerCase(raw[at] ?? "");
+    const value = raw[at + 1] ?? "";
+    const before = fields[name];
+    if (name === "set-cookie") fields[name] = before === undefined ? [value] : [...before, value];
+    else if (before === undefined) fields[name] = value;
+    else if (!firstCounts.has(name)) fields[name] = `${before}${name === "cookie" ? "; " : ", "}${value}`;
+  }
+  return fields;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that a field may not have
+const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const knownNames = new Set<string>();
+
+/** Throws if the field could be read as more than one. */
+export function checkField(name: string, value: string): void {
+  if (!knownNames.has(name)) {
+    if (!token.test(name)) throw new TypeError("a header's name has a character that is not allowed");
+    if (knownNames.size < mostSpellings) knownNames.add(name);
+  }
+  if (outOfField.test(value)) throw new TypeError(`the header ${name} has a character that is not allowed`);
+}
+
+const statusLines = new Map<number, string>();
+
+function statusLine(status: number): string {
+  let line = statusLines.get(status);
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+    statusLines.set(status, line);
+  }
+  return line;
+}
+
+let dateSecond = 0;
+let dateLine = "";
+
+function dateField(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateLine = `Date: ${new Date(second * 1000).toUTCString()}\r\n`;
+  }
+  return dateLine;
+}
+
+/** An answer's head up to its last field, as Latin-1. Throws if a field is not valid. */
+export function answerHead(status: number, fields: AnswerFields): string {
+  let text = statusLine(status);
+  for (const name in fields) {
+    const value = fields[name];
+    if (value === undefined || name === "connection") continue;
+    if (typeof value === "string") checkField(name, value);
+    text += `${name}: ${value}\r\n`;
+  }
+  return text + dateField();
+}

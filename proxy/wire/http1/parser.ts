@@ -1,0 +1,179 @@
+/**
+ * HTTP/1.1 parsing by Node's own llhttp in strict mode, the parser behind node:http. This is the only file that uses it
+ * directly; docs/decisions/0014-own-http1.md says why, and test/proxy/http1-parser.test.ts fails if Node changes it.
+ */
+import type { Buffer } from "node:buffer";
+
+/** The part of the native parser that is used. Numbered properties are its callbacks. */
+interface NativeParser {
+  [callback: number]: unknown;
+  initialize(type: number, resource: object, maxHeaderBytes: number, lenient: number): void;
+  execute(bytes: Buffer): number | Error;
+  finish(): Error | undefined;
+  remove(): void;
+  close(): void;
+}
+
+interface Native {
+  HTTPParser: {
+    new (): NativeParser;
+    readonly [constant: string]: number;
+  };
+  methods: readonly string[];
+}
+
+const native = process.getBuiltinModule("node:_http_common") as unknown as Native;
+const { HTTPParser } = native;
+const names = [
+  "REQUEST",
+  "RESPONSE",
+  "kOnHeaders",
+  "kOnHeadersComplete",
+  "kOnBody",
+  "kOnMessageComplete",
+  "kLenientNone",
+] as const;
+const constant = Object.fromEntries(names.map((name) => [name, HTTPParser[name] ?? -1])) as Record<
+  (typeof names)[number],
+  number
+>;
+
+/** The start line and headers of a message. */
+export interface MessageHead {
+  /** "" in a response. */
+  method: string;
+  /** "" in a response. */
+  url: string;
+  /** 0 in a request. */
+  status: number;
+  httpVersion: string;
+  /** Names and values alternately, as sent. */
+  rawHeaders: string[];
+  /** Whether the connection can be used after this message. */
+  keepAlive: boolean;
+  /** The message asks for another protocol: what follows it may not be HTTP. */
+  upgrade: boolean;
+}
+
+/** Called while bytes are parsed: must not write to a socket. */
+export interface MessageSink {
+  /** Returns false if no body follows, whatever the headers say (RFC 9112, section 6.3). */
+  head(head: MessageHead): boolean;
+  body(piece: Buffer): void;
+  complete(): void;
+}
+
+/** A parser, and what its callbacks need. */
+interface Bound extends NativeParser {
+  sink: MessageSink;
+  isRequest: boolean;
+  /** Headers beyond the 32 that the parser keeps itself. */
+  flushed: string[];
+  flushedUrl: string;
+  /** Headers after the head are trailers, which are dropped. */
+  inBody: boolean;
+}
+
+function onHeaders(this: Bound, headers: string[], url: string): void {
+  if (this.inBody) return;
+  this.flushed.push(...headers);
+  this.flushedUrl += url;
+}
+
+/** Return values that the parser defines: 0, a body may follow; 1, none does. */
+const [bodyFollows, noBody] = [0, 1];
+
+function onHeadersComplete(
+  this: Bound,
+  major: number,
+  minor: number,
+  headers: string[] | undefined,
+  method: number,
+  url: string | undefined,
+  status: number,
+  _reason: string,
+  upgrade: boolean,
+  keepAlive: boolean,
+): number {
+  const { isRequest } = this;
+  const rawHeaders = headers ?? this.flushed;
+  const target = isRequest ? (url ?? this.flushedUrl) : "";
+  if (headers === undefined) {
+    this.flushed = [];
+    this.flushedUrl = "";
+  }
+  this.inBody = true;
+  const httpVersion = major === 1 && minor === 1 ? "1.1" : `${major}.${minor}`;
+  const follows = this.sink.head({
+    method: isRequest ? (native.methods[method] ?? "") : "",
+    url: target,
+    status: isRequest ? 0 : status,
+    httpVersion,
+    rawHeaders,
+    keepAlive,
+    upgrade,
+  });
+  return follows ? bodyFollows : noBody;
+}
+
+function onBody(this: Bound, piece: Buffer): void {
+  this.sink.body(piece);
+}
+
+function onMessageComplete(this: Bound): void {
+  this.inBody = false;
+  this.sink.complete();
+}
+
+const noResource = {};
+const headerOverflow = "HPE_HEADER_OVERFLOW";
+
+/** null: all bytes were read. unread: the rest belongs to another protocol. */
+export type ParseResult = null | "malformed" | "headers_too_large" | { unreadFrom: number };
+
+function failureOf(error: Error): "malformed" | "headers_too_large" {
+  return (error as { code?: unknown }).code === headerOverflow ? "headers_too_large" : "malformed";
+}
+
+export class MessageParser {
+  readonly #native: Bound;
+
+  constructor(type: "request" | "response", sink: MessageSink, maxHeaderBytes: number) {
+    const isRequest = type === "request";
+    const parser = Object.assign(new HTTPParser(), {
+      sink,
+      isRequest,
+      flushed: [],
+      flushedUrl: "",
+      inBody: false,
+    });
+    parser.initialize(
+      isRequest ? constant.REQUEST : constant.RESPONSE,
+      noResource,
+      maxHeaderBytes,
+      constant.kLenientNone,
+    );
+    parser[constant.kOnHeaders] = onHeaders;
+    parser[constant.kOnHeadersComplete] = onHeadersComplete;
+    parser[constant.kOnBody] = onBody;
+    parser[constant.kOnMessageComplete] = onMessageComplete;
+    this.#native = parser;
+  }
+
+  /** Parses what arrived. The bytes may be overwritten afterwards. */
+  read(bytes: Buffer): ParseResult {
+    const read = this.#native.execute(bytes);
+    if (typeof read !== "number") return failureOf(read);
+    return read === bytes.length ? null : { unreadFrom: read };
+  }
+
+  /** The other side will send no more. Returns false if that cuts a message off. */
+  finish(): boolean {
+    return this.#native.finish() === undefined;
+  }
+
+  /** Releases the native parser. Not to be called while it reads. */
+  close(): void {
+    this.#native.close();
+  }
+}
