@@ -1,7 +1,7 @@
 /**
- * A client's connection: one request after another, each answered before the next is handed on.
+ * A client's connection. Requests are handed on as they arrive; answers are sent in the same order.
  *
- *   read ──▶ parse ──▶ queue of exchanges ──▶ handle the first ──▶ answered ──▶ the next
+ *   read ──▶ parse ──▶ queue of exchanges ──▶ handle ──▶ the first may write ──▶ answered ──▶ the next one's turn
  *
  * While bytes are parsed nothing is written and nothing is handled: the parser reads a buffer that all sockets share.
  */
@@ -32,6 +32,10 @@ export class ClientWire implements MessageSink, IndexedMember {
   readonly #parser: MessageParser;
   /** In order of arrival; the first is being answered. */
   readonly #queue: Http1Exchange[] = [];
+  /** Those of the queue that were not handed on yet. */
+  readonly #unbegun: Http1Exchange[] = [];
+  /** Whether requests wait until the client has read answers. */
+  #drains = false;
   /** The request whose body is arriving. */
   #receiving: Http1Exchange | null = null;
   /** The request that the last read completed. */
@@ -45,7 +49,6 @@ export class ClientWire implements MessageSink, IndexedMember {
   #full = false;
   /** No request is read after those in the queue: what follows may not be HTTP. */
   #last = false;
-  #advancing = false;
   #lingeringBytes = 0;
 
   constructor(socket: Socket, handler: ExchangeHandler, times: ServerTimes) {
@@ -64,6 +67,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     if (head.method === "CONNECT") this.#last = true;
     this.#receiving = exchange;
     this.#queue.push(exchange);
+    this.#unbegun.push(exchange);
     return true;
   }
 
@@ -76,7 +80,7 @@ export class ClientWire implements MessageSink, IndexedMember {
     this.#receiving = null;
     exchange?.finish();
     // It was answered before it had arrived.
-    if (exchange?.ended) this.#queue.shift();
+    if (exchange?.ended && exchange === this.#queue[0]) this.#queue.shift();
     else this.#completed = exchange;
   }
 
@@ -111,21 +115,20 @@ export class ClientWire implements MessageSink, IndexedMember {
     return true;
   }
 
-  /** Hands on the first request of the queue, unless the client is behind with reading answers. */
+  /** Hands on what has arrived, unless the client is behind with reading answers. */
   #advance(): void {
-    if (this.#advancing) return;
-    this.#advancing = true;
-    for (;;) {
-      const [next] = this.#queue;
-      if (next === undefined || next.begun || this.#phase === "closing") break;
-      if (this.socket.writableNeedDrain) {
-        this.socket.once("drain", () => this.#advance());
-        break;
-      }
-      next.begun = true;
+    if (this.#drains) return;
+    for (let next = this.#unbegun.shift(); next !== undefined; next = this.#unbegun.shift()) {
+      if (next === this.#queue[0]) next.turn();
       this.#begin(next);
+      if (!this.socket.writableNeedDrain || this.#unbegun.length === 0) continue;
+      this.#drains = true;
+      this.socket.once("drain", () => {
+        this.#drains = false;
+        this.#advance();
+      });
+      return;
     }
-    this.#advancing = false;
   }
 
   #begin(exchange: Http1Exchange): void {
@@ -152,20 +155,22 @@ export class ClientWire implements MessageSink, IndexedMember {
       this.#close(exchange.complete);
       return;
     }
+    this.resume();
     // The rest of a refused body is read and dropped.
-    if (exchange.complete) this.#queue.shift();
-    if (this.#queue.length === 0) {
+    if (!exchange.complete) return;
+    this.#queue.shift();
+    const [next] = this.#queue;
+    if (next === undefined) {
       this.#nowMs = performance.now();
       this.#enter("idle");
-    }
-    this.resume();
-    this.#advance();
+    } else next.turn();
   }
 
   /** Closes after what was written. `clean`: the client is not sending, so nothing is lost if reading stops. */
   #close(clean: boolean): void {
     this.#nowMs = performance.now();
     this.#enter("closing");
+    this.#unbegun.length = 0;
     if (clean) this.socket.destroySoon();
     else this.socket.end();
     this.resume();
@@ -185,6 +190,7 @@ export class ClientWire implements MessageSink, IndexedMember {
 
   #lose(): void {
     const exchanges = this.#queue.splice(0);
+    this.#unbegun.length = 0;
     this.#receiving = null;
     for (const exchange of exchanges) exchange.lose();
   }

@@ -26,6 +26,9 @@ interface ExchangeWire {
 /** unsent: nothing was sent. length: as long as announced. close: until the connection closes. none: no body. */
 type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
 
+/** Most bytes of an answer that wait for an earlier one. */
+const mostEarlyBytes = 65_536;
+
 const closeField = "Connection: close\r\n";
 const continues = /^100-continue$/i;
 
@@ -45,8 +48,10 @@ export class Http1Exchange implements ClientExchange, Task {
   #onGone: (() => void) | null = null;
   #gone = false;
   readonly startedMs: number;
-  /** Whether it was handed to the pipeline. */
-  begun = false;
+  /** What was written before all earlier requests of the connection were answered; null once it is its turn. */
+  #early: (string | Buffer)[] | null = [];
+  #earlyBytes = 0;
+  #onDrain: (() => void) | null = null;
   ended = false;
   /** Whether the connection serves the next request after this one. */
   keeps: boolean;
@@ -128,6 +133,31 @@ export class Http1Exchange implements ClientExchange, Task {
     if (!this.ended) this.#onGone?.();
   }
 
+  /** All earlier requests were answered. */
+  turn(): void {
+    const early = this.#early;
+    this.#early = null;
+    for (const piece of early ?? []) this.#put(piece);
+    const drained = this.#onDrain;
+    this.#onDrain = null;
+    if (this.ended) this.#wire.answered(this);
+    else if (drained !== null) this.onDrain(drained);
+  }
+
+  /** Writes in turn. Returns false if no more should be written for now. */
+  #put(out: string | Buffer): boolean {
+    if (this.#early !== null) {
+      this.#early.push(out);
+      this.#earlyBytes += out.length;
+      return this.#earlyBytes < mostEarlyBytes;
+    }
+    return typeof out === "string" ? this.#wire.socket.write(out, "latin1") : this.#wire.socket.write(out);
+  }
+
+  get #full(): boolean {
+    return this.#early === null ? this.#wire.socket.writableNeedDrain : this.#earlyBytes >= mostEarlyBytes;
+  }
+
   onGone(listener: () => void): void {
     this.#onGone = listener;
     if (this.#gone) listener();
@@ -148,7 +178,7 @@ export class Http1Exchange implements ClientExchange, Task {
 
   continue(): void {
     this.#continued = true;
-    this.#wire.socket.write("HTTP/1.1 100 Continue\r\n\r\n", "latin1");
+    this.#put("HTTP/1.1 100 Continue\r\n\r\n");
   }
 
   /**
@@ -183,16 +213,15 @@ export class Http1Exchange implements ClientExchange, Task {
   }
 
   write(bytes: Buffer): boolean {
-    const { socket } = this.#wire;
     if (this.#framing === "none" || bytes.length === 0) return true;
     const out = this.#framing === "chunked" ? framed(bytes) : bytes.length <= maxJoinedBytes ? bytes.toString("latin1") : bytes;
     if (typeof out === "string") {
       this.#unsent += out;
       this.#schedule();
-      return !socket.writableNeedDrain;
+      return !this.#full;
     }
     this.run();
-    return socket.write(out);
+    return this.#put(out);
   }
 
   /** Writes a whole answer in one piece, or at least in one call to the kernel. */
@@ -213,12 +242,14 @@ export class Http1Exchange implements ClientExchange, Task {
     const out = this.#unsent;
     this.#scheduled = false;
     this.#unsent = "";
-    if (out === "" || this.#gone) return;
-    this.#wire.socket.write(out, "latin1");
+    if (out !== "" && !this.#gone) this.#put(out);
   }
 
   onDrain(listener: () => void): void {
-    this.#wire.socket.once("drain", listener);
+    const { socket } = this.#wire;
+    if (this.#early !== null) this.#onDrain = listener;
+    else if (socket.writableNeedDrain) socket.once("drain", listener);
+    else listener();
   }
 
   end(bytes?: Uint8Array | string): void {
@@ -229,7 +260,7 @@ export class Http1Exchange implements ClientExchange, Task {
     this.ended = true;
     this.#discards = true;
     this.#body.take();
-    this.#wire.answered(this);
+    if (this.#early === null) this.#wire.answered(this);
   }
 
   destroy(): void {
