@@ -1,5 +1,5 @@
 /** One request of a client's connection, and its answer. */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
@@ -30,7 +30,7 @@ type AnswerFraming = "unsent" | "length" | "chunked" | "close" | "none";
 const mostEarlyBytes = 65_536;
 
 const closeField = "Connection: close\r\n";
-const continues = /^100-continue$/i;
+const continues = /(?:^|\W)100-continue(?:$|\W)/i;
 
 export class Http1Exchange implements ClientExchange, Task {
   readonly #wire: ExchangeWire;
@@ -183,13 +183,11 @@ export class Http1Exchange implements ClientExchange, Task {
 
   /**
    * Whether the next request can be read after this one's answer: a large body that was refused unread would keep the
-   * connection busy, and a client that waits for 100 Continue may or may not send its body.
+   * connection busy, and a client that was not told to continue may or may not send its body.
    */
   #reusable(): boolean {
-    if (this.#body.complete) return true;
-    const declared = Number(this.headers["content-length"] ?? Number.NaN);
-    if (!(declared <= maxDrainedBytes)) return false;
-    return this.#continued || this.expectation === "none";
+    if (this.expectation === "100-continue" && !this.#continued) return false;
+    return this.#body.complete || Number(this.headers["content-length"] ?? Number.NaN) <= maxDrainedBytes;
   }
 
   head(status: number, headers: AnswerFields): void {
@@ -214,10 +212,12 @@ export class Http1Exchange implements ClientExchange, Task {
 
   write(bytes: Buffer): boolean {
     if (this.#framing === "none" || bytes.length === 0) return true;
-    const out = this.#framing === "chunked" ? framed(bytes) : bytes.length <= maxJoinedBytes ? bytes.toString("latin1") : bytes;
+    const out =
+      this.#framing === "chunked" ? framed(bytes) : bytes.length <= maxJoinedBytes ? bytes.toString("latin1") : bytes;
     if (typeof out === "string") {
       this.#unsent += out;
-      this.#schedule();
+      if (this.#unsent.length < maxJoinedBytes) this.#schedule();
+      else this.run();
       return !this.#full;
     }
     this.run();

@@ -51,7 +51,6 @@ export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
   return fields;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that a field may not have
 const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const knownNames = new Set<string>();
