@@ -1,4 +1,4 @@
-/** A request's body, gathered piece by piece without node:stream, for whoever reads it whole. */
+/** A request's body, gathered piece by piece without node:stream, until the stage that reads it whole asks for it. */
 import { Buffer } from "node:buffer";
 
 /**
