@@ -59,7 +59,7 @@ export class StatusWriter {
     this.#enqueue(fresh);
   }
 
-  /** Takes statuses beside those that were offered. */
+  /** Takes statuses in addition to those that were offered. */
   add(due: readonly StatusWrite[]): void {
     if (due.length > 0) this.#enqueue(this.#news(due));
   }
