@@ -62,6 +62,33 @@ export interface Steering {
   price?: Readonly<Record<string, readonly string[]>>;
 }
 
+/** The names that a provider accepts in one place. */
+export interface NameRule {
+  /** Allowed characters, as in a class of a regular expression. */
+  characters: string;
+  /** Characters that may come first. Absent: all of them. */
+  first?: string;
+  /** In characters. */
+  longest: number;
+}
+
+/**
+ * Limits on values in a request that clients and other providers choose. Values beyond them are replaced, always by the
+ * same value, and restored in the answer. Absent: no limit is known.
+ */
+export interface Bounds {
+  toolName?: NameRule;
+  /** Ids of tool calls. If absent, ids are sent as the client returned them. */
+  callId?: NameRule;
+  /** Names of messages and of schemas. */
+  label?: NameRule;
+  /** Longest `user` and its successors, in characters. */
+  user?: number;
+  metadata?: { pairs: number; name: number; value: number };
+  /** Whether a body beyond them is sure to be refused, so that it is rewritten rather than passed through. */
+  refuses?: true;
+}
+
 export interface Capabilities {
   /** The value of `spec.type`. */
   type: string;
@@ -105,4 +132,5 @@ export interface Capabilities {
   /** Absent if prices of other modes are unknown. */
   priceModes?: PriceModes;
   steering?: Steering;
+  bounds?: Bounds;
 }

@@ -1,6 +1,7 @@
 /** Stage: the ids in a request → the provider's own, and which provider has to be asked. */
 import type { Shaped } from "../call/shaped.ts";
 import type { WireFormat } from "../config/capabilities.ts";
+import { isGatewaysItem } from "../dialects/openai-responses/made-items.ts";
 import { type Failure, failure } from "../failure.ts";
 import { type IdSeal, looksSealed, type Owner } from "../identity/id-seal.ts";
 import { isObject, type JsonObject } from "../wire/json.ts";
@@ -22,6 +23,12 @@ const wholeItem = /^(message|function_call|custom_tool_call|(function_call|custo
 const isWhole = (item: JsonObject): boolean =>
   wholeItem.test(String(item["type"] ?? (item["role"] === undefined ? "" : "message")));
 
+/** Reasoning of an earlier answer, and the account that can read it. */
+interface KeptReasoning {
+  item: JsonObject;
+  account: string;
+}
+
 const several = failure(
   "invalid_value",
   "The request names objects that different provider accounts keep. Use those of one account in a call.",
@@ -37,6 +44,7 @@ export class IdOpener {
   failure: Failure | null = null;
   /** Something was changed since this was set to false. */
   changed = false;
+  readonly reasoning: KeptReasoning[] = [];
 
   constructor(seal: IdSeal, owner: Owner) {
     this.#seal = seal;
@@ -82,15 +90,30 @@ export class IdOpener {
   }
 
   #object(object: JsonObject): void {
-    const ofItem =
-      this.#path.length === 2 && this.#path[0] === "input" && typeof object["id"] === "string" && isWhole(object);
-    if (ofItem) this.#wholeItem(object, object["id"] as string);
+    const ofItem = this.#path.length === 2 && this.#path[0] === "input" && this.#item(object, object["id"]);
     for (const name of Object.keys(object)) {
       if (!(ofItem && name === "id"))
         this.#at(name, object[name], (value) => {
           object[name] = value;
         });
     }
+  }
+
+  /** Whether this is an item whose id is dealt with here. */
+  #item(item: JsonObject, id: unknown): boolean {
+    if (typeof id !== "string") return false;
+    if (isWhole(item)) this.#wholeItem(item, id);
+    else if (item["type"] === "reasoning") this.#reasoning(item, id);
+    else return item["type"] === "item_reference" && isGatewaysItem(id);
+    return true;
+  }
+
+  /** Reasoning is of use to the account that made it, but a conversation can go on without it. */
+  #reasoning(item: JsonObject, id: string): void {
+    const opened = this.#seal.open(this.#owner, id);
+    if (opened === null && !isGatewaysItem(id)) this.failure ??= unknownObject(id);
+    this.#wholeItem(item, id);
+    if (opened !== null) this.reasoning.push({ item, account: opened.account });
   }
 
   /** An id that the gateway didn't give goes no further; the item is whole without it. */
@@ -103,8 +126,38 @@ export class IdOpener {
   }
 }
 
-/** The provider that has to be asked, null where any will do. Changes the parsed body, and notes that among the edits. */
-export function openRequest(shaped: Shaped, seal: IdSeal, owner: Owner): { account: string | null } | Failure {
+/** The parsed body has changed, so its bytes must. */
+function note(shaped: Shaped, name: string): void {
+  shaped.edits[name] = shaped.received.json[name];
+  shaped.opened.add(name);
+}
+
+/**
+ * Leaves out reasoning that other accounts than the chosen one made, which would be refused. Without a choice so far, the
+ * account of the last reasoning is chosen if it serves the model.
+ */
+function chosenAccount(shaped: Shaped, opener: IdOpener, serves: (account: string) => boolean): string | null {
+  const last = opener.reasoning.at(-1)?.account ?? null;
+  const account = opener.account ?? (last !== null && serves(last) ? last : null);
+  const useless = new Set<unknown>(opener.reasoning.filter((kept) => kept.account !== account).map(({ item }) => item));
+  const { json } = shaped.received;
+  if (useless.size > 0 && Array.isArray(json["input"])) {
+    json["input"] = (json["input"] as unknown[]).filter((item) => !useless.has(item));
+    note(shaped, "input");
+  }
+  return account;
+}
+
+/**
+ * The provider that has to be asked, null where any will do. `serves`: whether an account has the model. Changes the
+ * parsed body, and notes that among the edits.
+ */
+export function openRequest(
+  shaped: Shaped,
+  seal: IdSeal,
+  owner: Owner,
+  serves: (account: string) => boolean,
+): { account: string | null } | Failure {
   const { json } = shaped.received;
   const within = carriers[shaped.format];
   const opener = new IdOpener(seal, owner);
@@ -115,7 +168,7 @@ export function openRequest(shaped: Shaped, seal: IdSeal, owner: Owner): { accou
     if (replaced) continue;
     opener.changed = false;
     opener.member(json, name);
-    if (opener.changed && !(name in shaped.edits)) shaped.edits[name] = json[name];
+    if (opener.changed && !(name in shaped.edits)) note(shaped, name);
   }
-  return opener.failure ?? { account: opener.account };
+  return opener.failure ?? { account: chosenAccount(shaped, opener, serves) };
 }

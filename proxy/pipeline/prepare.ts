@@ -14,8 +14,10 @@ import { errorEnvelope, isAnswer, judgeReply } from "../dialects/verdict/answer.
 import { surelyAnswer } from "../dialects/verdict/skim.ts";
 import { type Failure, failure } from "../failure.ts";
 import { answersHoldIds, remembering } from "../ids/seal-reply.ts";
+import { isBeyond } from "../providers/bounds.ts";
 import { errorInAnswer } from "../providers/errors.ts";
 import type { Outgoing, Provider, ProviderModel } from "../providers/provider.ts";
+import { translatedChat } from "../providers/translated-chat.ts";
 import type { ResolvedTarget } from "../snapshot/resolved-target.ts";
 import { isObject, type JsonObject, jsonIn } from "../wire/json.ts";
 import { applyEdits } from "../wire/json-edit.ts";
@@ -200,13 +202,19 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
   const request = shaped.chat();
   if (isRefusal(request)) return toFailure(request);
   const dialect = dialects[shaped.format];
-  const encode = target.entry.provider.chat;
-  if (encode === null || dialect === undefined)
+  const { provider, account } = target.entry;
+  const call = translatedChat(
+    provider,
+    request,
+    { account, model: target.model },
+    {
+      stream: shaped.received.stream,
+      deadlineMs: context.deadlineMs,
+      seed: context.requestId,
+    },
+  );
+  if (call === null || dialect === undefined)
     return failure("unsupported_parameter", "The provider of this model has no chat.", { param: "model" });
-  const call = encode(request, target.entry.account, target.model, {
-    stream: shaped.received.stream,
-    deadlineMs: context.deadlineMs,
-  });
   if (isRefusal(call)) return toFailure(call);
   const reply = contextOf(shaped, request, target.model, context);
   return {
@@ -219,7 +227,7 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
     dropped: [...(dialect.dropped?.(shaped.received.json) ?? []), ...call.dropped],
     translated: true,
     whole(bytes, headers) {
-      const decoded = readWhole(bytes, headers, target.entry.provider, context.nowMs, call.decodeReply);
+      const decoded = readWhole(bytes, headers, provider, context.nowMs, call.decodeReply);
       if (isProviderError(decoded)) return decoded;
       if (!isAnswer(decoded)) return invalidReply();
       return { body: JSON.stringify(dialect.encodeReply(decoded, reply)), usage: decoded.usage };
@@ -228,10 +236,19 @@ function translateChat(shaped: Shaped, target: ResolvedTarget, context: PrepareC
   };
 }
 
+/** A chat whose names the provider is sure to refuse, with names that it accepts; null if it can pass through. */
+function rewritten(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | null {
+  const { bounds } = target.entry.provider.capabilities;
+  if (shaped.format !== "openai.chat" || bounds?.refuses !== true || !isBeyond(shaped.received.json, bounds))
+    return null;
+  const translated = translateChat(shaped, target, context);
+  return "outgoing" in translated ? translated : null;
+}
+
 export function prepare(shaped: Shaped, target: ResolvedTarget, context: PrepareContext): Prepared | Failure {
   const { provider, account } = target.entry;
   const path = shaped.mustTranslate ? null : provider.passthroughPath(shaped.format, account, target.model);
-  if (path !== null) return passthrough(shaped, target, path, context);
+  if (path !== null) return rewritten(shaped, target, context) ?? passthrough(shaped, target, path, context);
   const translated =
     shaped.format === "openai.embeddings"
       ? translateEmbeddings(shaped, target, context)

@@ -47,7 +47,7 @@ import { excerpts, secretsOf } from "./redacted-excerpt.ts";
 import type { ResourceOperation } from "./resource-paths.ts";
 import { passThrough, resourceTarget } from "./resources.ts";
 import { answerFailure, answerJson, breakOff } from "./respond.ts";
-import { modelAsRouted, offersTo, route, targetsFor } from "./route.ts";
+import { modelAsRouted, offersTo, resolveTargets, route, targetsFor } from "./route.ts";
 import { shape } from "./shape.ts";
 
 /** Anthropic's SDK reads a call's id from this header. A value from the provider is kept. */
@@ -183,7 +183,10 @@ class Call {
     if (isFailure(masked)) return masked;
     const shaped = shape(masked, { routed: authorised, format, identity, nowMs: this.#gateway.nowMs() });
     if (isFailure(shaped)) return shaped;
-    const opened = openRequest(shaped, this.#snapshot.ids, ownerOf(identity, routed.route, this.#snapshot.roles));
+    const owner = ownerOf(identity, routed.route, this.#snapshot.roles);
+    const opened = openRequest(shaped, this.#snapshot.ids, owner, (account) =>
+      resolveTargets(routed.route, shaped.model).some(({ entry }) => entry.account.config.id === account),
+    );
     if (isFailure(opened)) return opened;
     this.#account = opened.account;
     return operation.kind === "countTokens"

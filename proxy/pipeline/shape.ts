@@ -137,6 +137,7 @@ class ShapedBody implements Shaped {
   readonly preferred: string | null;
   readonly filled: readonly string[];
   readonly edits: JsonObject;
+  readonly opened = new Set<string>();
   readonly mustTranslate: boolean;
   readonly #prompts: Prompts | null;
   #chat: ChatRequest | Refusal | null = null;
@@ -185,7 +186,7 @@ class ShapedBody implements Shaped {
       model: this.model ?? "",
     });
     if (isRefusal(decoded) || ofOpenAi) return decoded;
-    const request = edited(decoded, canonicalEdits(this.edits)) as ChatRequest;
+    const request = edited(decoded, canonicalEdits(this.edits, this.opened)) as ChatRequest;
     return this.#prompts === null ? request : { ...request, messages: withPrompts(this.#prompts, request.messages) };
   }
 }
@@ -243,8 +244,9 @@ export function shape(
 }
 
 /** Edits of a canonical request. The model is already chosen; of two names for one limit, the edited one applies. */
-function canonicalEdits(edits: JsonObject): JsonObject {
+function canonicalEdits(edits: JsonObject, opened: ReadonlySet<string>): JsonObject {
   const { model: _model, max_output_tokens: _cap, ...rest } = edits;
+  for (const name of opened) delete rest[name];
   for (const name of Object.keys(rest)) {
     const other = synonyms[name];
     if (other !== undefined && !(other in rest)) rest[other] = undefined;

@@ -107,9 +107,19 @@ function assistantTurn(content: unknown, param: string): Messages {
   ];
 }
 
+/** Claude Code's accounting line, which changes with each request and would keep prefix caches from being hit. */
+const billingLine = /^x-anthropic-billing-header:[^\n]*(?:\n|$)/i;
+
+function withoutBilling(part: ContentPart): ContentPart[] {
+  if (part.type !== "text" || !billingLine.test(part.text)) return [part];
+  const text = part.text.replace(billingLine, "");
+  return text === "" ? [] : [{ ...part, text }];
+}
+
 function systemTurn(content: unknown, param: string): Messages {
-  const parts = partsOf(content, param);
-  if (isRefusal(parts)) return parts;
+  const given = partsOf(content, param);
+  if (isRefusal(given)) return given;
+  const parts = given.flatMap(withoutBilling);
   const other = parts.findIndex((part) => part.type !== "text");
   if (other >= 0) return is.invalid(`${param}[${other}].type`, "text");
   return parts.length === 0 ? [] : [{ role: "system", content: joined(parts, "\n\n") }];

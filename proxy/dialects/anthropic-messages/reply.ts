@@ -44,7 +44,7 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   else if (message?.reasoning_content)
     content.push({ type: "thinking", thinking: message.reasoning_content, signature: "" });
   const text = (message?.content ?? "") + (message?.refusal ?? "");
-  if (text !== "") content.push({ type: "text", text, citations: null });
+  if (text !== "") content.push({ type: "text", text });
   for (const call of message?.tool_calls ?? [])
     content.push({ type: "tool_use", id: call.id, name: call.function.name, input: inputOf(call.function.arguments) });
   return {

@@ -1,6 +1,7 @@
 /** Output items of a Response (https://platform.openai.com/docs/api-reference/responses/object). */
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatChoice } from "../canonical.ts";
+import { itemId } from "./made-items.ts";
 import { packThinking } from "./thinking.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
@@ -41,7 +42,7 @@ function logprobsOf(logprobs: unknown): unknown[] {
 export function itemsOf(choice: ChatChoice, id: string, status: ItemStatus): JsonObject[] {
   const { message } = choice;
   const items: JsonObject[] = [];
-  const next = (prefix: string): string => `${prefix}_${id}_${items.length}`;
+  const next = (prefix: string): string => itemId(prefix, id, items.length);
   const blocks = message.thinking_blocks ?? [];
   const reasoning = message.reasoning_content ?? thinkingText(blocks);
   if (reasoning !== "" || blocks.length > 0) items.push(reasoningItem(next("rs"), reasoning, blocks));

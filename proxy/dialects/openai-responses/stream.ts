@@ -7,6 +7,7 @@ import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../blo
 import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
+import { itemId } from "./made-items.ts";
 import { incompleteReason, type ResponseOutcome, responseObject } from "./reply.ts";
 
 const prefixes: Readonly<Record<BlockKind, string>> = {
@@ -122,7 +123,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   }
 
   #itemId(block: Block): string {
-    return `${prefixes[block.kind]}_${this.#id}_${block.index}`;
+    return itemId(prefixes[block.kind], this.#id, block.index);
   }
 
   #item(block: Block, status: ItemStatus, text: string): JsonObject {

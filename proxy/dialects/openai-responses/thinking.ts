@@ -5,16 +5,15 @@
  */
 import { Buffer } from "node:buffer";
 import { isObject, type JsonObject, jsonIn } from "../../wire/json.ts";
-
-const marker = "sluice.thinking.";
+import { isGatewaysThinking, thinkingMarker } from "./made-items.ts";
 
 export function packThinking(blocks: readonly JsonObject[]): string {
-  return marker + Buffer.from(JSON.stringify(blocks)).toString("base64url");
+  return thinkingMarker + Buffer.from(JSON.stringify(blocks)).toString("base64url");
 }
 
 /** Returns no blocks if the content isn't the gateway's or can't be read. */
 export function unpackThinking(packed: unknown): JsonObject[] {
-  if (typeof packed !== "string" || !packed.startsWith(marker)) return [];
-  const blocks = jsonIn(Buffer.from(packed.slice(marker.length), "base64url").toString("utf8"));
+  if (!isGatewaysThinking(packed)) return [];
+  const blocks = jsonIn(Buffer.from(String(packed).slice(thinkingMarker.length), "base64url").toString("utf8"));
   return Array.isArray(blocks) ? blocks.filter(isObject) : [];
 }

@@ -80,4 +80,10 @@ export const capabilities: Capabilities = {
     // https://platform.claude.com/docs/en/build-with-claude/fast-mode
     price: { speed: ["fast"] },
   },
+  // https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 64 },
+    user: 256,
+  },
 };

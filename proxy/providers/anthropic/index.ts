@@ -6,6 +6,7 @@ import { type ChatRequest, isRefusal, type Refusal } from "../../dialects/canoni
 import type { CallOptions, ChatCall, Outgoing, Provider, ProviderAccount, ProviderModel } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeError } from "./failure.ts";
+import { messagesEdits } from "./mend.ts";
 import { decodeReply } from "./reply.ts";
 import { encodeRequest } from "./request.ts";
 import { anthropicDecoder } from "./stream.ts";
@@ -53,6 +54,7 @@ function chat(
 export const provider: Provider = {
   capabilities,
   passthroughPath: (format, account) => (format === "anthropic.messages" ? messagesPath(account) : null),
+  passthroughEdits: (format, _account, _model, body) => (format === "anthropic.messages" ? messagesEdits(body) : {}),
   authorize,
   chat,
   embeddings: null,

@@ -37,10 +37,10 @@ export function refusalOf(details: unknown): string {
   return isObject(details) ? text(details["explanation"]) : "";
 }
 
-function toolCall(block: JsonObject, at: number): ToolCall {
+function toolCall(block: JsonObject): ToolCall {
   const args = JSON.stringify(isObject(block["input"]) ? block["input"] : {});
   return {
-    id: text(block["id"]) || `call_${at}`,
+    id: text(block["id"]),
     type: "function",
     function: { name: text(block["name"]), arguments: args },
   };

@@ -69,7 +69,7 @@ class AnthropicStream {
     this.#blocks.set(index, block);
     this.#opened = true;
     if (isTool) {
-      const id = text(start["id"]) || `call_${block.tool}`;
+      const id = text(start["id"]);
       send(emit, {
         tool_calls: [
           { index: block.tool, id, type: "function", function: { name: text(start["name"]), arguments: "" } },

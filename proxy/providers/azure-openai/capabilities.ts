@@ -95,4 +95,13 @@ export const capabilities: Capabilities = {
       },
     },
   },
+  // https://platform.openai.com/docs/api-reference/chat/create
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 40 },
+    label: { characters: "A-Za-z0-9_-", longest: 64 },
+    user: 64,
+    metadata: { pairs: 16, name: 64, value: 512 },
+    refuses: true,
+  },
 };

@@ -1,5 +1,5 @@
 /** Azure OpenAI: OpenAI's format, with its own paths and authentication. */
-import { chatEdits, mended } from "../openai/mend.ts";
+import { mended, openAiEdits } from "../openai/mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { AuthEnvironment, Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { pathOf, resourcePathOf } from "./address.ts";
@@ -22,7 +22,7 @@ function authorize(outgoing: Outgoing, account: ProviderAccount, env: AuthEnviro
 export const provider: Provider = {
   capabilities,
   passthroughPath: pathOf,
-  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? chatEdits(body, account, model) : {}),
+  passthroughEdits: openAiEdits,
   authorize,
   chat: (request, account, model, options) => ({
     ...passthroughChat(mended(request, account, model, true), account, model, options),

@@ -7,7 +7,6 @@ import type { JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
 import { mediaOf } from "../anthropic/media.ts";
 import type { BlockForms } from "../anthropic/turns.ts";
-import type { ToolNames } from "./names.ts";
 
 const imageFormats: Readonly<Record<string, string>> = {
   "image/png": "png",
@@ -23,7 +22,7 @@ function reasoning(block: JsonObject): JsonObject {
   return { reasoningContent: { reasoningText: { text: block["thinking"], signature: block["signature"] } } };
 }
 
-export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
+export function converseBlocks(claude: boolean): BlockForms {
   let documents = 0;
   /** AWS recommends neutral names, because the model reads them. They must be unique. */
   const document = (data: string): JsonObject => ({
@@ -50,7 +49,7 @@ export function converseBlocks(names: ToolNames, claude: boolean): BlockForms {
         ? document(found.data)
         : refusal(param, "The provider of this model accepts files only as a PDF in `file_data`.");
     },
-    toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name: names.encode(name), input } }),
+    toolUse: (toolUseId, name, input) => ({ toolUse: { toolUseId, name, input } }),
     // Converse refuses blank text.
     toolResult: (toolUseId, content) => ({
       toolResult: { toolUseId, content: content.length > 0 ? content : [{ text: "(empty)" }] },

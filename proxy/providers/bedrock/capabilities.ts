@@ -97,4 +97,10 @@ export const capabilities: Capabilities = {
   ],
   // https://aws.amazon.com/bedrock/pricing: priority costs 75 % more, flex and batches cost half.
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_750_000 } },
+  // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolSpecification.html
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 64 },
+    label: { characters: "A-Za-z0-9_-", longest: 64 },
+  },
 };

@@ -27,15 +27,14 @@ function chat(
 ): ChatCall | Refusal {
   const encoded = encodeRequest(request, account, model);
   if (isRefusal(encoded)) return encoded;
-  const { names } = encoded;
   const { upstream } = model.config;
   return {
     path: `${account.basePath}/model/${segment(upstream)}/${options.stream ? "converse-stream" : "converse"}`,
     headers: { accept: options.stream ? "application/vnd.amazon.eventstream" : "application/json" },
     body: JSON.stringify(encoded.body),
     dropped: encoded.dropped,
-    decodeReply: (body, headers) => decodeReply(body, text(headers["x-amzn-requestid"]), upstream, names),
-    decoder: () => converseDecoder(names),
+    decodeReply: (body, headers) => decodeReply(body, text(headers["x-amzn-requestid"]), upstream),
+    decoder: converseDecoder,
   };
 }
 

@@ -8,7 +8,6 @@ import { invalidReply } from "../../dialects/invalid-reply.ts";
 import { Counts, tierMode, withHidden } from "../../dialects/usage-counts.ts";
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { isSigned } from "../anthropic/blocks.ts";
-import type { ToolNames } from "./names.ts";
 
 export const text = (value: unknown): string => (typeof value === "string" ? value : "");
 export const object = (value: unknown): JsonObject => (isObject(value) ? value : {});
@@ -63,12 +62,12 @@ function thinkingBlock(content: JsonObject): JsonObject {
   return { type: "thinking", thinking: text(reasoning["text"]), signature: text(reasoning["signature"]) };
 }
 
-function toolCall(use: JsonObject, at: number, names: ToolNames): ToolCall {
-  const id = text(use["toolUseId"]) || `call_${at}`;
+function toolCall(use: JsonObject): ToolCall {
+  const id = text(use["toolUseId"]);
   return {
     id,
     type: "function",
-    function: { name: names.decode(text(use["name"])), arguments: JSON.stringify(object(use["input"])) },
+    function: { name: text(use["name"]), arguments: JSON.stringify(object(use["input"])) },
   };
 }
 
@@ -76,9 +75,9 @@ function members(blocks: readonly JsonObject[], name: string): JsonObject[] {
   return blocks.map((block) => block[name]).filter(isObject);
 }
 
-function messageOf(blocks: readonly JsonObject[], names: ToolNames): ChatChoice["message"] {
+function messageOf(blocks: readonly JsonObject[]): ChatChoice["message"] {
   const content = blocks.map((block) => text(block["text"])).join("");
-  const calls = members(blocks, "toolUse").map((use, at) => toolCall(use, at, names));
+  const calls = members(blocks, "toolUse").map(toolCall);
   const thinking = members(blocks, "reasoningContent").map(thinkingBlock);
   const reasoning = thinking.map((block) => text(block["thinking"])).join("");
   const signed = thinking.filter(isSigned);
@@ -92,12 +91,12 @@ function messageOf(blocks: readonly JsonObject[], names: ToolNames): ChatChoice[
 }
 
 /** The answer contains neither its id nor the model: `id` comes from a header, `model` from the request. */
-export function decodeReply(body: unknown, id: string, model: string, names: ToolNames): ChatReply | ProviderError {
+export function decodeReply(body: unknown, id: string, model: string): ChatReply | ProviderError {
   const content = isObject(body) ? object(object(body["output"])["message"])["content"] : null;
   if (!isObject(body) || !Array.isArray(content)) return invalidReply();
   const native = body["stopReason"];
   if (isMalformed(native)) return invalidReply(malformedText);
-  const message = messageOf((content as unknown[]).filter(isObject), names);
+  const message = messageOf((content as unknown[]).filter(isObject));
   const reason = finishReason(native, message.tool_calls !== undefined);
   const differs = typeof native === "string" && native !== reason ? { native_finish_reason: native } : {};
   return {

@@ -11,7 +11,6 @@ import { schemaOf } from "../anthropic/tools.ts";
 import { turnsOf } from "../anthropic/turns.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
 import { converseBlocks } from "./blocks.ts";
-import { ToolNames } from "./names.ts";
 import { toolsOf } from "./tools.ts";
 
 /** Claude's thinking needs a limit to stay below. Without thinking, the model's own limit applies. */
@@ -40,7 +39,6 @@ const rules: ParameterRules = {
 
 export interface EncodedRequest {
   body: JsonObject;
-  names: ToolNames;
   dropped: string[];
 }
 
@@ -97,21 +95,15 @@ function textFormat(schema: { name: string; description?: string; schema: JsonOb
 
 const filled = (object: JsonObject): JsonObject | null => (Object.keys(object).length > 0 ? object : null);
 
-function partsOf(
-  request: ChatRequest,
-  account: ProviderAccount,
-  model: ProviderModel,
-  names: ToolNames,
-  maxTokens: number,
-) {
+function partsOf(request: ChatRequest, account: ProviderAccount, model: ProviderModel, maxTokens: number) {
   const settings = account.config.options;
   const structured = settings["structuredOutputs"] !== "Refuse";
   const claude = isClaude(account, model);
   const thought = reasoning(request, account, claude, maxTokens);
   return settleParameters({
     unknown: judgeParameters(request, rules),
-    conversation: turnsOf(request.messages, converseBlocks(names, claude)),
-    tools: toolsOf(request, names, claude, structured),
+    conversation: turnsOf(request.messages, converseBlocks(claude)),
+    tools: toolsOf(request, claude, structured),
     thought,
     sampled: isRefusal(thought) ? thought : sampling(request, thinks(thought), claude, settings["sampling"] === "Drop"),
     stops: stopsOf(request, claude),
@@ -124,10 +116,9 @@ export function encodeRequest(
   account: ProviderAccount,
   model: ProviderModel,
 ): EncodedRequest | Refusal {
-  const names = new ToolNames();
   const asked = request.max_completion_tokens ?? request.max_tokens ?? model.config.maxOutputTokens;
   const maxTokens = asked ?? maxTokensBesideBudget;
-  const parts = partsOf(request, account, model, names, maxTokens);
+  const parts = partsOf(request, account, model, maxTokens);
   if (isRefusal(parts)) return parts;
   const { unknown, conversation, tools, thought, sampled, stops, schema } = parts;
   const tier = tierOf(request);
@@ -151,7 +142,6 @@ export function encodeRequest(
         serviceTier: tier.tier,
       }),
     },
-    names,
     dropped: [
       ...unknown,
       ...conversation.dropped,

@@ -7,7 +7,6 @@ import { oversizedEvent, streamFailure } from "../errors.ts";
 import type { ChatStreamDecoder } from "../provider.ts";
 import { streamError } from "./failure.ts";
 import { type Frame, FrameError, FrameReader, FrameTooLargeError } from "./frames.ts";
-import type { ToolNames } from "./names.ts";
 import { decodeUsage, finishReason, isMalformed, malformedText, object, text } from "./reply.ts";
 
 interface OpenBlock {
@@ -29,7 +28,6 @@ function parsed(payload: string): unknown {
 
 class ConverseDecoder implements ChatStreamDecoder {
   readonly #reader = new FrameReader();
-  readonly #names: ToolNames;
   readonly #blocks = new Map<unknown, OpenBlock>();
   #out: StreamEvent[] = [];
   #over = false;
@@ -45,10 +43,6 @@ class ConverseDecoder implements ChatStreamDecoder {
     messageStop: (body) => this.#stop(body["stopReason"]),
     metadata: (body) => this.#end(body["usage"], body["serviceTier"]),
   };
-
-  constructor(names: ToolNames) {
-    this.#names = names;
-  }
 
   push(bytes: Uint8Array): StreamEvent[] {
     if (this.#over) return [];
@@ -127,11 +121,9 @@ class ConverseDecoder implements ChatStreamDecoder {
     const block = this.#block(index);
     block.tool = this.#tools++;
     const { toolUseId, name } = object(use);
-    const id = text(toolUseId) || `call_${block.tool}`;
+    const id = text(toolUseId);
     this.#send({
-      tool_calls: [
-        { index: block.tool, id, type: "function", function: { name: this.#names.decode(text(name)), arguments: "" } },
-      ],
+      tool_calls: [{ index: block.tool, id, type: "function", function: { name: text(name), arguments: "" } }],
     });
   }
 
@@ -196,6 +188,6 @@ class ConverseDecoder implements ChatStreamDecoder {
   }
 }
 
-export function converseDecoder(names: ToolNames): ChatStreamDecoder {
-  return new ConverseDecoder(names);
+export function converseDecoder(): ChatStreamDecoder {
+  return new ConverseDecoder();
 }

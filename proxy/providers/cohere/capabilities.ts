@@ -29,7 +29,7 @@ export const capabilities: Capabilities = {
     logprobs: "mapped",
     tools: "mapped",
     tool_choice: "mapped",
-    parallel_tool_calls: "refused",
+    parallel_tool_calls: "mapped",
     "response_format.json_object": "native",
     "response_format.json_schema": "mapped",
     reasoning_effort: "mapped",
@@ -43,4 +43,9 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: "cohere",
+  // https://docs.cohere.com/v1/reference/chat
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_", first: "A-Za-z_", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 64 },
+  },
 };

@@ -39,12 +39,6 @@ export function toolMembers(request: ChatRequest, dropped: Set<string>): JsonObj
   if (!("tools" in found)) return found;
   const { tools, choice } = found;
   if (tools.length === 0) return {};
-  if (request.parallel_tool_calls === false && request.tool_choice !== "none") {
-    return refusal(
-      "parallel_tool_calls",
-      "Cohere can't be limited to one tool call at a time. Leave `parallel_tool_calls` out.",
-    );
-  }
   return { tools: tools.map(toolOf), ...strictMember(tools, dropped), ...choice };
 }
 

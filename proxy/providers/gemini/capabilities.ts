@@ -36,7 +36,7 @@ export const capabilities: Capabilities = {
     logprobs: "mapped",
     tools: "mapped",
     tool_choice: "mapped",
-    parallel_tool_calls: "refused",
+    parallel_tool_calls: "mapped",
     "response_format.json_object": "mapped",
     "response_format.json_schema": "mapped",
     reasoning_effort: "mapped",
@@ -52,4 +52,6 @@ export const capabilities: Capabilities = {
   pricesFrom: "google",
   // https://ai.google.dev/gemini-api/docs/pricing
   priceModes: { usual: { batch: 500_000, flex: 500_000, priority: 1_800_000 } },
+  // https://ai.google.dev/api/caching#FunctionDeclaration. Ids carry thought signatures.
+  bounds: { toolName: { characters: "A-Za-z0-9_.-", first: "A-Za-z_", longest: 64 } },
 };

@@ -5,17 +5,11 @@
  */
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
+import { carriedIn, carriesValue, withCarried } from "../carried.ts";
 
-/**
- * Ids hold only characters that Anthropic's API accepts (letters, digits, `_`, `-`), so that they survive a change of
- * provider.
- */
-const separator = "__thought__";
+export { maxIdLength } from "../carried.ts";
+
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/;
-const packedPattern = /^[bt][A-Za-z0-9_-]+$/;
-
-/** Longest id, in characters. A signature that doesn't fit is dropped. */
-export const maxIdLength = 16_384;
 
 /** Google's documented placeholder for a signature that was lost or never existed (a call made by another model). */
 export const escapeSignature = "skip_thought_signature_validator";
@@ -27,7 +21,7 @@ export const randomCallId: NewId = () => `call_${randomUUID().replaceAll("-", ""
 
 /** The upstream's own id if it is usable and unique, otherwise a new one. */
 export function callId(given: unknown, seen: Set<string>, newId: NewId): string {
-  const usable = typeof given === "string" && idPattern.test(given) && !given.includes(separator) && !seen.has(given);
+  const usable = typeof given === "string" && idPattern.test(given) && !carriesValue(given) && !seen.has(given);
   const id = usable ? given : newId();
   seen.add(id);
   return id;
@@ -42,16 +36,13 @@ function pack(signature: string): string {
 }
 
 export function withSignature(id: string, signature: unknown): string {
-  if (typeof signature !== "string" || signature === "") return id;
-  const whole = id + separator + pack(signature);
-  return whole.length > maxIdLength ? id : whole;
+  return typeof signature === "string" && signature !== "" ? withCarried(id, pack(signature)) : id;
 }
 
 /** An id as the client returns it: the gateway's, another provider's, or the client's own. */
-export function withoutSignature(id: string): { id: string; signature: string | null } {
-  const at = id.indexOf(separator);
-  const packed = at < 0 ? "" : id.slice(at + separator.length);
-  if (at < 1 || !packedPattern.test(packed)) return { id, signature: null };
-  const bytes = Buffer.from(packed.slice(1), "base64url");
-  return { id: id.slice(0, at), signature: packed.startsWith("b") ? bytes.toString("base64") : bytes.toString("utf8") };
+export function withoutSignature(given: string): { id: string; signature: string | null } {
+  const { id, value } = carriedIn(given);
+  if (value === null) return { id, signature: null };
+  const bytes = Buffer.from(value.slice(1), "base64url");
+  return { id, signature: value.startsWith("b") ? bytes.toString("base64") : bytes.toString("utf8") };
 }

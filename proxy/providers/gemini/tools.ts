@@ -77,12 +77,6 @@ export function toolMembers(request: ChatRequest, form: SchemaForm, dropped: Set
   const tools = request.tools ?? [];
   const choice = request.tool_choice ?? "auto";
   if (tools.length === 0) return withoutTools(choice);
-  if (request.parallel_tool_calls === false && choice !== "none") {
-    return refusal(
-      "parallel_tool_calls",
-      "Gemini can't be limited to one tool call at a time. Leave `parallel_tool_calls` out.",
-    );
-  }
   // Only a forced call must match its schema.
   if (choice === "auto" && tools.some((tool) => tool.function.strict === true)) dropped.add("tools.strict");
   const functionDeclarations = declarations(tools, form);

@@ -38,4 +38,9 @@ export const capabilities: Capabilities = {
   pricesFrom: "mistral",
   // https://mistral.ai/pricing: batches.
   priceModes: { usual: { batch: 500_000 } },
+  // https://docs.mistral.ai/capabilities/function_calling. Its ids of calls are shorter still.
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    label: { characters: "A-Za-z0-9_-", longest: 64 },
+  },
 };

@@ -47,11 +47,18 @@ function toolId(id: string): string {
 
 const renamed = (call: ToolCall): ToolCall => ({ ...call, id: toolId(call.id) });
 
+/** An assistant's turn without calls needs a content: what it refused with, if that is all it said. */
+function contentOf({ role, content, tool_calls, refusal: refused }: ChatMessage): ChatMessage["content"] {
+  if (role !== "assistant" || (tool_calls ?? []).length > 0) return content;
+  return content === null || content === undefined || content.length === 0 ? (refused ?? "") : content;
+}
+
 function message(one: ChatMessage): JsonObject {
   const role = one.role === "developer" ? "system" : one.role;
+  const content = contentOf(one);
   return {
     role,
-    ...(one.content === undefined ? {} : { content: one.content }),
+    ...(content === undefined ? {} : { content }),
     ...(one.name === undefined ? {} : { name: one.name }),
     ...(one.tool_calls === undefined ? {} : { tool_calls: one.tool_calls.map(renamed) }),
     ...(one.tool_call_id === undefined ? {} : { tool_call_id: toolId(one.tool_call_id) }),

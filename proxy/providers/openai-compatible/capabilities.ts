@@ -38,4 +38,12 @@ export const capabilities: Capabilities = {
   // Gateways such as OpenRouter accept a list of fallback models:
   // https://openrouter.ai/docs/guides/routing/model-fallbacks
   steering: { models: ["models", "fallbacks"] },
+  // Unknown, so those of OpenAI, which clients of such servers keep to.
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 40 },
+    label: { characters: "A-Za-z0-9_-", longest: 64 },
+    user: 64,
+    metadata: { pairs: 16, name: 64, value: 512 },
+  },
 };

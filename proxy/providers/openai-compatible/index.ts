@@ -3,7 +3,8 @@
 import type { WireFormat } from "../../config/capabilities.ts";
 import { decodeOpenAiError } from "../openai/failure.ts";
 import { bearer, openAiPaths } from "../openai/index.ts";
-import { limitEdits, mended } from "../openai/mend.ts";
+import { limitEdits, mended, messageEdits } from "../openai/mend.ts";
+import { responsesEdits } from "../openai/mend-responses.ts";
 import { passthroughChat, passthroughEmbeddings } from "../openai/request.ts";
 import type { Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
@@ -20,8 +21,10 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined || lacks(format, account) ? null : account.basePath + path;
   },
-  passthroughEdits: (format, account, model, body) =>
-    format === "openai.chat" ? limitEdits(body, account, model) : {},
+  passthroughEdits: (format, account, model, body) => {
+    if (format === "openai.responses") return responsesEdits(body);
+    return format === "openai.chat" ? { ...limitEdits(body, account, model), ...messageEdits(body, false) } : {};
+  },
   authorize: bearer,
   chat: (request, account, model, options) =>
     passthroughChat(mended(request, account, model, false), account, model, options),

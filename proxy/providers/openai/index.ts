@@ -3,7 +3,7 @@ import type { WireFormat } from "../../config/capabilities.ts";
 import type { Outgoing, Provider, ProviderAccount } from "../provider.ts";
 import { capabilities } from "./capabilities.ts";
 import { decodeOpenAiError } from "./failure.ts";
-import { chatEdits, mended } from "./mend.ts";
+import { mended, openAiEdits } from "./mend.ts";
 import { passthroughChat, passthroughEmbeddings } from "./request.ts";
 
 /** Paths below the base URL, which by SDK convention ends in `/v1`. */
@@ -33,7 +33,7 @@ export const provider: Provider = {
     const path = openAiPaths[format];
     return path === undefined ? null : account.basePath + path;
   },
-  passthroughEdits: (format, account, model, body) => (format === "openai.chat" ? chatEdits(body, account, model) : {}),
+  passthroughEdits: openAiEdits,
   authorize,
   chat: (request, account, model, options) =>
     passthroughChat(mended(request, account, model, true), account, model, options),

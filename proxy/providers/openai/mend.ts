@@ -1,8 +1,12 @@
 /** Changes that a chat body needs before an OpenAI-like server accepts it. Pure. */
 
+import type { WireFormat } from "../../config/capabilities.ts";
 import type { ChatMessage, ChatRequest } from "../../dialects/canonical.ts";
 import { isObject } from "../../wire/json.ts";
+import { boundedId } from "../bounds.ts";
+import { carriesValue } from "../carried.ts";
 import type { ProviderAccount, ProviderModel } from "../provider.ts";
+import { responsesEdits } from "./mend-responses.ts";
 
 type LimitName = "max_tokens" | "max_completion_tokens";
 
@@ -32,7 +36,10 @@ export function limitEdits(
   model: ProviderModel,
 ): Readonly<Record<string, unknown>> {
   const wanted = limitName(account, model);
-  if (wanted === null) return none;
+  return wanted === null ? none : limitAs(wanted, body);
+}
+
+function limitAs(wanted: LimitName, body: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const other: LimitName = wanted === "max_tokens" ? "max_completion_tokens" : "max_tokens";
   if ((body[other] ?? null) === null) return none;
   return { [other]: undefined, ...((body[wanted] ?? null) === null ? { [wanted]: body[other] } : {}) };
@@ -41,10 +48,41 @@ export function limitEdits(
 /** Members in answers of other providers that OpenAI refuses in a message. */
 const foreign = ["thinking_blocks", "reasoning_content", "reasoning"] as const;
 
+const idRule = { characters: "A-Za-z0-9_-", longest: 40 };
+
+/** Servers of the same format may take ids that OpenAI refuses, such as their own. */
+const longestElsewhere = 64;
+
+const isForeignId = (id: unknown, longest: number): boolean =>
+  typeof id === "string" && (carriesValue(id) || id.length > longest);
+
 function hasForeign(message: unknown): boolean {
   if (!isObject(message)) return false;
   for (const name of foreign) if (Object.hasOwn(message, name)) return true;
   return false;
+}
+
+function hasForeignId(message: unknown, longest: number): boolean {
+  if (!isObject(message)) return false;
+  const calls = message["tool_calls"];
+  return (
+    isForeignId(message["tool_call_id"], longest) ||
+    (Array.isArray(calls) && calls.some((call: unknown) => isObject(call) && isForeignId(call["id"], longest)))
+  );
+}
+
+const ownId = (id: unknown, longest: number): unknown =>
+  isForeignId(id, longest) ? boundedId(String(id), idRule) : id;
+
+function withOwnIds(message: unknown, longest: number): unknown {
+  if (!isObject(message) || !hasForeignId(message, longest)) return message;
+  const own: Record<string, unknown> = { ...message };
+  if (own["tool_call_id"] !== undefined) own["tool_call_id"] = ownId(own["tool_call_id"], longest);
+  if (Array.isArray(own["tool_calls"]))
+    own["tool_calls"] = own["tool_calls"].map((call: unknown) =>
+      isObject(call) ? { ...call, id: ownId(call["id"], longest) } : call,
+    );
+  return own;
 }
 
 function withoutForeign<T>(message: T): T {
@@ -54,20 +92,42 @@ function withoutForeign<T>(message: T): T {
   return own as T;
 }
 
-/** Makes a conversation with another provider acceptable to OpenAI; empty if nothing changes. */
-function messageEdits({ messages }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Array.isArray(messages) && messages.some(hasForeign) ? { messages: messages.map(withoutForeign) } : none;
+/**
+ * Makes a conversation with another provider acceptable; empty if nothing changes. `strict`: unknown members of a
+ * message are refused, as at OpenAI.
+ */
+export function messageEdits(
+  { messages }: Readonly<Record<string, unknown>>,
+  strict: boolean,
+): Readonly<Record<string, unknown>> {
+  if (!Array.isArray(messages)) return none;
+  const longest = strict ? idRule.longest : longestElsewhere;
+  const isOwn = (message: unknown): boolean => !(strict && hasForeign(message)) && !hasForeignId(message, longest);
+  if (messages.every(isOwn)) return none;
+  const mended = (message: unknown): unknown => withOwnIds(strict ? withoutForeign(message) : message, longest);
+  return { messages: messages.map(mended) };
 }
 
 /** All changes that a chat body needs for OpenAI's own models. */
-export function chatEdits(
+function chatEdits(
   body: Readonly<Record<string, unknown>>,
   account: ProviderAccount,
   model: ProviderModel,
 ): Readonly<Record<string, unknown>> {
   const limit = limitEdits(body, account, model);
-  const messages = messageEdits(body);
+  const messages = messageEdits(body, true);
   return messages === none ? limit : { ...limit, ...messages };
+}
+
+/** Changes that a body needs where it passes through. */
+export function openAiEdits(
+  format: WireFormat,
+  account: ProviderAccount,
+  model: ProviderModel,
+  body: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  if (format === "openai.responses") return responsesEdits(body);
+  return format === "openai.chat" ? chatEdits(body, account, model) : none;
 }
 
 /** The same changes for a request that is built from the canonical form. */
@@ -77,7 +137,10 @@ export function mended(
   model: ProviderModel,
   strict: boolean,
 ): ChatRequest {
-  const edits = limitEdits(request, account, model);
+  // Callers of other formats sent neither name. Every server knows this one.
+  const named =
+    !strict && account.config.options["maxTokensField"] === "AsSent" ? "max_tokens" : limitName(account, model);
+  const edits = named === null ? none : limitAs(named, request);
   const messages: ChatMessage[] = strict ? request.messages.map(withoutForeign) : request.messages;
   const out: ChatRequest = { ...request, messages };
   for (const [name, value] of Object.entries(edits)) {

@@ -27,12 +27,13 @@ export function finishReason(native: unknown, calledTools: boolean): FinishReaso
   return typeof native === "string" && finishReasons.has(native) ? (native as FinishReason) : "stop";
 }
 
-function toolCalls(value: unknown, choice: number): ToolCall[] {
+/** A call without an id gets one in `translatedChat`, as in every format. */
+function toolCalls(value: unknown): ToolCall[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isObject).map((call, at) => {
+  return value.filter(isObject).map((call) => {
     const fn = isObject(call["function"]) ? call["function"] : {};
     return {
-      id: typeof call["id"] === "string" && call["id"] !== "" ? call["id"] : `call_${choice}_${at}`,
+      id: typeof call["id"] === "string" ? call["id"] : "",
       type: "function",
       function: {
         name: String(fn["name"] ?? ""),
@@ -44,7 +45,7 @@ function toolCalls(value: unknown, choice: number): ToolCall[] {
 
 function decodeChoice(raw: JsonObject, at: number): ChatChoice {
   const message = isObject(raw["message"]) ? raw["message"] : {};
-  const calls = toolCalls(message["tool_calls"], at);
+  const calls = toolCalls(message["tool_calls"]);
   const reasoning = message["reasoning_content"] ?? message["reasoning"];
   const { tool_calls: _calls, role: _role, content, ...rest } = message;
   return {

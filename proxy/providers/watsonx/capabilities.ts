@@ -59,7 +59,7 @@ export const capabilities: Capabilities = {
     logprobs: "native",
     tools: "native",
     tool_choice: "mapped",
-    parallel_tool_calls: "refused",
+    parallel_tool_calls: "mapped",
     "response_format.json_object": "native",
     "response_format.json_schema": "native",
     reasoning_effort: "native",
@@ -74,4 +74,10 @@ export const capabilities: Capabilities = {
   },
   resources: false,
   pricesFrom: null,
+  // https://cloud.ibm.com/apidocs/watsonx-ai#text-chat
+  bounds: {
+    toolName: { characters: "A-Za-z0-9_-", longest: 64 },
+    callId: { characters: "A-Za-z0-9_-", longest: 64 },
+    label: { characters: "A-Za-z0-9_-", longest: 64 },
+  },
 };

@@ -52,11 +52,6 @@ function message(one: ChatMessage): JsonObject {
 }
 
 function refused(request: ChatRequest): Refusal | null {
-  if (request.parallel_tool_calls === false)
-    return refusal(
-      "parallel_tool_calls",
-      "This model can't be limited to one tool call at a time. Leave `parallel_tool_calls` out, or choose another model.",
-    );
   for (const [at, one] of request.messages.entries()) {
     if (one.role === "function")
       return refusal(

@@ -378,7 +378,7 @@ describe("Messages written for the official SDK", () => {
     );
     assert.deepEqual(read.content, [
       { type: "thinking", thinking: "hm", signature: "" },
-      { type: "text", text: "Look", citations: null },
+      { type: "text", text: "Look" },
       { type: "tool_use", id: "a", name: "f", input: { x: 1 } },
       { type: "tool_use", id: "b", name: "g", input: {} },
       { type: "tool_use", id: "c", name: "h", input: { INVALID_JSON: '{"cut' } },

@@ -232,7 +232,6 @@ describe("a chat request for Gemini", () => {
       says({ role: "assistant", tool_calls: [asked("a", "now", `{"a":${"[".repeat(9_000)}${"]".repeat(9_000)}}`)] }),
       "messages[0].tool_calls[0].function.arguments",
     ],
-    "one call at a time": [{ tools, parallel_tool_calls: false }, "parallel_tool_calls"],
     "a choice that isn't there": [{ tools, tool_choice: { type: "function", function: { name: "x" } } }, "tool_choice"],
     "a call without tools": [{ tool_choice: "required" }, "tool_choice"],
     "six stops": [{ stop: ["1", "2", "3", "4", "5", "6"] }, "stop"],

@@ -1,0 +1,14 @@
+/** Which items of a Responses conversation the gateway made, rather than OpenAI. */
+
+/** `PREFIX_ANSWER_POSITION`. OpenAI's own ids have no position: a prefix and hexadecimal digits. */
+const madeId = /^(?:rs|msg|fc|ctc)_.*_\d+$/s;
+
+export const itemId = (prefix: string, answer: string, position: number): string => `${prefix}_${answer}_${position}`;
+
+export const isGatewaysItem = (id: unknown): boolean => typeof id === "string" && madeId.test(id);
+
+/** Marks signed reasoning that the gateway packed. */
+export const thinkingMarker = "sluice.thinking.";
+
+export const isGatewaysThinking = (content: unknown): boolean =>
+  typeof content === "string" && content.startsWith(thinkingMarker);

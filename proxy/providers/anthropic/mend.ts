@@ -1,0 +1,43 @@
+/** Makes a conversation with other providers acceptable to Anthropic, where a Messages body passes through. Pure. */
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { boundedId } from "../bounds.ts";
+import { isSigned } from "./blocks.ts";
+import { capabilities } from "./capabilities.ts";
+
+const none: Readonly<Record<string, unknown>> = {};
+const idRule = capabilities.bounds?.callId;
+
+/** Members that hold the id of a tool call, by type of block. */
+const idMembers: Readonly<Record<string, string>> = { tool_use: "id", tool_result: "tool_use_id" };
+
+/** Reasoning of another provider: the gateway gave it no signature, and Anthropic refuses it. */
+const isUnsigned = (block: JsonObject): boolean => block["type"] === "thinking" && !isSigned(block);
+
+function mendedBlock(block: unknown): unknown {
+  if (!isObject(block)) return block;
+  const member = idMembers[String(block["type"])];
+  const id = member === undefined ? undefined : block[member];
+  if (member === undefined || typeof id !== "string" || idRule === undefined) return block;
+  const own = boundedId(id, idRule);
+  return own === id ? block : { ...block, [member]: own };
+}
+
+/** The message itself if nothing changes; null if nothing of it is left. */
+function mendedMessage(message: unknown): unknown {
+  if (!isObject(message) || !Array.isArray(message["content"])) return message;
+  const given = message["content"] as unknown[];
+  const kept = given.filter((block) => !isObject(block) || !isUnsigned(block));
+  if (kept.length === 0 && given.length > 0) return null;
+  const content = kept.map(mendedBlock);
+  const changed = content.length !== given.length || content.some((block, at) => block !== given[at]);
+  return changed ? { ...message, content } : message;
+}
+
+/** Edits of a Messages body; empty if nothing changes. */
+export function messagesEdits({ messages }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (!Array.isArray(messages)) return none;
+  const given = messages as unknown[];
+  const mended = given.map(mendedMessage).filter((message) => message !== null);
+  const changed = mended.length !== given.length || mended.some((message, at) => message !== given[at]);
+  return changed ? { messages: mended } : none;
+}

@@ -1,0 +1,36 @@
+/**
+ * Makes a Responses conversation with other providers acceptable to OpenAI, where the body passes through. Items that
+ * the gateway made don't exist at OpenAI, so their ids and references to them are left out. Pure.
+ */
+import { isGatewaysItem, isGatewaysThinking } from "../../dialects/openai-responses/made-items.ts";
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import { boundedId } from "../bounds.ts";
+
+const none: Readonly<Record<string, unknown>> = {};
+
+const idRule = { characters: "A-Za-z0-9_-", longest: 64 };
+
+/** Reasoning of another provider is useless to OpenAI, and a reference to what it doesn't have is refused. */
+function isForeign(item: JsonObject): boolean {
+  if (item["type"] === "item_reference") return isGatewaysItem(item["id"]);
+  return item["type"] === "reasoning" && (isGatewaysItem(item["id"]) || isGatewaysThinking(item["encrypted_content"]));
+}
+
+function mendedItem(item: unknown): unknown {
+  if (!isObject(item)) return item;
+  const callId = item["call_id"];
+  const own = typeof callId === "string" ? boundedId(callId, idRule) : callId;
+  const isMade = isGatewaysItem(item["id"]);
+  if (own === callId && !isMade) return item;
+  const { id, ...rest } = item;
+  return { ...rest, ...(isMade || id === undefined ? {} : { id }), ...(callId === undefined ? {} : { call_id: own }) };
+}
+
+/** Edits of a Responses body; empty if nothing changes. */
+export function responsesEdits({ input }: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (!Array.isArray(input)) return none;
+  const given = input as unknown[];
+  const mended = given.filter((item) => !isObject(item) || !isForeign(item)).map(mendedItem);
+  const changed = mended.length !== given.length || mended.some((item, at) => item !== given[at]);
+  return changed ? { input: mended } : none;
+}

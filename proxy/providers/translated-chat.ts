@@ -1,0 +1,106 @@
+/**
+ * What every translated chat has in common, whichever provider answers: names within the provider's bounds, an id for
+ * each tool call, and one call where the client asked for one at a time.
+ */
+import { createHash } from "node:crypto";
+import {
+  type ChatChoice,
+  type ChatReply,
+  type ChatRequest,
+  isRefusal,
+  type ProviderError,
+  type Refusal,
+  type StreamEvent,
+  type ToolCallDelta,
+} from "../dialects/canonical.ts";
+import { type BoundedNames, boundedRequest } from "./bounds.ts";
+import type { CallOptions, ChatCall, ChatStreamDecoder, Provider, ProviderAccount, ProviderModel } from "./provider.ts";
+
+interface Calls {
+  names: BoundedNames;
+  /** Whether only the first call of each choice is passed on: providers without the switch may make several. */
+  onlyOne: boolean;
+  /** Distinguishes the ids made for this answer from those of other answers. */
+  seed: string;
+}
+
+function madeId(seed: string, choice: number, index: number): string {
+  return `call_${createHash("sha256").update(`${seed}:${choice}:${index}`).digest("base64url").slice(0, 24)}`;
+}
+
+function restoredChoice(choice: ChatChoice, { names, onlyOne, seed }: Calls): ChatChoice {
+  const calls = choice.message.tool_calls;
+  if (calls === undefined || calls.length === 0) return choice;
+  const restored = (onlyOne ? calls.slice(0, 1) : calls).map((call, index) => ({
+    ...call,
+    id: call.id === "" ? madeId(seed, choice.index, index) : call.id,
+    function: { ...call.function, name: names.decode(call.function.name) },
+  }));
+  return { ...choice, message: { ...choice.message, tool_calls: restored } };
+}
+
+/** Calls of a stream, by choice and index. */
+class StreamCalls {
+  readonly #calls: Calls;
+  readonly #begun = new Set<string>();
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  event(event: StreamEvent): StreamEvent {
+    if (event.kind !== "delta" || event.delta.tool_calls === undefined) return event;
+    const { onlyOne } = this.#calls;
+    const calls = onlyOne ? event.delta.tool_calls.filter((call) => call.index === 0) : event.delta.tool_calls;
+    const { tool_calls: _calls, ...rest } = event.delta;
+    if (calls.length === 0) return { ...event, delta: rest };
+    return { ...event, delta: { ...rest, tool_calls: calls.map((call) => this.#call(call, event.choice)) } };
+  }
+
+  #call(call: ToolCallDelta, choice: number): ToolCallDelta {
+    const { names, seed } = this.#calls;
+    const place = `${choice}:${call.index}`;
+    const id = this.#begun.has(place) ? call.id : call.id || madeId(seed, choice, call.index);
+    this.#begun.add(place);
+    const name = call.function?.name;
+    return {
+      ...call,
+      ...(id === undefined ? {} : { id, type: "function" }),
+      ...(name === undefined ? {} : { function: { ...call.function, name: names.decode(name) } }),
+    };
+  }
+}
+
+function restoring(decoder: ChatStreamDecoder, calls: Calls): ChatStreamDecoder {
+  const stream = new StreamCalls(calls);
+  const restored = (events: StreamEvent[]): StreamEvent[] => {
+    for (const [at, event] of events.entries()) if (event.kind === "delta") events[at] = stream.event(event);
+    return events;
+  };
+  return { push: (bytes) => restored(decoder.push(bytes)), end: () => restored(decoder.end()) };
+}
+
+const isReply = (answer: ChatReply | ProviderError): answer is ChatReply => "choices" in answer;
+
+/** `seed`: the call's own id. Returns null if the provider has no chat. */
+export function translatedChat(
+  provider: Provider,
+  request: ChatRequest,
+  target: { account: ProviderAccount; model: ProviderModel },
+  options: CallOptions & { seed: string },
+): ChatCall | Refusal | null {
+  if (provider.chat === null) return null;
+  const bounded = boundedRequest(request, provider.capabilities.bounds);
+  const call = provider.chat(bounded.request, target.account, target.model, options);
+  if (isRefusal(call)) return call;
+  const calls: Calls = { names: bounded.names, onlyOne: request.parallel_tool_calls === false, seed: options.seed };
+  return {
+    ...call,
+    decodeReply(body, headers) {
+      const answer = call.decodeReply(body, headers);
+      if (!isReply(answer)) return answer;
+      return { ...answer, choices: answer.choices.map((choice) => restoredChoice(choice, calls)) };
+    },
+    decoder: (maxEventBytes) => restoring(call.decoder(maxEventBytes), calls),
+  };
+}
