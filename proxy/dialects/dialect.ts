@@ -18,6 +18,8 @@ export interface ReplyContext {
   includeUsage: boolean;
   /** The canonical request that was sent. */
   request: ChatRequest;
+  /** The client's own body, whose forms of tools the answer has to use. */
+  body?: JsonObject;
 }
 
 /** Converts stream events to the client's bytes. */

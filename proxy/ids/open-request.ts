@@ -23,8 +23,12 @@ const wholeItem = /^(message|function_call|custom_tool_call|(function_call|custo
 const isWhole = (item: JsonObject): boolean =>
   wholeItem.test(String(item["type"] ?? (item["role"] === undefined ? "" : "message")));
 
-/** Reasoning of an earlier answer, and the account that can read it. */
-interface KeptReasoning {
+/** Reasoning and calls of a provider's own tools: of use to the account that made them, but not needed to go on. */
+const helpfulItem =
+  /^(reasoning|(web_search|file_search|code_interpreter|image_generation|computer|mcp)_call|mcp_list_tools)$/;
+
+/** Such an item of an earlier answer, and the account that made it. */
+interface HelpfulItem {
   item: JsonObject;
   account: string;
 }
@@ -44,7 +48,7 @@ export class IdOpener {
   failure: Failure | null = null;
   /** Something was changed since this was set to false. */
   changed = false;
-  readonly reasoning: KeptReasoning[] = [];
+  readonly helpful: HelpfulItem[] = [];
 
   constructor(seal: IdSeal, owner: Owner) {
     this.#seal = seal;
@@ -103,17 +107,16 @@ export class IdOpener {
   #item(item: JsonObject, id: unknown): boolean {
     if (typeof id !== "string") return false;
     if (isWhole(item)) this.#wholeItem(item, id);
-    else if (item["type"] === "reasoning") this.#reasoning(item, id);
+    else if (helpfulItem.test(String(item["type"]))) this.#helpfulItem(item, id);
     else return item["type"] === "item_reference" && isGatewaysItem(id);
     return true;
   }
 
-  /** Reasoning is of use to the account that made it, but a conversation can go on without it. */
-  #reasoning(item: JsonObject, id: string): void {
+  #helpfulItem(item: JsonObject, id: string): void {
     const opened = this.#seal.open(this.#owner, id);
     if (opened === null && !isGatewaysItem(id)) this.failure ??= unknownObject(id);
     this.#wholeItem(item, id);
-    if (opened !== null) this.reasoning.push({ item, account: opened.account });
+    if (opened !== null) this.helpful.push({ item, account: opened.account });
   }
 
   /** An id that the gateway didn't give goes no further; the item is whole without it. */
@@ -133,13 +136,13 @@ function note(shaped: Shaped, name: string): void {
 }
 
 /**
- * Leaves out reasoning that other accounts than the chosen one made, which would be refused. Without a choice so far, the
- * account of the last reasoning is chosen if it serves the model.
+ * Leaves out helpful items that other accounts than the chosen one made, which would be refused. Without a choice so far,
+ * the account of the last of them is chosen if it serves the model.
  */
 function chosenAccount(shaped: Shaped, opener: IdOpener, serves: (account: string) => boolean): string | null {
-  const last = opener.reasoning.at(-1)?.account ?? null;
+  const last = opener.helpful.at(-1)?.account ?? null;
   const account = opener.account ?? (last !== null && serves(last) ? last : null);
-  const useless = new Set<unknown>(opener.reasoning.filter((kept) => kept.account !== account).map(({ item }) => item));
+  const useless = new Set<unknown>(opener.helpful.filter((kept) => kept.account !== account).map(({ item }) => item));
   const { json } = shaped.received;
   if (useless.size > 0 && Array.isArray(json["input"])) {
     json["input"] = (json["input"] as unknown[]).filter((item) => !useless.has(item));

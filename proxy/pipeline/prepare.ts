@@ -195,6 +195,7 @@ function contextOf(shaped: Shaped, request: ChatRequest, model: ProviderModel, c
     createdSeconds: Math.floor(context.nowMs / 1000),
     includeUsage: asked,
     request,
+    body: shaped.received.json,
   };
 }
 

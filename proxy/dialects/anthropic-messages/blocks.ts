@@ -50,7 +50,20 @@ function document(block: JsonObject, param: string): PartResult {
   return unsupported(`${at}type`, "A document of this kind");
 }
 
-const readers: Readonly<Record<string, (block: JsonObject, param: string) => PartResult>> = { text, image, document };
+/** A search result that the client found: where it comes from, and its text. */
+function searchResult(block: JsonObject, param: string): PartResult {
+  const parts = partsOf(block["content"] ?? "", `${param}.content`);
+  if (isRefusal(parts)) return parts;
+  const head = [block["title"], block["source"]].filter((line) => typeof line === "string");
+  return { type: "text", text: [...head, joined(parts, "\n")].join("\n") };
+}
+
+const readers: Readonly<Record<string, (block: JsonObject, param: string) => PartResult>> = {
+  text,
+  image,
+  document,
+  search_result: searchResult,
+};
 
 /** A text, image or document block. */
 export function partOf(block: unknown, param: string): PartResult {

@@ -6,6 +6,10 @@ import { contentOf, inputText, joined, partOf, partsOf } from "./blocks.ts";
 
 type Messages = ChatMessage[] | Refusal;
 
+/** What tools that ran at Anthropic left in an answer: other models can't read it. */
+const hosted = /^(server_tool_use|mcp_tool_use|.+_tool_result|tool_reference|compaction|fallback)$/;
+const isReadable = (block: unknown): boolean => !isObject(block) || !hosted.test(String(block["type"]));
+
 /**
  * A tool result becomes a message of its own. In OpenAI's format such messages are text only, so images in a result
  * move to the user message that follows. `is_error` has no OpenAI form: an error without text gets one, so that the
@@ -14,7 +18,8 @@ type Messages = ChatMessage[] | Refusal;
 function toolResult(block: JsonObject, param: string, moved: ContentPart[]): ChatMessage | Refusal {
   const problem = is.required(block, "tool_use_id", is.aString, `${param}.`);
   if (problem) return problem;
-  const parts = partsOf(block["content"] ?? "", `${param}.content`);
+  const content = block["content"] ?? "";
+  const parts = partsOf(Array.isArray(content) ? content.filter(isReadable) : content, `${param}.content`);
   if (isRefusal(parts)) return parts;
   moved.push(...parts.filter((part) => part.type !== "text"));
   const text = joined(parts, "\n");
@@ -32,6 +37,7 @@ function userTurn(content: unknown, param: string): Messages {
   const results: ChatMessage[] = [];
   const parts: ContentPart[] = [];
   for (const [at, block] of (content as unknown[]).entries()) {
+    if (!isReadable(block)) continue;
     const isResult = isObject(block) && block["type"] === "tool_result";
     const read = isResult ? toolResult(block, `${param}[${at}]`, parts) : partOf(block, `${param}[${at}]`);
     if (isRefusal(read)) return read;
@@ -82,6 +88,13 @@ const assistantBlocks: Readonly<Record<string, ReadBlock>> = {
   },
 };
 
+/** Types of the blocks that are left out. */
+export function leftOutBlocks({ messages }: JsonObject): string[] {
+  const turns = Array.isArray(messages) ? messages.filter(isObject) : [];
+  const blocks = turns.flatMap(({ content }) => (Array.isArray(content) ? content.filter(isObject) : []));
+  return [...new Set(blocks.map((block) => String(block["type"])).filter((type) => hosted.test(type)))];
+}
+
 function assistantTurn(content: unknown, param: string): Messages {
   if (typeof content === "string") return [{ role: "assistant", content }];
   const turn: AssistantTurn = { texts: [], calls: [], thinking: [], unsigned: [] };
@@ -89,6 +102,7 @@ function assistantTurn(content: unknown, param: string): Messages {
     const type = String(block["type"]);
     const own = Object.hasOwn(assistantBlocks, type) ? assistantBlocks[type] : undefined;
     if (own) return own(block, at, turn);
+    if (!isReadable(block)) return null;
     const part = partOf(block, at);
     return isRefusal(part)
       ? part
@@ -96,6 +110,8 @@ function assistantTurn(content: unknown, param: string): Messages {
   });
   const problem = Array.isArray(content) ? read(content, param) : is.invalid(param, "a string or a list of blocks");
   if (problem) return problem;
+  // Nothing is left of a turn that other models can read, and providers refuse empty ones.
+  if (turn.texts.length + turn.calls.length + turn.thinking.length + turn.unsigned.length === 0) return [];
   return [
     {
       role: "assistant",

@@ -9,15 +9,13 @@ import {
   type ToolChoice,
 } from "../canonical.ts";
 import * as is from "../check.ts";
-import { decodeMessages } from "./messages.ts";
+import { decodeMessages, leftOutBlocks } from "./messages.ts";
+
+/** Other tools run at Anthropic, or have a schema that only Claude knows. They are dropped. */
+const isCustom = (tool: JsonObject): boolean => (tool["type"] ?? "custom") === "custom";
 
 function tool(one: JsonObject, param: string): Refusal | null {
-  const type = one["type"] ?? "custom";
-  if (type !== "custom")
-    return refusal(
-      `${param}.type`,
-      "Tools that Anthropic runs on its servers can't be translated for the provider of this model. Leave them out, or choose an Anthropic model.",
-    );
+  if (!isCustom(one)) return null;
   return (
     is.required(one, "name", is.aString, `${param}.`) ??
     is.members(one, { description: is.aString, input_schema: is.anObject, strict: is.aBoolean }, `${param}.`)
@@ -114,12 +112,14 @@ function effortOf(body: JsonObject): string | null {
 type Optional = Partial<ChatRequest>;
 
 function toolParameters(body: JsonObject): Optional {
-  const tools = body["tools"] as JsonObject[] | null | undefined;
+  const given = (body["tools"] ?? []) as JsonObject[];
+  const tools = given.filter(isCustom);
+  const noneLeft = given.length > 0 && tools.length === 0;
   const choice = body["tool_choice"] as JsonObject | null | undefined;
   const asked = choice == null ? undefined : toolChoices[String(choice["type"])]?.(choice);
   return {
-    ...(tools == null || tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
-    ...(asked === undefined ? {} : { tool_choice: asked }),
+    ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
+    ...(asked === undefined || (noneLeft && asked === "auto") ? {} : { tool_choice: asked }),
     ...(choice?.["disable_parallel_tool_use"] === true ? { parallel_tool_calls: false } : {}),
   };
 }
@@ -179,5 +179,11 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
  * listed.
  */
 export function dropped(body: JsonObject): string[] {
-  return Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null);
+  const tools = Array.isArray(body["tools"]) ? body["tools"].filter(isObject) : [];
+  const types = tools.filter((tool) => !isCustom(tool)).map((tool) => String(tool["type"]).slice(0, 64));
+  return [
+    ...Object.keys(body).filter((name) => !known.has(name) && (body[name] ?? null) !== null),
+    ...new Set(types.map((type) => `tools.${type}`)),
+    ...leftOutBlocks(body).map((type) => `messages.content.${type}`),
+  ];
 }

@@ -2,12 +2,18 @@
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatChoice, ChatReply } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
+import { clientCall, freeformNames } from "./custom-tools.ts";
 import { encodeUsage } from "./usage.ts";
 
-function encodeChoice(choice: ChatChoice): JsonObject {
+function encodeChoice(choice: ChatChoice, freeform: ReadonlySet<string>): JsonObject {
+  const { tool_calls: calls, ...message } = choice.message;
   return {
     index: choice.index,
-    message: { refusal: null, ...choice.message },
+    message: {
+      refusal: null,
+      ...message,
+      ...(calls === undefined ? {} : { tool_calls: calls.map((call) => clientCall(call, freeform)) }),
+    },
     logprobs: choice.logprobs ?? null,
     finish_reason: choice.finish_reason,
     ...(choice.native_finish_reason === undefined ? {} : { native_finish_reason: choice.native_finish_reason }),
@@ -15,13 +21,14 @@ function encodeChoice(choice: ChatChoice): JsonObject {
 }
 
 export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject {
+  const freeform = freeformNames(context.body);
   return {
     ...reply.extra,
     id: reply.id || context.fallbackId,
     object: "chat.completion",
     created: reply.created || context.createdSeconds,
     model: context.model,
-    choices: reply.choices.map(encodeChoice),
+    choices: reply.choices.map((choice) => encodeChoice(choice, freeform)),
     ...(reply.usage === null ? {} : { usage: encodeUsage(reply.usage) }),
   };
 }

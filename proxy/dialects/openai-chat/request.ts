@@ -7,6 +7,7 @@ import { isObject, type JsonObject } from "../../wire/json.ts";
 import type { ChatRequest, Refusal } from "../canonical.ts";
 import { refusal } from "../canonical.ts";
 import * as is from "../check.ts";
+import { withFunctions } from "./custom-tools.ts";
 
 const roles: ReadonlySet<unknown> = new Set(["system", "developer", "user", "assistant", "tool"]);
 
@@ -42,7 +43,10 @@ const content: is.Check = (value, param) => {
 const named: is.Check = (value, param) =>
   is.anObject(value, param) ?? is.required(value as JsonObject, "name", is.aString, `${param}.`);
 
+const custom = (holder: JsonObject, param: string): Refusal | null => is.required(holder, "custom", named, `${param}.`);
+
 function toolCall(call: JsonObject, param: string): Refusal | null {
+  if (call["type"] === "custom") return is.required(call, "id", is.aString, `${param}.`) ?? custom(call, param);
   if (call["type"] !== undefined && call["type"] !== "function")
     return refusal(`${param}.type`, "Only calls of function tools can be translated for the provider of this model.");
   const fn = is.required(call, "id", is.aString, `${param}.`) ?? is.required(call, "function", named, `${param}.`);
@@ -77,6 +81,7 @@ function message(one: JsonObject, param: string): Refusal | null {
 }
 
 function tool(one: JsonObject, param: string): Refusal | null {
+  if (one["type"] === "custom") return custom(one, param);
   if (one["type"] !== "function")
     return refusal(`${param}.type`, "Only function tools can be translated for the provider of this model.");
   const problem = is.required(one, "function", named, `${param}.`);
@@ -84,9 +89,21 @@ function tool(one: JsonObject, param: string): Refusal | null {
   return problem ?? is.members(one["function"] as JsonObject, types, `${param}.function.`);
 }
 
+function allowedTools(value: JsonObject, param: string): Refusal | null {
+  const list = value["allowed_tools"];
+  const at = `${param}.allowed_tools.`;
+  return (
+    is.required(value, "allowed_tools", is.anObject, `${param}.`) ??
+    is.required(list as JsonObject, "tools", is.objects(tool), at) ??
+    is.members(list as JsonObject, { mode: is.oneOf("auto", "required") }, at)
+  );
+}
+
 const toolChoice: is.Check = (value, param) => {
   if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
   if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
+  if (value["type"] === "custom") return custom(value, param);
+  if (value["type"] === "allowed_tools") return allowedTools(value, param);
   if (value["type"] !== "function")
     return refusal(`${param}.type`, "Only a choice of one function can be translated for the provider of this model.");
   return is.required(value, "function", named, `${param}.`);
@@ -149,5 +166,5 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   const problem = is.required(body, "model", is.aString) ?? is.required(body, "messages", is.objects(message));
   if (problem) return problem;
   if ((body["messages"] as unknown[]).length === 0) return is.invalid("messages", "a list with at least one message");
-  return is.members(body, parameters) ?? (body as unknown as ChatRequest);
+  return is.members(body, parameters) ?? withFunctions(body);
 }

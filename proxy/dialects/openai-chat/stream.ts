@@ -1,17 +1,22 @@
 /** Events → `chat.completion.chunk`s (https://platform.openai.com/docs/api-reference/chat-streaming). Frames have no `event:` line. */
 import type { ChatDelta, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { FreeformCalls, freeformNames } from "./custom-tools.ts";
 import { encodeUsage } from "./usage.ts";
 
 export class OpenAiChatEncoder implements ChatStreamEncoder {
   readonly #context: ReplyContext;
   readonly #tail: string;
   readonly #opened = new Set<number>();
+  /** null if the client has no freeform tools. */
+  readonly #freeform: FreeformCalls | null;
   #head = "";
   #usage: Usage | null = null;
 
   constructor(context: ReplyContext) {
     this.#context = context;
+    const freeform = freeformNames(context.body);
+    this.#freeform = freeform.size === 0 ? null : new FreeformCalls(freeform);
     // With include_usage, every chunk but the last has `usage: null`.
     this.#tail = context.includeUsage ? ',"usage":null}\n\n' : "}\n\n";
   }
@@ -24,7 +29,7 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
       case "delta":
         return this.#open(event.choice) + this.#delta(event.choice, event.delta, event.logprobs);
       case "finish":
-        return this.#open(event.choice) + this.#choice(event.choice, "{}", null, event.reason, event.native);
+        return this.#open(event.choice) + this.#inputs(event.choice) + this.#finish(event);
       case "usage":
         this.#usage = event.usage;
         return "";
@@ -35,6 +40,15 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
       case "error":
         return "";
     }
+  }
+
+  #finish({ choice, reason, native }: Extract<StreamEvent, { kind: "finish" }>): string {
+    return this.#choice(choice, "{}", null, reason, native);
+  }
+
+  #inputs(choice: number): string {
+    const calls = this.#freeform?.end(choice) ?? [];
+    return calls.length === 0 ? "" : this.#choice(choice, JSON.stringify({ tool_calls: calls }), null, null);
   }
 
   /** Every chunk has the same id, time and model. */
@@ -59,8 +73,13 @@ export class OpenAiChatEncoder implements ChatStreamEncoder {
 
   #delta(choice: number, delta: ChatDelta, logprobs: unknown): string {
     const { role: _role, ...rest } = delta;
-    const text = JSON.stringify(rest);
+    const text = JSON.stringify(this.#freeform === null ? rest : this.#withForms(choice, rest, this.#freeform));
     return text === "{}" && logprobs === undefined ? "" : this.#choice(choice, text, logprobs, null);
+  }
+
+  #withForms(choice: number, { tool_calls: calls, ...rest }: ChatDelta, freeform: FreeformCalls): object {
+    const pieces = freeform.pieces(choice, calls ?? []);
+    return pieces.length === 0 ? rest : { ...rest, tool_calls: pieces };
   }
 
   #choice(index: number, delta: string, logprobs: unknown, reason: string | null, native?: string): string {

@@ -5,8 +5,11 @@
 import { isObject, type JsonObject } from "../../wire/json.ts";
 import { type ChatMessage, type ContentPart, isRefusal, type Refusal } from "../canonical.ts";
 import * as is from "../check.ts";
+import { freeformArguments } from "../freeform.ts";
 import { contentOf, openAiOnly, partsOf, textOf } from "./content.ts";
+import { isGatewaysItem } from "./made-items.ts";
 import { unpackThinking } from "./thinking.ts";
+import { flatName } from "./tools.ts";
 
 const roles = is.oneOf("user", "assistant", "system", "developer");
 
@@ -59,9 +62,21 @@ class Conversation {
     );
     if (problem) return problem;
     const { call_id: id, name, arguments: text } = item as { call_id: string; name: string; arguments: string };
+    this.#call(id, flatName(item["namespace"], name), text);
+    return null;
+  }
+
+  customToolCall(item: JsonObject, param: string): Refusal | null {
+    const problem = is.first(["call_id", "name", "input"], (name) => is.required(item, name, is.aString, `${param}.`));
+    if (problem) return problem;
+    const { call_id: id, name, input } = item as { call_id: string; name: string; input: string };
+    this.#call(id, flatName(item["namespace"], name), freeformArguments(input));
+    return null;
+  }
+
+  #call(id: string, name: string, text: string): void {
     const turn = this.#turn();
     turn.tool_calls = [...(turn.tool_calls ?? []), { id, type: "function", function: { name, arguments: text } }];
-    return null;
   }
 
   functionCallOutput(item: JsonObject, param: string): Refusal | null {
@@ -112,8 +127,27 @@ const items: Readonly<Record<string, ReadItem>> = {
   message: (conversation, item, param) => conversation.message(item, param),
   function_call: (conversation, item, param) => conversation.functionCall(item, param),
   function_call_output: (conversation, item, param) => conversation.functionCallOutput(item, param),
+  custom_tool_call: (conversation, item, param) => conversation.customToolCall(item, param),
+  custom_tool_call_output: (conversation, item, param) => conversation.functionCallOutput(item, param),
   reasoning: (conversation, item) => conversation.reasoning(item),
+  // The tools in it are among those of the request.
+  additional_tools: () => null,
+  item_reference: (_conversation, item, param) =>
+    isGatewaysReasoning(item["id"]) ? null : openAiOnly(`${param}.type`),
 };
+
+/** Reasoning of the gateway's own answers is shown to the client but needed by no provider that lacks signatures. */
+const isGatewaysReasoning = (id: unknown): boolean => isGatewaysItem(id) && String(id).startsWith("rs_");
+
+/** Calls of tools that OpenAI runs, and what belongs to them: other models can't read them. */
+const hosted =
+  /^(web_search|file_search|computer|code_interpreter|image_generation|local_shell|shell|apply_patch|mcp|tool_search|mcp_list_tools|mcp_approval_request|mcp_approval_response|program)(_call)?(_output)?$/;
+
+/** Types of the items that are left out. */
+export function leftOutItems({ input }: JsonObject): string[] {
+  const types = Array.isArray(input) ? input.filter(isObject).map((item) => String(item["type"])) : [];
+  return [...new Set(types.filter((type) => hosted.test(type)))];
+}
 
 /** Reads `instructions` and `input` of a body. */
 export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
@@ -126,7 +160,8 @@ export function decodeInput(body: JsonObject): ChatMessage[] | Refusal {
     is.objects((item, at) => {
       const type = typeof item["type"] === "string" ? item["type"] : "message";
       const read = Object.hasOwn(items, type) ? items[type] : undefined;
-      return read === undefined ? openAiOnly(`${at}.type`) : read(conversation, item, at);
+      if (read !== undefined) return read(conversation, item, at);
+      return hosted.test(type) ? null : openAiOnly(`${at}.type`);
     })(value, param),
   );
   if (problem) return problem;

@@ -1,8 +1,10 @@
 /** Output items of a Response (https://platform.openai.com/docs/api-reference/responses/object). */
 import type { JsonObject } from "../../wire/json.ts";
 import type { ChatChoice } from "../canonical.ts";
+import { freeformInput } from "../freeform.ts";
 import { itemId } from "./made-items.ts";
 import { packThinking } from "./thinking.ts";
+import type { ClientTool } from "./tools.ts";
 
 export type ItemStatus = "in_progress" | "completed" | "incomplete";
 
@@ -14,8 +16,24 @@ export function messageItem(id: string, status: ItemStatus, content: JsonObject[
   return { id, type: "message", status, role: "assistant", content };
 }
 
-export function callItem(id: string, status: ItemStatus, callId: string, name: string, text: string): JsonObject {
-  return { id, type: "function_call", status, call_id: callId, name, arguments: text };
+/** A call of a tool, under the name and in the form in which the client knows it. */
+export function callItem(id: string, status: ItemStatus, call: CalledTool): JsonObject {
+  const { callId, client, name, text } = call;
+  const shared = { id, status, call_id: callId, name: client?.name ?? name };
+  const namespace = client?.namespace == null ? {} : { namespace: client.namespace };
+  return client?.isFreeform === true
+    ? { ...shared, type: "custom_tool_call", ...namespace, input: freeformInput(text) }
+    : { ...shared, type: "function_call", ...namespace, arguments: text };
+}
+
+export interface CalledTool {
+  callId: string;
+  /** In the canonical request. */
+  name: string;
+  /** JSON text of the arguments. */
+  text: string;
+  /** Absent for an ordinary function. */
+  client: ClientTool | undefined;
 }
 
 /** Reasoning is shown as a summary, where clients look for it. */
@@ -39,7 +57,12 @@ function logprobsOf(logprobs: unknown): unknown[] {
 }
 
 /** Items of a whole answer, in the order the model produced them. */
-export function itemsOf(choice: ChatChoice, id: string, status: ItemStatus): JsonObject[] {
+export function itemsOf(
+  choice: ChatChoice,
+  id: string,
+  status: ItemStatus,
+  tools: ReadonlyMap<string, ClientTool>,
+): JsonObject[] {
   const { message } = choice;
   const items: JsonObject[] = [];
   const next = (prefix: string): string => itemId(prefix, id, items.length);
@@ -50,7 +73,10 @@ export function itemsOf(choice: ChatChoice, id: string, status: ItemStatus): Jso
   if (message.content) content.push(outputText(message.content, logprobsOf(choice.logprobs)));
   if (message.refusal) content.push({ type: "refusal", refusal: message.refusal });
   if (content.length > 0) items.push(messageItem(next("msg"), status, content));
-  for (const call of message.tool_calls ?? [])
-    items.push(callItem(next("fc"), status, call.id, call.function.name, call.function.arguments));
+  for (const { id: callId, function: called } of message.tool_calls ?? []) {
+    const client = tools.get(called.name);
+    const { name, arguments: text } = called;
+    items.push(callItem(next(client?.isFreeform ? "ctc" : "fc"), status, { callId, name, text, client }));
+  }
   return items;
 }

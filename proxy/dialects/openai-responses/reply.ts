@@ -3,6 +3,7 @@ import type { JsonObject } from "../../wire/json.ts";
 import type { ChatReply, ChatRequest, FinishReason, Usage } from "../canonical.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { itemsOf } from "./items.ts";
+import { clientTools } from "./tools.ts";
 import { encodeUsage } from "./usage.ts";
 
 /** Why an answer is incomplete; null if it is complete. */
@@ -21,7 +22,20 @@ function formatOf(request: ChatRequest): JsonObject {
   return format.type === "json_schema" ? { type: "json_schema", ...format.json_schema } : { type: format.type };
 }
 
-function echoed(request: ChatRequest): JsonObject {
+/** As the client sent them. */
+function toolsOf({ request, body }: ReplyContext): unknown[] {
+  if (Array.isArray(body?.["tools"])) return body["tools"];
+  return (request.tools ?? []).map((tool) => ({
+    type: "function",
+    description: null,
+    parameters: null,
+    strict: null,
+    ...tool.function,
+  }));
+}
+
+function echoed(context: ReplyContext): JsonObject {
+  const { request } = context;
   return {
     instructions: null,
     max_output_tokens: request.max_completion_tokens ?? null,
@@ -32,14 +46,8 @@ function echoed(request: ChatRequest): JsonObject {
     store: false,
     temperature: request.temperature ?? null,
     text: { format: formatOf(request) },
-    tool_choice: toolChoiceOf(request),
-    tools: (request.tools ?? []).map((tool) => ({
-      type: "function",
-      description: null,
-      parameters: null,
-      strict: null,
-      ...tool.function,
-    })),
+    tool_choice: context.body?.["tool_choice"] ?? toolChoiceOf(request),
+    tools: toolsOf(context),
     top_p: request.top_p ?? null,
     truncation: "disabled",
     user: request.user ?? null,
@@ -69,7 +77,7 @@ export function responseObject(
     incomplete_details: outcome.reason === null ? null : { reason: outcome.reason },
     model: context.model,
     output: outcome.output,
-    ...echoed(context.request),
+    ...echoed(context),
     usage: outcome.usage === null ? null : encodeUsage(outcome.usage),
   };
 }
@@ -80,7 +88,7 @@ export function encodeReply(reply: ChatReply, context: ReplyContext): JsonObject
   const reason = choice === undefined ? null : incompleteReason(choice.finish_reason);
   const status = reason === null ? "completed" : "incomplete";
   const id = reply.id || context.fallbackId;
-  const output = choice === undefined ? [] : itemsOf(choice, id, status);
+  const output = choice === undefined ? [] : itemsOf(choice, id, status, clientTools(context.body ?? {}));
   return responseObject(id, reply.created || context.createdSeconds, context, {
     status,
     reason,

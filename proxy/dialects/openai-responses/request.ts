@@ -3,38 +3,14 @@
  * refused.
  */
 import { isObject, type JsonObject } from "../../wire/json.ts";
-import {
-  type ChatRequest,
-  type FunctionTool,
-  isRefusal,
-  type Refusal,
-  refusal,
-  type ToolChoice,
-} from "../canonical.ts";
+import { type ChatRequest, isRefusal, type Refusal, refusal } from "../canonical.ts";
 import * as is from "../check.ts";
 import { openAiOnly } from "./content.ts";
-import { decodeInput } from "./input.ts";
+import { decodeInput, leftOutItems } from "./input.ts";
+import { checkedTool, hostedTypes, toolChoice, toolParameters } from "./tools.ts";
 
 const refuse: is.Check = (_value, param) => openAiOnly(param);
 const refuseTrue: is.Check = (value, param) => (value === false ? null : openAiOnly(param));
-
-function tool(one: JsonObject, param: string): Refusal | null {
-  if (one["type"] !== "function")
-    return refusal(
-      `${param}.type`,
-      "Only function tools can be translated for the provider of this model. Leave other tools out, or choose an OpenAI model.",
-    );
-  const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
-  return is.required(one, "name", is.aString, `${param}.`) ?? is.members(one, types, `${param}.`);
-}
-
-const toolChoice: is.Check = (value, param) => {
-  if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
-  if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
-  return value["type"] === "function"
-    ? is.required(value, "name", is.aString, `${param}.`)
-    : openAiOnly(`${param}.type`);
-};
 
 const text: is.Check = (value, param) => {
   if (!isObject(value)) return is.invalid(param, "an object");
@@ -63,7 +39,7 @@ const checks: Readonly<Record<string, is.Check>> = {
   top_logprobs: is.aCount,
   parallel_tool_calls: is.aBoolean,
   user: is.aString,
-  tools: is.objects(tool),
+  tools: is.objects(checkedTool),
   tool_choice: toolChoice,
   text,
   reasoning,
@@ -72,7 +48,7 @@ const checks: Readonly<Record<string, is.Check>> = {
   conversation: refuse,
   prompt: refuse,
   background: refuseTrue,
-  store: refuseTrue,
+  store: is.aBoolean,
 };
 
 /** Names that chat completions also have. Whether they are supported is up to the provider. */
@@ -91,35 +67,7 @@ const samePlace = [
 const harmless = ["model", "input", "stream_options", "max_tool_calls"];
 const known: ReadonlySet<string> = new Set([...Object.keys(checks), ...samePlace, ...harmless]);
 
-function functionTool(one: JsonObject): FunctionTool {
-  const { name, description, parameters, strict } = one as {
-    name: string;
-    description?: string;
-    parameters?: JsonObject;
-    strict?: boolean;
-  };
-  return {
-    type: "function",
-    function: {
-      name,
-      ...(description == null ? {} : { description }),
-      ...(parameters == null ? {} : { parameters }),
-      ...(strict == null ? {} : { strict }),
-    },
-  };
-}
-
 type Optional = Partial<ChatRequest>;
-
-function toolParameters(body: JsonObject): Optional {
-  const tools = (body["tools"] ?? []) as JsonObject[];
-  const choice = body["tool_choice"] ?? null;
-  const asked = isObject(choice) ? { type: "function", function: { name: choice["name"] } } : choice;
-  return {
-    ...(tools.length === 0 ? {} : { tools: tools.map(functionTool) }),
-    ...(asked === null ? {} : { tool_choice: asked as ToolChoice }),
-  };
-}
 
 function formatOf(format: unknown): Optional {
   if (!isObject(format)) return {};
@@ -172,9 +120,17 @@ export function decode(body: JsonObject): ChatRequest | Refusal {
   };
 }
 
+/** Parameters, tools that OpenAI runs, and what they left in the conversation. */
 export function dropped(body: JsonObject): string[] {
-  return Object.keys(body).filter(
+  const parameters = Object.keys(body).filter(
     (name) =>
       !known.has(name) && (body[name] ?? null) !== null && !(name === "truncation" && body[name] === "disabled"),
   );
+  return [
+    ...parameters,
+    // Nothing is kept of a translated answer.
+    ...(body["store"] === true ? ["store"] : []),
+    ...hostedTypes(body).map((type) => `tools.${type}`),
+    ...leftOutItems(body).map((type) => `input.${type}`),
+  ];
 }

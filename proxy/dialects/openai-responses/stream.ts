@@ -6,9 +6,11 @@ import type { JsonObject } from "../../wire/json.ts";
 import { type Block, type BlockKind, BlockQueue, type BlockWriter } from "../block-queue.ts";
 import type { FinishReason, StreamEvent, Usage } from "../canonical.ts";
 import type { ChatStreamEncoder, ReplyContext } from "../dialect.ts";
+import { freeformInput } from "../freeform.ts";
 import { callItem, type ItemStatus, messageItem, outputText, reasoningItem } from "./items.ts";
 import { itemId } from "./made-items.ts";
 import { incompleteReason, type ResponseOutcome, responseObject } from "./reply.ts";
+import { type ClientTool, clientTools } from "./tools.ts";
 
 const prefixes: Readonly<Record<BlockKind, string>> = {
   text: "msg",
@@ -62,6 +64,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   readonly #context: ReplyContext;
   readonly #output: JsonObject[] = [];
   readonly #blocks: BlockQueue;
+  readonly #tools: ReadonlyMap<string, ClientTool>;
   #id = "";
   #sequence = 0;
   #reason: FinishReason = "stop";
@@ -69,6 +72,7 @@ export class ResponsesEncoder implements ChatStreamEncoder {
 
   constructor(context: ReplyContext) {
     this.#context = context;
+    this.#tools = clientTools(context.body ?? {});
     const writer: BlockWriter = {
       open: (block) => this.#open(block),
       delta: (block, text) => this.#delta(block, text),
@@ -122,13 +126,21 @@ export class ResponsesEncoder implements ChatStreamEncoder {
     );
   }
 
+  #isFreeform(block: Block): boolean {
+    return block.kind === "tool" && this.#tools.get(block.name)?.isFreeform === true;
+  }
+
   #itemId(block: Block): string {
-    return itemId(prefixes[block.kind], this.#id, block.index);
+    const prefix = this.#isFreeform(block) ? "ctc" : prefixes[block.kind];
+    return itemId(prefix, this.#id, block.index);
   }
 
   #item(block: Block, status: ItemStatus, text: string): JsonObject {
     const id = this.#itemId(block);
-    if (block.kind === "tool") return callItem(id, status, block.id || `call_${block.index}`, block.name, text);
+    if (block.kind === "tool") {
+      const { id: callId, name } = block;
+      return callItem(id, status, { callId, name, text, client: this.#tools.get(name) });
+    }
     const done = status !== "in_progress";
     if (block.kind === "thinking" || block.kind === "redacted")
       return reasoningItem(id, text, done ? signedBlocks(block) : []);
@@ -152,6 +164,8 @@ export class ResponsesEncoder implements ChatStreamEncoder {
   }
 
   #delta(block: Block, delta: string): string {
+    // The text of a freeform call is within JSON, and is sent once that is complete.
+    if (this.#isFreeform(block)) return "";
     const name = parts[block.kind]?.text ?? "function_call_arguments";
     return this.#frame(`response.${name}.delta`, { ...this.#place(block), delta, ...logprobs(block) });
   }
@@ -164,10 +178,17 @@ export class ResponsesEncoder implements ChatStreamEncoder {
 
   #whole(block: Block): string {
     const place = this.#place(block);
+    if (this.#isFreeform(block)) {
+      const input = freeformInput(block.text);
+      return (
+        this.#frame("response.custom_tool_call_input.delta", { ...place, delta: input }) +
+        this.#frame("response.custom_tool_call_input.done", { ...place, input })
+      );
+    }
     if (block.kind === "tool")
       return this.#frame("response.function_call_arguments.done", {
         ...place,
-        name: block.name,
+        name: this.#tools.get(block.name)?.name ?? block.name,
         arguments: block.text,
       });
     const form = parts[block.kind];

@@ -236,11 +236,6 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "messages[0].content[0].type",
     "unsupported_parameter",
   ],
-  "a server tool's use": [
-    turns({ role: "assistant", content: [{ type: "server_tool_use" }] }),
-    "messages[0].content[0].type",
-    "unsupported_parameter",
-  ],
   "an image of the assistant": [turns({ role: "assistant", content: [png] }), "messages[0].content[0].type"],
   "an image in the system prompt": [body({ system: [png] }), "system[0].type"],
   "an uploaded image": [
@@ -257,11 +252,6 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     turns({ role: "user", content: [{ type: "tool_result" }] }),
     "messages[0].content[0].tool_use_id",
     "missing_required_parameter",
-  ],
-  "a server tool": [
-    body({ tools: [{ type: "web_search_20250305", name: "web_search" }] }),
-    "tools[0].type",
-    "unsupported_parameter",
   ],
   "an unknown tool choice": [body({ tool_choice: { type: "some" } }), "tool_choice.type"],
   "MCP servers": [body({ mcp_servers: [] }), "mcp_servers", "unsupported_parameter"],

@@ -48,20 +48,24 @@ const refused: Record<string, [JsonObject, string, string?]> = {
   ],
   "a custom tool call": [
     says({ role: "assistant", tool_calls: [{ id: "a", type: "custom", custom: {} }] }),
-    "messages[0].tool_calls[0].type",
-    "unsupported_parameter",
+    "messages[0].tool_calls[0].custom.name",
+    "missing_required_parameter",
   ],
-  "a custom tool": [
-    body({ tools: [{ type: "custom", custom: { name: "x" } }] }),
-    "tools[0].type",
-    "unsupported_parameter",
+  "a custom tool without name": [
+    body({ tools: [{ type: "custom", custom: {} }] }),
+    "tools[0].custom.name",
+    "missing_required_parameter",
   ],
   "a tool without name": [
     body({ tools: [{ type: "function", function: {} }] }),
     "tools[0].function.name",
     "missing_required_parameter",
   ],
-  allowed_tools: [body({ tool_choice: { type: "allowed_tools" } }), "tool_choice.type", "unsupported_parameter"],
+  "allowed_tools without a list": [
+    body({ tool_choice: { type: "allowed_tools" } }),
+    "tool_choice.allowed_tools",
+    "missing_required_parameter",
+  ],
   "an unknown tool choice": [body({ tool_choice: "any" }), "tool_choice"],
   "a schema without name": [
     body({ response_format: { type: "json_schema", json_schema: {} } }),

@@ -240,7 +240,6 @@ const refused: Record<string, [JsonObject, string, string?]> = {
     "input[0].name",
     "missing_required_parameter",
   ],
-  "a built-in tool": [body({ tools: [{ type: "web_search" }] }), "tools[0].type", "unsupported_parameter"],
   "the choice of a built-in tool": [
     body({ tool_choice: { type: "file_search" } }),
     "tool_choice.type",
@@ -249,7 +248,6 @@ const refused: Record<string, [JsonObject, string, string?]> = {
   "an earlier response": [body({ previous_response_id: "resp_1" }), "previous_response_id", "unsupported_parameter"],
   "a conversation": [body({ conversation: "c" }), "conversation", "unsupported_parameter"],
   "a stored prompt": [body({ prompt: { id: "p" } }), "prompt", "unsupported_parameter"],
-  storing: [body({ store: true }), "store", "unsupported_parameter"],
   "the background": [body({ background: true }), "background", "unsupported_parameter"],
   "a schema without name": [
     body({ text: { format: { type: "json_schema", schema: {} } } }),

@@ -1,0 +1,148 @@
+/**
+ * Tools of a Responses body → functions, and calls of them back. Tools in a namespace get a name of their own, freeform
+ * tools become functions of one string, and tools that OpenAI runs are left out.
+ */
+import { isObject, type JsonObject } from "../../wire/json.ts";
+import type { ChatRequest, FunctionTool, Refusal, ToolChoice } from "../canonical.ts";
+import * as is from "../check.ts";
+import { freeformTool } from "../freeform.ts";
+import { openAiOnly } from "./content.ts";
+
+/** A tool as the client named it. */
+export interface ClientTool {
+  name: string;
+  namespace: string | null;
+  isFreeform: boolean;
+}
+
+const objectsOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? value.filter(isObject) : []);
+
+/** Name of a tool of a namespace in the canonical request. */
+export const flatName = (namespace: unknown, name: string): string =>
+  typeof namespace === "string" && namespace !== "" ? `${namespace}__${name}` : name;
+
+const types = { description: is.aString, parameters: is.anObject, strict: is.aBoolean };
+
+function named(tool: JsonObject, param: string): Refusal | null {
+  return is.required(tool, "name", is.aString, `${param}.`) ?? is.members(tool, types, `${param}.`);
+}
+
+const checks: Readonly<Record<string, (tool: JsonObject, param: string) => Refusal | null>> = {
+  function: named,
+  custom: (tool, param) => is.required(tool, "name", is.aString, `${param}.`),
+  namespace: (tool, param) =>
+    is.required(tool, "name", is.aString, `${param}.`) ??
+    is.required(tool, "tools", is.objects(checkedTool), `${param}.`),
+};
+
+/** Tools of other types are dropped. */
+export function checkedTool(tool: JsonObject, param: string): Refusal | null {
+  const type = String(tool["type"]);
+  return Object.hasOwn(checks, type) ? (checks[type]?.(tool, param) ?? null) : null;
+}
+
+function functionTool(tool: JsonObject, name: string): FunctionTool {
+  const { description, parameters, strict } = tool as {
+    description?: string;
+    parameters?: JsonObject;
+    strict?: boolean;
+  };
+  return {
+    type: "function",
+    function: {
+      name,
+      ...(description == null ? {} : { description }),
+      ...(parameters == null ? {} : { parameters }),
+      ...(strict == null ? {} : { strict }),
+    },
+  };
+}
+
+interface Listed {
+  tool: JsonObject;
+  client: ClientTool;
+}
+
+function listed(tools: readonly JsonObject[], namespace: string | null): Listed[] {
+  return tools.flatMap((tool): Listed[] => {
+    const name = String(tool["name"]);
+    if (tool["type"] === "namespace") return listed(objectsOf(tool["tools"]), name);
+    if (tool["type"] !== "function" && tool["type"] !== "custom") return [];
+    return [{ tool, client: { name, namespace, isFreeform: tool["type"] === "custom" } }];
+  });
+}
+
+/** Items that offer more tools in the course of a conversation. */
+const offering: ReadonlySet<unknown> = new Set(["additional_tools", "tool_search_output"]);
+
+function allTools(body: JsonObject): Listed[] {
+  const later = objectsOf(body["input"]).filter((item) => offering.has(item["type"]));
+  return listed([...objectsOf(body["tools"]), ...later.flatMap((item) => objectsOf(item["tools"]))], null);
+}
+
+/** Name in the canonical request → the client's tool, for those whose calls differ from a function's. */
+export function clientTools(body: JsonObject): ReadonlyMap<string, ClientTool> {
+  const special = allTools(body).filter(({ client }) => client.isFreeform || client.namespace !== null);
+  return new Map(special.map(({ client }) => [flatName(client.namespace, client.name), client]));
+}
+
+export function functionsOf(body: JsonObject): FunctionTool[] {
+  const functions = new Map<string, FunctionTool>();
+  for (const { tool, client } of allTools(body)) {
+    const name = flatName(client.namespace, client.name);
+    functions.set(name, client.isFreeform ? freeformTool(name, tool) : functionTool(tool, name));
+  }
+  return [...functions.values()];
+}
+
+const callable: ReadonlySet<unknown> = new Set(["function", "custom", "namespace"]);
+
+/** Types of the tools that only OpenAI can run. */
+export function hostedTypes(body: JsonObject): string[] {
+  const types = objectsOf(body["tools"]).map((tool) => String(tool["type"]).slice(0, 64));
+  return [...new Set(types.filter((type) => !callable.has(type)))];
+}
+
+export const toolChoice: is.Check = (value, param) => {
+  if (typeof value === "string") return is.oneOf("auto", "none", "required")(value, param);
+  if (!isObject(value)) return is.invalid(param, "auto, none, required or a function");
+  if (value["type"] === "allowed_tools")
+    return (
+      is.required(
+        value,
+        "tools",
+        is.objects(() => null),
+        `${param}.`,
+      ) ?? is.members(value, { mode: is.oneOf("auto", "required") }, `${param}.`)
+    );
+  return callable.has(value["type"])
+    ? is.required(value, "name", is.aString, `${param}.`)
+    : openAiOnly(`${param}.type`);
+};
+
+function chosen(tool: JsonObject): string {
+  return flatName(tool["namespace"], String(tool["name"]));
+}
+
+type ToolMembers = Pick<ChatRequest, "tools" | "tool_choice">;
+
+function choiceMembers(choice: unknown, tools: FunctionTool[]): ToolMembers {
+  if (!isObject(choice)) return { tools, ...(choice === null ? {} : { tool_choice: choice as ToolChoice }) };
+  if (choice["type"] !== "allowed_tools")
+    return { tools, tool_choice: { type: "function", function: { name: chosen(choice) } } };
+  const allowed = new Set(objectsOf(choice["tools"]).map(chosen));
+  return {
+    tools: tools.filter((tool) => allowed.has(tool.function.name)),
+    tool_choice: choice["mode"] === "required" ? "required" : "auto",
+  };
+}
+
+/** A choice without tools, where only hosted ones were offered, is left out unless it asks for a call. */
+export function toolParameters(body: JsonObject): ToolMembers {
+  const tools = functionsOf(body);
+  const members = choiceMembers(body["tool_choice"] ?? null, tools);
+  const isForced = members.tool_choice === "required" || typeof members.tool_choice === "object";
+  if (tools.length > 0) return members;
+  const noneLeft = objectsOf(body["tools"]).length > 0;
+  return members.tool_choice === undefined || (noneLeft && !isForced) ? {} : { tool_choice: members.tool_choice };
+}
