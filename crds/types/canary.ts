@@ -55,6 +55,12 @@ export const canary = z
       .meta({ cel: [some] })
       .optional()
       .describe("Criteria for roll-back. As soon as one holds, the target gets no more traffic."),
+    paused: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Put off the verdict: the target keeps its share until this is false again. rollBackWhen still applies. Does not start the canary over.",
+      ),
   })
   .describe(
     "Tries a target with a share of the traffic. The verdict changes what is served, never this spec. A changed canary starts over.",

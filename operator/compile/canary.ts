@@ -52,6 +52,8 @@ export interface CanaryPlan {
   percent: number;
   forMs: number;
   minimumRequests: number;
+  /** No verdict but a roll-back. */
+  paused: boolean;
   succeedWhen: Criteria;
   rollBackWhen: Criteria;
 }
@@ -78,8 +80,8 @@ function fingerprint(text: string): string {
   return (4294967296 * (2097151 & low) + (high >>> 0)).toString(16);
 }
 
-/** A different target under the same name is a new canary. */
-function identityOf(spec: CanarySpec, target: TargetConfig): string {
+/** A different target under the same name is a new canary. A paused one is the same. */
+function identityOf({ paused: _, ...spec }: CanarySpec, target: TargetConfig): string {
   return fingerprint(canonicalJson({ spec, provider: target.provider, model: target.model }));
 }
 
@@ -121,6 +123,7 @@ export function compileCanary(
     percent: spec.percent,
     forMs: durationMs(spec.for),
     minimumRequests: spec.minimumRequests,
+    paused: spec.paused,
     succeedWhen: criteriaOf(spec.succeedWhen),
     rollBackWhen: criteriaOf(spec.rollBackWhen),
   };

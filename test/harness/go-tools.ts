@@ -32,6 +32,12 @@ export const goTools = {
     versionOf: "fortio.org/fortio",
     stamps: () => ({}),
   },
+  "gitops-judge": {
+    folder: join(modules, "gitops-judge"),
+    package: ".",
+    versionOf: "sigs.k8s.io/cli-utils",
+    stamps: () => ({}),
+  },
   helm: {
     folder: join(modules, "helm"),
     package: "helm.sh/helm/v3/cmd/helm",

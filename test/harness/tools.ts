@@ -1,6 +1,6 @@
 /** The real parts that tests stand on: looked for first, then a cached build, then built. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { cacheFolder, withLock } from "./cache-folder.ts";
 import { findBinary, lastLines, runAgain } from "./command.ts";
@@ -76,7 +76,8 @@ async function cacheKey(name: ToolName, tool: GoTool, ldflags: string): Promise<
       `no usable Go toolchain (${lastLines(go.stderr, 3)}); install Go, or name a folder that has it in KUBEBUILDER_ASSETS`,
     );
   const hash = createHash("sha256");
-  for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(tool.folder, file)));
+  const sources = (await readdir(tool.folder)).filter((file) => /^go\.(mod|sum)$|\.go$/.test(file)).sort();
+  for (const file of sources) hash.update(await readFile(join(tool.folder, file)));
   return hash.update([tool.package, ldflags, go.stdout].join("\n")).digest("hex").slice(0, 16);
 }
 

@@ -23,6 +23,7 @@ const plan: CanaryPlan = {
   percent: 5,
   forMs: 30 * minute,
   minimumRequests: 100,
+  paused: false,
   succeedWhen: { errorRate: 0.01, latencyP95Ms: 3_000, costIncrease: 0.1 },
   rollBackWhen: { ...none, errorRate: 0.05, latencyP95Ms: 5_000 },
 };
@@ -66,6 +67,30 @@ describe("the judge of canaries", () => {
       atMs: end,
       phase: "Promoted",
       verdict: /^new gets all traffic: 500 requests, error rate 0\.4%, p95 of latency 395ms, cost increase 0%$/,
+    },
+    {
+      name: "puts off the promotion while paused",
+      plan: { paused: true },
+      canary: side(500, 2),
+      atMs: end,
+      phase: "Progressing",
+      verdict: /^new keeps 5 % of the traffic while paused: 500 requests/,
+    },
+    {
+      name: "puts off a failure at the end while paused",
+      plan: { paused: true },
+      canary: side(500, 10),
+      atMs: end,
+      phase: "Progressing",
+      verdict: /while paused/,
+    },
+    {
+      name: "rolls back while paused too",
+      plan: { paused: true },
+      canary: side(100, 6),
+      atMs: start + minute,
+      phase: "RolledBack",
+      verdict: /error rate 6% is above 5%/,
     },
     {
       name: "rolls back at once when too many fail",
@@ -291,6 +316,18 @@ describe("a canary in a policy", () => {
     assert.deepEqual([told.phase, told.requests, told.startedAt], ["Promoted", 210, "2026-11-20T12:00:00.000Z"]);
     const decided = statusOf(verdictOf(second), { revision: "abc", live: 1, total: 1 }, status, end);
     assert.equal(rendered(compiled(spec(canary), new CanaryBook(), decided)), 100);
+  });
+
+  it("is the same canary while it is paused, and is judged when it goes on", () => {
+    const book = new CanaryBook();
+    const first = compiled(spec(canary), book);
+    judge(book, first, report(first, side(200, 0)), start);
+    const paused = compiled(spec({ ...canary, paused: true }), book);
+    assert.equal(judge(book, paused, report(paused, side(200, 0)), end), false);
+    assert.equal(rendered(paused), 5);
+    const resumed = compiled(spec({ ...canary, paused: false }), book);
+    assert.equal(judge(book, resumed, report(resumed, side(200, 0)), end + minute), true);
+    assert.equal(rendered(compiled(spec(canary), book)), 100);
   });
 
   it("starts again when its spec changes, and is forgotten when it is deleted", () => {

@@ -176,6 +176,11 @@ export function advanceCanary(
   const bad = exceeded(measured, plan.rollBackWhen);
   if (bad.length > 0)
     return decide("RolledBack", `${plan.target} gets no more traffic: ${bad.join("; ")} (${summary(measured)})`);
+  if (plan.paused)
+    return {
+      ...going(`${plan.target} keeps ${plan.percent} % of the traffic while paused: ${summary(measured)}`),
+      waiting: false,
+    };
   if (!over) return going(`${plan.target} gets ${plan.percent} % of the traffic: ${summary(measured)}`);
   const short = missed(measured, plan.succeedWhen);
   if (short.length > 0)

@@ -1,0 +1,2 @@
+obj.spec.routing.canary.paused = false
+return obj
