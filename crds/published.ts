@@ -75,8 +75,19 @@ function explained({ description, words, items }: Schema): { description?: strin
   return items?.words === undefined ? { description } : { description: `${description} Each ${items.words.message}.` };
 }
 
-const each = (members: Record<string, Schema>): Record<string, Schema> =>
-  Object.fromEntries(Object.entries(members).map(([name, member]) => [name, published(member)]));
+const each = (members: Record<string, Schema>, inList: boolean): Record<string, Schema> =>
+  Object.fromEntries(Object.entries(members).map(([name, member]) => [name, publishedIn(member, inList)]));
+
+/**
+ * The API server writes defaults into objects. In a list that is applied as a whole, they make the object differ from
+ * its manifest for ever: Argo CD shows a diff, and `kubectl apply --server-side` a conflict. There the compiler fills
+ * them in, and the description states them.
+ */
+function undefaulted(schema: Schema): Schema {
+  const { default: fallback, ...rest } = schema;
+  if (fallback === undefined || schema.type === "object" || schema.description === undefined) return rest;
+  return { ...rest, description: `${schema.description} Default: ${JSON.stringify(fallback)}.` };
+}
 
 /** The keys that rules are made from. */
 const replaced: ReadonlySet<string> = new Set([
@@ -87,16 +98,19 @@ const replaced: ReadonlySet<string> = new Set([
   "unquoted",
 ] satisfies (keyof Schema)[]);
 
-export function published(schema: Schema): Schema {
+export const published = (schema: Schema): Schema => publishedIn(schema, false);
+
+function publishedIn(given: Schema, inList: boolean): Schema {
+  const schema = inList ? undefaulted(given) : given;
   const rest = Object.fromEntries(Object.entries(schema).filter(([name]) => !replaced.has(name))) as unknown as Schema;
   const { items, properties, additionalProperties, "x-kubernetes-validations": rules = [] } = rest;
   const all = [...made(schema), ...rules];
   return {
     ...rest,
     ...explained(schema),
-    ...(items === undefined ? {} : { items: published(items) }),
-    ...(properties === undefined ? {} : { properties: each(properties) }),
-    ...(additionalProperties === undefined ? {} : { additionalProperties: published(additionalProperties) }),
+    ...(items === undefined ? {} : { items: publishedIn(items, true) }),
+    ...(properties === undefined ? {} : { properties: each(properties, inList) }),
+    ...(additionalProperties === undefined ? {} : { additionalProperties: publishedIn(additionalProperties, inList) }),
     ...(all.length === 0 ? {} : { "x-kubernetes-validations": all }),
   };
 }

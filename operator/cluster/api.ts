@@ -17,6 +17,15 @@ import { PooledKubeConfig } from "./kube-config.ts";
 /** The operator's field manager. */
 export const fieldManager = "sluice-operator";
 
+/**
+ * On what the operator makes: Argo CD neither prunes it nor calls its application out of sync for it, even where it takes
+ * the object for one of its own by a label.
+ */
+export const untracked = {
+  "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+  "argocd.argoproj.io/sync-options": "Prune=false",
+};
+
 export interface Cluster {
   config: KubeConfig;
   core: CoreV1Api;

@@ -5,7 +5,7 @@ import { apiVersion } from "../../crds/kinds.ts";
 import { parseSpec } from "../../crds/parse.ts";
 import { mintKey } from "../../proxy/config/key-form.ts";
 import type { WorldObject } from "../compile/world.ts";
-import { asMerge, type Cluster, fieldManager, statusCode } from "./api.ts";
+import { asMerge, type Cluster, fieldManager, statusCode, untracked } from "./api.ts";
 import { baseURLKey } from "./base-url.ts";
 import { madeLabels, mayWrite, writtenSecret } from "./secret-ownership.ts";
 import type { SecretValues } from "./secrets.ts";
@@ -55,7 +55,7 @@ export async function makeKey(
         name: missing.secret,
         namespace,
         labels: madeLabels,
-        annotations,
+        annotations: { ...untracked, ...annotations },
         // A Secret made for the ApiKey is deleted with it; one that existed before stays.
         ownerReferences: [{ apiVersion, kind: "ApiKey", name: meta.name, uid: meta.uid }],
       };

@@ -21,7 +21,7 @@ import {
   credentialsSecretsOf,
   statusSecretName,
 } from "../publish/layout.ts";
-import { type Cluster, orNull } from "./api.ts";
+import { type Cluster, orNull, untracked } from "./api.ts";
 import { eachOf } from "./each.ts";
 
 const pepperBytes = 32;
@@ -197,7 +197,7 @@ export class Publisher {
       await this.#cluster.apply({
         apiVersion: "v1",
         kind: "Secret",
-        metadata: { name, namespace, labels },
+        metadata: { name, namespace, labels, annotations: untracked },
         type: "Opaque",
         data,
       });
@@ -226,7 +226,7 @@ export class Publisher {
 
   async #applySecret(name: string, data: Record<string, string>): Promise<void> {
     this.#mustLead();
-    const metadata = { name, namespace: this.#namespace, labels };
+    const metadata = { name, namespace: this.#namespace, labels, annotations: untracked };
     await this.#cluster.apply({ apiVersion: "v1", kind: "Secret", metadata, type: "Opaque", data });
     this.#secrets.set(name, data);
   }
@@ -236,7 +236,7 @@ export class Publisher {
     await this.#cluster.apply({
       apiVersion: "v1",
       kind: "ConfigMap",
-      metadata: { name, namespace: this.#namespace, labels },
+      metadata: { name, namespace: this.#namespace, labels, annotations: untracked },
       data,
     });
     this.#maps.set(name, data);

@@ -9,7 +9,8 @@ import { z } from "zod";
 import { kinds } from "../../crds/kinds.ts";
 import { capabilitiesFile, inOrder, providerTypesFile, registryFile } from "../../crds/provider-files.ts";
 import { providersPage } from "../../crds/providers-page.ts";
-import { NotStructuralError, structural } from "../../crds/structural.ts";
+import { published } from "../../crds/published.ts";
+import { NotStructuralError, type Schema, structural } from "../../crds/structural.ts";
 import { secretName } from "../../crds/types/scalars.ts";
 import { worded } from "../../crds/types/worded.ts";
 import type { Capabilities } from "../../proxy/config/capabilities.ts";
@@ -85,6 +86,38 @@ describe("the generator refuses", () => {
       () => structural(z.strictObject({ field: z.boolean() }).describe("All."), "spec"),
       /spec\.field: needs a description/,
     );
+  });
+});
+
+/** Paths of all defaults, `[]` for what is within a list. */
+function defaultsIn(schema: Schema, path: string): string[] {
+  const members = Object.entries(schema.properties ?? {});
+  return [
+    ...(schema.default === undefined ? [] : [path]),
+    ...members.flatMap(([name, member]) => defaultsIn(member, `${path}.${name}`)),
+    ...(schema.items ? defaultsIn(schema.items, `${path}[]`) : []),
+    ...(schema.additionalProperties ? defaultsIn(schema.additionalProperties, `${path}.*`) : []),
+  ];
+}
+
+describe("a default", () => {
+  for (const { kind, spec, status } of Object.values(kinds))
+    it(`within a list is filled in by the compiler, never by the API server, which would make a diff: ${kind}`, () => {
+      const [inSource, inCrd] = [structural(spec, "spec"), published(structural(spec, "spec"))];
+      const within = (path: string): boolean => path.includes("[]") || path.includes(".*");
+      assert.deepEqual(defaultsIn(inCrd, "spec").filter(within), []);
+      assert.deepEqual(
+        defaultsIn(inCrd, "spec"),
+        defaultsIn(inSource, "spec").filter((path) => !within(path)),
+      );
+      assert.deepEqual(defaultsIn(published(structural(status, "status")), "status"), []);
+    });
+
+  it("within a list is stated in the description, for kubectl explain", () => {
+    const targets = published(structural(kinds.RoutingPolicy.spec, "spec")).properties?.["routing"]?.properties?.[
+      "targets"
+    ];
+    assert.match(targets?.items?.properties?.["weight"]?.description ?? "", / Default: 1\.$/);
   });
 });
 
