@@ -156,7 +156,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
   const tls = files.cert === "" ? null : await readTls(files);
   const countries = await openCountries(settings, log);
-  const upstreams = new Upstreams();
+  const upstreams = new Upstreams(settings.http1);
   const auth = authEnvironment(new TokenCache(Date.now), upstreams);
   const checks = healthChecks(upstreams, auth, log);
   const fleet = startFleetState(settings, (cause) =>
@@ -284,7 +284,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       await audit?.close();
       await fleet.close();
       await cache.close();
-      await upstreams.close();
+      upstreams.close();
       await status.close();
     },
   };

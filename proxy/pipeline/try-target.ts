@@ -123,7 +123,7 @@ export async function tryTarget(
     startStream,
     dispatcher,
   );
-  attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler, stream));
+  attempt.begin((handler) => dispatcher.upstreams.send(target.entry.address, outgoing, handler));
   const result = await attempt.result;
   if (request.targets.length > 1) noteUsedUp(target, attempt.headers, dispatcher);
   return judge(target, prepared, result, request, count, dispatcher);

@@ -1,23 +1,15 @@
 /** Calls to upstreams, independent of what is sent. */
 import { Buffer } from "node:buffer";
 import { isIP } from "node:net";
-import type { Readable } from "node:stream";
-import type { Dispatcher } from "undici";
 import { addressAllowed, DestinationRefusedError } from "../config/destination.ts";
 import { causeOf, isOfConnecting, type UpstreamCause } from "./causes.ts";
-import { type Connection, Connections } from "./connections.ts";
+import { Connections, type Http1Choice } from "./connections.ts";
 import { encodingsOf, Inflater } from "./inflate.ts";
+import type { ResponseHeaders, UpstreamRequest, WireCall, WireHandler } from "./provider-wire.ts";
 import { atEndOfTick, type Task } from "./tick-batch.ts";
 import type { UpstreamAddress } from "./upstream-address.ts";
 
-export interface UpstreamRequest {
-  method: "POST" | "GET" | "DELETE";
-  path: string;
-  headers: Record<string, string>;
-  body: string | Uint8Array | Readable | null;
-}
-
-export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+export type { ResponseHeaders, UpstreamRequest };
 
 /**
  * connect: no connection (refused, DNS, TLS). writeTimeout: it stopped reading the request. reset: broke after
@@ -58,7 +50,6 @@ const kinds: Partial<Record<UpstreamCause, UpstreamErrorKind>> = {
 };
 
 function kindOf(error: Error, started: boolean): UpstreamErrorKind {
-  if ((error as { code?: unknown }).code === "UND_ERR_ABORTED") return "aborted";
   const cause = causeOf(error, started);
   return kinds[cause] ?? (isOfConnecting(cause) ? "connect" : "reset");
 }
@@ -70,9 +61,16 @@ const noCall: UpstreamCall = { abort: () => undefined, resume: () => undefined, 
 
 /** Connections by origin. They outlive snapshots, so a config change doesn't make upstreams reconnect. */
 export class Upstreams {
+  readonly #http1: Http1Choice;
   readonly #pools = new Map<string, Connections>();
   /** Pool by address object, which the snapshot keeps, so that no call has to build a string key. null: not allowed. */
   #known = new WeakMap<UpstreamAddress, Connections | null>();
+  /** For requests whose body is a stream. */
+  #streaming: Upstreams | null = null;
+
+  constructor(http1: Http1Choice = "Own") {
+    this.#http1 = http1;
+  }
 
   #look(address: UpstreamAddress): Connections | null {
     const found = this.#known.get(address);
@@ -85,17 +83,17 @@ export class Upstreams {
   }
 
   /** Throws if the address is not allowed, or can't be called, such as one with another scheme. */
-  #connection(address: UpstreamAddress): Connection {
+  #connections(address: UpstreamAddress): Connections {
     const pool = this.#look(address);
     if (pool === null) throw new DestinationRefusedError(`${address.origin} is not allowed as a destination`);
-    return pool.take();
+    return pool;
   }
 
   #pool(address: UpstreamAddress): Connections {
     const key = keyOf(address);
     let pool = this.#pools.get(key);
     if (pool) return pool;
-    pool = new Connections(address);
+    pool = new Connections(address, this.#http1);
     this.#pools.set(key, pool);
     return pool;
   }
@@ -109,46 +107,35 @@ export class Upstreams {
       this.#pools.delete(key);
       pool.close();
     }
+    this.#streaming?.keep(addresses);
   }
 
-  async close(): Promise<void> {
+  close(): void {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
     this.#known = new WeakMap();
-    await Promise.all(pools.map((pool) => pool.destroy()));
+    for (const pool of pools) pool.destroy();
+    this.#streaming?.close();
   }
 
-  /**
-   * Never throws: if the call can't begin, the handler's error callback runs before this returns. `long`: the answer
-   * may take a while, so the request should not pin memory beyond its own size meanwhile.
-   */
-  send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler, long = false): UpstreamCall {
-    let connection: Connection;
+  /** Never throws: if the call can't begin, the handler's error callback runs before this returns. */
+  send(address: UpstreamAddress, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const { body } = request;
+    if (this.#http1 === "Own" && body !== null && typeof body !== "string" && !(body instanceof Uint8Array)) {
+      this.#streaming ??= new Upstreams("Node");
+      return this.#streaming.send(address, request, handler);
+    }
+    // Compression costs both sides time and saves little on a provider's connection.
+    request.headers["accept-encoding"] ??= "identity";
     try {
-      connection = this.#connection(address);
+      const exchange = new Exchange(handler);
+      exchange.begin(this.#connections(address).send(request, exchange));
+      return exchange;
     } catch (cause) {
       handler.error(kindOf(cause as Error, false), cause as Error);
       return noCall;
     }
-    // Compression costs both sides time and saves little on a provider's connection.
-    request.headers["accept-encoding"] ??= "identity";
-    const exchange = new Exchange(handler, connection);
-    const body = long ? ofItsOwn(request.body) : request.body;
-    connection.dispatch({ method: request.method, path: request.path, headers: request.headers, body }, exchange);
-    return exchange;
   }
-}
-
-/**
- * Node allocates small buffers from 8 KiB slabs, and keeping one keeps its slab. undici keeps the request until the
- * answer ends.
- */
-function ofItsOwn(body: UpstreamRequest["body"]): UpstreamRequest["body"] {
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  if (!(bytes instanceof Uint8Array) || bytes.buffer.byteLength <= 2 * bytes.length) return bytes;
-  const own = Buffer.allocUnsafeSlow(bytes.length);
-  own.set(bytes);
-  return own;
 }
 
 /** The call's events of this turn, in order. */
@@ -160,35 +147,35 @@ type Arrival =
 
 const ended: Arrival = { kind: "end" };
 
-class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
+class Exchange implements WireHandler, UpstreamCall, Task {
   readonly #handler: UpstreamHandler;
-  readonly #connection: Connection;
-  #controller: Dispatcher.DispatchController | null = null;
+  #call: WireCall | null = null;
   #arrived: Arrival[] = [];
   #over = false;
-  #aborted = false;
   #started = false;
   sent = false;
   /** Decoder of a compressed answer. */
   #inflater: Inflater | null = null;
 
-  constructor(handler: UpstreamHandler, connection: Connection) {
+  constructor(handler: UpstreamHandler) {
     this.#handler = handler;
-    this.#connection = connection;
+  }
+
+  begin(call: WireCall): void {
+    this.#call = call;
   }
 
   abort(): void {
     this.#inflater?.destroy();
     if (this.#over) return;
-    this.#aborted = true;
     this.#over = true;
     this.#arrived = [];
-    this.#controller?.abort(new Error("aborted by the gateway"));
+    this.#call?.abort();
   }
 
   resume(): void {
     this.#inflater?.resume();
-    if (!this.#over) this.#controller?.resume();
+    if (!this.#over) this.#call?.resume();
   }
 
   #arrive(arrival: Arrival): void {
@@ -216,7 +203,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
       const [only] = arrival.pieces;
       const chunk =
         arrival.pieces.length === 1 && only !== undefined ? only : Buffer.concat(arrival.pieces, arrival.bytes);
-      if (!this.#give(chunk)) this.#controller?.pause();
+      if (!this.#give(chunk)) this.#call?.pause();
     } else if (arrival.kind === "head") {
       this.#started = true;
       this.#head(arrival.status, arrival.headers);
@@ -248,7 +235,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
 
   #give(chunk: Buffer): boolean {
     if (this.#inflater === null) return this.#handler.data(chunk);
-    return this.#inflater.write(chunk, () => this.#controller?.resume());
+    return this.#inflater.write(chunk, () => this.#call?.resume());
   }
 
   #end(): void {
@@ -256,19 +243,16 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
     else this.#inflater.end();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#aborted) controller.abort(new Error("aborted by the gateway"));
+  requestSent(): void {
+    this.sent = true;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
-    // Released: these strings are slices of the read that brought them, and would keep it in memory until the end.
-    controller.rawHeaders = null;
-    if (status >= 200) this.#arrive({ kind: "head", status, headers });
+  head(status: number, headers: ResponseHeaders): void {
+    this.#arrive({ kind: "head", status, headers });
   }
 
   /** Passes on what one read brought of a stream in one piece, so that it is parsed and written once. */
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  data(chunk: Buffer): void {
     const last = this.#arrived.at(-1);
     if (last?.kind !== "data" || last.bytes + chunk.length > maxJoinedBytes) {
       this.#arrive({ kind: "data", pieces: [chunk], bytes: chunk.length });
@@ -278,18 +262,11 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamCall, Task {
     last.bytes += chunk.length;
   }
 
-  onBodySent(): void {
-    this.sent = true;
-    this.#connection.sent();
-  }
-
-  onResponseEnd(): void {
-    this.#connection.release(true);
+  end(): void {
     this.#arrive(ended);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#connection.release(false);
-    this.#arrive({ kind: "error", error: this.#connection.why(error) });
+  failed(error: Error): void {
+    this.#arrive({ kind: "error", error });
   }
 }

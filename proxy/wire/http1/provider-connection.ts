@@ -1,0 +1,249 @@
+/** A keep-alive connection to a provider, with one call at a time. */
+import { Buffer } from "node:buffer";
+import type { Socket } from "node:net";
+import { maxJoinedBytes } from "../framing.ts";
+import {
+  type ConnectionOwner,
+  type ProviderConnection,
+  StalledWriteError,
+  type UpstreamRequest,
+  type WireCall,
+  type WireHandler,
+} from "../provider-wire.ts";
+import type { Connector } from "./connector.ts";
+import { fieldsByName } from "./fields.ts";
+import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
+import { takeReads } from "./reads.ts";
+import { bytesOf, requestHead } from "./request-head.ts";
+
+const maxHeaderBytes = 16_384;
+
+/** How long an idle connection is kept, in milliseconds, unless the provider says something else. */
+const idleMs = 30_000;
+const longestIdleMs = 300_000;
+/** The provider's own limit is taken as so much shorter, since the next request needs time to arrive. */
+const idleMarginMs = 2_000;
+
+class NotHttpError extends Error {
+  override readonly name = "NotHttpError";
+  readonly code = "ESLUICENOTHTTP";
+}
+
+class ClosedError extends Error {
+  override readonly name = "ClosedError";
+  readonly code = "ESLUICECLOSED";
+}
+
+/** Says how long the provider keeps an idle connection; null if it doesn't. */
+function toldIdleMs(field: string | string[] | undefined): number | null {
+  if (typeof field !== "string") return null;
+  const seconds = /timeout=(\d+)/i.exec(field)?.[1];
+  return seconds === undefined ? null : Math.min(longestIdleMs, Number(seconds) * 1_000 - idleMarginMs);
+}
+
+/** The kernel refused bytes, so the provider did not get the whole request and can't have acted on it. */
+function wasNotSent(error: Error): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  return syscall === "write" && (code === "EPIPE" || code === "ECONNRESET");
+}
+
+interface Running {
+  /** null once it can't be sent again, so that a long answer doesn't keep its body. */
+  request: UpstreamRequest | null;
+  handler: WireHandler;
+  /** The call that replaces it on another connection. */
+  instead: WireCall | null;
+}
+
+export class Http1Connection implements ProviderConnection, MessageSink {
+  place = -1;
+  readonly #owner: ConnectionOwner;
+  readonly #host: string;
+  readonly #writeMs: number;
+  readonly #socket: Socket;
+  readonly #parser: MessageParser;
+  #connected = false;
+  #running: Running | null = null;
+  /** Whether the final head has arrived; those with status 1xx come before. */
+  #headed = false;
+  #keeps = true;
+  #isFirst = true;
+  #idleForMs = idleMs;
+  #idleUntilMs = 0;
+  #watched = false;
+  /** Whether the last read brought more than the answer. */
+  #unasked = false;
+  #error: Error | null = null;
+
+  constructor(owner: ConnectionOwner, connector: Connector, writeMs: number) {
+    this.#owner = owner;
+    this.#host = connector.host;
+    this.#writeMs = writeMs;
+    this.#parser = new MessageParser("response", this, maxHeaderBytes);
+    const socket = connector.connect(() => {
+      this.#connected = true;
+      this.#write();
+    });
+    this.#socket = socket;
+    takeReads(socket, (bytes) => this.#read(bytes));
+    socket.on("error", (error: Error) => {
+      this.#error = error;
+    });
+    socket.on("end", () => {
+      // An answer may end with its connection.
+      if (this.#headed) this.#parser.finish();
+      socket.destroy();
+    });
+    socket.on("close", () => this.#closed());
+    // Its end is an event of node:stream, which needs the stream to flow.
+    socket.resume();
+  }
+
+  usable(): boolean {
+    return !this.#socket.destroyed && performance.now() < this.#idleUntilMs;
+  }
+
+  send(request: UpstreamRequest, handler: WireHandler): WireCall {
+    const running: Running = { request, handler, instead: null };
+    this.#running = running;
+    this.#headed = false;
+    this.#socket.ref();
+    if (this.#connected) this.#write();
+    return {
+      abort: () => {
+        if (running.instead !== null) running.instead.abort();
+        else if (this.#running === running) this.#abort();
+      },
+      pause: () => {
+        if (running.instead !== null) running.instead.pause();
+        else if (this.#running === running) this.#socket.pause();
+      },
+      resume: () => {
+        if (running.instead !== null) running.instead.resume();
+        else if (this.#running === running) this.#socket.resume();
+      },
+    };
+  }
+
+  #write(): void {
+    const running = this.#running;
+    const request = running?.request ?? null;
+    if (running === null || request === null || this.#socket.destroyed) return;
+    const body = bytesOf(request.body);
+    let head: string;
+    try {
+      head = requestHead(request, this.#host, body?.length ?? null);
+    } catch (cause) {
+      this.#socket.destroy(cause as Error);
+      return;
+    }
+    const socket = this.#socket;
+    if (body === null || body.length === 0) socket.write(head, "latin1");
+    else if (body.length <= maxJoinedBytes)
+      socket.write(head + Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1"), "latin1");
+    else {
+      socket.cork();
+      socket.write(head, "latin1");
+      socket.write(body);
+      socket.uncork();
+    }
+    // A connection that had been idle may have been closed by the provider, which shows when it is written to.
+    if (this.#isFirst) running.request = null;
+    running.handler.requestSent();
+    this.#watch();
+  }
+
+  /**
+   * Limits how long the provider may take to read the request. node:net reports an idle socket, and bytes still waiting
+   * to be sent tell why it is idle.
+   */
+  #watch(): void {
+    const socket = this.#socket;
+    if (this.#watched || socket.writableLength === 0) return;
+    this.#watched = true;
+    socket.setTimeout(this.#writeMs, () => {
+      if (socket.writableLength > 0) socket.destroy(new StalledWriteError("the upstream stopped reading the request"));
+      else this.#unwatch();
+    });
+  }
+
+  #unwatch(): void {
+    this.#watched = false;
+    this.#socket.setTimeout(0).removeAllListeners("timeout");
+  }
+
+  #read(bytes: Buffer): boolean {
+    // While nothing is asked, nothing may be said.
+    this.#unasked = this.#running === null;
+    if (this.#running !== null) {
+      this.#running.request = null;
+      if (this.#parser.read(bytes) !== null) this.#socket.destroy(new NotHttpError("the answer is not HTTP/1.1"));
+    }
+    if (this.#unasked) this.#socket.destroy();
+    return true;
+  }
+
+  head(head: MessageHead): boolean {
+    const running = this.#running;
+    if (running === null || this.#headed) {
+      this.#unasked = true;
+      return true;
+    }
+    if (head.status >= 200) {
+      this.#headed = true;
+      this.#keeps = head.keepAlive && !head.upgrade;
+      const fields = fieldsByName(head.rawHeaders) as ResponseFields;
+      this.#idleForMs = toldIdleMs(fields["keep-alive"]) ?? idleMs;
+      running.handler.head(head.status, fields);
+    }
+    return true;
+  }
+
+  body(piece: Buffer): void {
+    if (this.#headed) this.#running?.handler.data(piece);
+  }
+
+  complete(): void {
+    const running = this.#running;
+    if (running === null || !this.#headed) return;
+    this.#running = null;
+    this.#headed = false;
+    this.#isFirst = false;
+    if (this.#watched) this.#unwatch();
+    // A request that was answered before it was read whole would still be arriving when the next one starts.
+    const reusable = this.#keeps && this.#socket.writableLength === 0 && this.#idleForMs > 0;
+    if (reusable) {
+      this.#idleUntilMs = performance.now() + this.#idleForMs;
+      this.#socket.unref();
+      this.#socket.resume();
+    }
+    this.#owner.released(this, reusable);
+    running.handler.end();
+  }
+
+  #abort(): void {
+    this.#running = null;
+    this.#owner.released(this, false);
+  }
+
+  #closed(): void {
+    const running = this.#running;
+    this.#running = null;
+    this.#parser.close();
+    if (running === null) {
+      this.#owner.disconnected(this);
+      return;
+    }
+    this.#owner.released(this, false);
+    const error = this.#error ?? new ClosedError("the connection was closed before the answer's end");
+    const { request, handler } = running;
+    if (request === null || !wasNotSent(error)) handler.failed(error);
+    else running.instead = this.#owner.again(request, handler);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+type ResponseFields = Record<string, string | string[] | undefined>;
