@@ -11,7 +11,7 @@ const proxySettings = z.strictObject({
   /** "::" listens on all addresses, IPv4 and IPv6; if the kernel has no IPv6, on all IPv4 addresses. */
   host: z.string().default("::"),
   port: z.coerce.number().int().min(0).max(65_535).default(8080),
-  /** Own: the gateway's HTTP/1.1 for clients' connections. Node: that of node:http, which costs more. */
+  /** Own: the gateway's HTTP/1.1 for clients and providers. Node: node:http and undici, which cost more. */
   http1: z.enum(["Own", "Node"]).default("Own"),
   statusHost: z.string().default("::"),
   statusPort: z.coerce.number().int().min(0).max(65_535).default(9090),
@@ -152,7 +152,7 @@ export const proxyUsage = `sluice proxy: serve LLM calls from a rendered config
   --config-dir DIR     folder with the rendered config (default /etc/sluice/config)
   --host ADDRESS       listen on (default ::, all IPv4 and IPv6 addresses)
   --port N             traffic (default 8080; 0 picks one)
-  --http1 Own|Node     HTTP/1.1 for callers: the gateway's own, or that of node:http (default Own; docs/performance.md)
+  --http1 Own|Node     HTTP/1.1: the gateway's own, or node:http and undici (default Own; docs/performance.md)
   --status-host ADDR   status listens on (default ::)
   --status-port N      probes, metrics, status (default 9090)
   --log-level LEVEL    ${logLevels.join(", ")} (default info)

@@ -3,7 +3,7 @@
  * text.
  */
 
-export const stalledWrite = "ESLUICEWRITE";
+const stalledWrite = "ESLUICEWRITE";
 
 /** Descriptions for the operators of the gateway. */
 const words = {

@@ -51,6 +51,19 @@ export function fieldsByName(raw: readonly string[]): IncomingHttpHeaders {
   return fields;
 }
 
+/** Fields of a response by name in lower case; those that are repeated as lists. */
+export function responseFields(raw: readonly string[]): Record<string, string | string[]> {
+  const fields = Object.create(null) as Record<string, string | string[]>;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = lowerCase(raw[at] ?? "");
+    const value = raw[at + 1] ?? "";
+    const before = fields[name];
+    if (before === undefined) fields[name] = value;
+    else fields[name] = typeof before === "string" ? [before, value] : [...before, value];
+  }
+  return fields;
+}
+
 const outOfField = /[^\t\x20-\x7e\x80-\xff]/;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const knownNames = new Set<string>();

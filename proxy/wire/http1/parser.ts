@@ -27,6 +27,7 @@ const { HTTPParser } = native;
 const names = [
   "REQUEST",
   "RESPONSE",
+  "kOnMessageBegin",
   "kOnHeaders",
   "kOnHeadersComplete",
   "kOnBody",
@@ -57,6 +58,8 @@ export interface MessageHead {
 
 /** Called while bytes are parsed: must not write to a socket. */
 export interface MessageSink {
+  /** A message begins. Only responses report it. */
+  begin?(): void;
   /** Returns false if no body follows, whatever the headers say (RFC 9112, section 6.3). */
   head(head: MessageHead): boolean;
   body(piece: Buffer): void;
@@ -72,6 +75,10 @@ interface Bound extends NativeParser {
   flushedUrl: string;
   /** Headers after the head are trailers, which are dropped. */
   inBody: boolean;
+}
+
+function onMessageBegin(this: Bound): void {
+  this.sink.begin?.();
 }
 
 function onHeaders(this: Bound, headers: string[], url: string): void {
@@ -153,6 +160,7 @@ export class MessageParser {
       maxHeaderBytes,
       constant.kLenientNone,
     );
+    if (sink.begin !== undefined) parser[constant.kOnMessageBegin] = onMessageBegin;
     parser[constant.kOnHeaders] = onHeaders;
     parser[constant.kOnHeadersComplete] = onHeadersComplete;
     parser[constant.kOnBody] = onBody;

@@ -11,7 +11,7 @@ import {
   type WireHandler,
 } from "../provider-wire.ts";
 import type { Connector } from "./connector.ts";
-import { fieldsByName } from "./fields.ts";
+import { responseFields } from "./fields.ts";
 import { type MessageHead, MessageParser, type MessageSink } from "./parser.ts";
 import { takeReads } from "./reads.ts";
 import { bytesOf, requestHead } from "./request-head.ts";
@@ -179,20 +179,23 @@ export class Http1Connection implements ProviderConnection, MessageSink {
       this.#running.request = null;
       if (this.#parser.read(bytes) !== null) this.#socket.destroy(new NotHttpError("the answer is not HTTP/1.1"));
     }
-    if (this.#unasked) this.#socket.destroy();
+    if (this.#unasked) this.#socket.destroy(new NotHttpError("the connection has more than the answer"));
     return true;
+  }
+
+  begin(): void {
+    if (this.#running === null) this.#unasked = true;
   }
 
   head(head: MessageHead): boolean {
     const running = this.#running;
-    if (running === null || this.#headed) {
-      this.#unasked = true;
-      return true;
-    }
+    if (running === null) return true;
+    // Nobody asked for another protocol.
+    if (head.status === 101) this.#unasked = true;
     if (head.status >= 200) {
       this.#headed = true;
       this.#keeps = head.keepAlive && !head.upgrade;
-      const fields = fieldsByName(head.rawHeaders) as ResponseFields;
+      const fields = responseFields(head.rawHeaders);
       this.#idleForMs = toldIdleMs(fields["keep-alive"]) ?? idleMs;
       running.handler.head(head.status, fields);
     }
@@ -245,5 +248,3 @@ export class Http1Connection implements ProviderConnection, MessageSink {
     this.#socket.destroy();
   }
 }
-
-type ResponseFields = Record<string, string | string[] | undefined>;
